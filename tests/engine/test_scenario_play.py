@@ -99,6 +99,28 @@ async def test_a_key_takes_the_call_over_and_another_gives_it_back(tmp_path: Pat
     assert digits == ["1", "5"]
 
 
+async def test_faults_are_over_once_the_call_is_taken_over(tmp_path: Path) -> None:
+    stall = '[[step]]\nfault = "stall"\nfor = "60s"\ndirection = "sent"\n'
+    heard: list[Peer] = []
+
+    async def listen(peer: Peer) -> None:
+        heard.append(peer)
+        await listens(peer)
+
+    def keys() -> bool:
+        activities = [message.get("activities", []) for message in heard[0].heard]
+        return any(each.get("name") == "DTMF" for found in activities for each in found)
+
+    async with agent(listen) as url, at_a_desk() as desk:
+        await call(desk, url, written(tmp_path, f'{stall}[[step]]\nsilence = "60s"\n'), tmp_path / "saved")
+        await desk.until(lambda: progress_of(desk).current == 1)
+        assert not keys()
+        await desk.engine.handle(wire.SendDtmf(digits="1"))
+        await desk.until(keys)
+        await desk.engine.handle(wire.HangUp())
+        await over(desk)
+
+
 async def test_a_call_that_ends_by_hand_leaves_the_other_steps_unmeasured(tmp_path: Path) -> None:
     scenario = written(tmp_path, '[[step]]\nsilence = "30s"\n[[step]]\nexpect = "tool book"\n')
     async with agent(listens) as url, at_a_desk() as desk:

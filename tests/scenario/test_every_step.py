@@ -148,6 +148,7 @@ class Stage:
             journal=SimpleNamespace(clock_ns=lambda: self.now_ns),
             state=self.state,
             pending=Pending(replies_are_ended=True),
+            dropped=False,
             messages=messages,
         )
         self._seen.follow(session)

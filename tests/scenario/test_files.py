@@ -34,6 +34,8 @@ NOT_APPLICABLE = {
     "typed": {"pcm", *TELEPHONY},
     # Only here the caller offers its functions to the agent.
     "tool": set(BUILT_IN) - {"openai", "gemini", "deepgram"},
+    # Only these continue a session on a new socket; tests/scenario/test_holding.py has the others.
+    "resumes": set(BUILT_IN) - {"audiocodes", "gemini"},
 }
 FOUND_BY = {
     # The scenarios that a planted bug has to fail; it passes all others.

@@ -53,6 +53,11 @@ SCENARIOS = {
     f'[[step]]\nrun = "echo {SECRET} is wrong; exit 3"\n'
     f'[[step]]\nrun = "printf %0180d 0; echo {SECRET}{SECRET}; exit 3"\n'
     '[[step]]\nrun = "sleep 20; true"\nwithin = "100ms"\n' + BYE,
+    "broken_off": '[limits]\nerrors = 0\n[[step]]\nfault = "drop"\nfor = "10ms"\n[[step]]\nrun = "true"\n'
+    '[[step]]\nexpect = "hang-up"\n[[step]]\nrun = "true"\n',
+    "dropped_last": '[[step]]\nfault = "drop"\nfor = "10ms"\n',
+    "dropped_too_long": '[[step]]\nfault = "drop"\nfor = "30s"\n[[step]]\nexpect = "hang-up"\n',
+    "resumed": '[[step]]\nfault = "drop"\nfor = "10ms"\n[[step]]\nexpect = "message session.resume"\n' + BYE,
     "presses": '[[step]]\npress = "1"\n' + BYE,
 }
 
@@ -84,8 +89,13 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
         path = folder / f"{name}.call.toml"
         path.write_text(SCENARIOS[name])
         scenario = read_scenario(path)
-        protocol = "pcm" if name == "presses" else "audiocodes"
-        target = Target(url=agent.url(f"/{protocol}"), protocol=protocol, token=SECRET)
+        protocol = "pcm" if name in ("presses", "broken_off", "dropped_last") else "audiocodes"
+        target = Target(
+            url=agent.url(f"/{protocol}"),
+            protocol=protocol,
+            token=SECRET,
+            resume_timeout_s=0.2 if name == "dropped_too_long" else 10.0,
+        )
         hear = {"hears": words, "deaf": no_recogniser}.get(name)
         return hold(scenario, target, aids=Aids(lines=lines_of(scenario), may_run=allowed, hear=hear))
 
@@ -107,6 +117,31 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
 
 def verdicts(run: RunResult) -> list[StepVerdict]:
     return [case.verdict for case in run.cases]
+
+
+BROKEN_OFF = "broken off: the scenario dropped the connection, and "
+
+
+def test_a_dropped_socket_breaks_the_call_off_where_the_session_cannot_be_resumed(
+    runs: dict[str, RunResult],
+) -> None:
+    run = runs["broken_off"]
+    assert verdicts(run) == [PASSED, DONE, PASSED, NOT_MEASURED, PASSED, PASSED]
+    assert (
+        run.cases[3].reason == f"Not reached: the call had ended ({BROKEN_OFF}the session cannot be resumed)."
+    )
+    assert run.verdict is NOT_MEASURED
+    # The fault was asked for: it fails nothing by itself.
+    assert (runs["dropped_last"].verdict, verdicts(runs["dropped_last"])) == (PASSED, [PASSED, DONE])
+
+
+def test_a_socket_that_is_away_for_too_long_is_no_failure_of_the_agent(runs: dict[str, RunResult]) -> None:
+    assert verdicts(runs["dropped_too_long"]) == [PASSED, DONE, NOT_MEASURED]
+    assert "it lasted longer than a session can be resumed" in runs["dropped_too_long"].cases[2].reason
+
+
+def test_a_dropped_socket_is_replaced_where_the_session_can_be_resumed(runs: dict[str, RunResult]) -> None:
+    assert verdicts(runs["resumed"]) == [PASSED, DONE, PASSED, DONE]
 
 
 def test_a_greeting_passes(runs: dict[str, RunResult]) -> None:

@@ -39,6 +39,33 @@ def test_a_file_is_read_with_the_lines_of_its_steps(tmp_path: Path) -> None:
         ('[[step]]\nsay = "yes"\npress = "1"\n', "are two steps"),
         ('[[step]]\nhang_up = true\n[[step]]\nsay = "yes"\n', "line 4: the call is over"),
         ('[[step]]\nexpect = "agent keeps speaking"\n', 'needs "for"'),
+        (
+            '[[step]]\nfault = "stal"\nfor = "1s"\n',
+            'line 2: The step: fault: Unknown fault "stal"; did you mean "stall"?',
+        ),
+        (
+            '[[step]]\nsilence = "1s"\n[[step]]\nfault = "drop"\n',
+            'line 3: The step "drop" needs "for", its duration.',
+        ),
+        ('[[step]]\nfault = "delay"\nfor = "1s"\n', 'line 1: The step "delay" needs "by".'),
+        ('[[step]]\nfault = "drop"\nfor = "61s"\n', 'The step "drop" cannot last longer than 60 s.'),
+        ('[[step]]\nfault = "stall"\nfor = "0ms"\n', 'The step "stall" must last longer than 0 ms.'),
+        (
+            '[[step]]\nfault = "delay"\nfor = "1s"\nby = "2m"\n',
+            'The step "delay" cannot delay by more than 60 s.',
+        ),
+        (
+            '[[step]]\nfault = "drop"\nfor = "1s"\nshare = "5%"\n',
+            'The step has "share", which only "reorder" accepts.',
+        ),
+        (
+            '[[step]]\nfault = "drop"\nfor = "1s"\ndirection = "sent"\n',
+            'The step has "direction", which "drop" does not accept.',
+        ),
+        (
+            '[caller]\nline = {jitter = "2s"}\n[[step]]\nhang_up = true\n',
+            "line 2: line: jitter should be at most 1 s.",
+        ),
         ("name = 1\n[[step]]\nhang_up = true\n", "line 1"),
         ("name\n", "line 1: this is not valid TOML"),
         ('name = "empty"\n', "the file has no [[step]]"),

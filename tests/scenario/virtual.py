@@ -30,7 +30,7 @@ class Call(NamedTuple):
     protocol: str
 
 
-class _Clock:
+class Clock:
     """The clock of the whole process."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class _Clock:
 class _Selector(selectors.DefaultSelector):
     """Moves the clock instead of waiting, unless a thread is at work."""
 
-    def __init__(self, clock: _Clock) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.threads = 0
         self._clock = clock
@@ -62,10 +62,14 @@ class _Selector(selectors.DefaultSelector):
         return super().select(0)
 
 
-class _Loop(asyncio.SelectorEventLoop):
-    def __init__(self, clock: _Clock) -> None:
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._waits = _Selector(clock)
         super().__init__(self._waits)
+
+    def time(self) -> float:
+        return self._clock.monotonic()
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         def done(_: object) -> None:
@@ -141,11 +145,11 @@ async def play(folder: Path, calls: list[Call]) -> None:
 
 def main() -> None:
     """Play the calls of the command line."""
-    clock = _Clock()
+    clock = Clock()
     # Before anything is imported that takes the clock as a default.
     time.monotonic, time.monotonic_ns = clock.monotonic, clock.monotonic_ns
     calls = [Call(*argument.split("/")) for argument in sys.argv[2:]]
-    loop = _Loop(clock)
+    loop = VirtualLoop(clock)
     loop.run_until_complete(play(Path(sys.argv[1]), calls))
 
 

@@ -60,6 +60,46 @@ async def server(heard: list[tuple[int, str | bytes]]) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{next(iter(running.sockets)).getsockname()[1]}/"
 
 
+async def test_a_dropped_socket_is_replaced_once_the_fault_is_over() -> None:
+    heard: list[tuple[int, str | bytes]] = []
+    async with server(heard) as url:
+        line = Line(url)
+        await line.connection.open()
+        line.connection.faults.drop(20_000_000)
+        await line.connection.read(line.handle)
+        dropped = [line.connection.dropped]
+        assert line.connection.lost
+        assert "the scenario dropped the connection" in line.connection.close_reason
+        assert not await line.connection.reopen(0.001, lambda _: None)
+        dropped.append(line.connection.dropped)
+        assert await line.connection.reopen(5, lambda _: None)
+        dropped.append(line.connection.dropped)
+        assert dropped == [True, True, False]
+        line.connection.send([message("on the second socket")])
+        writing = spawn(line.connection.write(), "writer")
+        await wait_for(lambda: heard == [(2, "on the second socket")])
+        writing.cancel()
+        await line.connection.close()
+
+
+async def test_what_a_stall_holds_up_is_sent_before_the_goodbye_is_over() -> None:
+    heard: list[tuple[int, str | bytes]] = []
+    async with server(heard) as url:
+        line = Line(url)
+        await line.connection.open()
+        await line.connection.read(line.handle)
+        assert await line.connection.reopen(5, lambda _: None)
+        line.connection.faults.stall(60_000_000_000)
+        writing = spawn(line.connection.write(), "writer")
+        line.connection.send([message("1"), message("2")])
+        await wait_for(lambda: line.connection.faults.sent.holds)
+        line.connection.faults.lift()
+        assert await line.connection.drained(5)
+        await line.connection.close()
+        await wait_for(lambda: heard == [(2, "1"), (2, "2")])
+        writing.cancel()
+
+
 async def test_a_lost_socket_is_replaced_and_both_ways_flow_on_the_new_one() -> None:
     heard: list[tuple[int, str | bytes]] = []
     async with server(heard) as url:

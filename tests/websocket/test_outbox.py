@@ -14,8 +14,8 @@ def chunk(name: str = "c") -> Outgoing:
 async def test_messages_go_out_in_order() -> None:
     sent: list[str | bytes] = []
 
-    async def send(frame: str | bytes) -> None:
-        sent.append(frame)
+    async def send(message: Outgoing) -> None:
+        sent.append(message.frame)
 
     sending, dropped = MockCallback(), MockCallback()
     outbox = Outbox(send, on_sending=sending, on_dropped=dropped)
@@ -32,7 +32,7 @@ async def test_messages_go_out_in_order() -> None:
 async def test_a_far_side_that_does_not_read_costs_audio_but_no_message_and_no_memory() -> None:
     stuck = asyncio.Event()
 
-    async def send(frame: str | bytes) -> None:
+    async def send(message: Outgoing) -> None:
         await stuck.wait()
 
     dropped = MockCallback()

@@ -12,7 +12,6 @@ from tui.models.audio_manager import AudioManager
 from tui.models.events import SessionEvent, Status
 from tui.models.target import Target
 from tui.protocols.abilities import lacking
-from tui.scenario.caller_sound import CallerSound
 from tui.scenario.lines import lines_of
 from tui.scenario.performance import Performance
 from tui.scenario.player import Aids
@@ -99,21 +98,18 @@ class ScenarioPlay:
             self._sound.unregister()
 
     async def _play(self, performance: Performance, session: LiveSession, *, whole_call: bool) -> None:
-        listening, caller, target = performance.listening, performance.scenario.caller, self._target
-        connect_s = target.connect_timeout_s + target.accept_timeout_s
-        if not await listening.until(lambda: session.state.status is Status.ACTIVE, connect_s):
+        if not await performance.accepted(self._target):
             return
-        if caller.noise or caller.line:
-            rate = self._audio.capture.format.rate
-            sound = await asyncio.to_thread(CallerSound, performance.scenario, lambda: rate)
-            self._sound = self._audio.capture.chain.add_callback(sound)
+        self._sound = await performance.prepare_sound()
         if whole_call:
             await performance.play()
             if not performance.by_hand:
                 session.hang_up()
         else:
             # What the agent says now began before this was listened to.
-            await listening.until(lambda: not self._audio.playback.playing, target.max_turn_s)
+            await performance.listening.until(
+                lambda: not self._audio.playback.playing, self._target.max_turn_s
+            )
             await performance.play(since_ns=session.journal.clock_ns())
 
 
@@ -126,7 +122,4 @@ def _read(wanted: PlayScenario, target: Target) -> Performance:
     async def may_run(command: str) -> bool:
         return command in wanted.commands
 
-    limits = Limits(
-        max_turn_s=target.max_turn_s, quiet_s=target.quiet_s, greeting_s=target.greeting_timeout_s
-    )
-    return Performance(scenario, limits, aids=Aids(lines=lines, may_run=may_run))
+    return Performance(scenario, Limits.of(target), aids=Aids(lines=lines, may_run=may_run))

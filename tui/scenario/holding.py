@@ -15,7 +15,6 @@ from tui.models.audio_manager import AudioManager
 from tui.models.target import Target
 from tui.protocols.abilities import lacking
 from tui.saving.deleting import delete_sessions
-from tui.scenario.caller_sound import CallerSound
 from tui.scenario.model import Scenario
 from tui.scenario.performance import Performance
 from tui.scenario.player import NO_AIDS, Aids
@@ -46,8 +45,7 @@ class HeadlessCall:
         show: Callable[[e.SessionEvent], object] = lambda _: None,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
-        target = dialled.target
-        limits = Limits(answer_s, target.max_turn_s, target.quiet_s, target.greeting_timeout_s)
+        limits = Limits.of(dialled.target, answer_s)
         self.performance = Performance(scenario, limits, aids=aids, note=note)
         self._dialled = dialled
         self._audio = AudioManager()
@@ -61,20 +59,19 @@ class HeadlessCall:
 
     async def prepare(self, tools: Sequence[Tool] = ()) -> None:
         """Start saving and create the session. Raises the error that prevents the call."""
-        scenario, audio = self.performance.scenario, self._audio
+        audio = self._audio
         try:
             await self._set_up.start_saving(self._dialled.target)
             if self.performance.judges_words:
                 audio.tracks = [*audio.tracks, self.performance.words]
             await self._set_up.find_devices(self._dialled.target)
             self.session = self._set_up.session(self._dialled, tools=tools)
-            if scenario.caller.noise or scenario.caller.line:
-                sound = await asyncio.to_thread(CallerSound, scenario, lambda: audio.capture.format.rate)
-                audio.capture.chain.add_callback(sound)
+            self.performance.follow(self.session)
+            # Before the call: making noise takes time, in which the event loop would serve nobody.
+            await self.performance.prepare_sound()
         except BaseException:
             await self._set_up.close()
             raise
-        self.performance.follow(self.session)
 
     async def hold(self, *, open_line: bool = True) -> None:
         """Call the agent, play the script, hang up, and finish saving."""
@@ -86,13 +83,12 @@ class HeadlessCall:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[bool]:
         """Call the agent for the duration of the block; yields whether it accepted the call."""
-        session, listening, target = self.session, self.performance.listening, self._dialled.target
+        session, listening = self.session, self.performance.listening
         try:
             running = asyncio.ensure_future(session.run())
             running.add_done_callback(lambda _: listening.end())
             try:
-                connect_s = target.connect_timeout_s + target.accept_timeout_s
-                yield await listening.until(lambda: session.state.status is e.Status.ACTIVE, connect_s)
+                yield await self.performance.accepted(self._dialled.target)
             finally:
                 session.hang_up()
                 await running

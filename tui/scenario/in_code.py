@@ -80,6 +80,11 @@ class CallInCode:
         """Hang up."""
         await self._act("hang_up", True, when)
 
+    async def fault(self, kind: str, *, lasts: str, when: str = "", **strength: str | int) -> None:
+        """Worsen the connection for a time: "drop", "stall", "delay" (with ``by``), "reorder" (with ``share``)."""
+        table: dict[str, Any] = {"fault": kind, "for": lasts, **strength}
+        await self._carry_out("fault", table | ({"when": when} if when else {}))
+
     async def silence(self, lasts: str) -> None:
         """Stay silent for a time."""
         await self._carry_out("silence", {"silence": lasts})

@@ -13,10 +13,13 @@ import msgspec
 
 from tui.models.turns.talk import DEAD_AIR_NS
 from tui.protocols.abilities import Lacking
-from tui.scenario.values import Duration, Percent, Sign, SignKind, When
+from tui.scenario.values import Duration, FaultKind, Percent, Sign, SignKind, When
+from tui.text.strict import quoted
 from tui.units import NS_PER_MS
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+LONGEST_FAULT_MS = Duration(60_000)
+LONGEST_JITTER_MS = Duration(1_000)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +125,54 @@ class EndCall(Acting, frozen=True, kw_only=True):
         return "hang up"
 
 
+class LineFault(Acting, frozen=True, kw_only=True):
+    """The connection gets worse for a time, while the steps go on."""
+
+    KIND = "fault"
+    fault: FaultKind
+    for_: Duration | None = msgspec.field(default=None, name="for")
+    """How long it lasts."""
+    by: Duration | None = None
+    """How late messages are."""
+    share: Percent | None = None
+    """Share of the caller's audio messages that the next one overtakes."""
+    direction: Literal["both", "sent", "received"] = "both"
+    """Messages that are affected: those of the caller are sent, those of the agent received."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        kind = quoted(self.fault)
+        if self.for_ is None:
+            raise ValueError(f'{kind} needs "for", its duration')
+        if self.for_ > LONGEST_FAULT_MS:
+            raise ValueError(f"{kind} cannot last longer than {LONGEST_FAULT_MS}")
+        if not self.for_ and self.fault != FaultKind.DROP:
+            raise ValueError(f"{kind} must last longer than 0 ms")
+        for key, owner in (("by", FaultKind.DELAY), ("share", FaultKind.REORDER)):
+            value = getattr(self, key)
+            if value is None and self.fault == owner:
+                raise ValueError(f"{kind} needs {quoted(key)}")
+            if value is not None and self.fault != owner:
+                raise ValueError(f"has {quoted(key)}, which only {quoted(owner)} accepts")
+        if self.by is not None and self.by > LONGEST_FAULT_MS:
+            raise ValueError(f"{kind} cannot delay by more than {LONGEST_FAULT_MS}")
+        if self.direction != "both" and self.fault in (FaultKind.DROP, FaultKind.REORDER):
+            raise ValueError(f'has "direction", which {kind} does not accept')
+
+    @property
+    def title(self) -> str:
+        """Description of the step, with its strength and moment."""
+        words = [
+            f"fault {self.fault}",
+            f"{self.share:.0%}" if self.share is not None else "",
+            f"by {self.by}" if self.by is not None else "",
+            f"for {self.for_}",
+            "" if self.direction == "both" else f"({self.direction})",
+            f"at {self.when}" if self.when else "",
+        ]
+        return " ".join(filter(None, words))
+
+
 class Silence(Step, frozen=True, kw_only=True):
     """The caller is silent for a time."""
 
@@ -150,7 +201,7 @@ class Run(Step, frozen=True, kw_only=True):
 
 
 STEPS: dict[str, type[Step]] = {
-    kind.KIND: kind for kind in (Expect, Say, Press, Type, Mute, EndCall, Silence, Hear, Run)
+    kind.KIND: kind for kind in (Expect, Say, Press, Type, Mute, EndCall, Silence, LineFault, Hear, Run)
 }
 """Kinds of steps by their key in the file. ``include`` stands for the steps of another file."""
 TURNS = (Say, Press, Type)
@@ -205,7 +256,13 @@ class PhoneLine(msgspec.Struct, frozen=True):
     codec: Literal["none", "mulaw", "alaw"] = "none"
     loss: Percent = Percent(0)
     """Share of lost packets, each of 20 ms."""
+    jitter: Duration = Duration(0)
+    """The most that a message of audio arrives later than it was sent."""
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.jitter > LONGEST_JITTER_MS:
+            raise ValueError(f"jitter should be at most {LONGEST_JITTER_MS}")
 
 
 class CallerSetting(msgspec.Struct, frozen=True):

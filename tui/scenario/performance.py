@@ -11,8 +11,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from tui.callbacks import Registration
 from tui.models import events as e
+from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
+from tui.scenario.caller_sound import CallerSound
 from tui.scenario.limits import judge_call
 from tui.scenario.model import Expect, Hear, Scenario
 from tui.scenario.player import NO_AIDS, Aids, Player, StepOutcome
@@ -77,6 +80,25 @@ class Performance:
         self.player = Player(
             self.scenario, session, seen=self._seen, listening=self.listening, aids=self._aids
         )
+
+    async def prepare_sound(self) -> Registration | None:
+        """Add the caller's noise and line to the session; returns what ends it, or None if there are none.
+
+        Takes a while. Raises `ScenarioError`.
+        """
+        caller, session = self.scenario.caller, self._session
+        if not (caller.noise or caller.line):
+            return None
+        if caller.line:
+            session.faults.jitter(caller.line.jitter.ns, caller.line.seed)
+        capture = session.audio.capture
+        sound = await asyncio.to_thread(CallerSound, self.scenario, lambda: capture.format.rate)
+        return capture.chain.add_callback(sound)
+
+    async def accepted(self, target: Target) -> bool:
+        """Wait until the agent has accepted the call; returns False if it does not."""
+        limit_s = target.connect_timeout_s + target.accept_timeout_s
+        return await self.listening.until(lambda: self._session.state.status is e.Status.ACTIVE, limit_s)
 
     async def play(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
         """Carry out the steps in the active call. Returns when all are done or the call is over.

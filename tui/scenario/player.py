@@ -24,6 +24,7 @@ from tui.scenario.model import (
     EndCall,
     Expect,
     Hear,
+    LineFault,
     Mute,
     Press,
     Run,
@@ -34,13 +35,14 @@ from tui.scenario.model import (
     Type,
 )
 from tui.scenario.seen import Seen
-from tui.scenario.values import SignKind, When
+from tui.scenario.values import FaultKind, SignKind, When
 from tui.scenario.verdict import StepVerdict
 from tui.scenario.words import Recognizer
 from tui.session.listening import UNANSWERED, Answered, Listening
 from tui.session.live import LiveSession
 from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
+from tui.websocket.link_faults import Heading
 
 _LOOK_S = 0.01
 """Polling interval of waits in seconds; short, because a line has to be handed over before it is due."""
@@ -48,6 +50,8 @@ _LATE_NS = 20_000_000
 """Longest delay of a line after its moment, in ns; a later line was not spoken when the scenario asks for it."""
 _SEEN_AFTER_NS = 100_000_000
 """Longest time from an event to the handling of its message, in ns."""
+_NOTICED_S = 5.0
+"""Longest time from the loss of a socket to its being noticed."""
 _LONGEST_GAP_MS = 1_000.0
 """Pauses in speech up to this length, in ms, do not end it."""
 _HEARD = (SignKind.SPEAKS, SignKind.STOPS)
@@ -143,7 +147,8 @@ class Player:
         """Carry out the step with that index, and judge it; words are not judged."""
         step, self._index = self._steps[index], index
         await self._listening.resumed()
-        if self._listening.over and step.KIND not in ("expect", "run", "hear"):
+        follows = ("run", "hear") if self._session.dropped else ("expect", "run", "hear")
+        if self._listening.over and step.KIND not in follows:
             reason = f"Not reached: {self._over()}."
             return StepOutcome(StepVerdict.NOT_MEASURED, self._ended_ns, reason)
         outcome = await self._outcome(step)
@@ -151,9 +156,10 @@ class Player:
         return outcome
 
     def pause(self) -> None:
-        """Count no part of the script as due, because the user has the call."""
+        """Count no part of the script as due and end its faults, because the user has the call."""
         pending = self._session.pending
         pending.lines_left, pending.answer_due = 0, ""
+        self._session.faults.lift()
 
     def go_on(self, index: int) -> None:
         """Continue with the step of that index; events before now are ignored."""
@@ -229,6 +235,8 @@ class Player:
                 await user.send_text(step.type)
             case EndCall():
                 self._session.hang_up()
+            case LineFault():
+                await self._worsen(step, now_ns)
             case Mute(mute=bool() as muted):
                 user.set_muted(muted)
             case Mute(mute=float() as lasts_ms):
@@ -240,6 +248,24 @@ class Player:
         if isinstance(step, TURNS):
             self._turn = CallerTurn(step, now_ns, self.now_ns())
         return StepOutcome(StepVerdict.DONE, self.now_ns())
+
+    async def _worsen(self, step: LineFault, now_ns: int) -> None:
+        """Begin a fault of the connection. A socket that was dropped is noticed when this returns."""
+        assert step.for_ is not None
+        faults, for_ns, heading = self._session.faults, step.for_.ns, Heading(step.direction)
+        if step.fault == FaultKind.DROP:
+            faults.drop(for_ns)
+            pending = self._session.pending
+            await self._listening.until(lambda: pending.resuming, _NOTICED_S)
+        elif step.fault == FaultKind.STALL:
+            faults.stall(for_ns, heading)
+        elif step.by is not None:
+            faults.delay(step.by.ns, for_ns, heading)
+        elif step.share is not None:
+            faults.reorder(step.share, for_ns, step.seed)
+        # Nobody can be heard meanwhile.
+        if step.fault in (FaultKind.DROP, FaultKind.STALL):
+            self.silences.append((now_ns, now_ns + for_ns))
 
     async def _say(self, step: Say, at_ns: int) -> StepOutcome:
         spoken = self._aids.lines[step.say]

@@ -58,6 +58,24 @@ class Percent(float, Written):
         return cls(float(found[1]) / 100)
 
 
+class FaultKind(str, Written):
+    """A fault of the connection."""
+
+    DROP = "drop"
+    DELAY = "delay"
+    STALL = "stall"
+    REORDER = "reorder"
+    KINDS = (DROP, DELAY, STALL, REORDER)
+    EXPECTED = "one of " + ", ".join(map(quoted, KINDS))
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """Returns the fault of that name. Raises `SettingsError`."""
+        if text not in cls.KINDS:
+            raise SettingsError(f"Unknown fault {quoted(text)}{did_you_mean(text, cls.KINDS)}")
+        return cls(text)
+
+
 class SignKind(StrEnum):
     """Actions that can be expected of the agent; the values are the words in the file."""
 

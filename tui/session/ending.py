@@ -8,6 +8,7 @@ from tui.models import events as e
 from tui.models.journal import Journal
 from tui.protocols.base import HangUpReason
 from tui.session.pending import Pending
+from tui.websocket.link_faults import DROPPED
 
 OURS = "hung up"
 """The reason if the user ended the call."""
@@ -24,6 +25,8 @@ class Ending:
         self._reason = ""
         self._hang_up_reason = HangUpReason.USER
         self._failure: e.ErrorRaised | None = None
+        self.dropped = False
+        """Whether a fault of a scenario ended the call."""
 
     @property
     def due(self) -> bool:
@@ -96,14 +99,25 @@ class Ending:
         message = f"The socket was lost, and the agent did not resume the session within {limit_s:g} s."
         self.fail("agent", "not-resumed", message, "Call again.")
 
-    def socket_closed(self, how: str, *, lost: bool, failed: bool, violation: str = "") -> None:
+    def socket_closed(
+        self, how: str, *, lost: bool, failed: bool, violation: str = "", dropped: bool = False
+    ) -> None:
         """End or fail the call because its socket closed, unless it is ending already.
 
         ``violation`` describes what the agent sent if that made this side close the socket. Even a normal close fails
-        the call if something was still due.
+        the call if something was still due. ``dropped``: a fault of a scenario took the socket away, which is no
+        failure.
         """
         pending = self.pending
         if self.due:
+            return
+        self.dropped = dropped
+        if dropped:
+            limit = pending.resuming
+            why = (
+                "it lasted longer than a session can be resumed" if limit else "the session cannot be resumed"
+            )
+            self.finish(f"broken off: {DROPPED}, and {why}")
             return
         if violation:
             message = f"The call was cut off because {violation}."

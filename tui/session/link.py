@@ -70,6 +70,7 @@ class AgentLink:
             on_sending=self.log.sent,
             on_dropped=self.log.dropped,
             on_sent=on_sent,
+            clock_ns=journal.clock_ns,
         )
 
     @property
@@ -87,6 +88,7 @@ class AgentLink:
 
     async def hang_up(self, reason: HangUpReason) -> None:
         """Send the protocol's last messages, and wait briefly until they are sent and answered."""
+        self.connection.faults.lift()  # an agent that got no goodbye would seem to be at fault
         if not self.connection.is_open:
             return
         acknowledges = isinstance(self.caller, AcknowledgesUserStream)

@@ -15,6 +15,7 @@ import msgspec
 
 from tui.models import events as e
 from tui.models.session_state import SessionState
+from tui.models.target import Target
 from tui.models.turns.audible import KNOWN_AFTER_NS
 from tui.models.turns.turn_fold import EARLY_NS
 from tui.session.pending import Pending
@@ -55,6 +56,11 @@ class Limits(msgspec.Struct, frozen=True):
     quiet_s: float = 0.4
     """The agent has finished after nothing from it has been due for this long."""
     greeting_s: float = 3.0
+
+    @classmethod
+    def of(cls, target: Target, answer_s: float = 10.0) -> Limits:
+        """Returns the limits that the settings of a target ask for."""
+        return cls(answer_s, target.max_turn_s, target.quiet_s, target.greeting_timeout_s)
 
 
 async def _wait(changed: asyncio.Event) -> None:

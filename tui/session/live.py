@@ -41,6 +41,7 @@ from tui.session.watch import SessionWatch
 from tui.text.redaction import Redactor
 from tui.units import NS_PER_S
 from tui.websocket.failure import ConnectionFailed
+from tui.websocket.link_faults import LinkFaults
 from tui.websocket.message_handler import MessageHandler
 
 
@@ -142,6 +143,16 @@ class LiveSession:
         return self._ending.pending
 
     @property
+    def faults(self) -> LinkFaults:
+        """Faults of the connection, for tests of the agent."""
+        return self._link.connection.faults
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the call ended because a fault took its socket away, and it could not continue on another."""
+        return self._ending.dropped
+
+    @property
     def messages(self) -> MessageHandler:
         """The decoder of everything the agent sends."""
         return self._link.messages
@@ -228,6 +239,7 @@ class LiveSession:
             lost=connection.lost,
             failed=connection.failed,
             violation=connection.violation,
+            dropped=connection.dropped,
         )
 
     async def _resume(self) -> bool:

@@ -170,6 +170,12 @@ class WebSocketClient:
         if self._socket:
             await self._socket.close(code, reason)
 
+    def abort(self, why: str) -> None:
+        """Lose the socket without a close frame, as when a network fails."""
+        if self._socket and self.is_open:
+            self._gave_up = why
+            self._socket.transport.abort()
+
     @property
     def is_open(self) -> bool:
         """Whether messages can still be sent."""

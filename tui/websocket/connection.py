@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable, Iterable
 
 from tui.protocols.base import Outgoing
 from tui.websocket.client import Closed, WebSocketClient
 from tui.websocket.failure import ConnectionFailed
+from tui.websocket.link_faults import DROPPED, LinkFaults
 from tui.websocket.outbox import Outbox
 
 REOPEN_INTERVAL_S = 1.0
@@ -30,12 +32,22 @@ class Connection:
         on_sending: Callable[[Outgoing], None],
         on_dropped: Callable[[Outgoing], None],
         on_sent: Callable[[Outgoing], None],
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._new_client = new_client
         self._timeout_s = timeout_s
         self._client = new_client()
-        self._outbox = Outbox(self._send_frame, on_sending=on_sending, on_dropped=on_dropped, on_sent=on_sent)
+        self._outbox = Outbox(self._send, on_sending=on_sending, on_dropped=on_dropped, on_sent=on_sent)
         self._reopened = asyncio.Event()
+        self._handle: Callable[[str | bytes, int], Awaitable[None]]
+        self._clock_ns = clock_ns
+        self.faults = LinkFaults(
+            send=self._write,
+            receive=self._receive,
+            abort=lambda: self._client.abort(DROPPED),
+            clock_ns=clock_ns,
+        )
+        """Faults that a scenario asks for."""
 
     async def open(self) -> None:
         """Open the socket. Raises `ConnectionFailed`."""
@@ -57,6 +69,7 @@ class Connection:
     async def _reopened_client(self, on_failure: Callable[[ConnectionFailed], object]) -> WebSocketClient:
         """Try until a socket is open."""
         while True:
+            await self.faults.reachable()
             client = self._new_client()
             try:
                 await client.open(self._timeout_s)
@@ -68,8 +81,14 @@ class Connection:
 
     async def read(self, handle: Callable[[str | bytes, int], Awaitable[None]]) -> None:
         """Pass every frame with its arrival time to ``handle`` until this socket closes."""
+        self._handle = handle
         async for at_ns, frame in self._client.frames():
-            await handle(frame, at_ns)
+            if self.faults.received.holds:
+                self.faults.received.put(frame)
+            else:
+                await handle(frame, at_ns)
+        # The close of the socket has not overtaken the messages before it.
+        await self.faults.received.emptied()
 
     async def write(self) -> None:
         """Send queued messages on the current socket until cancelled."""
@@ -85,7 +104,10 @@ class Connection:
 
     async def drained(self, timeout_s: float) -> bool:
         """Wait until everything queued is sent; returns False if that took too long."""
-        return await self._outbox.drained(timeout_s)
+        if not await self._outbox.drained(timeout_s):
+            return False
+        await self.faults.sent.emptied()
+        return True
 
     async def closed(self, timeout_s: float) -> None:
         """Wait until the far side has closed the socket, at most ``timeout_s``."""
@@ -95,6 +117,7 @@ class Connection:
 
     async def close(self) -> None:
         """Close politely."""
+        await self.faults.close()
         await self._client.close()
 
     @property
@@ -127,5 +150,22 @@ class Connection:
         """How the socket ended, for a person."""
         return self._client.close_reason
 
-    async def _send_frame(self, frame: str | bytes) -> None:
-        await self._client.send(frame)
+    @property
+    def dropped(self) -> bool:
+        """Whether a fault of a scenario took the socket away, and no other could be opened."""
+        return self.faults.breaks
+
+    async def _send(self, message: Outgoing) -> None:
+        if not self.faults.sent.holds:
+            await self._client.send(message.frame)
+        elif self._client.is_open:
+            self.faults.sent.put(message, audio=message.audio_ms > 0)
+        else:
+            raise Closed
+
+    async def _write(self, message: Outgoing) -> None:
+        with contextlib.suppress(Closed):  # the writer of the outbox finds out by itself
+            await self._client.send(message.frame)
+
+    async def _receive(self, frame: str | bytes) -> None:
+        await self._handle(frame, self._clock_ns())

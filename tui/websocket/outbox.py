@@ -17,7 +17,7 @@ class Outbox:
 
     def __init__(
         self,
-        send: Callable[[str | bytes], Awaitable[None]],
+        send: Callable[[Outgoing], Awaitable[None]],
         *,
         on_sending: Callable[[Outgoing], None],
         on_dropped: Callable[[Outgoing], None],
@@ -63,7 +63,7 @@ class Outbox:
                 self._queued_audio_ms -= message.audio_ms
                 # Logged before it is written, so that an answer can never be logged ahead of it.
                 self._on_sending(message)
-                await self._send(message.frame)
+                await self._send(message)
                 self._on_sent(message)
             self._filled.clear()
             self._empty.set()

@@ -1,0 +1,262 @@
+"""LinkFaults: worsens a connection on purpose: messages late, held up or out of order, a lost socket.
+
+Messages are held back between the session and the socket. So the session's own figures, such as how soon captured
+audio is sent, do not contain the faults, and a received message has arrived when it is passed on. Pings are not
+affected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from tui.callbacks import spawn
+from tui.protocols.base import Outgoing
+from tui.units import NS_PER_S
+
+T = TypeVar("T")
+DROPPED = "the scenario dropped the connection"
+_LONGEST_WAIT_S = 0.1
+"""How often a wait looks again, because a fault can be prolonged or lifted."""
+
+
+class Heading(StrEnum):
+    """Direction of the messages that a fault affects."""
+
+    BOTH = "both"
+    SENT = "sent"
+    RECEIVED = "received"
+
+
+class Passage(Generic[T]):
+    """Messages of one direction on their way; they stay in order, as on any websocket, except where reordered.
+
+    ``deliver`` passes one on. Runs on the session's loop.
+    """
+
+    def __init__(self, deliver: Callable[[T], Awaitable[None]], clock_ns: Callable[[], int]) -> None:
+        self._deliver = deliver
+        self._clock_ns = clock_ns
+        self._queue: deque[tuple[int, T]] = deque()
+        """Messages with the times before which they are not passed on."""
+        self._last_due_ns = 0
+        self._task: asyncio.Task[None] | None = None
+        self._moved = asyncio.Event()
+        self._stalled_until_ns = 0
+        self._delay = (0, 0)
+        """How late messages are, and until when, both in ns."""
+        self._worse_until_ns = 0
+        """Time at which the last fault is over."""
+        self._shuffle: _Shuffle[T] | None = None
+        self._jitter: _Jitter | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether messages have to be `put` here instead of being passed on at once."""
+        if self._task is not None or self._jitter is not None:
+            return True
+        return self._worse_until_ns > 0 and (self._clock_ns() < self._worse_until_ns or self._held_back)
+
+    def put(self, message: T, *, audio: bool = False) -> None:
+        """Take a message. Only ``audio`` is affected by jitter and reordering."""
+        due_ns = now_ns = self._clock_ns()
+        delay_ns, until_ns = self._delay
+        if now_ns < until_ns:
+            due_ns += delay_ns
+        if self._jitter is not None and audio:
+            due_ns += self._jitter.next_ns()
+        messages = [message]
+        if self._shuffle is not None:
+            messages = self._shuffle.put(message, swaps=audio and now_ns < self._shuffle.until_ns)
+        for each in messages:
+            self._last_due_ns = max(self._last_due_ns, due_ns)
+            self._queue.append((self._last_due_ns, each))
+        self._start()
+
+    def stall(self, until_ns: int) -> None:
+        """Pass on nothing before that time."""
+        self._stalled_until_ns = max(self._stalled_until_ns, until_ns)
+        self._worse_until_ns = max(self._worse_until_ns, until_ns)
+
+    def delay(self, by_ns: int, until_ns: int) -> None:
+        """Pass on messages later until that time; the last delay counts."""
+        self._delay = (by_ns, until_ns)
+        self._worse_until_ns = max(self._worse_until_ns, until_ns)
+
+    def reorder(self, share: float, until_ns: int, seed: int) -> None:
+        """Until that time, let this share of audio messages be overtaken by the next one."""
+        self._flush_held_back()
+        self._shuffle = _Shuffle(share, until_ns, seed)
+        self._worse_until_ns = max(self._worse_until_ns, until_ns)
+
+    def jitter(self, most_ns: int, seed: int) -> None:
+        """Pass on each audio message up to ``most_ns`` later, for the whole call."""
+        self._jitter = _Jitter(most_ns, seed)
+
+    def lift(self) -> None:
+        """End all faults except jitter, and pass on at once what is held back."""
+        self._stalled_until_ns = self._worse_until_ns = self._last_due_ns = 0
+        self._delay = (0, 0)
+        self._flush_held_back()
+        self._shuffle = None
+        self._queue = deque((0, message) for _, message in self._queue)
+        self._moved.set()
+
+    def lose(self) -> None:
+        """Drop everything that is on its way."""
+        self._queue.clear()
+        self._last_due_ns = 0
+        if self._shuffle is not None:
+            self._shuffle.held = None
+
+    async def emptied(self) -> None:
+        """Wait until everything is passed on."""
+        self._flush_held_back()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def close(self) -> None:
+        """Stop; what is on its way is lost."""
+        self.lose()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    @property
+    def _held_back(self) -> bool:
+        return self._shuffle is not None and self._shuffle.held is not None
+
+    def _flush_held_back(self) -> None:
+        if self._shuffle is not None and self._shuffle.held is not None:
+            self._queue.append((self._last_due_ns, self._shuffle.held))
+            self._shuffle.held = None
+            self._start()
+
+    def _start(self) -> None:
+        if self._task is None and self._queue:
+            self._task = spawn(self._pass_on(), "link fault")
+
+    async def _pass_on(self) -> None:
+        try:
+            while self._queue:
+                wait_ns = max(self._queue[0][0], self._stalled_until_ns) - self._clock_ns()
+                if wait_ns > 0:
+                    self._moved.clear()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._moved.wait(), min(wait_ns / NS_PER_S, _LONGEST_WAIT_S))
+                    continue
+                await self._deliver(self._queue.popleft()[1])
+                await asyncio.sleep(0)  # hundreds may be due at once, and sending must go on meanwhile
+        finally:
+            self._task = None
+
+
+class _Shuffle(Generic[T]):
+    """Lets random messages be overtaken by the next one; the same ones for the same seed."""
+
+    def __init__(self, share: float, until_ns: int, seed: int) -> None:
+        self.until_ns = until_ns
+        self.held: T | None = None
+        """Message that the next one overtakes."""
+        self._share = share
+        self._chance = random.Random(seed)
+
+    def put(self, message: T, *, swaps: bool) -> list[T]:
+        """Returns the messages that go on now. One that cannot be swapped overtakes none."""
+        held, self.held = self.held, None
+        if held is not None:
+            return [message, held] if swaps else [held, message]
+        if swaps and self._chance.random() < self._share:
+            self.held = message
+            return []
+        return [message]
+
+
+class _Jitter:
+    """Random delays; the same ones for the same seed."""
+
+    def __init__(self, most_ns: int, seed: int) -> None:
+        self._most_ns = most_ns
+        self._chance = random.Random(seed)
+
+    def next_ns(self) -> int:
+        return round(self._chance.random() * self._most_ns)
+
+
+class LinkFaults:
+    """The faults of one connection, in both directions. Runs on the session's loop.
+
+    ``send`` writes a message to the socket, ``receive`` handles one that arrived, ``abort`` loses the socket.
+    """
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[Outgoing], Awaitable[None]],
+        receive: Callable[[str | bytes], Awaitable[None]],
+        abort: Callable[[], None],
+        clock_ns: Callable[[], int],
+    ) -> None:
+        self.sent: Passage[Outgoing] = Passage(send, clock_ns)
+        self.received: Passage[str | bytes] = Passage(receive, clock_ns)
+        self.breaks = False
+        """Whether the socket was dropped, and a new one has not been possible since."""
+        self._abort = abort
+        self._clock_ns = clock_ns
+        self._unreachable_until_ns = 0
+
+    def drop(self, for_ns: int) -> None:
+        """Lose the socket with everything that is on its way; no other can be opened for that time."""
+        self.breaks = True
+        self._unreachable_until_ns = self._clock_ns() + for_ns
+        self.sent.lose()
+        self.received.lose()
+        self._abort()
+
+    async def reachable(self) -> None:
+        """Wait until a socket can be opened."""
+        while (wait_ns := self._unreachable_until_ns - self._clock_ns()) > 0:  # noqa: ASYNC110 - time sets no event
+            await asyncio.sleep(min(wait_ns / NS_PER_S, _LONGEST_WAIT_S))
+        self.breaks = False
+
+    def stall(self, for_ns: int, heading: Heading = Heading.BOTH) -> None:
+        """Hold up all messages for that time; then they pass at once."""
+        for passage in self._passages(heading):
+            passage.stall(self._clock_ns() + for_ns)
+
+    def delay(self, by_ns: int, for_ns: int, heading: Heading = Heading.BOTH) -> None:
+        """Let messages arrive later for that time."""
+        for passage in self._passages(heading):
+            passage.delay(by_ns, self._clock_ns() + for_ns)
+
+    def reorder(self, share: float, for_ns: int, seed: int) -> None:
+        """For that time, let this share of the user's audio messages be overtaken by the next one."""
+        self.sent.reorder(share, self._clock_ns() + for_ns, seed)
+
+    def jitter(self, most_ns: int, seed: int) -> None:
+        """Let each of the user's audio messages arrive up to ``most_ns`` later, for the whole call."""
+        if most_ns:
+            self.sent.jitter(most_ns, seed)
+
+    def lift(self) -> None:
+        """End all faults except jitter, and pass on at once what is held back."""
+        self._unreachable_until_ns = 0
+        self.sent.lift()
+        self.received.lift()
+
+    async def close(self) -> None:
+        """Stop; what is on its way is lost."""
+        await self.sent.close()
+        await self.received.close()
+
+    def _passages(self, heading: Heading) -> list[Passage[Outgoing] | Passage[str | bytes]]:
+        passages: dict[Heading, Passage[Outgoing] | Passage[str | bytes]] = {
+            Heading.SENT: self.sent,
+            Heading.RECEIVED: self.received,
+        }
+        return [passage for each, passage in passages.items() if heading in (each, Heading.BOTH)]
