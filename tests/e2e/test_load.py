@@ -21,29 +21,28 @@ from tui.load.plan import LoadPlan, Role
 from tui.load.processes import free_port
 from tui.models.target import Target
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)  # bounds a run that hangs; a busy machine may take its time
 
 
 def test_a_hundred_callers_on_two_workers_are_all_accounted_for_and_hung_up_by_ctrl_c(tmp_path: Path) -> None:
-    scenario, summary_file = silent_scenario(tmp_path), tmp_path / "summary.json"
+    # Long calls: those of a slow machine have to meet at the server, too.
+    scenario, summary_file = silent_scenario(tmp_path, silence="10m"), tmp_path / "summary.json"
     options = ["--users", "100", "--spawn-rate", "50", "--workers", "2", "--json", str(summary_file)]
     with serving("--refuse-above", "80") as server:
         command = [*PROGRAM, "load", str(scenario), "--url", server.url, "--headless", *options]
         with running(command) as program:
-            server.until(lambda seen: seen["most"] == 80 and seen["refused"] > 10 and seen["opened"] > 100)
+            server.until(lambda seen: seen["heard"] == 80 and seen["refused"] >= 20)
             program.send_signal(signal.SIGINT)
             seen = server.until(lambda seen: seen["open"] == 0)
-            assert program.wait(30) == 0
+            assert program.wait() == 0
     summary = json.loads(summary_file.read_text())
     ended = summary["completed"] + summary["failed"] + summary["stopped"]
     assert (summary["calls"], summary["lost"]) == (ended, 0)
-    # What the server counted: a call that was hung up while it was being answered is one for the server alone.
-    assert 0 <= seen["opened"] - summary["set_up"] <= 80
-    assert seen["most"] == 80
-    assert set(seen["codes"]) <= {"1000", "1001"}, seen
+    assert (seen["opened"], seen["codes"]) == (80, {"1000": 80})
+    assert summary["set_up"] == 80
     refused = next(cluster for cluster in summary["clusters"] if "503" in cluster["reason"])
     assert refused["kind"] == "socket refused"
-    assert [worker["calls"] > 40 for worker in summary["workers"]] == [True, True]
+    assert [worker["calls"] >= 40 for worker in summary["workers"]] == [True, True]
 
 
 @contextmanager
@@ -85,13 +84,17 @@ class Process:
             pipe.close()
 
 
-def test_a_lost_worker_loses_its_own_calls_and_without_their_master_workers_hang_up(tmp_path: Path) -> None:
+def test_a_lost_worker_loses_its_own_calls_and_without_their_master_workers_hang_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As those have it set who start `locust` with a VoiceUser: a master needs the patches all the same.
+    monkeypatch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
     with serving() as server:
-        plan = plan_for(server, silent_scenario(tmp_path, silence="1m"))
+        plan = plan_for(server, silent_scenario(tmp_path, silence="10m"))
         master = Process(msgspec.structs.replace(plan, role=Role.MASTER, workers=2, users=10, spawn_rate=10))
         workers = [Process(msgspec.structs.replace(plan, role=Role.WORKER)) for _ in range(2)]
         try:
-            server.until(lambda seen: seen["open"] == 10)
+            server.until(lambda seen: seen["heard"] == 10)
             workers[0].process.kill()
             found = master.snapshot_where(lambda snapshot: snapshot["workers_lost"] == 1)
             assert (found["calls"], found["failed"]) == (10, 0)
@@ -100,7 +103,7 @@ def test_a_lost_worker_loses_its_own_calls_and_without_their_master_workers_hang
             master.process.kill()
             seen = server.until(lambda seen: seen["open"] == 0)
             assert seen["codes"] == {"1006": 5, "1000": 5}
-            assert workers[1].process.wait(10) == 0
+            assert workers[1].process.wait() == 0
         finally:
             for process in (master, *workers):
                 process.end()
@@ -109,7 +112,7 @@ def test_a_lost_worker_loses_its_own_calls_and_without_their_master_workers_hang
 def plan_for(server: Server, scenario: Path) -> LoadPlan:
     target = Target(url=server.url, protocol="pcm", input="lines", output="none")
     return LoadPlan(
-        scenario=str(scenario), target=target, master_port=free_port(), snapshots=True, master_timeout_s=3
+        scenario=str(scenario), target=target, master_port=free_port(), snapshots=True, master_timeout_s=6
     )
 
 
@@ -122,7 +125,7 @@ def test_the_canary_calls_alone_first_and_beside_the_others_then(tmp_path: Path)
             server.until(lambda seen: seen["open"] == 3)
             server.until(lambda seen: seen["opened"] >= 5)
             program.send_signal(signal.SIGINT)
-            assert program.wait(30) == 0
+            assert program.wait() == 0
             server.until(lambda seen: seen["open"] == 0)
     canary = json.loads(summary_file.read_text())["canary"]
     assert Path(canary["idle_folder"], "events.jsonl").exists()

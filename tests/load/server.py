@@ -32,6 +32,8 @@ class Limits:
         self.slow_above: int = arguments.slow_above
         self.refuse_above: int = arguments.refuse_above
         self.open = self.most = self.opened = self.refused = 0
+        self.heard = 0
+        """Number of calls that have sent audio: their callers know that they were let in."""
         self.codes: dict[str, int] = {}
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
@@ -47,10 +49,14 @@ class Limits:
     async def hold(self, connection: ServerConnection) -> None:
         loud = False
         quiet = 0
+        heard = False
         try:
             async for frame in connection:
                 if not isinstance(frame, bytes) or not frame:
                     continue
+                if not heard:
+                    heard = True
+                    self.heard += 1
                 is_loud = max(array("h", frame[: len(frame) // 2 * 2]), default=0) > LOUD
                 quiet = 0 if is_loud else quiet + 1
                 loud = loud or is_loud
@@ -94,7 +100,7 @@ async def report(limits: Limits) -> None:
 
 
 def seen(limits: Limits) -> str:
-    names = ("open", "most", "opened", "refused", "codes")
+    names = ("open", "most", "opened", "heard", "refused", "codes")
     return json.dumps({name: getattr(limits, name) for name in names})
 
 

@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gevent
+import locust
 import pytest
 from locust.env import Environment
 from locust.event import Events
+from locust.runners import STATE_MISSING, STATE_RUNNING, WorkerNode
 
 from tests.load.serving import serving, short_scenario
 from tui.load import VoiceUser
 from tui.load.board import Board
+from tui.load.caller import CallerScript
+from tui.load.processes import free_port
 from tui.load.records import CallEnding, CallRecord, TurnRecord
 from tui.load.summary import Summary
 from tui.load.user import board_of, figures_to_report, prepare
@@ -135,3 +139,45 @@ def test_a_locustfile_may_have_classes_of_its_own(tmp_path: Path) -> None:
     script = Other.script()
     assert (script.scenario.name, list(script.lines)) == ("short", ["word.wav"])
     assert not Other.abstract
+
+
+def test_what_calls_need_is_loaded_before_a_worker_reports_itself_ready(tmp_path: Path) -> None:
+    path = short_scenario(tmp_path)
+    loaded: list[str] = []
+
+    class Slow(VoiceUser):
+        scenario = str(path)
+        target = Target(url="ws://127.0.0.1:1/pcm", protocol="pcm")
+
+        @classmethod
+        def script(cls) -> CallerScript:
+            loaded.append(cls.__name__)
+            return super().script()
+
+    locust.events.init_command_line_parser.fire(parser=None)  # the last event before a worker connects
+    assert loaded == ["Slow"]
+    environment = Environment(user_classes=[Slow], events=Events())
+    environment.create_local_runner()
+    prepare(environment)
+    environment.events.quit.fire(exit_code=0)
+    assert loaded == ["Slow"]
+
+
+@pytest.mark.parametrize(("state", "ends"), [(STATE_MISSING, True), (STATE_RUNNING, False)])
+def test_a_run_ends_with_its_last_worker(tmp_path: Path, state: str, ends: bool) -> None:
+    path = short_scenario(tmp_path)
+
+    class Far(VoiceUser):
+        scenario = str(path)
+        target = Target(url="ws://127.0.0.1:1/pcm", protocol="pcm")
+
+    environment = Environment(user_classes=[Far], events=Events())
+    runner = environment.create_master_runner("127.0.0.1", free_port())
+    prepare(environment)
+    board = board_of(environment)
+    assert board is not None
+    runner.clients["a"] = WorkerNode("a", state=state)
+    environment.events.test_stopping.fire(environment=environment)
+    assert board.workers_gone == ends
+    assert board.ended_early == ("No worker is left: all of them were lost." if ends else "")
+    runner.quit()

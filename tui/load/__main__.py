@@ -31,6 +31,9 @@ def main() -> None:
         _run()
     except KeyboardInterrupt:  # before Locust's main function, which handles it, is reached
         sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        sys.exit(ExitCode.OUTPUT_CLOSED)
 
 
 def _run() -> None:
@@ -42,17 +45,20 @@ def _run() -> None:
 
         hold_calls(plan)
         return
-    if plan.role is not Role.MASTER:
-        os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
+    # Whatever the environment has: without patches, a master that waits for its workers would not hear them.
+    os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "" if plan.role is Role.MASTER else "1"
     import locust
     import locust.main
     import locust.runners
+    from gevent.hub import Hub
 
     from tui.text.redaction import log_without_secrets
 
     log_without_secrets(logging.WARNING, "%(message)s")
     logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)  # the summary shows the same
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
+    # An interruption ends the run properly. gevent would print the traceback of whatever it interrupted.
+    Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)
     locust.runners.MASTER_HEARTBEAT_TIMEOUT = round(plan.master_timeout_s)  # Locust has a minute
     environments: list[Environment] = []
     locust.events.init.add_listener(lambda environment, **_: environments.append(environment))
@@ -129,20 +135,23 @@ def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
         ),
         read_records(plan.canary_file),
     )
-    data = msgspec.json.format(msgspec.json.encode(summary), indent=2)
-    if plan.json_file == "-":
-        sys.stdout.write(without_secrets(data.decode()) + "\n")
-    else:
-        if plan.json_file:
-            Path(plan.json_file).write_text(without_secrets(data.decode()) + "\n", encoding="utf-8")
-        for line in lines_of_summary(summary):
-            print(without_secrets(line))
+    data = without_secrets(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode()) + "\n"
+    if plan.json_file not in ("", "-"):
+        Path(plan.json_file).write_text(data, encoding="utf-8")
     if plan.report_file:
         from tui.load.page import page_of
 
         Path(plan.report_file).write_text(without_secrets(page_of(summary)), encoding="utf-8")
+    if plan.json_file == "-":
+        sys.stdout.write(data)
+    else:
+        for line in lines_of_summary(summary):
+            print(without_secrets(line))
+    sys.stdout.flush()
     if board.unreachable:
         return ExitCode.UNREACHABLE
+    if board.workers_gone:
+        return ExitCode.NOT_JUDGED
     return judge(plan, summary)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -55,6 +56,8 @@ class Board:
         self.ended_early = ""
         self.unreachable = ""
         """Reason why no call was accepted, if that ended the run."""
+        self.workers_gone = False
+        """Whether the run ended because all workers were lost."""
 
     def take_message(self, environment: Environment, msg: Any, **_: Any) -> None:
         """Take records from a worker. Listens to the message `tui.load.station.RECORDS`."""
@@ -70,14 +73,21 @@ class Board:
         """Begin a run."""
         self._records = _Records()
         self.ended_early = self.unreachable = ""
+        self.workers_gone = False
         if self._watcher is None:
             self._watcher = gevent.spawn(self._watch)
 
     def wait_for_calls(self) -> None:
-        """Have every worker hang up, and wait for the records of the calls."""
+        """Have every worker hang up, and wait for the records of the calls.
+
+        Locust also stops a run when no worker is left, but then it neither ends nor continues it: end it.
+        """
         runner = self._runner
         if not isinstance(runner, MasterRunner):
             return
+        if not runner.worker_count and not self.ended_early:
+            self.workers_gone = True
+            self._end("No worker is left: all of them were lost.")
         runner.send_message(HANG_UP)
         until_s = time.monotonic() + HANG_UP_S + 1
         while time.monotonic() < until_s:
@@ -105,7 +115,11 @@ class Board:
             self._end_if_due()
             if time.monotonic() >= next_line_s:
                 next_line_s += self._show_every_s
-                self._show(self.snapshot())
+                try:
+                    self._show(self.snapshot())
+                except BrokenPipeError:
+                    next_line_s = math.inf
+                    self._end("The program that read the output has exited.")
 
     def _end_if_due(self) -> None:
         records = self._records

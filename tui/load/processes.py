@@ -17,7 +17,7 @@ from tui.child import child_command
 from tui.exit_code import ExitCode
 from tui.load.plan import LoadPlan, Role
 
-_END_S = 12.0
+_END_S = 16.0
 """Time limit in seconds for workers to end after their master: they hang up first."""
 
 
@@ -97,7 +97,7 @@ class LoadProcesses:
             workers.append(self._canary)
         until_s = time.monotonic() + _END_S
         for worker in workers:
-            if code < 0 or code == ExitCode.CRASHED:
+            if code < 0 or code in (ExitCode.CRASHED, ExitCode.INTERRUPTED):
                 worker.send_signal(signal.SIGINT)  # their master has not told them to end
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(max(until_s - time.monotonic(), 0))

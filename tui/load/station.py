@@ -26,7 +26,7 @@ RECORDS = "opusagent-tui records"
 """Type of the messages from a worker to its master."""
 HANG_UP = "opusagent-tui hang up"
 """Type of the messages from a master to its workers."""
-HANG_UP_S = 6.0
+HANG_UP_S = 10.0
 """Time limit in seconds for all calls to end properly, including the wait for the agent's goodbye."""
 _FLUSH_S = 0.25
 
@@ -41,8 +41,7 @@ class Station:
         self._environment = environment
         self._outbox: deque[Record] = deque()
         self._numbers = itertools.count(1)
-        # All callers share one network. Loading it later would hold the calls up that are under way.
-        load_detector()
+        load_detector()  # would hold calls up that are under way
         self.thread = CallerThread()
         self.worker: str = getattr(environment.runner, "client_id", "local")
         self.stopping = False

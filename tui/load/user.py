@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
@@ -27,13 +28,14 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
+from tui.audio.speech import load_detector
 from tui.handlers.tools.file import load_tools
 from tui.load.board import Board
 from tui.load.caller import CallerScript
 from tui.load.caller_thread import ThreadsReplaced
 from tui.load.conditions import OF_A_CALL, Criterion
 from tui.load.output import print_line
-from tui.load.plan import NAME, current_plan
+from tui.load.plan import NAME, Role, current_plan
 from tui.load.records import CallEnding, CallRecord
 from tui.load.snapshot import print_json
 from tui.load.station import HANG_UP, RECORDS, Station
@@ -139,6 +141,25 @@ def _script_of(kind: type[VoiceUser]) -> CallerScript:
     return _scripts[kind]
 
 
+def load_early(**_: Any) -> None:
+    """Load what calls need. Listens to Locust's `init_command_line_parser` event.
+
+    Loading blocks the process. A worker that reported itself ready before would miss its heartbeats meanwhile, and a
+    master that misses all of its workers stops the run.
+    """
+    plan = current_plan()
+    if plan and plan.role is Role.MASTER:
+        return
+    load_detector()
+    kinds = [VoiceUser]
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        if not kind.abstract:
+            with suppress(ValueError):  # raised again by `prepare`, if the class is among those of the run
+                _script_of(kind)
+
+
 def board_of(environment: Environment) -> Board | None:
     """Returns the board of an environment; None on a worker."""
     return _boards.get(environment)
@@ -185,4 +206,5 @@ def prepare(environment: Environment, **_: Any) -> None:
         events.test_stopping.add_listener(lambda **_: board.wait_for_calls())
 
 
+locust.events.init_command_line_parser.add_listener(load_early)
 locust.events.init.add_listener(prepare)
