@@ -61,9 +61,9 @@ class Launch(msgspec.Struct, frozen=True):
     call_demo: bool = False
     """Call the local agent immediately."""
     scenario: PlayScenario | None = None
-    """Play this in every call; whether its commands may be run is asked first."""
+    """Play this in every call, after asking whether its commands may be run."""
     library: Library | None = None
-    """The saved sessions, and the one that is open from the start; None: those of the default folder."""
+    """The saved sessions, and the one that is open from the start; None for those of the default folder."""
     browse: bool = False
     """Show the saved sessions first."""
     start_engine: Callable[[], EngineLink] | None = None
@@ -490,7 +490,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(JumpScreen(targets_on(self.screen)), lambda target: target and target.focus())
 
     def action_take_picture(self) -> None:
-        """Save the screen as it is, as a picture and as text, and show where."""
+        """Save the screen as a picture and as text, and show where."""
         from tui.screens.picture import save_picture
 
         try:

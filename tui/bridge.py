@@ -91,7 +91,7 @@ class ClipControl:
         return self.clip
 
     def take(self, playing: PlayingAudio) -> None:
-        """Process a progress report; one about an earlier clip is ignored."""
+        """Process a progress report; a report about an earlier clip is ignored."""
         if playing.clip == self.clip:
             self.playing = playing
 
@@ -111,7 +111,7 @@ class Redraws:
         self._dirty[refresh] = None
 
     def refresh(self) -> None:
-        """Call each of them. Panels marked meanwhile wait for the next tick."""
+        """Call each of them. Panels marked during that time wait for the next tick."""
         self.refreshed = True
         dirty, self._dirty, self.overdue = self._dirty, {}, False
         for refresh in dirty:
@@ -190,7 +190,7 @@ class Bridge:
     """The screen's models, fed from the engine. One thread: the screen's."""
 
     grows = True
-    """Whether more events can come; False for a saved session that is all there."""
+    """Whether more events can arrive; False for a saved session that has been read completely."""
 
     def __init__(self, engine: EngineLink, clock_ns: Callable[[], int]) -> None:
         self.engine = engine

@@ -180,7 +180,7 @@ def _hung_up_by_signals(session: LiveSession) -> Iterator[list[signal.Signals]]:
 def _unanswered(performance: Performance) -> bool:
     """Returns whether an answer was missing.
 
-    If the call ended meanwhile, its ending has judged what was still due.
+    If the call ended in the meantime, its ending has already judged what was still due.
     """
     return not performance.cut_short and any(case.verdict is StepVerdict.FAILED for case in performance.cases)
 

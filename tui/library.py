@@ -33,7 +33,7 @@ class CommandFailed(Exception):
 
 
 async def run_command(arguments: Sequence[str]) -> str:
-    """Run a command of this program in a process of its own, which is ended if the task is canceled.
+    """Run a command of this program in a separate process, which is ended if the task is canceled.
 
     Measuring a session again needs numpy and seconds of processor time, neither of which the screen has.
     """

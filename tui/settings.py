@@ -46,7 +46,7 @@ class Setting(NamedTuple):
     """The option of the command line; empty if there is none."""
     metavar: str = ""
     off_help: str = ""
-    """Description of `off_flag` where that is an option of its own."""
+    """Description of `off_flag`, if that is a separate option."""
     choices: tuple[str, ...] = ()
     above: int | None = None
     """A number must be greater than this."""

@@ -26,8 +26,7 @@ class Targets:
 
     ``base`` has the initial settings of a target whose URL is typed. ``protocols`` may be slow to return, because
     it searches packages. ``start_demo`` returns the address of the local agent, starting it if necessary.
-    ``on_remembered`` gets each
-    target that the next run is to offer again.
+    ``on_remembered`` receives each target that the next run should offer again.
     """
 
     def __init__(

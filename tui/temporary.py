@@ -1,4 +1,4 @@
-"""Temporary files of processes that may be killed: locked while in use, removed once nobody holds them."""
+"""Temporary files of processes that may be killed: locked while in use, and removed once no process holds them."""
 
 from __future__ import annotations
 

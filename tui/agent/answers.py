@@ -16,7 +16,7 @@ from tui.protocols.json_frames import cut
 
 _FALLBACK = "fallback"
 _AFTER_TOOL = "confirmed"
-"""The prompt after a tool call for words without an answer of their own."""
+"""The prompt after a tool call for words that have no prompt themselves."""
 _UNSPOKEN_RATE = 16_000
 _MAX_OUTPUT_CHARS = 500
 

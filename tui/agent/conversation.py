@@ -1,6 +1,7 @@
 """One call, from the agent's side: it greets, listens, answers and hangs up.
 
-It has no sockets and no clock: frames and the time go in, frames to send come out. Its owner sends what `opened`,
+It has no sockets and no clock: it receives frames and the time, and returns frames to send. Its owner sends what
+`opened`,
 `receive` and `due` return, and calls `due` again at `next_due_ns`.
 
 If the caller controls when the agent answers (`RealtimeAgentEnd`), these wait until the caller asks for an answer:
@@ -189,7 +190,7 @@ class Conversation:
         return ignored and self._mouth.busy
 
     def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
-        """Handle the end of a turn announced by the caller, which asks for the answer separately."""
+        """Handle the end of a turn announced by the caller, which requests the answer separately."""
         if turn.pcm:
             self._kept = self._answers.to_turn(turn)
         return self._recognition(turn)

@@ -18,8 +18,8 @@ _log = logging.getLogger(__name__)
 class CallNotes:
     """Prints the beginning, the problems and the end of one call; a repeated problem once, counted at the end.
 
-    ``report`` takes one line of text, which may contain words of the client: control characters become
-    visible here, and the token is removed.
+    ``report`` receives one line of text, which may contain words of the client: control characters are made
+    visible, and the token is removed.
     """
 
     def __init__(self, name: str, report: Callable[[str], None]) -> None:

@@ -23,7 +23,7 @@ class Fault(StrEnum):
     """A bug to plant in the agent, to check that tests of agents find it."""
 
     LATE = "late"
-    """Each answer comes 800 ms later."""
+    """Each answer starts 800 ms later."""
     IGNORES_BARGE_IN = "ignores-barge-in"
     """The agent does not hear what the user says while it speaks."""
     STOPS_AT_BACKCHANNEL = "stops-at-backchannel"
@@ -63,7 +63,7 @@ class AgentSettings:
     silence_ms: int = 400
     """Silence of the user that ends a turn."""
     interrupt_ms: int = 0
-    """How long the user has to speak to interrupt the agent; shorter speech meanwhile is not answered."""
+    """How long the user has to speak to interrupt the agent; shorter speech during a reply is not answered."""
     fault: Fault | None = None
     """The bug planted in the agent; None for a correct agent."""
     cert: str = ""

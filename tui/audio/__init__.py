@@ -1,1 +1,1 @@
-"""Sound: devices, queues, formats, levels, speech detection. Knows nothing of sessions or protocols."""
+"""Sound: devices, queues, formats, levels, speech detection. Does not depend on sessions or protocols."""

@@ -153,7 +153,7 @@ class Stream:
         self._ended_unasked = False
         self._closed = False
         self._action_lock = threading.Lock()
-        """Code that needs both locks takes the lock of the lists first."""
+        """Code that needs both locks acquires the lock of the lists first."""
         # Opening and refreshing exclude each other: a refresh terminates PortAudio, which frees every stream, and
         # has to know of this one to take it away first.
         with _lists_lock:
@@ -264,7 +264,7 @@ def list_by_trial() -> list[Device]:
 
 
 def listing_limit_s() -> float:
-    """Returns how long `list_devices` may take: the trial has a time limit of its own, then PortAudio is loaded."""
+    """Returns how long `list_devices` may take: the time limit of the trial, plus the time to load PortAudio."""
     return 2 * time_limit_s()
 
 

@@ -42,7 +42,7 @@ async def in_thread(
     Raises `AudioDeviceError` after ``limit_s`` (default: the sound system's time limit), and immediately while an
     earlier call has not returned. An abandoned call keeps running; when it returns, ``undo`` is called in its thread.
     A cancellation waits for the thread as well, unless the call is ``cancellable``: opening or closing a device
-    cannot be interrupted, and a lock that is held meanwhile would be released too early.
+    cannot be interrupted, and a lock held during that time would be released too early.
     """
     if driver_hangs():
         raise _not_answering()

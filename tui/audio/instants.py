@@ -4,8 +4,9 @@ Capture: callbacks come late, never early, and the times that PortAudio puts on 
 minimum of the callbacks' instants over the last two seconds, relative to the count of samples, stays within 0.3 ms
 (measured).
 
-Playback: a device with a long latency takes its blocks in pairs, the second one a block too early, and after a start
-it holds another amount than it states. The lead that PortAudio reports with each callback accounts for both: its
+Playback: a device with a long latency takes its blocks in pairs, the second one a block too early, and after a
+start it holds a different amount than it states. The lead that PortAudio reports with each callback accounts for
+both: its
 median was within 0.2 ms of a recording of the device in most runs and within 6 ms in all (measured), while callback
 plus stated latency was 5 to 25 ms early.
 """

@@ -16,7 +16,7 @@ import msgspec
 from tui.audio.formats import AudioFormat, Encoding
 
 MAX_SAMPLES = 480_000
-"""Most samples that are measured: 30 s at 16 kHz, which takes 30 ms."""
+"""Limit of samples that are measured: 30 s at 16 kHz, which takes 30 ms."""
 _FULL_SCALE = 32768
 _FLOOR_DBFS = -90.0
 """Same as `tui.audio.levels.FLOOR_DBFS`: nothing is reported as quieter."""

@@ -46,7 +46,8 @@ class HappeningKind(StrEnum):
     BEGAN = "began"
     """Its first sample was handed to the device."""
     STARVED = "starved"
-    """It had nothing to play for ``frames`` and then continued. It is reported afterwards, because the silence could
+    """It had nothing to play for ``frames``, and then it continued. It is reported afterwards, because the silence
+    could
     have been its end."""
     DRAINED = "drained"
     """It has ended, and its last sample was handed to the device."""

@@ -81,7 +81,7 @@ class Handed:
         self._final_heard_frames: int | None = None
 
     def add(self, stream_frame: int, frames: int) -> None:
-        """Records that ``frames`` were taken from frame ``stream_frame`` of the stream on."""
+        """Records that ``frames`` were taken, starting at frame ``stream_frame`` of the stream."""
         # A new run starts after silence or another reply, so the list grows with the gaps, not with the blocks.
         start, length = self._runs[-1] if self._runs else (0, 0)
         if length and start + length == stream_frame:
@@ -163,6 +163,6 @@ class Reply:
         return part
 
     def drop(self) -> None:
-        """Discards the queued audio; no more of this reply is ever handed over."""
+        """Discards the queued audio; nothing more of this reply is ever handed over."""
         self._chunks.clear()
         self.flushed = self.closed = True

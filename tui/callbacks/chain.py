@@ -13,11 +13,11 @@ from tui.callbacks.types import Callback
 
 
 class CallbackChain:
-    """A sequence of steps; each gets what the previous one returned, None included.
+    """A sequence of steps; each receives what the previous one returned, including None.
 
     A step that fails ends the run: the failure is reported and the last good value is the result. Steps may be
-    added and removed from any thread; a run under way continues with the steps it began with, except those
-    that are removed before their turn comes.
+    added and removed from any thread; a run in progress continues with the steps it began with, except those that
+    are removed before their turn.
     """
 
     def __init__(self, name: str = "chain", reporter: ErrorReporter = default_reporter) -> None:

@@ -48,7 +48,7 @@ def trace_callback(
 def monitor_callback_performance(callback: Callable[P, R], record: Record | None = None) -> Callable[P, R]:
     """Wrap ``callback`` so that the duration of each call is measured, to the end of what it awaits.
 
-    ``record(duration_ns, error)`` gets it, with the exception if the call raised one; without ``record`` the
+    ``record(duration_ns, error)`` receives it, with the exception if the call raised one; without ``record`` the
     duration is logged.
     """
     name = callback_name(callback)

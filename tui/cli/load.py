@@ -135,7 +135,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
     Each caller plays the scenario repeatedly. Everything after -- is passed on to Locust, such as --csv NAME or
     --html FILE.
 
-    Exit codes: 0 fine, 1 a --fail-if condition holds, 2 wrong usage, 4 unreachable, 6 not judged.
+    Exit codes: 0 success, 1 a --fail-if condition was met, 2 wrong usage, 4 unreachable, 6 not judged.
     """
     own = {name: options.pop(name) for name in _own_names()}
     _check_options(own)

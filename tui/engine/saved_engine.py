@@ -78,7 +78,7 @@ class SavedEngine:
         return self._sound.log_path if self._sound else ""
 
     def drain(self) -> list[FrameItem]:
-        """Returns the events that are due, and the items of the engine that plays audio."""
+        """Returns the events that are due, and the items of the engine that plays the audio."""
         items: list[FrameItem] = self._heard()
         if not self._began:
             # First of all items: the screen cannot show a message of an event before it knows the file.

@@ -1,4 +1,4 @@
-"""The session file: holds every raw message once, verbatim; events refer to it by offset and length."""
+"""The session file: holds every raw message once, verbatim; events refer to messages by offset and length."""
 
 from __future__ import annotations
 

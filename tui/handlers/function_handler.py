@@ -47,15 +47,15 @@ class RealtimeWebSocket(Protocol):
 class FunctionHandler:
     """Runs registered functions when the agent calls them. For one event loop.
 
-    A function gets the argument dict. A coroutine function runs on this loop; a plain one in a thread, where it
+    A function receives the argument dict. A coroutine function runs on this loop; a plain one in a thread, where it
     may block without stopping the audio; if it returns an awaitable, that is awaited on the loop. Calls run
     concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
 
     At ``time_limit_s`` a coroutine is cancelled. A thread cannot be: it keeps running, its call is answered with an
     error, and what it returns is dropped and counted in `late_results`.
 
-    ``on_change`` gets a `ToolChanged` event at the start and at the end of every call, ``on_unknown`` the name of
-    a function that was called and is not registered: that is the agent's mistake, and no callback has failed.
+    ``on_change`` receives a `ToolChanged` event at the start and at the end of every call; ``on_unknown`` receives
+    the name of a function that was called but is not registered, which is the agent's mistake, not a failed callback.
     """
 
     def __init__(

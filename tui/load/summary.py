@@ -25,7 +25,7 @@ _FULL = 0.95
 
 
 class Distribution(msgspec.Struct, frozen=True):
-    """Percentiles of a figure in ms; None where too few were measured."""
+    """Percentiles of a figure in ms; None if too few values were measured."""
 
     count: int = 0
     p50_ms: float | None = None

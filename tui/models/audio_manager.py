@@ -322,7 +322,7 @@ class AudioManager:
 
 
 class _DeferredReporter(ErrorReporter):
-    """Keeps failures of PortAudio's thread until the loop passes them on, because reporting takes a lock and logs."""
+    """Keeps failures of PortAudio's thread until the loop reports them, because reporting takes a lock and logs."""
 
     _KEPT = 1_000
 

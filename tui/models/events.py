@@ -218,7 +218,7 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
     """What to do about it; empty if nothing can be done."""
     fatal: bool = False
     answer_failed: bool = False
-    """The agent gave up the answer that was due, so waiting for it is useless."""
+    """The agent abandoned the answer that was due, so waiting for it is useless."""
     about: Count = 0
     """Number of the event it is about; 0 if there is none."""
     count: Count = 1
@@ -390,7 +390,7 @@ class LossCounted(Event, frozen=True, kw_only=True, gc=False, tag="loss"):
     count: float
     detail: str = ""
     reply: str = ""
-    """UNHEARD: the reply that was cut off, if it is a single one and the audio came after the cut."""
+    """UNHEARD: the reply that was cut off, if there is only one and the audio arrived after the cut."""
 
 
 class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="condition"):
@@ -439,7 +439,7 @@ class EdgeDisputed(Event, frozen=True, kw_only=True, gc=False, tag="edge_dispute
 
 
 class EdgesCompared(Event, frozen=True, kw_only=True, gc=False, tag="edges_compared"):
-    """How many edges of turns a second detector was asked about; emitted once, after its `EdgeDisputed`."""
+    """How many edges of turns a second detector checked; emitted once, after its `EdgeDisputed` events."""
 
     compared: Count
     disputed: Count
@@ -494,12 +494,12 @@ class ScenarioPhase(StrEnum):
 
     PLAYING = "playing"
     BY_HAND = "by hand"
-    """The user has taken the call over; no step is carried out."""
+    """The user has taken over the call; no step is carried out."""
     OVER = "over"
 
 
 class ScenarioChanged(Event, frozen=True, kw_only=True, gc=False, tag="scenario"):
-    """A scenario began, was taken over by hand or given back, or is over and judged."""
+    """A scenario began, was taken over or given back, or is over and judged."""
 
     phase: ScenarioPhase
     name: str

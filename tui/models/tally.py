@@ -25,7 +25,7 @@ class Count(NamedTuple):
 
 
 class Tally(Generic[Kind]):
-    """Counts by kind. A kind is due at its first count, and then once per interval if it has grown.
+    """Counts by kind. A kind is due at its first count, and then once per interval if the count has grown.
 
     Times are passed in, in ns of any one clock. Not thread-safe.
     """

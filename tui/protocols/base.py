@@ -90,10 +90,10 @@ class TelephonyEventType(StrEnum):
     USER_STREAM_CLEARED = "user_stream.cleared"
     """The audio since the last turn is to be discarded."""
     RESPONSE_WANTED = "response.wanted"
-    """The caller asks for an answer.
+    """The caller requests an answer.
 
     ``params`` are the options of the request, ``text`` the words to answer if it has its own. With the option
-    ``conversation`` "none" the answer stands apart from the conversation.
+    ``conversation`` "none" the answer is separate from the conversation.
     """
     RESPONSE_CANCELLED = "response.cancelled"
     """The caller cancelled the answer on the wire."""
@@ -110,7 +110,7 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     part: int = 0
     """AGENT_TEXT: the content part of the reply, for protocols with several in one."""
     written: bool = False
-    """AGENT_TEXT: these words are written beside or instead of speech; no audio belongs to them."""
+    """AGENT_TEXT: these words are written in addition to or instead of speech, and have no audio."""
     format: AudioFormat | None = None
     """The format of the user stream (SESSION_ACCEPTED, …) or of a play stream (PLAY_STREAM_START)."""
     audio: bytes = b""
@@ -126,7 +126,7 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     fatal: bool = False
     """SESSION_ERROR and AGENT_ERROR: the call cannot continue."""
     answer_failed: bool = False
-    """AGENT_ERROR: the answer that was due failed, and no other was asked for or is under way."""
+    """AGENT_ERROR: the answer that was due failed, and no other was requested or is in progress."""
     params: Mapping[str, Any] = {}
     """Members of the message that a handler may need (CONFIG, CALL_STARTED, SESSION_INITIATE)."""
 
@@ -243,7 +243,7 @@ class CallerEnd(Shape):
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one frame. Raises `ProtocolError` and nothing else."""
+        """Decodes one frame. Raises only `ProtocolError`."""
         ...
 
     def start_user_stream(self) -> list[Outgoing]:
@@ -315,7 +315,10 @@ class SendsHeaders(CallerEnd, Shape):
     """A `CallerEnd` whose upgrade request carries the ids of its call."""
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
-        """Returns headers to send beside those of the token. Raises `ValueError` for a token it cannot use."""
+        """Returns headers to send in addition to those of the token.
+
+        Raises `ValueError` for a token it cannot use.
+        """
         ...
 
 
@@ -376,11 +379,11 @@ def user_stream_closing(caller: CallerEnd) -> bool:
 
 @runtime_checkable
 class KnowsPlayFormat(Shape):
-    """A `CallerEnd` whose replies may have another rate than user audio."""
+    """A `CallerEnd` whose replies may have a different rate from user audio."""
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that replies are expected in; None until it is known."""
+        """The format that replies are expected to have; None until it is known."""
         ...
 
 
@@ -407,7 +410,7 @@ class AgentEnd(Shape):
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one frame. Raises `ProtocolError` and nothing else."""
+        """Decodes one frame. Raises only `ProtocolError`."""
         ...
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
@@ -508,7 +511,7 @@ class CallsTools(AgentEnd, Shape):
 
 @runtime_checkable
 class RealtimeAgentEnd(CallsTools, Shape):
-    """An `AgentEnd` whose caller decides what the agent does by itself.
+    """An `AgentEnd` whose caller decides what the agent does on its own initiative.
 
     Typed text (USER_TEXT) and tool outputs (TOOL_OUTPUT) are answered on RESPONSE_WANTED alone.
     """
@@ -598,7 +601,7 @@ class Protocol(msgspec.Struct, frozen=True):
     has_words: bool = True
     """False if no message carries words; there is no transcript then."""
     checked_by_opening: bool = False
-    """Whether `check` opens a session and ends it at once, which does nothing and costs nothing."""
+    """Whether `check` may open a session and end it at once, which has no effect and costs nothing."""
     calls_tools: bool = False
     """Whether the agent calls tools with TOOL_CALL events; `RelaysToolMessages.relay` sends their results."""
     offers_tools: bool = False

@@ -1,4 +1,4 @@
-"""Defaults for ends: no frames where the protocol has no message.
+"""Defaults for ends: they send no frames if the protocol has no message.
 
 A protocol's ends may derive from these and implement only what the protocol has. A protocol file should do so: it
 then also gets methods that are added to the interface later.
@@ -26,7 +26,7 @@ class CallerDefaults:
         return None
 
     def start_user_stream(self) -> list[Outgoing]:
-        """Sends nothing: audio simply flows."""
+        """Sends nothing: audio can be sent at any time."""
         return []
 
     def stop_user_stream(self) -> list[Outgoing]:

@@ -1,7 +1,7 @@
 """Detects which protocol an agent speaks from its URL or its first message.
 
-The signs belong to the protocols (`Protocol.signs`). Built-in protocols are asked first, those of installed
-packages when none of them matches. If the URL matches nothing, the caller listens for `LISTEN_MS`; if the first
+The signs belong to the protocols (`Protocol.signs`). Built-in protocols are tried first, and those of installed
+packages if none of them matches. If the URL matches nothing, the caller listens for `LISTEN_MS`; if the first
 message matches nothing either, it asks the user.
 """
 

@@ -56,7 +56,7 @@ class LogRules(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def member_at(body: Any, path: str) -> Any:
-    """Returns what is at a path of a JSON message, such as ``mark.name`` or ``parts.0.data``; None if nothing is."""
+    """Returns the value at a path of a JSON message, such as ``mark.name`` or ``parts.0.data``; None without one."""
     value = body
     for name in path.split("."):
         match value:

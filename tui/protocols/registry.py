@@ -47,7 +47,7 @@ class ProtocolUnavailable(ValueError):
 def names() -> tuple[str, ...]:
     """Returns the names of all protocols: built-in ones, then those of installed packages.
 
-    Loads none of them: a broken package is reported when its protocol is requested.
+    Loads none of them: a broken package is reported only when its protocol is requested.
     """
     return (*BUILT_IN, *_installed())
 

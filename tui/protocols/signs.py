@@ -33,7 +33,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     web_address: str = ""
     """The reason why an http or https URL is this protocol; empty: it is not."""
     first_message: Callable[[Mapping[str, Any] | bytes], str] = _no_sign
-    """Returns the reason why a message sent by the agent before the caller has sent anything is of this protocol.
+    """Returns the reason why a message that the agent sent before it received any belongs to this protocol.
 
     It is a JSON object or a binary frame. Returns "" for any other message; must not raise.
     """

@@ -1,7 +1,7 @@
 """The pytest plugin: collects scenario files (``*.call.toml``), and the fixture `call` for calls in code.
 
-pytest loads this module in every run, even in those without calls. It therefore imports nothing more until a scenario
-file is found or a test requests the fixture.
+pytest loads this module in every run, even in those without calls. It therefore imports nothing else until a
+scenario file is found or a test requests the fixture.
 """
 
 from __future__ import annotations

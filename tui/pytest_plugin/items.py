@@ -1,4 +1,4 @@
-"""Scenario files as tests: each step and each limit is a test, and the first one holds the calls."""
+"""Scenario files as tests: each step and each limit is a test, and the first one makes the calls."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> T
 
 
 class ScenarioFile(pytest.File):
-    """One scenario file. Its runs are held once, when the first result is asked for."""
+    """One scenario file. Its runs are made once, when the first result is requested."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yields the steps and limits; a single test if they could end up on several workers of pytest-xdist."""
@@ -85,7 +85,7 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def result(self) -> ScenarioResult | str:
-        """Result of all runs, or a sentence on why there is none; the first access holds the calls."""
+        """Result of all runs, or a sentence on why there is none; the first access makes the calls."""
         aim = self.scenario.target
         try:
             settings = {"protocol": aim.protocol} if aim.protocol else {}

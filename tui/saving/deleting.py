@@ -33,7 +33,7 @@ class Deletion(msgspec.Struct, frozen=True):
     report: Path | None = None
     """Path of a report next to the folder, which is kept."""
     problem: str = ""
-    """Sentence on why nothing was deleted; empty without a problem."""
+    """Sentence on why nothing was deleted; empty if there was no problem."""
 
 
 class _Origin(msgspec.Struct):
@@ -209,7 +209,7 @@ def _others(folder: Path) -> bool:
 
 
 def _remove_empty(folder: Path) -> tuple[str, ...]:
-    """Remove the folder, unless files were added meanwhile; returns their names."""
+    """Remove the folder, unless files were added in the meantime; returns their names."""
     try:
         folder.rmdir()
     except OSError as error:

@@ -62,7 +62,7 @@ class FolderWriter:
 
     @property
     def tracks_over(self) -> bool:
-        """Whether nothing more is added to the tracks, if there are any."""
+        """Whether no more is added to the tracks, if there are any."""
         return self._tracks is not None and self._tracks.closed
 
     @property

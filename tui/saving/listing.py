@@ -102,7 +102,7 @@ def list_sessions(
 
 
 def newest_in_lines(parent: Path, count: int) -> list[str]:
-    """Returns the newest sessions of a folder, one line each: what was called, when, how long.
+    """Returns the newest sessions of a folder, one line each: what was called, when, and for how long.
 
     Raises `SavedSessionError`: the folder cannot be read.
     """

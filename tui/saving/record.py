@@ -23,8 +23,8 @@ MARKS_FILE = "marks.jsonl"
 RECORD_PART_FILE = "session.json.part"
 """A new ``session.json`` while it is being written."""
 SESSION_FILES = (MESSAGES_FILE, AUDIO_FILE, MARKS_FILE, RECORD_PART_FILE, EVENTS_FILE, RECORD_FILE)
-"""Every file that this program writes into a session's folder, in order of deletion. The file that shows who created
-the folder comes last, so that an interrupted deletion can be repeated."""
+"""Every file that this program writes into a session's folder, in order of deletion. The file that shows who
+created the folder is deleted last, so that an interrupted deletion can be repeated."""
 PROGRAM = "opusagent-tui"
 UNSAVED = "unsaved"
 """Code of the error after which nothing more of the session is saved."""

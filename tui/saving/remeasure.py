@@ -40,7 +40,7 @@ def remeasured_events(saved: SavedSession, fold: MetricsFold) -> Iterator[e.Sess
 
     Each is folded before it is passed on: the second detector is asked about the edges of the turns found so far. An
     edge that confirms one of the call keeps the instant of the call, so that both show the same figures. Without
-    tracks the events are those that were saved. An edge has the number of the previous event.
+    tracks, the events are those that were saved. An edge has the number of the previous event.
     """
     for event in _events_again(saved, fold):
         fold.apply(event)
@@ -93,7 +93,7 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
 
 
 def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges; those of the user get the time from sample to socket that was measured in the call."""
+    """Returns the edges; those of the user include the time from sample to socket that was measured in the call."""
     ways = {
         started: sorted(
             (edge for edge in live if edge.started is started and edge.captured_ns is not None),

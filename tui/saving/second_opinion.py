@@ -30,11 +30,11 @@ class _Around(NamedTuple):
     sounds: Sequence[SoundFound]
 
     def begin_off_ms(self) -> float | None:
-        """Returns how much later a sound begins than the edge, 0 within the tolerance; None if none begins near."""
+        """Returns how much later than the edge a sound begins, 0 within the tolerance; None if none begins nearby."""
         return self._off_ms([(sound.may_begin_ms, sound.begins_ms) for sound in self.sounds])
 
     def end_off_ms(self) -> float | None:
-        """Returns how much later a sound ends than the edge, 0 within the tolerance; None if none ends near."""
+        """Returns how much later than the edge a sound ends, 0 within the tolerance; None if none ends nearby."""
         return self._off_ms([(sound.ends_ms, sound.may_end_ms) for sound in self.sounds])
 
     def missed(self, since_ms: float, until_ms: float) -> list[SoundFound]:
@@ -60,8 +60,8 @@ def compare_edges(
 ) -> list[e.SessionEvent]:
     """Returns an event for each edge of a measured turn that the second detector does not confirm, then the counts.
 
-    The events are dated ``at_ns``. After ``until_s`` (`time.monotonic`) the rest is left out and counted. Reads the
-    tracks, and takes about 10 ms per turn: not for an event loop. Raises `OSError`.
+    The events are dated ``at_ns``. After ``until_s`` (`time.monotonic`) the rest is left out and counted. Reads
+    the tracks and takes about 10 ms per turn, so it must not run on an event loop. Raises `OSError`.
     """
     disputed: list[e.SessionEvent] = []
     compared = left_out = 0

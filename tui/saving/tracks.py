@@ -35,7 +35,7 @@ class AgentCut(NamedTuple):
 
 
 class TracksEnd(NamedTuple):
-    """Nothing more of either track comes; both are as long as the call until this time."""
+    """Nothing more of either track follows; both are as long as the call until this time."""
 
     at_ns: int
 

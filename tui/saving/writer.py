@@ -1,4 +1,4 @@
-"""Saves a running session on a separate thread, which nothing waits for."""
+"""Saves a running session on a separate thread, for which nothing waits."""
 
 from __future__ import annotations
 
@@ -147,7 +147,10 @@ class _WriterThread(threading.Thread):
 
     @property
     def tracks_start_ns(self) -> int | None:
-        """Time of the first sample of the tracks that are whole on disk; None if none are. After `tracks_over`."""
+        """Time of the first sample of the tracks that are completely on disk; None if there are none.
+
+        After `tracks_over`.
+        """
         return self._files.record.audio_starts_ns if self._files.tracks_are_whole else None
 
     def _write_waiting(self) -> None:
@@ -232,7 +235,7 @@ class SessionWriter:
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[SessionEvent]:
-        """See `TrackSink`. Returns nothing if the tracks are not saved, or not whole."""
+        """See `TrackSink`. Returns nothing if the tracks are not saved or not complete."""
         self._put_audio(TracksEnd(self._clock_ns()))
         return await asyncio.to_thread(self._compare, turns)
 

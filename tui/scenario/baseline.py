@@ -1,7 +1,7 @@
 """Baselines: earlier results, kept in a file, which later results are compared with by fixed rules.
 
 A figure is worse if it grew by more than a relative **and** an absolute limit, so that neither 20 ms more of a long
-response nor half as much again of a short one counts. Percentiles are compared only where both sides have enough
+response nor half as much again of a short one counts. Percentiles are compared only if both sides have enough
 turns, and pass rates are worse only if their 95 % intervals do not overlap. Results of another scenario or protocol
 are refused.
 """

@@ -82,7 +82,7 @@ def _prepared(noise: Noise, scenario: Scenario) -> dict[int, NDArray[np.float32]
 
 
 def _at_rate(values: NDArray[np.float32], rate: int, noise: Noise) -> NDArray[np.float32]:
-    """Returns a period of 16 kHz at another rate and at the level of the noise, without a seam where it repeats."""
+    """Returns a period of 16 kHz at another rate and at the level of the noise; it repeats without a seam."""
     frames = max(len(values) * rate // _RATE, 1)
     found = np.fft.irfft(np.fft.rfft(values)[: frames // 2 + 1], frames)
     rms = float(np.sqrt(np.mean(np.square(found))))

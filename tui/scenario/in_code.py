@@ -37,7 +37,7 @@ def _raise(reason: str) -> NoReturn:
 
 
 class CallInCode:
-    """A call that code holds step by step. Runs on the loop that it began on.
+    """A call that code controls step by step. Runs on the loop that it began on.
 
     A step that fails raises `StepFailed`; one that cannot be judged calls ``not_measured``, which raises.
     Durations are written as in scenario files: "600ms", "2s".

@@ -174,7 +174,7 @@ class _Maker:
         self._acts = sorted([*call.acts, *spoken], key=lambda act: act.began_ns)
 
     def text(self) -> str:
-        """Returns the file. Raises `ScenarioError` if there is nothing to make it of."""
+        """Returns the file. Raises `ScenarioError` if there is nothing to make it from."""
         steps = list(self._steps())
         if not self._call.first_ns or not self._acts:
             raise ScenarioError("The caller did not speak, type or press a key in this session.")

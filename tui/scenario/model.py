@@ -27,7 +27,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     KIND: ClassVar[str] = ""
     NEEDS: ClassVar[Literal["", "keypad", "write"]] = ""
-    """Ability that the step needs of the protocol, a field of `tui.protocols.abilities.Lacking`; empty if none."""
+    """Ability that the protocol must have for the step, a field of `tui.protocols.abilities.Lacking`; empty if
+    none."""
     line: int = 0
     file: str = ""
 

@@ -1,6 +1,6 @@
 """Performance: plays a scenario in one call, step by step, and collects verdicts. The user can take over.
 
-It is used without a screen (`tui.scenario.holding`) and in the engine, where a user is present.
+It is used without a screen (`tui.scenario.holding`) and in the engine, with a user present.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Performance:
         self.cut_short = False
         """Whether the call ended before the last step did."""
         self.by_hand = False
-        """Whether the user has taken the call over."""
+        """Whether the user has taken over the call."""
         self._began_ns = 0
         """Time at which the current step began."""
         self.words = AgentWords(aids.hear)

@@ -47,7 +47,7 @@ from tui.websocket.link_faults import Heading
 _LOOK_S = 0.01
 """Polling interval of waits in seconds; short, because a line has to be handed over before it is due."""
 _LATE_NS = 20_000_000
-"""Longest delay of a line after its moment, in ns; a later line was not spoken when the scenario asks for it."""
+"""Longest delay of a line after its moment, in ns; a line with a longer delay does not follow the scenario."""
 _SEEN_AFTER_NS = 100_000_000
 """Longest time from an event to the handling of its message, in ns."""
 _NOTICED_S = 5.0
@@ -198,7 +198,7 @@ class Player:
     # -- the caller --
 
     async def _moment(self, step: Acting) -> int | str:
-        """Returns the instant for a step of the caller, or a sentence on why it did not come."""
+        """Returns the instant for a step of the caller, or a sentence on why there was none."""
         when = step.when
         if when is None:
             if isinstance(step, TURNS) and not self._heard_out:

@@ -36,7 +36,7 @@ class Planned(msgspec.Struct, frozen=True):
 
 @cache
 def usual_speech() -> SpeechProcess:
-    """Returns the voice and the recognizer that this process uses where none are chosen."""
+    """Returns the voice and the recognizer that this process uses if none are chosen."""
     return SpeechProcess()
 
 

@@ -1,7 +1,7 @@
 """AgentWords: keeps what the agent says in a call, and judges its words with a recognizer.
 
-Recognizing takes a second of a whole core, so it is done when all steps are over: no step is late because of it, and
-the caller does not fall silent during the call.
+Recognizing takes a second of a whole core, so it is done after all steps: it makes no step late, and the caller
+does not fall silent during the call.
 """
 
 from __future__ import annotations

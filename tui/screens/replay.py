@@ -23,11 +23,11 @@ class TrackSound:
 
     def __init__(self, player: ClipControl, playhead: Playhead) -> None:
         self.problem = ""
-        """Reason why nothing can be played; the playhead then moves with the clock."""
+        """Reason why nothing can be played; the playhead then follows the clock."""
         self._player = player
         self._playhead = playhead
         self._clip: int | None = None
-        """Number of the clip of the tracks that is to be played now; None if none is."""
+        """Number of the clip of the tracks that should be playing now; None if there is none."""
         self._jumps = playhead.jumps - 1
 
     def poll(self) -> None:

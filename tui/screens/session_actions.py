@@ -503,8 +503,8 @@ REPLAY: Sequence[Action] = (
         key_display="-",
     ),
 )
-"""Actions of a saved session. Listed before the session's own actions, because they take the keys of actions that
-need a call."""
+"""Actions of a saved session. Listed before the session's own actions, because they replace the keys of actions
+that need a call."""
 
 SESSION: Sequence[Action] = (
     *SEARCHING,

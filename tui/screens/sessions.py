@@ -148,7 +148,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self._listing.stop()
 
     def poll(self) -> None:
-        """Show the sessions that were read meanwhile. Called every tick."""
+        """Show the sessions that were read since the last call. Called every tick."""
         if not self.view.is_attached:
             return
         done = self._listing.done  # before the last ones are taken

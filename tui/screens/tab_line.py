@@ -18,7 +18,7 @@ class TabLine(Horizontal):
         super().__init__(id="tabs-line")
         self.talk = TalkButton(id="talk")
         self.with_scenario = False
-        """Whether the session has a scenario, whose pane is then named too."""
+        """Whether the session has a scenario, so that its pane is listed as well."""
         self._panes = panes
         self._tabs = PaneTabs(id="tabs")
         self._keys: dict[str, str] = {}

@@ -18,7 +18,7 @@ from tui.session.reply_checks import ReplyChecks
 class AgentAudio:
     """Plays the agent's replies, and reports the outcome as events and to the agent. Runs on the session's loop.
 
-    If a protocol has no message for the end of a reply, a reply ends after it has had nothing to play for
+    If a protocol has no message for the end of a reply, a reply ends once it has had nothing to play for
     ``ends_after_ms``; 0 means that the agent marks the end.
     """
 

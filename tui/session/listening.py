@@ -54,7 +54,7 @@ class Limits(msgspec.Struct, frozen=True):
     max_turn_s: float = 60.0
     """Limit after which continuous audible sound no longer delays the call."""
     quiet_s: float = 0.4
-    """The agent has finished after nothing from it has been due for this long."""
+    """The agent has finished if nothing from it has been due for this long."""
     greeting_s: float = 3.0
 
     @classmethod
@@ -130,7 +130,7 @@ class Listening:
         return True
 
     async def resumed(self) -> None:
-        """Wait while the session is being resumed; that has a limit of its own."""
+        """Wait while the session is being resumed, which has a separate time limit."""
         await self.until(lambda: not self._pending.resuming, _LOOK_S)
 
     async def greeting(self) -> None:
@@ -256,7 +256,7 @@ class _Received:
         self.begun_ns = 0
         """Time at which the newest reply began to arrive."""
         self.awaits_tool = False
-        """Whether a tool was called whose answer was not yet waited for."""
+        """Whether a tool was called whose answer has not been awaited yet."""
         self.tool_ended_ns = 0
         self.failed_ns = 0
         """Time at which the agent last reported a failed answer; 0 if the user has spoken since."""

@@ -17,7 +17,7 @@ class Pending:
         self._replies: dict[str, None] = {}
         self._tools: dict[str, str] = {}
         self.line = ""
-        """Name of the recorded line that is being spoken; empty if none is."""
+        """Name of the recorded line that is being spoken; otherwise empty."""
         self.lines_left = 0
         """Number of script lines that have not begun; set by the owner of the script."""
         self.answer_due = ""
@@ -60,7 +60,7 @@ class Pending:
         return list(self._tools.values())
 
     def in_words(self) -> list[str]:
-        """Returns everything that is due, one phrase each; empty if nothing is."""
+        """Returns everything that is due, one phrase each; empty if there is nothing."""
         replies, lines = len(self.replies), self.lines_left
         return [
             *(

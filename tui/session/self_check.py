@@ -17,7 +17,7 @@ from tui.session.send_pace import SendPace
 from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
-"""The loop takes arrival times, so a longer lag makes them wrong by more than a block."""
+"""The loop takes arrival times, so a longer lag makes them wrong by more than one block."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
 """How far the sound server's estimate of when a sample is heard may move within a second."""

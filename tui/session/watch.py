@@ -24,7 +24,7 @@ from tui.units import NS_PER_S
 
 _INTERVAL_NS = 20_000_000
 _IDLE_EVERY = 3
-"""Every how many polls telemetry is published and idle audio is checked; the screen draws levels no faster."""
+"""Number of polls after which telemetry is published and idle audio is checked; the screen draws levels no faster."""
 
 
 class SessionWatch:

@@ -1,4 +1,7 @@
-"""Synthesizers: hibari from the extra, otherwise those of the machine. Heavy imports are deferred until first use."""
+"""Synthesizers: hibari from the extra, otherwise those installed on the machine.
+
+Heavy imports are deferred until first use.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +89,7 @@ class Hibari(Synthesizer):
 class CommandVoice(Synthesizer):
     """A command that reads text from its standard input and writes a WAV file.
 
-    ``arguments`` takes the words per minute and the path of the file.
+    ``arguments`` receives the words per minute and the path of the file.
     """
 
     def __init__(self, name: str, words_per_min: int, arguments: Callable[[int, str], list[str]]) -> None:

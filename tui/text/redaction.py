@@ -2,8 +2,8 @@
 
 The secrets are the token, the values of headers, user, password, query and fragment of the URL, parameters and
 options whose names mark them as secret, and the JSON fields of ``--redact``. `Redactor` removes them from the events
-and messages of one call, before anything else reads these. `without_secrets` removes those of every call of this
-process from what does not belong to one: log lines, errors of a command, crash files.
+and messages of one call, before anything else reads these. `without_secrets` removes the secrets of all calls of
+this process from text that belongs to no call: log lines, errors of a command, crash files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import msgspec
 
 REDACTED = "[redacted]"
 HIDDEN = "…"
-"""Replaces a secret in a URL or in a table of settings, where its position is known."""
+"""Replaces a secret in a URL or in a table of settings, at a known position."""
 SHORTEST_SECRET = 6
 """Minimum length in characters; a shorter value (such as a header with value "1") would match everywhere."""
 SHORTEST_LEARNT = 4
@@ -321,7 +321,7 @@ def host_of(url: str) -> str:
 
 
 def _parts_of(url: str) -> _UrlParts:
-    """Splits anything without failing. `urlsplit` rejects some URLs, and takes the user of others for a scheme."""
+    """Splits any text without failing. `urlsplit` rejects some URLs, and mistakes the user of others for a scheme."""
     head, _, fragment = url.partition("#")
     head, _, query = head.partition("?")
     before, found, place = head.rpartition("://") if "://" in head else ("", "", head)

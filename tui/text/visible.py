@@ -20,8 +20,8 @@ def visible(text: str) -> str:
     """Returns the text with terminal control made visible instead of effective.
 
     C0 controls become their Unicode pictures (ESC is ``␛``), everything else that could move, hide or reorder
-    what is drawn becomes its code point in angle quotes (``‹202E›``). Tab and newline stay, and so does a joiner
-    inside a word or an emoji, which moves and hides nothing.
+    what is drawn becomes its code point in angle quotes (``‹202E›``). Tab and newline are kept, and so is a joiner
+    inside a word or an emoji, because it moves and hides nothing.
     """
     return _UNSAFE.sub(_picture, text)
 

@@ -19,7 +19,7 @@ class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
     """The panes as remembered between runs. Unknown fields of other versions are ignored."""
 
     panes: tuple[str, ...] = ("transcript", "turns", "health")
-    """Names of the side panes, the most recently requested first; panes not named come last."""
+    """Names of the side panes, the most recently requested first; panes that are not named come last."""
     log_share_beside: Share = 0.55
     """Log's share of the width while the side panes are beside it."""
     log_share_below: Share = 0.6

@@ -52,8 +52,8 @@ class Closed(Exception):
 class Liveness(msgspec.Struct, frozen=True):
     """Settings for detecting a lost connection.
 
-    A missing pong proves nothing: a busy agent answers pings late, and some never do. So it is only reported; the
-    connection counts as lost only if nothing else arrives either.
+    A missing pong proves nothing: a busy agent answers pings late, and some never do. It is therefore only
+    reported; the connection counts as lost only if nothing else arrives either.
     """
 
     ping_s: float = default_of("ping_s")
@@ -106,7 +106,7 @@ class WebSocketClient:
         self._pinger: asyncio.Task[None] | None = None
         self._messages = 0
         self._gave_up = ""
-        """Why this side closed the socket without being asked to; empty if it did not."""
+        """Why this side closed the socket on its own; empty if it did not."""
 
     async def open(self, timeout_s: float) -> None:
         """Open the socket. Raises `ConnectionFailed`."""

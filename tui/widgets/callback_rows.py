@@ -33,7 +33,7 @@ class CallbackRow(NamedTuple):
 
 
 Sortable = tuple[float, str] | None
-"""None stands for not measured, which sorts last."""
+"""None stands for a value that was not measured, which sorts last."""
 
 
 @dataclass(frozen=True, slots=True)

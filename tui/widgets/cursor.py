@@ -54,7 +54,7 @@ class CursorKeys(Widget):
             self.line_clicked(index, event)
 
     def line_at(self, y: int) -> int | None:
-        """Returns the line at this row of the view; None where no line is ever drawn."""
+        """Returns the line at this row of the view; None for a row without a line."""
         return y + self.scroll_offset.y
 
     def line_clicked(self, index: int, event: events.Click) -> None:

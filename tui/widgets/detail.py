@@ -79,7 +79,7 @@ class ShownEvent:
 
 
 class DetailPane(LineView, CursorKeys, inherit_bindings=False):
-    """Shows facts about an event and its content: a message as a JSON tree or as it came, another event's fields."""
+    """Shows facts about an event and its content: a message as a JSON tree or as received, another event's fields."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "detail--title",
@@ -127,7 +127,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         super().__init__(id=id)
         self.bridge = bridge
         self.raw = False
-        """Whether messages are shown as they came, not as trees."""
+        """Whether messages are shown as received rather than as trees."""
         self.audio = EventAudio(bridge.log, bridge.raw_message)
         self._shown: ShownEvent | None = None
         self._tree: EventTree | None = None
@@ -136,7 +136,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._head: list[tuple[str, str]] = []
         """Lines above the content, wrapped: text and style."""
         self._lines: Sequence[str] = ()
-        """The content, where it is not a tree."""
+        """The content, if it is not a tree."""
         self._cursor = 0
         self._rest: Timer | None = None
         """Runs until the cursor has rested on the row long enough for its message to be read."""
@@ -169,7 +169,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._lay_out()
 
     def toggle_raw(self) -> None:
-        """Switch between the tree and the message as it came."""
+        """Switch between the tree and the message as received."""
         self.raw = not self.raw
         if self._shown is not None and self._rest is None:
             self._lay_content()
@@ -205,7 +205,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return Copied("path", path_text(self._tree.line(self._cursor).path))
 
     def copied_event(self, row: Row) -> Copied | None:
-        """Returns a message as it came (base64 if not text) or another event as JSON; None if it was not kept."""
+        """Returns a message as received (base64 if not text) or another event as JSON; None if it was not kept."""
         event = self.bridge.log.event(row)
         if not isinstance(event, MessageLogged):
             return Copied("event", msgspec.json.encode(event).decode())

@@ -314,7 +314,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return parts
 
     def title_of(self, parts: list[str]) -> str:
-        """Returns the title, with the names of the columns where it leaves room."""
+        """Returns the title, with the names of the columns if there is room."""
         title = super().title_of(parts)
         if not self.count():
             return title

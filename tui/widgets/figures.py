@@ -117,4 +117,4 @@ SIGNS: Mapping[str, str] = {
     "saving, not saved": "Whether the call is being kept on disk.",
     "MUTED": "Silence is sent in place of the microphone.",
 }
-"""Signs and words beside the figures."""
+"""Signs and words next to the figures."""

@@ -1,4 +1,4 @@
-"""What to press next, where there is nothing to see yet."""
+"""Shows what to press next if there is nothing to see yet."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class LadderPane(RowsView):
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 
     def title_parts(self) -> list[str]:
-        """Returns how far the scenario is, what failed, and its name."""
+        """Returns the progress of the scenario, what failed, and its name."""
         progress = self.progress
         verdicts = [rung.verdict for rung in progress.rungs]
         judged = sum(bool(verdict) for verdict in verdicts)
@@ -118,7 +118,7 @@ class LadderPane(RowsView):
         return pieces
 
     def refresh_from_model(self) -> None:
-        """Take over the steps; the cursor goes with the one to look at until the reader moves it."""
+        """Take over the steps; the cursor follows the step to look at until the reader moves it."""
         count, focus = self.count(), self.progress.focus
         if self.following and focus is not None:
             self._cursor = focus

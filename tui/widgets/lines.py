@@ -1,7 +1,7 @@
 """LineView: a scrolling panel that draws only the lines on the screen, and each of them once.
 
-`FollowView` adds staying at the end of something that grows: only while at the bottom; otherwise what is new
-is counted and nothing under the reader's eyes moves.
+`FollowView` adds staying at the end of a growing list: only while it is at the bottom; otherwise new lines are
+counted, and nothing that is being read moves.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
 
 
 class LineView(ScrollView, can_focus=True):
-    """Draws lines by number. Override `draw_line`, and `line_key` where a line can change in place."""
+    """Draws lines by number. Override `draw_line`, and also `line_key` if a line can change in place."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--empty"}
     DEFAULT_CSS = """
@@ -68,7 +68,7 @@ class LineView(ScrollView, can_focus=True):
         raise NotImplementedError
 
     def line_key(self, index: int) -> Hashable:
-        """Returns what the look of a line depends on, beside style and width."""
+        """Returns what the look of a line depends on, apart from style and width."""
         return index
 
     @property
@@ -208,7 +208,7 @@ class FollowView(LineView, ModelPanel):
 
     @property
     def grows(self) -> bool:
-        """Whether more can be appended: nothing is ever new in a saved session that is all there."""
+        """Whether more can be appended; nothing is ever added to a saved session that has been read completely."""
         return self.bridge.grows
 
     @property

@@ -24,9 +24,9 @@ from tui.widgets.lines import Piece
 from tui.widgets.wrap import fit
 
 WIDE = 90
-"""From this width on, all columns are drawn. In a narrower log, the size is drawn where the summary leaves room."""
+"""From this width on, all columns are drawn. In a narrower log, the size is drawn only if the summary leaves room."""
 BACK_DATED = "↶"
-"""Beside a time that is earlier than that of the line above."""
+"""Shown next to a time that is earlier than that of the line above."""
 
 _MEMBER = "└ "
 """Before the kind of a message of an opened run."""
@@ -40,7 +40,7 @@ _LEVEL_STYLES = {Severity.WARNING: "event-log--warning", Severity.ERROR: "event-
 
 
 class Look(NamedTuple):
-    """What the look of a line depends on, beside its place and the width; part of the cache's key."""
+    """What the look of a line depends on, apart from its place and the width; part of the cache's key."""
 
     line: ViewLine
     marked: bool
@@ -214,8 +214,8 @@ COLUMNS = (
     SUMMARY,
     SIZE,
 )
-"""From left to right. The kind gets the cells that the longest needs, up to half of those that the others leave, and
-the summary the rest."""
+"""From left to right. The kind gets as many cells as the longest one needs, up to half of the available ones, and
+the summary gets the rest."""
 _TIME_OF_DAY_CELLS = 13
 _SEARCHED_CHARS = 4_000
 _KIND_CELLS = 19
@@ -270,7 +270,7 @@ def pieces(view: EventView, look: Look, width: int) -> list[Piece]:
 
 
 def _time_text(line: LogLine) -> str:
-    """Returns the time of day where it is wanted and known, otherwise the seconds since the session's start."""
+    """Returns the time of day if it is requested and known, otherwise the seconds since the session's start."""
     events = line.view.log.events
     at_ns, start_ns = events.at_ns[line.look.line.first], events.at_ns[0]
     begin = events[0] if line.look.absolute else None

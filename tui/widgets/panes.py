@@ -1,4 +1,4 @@
-"""Panes: the event log and, beside or below it, as many side panes as fit."""
+"""Panes: the event log and, next to it or below it, as many side panes as fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui.view.layout import Arrangement, Layout, share_of, weight_of
 from tui.widgets.panel import ModelPanel
 
 BESIDE_CELLS = 120
-"""From this width on, side panes are beside the log."""
+"""From this width on, side panes are next to the log."""
 PANE_LINES = 16
 """Another side pane is shown if each still gets this many lines."""
 _MOST_PANES = 3
@@ -73,7 +73,7 @@ class Panes(Container):
         yield self.side
 
     def on_mount(self) -> None:
-        """Arrange before the first layout, so that nothing is laid out that does not fit."""
+        """Arrange before the first layout, so that only widgets that fit are laid out."""
         self._settle()
         self.call_after_refresh(self._make, self._makers)
 
@@ -114,7 +114,7 @@ class Panes(Container):
         return replace(self._kept, panes=self._arrangement.lasting)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show as many panes as fit, beside or below the log."""
+        """Show as many panes as fit, next to or below the log."""
         width, height = event.size
         beside = width >= BESIDE_CELLS
         room = height // PANE_LINES if beside else height // (2 * PANE_LINES) + 1

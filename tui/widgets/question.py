@@ -12,7 +12,7 @@ def _nothing(_: str) -> str:
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked, and callbacks for the answer, which return what is wrong with it or an empty text."""
+    """What is asked, and callbacks for the answer, which return the problem with it or an empty text."""
 
     label: str
     hint: str

@@ -1,4 +1,4 @@
-"""Lines of a message as it came: wrapped text, or a hex dump of bytes that are not text."""
+"""Lines of a message as received: wrapped text, or a hex dump of bytes that are not text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tui.text.visible import visible
 from tui.widgets.wrap import LazyLines, broken
 
 MAX_RAW = 2_000_000
-"""Bytes shown of a larger message; copying takes all of it."""
+"""Bytes shown of a larger message; copying includes all of it."""
 
 
 def raw_lines(raw: bytes, width: int) -> Sequence[str]:

@@ -17,7 +17,7 @@ from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
-"""Lines of the foot; more where rows leave lines empty."""
+"""Lines of the foot; more if rows leave lines empty."""
 LEAST_ROWS = 3
 """Rows that the foot leaves in a focused pane; one fewer if there is no room for more."""
 AMPLE_ROWS = 8
@@ -157,7 +157,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         self.grow(len(self._heads) + count + self.foot_lines, count)
 
     def measure(self) -> None:
-        """Find where the foot begins, too."""
+        """Also find where the foot begins."""
         super().measure()
         self.lay_out()
         self._foot_at = self.scrollable_content_region.height - self.foot_lines

@@ -108,7 +108,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return self.rows.rows[self.cursor] if self.cursor < self.count() else None
 
     def show(self, current: Path | None = None) -> None:
-        """Draw the rows again, with the cursor on that session if it is shown, or where it was."""
+        """Draw the rows again, with the cursor on that session if it is shown, otherwise at its old position."""
         folders = [each.folder for each in self.rows.rows]
         if current in folders:
             self._cursor = folders.index(current)

@@ -263,7 +263,7 @@ def _asked_for(metrics: SessionMetrics) -> list[Group]:
 
 
 def _stalls(metrics: SessionMetrics) -> list[Group]:
-    """Returns for how long devices passed no audio."""
+    """Returns how long devices delivered or accepted no audio."""
     lasted_ms = sum(stalls.lasted_ms for stalls in metrics.stalls.values())
     return (
         [Group([(f"{ShownFigure.STALLED} ", _MUTED), (f"{lasted_ms / 1000:.1f} s", _WARN)], 2)]

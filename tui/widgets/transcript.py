@@ -268,7 +268,7 @@ def _who(entry: Entry) -> str:
 
 
 def _mark(entry: Entry) -> str:
-    """Returns how far words were heard if not completely, or how long a tool took, with no-break spaces."""
+    """Returns how much of the words was heard, if not all, or how long a tool took, with no-break spaces."""
     match entry:
         case ToolUse(event=event):
             mark = numbers.milliseconds(event.duration_ms) if event.finished else "running"

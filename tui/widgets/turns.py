@@ -1,4 +1,4 @@
-"""TurnsPane: the verdict, and one row per turn with its response time and where that went."""
+"""TurnsPane: the verdict, and one row per turn with its response time and what it consists of."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST_KEYS = 20
 _LEAST_QUOTED = 10
 _MOST_SPARKS = 24
 _TITLE_CELLS = 48
-"""Cells of the title beside its sparkline."""
+"""Cells of the title next to its sparkline."""
 
 
 class TurnsPane(RowsView):
@@ -114,7 +114,7 @@ class TurnsPane(RowsView):
         return self.turns[index].first_event
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns the verdict, where it leaves room, and the axis of the bars."""
+        """Returns the verdict, if there is room, and the axis of the bars."""
         said = self._said()
         sentences = [[(line, "rows--heading")] for line in wrap(said, max(width, 1))] if said else []
         axis = [[(self._axis(width), "rows--muted")]]
@@ -238,7 +238,7 @@ class TurnsPane(RowsView):
         return found[::-1]
 
     def _words(self, turn: Turn, figure: Figure) -> list[str]:
-        """Returns what is worth a word, the most telling first: of a slow turn, where its time went."""
+        """Returns the facts worth mentioning, the most telling first: for a slow turn, where its time went."""
         longest = sorted(telling(shares_of(turn)), key=lambda share: -share.ms)
         words = ["greeting"] if turn.number == 0 else []
         if figure.grade != "good":

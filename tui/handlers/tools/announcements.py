@@ -1,4 +1,4 @@
-"""Bookkeeping of function calls: which call is complete, and when an answer to it is due.
+"""Bookkeeping of function calls: determines which call is complete, and when an answer to it is due.
 
 Works on OpenAI Realtime events and does no input or output. Servers announce a call more than once, send null for
 members they leave out, and after a barge-in announce calls as done although their arguments were cut off.
@@ -163,7 +163,7 @@ class Rounds:
     """Determines when the agent is to be asked for its answer to function calls.
 
     That is once for all calls of a response: when the last of them is answered and the response itself has
-    ended. A response that the user cancelled by speaking wants no answer, because that speech will get one.
+    ended. A response that the user cancelled by speaking needs no answer, because that speech will get one.
     """
 
     def __init__(self) -> None:
@@ -215,7 +215,7 @@ def _is_object(arguments: str) -> bool:
 
 
 def _remember(memory: dict[str, V], key: str, value: V, limit: int) -> V:
-    """Returns the value under ``key``, which is set to ``value`` if it has none; keeps ``limit`` keys."""
+    """Returns the value under ``key``, which is set to ``value`` if there is none; keeps at most ``limit`` keys."""
     found = memory.setdefault(key, value)
     if len(memory) > limit:
         del memory[next(iter(memory))]

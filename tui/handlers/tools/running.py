@@ -36,7 +36,7 @@ T = TypeVar("T")
 EVENT = "function call"
 """The event name of function calls in reports and statistics."""
 CALLS_LIMIT = 32
-"""Most calls at a time, including those whose thread is still running after the time limit."""
+"""Limit of simultaneous calls, including those whose thread is still running after the time limit."""
 TEXT_LIMIT = 4000
 """Longest arguments, result and error in an event; the message in the log has all of it."""
 

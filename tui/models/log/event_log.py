@@ -234,7 +234,7 @@ class EventLog:
 
 
 def _rules_of(started: SessionStarted) -> LogRules:
-    """Returns the rules of the session's protocol; of one that is not known, those of all built-in protocols.
+    """Returns the rules of the session's protocol; for an unknown protocol, those of all built-in protocols.
 
     Only code of built-in protocols runs here: a saved session may name any file as its protocol.
     """

@@ -70,7 +70,7 @@ class ExportReport(msgspec.Struct, frozen=True):
     events: int
     size_bytes: int
     missing: int = 0
-    """Messages whose raw text was asked for and had not been kept."""
+    """Messages whose raw text was requested but had not been kept."""
 
     def __str__(self) -> str:
         events = f"{self.events:,} event{'' if self.events == 1 else 's'}"

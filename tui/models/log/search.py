@@ -103,7 +103,10 @@ def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber
 
 
 def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | None:
-    """Returns the first line of the next turn; backward, of this or the previous one. None if there is none."""
+    """Returns the first line of the next turn; backward, of this or the previous one.
+
+    None if there is no such turn.
+    """
     turns, line = view.log.turns, view.line(position)
     turn = turns.turn_of(line.first)
     for candidate in (turn + 1,) if forward else (turn, turn - 1):
@@ -228,7 +231,7 @@ def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iter
 
 
 def _events_of(view: EventView, rows: Sequence[int]) -> list[int]:
-    """Returns the events of some rows, ascending; of an opened run, those that are shown."""
+    """Returns the events of some rows, ascending; of an expanded run, only those that are shown."""
     firsts, counts = view.log.rows.firsts, view.log.rows.counts
     events = [firsts[row] for row in rows if counts[row] == 1]
     for row in rows:

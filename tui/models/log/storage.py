@@ -1,7 +1,8 @@
 """The events of a session as columns of numbers: some 60 bytes per event, and its text.
 
 Nearly all events are messages, and a message is numbers, one of a few kinds, and a line of text that is often
-the same. So it is taken apart when it is appended and put together again when it is read. All other events are kept
+the same. It is therefore taken apart when it is appended and put together again when it is read. All other events
+are kept
 whole.
 """
 
@@ -17,7 +18,7 @@ from tui.models.events import Direction, MessageLogged, SessionEvent, Transcribe
 from tui.models.log.describe import UNLISTED, Severity, describe
 
 COLUMNS_BYTES = 104
-"""Bytes an event takes here and as a row of the log, without its text."""
+"""Bytes that an event takes here and as a row of the log, not counting its text."""
 _OWN_BYTES = 320
 """Approximate additional bytes of an event that is kept whole, without its text."""
 _SHARED_TEXTS = 4096

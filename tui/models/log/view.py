@@ -217,7 +217,7 @@ class EventView:
     # Marks.
 
     def number(self, line: ViewLine) -> int:
-        """Returns the event number by which a line is marked: that of its first event, as a run may grow."""
+        """Returns the event number that marks a line: the number of its first event, because a run may grow."""
         return self.log.events.numbers[line.first]
 
     def toggle_mark(self, line: ViewLine) -> bool:

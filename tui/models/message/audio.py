@@ -133,5 +133,5 @@ class EventAudio:
 
 
 def _sounds(audio_format: AudioFormat, size_bytes: int, audio_ms: float) -> bool:
-    """Returns whether so many bytes of the format last that long, to 1 %: no two known rates are that close."""
+    """Returns whether that many bytes of the format last that long, to 1 %: no two known rates are that close."""
     return abs(audio_format.duration_ms(size_bytes) - audio_ms) < audio_ms / 100

@@ -19,7 +19,7 @@ OPENED_CHILDREN = 100
 """A value with more children is not opened from the start."""
 
 Fits = Callable[[Path, str], bool]
-"""Returns whether a text fits beside its name."""
+"""Returns whether a text fits next to its name."""
 BreakText = Callable[[Path, str], Sequence[str]]
 """Returns the lines of an opened text, made on demand."""
 

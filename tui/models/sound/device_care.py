@@ -38,7 +38,7 @@ class Health(StrEnum):
     STALLED = "stalled"
     """No callback for half a second or ten blocks, whichever is longer."""
     VANISHED = "vanished"
-    """Its stream ended although nobody stopped it."""
+    """Its stream ended although it was not stopped."""
 
 
 _CONDITIONS = {Health.STALLED: e.Condition.STALLED, Health.VANISHED: e.Condition.VANISHED}
@@ -224,7 +224,7 @@ class DeviceCare:
                 self._on_opened()
 
     async def close(self) -> None:
-        """Start nothing more at the end of the call, and wait for the change in progress."""
+        """Start nothing new at the end of the call, and wait for the change in progress."""
         self._closed = True
         async with self._lock:
             pass

@@ -33,7 +33,7 @@ class CutReplies:
         self._last_flush = 0
 
     def apply(self, event: e.SessionEvent) -> float:
-        """Applies one event; returns how many more ms of a cut-off reply it reports as received."""
+        """Applies one event; returns how many additional ms of a cut-off reply it reports as received."""
         match event:
             case e.Flushed():
                 self._last_flush = event.number

@@ -69,7 +69,7 @@ class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def difference_ms(self) -> float | None:
-        """By how much the right response is later; None unless both were measured."""
+        """How much later the right response is; None unless both were measured."""
         left, right = (None if side is None else side.response.ms for side in (self.left, self.right))
         return None if left is None or right is None else right - left
 

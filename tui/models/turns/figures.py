@@ -62,7 +62,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def shown_ms(value_ms: float) -> float:
-    """Returns a time as it is printed, so that a grade or a limit never contradicts the number beside it."""
+    """Returns a time as it is printed, so that a grade or a limit never contradicts the number next to it."""
     return round(value_ms, 1) if value_ms < 10 else float(round(value_ms))
 
 

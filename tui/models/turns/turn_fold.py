@@ -124,7 +124,7 @@ class _LastTool:
     """Times at which tools of a turn ran, the end of the last one, and the first audible sample after it."""
 
     began_ns: int | None = None
-    """Start of the first tool that is still running; None if none is."""
+    """Start of the first tool that is still running; None if no tool is running."""
     ran_ns: list[tuple[int, int]] = field(default_factory=list)
     """Periods in which at least one tool ran."""
     ended_ns: int | None = None
@@ -148,7 +148,7 @@ class _Measured:
         self.speech_began_ns: int | None = None
         self.tool = _LastTool()
         self.played = False
-        """Whether anything of its replies left the speaker, audible or not."""
+        """Whether any part of its replies left the speaker, audible or not."""
         self.user_words, self.agent_words = _Words(), _Words()
 
 

@@ -109,7 +109,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
     unexplained_ms: float | None = None
     """The part of `parts.agent_ms` after the agent's last report or tool; None if it reported nothing."""
     tools_ms: float | None = None
-    """The part of `parts.agent_ms` in which tools ran; None if none did."""
+    """The part of `parts.agent_ms` in which tools ran; None if no tool ran."""
     unmeasured: str = ""
     """Why there is no response time; empty if there is one."""
     doubt: str = ""

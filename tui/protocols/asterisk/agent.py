@@ -25,8 +25,8 @@ from tui.protocols.telephony.samples import Cutter
 class AsteriskAgent(AgentDefaults):
     """Stands in for the server on one socket.
 
-    It answers in the form of MEDIA_START (JSON or plain text), and buffers each reply, whose end is acknowledged once
-    it was played. Between MEDIA_XOFF and MEDIA_XON it keeps what it has to say.
+    It answers in the form of MEDIA_START (JSON or plain text), and buffers each reply; the end of a reply is
+    acknowledged once it was played. Between MEDIA_XOFF and MEDIA_XON it holds back its messages.
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
@@ -108,7 +108,7 @@ class AsteriskAgent(AgentDefaults):
         ]
 
     def _send(self, *frames: Outgoing) -> list[Outgoing]:
-        """Returns the frames that may be sent now; keeps them while Asterisk's queue is full."""
+        """Returns the frames that may be sent now; holds them back while Asterisk's queue is full."""
         if not self._stopped:
             return list(frames)
         self._kept += frames

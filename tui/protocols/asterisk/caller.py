@@ -212,7 +212,7 @@ class AsteriskCaller(ImplyingCaller):
                 faults.advise(message, "byte-order", text)
 
     def _other_control(self, frame: str) -> Incoming:
-        """Returns what becomes of a command in the form that this call does not have: Asterisk ignores it."""
+        """Returns the result of a command in a form that this call does not use: Asterisk ignores it."""
         came, other, due = (
             ("JSON", "plain text", "json") if self._channel.plain else ("plain text", "JSON", "plain")
         )
@@ -373,7 +373,7 @@ def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
 
 
 def _ignored(frame: str, rule: str, text: str) -> Incoming:
-    """Returns a command that Asterisk does not carry out, with the reason as a finding."""
+    """Returns a command that Asterisk does not carry out, and reports the reason as a finding."""
     kind = next((name for name in COMMANDS if name in frame), "text")
     message = Message('{"type":"text"}')
     message.find(rule, text)

@@ -6,7 +6,7 @@ MAX_FRAMES = 1_000
 XOFF_FRAMES = 900
 XON_FRAMES = 800
 _GRACE_TICKS = 50
-"""A second: longer than what is on its way when the server is asked to stop."""
+"""One second, which is longer than the audio that is still on its way when the server is asked to stop."""
 
 
 class FrameQueue:
@@ -16,7 +16,7 @@ class FrameQueue:
         self.frame_bytes = frame_bytes
         self.length = 0
         self.full = False
-        """Whether the server was asked to stop, and not yet to go on."""
+        """Whether the server was asked to stop, and not yet asked to continue."""
         self.buffering = False
         self.paused = False
         self._rest = b""
@@ -29,11 +29,11 @@ class FrameQueue:
 
     @property
     def ignored(self) -> bool:
-        """Whether the server was asked to stop long enough ago for it to have done so."""
+        """Whether the server was asked to stop long enough ago that it should have done so."""
         return self.full and self._ticks_full >= _GRACE_TICKS
 
     def put(self, audio: bytes) -> tuple[bytes, bytes]:
-        """Queues a message; returns the whole frames it completes, and what is lost of it.
+        """Queues a message; returns the whole frames that it completes, and the part of it that is lost.
 
         While buffering, the remainder waits for the next message; otherwise it is lost.
         """
@@ -56,11 +56,14 @@ class FrameQueue:
         return rest + silence[len(rest) :]
 
     def flush(self) -> None:
-        """Drops all frames and the remainder, and ends buffering. The server is asked to go on at the next tick."""
+        """Drops all frames and the remainder, and ends buffering.
+
+        The server is asked to continue at the next tick.
+        """
         self.length, self._rest, self.buffering = 0, b"", False
 
     def tick(self) -> bool:
-        """Takes a frame from the queue; returns whether the server is to be asked to go on."""
+        """Takes a frame from the queue; returns whether to ask the server to continue."""
         if self.full:
             self._ticks_full += 1
         if self.paused:

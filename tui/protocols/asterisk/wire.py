@@ -12,7 +12,7 @@ from tui.protocols.json_frames import Message, cut, encode
 
 FRAME_MS = 20
 MAX_COMMAND_BYTES = 128
-"""A longer command does nothing in Asterisk."""
+"""Asterisk ignores a longer command."""
 MAX_MESSAGE_BYTES = 65_500
 """A longer message makes Asterisk hang up."""
 _RATES = {
@@ -44,7 +44,7 @@ COMMANDS = (
     "REPORT_QUEUE_DRAINED",
     "SET_MEDIA_DIRECTION",
 )
-"""What a server sends."""
+"""The kinds of messages that a server sends."""
 
 _PLAIN_MEMBERS: Mapping[str, tuple[str, ...]] = {
     "MEDIA_START": ("connection_id", "channel", "channel_id", "format", "optimal_frame_size", "ptime"),
@@ -62,7 +62,7 @@ _PLAIN_MEMBERS: Mapping[str, tuple[str, ...]] = {
 }
 """The events whose plain text names its members, as in ``DTMF_END digit:5``; the others have an id, or nothing."""
 _FREE_TEXT = "error_text"
-"""The member that may contain blanks, and is the last."""
+"""The member that may contain blanks, and that comes last."""
 _NUMBERS = ("optimal_frame_size", "ptime", "queue_length", "xon_level", "xoff_level")
 _SWITCHES = {"true": True, "false": False}
 

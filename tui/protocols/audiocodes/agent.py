@@ -60,7 +60,7 @@ class AudioCodesAgent:
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes; None until it is agreed, unless it was given."""
+        """The format that `say_audio` takes; None until it is agreed, unless it was specified."""
         return FORMATS.get(self._play_media)
 
     # Actions of the agent.

@@ -198,7 +198,7 @@ class AudioCodesCaller:
         return [answer] if answer else []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing: the protocol has no message for it, but the reply needs no CLEAR any more."""
+        """Sends nothing: the protocol has no message for it, but the reply no longer needs a CLEAR."""
         self._replies.interrupted(stream_id)
         return []
 

@@ -9,7 +9,7 @@ from tui.protocols.json_frames import outgoing
 
 
 class CallerMessages:
-    """Writes messages that carry the call's id, and activities that carry an id and a time of their own."""
+    """Writes messages that carry the call's id, and activities that have their own id and time."""
 
     def __init__(self, conversation_id: str, new_id: NewId, utc_now: UtcNow) -> None:
         self.conversation_id = conversation_id

@@ -74,7 +74,7 @@ class DeepgramAgent(AgentDefaults):
         return [audio_frame(audio, self._formats[1], "agent")]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply. `speech_started` interrupts one; no message takes back audio for another reason."""
+        """Ends a reply. `speech_started` interrupts one; audio cannot be taken back for any other reason."""
         if stream_id != self._open_stream_id:
             return []
         self._open_stream_id = None

@@ -35,7 +35,7 @@ class DeepgramCaller(ImplyingCaller):
         self._accepted = False
         self._unheard: set[str] = set()
         self._worded = ("", 0)
-        """The reply whose words came last, and how many texts of it there were."""
+        """The reply whose words came last, and how many texts it has."""
         self._tool_names: dict[str, str] = {}
 
     @property
@@ -50,7 +50,7 @@ class DeepgramCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always in a call, because an agent that hears nothing leaves after seconds."""
+        """Whether audio may flow: always in a call, because an agent that hears nothing soon leaves."""
         return self._accepted and self._in_call
 
     # Actions of the user.
@@ -77,7 +77,10 @@ class DeepgramCaller(ImplyingCaller):
         return [outgoing({"type": "UpdatePrompt", "prompt": text}, f"prompt: {text}")]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing; nothing of the reply is left to discard. A reply that is still being sent stays open."""
+        """Sends nothing, because nothing of the reply is left to discard.
+
+        A reply that is still being sent stays open.
+        """
         self._unheard.discard(stream_id)
         return []
 
@@ -173,7 +176,7 @@ class DeepgramCaller(ImplyingCaller):
         return self._report_latency(message, "latency report")
 
     def _report_latency(self, message: Message, what: str) -> str:
-        """Passes on the agent's own figures, which are in seconds, in ms."""
+        """Passes on the agent's own figures, converted from seconds to ms."""
         seconds = {
             name.removesuffix(_LATENCY): message.number(name)
             for name in message.body

@@ -263,7 +263,7 @@ def _media(event: Members, name: str) -> str:
 
 
 def _is_error(output: str) -> bool:
-    """Returns whether a tool's output, which is JSON, is the object that stands for a failure."""
+    """Returns whether a tool's output, which is JSON, is the object that denotes a failure."""
     try:
         value = msgspec.json.decode(output)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -25,7 +25,7 @@ _SAMPLES_PER_TOKEN = 960
 
 
 class GeminiAgent(AgentDefaults):
-    """Stands in for the service on one socket. It speaks first only when the caller asks it to.
+    """Stands in for the service on one socket. It speaks first only if the caller asks it to.
 
     Honours these members of ``setup``: transcription both ways, turn detection off, NO_INTERRUPTION, function
     declarations, explicitVadSignal and sessionResumption.
@@ -284,7 +284,7 @@ class GeminiAgent(AgentDefaults):
 
 
 class _Setup:
-    """What the caller's setup asks for; members that are not understood are left out."""
+    """What the caller's setup requests; members that are not understood are ignored."""
 
     def __init__(self, setup: Members) -> None:
         turns, resumption = setup.inside("realtimeInputConfig"), setup.inside("sessionResumption")

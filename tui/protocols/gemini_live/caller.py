@@ -147,7 +147,7 @@ class GeminiCaller(ImplyingCaller):
     # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the agent, in which several members may come together."""
+        """Decodes one message of the agent, which may have several members."""
         message = GeminiMessage(frame)
         if not is_known(message.body):
             return message.incoming(message.unknown())
@@ -370,7 +370,7 @@ class _TurnWords:
 
 
 def _response(output: str) -> Mapping[str, Any]:
-    """Returns a tool's output, which is JSON, as the object that a response has to be."""
+    """Returns a tool's output, which is JSON, as an object, because a response must be one."""
     try:
         value = msgspec.json.decode(output)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

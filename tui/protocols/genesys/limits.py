@@ -47,7 +47,7 @@ class Pings:
 
     def __init__(self) -> None:
         self.waiting = 0
-        """The seq of the ping that is not answered yet; 0 if there is none."""
+        """The seq of the unanswered ping; 0 if there is none."""
         self._due_ms: float | None = _FIRST_PING_MS
         self._answered = 0
 

@@ -41,7 +41,8 @@ class OpenAIAgent:
     """Takes the place of the model's server on one socket.
 
     The owner of this end provides what the agent hears and says. A turn that was heard is committed with
-    `speech_stopped`; where the caller has turned turn detection off, with its own ``input_audio_buffer.commit``.
+    `speech_stopped`; if the caller has turned off turn detection, with the caller's own
+    ``input_audio_buffer.commit``.
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:

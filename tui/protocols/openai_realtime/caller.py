@@ -177,7 +177,7 @@ class OpenAICaller(CallerDefaults):
         return [self._update({"instructions": text}, f"instructions: {text}", self._new_id())]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Returns nothing: the agent assumes that everything was heard that `interrupted` did not truncate."""
+        """Returns nothing: the agent assumes that everything was heard unless `interrupted` truncated it."""
         if reply := self._responses.reply(stream_id):
             reply.heard = True
         return []

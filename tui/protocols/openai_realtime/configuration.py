@@ -14,7 +14,7 @@ from tui.protocols.openai_realtime.refused import Refused
 from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS, format_object
 
 DEFAULT_MODEL = "opusagent-local"
-"""The model of a session whose URL names none."""
+"""The model of a session whose URL does not name one."""
 
 _Object = dict[str, Any]
 _Rule = Callable[[Any, str], Any]

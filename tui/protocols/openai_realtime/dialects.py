@@ -1,4 +1,4 @@
-"""Dialects of OpenAI Realtime: services that speak it with messages and members of their own."""
+"""Dialects of OpenAI Realtime: services that use it with additional messages and members."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     beta: bool | None = None
     """Whether it uses the names of the beta; None if the first message decides."""
     messages: tuple[str, ...] = ()
-    """Beginnings of the names of messages that only it has; none of them has an effect on the call."""
+    """Beginnings of the names of messages that only it has; none of them affects the call."""
     opens_with: str = ""
     """The message it sends first, in place of ``session.created`` or before it."""
     has_azure_voices: bool = False

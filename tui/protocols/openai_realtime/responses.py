@@ -54,12 +54,12 @@ class ReplyItem:
     heard: bool = False
     cut: bool = False
     truncated: bool = False
-    """Whether the agent was informed how much of it was heard."""
+    """Whether the agent was informed of how much was heard."""
     dropped: bool = False
     """Whether audio of it arrived too late to be played."""
     received_bytes: int = 0
     texts: dict[int, str] = field(default_factory=dict)
-    """Partial text so far, by content part, of parts whose final text has not come."""
+    """Partial text so far, by content part, of parts whose final text has not arrived."""
     written: set[int] = field(default_factory=set)
     """The content parts that are text."""
 
@@ -84,9 +84,9 @@ class Responses:
     """The responses of one call: what was asked of the agent, what is active, and what is still owed.
 
     The agent refuses a request for an answer while a response is active in the conversation, so one request is
-    sent at a time: a request that was sent counts until the agent begins a response or refuses. What is asked
-    for meanwhile is owed, and so is what was refused because of another response; the caller's end requests it
-    when that has ended.
+    sent at a time: a request that was sent counts until the agent begins a response or refuses. Whatever is
+    requested during that time is owed, and so is what was refused because of another response; the caller's end
+    requests it when that response has ended.
     """
 
     def __init__(self) -> None:
@@ -98,10 +98,10 @@ class Responses:
         self._in_flight = False
         """Whether that request was neither followed by a response nor refused."""
         self._items_since = False
-        """Whether an item was sent after it, which its answer may not have taken into account."""
+        """Whether an item was sent after it, so that its answer may not have taken the item into account."""
 
     def item_sent(self) -> None:
-        """Record that something was added to the conversation that wants an answer."""
+        """Record that something that needs an answer was added to the conversation."""
         self._items_since = True
 
     def owe(self) -> None:

@@ -43,7 +43,7 @@ class _Response:
 
     @property
     def is_apart(self) -> bool:
-        """Whether it stands apart from the conversation: its items are not added to it."""
+        """Whether it is separate from the conversation: its items are not added to it."""
         return self.asked.get("conversation") == "none"
 
     @property
@@ -104,7 +104,7 @@ class Speaking:
         return self._response.format if self._response else self._format_for({})
 
     def setting(self, name: str) -> Any:
-        """Returns a setting of the current response, or the session's where it has none of its own."""
+        """Returns a setting of the current response, or else the session's."""
         asked = self._response.asked.get(name) if self._response else None
         return self._configuration.body[name] if asked is None else asked
 

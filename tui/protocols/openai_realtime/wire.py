@@ -114,7 +114,8 @@ class Effective:
     def yields_to_speech(self) -> bool:
         """Whether speech of the user ends the response, by the agent or, without turn detection, by the client.
 
-        ``interrupt_response: false`` means that speech does not interrupt: nobody cancels, truncates or flushes.
+        ``interrupt_response: false`` means that speech does not interrupt: neither side cancels, truncates or
+        flushes.
         """
         return self.turn_detection is None or self.interrupts
 

@@ -1,8 +1,8 @@
 """Plain PCM over a websocket, both ends: the protocol of home-made voice servers. There is no standard.
 
 A binary frame is 16-bit little-endian mono PCM, of any length, in either direction, at a rate that both sides
-know. Text is control, mostly JSON whose ``type`` (or ``event``, ``action``, ``op``) names it; what is in common
-use is understood, anything else is shown as an event. Where practice differs:
+know. Text is control, mostly JSON whose ``type`` (or ``event``, ``action``, ``op``) names it; common messages are
+understood, and anything else is shown as an event. Where practice differs:
 
 * Nothing accepts a call, and user audio flows from the beginning, silence included, because servers find the
   end of a turn by it. The option ``end`` is for servers that expect a message instead.

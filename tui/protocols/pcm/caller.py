@@ -45,7 +45,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         self._says_hello = _switch(options, "hello")
         self._says_end = _switch(options, "end")
         self._worded = ("", 0)
-        """The reply whose words came last, and how many final texts of it there were."""
+        """The reply whose words came last, and how many final texts it has."""
 
     @property
     def user_stream_open(self) -> bool:

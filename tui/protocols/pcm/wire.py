@@ -19,7 +19,7 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         for rate in (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
     }
 )
-"""The usual rates, by their name for ``--format``; the option ``rate`` takes any."""
+"""The usual rates, by their name for ``--format``; the option ``rate`` accepts any."""
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
 FLUSH = ("interrupt", "clear", "cancel")
@@ -32,7 +32,7 @@ _SNIFFED_FLOATS = 64
 
 
 class PcmMessage(Message):
-    """A JSON text, whose kind may be in one of several members, or missing."""
+    """A JSON text, whose kind may be in one of several members or missing."""
 
     def kind(self) -> str:
         """Returns the kind of the message in lower case; "json" if it has none."""

@@ -59,7 +59,7 @@ class TelephonyAgent(AgentDefaults):
         return before
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends audio of the open reply, in messages of the sizes that the provider takes."""
+        """Sends audio of the open reply, in messages of the sizes that the provider accepts."""
         if stream_id != self._open_stream_id or self._format is None:
             return []
         return [self._media(piece, self._format) for piece in self._samples.cutter.cut(audio)]

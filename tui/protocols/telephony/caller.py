@@ -45,7 +45,7 @@ class _Directions(NamedTuple):
 
 
 class TelephonyCaller(ImplyingCaller):
-    """Stands in for the provider of ``dialect`` in one call. Options: those of the table."""
+    """Stands in for the provider of ``dialect`` in one call. Its options are those of the table."""
 
     dialect: ClassVar[TelephonyDialect]
     faults: ClassVar[type[StreamFaults]] = StreamFaults
@@ -131,7 +131,7 @@ class TelephonyCaller(ImplyingCaller):
         return [self._send(message, f"mark reached: {name}")]
 
     def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
-        """Sends the last message, where the dialect has one; nothing is sent afterwards."""
+        """Sends the last message, if the dialect has one; nothing is sent afterwards."""
         if not self._in_call:
             return []
         self._in_call = False

@@ -24,7 +24,7 @@ MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
 RETURNED, DROPPED = "returned", "dropped"
 """What happens to pending marks when the server discards the rest of its audio."""
 BYTE_ORDER = "byte_order"
-"""The option for the order of the bytes in 16-bit samples, where it is not documented."""
+"""The option for the order of the bytes in 16-bit samples, if it is not documented."""
 
 Content = Mapping[str, Any]
 """The members of a message, or of an object in one."""
@@ -33,7 +33,7 @@ Check = Callable[[str], str]
 
 
 class Verb(NamedTuple):
-    """A kind of message, and where in it its content is; without a kind the dialect does not have it."""
+    """A kind of message, and the path of its content; without a kind, the dialect does not have it."""
 
     kind: str = ""
     path: str = ""
@@ -60,10 +60,10 @@ class Sizes(NamedTuple):
     least: int
     most: int
     unit: int = 1
-    """Only multiples of it are taken."""
+    """Only multiples of it are accepted."""
 
     def fit(self, size: int) -> bool:
-        """Returns whether a message may carry so many bytes."""
+        """Returns whether a message may carry that many bytes."""
         return self.least <= size <= self.most and size % self.unit == 0
 
     def __str__(self) -> str:
@@ -93,7 +93,7 @@ class StreamCall:
 
     @property
     def play_format(self) -> AudioFormat:
-        """The format in which replies are due, unless a message names another."""
+        """The format that replies must have, unless a message names another."""
         return self.dialect.formats[self.settings.options.get("reply_format", self.format_name)]
 
     @property
@@ -148,7 +148,7 @@ def named_mark(members: Members, name: str) -> tuple[str, Any] | None:
 
 
 def named_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
-    """Returns the format in ``media_format`` of a start message; the first of the table if it has none of them."""
+    """Returns the format in ``media_format`` of a start message; by default, the table's first format."""
     described = start.inside(dialect.media_format)
     name = described.text("encoding", required=True)
     if dialect.rate_type is int:
@@ -179,7 +179,7 @@ def _given(value: str) -> str:
 
 
 def one_of(*values: str) -> Check:
-    """Returns the check of an option that takes one of the values."""
+    """Returns the check of an option that accepts one of the values."""
     return lambda value: "" if value in values else f"one of {', '.join(values)}, not {cut(value, 60)!r}"
 
 
@@ -240,7 +240,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     # Settings.
     options: Mapping[str, Check] = {}
     check_params: Callable[[Mapping[str, str]], str] = _no_notice
-    """Returns a sentence about custom parameters that the provider would not take."""
+    """Returns a sentence about custom parameters that the provider would not accept."""
 
     # Audio.
     formats: Mapping[str, AudioFormat]

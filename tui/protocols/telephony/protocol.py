@@ -25,8 +25,9 @@ def telephony_protocol(
 ) -> Protocol:
     """Returns the protocol of a table.
 
-    ``ends`` are its ends, where it has more than the table; ``signs`` the fields of `Signs` about the URL, by default
-    the name in its path; ``more`` further fields of `Protocol`. A call is accepted once the first messages are sent;
+    ``ends`` are its ends, if it needs more than the table; ``signs`` the fields of `Signs` about the URL, by
+    default the name in its path; ``more`` further fields of `Protocol`. A call is accepted once the first messages
+    are sent;
     its audio flows from then on, silence included.
     """
     caller, agent = ends or ends_of(table)

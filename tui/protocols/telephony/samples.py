@@ -35,7 +35,7 @@ class ByteOrder:
 
 
 class Cutter:
-    """Cuts the audio of a reply into messages of the sizes that the provider takes; the remainder waits."""
+    """Cuts the audio of a reply into messages of the sizes that the provider accepts; the remainder waits."""
 
     def __init__(self, sizes: Sizes | None) -> None:
         self._sizes = sizes
@@ -81,7 +81,8 @@ def looks_swapped(pcm: bytes) -> bool:
 def low_byte_first(wire: bytes) -> bytes:
     """Returns whole 16-bit samples, stated to be big endian, as little-endian ones.
 
-    The samples decide, where one order is much smoother than the other: the option for the order is not known here.
+    The samples decide, if one order is much smoother than the other, because the option for the order is not known
+    here.
     """
     swapped = ByteOrder().swap(wire)
     size = 2 * _SNIFFED_SAMPLES
@@ -94,7 +95,7 @@ def low_byte_first(wire: bytes) -> bytes:
 
 
 def looks_like_mulaw(pcm: bytes) -> bool:
-    """Returns whether bytes that are due to be 16-bit samples are mu-law: quiet sound near 0xFF and 0x7F."""
+    """Returns whether bytes that should be 16-bit samples are mu-law: quiet sound near 0xFF and 0x7F."""
     head = pcm[: 2 * _SNIFFED_SAMPLES]
     # The high bytes of quiet samples hardly differ.
     if len(head) < 2 * _SNIFFED_SAMPLES or len(set(head[1::2])) < _LEAST_HIGH_BYTES:

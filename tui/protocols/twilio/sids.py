@@ -26,7 +26,7 @@ def new_sid(prefix: str) -> Callable[[NewId], str]:
 
 
 def is_sid(prefix: str) -> Check:
-    """Returns the check of an option that takes a SID."""
+    """Returns the check of an option that accepts a SID."""
     due = f"{prefix} followed by 32 lower-case hex digits"
     return lambda value: "" if _SID.fullmatch(value) and value.startswith(prefix) else due
 
