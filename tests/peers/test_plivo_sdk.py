@@ -11,12 +11,12 @@ pytest.importorskip("pipecat", reason="run: tests/peers/run")
 pytest.importorskip("plivo", reason="run: tests/peers/run")
 pytest.importorskip("plivo_stream", reason="run: tests/peers/run")
 
-from pipecat.frames.frames import InputAudioRawFrame, InterruptionFrame
+from pipecat.frames.frames import InterruptionFrame
 from plivo.utils import validate_v3_signature
 from plivo_stream.websockets import PlivoWebsocketStreamingHandler
 
+from tests.peers.bots import Bot, whole_call
 from tests.peers.conftest import LIMIT_S
-from tests.peers.pipecat_bot import Bot, strict_call
 from tui.audio.g711 import decode_mulaw, encode_mulaw
 from tui.protocols.base import CallerSettings
 from tui.protocols.telephony.plivo import PlivoCaller
@@ -26,13 +26,6 @@ pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(2 * LIMIT_S)
 
 class PlivoSdkBot(Bot):
     """Sets a checkpoint after every message, and clears what was not played when it is interrupted."""
-
-    RATE = 8_000
-    MESSAGE_BYTES = 2 * RATE // 50
-    PACE_S = 0.018
-    PAUSE_FRAMES = 25
-    LEAST_LOUD = 4
-    GREETING = "confirmed"
 
     def __init__(self, socket: Any) -> None:
         super().__init__(socket)
@@ -49,11 +42,14 @@ class PlivoSdkBot(Bot):
         @stream.on_start
         async def started(event: Any) -> None:
             self.headers = event.extra_headers
-            self.say(self.GREETING)
 
         @stream.on_media
         async def heard(event: Any) -> None:
-            await self.hear(InputAudioRawFrame(decode_mulaw(event.get_raw_media()), self.RATE, 1))
+            await self.hear(decode_mulaw(event.get_raw_media()))
+
+        @stream.on_dtmf
+        async def pressed(event: Any) -> None:
+            self.keys += event.dtmf.digit
 
         @stream.on_played_stream
         async def played(event: Any) -> None:
@@ -69,8 +65,6 @@ class PlivoSdkBot(Bot):
                 self.errors.append(error)
 
         await stream.handle(self.socket)
-        if self._speaking:
-            self._speaking.cancel()
 
     async def send(self, frame: Any) -> None:
         """Send audio and a checkpoint, or a flush."""
@@ -81,21 +75,14 @@ class PlivoSdkBot(Bot):
         await self.stream.send_checkpoint(f"{self.turns}")
 
 
-class LengthyBot(PlivoSdkBot):
-    GREETING = "greeting"
-
-
-async def test_a_strict_call_of_two_turns_succeeds(tmp_path: Path) -> None:
-    bot, _ = await strict_call(PlivoSdkBot, "/plivo", tmp_path, "--param", "tier=gold")
-    assert (bot.turns, bot.errors, bot.headers) == (2, [], "tier=gold")
-    assert set(bot.played) == {"0", "1", "2"} or set(bot.played) == {"0", "1"}
-
-
-async def test_a_caller_who_interrupts_silences_the_bot(tmp_path: Path) -> None:
-    """A line is spoken a second after the bot began to, whether it has finished or not."""
-    bot, _ = await strict_call(LengthyBot, "/plivo", tmp_path, "--max-turn", "1")
-    assert bot.errors == []
-    assert bot.cleared == bot.interruptions > 0
+async def test_a_whole_call(tmp_path: Path) -> None:
+    bot = await whole_call(PlivoSdkBot, "/plivo", tmp_path, "--param", "tier=gold")
+    assert (bot.errors, bot.headers, bot.cleared) == ([], "tier=gold", 1)
+    assert set(bot.played) >= {
+        "0",
+        "1",
+        "3",
+    }  # a checkpoint after every message of the greeting and of the answers
 
 
 @pytest.mark.parametrize("url", ["https://bot.example/plivo", "https://bot.example/plivo?b=2&a=1&b=%20x"])

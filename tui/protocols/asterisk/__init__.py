@@ -39,7 +39,7 @@ def _first_message(message: Mapping[str, Any] | bytes) -> str:
 
 ASTERISK = Protocol(
     name="asterisk",
-    title="Asterisk WebSocket channel",
+    title="Asterisk WebSocket",
     path="/asterisk",
     caller=AsteriskCaller,
     agent=AsteriskAgent,

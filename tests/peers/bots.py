@@ -1,0 +1,130 @@
+"""A bot on someone else's telephony code, and a call to it with two turns, keys, an interruption and an end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from pipecat.frames.frames import InputAudioRawFrame, InputDTMFFrame, InterruptionFrame, OutputAudioRawFrame
+from websockets.asyncio.server import ServerConnection, serve
+
+from tests.agent.calls import prompt
+
+SCENARIO = Path(__file__).parent / "whole.call.toml"
+_LOUD = 300.0
+_ANSWERS = ("waiting", "workshop", "listening")
+"""To each turn of the scenario; the second is long, and is interrupted."""
+
+
+class Bot(ABC):
+    """Greets at the first audio of the caller, answers each turn with a prompt, and stops when the caller speaks."""
+
+    RATE: ClassVar[int] = 8_000
+    MESSAGE_MS: ClassVar[int] = 20
+    PAUSE_FRAMES: ClassVar[int] = 25
+    """Quiet messages that end the caller's turn."""
+    LEAST_LOUD: ClassVar[int] = 4
+    """Loud messages that make a turn."""
+
+    def __init__(self, socket: ServerConnection) -> None:
+        self.socket = socket
+        self.turns = self.interruptions = 0
+        self.keys = ""
+        self._greeted = False
+        self._speaking: asyncio.Task[None] | None = None
+        self._loud = self._quiet = 0
+
+    @abstractmethod
+    async def hold(self) -> None:
+        """Hold the call until the caller hangs up."""
+
+    @abstractmethod
+    async def send(self, frame: Any) -> None:
+        """Send audio, or a flush."""
+
+    async def take(self, frame: Any) -> None:
+        """Take what a serializer made of a message: audio, a key, or an answer that the protocol requires."""
+        match frame:
+            case InputAudioRawFrame():
+                await self.hear(frame.audio)
+            case InputDTMFFrame():
+                self.keys += frame.button.value
+            case None:
+                pass
+            case _:
+                await self.send(frame)
+
+    async def hear(self, pcm: bytes) -> None:
+        """Take audio of the caller; stops when they speak, and answers when they have spoken."""
+        if not self._greeted:
+            self._greeted = True
+            self._say("confirmed")
+        samples = np.frombuffer(pcm, np.int16).astype(np.float64)
+        if np.sqrt(np.mean(samples**2)) > _LOUD:
+            self._loud, self._quiet = self._loud + 1, 0
+            await self._stop()
+        else:
+            self._quiet += 1
+        if self._loud >= self.LEAST_LOUD and self._quiet == self.PAUSE_FRAMES:
+            self._loud = 0
+            self.turns += 1
+            self._say(_ANSWERS[self.turns - 1])
+
+    def _say(self, name: str) -> None:
+        speaking = self.speak(prompt(name, rate=self.RATE))
+        self._speaking = asyncio.create_task(speaking)  # noqa: TID251  # kept until it is cancelled
+
+    async def speak(self, pcm: bytes) -> None:
+        """Send a prompt, a little faster than it is spoken."""
+        size = 2 * self.RATE * self.MESSAGE_MS // 1_000
+        for at in range(0, len(pcm), size):
+            await self.send(OutputAudioRawFrame(pcm[at : at + size], self.RATE, 1))
+            await asyncio.sleep(0.9 * self.MESSAGE_MS / 1_000)
+
+    async def _stop(self) -> None:
+        if self._speaking and not self._speaking.done():
+            self._speaking.cancel()
+            self.interruptions += 1
+            await self.send(InterruptionFrame())
+
+    def leave(self) -> None:
+        """Stop speaking when the caller has hung up."""
+        if self._speaking:
+            self._speaking.cancel()
+
+
+B = TypeVar("B", bound=Bot)
+
+
+async def whole_call(kind: type[B], path: str, folder: Path, *options: str) -> B:
+    """Returns the bot of a strict call, which went as the scenario has it."""
+    bots: list[B] = []
+
+    async def answer(socket: ServerConnection) -> None:
+        bots.append(kind(socket))
+        await bots[-1].hold()
+        bots[-1].leave()
+
+    async with serve(answer, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        command = ["test", str(SCENARIO), "--url", f"ws://127.0.0.1:{port}{path}", *options]
+        test = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tui", *command,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "XDG_DATA_HOME": str(folder)},
+        )  # fmt: skip
+        try:
+            printed, _ = await test.communicate()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                test.kill()
+    assert test.returncode == 0, printed.decode()
+    (bot,) = bots
+    assert (bot.turns, bot.interruptions, bot.keys) == (3, 1, "5#")
+    return bot
