@@ -18,10 +18,13 @@ from tui.assets import caller_lines
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.target import Target
+from tui.protocols.abilities import lacking
 from tui.protocols.registry import protocol_named
 from tui.session.live import LiveSession
 
 _LIMIT_S = 20
+_KEYS = ("dtmf", "websocket:dtmf", "DTMF_END")
+"""What the protocols call a pressed key."""
 _OPTIONS = {"gemini": {"greet": "on"}}
 _LINES = {line.name: line.path for line in caller_lines()}
 
@@ -76,6 +79,8 @@ class Call:
             "greeting_ms": ended[0].heard_ms,
             "played_ms": sum(event.heard_ms for event in ended),
             "dropped_ms": sum(event.unheard_ms for event in ended),
+            "replies": len(ended),
+            "keys": sum(event.kind in _KEYS and event.direction is e.Direction.SENT for event in messages),
             "flushes": sum(event.by_agent for event in self.of(e.Flushed)),
             "findings": [event.rule for event in self.of(e.FindingRaised) if not event.advice],
             "errors": [event.message for event in self.of(e.ErrorRaised)],
@@ -84,16 +89,23 @@ class Call:
 
 
 async def hold(protocols: list[str]) -> dict[str, object]:
-    """Greeting, a line, an interruption of the answer, and the end; returns what became of the audio."""
+    """Greets, takes a turn, a key and a turn that is interrupted, and ends; returns what became of the audio."""
     with start_agent(AgentSettings()) as agent:
         calls = {name: Call(name, agent.url(protocol_named(name).path)) for name in protocols}
         await asyncio.gather(*(call.start() for call in calls.values()))
         for call in calls.values():
             await call.until(e.PlaybackEnded)
             await call.session.user.record(True)
+        await asyncio.to_thread(say, os.environ, _LINES["yes"])
+        for name, call in calls.items():
+            await call.until(e.PlaybackEnded, 2)
+            if has_keys(name):
+                call.session.user.send_dtmf("5")
+        for name, call in calls.items():
+            await call.until(e.PlaybackEnded, 2 + has_keys(name))
         await asyncio.to_thread(say, os.environ, _LINES["services"])
-        for call in calls.values():
-            await call.until(e.PlaybackStarted, 2)
+        for name, call in calls.items():
+            await call.until(e.PlaybackStarted, 3 + has_keys(name))
         # The answer is long: speak into it.
         interrupting = await asyncio.create_subprocess_exec(
             "paplay", "--device=virtual_mic_feed", _LINES["interrupt"]
@@ -104,6 +116,11 @@ async def hold(protocols: list[str]) -> dict[str, object]:
         await interrupting.wait()
         await asyncio.gather(*(call.end() for call in calls.values()))
     return {name: call.result() for name, call in calls.items()}
+
+
+def has_keys(protocol: str) -> bool:
+    """Returns whether the protocol has a message for a pressed key, to which the local agent replies."""
+    return not lacking(protocol).keypad
 
 
 if __name__ == "__main__":

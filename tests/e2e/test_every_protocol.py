@@ -70,7 +70,7 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
 
 def test_live_calls_of_the_others_side_by_side(sound: dict[str, str]) -> None:
     """All have the same microphone and speaker; every millisecond of their agents' audio is accounted for."""
-    others = ("gemini", "deepgram", "genesys", "telnyx", "plivo", "exotel", "vonage")
+    others = ("gemini", "deepgram", "genesys", "telnyx", "plivo", "exotel", "vonage", "asterisk")
     held = subprocess.run(
         [sys.executable, "-m", "tests.e2e.side_by_side", *others],
         env={**os.environ, **sound},
@@ -82,6 +82,8 @@ def test_live_calls_of_the_others_side_by_side(sound: dict[str, str]) -> None:
     )
     assert held.returncode == 0, held.stderr
     for protocol, result in json.loads(held.stdout).items():
+        keys = protocol not in ("gemini", "deepgram")  # which have no message for them
+        assert (result["replies"], result["keys"]) == (3 + keys, keys), protocol
         assert (result["flushes"], result["findings"], result["errors"]) == (1, [], []), protocol
         assert result["status"] == "ended", protocol
         assert result["greeting_ms"] == pytest.approx(len(samples(prompts()["greeting"].path)) / 16, abs=101)
