@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from msgspec import Meta, Struct
 
 from tui.models.turns.figures import Grade
+from tui.models.turns.floor import BACKCHANNEL_GAP_MS, BACKCHANNEL_MS
 from tui.settings import SETTINGS, Setting
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -17,10 +18,20 @@ GOOD_MS, SLOW_MS = 800.0, 1500.0
 
 
 class Thresholds(Struct, frozen=True, kw_only=True):
-    """Limits of good and slow responses."""
+    """Limits of good and slow responses, and of backchannels."""
 
     good_ms: Annotated[Milliseconds, Meta(description="Response times up to this limit are good.")] = GOOD_MS
     slow_ms: Annotated[Milliseconds, Meta(description="Response times above this limit are bad.")] = SLOW_MS
+    backchannel_ms: Annotated[
+        Milliseconds,
+        Meta(description="Speech up to here that does not take the floor is a backchannel."),
+    ] = BACKCHANNEL_MS
+    backchannel_gap_ms: Annotated[
+        Milliseconds,
+        Meta(
+            description="In a pause of the other party, it is one only if both silences are at most this long."
+        ),
+    ] = BACKCHANNEL_GAP_MS
 
     def __post_init__(self) -> None:
         if self.slow_ms < self.good_ms:

@@ -39,7 +39,10 @@ def starter_file() -> str:
     return "".join(
         (
             _HEAD,
-            _section("[thresholds]", "when a response is good (green), slow (amber) or bad (red)"),
+            _section(
+                "[thresholds]",
+                "what is a good (green), slow (amber) or bad (red) response; a backchannel",
+            ),
             *_lines(_entries_of(Thresholds)),
             _section("[screen]", ""),
             *_lines(_entries_of(ScreenSettings)),

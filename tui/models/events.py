@@ -69,6 +69,11 @@ class Party(StrEnum):
     USER = "user"
     AGENT = "agent"
 
+    @property
+    def other(self) -> Party:
+        """The other party."""
+        return Party.AGENT if self is Party.USER else Party.USER
+
 
 class SpeechPhase(StrEnum):
     """Phase of the user's speech, as the agent reports it."""

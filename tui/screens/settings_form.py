@@ -183,7 +183,8 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         """Close with the settings, or show their problems."""
         try:
             limits = {"good_ms": _number(self.good.value), "slow_ms": _number(self.slow.value)}
-            thresholds = to_struct(Thresholds, limits, "[thresholds]")
+            kept = msgspec.structs.asdict(self._settings.thresholds)
+            thresholds = to_struct(Thresholds, kept | limits, "[thresholds]")
         except SettingsError as error:
             self._show_problem(str(error))
             return

@@ -10,7 +10,8 @@ def milliseconds(value: float | None) -> str:
     """Returns a latency in ms."""
     if value is None:
         return "–"
-    return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+    sign, value = "−" if value < 0 else "", abs(value)
+    return f"{sign}{value:.1f} ms" if value < 10 else f"{sign}{value:.0f} ms"
 
 
 def seconds(length_ms: float | None) -> str:

@@ -81,12 +81,12 @@ class Audible:
     def takes_turn(self, speaker: e.Party, now_ns: int) -> bool:
         """Returns whether a party is heard now, as far as known, with more than background sound."""
         current = self.current(speaker)
-        return current is not None and not self._is_background(current, now_ns)
+        return current is not None and not self.is_background(current, now_ns)
 
     def heard_between(self, speaker: e.Party, since_ns: int, until_ns: int) -> bool:
         """Returns whether a party was heard between two times, as far as known, with more than background sound."""
         return any(
-            stretch.overlaps(since_ns, until_ns) and not self._is_background(stretch, since_ns)
+            stretch.overlaps(since_ns, until_ns) and not self.is_background(stretch, since_ns)
             for stretch in self._stretches[speaker]
         )
 
@@ -101,7 +101,7 @@ class Audible:
                 stretch.began_ns
                 for stretch in self._stretches[speaker]
                 if stretch.began_ns >= since_ns
-                and not self._is_background(stretch, now_ns if stretch.ended_ns is None else stretch.ended_ns)
+                and not self.is_background(stretch, now_ns if stretch.ended_ns is None else stretch.ended_ns)
             ),
             None,
         )
@@ -110,11 +110,11 @@ class Audible:
         """Returns when a party was last heard with more than background: ``now_ns`` while it is, None if never."""
         for stretch in reversed(self._stretches[speaker]):
             until_ns = now_ns if stretch.ended_ns is None else stretch.ended_ns
-            if not self._is_background(stretch, until_ns):
+            if not self.is_background(stretch, until_ns):
                 return until_ns
         return None
 
-    def _is_background(self, stretch: Stretch, at_ns: int) -> bool:
+    def is_background(self, stretch: Stretch, at_ns: int) -> bool:
         """Returns whether a stretch is background at that time: a sound before speech, or one that lasts too long."""
         other_sound = stretch.method == "energy" and self._tells_speech
         return other_sound and (stretch.adjoins or at_ns - stretch.began_ns > BACKGROUND_NS)

@@ -28,6 +28,14 @@ class Judge(Protocol):
     def slow_ms(self) -> float:
         """Longest response time that is slow; longer ones are bad."""
 
+    @property
+    def backchannel_ms(self) -> float:
+        """Longest speech that is a backchannel."""
+
+    @property
+    def backchannel_gap_ms(self) -> float:
+        """Longest silence before and after a backchannel in a pause of the other party."""
+
     def judge(self, latency_ms: float) -> Grade:
         """Returns the grade of a response time."""
 
@@ -63,7 +71,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def shown_ms(value_ms: float) -> float:
     """Returns a time as it is printed, so that a grade or a limit never contradicts the number next to it."""
-    return round(value_ms, 1) if value_ms < 10 else float(round(value_ms))
+    return round(value_ms, 1) if abs(value_ms) < 10 else float(round(value_ms))
 
 
 class Against(Enum):

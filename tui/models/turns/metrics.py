@@ -36,6 +36,7 @@ from tui.models.events import (
 )
 from tui.models.turns.audible import Audible
 from tui.models.turns.barge_ins import BargeInFold
+from tui.models.turns.floor import Floor, FloorFold
 from tui.models.turns.talk import TalkFold
 from tui.models.turns.turn_fold import TurnFold
 from tui.models.turns.turns import (
@@ -123,6 +124,9 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     """Edges that there was no time, or no audio, to compare."""
     dead_air: list[DeadAir] = []
     """Periods of more than two seconds in which nobody spoke."""
+    floor: Floor = msgspec.field(default_factory=Floor)
+    """Who held the floor and how it changed hands, by what was audible; judged by the default
+    `FloorRules`, by others with `tui.models.turns.floor.judged_by`."""
 
     @property
     def greeting_latency_ms(self) -> float | None:
@@ -179,6 +183,7 @@ class MetricsFold:
         self._barge_ins = BargeInFold(self.metrics.barge_ins, self.audible)
         self._stalls = StallFold(self.metrics.stalls)
         self._talk = TalkFold(self.audible)
+        self._floor = FloorFold(self.metrics.floor)
 
     def apply(self, event: SessionEvent) -> bool:
         """Apply one event; returns whether a figure changed."""
@@ -193,6 +198,7 @@ class MetricsFold:
         if self._talk.apply(event):
             self._take_talk()
             changed = True
+        changed |= self._floor.apply(event, self.audible)
         return counted or changed or isinstance(event, TURN_EVENTS)
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from tui.models.turns.figures import Judge, response_of
+from tui.models.turns.floor import judged_by
+from tui.models.turns.floor_figures import floor_figures, floor_lines
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import Turn
 from tui.models.turns.why import verdict, why_of
@@ -15,12 +17,14 @@ from tui.text.visible import one_line
 
 
 def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
-    """Yields the verdict, then one line per turn with response time, grade and where the time went."""
+    """Yields the verdict, one line per turn with response time, grade and where the time went, then the floor."""
     said = verdict(metrics, judge)
     if said:
         yield said
     for turn in metrics.turns:
         yield _line_of(turn, judge)
+    for name, words in floor_lines(metrics.floor, judge):
+        yield f"{name:<11} {words}"
 
 
 def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
@@ -29,11 +33,19 @@ def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
         {**msgspec.to_builtins(turn), "response": msgspec.to_builtins(response_of(turn, judge))}
         for turn in metrics.turns
     ]
+    floor = {
+        **msgspec.to_builtins(judged_by(metrics.floor, judge)),
+        "figures": msgspec.to_builtins(floor_figures(metrics.floor, judge)),
+    }
     return {
         **msgspec.to_builtins(metrics),
+        "floor": floor,
         **({"turns": turns} if turns else {}),
         "verdict": verdict(metrics, judge),
-        "thresholds": {"good_ms": judge.good_ms, "slow_ms": judge.slow_ms},
+        "thresholds": {
+            name: getattr(judge, name)
+            for name in ("good_ms", "slow_ms", "backchannel_ms", "backchannel_gap_ms")
+        },
     }
 
 

@@ -57,14 +57,13 @@ class TalkFold:
         return True
 
     def _end(self, speaker: e.Party, at_ns: int) -> None:
-        other = e.Party.AGENT if speaker is e.Party.USER else e.Party.USER
         began_ns = self._talking.pop(speaker).began_ns
         self._spoke_last = speaker
         talk_ns = max(at_ns - began_ns, 0)
         self.talk_ms[speaker] = self.talk_ms.get(speaker, 0.0) + talk_ns / NS_PER_MS
         both_ns = sum(
             max(min(at_ns, theirs.ended_ns) - max(began_ns, theirs.began_ns), 0)
-            for theirs in self._audible.stretches(other)
+            for theirs in self._audible.stretches(speaker.other)
             if theirs.ended_ns is not None
         )
         self.overlap_ms = (self.overlap_ms or 0.0) + both_ns / NS_PER_MS

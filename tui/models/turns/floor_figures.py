@@ -1,0 +1,224 @@
+"""The figures of the floor, as screen, `metrics`, `--json` and report print them, and its moments in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from statistics import median
+
+import msgspec
+
+from tui.models import events as e
+from tui.models.turns.figures import Figure, shown_ms
+from tui.models.turns.floor import PEOPLE_MS, BackchannelRules, Floor, judged_by
+from tui.text import numbers
+
+
+class SideOfFloor(msgspec.Struct, frozen=True):
+    """The figures of one party."""
+
+    turns: int
+    """How often it held the floor."""
+    offset: Figure
+    """Median floor transfer offset with which it took the floor; negative: before the other had ended."""
+    offsets: int
+    """How many offsets that is the median of."""
+    gave_way: int
+    """Talk-overs in which it was silent first, whoever held the floor."""
+    yields: int
+    """Those among them in which it had the floor."""
+    yielded: Figure
+    """Median time from the other's onset to its silence, in those."""
+    slowest_yield: Figure
+    false_interruptions: int
+    """Those among its yields after which it went on: the other had spoken a backchannel."""
+    resumed: Figure
+    """Median silence until it went on."""
+    backchannels: int
+    pauses: int
+    """Silences within its turns."""
+    pause: Figure
+    """Their median."""
+    longest_ms: float | None
+    """Its longest monologue."""
+
+
+class FloorFigures(msgspec.Struct, frozen=True):
+    """All figures of the floor."""
+
+    user: SideOfFloor
+    agent: SideOfFloor
+    talk_overs: int
+    people_offset_ms: float = PEOPLE_MS
+    """The floor transfer offset of people, to compare with."""
+
+
+class MomentKind(StrEnum):
+    """What happened on the floor."""
+
+    TURN = "turn"
+    TALK_OVER = "talk-over"
+    BACKCHANNEL = "backchannel"
+    PAUSE = "pause"
+
+
+class FloorMoment(msgspec.Struct, frozen=True):
+    """An event of turn-taking, in words."""
+
+    kind: MomentKind
+    by: e.Party
+    """Who took the floor, spoke over the other, gave the backchannel or paused."""
+    at_ns: int
+    until_ns: int | None
+    figure: Figure
+    """Offset, talk-over, or length."""
+    words: str
+    event: int
+    """Number of the event that shows it."""
+
+
+def floor_figures(floor: Floor, rules: BackchannelRules) -> FloorFigures:
+    """Returns the figures of the floor, judged by these rules."""
+    floor = judged_by(floor, rules)
+    return FloorFigures(
+        _side(floor, e.Party.USER), _side(floor, e.Party.AGENT), talk_overs=len(floor.talk_overs)
+    )
+
+
+def floor_lines(floor: Floor, rules: BackchannelRules) -> Iterator[tuple[str, str]]:
+    """Yields the figures as name and words; nothing if the floor never changed hands and nobody was spoken over."""
+    figures = floor_figures(floor, rules)
+    agent, user = figures.agent, figures.user
+    if not (agent.offsets or user.offsets or figures.talk_overs):
+        return
+    sides = [("agent", agent), ("user", user)]
+    offsets = [
+        f"{name} {side.offset} after the other's end (median of {side.offsets})"
+        for name, side in sides
+        if side.offsets
+    ]
+    yield "floor", f"{'; '.join(offsets) or 'never changed hands'}; people {PEOPLE_MS:.0f} ms"
+    if figures.talk_overs:
+        gave_way = ", ".join(
+            f"{name} gave way {_times(side.gave_way)}" for name, side in sides if side.gave_way
+        )
+        yield "talk-over", f"{_times(figures.talk_overs)}: {gave_way}"
+    for name, side in sides:
+        if side.yields:
+            worst = f", slowest {side.slowest_yield}" if side.yields > 1 else ""
+            yield (
+                "yield",
+                f"{name} silent {side.yielded} after the other's onset (median of {side.yields}{worst})",
+            )
+        if side.false_interruptions:
+            after = f"{side.resumed}{' (median)' if side.false_interruptions > 1 else ''}"
+            stopped = f"{name} stopped for a backchannel {_times(side.false_interruptions)}"
+            yield "resumed", f"{stopped}, and went on after {after}"
+    for word, counts in (
+        ("backchannel", [(name, side.backchannels, "") for name, side in sides]),
+        ("pause", [(name, side.pauses, f" (median {side.pause})") for name, side in sides]),
+    ):
+        said = [f"{name} {_times(count)}{more if count else ''}" for name, count, more in counts if count]
+        if said:
+            yield word, ", ".join(said)
+    longest = [
+        f"{name} {numbers.seconds(side.longest_ms)}" for name, side in sides if side.longest_ms is not None
+    ]
+    if longest:
+        yield "longest", f"{', '.join(longest)} without a change of speaker"
+
+
+def moments_of(floor: Floor, rules: BackchannelRules) -> list[FloorMoment]:
+    """Returns what happened on the floor, in order of time."""
+    floor = judged_by(floor, rules)
+    found = [*_turns(floor), *_talk_overs(floor)]
+    found += [
+        FloorMoment(
+            MomentKind.BACKCHANNEL,
+            each.by,
+            each.at_ns,
+            each.at_ns + round(each.length_ms * 1e6),
+            time_of(each.length_ms),
+            f"{each.by} backchannel",
+            each.event,
+        )
+        for each in floor.backchannels
+    ]
+    found += [
+        FloorMoment(
+            MomentKind.PAUSE,
+            each.by,
+            each.at_ns,
+            each.at_ns + round(each.length_ms * 1e6),
+            time_of(each.length_ms),
+            f"{each.by} pauses",
+            each.event,
+        )
+        for each in floor.pauses
+    ]
+    return sorted(found, key=lambda moment: moment.at_ns)
+
+
+def time_of(ms: float | None) -> Figure:
+    """Returns a time of the floor as a figure, which has no grade."""
+    return Figure() if ms is None else Figure(shown_ms(ms))
+
+
+def _turns(floor: Floor) -> Iterator[FloorMoment]:
+    for turn in floor.turns:
+        offset_ms = turn.offset_ms
+        if offset_ms is None:
+            words = f"{turn.by} begins"
+        elif offset_ms < 0:
+            words = f"{turn.by} takes the floor before {turn.by.other} ends"
+        else:
+            words = f"{turn.by} takes the floor after a gap"
+        length_ms = turn.length_ms
+        words += f", for {numbers.seconds(length_ms)}" if length_ms is not None else ", and holds it"
+        yield FloorMoment(
+            MomentKind.TURN, turn.by, turn.began_ns, turn.ended_ns, time_of(offset_ms), words, turn.event
+        )
+
+
+def _talk_overs(floor: Floor) -> Iterator[FloorMoment]:
+    for over in floor.talk_overs:
+        by = over.held_by.other
+        words = f"{by} speaks over {over.held_by}, {over.gave_way} gives way"
+        if over.resumed_ms is not None:
+            words += f" and goes on after {time_of(over.resumed_ms)}: a false interruption"
+        until_ns = over.at_ns + round(over.length_ms * 1e6)
+        yield FloorMoment(
+            MomentKind.TALK_OVER, by, over.at_ns, until_ns, time_of(over.length_ms), words, over.event
+        )
+
+
+def _side(floor: Floor, by: e.Party) -> SideOfFloor:
+    yields_ms = floor.yields_ms(by)
+    resumed_ms = [
+        each.resumed_ms for each in floor.talk_overs if each.held_by is by and each.resumed_ms is not None
+    ]
+    pauses_ms = [each.length_ms for each in floor.pauses if each.by is by]
+    longest = floor.longest(by)
+    return SideOfFloor(
+        turns=sum(turn.by is by for turn in floor.turns),
+        offset=time_of(floor.offset_ms(by)),
+        offsets=len(floor.offsets_ms(by)),
+        gave_way=sum(each.gave_way is by for each in floor.talk_overs),
+        yields=len(yields_ms),
+        yielded=_median(yields_ms),
+        slowest_yield=time_of(max(yields_ms, default=None)),
+        false_interruptions=len(resumed_ms),
+        resumed=_median(resumed_ms),
+        backchannels=sum(each.by is by for each in floor.backchannels),
+        pauses=len(pauses_ms),
+        pause=_median(pauses_ms),
+        longest_ms=longest.length_ms if longest else None,
+    )
+
+
+def _median(values_ms: Sequence[float]) -> Figure:
+    return time_of(median(values_ms) if values_ms else None)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
