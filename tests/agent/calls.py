@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
+from tui.agent.callers_time import conversation_with
 from tui.agent.conversation import Conversation
 from tui.agent.hearing import Hearing
 from tui.agent.recogniser import Recogniser
@@ -15,7 +16,14 @@ from tui.audio.formats import AudioFormat, encode
 from tui.audio.resample import LiveResampler
 from tui.audio.wav import read_wav
 from tui.protocols.audiocodes import AUDIOCODES
-from tui.protocols.base import AgentEnd, CallerSettings, Outgoing, Protocol, TelephonyEvent
+from tui.protocols.base import (
+    AgentEnd,
+    CallerSettings,
+    Outgoing,
+    Protocol,
+    RunsOnUserAudio,
+    TelephonyEvent,
+)
 from tui.protocols.base import TelephonyEventType as Type
 
 SECOND_OF_SILENCE = bytes(32_000)
@@ -47,10 +55,14 @@ def line_named(name: str) -> Line:
     return next(line for line in caller_lines() if line.name == name)
 
 
-def conversation(settings: AgentSettings | None = None, agent: AgentEnd | None = None) -> Conversation:
+def conversation(
+    settings: AgentSettings | None = None,
+    agent: AgentEnd | None = None,
+    on_problem: Callable[[str, str], None] = lambda rule, text: None,
+) -> Conversation:
     agent = agent or AUDIOCODES.agent(lambda: "activity", lambda: _UTC)
     settings = settings or AgentSettings()
-    return Conversation(agent, settings, Hearing(recogniser(), settings))
+    return conversation_with(agent, settings, Hearing(recogniser(), settings), on_problem)
 
 
 class Call:
@@ -78,7 +90,10 @@ class Call:
         wishes = CallerSettings(formats=tuple(offer), barge_in=barge_in, options=options or {})
         self.agent = agent or protocol.agent(lambda: f"agents-{next(ids)}", lambda: _UTC)
         self.caller = protocol.caller(wishes, lambda: next(uuids), lambda: _UTC)
-        self.conversation = conversation(settings, self.agent)
+        self.problems: list[tuple[str, str]] = []
+        self.conversation = conversation(
+            settings, self.agent, lambda rule, text: self.problems.append((rule, text))
+        )
         self.now_ns = 5_000_000_000
         self.began_ns = self.now_ns
         self.over_at_ns = self.now_ns
@@ -157,7 +172,13 @@ class Call:
             self.send(self.caller.mark_reached(name))
 
     def wait(self, duration_ms: float) -> None:
-        """Time passes, and what falls due is sent at its time."""
+        """Time passes, and what falls due is sent at its time; some agents need silence for that."""
+        if isinstance(self.agent, RunsOnUserAudio) and self.caller.user_stream_open:
+            self.speak(bytes(2 * (self.user_format.rate * round(duration_ms) // 1000)))
+        else:
+            self._pass(duration_ms)
+
+    def _pass(self, duration_ms: float) -> None:
         until_ns = self.now_ns + round(duration_ms * 1e6)
         while not self.conversation.over:
             due_ns = self.conversation.next_due_ns
@@ -190,7 +211,7 @@ class Call:
         wire = encode(pcm, audio_format)
         size = audio_format.bytes_per_second * chunk_ms // 1000
         for at in range(0, len(wire), size):
-            self.wait(chunk_ms / faster)
+            self._pass(chunk_ms / faster)
             self.send(self.caller.user_audio(wire[at : at + size]))
 
     @property

@@ -110,6 +110,16 @@ _MORE_GEMINI: list[dict[str, Any]] = [
     {"serverContent": {"modelTurn": {"parts": [{"text": "hi"}]}}},
     {"error": {"code": 7, "message": "m", "status": "INTERNAL"}},
 ]
+_LIVE = [line["message"] for line in example("openai-live")]
+_MORE_LIVE: list[dict[str, Any]] = [
+    {"type": "session.output_audio.delta", "delta": "AAAAAA==", "start_ms": 100, "end_ms": 200},
+    {"type": "session.delegation.created", "offset_ms": 1, "delegation": {"id": "t", "target": "client"}},
+    {"type": "session.commentary.append", "content": "It is nine.", "delegation_id": "t"},
+    {"type": "session.update", "session": {"delegation": {"type": "responses", "responses": {"model": "m"}}}},
+    {"type": "session.input_audio.mute"},
+    {"type": "response.event", "event": {"type": "response.failed", "response": {"error": {"code": "c"}}}},
+    {"type": "transport.ringing", "session_id": "x"},
+]
 _TWILIO = [line["message"] for line in example("twilio")]
 _TELEPHONY = {
     name: [line["message"] for line in example(name)] for name in ("telnyx", "plivo", "exotel", "vonage")
@@ -138,6 +148,7 @@ MESSAGES: dict[str, list[dict[str, Any]]] = {
     "deepgram": _DEEPGRAM + _MORE_DEEPGRAM,
     "genesys": _GENESYS,
     "asterisk": _ASTERISK,
+    "openai-live": _LIVE + _MORE_LIVE,
     **{name: [_short(m, "media", "payload") for m in messages] for name, messages in _TELEPHONY.items()},
 }
 ACCEPTING = {
@@ -149,6 +160,7 @@ ACCEPTING = {
     "deepgram": '{"type":"SettingsApplied"}',
     "genesys": json.dumps(_GENESYS[1]),
     "asterisk": json.dumps(_ASTERISK[0]),
+    "openai-live": json.dumps(_LIVE[1]),
     **{
         name: json.dumps(next(m for m in messages if "start" in m or "content-type" in m))
         for name, messages in _TELEPHONY.items()

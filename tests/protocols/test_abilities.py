@@ -24,6 +24,7 @@ def test_the_reason_names_the_protocol_by_its_title(name: str) -> None:
         ("audiocodes", {"instructions"}),
         ("twilio", {"write", "instructions"}),
         ("openai", {"keypad"}),
+        ("openai-live", {"keypad", "write"}),
         ("pcm", {"keypad", "write", "instructions"}),
         ("elevenlabs", {"keypad", "instructions"}),
         ("gemini", {"keypad"}),

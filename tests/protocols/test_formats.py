@@ -20,6 +20,10 @@ FORMATS = [
     ("openai", "audio/pcm", Encoding.PCM16, 24_000, 960),
     ("openai", "audio/pcmu", Encoding.MULAW, 8_000, 160),
     ("openai", "audio/pcma", Encoding.ALAW, 8_000, 160),
+    ("openai-live", "audio/pcm;rate=24000", Encoding.PCM16, 24_000, 960),
+    ("openai-live", "audio/pcm;rate=16000", Encoding.PCM16, 16_000, 640),
+    ("openai-live", "audio/pcmu", Encoding.MULAW, 8_000, 160),
+    ("openai-live", "audio/pcma", Encoding.ALAW, 8_000, 160),
     ("pcm", "pcm_8000", Encoding.PCM16, 8_000, 320),
     ("pcm", "pcm_16000", Encoding.PCM16, 16_000, 640),
     ("pcm", "pcm_22050", Encoding.PCM16, 22_050, 882),
@@ -95,6 +99,7 @@ def test_the_table_is_complete() -> None:
         ("audiocodes", True, False, False, False, 0),
         ("twilio", False, True, True, False, 500),
         ("openai", True, False, False, True, 0),
+        ("openai-live", True, False, True, False, 500),
         ("pcm", True, True, True, False, 500),
         ("elevenlabs", True, False, True, False, 500),
         ("gemini", True, False, True, False, 0),
@@ -120,6 +125,6 @@ def test_what_a_protocol_has(
     assert found.accepted_on_open is accepted_on_open
     assert found.continuous is continuous
     assert found.realtime_functions is realtime_functions
-    assert found.calls_tools is (protocol in ("elevenlabs", "gemini", "deepgram"))
-    assert found.offers_tools is (protocol in ("gemini", "deepgram"))
+    assert found.calls_tools is (protocol in ("elevenlabs", "gemini", "deepgram", "openai-live"))
+    assert found.offers_tools is (protocol in ("gemini", "deepgram", "openai-live"))
     assert found.reply_ends_after_ms == reply_ends_after_ms

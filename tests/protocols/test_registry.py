@@ -80,7 +80,7 @@ class TestBuiltIn:
     def test_an_unknown_name_is_a_sentence_with_the_known_ones(self) -> None:
         sentence = sentence_for("sip")
         assert sentence.startswith(
-            "Unknown protocol 'sip'. Choose from audiocodes, twilio, openai, pcm, elevenlabs, gemini, deepgram"
+            "Unknown protocol 'sip'. Choose from audiocodes, twilio, openai, openai-live, pcm, elevenlabs, gemini"
         )
         assert issubclass(ProtocolUnavailable, ValueError)
 
@@ -89,6 +89,7 @@ class TestBuiltIn:
             "/audiocodes",
             "/twilio",
             "/v1/realtime",
+            "/v1/live/sessions",
             "/pcm",
             "/v1/convai/conversation",
             "/gemini",

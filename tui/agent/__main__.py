@@ -30,6 +30,11 @@ def main(arguments: list[str] | None = None) -> int:
             chunk_ms=options.chunk,
             silence_ms=options.silence,
             interrupt_ms=options.interrupt,
+            yield_ms=options.yield_ms,
+            backchannel_ms=options.backchannel,
+            talk_over_ms=options.talk_over,
+            overlap_chance=options.overlap_chance,
+            seed=options.seed,
             fault=Fault(options.fault) if options.fault else None,
             cert=options.cert,
             key=options.key,
@@ -86,6 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--chunk", metavar="MS", type=float, default=default.chunk_ms, help="audio in one message")
     add("--silence", metavar="MS", type=int, default=default.silence_ms, help="silence that ends a turn")
     add("--interrupt", metavar="MS", type=int, default=0, help="speech that interrupts the agent")
+    add("--yield", dest="yield_ms", metavar="MS", type=int, default=0, help="speak on after the user's onset")
+    add("--backchannel", metavar="MS", type=int, default=0, help="say a word after the user's onset")
+    add("--talk-over", metavar="MS", type=int, default=0, help="speak too after the user's onset")
+    add("--overlap-chance", metavar="P", type=float, default=1.0, help="share of turns with such speech")
+    add("--seed", type=int, default=0, help="decides in which turns")
     add("--fault", choices=["", *Fault], default="", help="bug to plant in the agent")
     add("--cert", metavar="FILE", default=default.cert, help="certificate chain for TLS, in PEM")
     add("--key", metavar="FILE", default=default.key, help="private key of the certificate, in PEM")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tui.agent.hearing import TurnEnded
-from tui.agent.replies import Answer, prompt_answer
+from tui.agent.replies import Answer, backchannel_answer, prompt_answer
 from tui.agent.settings import AgentSettings, Fault, ReplyMode
 from tui.agent.tools import arguments_for, fitting_tool, wrong_value
 from tui.assets import caller_lines, prompts
@@ -50,6 +50,8 @@ class Answers:
         self._fault = settings.fault
         self._called: ToolCall | None = None
         """The last function that was called."""
+        self.kept: Plan | None = None
+        """The answer that waits until the caller asks for it."""
         self.turns = 0
         """How many turns the user has taken."""
 
@@ -62,6 +64,11 @@ class Answers:
         """Returns the greeting; ``words`` of the caller's choice are sent as its text, but not spoken."""
         answer = self.prompt("greeting")
         return replace(answer, text=words) if words else answer
+
+    def backchannel(self) -> Answer:
+        """Returns the word with which the agent shows that it listens."""
+        play_format = self._agent.play_format
+        return backchannel_answer(play_format.rate if play_format else _UNSPOKEN_RATE)
 
     def to_turn(self, turn: TurnEnded) -> Plan:
         """Returns the answer to a spoken turn."""

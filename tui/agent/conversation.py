@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 
 from tui.agent.answers import Answers, Plan
 from tui.agent.hearing import Hearing, Sound, TurnBegan, TurnEnded, Words
+from tui.agent.interplay import Act, Interplay
 from tui.agent.settings import AgentSettings, Fault
 from tui.agent.speaking import Mouth
 from tui.protocols.base import (
@@ -65,9 +66,8 @@ class Conversation:
         self._fault = settings.fault
         self._answers = Answers(agent, settings)
         self._mouth = Mouth(agent, settings)
+        self._interplay = Interplay(settings)
         self._greeted = False
-        self._kept: Plan | None = None
-        """The answer that waits until the caller asks for it."""
         self._leaves_at_ns: int | None = None
 
     @property
@@ -77,9 +77,8 @@ class Conversation:
             return 0
         if self._leaves_at_ns is not None:
             return self._leaves_at_ns
-        return min(
-            (due for due in (self._mouth.next_due_ns, self._idle_at_ns) if due is not None), default=None
-        )
+        dues = (self._mouth.next_due_ns, self._interplay.next_due_ns, self._idle_at_ns)
+        return min((due for due in dues if due is not None), default=None)
 
     def opened(self, handshake: Handshake | None = None) -> list[Outgoing]:
         """Returns the first messages, once the caller has connected; if it is refused, the conversation is `over`."""
@@ -109,7 +108,7 @@ class Conversation:
         if self._leaves_at_ns is not None:
             self.over = self.over or now_ns >= self._leaves_at_ns
             return []
-        frames = self._mouth.due(now_ns)
+        frames = self._mouth.due(now_ns) + self._act(now_ns)
         if self._mouth.goodbye_heard(now_ns):
             return frames + self._hang_up(now_ns)
         idle_at_ns = self._idle_at_ns
@@ -170,18 +169,35 @@ class Conversation:
             if self._overhears(sound):
                 continue
             match sound:
-                case TurnBegan():
+                case TurnBegan(ago_ms):
                     frames += self._agent.speech_started()
-                    frames += self._mouth.yield_the_word(now_ns) if self._yields_to_speech else []
-                    if self._fault is Fault.TALKS_OVER:
-                        frames += self._mouth.say(self._answers.prompt(_MEANWHILE), now_ns)
+                    self._interplay.user_began(
+                        now_ns - round(ago_ms * 1e6),
+                        agent_speaks=self._mouth.busy,
+                        yields=self._yields_to_speech,
+                    )
+                    frames += self._act(now_ns)
                 case Words(text):
                     frames += self._agent.hypothesis(text)
                 case TurnEnded():
+                    self._interplay.user_ended()
                     frames += self._agent.speech_started() if sound.brief else []
                     frames += self._agent.speech_stopped() + self._recognition(sound)
                     unasked = self._answers_unasked
                     frames += self._answer(self._answers.to_turn(sound), now_ns, unasked=unasked)
+        return frames
+
+    def _act(self, now_ns: int) -> list[Outgoing]:
+        """Do what is planned for the time of the user's speech, if the user still speaks."""
+        frames: list[Outgoing] = []
+        for act in self._interplay.due(now_ns):
+            ear = self._hearing.ear
+            if act is Act.YIELD:
+                frames += self._mouth.yield_the_word(now_ns)
+            elif act is Act.BACKCHANNEL and ear and ear.still_speaks:
+                frames += self._mouth.say(self._answers.backchannel(), now_ns)
+            elif act is Act.TALK_OVER:
+                frames += self._mouth.say(self._answers.prompt(_MEANWHILE), now_ns)
         return frames
 
     def _overhears(self, sound: Sound) -> bool:
@@ -192,7 +208,7 @@ class Conversation:
     def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
         """Handle the end of a turn announced by the caller, which requests the answer separately."""
         if turn.pcm:
-            self._kept = self._answers.to_turn(turn)
+            self._answers.kept = self._answers.to_turn(turn)
         return self._recognition(turn)
 
     def _recognition(self, turn: TurnEnded) -> list[Outgoing]:
@@ -225,7 +241,7 @@ class Conversation:
 
     def _answer_as_asked(self, event: TelephonyEvent, now_ns: int) -> list[Outgoing]:
         apart = event.params.get("conversation") == "none"
-        plan = self._answers.to_text(event.text) if event.text else self._kept
+        plan = self._answers.to_text(event.text) if event.text else self._answers.kept
         if plan:
             return self._answer(plan, now_ns, apart=apart)
         if self._mouth.busy:  # with an answer that the caller did not ask for
@@ -245,10 +261,10 @@ class Conversation:
             self.over, self.close = True, _CRASHED
             return []
         if not unasked:
-            self._kept = plan
+            self._answers.kept = plan
             return []
         if not apart:
-            self._kept = None
+            self._answers.kept = None
             self._greeted = True
         call = self._answers.call_instead(plan)
         if call is None:

@@ -27,6 +27,9 @@ _LONGEST_UTTERANCE_S = 120
 class TurnBegan:
     """The user has spoken for long enough to interrupt the agent."""
 
+    ago_ms: float
+    """How long ago the speech began, in the time of the user's audio."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -135,7 +138,7 @@ class Ear:
     def _report_beginning(self) -> Iterator[TurnBegan]:
         if self.in_turn and not self._interrupts and self._insists():
             self._interrupts = True
-            yield TurnBegan()
+            yield TurnBegan((self._fed_frames - self._began_frame) * 1000 / self._rate)
 
     def _insists(self) -> bool:
         """Whether the user has spoken for long enough to interrupt, and still does.
@@ -144,7 +147,12 @@ class Ear:
         """
         if not self._interrupt_frames:
             return True
-        if self._fed_frames - self._began_frame < self._interrupt_frames:
+        return self._fed_frames - self._began_frame >= self._interrupt_frames and self.still_speaks
+
+    @property
+    def still_speaks(self) -> bool:
+        """Whether the last 100 ms of the utterance are speech rather than the silence that may end it."""
+        if not self._kept:
             return False
         samples = np.abs(to_float(bytes(self._kept)))
         return float(samples[-self._rate // 10 :].max()) > _STILL_SPEAKING * float(samples.max())

@@ -14,6 +14,7 @@ from tui.protocols.base import AgentEnd, Outgoing
 
 _PROMPT_RATE = 16_000
 _CLIPPED_MS = 400
+_BACKCHANNEL_MS = 440
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ def prompt_answer(rate: int, *names: str) -> Answer:
     text = " ".join(prompts()[name].text for name in names)
     pcm = b"".join(_prompt_pcm(name, rate) for name in names)
     return Answer(text, pcm, rate, then_hang_up="goodbye" in names)
+
+
+def backchannel_answer(rate: int) -> Answer:
+    """Returns the first word of the prompt ``listening`` ("Yes,"), which a pause follows, at ``rate``."""
+    return Answer("Yes.", _prompt_pcm("listening", rate)[: 2 * (rate * _BACKCHANNEL_MS // 1000)], rate)
 
 
 @cache

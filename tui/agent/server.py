@@ -27,6 +27,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from tui import collector
+from tui.agent.callers_time import conversation_with
 from tui.agent.conversation import Conversation
 from tui.agent.hearing import Hearing
 from tui.agent.notes import CallNotes
@@ -187,7 +188,7 @@ class AgentServer:
         hearing = Hearing(self._recogniser, self._settings)
         notes = CallNotes(f"call {next(self._numbers)}", self._report)
         agent = protocol.agent(_new_id, _utc_now)
-        call = Conversation(agent, self._settings, hearing, notes.problem)
+        call = conversation_with(agent, self._settings, hearing, notes.problem)
         self._calls[socket] = call
         notes.began(protocol.title, _client_of(socket))
         try:

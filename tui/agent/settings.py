@@ -64,6 +64,16 @@ class AgentSettings:
     """Silence of the user that ends a turn."""
     interrupt_ms: int = 0
     """How long the user has to speak to interrupt the agent; shorter speech during a reply is not answered."""
+    yield_ms: int = 0
+    """How long after the user has begun to speak the agent stops; 0: as soon as it notices."""
+    backchannel_ms: int = 0
+    """How long after the user has begun to speak the agent says one word and keeps listening; 0: never."""
+    talk_over_ms: int = 0
+    """How long after the user has begun to speak the agent starts a sentence; 0: never."""
+    overlap_chance: float = 1.0
+    """Share of the user's turns in which it does either."""
+    seed: int = 0
+    """Selects these turns, the same ones in every call."""
     fault: Fault | None = None
     """The bug planted in the agent; None for a correct agent."""
     cert: str = ""
@@ -88,6 +98,13 @@ class AgentSettings:
             raise AgentError(
                 f"The interrupting speech must be between 0 and 10000 ms, not {self.interrupt_ms} ms."
             )
+        for what in ("yield", "backchannel", "talk_over"):
+            delay_ms = getattr(self, f"{what}_ms")
+            if not 0 <= delay_ms <= 60_000:
+                name = what.replace("_", "-")
+                raise AgentError(f"--{name} must be between 0 and 60 s, not {delay_ms / 1000:g} s.")
+        if not 0 <= self.overlap_chance <= 1:
+            raise AgentError(f"--overlap-chance must be between 0 and 1, not {self.overlap_chance:g}.")
         if not 100 <= self.silence_ms <= 10_000:
             raise AgentError(f"The silence must be between 100 and 10000 ms, not {self.silence_ms} ms.")
 

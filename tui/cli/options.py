@@ -152,7 +152,10 @@ FAULTS = (
     "talks-over", "crashes",
 )
 """The values of `tui.agent.settings.Fault`, which `--help` does not load."""
-BEHAVIOUR = ("reply", "reply_delay", "pace", "interrupt", "fault")
+BEHAVIOUR = (
+    "reply", "reply_delay", "pace", "interrupt", "yield_after", "backchannel", "talk_over", "overlap_chance", "seed",
+    "fault",
+)
 """Parameters of `behaviour_options`."""
 audio_options = setting_options(*names_with(Scope.SOUND))
 block_option = setting_options("block_ms")
@@ -171,6 +174,16 @@ behaviour_options = together(
            help="Sending speed: real time (1), N times faster, or all in one message."),
     option("--interrupt", group="Local agent", type=NumberInRange(0, 10), default=0.0, metavar="S",
            help="Speech this long interrupts the agent; shorter speech (a backchannel) does not."),
+    option("--yield", "yield_after", group="Local agent", type=NumberInRange(0, 60), default=0.0, metavar="S",
+           help="How long the agent keeps speaking after you begin to speak."),
+    option("--backchannel", group="Local agent", type=NumberInRange(0, 60), default=0.0, metavar="S",
+           help="Say one word this long after you begin to speak, and keep listening."),
+    option("--talk-over", group="Local agent", type=NumberInRange(0, 60), default=0.0, metavar="S",
+           help="Start a sentence this long after you begin to speak."),
+    option("--overlap-chance", group="Local agent", type=NumberInRange(0, 1), default=1.0, metavar="P",
+           help="Share of your turns with --backchannel or --talk-over."),
+    option("--seed", group="Local agent", type=int, default=0, metavar="N",
+           help="Selects these turns, the same ones in every call."),
     option("--fault", group="Local agent", type=NearChoice(FAULTS),
            help="Plant a bug in the agent, to check that your tests find it."),
 )
@@ -369,6 +382,9 @@ def make_agent_settings(
     reply: str = "prompts",
     reply_delay: float = 0.0,
     interrupt: float = 0.0,
+    yield_after: float = 0.0,
+    backchannel: float = 0.0,
+    talk_over: float = 0.0,
     fault: str | None = None,
     **settings: Any,
 ) -> AgentSettings:
@@ -381,6 +397,9 @@ def make_agent_settings(
             reply=ReplyMode(reply),
             reply_delay_ms=reply_delay * 1000,
             interrupt_ms=round(interrupt * 1000),
+            yield_ms=round(yield_after * 1000),
+            backchannel_ms=round(backchannel * 1000),
+            talk_over_ms=round(talk_over * 1000),
             fault=Fault(fault) if fault else None,
             **settings,
         )

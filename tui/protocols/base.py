@@ -510,6 +510,27 @@ class CallsTools(AgentEnd, Shape):
 
 
 @runtime_checkable
+class RunsOnUserAudio(AgentEnd, Shape):
+    """An `AgentEnd` whose time passes only while the caller sends audio.
+
+    What it says is one continuous track, as long as the audio that it received.
+    """
+
+    @property
+    def heard_ms(self) -> float:
+        """The length of all user audio: so far its time may go."""
+        ...
+
+    def pass_time(self, now_ms: float) -> None:
+        """Moves its time: what is said next begins there."""
+        ...
+
+    def track(self) -> list[Outgoing]:
+        """Sends the track up to its time: what was said, and silence where nothing was."""
+        ...
+
+
+@runtime_checkable
 class RealtimeAgentEnd(CallsTools, Shape):
     """An `AgentEnd` whose caller decides what the agent does on its own initiative.
 

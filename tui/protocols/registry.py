@@ -23,6 +23,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "audiocodes": "tui.protocols.audiocodes:AUDIOCODES",
         "twilio": "tui.protocols.twilio:TWILIO",
         "openai": "tui.protocols.openai_realtime:OPENAI_REALTIME",
+        "openai-live": "tui.protocols.openai_live:OPENAI_LIVE",
         "pcm": "tui.protocols.pcm:PCM",
         "elevenlabs": "tui.protocols.elevenlabs:ELEVENLABS",
         "gemini": "tui.protocols.gemini_live:GEMINI_LIVE",

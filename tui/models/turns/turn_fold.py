@@ -295,7 +295,7 @@ class TurnFold:
                     self._measure(measured)
                 if event.final:
                     measured.turn.agent_text = measured.agent_words.put(event)
-        elif event.final and (measured := self._turn_of_speech(event.item)):
+        elif (measured := self._turn_of_speech(event.item)) and event.final:
             measured.turn.user_text = measured.user_words.put(event)
             if event.typed:
                 measured.turn.typed = True

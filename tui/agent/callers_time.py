@@ -1,0 +1,83 @@
+"""A conversation in the time of the caller's audio, for agents whose time stands still without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tui.agent.conversation import Conversation
+from tui.agent.hearing import Hearing
+from tui.agent.settings import AgentSettings
+from tui.protocols.base import AgentEnd, Outgoing, RunsOnUserAudio, TelephonyEvent
+
+_STEP_NS = 10_000_000
+_AUDIO_STOPPED_NS = 1_000_000_000
+
+
+class TimedByCaller(Conversation):
+    """One call with an agent that listens and speaks at the same time, in the time of the audio it receives.
+
+    Notes a caller whose audio stopped: then nothing is said, however long it waits.
+    """
+
+    def __init__(
+        self,
+        agent: RunsOnUserAudio,
+        settings: AgentSettings,
+        hearing: Hearing,
+        on_problem: Callable[[str, str], None] = lambda rule, text: None,
+    ) -> None:
+        super().__init__(agent, settings, hearing, on_problem)
+        self._timed = agent
+        self._now_ns = 0
+        """Its time, in which everything is scheduled."""
+        self._audio_due_ns: int | None = None
+        """The time of the clock by which more audio is expected; None before the session, and once it was noted."""
+
+    @property
+    def next_due_ns(self) -> int | None:
+        """The time of the clock at which `due` has something to do."""
+        if self._hearing.ear is None and self._agent.user_format is not None:
+            return 0
+        return self._audio_due_ns
+
+    def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
+        """Handle a frame of the caller; its audio makes time pass, and what falls due meanwhile is sent."""
+        before_ns, waits = self._now_ns, self._agent.user_format is None
+        frames = super().receive(frame, self._now_ns)
+        if self._now_ns > before_ns or (waits and self._agent.user_format is not None):
+            self._audio_due_ns = now_ns + _AUDIO_STOPPED_NS
+        # An agent that has closed the session hears nothing that the caller still sends.
+        self.over = self.over or self._leaves_at_ns is not None
+        return frames
+
+    def _take(self, event: TelephonyEvent, now_ns: int) -> list[Outgoing]:
+        # Time passes before the audio is heard, so that what it causes comes after it.
+        frames = self._let_time_pass()
+        return frames + super()._take(event, self._now_ns)
+
+    def _let_time_pass(self) -> list[Outgoing]:
+        frames: list[Outgoing] = []
+        until_ns = round(self._timed.heard_ms * 1e6)
+        while self._now_ns < until_ns and not self.over:
+            self._now_ns = min(self._now_ns + _STEP_NS, until_ns)
+            self._timed.pass_time(self._now_ns / 1e6)
+            frames += super().due(self._now_ns) + self._timed.track()
+        return frames
+
+    def due(self, now_ns: int) -> list[Outgoing]:
+        """Note that the caller's audio stopped; nothing is sent."""
+        self._hearing.prepare(self._agent.user_format)
+        if self._audio_due_ns is not None and now_ns >= self._audio_due_ns and self._agent.user_format:
+            self._audio_due_ns = None
+            text = "No audio came for a second, so the agent's time stands still: send silence while nobody speaks."
+            self._on_problem("finding audio-stopped", text)
+        return []
+
+
+def conversation_with(
+    agent: AgentEnd, settings: AgentSettings, hearing: Hearing, on_problem: Callable[[str, str], None]
+) -> Conversation:
+    """Returns a conversation in the time that the agent's end runs on."""
+    if isinstance(agent, RunsOnUserAudio):
+        return TimedByCaller(agent, settings, hearing, on_problem)
+    return Conversation(agent, settings, hearing, on_problem)

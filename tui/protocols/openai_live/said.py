@@ -1,0 +1,106 @@
+"""What the agent's end says: one continuous track, and the words on it at the pace of speech."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from tui.audio.formats import AudioFormat
+from tui.protocols.openai_live.wire import silence
+
+_CHUNK_MS = 100
+_FRAGMENT_MS = 200
+_WORD_MS = 300
+"""About as fast as people speak."""
+_WORDS_DELAY_MS = 600
+"""How long after they were spoken the service sends words."""
+
+_Timed = tuple[float, float, str]
+
+
+class SaidTrack:
+    """Queues what is to be said, and yields it in chunks of 100 ms as time passes, with silence in between."""
+
+    def __init__(self, audio_format: AudioFormat) -> None:
+        self.now_ms = 0.0
+        """What is said next begins there."""
+        self._format = audio_format
+        self._queued = bytearray()
+        """The track from the end of the last chunk that was sent."""
+        self._words: deque[str] = deque()
+        self._fragments: deque[_Timed] = deque()
+        """Words that were spoken and not sent yet."""
+        self._reply = ""
+        self._ends = False
+        """Whether no more audio of the reply follows."""
+        self._sent_ms = 0
+        self._spoken_ms = 0.0
+        """How much of the reply was queued."""
+        self._fragment_words = 0
+
+    def begin(self, reply: str, text: str) -> None:
+        """Begin a reply with these words."""
+        self._reply, self._ends = reply, False
+        self._spoken_ms, self._fragment_words = 0.0, 0
+        self._words = deque(text.split(" ") if text else ())
+
+    def add(self, reply: str, audio: bytes) -> None:
+        """Queue audio of the reply that was begun last: from now, or from the end of what is queued."""
+        if reply != self._reply:
+            return
+        if not self._spoken_ms:
+            self._queued += silence(
+                self._format, max(self._frames_until(self.now_ms) - self._queued_frames, 0)
+            )
+        self._spoken_ms += self._format.duration_ms(len(audio))
+        self._queued += audio
+
+    def end(self, reply: str, *, interrupted: bool) -> None:
+        """End the reply: the rest of it is still said, or never."""
+        if reply != self._reply:
+            return
+        self._ends = True
+        if interrupted:
+            del self._queued[max(self._frames_until(self.now_ms), 0) * self._format.encoding.sample_bytes :]
+            self._words.clear()
+
+    def chunks(self) -> Iterator[tuple[float, float, bytes]]:
+        """Yields whole chunks of the track that end by now, each with its start and end in ms."""
+        chunk_frames = self._format.rate * _CHUNK_MS // 1000
+        size = chunk_frames * self._format.encoding.sample_bytes
+        while self._sent_ms + _CHUNK_MS <= self.now_ms:
+            start_ms = self._sent_ms
+            said = bytes(self._queued[:size])
+            del self._queued[:size]
+            self._sent_ms += _CHUNK_MS
+            missing_frames = chunk_frames - len(said) // self._format.encoding.sample_bytes
+            self._speak_words(start_ms + _CHUNK_MS)
+            yield start_ms, start_ms + _CHUNK_MS, said + silence(self._format, missing_frames)
+
+    @property
+    def _queued_frames(self) -> int:
+        return len(self._queued) // self._format.encoding.sample_bytes
+
+    def _frames_until(self, at_ms: float) -> int:
+        return round((at_ms - self._sent_ms) * self._format.rate / 1000)
+
+    def fragments(self) -> Iterator[_Timed]:
+        """Yields fragments of the transcript that are due by now, each with its start and end in ms."""
+        while self._fragments and self._fragments[0][1] + _WORDS_DELAY_MS <= self.now_ms:
+            yield self._fragments.popleft()
+
+    def _speak_words(self, at_ms: float) -> None:
+        """Move the words that were spoken by now to the fragments, every 200 ms."""
+        if at_ms % _FRAGMENT_MS:
+            return
+        over = self._ends and not self._queued
+        due = (
+            len(self._words)
+            if over
+            else int((self._spoken_ms - self._format.duration_ms(len(self._queued))) / _WORD_MS)
+            - self._fragment_words
+        )
+        words = [self._words.popleft() for _ in range(min(max(due, 0), len(self._words)))]
+        if words:
+            self._fragment_words += len(words)
+            self._fragments.append((at_ms - _FRAGMENT_MS, at_ms, " " + " ".join(words)))

@@ -1,0 +1,104 @@
+"""The ``session.start`` message of OpenAI Live, from the options of a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tui.protocols.base import CallerSettings, check_formats
+from tui.protocols.json_frames import cut
+from tui.protocols.openai_live.wire import DEFAULT_FORMAT, FORMATS, format_member
+
+_OPTIONS = {
+    "model": "gpt-live-1.1",
+    "instructions": "",
+    "voice": "",
+    "greeting": "",
+    "delegation": "",
+    "delegation_model": "gpt-5.4-mini",
+    "result": "commentary",
+    "tools": "",
+    "session": "",
+}
+_CHOICES = {"delegation": ("", "client", "responses"), "result": ("commentary", "thinking")}
+
+
+class LiveOptions:
+    """The options of one call. Raises `ValueError` with a sentence for one that is unknown or wrong."""
+
+    def __init__(self, settings: CallerSettings) -> None:
+        settings.check_options("OpenAI Live", _OPTIONS)
+        check_formats("OpenAI Live", settings.formats, FORMATS)
+        self._chosen = {**_OPTIONS, **settings.options}
+        for name, known in _CHOICES.items():
+            if self._chosen[name] not in known:
+                choices = " or ".join(filter(None, known))
+                raise ValueError(f"The option {name} must be {choices}, not {cut(self._chosen[name], 60)!r}.")
+        self.media = settings.formats[0] if settings.formats else DEFAULT_FORMAT
+        self._tools = _read_list("tools", self._chosen["tools"])
+        self._extra = _read_object("session", self._chosen["session"])
+
+    @property
+    def greeting(self) -> str:
+        """What the agent is asked to say first; "" leaves it to the agent."""
+        return self._chosen["greeting"]
+
+    @property
+    def appends_result(self) -> str:
+        """How the result of a delegated task is given: ``commentary`` (spoken) or ``thinking`` (silent)."""
+        return self._chosen["result"]
+
+    @property
+    def delegation(self) -> str:
+        """Who handles tasks: ``responses`` if tools are offered and nothing else is chosen, otherwise ``client``."""
+        extra = self._extra.get("delegation")
+        if isinstance(extra, dict) and isinstance(extra.get("type"), str):
+            return str(extra["type"])
+        return self._chosen["delegation"] or ("responses" if self._tools else "client")
+
+    @property
+    def task_tool(self) -> str:
+        """The tool that handles tasks that are delegated to the client: the only or first one; "" without any."""
+        return str(self._tools[0].get("name", "")) if self._tools else ""
+
+    def session(self) -> dict[str, Any]:
+        """Returns the ``session`` of the message; the service refuses members that it does not know."""
+        chosen, audio = self._chosen, {"format": format_member(self.media)}
+        session: dict[str, Any] = {"model": chosen["model"]}
+        if chosen["instructions"]:
+            session["instructions"] = chosen["instructions"]
+        session["audio"] = {**audio, "output": {"voice": chosen["voice"]}} if chosen["voice"] else audio
+        if self._tools or chosen["delegation"]:
+            session["delegation"] = self._delegation_member()
+        session.update(self._extra)
+        return session
+
+    def _delegation_member(self) -> dict[str, Any]:
+        if self.delegation == "client":
+            return {"type": "client"}
+        responses: dict[str, Any] = {"model": self._chosen["delegation_model"]}
+        if self._tools:
+            responses["tools"] = self._tools
+        return {"type": "responses", "responses": responses}
+
+
+def _read_list(name: str, text: str) -> list[dict[str, Any]]:
+    value = _decode(name, text) if text.strip() else []
+    if not (isinstance(value, list) and all(isinstance(tool, dict) for tool in value)):
+        raise ValueError(f"The option {name} must be a JSON array of tool objects.")
+    return value
+
+
+def _read_object(name: str, text: str) -> dict[str, Any]:
+    value = _decode(name, text) if text.strip() else {}
+    if not isinstance(value, dict):
+        raise ValueError(f"The option {name} must be a JSON object with members of the session.")
+    return value
+
+
+def _decode(name: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"The option {name} is not JSON: {error}.") from None

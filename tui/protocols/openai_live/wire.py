@@ -1,0 +1,52 @@
+"""What both ends of OpenAI Live share: formats, the names of messages, and quiet audio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.plain import samples_of
+from tui.protocols.json_frames import Members
+
+FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
+    {
+        "audio/pcm;rate=24000": AudioFormat(Encoding.PCM16, 24_000),
+        "audio/pcm;rate=16000": AudioFormat(Encoding.PCM16, 16_000),
+        "audio/pcmu": AudioFormat(Encoding.MULAW, 8_000),
+        "audio/pcma": AudioFormat(Encoding.ALAW, 8_000),
+    }
+)
+"""One of these is used in both directions; the first is the only one that Azure documents."""
+DEFAULT_FORMAT = "audio/pcm;rate=24000"
+SIDEBAND_ONLY = ("transport.", "session.input_audio.append", "session.paused", "session.resumed")
+"""Beginnings of the names of messages that only observers of a session receive."""
+_QUIET = 32
+"""The highest sample that counts as silence: -60 dBFS."""
+
+
+def format_member(name: str) -> dict[str, Any]:
+    """Returns ``audio.format`` of a session for a format; the rate is required for G.711 too."""
+    return {"type": name.partition(";")[0], "rate": FORMATS[name].rate}
+
+
+def format_in(members: Members) -> str:
+    """Returns the name of the format in ``audio.format``; "" for one that does not exist."""
+    kind, rate = members.text("type"), members.number("rate")
+    found = (name for name, media in FORMATS.items() if name.partition(";")[0] == kind and media.rate == rate)
+    return next(found, "")
+
+
+def is_quiet(wire: bytes, audio_format: AudioFormat) -> bool:
+    """Returns whether no sample is above -60 dBFS."""
+    if not any(wire):  # digital silence of PCM, which most of an agent's track is
+        return audio_format.encoding is Encoding.PCM16
+    samples = samples_of(wire, audio_format.encoding)
+    return not samples or max(max(samples), -min(samples)) <= _QUIET
+
+
+def silence(audio_format: AudioFormat, frames: int) -> bytes:
+    """Returns ``frames`` of silence in a wire format."""
+    codes = {Encoding.PCM16: b"\0\0", Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5"}
+    return codes[audio_format.encoding] * frames
