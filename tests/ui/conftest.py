@@ -10,10 +10,17 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
+from textual._compositor import Compositor
 from textual._context import visible_screen_stack
+from textual._queue import Queue
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
+from textual.message import Message
+from textual.message_pump import MessagePump
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
@@ -31,7 +38,11 @@ from tui.targets import Targets
 from tui.view.playhead import Playhead
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
-_HOPS = 3
+_HANDLER_S = 1.0
+"""What a handler of a message may wait for, such as the answer of a dialog, is not waited for longer than this."""
+_PARSED: dict[object, list[RuleSet]] = {}
+_PARSE_RULES = Stylesheet._parse_rules
+_PAINT = Compositor.render_update
 TARGET = Target(url="ws://127.0.0.1:38211/audiocodes", title="demo")
 
 _TARGETS = ("base", "profiles", "recent", "protocols", "start_demo", "on_remembered", "saved")
@@ -59,6 +70,50 @@ def untraced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "SSH_CONNECTION", "TEXTUAL", "COLORTERM"):
         monkeypatch.delenv(name, raising=False)
+
+
+class WatchedQueue(Queue[Message | None]):
+    """A queue of messages that shows whether the last one taken from it is still being handled."""
+
+    handling = False
+
+    async def get(self) -> Message | None:
+        message = await super().get()
+        self.handling = True
+        return message
+
+    def get_nowait(self) -> Message | None:
+        message = super().get_nowait()
+        self.handling = True
+        return message
+
+    def task_done(self) -> None:
+        self.handling = False
+
+
+@pytest.fixture(autouse=True)
+def watched_queues(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textual.message_pump.Queue", WatchedQueue)
+
+
+@pytest.fixture(autouse=True)
+def frugal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paints only what a test looks at, as nothing else is shown, and parses each style sheet only once."""
+
+    def parse_rules(self: Stylesheet, *source: Any, **kinds: Any) -> list[RuleSet]:
+        key = (tuple(self._variables.items()), source, tuple(kinds.items()))
+        if key not in _PARSED:
+            _PARSED[key] = _PARSE_RULES(self, *source, **kinds)
+        return _PARSED[key]
+
+    def paint(self: Compositor, full: bool = False, **options: Any) -> object:
+        if full:
+            return _PAINT(self, full, **options)
+        self._dirty_regions.clear()
+        return None
+
+    monkeypatch.setattr(Stylesheet, "_parse_rules", parse_rules)
+    monkeypatch.setattr(Compositor, "render_update", paint)
 
 
 class Stage:
@@ -89,12 +144,24 @@ class Stage:
         await self.tick()
 
     async def settle(self) -> None:
-        """Let a message travel from the application to a widget and back up."""
-        for _ in range(_HOPS):
-            await self.pilot._wait_for_screen()
+        """Let every message be handled, and the messages that follow from it."""
+        give_up = time.monotonic() + _HANDLER_S
+        while self._busy() and time.monotonic() < give_up:  # noqa: ASYNC110 - nothing signals its end
+            await asyncio.sleep(0)
         if not self._laid_out():
             await self.until(self._laid_out)
-            await self.pilot._wait_for_screen()  # widgets are told their new sizes by message
+            await self.pilot._wait_for_screen()  # widgets receive their new sizes by message
+
+    def _busy(self) -> bool:
+        """Whether a message waits or is being handled, or something waits for the next painting."""
+        pumps: tuple[MessagePump, ...] = (self.app, *self.app._registry)
+        queues: list[Any] = [pump._message_queue for pump in pumps]
+        return (
+            any(queue.values for queue in queues)
+            or any(isinstance(queue, WatchedQueue) and queue.handling for queue in queues)
+            or any(pump._next_callbacks for pump in pumps)
+            or any(screen._callbacks for screen in self.app.screen_stack)
+        )
 
     def _laid_out(self) -> bool:
         widgets = self.app.screen.walk_children(Widget, with_self=True)
@@ -120,7 +187,6 @@ class Stage:
         give_up = time.monotonic() + limit_s
         while not condition():
             assert time.monotonic() < give_up, "it did not come to pass"
-            await self.pilot._wait_for_screen()
             await asyncio.sleep(0.001)
 
     def sent(self) -> list[Command]:

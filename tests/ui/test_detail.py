@@ -340,6 +340,7 @@ async def test_without_colours_the_cursor_is_seen_all_the_same(
         await s.press("enter", "enter", "down")
 
         def reversed_lines(view: LineView) -> list[str]:
+            s.text()  # paints, and with that knows the width of lines
             strips = [view.render_line(y) for y in range(view.size.height)]
             return [
                 strip.text.strip()
