@@ -128,10 +128,14 @@ class TestWhatAsteriskSends:
         ("given", "sentence"),
         [
             ({"options": {"control": "xml"}}, "The control option must be json or plain, not 'xml'."),
+            (
+                {"options": {"flush_ends_pause": "1"}},
+                "The flush_ends_pause option must be on or off, not '1'.",
+            ),
             ({"options": {"connection": "a b"}}, "The connection option must be text without spaces"),
             ({"options": {"channel_id": ""}}, "The channel_id option must be text without spaces"),
             ({"options": {"rate": "1"}}, "Asterisk has no option 'rate'. Choose from control"),
-            ({"formats": ("opus",)}, "Asterisk has no audio format 'opus'. Choose from ulaw"),
+            ({"formats": ("opus",)}, "Unsupported audio format 'opus' for Asterisk. Choose from ulaw"),
             ({"options": PLAIN, "params": {"a": "1"}}, "Asterisk's plain-text control messages carry no"),
         ],
     )
@@ -343,6 +347,13 @@ class TestCommands:
         assert bodies(say(caller, "GET_STATUS").replies)[0]["media_paused"] is True
         say(caller, "CONTINUE_MEDIA")
         assert bodies(say(caller, "GET_STATUS").replies)[0]["media_paused"] is False
+
+    @pytest.mark.parametrize(("options", "paused"), [({}, True), ({"flush_ends_pause": "on"}, False)])
+    def test_whether_a_flush_ends_a_pause_is_an_option(self, options: dict[str, str], paused: bool) -> None:
+        caller = in_call(options=options)
+        say(caller, "PAUSE_MEDIA")
+        say(caller, "FLUSH_MEDIA")
+        assert bodies(say(caller, "GET_STATUS").replies)[0]["media_paused"] is paused
 
     @pytest.mark.parametrize(
         ("direction", "expected"),

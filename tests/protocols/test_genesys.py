@@ -332,8 +332,15 @@ class TestTheRequest:
         assert not {"Signature", "x-api-key"} & headers.keys()
         assert GENESYS.headers("key:c2VjcmV0", "wss://bot.example/") == {"X-API-KEY": "key"}
 
-    def test_with_a_secret_it_is_signed_in_the_order_of_genesys_cloud(self) -> None:
-        headers = Peer().caller.request_headers("wss://me:pw@bot.example:8443/x?a=1", f"key:{SECRET}")
+    @pytest.mark.parametrize(
+        ("options", "target"),
+        [({}, "/x?a=1"), ({"signed_query": "on"}, "/x?a=1"), ({"signed_query": "off"}, "/x")],
+    )
+    def test_with_a_secret_it_is_signed_in_the_order_of_genesys_cloud(
+        self, options: dict[str, Any], target: str
+    ) -> None:
+        caller = Peer(**options).caller
+        headers = caller.request_headers("wss://me:pw@bot.example:8443/x?a=1", f"key:{SECRET}")
         names = (
             '"@request-target" "audiohook-session-id" "audiohook-organization-id" "audiohook-correlation-id"'
             ' "x-api-key" "@authority"'
@@ -344,7 +351,7 @@ class TestTheRequest:
         )
         assert headers["Signature-Input"] == f"sig1={parameters}"
         assert headers["Signature"] == signature_of(
-            "/x?a=1", headers, "key", "bot.example:8443", parameters, b"TheSecretOfTheClient"
+            target, headers, "key", "bot.example:8443", parameters, b"TheSecretOfTheClient"
         )
 
     def test_a_secret_that_is_not_base64_is_a_sentence(self) -> None:
@@ -356,6 +363,7 @@ class TestTheRequest:
         [
             ({"speed": "1"}, "no option 'speed'"),
             ({"organization": "me"}, "The organization option must be a UUID, not 'me'"),
+            ({"signed_query": "no"}, "The signed_query option must be on or off, not 'no'"),
             ({"burst": "0"}, "The burst option must be a number above 0, not '0'"),
             ({"rate_limit": "x"}, "The rate_limit option must be a number above 0, not 'x'"),
         ],

@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.protocols.shown import advice, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import CallerSettings, Incoming
 from tui.protocols.base import TelephonyEventType as T
-from tui.protocols.telephony.plivo import PlivoCaller
+from tui.protocols.telephony.plivo import PLIVO_DIALECT, PlivoCaller
+from tui.protocols.telephony.protocol import ends_of
 
 
 def a_caller(**settings: Any) -> PlivoCaller:
@@ -83,6 +86,33 @@ def test_checkpoints_come_back_at_a_flush_where_the_option_asks_for_it() -> None
     say(caller, "checkpoint", name="c1")
     assert advice(say(caller, "clearAudio")) == []
     assert [sent.kind for sent in caller.mark_reached("c1")] == ["playedStream"]
+
+
+def test_a_timestamp_counts_from_the_call_or_from_1970() -> None:
+    epoch = PlivoCaller(
+        CallerSettings(options={"timestamp": "epoch"}), lambda: "x", lambda: "2025-11-30T00:00:00.020Z"
+    )
+    for caller, expected in ((in_call(), "0"), (epoch, "1764460800020")):
+        caller.opened()
+        (sent,) = caller.user_audio(b"\xff" * 160)
+        assert json.loads(sent.frame)["media"]["timestamp"] == expected
+        assert json.loads(caller.dtmf("5")[0].frame)["dtmf"]["timestamp"] in ("20", "1764460800020")
+
+
+@pytest.mark.parametrize(
+    ("extra_headers", "params"),
+    [
+        ("a=1;b=2", {"a": "1", "b": "2"}),
+        ('{"a":"1"}', {"a": "1"}),
+        ("{a=1", {"{a": "1"}),
+        ("", {}),
+    ],
+)
+def test_the_agent_reads_parameters_of_either_form(extra_headers: str, params: dict[str, str]) -> None:
+    agent = ends_of(PLIVO_DIALECT)[1](lambda: "x", lambda: "now")
+    start = json.loads(str(a_caller().opened()[0].frame)) | {"extra_headers": extra_headers}
+    incoming = agent.receive(json.dumps(start))
+    assert (incoming.events[-1].params, rules(incoming)) == (params, [])
 
 
 def test_no_message_ends_the_call() -> None:

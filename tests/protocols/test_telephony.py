@@ -159,9 +159,12 @@ class TestTelnyx:
         agent = an_agent("telnyx", start)
         assert [rules(say(agent, **message)) for message in reversed(media)] == [[], []]
 
-    def test_an_error_of_the_provider_is_reported_by_the_agent(self) -> None:
+    @pytest.mark.parametrize("member", ["payload", "error"])
+    def test_an_error_of_the_provider_is_reported_by_the_agent(self, member: str) -> None:
         error = {"code": 100_002, "title": "Unknown event"}
-        assert rules(say(an_agent("telnyx"), event="error", payload=error))[-1] == "refused"
+        incoming = say(an_agent("telnyx"), event="error", **{member: error})
+        assert rules(incoming)[-1] == "refused"
+        assert incoming.findings[-1].text == "Telnyx refused a message: Unknown event."
 
 
 class TestPlivo:
@@ -263,6 +266,12 @@ class TestExotel:
         seen = protocol_named("exotel").url_notice(f"wss://bot.example/{query}")
         assert notice in seen
         assert bool(seen) is bool(notice)
+
+    def test_numbers_may_be_text_or_not(self) -> None:
+        start = messages_from("caller", example("exotel"))[1]
+        for number in (1, "1"):
+            assert rules(say(an_agent("exotel"), **{**start, "sequence_number": number})) == []
+        assert "not-a-number" in rules(say(an_agent("exotel"), **{**start, "sequence_number": "one"}))
 
     def test_a_frame_has_100_ms(self) -> None:
         caller = in_call("exotel")

@@ -197,7 +197,8 @@ def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -
     """Raises `ValueError` for an audio format that is not ``known``; ``protocol`` names it in the sentence."""
     for name in names:
         if name not in known:
-            raise ValueError(f"{protocol} has no audio format {name!r}. Choose from {', '.join(known)}.")
+            supported = ", ".join(known)
+            raise ValueError(f"Unsupported audio format {name!r} for {protocol}. Choose from {supported}.")
 
 
 class HangUpReason(StrEnum):

@@ -39,7 +39,7 @@ from tui.protocols.telephony.faults import Faults
 from tui.protocols.telephony.samples import ends_loud, looks_like_mulaw, looks_swapped, silence
 
 _TITLE = "Asterisk"
-_OPTIONS = ("control", "connection", "channel_id")
+_OPTIONS = ("control", "connection", "channel_id", "flush_ends_pause")
 _MAX_MARKS = 10_000
 _SNIFFED_MESSAGES = 100
 _COMPLETED, _PROCESSED = "MEDIA_BUFFERING_COMPLETED", "MEDIA_MARK_PROCESSED"
@@ -54,7 +54,8 @@ class _Acknowledgement(NamedTuple):
 class AsteriskCaller(ImplyingCaller):
     """Stands in for Asterisk in one call. ``settings.params`` become variables of the channel.
 
-    Options: ``control`` (json or plain), ``connection`` (the name in websocket_client.conf), ``channel_id``.
+    Options: ``control`` (json or plain), ``connection`` (the name in websocket_client.conf), ``channel_id``,
+    ``flush_ends_pause`` (on or off: the driver and its documentation disagree).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -259,6 +260,8 @@ class AsteriskCaller(ImplyingCaller):
             self._faults.advise(message, "marks-lost", text)
         self._marks = deque(mark._replace(answer="") for mark in self._marks)
         self._queue.flush()
+        if self._channel.flush_ends_pause:
+            self._queue.paused = False
         message.events += self._replies.clear("FLUSH_MEDIA")
         return "flush"
 
@@ -327,6 +330,7 @@ class _Channel:
         _check(settings)
         options = settings.options
         self.plain = options.get("control") == "plain"
+        self.flush_ends_pause = options.get("flush_ends_pause") == "on"
         self.format_name = settings.formats[0] if settings.formats else next(iter(FORMATS))
         self.coding = FORMATS[self.format_name]
         self._id = options.get("channel_id") or _unique_id(new_id, utc_now)
@@ -354,6 +358,8 @@ def _check(settings: CallerSettings) -> None:
     control = settings.options.get("control", "json")
     if control not in ("json", "plain"):
         raise ValueError(f"The control option must be json or plain, not {cut(control, 60)!r}.")
+    if (ends := settings.options.get("flush_ends_pause", "off")) not in ("on", "off"):
+        raise ValueError(f"The flush_ends_pause option must be on or off, not {cut(ends, 60)!r}.")
     for name in ("connection", "channel_id"):
         value = settings.options.get(name, "x")
         if not value or any(character.isspace() for character in value):

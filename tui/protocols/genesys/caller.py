@@ -38,7 +38,7 @@ from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, cut, encode
 
 FRAME_MS = 200
-_OPTIONS = ("organization", "conversation", "language", "dnis", "rate_limit", "burst")
+_OPTIONS = ("organization", "conversation", "language", "dnis", "rate_limit", "burst", "signed_query")
 _CLOSE_REASONS = {
     HangUpReason.USER: "end",
     HangUpReason.AGENT: "disconnect",
@@ -51,7 +51,7 @@ class GenesysCaller(ImplyingCaller):
 
     The token is the API key, or KEY:SECRET with the client secret that signs the request. Options: ``organization``
     and ``conversation`` (UUIDs), ``language``, ``dnis``, ``rate_limit`` and ``burst`` (of the agent's audio messages:
-    how many a second, and at once).
+    how many a second, and at once), ``signed_query`` (on or off: whether the query of the URL is signed).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -98,7 +98,8 @@ class GenesysCaller(ImplyingCaller):
         if not secret:
             return ids
         parts = urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        has_query = parts.query and self._settings.options.get("signed_query") != "off"
+        target = (parts.path or "/") + (f"?{parts.query}" if has_query else "")
         signed = signature_headers(
             {**ids, "x-api-key": key},
             secret,
@@ -414,6 +415,8 @@ def _checked(settings: CallerSettings) -> Mapping[str, str]:
         value = settings.options.get(name, "")
         if value and not is_uuid(value):
             raise ValueError(f"The {name} option must be a UUID, not {cut(value, 60)!r}.")
+    if (signed := settings.options.get("signed_query", "on")) not in ("on", "off"):
+        raise ValueError(f"The signed_query option must be on or off, not {cut(signed, 60)!r}.")
     return settings.options
 
 

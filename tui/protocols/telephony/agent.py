@@ -179,7 +179,9 @@ class TelephonyAgent(AgentDefaults):
         return "stop"
 
     def _on_error(self, message: StreamMessage) -> str:
-        text = f"{self.dialect.vendor} refused a message: {cut(message.inside('payload').text('title'), 60)}"
+        # Telnyx' newer errors have a payload, the older ones of its OpenAPI description an error.
+        title = message.inside("payload").text("title") or message.inside("error").text("title")
+        text = f"{self.dialect.vendor} refused a message: {cut(title, 60)}"
         message.find("refused", f"{text.rstrip('. ')}.")
         return "error"
 
@@ -269,6 +271,7 @@ class _Counter:
     def __init__(self, name: str, dialect: TelephonyDialect) -> None:
         self._name = name
         self._type = dialect.number
+        self._varies = dialect.numbers_vary
         self._ordered = dialect.ordered
         self._due = 1
 
@@ -286,6 +289,9 @@ class _Counter:
 
     def _read(self, members: Members) -> str:
         if self._type is str:
+            value = members.body.get(self._name)
+            if self._varies and isinstance(value, int):
+                return str(value)
             return members.ident(self._name, required=True)
         number = members.number(self._name)
         if number is None and not members.has(self._name):

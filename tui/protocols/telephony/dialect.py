@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ from tui.protocols.json_frames import Members, cut, encode
 MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
 RETURNED, DROPPED = "returned", "dropped"
 """What happens to pending marks when the server discards the rest of its audio."""
+TIMESTAMP = "timestamp"
+"""The option for what a timestamp counts, where sources disagree: "elapsed" or "epoch"."""
 BYTE_ORDER = "byte_order"
 """The option for the order of the bytes in 16-bit samples, if it is not documented."""
 
@@ -102,6 +105,13 @@ class StreamCall:
         return self.dialect.frame_ms * self.frames_sent
 
     @property
+    def timestamp(self) -> str:
+        """The time in the call, or the milliseconds since 1970 if the option `TIMESTAMP` is "epoch"."""
+        if self.settings.options.get(TIMESTAMP) != "epoch":
+            return str(self.at_ms)
+        return f"{1_000 * datetime.fromisoformat(self.utc_now()).timestamp():.0f}"
+
+    @property
     def encoding(self) -> str:
         """The name on the wire of the user's encoding."""
         return self.format_name.partition(";")[0]
@@ -131,7 +141,7 @@ def media(call: StreamCall, audio: bytes) -> Content | bytes:
     """Returns the message for one frame of the user's audio, as most dialects write it."""
     dialect = call.dialect
     number = dialect.number(call.frames_sent + 1)
-    counted = {"chunk": number, "timestamp": str(call.at_ms), "payload": audio}
+    counted = {"chunk": number, "timestamp": call.timestamp, "payload": audio}
     return call.numbered("media", {"media": {**dialect.media_members, **counted}})
 
 
@@ -231,6 +241,8 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     """Makes the ids of a call; all but ``stream`` are options as well."""
     number: type[str] | type[int] = str
     """How the counters are written; a ``timestamp`` is always text."""
+    numbers_vary: bool = False
+    """Whether counters that are due to be text are seen as numbers too."""
     ordered: bool = True
     """Whether messages arrive in the order of their numbers."""
     rate_type: type[str] | type[int] = int

@@ -49,10 +49,8 @@ def _url_notice(url: str) -> str:
     if f"{_RAW};{rate}" not in FORMATS:
         return f"sample-rate must be one of {', '.join(map(str, _RATES))} for Exotel; 8000 is used."
     if len(query) > _MAX_PARAMETERS or chars > _MAX_PARAMETER_CHARS:
-        return (
-            f"Exotel passes at most {_MAX_PARAMETERS} custom parameters, {_MAX_PARAMETER_CHARS} "
-            "characters in total."
-        )
+        limits = f"{_MAX_PARAMETERS} custom parameters, {_MAX_PARAMETER_CHARS} characters in total"
+        return f"Exotel passes at most {limits}."
     return ""
 
 
@@ -90,6 +88,7 @@ EXOTEL_DIALECT = TelephonyDialect(
     stream_id="stream_sid",
     stream_id_due=("media", "mark", "clear"),
     sequence="sequence_number",
+    numbers_vary=True,
     media_format="media_format",
     rate="sample_rate",
     rate_type=str,

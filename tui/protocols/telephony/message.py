@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui.protocols.base import Incoming, Outgoing, ProtocolError, TelephonyEvent
-from tui.protocols.json_frames import Members, Message, cut, encode
+from tui.protocols.json_frames import Members, Message, cut, decode_object, encode
 from tui.protocols.telephony.dialect import Content
 
 
@@ -68,6 +68,17 @@ class AudioFrame(Members):
             events=tuple(self.events),
             findings=tuple(self.findings),
         )
+
+
+def pairs_in(text: str) -> Content:
+    """Returns parameters that are written as a JSON object, or as ``NAME=VALUE`` with semicolons between them."""
+    if text.startswith("{"):
+        try:
+            return decode_object(text)[0]
+        except ProtocolError:
+            pass
+    pairs = (pair.partition("=") for pair in text.split(";") if pair)
+    return {name: value for name, _, value in pairs}
 
 
 _SPELT_INSIDE = ("start", "stop", "mediaFormat", "media_format")

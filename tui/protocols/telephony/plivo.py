@@ -14,6 +14,7 @@ from tui.protocols.telephony.caller import TelephonyCaller
 from tui.protocols.telephony.dialect import (
     DROPPED,
     MULAW_8K,
+    TIMESTAMP,
     Content,
     Sizes,
     StreamCall,
@@ -22,7 +23,9 @@ from tui.protocols.telephony.dialect import (
     any_id,
     first_format,
     flushed_marks,
+    one_of,
 )
+from tui.protocols.telephony.message import pairs_in
 from tui.protocols.telephony.plivo_signature import is_signed, signature_headers
 from tui.protocols.telephony.protocol import ends_of, telephony_protocol
 
@@ -42,7 +45,7 @@ def _opening(call: StreamCall) -> list[Content]:
 
 
 def _key(call: StreamCall, digit: str) -> Content:
-    return call.numbered("dtmf", {"dtmf": {"track": "inbound", "digit": digit, "timestamp": str(call.at_ms)}})
+    return call.numbered("dtmf", {"dtmf": {"track": "inbound", "digit": digit, "timestamp": call.timestamp}})
 
 
 def _reply_format(message: Members) -> AudioFormat | None:
@@ -50,11 +53,8 @@ def _reply_format(message: Members) -> AudioFormat | None:
     name, rate = media.text("contentType"), media.number("sampleRate")
     found = FORMATS.get(f"{name};{rate:.0f}" if name == _L16 and rate is not None else name)
     if found is None or found.rate != rate:
-        expected = " or ".join(FORMATS)
-        text = (
-            f"contentType is {cut(name, 60) or 'missing'} with sampleRate {rate or 0:g}; expected {expected}."
-        )
-        media.advise("content-type", text)
+        text = f"contentType is {cut(name, 60) or 'missing'} with sampleRate {rate or 0:g}"
+        media.advise("content-type", f"{text}; expected {' or '.join(FORMATS)}.")
     return found
 
 
@@ -64,8 +64,7 @@ def _reply_members(coding: AudioFormat) -> Content:
 
 
 def _extra_headers(dialect: TelephonyDialect, message: Members, start: Members) -> Content:
-    pairs = (pair.partition("=") for pair in message.text("extra_headers").split(";") if pair)
-    return {name: value for name, _, value in pairs}
+    return pairs_in(message.text("extra_headers"))
 
 
 PLIVO_DIALECT = TelephonyDialect(
@@ -79,7 +78,7 @@ PLIVO_DIALECT = TelephonyDialect(
     ids=dict.fromkeys(("stream", "call_id", "account_id"), any_id),
     number=int,
     media_members={"track": "inbound"},
-    options=flushed_marks(DROPPED),
+    options={**flushed_marks(DROPPED), TIMESTAMP: one_of("elapsed", "epoch")},
     formats=FORMATS,
     preferred_format=first_format(FORMATS),
     reply_sizes=lambda coding: Sizes(0, 12_288),
