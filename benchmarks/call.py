@@ -1,9 +1,10 @@
 """What the program says of a live call against what was heard: latencies, losses, echo, wire, barge-in.
 
 Run ``python benchmarks/call.py all`` from the root, or one part of it: ``turns``, ``loss``, ``echo``, ``wire``,
-``barge-in``; ``--quick`` makes each short. The real program runs in tmux on virtual sound devices (PulseAudio), its
-engine and PortAudio with it, in calls with a scripted agent whose delays and whose sound are known; both devices
-are the two channels of one sink, recorded as one. Needs what the end-to-end tests need.
+``barge-in``, ``calibrate``; ``--quick`` makes each short. The real program runs in tmux on virtual sound devices
+(PulseAudio), its engine and PortAudio with it, in calls with a scripted agent whose delays and whose sound are known;
+both devices are the two channels of one sink, recorded as one. Needs what the end-to-end tests need, and for
+``calibrate`` a C compiler.
 
 Exit codes: 0 every bound holds; 1 one is missed; 2 a call could not be held; 3 the host took more than 1 % of the
 processors' time away, so that the run is not to be judged.
@@ -22,7 +23,7 @@ from time import perf_counter
 # a script finds what is in its own folder; the program is in the root
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.call_parts import barge_in, echo, loss, turns, wire
+from benchmarks.call_parts import barge_in, calibrate, echo, loss, turns, wire
 from benchmarks.call_parts.devices import devices
 from benchmarks.call_parts.machine import awake
 from benchmarks.measuring import MAX_STEAL, Measured, Steal
@@ -65,6 +66,9 @@ def _parts(asked: argparse.Namespace) -> dict[str, Part]:
         "loss": lambda env: loss.measure(env, asked.minutes or (0.5 if quick else 10)),
         "echo": lambda env: echo.measure(env, asked.seconds or (8 if quick else 30)),
         "wire": lambda env: wire.measure(env, asked.seconds or (15 if quick else 60)),
+        "calibrate": lambda _: calibrate.measure(
+            asked.seconds or (30 if quick else 60), asked.turns or (8 if quick else 24)
+        ),
         "barge-in": lambda env: barge_in.measure(env, asked.times or (9 if quick else 60)),
     }
 
@@ -73,11 +77,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=["turns", "loss", "echo", "wire", "barge-in", "all"])
+    parser.add_argument("part", choices=["turns", "loss", "echo", "wire", "barge-in", "calibrate", "all"])
     parser.add_argument("--quick", action="store_true", help="a short run of each")
-    parser.add_argument("--turns", type=int, help="how many turns (turns)")
+    parser.add_argument("--turns", type=int, help="how many turns (turns, calibrate)")
     parser.add_argument("--minutes", type=float, help="how long a call (loss)")
-    parser.add_argument("--seconds", type=float, help="how long a call (echo, wire)")
+    parser.add_argument("--seconds", type=float, help="how long a call (echo, wire, calibrate)")
     parser.add_argument("--times", type=int, help="how many barge-ins (barge-in)")
     parser.add_argument("--verbose", action="store_true", help="tell on stderr what the rows are made of")
     return parser.parse_args()

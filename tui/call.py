@@ -18,7 +18,7 @@ from tui.models import events as e
 from tui.models.log.describe import UNLISTED, Severity, describe
 from tui.models.session_state import SessionState
 from tui.models.target import Target
-from tui.models.turns.figures import Against, Judge, against, shown_ms, too_close
+from tui.models.turns.figures import Against, Judge, against, response_of, too_close
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.output import in_json, turn_lines
 from tui.scenario.holding import HeadlessCall
@@ -232,18 +232,21 @@ def _judge_latency(metrics: SessionMetrics, script: Script, explain: Callable[[s
     limit_ms = script.max_response_ms
     if limit_ms is None or not script.say:
         return ExitCode.FINE
-    judged = [(turn, against(turn, limit_ms)) for turn in metrics.turns if turn.number]
-    if all(verdict is None for _, verdict in judged):
+    figures = [(turn.number, response_of(turn, None)) for turn in metrics.turns if turn.number]
+    judged = [(number, figure, against(figure, limit_ms)) for number, figure in figures]
+    if all(verdict is None for _, _, verdict in judged):
         explain("No response time could be measured, so the limit could not be checked.")
         return ExitCode.LIMIT_EXCEEDED
-    over_ms = [turn.response_latency_ms or 0.0 for turn, verdict in judged if verdict is Against.OVER]
-    if over_ms:
-        worst = numbers.milliseconds(shown_ms(max(over_ms)))
+    over = [figure for _, figure, verdict in judged if verdict is Against.OVER]
+    if over:
+        worst = max(over, key=lambda figure: figure.ms or 0.0)
         explain(f"The slowest response took {worst}; the limit is {limit_ms:g} ms.")
         return ExitCode.LIMIT_EXCEEDED
-    open_turns = [turn for turn, verdict in judged if verdict is Against.TOO_CLOSE]
-    if open_turns:
-        explain(f"{one_line(too_close(open_turns[0]))}. The limit is {limit_ms:g} ms.")
+    unclear = [
+        too_close(number, figure) for number, figure, verdict in judged if verdict is Against.TOO_CLOSE
+    ]
+    if unclear:
+        explain(f"{one_line(unclear[0])}. The limit is {limit_ms:g} ms.")
         return ExitCode.NOT_JUDGED
     return ExitCode.FINE
 

@@ -33,30 +33,50 @@ load-module module-remap-sink sink_name=virtual_mic_feed master=duplex rate={rat
 channel_map=mono master_channel_map=front-right remix=no
 load-module module-remap-source source_name=virtual_mic master=duplex.monitor rate={rate} channels=1 format=s16le \
 channel_map=mono master_channel_map=front-right remix=no
+load-module module-remap-source source_name=cable master=duplex.monitor rate={rate} channels=1 format=s16le \
+channel_map=mono master_channel_map=front-left remix=no
+{delay}
 set-default-sink virtual_speaker
 set-default-source virtual_mic
 """
 
+_CABLE = "cable.conf"
 _ALSA = """\
-pcm.virtual_mic     {{ type asym capture.pcm  {{ type pulse server "{server}" device "virtual_mic" }} }}
-pcm.virtual_speaker {{ type asym playback.pcm {{ type pulse server "{server}" device "virtual_speaker" }} }}
+pcm.virtual_mic     {{ type asym capture.pcm  {{ type pulse server "{server}" device "{microphone}" }} }}
+pcm.virtual_speaker {{ type asym playback.pcm {{ type pulse server "{server}" device "{speaker}" }} }}
 pcm.!default {{
   type asym
-  capture.pcm  {{ type pulse server "{server}" device "virtual_mic" }}
-  playback.pcm {{ type pulse server "{server}" device "virtual_speaker" }}
+  capture.pcm  {{ type pulse server "{server}" device "{microphone}" }}
+  playback.pcm {{ type pulse server "{server}" device "{speaker}" }}
 }}
 ctl.!default {{ type pulse server "{server}" }}
 """
 
 
+_DELAY = """\
+load-module module-ladspa-sink sink_name=late_speaker sink_master=virtual_speaker plugin=delay label=delay \
+control={ms:g} rate={rate} channels=1 format=float32le channel_map=mono
+"""
+
+
 @contextmanager
-def devices() -> Iterator[dict[str, str]]:
-    """Start the sound server in a folder of its own; gives the environment that shows its devices."""
+def devices(late_ms: float = 0.0) -> Iterator[dict[str, str]]:
+    """Start the sound server in a folder of its own; gives the environment that shows its devices.
+
+    With ``late_ms`` the speaker is so much later than the sound server states. `with_cable` connects it to the
+    microphone.
+    """
     with tempfile.TemporaryDirectory(prefix="call-bench-") as name:
         folder = Path(name)
         server = f"unix:{folder}/pulse.sock"
-        (folder / "server.pa").write_text(_SERVER.format(folder=folder, rate=RATE))
-        (folder / "asound.conf").write_text(_ALSA.format(server=server))
+        delay = _DELAY.format(ms=late_ms, rate=RATE) if late_ms else ""
+        if late_ms:
+            _build_delay(folder)
+        (folder / "server.pa").write_text(_SERVER.format(folder=folder, rate=RATE, delay=delay))
+        speaker = "late_speaker" if late_ms else "virtual_speaker"
+        for name, microphone in (("asound.conf", "virtual_mic"), (_CABLE, "cable")):
+            configuration = _ALSA.format(server=server, microphone=microphone, speaker=speaker)
+            (folder / name).write_text(configuration)
         shown = {
             "PULSE_SERVER": server,
             "PULSE_COOKIE": f"{folder}/cookie",
@@ -66,6 +86,7 @@ def devices() -> Iterator[dict[str, str]]:
             "PULSE_RUNTIME_PATH": f"{folder}/run",
             "PULSE_STATE_PATH": f"{folder}/state",
             "DBUS_SESSION_BUS_ADDRESS": "",
+            "LADSPA_PATH": str(folder),
         }
         command = ["pulseaudio", "-n", "-F", f"{folder}/server.pa", "--daemonize=no", "--use-pid-file=no"]
         command += ["--exit-idle-time=-1", "--realtime=yes", "--high-priority=yes", "--log-target=stderr"]
@@ -77,6 +98,18 @@ def devices() -> Iterator[dict[str, str]]:
         finally:
             process.terminate()
             process.wait(5)
+
+
+def with_cable(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same devices, by name too, with a cable from the speaker to the microphone."""
+    path = Path(environment["ALSA_CONFIG_PATH"]).with_name(_CABLE)
+    return {**environment, "ALSA_CONFIG_PATH": str(path)}
+
+
+def _build_delay(folder: Path) -> None:
+    source = Path(__file__).with_name("delay.c")
+    command = ["cc", "-shared", "-fPIC", "-O2", "-o", f"{folder}/delay.so", str(source)]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def _wait_until_up(environment: Mapping[str, str], log: Path) -> None:

@@ -63,7 +63,7 @@ def call(
     with tempfile.TemporaryDirectory(prefix="call-bench-") as name:
         folder, sessions = Path(name), save or Path(name) / "sessions"
         own = {f"XDG_{kind}_HOME": f"{name}/{kind.lower()}" for kind in ("CONFIG", "STATE", "DATA", "CACHE")}
-        terminal = Terminal(folder, {**environment, **own}, SIZE)
+        terminal = Terminal(folder, {**own, **environment}, SIZE)
         held = Held(terminal)
         try:
             terminal.run("connect", url, "--protocol", "pcm", "--latency", latency, "--save", str(sessions))

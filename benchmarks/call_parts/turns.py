@@ -202,16 +202,16 @@ class Errors:
         if doubted:
             self.doubted_ms.append(said_ms - true_ms)
 
-    def row(self, what: str) -> Measured:
+    def row(self, what: str, bound_ms: float = ONE_BLOCK_MS) -> Measured:
         """The worst of them, and their spread; a missing figure misses the bound."""
         if not self.ms:
-            return judged(what, None, ONE_BLOCK_MS)
+            return judged(what, None, bound_ms)
         spread = f"{min(self.ms):+.1f} to {max(self.ms):+.1f}, median {percentile(self.ms, 0.5):+.1f}"
         told = f"of {len(self.ms)}: {spread}"
         if self.doubted_ms:
             vouched_for = max((abs(ms) for ms in self.ms if ms not in self.doubted_ms), default=0.0)
             told += f"; {vouched_for:.0f} ms without {len(self.doubted_ms)} that it marks as doubtful"
-        row = judged(what, max(map(abs, self.ms)), ONE_BLOCK_MS, told=told)
+        row = judged(what, max(map(abs, self.ms)), bound_ms, told=told)
         if not self.missing:
             return row
         return Measured(row.what, f"{row.value}; {len(self.missing)} missing", row.bound, False)
@@ -267,7 +267,7 @@ class Comparison:
         why = "not told" if said is None else str(said.kind)
         silence_ms = (true.silent - true.began) * 1000 / RATE
         signal_ms = (agent.interrupted_ns[number] - tracks.ns_of(true.began)) / 1e6
-        self.silences.add(said.silence_ms if said else None, silence_ms, why)
+        self.silences.add(said.silent_after_ms if said else None, silence_ms, why)
         self.signals.add(said.signal_ms if said else None, signal_ms, why)
         self.lines.append(f"    barge-in true signal {signal_ms:.1f}, silence {silence_ms:.1f}; said {said}")
 
@@ -297,7 +297,7 @@ def _barge_in_at(metrics: SessionMetrics, began_ns: int) -> BargeIn | None:
 
 
 def _said(turn: Turn | None) -> float | None:
-    return turn.response_latency_ms if turn else None
+    return turn.response_ms if turn else None
 
 
 def _off_ms(said_ns: int | None, true_ns: int) -> str:

@@ -45,7 +45,7 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         CallLimits(response=up_to(1_000)),
         SessionMetrics(turns=DOUBTED),
         NOT_MEASURED,
-        "Turn 1 took 1300 ms, but that is uncertain: the machine was busy.",
+        "Turn 1 took 1300 ms, which is too close to call: the machine was busy.",
     ),
     (
         CallLimits(response=up_to(1_000)),

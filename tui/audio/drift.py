@@ -62,6 +62,16 @@ class DriftMeter:
         self._playback.feed(now_ns, playback_start_ns)
 
     @property
+    def capture_ppm(self) -> float | None:
+        """How much faster than stated capture runs, in ppm; None until it is known."""
+        return self._capture.ppm
+
+    @property
+    def playback_ppm(self) -> float | None:
+        """How much faster than stated playback runs, in ppm; None until it is known."""
+        return self._playback.ppm
+
+    @property
     def ppm(self) -> float | None:
         """How much faster capture runs than playback, in ppm; None until both are known."""
         capture, playback = self._capture.ppm, self._playback.ppm

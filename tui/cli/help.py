@@ -11,7 +11,7 @@ COMMAND_GROUPS: Mapping[str, Sequence[str]] = {
     "Call": ("demo", "connect", "call", "check"),
     "Test": ("test", "scenario", "load"),
     "Saved sessions": ("sessions", "open", "metrics", "compare", "report", "export"),
-    "Tools": ("agent", "devices", "config"),
+    "Tools": ("agent", "devices", "calibrate", "config"),
 }
 """Headings and the commands below them; a command that is not listed is shown under `OTHER`."""
 OTHER = "Other"

@@ -14,6 +14,7 @@ import click
 
 from tui import __version__
 from tui.cli import completion
+from tui.cli.calibrate import calibrate
 from tui.cli.config import config
 from tui.cli.load import load
 from tui.cli.options import (
@@ -214,6 +215,7 @@ def check(url: str, **options: Any) -> None:
         raise Sentence(str(error)) from error
 
 
+cli.add_command(calibrate)
 cli.add_command(config)
 cli.add_command(sessions)
 cli.add_command(open_session)
@@ -281,6 +283,22 @@ def devices() -> None:
         click.echo(f"{device.index:3}  {one_line(device.name)}  ({ways})" + (f"  {note}" if note else ""))
     if not listed:
         raise Sentence(no_device_sentence(), ExitCode.UNREACHABLE)
+    _show_calibrations()
+
+
+def _show_calibrations() -> None:
+    from tui.audio.calibration import calibrations
+    from tui.text.visible import one_line
+
+    known = calibrations()
+    for each in known:
+        of, bound_ms = each.devices, each.bound_ms
+        exact = "without a loop" if bound_ms is None else f"± {bound_ms:.1f} ms"
+        settings = f"latency {of.latency_ms:.0f} ms, block {of.block_ms} ms"
+        age = f"{each.measured:%Y-%m-%d}{', out of date' if each.is_old() else ''}"
+        click.echo(one_line(f"calibrated: {of.capture} → {of.playback}  ({settings})  {exact}  {age}"))
+    if not known:
+        click.echo("not calibrated; `opusagent-tui calibrate` measures how exact response times are")
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tui.audio import devices, endpoints, pcm
 from tui.audio.blocks import Block, CaptureHandoff, Stamp
+from tui.audio.calibration import KnownDevices, known_devices
 from tui.audio.cancel import EchoCanceller
 from tui.audio.devices import AudioDeviceError
 from tui.audio.drift import DriftMeter
@@ -90,6 +91,7 @@ class AudioManager:
             auto_latency=latency == "auto",
             pending=self._pending,
             on_opened=self._report_opened,
+            known=await _known(found, block_ms),
         )
         self.capture = Capture(
             found,
@@ -256,6 +258,11 @@ class AudioManager:
             line_progress=self.capture.lines.progress,
         )
 
+    @property
+    def clock_ppm(self) -> tuple[float | None, float | None]:
+        """How much faster than stated capture and playback run, in ppm; None in the first 30 s."""
+        return self._drift.capture_ppm, self._drift.playback_ppm
+
     async def close(self) -> None:
         """Release the devices at the end of the call."""
         await self._care.close()
@@ -302,6 +309,7 @@ class AudioManager:
                 capture_rate=self.capture.format.rate,
                 playback_rate=speaker.queue.rate if speaker else 0,
                 latency_ms=speaker.latency_ms if speaker else 0.0,
+                timing=self._care.timing(self.capture.microphone, speaker) if speaker else None,
             )
         )
 
@@ -319,6 +327,13 @@ class AudioManager:
         for loss, total in totals.items():
             if count := self._losses.update(loss, total, now_ns, final=final):
                 self._pending.add(e.LossCounted(at_ns=now_ns, loss=loss, count=count.new))
+
+
+async def _known(found: Endpoints, block_ms: int) -> KnownDevices:
+    """Returns how exact times with the devices of a call are known to be."""
+    if found.input_device is None or found.output_device is None:
+        return KnownDevices(block_ms)
+    return await asyncio.to_thread(known_devices, block_ms, found.output_device.host_api)
 
 
 class _DeferredReporter(ErrorReporter):

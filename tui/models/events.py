@@ -12,6 +12,7 @@ from typing import Annotated
 
 import msgspec
 
+from tui.audio.calibration import Timing
 from tui.protocols.log_rules import LogRules
 
 # Saved events may be damaged or forged: the bounds keep them, and sums of them, within 64 bits.
@@ -264,6 +265,8 @@ class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
     playback_rate: Count = 0
     latency_ms: float = 0.0
     """Buffer of the playback device, as it reports; 0 without a device."""
+    timing: Timing | None = None
+    """How far the times can be trusted from now on; None without devices, whose times are exact."""
 
 
 class RecordingChanged(Event, frozen=True, kw_only=True, gc=False, tag="recording"):

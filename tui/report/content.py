@@ -11,6 +11,7 @@ from tui.models.log.describe import Severity, describe
 from tui.models.log.event_log import EventLog, Row
 from tui.models.log.marks import Marks
 from tui.models.transcript import ToolUse, Transcript, Utterance
+from tui.models.turns.figures import silence_of
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.saving.audio_elision import without_audio
 from tui.saving.marks_file import read_marks
@@ -192,7 +193,7 @@ def _marks(placed: _Placed, content: Content) -> Iterator[TimelineMark]:
         yield TimelineMark(content.seconds(began.at_ns), None, "tool", f"{text}: no result")
     for barge_in in content.metrics.barge_ins:
         if barge_in.at_ns is not None:
-            silence = "" if barge_in.silence_ms is None else f", silence after {barge_in.silence_ms:.0f} ms"
+            silence = "" if barge_in.silence_ms is None else f", silence after {silence_of(barge_in)}"
             yield TimelineMark(
                 content.seconds(barge_in.at_ns), None, "barge-in", f"barge-in {barge_in.kind}{silence}"
             )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tui.models import events as e
 from tui.models.log.describe import describe
 from tui.models.transcript import Heard, ToolUse
-from tui.models.turns.figures import Figure, Judge, graded, response_of
+from tui.models.turns.figures import Figure, Judge, barge_in_figures, graded, response_of, timing_line
 from tui.models.turns.turns import LEAST_TURNS, BargeIn, Turn
 from tui.models.turns.why import Stage, shares_of, verdict, why_of
 from tui.report.content import Content, Spoken
@@ -21,6 +21,7 @@ from tui.text.visible import one_line
 _BAR_UNITS = 1000
 _LEAST_SHOWN_MS = 0.05
 _MOST_LISTED = 200
+_BARGE_IN_FIGURES = ("agent's signal after", "from signal to silence", "silence after", "talk-over")
 
 
 def header(content: Content) -> Markup:
@@ -82,9 +83,9 @@ def figures(content: Content, judge: Judge) -> Markup:
         e.Loss(name).in_words(amount) for name, amount in m.losses.items() if amount and e.Loss(name).is_fault
     ]
     tiles = [
-        _graded_tile("Response p50", graded(of.p50_ms, judge), withheld),
-        _graded_tile("Response p95", graded(of.p95_ms, judge), withheld),
-        _graded_tile("Worst response", graded(of.worst_ms, judge), of_turns),
+        _graded_tile("Response p50", graded(of.p50_ms, judge, m.timing), withheld),
+        _graded_tile("Response p95", graded(of.p95_ms, judge, m.timing), withheld),
+        _graded_tile("Worst response", graded(of.worst_ms, judge, m.timing), of_turns),
         _tile("Greeting", numbers.milliseconds(m.greeting_latency_ms), "after the session became active"),
         _tile("Turns", str(turns), f"{answered} with a measured response"),
         _tile("Barge-ins", str(len(m.barge_ins)), ", ".join(f"{n} {kind}" for kind, n in kinds.items())),
@@ -103,13 +104,15 @@ def figures(content: Content, judge: Judge) -> Markup:
             f"{m.messages_sent:,} sent, {m.messages_received:,} received",
         ),
     ]
-    return _section("figures", "Figures", element("div", *tiles, class_="tiles"))
+    bound = timing_line(m.timing)
+    note = element("p", one_line(bound), class_="note") if bound else None
+    return _section("figures", "Figures", element("div", *tiles, class_="tiles"), note)
 
 
 def turns_table(content: Content, judge: Judge) -> Markup:
     """Returns every turn with the breakdown of its response time."""
     m = content.metrics
-    longest_ms = max((turn.response_latency_ms or 0.0 for turn in m.turns), default=0.0)
+    longest_ms = max((turn.response_ms or 0.0 for turn in m.turns), default=0.0)
     barge_ins: dict[int, list[BargeIn]] = {}
     for barge_in in m.barge_ins:
         barge_ins.setdefault(barge_in.turn, []).append(barge_in)
@@ -148,13 +151,11 @@ def troubles(content: Content) -> Markup:
         (
             _at(content, barge_in.at_ns),
             barge_in.kind.value,
-            numbers.milliseconds(barge_in.signal_ms),
-            numbers.milliseconds(barge_in.stop_ms),
-            numbers.milliseconds(barge_in.silence_ms),
-            numbers.milliseconds(barge_in.talk_over_ms),
+            *(str(figures[name]) for name in _BARGE_IN_FIGURES),
             numbers.seconds(barge_in.unheard_ms),
         )
         for barge_in in m.barge_ins
+        for figures in [barge_in_figures(barge_in)]
     ]
     losses = [(_at(content, loss.at_ns), describe(loss).summary) for loss in content.losses[:_MOST_LISTED]]
     conditions = [
@@ -163,15 +164,8 @@ def troubles(content: Content) -> Markup:
     ]
     condition_heads = ("At", "Path", "What", "What to do")
     dead_air = [(_at(content, each.at_ns), numbers.seconds(each.length_ms)) for each in m.dead_air]
-    barge_in_heads = (
-        "At",
-        "Kind",
-        "Agent's signal after",
-        "Signal to silence",
-        "Silence after",
-        "Talk-over",
-        "Unplayed",
-    )
+    heads = (name.removeprefix("from ").capitalize() for name in _BARGE_IN_FIGURES)
+    barge_in_heads = ("At", "Kind", *heads, "Unplayed")
     wrong = [
         (_at(content, each.at_ns), describe(each).kind, describe(each).summary, getattr(each, "hint", ""))
         for each in content.wrong[:_MOST_LISTED]

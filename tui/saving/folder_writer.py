@@ -139,7 +139,7 @@ class FolderWriter:
                 record.session_id, record.protocol = event.session_id, event.protocol
                 record.started_utc, record.started_ns = event.started_utc, event.at_ns
             case e.AudioOpened():
-                record.devices = Devices(event.capture, event.playback, event.latency_ms)
+                record.devices = Devices(event.capture, event.playback, event.latency_ms, event.timing)
             case e.ReplyStarted() if not record.formats.agent:
                 record.formats.agent = event.format
             case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tui import __version__
+from tui.audio.calibration import Timing
 from tui.models.events import Instant
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
@@ -56,6 +57,8 @@ class Devices(msgspec.Struct, omit_defaults=True):
     playback: str = ""
     latency_ms: float = 0.0
     """Latency that the playback device reports."""
+    timing: Timing | None = None
+    """How far the times can be trusted with them; None without devices."""
 
 
 class Formats(msgspec.Struct, omit_defaults=True):

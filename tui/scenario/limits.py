@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tui.models.turns.figures import response_of, shown_ms
+from tui.models.turns.figures import Against, Figure, against, response_of, timed, too_close
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import LEAST_TURNS, BargeInKind, percentiles_of
 from tui.scenario.model import Bounds, CallLimits, Scenario
 from tui.scenario.values import Duration
 from tui.scenario.verdict import Case, StepVerdict
-from tui.text.numbers import milliseconds
 from tui.units import NS_PER_MS
 
 Silences = Sequence[tuple[int, int]]
@@ -39,27 +38,33 @@ def judge_runs(scenario: Scenario, response_ms: Sequence[float]) -> list[Case]:
             reason = f"It needs at least {LEAST_TURNS} turns; {found.count} were measured."
             cases.append(Case(name=title, verdict=StepVerdict.NOT_MEASURED, reason=reason))
         else:
-            cases.append(_compared(title, value, limit))
+            cases.append(_case(title, timed(value), limit))
     return [_located(scenario, case) for case in cases]
 
 
 def _cases(limits: CallLimits, metrics: SessionMetrics, silences: Silences) -> Iterator[Case]:
+    timing = metrics.timing
     if limits.response.max is not None:
         yield _response(limits.response.max, metrics)
     if limits.greeting is not None:
         title, greeting_ms = f"greeting ≤ {limits.greeting}", metrics.greeting_latency_ms
-        yield _compared(title, greeting_ms, limits.greeting, "No greeting was heard.")
+        greeting = timed(greeting_ms, metrics.turns[0].within_ms or 0.0 if metrics.turns else 0.0)
+        yield _case(title, greeting, limits.greeting, missing="No greeting was heard.")
     yield from _barge_in(limits.barge_in, metrics)
     if limits.dead_air is not None:
         longest_ms = max(
             (_unasked_ms(air.at_ns, air.length_ms, silences) for air in metrics.dead_air), default=0.0
         )
-        yield _compared(f"dead_air ≤ {limits.dead_air}", longest_ms, limits.dead_air)
+        # Without any, nothing was measured that could be off.
+        dead_air = timed(longest_ms, timing.dead_air.bound_ms if timing and longest_ms else 0.0)
+        yield _case(f"dead_air ≤ {limits.dead_air}", dead_air, limits.dead_air)
     if limits.talk_over is not None:
         title = f"talk_over ≤ {limits.talk_over}"
         both_heard = metrics.user_talk_ms is not None and metrics.agent_talk_ms is not None
         overlap_ms = (metrics.overlap_ms or 0.0) if both_heard else None
-        yield _compared(title, overlap_ms, limits.talk_over, "The caller and the agent were not both heard.")
+        overlap = timed(overlap_ms, timing.dead_air.bound_ms if timing and overlap_ms else 0.0)
+        missing = "The caller and the agent were not both heard."
+        yield _case(title, overlap, limits.talk_over, missing=missing)
     for name, most, count in (
         ("findings", limits.findings, metrics.findings),
         ("errors", limits.errors, metrics.errors),
@@ -73,22 +78,24 @@ def _cases(limits: CallLimits, metrics: SessionMetrics, silences: Silences) -> I
 def _response(limit: Duration, metrics: SessionMetrics) -> Case:
     title = f"response max ≤ {limit}"
     figures = ((turn.number, response_of(turn, None)) for turn in metrics.turns if turn.number)
-    found = [(number, figure, figure.ms) for number, figure in figures if figure.ms is not None]
+    found = [(number, figure, against(figure, limit)) for number, figure in figures if figure.ms is not None]
     if not found:
         return Case(
             name=title, verdict=StepVerdict.NOT_MEASURED, reason="No response time could be measured."
         )
-    number, worst, worst_ms = max(found, key=lambda each: each[2])
-    slow = [figure for _, figure, ms in found if ms > limit]
-    if slow and all(figure.doubt for figure in slow):
-        reason = f"Turn {number} took {milliseconds(worst_ms)}, but that is uncertain: {worst.doubt}."
-        return Case(name=title, verdict=StepVerdict.NOT_MEASURED, reason=reason, measured_ms=worst_ms)
-    return _compared(title, worst_ms, limit)
+    for decisive in (Against.OVER, Against.TOO_CLOSE, Against.WITHIN):
+        of_kind = [(number, figure) for number, figure, verdict in found if verdict is decisive]
+        if of_kind:
+            break
+    number, worst = max(of_kind, key=lambda each: each[1].ms or 0.0)
+    reason = f"{too_close(number, worst)}." if decisive is Against.TOO_CLOSE else ""
+    return _case(title, worst, limit, reason)
 
 
 def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
-    times_ms = [found.silence_ms for found in metrics.barge_ins if found.kind is BargeInKind.YIELDED]
+    times_ms = [found.silent_after_ms for found in metrics.barge_ins if found.kind is BargeInKind.YIELDED]
     missed = sum(found.kind is BargeInKind.MISSED for found in metrics.barge_ins)
+    bound_ms = max((found.bound_ms + found.error_ms for found in metrics.barge_ins), default=0.0)
     known_ms = sorted(time_ms for time_ms in times_ms if time_ms is not None)
     for name, limit in limits.set:
         title = f"barge_in {name} ≤ {limit}"
@@ -101,7 +108,7 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
         else:
             found = percentiles_of(known_ms)
             value = found.worst_ms if name == "max" else getattr(found, f"{name}_ms")
-            yield _compared(title, value, limit, "The agent was not interrupted.")
+            yield _case(title, timed(value, bound_ms), limit, missing="The agent was not interrupted.")
 
 
 def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
@@ -111,13 +118,19 @@ def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
     return length_ms - asked_ns / NS_PER_MS
 
 
-def _compared(title: str, value_ms: float | None, limit: Duration, missing: str = "") -> Case:
-    if value_ms is None:
-        return Case(name=title, verdict=StepVerdict.NOT_MEASURED, reason=missing)
-    ms = shown_ms(value_ms)
-    failed = ms > limit
-    reason = f"It was {milliseconds(ms)}." if failed else ""
-    return Case(name=title, verdict=_failed_if(failed), reason=reason, measured_ms=ms)
+def _case(title: str, figure: Figure, limit: Duration, unclear: str = "", *, missing: str = "") -> Case:
+    """Returns a figure judged by a limit; ``unclear`` is the reason to state if the ± decides."""
+    match against(figure, limit):
+        case None:
+            verdict, reason = StepVerdict.NOT_MEASURED, missing
+        case Against.OVER:
+            verdict, reason = StepVerdict.FAILED, f"It was {figure}."
+        case Against.TOO_CLOSE:
+            verdict = StepVerdict.NOT_MEASURED
+            reason = unclear or f"It was {figure}, which is too close to call."
+        case Against.WITHIN:
+            verdict, reason = StepVerdict.PASSED, ""
+    return Case(name=title, verdict=verdict, reason=reason, measured_ms=figure.ms)
 
 
 def _failed_if(failed: bool) -> StepVerdict:

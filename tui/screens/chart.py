@@ -58,7 +58,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         super().__init__()
         metrics = bridge.state.metrics
         self._judge = thresholds
-        self._turns = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
+        self._turns = [turn for turn in metrics.turns if turn.number and turn.response_ms is not None]
         self._percentiles = metrics.percentiles()
 
     def compose(self) -> ComposeResult:
@@ -99,7 +99,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         for grade, (marker, color) in _MARKERS.items():
             those = [turn for turn in self._turns if response_of(turn, judge).grade == grade]
             if those:
-                times_ms = [turn.response_latency_ms for turn in those]
+                times_ms = [turn.response_ms for turn in those]
                 numbers = [turn.number for turn in those]
                 plt.scatter(numbers, times_ms, marker=marker, color=self._color(color))
         for ms, color in (
@@ -119,10 +119,10 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
 
     def _plot_distribution(self, plot: PlotextPlot) -> None:
         plot.plt.title("Turns by response time in ms")
-        plot.plt.hist([turn.response_latency_ms for turn in self._turns], bins=_BINS)
+        plot.plt.hist([turn.response_ms for turn in self._turns], bins=_BINS)
 
     def _outliers(self) -> list[Option]:
-        slowest = sorted(self._turns, key=lambda turn: -(turn.response_latency_ms or 0.0))
+        slowest = sorted(self._turns, key=lambda turn: -(turn.response_ms or 0.0))
         return [Option(self._line(turn), id=str(turn.number)) for turn in slowest[:_MOST_LISTED]]
 
     def _line(self, turn: Turn) -> str:

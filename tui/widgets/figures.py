@@ -64,6 +64,10 @@ class ShownFigure(StrEnum):
         "How much of a reply has to arrive before it plays: more if audio arrives unevenly. It delays the response.",
     )
     DEVICE_LATENCY = "device latency", "Audio held in the playback device, as the device reports it."
+    TIMING = (
+        "timing",
+        "How far response times can be trusted with these devices; `opusagent-tui calibrate` measures it.",
+    )
     JITTER = (
         "arrival jitter p95",
         "Of the current reply's chunks in the last 10 s, 95 % were at most this late relative to real time.",

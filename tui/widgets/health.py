@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
+from tui.audio.calibration import Timing
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.models.events import Loss
@@ -112,7 +113,7 @@ def figures_of(state: SessionState, telemetry: Telemetry) -> list[HealthLine]:
     return [
         *_conditions(state),
         *_capture(telemetry, when),
-        *_playback(telemetry, when),
+        *_playback(telemetry, when, state.metrics.timing),
         *_wire(state.metrics, telemetry, when),
         *_losses(state.metrics),
     ]
@@ -149,13 +150,14 @@ def _capture(t: Telemetry, when: str) -> list[HealthLine]:
     ]
 
 
-def _playback(t: Telemetry, when: str) -> list[HealthLine]:
+def _playback(t: Telemetry, when: str, timing: Timing | None) -> list[HealthLine]:
     return [
         HealthLine(f"Playback{when}"),
         HealthLine(ShownFigure.LEVEL, _level(t.agent_dbfs, t.agent_peak_dbfs)),
         HealthLine(ShownFigure.QUEUE, _queued(t)),
         HealthLine(ShownFigure.BUFFER, numbers.milliseconds(t.prebuffer_ms)),
         HealthLine(ShownFigure.DEVICE_LATENCY, numbers.milliseconds(t.output_latency_ms)),
+        *([HealthLine(ShownFigure.TIMING, one_line(str(timing), 200))] if timing else []),
         HealthLine(ShownFigure.JITTER, numbers.milliseconds(t.arrival_jitter_ms)),
         HealthLine(
             ShownFigure.DELIVERY, "–" if t.delivery_ratio is None else f"{t.delivery_ratio:.2f} x real time"

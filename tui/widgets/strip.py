@@ -15,7 +15,7 @@ from tui.config.model import Thresholds
 from tui.models.events import Loss, Status
 from tui.models.session_state import SessionState
 from tui.models.telemetry import Telemetry
-from tui.models.turns.figures import graded
+from tui.models.turns.figures import Figure, response_of, timed
 from tui.models.turns.metrics import SessionMetrics
 from tui.text import numbers
 from tui.text.visible import one_line
@@ -217,15 +217,15 @@ def _controls(state: SessionState, now_ns: int, reading: float | None, saving: G
 
 def _figures(metrics: SessionMetrics, thresholds: Thresholds) -> list[Group]:
     return [
-        _latency(ShownFigure.RESPONSE, metrics.response_latency_ms, 0, thresholds),
+        _response(metrics, thresholds),
         Group([(f"{ShownFigure.LOSS} ", _MUTED), *_losses(metrics)]),
         *_asked_for(metrics),
         *_stalls(metrics),
         *([_count(ShownFigure.ERRORS, metrics.errors, 1, "bold $text-error")] if metrics.errors else ()),
         *([_count(ShownFigure.FINDINGS, metrics.findings, 2, _WARN)] if metrics.findings else ()),
         *([_count(ShownFigure.ADVICE, metrics.advice, 11)] if metrics.advice else ()),
-        _latency(ShownFigure.GREETING, metrics.greeting_latency_ms, 7),
-        _latency(ShownFigure.PING, metrics.round_trip_ms, 6),
+        _latency(ShownFigure.GREETING, _greeting(metrics), 7),
+        _latency(ShownFigure.PING, timed(metrics.round_trip_ms), 6),
         *([_count(ShownFigure.FLUSHED, metrics.interruptions, 8)] if metrics.interruptions else ()),
         _count(ShownFigure.RECEIVED, metrics.messages_received, 9),
         _count(ShownFigure.SENT, metrics.messages_sent, 10),
@@ -246,11 +246,22 @@ def _count(name: ShownFigure, value: int, rank: int, style: str = _PLAIN) -> Gro
     return Group([(f"{name} ", _MUTED), (f"{value:,}", style)], rank)
 
 
-def _latency(name: ShownFigure, value: float | None, rank: int, judge: Thresholds | None = None) -> Group:
-    text, style = numbers.milliseconds(value), _PLAIN
-    if judge is not None and (figure := graded(value, judge)).grade:
+def _latency(name: ShownFigure, figure: Figure, rank: int) -> Group:
+    text, style = str(figure), _PLAIN
+    if figure.grade:
         text, style = f"{text} {figure.glyph}", _JUDGED[figure.grade]
     return Group([(f"{name} ", _MUTED), (text, style)], rank)
+
+
+def _response(metrics: SessionMetrics, thresholds: Thresholds) -> Group:
+    turn = metrics.last_answered
+    figure = response_of(turn, thresholds) if turn else Figure()
+    return _latency(ShownFigure.RESPONSE, figure, 0)
+
+
+def _greeting(metrics: SessionMetrics) -> Figure:
+    turn = metrics.turns[0] if metrics.turns else None
+    return response_of(turn, None) if turn and not turn.number else Figure()
 
 
 def _asked_for(metrics: SessionMetrics) -> list[Group]:

@@ -137,7 +137,7 @@ def _timeline(turn: Turn) -> Iterator[Line]:
     heard = [
         (0.0, "heard", "the user's last sound"),
         (arrived_ms, "received", "the first audio of the answer"),
-        (turn.response_latency_ms, "heard", "the agent's first sound"),
+        (turn.response_ms, "heard", "the agent's first sound"),
     ]
     reported = [(turn.reported_ms.get(name), "reported", name) for name in _STEPS]
     began_ns = turn.user_ended_ns or 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from textual.renderables.sparkline import Sparkline
 
-from tui.models.turns.figures import Figure, Judge
+from tui.models.turns.figures import Figure, Judge, barge_in_figures
 from tui.models.turns.turns import BargeIn, Turn
 from tui.models.turns.why import Share, Stage, shares_of, why_of
 from tui.text import numbers
@@ -25,6 +25,7 @@ STAGE_GLYPHS = {
     Stage.AGENT: "█",
     Stage.BUFFER: "▒",
     Stage.DEVICE: "▓",
+    Stage.UNSTATED: "▓",
     Stage.SILENCE: "_",
     Stage.REST: "?",
 }
@@ -131,12 +132,8 @@ def further_lines(turn: Turn) -> list[str]:
 
 
 def _barge_in(barge_in: BargeIn) -> str:
-    figures = (
-        ("agent's signal after", barge_in.signal_ms),
-        ("silence after", barge_in.silence_ms),
-        ("from signal to silence", barge_in.stop_ms),
-        ("talk-over", barge_in.talk_over_ms),
-    )
-    parts = [f"{name} {numbers.milliseconds(ms)}" for name, ms in figures if ms is not None]
+    figures = barge_in_figures(barge_in).items()
+    parts = [f"{name} {figure}" for name, figure in figures if figure.ms is not None]
     parts += [f"unplayed {barge_in.unheard_ms / 1000:.1f} s"] if barge_in.unheard_ms else []
+    parts += [f"uncertain: {one_line(barge_in.doubt, _MAX_TEXT)}"] if barge_in.doubt else []
     return f"barge-in {barge_in.kind}: {', '.join(parts) or 'nothing was measured'}"

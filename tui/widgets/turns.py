@@ -10,11 +10,12 @@ from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 
+from tui.audio.calibration import Timing
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
 from tui.models.events import Condition, Status
-from tui.models.turns.figures import Figure, Judge, graded, response_of
+from tui.models.turns.figures import Figure, Judge, graded, response_of, silence_of
 from tui.models.turns.turns import BargeIn, Percentiles, Turn
 from tui.models.turns.why import shares_of, telling, verdict
 from tui.text import numbers
@@ -96,8 +97,11 @@ class TurnsPane(RowsView):
         counted = [f"{count:,}"] if count or not self.turns else ["greeting"]
         room = min(max(self.line_width - _TITLE_CELLS, _LEAST_BAR_CELLS), _MOST_SPARKS)
         sparks = sparkline_of(self.bridge.state.metrics.response_latencies_ms[-room:])
-        figures = _percentiles(self.bridge.state.metrics.percentiles(), self.thresholds)
-        return [self.TITLE, *counted, *([sparks] if sparks else []), *figures]
+        metrics = self.bridge.state.metrics
+        figures = _percentiles(metrics.percentiles(), self.thresholds, metrics.timing)
+        # Once for all rows, which have the ± alone.
+        note = [one_line(metrics.timing.problem, 120)] if metrics.timing and metrics.timing.problem else []
+        return [self.TITLE, *counted, *([sparks] if sparks else []), *figures, *note]
 
     def go_to_turn(self, number: int) -> None:
         """Put the cursor on a turn."""
@@ -127,8 +131,7 @@ class TurnsPane(RowsView):
     def _said(self) -> str:
         """Returns the verdict; made again only if one of the newest turns has changed, for others do not."""
         newest = [
-            (turn.response_latency_ms, turn.unexplained_ms, turn.unmeasured, turn.doubt)
-            for turn in self.turns[-3:]
+            (turn.response_ms, turn.unexplained_ms, turn.unmeasured, turn.doubt) for turn in self.turns[-3:]
         ]
         key = len(self.turns), tuple(newest)
         if self._verdict[0] != key:
@@ -146,7 +149,7 @@ class TurnsPane(RowsView):
         """Scale the bars to the worst turn shown, too."""
         region, top = self.scrollable_content_region, self.scroll_offset.y
         shown = self.turns[top : top + region.height]
-        worst_ms = max((turn.response_latency_ms or 0.0 for turn in shown), default=0.0)
+        worst_ms = max((turn.response_ms or 0.0 for turn in shown), default=0.0)
         self._full_ms = max(worst_ms, self.thresholds.good_ms) if worst_ms else 0.0
         super().lay_out()
 
@@ -163,7 +166,8 @@ class TurnsPane(RowsView):
         """Returns the parts of a turn that are drawn."""
         turn = self.turns[index]
         seen = (
-            turn.response_latency_ms,
+            turn.response_ms,
+            turn.within_ms,
             turn.unexplained_ms,
             turn.tools_ms,
             turn.unmeasured or self._waiting(turn),
@@ -186,10 +190,11 @@ class TurnsPane(RowsView):
             reason = one_line(turn.unmeasured, 200) or f"… {self._waiting(turn)}"
             return [*head, (fit(reason, max(width - _HEAD_CELLS, 0)), "rows--slow")]
         cells = _bar_cells(width)
+        taken = _HEAD_CELLS + cells + max(cell_len(figure.short) - _FIGURE_CELLS, 0)
         return [
             *head,
             (bar_of(shares_of(turn), self._full_ms, cells, self.thresholds), "rows--bar"),
-            (_whole(self._words(turn, figure), max(width - _HEAD_CELLS - cells, 0)), "rows--muted"),
+            (_whole(self._words(turn, figure), max(width - taken, 0)), "rows--muted"),
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
@@ -205,7 +210,7 @@ class TurnsPane(RowsView):
 
     def action_plot(self) -> None:
         """Ask for the chart of response times."""
-        if any(turn.number and turn.response_latency_ms is not None for turn in self.turns):
+        if any(turn.number and turn.response_ms is not None for turn in self.turns):
             self.post_message(self.PlotWanted())
         else:
             self.notify("No response time was measured yet.", markup=False)
@@ -243,10 +248,7 @@ class TurnsPane(RowsView):
         words = ["greeting"] if turn.number == 0 else []
         if figure.grade != "good":
             words += [f"{share.stage} {numbers.seconds(share.ms)}" for share in longest]
-        words += [
-            f"barge-in {barge_in.kind} {numbers.milliseconds(barge_in.silence_ms)}"
-            for barge_in in self._barge_ins(turn)
-        ]
+        words += [f"barge-in {barge_in.kind} {silence_of(barge_in)}" for barge_in in self._barge_ins(turn)]
         words += [f"keys {one_line(turn.keys, _MOST_KEYS)}"] if turn.keys else []
         words += ["cut off"] if turn.interrupted else []
         words += [f"[{one_line(name, 40)}]" for name in turn.tools]
@@ -273,8 +275,7 @@ def _whole(words: Sequence[str], cells: int) -> str:
     return fit(line, cells)
 
 
-def _percentiles(of: Percentiles, judge: Judge) -> list[str]:
+def _percentiles(of: Percentiles, judge: Judge, timing: Timing | None) -> list[str]:
     named = (("p50", of.p50_ms), ("p95", of.p95_ms), ("worst", of.worst_ms))
-    return [
-        f"{name} {numbers.milliseconds(ms)} {graded(ms, judge).glyph}" for name, ms in named if ms is not None
-    ]
+    figures = [(name, graded(ms, judge, timing)) for name, ms in named if ms is not None]
+    return [f"{name} {figure.short} {figure.glyph}" for name, figure in figures]

@@ -107,7 +107,7 @@ def test_a_grade_never_contradicts_the_number_beside_it(ms: float, grade: str) -
 def test_a_figure_in_words() -> None:
     turn = Turn(number=1, response_latency_ms=640.2, doubt="sending was 15 ms late", error_ms=15.3)
     figure = response_of(turn, JUDGE)
-    assert (str(figure), figure.short, figure.glyph) == ("640 ± 15 ms", "640 ms?", "✓")
+    assert (str(figure), figure.short, figure.glyph) == ("640 ± 15 ms", "640±15?", "✓")
     assert (str(Figure()), Figure().short, Figure().glyph) == ("–", "–", " ")
     greeting = response_of(Turn(number=0, response_latency_ms=4.25), JUDGE)
     assert (str(greeting), greeting.grade) == ("4.2 ms", None)

@@ -14,9 +14,11 @@ from functools import partial
 from typing import Protocol
 
 from tui.audio import devices
+from tui.audio.calibration import KnownDevices, Timing
 from tui.audio.devices import AudioDeviceError, Device
 from tui.audio.in_thread import driver_hangs, in_thread
 from tui.audio.load import SAFE_LATENCY, AutoLatency, CallbackLoad
+from tui.audio.microphone import Microphone
 from tui.audio.speaker import Speaker
 from tui.callbacks import spawn
 from tui.models import events as e
@@ -141,7 +143,9 @@ class DeviceCare:
         auto_latency: bool,
         pending: PendingEvents,
         on_opened: Callable[[], None],
+        known: KnownDevices | None = None,
     ) -> None:
+        self._known = known or KnownDevices(block_ms)
         self._dogs = {path: Watchdog(block_ms) for path in _NAMES}
         self._load = CallbackLoad(block_ms)
         self._auto_latency = AutoLatency() if auto_latency else None
@@ -171,6 +175,11 @@ class DeviceCare:
             if dog.retry_due(now_ns):
                 self._recovering.add(path)
                 spawn(self._recover(path, cared), f"recover {_NAMES[path]}")
+
+    def timing(self, microphone: Microphone, speaker: Speaker) -> Timing | None:
+        """Returns how far times can be trusted with the devices in use; None without devices."""
+        capture, playback = (one.device.name if one.device else None for one in (microphone, speaker))
+        return self._known.timing(capture, playback, speaker.latency_ms)
 
     def callback_load(self, cared: dict[str, Caredfor], now_ns: int) -> float | None:
         """Returns the worst share of a block's length spent in a callback in the last second; None without one."""

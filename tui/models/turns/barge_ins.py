@@ -10,11 +10,14 @@ import msgspec
 
 from tui.models import events as e
 from tui.models.turns.audible import KNOWN_AFTER_NS, Audible
+from tui.models.turns.trust import Trust
 from tui.models.turns.turns import BargeIn, BargeInKind
 from tui.units import NS_PER_MS
 
 YIELD_NS = 1_000_000_000
 """Time limit for the agent to yield, and longest time between user speech and a flush that it caused."""
+_LATE_ONES = 2
+"""How many of the newest barge-ins a lateness may concern, which is emitted at its end."""
 _PAUSED_MS = 500.0
 """A flush that drops more than this drops words; an agent that streams silence in real time has less queued."""
 
@@ -30,6 +33,8 @@ class CutReplies:
         """Heard, unheard and late audio of each reply whose playback has ended."""
         self.cut_by: dict[str, int] = {}
         """Number of the flush that cut off a reply; 0 if unknown."""
+        self.barge_in_of: dict[int, BargeIn] = {}
+        """The barge-in that each flush belongs to, by its number."""
         self._last_flush = 0
 
     def apply(self, event: e.SessionEvent) -> float:
@@ -58,11 +63,13 @@ class CutReplies:
 class BargeInFold:
     """Folds events into ``barge_ins``. Constant time per event.
 
-    ``audible`` must have processed each event first, because an agent that streams silence is not interrupted.
+    ``audible`` and ``trust`` must have processed each event first, because an agent that streams silence is not
+    interrupted.
     """
 
-    def __init__(self, barge_ins: list[BargeIn], audible: Audible) -> None:
+    def __init__(self, barge_ins: list[BargeIn], audible: Audible, trust: Trust) -> None:
         self.barge_ins = barge_ins
+        self._trust = trust
         self._audible = audible
         self._now_ns = 0
         self._newest: tuple[BargeIn, e.Flushed] | None = None
@@ -79,7 +86,6 @@ class BargeInFold:
         self._flush: e.Flushed | None = None
         """A flush by the agent that no known user speech caused."""
         self._cut = CutReplies()
-        self._of_flush: dict[int, BargeIn] = {}
 
     def apply(self, event: e.SessionEvent, turn: int) -> bool:
         """Applies one event of turn number ``turn``; returns whether a barge-in was added or changed."""
@@ -103,6 +109,9 @@ class BargeInFold:
                 self._flushed(event, turn)
             case e.Flushed():
                 self._over = None
+            case e.LatenessSeen():
+                for barge_in in self.barge_ins[-_LATE_ONES:]:
+                    self._doubt(barge_in)
             case _:
                 pass
         self._judge(turn)
@@ -112,12 +121,29 @@ class BargeInFold:
         """Adds late audio to the unheard audio of the flush."""
         if self._flush is not None and self._flush.number == number:
             self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
-        elif number in self._of_flush:
-            self._of_flush[number].unheard_ms += late_ms
+        elif number in self._cut.barge_in_of:
+            self._cut.barge_in_of[number].unheard_ms += late_ms
 
     def _append(self, barge_in: BargeIn, flush: e.Flushed) -> None:
+        self._add(barge_in)
+        self._cut.barge_in_of[flush.number] = barge_in
+
+    def _add(self, barge_in: BargeIn) -> None:
+        barge_in.bias_ms, barge_in.bound_ms = self._trust.silence
+        barge_in.signal_bound_ms = self._trust.one_device.bound_ms
         self.barge_ins.append(barge_in)
-        self._of_flush[flush.number] = barge_in
+        self._doubt(barge_in)
+
+    def _doubt(self, barge_in: BargeIn) -> None:
+        """Mark a barge-in that was measured while the program itself was late."""
+        if barge_in.at_ns is None:
+            return
+        lasted_ms = (barge_in.signal_ms, barge_in.silence_ms, barge_in.stop_ms)
+        longest_ms = max((ms for ms in lasted_ms if ms is not None), default=0.0)
+        end_ns = barge_in.at_ns + round(longest_ms * NS_PER_MS)
+        reason, late_ms = self._trust.late_between(barge_in.at_ns, end_ns)
+        if reason:
+            barge_in.doubt, barge_in.error_ms = reason, max(barge_in.error_ms, late_ms)
 
     def _onset(self, edge: e.SpeechEdge, turn: int) -> None:
         self._onset_ns, self._speaking = edge.at_ns, True
@@ -140,7 +166,7 @@ class BargeInFold:
         barge_in, flush = self._newest
         if barge_in.at_ns is not None and not self._interrupts(barge_in.at_ns, flush):
             self.barge_ins.remove(barge_in)
-            del self._of_flush[flush.number]
+            del self._cut.barge_in_of[flush.number]
             self._newest = None
 
     def _flushed(self, flush: e.Flushed, turn: int) -> None:
@@ -182,7 +208,7 @@ class BargeInFold:
                 self._over = None
                 if self._audible.heard_between(e.Party.AGENT, yielded_ns, yielded_ns):
                     over.talk_over_ms = YIELD_NS / NS_PER_MS
-                    self.barge_ins.append(over)
+                    self._add(over)
         if flush is not None and self._now_ns - _asked_ns(flush) > YIELD_NS:
             self._flush = None
             asked_ns = _asked_ns(flush)

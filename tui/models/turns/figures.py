@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from tui.models.turns.turns import Turn
+from tui.audio.calibration import NOT_CALIBRATED, Timing
+from tui.models.turns.turns import BargeIn, Turn
 from tui.text import numbers
 
 Grade = Literal["good", "slow", "bad"]
@@ -60,8 +61,11 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def short(self) -> str:
-        """The figure in ms, with a question mark if it is uncertain, and a dash if not measured."""
-        return numbers.milliseconds(self.ms) + ("?" if self.doubt else "")
+        """The figure in ms, with ± or the unit, a question mark if it is uncertain, and a dash if not measured."""
+        number = numbers.milliseconds(self.ms)
+        if self.ms is not None and self.error_ms is not None:
+            number = f"{number.removesuffix(' ms')}±{numbers.milliseconds(self.error_ms).removesuffix(' ms')}"
+        return number + ("?" if self.doubt else "")
 
     def __str__(self) -> str:
         if self.ms is None or self.error_ms is None:
@@ -84,32 +88,72 @@ class Against(Enum):
     """Too close to call: the limit lies within its ±, or it is uncertain without a known bound."""
 
 
-def against(turn: Turn, limit_ms: float) -> Against | None:
-    """Compares the response time of a turn with a limit; None if it has none."""
-    if turn.response_latency_ms is None:
+def against(figure: Figure, limit_ms: float) -> Against | None:
+    """Compares a time with a limit; None if it was not measured."""
+    if figure.ms is None:
         return None
-    ms = shown_ms(turn.response_latency_ms)
-    if turn.doubt and turn.error_ms is None:
+    if figure.doubt and figure.error_ms is None:
         return Against.TOO_CLOSE
-    error_ms = turn.error_ms or 0.0
-    if ms - error_ms > limit_ms:
+    error_ms = figure.error_ms or 0.0
+    if figure.ms - error_ms > limit_ms:
         return Against.OVER
-    return Against.WITHIN if ms + error_ms <= limit_ms else Against.TOO_CLOSE
+    return Against.WITHIN if figure.ms + error_ms <= limit_ms else Against.TOO_CLOSE
 
 
-def too_close(turn: Turn) -> str:
+def too_close(number: int, figure: Figure) -> str:
     """Returns why the response time of a turn cannot be compared with a limit, as a sentence without its end."""
-    ms = numbers.milliseconds(turn.response_latency_ms)
-    error = "" if turn.error_ms is None else f" ± {numbers.milliseconds(turn.error_ms)}"
-    return f"Turn {turn.number} took {ms}{error}, which is too close to call: {turn.doubt}"
+    because = f": {figure.doubt}" if figure.doubt else ""
+    return f"Turn {number} took {figure}, which is too close to call{because}"
 
 
-def graded(value_ms: float | None, judge: Judge) -> Figure:
-    """Returns a time that belongs to no turn (a percentile) as a figure."""
+def timed(value_ms: float | None, bound_ms: float = 0.0, doubt: str = "") -> Figure:
+    """Returns a time that belongs to no turn as a figure without a grade; a bound of 0 means that it is exact."""
     if value_ms is None:
         return Figure()
-    ms = shown_ms(value_ms)
-    return Figure(ms, judge.judge(ms))
+    return Figure(shown_ms(value_ms), error_ms=shown_ms(bound_ms) if bound_ms else None, doubt=doubt)
+
+
+def graded(value_ms: float | None, judge: Judge, timing: Timing | None = None) -> Figure:
+    """Returns a response time that belongs to no turn (a percentile) as a figure, with the ± of the devices."""
+    figure = timed(value_ms, timing.response.bound_ms if timing else 0.0)
+    return figure if figure.ms is None else msgspec.structs.replace(figure, grade=judge.judge(figure.ms))
+
+
+def silence_of(barge_in: BargeIn) -> Figure:
+    """Returns the time from the user's onset to silence at the speaker."""
+    return timed(barge_in.silent_after_ms, barge_in.bound_ms + barge_in.error_ms, barge_in.doubt)
+
+
+def barge_in_figures(barge_in: BargeIn) -> dict[str, Figure]:
+    """Returns the figures of a barge-in by what they are, in order."""
+    overlap_ms = barge_in.talk_over_ms
+    if overlap_ms is not None and barge_in.silence_ms is not None:
+        overlap_ms -= barge_in.bias_ms  # both end when the speaker is silent
+    doubt = barge_in.doubt
+    bound_ms, signal_bound_ms = (
+        each + barge_in.error_ms for each in (barge_in.bound_ms, barge_in.signal_bound_ms)
+    )
+    return {
+        "agent's signal after": timed(barge_in.signal_ms, signal_bound_ms, doubt),
+        "silence after": silence_of(barge_in),
+        "from signal to silence": timed(barge_in.stop_ms, signal_bound_ms, doubt),
+        "talk-over": timed(overlap_ms, bound_ms, doubt),
+    }
+
+
+def timing_line(timing: Timing | None) -> str:
+    """Returns how far the times of a session can be trusted, as a sentence; empty if they are exact."""
+    if timing is None:
+        return ""
+    response = timing.response
+    if timing.calibration is None:
+        help_text = " Run `opusagent-tui calibrate`." if timing.problem == NOT_CALIBRATED else ""
+        return f"Response times are ± {response.bound_ms:.0f} ms: {timing.problem}.{help_text}"
+    taken = "added to" if response.bias_ms < 0 else "taken off"
+    return (
+        f"Response times are ± {response.bound_ms:.1f} ms: the devices were calibrated on"
+        f" {timing.calibration.measured:%Y-%m-%d}, and {abs(response.bias_ms):.1f} ms are {taken} each."
+    )
 
 
 def response_of(turn: Turn, judge: Judge | None) -> Figure:
@@ -117,11 +161,12 @@ def response_of(turn: Turn, judge: Judge | None) -> Figure:
 
     Without a judge, no figure has a grade.
     """
-    if turn.response_latency_ms is None:
+    if turn.response_ms is None:
         return Figure(unmeasured=turn.unmeasured)
-    ms = shown_ms(turn.response_latency_ms)
+    ms = shown_ms(turn.response_ms)
     grade = judge.judge(ms) if judge and turn.number else None
-    return Figure(ms, grade, error_ms=turn.error_ms, doubt=turn.doubt)
+    within_ms = turn.within_ms
+    return Figure(ms, grade, error_ms=None if within_ms is None else shown_ms(within_ms), doubt=turn.doubt)
 
 
 def slow_turns(turns: Sequence[Turn], judge: Judge) -> list[Turn]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+from tui.audio.calibration import Timing
 from tui.models.events import (
+    AudioOpened,
     Condition,
     ConditionChanged,
     Direction,
@@ -38,6 +40,7 @@ from tui.models.turns.audible import Audible
 from tui.models.turns.barge_ins import BargeInFold
 from tui.models.turns.floor import Floor, FloorFold
 from tui.models.turns.talk import TalkFold
+from tui.models.turns.trust import Trust
 from tui.models.turns.turn_fold import TurnFold
 from tui.models.turns.turns import (
     IN_TEXT,
@@ -80,6 +83,8 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     started_ns: int | None = None
     """When the session became active."""
+    timing: Timing | None = None
+    """How far the times can be trusted with the devices of the call; None without devices."""
     audio_starts_ns: int | None = None
     """Time of 0 s in audio.wav; None without both tracks, and during the call."""
     ended_ns: int | None = None
@@ -131,19 +136,26 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     @property
     def greeting_latency_ms(self) -> float | None:
         """From the active session to the agent's first audible sample at the speaker."""
-        return self.turns[0].response_latency_ms if self.turns and self.turns[0].number == 0 else None
+        return self.turns[0].response_ms if self.turns and self.turns[0].number == 0 else None
 
     @property
     def response_latencies_ms(self) -> list[float]:
         """Response times of the answered turns, in order, without the greeting."""
-        measured = (turn.response_latency_ms for turn in self.turns if turn.number)
+        measured = (turn.response_ms for turn in self.turns if turn.number)
         return [latency_ms for latency_ms in measured if latency_ms is not None]
 
     @property
     def response_latency_ms(self) -> float | None:
         """Response time of the last answered turn."""
-        measured = (turn.response_latency_ms for turn in reversed(self.turns) if turn.number)
-        return next((latency_ms for latency_ms in measured if latency_ms is not None), None)
+        turn = self.last_answered
+        return turn.response_ms if turn else None
+
+    @property
+    def last_answered(self) -> Turn | None:
+        """The last turn with a response time."""
+        return next(
+            (turn for turn in reversed(self.turns) if turn.number and turn.response_ms is not None), None
+        )
 
     @property
     def turns_not_answered(self) -> int:
@@ -179,8 +191,9 @@ class MetricsFold:
         self._findings: dict[str, int] = {}
         self._advice: dict[str, int] = {}
         self.audible = Audible()
-        self._turns = TurnFold(self.metrics.turns, self.audible)
-        self._barge_ins = BargeInFold(self.metrics.barge_ins, self.audible)
+        self._trust = Trust()
+        self._turns = TurnFold(self.metrics.turns, self.audible, self._trust)
+        self._barge_ins = BargeInFold(self.metrics.barge_ins, self.audible, self._trust)
         self._stalls = StallFold(self.metrics.stalls)
         self._talk = TalkFold(self.audible)
         self._floor = FloorFold(self.metrics.floor)
@@ -191,6 +204,7 @@ class MetricsFold:
         if isinstance(event, MessageLogged) and event.audio_ms:
             return True  # most events of a call are audio messages, which change nothing else
         self.audible.apply(event)
+        self._trust.apply(event)
         self._turns.apply(event)
         turn = self._turns.current
         changed = self._barge_ins.apply(event, turn.number if turn else 0)
@@ -241,6 +255,8 @@ class MetricsFold:
                 m.edges_left_out = event.left_out
             case PlaybackEnded():
                 m.audio_heard_ms += event.heard_ms
+            case AudioOpened():
+                m.timing = event.timing
             case _:
                 return False
         return True

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tui.models.turns.figures import Judge, response_of
+from tui.models.turns.figures import Judge, response_of, timing_line
 from tui.models.turns.floor import judged_by
 from tui.models.turns.floor_figures import floor_figures, floor_lines
 from tui.models.turns.metrics import SessionMetrics
@@ -15,12 +15,17 @@ from tui.models.turns.turns import Turn
 from tui.models.turns.why import verdict, why_of
 from tui.text.visible import one_line
 
+_CELLS, _BOUND_CELLS = 10, 6
+"""Width of a response time, and of its ± with devices."""
+
 
 def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
     """Yields the verdict, one line per turn with response time, grade and where the time went, then the floor."""
     said = verdict(metrics, judge)
     if said:
         yield said
+    if bound := timing_line(metrics.timing):
+        yield one_line(bound)
     for turn in metrics.turns:
         yield _line_of(turn, judge)
     for name, words in floor_lines(metrics.floor, judge):
@@ -51,7 +56,8 @@ def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
 
 def _line_of(turn: Turn, judge: Judge) -> str:
     figure = response_of(turn, judge)
+    cells = _CELLS + (_BOUND_CELLS if turn.bound_ms else 0)
     name = f"turn {turn.number}" if turn.number else "greeting"
     words = f"{figure.glyph} {figure.grade}" if figure.grade else figure.unmeasured
     doubt = f"uncertain: {figure.doubt}" if figure.doubt else ""
-    return one_line(f"{name:8} {figure!s:>10}  {'  '.join(filter(None, (words, why_of(turn), doubt)))}")
+    return one_line(f"{name:8} {figure!s:>{cells}}  {'  '.join(filter(None, (words, why_of(turn), doubt)))}")

@@ -22,13 +22,13 @@ from typing import NamedTuple
 
 from tui.models import events as e
 from tui.models.turns.audible import KNOWN_AFTER_NS, Audible
+from tui.models.turns.trust import Trust
 from tui.models.turns.turns import IN_TEXT, NOT_ANSWERED, ONLY_SILENCE, Dispute, LatencyParts, Turn
 from tui.units import NS_PER_MS
 
 EARLY_NS = 40_000_000
 """Tolerance for an audible sample that a detector dates before the first sample of its reply."""
 _EXCERPT_CHARS = 2_000
-_KEPT_LATENESSES = 32
 _KEPT_PLAYINGS = 8
 _ANY_NS = -(2**63)
 _UNSPOKEN = ("typed", "keys")
@@ -168,10 +168,10 @@ class _Words:
 class TurnFold:
     """Folds events into ``turns``, in constant time per event. Uses no clock but the events' times.
 
-    ``audible`` must have processed each event first.
+    ``audible`` and ``trust`` must have processed each event first.
     """
 
-    def __init__(self, turns: list[Turn], audible: Audible) -> None:
+    def __init__(self, turns: list[Turn], audible: Audible, trust: Trust) -> None:
         self.turns = turns
         self._audible = audible
         self._boundary = TurnBoundary()
@@ -187,7 +187,7 @@ class TurnFold:
         self._of_speech: dict[str, _Measured] = {}
         """The turn in which the agent reported user speech, by item; a transcript may arrive turns later."""
         self._transport_ms: float | None = None
-        self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
+        self._trust = trust
 
     @property
     def current(self) -> Turn | None:
@@ -235,7 +235,6 @@ class TurnFold:
             case e.RoundTripMeasured():
                 self._transport_ms = event.round_trip_ms
             case e.LatenessSeen():
-                self._latenesses.append(event)
                 for measured in (self._now, self._earlier):
                     if measured:
                         self._doubt(measured)
@@ -450,6 +449,8 @@ class TurnFold:
         if turn.unmeasured:
             return
         turn.response_latency_ms = (audible_ns - began_ns) / NS_PER_MS
+        spoken = turn.number > 0 and turn.method not in _UNSPOKEN
+        turn.bias_ms, turn.bound_ms = self._trust.response if spoken else self._trust.one_device
         turn.parts = _parts(measured, began_ns, turn.response_latency_ms)
         arrived_ns = measured.playing.arrived_ns if measured.playing else None
         if arrived_ns is not None and arrived_ns >= began_ns - EARLY_NS:
@@ -484,10 +485,9 @@ class TurnFold:
             return
         end_ns = turn.agent_began_ns
         start_ns = end_ns - int(turn.response_latency_ms * NS_PER_MS)
-        for lateness in self._latenesses:
-            if lateness.since_ns <= end_ns and lateness.at_ns >= start_ns:
-                turn.doubt = f"{lateness.what} was {lateness.late_ms:.0f} ms late"
-                turn.error_ms = max(turn.error_ms or 0.0, lateness.late_ms)
+        reason, late_ms = self._trust.late_between(start_ns, end_ns)
+        if reason:
+            turn.doubt, turn.error_ms = reason, max(turn.error_ms or 0.0, late_ms)
 
     def _explain(self, measured: _Measured) -> None:
         """Set the reason why a finished turn has no response time, if it has none."""

@@ -115,7 +115,11 @@ class Turn(msgspec.Struct, omit_defaults=True):
     doubt: str = ""
     """Why the figures are uncertain; otherwise empty."""
     error_ms: float | None = None
-    """Bound of the error of the response time in either direction; None if unknown."""
+    """Bound of the error that `doubt` is about, in either direction; None if unknown."""
+    bias_ms: float = 0.0
+    """What `response_latency_ms` is too long by, as the devices were calibrated."""
+    bound_ms: float = 0.0
+    """Bound of the error that is left then, without `error_ms`; 0 without devices."""
     disputes: list[Dispute] = []
     """Edges that a second detector does not confirm; judged when the call has ended."""
     method: str = ""
@@ -129,6 +133,18 @@ class Turn(msgspec.Struct, omit_defaults=True):
     tools: list[str] = []
     """Names of the tools called, in order."""
     replies: list[str] = []
+
+    @property
+    def response_ms(self) -> float | None:
+        """The response time as it is shown: `response_latency_ms` without the bias of the devices."""
+        return None if self.response_latency_ms is None else self.response_latency_ms - self.bias_ms
+
+    @property
+    def within_ms(self) -> float | None:
+        """The ± of `response_ms`; None if no bound is known, or if it is exact."""
+        if self.doubt and self.error_ms is None:
+            return None
+        return (self.error_ms or 0.0) + self.bound_ms or None
 
     @property
     def empty(self) -> bool:
@@ -180,6 +196,21 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
     talk_over_ms: float | None = None
     """Talk-over: time in which both were heard."""
     unheard_ms: float = 0.0
+    bias_ms: float = 0.0
+    """What `silence_ms` and `talk_over_ms` are too long by, as the devices were calibrated."""
+    bound_ms: float = 0.0
+    """Bound of the error that is left in them then; 0 without devices."""
+    signal_bound_ms: float = 0.0
+    """Bound of the error of `signal_ms` and `stop_ms`; 0 without devices."""
+    doubt: str = ""
+    """Why the figures are uncertain; otherwise empty."""
+    error_ms: float = 0.0
+    """Bound of the error that `doubt` is about, in either direction."""
+
+    @property
+    def silent_after_ms(self) -> float | None:
+        """`silence_ms` as it is shown: without the bias of the devices."""
+        return None if self.silence_ms is None else self.silence_ms - self.bias_ms
 
 
 class DeadAir(msgspec.Struct, frozen=True):

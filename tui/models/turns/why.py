@@ -35,6 +35,7 @@ class Stage(StrEnum):
     AGENT = "agent"
     BUFFER = "buffer"
     DEVICE = "device"
+    UNSTATED = "calibration"
     SILENCE = "leading silence"
     REST = "not measured"
 
@@ -79,6 +80,10 @@ _WORDS = {
     ),
     Stage.BUFFER: ("in the playback buffer", "From the first audio of the answer until its playback began."),
     Stage.DEVICE: ("in the speaker", "From the start of playback until the first sample left the speaker."),
+    Stage.UNSTATED: (
+        "in the devices, found by calibration",
+        "Delay of microphone and speaker that their driver does not state, as `opusagent-tui calibrate` found it.",
+    ),
     Stage.SILENCE: ("of silence before the agent's first word", "The answer's audio began with silence."),
     Stage.REST: ("not measured", "Time that no measured stage accounts for."),
 }
@@ -96,7 +101,7 @@ class Share(msgspec.Struct, frozen=True):
 
 def shares_of(turn: Turn) -> list[Share]:
     """Returns the stages of a response in order, which add up to it; empty if there is no response time."""
-    if turn.response_latency_ms is None:
+    if turn.response_ms is None:
         return []
     parts = turn.parts
     shares = [
@@ -107,10 +112,11 @@ def shares_of(turn: Turn) -> list[Share]:
         *_of_agent(turn),
         (Stage.BUFFER, parts.prebuffer_ms),
         (Stage.DEVICE, parts.device_ms),
+        (Stage.UNSTATED, -turn.bias_ms or None),
         (Stage.SILENCE, parts.leading_silence_ms),
     ]
     known = [Share(stage, ms) for stage, ms in shares if ms is not None]
-    rest_ms = turn.response_latency_ms - sum(share.ms for share in known)
+    rest_ms = turn.response_ms - sum(share.ms for share in known)
     return [*known, *([Share(Stage.REST, rest_ms)] if abs(rest_ms) >= _LEAST_MS else [])]
 
 
@@ -129,7 +135,7 @@ def why_of(turn: Turn) -> str:
 
 def verdict(metrics: SessionMetrics, judge: Judge) -> str:
     """Returns a verdict on the session's response times and where the time of the slow ones went, in sentences."""
-    turns = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
+    turns = [turn for turn in metrics.turns if turn.number and turn.response_ms is not None]
     sentences = [_of_responses(turns, judge)] if turns else []
     if metrics.turns_not_answered:
         sentences.append(f"{_were(metrics.turns_not_answered, 'turn')} not answered.")
@@ -150,7 +156,7 @@ def _of_responses(turns: Sequence[Turn], judge: Judge) -> str:
     causes = telling(_mean(slow))
     if not causes:
         return f"{head}."
-    seconds = {numbers.seconds(turn.response_latency_ms) for turn in slow}
+    seconds = {numbers.seconds(turn.response_ms) for turn in slow}
     return f"{head}: {'on average ' if len(seconds) > 1 else ''}{', '.join(map(str, causes))}."
 
 

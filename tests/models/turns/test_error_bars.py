@@ -1,0 +1,160 @@
+"""Every time carries its ±: the bias of the devices is taken off where it is shown, and raw instants stay raw."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tui.audio.calibration import Calibration, DevicesInUse, Spread, Timing
+from tui.config.model import Thresholds
+from tui.models import events as e
+from tui.models.turns.figures import (
+    Against,
+    Figure,
+    against,
+    barge_in_figures,
+    graded,
+    response_of,
+    timing_line,
+    too_close,
+)
+from tui.models.turns.metrics import MetricsFold, SessionMetrics
+from tui.models.turns.output import in_json, turn_lines
+from tui.models.turns.turns import BargeIn, BargeInKind
+from tui.models.turns.why import Stage, shares_of
+
+MS = 1_000_000
+JUDGE = Thresholds()
+CALIBRATED = Timing(
+    Calibration(
+        devices=DevicesInUse("mic", "speaker", 40.0, 20),
+        measured=datetime(2026, 3, 1, tzinfo=UTC),
+        response=Spread(-37.0, 2.5, 17),
+        silence=Spread(-30.0, 4.0, 8),
+        round_trip_stated_ms=70.0,
+        round_trip_ms=107.0,
+    ),
+    "",
+)
+
+
+def call(timing: Timing | None, *more: e.SessionEvent) -> SessionMetrics:
+    """Fold a call with a greeting after 500 ms and an answer after 1,000 ms."""
+    fold = MetricsFold()
+    opened = e.AudioOpened(at_ns=0, capture="mic", playback="speaker", latency_ms=40.0, timing=timing)
+    edges = [
+        e.SpeechEdge(at_ns=at_ms * MS, speaker=speaker, started=started, method="energy")
+        for at_ms, speaker, started in (
+            (500, e.Party.AGENT, True),
+            (1_000, e.Party.AGENT, False),
+            (2_000, e.Party.USER, True),
+            (3_000, e.Party.USER, False),
+            (4_000, e.Party.AGENT, True),
+        )
+    ]
+    active = e.StatusChanged(at_ns=0, old=e.Status.INITIATING, new=e.Status.ACTIVE)
+    for event in (opened, active, *edges, *more):
+        fold.apply(event)
+    return fold.metrics
+
+
+def test_without_devices_figures_are_exact() -> None:
+    metrics = call(None)
+    greeting, turn = metrics.turns
+    assert response_of(turn, JUDGE) == Figure(1_000.0, "slow")
+    assert response_of(greeting, JUDGE) == Figure(500.0)
+    assert timing_line(metrics.timing) == ""
+    assert against(response_of(turn, None), 1_000) is Against.WITHIN
+
+
+def test_without_a_calibration_the_stated_bound_is_shown_and_said_once() -> None:
+    metrics = call(Timing())
+    figure = response_of(metrics.turns[1], JUDGE)
+    assert (str(figure), figure.short) == ("1000 ± 20 ms", "1000±20")
+    lines = list(turn_lines(metrics, JUDGE))
+    assert lines[1] == "Response times are ± 20 ms: not calibrated. Run `opusagent-tui calibrate`."
+    assert sum("not calibrated" in line for line in lines) == 1
+    assert "1000 ± 20 ms  ~ slow" in lines[-1]
+
+
+def test_a_calibration_moves_the_figure_and_leaves_the_instants() -> None:
+    metrics = call(CALIBRATED)
+    greeting, turn = metrics.turns
+    assert (turn.response_latency_ms, turn.user_ended_ns, turn.agent_began_ns) == (
+        1_000.0,
+        3_000 * MS,
+        4_000 * MS,
+    )
+    assert str(response_of(turn, JUDGE)) == "1037 ± 2.5 ms"
+    # Which of the devices is late is not known, and a greeting depends on one of them.
+    assert str(response_of(greeting, JUDGE)) == "500 ± 40 ms"
+    assert metrics.response_latencies_ms == [1_037.0]
+    assert [(share.stage, share.ms) for share in shares_of(turn) if share.stage is Stage.UNSTATED] == [
+        (Stage.UNSTATED, 37.0)
+    ]
+    assert sum(share.ms for share in shares_of(turn)) == pytest.approx(1_037.0)
+    assert timing_line(metrics.timing) == (
+        "Response times are ± 2.5 ms: the devices were calibrated on 2026-03-01, and 37.0 ms are added to each."
+    )
+    assert str(graded(900.0, JUDGE, metrics.timing)) == "900 ± 2.5 ms"
+
+
+def test_programs_read_the_same_figures() -> None:
+    written = in_json(call(CALIBRATED), JUDGE)
+    assert written["turns"][1]["response"] == {"ms": 1_037.0, "grade": "slow", "error_ms": 2.5}
+    assert written["turns"][1]["response_latency_ms"] == 1_000.0
+    assert written["timing"]["calibration"]["response"] == {"bias_ms": -37.0, "spread_ms": 2.5, "count": 17}
+    assert "timing" not in in_json(call(None), JUDGE)
+
+
+def test_lateness_of_the_program_comes_on_top() -> None:
+    late = e.LatenessSeen(at_ns=3_600 * MS, what="the event loop", late_ms=90.0, since_ns=3_500 * MS)
+    figure = response_of(call(CALIBRATED, late).turns[1], JUDGE)
+    assert (figure.short, figure.doubt) == ("1037±92?", "the event loop was 90 ms late")
+
+
+@pytest.mark.parametrize(
+    ("limit_ms", "verdict"),
+    [(979, Against.OVER), (980, Against.TOO_CLOSE), (1_019, Against.TOO_CLOSE), (1_020, Against.WITHIN)],
+)
+def test_a_limit_is_exceeded_only_beyond_the_error_bar(limit_ms: float, verdict: Against) -> None:
+    figure = response_of(call(Timing()).turns[1], None)
+    assert against(figure, limit_ms) is verdict
+    assert too_close(1, figure) == "Turn 1 took 1000 ± 20 ms, which is too close to call"
+
+
+def interrupted(timing: Timing | None, *more: e.SessionEvent) -> BargeIn:
+    """Fold a barge-in: the user speaks at 4,500 ms, the agent signals 80 ms later and is silent after 150 ms."""
+    user = e.SpeechEdge(at_ns=4_500 * MS, speaker=e.Party.USER, started=True, method="energy")
+    flush = e.Flushed(
+        at_ns=4_580 * MS,
+        by_agent=True,
+        reason="clear",
+        asked_ns=4_580 * MS,
+        silent_ns=4_650 * MS,
+        unheard_ms=900.0,
+        number=9,
+    )
+    (barge_in,) = call(timing, user, flush, *more).barge_ins
+    assert barge_in.kind is BargeInKind.YIELDED
+    return barge_in
+
+
+def test_a_barge_in_has_error_bars_of_its_own() -> None:
+    figures = {name: str(figure) for name, figure in barge_in_figures(interrupted(CALIBRATED)).items()}
+    assert figures == {
+        "agent's signal after": "80 ± 40 ms",
+        "silence after": "180 ± 4.0 ms",
+        "from signal to silence": "70 ± 40 ms",
+        "talk-over": "180 ± 4.0 ms",
+    }
+    assert str(barge_in_figures(interrupted(None))["silence after"]) == "150 ms"
+
+
+def test_a_barge_in_measured_while_the_program_was_late_is_marked() -> None:
+    late = e.LatenessSeen(at_ns=4_600 * MS, what="the microphone", late_ms=74.0, since_ns=4_500 * MS)
+    figure = barge_in_figures(interrupted(None, late))["agent's signal after"]
+    assert (figure.short, figure.doubt) == ("80±74?", "the microphone was 74 ms late")
+    later = e.LatenessSeen(at_ns=6_000 * MS, what="the microphone", late_ms=74.0, since_ns=5_900 * MS)
+    assert not interrupted(None, later).doubt

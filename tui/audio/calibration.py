@@ -1,0 +1,262 @@
+"""Calibrations of pairs of devices, the file that keeps them, and the bound of the error of every time.
+
+The delay of a microphone and a speaker is known to this program only from what their driver states. A calibration
+(`tui.calibrating`) measures the difference. It never changes an instant: bias and ± stand beside the instants and are
+applied where a figure is shown. Screen and engine both import this module, so it loads nothing heavy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+from platformdirs import user_state_path
+
+from tui.files import private_folder, write_atomically
+
+STATED_BOUND_MS = 20.0
+"""Bound of the error of a time with devices that were not calibrated, measured on virtual devices
+(`benchmarks/README.md`). A delay that the driver does not state comes on top: only a calibration finds it."""
+LEAST_BOUND_MS = 1.0
+"""Edges of sound are found to a millisecond."""
+VALID_DAYS = 30
+NOT_CALIBRATED = "not calibrated"
+_SAME_LATENCY_MS = 1.0
+_FILE = "calibrations.json"
+_KEPT = 50
+_SERVER_S = 1.0
+
+
+class Bound(NamedTuple):
+    """The error of a kind of figure: what it is too long by, and how far it can be off without that."""
+
+    bias_ms: float = 0.0
+    bound_ms: float = 0.0
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Errors of one kind of figure, as measured: figure minus truth."""
+
+    bias_ms: float
+    """The median."""
+    spread_ms: float
+    """95th percentile of the distance from the median."""
+    count: int
+
+    def __str__(self) -> str:
+        return f"bias {self.bias_ms:+.1f} ms, ± {self.spread_ms:.1f} ms (p95 of {self.count})"
+
+
+class DevicesInUse(msgspec.Struct, frozen=True):
+    """What a calibration depends on."""
+
+    capture: str
+    playback: str
+    latency_ms: float
+    """Latency of the speaker, as it reports."""
+    block_ms: int
+    server: str = ""
+    """Host API, and name and version of the sound server, where there is one."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The two devices, whatever their settings."""
+        return self.capture, self.playback
+
+    def change(self, now: DevicesInUse) -> str:
+        """Returns what is different now, in words; empty if nothing is."""
+        if self.pair != now.pair:
+            return "it was measured with other devices"
+        if abs(self.latency_ms - now.latency_ms) > _SAME_LATENCY_MS:
+            return f"the speaker's latency is {now.latency_ms:.0f} ms, it was {self.latency_ms:.0f} ms"
+        if self.block_ms != now.block_ms:
+            return f"the block is {now.block_ms} ms, it was {self.block_ms} ms"
+        if self.server != now.server:
+            return f"the sound server is {now.server}, it was {self.server}"
+        return ""
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was measured with a pair of devices. None: not measured."""
+
+    devices: DevicesInUse
+    measured: Annotated[datetime, msgspec.Meta(tz=True)]
+    protocol: str = ""
+    response: Spread | None = None
+    """Of response times."""
+    silence: Spread | None = None
+    """Of the time from the user's onset in a barge-in to silence at the speaker."""
+    signal: Spread | None = None
+    """Of the user's onset in a barge-in, and so of the time to the agent's signal, without the microphone's delay."""
+    capture_ppm: float | None = None
+    """How much faster than stated the microphone's clock runs."""
+    playback_ppm: float | None = None
+    round_trip_stated_ms: float | None = None
+    """From the speaker's callback to the microphone's, by what the driver states."""
+    round_trip_ms: float | None = None
+    """The same as a loop measured it; None without a loop."""
+
+    @property
+    def unstated_ms(self) -> float | None:
+        """The delay of both devices that their driver does not state."""
+        if self.round_trip_ms is None or self.round_trip_stated_ms is None:
+            return None
+        return self.round_trip_ms - self.round_trip_stated_ms
+
+    @property
+    def bound_ms(self) -> float | None:
+        """The ± of a response time, without its bias; None if no loop has shown the bias."""
+        if self.response is None or self.round_trip_ms is None:
+            return None
+        return max(self.response.spread_ms, LEAST_BOUND_MS)
+
+    def is_old(self, at: datetime | None = None) -> bool:
+        """Returns whether it is too old to apply; ``at`` is now unless it is given."""
+        return ((at or datetime.now(UTC)) - self.measured).days >= VALID_DAYS
+
+    def problem(self, now: DevicesInUse, at: datetime) -> str:
+        """Returns why it does not apply, in words; empty if it does."""
+        if changed := self.devices.change(now):
+            return f"the calibration is out of date: {changed}"
+        if self.is_old(at):
+            return f"the calibration is out of date: it is {VALID_DAYS} days old or more"
+        if self.bound_ms is None:
+            return "calibrated without a loop, so the delay of the devices is not known"
+        return ""
+
+
+class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far the times of a call with devices can be trusted."""
+
+    calibration: Calibration | None = None
+    """The one that applies; None without one."""
+    problem: str = NOT_CALIBRATED
+    """Why none applies; empty if one does."""
+
+    @property
+    def response(self) -> Bound:
+        """The error of a response time: it depends on the delays of both devices."""
+        of = self.calibration
+        return self._bound(of.response if of else None)
+
+    @property
+    def silence(self) -> Bound:
+        """The error of the time from the user's onset to silence at the speaker."""
+        of = self.calibration
+        return self._bound(of.silence or of.response if of else None)
+
+    @property
+    def one_device(self) -> Bound:
+        """The error of a time that depends on one device alone.
+
+        A loop shows only the sum of both delays, so that nobody knows how much of it to take off.
+        """
+        both = self.response
+        return Bound(0.0, both.bound_ms + abs(both.bias_ms))
+
+    @property
+    def dead_air(self) -> Bound:
+        """The error of the length of a silence or an overlap, each end of which may be at either device."""
+        return self.one_device
+
+    def _bound(self, measured: Spread | None) -> Bound:
+        if measured is None:
+            return Bound(0.0, STATED_BOUND_MS)
+        return Bound(measured.bias_ms, max(measured.spread_ms, LEAST_BOUND_MS))
+
+    def __str__(self) -> str:
+        bound_ms = self.response.bound_ms
+        if self.calibration is None:
+            return f"± {bound_ms:.0f} ms, {self.problem}"
+        return f"± {bound_ms:.1f} ms, calibrated {self.calibration.measured:%Y-%m-%d}"
+
+
+class KnownDevices(NamedTuple):
+    """What is known, before a call, of how exact times with its devices are."""
+
+    block_ms: int
+    calibrations: Sequence[Calibration] = ()
+    server: str = ""
+
+    def timing(self, capture: str | None, playback: str | None, latency_ms: float) -> Timing | None:
+        """Returns the timing with these devices in use; None if there is neither of them."""
+        if capture is None and playback is None:
+            return None
+        if capture is None or playback is None:
+            return Timing()
+        return timing_of(
+            self.calibrations, DevicesInUse(capture, playback, latency_ms, self.block_ms, self.server)
+        )
+
+
+def known_devices(block_ms: int, host_api: str) -> KnownDevices:
+    """Returns what is known of devices of this host API. Blocks."""
+    known = calibrations()
+    # Nobody compares the server without a calibration.
+    return KnownDevices(block_ms, known, sound_server(host_api) if known else "")
+
+
+def timing_of(known: Sequence[Calibration], now: DevicesInUse, at: datetime | None = None) -> Timing:
+    """Returns the timing of a call with these devices; ``at`` is now unless it is given."""
+    at = at or datetime.now(UTC)
+    of_pair = [each for each in known if each.devices.pair == now.pair]
+    problems = [(each.problem(now, at), each) for each in of_pair]
+    for problem, each in reversed(problems):
+        if not problem:
+            return Timing(each, "")
+    return Timing(None, problems[-1][0] if problems else NOT_CALIBRATED)
+
+
+def calibrations() -> list[Calibration]:
+    """Returns the calibrations that are kept, the newest last; none if the file is missing or unreadable. Blocks."""
+    try:
+        return msgspec.json.decode(_path().read_bytes(), type=list[Calibration])
+    except (OSError, ValueError, RecursionError):
+        return []
+
+
+def keep_calibration(calibration: Calibration) -> Path:
+    """Keep a calibration, in place of one with the same devices, latency and block. Blocks. Raises `OSError`."""
+    of = calibration.devices
+    kept = [
+        each
+        for each in calibrations()
+        if (each.devices.pair, each.devices.block_ms) != (of.pair, of.block_ms)
+        or abs(each.devices.latency_ms - of.latency_ms) > _SAME_LATENCY_MS
+    ]
+    path = _path()
+    private_folder(path.parent)
+    write_atomically(path, msgspec.json.format(msgspec.json.encode([*kept, calibration][-_KEPT:])))
+    return path
+
+
+def sound_server(host_api: str) -> str:
+    """Returns the host API with the sound server behind it, if `pactl` knows it. Blocks for a second at most."""
+    pactl = shutil.which("pactl")
+    if pactl is None:
+        return host_api
+    lines: list[str] = []
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        asked = subprocess.run(
+            [pactl, "info"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SERVER_S,
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
+        lines = asked.stdout.decode(errors="replace").splitlines()
+    found = dict(line.split(": ", 1) for line in lines if ": " in line)
+    named = [found[key][:60] for key in ("Server Name", "Server Version") if key in found]
+    return ", ".join([host_api, " ".join(named)]) if named else host_api
+
+
+def _path() -> Path:
+    return user_state_path("opusagent-tui") / _FILE

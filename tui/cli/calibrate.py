@@ -1,0 +1,135 @@
+"""The command that measures how far times can be trusted with the sound devices."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tui.cli.help import GroupedCommand
+from tui.cli.options import (
+    LOCAL_PROTOCOLS,
+    NearChoice,
+    NumberInRange,
+    audio_options,
+    block_option,
+    check_devices,
+    config_option,
+    effective_settings,
+    option,
+    pass_time_limit,
+    target_of,
+    typed_settings,
+)
+from tui.cli.program import Sentence
+from tui.exit_code import ExitCode
+
+if TYPE_CHECKING:
+    from tui.audio.calibration import Calibration
+
+_ANY_URL = "ws://127.0.0.1/"
+"""The agent is started for the calibration, on a port of its own."""
+_LEAST_SECONDS = 15.0
+
+
+@click.command(cls=GroupedCommand, example="opusagent-tui calibrate --check 20")
+@option(
+    "--protocol",
+    type=NearChoice(LOCAL_PROTOCOLS),
+    default="audiocodes",
+    help="Protocol of the local agent that is called.",
+)
+@option(
+    "--seconds",
+    type=NumberInRange(min=_LEAST_SECONDS),
+    default=60.0,
+    metavar="S",
+    help="Length of the call; clock rates need 30 s.",
+)
+@option(
+    "--check",
+    "check_ms",
+    type=NumberInRange(0, min_open=True),
+    metavar="MS",
+    help="Exit with 1 if response times cannot be measured to within MS.",
+)
+@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@audio_options
+@block_option
+@config_option
+def calibrate(protocol: str, seconds: float, check_ms: float | None, as_json: bool, **options: Any) -> None:
+    """Measure how far response times can be trusted with your devices.
+
+    Calls the local agent for a minute: recorded lines are spoken, and their echo is played. The microphone has to
+    hear the speaker (at a normal volume, over a cable, or a loop of virtual devices) for the delay of both to be
+    measured. From then on times are shown with their ±, and without the delay that the drivers did not state.
+    """
+    import asyncio
+
+    from tui.audio.calibration import keep_calibration
+    from tui.calibrating.calibrate import CalibrationFailed
+    from tui.calibrating.calibrate import calibrate as measure
+    from tui.text.json_text import json_of
+    from tui.text.visible import one_line
+
+    logging.getLogger().addHandler(logging.NullHandler())  # the sentences say the same
+    flags = {**typed_settings(options), "protocol": protocol}
+    check_devices(flags)
+    pass_time_limit(effective_settings())
+    target = target_of(_ANY_URL, flags)
+    click.echo(f"Calibrating for {seconds:.0f} s. The speaker plays recorded speech.", err=True)
+    try:
+        calibration = asyncio.run(measure(target, seconds))
+    except CalibrationFailed as error:
+        raise Sentence(one_line(str(error)), ExitCode.UNREACHABLE) from error
+    if as_json:
+        click.echo(json_of(calibration))
+    else:
+        for line in _lines(calibration):
+            click.echo(one_line(line))
+    try:
+        path = keep_calibration(calibration)
+    except OSError as error:
+        reason = one_line(error.strerror or str(error))
+        raise Sentence(f"The calibration cannot be kept: {reason}.", ExitCode.OUTPUT_FAILED) from error
+    click.echo(f"Kept in {one_line(str(path), 300)}.", err=True)
+    sys.exit(_checked(calibration, check_ms))
+
+
+def _lines(of: Calibration) -> Iterator[str]:
+    devices = of.devices
+    yield (
+        f"{devices.capture} → {devices.playback}, latency {devices.latency_ms:.0f} ms,"
+        f" block {devices.block_ms} ms, {of.protocol}"
+    )
+    rows = (("response time", of.response), ("onset to silence", of.silence), ("barge-in onset", of.signal))
+    for name, spread in rows:
+        yield f"  {name:18}{spread or 'not measured: too few'}"
+    yield f"  {'dead air':18}as response time, whose edges it has"
+    clocks = (("microphone", of.capture_ppm), ("speaker", of.playback_ppm))
+    rates = [f"{name} {'not measured' if ppm is None else f'{ppm:+.0f} ppm'}" for name, ppm in clocks]
+    yield f"  {'clocks':18}{', '.join(rates)}"
+    true = "not measured" if of.round_trip_ms is None else f"{of.round_trip_ms:.1f} ms"
+    stated = "–" if of.round_trip_stated_ms is None else f"{of.round_trip_stated_ms:.1f} ms"
+    yield f"  {'round trip':18}stated {stated}, true {true}"
+    if of.round_trip_ms is None:
+        yield (
+            "The microphone does not hear the speaker, so that the delay of the devices was not measured:"
+            " response times stay at their stated ±. Connect the two, or use a speaker and turn it up."
+        )
+
+
+def _checked(of: Calibration, most_ms: float | None) -> ExitCode:
+    """Returns whether times can be measured to within so many ms, and prints why not."""
+    if most_ms is None:
+        return ExitCode.FINE
+    if of.bound_ms is None:
+        click.echo("Without a loop it is not known how exact response times are.", err=True)
+        return ExitCode.NOT_JUDGED
+    if of.bound_ms <= most_ms:
+        return ExitCode.FINE
+    click.echo(f"Response times are exact to ± {of.bound_ms:.1f} ms; {most_ms:g} ms are allowed.", err=True)
+    return ExitCode.LIMIT_EXCEEDED
