@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -59,13 +60,14 @@ class CaptureHandoff:
         self.overflows = 0
         """Number of blocks before which PortAudio reported lost samples."""
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread: int | None = None
         self._blocks: deque[Block] = deque()
         self._max_blocks = max(int(max_ms // block_ms), 1)
         self._arrived = asyncio.Event()
         self._asleep = False
 
     def put(self, block: Block) -> None:
-        """Append a block, from PortAudio's thread. Never waits and never takes a lock."""
+        """Append a block, from PortAudio's thread or from the loop. Never waits and never takes a lock."""
         if len(self._blocks) >= self._max_blocks:
             try:
                 self._blocks.popleft()
@@ -79,6 +81,9 @@ class CaptureHandoff:
         # interpreter and may cost PortAudio's thread its turn.
         if self._asleep and self._loop is not None:
             self._asleep = False
+            if threading.get_ident() == self._loop_thread:  # a block of a clock rather than of PortAudio
+                self._arrived.set()
+                return
             with contextlib.suppress(RuntimeError):  # the loop is closed, nobody is waiting
                 self._loop.call_soon_threadsafe(self._arrived.set)
 
@@ -97,7 +102,7 @@ class CaptureHandoff:
 
     async def wait(self) -> None:
         """Wait until a block is queued. Call from the loop, in one task only."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         while not self._blocks:
             self._arrived.clear()
             self._asleep = True

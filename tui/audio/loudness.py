@@ -28,30 +28,47 @@ class Loudness:
 
     def __init__(self, rate: int) -> None:
         self.block_frames = rate * BLOCK_MS // 1000
-        self.blocks = 0
-        """Blocks measured so far."""
         self._rms: deque[float] = deque(maxlen=_HISTORY_MS // BLOCK_MS)
         self._slice_rms: deque[NDArray[np.float32]] = deque(maxlen=_HISTORY_MS // BLOCK_MS)
         self._slice_starts = np.arange(_SLICES) * self.block_frames // _SLICES
         self._slice_frames = np.diff(self._slice_starts, append=self.block_frames)
-        self._rest = np.empty(0, np.int16)
+        self._fed_frames = 0
+        self._unmeasured: list[NDArray[np.int16]] = []
+        # Measured when asked for: numpy takes as long for a second as for a block, and few blocks are asked about.
+        self._unmeasured_frames = 0
+        self._most_unmeasured_frames = rate
 
     def feed(self, pcm: bytes) -> None:
-        """Measures the blocks that ``pcm`` completes."""
-        samples = np.concatenate([self._rest, samples_of(pcm)])
+        """Adds samples."""
+        samples = samples_of(pcm)
+        self._fed_frames += len(samples)
+        self._unmeasured.append(samples)
+        self._unmeasured_frames += len(samples)
+        if self._unmeasured_frames >= self._most_unmeasured_frames:
+            self._measure()
+
+    @property
+    def blocks(self) -> int:
+        """Number of whole blocks so far."""
+        return self._fed_frames // self.block_frames
+
+    def _measure(self) -> None:
+        if self._unmeasured_frames < self.block_frames:
+            return
+        samples = np.concatenate(self._unmeasured)
         count = len(samples) // self.block_frames
         blocks = samples[: count * self.block_frames].reshape(count, self.block_frames).astype(np.float32)
         # Blocks of a chunk size that is no multiple of 10 ms: what is left waits for the next chunk.
-        self._rest = samples[count * self.block_frames :]
-        self.blocks += count
-        if count:
-            squares = blocks * blocks
-            self._rms.extend(np.sqrt(np.add.reduce(squares, axis=1) / self.block_frames).tolist())
-            slices = np.add.reduceat(squares, self._slice_starts, axis=1)
-            self._slice_rms.extend(np.sqrt(slices / self._slice_frames))
+        self._unmeasured = [samples[count * self.block_frames :]]
+        self._unmeasured_frames = len(self._unmeasured[0])
+        squares = blocks * blocks
+        self._rms.extend(np.sqrt(np.add.reduce(squares, axis=1) / self.block_frames).tolist())
+        slices = np.add.reduceat(squares, self._slice_starts, axis=1)
+        self._slice_rms.extend(np.sqrt(slices / self._slice_frames))
 
     def threshold(self) -> float:
         """Returns the RMS above which a block is loud, from the noise floor of the history."""
+        self._measure()
         if not self._rms:
             return _LEAST_LOUD
         # numpy's percentile loads half of numpy at its first call, which held the engine's loop for 100 ms.
@@ -60,6 +77,7 @@ class Loudness:
 
     def rms(self, block: int) -> float:
         """Returns the RMS of a block by its number; 0 if it is not measured yet or no longer kept."""
+        self._measure()
         index = block - (self.blocks - len(self._rms))
         return self._rms[index] if 0 <= index < len(self._rms) else 0.0
 
@@ -68,6 +86,7 @@ class Loudness:
 
         For a quiet block this is the whole block. Frames above ``threshold`` (default: the current one) are loud.
         """
+        self._measure()
         begin, index = block * self.block_frames, block - (self.blocks - len(self._rms))
         loud = np.flatnonzero(self._slice_rms[index] > (threshold or self.threshold()))
         if not len(loud):

@@ -63,7 +63,7 @@ class LiveSession:
         redactor: Redactor | None = None,
         tools: Sequence[Tool] = (),
         sink: Callable[[e.SessionEvent], object],
-        telemetry: Callable[[Telemetry], object] = lambda _: None,
+        telemetry: Callable[[Telemetry], object] | None = None,
         keep_raw: Callable[[bytes], int] = lambda _: -1,
         on_begun: Callable[[Journal], object] = lambda _: None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
@@ -101,7 +101,7 @@ class LiveSession:
         self._watch = self._session_watch(telemetry)
         self._register_handlers()
 
-    def _session_watch(self, telemetry: Callable[[Telemetry], object]) -> SessionWatch:
+    def _session_watch(self, telemetry: Callable[[Telemetry], object] | None) -> SessionWatch:
         return SessionWatch(
             self.journal,
             self.audio,

@@ -18,6 +18,8 @@ from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
 """The loop takes arrival times, so a longer lag makes them wrong by more than one block."""
+_LAGS = 100
+"""Number of lags that are kept: those of a second, and more than a poll every 20 ms measures."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
 """How far the sound server's estimate of when a sample is heard may move within a second."""
@@ -45,7 +47,7 @@ class SelfCheck:
     def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
         self._emit = emit
         self._clock_ns = clock_ns
-        self._lags: deque[tuple[int, float]] = deque()
+        self._lags: deque[tuple[int, float]] = deque(maxlen=_LAGS)
         self._reported: Tally[str] = Tally()
         self._stalls: dict[str, _Stall] = {}
 
@@ -56,21 +58,24 @@ class SelfCheck:
         self._lags.append((now_ns, lag_ms))
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
-    def telemetry(self, audio: AudioManager, pace: SendPace) -> Telemetry:
-        """Returns audio levels and the program's own lateness."""
+    def look(self, audio: AudioManager, pace: SendPace) -> None:
+        """Judge sending, the devices and the speaker's clock. Call it regularly."""
         now_ns = self._clock_ns()
-        send_late_ms = pace.worst_ms(now_ns)
-        self.judge("sending", send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
+        self.judge("sending", pace.worst_ms(now_ns) or 0.0, SEND_LIMIT_MS, now_ns)
         speaker = audio.playback.speaker
         moved_ms = speaker.clock_moved_ms if speaker else 0.0
         self.called_back("the microphone", audio.capture.microphone.take_gap_ms(), now_ns)
         self.called_back("the speaker", speaker.take_gap_ms() if speaker else 0.0, now_ns)
         clock = "the speaker's clock, which is settling,"
         self.judge(clock, moved_ms, CLOCK_LIMIT_MS, now_ns, lasted_ms=1000)
+
+    def telemetry(self, audio: AudioManager, pace: SendPace) -> Telemetry:
+        """Returns audio levels and the program's own lateness."""
+        now_ns = self._clock_ns()
         return msgspec.structs.replace(
             audio.telemetry(now_ns),
             loop_lag_ms=self._loop_lag_ms(now_ns),
-            send_late_ms=send_late_ms,
+            send_late_ms=pace.worst_ms(now_ns),
             send_p50_ms=pace.percentile_ms(0.5),
             send_p99_ms=pace.percentile_ms(0.99),
         )

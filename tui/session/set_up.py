@@ -62,7 +62,7 @@ class CallSetUp:
         dialled: Dialled,
         *,
         tools: Sequence[Tool] = (),
-        telemetry: Callable[[Telemetry], object] = lambda _: None,
+        telemetry: Callable[[Telemetry], object] | None = None,
         keep_raw: Callable[[bytes], int] = lambda _: -1,
         on_begun: Callable[[], object] = lambda: None,
     ) -> LiveSession:

@@ -41,7 +41,7 @@ class SessionWatch:
         caller: CallerEnd,
         pending: Pending,
         log: MessageLog,
-        telemetry: Callable[[Telemetry], object],
+        telemetry: Callable[[Telemetry], object] | None,
     ) -> None:
         self._journal = journal
         self._audio = audio
@@ -68,7 +68,9 @@ class SessionWatch:
                 self._count_late_results()
                 self._emit_counts()
             if is_full:
-                self._telemetry(self._self_check.telemetry(self._audio, self._user_audio.pace))
+                self._self_check.look(self._audio, self._user_audio.pace)
+                if self._telemetry is not None:
+                    self._telemetry(self._self_check.telemetry(self._audio, self._user_audio.pace))
             await asyncio.sleep(max(due_ns - clock_ns(), 0) / NS_PER_S)
             self._self_check.woke(due_ns)
 
