@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -198,15 +199,15 @@ def measure(kind: str, callers: int) -> dict[str, Any]:
     return {**json.loads(shown.splitlines()[-1]), **pacing, "callers": callers}
 
 
-def compare(*, quick: bool) -> None:
-    """Measure every generator, and print a table."""
+def compare(kinds: Sequence[str], *, quick: bool) -> None:
+    """Measure generators, and print a table."""
     steal = Steal()
     print("| generator | callers | processor per caller | memory per caller | pacing p50 | p99 |")
     print("| --- | --: | --: | --: | --: | --: |")
     cost: dict[str, float] = {}
     most: dict[str, int] = {}
-    for kind, ladder in LADDERS.items():
-        first = None
+    for kind in kinds:
+        first, ladder = None, LADDERS[kind]
         for callers in ladder[:3] if quick else ladder:
             found = measure(kind, callers)
             first = first or found
@@ -235,6 +236,7 @@ def compare(*, quick: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=LADDERS, help="measure one kind of generator")
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--generator", help=argparse.SUPPRESS)
     parser.add_argument("--callers", type=int, help=argparse.SUPPRESS)
@@ -252,7 +254,7 @@ def main() -> None:
     elif options.generator == "ordinary Locust user":
         locust_users(options.url, options.callers)
     else:
-        compare(quick=options.quick)
+        compare([options.only] if options.only else list(LADDERS), quick=options.quick)
 
 
 if __name__ == "__main__":

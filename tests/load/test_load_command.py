@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.load.serving import silent_scenario
+from tests.load.serving import short_scenario, silent_scenario
 from tui.cli.main import cli
 from tui.load.__main__ import arguments
 from tui.load.plan import LoadPlan, Role
+from tui.speech.errors import SpeechError
+from tui.speech.process import SpeechProcess
 
 URL = "ws://127.0.0.1:9/pcm"
 
@@ -155,3 +157,35 @@ def test_the_canary_is_a_process_whose_calls_are_saved(load: object, started: li
     assert crowd.canary_file == canary.canary_file != ""
     assert (crowd.target.save, bool(canary.target.save)) == ("", True)
     assert load("--url", URL, "--master", "--canary").exit_code == 2
+
+
+def test_sentences_are_spoken_once_before_the_start(
+    load: Callable[..., Result], started: list[LoadPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_scenario(tmp_path)
+    (tmp_path / "silent.call.toml").write_text('[[step]]\nsay = "I would like a room."\n' * 2)
+    spoken: list[str] = []
+
+    def speak(_: SpeechProcess, text: str) -> Path:
+        spoken.append(text)
+        return tmp_path / "word.wav"
+
+    monkeypatch.setattr(SpeechProcess, "speak", speak)
+    assert load("--url", URL, "--workers", "2").exit_code == 0
+    assert spoken == ["I would like a room."]
+    found = {plan.lines["I would like a room."].line.path for plan in started}
+    assert found == {str(tmp_path / "word.wav")}
+
+
+def test_a_sentence_that_cannot_be_spoken_is_refused_before_the_start(
+    load: Callable[..., Result], started: list[LoadPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "silent.call.toml").write_text('[[step]]\nsay = "I would like a room."\n')
+
+    def speak(_: SpeechProcess, text: str) -> Path:
+        raise SpeechError("No voice is installed.")
+
+    monkeypatch.setattr(SpeechProcess, "speak", speak)
+    ran = load("--url", URL)
+    assert (ran.exit_code, started) == (2, [])
+    assert "silent.call.toml, line 2: No voice is installed." in ran.output

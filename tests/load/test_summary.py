@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tui.load.canary import read_records
-from tui.load.levels import knee_of, levels_of, percentile
+from tui.load.levels import knee_of, levels_of
 from tui.load.output import lines_of_summary, verdict_on_capacity, words_of_drift
 from tui.load.page import page_of
 from tui.load.plot import ticks
@@ -254,14 +254,6 @@ def test_a_run_without_records_has_a_summary() -> None:
     assert (summary.calls, summary.response.p50_ms, summary.knee) == (0, None, None)
     assert next(iter(lines_of_summary(summary))) == "0 calls: 0 completed, 0 failed"
     assert "<svg" not in page_of(summary)
-
-
-def test_percentiles_need_enough_values() -> None:
-    assert percentile([5.0], 0.5) is None
-    assert percentile([1.0, 2.0], 0.5) == 1.0
-    assert percentile([float(value) for value in range(1, 20)], 0.95) is None
-    assert percentile([float(value) for value in range(1, 21)], 0.95) == 19.0
-    assert percentile([float(value) for value in range(1, 101)], 0.99) == 99.0
 
 
 def test_levels_cover_all_turns_in_at_most_twenty_parts() -> None:

@@ -17,12 +17,13 @@ from locust.runners import STATE_MISSING, STATE_RUNNING, WorkerNode
 from tests.load.serving import serving, short_scenario
 from tui.load import VoiceUser
 from tui.load.board import Board
-from tui.load.caller import CallerScript
+from tui.load.caller import CallerScript, outcome_of
 from tui.load.processes import free_port
 from tui.load.records import CallEnding, CallRecord, TurnRecord
 from tui.load.summary import Summary
 from tui.load.user import board_of, figures_to_report, prepare
 from tui.models.target import Target
+from tui.scenario.verdict import Case, RunResult, StepVerdict
 
 
 class Run:
@@ -181,3 +182,17 @@ def test_a_run_ends_with_its_last_worker(tmp_path: Path, state: str, ends: bool)
     assert board.workers_gone == ends
     assert board.ended_early == ("No worker is left: all of them were lost." if ends else "")
     runner.quit()
+
+
+@pytest.mark.parametrize(("cut_short", "ending"), [(True, CallEnding.FAILED), (False, CallEnding.COMPLETED)])
+def test_a_call_that_the_agent_ended_before_the_script_was_closed_early(
+    cut_short: bool, ending: CallEnding
+) -> None:
+    case = Case(name="expect agent speaks", verdict=StepVerdict.NOT_MEASURED, reason="The socket closed.")
+    outcome, kind, reason = outcome_of(
+        RunResult(cases=[case], cut_short=cut_short), fatal=None, accepted=True, stopped=False
+    )
+    assert outcome is ending
+    assert (kind, reason) == (
+        ("closed early", "expect agent speaks: The socket closed.") if cut_short else ("", "")
+    )

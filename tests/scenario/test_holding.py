@@ -131,6 +131,8 @@ def test_a_dropped_socket_breaks_the_call_off_where_the_session_cannot_be_resume
         run.cases[3].reason == f"Not reached: the call had ended ({BROKEN_OFF}the session cannot be resumed)."
     )
     assert run.verdict is NOT_MEASURED
+    assert run.cut_short
+    assert not runs["dropped_last"].cut_short
     # The fault was asked for: it fails nothing by itself.
     assert (runs["dropped_last"].verdict, verdicts(runs["dropped_last"])) == (PASSED, [PASSED, DONE])
 

@@ -282,13 +282,17 @@ def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[Load
     from tui.load.plan import LoadPlan, Role
     from tui.load.processes import free_port
     from tui.scenario.lines import lines_of
+    from tui.speech.process import SpeechProcess
     from tui.text.visible import one_line
 
     saves = bool(own["keep_if"]) or own["keep"] > 0
-    sessions = str(sessions_folder(effective_settings()))
+    settings = effective_settings()
+    sessions = str(sessions_folder(settings))
     folder = sessions if saves else ""
     try:
-        lines = {} if own["master"] else lines_of(scenario)
+        # Once, and before any call: a process that synthesizes speech has no time for callers.
+        with SpeechProcess(synthesizer=settings.settings.speech.synthesizer or "") as speech:
+            lines = {} if own["master"] else lines_of(scenario, speech.speak)
     except ValueError as error:
         raise Sentence(one_line(str(error), 500)) from error
     plan = LoadPlan(

@@ -16,11 +16,12 @@ from locust.env import Environment
 from locust.runners import MasterRunner, Runner
 
 from tui.load.canary import read_records
-from tui.load.levels import Concurrency, knee_of, percentile
+from tui.load.levels import Concurrency, knee_of
 from tui.load.records import CallBegan, CallEnding, CallRecord, Record, WorkerSecond, decode
 from tui.load.snapshot import Snapshot
 from tui.load.station import HANG_UP, HANG_UP_S
 from tui.load.summary import Summary, summarise
+from tui.models.turns.turns import percentile
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,6 @@ from tui.session.live import LiveSession
 from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
-_NOT_REACHED = "Not reached: "
 _LATE_FOR_RESPONSE_NS = 100_000_000
 """Period in ns before the end of the caller's speech in which lateness still delays that end for the agent."""
 
@@ -115,7 +114,9 @@ def _record(
     watch: _Watch, run: RunResult, *, call: str, worker: str, lateness: Lateness, stopped: bool
 ) -> CallRecord:
     metrics = watch.session.state.metrics if watch.session else SessionMetrics()
-    outcome, kind, reason = _outcome(watch, run, stopped=stopped)
+    outcome, kind, reason = outcome_of(
+        run, fatal=watch.fatal, accepted=watch.active_ns is not None, stopped=stopped
+    )
     now_ns = time.monotonic_ns()
     connect_ms = watch.connected_ns and (watch.connected_ns - watch.began_ns) / NS_PER_MS
 
@@ -156,10 +157,11 @@ def _turn(turn: Turn, watch: _Watch, late_ms: Callable[[int, int], float]) -> Tu
     )
 
 
-def _outcome(watch: _Watch, run: RunResult, *, stopped: bool) -> tuple[CallEnding, str, str]:
+def outcome_of(
+    run: RunResult, *, fatal: e.ErrorRaised | None, accepted: bool, stopped: bool
+) -> tuple[CallEnding, str, str]:
     """Returns the ending of a call, the kind of its failure, and a sentence about it."""
-    fatal = watch.fatal
-    if stopped and (fatal is None or watch.active_ns is not None):
+    if stopped and (fatal is None or accepted):
         return CallEnding.STOPPED, "", ""
     if fatal is not None:
         return CallEnding.FAILED, f"{fatal.source} {fatal.code}", one_line(fatal.message, 200)
@@ -169,9 +171,9 @@ def _outcome(watch: _Watch, run: RunResult, *, stopped: bool) -> tuple[CallEndin
             "not applicable" if run.not_applicable else "unreachable",
             one_line(why, 200),
         )
-    missed = next((case for case in run.cases if case.reason.startswith(_NOT_REACHED)), None)
-    if missed is not None and "call had ended" in missed.reason:
-        return CallEnding.FAILED, "closed early", one_line(missed.reason.removeprefix(_NOT_REACHED), 200)
+    missed = next((case for case in run.cases if case.verdict is StepVerdict.NOT_MEASURED), None)
+    if run.cut_short and missed is not None:
+        return CallEnding.FAILED, "closed early", one_line(f"{missed.name}: {missed.reason}", 200)
     if run.verdict is StepVerdict.FAILED and (failed := run.failed_first):
         return CallEnding.FAILED, "scenario", one_line(f"{failed.name}: {failed.reason}", 200)
     return CallEnding.COMPLETED, "", ""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui.load.records import CallRecord
+from tui.models.turns.turns import percentile
 
 _LEAST_TURNS = 10
 """Least number of turns on either side of a knee."""
@@ -64,13 +65,6 @@ class Concurrency:
     def most(self) -> int:
         """Largest number of calls that were active at the same time."""
         return max(self._calls)
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """Returns a percentile by nearest rank; None with so few values that it would be the largest one."""
-    if not values or len(values) * (1 - share) < 1 - 1e-9:
-        return None
-    return sorted(values)[math.ceil(len(values) * share - 1e-9) - 1]
 
 
 def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:

@@ -11,8 +11,9 @@ import numpy as np
 
 from tui.load.conditions import Figures
 from tui.load.lateness import BUSY
-from tui.load.levels import CallLevel, Concurrency, Knee, knee_of, levels_of, percentile
+from tui.load.levels import CallLevel, Concurrency, Knee, knee_of, levels_of
 from tui.load.records import CallBegan, CallEnding, CallRecord, Record, TurnRecord, WorkerSecond
+from tui.models.turns.turns import percentile
 
 MOST_UNTRUSTED = 0.2
 """Share of late turns at high load above which the load generator counts as the bottleneck."""

@@ -16,7 +16,7 @@ left out.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,8 +40,9 @@ from tui.load.records import CallEnding, CallRecord
 from tui.load.snapshot import print_json
 from tui.load.station import HANG_UP, RECORDS, Station
 from tui.models.target import Target
-from tui.scenario.lines import lines_of
+from tui.scenario.lines import SpokenLine, lines_of
 from tui.scenario.reading import read_scenario
+from tui.speech.process import SpeechProcess
 
 logger = logging.getLogger(__name__)
 
@@ -79,11 +80,15 @@ class VoiceUser(locust.User):
                 f"{cls.__name__} needs a scenario and a target: set them in the class, or pass them to `{NAME}`."
             )
         scenario = read_scenario(Path(path))
-        own_lines = bool(cls.scenario) or plan is None
+        if plan and not cls.scenario:
+            lines: Mapping[str, SpokenLine] = plan.lines
+        else:
+            with SpeechProcess() as speech:
+                lines = lines_of(scenario, speech.speak)
         return CallerScript(
             scenario=scenario,
             target=target,
-            lines=lines_of(scenario) if own_lines or plan is None else plan.lines,
+            lines=lines,
             tools=load_tools(target.tools) if target.tools else [],
             keep_if=Criterion(plan.keep_if, OF_A_CALL) if plan and plan.keep_if else None,
         )

@@ -17,7 +17,7 @@ from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
 from tui.scenario.caller_sound import CallerSound
 from tui.scenario.limits import judge_call
-from tui.scenario.model import Expect, Hear, Scenario
+from tui.scenario.model import EndCall, Expect, Hear, Scenario
 from tui.scenario.player import NO_AIDS, Aids, Player, StepOutcome
 from tui.scenario.seen import Seen
 from tui.scenario.values import SignKind
@@ -162,11 +162,18 @@ class Performance:
         answered = [turn for turn in metrics.turns if turn.number and turn.response_latency_ms is not None]
         slowest = max(answered, key=lambda turn: turn.response_latency_ms or 0.0, default=None)
         limits = judge_call(self.scenario, metrics, self.player.silences)
+        hung_up = any(
+            isinstance(step, EndCall) and case.verdict is StepVerdict.PASSED
+            for step, case in zip(self.scenario.steps, self.cases, strict=False)
+        )
         return RunResult(
             cases=[call, *self.cases, *limits],
             folder=folder,
             response_ms=metrics.response_latencies_ms,
             slowest_turn=slowest.number if slowest else 0,
+            cut_short=self.cut_short
+            and not hung_up
+            and any(case.verdict is StepVerdict.NOT_MEASURED for case in self.cases),
             late=self.player.late or _sent_late(metrics),
         )
 

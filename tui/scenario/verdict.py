@@ -99,6 +99,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """Reason why the agent could not be called; empty if it could."""
     not_applicable: str = ""
     """Reason why the agent's protocol cannot carry the steps, so that it was not called; empty if it can."""
+    cut_short: bool = False
+    """Whether the call was over before all steps were carried out, without a step that hung up."""
     late: str = ""
     """Reason why nothing in the run can be judged, such as caller audio that was late; empty if it can."""
 

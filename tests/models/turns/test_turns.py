@@ -28,7 +28,7 @@ from tests.builders import (
 from tests.models.log.event_logs import event_lists, log_of
 from tui.models import events as e
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
-from tui.models.turns.turns import BargeIn, BargeInKind, DeadAir, Percentiles, percentiles_of
+from tui.models.turns.turns import BargeIn, BargeInKind, DeadAir, Percentiles, percentile, percentiles_of
 
 
 def fold(*events: e.SessionEvent) -> SessionMetrics:
@@ -363,3 +363,11 @@ def test_silence_after_the_last_answer_is_not_dead_air_and_after_an_unanswered_t
     unanswered = (active(), edge(AGENT, True, 100), edge(AGENT, False, 900), edge(USER, True, 1500))
     metrics = fold(*unanswered, edge(USER, False, 2500), ended(9000))
     assert metrics.dead_air == [DeadAir(at(2500), 6500)]
+
+
+def test_percentiles_need_enough_values() -> None:
+    assert percentile([5.0], 0.5) is None
+    assert percentile([1.0, 2.0], 0.5) == 1.0
+    assert percentile([float(value) for value in range(1, 20)], 0.95) is None
+    assert percentile([float(value) for value in range(1, 21)], 0.95) == 19.0
+    assert percentile([float(value) for value in range(1, 101)], 0.99) == 99.0

@@ -233,11 +233,20 @@ LEAST_TURNS = 20
 """Least number of turns for percentiles."""
 
 
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Returns a percentile by nearest rank, which is a measured value.
+
+    None with so few values that it would be the largest one: the median needs 2, p95 20 and p99 100.
+    """
+    if not values or len(values) * (1 - share) < 1 - 1e-9:
+        return None
+    return sorted(values)[math.ceil(len(values) * share - 1e-9) - 1]
+
+
 def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
-    """Returns percentiles by nearest rank, so that each is a measured value."""
-    ordered = sorted(latencies_ms)
-    worst_ms = ordered[-1] if ordered else None
-    if len(ordered) < LEAST_TURNS:
-        return Percentiles(len(ordered), worst_ms, None, None)
-    p50_ms, p95_ms = (ordered[math.ceil(len(ordered) * share) - 1] for share in (0.5, 0.95))
-    return Percentiles(len(ordered), worst_ms, p50_ms, p95_ms)
+    """Returns the percentiles of a call. Its median is withheld as long as p95, beside which it is read."""
+    worst_ms = max(latencies_ms, default=None)
+    if len(latencies_ms) < LEAST_TURNS:
+        return Percentiles(len(latencies_ms), worst_ms, None, None)
+    p50_ms, p95_ms = (percentile(latencies_ms, share) for share in (0.5, 0.95))
+    return Percentiles(len(latencies_ms), worst_ms, p50_ms, p95_ms)
