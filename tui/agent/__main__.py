@@ -36,6 +36,10 @@ def main(arguments: list[str] | None = None) -> int:
             overlap_chance=options.overlap_chance,
             seed=options.seed,
             fault=Fault(options.fault) if options.fault else None,
+            hear=options.hear,
+            answers=options.answers,
+            synthesizer=options.synthesizer,
+            speech_model=options.speech_model,
             cert=options.cert,
             key=options.key,
         )
@@ -97,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--overlap-chance", metavar="P", type=float, default=1.0, help="share of turns with such speech")
     add("--seed", type=int, default=0, help="decides in which turns")
     add("--fault", choices=["", *Fault], default="", help="bug to plant in the agent")
+    add("--hear", action="store_true", help="transcribe any speech")
+    add("--answers", metavar="FILE", default="", help="rules for answers, in TOML")
+    add("--synthesizer", metavar="NAME", default="", help="synthesizer for the texts of rules")
+    add("--speech-model", metavar="MODEL", default="", help="model that recognizes speech")
     add("--cert", metavar="FILE", default=default.cert, help="certificate chain for TLS, in PEM")
     add("--key", metavar="FILE", default=default.key, help="private key of the certificate, in PEM")
     add("--lifeline", action="store_true", help="end when stdin does")

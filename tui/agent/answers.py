@@ -8,11 +8,13 @@ from typing import Any
 
 from tui.agent.hearing import TurnEnded
 from tui.agent.replies import Answer, backchannel_answer, prompt_answer
+from tui.agent.rules import VOICE_RATE, AnswerRule, AnswerRules
 from tui.agent.settings import AgentSettings, Fault, ReplyMode
 from tui.agent.tools import arguments_for, fitting_tool, wrong_value
 from tui.assets import caller_lines, prompts
 from tui.protocols.base import AgentEnd, CallsTools
 from tui.protocols.json_frames import cut
+from tui.speech.word_errors import comparable_words
 
 _FALLBACK = "fallback"
 _AFTER_TOOL = "confirmed"
@@ -27,8 +29,8 @@ class ToolCall:
 
     name: str
     arguments: Mapping[str, Any]
-    prompt: str
-    """The prompt to speak when its output arrives."""
+    answer: Answer
+    """What to say when its output arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +41,16 @@ class Plan:
     words: str = ""
     """The user's words, which a function may fit."""
     prompt_after_tool: str = _AFTER_TOOL
+    rule: AnswerRule | None = None
+    """The rule of the table that it follows."""
 
 
 class Answers:
     """Chooses the answers in one call."""
 
-    def __init__(self, agent: AgentEnd, settings: AgentSettings) -> None:
+    def __init__(self, agent: AgentEnd, settings: AgentSettings, rules: AnswerRules | None = None) -> None:
         self._agent = agent
+        self._rules = rules or AnswerRules()
         self._echoes = settings.reply is ReplyMode.ECHO
         self._fault = settings.fault
         self._called: ToolCall | None = None
@@ -77,14 +82,14 @@ class Answers:
         answer = line.answer if line else _FALLBACK
         if self._echoes and answer != "goodbye":
             return Plan(Answer(turn.text, turn.pcm, turn.rate))
-        return self._to_words(line.text if line else "", answer)
+        if line is None and turn.words:
+            answer = _like(turn.words)
+        return self._to_words(turn.known_words, answer)
 
     def to_text(self, text: str) -> Plan:
         """Returns the answer to a typed turn."""
         self.turns += 1
-        said = text.strip().casefold()
-        answers = (line.answer for line in caller_lines() if line.text.casefold() == said)
-        return self._to_words(text, next(answers, _FALLBACK))
+        return self._to_words(text, _like(text))
 
     def to_keys(self, digits: str) -> Answer | None:
         """Returns the answer to keypad digits; None if there is none for any of them."""
@@ -95,22 +100,48 @@ class Answers:
 
     def to_tool_output(self, output: str) -> Plan:
         """Returns the answer to a function's output: a prompt, with the output added to its text but not spoken."""
-        call = self._called
-        answer = self.prompt(call.prompt if call else _AFTER_TOOL)
+        answer = self._called.answer if self._called else self.prompt(_AFTER_TOOL)
         return Plan(replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}"))
 
     def call_instead(self, plan: Plan) -> ToolCall | None:
         """Returns the call of a function that fits the user's words, or that the caller requires."""
         if not isinstance(self._agent, CallsTools):
             return None
-        tool = fitting_tool(self._agent.tools, plan.words, required=self._agent.must_call_tool)
+        rule = plan.rule
+        if rule is not None and not self._agent.must_call_tool:
+            tool = next(
+                (each for each in self._agent.tools if rule.tool and each.get("name") == rule.tool), None
+            )
+        else:
+            tool = fitting_tool(self._agent.tools, plan.words, required=self._agent.must_call_tool)
         if tool is None:
             return None
-        arguments = arguments_for(tool)
+        arguments = {**arguments_for(tool), **(rule.args if rule else {})}
         if self._fault is Fault.WRONG_ARGUMENT:
             arguments = {name: wrong_value(value) for name, value in arguments.items()}
-        self._called = ToolCall(tool["name"], arguments, plan.prompt_after_tool)
+        answer = plan.answer if rule and rule.text.strip() else self.prompt(plan.prompt_after_tool)
+        self._called = ToolCall(tool["name"], arguments, answer)
         return self._called
 
     def _to_words(self, words: str, answer: str) -> Plan:
+        if rule := self._rules.find(words):
+            return self._by_rule(rule, words)
         return Plan(self.prompt(answer), words, _AFTER_TOOL if answer == _FALLBACK else answer)
+
+    def _by_rule(self, rule: AnswerRule, words: str) -> Plan:
+        if not rule.text.strip():  # it only calls a function, which this caller may not offer
+            return Plan(self.prompt(_AFTER_TOOL), words, rule=rule)
+        answer = Answer(
+            rule.text,
+            self._rules.pcm(rule),
+            VOICE_RATE,
+            then_hang_up=rule.hang_up,
+            delay_ms=rule.delay_s * 1000,
+        )
+        return Plan(answer, words, rule=rule)
+
+
+def _like(text: str) -> str:
+    """Returns the name of the prompt that answers the recorded line with these words, or of the fallback."""
+    said = comparable_words(text)
+    return next((line.answer for line in caller_lines() if comparable_words(line.text) == said), _FALLBACK)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tui.agent.conversation import Conversation
 from tui.agent.hearing import Hearing
+from tui.agent.rules import AnswerRules
 from tui.agent.settings import AgentSettings
 from tui.protocols.base import AgentEnd, Outgoing, RunsOnUserAudio, TelephonyEvent
 
@@ -25,8 +26,10 @@ class TimedByCaller(Conversation):
         settings: AgentSettings,
         hearing: Hearing,
         on_problem: Callable[[str, str], None] = lambda rule, text: None,
+        *,
+        rules: AnswerRules | None = None,
     ) -> None:
-        super().__init__(agent, settings, hearing, on_problem)
+        super().__init__(agent, settings, hearing, on_problem, rules=rules)
         self._timed = agent
         self._now_ns = 0
         """Its time, in which everything is scheduled."""
@@ -75,9 +78,13 @@ class TimedByCaller(Conversation):
 
 
 def conversation_with(
-    agent: AgentEnd, settings: AgentSettings, hearing: Hearing, on_problem: Callable[[str, str], None]
+    agent: AgentEnd,
+    settings: AgentSettings,
+    hearing: Hearing,
+    on_problem: Callable[[str, str], None],
+    rules: AnswerRules | None = None,
 ) -> Conversation:
     """Returns a conversation in the time that the agent's end runs on."""
     if isinstance(agent, RunsOnUserAudio):
-        return TimedByCaller(agent, settings, hearing, on_problem)
-    return Conversation(agent, settings, hearing, on_problem)
+        return TimedByCaller(agent, settings, hearing, on_problem, rules=rules)
+    return Conversation(agent, settings, hearing, on_problem, rules=rules)

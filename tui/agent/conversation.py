@@ -6,6 +6,9 @@ It has no sockets and no clock: it receives frames and the time, and returns fra
 
 If the caller controls when the agent answers (`RealtimeAgentEnd`), these wait until the caller asks for an answer:
 typed text, tool outputs, and turns that must not be answered unasked or during a reply.
+If other speech than the recorded lines is transcribed, which takes a while, its turn is answered when its words are
+known, unless the user is speaking again by then.
+
 If it is asked for an answer without a turn, the agent greets if it has not spoken yet, and otherwise invites the
 user to go ahead.
 """
@@ -17,6 +20,7 @@ from collections.abc import Callable, Iterable
 from tui.agent.answers import Answers, Plan
 from tui.agent.hearing import Hearing, Sound, TurnBegan, TurnEnded, Words
 from tui.agent.interplay import Act, Interplay
+from tui.agent.rules import AnswerRules
 from tui.agent.settings import AgentSettings, Fault
 from tui.agent.speaking import Mouth
 from tui.protocols.base import (
@@ -45,7 +49,7 @@ class Conversation:
     """One call; ``agent`` is the protocol's agent end.
 
     ``on_problem`` is called with a short name and a sentence for each rule the caller breaks, each frame that cannot
-    be decoded and each request that is refused.
+    be decoded and each request that is refused. ``rules`` answer before the prompts do.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class Conversation:
         settings: AgentSettings,
         hearing: Hearing,
         on_problem: Callable[[str, str], None] = lambda rule, text: None,
+        *,
+        rules: AnswerRules | None = None,
     ) -> None:
         self.over = False
         """Whether the call has ended and the socket can be closed."""
@@ -64,7 +70,7 @@ class Conversation:
         self._on_problem = on_problem
         self._hearing = hearing
         self._fault = settings.fault
-        self._answers = Answers(agent, settings)
+        self._answers = Answers(agent, settings, rules)
         self._mouth = Mouth(agent, settings)
         self._interplay = Interplay(settings)
         self._greeted = False
@@ -74,6 +80,8 @@ class Conversation:
     def next_due_ns(self) -> int | None:
         """The time at which `due` has something to do; None if only a frame of the caller can change that."""
         if self._hearing.ear is None and self._agent.user_format is not None:
+            return 0
+        if self._hearing.transcripts is not None and self._hearing.transcripts.due:
             return 0
         if self._leaves_at_ns is not None:
             return self._leaves_at_ns
@@ -108,7 +116,7 @@ class Conversation:
         if self._leaves_at_ns is not None:
             self.over = self.over or now_ns >= self._leaves_at_ns
             return []
-        frames = self._mouth.due(now_ns) + self._act(now_ns)
+        frames = self._transcribed(now_ns) + self._mouth.due(now_ns) + self._act(now_ns)
         if self._mouth.goodbye_heard(now_ns):
             return frames + self._hang_up(now_ns)
         idle_at_ns = self._idle_at_ns
@@ -182,8 +190,11 @@ class Conversation:
                 case TurnEnded():
                     self._interplay.user_ended()
                     frames += self._agent.speech_started() if sound.brief else []
-                    frames += self._agent.speech_stopped() + self._recognition(sound)
+                    frames += self._agent.speech_stopped()
+                    if self._transcribe(sound):
+                        continue
                     unasked = self._answers_unasked
+                    frames += self._recognition(sound)
                     frames += self._answer(self._answers.to_turn(sound), now_ns, unasked=unasked)
         return frames
 
@@ -207,9 +218,30 @@ class Conversation:
 
     def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
         """Handle the end of a turn announced by the caller, which requests the answer separately."""
+        if turn.pcm and self._transcribe(turn, committed=True):
+            return []
         if turn.pcm:
             self._answers.kept = self._answers.to_turn(turn)
         return self._recognition(turn)
+
+    def _transcribe(self, turn: TurnEnded, *, committed: bool = False) -> bool:
+        """Begin to transcribe a turn whose words are unknown; returns whether that is done here at all."""
+        transcripts = self._hearing.transcripts
+        if transcripts is None or turn.match is not None:
+            return False
+        transcripts.ask(turn, committed=committed)
+        return True
+
+    def _transcribed(self, now_ns: int) -> list[Outgoing]:
+        """Report and answer turns whose words have become known."""
+        frames: list[Outgoing] = []
+        ear, transcripts = self._hearing.ear, self._hearing.transcripts
+        for heard, answerable in transcripts.take() if transcripts else []:
+            frames += self._recognition(heard.turn)
+            if answerable and not (ear and ear.in_turn):
+                unasked = heard.wanted or (not heard.committed and self._answers_unasked)
+                frames += self._answer(self._answers.to_turn(heard.turn), now_ns, unasked=unasked)
+        return frames
 
     def _recognition(self, turn: TurnEnded) -> list[Outgoing]:
         return self._agent.recognition(turn.text, turn.match.confidence if turn.match else 0.0)
@@ -241,6 +273,10 @@ class Conversation:
 
     def _answer_as_asked(self, event: TelephonyEvent, now_ns: int) -> list[Outgoing]:
         apart = event.params.get("conversation") == "none"
+        transcripts = self._hearing.transcripts
+        if transcripts and transcripts.newest and not (event.text or apart):
+            transcripts.newest.wanted = True
+            return []
         plan = self._answers.to_text(event.text) if event.text else self._answers.kept
         if plan:
             return self._answer(plan, now_ns, apart=apart)

@@ -11,6 +11,7 @@ import numpy as np
 from tui.agent.recogniser import Hypotheses, Match, Recogniser
 from tui.agent.settings import AgentSettings, Fault
 from tui.agent.tones import is_tone
+from tui.agent.transcripts import Transcripts
 from tui.audio.formats import AudioFormat, StreamDecoder
 from tui.audio.pcm import frames_to_ns, ns_to_frames, to_float
 from tui.audio.speech import make_detector
@@ -47,13 +48,20 @@ class TurnEnded:
     rate: int
     speech_ms: float
     match: Match | None
+    words: str = ""
+    """Its words as transcribed by a speech recognizer; empty if none did."""
     brief: bool = False
     """Whether it was too short to interrupt the agent, in which case no `TurnBegan` preceded it."""
 
     @property
     def text(self) -> str:
         """The words if they were recognised, otherwise the duration."""
-        return self.match.line.text if self.match else f"({self.speech_ms / 1000:.1f} s of speech)"
+        return self.known_words or f"({self.speech_ms / 1000:.1f} s of speech)"
+
+    @property
+    def known_words(self) -> str:
+        """The words if they were recognised; otherwise empty."""
+        return self.match.line.text if self.match else self.words
 
 
 Sound: TypeAlias = TurnBegan | Words | TurnEnded
@@ -186,7 +194,11 @@ class Ear:
 class Hearing:
     """Listens to one user, with a separate ear for each format."""
 
-    def __init__(self, recogniser: Recogniser, settings: AgentSettings) -> None:
+    def __init__(
+        self, recogniser: Recogniser, settings: AgentSettings, transcripts: Transcripts | None = None
+    ) -> None:
+        self.transcripts = transcripts
+        """Finds the words of turns that the ears do not know; None if nothing does."""
         self.ear: Ear | None = None
         """None before the user's format is known."""
         self._recogniser = recogniser

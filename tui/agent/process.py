@@ -15,26 +15,30 @@ from tui.child import child_command
 _TOKEN_VARIABLE = "OPUSAGENT_AGENT_TOKEN"
 _READY = "listening on "
 _FAILED = "failed: "
+_START_LIMIT_S = 10.0
+_SPEAKING_LIMIT_S = 120.0
+"""Longest start of an agent that first has to speak the texts of its rules, in seconds."""
 
 
 class AgentProcess:
     """A running agent; it ends with `stop`, at the end of ``with``, or with this process, however that ends."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], start_limit_s: float = _START_LIMIT_S) -> None:
         self.process = process
+        self._start_limit_s = start_limit_s
         self._base_url = ""
 
-    def wait_until_ready(self, timeout_s: float = 10.0) -> str:
+    def wait_until_ready(self, timeout_s: float | None = None) -> str:
         """Wait until the agent listens; returns its URL without a path. Raises `AgentError` after stopping it."""
         if not self._base_url:
-            line = self._read_line(timeout_s)
+            line = self._read_line(self._start_limit_s if timeout_s is None else timeout_s)
             if not line.startswith(_READY):
                 self.stop()
                 raise AgentError(line.removeprefix(_FAILED) or "The local agent failed to start.")
             self._base_url = line.removeprefix(_READY)
         return self._base_url
 
-    def url(self, protocol_path: str, timeout_s: float = 10.0) -> str:
+    def url(self, protocol_path: str, timeout_s: float | None = None) -> str:
         """Wait until the agent listens; returns the URL for a protocol's path. Raises `AgentError`."""
         return self.wait_until_ready(timeout_s) + protocol_path
 
@@ -96,7 +100,7 @@ def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentP
         )
     except OSError as error:
         raise AgentError(f"The local agent cannot be started: {error.strerror or error}.") from error
-    return AgentProcess(process)
+    return AgentProcess(process, _SPEAKING_LIMIT_S if settings.answers else _START_LIMIT_S)
 
 
 def _arguments(settings: AgentSettings) -> list[str]:
@@ -116,8 +120,12 @@ def _arguments(settings: AgentSettings) -> list[str]:
         "--overlap-chance": settings.overlap_chance,
         "--seed": settings.seed,
         "--fault": settings.fault or "",
+        "--answers": settings.answers,
+        "--synthesizer": settings.synthesizer,
+        "--speech-model": settings.speech_model,
         "--cert": settings.cert,
         "--key": settings.key,
     }
-    arguments = ["--lifeline", *(f"{name}={value}" for name, value in values.items())]
+    hears = ["--hear"] if settings.hear else []
+    arguments = ["--lifeline", *hears, *(f"{name}={value}" for name, value in values.items())]
     return [*arguments, f"--token-env={_TOKEN_VARIABLE}"] if settings.token else arguments

@@ -25,6 +25,8 @@ class Answer:
     pcm: bytes
     rate: int
     then_hang_up: bool = False
+    delay_ms: float = 0.0
+    """Delay of its own, besides that of the settings."""
 
 
 def prompt_answer(rate: int, *names: str) -> Answer:

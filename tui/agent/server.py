@@ -15,7 +15,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
@@ -33,12 +35,19 @@ from tui.agent.hearing import Hearing
 from tui.agent.notes import CallNotes
 from tui.agent.recogniser import Recogniser
 from tui.agent.replies import load_prompts
+from tui.agent.rules import VOICE_RATE, read_rules, spoken_rules
 from tui.agent.settings import AgentError, AgentSettings
+from tui.agent.transcripts import Transcripts
 from tui.assets import AssetsMissing, caller_lines
 from tui.audio.speech import load_detector
 from tui.audio.wav import AudioFileError
+from tui.callbacks import spawn
 from tui.protocols.base import Handshake, Outgoing, Protocol
 from tui.protocols.registry import by_path
+from tui.speech.ears import missing_recognizer
+from tui.speech.errors import SpeechError
+from tui.speech.process import SpeechProcess
+from tui.speech.voices import Voice
 from tui.text.redaction import know_secrets
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -71,17 +80,24 @@ class AgentServer:
         self._report = report or (lambda line: None)
         self._numbers = itertools.count(1)
         self._signing_key = os.urandom(32)
+        self._speech = SpeechProcess(synthesizer=settings.synthesizer, model=settings.speech_model)
         try:
             self._recogniser = Recogniser(caller_lines())
             load_prompts()
-        except (AssetsMissing, AudioFileError) as error:
+            rules = read_rules(Path(settings.answers)) if settings.answers else []
+            self._rules = spoken_rules(rules, partial(self._speech.speak, voice=Voice.AGENT))
+        except (AssetsMissing, AudioFileError, SpeechError) as error:
             raise AgentError(str(error)) from error
+        if settings.hear and (missing := missing_recognizer()):
+            raise AgentError(missing)
 
     async def __aenter__(self) -> Self:
         host, port = self._settings.host, self._settings.port
         tls = _tls_context(self._settings)
         # Before the first caller: loading it holds every thread of the process.
         load_detector()
+        if self._settings.hear:
+            spawn(self._load_recognizer(), "loading of the recognizer")
         try:
             self._server = await listen(
                 self._converse,
@@ -110,6 +126,14 @@ class AgentServer:
         self._server.close(close_connections=False)
         await asyncio.gather(*(self._end(socket, call) for socket, call in list(self._calls.items())))
         await self._server.wait_closed()
+        await asyncio.to_thread(self._speech.close)
+
+    async def _load_recognizer(self) -> None:
+        """Let the recognizer load its model before the first turn."""
+        try:
+            await asyncio.to_thread(self._speech.hear, bytes(2 * VOICE_RATE), VOICE_RATE)
+        except SpeechError as error:
+            self._report(f"The agent cannot transcribe: {error}")
 
     async def _end(self, socket: ServerConnection, call: Conversation) -> None:
         with contextlib.suppress(ConnectionClosed, TimeoutError):
@@ -185,14 +209,15 @@ class AgentServer:
     async def _converse(self, socket: ServerConnection) -> None:
         protocol = self._protocol_at(socket.request.path if socket.request else "")
         assert protocol is not None
-        hearing = Hearing(self._recogniser, self._settings)
         notes = CallNotes(f"call {next(self._numbers)}", self._report)
         agent = protocol.agent(_new_id, _utc_now)
-        call = conversation_with(agent, self._settings, hearing, notes.problem)
+        transcripts = Transcripts(self._speech.hear, notes.problem) if self._settings.hear else None
+        hearing = Hearing(self._recogniser, self._settings, transcripts)
+        call = conversation_with(agent, self._settings, hearing, notes.problem, rules=self._rules)
         self._calls[socket] = call
         notes.began(protocol.title, _client_of(socket))
         try:
-            await _hold(socket, call)
+            await _hold(socket, call, transcripts)
         except ConnectionClosed as closed:
             _log.info("%s: the caller disconnected: %s", protocol.name, closed)
         except Exception:
@@ -264,13 +289,15 @@ def _handshake(socket: ServerConnection) -> Handshake:
     return Handshake(query, _header(request, "OpenAI-Beta"), _subprotocols(request))
 
 
-async def _hold(socket: ServerConnection, call: Conversation) -> None:
+async def _hold(socket: ServerConnection, call: Conversation, transcripts: Transcripts | None) -> None:
     await _send(socket, call.opened(_handshake(socket)))
     while not call.over:
         due_ns = call.next_due_ns
         try:
             # The loop's clock is the one of time.monotonic_ns.
-            async with asyncio.timeout_at(None if due_ns is None else due_ns / 1e9):
+            async with asyncio.timeout_at(None if due_ns is None else due_ns / 1e9) as waiting:
+                if transcripts is not None:
+                    transcripts.wake(waiting)
                 frame = await socket.recv()
         except TimeoutError:
             pass

@@ -76,6 +76,14 @@ class AgentSettings:
     """Selects these turns, the same ones in every call."""
     fault: Fault | None = None
     """The bug planted in the agent; None for a correct agent."""
+    hear: bool = False
+    """Whether any speech is transcribed, rather than only the recorded lines; needs a speech recognizer."""
+    answers: str = ""
+    """A TOML file with rules for answers (`tui.agent.rules`); empty for none."""
+    synthesizer: str = ""
+    """Name of the synthesizer that speaks their texts, as in the settings; empty for the best one installed."""
+    speech_model: str = ""
+    """Model of the recognizer, as in the settings; empty for the one installed."""
     cert: str = ""
     """A file with the certificate chain for TLS (wss://), in PEM; empty for ws://."""
     key: str = ""

@@ -49,7 +49,7 @@ class Mouth:
             return []
         frames = self.yield_the_word(now_ns)
         self._begun += 1
-        starts_ns = now_ns + (round(self._delay_ms * 1e6) if delayed else 0)
+        starts_ns = now_ns + (round((self._delay_ms + answer.delay_ms) * 1e6) if delayed else 0)
         self._reply = PacedReply(f"play-{self._begun}", answer, starts_ns, self._settings)
         return frames + self.due(now_ns)
 

