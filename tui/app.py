@@ -141,6 +141,7 @@ class OpusAgentApp(EndingApp):
         screen = SessionScreen(self.bridge, self.memory.layout, self.settings.thresholds)
         # Known before the first picture; set later, its footer would show the key only from the next tick on.
         screen.controls.synthesizer = self.settings.speech.synthesizer or ""
+        screen.controls.speech_model = self.settings.speech.model or ""
         screen.controls.can_call = self._launch.call_demo or self.target is not None
         return screen
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,15 +29,13 @@ from tui.scenario.values import Duration, Sign, SignKind
 from tui.scenario.verdict import StepVerdict
 from tui.session.answer_watch import OPEN_STREAM_HINT
 from tui.session.dialling import settle
-from tui.session.live import LiveSession
+from tui.session.ending_signals import on_ending_signals
 from tui.text import numbers
 from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
 _UNHEARABLE = ("odd-byte", "queue-full")
 """Error codes for agent audio that could not be played as sent."""
-_HANG_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-"""Signals that end the call on the wire first."""
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -126,7 +123,7 @@ async def call(
     )
     await held.prepare(tools)
     # Around the close as well: an interrupt must not cost what is being saved.
-    with _hung_up_by_signals(held.session) as received:
+    with on_ending_signals(held.session.hang_up) as received:
         await held.hold(open_line=False)
     seen.unfinished = held.performance.listening.unfinished
     metrics = held.session.state.metrics
@@ -153,28 +150,6 @@ def _take(
             # The reader has exited or the terminal was closed. Raised here, it would cost the agent its goodbye.
             seen.unshown = error
             held.performance.listening.end()
-
-
-@contextlib.contextmanager
-def _hung_up_by_signals(session: LiveSession) -> Iterator[list[signal.Signals]]:
-    """Hang up, rather than stop, on `_HANG_UP` signals; yields the list of received signals."""
-    received: list[signal.Signals] = []
-
-    def interrupt(number: signal.Signals) -> None:
-        received.append(number)
-        session.hang_up()
-
-    loop = asyncio.get_running_loop()
-    # `nohup` starts a program with SIGHUP ignored, and means it.
-    ignored = signal.SIGHUP if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else None
-    numbers = [number for number in _HANG_UP if number is not ignored]
-    for number in numbers:
-        loop.add_signal_handler(number, interrupt, number)
-    try:
-        yield received
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 def _unanswered(performance: Performance) -> bool:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
+
+import msgspec
+import pytest
 
 from tests.engine.test_engine import Desk, at_a_desk
 from tests.session.scripted import Peer, agent, listens
+from tests.speech.machine import install_recognizer
+from tui.assets import caller_lines
+from tui.audio.wav import read_wav
 from tui.engine import wire
 from tui.models import events as e
 from tui.models.scenario_progress import ScenarioProgress
@@ -97,6 +104,54 @@ async def test_a_key_takes_the_call_over_and_another_gives_it_back(tmp_path: Pat
         assert ladder(progress_of(desk))[1] == ("done", "")
     digits = [event.digits for event in desk.log.events if isinstance(event, e.KeysPressed)]
     assert digits == ["1", "5"]
+
+
+async def speaks(peer: Peer) -> None:
+    """Accepts the call and speaks at once."""
+    await peer.accept()
+    await peer.open_user_stream()
+    pcm = read_wav(caller_lines()[0].path, 16_000)
+    await peer.send({"type": "playStream.start", "streamId": "1", "mediaFormat": "raw/lpcm16"})
+    audio = base64.b64encode(pcm).decode()
+    await peer.send({"type": "playStream.chunk", "streamId": "1", "audioChunk": audio})
+    await peer.send({"type": "playStream.stop", "streamId": "1"})
+    await peer.stay()
+
+
+async def test_words_are_judged_in_another_process_while_later_steps_are_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_recognizer(tmp_path, monkeypatch)
+    (tmp_path / "whisper").mkdir()
+    (tmp_path / "whisper" / "model.bin").touch()
+    text = '[[step]]\nexpect = "agent speaks"\n[[step]]\nhear = "four"\n[[step]]\nsilence = "60s"\n'
+    wanted = msgspec.structs.replace(written(tmp_path, text), speech_model=str(tmp_path / "whisper"))
+    async with agent(speaks) as url, at_a_desk() as desk:
+        await call(desk, url, wanted, tmp_path / "saved")
+        await desk.until(
+            lambda: len(progress_of(desk).rungs) > 1 and bool(progress_of(desk).rungs[1].verdict)
+        )
+        progress = progress_of(desk)
+        assert progress.rungs[1].verdict == "failed"
+        assert "heard by whisper and more." in progress.rungs[1].reason
+        # The step that is under way remains so.
+        assert progress.current == 2
+        await desk.engine.handle(wire.HangUp())
+        await over(desk)
+
+
+async def test_words_that_nobody_recognizes_are_not_measured_and_the_sentence_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faster_whisper.py").write_text("raise ModuleNotFoundError(name='faster_whisper')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    scenario = written(tmp_path, '[[step]]\nexpect = "agent speaks"\n[[step]]\nhear = "four"\n')
+    async with agent(speaks) as url, at_a_desk() as desk:
+        await call(desk, url, scenario, tmp_path / "saved")
+        await over(desk)
+        verdict, reason = ladder(progress_of(desk))[1]
+    assert verdict == "not measured"
+    assert "pip install 'opusagent-tui[speech]'" in reason
 
 
 async def test_faults_are_over_once_the_call_is_taken_over(tmp_path: Path) -> None:

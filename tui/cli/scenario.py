@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,8 +30,6 @@ from tui.cli.program import Sentence
 from tui.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    import asyncio
-
     from tui.config.model import Thresholds
     from tui.config.reading import SettingsInForce
     from tui.engine.wire import PlayScenario
@@ -58,7 +55,6 @@ _OWN = (
     "save_baseline",
 )
 """Options of `test` that are not settings of a call."""
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 _files = click.argument(
     "files", metavar="FILE|DIR…", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -80,8 +76,13 @@ def scenario_to_play(path: Path, in_force: SettingsInForce) -> PlayScenario:
         from tui.scenario.reading import commands_of, read_scenario
 
         commands = commands_of(read_scenario(path))
-    synthesizer = in_force.settings.speech.synthesizer or ""
-    return PlayScenario(path=str(path.resolve()), commands=commands, synthesizer=synthesizer)
+    speech = in_force.settings.speech
+    return PlayScenario(
+        path=str(path.resolve()),
+        commands=commands,
+        synthesizer=speech.synthesizer or "",
+        speech_model=speech.model or "",
+    )
 
 
 class ScenarioGroup(click.Group):
@@ -353,12 +354,13 @@ async def _play(
     import asyncio
 
     from tui.scenario.running import Batch
+    from tui.session.ending_signals import on_ending_signals
 
     total = sum(plan.repeat for plan in plans)
     jobs = min(jobs, total)
     batch = Batch(plans, fail_fast=fail_fast, show=printer.show)
     playing = asyncio.ensure_future(_hold_all(batch, [plan.scenario for plan in plans], jobs))
-    with _cancelled_by_signals(playing) as received, printer.progress(total, jobs):
+    with on_ending_signals(playing.cancel) as received, printer.progress(total, jobs):
         try:
             await playing
         except asyncio.CancelledError:
@@ -386,28 +388,6 @@ async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> N
         return
     async with Workers(min(jobs, os.cpu_count() or 1), scenarios, **choice) as workers:
         await batch.play(workers.hold, jobs)
-
-
-@contextmanager
-def _cancelled_by_signals(task: asyncio.Future[None]) -> Iterator[list[int]]:
-    """End the calls properly on a signal that ends the program; yields the list of received signals."""
-    import asyncio
-
-    received: list[int] = []
-
-    def cancel(number: int) -> None:
-        received.append(number)
-        task.cancel()
-
-    loop = asyncio.get_running_loop()
-    numbers = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in numbers:
-        loop.add_signal_handler(number, cancel, number)
-    try:
-        yield received
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
 
 
 def write_reports(result: ScenarioResult, folder: Path, thresholds: Thresholds) -> ScenarioResult:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
 from pathlib import Path
 
 from tui.callbacks import Registration, spawn
@@ -33,6 +32,8 @@ class ScenarioPlay:
         self._task: asyncio.Task[None] | None = None
         self._sound: Registration | None = None
         self._hurry = asyncio.Event()
+        self._speech: SpeechProcess | None = None
+        """The voice and the recognizer of the newest scenario."""
 
     def take(self, event: SessionEvent) -> None:
         """Note an event of the call."""
@@ -41,8 +42,10 @@ class ScenarioPlay:
 
     async def prepare(self, wanted: PlayScenario) -> Performance:
         """Read a scenario and make its lines audible, which takes a while. Raises `ScenarioError`."""
+        self._end_speech()
+        self._speech = SpeechProcess(synthesizer=wanted.synthesizer, model=wanted.speech_model)
         try:
-            performance = await asyncio.to_thread(_read, wanted, self._target)
+            performance = await asyncio.to_thread(_read, wanted, self._target, self._speech)
         except SpeechError as error:
             raise ScenarioError(f"{wanted.path}: {error}") from error
         if reason := performance.scenario.lacks(lacking(self._target.protocol)):
@@ -96,6 +99,12 @@ class ScenarioPlay:
             self._task.cancel()
         if self._sound is not None:
             self._sound.unregister()
+        self._end_speech()
+
+    def _end_speech(self) -> None:
+        """End the process of voices and recognition, which may be busy with words that nobody waits for any more."""
+        if self._speech is not None:
+            spawn(asyncio.to_thread(self._speech.close), "end of speech recognition")
 
     async def _play(self, performance: Performance, session: LiveSession, *, whole_call: bool) -> None:
         if not await performance.accepted(self._target):
@@ -105,6 +114,7 @@ class ScenarioPlay:
             await performance.play()
             if not performance.by_hand:
                 session.hang_up()
+            await performance.judge_words()
         else:
             # What the agent says now began before this was listened to.
             await performance.listening.until(
@@ -113,13 +123,14 @@ class ScenarioPlay:
             await performance.play(since_ns=session.journal.clock_ns())
 
 
-def _read(wanted: PlayScenario, target: Target) -> Performance:
+def _read(wanted: PlayScenario, target: Target, speech: SpeechProcess) -> Performance:
     """Raises `ScenarioError`, `SpeechError`."""
     scenario = read_scenario(Path(wanted.path))
-    with closing(SpeechProcess(synthesizer=wanted.synthesizer)) as speech:
-        lines = lines_of(scenario, speech.speak)
+    lines = lines_of(scenario, speech.speak)
 
     async def may_run(command: str) -> bool:
         return command in wanted.commands
 
-    return Performance(scenario, Limits.of(target), aids=Aids(lines=lines, may_run=may_run))
+    # A person watches: verdicts come as soon as they can, and the engine's own process is not disturbed.
+    aids = Aids(lines=lines, may_run=may_run, hear=speech.hear, hears_meanwhile=True)
+    return Performance(scenario, Limits.of(target), aids=aids)

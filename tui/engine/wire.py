@@ -34,6 +34,8 @@ class PlayScenario(_Item, frozen=True, tag="play_scenario"):
     """Its shell commands that the user allows."""
     synthesizer: str = ""
     """Name of the synthesizer for sentences, as in the settings; empty for the best one installed."""
+    speech_model: str = ""
+    """Model that recognizes the agent's words, as in the settings; empty for the one installed."""
 
 
 class SteerScenario(_Item, frozen=True, tag="steer_scenario"):

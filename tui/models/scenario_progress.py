@@ -94,4 +94,7 @@ class ScenarioProgress:
         elif event.verdict:
             rung.took_ms = (event.at_ns - rung.began_ns) / 1e6
         rung.verdict, rung.reason = event.verdict, event.reason
-        self.current = None if event.verdict else index
+        if not event.verdict:
+            self.current = index
+        elif self.current == index:  # words are judged while later steps are under way
+            self.current = None

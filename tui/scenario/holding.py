@@ -59,11 +59,8 @@ class HeadlessCall:
 
     async def prepare(self, tools: Sequence[Tool] = ()) -> None:
         """Start saving and create the session. Raises the error that prevents the call."""
-        audio = self._audio
         try:
             await self._set_up.start_saving(self._dialled.target)
-            if self.performance.judges_words:
-                audio.tracks = [*audio.tracks, self.performance.words]
             await self._set_up.find_devices(self._dialled.target)
             self.session = self._set_up.session(self._dialled, tools=tools)
             self.performance.follow(self.session)
@@ -92,6 +89,7 @@ class HeadlessCall:
             finally:
                 session.hang_up()
                 await running
+            await self.performance.judge_words()
             self.performance.judge()
         finally:
             await self._set_up.close()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from tui.callbacks import Registration
+from tui.callbacks import Registration, spawn
 from tui.models import events as e
 from tui.models.target import Target
 from tui.models.turns.metrics import SessionMetrics
@@ -19,10 +19,11 @@ from tui.scenario.caller_sound import CallerSound
 from tui.scenario.limits import judge_call
 from tui.scenario.model import EndCall, Expect, Hear, Scenario
 from tui.scenario.player import NO_AIDS, Aids, Player, StepOutcome
+from tui.scenario.results import case_of
 from tui.scenario.seen import Seen
 from tui.scenario.values import SignKind
 from tui.scenario.verdict import THE_CALL, Case, RunResult, StepVerdict
-from tui.scenario.words import AgentWords, Excerpt
+from tui.scenario.words import AgentWords
 from tui.session.listening import Limits, Listening
 from tui.session.live import LiveSession
 from tui.text.visible import one_line
@@ -77,6 +78,8 @@ class Performance:
         self._session = session
         self.listening.follow(session.state, session.pending)
         self._seen.follow(session)
+        if self.judges_words:
+            session.audio.playback.add_track(self.words)
         self.player = Player(
             self.scenario, session, seen=self._seen, listening=self.listening, aids=self._aids
         )
@@ -108,13 +111,12 @@ class Performance:
         """
         await self.begin(open_line=open_line, since_ns=since_ns)
         stopped = ""
-        said: list[tuple[int, Hear, Excerpt]] = []
         try:
             async with asyncio.timeout(self.scenario.timeout / 1_000) as limit:
                 if since_ns is None:
                     await self.player.greeting()
                 while not stopped and len(self.cases) < len(self.scenario.steps):
-                    stopped = await self._until_given_back(limit) or await self.carry_out(said)
+                    stopped = await self._until_given_back(limit) or await self.carry_out(words_later=True)
         except TimeoutError:
             stopped = f"the scenario's timeout of {self.scenario.timeout} was reached"
             if len(self.cases) < len(self.scenario.steps):
@@ -122,16 +124,25 @@ class Performance:
                 self._close_case(StepOutcome(StepVerdict.FAILED, self.player.now_ns(), reason))
         self.cut_short = self.listening.over
         self._leave_out(stopped)
-        silent_since_ns = self.player.now_ns()
-        for index, hear, excerpt in said:
-            self._settle_case(index, *await self.words.judge(hear, excerpt))
-        self.player.silences.append((silent_since_ns, self.player.now_ns()))
+
+    async def judge_words(self) -> None:
+        """Judge all words that were said so far and are not judged yet. The call may be over."""
+        async with self.words.judging:
+            while self.words.unjudged:
+                index, (step, excerpt) = next(iter(self.words.unjudged.items()))
+                outcome = await self.words.judge(step, excerpt)
+                if self.words.unjudged.pop(index, None):  # not if the call was left meanwhile
+                    self._settle_case(index, *outcome)
 
     def judge(self) -> None:
         """Emit the verdicts of the limits and of the whole, once the call is over."""
         if self._session.state.metrics.started_ns is None or not self.scenario.steps:
             return
         self._leave_out("the call had ended")
+        while self.words.unjudged:
+            index, _ = self.words.unjudged.popitem()
+            reason = "The call was left before its words were recognized."
+            self._settle_case(index, StepVerdict.NOT_MEASURED, reason)
         run = self.result()
         limits = run.cases[1 + len(self.cases) :]
         for number, case in enumerate(limits, len(self.scenario.steps) + 1):
@@ -229,10 +240,10 @@ class Performance:
         """Whether a step asks for the agent's words, or might, as steps that come from code one by one."""
         return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
 
-    async def carry_out(self, said: list[tuple[int, Hear, Excerpt]] | None = None) -> str:
+    async def carry_out(self, *, words_later: bool = False) -> str:
         """Carry out the next step; returns why no further step can follow, empty if one can.
 
-        Words are recognized at once or, with a list ``said``, added to it for the caller to recognize later.
+        Words are judged before this returns or, with ``words_later``, at the latest by `judge_words`.
         """
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()
@@ -247,9 +258,11 @@ class Performance:
             self._work = None
         if isinstance(step, Hear) and not self.by_hand:
             excerpt = self.words.between(self.player.turn_ended_ns, outcome.ended_ns)
-            if said is not None and not step.stop:
-                said.append((len(self.cases), step, excerpt))
+            if words_later and not step.stop:
+                self.words.unjudged[len(self.cases)] = (step, excerpt)
                 self._add_case(outcome)
+                if self._aids.hears_meanwhile:
+                    spawn(self.judge_words(), "words of a scenario")
                 return ""
             verdict, reason = await self.words.judge(step, excerpt)
             outcome = outcome._replace(verdict=verdict, reason=reason)
@@ -299,11 +312,9 @@ class Performance:
         step = self.scenario.steps[len(self.cases)]
         started_ns = self._session.state.metrics.started_ns
         self.cases.append(
-            Case(
-                name=step.title,
+            msgspec.structs.replace(
+                case_of(step),
                 verdict=outcome.verdict,
-                file=step.file,
-                line=step.line,
                 measured_ms=outcome.measured_ms,
                 began_ms=None if started_ns is None else (self._began_ns - started_ns) / NS_PER_MS,
             )

@@ -85,6 +85,8 @@ class Aids(NamedTuple):
     """Environment variables for shell commands."""
     hear: Recognizer | None = None
     """Recognizes the agent's words."""
+    hears_meanwhile: bool = False
+    """Whether words are judged as soon as they were said; otherwise after the call, which recognition may disturb."""
 
 
 NO_AIDS = Aids()

@@ -9,7 +9,7 @@ import msgspec
 from tui.exit_code import ExitCode
 from tui.models.turns.metrics import SessionMetrics
 from tui.scenario.limits import judge_call, judge_runs
-from tui.scenario.model import Scenario
+from tui.scenario.model import Scenario, Step
 from tui.scenario.verdict import THE_CALL, Case, RunResult, ScenarioResult, StepVerdict
 
 _UNJUDGED_SHARE = 0.2
@@ -31,12 +31,14 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the case represents an agent that could not be called."""
 
 
+def case_of(step: Step) -> Case:
+    """Returns the case of a step, without a verdict."""
+    return Case(name=step.title, verdict=StepVerdict.NOT_MEASURED, file=step.file, line=step.line)
+
+
 def planned_cases(scenario: Scenario) -> list[Case]:
     """Returns the cases that a run of a scenario will judge, in the order of its results, without verdicts."""
-    steps = [
-        Case(name=step.title, verdict=StepVerdict.NOT_MEASURED, file=step.file, line=step.line)
-        for step in scenario.steps
-    ]
+    steps = [case_of(step) for step in scenario.steps]
     limits = judge_call(scenario, SessionMetrics(), [])
     call = Case(name=THE_CALL, verdict=StepVerdict.NOT_MEASURED, file=str(scenario.path), line=1)
     return [call, *steps, *limits]

@@ -1,7 +1,7 @@
 """AgentWords: keeps what the agent says in a call, and judges its words with a recognizer.
 
-Recognizing takes a second of a whole core, so it is done after all steps: it makes no step late, and the caller
-does not fall silent during the call.
+Recognizing takes a second of a whole core. Without a screen, where many calls may run beside each other, it is done
+after the call: no step is late because of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tui.audio.formats import AudioFormat
 from tui.scenario.model import Hear
 from tui.scenario.verdict import StepVerdict
 from tui.speech.errors import SpeechError
@@ -39,14 +38,12 @@ class AgentWords:
 
     def __init__(self, hear: Recognizer | None) -> None:
         self._hear = hear
+        self.unjudged: dict[int, tuple[Hear, Excerpt]] = {}
+        """Steps whose words still have to be judged, by their index."""
+        self.judging = asyncio.Lock()
+        """Held while words are judged: a recognizer handles one request after another."""
         # Written by the playing thread, read by the loop: appending to a deque and copying it are atomic.
         self._blocks: deque[tuple[int, bytes, int]] = deque(maxlen=_MOST_BLOCKS)
-
-    def user_format(self, audio_format: AudioFormat) -> None:
-        """Ignored: only the agent's words are judged."""
-
-    def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Ignored: only the agent's words are judged."""
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
         """Keep a block."""
@@ -65,10 +62,14 @@ class AgentWords:
 
     async def judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:
         """Compare the words of an excerpt with those that a step expects; returns the verdict and its reason."""
+        # In a thread: the recognizer blocks, and loading what counts word errors takes as long as many audio blocks.
+        return await asyncio.to_thread(self._judge, step, said)
+
+    def _judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:
         if self._hear is None:
             return StepVerdict.NOT_MEASURED, "No speech recognizer is available."
         try:
-            words = await asyncio.to_thread(self._hear, *said) if said.pcm else ""
+            words = self._hear(*said) if said.pcm else ""
             errors = word_error_rate(step.hear, words)
         except SpeechError as error:
             return StepVerdict.NOT_MEASURED, str(error)

@@ -37,6 +37,8 @@ class CallControls:
         """The agent's instructions in this call, as last sent; the app sets the initial ones."""
         self.synthesizer = ""
         """Name of the synthesizer for sentences, as in the settings; set by the app."""
+        self.speech_model = ""
+        """Model that recognizes the agent's words, as in the settings; set by the app."""
 
     def record(self, *, on: bool) -> None:
         """Turn the microphone on or off."""

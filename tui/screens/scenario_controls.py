@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tui.bridge import Bridge
 from tui.engine.wire import PlayScenario, SteerScenario
 from tui.models.events import ScenarioPhase
@@ -102,7 +104,10 @@ class ScenarioControls:
         except ScenarioError as error:
             return str(error)
         wanted = PlayScenario(
-            path=str(path.resolve()), commands=commands, synthesizer=self._screen.controls.synthesizer
+            path=str(path.resolve()),
+            commands=commands,
+            synthesizer=self._screen.controls.synthesizer,
+            speech_model=self._screen.controls.speech_model,
         )
         self.ask_commands(wanted, self._bridge.send)
         return ""
@@ -115,6 +120,6 @@ class ScenarioControls:
         from tui.screens.commands import CommandsScreen
 
         def answered(allowed: bool | None) -> None:
-            then(wanted if allowed else PlayScenario(path=wanted.path, synthesizer=wanted.synthesizer))
+            then(wanted if allowed else msgspec.structs.replace(wanted, commands=()))
 
         self._screen.app.push_screen(CommandsScreen(wanted.commands), answered)

@@ -38,7 +38,9 @@ def word_error_rate(expected: str, heard: str) -> float:
         return 1.0 if got else 0.0
     try:
         import jiwer
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "jiwer":
+            raise SpeechError(f"jiwer, which counts word errors, cannot be loaded: {error}.") from error
         raise SpeechError(
             f"Counting word errors needs jiwer, which is not installed. Run `{EXTRA}`."
         ) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
@@ -38,7 +38,8 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
     """"auto", "low", "high" or seconds, as in the options."""
     fade_ms: int = 0
     """Length of the fade with which a flush ends; 0 cuts at once."""
-    tracks: Sequence[AgentTrack] = ()
+    tracks: list[AgentTrack] = []
+    """Receive the agent's audio."""
 
 
 class Playback:
@@ -168,6 +169,11 @@ class Playback:
             self._output.found, output=OutputKind.DEVICE, output_name=device.name, output_device=device
         )
         self._output = msgspec.structs.replace(self._output, found=found)
+
+    def add_track(self, track: AgentTrack) -> None:
+        """Lets a track receive the agent's audio from now on, to the end of the call."""
+        # The playing thread iterates over this list, which appending does not disturb.
+        self._output.tracks.append(track)
 
     def set_volume(self, volume: float) -> None:
         """Sets the volume, 0 to 2; samples are bit-exact at 1."""
