@@ -75,7 +75,7 @@ def test_profiles_sessions_and_protocols_are_completed(completed: object, tmp_pa
     assert completed("connect", "") == ["staging", "live"]
     assert completed("call", "st") == ["staging"]
     assert completed("connect", "--protocol", "tw") == ["twilio"]
-    assert completed("demo", "--protocol", "open") == ["openai"]
+    assert completed("demo", "--protocol", "open") == ["openai", "openai-live"]
     assert completed("open", "l") == ["latest"]
     assert completed("open", "nothing") == []
 
