@@ -165,7 +165,7 @@ class Stage:
 
     def _laid_out(self) -> bool:
         widgets = self.app.screen.walk_children(Widget, with_self=True)
-        return not any(widget._layout_required for widget in widgets)
+        return not any(widget._layout_required or widget._scroll_required for widget in widgets)
 
     def top(self) -> Screen[object]:
         """The screen on top, asked anew each time: a type checker believes that `app.screen` stays."""
