@@ -60,7 +60,7 @@ def test_percentiles_are_compared_with_enough_turns_only(tmp_path: Path) -> None
     made = scenario(tmp_path)
     compared = saved(tmp_path, [run([100.0] * 20)]).compare(made, judged(made, [run([9_000.0] * 19)]))
     assert [each.change for each in compared] == [SAME, NOT_COMPARED, NOT_COMPARED]
-    assert compared[1].reason == ("It needs at least 20 turns; 19 were measured, and 20 in the baseline.")
+    assert compared[1].reason == ("At least 20 turns are needed; 19 were measured, and 20 in the baseline.")
 
 
 @pytest.mark.parametrize(

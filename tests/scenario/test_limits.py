@@ -146,7 +146,7 @@ def test_percentiles_need_twenty_turns_of_all_runs() -> None:
     assert (median.name, median.verdict, median.measured_ms) == ("response p50 ≤ 1 s", PASSED, 1_000.0)
     assert (high.verdict, high.reason) == (FAILED, "It was 1900 ms.")
     assert [case.reason for case in judge_runs(limited, times_ms[1:])] == [
-        "It needs at least 20 turns; 19 were measured."
+        "At least 20 turns are needed; 19 were measured."
     ] * 2
     assert judge_runs(scenario(CallLimits()), times_ms) == []
 

@@ -167,7 +167,7 @@ def test_junit_has_a_case_for_each_step_and_limit() -> None:
     assert (element.get("file"), element.get("line")) == ("calls/a.call.toml", "12")
     (skipped,) = percentile.result
     assert isinstance(skipped, Skipped)
-    assert skipped.message == "It needs at least 20 turns; 2 were measured."
+    assert skipped.message == "At least 20 turns are needed; 2 were measured."
     assert isinstance(rate.result[0], Failure)
     found = suite.properties()
     assert {each.name: each.value for each in found} == {

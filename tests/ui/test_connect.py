@@ -279,7 +279,7 @@ async def test_a_pasted_command_line_brings_url_and_headers(stage: Staging, line
         await s.tick()
         assert form(s).form.url.value == "wss://h/x"
         text = " ".join(s.text().split())
-        assert "With Authorization from the pasted line" in text
+        assert "Using Authorization from the pasted line" in text
         assert "--token-env" in text
         assert "s3cret" not in text
         await s.press("enter")

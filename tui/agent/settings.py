@@ -104,7 +104,7 @@ class AgentSettings:
             raise AgentError("A private key was given without its certificate: add --cert FILE.")
         if not 0 <= self.interrupt_ms <= 10_000:
             raise AgentError(
-                f"The interrupting speech must be between 0 and 10000 ms, not {self.interrupt_ms} ms."
+                f"Speech that interrupts must be 0 to 10000 ms long, not {self.interrupt_ms} ms."
             )
         for what in ("yield", "backchannel", "talk_over"):
             delay_ms = getattr(self, f"{what}_ms")
@@ -114,7 +114,9 @@ class AgentSettings:
         if not 0 <= self.overlap_chance <= 1:
             raise AgentError(f"--overlap-chance must be between 0 and 1, not {self.overlap_chance:g}.")
         if not 100 <= self.silence_ms <= 10_000:
-            raise AgentError(f"The silence must be between 100 and 10000 ms, not {self.silence_ms} ms.")
+            raise AgentError(
+                f"The silence that ends a turn must be 100 to 10000 ms, not {self.silence_ms} ms."
+            )
 
 
 def parse_pace(text: str) -> float:

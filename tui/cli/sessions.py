@@ -449,15 +449,20 @@ def compare(left: Path, right: Path, as_json: bool) -> None:
 @click.command(cls=GroupedCommand, example="opusagent-tui export latest --format csv --filter errors")
 @click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
 @option(
-    "-o", "--output", metavar="FILE", help="Output file; default: named after the session, in this folder."
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Output file. Default: named after the session, in the current folder.",
 )
 @option(
     "--format",
     "format_",
     type=click.Choice(["jsonl", "csv", "txt"]),
-    help="JSON Lines (default), CSV or text; otherwise the suffix of FILE decides.",
+    help="File format. Default: by the suffix of FILE, otherwise JSON Lines.",
 )
-@option("--filter", "filter_", metavar="TEXT", help="Only events that match; the filter language of the log.")
+@option(
+    "--filter", "filter_", metavar="TEXT", help="Only events that match this filter, written as in the log."
+)
 @option("--marked", is_flag=True, help="Only marked events.")
 @option("--raw", is_flag=True, help="With the raw messages.")
 @option("--overwrite", is_flag=True, help="Replace an existing file.")

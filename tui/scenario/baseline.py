@@ -188,7 +188,7 @@ def _percentiles(kept: Kept, result: ScenarioResult) -> Iterator[FigureChange]:
         before_ms, now_ms = getattr(kept, f"{name}_ms"), getattr(found, f"{name}_ms")
         if before_ms is None or now_ms is None:
             turns = f"{found.count} were measured, and {kept.response_count} in the baseline"
-            yield _not_compared(result, figure, f"It needs at least {LEAST_TURNS} turns; {turns}.")
+            yield _not_compared(result, figure, f"At least {LEAST_TURNS} turns are needed; {turns}.")
             continue
         allowed_ms = max(before_ms * share, floor_ms)
         change = Change.SAME

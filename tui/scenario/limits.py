@@ -35,7 +35,7 @@ def judge_runs(scenario: Scenario, response_ms: Sequence[float]) -> list[Case]:
             continue
         title = f"response {name} ≤ {limit}"
         if value is None:
-            reason = f"It needs at least {LEAST_TURNS} turns; {found.count} were measured."
+            reason = f"At least {LEAST_TURNS} turns are needed; {found.count} were measured."
             cases.append(Case(name=title, verdict=StepVerdict.NOT_MEASURED, reason=reason))
         else:
             cases.append(_case(title, timed(value), limit))
@@ -103,7 +103,7 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
             reason = f"The agent did not stop for {missed} of {missed + len(times_ms)} interruptions."
             yield Case(name=title, verdict=StepVerdict.FAILED, reason=reason)
         elif name != "max" and len(known_ms) < LEAST_TURNS:
-            reason = f"It needs at least {LEAST_TURNS} interruptions; {len(known_ms)} were measured."
+            reason = f"At least {LEAST_TURNS} interruptions are needed; {len(known_ms)} were measured."
             yield Case(name=title, verdict=StepVerdict.NOT_MEASURED, reason=reason)
         else:
             found = percentiles_of(known_ms)

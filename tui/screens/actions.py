@@ -196,7 +196,7 @@ APP: Sequence[Action] = (
         "suspend",
         "ctrl+z",
         "Suspend",
-        "Suspend to the shell; fg brings it back. The call continues.",
+        "Suspend to the shell; fg resumes the program. The call continues.",
         "suspend_process",
         area=ActionArea.PROGRAM,
         key_display="^z",

@@ -62,12 +62,12 @@ class ScenarioControls:
         folder = self._bridge.folder.path
         if folder is None:
             self._screen.app.notify(
-                "This session is not saved, so no scenario can be made of it.",
+                "This session is not saved, so no scenario can be made from it.",
                 severity="warning",
                 markup=False,
             )
             return
-        hint = "FILE.call.toml · enter writes it, and WAV files of what was said next to it"
+        hint = "FILE.call.toml · enter writes it and WAV files of what was said"
         default = str(Path.cwd() / f"{folder.name}.call.toml")
         await self._screen.questions.ask_path("Make scenario", hint, partial(self._make, folder), default)
 

@@ -124,7 +124,7 @@ class TargetForm:
         if names := ", ".join([*pasted.headers, *(["subprotocols"] if pasted.subprotocols else ())]):
             show_problem(
                 self.url.note,
-                f"With {names} from the pasted line: values are hidden, sent only to {host_of(pasted.url)} and not "
+                f"Using {names} from the pasted line. Values are hidden, sent only to {host_of(pasted.url)} and not "
                 "saved. To reuse a token, put it in an environment variable: connect URL --token-env NAME.",
             )
 

@@ -222,8 +222,8 @@ class TelephonyCaller(ImplyingCaller):
             return "mark without a name"
         name, value = read
         if len(name) > _MAX_MARK_CHARS or len(self._marks) >= _MAX_MARKS:
-            limits = f"longer than {_MAX_MARK_CHARS} characters, or beyond {_MAX_MARKS} pending ones"
-            message.advise("too-many-marks", f"Marks {limits}, are not answered.")
+            limits = f"longer than {_MAX_MARK_CHARS} characters or beyond {_MAX_MARKS} pending ones"
+            message.advise("too-many-marks", f"Marks {limits} are not answered.")
             return f"mark not answered: {name}"
         self._marks.append(_Mark(name, value))
         message.event(Type.MARK, stream_id=self._replies.stream_id, text=name)
