@@ -35,6 +35,9 @@ from tui.text.strict import SettingsError
 from tui.text.visible import one_line
 
 if TYPE_CHECKING:
+    from textual.notifications import Notify
+
+    from tui.screens.connect import ConnectScreen
     from tui.screens.devices import DevicesScreen
     from tui.screens.session import SessionScreen
 
@@ -229,6 +232,13 @@ class OpusAgentApp(EndingApp):
             self._shown_theme = theme
             self.memory = msgspec.structs.replace(self.memory, theme=theme)
 
+    def on_notify(self, event: Notify) -> None:
+        """Show at most one toast of each kind: the newest replaces the earlier one."""
+        new = event.notification
+        for shown in list(self._notifications):
+            if (shown.severity, shown.title) == (new.severity, new.title):
+                del self._notifications[shown]
+
     # the tick
 
     def tick(self) -> None:
@@ -347,22 +357,35 @@ class OpusAgentApp(EndingApp):
         """Show the saved sessions."""
         self.show_sessions()
 
+    def on_connect_screen_session_chosen(self, event: ConnectScreen.SessionChosen) -> None:
+        """Open a saved session, in place of the one that is open."""
+        self._close_opened()
+        self._session_chosen(event.folder)
+
     def show_sessions(self) -> None:
         """Show the saved sessions, in place of the one that is open."""
         from tui.screens.sessions import SessionsScreen
 
         opened = self.library.opened
         current = None if opened is None else opened.folder
-        if opened is not None:
-            if len(self.screen_stack) > 1:
-                self.pop_screen()
-            else:
-                self.switch_screen(Screen())
-            self.library.close()
+        self._close_opened()
         screen = SessionsScreen(
             self.bridge, self.library, self.settings.thresholds, current, has_below=self._has_below
         )
         self.push_screen(self._laid_out(screen), self._session_chosen)
+
+    def _close_opened(self) -> None:
+        """Close the saved session that is open, with its screen and those above it."""
+        opened = self.library.opened
+        if opened is None:
+            return
+        of_session = [getattr(screen, "bridge", None) is opened.bridge for screen in self.screen_stack]
+        while any(of_session[1:]):
+            self.pop_screen()
+            of_session.pop()
+        if of_session[0]:
+            self.switch_screen(Screen())
+        self.library.close()
 
     def on_session_screen_report_wanted(self) -> None:
         """Ask where to save the report of the session that is shown."""

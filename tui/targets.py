@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ class Targets:
         profiles: Sequence[Listed] = (),
         recent: Sequence[Target] = (),
         protocols: Callable[[], Sequence[str]] = lambda: ("audiocodes",),
-        saved: Callable[[], Sequence[str]] = lambda: (),
+        saved: Callable[[], Sequence[tuple[Path, str]]] = lambda: (),
         start_demo: Callable[[], Target] | None = None,
         on_remembered: Callable[[Target], None] = lambda _: None,
     ) -> None:
@@ -45,7 +46,7 @@ class Targets:
         self.recent = list(recent)
         self.protocols = protocols
         self.saved = saved
-        """Returns a line for each of the newest saved sessions. Reads files; any thread."""
+        """Returns the folder of each of the newest saved sessions, and a line about it. Reads files; any thread."""
         self._start_demo = start_demo
         # The connect screen and a repeated call may both want it, each on a separate thread.
         self._demo_lock = threading.Lock()

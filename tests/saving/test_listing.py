@@ -47,7 +47,9 @@ def test_the_newest_sessions_are_one_line_each(tmp_path: Path) -> None:
     for number, name in enumerate(("1 alpha", "2 beta", "3 gamma")):
         session(tmp_path, name, days_old=2 - number)
     began = [(NOW - timedelta(days=days)).astimezone().strftime("%Y-%m-%d %H:%M") for days in (0, 1)]
-    assert newest_in_lines(tmp_path, 2) == [f"gamma  {began[0]}  0:05", f"beta  {began[1]}  0:05"]
+    newest = newest_in_lines(tmp_path, 2)
+    assert [line for _, line in newest] == [f"gamma  {began[0]}  0:05", f"beta  {began[1]}  0:05"]
+    assert [folder.parent for folder, _ in newest] == [tmp_path, tmp_path]
     assert newest_in_lines(tmp_path / "nothing", 2) == []
 
 

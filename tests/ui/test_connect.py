@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from textual import events
@@ -300,7 +302,8 @@ async def test_pasted_headers_go_to_no_other_host(stage: Staging) -> None:
 
 async def test_the_newest_saved_sessions_are_listed_below_the_targets(stage: Staging) -> None:
     lines = ["demo  2026-11-29 22:52  2:36", "staging [/x]  2026-11-28 09:01  0:41"]
-    async with stage(target=None, recent=RECENT, saved=lambda: lines) as s:
+    newest = [(Path(line), line) for line in lines]
+    async with stage(target=None, recent=RECENT, saved=lambda: newest) as s:
         await s.until(lambda: "Saved sessions" in s.text())
         text = s.text()
         assert text.index("staging  twilio") < text.index("Saved sessions · ") < text.index(lines[0])

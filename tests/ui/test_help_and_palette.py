@@ -209,6 +209,18 @@ async def test_every_theme_draws(stage: Staging, script: Script) -> None:
             assert "active" in s.text()
 
 
+async def test_the_footer_drops_the_programs_keys_before_those_of_the_focused_pane(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(a_call(script).take())
+        assert s.text("KeyBar").split()[-6:] == ["?", "Help", "^p", "All", "q", "Quit"]
+        await s.press("enter", "enter")
+        keys = s.text("KeyBar")
+        assert keys.startswith(" ⏎ Expand  v Raw  y Copy  Y Copy path  C Copy all  p Play  esc Close")
+        assert keys.split()[-2:] == ["?", "Help"]
+
+
 async def test_no_color_means_the_terminals_colours(stage: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with stage() as s:
@@ -224,8 +236,7 @@ async def test_the_footer_leads_with_the_keys_of_the_focused_pane(stage: Staging
         await s.press("t")
         assert s.text("KeyBar").startswith(" F Follow  s Stop")
         await s.press("l", "enter", "enter")
-        assert s.text("KeyBar").startswith(
-            " ⏎ Expand  → Into  ← Out  y Copy  v Raw  Y Copy path  C Copy message"
-        )
+        detail = " ⏎ Expand  v Raw  y Copy  Y Copy path  C Copy all  p Play  esc Close"
+        assert s.text("KeyBar").startswith(f"{detail}  → Into  ← Out")
         await s.press("l")
         assert s.text("KeyBar").startswith(" s Stop")

@@ -39,6 +39,17 @@ async def read(s: Stage, script: Script, body: dict[str, object] | bytes, *keys:
 # copy
 
 
+async def test_a_toast_replaces_the_earlier_one_of_its_kind(stage: Staging, script: Script) -> None:
+    async with stage() as s:
+        await read(s, script, {"session": {"voice": "ash"}}, "down", "down", "y", "Y")
+        await s.until(lambda: notices(s) == "Copied $.session.voice")
+        s.app.notify("It cannot be read.", severity="error")
+        s.app.notify("report.html", title="Report saved")
+        await s.until(lambda: notices(s) == "Copied $.session.voice It cannot be read. report.html")
+        s.app.notify("It cannot be written.", severity="error")
+        await s.until(lambda: notices(s) == "Copied $.session.voice report.html It cannot be written.")
+
+
 async def test_value_path_and_message_are_copied(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await read(s, script, {"session": {"voice": "ash", "speed": 1.50}}, "down", "down")

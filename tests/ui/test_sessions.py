@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from click.testing import CliRunner
+from textual.widgets import OptionList
 
 from tests.saving.events import a_session, write_now
 from tests.ui.conftest import Stage, Staging
@@ -277,6 +278,54 @@ async def test_keys_that_need_a_call_say_so(stage: Staging, folder: Path) -> Non
         ):
             await s.press(key)
             assert sentence in s.text("KeyBar"), key
+
+
+@pytest.mark.parametrize("by_mouse", [False, True], ids=["enter", "click"])
+async def test_a_session_listed_on_the_first_screen_opens_from_its_line(
+    stage: Staging, folder: Path, by_mouse: bool
+) -> None:
+    newest = [(folder / NAMES[2], "booking"), (folder / NAMES[1], "support")]
+    async with stage((80, 24), target=None, saved=lambda: newest) as s:
+        await s.until(lambda: "enter opens one" in s.text())
+        if by_mouse:
+            assert await s.pilot.click("#saved", offset=(4, 1))
+        else:
+            saved = s.app.screen.query_one("#saved", OptionList)
+            while s.focused() is not saved:
+                await s.press("tab")
+            await s.press("down", "enter")
+        await s.until(lambda: s.app.library.opened)
+        await s.tick()
+        assert s.app.library.opened is not None
+        assert s.app.library.opened.folder == folder / NAMES[1]
+        assert isinstance(s.top(), SessionScreen)
+
+
+async def test_a_session_that_cannot_be_opened_from_the_first_screen_is_reported(
+    stage: Staging, tmp_path: Path
+) -> None:
+    async with stage((80, 24), target=None, saved=lambda: [(tmp_path / "gone", "gone")]) as s:
+        await s.until(lambda: "enter opens one" in s.text())
+        assert await s.pilot.click("#saved", offset=(4, 0))
+        await s.until(lambda: s.app._notifications)
+        (notice,) = s.app._notifications
+        assert "gone does not exist" in notice.message
+        assert s.app.library.opened is None
+
+
+async def test_a_session_opened_over_another_one_takes_its_place(stage: Staging, folder: Path) -> None:
+    newest = [(folder / NAMES[1], "support")]
+    async with stage((80, 24), target=None, saved=lambda: newest) as s:
+        await listed(s)
+        await s.press("enter")
+        await s.until(lambda: s.app.library.opened)
+        await s.press("n")
+        await s.until(lambda: "enter opens one" in s.text())
+        assert await s.pilot.click("#saved", offset=(4, 0))
+        await s.until(lambda: s.app.library.opened and s.app.library.opened.folder == folder / NAMES[1])
+        await s.tick()
+        shown = [screen for screen in s.app.screen_stack if isinstance(screen, SessionScreen)]
+        assert [screen.bridge for screen in shown] == [s.app.library.opened.bridge]  # type: ignore[union-attr]
 
 
 def test_opening_another_session_closes_the_one_before(folder: Path) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 LISTED_SESSIONS = 3
-"""How many saved sessions the first screen names."""
+"""How many saved sessions the first screen lists."""
 
 
 class LocalAgent:
@@ -207,7 +207,7 @@ def _targets(book: AddressBook, local: LocalAgent, in_force: SettingsInForce) ->
     )
 
 
-def _saved(in_force: SettingsInForce) -> list[str]:
+def _saved(in_force: SettingsInForce) -> list[tuple[Path, str]]:
     from tui.saving.listing import newest_in_lines
     from tui.saving.record import SavedSessionError
 

@@ -101,13 +101,13 @@ def list_sessions(
     return wanted[::-1]
 
 
-def newest_in_lines(parent: Path, count: int) -> list[str]:
-    """Returns the newest sessions of a folder, one line each: what was called, when, and for how long.
+def newest_in_lines(parent: Path, count: int) -> list[tuple[Path, str]]:
+    """Returns the newest sessions: the folder of each, and a line with what was called, when, and for how long.
 
     Raises `SavedSessionError`: the folder cannot be read.
     """
     # By name, which begins with the start: a list by content would read every session.
-    return [_in_line(summary) for summary in islice(summaries(parent), count)]
+    return [(summary.folder, _in_line(summary)) for summary in islice(summaries(parent), count)]
 
 
 def _in_line(summary: SessionSummary) -> str:

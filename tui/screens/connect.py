@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -71,8 +73,6 @@ CONNECT = (
 )
 DEMO = "demo — the local agent: no account, no key, no network"
 _DEMO_ID = "demo"
-BROWSER_KEY = "ctrl+o"
-"""Opens the browser of saved sessions."""
 
 
 class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
@@ -84,6 +84,13 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     class SessionsWanted(Message):
         """Show the saved sessions."""
+
+    class SessionChosen(Message):
+        """Open a saved session."""
+
+        def __init__(self, folder: Path) -> None:
+            super().__init__()
+            self.folder = folder
 
     def __init__(
         self, bridge: Bridge, known: Targets, current: Target | None = None, *, has_session: bool = True
@@ -99,7 +106,9 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self._listed = [Listed(current), *others]
         self._current = current
         self.targets = OptionList(id="targets", markup=False)
-        self._saved = Static(id="saved", markup=False)
+        self.saved = OptionList(id="saved", markup=False)
+        self._newest: Sequence[tuple[Path, str]] = ()
+        """The saved sessions in the list: the folder of each, and its line."""
         self.form = TargetForm(known.base, Listed(known.base if current is None else current))
 
     def compose(self) -> ComposeResult:
@@ -111,7 +120,8 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             yield from self.form.compose_url()
             self.targets.border_title = "Demo, profiles, recent targets · ↓ to choose"
             yield self.targets
-            yield self._saved
+            yield Static(id="saved-heading", markup=False)
+            yield self.saved
             yield from self.form.compose()
             with Horizontal(id="buttons"):
                 yield Button("Call", id="call", variant="primary", compact=True)
@@ -138,11 +148,16 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     @work(exclusive=True, group="saved", description="list the newest saved sessions")
     async def _list_saved(self) -> None:
         """After the first picture: files are read."""
-        lines = await asyncio.to_thread(self._known.saved)
-        browser = self.app.active_bindings.get(BROWSER_KEY)
-        how = "^o opens one" if browser else "opusagent-tui open NAME shows one"
-        self._saved.update("\n".join([f"Saved sessions · {how}", *(f"  {line}" for line in lines)]))
-        self._saved.set_class(bool(lines), "-shown")
+        self._newest = await asyncio.to_thread(self._known.saved)
+        if self._newest:
+            self.query_one("#saved-heading", Static).update("Saved sessions · enter opens one · ^o shows all")
+            self.saved.add_options(
+                [
+                    Option(Content(f"  {line}"), id=str(number))
+                    for number, (_, line) in enumerate(self._newest)
+                ]
+            )
+            self.add_class("-with-sessions")
 
     def _offer_protocols(self) -> None:
         """Offer the protocols. Runs after the first picture, because installed packages are searched for them."""
@@ -175,6 +190,16 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.fill(OptionList.OptionHighlighted(self.targets, event.option, event.option_index))
             self.action_call()
 
+    @on(OptionList.OptionSelected, "#saved")
+    def open_session(self, event: OptionList.OptionSelected) -> None:
+        """Ask the app to open a saved session."""
+        self.post_message(self.SessionChosen(self._newest[event.option_index][0]))
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Put a cursor on the list of saved sessions: without one, it ignores enter."""
+        if event.widget is self.saved and self.saved.highlighted is None:
+            self.saved.highlighted = 0
+
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
         """Run the action of the clicked button."""
@@ -195,7 +220,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     def on_key(self, event: events.Key) -> None:
         """Take a character typed outside a field as the start of a URL, so no character of a URL may be a command."""
         typed = event.character if event.is_printable and event.key != "space" else None
-        outside = self.focused is self.targets or isinstance(self.focused, Button) or self.focused is None
+        outside = self.focused is None or isinstance(self.focused, (OptionList, Button))
         if typed and outside:
             event.stop()
             event.prevent_default()

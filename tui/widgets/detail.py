@@ -113,15 +113,16 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     ]
     FOOTER: ClassVar[Sequence[str]] = (
         "detail.toggle",
-        "detail.in",
-        "detail.out",
-        "copy_value",
         "raw",
+        "copy_value",
         "copy_path",
         "copy_message",
         "play_audio",
         "close",
+        "detail.in",
+        "detail.out",
     )
+    """The most useful first: what does not fit is left out at the end."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)

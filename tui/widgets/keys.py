@@ -100,13 +100,13 @@ class KeyBar(Static):
         shown = list(
             {entry.binding.action: entry for entry in reversed(usable) if entry.binding.show}.values()
         )[::-1]
-        left = self._of_focus(usable)
-        leading = {entry.binding.action for entry in left}
-        left += [e for e in shown if not isinstance(e.node, App) and e.binding.action not in leading]
+        leading = self._of_focus(usable)
+        actions = {entry.binding.action for entry in leading}
+        others = [e for e in shown if not isinstance(e.node, App) and e.binding.action not in actions]
         right = [entry for entry in shown if isinstance(entry.node, App)]
         width = self.content_size.width
-        while left and self._cells(left) + _GAP + self._cells(right) > width:
-            left.pop()
+        self._fit(leading, others, right, width)
+        left = leading + others
         parts: list[tuple[str, str]] = []
         self._places = []
         self._add(left, parts)
@@ -114,6 +114,18 @@ class KeyBar(Static):
         parts.append((" " * gap, ""))
         self._add(right, parts, self._cells(left) + gap)
         self.update(Content.assemble(*parts), layout=False)
+
+    def _fit(
+        self,
+        leading: list[ActiveBinding],
+        others: list[ActiveBinding],
+        right: list[ActiveBinding],
+        width: int,
+    ) -> None:
+        """Drop keys, the last first, until the line fits: the screen's, the program's but one, then the pane's."""
+        for keys, least in ((others, 0), (right, 1), (leading, 0)):
+            while len(keys) > least and self._cells(leading + others) + _GAP + self._cells(right) > width:
+                keys.pop()
 
     def _of_focus(self, usable: Iterable[ActiveBinding]) -> list[ActiveBinding]:
         """Returns what the ``FOOTER`` of the focused pane names: the ids of the keys that are for its content."""
