@@ -173,9 +173,9 @@ class TestTheSession:
         ("options", "sentence"),
         [
             ({"speed": "1"}, "no option 'speed'"),
-            ({"delegation": "me"}, "The option delegation must be client or responses, not 'me'"),
+            ({"delegation": "me"}, "The delegation option must be client or responses, not 'me'"),
             ({"tools": "{}"}, "must be a JSON array of tool objects"),
-            ({"session": "["}, "The option session is not JSON"),
+            ({"session": "["}, "The session option is not JSON"),
             ({"session": "[]"}, "must be a JSON object"),
         ],
     )

@@ -22,7 +22,7 @@ from tui.units import NS_PER_S
 T = TypeVar("T")
 DROPPED = "the scenario dropped the connection"
 _LONGEST_WAIT_S = 0.1
-"""How often a wait looks again, because a fault can be prolonged or lifted."""
+"""Interval at which a wait checks again, because a fault can be prolonged or lifted."""
 
 
 class Heading(StrEnum):
@@ -205,7 +205,7 @@ class LinkFaults:
         self.sent: Passage[Outgoing] = Passage(send, clock_ns)
         self.received: Passage[str | bytes] = Passage(receive, clock_ns)
         self.breaks = False
-        """Whether the socket was dropped, and a new one has not been possible since."""
+        """Whether the socket was dropped and no new one can be opened yet."""
         self._abort = abort
         self._clock_ns = clock_ns
         self._unreachable_until_ns = 0

@@ -19,7 +19,7 @@ from tui.protocols.openai_live.wire import DEFAULT_FORMAT, FORMATS, format_in, f
 _USAGE_EVERY_MS = 15_000
 _LASTS_S = 3_600
 _CONTEXT_S = 3_600
-"""So much audio fills the context window."""
+"""Amount of audio that fills the context window."""
 _MEMBERS = (
     "model",
     "instructions",
@@ -32,7 +32,7 @@ _MEMBERS = (
     "client",
 )
 _TASKS = {"name": "delegation", "description": "anything about opening hours", "parameters": {}}
-"""What is delegated to a client that asks for it."""
+"""The tasks that are delegated to a client that handles them."""
 
 
 class LiveRefusal(Exception):
@@ -77,7 +77,7 @@ class LiveAgent(AgentDefaults):
 
     @property
     def heard_ms(self) -> float:
-        """The length of all user audio, also of that which was muted: so far its time may go."""
+        """The length of all user audio, muted audio included; its time may advance up to this."""
         return self._session.heard_ms if self._session else 0.0
 
     @property
@@ -105,7 +105,7 @@ class LiveAgent(AgentDefaults):
         return []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply: no message says so. If interrupted, what was not sent yet is never said."""
+        """Ends a reply, for which there is no message. If interrupted, what was not sent yet is never said."""
         if self._session:
             self._session.said.end(stream_id, interrupted=interrupted)
         return []
@@ -192,7 +192,7 @@ class LiveAgent(AgentDefaults):
         return [self._words("input", fragment, max(since_ms, self._now_ms - 200.0), self._now_ms)]
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Sends the rest of the user's words; nothing says that they are the last."""
+        """Sends the rest of the user's words; no message marks them as the last."""
         frames = self.hypothesis(text)
         self._user_words = ("", self._now_ms)
         return frames
@@ -202,7 +202,7 @@ class LiveAgent(AgentDefaults):
         return self._closed("remote_hangup")
 
     def end(self) -> list[Outgoing]:
-        """Announces that the service goes away."""
+        """Announces that the service is shutting down."""
         return self._closed("connection_lost")
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
@@ -255,7 +255,7 @@ class LiveAgent(AgentDefaults):
 
     def _on_start(self, message: Message) -> str:
         if self._session is not None:
-            raise LiveRefusal("session_already_started", "The session has started already.")
+            raise LiveRefusal("session_already_started", "The session has already started.")
         asked = message.inside("session")
         for name in asked.body:
             if name not in _MEMBERS:
@@ -323,7 +323,7 @@ class LiveAgent(AgentDefaults):
         ident = message.text("delegation_id")
         if ident and session.delegation == "responses":
             raise LiveRefusal(
-                "invalid_value", "Responses delegation takes no delegation_id.", "delegation_id"
+                "invalid_value", "Responses delegation does not accept a delegation_id.", "delegation_id"
             )
         if ident and ident not in self._tasks.known:
             raise LiveRefusal("unknown_delegation", f"No task has the id {cut(ident, 60)}.", "delegation_id")
@@ -422,7 +422,7 @@ class _Tasks:
 
 
 class _LiveSession:
-    """What the caller's session asks for, and what has come of it."""
+    """The caller's settings of the session, and its state."""
 
     def __init__(self, asked: Members, ident: str, expires_at: int) -> None:
         audio = asked.inside("audio")
@@ -468,7 +468,9 @@ class _LiveSession:
         if media := format_in(asked):
             return media
         known = ", ".join(FORMATS)
-        raise LiveRefusal("invalid_value", f"The audio format is none of {known}.", "session.audio.format")
+        raise LiveRefusal(
+            "invalid_value", f"The audio format must be one of {known}.", "session.audio.format"
+        )
 
     @property
     def heard_ms(self) -> float:

@@ -75,7 +75,7 @@ class LiveCaller(CallerDefaults):
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Starts the session; nothing comes from the agent before."""
+        """Starts the session; the agent sends nothing before that."""
         session = self._options.session()
         return [outgoing({"type": "session.start", "session": session}, f"start {session.get('model')}")]
 
@@ -163,7 +163,7 @@ class LiveCaller(CallerDefaults):
         asked = self._options.session().get("model")
         if model and asked and not model.startswith(str(asked)):
             message.advise(
-                "other-model", f"The session has the model {cut(model, 60)}; {asked} was asked for."
+                "other-model", f"The session has the model {cut(model, 60)}; {asked} was requested."
             )
         message.event(Type.SESSION_ACCEPTED, format=self.user_format, text=self._media)
         if self._options.greeting:
@@ -329,7 +329,7 @@ class LiveCaller(CallerDefaults):
         if missing:
             counts = ", ".join(f"{count} of {what}" for what, count in missing.items())
             message.advise(
-                "not-appended", f"The session ended before the agent placed what was added: {counts}."
+                "not-appended", f"The session ended before the agent confirmed these additions: {counts}."
             )
 
     def _on_error(self, message: Message) -> str:
@@ -379,12 +379,12 @@ class LiveCaller(CallerDefaults):
 
 
 class _SessionState:
-    """What the session has come to."""
+    """The state of the session."""
 
     def __init__(self) -> None:
         self.started = False
         self.ending = False
-        """Whether the end was asked for."""
+        """Whether the end was requested."""
         self.closed = False
         self.sent_ms = 0.0
         self.used_s = 0.0
@@ -412,7 +412,7 @@ def _range_in(message: Message, *, required: bool = False) -> tuple[float | None
 
 
 def _arguments(item: Members) -> Mapping[str, Any]:
-    """Returns the arguments of a function call, which are JSON in a text."""
+    """Returns the arguments of a function call, which are sent as a JSON string."""
     text = item.text("arguments")
     try:
         value = msgspec.json.decode(text) if text.strip() else {}

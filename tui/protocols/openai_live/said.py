@@ -11,7 +11,7 @@ from tui.protocols.openai_live.wire import silence
 _CHUNK_MS = 100
 _FRAGMENT_MS = 200
 _WORD_MS = 300
-"""About as fast as people speak."""
+"""Speed of speech, about that of a person."""
 _WORDS_DELAY_MS = 600
 """How long after they were spoken the service sends words."""
 
@@ -23,7 +23,7 @@ class SaidTrack:
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self.now_ms = 0.0
-        """What is said next begins there."""
+        """Time at which the next speech begins."""
         self._format = audio_format
         self._queued = bytearray()
         """The track from the end of the last chunk that was sent."""

@@ -34,7 +34,7 @@ class LiveOptions:
         for name, known in _CHOICES.items():
             if self._chosen[name] not in known:
                 choices = " or ".join(filter(None, known))
-                raise ValueError(f"The option {name} must be {choices}, not {cut(self._chosen[name], 60)!r}.")
+                raise ValueError(f"The {name} option must be {choices}, not {cut(self._chosen[name], 60)!r}.")
         self.media = settings.formats[0] if settings.formats else DEFAULT_FORMAT
         self._tools = _read_list("tools", self._chosen["tools"])
         self._extra = _read_object("session", self._chosen["session"])
@@ -86,14 +86,14 @@ class LiveOptions:
 def _read_list(name: str, text: str) -> list[dict[str, Any]]:
     value = _decode(name, text) if text.strip() else []
     if not (isinstance(value, list) and all(isinstance(tool, dict) for tool in value)):
-        raise ValueError(f"The option {name} must be a JSON array of tool objects.")
+        raise ValueError(f"The {name} option must be a JSON array of tool objects.")
     return value
 
 
 def _read_object(name: str, text: str) -> dict[str, Any]:
     value = _decode(name, text) if text.strip() else {}
     if not isinstance(value, dict):
-        raise ValueError(f"The option {name} must be a JSON object with members of the session.")
+        raise ValueError(f"The {name} option must be a JSON object with members of the session.")
     return value
 
 
@@ -101,4 +101,4 @@ def _decode(name: str, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"The option {name} is not JSON: {error}.") from None
+        raise ValueError(f"The {name} option is not JSON: {error}.") from None

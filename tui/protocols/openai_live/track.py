@@ -10,7 +10,7 @@ from tui.protocols.implied_replies import ENDS_AFTER_MS, ImpliedReplies
 from tui.protocols.openai_live.wire import is_quiet
 
 _FRAGMENT_MS = 200.0
-"""A fragment of a transcript covers so much; the sound that it belongs to may begin at its end."""
+"""Length of speech that a fragment of a transcript covers; its sound may begin at the end of it."""
 _LINE_ENDS_AFTER_MS = 1_000.0
 _FRAGMENT_DELAY_MS = 1_000.0
 """How late a fragment may arrive; 0.5 to 0.7 s are common."""
