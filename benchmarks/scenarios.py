@@ -119,12 +119,12 @@ def _measured(jobs: int, calls: int) -> Iterator[Measured]:
 
 def alone(*, quick: bool) -> Iterator[Measured]:
     """Calls one after another."""
-    yield from _measured(1, 4 if quick else 20)
+    yield from _measured(1, 4 if quick else 16)
 
 
 def together(*, quick: bool) -> Iterator[Measured]:
     """Eight calls at the same time."""
-    yield from _measured(8, 16 if quick else 80)
+    yield from _measured(8, 16 if quick else 64)
 
 
 if __name__ == "__main__":
