@@ -565,3 +565,26 @@ async def test_genesys_expects_an_answer_to_its_close(
         held.session.hang_up()
         await held.until(e.StatusChanged, lambda event: event.new is Status.ENDED)
     assert [finding.rule for finding in held.of(e.FindingRaised)] == expected
+
+
+LIVE_SESSION = {"id": "live_1", "expires_at": 1, "model": "gpt-live-1.1", "status": "active"}
+
+
+@pytest.mark.parametrize(("answers", "findings"), [(True, []), (False, ["no-session-closed"])])
+async def test_a_live_session_is_over_with_the_last_message_before_the_socket_closes(
+    answers: bool, findings: list[str]
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.until("session.start")
+        await peer.send({"type": "session.started", "event_id": "1", "session": LIVE_SESSION})
+        await peer.until("session.close")
+        closed = {"reason": "close_requested", "usage": {"seconds": 1}, "session": LIVE_SESSION}
+        if answers:
+            await peer.send({"type": "session.closed", "event_id": "2", **closed})
+        await peer.socket.close()
+
+    async with agent(script) as url, call(url, protocol="openai-live") as held:
+        await held.until_status(Status.ACTIVE)
+        held.session.hang_up()
+        await held.until_status(Status.ENDED)
+    assert [event.rule for event in held.events if isinstance(event, e.FindingRaised)] == findings

@@ -60,6 +60,8 @@ class AgentLink:
         offered = () if self.protocol.calls_tools and not self.protocol.offers_tools else tools
         self.caller = self.protocol.caller(_settings(target, offered), lambda: str(uuid.uuid4()), utc_now)
         self.messages = MessageHandler(self.caller.receive)
+        self._all_read = asyncio.Event()
+        """Set once the socket is closed and its last frame was handled."""
         self.log = MessageLog(
             journal, protocol=target.protocol, reply=self.send, route=route, on_fatal=on_fatal
         )
@@ -84,7 +86,9 @@ class AgentLink:
 
     async def read(self) -> None:
         """Handle every frame until the socket closes."""
+        self._all_read.clear()
         await self.connection.read(self.messages.handle_message)
+        self._all_read.set()
 
     async def hang_up(self, reason: HangUpReason) -> None:
         """Send the protocol's last messages, and wait briefly until they are sent and answered."""
@@ -108,21 +112,23 @@ class AgentLink:
 
     async def _goodbye_answered(self, caller: AwaitsGoodbye) -> None:
         """Wait for the agent to answer the last message; emit a finding if it does not."""
-        await self._messages_until(
-            lambda: caller.goodbye_answered or not self.connection.is_open, _GOODBYE_LIMIT_S
-        )
+        # Not until the socket is closed: the answer may be the last frame before that, and not handled yet.
+        await self._messages_until(lambda: caller.goodbye_answered, _GOODBYE_LIMIT_S)
         if not caller.goodbye_answered:
             self.log.find(caller.missing_goodbye)
 
     async def _messages_until(self, happened: Callable[[], bool], limit_s: float) -> None:
-        """Wait until the condition is true after a message."""
+        """Wait until the condition is true after a message, or no more messages can arrive."""
         arrived = asyncio.Event()
         watching = self.messages.add_message_handler(lambda _: arrived.set())
+        reading = asyncio.ensure_future(self._all_read.wait())
+        reading.add_done_callback(lambda _: arrived.set())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
-                while not happened():
+                while not (happened() or self._all_read.is_set()):
                     await arrived.wait()
                     arrived.clear()
+        reading.cancel()
         watching.unregister()
 
     def _new_client(self) -> WebSocketClient:
