@@ -22,6 +22,10 @@ MESSAGES: dict[str, list[dict[str, object]]] = {
         {"type": "response.output_audio.delta", "item_id": "i", "delta": BASE64},
         {"type": "input_audio_buffer.append", "audio": BASE64},
     ],
+    "openai-live": [
+        {"type": "session.output_audio.delta", "delta": BASE64},
+        {"type": "session.input_audio.append", "audio": BASE64},
+    ],
     "elevenlabs": [
         {"type": "audio", "audio_event": {"audio_base_64": BASE64, "event_id": 3}},
         {"user_audio_chunk": BASE64},
