@@ -48,6 +48,7 @@ SCENARIOS = {
     "stops": '[[step]]\nrun = "exit 1"\nstop = true\n' + BYE,
     "hears": '[[step]]\nhear = "Hello"\n[[step]]\nhear = "goodbye"\nwithin = "100ms"\n' + BYE,
     "deaf": '[[step]]\nhear = "hello"\nstop = true\n' + BYE,
+    "deaf_throughout": '[[step]]\nhear = "hello"\n' + BYE,
     "times_out": 'timeout = "500ms"\n[[step]]\nsilence = "10s"\n' + BYE,
     "runs": '[[step]]\nrun = "true"\n'
     f'[[step]]\nrun = "echo {SECRET} is wrong; exit 3"\n'
@@ -96,7 +97,7 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
             token=SECRET,
             resume_timeout_s=0.2 if name == "dropped_too_long" else 10.0,
         )
-        hear = {"hears": words, "deaf": no_recogniser}.get(name)
+        hear = {"hears": words, "deaf": no_recogniser, "deaf_throughout": no_recogniser}.get(name)
         return hold(scenario, target, aids=Aids(lines=lines_of(scenario), may_run=allowed, hear=hear))
 
     # What takes long happens before the calls: a program that is late judges nothing.
@@ -193,6 +194,12 @@ def test_words_without_a_recogniser_are_not_measured(runs: dict[str, RunResult])
     assert (run.verdict, verdicts(run)) == (NOT_MEASURED, [PASSED, NOT_MEASURED, NOT_MEASURED])
     assert run.cases[1].reason == "Run pip install something."
     assert run.cases[2].reason == "Not reached: step 1 not measured, and the step has stop = true."
+
+
+def test_a_call_that_the_script_ends_is_not_cut_short(runs: dict[str, RunResult]) -> None:
+    run = runs["deaf_throughout"]
+    assert verdicts(run) == [PASSED, NOT_MEASURED, DONE]
+    assert not run.cut_short
 
 
 def test_the_timeout_of_a_scenario_fails_its_step(runs: dict[str, RunResult]) -> None:

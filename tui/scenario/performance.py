@@ -174,7 +174,7 @@ class Performance:
         slowest = max(answered, key=lambda turn: turn.response_latency_ms or 0.0, default=None)
         limits = judge_call(self.scenario, metrics, self.player.silences)
         hung_up = any(
-            isinstance(step, EndCall) and case.verdict is StepVerdict.PASSED
+            isinstance(step, EndCall) and case.verdict is StepVerdict.DONE
             for step, case in zip(self.scenario.steps, self.cases, strict=False)
         )
         return RunResult(
