@@ -15,10 +15,13 @@ import msgspec
 import numpy as np
 import pytest
 
+from tests.builders import MS
 from tests.models.turns.slow_turns import late_notice
 from tests.report.sessions import ANSWER_MS, GREETING_MS, HOSTILE, QUESTION_MS
 from tui.config.model import Thresholds
+from tui.models import events as e
 from tui.models.log.marks import Marking
+from tui.models.turns.floor import Speech, floor_of
 from tui.models.turns.turns import LEAST_TURNS, LatencyParts, Turn
 from tui.report.content import read_content
 from tui.report.page import page_of, render
@@ -143,6 +146,32 @@ def test_percentiles_are_shown_from_enough_turns_on(saved: SavedSession) -> None
     assert "112 ms" in words
     assert "123 ms" in words
     assert "not measured 41 ms" in words
+
+
+def test_the_floor_is_drawn_and_its_events_are_listed(saved: SavedSession) -> None:
+    content = read_content(saved)
+    content.metrics.floor = floor_of(
+        Speech(content.began_ns + began_ms * MS, by, 0, content.began_ns + ended_ms * MS)
+        for by, began_ms, ended_ms in (
+            (e.Party.AGENT, 100, 2_400),
+            (e.Party.USER, 2_000, 4_000),
+            (e.Party.AGENT, 4_640, 8_000),
+            (e.Party.USER, 6_000, 6_400),
+        )
+    )
+    page = page_of(content, None)
+    words = words_of(page)
+    assert "agent 640 ms after the other's end (median of 1)" in words
+    assert "user speaks over agent, agent gives way 400 ms" in words
+    assert "user backchannel 400 ms" in words
+    for look, count in (("user", 2), ("agent", 2), ("talk-over", 1), ("backchannel", 1), ("gap", 1)):
+        assert page.count(f'class="floor-{look}"'.encode()) == count, look
+
+
+def test_a_floor_that_never_changed_hands_is_left_out(saved: SavedSession) -> None:
+    content = read_content(saved)
+    content.metrics.floor = floor_of([])
+    assert b'id="floor"' not in page_of(content, None)
 
 
 def test_the_report_begins_with_the_verdict_and_grades_every_response(saved: SavedSession) -> None:

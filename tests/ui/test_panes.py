@@ -62,7 +62,7 @@ async def test_a_key_goes_to_a_pane_and_from_it_back_to_the_log(stage: Staging, 
 
 async def test_the_tabs_show_visible_panes_and_the_focus(stage: Staging) -> None:
     async with stage() as s:
-        names = "▸l Log ▪t Transcript u Turns J Tools h Health ◉ hold to talk"
+        names = "▸l Log ▪t Transcript u Turns J Tools O Floor h Health ◉ hold to talk"
         assert tabs_line(s).split() == names.split()
         await s.press("u")
         assert "▪l Log  t Transcript ▸u Turns" in tabs_line(s)

@@ -16,6 +16,7 @@ from tui.config.model import Thresholds
 from tui.models.turns.turns import Turn
 from tui.report import sections
 from tui.report.content import Content, EventRow, TimelineMark, read_content
+from tui.report.floor import floor_section
 from tui.report.markup import text, together
 from tui.report.sound import ReportAudio, sound_of
 from tui.saving.reading import SavedSession
@@ -91,6 +92,7 @@ def page_of(
         "marks": sections.marks_and_notes(content),
         "figures": sections.figures(content, thresholds),
         "turns": sections.turns_table(content, thresholds),
+        "floor": floor_section(content, thresholds),
         "transcript": sections.transcript(content),
         "troubles": sections.troubles(content),
         "data": packed(json_of(_data(content, audio, sound.kind))),

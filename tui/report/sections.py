@@ -59,7 +59,7 @@ def failed_step(content: Content) -> Markup:
         return Markup()
     judged = found.judged
     what = f"Step {judged.step} failed: {one_line(judged.text)}. {one_line(judged.reason)}".rstrip()
-    at = _seek_s(content.seconds(found.began_ns))
+    at = seek_s(content.seconds(found.began_ns))
     place = element("span", f" {one_line(judged.place)}", class_="reason") if judged.place else None
     return element("p", f"{what} ", at, place, id="failed-step", class_="verdict")
 
@@ -131,7 +131,7 @@ def turns_table(content: Content, judge: Judge) -> Markup:
 def marks_and_notes(content: Content) -> Markup:
     """Returns what the user marked and noted; empty without any."""
     rows = [
-        (_seek_s(each.seconds), "*" if each.marked else "", each.note, each.event) for each in content.marked
+        (seek_s(each.seconds), "*" if each.marked else "", each.note, each.event) for each in content.marked
     ]
     return _listed("marks", "Marks and notes", ("At", "Mark", "Note", "Event"), rows)
 
@@ -260,7 +260,7 @@ def _bar(turn: Turn, longest_ms: float) -> Markup:
 
 def _entry(spoken: Spoken) -> Markup:
     entry = spoken.entry
-    at = _seek_s(spoken.seconds)
+    at = seek_s(spoken.seconds)
     if isinstance(entry, ToolUse):
         failed = bool(entry.event.error)
         return element(
@@ -295,11 +295,21 @@ def _tool_outcome(event: e.ToolChanged) -> str:
 def _listed(
     name: str, title: str, heads: Sequence[str], rows: Sequence[Sequence[Child]], count: int = 0
 ) -> Markup:
-    if not rows:
-        return Markup()
+    return listed_section(name, title, (), heads, rows, count) if rows else Markup()
+
+
+def listed_section(
+    name: str,
+    title: str,
+    before: Sequence[Child],
+    heads: Sequence[str],
+    rows: Sequence[Sequence[Child]],
+    count: int = 0,
+) -> Markup:
+    """Returns a section with a table of rows, some of ``count``, after other content."""
     more = element("p", f"{count - len(rows):,} more in the event list.") if count > len(rows) else None
     cells = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
-    return _section(name, title, _table(title, heads, cells), more)
+    return _section(name, title, *before, _table(title, heads, cells), more)
 
 
 def _section(name: str, title: str, *children: Child) -> Markup:
@@ -377,7 +387,7 @@ def _part_class(stage: Stage) -> str:
 
 
 def _at(content: Content, at_ns: int | None) -> Markup:
-    return Markup("–") if at_ns is None else _seek_s(content.seconds(at_ns))
+    return Markup("–") if at_ns is None else seek_s(content.seconds(at_ns))
 
 
 def _seek(content: Content, at_ns: int | None, label: str) -> Markup:
@@ -387,5 +397,6 @@ def _seek(content: Content, at_ns: int | None, label: str) -> Markup:
     return element("button", label, type="button", data_seek=f"{at_s:.3f}", title=f"go to {at_s:.3f} s")
 
 
-def _seek_s(at_s: float) -> Markup:
+def seek_s(at_s: float) -> Markup:
+    """Returns a button that goes to a time of the session."""
     return element("button", f"{at_s:.1f} s", type="button", data_seek=f"{at_s:.3f}", class_="at")

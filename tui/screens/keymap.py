@@ -39,6 +39,7 @@ from tui.widgets.callback_table import CallbackTable
 from tui.widgets.compare import CompareView
 from tui.widgets.detail import DetailPane
 from tui.widgets.event_log import EventLogPane
+from tui.widgets.floor import FloorPane
 from tui.widgets.health import HealthPane
 from tui.widgets.ladder import LadderPane
 from tui.widgets.prompt import PromptLine
@@ -57,6 +58,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
         TurnsPane,
         HealthPane,
         ToolsPane,
+        FloorPane,
         LadderPane,
         DetailPane,
         PromptLine,

@@ -45,6 +45,7 @@ from tui.widgets.too_small import TooSmall
 if TYPE_CHECKING:
     from tui.screens.replay import Replay
     from tui.widgets.detail import DetailPane
+    from tui.widgets.floor import FloorPane
     from tui.widgets.health import HealthPane
     from tui.widgets.ladder import LadderPane
     from tui.widgets.tools import ToolsPane
@@ -103,6 +104,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
                 "transcript": lambda: self.transcript,
                 "turns": lambda: self.turns,
                 "tools": lambda: self.tools,
+                "floor": lambda: self.floor,
                 "health": lambda: self.health,
                 "detail": lambda: self.detail,
                 "scenario": lambda: self.ladder,
@@ -186,6 +188,13 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         return ToolsPane(self.bridge, id="tools")
 
     @cached_property
+    def floor(self) -> FloorPane:
+        """The pane of who holds the floor."""
+        from tui.widgets.floor import FloorPane
+
+        return FloorPane(self.bridge, self.thresholds, id="floor")
+
+    @cached_property
     def health(self) -> HealthPane:
         """The pane with figures on the audio path."""
         from tui.widgets.health import HealthPane
@@ -202,12 +211,14 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     def use_thresholds(self, thresholds: Thresholds) -> None:
         """Use other thresholds to grade response times from now on."""
         self.thresholds = thresholds
-        self.strip.thresholds = self.turns.thresholds = thresholds
+        self.strip.thresholds = self.turns.thresholds = self.floor.thresholds = thresholds
         if self.is_mounted:
             self.strip.refresh_from_model()
-            self.turns.forget_lines()
-            self.turns.refresh_from_model()
-            self.turns.refresh()
+            for pane in (self.turns, self.floor):
+                pane.forget_lines()
+                if pane.is_mounted:
+                    pane.refresh_from_model()
+                    pane.refresh()
 
     @cached_property
     def ladder(self) -> LadderPane:

@@ -275,6 +275,15 @@ PANES: Sequence[Action] = (
         key_display="J",
     ),
     Action(
+        "pane_floor",
+        "O",
+        "Floor",
+        "Go to who holds the floor: both lanes of speech, talk-over and gaps; press again to return to the log.",
+        area=ActionArea.PANES,
+        do=lambda s: s.panes.visit("floor"),
+        key_display="O",
+    ),
+    Action(
         "pane_health",
         "h",
         "Health",

@@ -1,0 +1,253 @@
+"""FloorPane: both parties' speech on two lanes, and every event of turn-taking with its time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable, Sequence
+
+from tui.bridge import Bridge
+from tui.callbacks import Registration
+from tui.config.model import Thresholds
+from tui.models.events import Party
+from tui.models.turns.floor import PEOPLE_MS, Floor, Speech
+from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_figures, floor_lines, moments_of
+from tui.text import numbers
+from tui.widgets.hints import KEYS_TO_TALK
+from tui.widgets.lines import Piece
+from tui.widgets.rows import RowsView
+from tui.widgets.wrap import fit
+
+LIVE_NS = 60_000_000_000
+"""Length of the lanes in a call."""
+SPEECH, SILENCE = "█", "·"
+TALK_OVER, BACKCHANNEL, GAP, OVERLAP, PAUSE = "▼", "◦", "┄", "╳", "…"
+"""Signs between the lanes. Their shapes differ, so that none depends on color."""
+_LANE_LINES = 3
+_NAME_CELLS, _TIME_CELLS, _FIGURE_CELLS = 6, 9, 8
+_SIGNS = {
+    MomentKind.TALK_OVER: (TALK_OVER, "rows--slow"),
+    MomentKind.BACKCHANNEL: (BACKCHANNEL, "rows--bar"),
+    MomentKind.PAUSE: (PAUSE, "rows--muted"),
+}
+_ORDER = (MomentKind.PAUSE, MomentKind.TURN, MomentKind.BACKCHANNEL, MomentKind.TALK_OVER)
+"""Of two signs in one cell, the later is seen."""
+
+
+class FloorPane(RowsView):
+    """Draws `SessionMetrics.floor`: the last minute of a call, or the whole of a saved session."""
+
+    TITLE = "Floor"
+    HELP = (
+        f"speech of both on two lanes; between them {GAP} gap, {OVERLAP} overlap at a change of speaker, {TALK_OVER} "
+        f"talk-over, {BACKCHANNEL} backchannel, {PAUSE} pause, ◆ the selected row · one row per event with its gap, "
+        "overlap (−) or length; enter shows its events in the log"
+    )
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        thresholds: Thresholds,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+    ) -> None:
+        super().__init__(id=id)
+        self.bridge = bridge
+        self.thresholds = thresholds
+        self._moments: list[FloorMoment] = []
+        self._known: Hashable = None
+        """The edges from which the rows were made."""
+        self._right_cell = 0
+
+    @property
+    def floor(self) -> Floor:
+        """The floor of the session."""
+        return self.bridge.state.metrics.floor
+
+    def listen(self) -> Iterable[Registration]:
+        """Registers for figures, and for the status: a new session has an empty floor."""
+        yield self.bridge.state.add_metrics_update_callback(self.changed)
+        yield self.bridge.log.add_clear_callback(self.begin_anew)
+        yield self.bridge.state.add_status_change_callback(self.changed)
+
+    def refresh_from_model(self) -> None:
+        """Make the rows again if an edge was added: most figures that change are not those of the floor."""
+        floor, rules = self.floor, self.thresholds
+        newest = [(len(lane), lane[-1].ended_ns if lane else None) for lane in (floor.user, floor.agent)]
+        known = *newest, rules, self.bridge.state.status.live
+        if known != self._known:
+            self._known, self._moments = known, moments_of(floor, rules)
+        super().refresh_from_model()
+
+    def poll(self) -> None:
+        """Move the lanes, which have no events, by whole cells."""
+        if self.bridge.state.status.live and self.following:
+            cell = self._window(self.line_width)[0] // self._cell_ns(self.line_width)
+            if cell != self._right_cell:
+                self._right_cell = cell
+                self.refresh_from_model()
+
+    def title_parts(self) -> list[str]:
+        """Returns who holds the floor, and the median offsets beside that of people."""
+        figures = floor_figures(self.floor, self.thresholds)
+        holder = self.floor.holder
+        held = [f"held by {holder}"] if holder and self.bridge.state.status.live else []
+        sides = (("agent after", figures.agent), ("user after", figures.user))
+        offsets = [f"{name} {side.offset}" for name, side in sides if side.offsets]
+        return [self.TITLE, *held, *offsets, *([f"people {PEOPLE_MS:.0f} ms"] if offsets else [])]
+
+    def count(self) -> int:
+        """Returns the number of events."""
+        return len(self._moments)
+
+    def event_of(self, index: int) -> int:
+        """Returns the number of the event in the log."""
+        return self._moments[index].event
+
+    def why_empty(self) -> str:
+        """Returns why nothing is shown."""
+        return f"Nobody has spoken yet. {KEYS_TO_TALK}"
+
+    def row_key(self, index: int) -> Hashable:
+        """Returns the parts that are drawn."""
+        moment = self._moments[index]
+        return moment.kind, moment.at_ns, moment.figure, moment.words
+
+    def row(self, index: int, width: int) -> Sequence[Piece]:
+        """Returns time, sign, figure and words."""
+        moment = self._moments[index]
+        sign, look = self._sign(moment)
+        words = max(width - _TIME_CELLS - _FIGURE_CELLS - 6, 0)
+        return [
+            (f"{numbers.since(moment.at_ns, self._start_ns()):>{_TIME_CELLS}} ", "rows--muted"),
+            (f" {sign} ", look),
+            (f"{moment.figure!s:>{_FIGURE_CELLS}} ", "rows--plain"),
+            (fit(moment.words, words), look if moment.kind is MomentKind.TALK_OVER else "rows--plain"),
+        ]
+
+    def in_full(self, index: int) -> Sequence[Piece]:
+        """Returns the event, the agent's own account of it, and the figures of the whole session."""
+        moment = self._moments[index]
+        pieces: list[Piece] = [(moment.words, "rows--heading"), (str(moment.figure), "rows--plain")]
+        pieces += [(line, "rows--muted") for line in self._account(moment)]
+        for name, words in floor_lines(self.floor, self.thresholds):
+            pieces += [("\n", ""), (f"{name}: {words}", "rows--plain")]
+        return pieces
+
+    def _account(self, moment: FloorMoment) -> list[str]:
+        """Returns what the agent reported of the same onset of the user."""
+        if moment.by is not Party.USER:
+            return []
+        return [
+            f"the agent's account: barge-in {each.kind}, signal after {numbers.milliseconds(each.signal_ms)}"
+            for each in self.bridge.state.metrics.barge_ins
+            if each.at_ns == moment.at_ns
+        ]
+
+    # the lanes
+
+    def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
+        """Returns the lanes, and their scale where there is room."""
+        if height < _LANE_LINES + 1 or width <= 2 * _NAME_CELLS or not (self.floor.user or self.floor.agent):
+            return []
+        right_ns, span_ns = self._window(width)
+        left_ns, cells = right_ns - span_ns, width - _NAME_CELLS
+        lanes = [
+            [
+                (f"{name:<{_NAME_CELLS}}", "rows--muted"),
+                (_lane(lane, left_ns, span_ns, cells), look),
+            ]
+            for name, lane, look in (
+                ("user", self.floor.user, "rows--heading"),
+                ("agent", self.floor.agent, "rows--bar"),
+            )
+        ]
+        lines = [lanes[0], self._between(left_ns, span_ns, cells), lanes[1]]
+        room = height - max(_LANE_LINES, self.least_lines)
+        return [*lines, self._scale(left_ns, span_ns, cells)] if len(lines) < room else lines
+
+    def _between(self, left_ns: int, span_ns: int, cells: int) -> list[Piece]:
+        """Returns the signs between the lanes, and the selected event."""
+        signs: dict[int, Piece] = {}
+        first = bisect_left(self._moments, left_ns - LIVE_NS, key=lambda each: each.at_ns)
+        shown = sorted(self._moments[first:], key=lambda each: _ORDER.index(each.kind))
+        for moment in shown:
+            since_ns, until_ns = _extent(moment)
+            for cell in _cells(since_ns, until_ns, left_ns, span_ns, cells):
+                signs[cell] = self._sign(moment)
+        if self.cursor < len(self._moments):
+            at_ns = self._moments[self.cursor].at_ns
+            for cell in _cells(at_ns, at_ns, left_ns, span_ns, cells):
+                signs[cell] = "◆", "rows--heading"
+        blank = (" ", "rows--muted")
+        return [(" " * _NAME_CELLS, "rows--muted"), *(signs.get(cell, blank) for cell in range(cells))]
+
+    def _scale(self, left_ns: int, span_ns: int, cells: int) -> list[Piece]:
+        start_ns = self._start_ns()
+        left, right = (numbers.clock((at_ns - start_ns) / 1e9) for at_ns in (left_ns, left_ns + span_ns))
+        if left_ns < start_ns:
+            left = ""
+        middle = " " * max(cells - len(left) - len(right), 1)
+        return [(f"{'':<{_NAME_CELLS}}{left}{middle}{right}", "rows--muted")]
+
+    def _window(self, width: int) -> tuple[int, int]:
+        """Returns the right edge and the length of the lanes; a call moves by whole cells."""
+        ends = [
+            each.ended_ns or each.began_ns
+            for lane in (self.floor.user, self.floor.agent)
+            for each in lane[-1:]
+        ]
+        newest_ns = max(ends, default=0)
+        if not self.bridge.grows:
+            return newest_ns, max(newest_ns - self._start_ns(), 1)
+        cell_ns = self._cell_ns(width)
+        now_ns = self.bridge.clock_ns() if self.bridge.state.status.live else newest_ns
+        if not self.following and self.cursor < len(self._moments):
+            at_ns = self._moments[self.cursor].at_ns
+            if at_ns < now_ns - LIVE_NS:  # an older one than fits: it is in the middle
+                now_ns = at_ns + LIVE_NS // 2
+        return (now_ns // cell_ns + 1) * cell_ns, cell_ns * max(width - _NAME_CELLS, 1)
+
+    def _cell_ns(self, width: int) -> int:
+        return max(LIVE_NS // max(width - _NAME_CELLS, 1), 1)
+
+    def _start_ns(self) -> int:
+        began = self.bridge.state.began_ns
+        return began if began is not None else min((each.at_ns for each in self._moments), default=0)
+
+    def _sign(self, moment: FloorMoment) -> Piece:
+        if moment.kind is MomentKind.TURN:
+            if moment.figure.ms is None:
+                return " ", "rows--muted"
+            return (OVERLAP if moment.figure.ms < 0 else GAP, "rows--muted")
+        return _SIGNS[moment.kind]
+
+
+def _extent(moment: FloorMoment) -> tuple[int, int]:
+    """Returns the period that a sign covers: of a turn, the gap or the overlap it began with."""
+    if moment.kind is not MomentKind.TURN:
+        return moment.at_ns, moment.until_ns or moment.at_ns
+    if moment.figure.ms is None:
+        return 0, 0
+    offset_ns = round(moment.figure.ms * 1e6)
+    return min(moment.at_ns - offset_ns, moment.at_ns), max(moment.at_ns - offset_ns, moment.at_ns)
+
+
+def _lane(lane: Sequence[Speech], left_ns: int, span_ns: int, cells: int) -> str:
+    """Returns the speech of a party: a cell in which there is any is full."""
+    drawn = [SILENCE] * cells
+    for speech in reversed(lane):
+        until_ns = left_ns + span_ns if speech.ended_ns is None else speech.ended_ns
+        if until_ns < left_ns:
+            break
+        for cell in _cells(speech.began_ns, until_ns, left_ns, span_ns, cells):
+            drawn[cell] = SPEECH
+    return "".join(drawn)
+
+
+def _cells(since_ns: int, until_ns: int, left_ns: int, span_ns: int, cells: int) -> range:
+    """Returns the cells of a period, at least one; none outside of the lanes."""
+    if until_ns < left_ns or since_ns >= left_ns + span_ns:
+        return range(0)
+    first = (since_ns - left_ns) * cells // span_ns
+    last = (max(until_ns - 1, since_ns) - left_ns) * cells // span_ns
+    return range(max(first, 0), min(last, cells - 1) + 1)
