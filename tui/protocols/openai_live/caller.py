@@ -279,7 +279,7 @@ class LiveCaller(CallerDefaults):
         ratio = message.inside("context_window").number("usage_ratio")
         if ratio is None:
             return f"usage: {self._state.used_s:g} s"
-        message.event(Type.USAGE, text="context window", params={"percent": ratio * 100})
+        message.event(Type.USAGE, text="context window", params={"percent": round(ratio * 100, 1)})
         if ratio >= _FULL_RATIO and not self._state.reported_full:
             self._state.reported_full = True
             text = f"The context window is {ratio:.0%} full; the agent will soon forget the beginning."
