@@ -6,6 +6,7 @@ import pytest
 
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import MS, Script, telemetry, to_active
+from tui.audio.calibration import Timing
 from tui.config.model import Thresholds
 from tui.models import events as e
 from tui.models.events import Party, Status
@@ -324,3 +325,20 @@ async def test_without_turns_the_pane_explains_when_one_starts(stage: Staging, s
         assert "No turns yet. A turn starts" in rows(s)[2]
         await s.play(conversation(script).take())
         assert "No turns yet" not in s.text()
+
+
+async def test_devices_that_are_not_calibrated_are_named_once_and_every_row_has_its_error_bar(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((80, 24)) as s:
+        script.add(e.AudioOpened, capture="mic", playback="speaker", latency_ms=40.0, timing=Timing())
+        await s.play(conversation(script).take())
+        await s.press("u", "G")
+        shown = s.text()
+        assert shown.count("not calibrated") == 1
+        assert "420±20" in shown
+        assert "response 2300 ± 20 ms" in shown
+        await s.press("enter")
+        assert s.text().count("not calibrated") <= 1
+        await s.press("escape", "u", "h")
+        assert "± 20 ms, not calibrated" in s.text()

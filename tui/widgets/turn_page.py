@@ -9,7 +9,7 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.config.model import Thresholds
-from tui.models.turns.figures import response_of
+from tui.models.turns.figures import response_of, timing_line
 from tui.models.turns.turns import BargeIn, Turn
 from tui.models.turns.why import Share, why_of
 from tui.text import numbers
@@ -80,7 +80,10 @@ class TurnPage(LineView, inherit_bindings=True):
         """Take over the turn's figures, which change until it is over."""
         turn, width = self.turn, max(self.line_width - 2, 1)
         barge_ins = [each for each in self.bridge.state.metrics.barge_ins if each.turn == self.number]
-        lines: list[Line] = [] if turn is None else list(_lines(turn, barge_ins, self.thresholds, width))
+        bound = timing_line(self.bridge.state.metrics.timing)
+        lines: list[Line] = []
+        if turn is not None:
+            lines = list(_lines(turn, barge_ins, self.thresholds, width, bound))
         if lines != self._lines:
             self._lines = lines
             self.forget_lines()
@@ -97,7 +100,9 @@ class TurnPage(LineView, inherit_bindings=True):
         self.update()
 
 
-def _lines(turn: Turn, barge_ins: Sequence[BargeIn], thresholds: Thresholds, width: int) -> Iterator[Line]:
+def _lines(
+    turn: Turn, barge_ins: Sequence[BargeIn], thresholds: Thresholds, width: int, bound: str
+) -> Iterator[Line]:
     figure = response_of(turn, thresholds)
     if figure.ms is None:
         yield from _wrapped(f"No response time: {turn.unmeasured or 'not measured yet'}", "turn--slow", width)
@@ -112,7 +117,7 @@ def _lines(turn: Turn, barge_ins: Sequence[BargeIn], thresholds: Thresholds, wid
         yield from _headed("Where the time went, longest first", _of_shares(shares, width))
     if turn.user_ended_ns is not None and turn.number:
         yield from _headed("Heard here, and reported by the agent", _timeline(turn))
-    yield from _headed("Also known", _others(turn, width))
+    yield from _headed("Also known", _others(turn, width, bound))
     yield from _headed("Words", _words(turn, width))
 
 
@@ -156,13 +161,14 @@ def _timeline(turn: Turn) -> Iterator[Line]:
         ]
 
 
-def _others(turn: Turn, width: int) -> Iterator[Line]:
+def _others(turn: Turn, width: int, bound: str) -> Iterator[Line]:
     facts = [
         f"user spoke {numbers.seconds(turn.user_speech_ms)}" if turn.user_speech_ms else "",
         f"agent spoke {numbers.seconds(turn.agent_speech_ms)}" if turn.agent_speech_ms else "",
         "the answer was cut off" if turn.interrupted else "",
         f"keys {one_line(turn.keys, 200)}" if turn.keys else "",
         *further_lines(turn),
+        one_line(bound, 300),
     ]
     for fact in filter(None, facts):
         yield from _wrapped(fact, "turn--plain", width, indent=_INDENT)
