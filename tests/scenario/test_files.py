@@ -30,8 +30,8 @@ SCENARIOS = {path.name.removesuffix(SUFFIX): path for path in find_scenarios([FO
 TELEPHONY = {"twilio", "telnyx", "plivo", "exotel", "vonage", "genesys", "asterisk"}
 NOT_APPLICABLE = {
     # The protocols that cannot carry the steps of a scenario.
-    "keys": {"pcm", "openai", "elevenlabs", "gemini", "deepgram"},
-    "typed": {"pcm", *TELEPHONY},
+    "keys": {"pcm", "openai", "openai-live", "elevenlabs", "gemini", "deepgram"},
+    "typed": {"pcm", "openai-live", *TELEPHONY},
     # Only here the caller offers its functions to the agent.
     "tool": set(BUILT_IN) - {"openai", "gemini", "deepgram"},
     # Only these continue a session on a new socket; tests/scenario/test_holding.py has the others.
@@ -40,13 +40,14 @@ NOT_APPLICABLE = {
 FOUND_BY = {
     # The scenarios that a planted bug has to fail; it passes all others.
     Fault.LATE: {"answers"},
-    Fault.IGNORES_BARGE_IN: {"yields", "noisy"},
+    # It hears no words that interrupt it, so that it does not answer them either.
+    Fault.IGNORES_BARGE_IN: {"yields", "noisy", "answers", "two-turns", "quiet", "goodbye"},
     Fault.STOPS_AT_BACKCHANNEL: {"backchannel"},
     Fault.WRONG_ARGUMENT: {"tool"},
     Fault.NEVER_HANGS_UP: {"goodbye"},
     Fault.CLIPS_FIRST_WORD: {"greets", "keys"},
     Fault.TALKS_OVER: {"polite"},
-    Fault.CRASHES: {"two-turns"},
+    Fault.CRASHES: {"two-turns", "rough-line"},
 }
 SEARCHED_OVER = {"tool": "openai", "polite": "pcm"}
 """Where bugs are looked for over another protocol than AudioCodes, whose caller flushes what talks over it."""
