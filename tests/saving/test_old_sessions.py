@@ -83,6 +83,9 @@ def test_figures_without_tracks_are_those_of_the_call(audiocodes: SavedSession) 
     measured.turns[0].doubt = recorded.turns[0].doubt  # the wording alone has changed
     assert measured.turns[0].error_ms == pytest.approx(34, abs=0.5)
     measured.turns[0].error_ms = None  # 0.1.0 gave no bound
+    offsets_ms = [turn.offset_ms for turn in measured.floor.turns if turn.by is e.Party.AGENT]
+    assert offsets_ms == [None, 906.53635, 668.53635]
+    measured.floor = recorded.floor  # 0.1.0 had none
     assert measured == recorded
 
 
@@ -123,10 +126,11 @@ def test_the_commands_read_them(parent: Path) -> None:
     assert measured.exit_code == 0
     said, *turns, figures = measured.stdout.splitlines()
     assert said.startswith("1 of 2 turns was slow (turn 1: 0.9 s): ")
-    assert [line.split()[:4] for line in turns[1:]] == [
+    assert [line.split()[:4] for line in turns[1:3]] == [
         ["turn", "1", "907", "ms"],
         ["turn", "2", "669", "ms"],
     ]
+    assert [line.split()[0] for line in turns[3:]] == ["floor", "longest"]
     assert figures.startswith("response time 907 ms, 669 ms; sent 10.0 s, received 8.1 s")
 
 

@@ -88,18 +88,26 @@ class DaemonThreads:
 
         threading.Thread(target=work, name=self._name, daemon=True).start()
         self.running += 1
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():  # the result came in the same turn of the loop
+                self._drop(None if future.exception() else future.result())
+            raise
 
     def _come_back(self, future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
         self.running -= 1
         if future.done():
-            self.late += 1
-            if inspect.iscoroutine(result):
-                result.close()
+            self._drop(result)
         elif error is not None:
             future.set_exception(error)
         else:
             future.set_result(result)
+
+    def _drop(self, result: object) -> None:
+        self.late += 1
+        if inspect.iscoroutine(result):
+            result.close()
 
 
 class ToolRunner:
