@@ -1,33 +1,44 @@
-"""The recordings that come with the program, as tracks for a speech detector."""
+"""Frozen recordings of speech, as tracks for a speech detector.
+
+They do not change when the recordings of the program are made again, and nor do the edges that tests expect.
+eSpeak NG 1.51 spoke the texts of the caller lines (voice ``en-gb``) and of the prompts (``en-us+f3``), peak at
+-3 dBFS, each between 1.5 s of digital silence. The terms are
+those of this repository.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from tests.audio.signals import noise
-from tui.assets import caller_lines, prompts
 from tui.audio.g711 import decode_mulaw, encode_mulaw
-from tui.audio.pcm import from_float, to_float
+from tui.audio.pcm import from_float
 from tui.audio.resample import resample_floats
-from tui.audio.wav import read_wav
 
-PAUSE_S = 1.5
+SPOKEN_PATH = Path(__file__).parent / "spoken.flac"
 
 
 @cache
 def spoken() -> NDArray[np.float64]:
-    """Returns every recorded line and spoken prompt at 16 kHz, with digital silence between them."""
-    pause = np.zeros(round(16_000 * PAUSE_S))
-    parts = [pause]
-    paths = [line.path for line in caller_lines()]
-    paths += [prompt.path for prompt in prompts().values() if not prompt.name.startswith("dtmf")]
-    for path in paths:
-        parts += [to_float(read_wav(path, 16_000)).astype(np.float64), pause]
-    return np.concatenate(parts)
+    """Returns every sentence at 16 kHz, with digital silence between them."""
+    samples, rate = soundfile.read(SPOKEN_PATH)
+    assert rate == 16_000
+    return np.asarray(samples, np.float64)
+
+
+@cache
+def sentences() -> list[NDArray[np.float64]]:
+    """Returns the sentences one by one, without the silence around them: first 9 of a user, then 11 of an agent."""
+    loud = np.flatnonzero(spoken())
+    pauses = np.flatnonzero(np.diff(loud) > 16_000)
+    begins, ends = [loud[0], *loud[pauses + 1]], [*loud[pauses], loud[-1]]
+    return [spoken()[begin : end + 1] for begin, end in zip(begins, ends, strict=True)]
 
 
 def _with_noise(sound: NDArray[np.float64], dbfs: float) -> bytes:

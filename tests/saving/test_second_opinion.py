@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.audio.recordings import sentences
 from tests.audio.signals import noise
 from tests.builders import MS
-from tui.assets import caller_lines, prompts
 from tui.audio.g711 import decode_mulaw, encode_mulaw
-from tui.audio.pcm import from_float, to_float
+from tui.audio.pcm import from_float
 from tui.audio.resample import resample_floats
 from tui.audio.speech import make_detector
-from tui.audio.wav import read_wav
 from tui.models import events as e
 from tui.models.turns.metrics import MetricsFold
 from tui.models.turns.turns import Turn
@@ -69,14 +68,14 @@ class Spoken(NamedTuple):
 
 @cache
 def spoken() -> Spoken:
-    """A call in which spoken prompts answer the ends of the recorded lines."""
+    """A call in which the sentences of an agent answer the ends of those of a user."""
     user: list[Floats] = [np.zeros(RATE)]
     agent: list[Floats] = [np.zeros(RATE)]
     truth, frames = [], RATE
-    whole = [_floats(line.path) for line in caller_lines()]
-    lines = [line[: _audible(line)[1]][-RATE:] for line in whole]
-    answers = [_floats(prompt.path)[: 3 * RATE // 5] for prompt in prompts().values()]
-    for number, answer in enumerate(answers[:14]):
+    whole = sentences()
+    lines = [line[: _audible(line)[1]][-RATE:] for line in whole[:9]]
+    answers = [answer[: 3 * RATE // 5] for answer in whole[9:]]
+    for number, answer in enumerate(answers):
         line = lines[number % len(lines)]
         wait = RATE * (450 + 37 * (number % 8)) // 1000
         pause = RATE * (800 + 13 * (number % 5)) // 1000
@@ -85,10 +84,6 @@ def spoken() -> Spoken:
         truth.append((_ns(frames + _audible(line)[1]), _ns(frames + len(line) + wait + _audible(answer)[0])))
         frames += len(line) + wait + len(answer) + pause
     return Spoken(np.concatenate(user), np.concatenate(agent), truth)
-
-
-def _floats(path: Path) -> Floats:
-    return to_float(read_wav(path, RATE)).astype(np.float64)
 
 
 def _audible(sound: Floats) -> tuple[int, int]:
