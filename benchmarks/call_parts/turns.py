@@ -28,11 +28,11 @@ _PAUSE_S, _PLAYBACK_S = 0.8, 0.25
 _PROBE_FRAMES = RATE * 3 // 10
 _SAME_NS = 400_000_000
 _WORDS = (
-    ("yes", 0, 344),
-    ("goodbye", 0, 708),
-    ("goodbye", 887, 1482),
-    ("goodbye", 1648, 2394),
-    ("hours", 0, 431),
+    ("yes", 0, 434),
+    ("goodbye", 0, 680),
+    ("goodbye", 680, 1250),
+    ("goodbye", 1250, 1880),
+    ("hours", 0, 540),
 )
 
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import wave
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import tui.assets
 from tui.assets import AssetsMissing, Line, Prompt, audio_folder, caller_lines, prompts
@@ -32,6 +34,23 @@ def test_recordings_are_loud_whole_and_clean(recording: Line | Prompt) -> None:
     loud = np.flatnonzero(np.abs(samples) > 300)
     assert loud[0] < 1_600
     assert len(samples) - loud[-1] < 1_600
+
+
+def _pitch_hz(recordings: Iterable[Line | Prompt]) -> float:
+    """Returns the median pitch of all voiced frames, found by autocorrelation."""
+    lags: list[int] = []
+    for recording in recordings:
+        frames = sliding_window_view(_samples(recording.path) / 32_768, 1024)[::640]
+        frames = frames[np.abs(frames).max(axis=1) > 0.1] * np.hanning(1024)
+        power = np.abs(np.fft.rfft(frames, 2048)) ** 2
+        similar = np.fft.irfft(power)[:, 50:230]  # 70 to 320 Hz
+        voiced = similar.max(axis=1) > power.mean(axis=1) / 2
+        lags += (similar[voiced].argmax(axis=1) + 50).tolist()
+    return 16_000 / float(np.median(lags))
+
+
+def test_the_agents_voice_is_deeper_than_the_callers() -> None:
+    assert _pitch_hz(prompts().values()) < 0.93 * _pitch_hz(caller_lines())
 
 
 def test_there_is_something_to_try_everything_with() -> None:

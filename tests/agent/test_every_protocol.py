@@ -260,7 +260,7 @@ class MarkingAgent(TwilioAgent):
 def test_a_mark_after_every_message_returns() -> None:
     agent = MarkingAgent()
     call = Call(protocol=TWILIO, agent=agent)
-    marks = [f"message-{number}" for number in range(1, 161)]
+    marks = [f"message-{number}" for number in range(1, 168)]
     assert agent.came_back == [*marks, "play-1"]
     call.say("yes")
     call.wait_for_reply()

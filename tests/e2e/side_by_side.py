@@ -106,9 +106,9 @@ async def hold(protocols: list[str]) -> dict[str, object]:
         await asyncio.to_thread(say, os.environ, _LINES["services"])
         for name, call in calls.items():
             await call.until(e.PlaybackStarted, 3 + has_keys(name))
-        # The answer is long: speak into it.
+        # The answer is long: speak into it, with a line that lasts until every call has noticed.
         interrupting = await asyncio.create_subprocess_exec(
-            "paplay", "--device=virtual_mic_feed", _LINES["interrupt"]
+            "paplay", "--device=virtual_mic_feed", _LINES["lamp"]
         )
         for call in calls.values():
             await call.until(e.Flushed)

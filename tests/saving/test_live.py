@@ -35,6 +35,8 @@ async def answers(peer: Peer) -> None:
     """Greets, opens the user stream, listens; answers a while after the user has spoken."""
     prompt = read_wav(PROMPT.path, RATE)
     await peer.accept()
+    # A detector has to know what silence sounds like before it can date the quiet start of a word.
+    await asyncio.sleep(0.3)
     await play_pcm(peer, "greeting", prompt)
     await peer.until("userStream.start")
     await peer.send({"type": "userStream.started"})

@@ -10,7 +10,7 @@ import pytest
 
 from tui.agent.process import start_agent
 from tui.agent.settings import AgentSettings
-from tui.assets import caller_lines
+from tui.assets import Line, Prompt, caller_lines, prompts
 from tui.audio.g711 import decode_mulaw, encode_mulaw
 from tui.audio.wav import read_wav
 from tui.models.target import Target
@@ -51,6 +51,20 @@ def test_sentences_are_understood_at_16_khz_and_through_the_telephone(
         by_telephone.append(speech.hear(decode_mulaw(encode_mulaw(read_wav(path, 8_000))), 8_000))
     assert word_error_rate(" ".join(texts), " ".join(heard)) <= 0.02, heard
     assert word_error_rate(" ".join(texts), " ".join(by_telephone)) <= 0.02, by_telephone
+
+
+@pytest.mark.parametrize("recordings", [caller_lines(), tuple(prompts().values())], ids=["lines", "prompts"])
+def test_recordings_are_understood_at_16_khz_and_through_the_telephone(
+    speech: SpeechProcess, recordings: tuple[Line | Prompt, ...]
+) -> None:
+    spoken = [each for each in recordings if not each.path.stem.startswith("dtmf")]
+    text = " ".join(each.text for each in spoken)
+    heard = [speech.hear(read_wav(each.path, 16_000), 16_000) for each in spoken]
+    by_telephone = [
+        speech.hear(decode_mulaw(encode_mulaw(read_wav(each.path, 8_000))), 8_000) for each in spoken
+    ]
+    assert word_error_rate(text, " ".join(heard)) <= 0.02, heard
+    assert word_error_rate(text, " ".join(by_telephone)) <= 0.02, by_telephone
 
 
 def test_silence_has_no_words(speech: SpeechProcess) -> None:
