@@ -30,6 +30,6 @@ async def test_a_result_that_comes_with_the_cancellation_is_dropped() -> None:
             thread.join()  # blocks the loop, which finds the result and the cancellation in its next turn
     asyncio.get_running_loop().call_soon(call.cancel)
     with pytest.raises(asyncio.CancelledError):
-        await call
+        _ = await call
     assert (threads.late, threads.running) == (1, 0)
     assert inspect.getcoroutinestate(made[0]) == inspect.CORO_CLOSED
