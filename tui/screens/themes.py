@@ -1,4 +1,4 @@
-"""The program's own themes. To add a theme, add it to `THEMES`. With ``NO_COLOR``, the terminal's colors are used."""
+"""The program's own themes. A theme is added to `THEMES` and `OFFERED`. With ``NO_COLOR``, the terminal's colors are used."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Turns and barge-ins: the measurements of one exchange, as plain structures.
 
-`tui.models.turns.metrics` folds events into them; screens, reports and limits read them. A figure that could not be
+`tui.models.turns.turn_fold` folds events into them; screens, reports and limits read them. A figure that could not be
 measured is None, with the reason in `Turn.unmeasured`; the reason why a figure is uncertain is in `Turn.doubt`.
 """
 
