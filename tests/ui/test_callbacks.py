@@ -97,7 +97,7 @@ async def test_opening_it_does_not_start_tracing_and_shows_how_to(stage: Staging
         s.sent()
         await open_callbacks(s)
         assert "○ tracing is off" in s.text()
-        assert "space traces callbacks here" in s.text()
+        assert "Press space to trace callbacks" in s.text()
         assert s.sent() == []
         assert not s.bridge.tracing_callbacks
         assert "SessionScreen._changed" in s.text() or "SessionScreen._cha…" in s.text()

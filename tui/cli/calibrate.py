@@ -63,7 +63,7 @@ _LEAST_SECONDS = 15.0
 def calibrate(protocol: str, seconds: float, check_ms: float | None, as_json: bool, **options: Any) -> None:
     """Measure how far response times can be trusted with your devices.
 
-    Calls the local agent for a minute: recorded lines are spoken, and their echo is played. The microphone has to
+    Makes a one-minute call to the local agent, playing recorded lines and their echo. The microphone has to
     hear the speaker (at a normal volume, over a cable, or a loop of virtual devices) for the delay of both to be
     measured. From then on times are shown with their ±, and without the delay that the drivers did not state.
     """

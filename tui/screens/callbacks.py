@@ -23,7 +23,8 @@ from tui.widgets.too_small import TooSmall
 REFRESH_NS = 500_000_000
 """Refresh interval; the engine sends its table at the same rate."""
 _OFF = (
-    "space traces callbacks here and in the engine. Start with --trace-callbacks to trace from the beginning."
+    "Press space to trace callbacks in this program and in the engine."
+    " Start with --trace-callbacks to trace from the beginning."
 )
 
 

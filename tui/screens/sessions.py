@@ -248,7 +248,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self.view.empty = self._why_empty()
         self.view.show()
         name = one_line(session.title or session.name, 60)
-        self.notify(f"“{name}” is in the trash. U brings it back.", markup=False)
+        self.notify(f"Moved “{name}” to the trash. Press U to restore it.", markup=False)
         self.refresh_bindings()
 
     def action_undo(self) -> None:

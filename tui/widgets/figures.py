@@ -42,7 +42,7 @@ class ShownFigure(StrEnum):
     SENT = "sent", "Messages sent to the agent."
     TOKENS = "tokens", "Tokens used, as the agent reports them."
     TOKENS_LEFT = "tokens left", "Tokens left in the agent's rate limit, as the agent reports them."
-    VOLUME = "volume", "Playback volume, if it is not 100 %."
+    VOLUME = "volume", "Playback volume. Shown only when it isn't 100%."
     QUEUED = "queued", "Agent audio that has arrived and waits to be played."
 
     # the health pane
@@ -95,19 +95,24 @@ class ShownFigure(StrEnum):
 
 
 LOSS_MEANINGS: Mapping[Loss, str] = {
-    Loss.CAPTURE_OVERFLOW: "The sound system lost microphone audio, in blocks; “overflow” in the header.",
+    Loss.CAPTURE_OVERFLOW: "Microphone blocks lost by the sound system; shown as “overflow” in the header.",
     Loss.CAPTURE_DROPPED: (
-        "Microphone blocks that came while this program was late or reopening the device; “dropped” in the header."
+        "Microphone blocks lost because this program fell behind or was reopening the device; "
+        "shown as “dropped” in the header."
     ),
     Loss.UNSENT: "Microphone blocks recorded while the agent was not accepting audio.",
     Loss.WITHHELD: "Microphone blocks withheld on purpose while the agent spoke. Not a fault.",
     Loss.UNDERRUN: "How often playback ran dry during a reply, because its audio came too late.",
-    Loss.DEVICE_UNDERFLOW: "Blocks in which the speaker had nothing to play; “underflow” in the header.",
+    Loss.DEVICE_UNDERFLOW: (
+        "Blocks during which the speaker had nothing to play; shown as “underflow” in the header."
+    ),
     Loss.UNHEARD: "Agent audio that was discarded unplayed, by a barge-in or with the i key. Not a fault.",
     Loss.QUEUE_FULL: "Agent audio dropped because the playback queue was full.",
     Loss.UNDECODABLE: "Messages that could not be decoded.",
     Loss.LATE_TOOL_RESULT: "Tool results that arrived after the time limit and were not sent.",
-    Loss.CALLBACK_FAILED: "Callbacks that raised an exception; “callbacks” in the header. T lists them.",
+    Loss.CALLBACK_FAILED: (
+        "Callbacks that raised an exception; shown as “callbacks” in the header. Press T to list them."
+    ),
 }
 """Amounts lost, with their unit; the name of each is `Loss.label`."""
 
