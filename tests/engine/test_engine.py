@@ -121,7 +121,7 @@ async def test_messages_that_are_not_kept_are_reported_in_their_own_call(
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
         await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
         assert len(desk.errors) == 2
-        assert desk.errors[0] == "Messages are no longer kept: No such file or directory."
+        assert desk.errors[0] == "Messages are no longer being stored: No such file or directory."
         assert isinstance(desk.log.events[0], e.SessionStarted)
 
 

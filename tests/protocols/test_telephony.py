@@ -171,7 +171,7 @@ class TestPlivo:
     def test_audio_under_the_name_of_twilio_is_found(self) -> None:
         incoming = say(in_call("plivo"), event="media", media=payload(b"\x01" * 160))
         assert rules(incoming) == ["callers-own-message"]
-        assert incoming.findings[0].text.endswith("a server sends audio as playAudio.")
+        assert incoming.findings[0].text.endswith("A server sends audio as playAudio.")
 
     @pytest.mark.parametrize(
         ("content_type", "rate", "expected"),
@@ -346,7 +346,7 @@ class TestVonage:
         assert caller.mark_reached("a") == []
 
     def test_a_message_without_an_action_is_an_error(self) -> None:
-        with pytest.raises(ProtocolError, match="the message has no action"):
+        with pytest.raises(ProtocolError, match="the message has no “action” member"):
             say(in_call("vonage"), event="media")
 
     @pytest.mark.parametrize(

@@ -57,4 +57,4 @@ class SessionFile:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
-        self._on_failure(f"Messages are no longer kept: {error.strerror or error}.")
+        self._on_failure(f"Messages are no longer being stored: {error.strerror or error}.")

@@ -179,7 +179,7 @@ class Message(Members):
         """Returns the type of the message. Raises `ProtocolError` if it has none."""
         kind = self.body.get("type")
         if kind is None:
-            raise ProtocolError("no-type", "the message has no type")
+            raise ProtocolError("no-type", "the message has no “type” member")
         if not isinstance(kind, str):
             raise ProtocolError("wrong-type", f"the type of the message is {_kind_of(kind)}; expected text")
         return kind

@@ -9,8 +9,8 @@ from tui.protocols.base import AcknowledgesUserStream, CallerEnd
 from tui.session.pending import Pending
 
 OPEN_STREAM_HINT = (
-    "It recognized the user, but the user stream is still open. It may answer only once the stream is closed:"
-    " try --on-stop close or --no-barge-in."
+    "The agent recognized the user's speech, but the user stream is still open. It may be waiting for the stream to"
+    " close: try --on-stop close or --no-barge-in."
 )
 LIMIT_MS = 3_000.0
 """Time without an answer after which a user would assume that the agent is gone."""

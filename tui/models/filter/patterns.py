@@ -94,7 +94,7 @@ def pattern_of(text: str, column: int) -> Pattern:
         return _regex(regex[1], bool(regex[2]), column + 1)
     if text[0] not in '"/':
         return Phrase(text)
-    what = "quotation" if text[0] == '"' else "regular expression"
+    what = "quoted text" if text[0] == '"' else "regular expression"
     hint = f"Add {text[0]} at its end, or quote the character to search for it: {Phrase(text[0])}."
     raise FilterError(f"this {what} is not closed", column, hint)
 

@@ -85,10 +85,13 @@ class ControlMessage(Message):
             case str() as kind:
                 return kind
             case None:
-                raise ProtocolError(f"no-{self._kind_member}", f"the message has no {self._kind_member}")
+                raise ProtocolError(
+                    f"no-{self._kind_member}", f"the message has no “{self._kind_member}” member"
+                )
             case _:
                 raise ProtocolError(
-                    f"wrong-{self._kind_member}", f"the {self._kind_member} of the message is not text"
+                    f"wrong-{self._kind_member}",
+                    f"the “{self._kind_member}” member of the message is not text",
                 )
 
 

@@ -202,7 +202,7 @@ class GenesysCaller(ImplyingCaller):
     def _on_opened(self, message: Message) -> str:
         stream = self._stream
         if stream.media:
-            message.find("repeated-opened", "opened was sent again during the call; it was ignored.")
+            message.find("repeated-opened", "Received another “opened” message during the call; ignored it.")
             return "opened again"
         parameters = message.inside("parameters")
         media = parameters.objects("media", required=True)

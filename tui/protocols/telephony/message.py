@@ -31,12 +31,12 @@ class StreamMessage(Message):
             case str() as kind:
                 return kind
             case None if "type" in self.body:
-                hint = "it has a type, like the messages of OpenAI, AudioCodes or Twilio ConversationRelay"
-                raise ProtocolError(f"no-{member}", f"the message has no {member} ({hint})")
+                hint = "it has a “type”, like the messages of OpenAI, AudioCodes or Twilio ConversationRelay"
+                raise ProtocolError(f"no-{member}", f"the message has no “{member}” member ({hint})")
             case None:
-                raise ProtocolError(f"no-{member}", f"the message has no {member}")
+                raise ProtocolError(f"no-{member}", f"the message has no “{member}” member")
             case _:
-                raise ProtocolError(f"wrong-{member}", f"the {member} of the message is not text")
+                raise ProtocolError(f"wrong-{member}", f"the “{member}” member of the message is not text")
 
     def _respell(self, body: Mapping[str, Any]) -> dict[str, Any]:
         spelt: dict[str, Any] = {}
