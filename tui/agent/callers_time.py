@@ -34,11 +34,12 @@ class TimedByCaller(Conversation):
         self._now_ns = 0
         """Its time, in which everything is scheduled."""
         self._audio_due_ns: int | None = None
-        """The time of the clock by which more audio is expected; None before the session, and once it was noted."""
+        """Clock time by which more audio is due. None before the session starts and after overdue audio has been
+        reported."""
 
     @property
     def next_due_ns(self) -> int | None:
-        """The time of the clock at which `due` has something to do."""
+        """Clock time at which `due` has something to do."""
         if self._hearing.ear is None and self._agent.user_format is not None:
             return 0
         return self._audio_due_ns

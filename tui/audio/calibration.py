@@ -55,7 +55,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class DevicesInUse(msgspec.Struct, frozen=True):
-    """What a calibration depends on."""
+    """The devices and settings for which a calibration is valid."""
 
     capture: str
     playback: str
@@ -84,7 +84,7 @@ class DevicesInUse(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was measured with a pair of devices. None: not measured."""
+    """The figures measured with a pair of devices. None: not measured."""
 
     devices: DevicesInUse
     measured: Annotated[datetime, msgspec.Meta(tz=True)]
@@ -156,7 +156,8 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
     def one_device(self) -> Bound:
         """The error of a time that depends on one device alone.
 
-        A loop shows only the sum of both delays, so that nobody knows how much of it to take off.
+        A loopback measures only the sum of the two delays, so the share of each device is unknown and cannot be
+        subtracted.
         """
         both = self.response
         return Bound(0.0, both.bound_ms + abs(both.bias_ms))
@@ -179,7 +180,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class KnownDevices(NamedTuple):
-    """What is known, before a call, of how exact times with its devices are."""
+    """The accuracy of times with the devices of a call, as far as it is known before the call."""
 
     block_ms: int
     calibrations: Sequence[Calibration] = ()

@@ -1,4 +1,4 @@
-"""Holds the call in which a pair of devices is calibrated."""
+"""Makes the call in which a pair of devices is calibrated."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _Notes:
         self.blocks: list[tuple[int, bytes, int]] = []
 
     def take(self, event: e.SessionEvent) -> None:
-        """Note an event."""
+        """Record an event."""
         match event:
             case e.SpeechEdge(speaker=e.Party.USER, started=True):
                 self.onsets_ns.append(event.at_ns)
@@ -118,7 +118,7 @@ async def _to_agent(target: Target, agent: AgentProcess) -> Target:
 async def _hold(
     target: Target, notes: _Notes, seconds: float, seed: int | None
 ) -> tuple[CallerInLoop, tuple[float | None, float | None], int]:
-    """Hold the call; returns the caller, the clocks of the devices in ppm, and the microphone's rate."""
+    """Make the call; returns the caller, the clocks of the devices in ppm, and the microphone's rate."""
     audio = AudioManager()
     set_up = CallSetUp(audio, notes.take)
     try:

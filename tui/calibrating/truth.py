@@ -1,4 +1,4 @@
-"""Finds what really happened in a call for calibration, and compares the program's figures with it."""
+"""Determines what really happened in a calibration call and checks the program's figures against it."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class CallbackStats:
     event: str
     name: str
     registered: int
-    """How many times it is registered now; 0 after it was unregistered."""
+    """How many times it is currently registered; 0 after it was unregistered."""
     calls: int = 0
     errors: int = 0
     last_error: str | None = None
@@ -99,7 +99,7 @@ class CallbackTracing:
 
     @property
     def enabled(self) -> bool:
-        """Whether callbacks are measured now."""
+        """Whether callbacks are currently being measured."""
         return self._enabled
 
     def enable(self) -> None:

@@ -38,7 +38,7 @@ _ERROR_TAG = b'"event":"error"'
 _MAX_COUNTED_BYTES = 256 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _YEARS = range(1970, 9999)
-"""Years in which a start time can be shown in any time zone."""
+"""Years for which a start time can be converted to any time zone without leaving the supported range."""
 _MAX_DURATION_S = 366 * 24 * 3600
 
 

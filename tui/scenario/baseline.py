@@ -30,7 +30,7 @@ _RULES = {"p50": (0.10, 50.0), "p95": (0.20, 100.0)}
 
 
 class BaselineError(ValueError):
-    """A baseline that cannot be used; the text is one sentence."""
+    """Raised when a baseline cannot be used. The message is one sentence."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,7 +47,7 @@ class LadderPane(RowsView):
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 
     def title_parts(self) -> list[str]:
-        """Returns the progress of the scenario, what failed, and its name."""
+        """Returns the scenario's progress, failures and name."""
         progress = self.progress
         verdicts = [rung.verdict for rung in progress.rungs]
         judged = sum(bool(verdict) for verdict in verdicts)

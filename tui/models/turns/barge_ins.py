@@ -118,7 +118,7 @@ class BargeInFold:
         return len(self.barge_ins) != known or more_ms > 0
 
     def _late(self, number: int, late_ms: float) -> None:
-        """Adds late audio to the unheard audio of the flush."""
+        """Adds late-arriving audio to the unplayed audio counted for the flush."""
         if self._flush is not None and self._flush.number == number:
             self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
         elif number in self._cut.barge_in_of:

@@ -129,7 +129,7 @@ def telling(shares: Sequence[Share]) -> list[Share]:
 
 
 def why_of(turn: Turn) -> str:
-    """Returns where the time of one response went, in words; empty if it is not known."""
+    """Returns a description of where the response time of one turn went; empty if unknown."""
     return ", ".join(map(str, telling(shares_of(turn))))
 
 

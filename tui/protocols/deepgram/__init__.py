@@ -6,7 +6,7 @@ they are silent:
 * A reply starts with its first audio, and ends with AgentAudioDone. One that is cut off may lack it: then
   UserStartedSpeaking, or the next AgentStartedSpeaking, ends it.
 * UserStartedSpeaking flushes what has not been heard. Its agent does not learn how much was.
-* Audio never pauses: KeepAlive alone has been seen not to hold a session whose microphone is off.
+* Audio is sent without pauses: KeepAlive alone has failed to keep a session open while the microphone was off.
 * Both formats are stated in Settings, because what is assumed for one that is missing differs by page.
 """
 

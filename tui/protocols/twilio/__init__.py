@@ -1,4 +1,4 @@
-"""Twilio Media Streams (bidirectional), both ends.
+"""Implements both ends of bidirectional Twilio Media Streams: caller and agent.
 
 The caller's end stands in for Twilio, the agent's end for the server that ``<Connect><Stream>`` names. Facts
 are from Twilio's documentation ("Media Streams - WebSocket Messages", the pages of warnings 31950 and 31951),
