@@ -1,4 +1,7 @@
-"""The program's own themes. A theme is added to `THEMES` and `OFFERED`. With ``NO_COLOR``, the terminal's colors are used."""
+"""The program's own themes. A theme is added to `THEMES` and `OFFERED`.
+
+With ``NO_COLOR``, the terminal's colors are used.
+"""
 
 from __future__ import annotations
 
