@@ -31,7 +31,7 @@ _OPTIONS = {
     "genesys": {"burst": "1000"},  # the time that limits messages is that of the audio sent
 }
 _ENDS = {
-    **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel", "vonage", "asterisk"), Type.MARK),
+    **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel", "vonage", "signalwire", "asterisk"), Type.MARK),
     **dict.fromkeys(("elevenlabs", "genesys")),
 }
 """The event that completes a reply in protocols without PLAY_STREAM_STOP."""

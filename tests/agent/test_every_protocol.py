@@ -25,16 +25,18 @@ from tui.protocols.openai_realtime import OPENAI_REALTIME
 from tui.protocols.pcm import PCM, PcmAgent
 from tui.protocols.telephony.exotel import EXOTEL
 from tui.protocols.telephony.plivo import PLIVO
+from tui.protocols.telephony.signalwire import SIGNALWIRE
 from tui.protocols.telephony.telnyx import TELNYX
 from tui.protocols.telephony.vonage import VONAGE
 from tui.protocols.twilio import TWILIO, TwilioAgent
 
-_TELEPHONY = [TWILIO, TELNYX, PLIVO, EXOTEL, VONAGE, ASTERISK]
+_TELEPHONY = [TWILIO, TELNYX, PLIVO, EXOTEL, VONAGE, SIGNALWIRE, ASTERISK]
 _ALL = [AUDIOCODES, *_TELEPHONY, OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE, DEEPGRAM, GENESYS]
 _WITHOUT_TRANSCRIPTS = _TELEPHONY
 _PADDED = [TELNYX, EXOTEL, VONAGE, ASTERISK]
 """Whose messages of audio have a least size: a reply ends in silence."""
 _OF_THE_AGENT_ONLY = [GENESYS]
+_SENDING_STOP = [AUDIOCODES, TWILIO, TELNYX, EXOTEL, SIGNALWIRE, GENESYS]
 _WITHOUT_HANG_UP = [OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE, DEEPGRAM]
 _GREET = {"greet": "on"}
 _GREETS_WHEN_ASKED = [OPENAI_REALTIME, GEMINI_LIVE]
@@ -173,7 +175,7 @@ def test_an_interrupted_goodbye_does_not_hang_up(protocol: Protocol) -> None:
 def test_the_callers_end_is_the_end(protocol: Protocol) -> None:
     call = greeted(protocol)
     call.send(call.caller.hang_up())
-    assert call.conversation.over == (protocol in (AUDIOCODES, TWILIO, TELNYX, EXOTEL, GENESYS))
+    assert call.conversation.over == (protocol in _SENDING_STOP)
 
 
 @every_protocol

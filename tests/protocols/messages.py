@@ -122,7 +122,8 @@ _MORE_LIVE: list[dict[str, Any]] = [
 ]
 _TWILIO = [line["message"] for line in example("twilio")]
 _TELEPHONY = {
-    name: [line["message"] for line in example(name)] for name in ("telnyx", "plivo", "exotel", "vonage")
+    name: [line["message"] for line in example(name)]
+    for name in ("telnyx", "plivo", "exotel", "vonage", "signalwire")
 }
 _ASTERISK = [line["message"] for line in example("asterisk")]
 _AUDIOCODES = [line["message"] for line in example("audiocodes")]

@@ -34,6 +34,7 @@ def test_the_reason_names_the_protocol_by_its_title(name: str) -> None:
         ("plivo", {"write", "instructions"}),
         ("exotel", {"write", "instructions"}),
         ("vonage", {"write", "instructions"}),
+        ("signalwire", {"write", "instructions"}),
         ("asterisk", {"write", "instructions"}),
     ],
 )

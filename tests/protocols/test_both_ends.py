@@ -58,7 +58,7 @@ class Call(Line):
         return [event.stream_id for event in self.heard_by["caller"] if event.type is T.PLAY_STREAM_START]
 
 
-TELEPHONY = ("twilio", "telnyx", "plivo", "exotel", "vonage")
+TELEPHONY = ("twilio", "telnyx", "plivo", "exotel", "vonage", "signalwire")
 WITHOUT_PARAMETERS = ("openai", "gemini", "deepgram")
 CALLS = [
     ("audiocodes", {}),
@@ -77,6 +77,7 @@ CALLS = [
     ("plivo", {}),
     ("exotel", {}),
     ("vonage", {}),
+    ("signalwire", {}),
     ("asterisk", {}),
 ]
 _REPLY = [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
@@ -114,6 +115,7 @@ HEARD_BY_CALLER = {
     "plivo": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
     "exotel": [*_REPLY, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
     "vonage": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
+    "signalwire": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
     "asterisk": [
         *_REPLY,
         T.PLAY_STREAM_CHUNK,
@@ -235,6 +237,7 @@ HEARD_BY_AGENT = {
     "plivo": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, T.PLAY_FINISHED, *[T.DTMF] * 2],
     "exotel": [*_BEGIN, *_PLAYED, *_PLAYED, *[T.DTMF] * 2, T.SESSION_END],
     "vonage": [*_BEGIN, *_PLAYED, T.USER_STREAM_CHUNK, T.PLAY_FINISHED, *[T.DTMF] * 2],
+    "signalwire": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, *_PLAYED, *[T.DTMF] * 2, T.SESSION_END],
     # A flush is not answered: the reply ends with the next message.
     "asterisk": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, T.PLAY_FINISHED, *[T.DTMF] * 2],
     "openai": [T.CONFIG, T.USER_STREAM_CHUNK, T.USER_TEXT, T.RESPONSE_WANTED],
@@ -299,7 +302,7 @@ def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in(
 
 
 @pytest.mark.parametrize(
-    "protocol", ["twilio", "elevenlabs", "telnyx", "plivo", "exotel", "vonage", "asterisk"]
+    "protocol", ["twilio", "elevenlabs", "telnyx", "plivo", "exotel", "vonage", "signalwire", "asterisk"]
 )
 def test_custom_parameters_reach_the_agent(protocol: str) -> None:
     begun = [event for event in Call(protocol).heard_by["agent"] if event.type is T.CALL_STARTED]
@@ -310,6 +313,7 @@ FRAME_BYTES = {
     "twilio": 160,
     "telnyx": 160,
     "plivo": 160,
+    "signalwire": 160,
     "vonage": 640,
     "asterisk": 160,
     "genesys": 1_600,
@@ -447,6 +451,7 @@ def test_a_frame_that_is_not_a_message_is_a_protocol_error_or_unknown(
         ("telnyx", {"x-telnyx-streaming-auth-token": "secret"}),
         ("exotel", {"Authorization": "Basic c2VjcmV0"}),
         ("vonage", {"Authorization": "Bearer secret"}),
+        ("signalwire", {"Authorization": "Bearer secret"}),
     ],
 )
 def test_the_header_that_carries_a_token(protocol: str, headers: dict[str, str]) -> None:

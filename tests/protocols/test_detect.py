@@ -50,6 +50,7 @@ from tui.protocols.signs import Signs
         ("wss://bot.example/v1/plivo/stream", "plivo"),
         ("wss://bot.example/exotel?sample-rate=16000", "exotel"),
         ("wss://bot.example/nexmo/socket", "vonage"),
+        ("wss://bot.example/signalwire/stream", "signalwire"),
         ("ws://bot.example/asterisk/media", "asterisk"),
         ("wss://bot.example/v2/twilio/stream", "twilio"),
         ("wss://bot.example/media-stream", "twilio"),

@@ -56,6 +56,9 @@ FORMATS = [
     ("vonage", "audio/l16;rate=8000", Encoding.PCM16, 8_000, 320),
     ("vonage", "audio/l16;rate=16000", Encoding.PCM16, 16_000, 640),
     ("vonage", "audio/l16;rate=24000", Encoding.PCM16, 24_000, 960),
+    ("signalwire", "audio/x-mulaw", Encoding.MULAW, 8_000, 160),
+    ("signalwire", "audio/x-l16;16000", Encoding.PCM16, 16_000, 640),
+    ("signalwire", "audio/x-l16;24000", Encoding.PCM16, 24_000, 960),
     ("asterisk", "ulaw", Encoding.MULAW, 8_000, 160),
     ("asterisk", "alaw", Encoding.ALAW, 8_000, 160),
     ("asterisk", "slin", Encoding.PCM16, 8_000, 320),
@@ -109,6 +112,7 @@ def test_the_table_is_complete() -> None:
         ("plivo", False, True, True, False, 500),
         ("exotel", False, True, True, False, 500),
         ("vonage", False, True, True, False, 500),
+        ("signalwire", False, True, True, False, 500),
         ("asterisk", False, True, True, False, 500),
     ],
 )

@@ -39,6 +39,7 @@ MESSAGES: dict[str, list[dict[str, object]]] = {
     ],
     "exotel": [{"event": "media", "stream_sid": "s", "media": {"payload": BASE64}}],
     "vonage": [],
+    "signalwire": [{"event": "media", "streamSid": "s", "media": {"chunk": "1", "payload": BASE64}}],
     "asterisk": [],
     "gemini": [
         {

@@ -99,6 +99,7 @@ class TestBuiltIn:
             "/plivo",
             "/exotel",
             "/vonage",
+            "/signalwire",
             "/asterisk",
         ]
 

@@ -23,7 +23,7 @@ from tui.protocols.telephony.caller import TelephonyCaller
 from tui.protocols.telephony.dialect import Sizes
 from tui.protocols.telephony.samples import Cutter, looks_like_mulaw, looks_swapped
 
-NAMES = ("telnyx", "plivo", "exotel", "vonage")
+NAMES = ("telnyx", "plivo", "exotel", "vonage", "signalwire")
 TONE = struct.pack("<160h", *(round(9_000 * math.sin(index / 6)) for index in range(160)))
 TONE_SWAPPED = struct.pack(">160h", *struct.unpack("<160h", TONE))
 
@@ -71,7 +71,9 @@ class TestTheExamples:
         assert all(incoming.known for incoming in received)
         assert [found for incoming in received for found in rules(incoming)] in ([], ["marks-lost"])
         marks = [event.text for each in received for event in each.events if event.type is T.MARK]
-        assert marks == (["greeting", "answer"] if name in ("telnyx", "exotel") else ["greeting"])
+        assert marks == (
+            ["greeting", "answer"] if name in ("telnyx", "exotel", "signalwire") else ["greeting"]
+        )
         assert T.CLEAR in types(received[-1])
 
     def test_the_agent_understands_the_callers_messages(self, name: str) -> None:
@@ -370,6 +372,113 @@ class TestVonage:
         agent = an_agent("vonage")
         assert rules(agent.receive(TONE)) == ["media-before-start"]
         assert rules(agent.receive(TONE)) == []
+
+
+class TestSignalWire:
+    def test_connected_and_start_byte_for_byte(self) -> None:
+        connected, start = a_caller("signalwire", params={"tier": "gold"}).opened()
+        assert connected.frame == '{"event":"connected","protocol":"Call","version":"0.2.0"}'
+        assert start.frame == (
+            '{"event":"start","sequenceNumber":"1","streamSid":"id-1","start":{"streamSid":"id-1",'
+            '"accountSid":"id-2","callSid":"id-3","tracks":["inbound"],'
+            '"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1},'
+            '"customParameters":{"tier":"gold"}}}'
+        )
+
+    def test_audio_keys_and_the_end_byte_for_byte(self) -> None:
+        caller = in_call("signalwire", options={"call_sid": "c", "account_sid": "a"})
+        first, second = caller.user_audio(b"\xff" * 330)
+        encoded = b64encode(b"\xff" * 160).decode()
+        assert first.frame == (
+            '{"event":"media","sequenceNumber":"2","streamSid":"id-1","media":{"track":"inbound",'
+            f'"chunk":"1","timestamp":"20","payload":"{encoded}"}}}}'
+        )
+        assert (second.audio_ms, bodies([second])[0]["media"]["timestamp"]) == (20, "40")
+        (key,) = caller.dtmf("5")
+        assert key.frame == (
+            '{"event":"dtmf","sequenceNumber":"4","streamSid":"id-1","dtmf":{"duration":2080,"digit":"5"}}'
+        )
+        (stop,) = caller.hang_up()
+        assert stop.frame == (
+            '{"event":"stop","sequenceNumber":"5","streamSid":"id-1","stop":{"accountSid":"a","callSid":"c"}}'
+        )
+        assert caller.user_audio(b"\xff" * 160) == []
+
+    @pytest.mark.parametrize("rate", [16_000, 24_000])
+    def test_both_ends_agree_on_the_rate_of_samples(self, rate: int) -> None:
+        caller, agent = a_caller("signalwire", formats=(f"audio/x-l16;{rate}",)), an_agent("signalwire")
+        found = [rule for sent in caller.opened() for rule in rules(agent.receive(sent.frame))]
+        assert (found, agent.user_format) == ([], AudioFormat(Encoding.PCM16, rate))
+        assert caller.user_format == caller.play_format == agent.play_format == agent.user_format
+        audio = TONE * 2 if rate == 16_000 else TONE * 3
+        (sent,) = caller.user_audio(audio)
+        assert agent.receive(sent.frame).events[0].audio == audio
+
+    def test_a_rate_that_it_does_not_have_is_found_by_the_agent(self) -> None:
+        start = messages_from("caller", example("signalwire"))[1]
+        start["start"]["mediaFormat"] = {"encoding": "audio/x-l16", "sampleRate": 8_000, "channels": 1}
+        incoming = say(an_agent("signalwire"), **start)
+        assert rules(incoming) == ["other-media-format"]
+        assert "expected audio/x-mulaw, 8000 Hz or audio/x-l16, 16000 Hz or" in incoming.findings[0].text
+
+    def test_samples_cross_the_wire_with_the_low_byte_first_unless_the_option_is_set(self) -> None:
+        for options, on_the_wire, other in (
+            ({}, TONE, TONE_SWAPPED),
+            ({"byte_order": "big"}, TONE_SWAPPED, TONE),
+        ):
+            caller = in_call("signalwire", formats=("audio/x-l16;16000",), options=options)
+            (sent,) = bodies(caller.user_audio(TONE * 2))
+            assert b64decode(sent["media"]["payload"]) == on_the_wire * 2
+            incoming = say(caller, event="media", streamSid="id-1", media=payload(on_the_wire * 2))
+            assert (incoming.events[1].audio, rules(incoming)) == (TONE * 2, [])
+            incoming = say(caller, event="media", streamSid="id-1", media=payload(other * 2))
+            assert advice(incoming) == ["byte-order"]
+
+    def test_audio_may_have_any_length(self) -> None:
+        for size in (1, 159, 20_000):
+            incoming = say(
+                in_call("signalwire"), event="media", streamSid="id-1", media=payload(b"\1" * size)
+            )
+            assert (types(incoming)[-1], incoming.findings) == (T.PLAY_STREAM_CHUNK, ())
+
+    def test_marks_come_back_after_a_flush(self) -> None:
+        caller = in_call("signalwire")
+        say(caller, event="mark", streamSid="id-1", mark={"name": "a"})
+        assert advice(say(caller, event="clear", streamSid="id-1")) == []
+        assert bodies(caller.mark_reached("a")) == [
+            {"event": "mark", "sequenceNumber": "2", "streamSid": "id-1", "mark": {"name": "a"}}
+        ]
+        assert caller.mark_reached("a") == []
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            {"event": "media", "media": {"payload": "/w=="}},
+            {"event": "mark", "mark": {"name": "a"}},
+            {"event": "clear"},
+        ],
+    )
+    def test_every_message_of_the_agent_names_the_stream(self, message: dict[str, Any]) -> None:
+        assert rules(say(in_call("signalwire"), **message)) == ["missing-stream-sid"]
+        assert rules(say(in_call("signalwire"), **message, streamSid="x")) == ["wrong-stream-sid"]
+        assert rules(say(in_call("signalwire"), **message, streamSid="id-1")) == []
+
+    def test_the_agent_reports_what_its_messages_lack(self) -> None:
+        connected, start, media = messages_from("caller", example("signalwire"))[:3]
+        del connected["version"]
+        assert rules(say(an_agent("signalwire"), **connected)) == ["missing-member"]
+        agent = an_agent("signalwire", start)
+        media["media"]["track"] = "outbound"
+        incoming = say(agent, **media)
+        assert (rules(incoming), incoming.events) == (["wrong-track"], ())
+        del start["start"]["callSid"]
+        assert rules(say(an_agent("signalwire"), **start)) == ["missing-member"]
+
+    def test_an_option_that_it_does_not_have_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="The byte_order option must be one of little, big"):
+            a_caller("signalwire", options={"byte_order": "middle"})
+        with pytest.raises(ValueError, match="SignalWire"):
+            a_caller("signalwire", options={"flushed_marks": "dropped"})
 
 
 class TestSamples:

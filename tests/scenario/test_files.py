@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "scenarios"
 SCENARIOS = {path.name.removesuffix(SUFFIX): path for path in find_scenarios([FOLDER])}
 
-TELEPHONY = {"twilio", "telnyx", "plivo", "exotel", "vonage", "genesys", "asterisk"}
+TELEPHONY = {"twilio", "telnyx", "plivo", "exotel", "vonage", "signalwire", "genesys", "asterisk"}
 NOT_APPLICABLE = {
     # The protocols that cannot carry the steps of a scenario.
     "keys": {"pcm", "openai", "openai-live", "elevenlabs", "gemini", "deepgram"},

@@ -33,6 +33,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "plivo": "tui.protocols.telephony.plivo:PLIVO",
         "exotel": "tui.protocols.telephony.exotel:EXOTEL",
         "vonage": "tui.protocols.telephony.vonage:VONAGE",
+        "signalwire": "tui.protocols.telephony.signalwire:SIGNALWIRE",
         "asterisk": "tui.protocols.asterisk:ASTERISK",
     }
 )

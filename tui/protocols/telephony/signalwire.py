@@ -1,0 +1,101 @@
+"""SignalWire ``<Stream>`` (bidirectional), both ends.
+
+Facts are from SignalWire's documentation (Compatibility API, cXML, ``<Stream>``), which uses the names of Twilio. It
+has no example of L16: its name, ``audio/x-l16``, is an assumption, and so is its byte order, little endian unless
+``byte_order=big``. The unit of a key's duration is not documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.telephony.dialect import (
+    BYTE_ORDER,
+    MULAW_8K,
+    Content,
+    StreamCall,
+    TelephonyDialect,
+    any_id,
+    first_format,
+    one_of,
+)
+from tui.protocols.telephony.protocol import telephony_protocol
+
+FORMATS = {
+    "audio/x-mulaw": MULAW_8K,
+    **{f"audio/x-l16;{rate}": AudioFormat(Encoding.PCM16, rate) for rate in (16_000, 24_000)},
+}
+_KEY_DURATION = 2_080
+"""As in the documentation's example."""
+
+
+def _opening(call: StreamCall) -> list[Content]:
+    start = {
+        "streamSid": call.ids["stream"],
+        **_call_ids(call),
+        "tracks": ["inbound"],
+        "mediaFormat": {**call.named_format, "channels": 1},
+        "customParameters": call.settings.params,
+    }
+    connected = {"event": "connected", "protocol": "Call", "version": "0.2.0"}
+    return [connected, call.numbered("start", {"start": start})]
+
+
+def _call_ids(call: StreamCall) -> dict[str, str]:
+    return {"accountSid": call.ids["account_sid"], "callSid": call.ids["call_sid"]}
+
+
+def _user_audio(call: StreamCall, audio: bytes) -> Content:
+    """Returns a frame whose timestamp is the time at its end: the first one has 20."""
+    number = call.frames_sent + 1
+    counted = {"chunk": str(number), "timestamp": str(call.dialect.frame_ms * number)}
+    return call.numbered("media", {"media": {"track": "inbound", **counted, "payload": audio}})
+
+
+def _key(call: StreamCall, digit: str) -> Content:
+    return call.numbered("dtmf", {"dtmf": {"duration": _KEY_DURATION, "digit": digit}})
+
+
+def _stop(call: StreamCall) -> Content:
+    return call.numbered("stop", {"stop": _call_ids(call)})
+
+
+def _big_endian(options: Mapping[str, str], coding: AudioFormat) -> bool:
+    return coding.encoding is Encoding.PCM16 and options.get(BYTE_ORDER, "little") == "big"
+
+
+SIGNALWIRE_DIALECT = TelephonyDialect(
+    vendor="SignalWire",
+    stream_id="streamSid",
+    stream_id_due=("media", "mark", "clear"),
+    sequence="sequenceNumber",
+    media_format="mediaFormat",
+    rate="sampleRate",
+    params="customParameters",
+    ids=dict.fromkeys(("stream", "account_sid", "call_sid"), any_id),
+    options={BYTE_ORDER: one_of("little", "big")},
+    formats=FORMATS,
+    preferred_format=first_format(FORMATS),
+    big_endian=_big_endian,
+    opening=_opening,
+    user_audio=_user_audio,
+    key=_key,
+    connected="connected",
+    stop=_stop,
+    stopped="stop",
+    required={
+        "connected": ("protocol", "version"),
+        "start": ("start.streamSid", "start.accountSid", "start.callSid"),
+        "stop": ("stop.accountSid", "stop.callSid"),
+    },
+    tracks={"media": ("inbound",)},
+)
+
+
+SIGNALWIRE = telephony_protocol(
+    SIGNALWIRE_DIALECT,
+    name="signalwire",
+    title="SignalWire Stream",
+    check_notice='SignalWire may play agent audio late unless its Stream has realtime="true".',
+)
