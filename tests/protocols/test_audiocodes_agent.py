@@ -69,7 +69,7 @@ class TestTheSession:
         assert bodies(agent.say_start("a"))[0]["mediaFormat"] == "raw/lpcm16_24"
 
     def test_an_unknown_play_format_is_a_sentence(self) -> None:
-        with pytest.raises(ValueError, match="no audio format 'mp3'"):
+        with pytest.raises(ValueError, match="Unsupported audio format 'mp3' for AudioCodes"):
             an_agent(play_format="mp3")
 
     def test_a_second_initiate_is_reported(self) -> None:

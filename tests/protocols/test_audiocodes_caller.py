@@ -177,7 +177,10 @@ class TestTheBeginning:
                 "no option 'dtmf'. Choose from dtmf_event, play_finished",
             ),
             (CallerSettings(options={"play_finished": "maybe"}), "on or off, not 'maybe'"),
-            (CallerSettings(formats=("mp3",)), "no audio format 'mp3'. Choose from raw/lpcm16"),
+            (
+                CallerSettings(formats=("mp3",)),
+                "Unsupported audio format 'mp3' for AudioCodes. Choose from raw/lpcm16",
+            ),
         ],
     )
     def test_wrong_settings_are_a_sentence(self, settings: CallerSettings, sentence: str) -> None:

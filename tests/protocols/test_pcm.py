@@ -71,12 +71,20 @@ class TestTheCallersSettings:
         ("formats", "options", "sentence"),
         [
             ((), {"x": "1"}, "no option 'x'. Choose from rate, play_rate, hello, end"),
-            ((), {"rate": "fast"}, "rate must be a whole number from 4000 to 192000 .Hz., not 'fast'"),
-            ((), {"play_rate": "3999"}, "play_rate must be a whole number"),
-            ((), {"rate": "²"}, "rate must be a whole number"),
-            ((), {"rate": "9" * 5_000}, "rate must be a whole number"),
-            ((), {"hello": "yes"}, "hello must be on or off, not 'yes'"),
-            (("raw/lpcm16",), {}, "no audio format 'raw/lpcm16'. Choose from pcm_8000, pcm_16000"),
+            (
+                (),
+                {"rate": "fast"},
+                "The rate option must be a whole number from 4000 to 192000 .Hz., not 'fast'",
+            ),
+            ((), {"play_rate": "3999"}, "The play_rate option must be a whole number"),
+            ((), {"rate": "²"}, "The rate option must be a whole number"),
+            ((), {"rate": "9" * 5_000}, "The rate option must be a whole number"),
+            ((), {"hello": "yes"}, "The hello option must be on or off, not 'yes'"),
+            (
+                ("raw/lpcm16",),
+                {},
+                "Unsupported audio format 'raw/lpcm16' for .*. Choose from pcm_8000, pcm_16000",
+            ),
         ],
     )
     def test_wrong_settings_are_a_sentence(

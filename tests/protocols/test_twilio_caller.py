@@ -83,8 +83,11 @@ class TestTheBeginning:
         ("settings", "sentence"),
         [
             ({"options": {"x": "1"}}, "no option 'x'. Choose from account_sid, call_sid"),
-            ({"options": {"call_sid": "CA1"}}, "call_sid must be CA followed by 32 lower-case hex digits"),
-            ({"options": {"call_sid": ACCOUNT}}, "call_sid must be CA followed by 32"),
+            (
+                {"options": {"call_sid": "CA1"}},
+                "The call_sid option must be CA followed by 32 lower-case hex digits",
+            ),
+            ({"options": {"call_sid": ACCOUNT}}, "The call_sid option must be CA followed by 32"),
             ({"formats": ("raw/lpcm16",)}, "Choose from audio/x-mulaw"),
             ({"params": {"a": "x" * 499}}, "'a' is too long for Twilio"),
         ],
@@ -296,7 +299,7 @@ class TestFindings:
         assert rules(say(caller, "hello")) == ["unknown-type"]
 
     def test_another_protocol_is_recognised_by_its_type(self) -> None:
-        with pytest.raises(ProtocolError, match="it has a type, like the messages of OpenAI"):
+        with pytest.raises(ProtocolError, match="it has a “type”, like the messages of OpenAI"):
             in_call().receive('{"type":"session.accepted"}')
 
     def test_an_unknown_message(self) -> None:
@@ -308,7 +311,7 @@ class TestFindings:
         incoming = say(in_call(), event)
         assert (incoming.known, incoming.events) == (True, ())
         assert rules(incoming) == ["twilios-own-message", "31951"]
-        assert ("closing the socket" in incoming.findings[0].text) is (event == "stop")
+        assert ("a server closes the socket" in incoming.findings[0].text) is (event == "stop")
 
     @pytest.mark.parametrize(
         ("stream_sid", "rule"),

@@ -224,8 +224,8 @@ class TestFetching:
             (403, "", "set the account's auth token as the token."),
             (500, "", "answered 500 Internal Server Error instead of TwiML."),
             (599, "", "answered 599 instead of TwiML."),
-            (302, "http://u:p@other/x?secret#s", "redirects to http://other/x?… (HTTP 302); call that."),
-            (307, "/other", "/other (HTTP 307); call that."),
+            (302, "http://u:p@other/x?secret#s", "redirects to http://other/x?… (HTTP 302); use that URL instead."),
+            (307, "/other", "/other (HTTP 307); use that URL instead."),
             (301, "", "answered 301 Moved Permanently instead of TwiML."),
         ],
     )  # fmt: skip

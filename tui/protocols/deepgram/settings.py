@@ -30,7 +30,7 @@ class CallOptions:
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("The Deepgram Voice Agent", _OPTIONS)
         self._chosen = {**_OPTIONS, **settings.options}
-        check_formats("The Deepgram Voice Agent", (*settings.formats, self._chosen["play_format"]), FORMATS)
+        check_formats("the Deepgram Voice Agent", (*settings.formats, self._chosen["play_format"]), FORMATS)
         self.user_format: AudioFormat = FORMATS[settings.formats[0] if settings.formats else USER_FORMAT]
         self.play_format: AudioFormat = FORMATS[self._chosen["play_format"]]
         self._functions = [_function(tool) for tool in _read("tools", self._chosen["tools"], list)]
