@@ -173,7 +173,7 @@ class TestPlivo:
     def test_audio_under_the_name_of_twilio_is_found(self) -> None:
         incoming = say(in_call("plivo"), event="media", media=payload(b"\x01" * 160))
         assert rules(incoming) == ["callers-own-message"]
-        assert incoming.findings[0].text.endswith("A server sends audio as playAudio.")
+        assert incoming.findings[0].text.endswith("A server sends audio as “playAudio”.")
 
     @pytest.mark.parametrize(
         ("content_type", "rate", "expected"),

@@ -192,7 +192,7 @@ class Message(Members):
         """Reports a type that the protocol does not have; returns the summary."""
         self.known = False
         kind = cut(self.kind(), 60)
-        self.find("unknown-type", f"{kind} is not a message of this protocol; it was ignored.")
+        self.find("unknown-type", f"“{kind}” is not a message of this protocol; it was ignored.")
         return f"unknown message type {kind}"
 
     def incoming(self, summary: str) -> Incoming:

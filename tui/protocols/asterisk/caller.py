@@ -233,7 +233,7 @@ class AsteriskCaller(ImplyingCaller):
 
     def _on_stop_buffering(self, message: Message) -> str:
         if not self._queue.buffering:
-            text = "STOP_MEDIA_BUFFERING was sent without START_MEDIA_BUFFERING."
+            text = "“STOP_MEDIA_BUFFERING” was sent without “START_MEDIA_BUFFERING”."
             self._faults.advise(message, "not-buffering", text)
         was_full = self._queue.full
         filled = silence(self._channel.coding, self._queue.frame_bytes)
@@ -301,7 +301,7 @@ class AsteriskCaller(ImplyingCaller):
         if direction not in ("both", "in", "out", ""):
             message.find("bad-direction", f"The direction is {cut(direction, 40)}; expected both, in or out.")
         elif direction in ("in", "out"):
-            text = "SET_MEDIA_DIRECTION is not simulated: audio continues to flow both ways."
+            text = "“SET_MEDIA_DIRECTION” is not simulated: audio continues to flow both ways."
             self._faults.advise(message, "not-simulated", text)
         return f"direction {direction}"
 

@@ -159,7 +159,7 @@ class AudioCodesAgent:
         if self._in_session:
             message.find(
                 "repeated-session-initiate",
-                "session.initiate was sent again during the call; the call restarts.",
+                "Received another “session.initiate” message during the call; the call restarts.",
             )
         self._begin_on_new_socket(message.ident("conversationId", required=True))
         offer = [media.lower() for media in message.texts("supportedMediaFormats", required=True)]
@@ -194,7 +194,9 @@ class AudioCodesAgent:
 
     def _on_user_stream_start(self, message: Message) -> str:
         if self._user_stream_open:
-            message.find("repeated-user-stream-start", "userStream.start was sent while the stream was open.")
+            message.find(
+                "repeated-user-stream-start", "“userStream.start” was sent while the stream was open."
+            )
         self._check_in_session(message)
         self._user_stream_open = True
         message.event(Type.USER_STREAM_START, format=self.user_format)
@@ -203,7 +205,7 @@ class AudioCodesAgent:
 
     def _on_user_stream_chunk(self, message: Message) -> str:
         if not self._user_stream_open:
-            message.find("chunk-outside-stream", "userStream.chunk was sent while no user stream was open.")
+            message.find("chunk-outside-stream", "“userStream.chunk” was sent while no user stream was open.")
         media = self._user_media or DEFAULT_FORMAT
         audio = audio_of(message, media)
         if audio:
@@ -212,7 +214,7 @@ class AudioCodesAgent:
 
     def _on_user_stream_stop(self, message: Message) -> str:
         if not self._user_stream_open:
-            message.find("stop-outside-stream", "userStream.stop was sent while no user stream was open.")
+            message.find("stop-outside-stream", "“userStream.stop” was sent while no user stream was open.")
         self._user_stream_open = False
         message.event(Type.USER_STREAM_STOP)
         message.replies.append(outgoing({"type": "userStream.stopped"}, "user stream stopped"))
@@ -260,7 +262,7 @@ class AudioCodesAgent:
 
     def _check_in_session(self, message: Message) -> None:
         if not self._user_media:
-            message.find("message-before-session", f"{message.kind()} was sent before session.initiate.")
+            message.find("message-before-session", f"“{message.kind()}” was sent before “session.initiate”.")
 
     def _begin_on_new_socket(self, conversation_id: str) -> None:
         self._conversation_id = conversation_id

@@ -223,7 +223,8 @@ class AudioCodesCaller:
     def _on_accepted(self, message: Message) -> str:
         if self._call not in (_Call.INITIATING, _Call.RESUMING):
             message.find(
-                "unexpected-session-accepted", "session.accepted does not answer any request; it was ignored."
+                "unexpected-session-accepted",
+                "“session.accepted” does not answer any request; it was ignored.",
             )
             return "accepted again"
         media = self._offer.accepted(message)
@@ -272,7 +273,8 @@ class AudioCodesCaller:
     def _on_user_stream_started(self, message: Message) -> str:
         if not self._user_stream.started():
             message.find(
-                "unexpected-user-stream-started", "userStream.started was sent without a userStream.start."
+                "unexpected-user-stream-started",
+                "“userStream.started” was sent without a “userStream.start”.",
             )
             return "user stream started again"
         self._user_stream.header_due = self._offer.agreed.startswith("wav/")
@@ -282,7 +284,7 @@ class AudioCodesCaller:
     def _on_user_stream_stopped(self, message: Message) -> str:
         if not self._user_stream.stopped():
             message.find(
-                "unexpected-user-stream-stopped", "userStream.stopped was sent without a userStream.stop."
+                "unexpected-user-stream-stopped", "“userStream.stopped” was sent without a “userStream.stop”."
             )
             return "user stream stopped again"
         message.event(Type.USER_STREAM_STOPPED)
@@ -334,7 +336,7 @@ class AudioCodesCaller:
             if stopped and stopped.closed_here:
                 return f"{stream_id} complete; it was closed before"
             message.find(
-                "stop-outside-stream", f"playStream.stop is for {cut(stream_id)}, which is not open."
+                "stop-outside-stream", f"“playStream.stop” is for {cut(stream_id)}, which is not open."
             )
             return f"{stream_id or 'no stream'} stopped, but was not open"
         self._close_reply(message)
@@ -366,7 +368,7 @@ class AudioCodesCaller:
                 return f"hangup: {reason}" if reason else "hangup"
             case "transfer" | "handover" as alias:
                 if alias == "handover":
-                    activity.advise("deprecated-handover", "handover is deprecated; use transfer.")
+                    activity.advise("deprecated-handover", "“handover” is deprecated; use “transfer”.")
                 target, reason = params.ident("transferTarget", required=True), params.text("handoverReason")
                 message.event(Type.TRANSFER, text=target, reason=reason, params=params.body)
                 return f"transfer to {target}"
@@ -384,7 +386,7 @@ class AudioCodesCaller:
                 self._answered_without_sound(message)
                 activity.advise(
                     "play-url",
-                    "playUrl is not supported here: nothing is played and no playFinished is sent.",
+                    "“playUrl” is not supported here: nothing is played and no “playFinished” is sent.",
                 )
                 return f"playUrl, not played: {cut(address, 60)}"
             case "sendMetaData":
@@ -472,16 +474,16 @@ class AudioCodesCaller:
 
     def _check_common_members(self, message: Message) -> None:
         if message.has("participantId"):
-            message.advise("deprecated-participant-id", "participantId is deprecated; use participant.")
+            message.advise("deprecated-participant-id", "“participantId” is deprecated; use “participant”.")
         if message.has("conversationId") and message.body["conversationId"] != self._messages.conversation_id:
             message.find("foreign-conversation-id", "The conversationId is not that of this call.")
 
     def _check_play_start(self, message: Message, stream_id: str) -> None:
         latest = self._replies.latest
         if self._call is _Call.INITIATING:
-            message.find("play-before-accepted", "playStream.start was sent before session.accepted.")
+            message.find("play-before-accepted", "“playStream.start” was sent before “session.accepted”.")
         if latest and latest.open:
-            text = f"playStream.start was sent while {cut(latest.stream_id)} was open, which ends here."
+            text = f"“playStream.start” was sent while {cut(latest.stream_id)} was open, which ends here."
             message.find("overlapping-play-streams", text)
         elif latest and latest.stream_id == stream_id:
             message.find("stream-id-reused", f"The streamId {cut(stream_id)} was already used in this call.")

@@ -35,7 +35,7 @@ class Offer:
         if not media and self.agreed:
             return self.agreed
         if not media:
-            text = f"session.accepted has no mediaFormat; {self.names[0]} is assumed."
+            text = f"“session.accepted” has no mediaFormat; {self.names[0]} is assumed."
             message.find("missing-member", text)
             return self.names[0]
         self._check_offered(message, media)

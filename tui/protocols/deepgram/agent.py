@@ -122,7 +122,7 @@ class DeepgramAgent(AgentDefaults):
         message = Message(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler and self._formats is None and message.kind() not in ("Settings", "KeepAlive"):
-            message.find("message-before-settings", f"{message.kind()} was sent before Settings.")
+            message.find("message-before-settings", f"“{message.kind()}” was sent before “Settings”.")
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _receive_audio(self, frame: bytes) -> Incoming:
@@ -130,14 +130,16 @@ class DeepgramAgent(AgentDefaults):
         coding = self._formats[0] if self._formats else ASSUMED_FORMAT
         message.audio_ms = coding.duration_ms(len(frame))
         if self._formats is None:
-            message.find("audio-before-settings", "Audio was sent before Settings; it was ignored.")
+            message.find("audio-before-settings", "Audio was sent before “Settings”; it was ignored.")
         elif frame:
             message.event(Type.USER_STREAM_CHUNK, format=coding, audio=frame)
         return message.incoming(f"user audio {message.audio_ms:.0f} ms")
 
     def _on_settings(self, message: Message) -> str:
         if self._formats is not None:
-            message.find("repeated-settings", "Settings was sent again during the call; it was ignored.")
+            message.find(
+                "repeated-settings", "Received another “Settings” message during the call; ignored it."
+            )
             return "settings again"
         audio = message.inside("audio")
         user, play = read_format(audio.inside("input")), read_format(audio.inside("output"))

@@ -117,7 +117,7 @@ class DeepgramCaller(ImplyingCaller):
     def _receive_audio(self, frame: bytes) -> Incoming:
         findings: list[Finding] = []
         if not self._accepted:
-            text = "Audio was sent before SettingsApplied; it is played anyway."
+            text = "Audio was sent before “SettingsApplied”; it is played anyway."
             findings.append(Finding("audio-before-settings-applied", text))
         audio, had_header = strip_wav_header(frame)
         if had_header:
@@ -141,7 +141,9 @@ class DeepgramCaller(ImplyingCaller):
 
     def _on_settings_applied(self, message: Message) -> str:
         if self._accepted:
-            message.find("repeated-settings-applied", "SettingsApplied was sent again; it was ignored.")
+            message.find(
+                "repeated-settings-applied", "Received another “SettingsApplied” message; ignored it."
+            )
             return "settings applied again"
         self._accepted = True
         message.event(Type.SESSION_ACCEPTED, format=self.user_format, text=str(self.user_format))

@@ -123,13 +123,13 @@ class ElevenLabsAgent(AgentDefaults):
         message = ElevenLabsMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler and not self._initiated and message.kind() != INITIATION:
-            message.find("message-before-initiation", f"{message.kind()} was sent before {INITIATION}.")
+            message.find("message-before-initiation", f"“{message.kind()}” was sent before “{INITIATION}”.")
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _on_initiation(self, message: Message) -> str:
         if self._initiated:
             message.find(
-                "repeated-initiation", f"{INITIATION} was sent again during the call; it was ignored."
+                "repeated-initiation", f"Received another “{INITIATION}” message during the call; ignored it."
             )
             return "initiate again"
         self._initiated = True
@@ -151,7 +151,7 @@ class ElevenLabsAgent(AgentDefaults):
         message.audio_ms = coding.duration_ms(len(audio))
         if self._wishes.text_only:
             message.find(
-                "audio-in-text", "user_audio_chunk was sent in a text_only conversation; it was ignored."
+                "audio-in-text", "“user_audio_chunk” was sent in a text_only conversation; it was ignored."
             )
         elif audio and self._initiated:
             message.event(Type.USER_STREAM_CHUNK, format=coding, audio=audio)

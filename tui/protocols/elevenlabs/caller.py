@@ -123,7 +123,9 @@ class ElevenLabsCaller(ImplyingCaller):
 
     def _on_metadata(self, message: Message) -> str:
         if self._user_format is not None:
-            message.find("repeated-metadata", f"{METADATA} was sent again during the call; it was ignored.")
+            message.find(
+                "repeated-metadata", f"Received another “{METADATA}” message during the call; ignored it."
+            )
             return "accepted again"
         event = message.inside("conversation_initiation_metadata_event")
         conversation_id = event.text("conversation_id", required=True)
@@ -144,7 +146,7 @@ class ElevenLabsCaller(ImplyingCaller):
         audio, event_id = event.audio("audio_base_64"), read_event_id(event)
         message.audio_ms = self._play_format.duration_ms(len(audio))
         if self._user_format is None:
-            message.find("audio-before-metadata", f"audio was sent before {METADATA}; it is played anyway.")
+            message.find("audio-before-metadata", f"Audio was sent before “{METADATA}”; it is played anyway.")
         late = event_id is not None and event_id <= self._cut_off[0]
         if event_id is not None:
             self._last_audio_id = max(self._last_audio_id, event_id)

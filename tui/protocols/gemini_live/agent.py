@@ -181,12 +181,12 @@ class GeminiAgent(AgentDefaults):
         if len(members) > 1:
             message.find("more-than-one-member", f"A message has one of {', '.join(members)}, not several.")
         if members[0] != "setup" and self._setup is None:
-            message.find("message-before-setup", f"{members[0]} was sent before setup.")
+            message.find("message-before-setup", f"“{members[0]}” was sent before “setup”.")
         return message.incoming(self._HANDLERS[members[0]](self, message))
 
     def _on_setup(self, message: Message) -> str:
         if self._setup is not None:
-            message.find("repeated-setup", "setup was sent again during the call; it was ignored.")
+            message.find("repeated-setup", "Received another “setup” message during the call; ignored it.")
             return "setup again"
         setup = message.inside("setup")
         self._setup = _Setup(setup)
@@ -211,7 +211,7 @@ class GeminiAgent(AgentDefaults):
         if entry.flag("audioStreamEnd"):
             if not self.detects_turns:
                 entry.find(
-                    "unexpected-stream-end", "audioStreamEnd is only for automatic activity detection."
+                    "unexpected-stream-end", "“audioStreamEnd” is only for automatic activity detection."
                 )
             message.event(Type.USER_STREAM_STOP)
             return "audio stream ends"
@@ -234,7 +234,7 @@ class GeminiAgent(AgentDefaults):
     def _on_activity(self, message: Message, *, started: bool) -> str:
         name = "activityStart" if started else "activityEnd"
         if self.detects_turns:
-            message.find("unexpected-activity", f"{name} was sent, but automatic activity detection is on.")
+            message.find("unexpected-activity", f"“{name}” was sent, but automatic activity detection is on.")
         elif not started:
             message.event(Type.SPEECH_COMMITTED)
             message.event(Type.RESPONSE_WANTED)

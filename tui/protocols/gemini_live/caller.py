@@ -153,13 +153,16 @@ class GeminiCaller(ImplyingCaller):
             return message.incoming(message.unknown())
         summaries = [handler(self, message) for name, handler in self._HANDLERS.items() if message.has(name)]
         if not self._phase.accepted and not message.has("error"):
-            message.find("before-setup-complete", f"{cut(message.kind(), 60)} was sent before setupComplete.")
+            message.find(
+                "before-setup-complete", f"“{cut(message.kind(), 60)}” was sent before “setupComplete”."
+            )
         return message.incoming(" · ".join(filter(None, summaries)) or message.kind())
 
     def _on_setup_complete(self, message: Message) -> str:
         if self._phase.accepted:
             message.find(
-                "repeated-setup-complete", "setupComplete was sent again during the call; it was ignored."
+                "repeated-setup-complete",
+                "Received another “setupComplete” message during the call; ignored it.",
             )
             return "setup complete again"
         self._phase.accepted = True

@@ -133,7 +133,7 @@ class GenesysAgent(AgentDefaults):
             )
         handler = self._HANDLERS.get(message.kind())
         if not self._session_id and message.kind() != "open":
-            message.find("message-before-open", f"{cut(message.kind(), 40)} was sent before open.")
+            message.find("message-before-open", f"“{cut(message.kind(), 40)}” was sent before “open”.")
         message.check_envelope(self._session_id, self._counters, "serverseq")
         self._check_position(message)
         return message.incoming(handler(self, message) if handler else message.unknown())
@@ -151,7 +151,7 @@ class GenesysAgent(AgentDefaults):
 
     def _on_open(self, message: Message) -> str:
         if self._session_id:
-            message.find("repeated-open", "open was sent again during the session; it was ignored.")
+            message.find("repeated-open", "Received another “open” message during the session; ignored it.")
             return "open again"
         self._session_id = message.text("id")
         if not is_uuid(self._session_id):

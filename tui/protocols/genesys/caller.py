@@ -174,7 +174,7 @@ class GenesysCaller(ImplyingCaller):
         if not stream.media:
             message.find(
                 "audio-before-opened",
-                "Audio was sent before opened; Genesys Cloud ends the session when that happens.",
+                "Audio was sent before “opened”; Genesys Cloud ends the session when that happens.",
             )
         elif stream.paused:
             message.find("audio-while-paused", "Audio was sent while the session is paused.")
@@ -249,7 +249,7 @@ class GenesysCaller(ImplyingCaller):
     def _on_pong(self, message: Message) -> str:
         answered = message.body.get("clientseq")
         if not self._pings.waiting:
-            message.find("unasked-pong", "pong was sent without a ping.")
+            message.find("unasked-pong", "“pong” was sent without a “ping”.")
             message.replies.append(self._error(409, "No ping is pending"))
         elif self._pings.answer(answered):
             message.replies.extend(self._ping())
@@ -268,7 +268,7 @@ class GenesysCaller(ImplyingCaller):
     def _on_resume(self, message: Message) -> str:
         stream = self._stream
         if not stream.paused:
-            message.advise("resume-without-pause", "resume was sent, but the session is not paused.")
+            message.advise("resume-without-pause", "“resume” was sent, but the session is not paused.")
         start, lost_s = duration(stream.sent_ms / 1_000), self._now_s() - (stream.paused_s or self._now_s())
         stream.sent_ms += round(1_000 * lost_s)
         stream.paused = False
@@ -292,7 +292,8 @@ class GenesysCaller(ImplyingCaller):
     def _on_closed(self, message: Message) -> str:
         if not self._stream.closing:
             message.find(
-                "unasked-closed", "closed was sent, but close was not; the agent hangs up with disconnect."
+                "unasked-closed",
+                "“closed” was sent, but “close” was not; the agent hangs up with “disconnect”.",
             )
         self._stream.closed = True
         return "closed"

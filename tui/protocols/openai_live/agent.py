@@ -246,7 +246,7 @@ class LiveAgent(AgentDefaults):
                     "unknown_event", f"Supported events are {', '.join(self._HANDLERS)}.", "type"
                 )
             if self._session is None and kind != "session.start":
-                raise LiveRefusal("session_not_started", f"{cut(kind, 60)} was sent without a session.")
+                raise LiveRefusal("session_not_started", f"“{cut(kind, 60)}” was sent without a session.")
             return message.incoming(handler(self, message))
         except LiveRefusal as refusal:
             message.events.clear()

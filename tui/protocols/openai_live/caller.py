@@ -69,7 +69,7 @@ class LiveCaller(CallerDefaults):
         """What to report if it does not."""
         return Finding(
             "no-session-closed",
-            "session.close was not answered with session.closed: the final usage is unknown.",
+            "“session.close” was not answered with “session.closed”: the final usage is unknown.",
         )
 
     # Actions of the user.
@@ -136,21 +136,23 @@ class LiveCaller(CallerDefaults):
         handler = self._HANDLERS.get(kind)
         if handler is None:
             if kind.startswith(SIDEBAND_ONLY):
-                text = f"{cut(kind, 60)} is only for observers of a session; it was ignored."
+                text = f"“{cut(kind, 60)}” is only for observers of a session; it was ignored."
                 message.find("sideband-event", text)
                 return message.incoming(kind)
             return message.incoming(message.unknown())
         if kind != "session.output_audio.delta":
             message.ident("event_id", required=True)
         if not self._state.started and kind not in ("session.started", "error", "info"):
-            message.find("before-session-started", f"{kind} was sent before session.started.")
+            message.find("before-session-started", f"“{kind}” was sent before “session.started”.")
         return message.incoming(handler(self, message))
 
     def _on_started(self, message: Message) -> str:
         session = message.inside("session")
         ident, model = session.ident("id", required=True), session.text("model", required=True)
         if self._state.started:
-            message.find("repeated-session-started", "session.started was sent again; it was ignored.")
+            message.find(
+                "repeated-session-started", "Received another “session.started” message; ignored it."
+            )
             return "session started again"
         self._state.started = True
         audio_format = session.inside("audio").inside("format")
@@ -301,7 +303,7 @@ class LiveCaller(CallerDefaults):
         what = message.kind().split(".")[1]
         _range_in(message, required=True)
         if self._state.unplaced[what] <= 0:
-            message.find("unexpected-appended", f"{message.kind()} was sent, but nothing was appended.")
+            message.find("unexpected-appended", f"“{message.kind()}” was sent, but nothing was appended.")
         self._state.unplaced[what] -= 1
         return f"{what} placed"
 

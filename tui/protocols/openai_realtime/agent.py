@@ -327,7 +327,7 @@ class OpenAIAgent:
         return "cancel response"
 
     def _on_output_clear(self, message: Message) -> str:
-        raise Refused("invalid_value", "output_audio_buffer.clear is only for WebRTC and SIP.", "type")
+        raise Refused("invalid_value", "“output_audio_buffer.clear” is only for WebRTC and SIP.", "type")
 
     # The user's audio and the conversation.
 

@@ -208,7 +208,9 @@ class OpenAICaller(CallerDefaults):
             return message.incoming(self._on_foreign(message) if known else message.unknown())
         self._check_common(message, kind)
         if self._stage is _Stage.CONFIGURING and kind not in _BEFORE_UPDATED:
-            message.find("session-not-updated", f"{message.kind()} came before the answer to session.update.")
+            message.find(
+                "session-not-updated", f"“{message.kind()}” was sent before the answer to “session.update”."
+            )
             self._accept(message)
         return message.incoming(handler(self, message))
 
@@ -217,7 +219,9 @@ class OpenAICaller(CallerDefaults):
         if self._stage is not _Stage.OPENING:
             if self._wishes.dialect.opens_with:
                 return "session created"
-            message.find("repeated-session-created", "session.created was repeated and ignored.")
+            message.find(
+                "repeated-session-created", "Received another “session.created” message; ignored it."
+            )
             return "session created again"
         if self._wishes.dialect.beta is None:
             self._beta = not session.has("type")
@@ -356,7 +360,7 @@ class OpenAICaller(CallerDefaults):
         response_id = ident(body, "id", required=True)
         response = self._responses.response(response_id)
         if not self._responses.end(response):
-            message.find("done-without-response", "response.done does not match any active response.")
+            message.find("done-without-response", "“response.done” does not match any active response.")
         if response:
             self._finish(message, response, status)
         if body.has("usage"):
@@ -503,10 +507,12 @@ class OpenAICaller(CallerDefaults):
 
     def _check_common(self, message: Message, kind: str) -> None:
         if kind != message.kind() and not self._beta:
-            message.find("deprecated-name", f"{cut(message.kind(), 60)} is the beta API's name for {kind}.")
+            message.find(
+                "deprecated-name", f"“{cut(message.kind(), 60)}” is the beta API's name for “{kind}”."
+            )
         first = ("session.created", "error", self._wishes.dialect.opens_with)
         if self._stage is _Stage.OPENING and kind not in first:
-            self._note_once(message, "before-session-created", f"{kind} came before session.created.")
+            self._note_once(message, "before-session-created", f"“{kind}” was sent before “session.created”.")
         if not message.has("event_id") and kind != "input_audio_buffer.dtmf_event_received":
             self._note_once(message, "missing-event-id", "A message has no event_id.")
 

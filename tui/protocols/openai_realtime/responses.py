@@ -181,7 +181,7 @@ class Responses:
         response = known.response if known else self.response(response_id)
         if response is None:
             named = cut(response_id, 60)
-            text = f"{message.kind()} " + (
+            text = f"“{message.kind()}” " + (
                 f"is for {named}, which never began." if named else "names no response."
             )
             message.find("delta-without-response", text)

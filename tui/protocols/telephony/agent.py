@@ -116,7 +116,9 @@ class TelephonyAgent(AgentDefaults):
     def _on_start(self, message: StreamMessage) -> str:
         dialect = self.dialect
         if self._format is not None:
-            message.find("repeated-start", "start was sent again during the call; the stream restarts.")
+            message.find(
+                "repeated-start", "Received another “start” message during the call; the stream restarts."
+            )
         start = message.inside("start") if dialect.media_format else message
         if dialect.stream_id:
             self._stream_id = message.text(dialect.stream_id) or start.text(dialect.stream_id)
@@ -138,7 +140,7 @@ class TelephonyAgent(AgentDefaults):
 
     def _hear(self, message: StreamMessage | AudioFrame, audio: bytes, size: int | None = None) -> str:
         if self._format is None:
-            text = "media was sent before start; the first format of the protocol is assumed."
+            text = "“media” was sent before “start”; the first format of the protocol is assumed."
             self._faults.report(message, "media-before-start", text)
         coding = self._format or next(iter(self.dialect.formats.values()))
         message.audio_ms = coding.duration_ms(len(audio) if size is None else size)
@@ -204,7 +206,7 @@ class TelephonyAgent(AgentDefaults):
             return ""
         track = content.text("track", required=True)
         if track and track not in due:
-            text = f"The track of {kind} is {cut(track, 60)}; expected {' or '.join(due)}."
+            text = f"The track of “{kind}” is {cut(track, 60)}; expected {' or '.join(due)}."
             self._faults.report(message, "wrong-track", text)
         return track
 

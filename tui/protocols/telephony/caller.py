@@ -248,10 +248,10 @@ class TelephonyCaller(ImplyingCaller):
         kind = message.kind()
         dialect, hint = self.dialect, ""
         if kind == dialect.media.kind:
-            hint = f". A server sends audio as {dialect.say.kind}"
+            hint = f". A server sends audio as “{dialect.say.kind}”"
         elif kind == dialect.stopped:
             hint = ". To hang up, a server closes the socket"
-        text = f"Only {dialect.vendor} sends {kind}; it was ignored{hint}."
+        text = f"Only {dialect.vendor} sends “{kind}”; it was ignored{hint}."
         message.find(dialect.own_message_rule, text)
         return f"{kind}, ignored"
 

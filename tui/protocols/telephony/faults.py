@@ -73,7 +73,7 @@ class StreamFaults(Faults):
         name, kind = self._dialect.stream_id, message.kind()
         seen = message.body.get(name) if name else None
         if seen is None and kind in self._dialect.stream_id_due:
-            text = f"{kind} has no {name}; it must be the one in start."
+            text = f"“{kind}” has no {name}; it must be the one in “start”."
             self.report(message, f"missing-{self._dialect.stream_id_rule}", text)
         elif seen is not None and seen != self._stream_id:
             text = f"The {name} of {kind} differs from the one in start."
