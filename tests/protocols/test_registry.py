@@ -239,7 +239,7 @@ class TestTheExampleOfThePage:
         rows = re.findall(r"^\| .*\? \| (.*) \|$", page, re.MULTILINE)
         named = {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
         known = {field.name for field in msgspec.structs.fields(TelephonyDialect)}
-        assert len(rows) == 15
+        assert len(rows) == 17
         assert named - known <= {"event", "str", "int", "stream", "telephony_protocol"}
         assert {"opening", "key", "say", "mark", "clear", "flushed"} <= named
 
