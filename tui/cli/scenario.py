@@ -239,7 +239,7 @@ _test_options = together(
 @save_options
 @config_option
 def test(files: Sequence[Path], **options: Any) -> None:
-    """Play scenarios against an agent, and judge them.
+    """Play scenarios against an agent, and check the results.
 
     Exit codes: 0 all passed, 1 something failed, 2 wrong file, 4 unreachable, 6 nothing failed but more than a fifth
     of the runs could not be judged.
@@ -350,7 +350,7 @@ def _plans(scenarios: Sequence[Scenario], chosen: dict[str, Any], flags: dict[st
 async def _play(
     plans: Sequence[Planned], printer: RunPrinter, jobs: int, *, fail_fast: bool
 ) -> tuple[Results, int]:
-    """Hold all calls. Returns the results, and the signal that ended the calls early; 0 without one."""
+    """Make all calls. Returns the results, and the signal that ended the calls early; 0 without one."""
     import asyncio
 
     from tui.scenario.running import Batch

@@ -507,7 +507,7 @@ class ScenarioPhase(StrEnum):
 
 
 class ScenarioChanged(Event, frozen=True, kw_only=True, gc=False, tag="scenario"):
-    """A scenario began, was taken over or given back, or is over and judged."""
+    """A scenario began, was taken over or given back, or is over and evaluated."""
 
     phase: ScenarioPhase
     name: str
@@ -521,7 +521,7 @@ class ScenarioChanged(Event, frozen=True, kw_only=True, gc=False, tag="scenario"
 
 
 class StepChanged(Event, frozen=True, kw_only=True, gc=False, tag="step"):
-    """A step of a scenario began, or was carried out and judged; or a limit of it was judged."""
+    """A step of a scenario began, or was carried out and evaluated; or a limit of it was checked."""
 
     step: Count
     """From 1; limits follow the last step."""

@@ -20,7 +20,7 @@ class Rung(msgspec.Struct):
     text: str
     place: str = ""
     verdict: str = ""
-    """Empty until it is judged."""
+    """Empty until it is evaluated."""
     reason: str = ""
     number: int = 0
     """Number of the event with which it began; 0 if it has not begun."""

@@ -1,4 +1,4 @@
-"""Judges the limits of a scenario: those of one call by its metrics, percentiles by all runs."""
+"""Checks the limits of a scenario: those of one call by its metrics, percentiles by all runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Silences = Sequence[tuple[int, int]]
 
 
 def judge_call(scenario: Scenario, metrics: SessionMetrics, silences: Silences) -> list[Case]:
-    """Returns a case for each limit that one call can be judged by.
+    """Returns a case for each limit that can be checked with one call.
 
     ``silences`` are the periods of intended silence of the caller, which do not count as dead air.
     """
@@ -26,7 +26,7 @@ def judge_call(scenario: Scenario, metrics: SessionMetrics, silences: Silences) 
 
 
 def judge_runs(scenario: Scenario, response_ms: Sequence[float]) -> list[Case]:
-    """Returns a case for each percentile with a limit, judged by the response times of all runs."""
+    """Returns a case for each percentile with a limit, checked by the response times of all runs."""
     limits = scenario.limits.response
     found = percentiles_of(response_ms)
     cases = []
@@ -119,7 +119,7 @@ def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
 
 
 def _case(title: str, figure: Figure, limit: Duration, unclear: str = "", *, missing: str = "") -> Case:
-    """Returns a figure judged by a limit; ``unclear`` is the reason to state if the ± decides."""
+    """Returns a figure checked against a limit; ``unclear`` is the reason to state if the ± decides."""
     match against(figure, limit):
         case None:
             verdict, reason = StepVerdict.NOT_MEASURED, missing

@@ -1,4 +1,4 @@
-"""Judges all runs of a scenario together: each step and limit, and the exit code."""
+"""Evaluates all runs of a scenario together: each step and limit, and the exit code."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def planned_cases(scenario: Scenario) -> list[Case]:
 
 
 def planned_limits(scenario: Scenario) -> list[Case]:
-    """Returns the cases that are judged over all runs together."""
+    """Returns the cases that are evaluated over all runs together."""
     return judge_runs(scenario, [])
 
 
 def rate_title(least_rate: float) -> str:
-    """Returns the name of the case that judges the pass rate."""
+    """Returns the name of the case that checks the pass rate."""
     return f"pass rate ≥ {least_rate:.0%}"
 
 
@@ -99,7 +99,7 @@ def summarize(scenario: Scenario, result: ScenarioResult) -> list[CaseSummary]:
 
 
 def _call(planned: Case, result: ScenarioResult) -> CaseSummary:
-    """Returns the case that judges whether the calls were held."""
+    """Returns the case that checks whether the calls took place."""
     troubles = [run.failed_first for run in result.runs if run.unreachable or run.late or run.not_applicable]
     cases = [case for case in troubles if case] + [
         run.cases[0] for run in result.runs if run.cases and not run.late

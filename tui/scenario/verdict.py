@@ -30,7 +30,7 @@ class StepVerdict(StrEnum):
 
 
 THE_CALL = "the call"
-"""Name of the case that judges whether the call was held at all."""
+"""Name of the case that checks whether the call took place at all."""
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +131,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
     least_rate: float = 1.0
     runs: Sequence[RunResult] = ()
     limits: Sequence[Case] = ()
-    """Limits that are judged over all runs together."""
+    """Limits that are checked over all runs together."""
 
     @property
     def rate(self) -> PassRate:

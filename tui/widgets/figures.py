@@ -122,7 +122,7 @@ SIGNS: Mapping[str, str] = {
     "–": "Not measured, or not measured yet.",
     "p50, p95": "Half (p50) or 95 % (p95) of the response times are at most this long. Shown from 20 turns on.",
     "talk-over": "How long user and agent spoke at the same time.",
-    "floor": "The right to speak, judged by sound: whoever speaks alone has it until the other takes it.",
+    "floor": "The right to speak, determined by sound: whoever speaks alone has it until the other takes it.",
     "yield": "From the onset of the other party until who held the floor was silent.",
     "backchannel": "Short speech that does not take the floor; backchannel_ms and backchannel_gap_ms are settings.",
     "false interruption": "The floor's holder stopped for a backchannel, and went on.",
