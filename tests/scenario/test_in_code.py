@@ -104,4 +104,4 @@ def test_workers_hold_calls_in_other_processes(agent: AgentProcess, tmp_path: Pa
 
     both, lost = asyncio.run(held())
     assert [[case.name for case in run.cases] for run in both] == [["the call", "silence 1 ms"]] * 2
-    assert lost.late == "The process that held this call ended."
+    assert lost.late == "The process that made this call ended."

@@ -74,7 +74,7 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
 
 
 class _Probe:
-    """Validates the connection, or holds a session without audio if the agent ignores the request."""
+    """Validates the connection, or opens a session without audio if the agent ignores the request."""
 
     def __init__(
         self, caller: CallerEnd, client: WebSocketClient, target: Target, report: Callable[[str], None]

@@ -1,4 +1,4 @@
-"""Load tests with many callers, based on Locust: `VoiceUser` is a Locust user that holds calls.
+"""Load tests with many callers, based on Locust: `VoiceUser` is a Locust user that makes calls.
 
 Locust is an optional extra. It is imported with `VoiceUser`, never with this package.
 """

@@ -1,6 +1,6 @@
 """A process of a load test: ``python -m tui.load``, which reads its plan as a line of JSON from stdin.
 
-It runs Locust's own main function. Only in a master, which holds no calls, gevent replaces threads and sockets, as
+It runs Locust's own main function. Only in a master, which makes no calls, gevent replaces threads and sockets, as
 Locust's main function expects. End of file on stdin means that the command that started the process is gone.
 """
 

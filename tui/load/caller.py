@@ -1,4 +1,4 @@
-"""Caller: holds one call of a load test, and creates its record."""
+"""Caller: makes one call of a load test, and creates its record."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def hold_call(
     *,
     saves: bool,
 ) -> CallRecord:
-    """Hold a call of the script. Returns its record. ``saves``: whether this call is saved."""
+    """Make a call with the script. Returns its record. ``saves``: whether this call is saved."""
     watch = _Watch()
     target = script.target if saves else msgspec.structs.replace(script.target, save="")
 

@@ -115,7 +115,7 @@ class CallerThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        # What was imported so far is never scanned again: a full collection would hold all calls up.
+        # What was imported so far is never scanned again: a full collection would delay all calls.
         self.loop.call_soon(collector.settle)
         try:
             self.loop.run_forever()

@@ -1,4 +1,4 @@
-"""Lateness: watches the event loop that holds all calls of a worker, and records when it was late."""
+"""Lateness: watches the event loop that runs all calls of a worker, and records when it was late."""
 
 from __future__ import annotations
 

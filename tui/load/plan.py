@@ -17,11 +17,11 @@ class Role(StrEnum):
     """The task of a Locust process."""
 
     ALONE = "alone"
-    """Holds the calls and evaluates their records."""
+    """Makes the calls and evaluates their records."""
     MASTER = "master"
     WORKER = "worker"
     CANARY = "canary"
-    """Holds one fully measured call at a time next to the others, without Locust."""
+    """Makes one fully measured call at a time next to the others, without Locust."""
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Station: holds the calls of a worker's users."""
+"""Station: makes the calls of a worker's users."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FLUSH_S = 0.25
 
 
 class Station:
-    """Holds the calls of one Locust process, and sends their records to the master.
+    """Makes the calls of one Locust process, and sends their records to the master.
 
     Its methods are for greenlets. Raises `tui.load.caller_thread.ThreadsReplaced`.
     """
@@ -41,7 +41,7 @@ class Station:
         self._environment = environment
         self._outbox: deque[Record] = deque()
         self._numbers = itertools.count(1)
-        load_detector()  # would hold calls up that are under way
+        load_detector()  # would delay calls in progress
         self.thread = CallerThread()
         self.worker: str = getattr(environment.runner, "client_id", "local")
         self.stopping = False
@@ -51,7 +51,7 @@ class Station:
         self._flusher = gevent.spawn(self._flush_always)
 
     def hold(self, script: CallerScript, *, keep: float = 0.0) -> CallRecord:
-        """Hold a call and return its record. If the greenlet is killed, the call is hung up on the wire first."""
+        """Make a call and return its record. If the greenlet is killed, the call is hung up on the wire first."""
         call = f"{self.worker}-{next(self._numbers)}"
         began_s = time.time()
         # Sent before the call: a worker that is lost later must not take the knowledge of its calls with it.
@@ -101,7 +101,7 @@ class Station:
     async def _held(
         self, script: CallerScript, call: str, ticket: Ticket[CallRecord], began_s: float, *, saves: bool
     ) -> CallRecord:
-        """Hold a call on the thread's loop. Its record is sent even if nothing waits for it any longer."""
+        """Make a call on the thread's loop. Its record is sent even if nothing waits for it any longer."""
 
         def without_call(outcome: CallEnding, kind: str = "", reason: str = "") -> CallRecord:
             return CallRecord(

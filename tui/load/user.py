@@ -1,4 +1,4 @@
-"""VoiceUser: a Locust user that holds calls one after the other.
+"""VoiceUser: a Locust user that makes calls one after the other.
 
 Subclass it in your own locustfile, with Locust's waits, weights and shapes::
 
@@ -95,7 +95,7 @@ class VoiceUser(locust.User):
 
     @locust.task
     def hold_call(self) -> None:
-        """Hold one call, and report its figures."""
+        """Make one call, and report its figures."""
         station = _stations[self.environment]
         if station.stopping:
             raise StopUser

@@ -52,7 +52,7 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.fixture
 def call(pytestconfig: pytest.Config) -> Callable[..., AbstractAsyncContextManager[CallInCode]]:
-    """Returns a function whose result holds a call for the duration of an ``async with`` block.
+    """Returns a function whose result keeps a call open for the duration of an ``async with`` block.
 
     ``async with call("staging") as c: await c.say("1")`` Its argument is a profile or a URL; by default, the agent
     comes from the command line or from pytest's settings. Further arguments are settings of a call, such as

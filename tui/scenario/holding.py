@@ -1,4 +1,4 @@
-"""Holds a scripted call, without a screen and without PortAudio. One event loop can run many."""
+"""Makes a scripted call, without a screen and without PortAudio. One event loop can run many."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tui.scenario.verdict import RunResult, ScenarioResult
 from tui.speech.process import SpeechProcess
 
 Hold = Callable[[Scenario, Target], Awaitable[RunResult]]
-"""Holds one call. Raises `ValueError` for what cannot be played at all."""
+"""Makes one call. Raises `ValueError` for what cannot be played at all."""
 
 _APART_S = 0.25
 """Seconds between the starts of the first calls: setting up or ending a call blocks all others for 20 ms."""
@@ -41,7 +41,7 @@ def usual_speech() -> SpeechProcess:
 
 
 async def hold_here(scenario: Scenario, target: Target, speech: SpeechProcess | None = None) -> RunResult:
-    """Hold a call in this process, with everything that its steps need. Raises `ValueError`."""
+    """Make a call in this process, with everything that its steps need. Raises `ValueError`."""
     speech = speech or usual_speech()
 
     async def may_run(command: str) -> bool:
@@ -79,7 +79,7 @@ class Batch:
         )
 
     async def play(self, hold: Hold = hold_here, jobs: int = 1) -> None:
-        """Hold all calls, ``jobs`` at the same time. When cancelled, the calls in progress are hung up.
+        """Make all calls, ``jobs`` at the same time. When cancelled, the calls in progress are hung up.
 
         Raises `ValueError` for what cannot be played at all.
         """

@@ -1,4 +1,4 @@
-"""Workers: hold calls in several processes, because one event loop is too slow for many calls.
+"""Workers: make calls in several processes, because one event loop is too slow for many calls.
 
 A worker reads one `CallOrder` as JSON per line from standard input and writes one `CallOutcome` per line to standard
 output. It reads the scenario files again. At the end of its input it hangs up and exits.
@@ -27,11 +27,11 @@ MOST_BYTES = 1 << 24
 _START_S = 60.0
 _GOODBYE_S = 5.0
 """Time limit in seconds for a worker to hang up its calls."""
-_ENDED = "The process that held this call ended."
+_ENDED = "The process that made this call ended."
 
 
 class CallOrder(msgspec.Struct, frozen=True):
-    """An order for a worker: hold a call or, without a target, prepare for calls of a scenario."""
+    """An order for a worker: make a call or, without a target, prepare for calls of a scenario."""
 
     number: int
     path: str
@@ -121,7 +121,7 @@ class _Worker:
 
 
 class Workers:
-    """Processes that hold calls. ``async with`` starts and stops them.
+    """Processes that make calls. ``async with`` starts and stops them.
 
     ``synthesizer`` and ``model`` are those of `SpeechProcess`.
 
@@ -158,7 +158,7 @@ class Workers:
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
     async def hold(self, scenario: Scenario, target: Target) -> RunResult:
-        """Hold a call in the process that has the fewest. Raises `ScenarioError`."""
+        """Make a call in the process that has the fewest. Raises `ScenarioError`."""
         worker = min(self._workers, key=lambda each: each.calls)
         outcome = await worker.ask(str(scenario.path), target)
         return outcome.run or RunResult(late=_ENDED)

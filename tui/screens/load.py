@@ -1,4 +1,4 @@
-"""The live screen of a load test: an application separate from the processes that hold the calls."""
+"""The live screen of a load test: an application separate from the processes that make the calls."""
 
 from __future__ import annotations
 
