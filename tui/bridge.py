@@ -51,7 +51,7 @@ from tui.view.waveform import Waveform
 
 
 class Latest:
-    """What the engine reports in addition to events: only the latest of each kind counts."""
+    """State that the engine reports in addition to events: only the latest of each kind counts."""
 
     def __init__(self) -> None:
         self.telemetry = Telemetry(at_ns=0)

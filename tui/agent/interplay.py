@@ -1,4 +1,4 @@
-"""What the agent does while the user speaks: it gives way, utters a word, or talks over the user."""
+"""Controls the agent while the user speaks: it gives way, utters a word, or talks over the user."""
 
 from __future__ import annotations
 

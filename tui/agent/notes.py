@@ -1,4 +1,4 @@
-"""What is printed at the agent's terminal about one call and its client."""
+"""Prints notes about one call and its client at the agent's terminal."""
 
 from __future__ import annotations
 

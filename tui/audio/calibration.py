@@ -90,16 +90,17 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     measured: Annotated[datetime, msgspec.Meta(tz=True)]
     protocol: str = ""
     response: Spread | None = None
-    """Of response times."""
+    """Error of response times."""
     silence: Spread | None = None
-    """Of the time from the user's onset in a barge-in to silence at the speaker."""
+    """Error of the time from the user's onset in a barge-in to silence at the speaker."""
     signal: Spread | None = None
-    """Of the user's onset in a barge-in, and so of the time to the agent's signal, without the microphone's delay."""
+    """Error of the user's onset in a barge-in, and so of the time to the agent's signal, without the
+    microphone's delay."""
     capture_ppm: float | None = None
     """How much faster than stated the microphone's clock runs."""
     playback_ppm: float | None = None
     round_trip_stated_ms: float | None = None
-    """From the speaker's callback to the microphone's, by what the driver states."""
+    """Time from the speaker's callback to the microphone's, as the driver states it."""
     round_trip_ms: float | None = None
     """The same as a loop measured it; None without a loop."""
 
@@ -138,7 +139,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
     calibration: Calibration | None = None
     """The one that applies; None without one."""
     problem: str = NOT_CALIBRATED
-    """Why none applies; empty if one does."""
+    """Reason why no calibration applies; empty if one does."""
 
     @property
     def response(self) -> Bound:

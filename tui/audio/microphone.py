@@ -20,7 +20,7 @@ RecordingCallback = Callable[[Any, int, Any, Any], None]
 
 
 class _Mode(Enum):
-    """What the microphone should deliver."""
+    """Selects what the microphone delivers."""
 
     NOTHING = auto()
     SILENCE = auto()

@@ -83,7 +83,7 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """What a flush did to one reply, in frames at ``rate``; ``received == heard + unheard``."""
+    """Effect of a flush on one reply, in frames at ``rate``; ``received == heard + unheard``."""
 
     reply_id: str
     handed_frames: int

@@ -42,7 +42,7 @@ class CalibrationFailed(Exception):
 
 
 class _Notes:
-    """What is noted of the call: its events, and the agent's track.
+    """Records the call: its events, and the agent's track.
 
     `agent_heard` is called on the playing thread, everything else on the loop.
     """
@@ -52,7 +52,7 @@ class _Notes:
         self.onsets_ns: list[int] = []
         self.opened: list[e.AudioOpened] = []
         self.output_ms: list[float] = []
-        """Of each reply: from the speaker's callback until its first sample is heard, by the driver."""
+        """Time from the speaker's callback until the first sample of each reply is heard, by the driver."""
         self.problem = ""
         self.blocks: list[tuple[int, bytes, int]] = []
 

@@ -83,7 +83,7 @@ class CallerInLoop:
 
 
 class PlayedTrack:
-    """What was played, at the microphone's rate, and when it was due."""
+    """Audio that was played, at the microphone's rate, and when it was due."""
 
     def __init__(self, blocks: Sequence[tuple[int, bytes, int]], rate: int) -> None:
         """Takes blocks as (instant of the first sample, 16-bit PCM, rate)."""
@@ -157,7 +157,7 @@ class TruthOfCall:
         self._rate = track.rate
         self._heard = caller.heard()
         self._places: list[tuple[int, int]] = []
-        """Of each answer that was found: its onset on the agent's track, and in the microphone's stream."""
+        """Onset of each answer that was found: on the agent's track, and in the microphone's stream."""
 
     def errors(self, onsets_ns: Sequence[int], since_ns: int = 0) -> FigureErrors:
         """Returns the errors of what was heard since a time.

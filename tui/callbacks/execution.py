@@ -14,7 +14,7 @@ from tui.callbacks.types import Callback
 T = TypeVar("T")
 
 ISOLATED = (Exception, asyncio.CancelledError)
-"""What to catch around a callback; a CancelledError is a failure unless ``is_cancellation`` is true."""
+"""Exceptions to catch around a callback; a CancelledError is a failure unless ``is_cancellation`` is true."""
 
 _tasks: set[asyncio.Task[Any]] = set()
 

@@ -8,7 +8,10 @@ from tui.engine.wire import Command, FrameItem
 
 
 class EngineLink(Protocol):
-    """What the bridge requires of an engine: `tui.engine.handle.EngineHandle`, a saved session, or a test's fake."""
+    """Interface of an engine, as the bridge needs it.
+
+    Implemented by `tui.engine.handle.EngineHandle`, by saved sessions, and by fakes in tests.
+    """
 
     @property
     def alive(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the user can do in a call besides speaking, by protocol.
+"""Defines what the user can do in a call besides speaking, by protocol.
 
 It follows from the caller's end, which implements only what its protocol has (`tui.protocols.defaults`).
 """

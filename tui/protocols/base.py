@@ -202,7 +202,7 @@ def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -
 
 
 class HangUpReason(StrEnum):
-    """Why the caller's side ends a call; the text is its line in the log."""
+    """Reason why the caller's side ends a call; the text is its line in the log."""
 
     USER = "Client Side"
     """The user, or this program, hung up."""

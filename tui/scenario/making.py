@@ -50,7 +50,7 @@ class MadeScenario(msgspec.Struct):
     sounds: int
     """Number of WAV files next to it."""
     left_out: list[str]
-    """What could not be carried over, each as a phrase."""
+    """Parts that could not be carried over, each as a phrase."""
 
 
 class _Act(msgspec.Struct):

@@ -134,7 +134,7 @@ class LiveSession:
 
     @property
     def target(self) -> Target:
-        """What is called."""
+        """Target of the call."""
         return self._link.target
 
     @property

@@ -60,7 +60,7 @@ class ShownEvent:
         self.awaited = False
         """Whether the message was kept but is not on the disk yet."""
         self.content: object = None
-        """What a tree is made of."""
+        """Content that the tree shows."""
 
     def read(self, audio: EventAudio) -> None:
         """Read the message and what is in it."""

@@ -30,7 +30,7 @@ _SIGNS = {
     MomentKind.PAUSE: (PAUSE, "rows--muted"),
 }
 _ORDER = (MomentKind.PAUSE, MomentKind.TURN, MomentKind.BACKCHANNEL, MomentKind.TALK_OVER)
-"""Of two signs in one cell, the later is seen."""
+"""If two signs share a cell, the later one is shown."""
 
 
 class FloorPane(RowsView):

@@ -25,7 +25,7 @@ _LOG_SHARE_BESIDES_DETAIL = 0.5
 
 
 class Edge(Enum):
-    """What can be dragged with the mouse."""
+    """An edge that can be dragged with the mouse."""
 
     LOG = "between the log and the side"
     PANE = "between two side panes"

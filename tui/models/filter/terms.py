@@ -30,7 +30,7 @@ Examples = Mapping[str, tuple[str, ...]]
 
 
 class Context(NamedTuple):
-    """What a filter reads: the log and the reader's marks."""
+    """Data that a filter reads: the log and the reader's marks."""
 
     log: EventLog
     marks: Marks

@@ -120,7 +120,7 @@ class EventView:
 
     @property
     def context(self) -> Context:
-        """What filters read."""
+        """Data that filters read."""
         return Context(self.log, self.marks)
 
     # Lines and positions.

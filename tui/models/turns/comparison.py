@@ -30,7 +30,7 @@ class TurnOf(msgspec.Struct, frozen=True, omit_defaults=True):
 
     response: Figure
     why: str = ""
-    """Where the time of the response went, in words."""
+    """Description of where the response time went."""
     user_text: str = ""
     agent_text: str = ""
     tools: list[str] = []

@@ -135,7 +135,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def greeting_latency_ms(self) -> float | None:
-        """From the active session to the agent's first audible sample at the speaker."""
+        """Time from the start of the session to the agent's first audible sample at the speaker."""
         return self.turns[0].response_ms if self.turns and self.turns[0].number == 0 else None
 
     @property

@@ -15,7 +15,7 @@ class Trust:
 
     def __init__(self) -> None:
         self.timing: Timing | None = None
-        """Of the devices in use; None without devices, whose times are exact."""
+        """Timing of the devices in use; None without devices, whose times are exact."""
         self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
 
     def apply(self, event: e.SessionEvent) -> None:

@@ -1,4 +1,4 @@
-"""Asterisk's ``chan_websocket``, both ends: this program is Asterisk that dials the user's server.
+"""Implements both ends of Asterisk's ``chan_websocket``: this program is Asterisk that dials the user's server.
 
 Facts are from the driver (asterisk/asterisk, channels/chan_websocket.c at 0607f2c), from Asterisk's documentation
 ("WebSocket", with SET_MEDIA_DIRECTION, which the driver at that commit does not have), and from galcymedia 0.1.1.

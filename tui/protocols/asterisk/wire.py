@@ -1,4 +1,4 @@
-"""What both ends of Asterisk's WebSocket channel share: names, formats, and control messages in either form."""
+"""Defines what both ends of Asterisk's WebSocket channel share: names, formats, and both control-message forms."""
 
 from __future__ import annotations
 

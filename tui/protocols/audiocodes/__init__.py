@@ -1,4 +1,4 @@
-"""The AudioCodes Bot API over WebSocket (VoiceAI Connect, Live Hub), both ends.
+"""Implements both ends of the AudioCodes Bot API over WebSocket (VoiceAI Connect, Live Hub).
 
 The caller's end stands in for VoiceAI Connect (VAIC), the agent's end for the bot. Facts are from AudioCodes'
 documentation of the WebSocket mode, from its SDK ac-bot-api 0.13.0 (src/websocket/types.ts and

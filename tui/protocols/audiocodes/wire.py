@@ -1,4 +1,4 @@
-"""What both ends of the AudioCodes Bot API share: formats, names, and decoding."""
+"""Defines what both ends of the AudioCodes Bot API share: formats, names, and decoding."""
 
 from __future__ import annotations
 

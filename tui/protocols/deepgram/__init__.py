@@ -1,4 +1,4 @@
-"""The Deepgram Voice Agent (v1), both ends.
+"""Implements both ends of the Deepgram Voice Agent (v1).
 
 Facts are from deepgram-sdk 7.17.0 (agent/v1) and Deepgram's pages "Agent Keep Alive" and "Errors & Warnings". Where
 they are silent:

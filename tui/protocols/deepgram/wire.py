@@ -1,4 +1,4 @@
-"""What both ends of the Deepgram Voice Agent share: formats, and how settings name them."""
+"""Defines what both ends of the Deepgram Voice Agent share: formats, and how settings name them."""
 
 from __future__ import annotations
 

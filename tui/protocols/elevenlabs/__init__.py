@@ -1,4 +1,4 @@
-"""ElevenLabs Agents over WebSocket, both ends.
+"""Implements both ends of ElevenLabs Agents over WebSocket.
 
 Facts are from ElevenLabs' schema (elevenlabs/packages, packages/types/schemas/agent.asyncapi.yaml), its client
 (packages/client/src/utils/WebSocketConnection.ts), its Python package 2.78.0 (conversational_ai/conversation.py)

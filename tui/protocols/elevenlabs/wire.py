@@ -1,4 +1,4 @@
-"""What both ends of ElevenLabs Agents share: formats, names, and decoding."""
+"""Defines what both ends of ElevenLabs Agents share: formats, names, and decoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gemini Live (BidiGenerateContent), both ends.
+"""Implements both ends of Gemini Live (BidiGenerateContent).
 
 Facts are from Google's SDK google-genai 3.6.1 (types.py, live.py, _live_converters.py) and its pages "Start and
 manage live sessions" and "Limits for sessions". Where they are silent or disagree:

@@ -363,7 +363,7 @@ class _Phase:
 
 
 class _TurnWords:
-    """What was said in the current turn so far."""
+    """Words spoken in the current turn so far."""
 
     def __init__(self) -> None:
         self.user = ""

@@ -1,4 +1,4 @@
-"""What both ends of Gemini Live share: formats, the names of messages, and decoding."""
+"""Defines what both ends of Gemini Live share: formats, the names of messages, and decoding."""
 
 from __future__ import annotations
 

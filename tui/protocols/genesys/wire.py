@@ -1,4 +1,4 @@
-"""What both ends of AudioHook share: formats, the envelope of messages, durations, and the signature."""
+"""Defines what both ends of AudioHook share: formats, the envelope of messages, durations, and the signature."""
 
 from __future__ import annotations
 

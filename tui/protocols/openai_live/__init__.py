@@ -1,4 +1,4 @@
-"""OpenAI Live (GPT-Live): full-duplex sessions over one websocket, both ends.
+"""Implements both ends of OpenAI Live (GPT-Live): full-duplex sessions over one websocket.
 
 Facts are from the types of the openai Python package 3.57.0 (types/live), Microsoft's "GPT-Live reference" and
 OpenAI's guides "Live conversations" and "Voice websockets". Where they are silent or disagree:

@@ -1,4 +1,4 @@
-"""What the agent's end says: one continuous track, and the words on it at the pace of speech."""
+"""Builds the output of the agent's end: one continuous track, and the words on it at the pace of speech."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What both ends of OpenAI Live share: formats, the names of messages, and quiet audio."""
+"""Defines what both ends of OpenAI Live share: formats, the names of messages, and quiet audio."""
 
 from __future__ import annotations
 

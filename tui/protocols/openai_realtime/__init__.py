@@ -1,4 +1,4 @@
-"""The OpenAI Realtime API over WebSocket (GA, Azure's, and the old beta names on input), both ends.
+"""Implements both ends of the OpenAI Realtime API over WebSocket (GA, Azure's, and the old beta names on input).
 
 The caller's end is an ordinary client, the agent's end a server. Facts are from the types of the openai Python
 package 3.54.0 (types/realtime; beta from 1.109.1), its azure.py, OpenAI's guide "Realtime conversations" and

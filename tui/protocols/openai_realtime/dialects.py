@@ -11,7 +11,7 @@ import msgspec
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """What a service does differently from OpenAI."""
+    """Differences between a service and OpenAI."""
 
     beta: bool | None = None
     """Whether it uses the names of the beta; None if the first message decides."""

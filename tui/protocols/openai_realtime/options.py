@@ -61,7 +61,7 @@ class Wishes:
 
     @property
     def dialect(self) -> Dialect:
-        """What the service does differently from OpenAI."""
+        """Differences between the service and OpenAI."""
         return DIALECTS[self._chosen["dialect"]]
 
     @property

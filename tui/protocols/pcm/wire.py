@@ -1,4 +1,4 @@
-"""What both ends of plain PCM share: rates, names, and decoding."""
+"""Defines what both ends of plain PCM share: rates, names, and decoding."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Samples:
 
 
 class PcmEnd:
-    """What both ends of a call share: the two rates, the state of the turn, and decoding."""
+    """State shared by both ends of a call: the two rates, the state of the turn, and decoding."""
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[Any, Message], str]]]
 

@@ -1,4 +1,4 @@
-"""What both ends of a telephony stream read: JSON messages, including the spellings of similar protocols."""
+"""Decodes the JSON messages of telephony streams for both ends, including the spellings of similar protocols."""
 
 from __future__ import annotations
 
