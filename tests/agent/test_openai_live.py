@@ -143,7 +143,8 @@ def test_the_seed_decides_in_which_turns() -> None:
         for _ in range(4):
             begin_track(call)
             call.say("hold")
-            found.append(sounds_ms(track(call))[0][0] < 1_500)
+            # The end of the previous answer may be at the start of the track.
+            found.append(any(500 < start_ms < 1_500 for start_ms, _ in sounds_ms(track(call))))
         return found
 
     first = backchannels(3)
