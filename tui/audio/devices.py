@@ -285,7 +285,7 @@ def _list_with(portaudio: Any) -> list[Device]:
         entries = _entries(portaudio, host_apis)
     found: list[Device] = []
     for index, entry in entries:
-        # One device that is described in a way nobody foresaw must not hide the others.
+        # One device with an unexpected description must not hide the others.
         with suppress(Exception):
             device = Device(
                 index=index,

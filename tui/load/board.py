@@ -221,7 +221,7 @@ class _Records:
         """Returns the knee so far; None without one, or if the run is too long for repeated analysis."""
         if len(self.ended) > _MOST_CALLS_FOR_KNEE:
             return None
-        # Calls that are under way are active too, only unmeasured: nobody knows yet when they were accepted.
+        # Calls that are under way are active too, only unmeasured: when they were accepted is not known yet.
         now_s = time.time()
         under_way = [
             CallRecord(

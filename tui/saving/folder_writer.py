@@ -151,7 +151,7 @@ class FolderWriter:
         content = encoded(self.record)
         if content == self._written_record:
             return
-        # Under a name of its own first, so that nobody ever reads half of it.
+        # Written under a temporary name first, so a reader never sees half of it.
         part = self._folder / RECORD_PART_FILE
         if self._written_record and not is_file(self._folder / RECORD_FILE):
             raise FileNotFoundError(errno.ENOENT, f"{RECORD_FILE} was removed")

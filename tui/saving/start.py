@@ -29,7 +29,7 @@ class SavingProblems:
             _emit(journal, code, sentence)
 
     def report(self, sentence: str) -> None:
-        """Report that something is not saved."""
+        """Report a part of the session that is not saved."""
         self._report("unkept", sentence)
 
     def report_end(self, sentence: str) -> None:

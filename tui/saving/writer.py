@@ -240,7 +240,7 @@ class SessionWriter:
         return await asyncio.to_thread(self._compare, turns)
 
     def _compare(self, turns: Sequence[Turn]) -> Sequence[SessionEvent]:
-        # Here and not at the top: it loads numpy, which nobody needs who only lists sessions.
+        # Imported here, because it loads numpy, which listing sessions does not need.
         from tui.saving.second_opinion import compare_edges
 
         until_s = time.monotonic() + COMPARING_S

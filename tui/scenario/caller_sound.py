@@ -47,7 +47,7 @@ class CallerSound:
         self._position = 0
         self._chance = np.random.default_rng(self._line.seed if self._line else 0)
         if self._noise:
-            # Before the call: making babble takes a third of a second, in which the event loop would serve nobody.
+            # Before the call: making babble takes a third of a second and would block the event loop.
             self._noises = _prepared(self._noise, scenario)
 
     def __call__(self, block: bytes) -> bytes:

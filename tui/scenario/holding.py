@@ -64,7 +64,7 @@ class HeadlessCall:
             await self._set_up.find_devices(self._dialled.target)
             self.session = self._set_up.session(self._dialled, tools=tools)
             self.performance.follow(self.session)
-            # Before the call: making noise takes time, in which the event loop would serve nobody.
+            # Before the call: making noise takes time and would block the event loop.
             await self.performance.prepare_sound()
         except BaseException:
             await self._set_up.close()

@@ -22,10 +22,7 @@ from tui.widgets.too_small import TooSmall
 
 REFRESH_NS = 500_000_000
 """Refresh interval; the engine sends its table at the same rate."""
-_OFF = (
-    "Press space to trace callbacks in this program and in the engine."
-    " Start with --trace-callbacks to trace from the beginning."
-)
+_OFF = "Press space to trace callbacks in this program and in the engine, or start with --trace-callbacks."
 
 
 class CallbacksScreen(Screen[None], inherit_bindings=False):

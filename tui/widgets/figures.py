@@ -35,7 +35,7 @@ class ShownFigure(StrEnum):
         "advice",
         "Agent behavior that is allowed but unwise, and guesses made by this program. Never counted as a fault.",
     )
-    GREETING = "greeting", "From the start of the session to the agent's first sound."
+    GREETING = "greeting", "Time from the start of the session to the agent's first sound."
     PING = "ping", "Round trip of the latest websocket ping."
     FLUSHED = "flushed", "How often the agent's queued audio was discarded, by a barge-in or with the i key."
     RECEIVED = "received", "Messages received from the agent."
@@ -55,7 +55,7 @@ class ShownFigure(StrEnum):
         "silence",
         "Whether the microphone sends only zeros, as it does when it is muted or not permitted.",
     )
-    DC_OFFSET = "DC offset", "Mean of the microphone's samples; with working sound hardware it is 0 %."
+    DC_OFFSET = "DC offset", "Mean of the microphone's samples; with working sound hardware it is 0%."
     ECHO = "echo", "The agent's sound as the microphone picks it up: level relative to playback, and delay."
     CLOCK = "clock", "The microphone's clock relative to the speaker's, in parts per million."
     QUEUE = "queued now, worst", "Agent audio waiting to be played: now, and the most in this call."
@@ -66,11 +66,11 @@ class ShownFigure(StrEnum):
     DEVICE_LATENCY = "device latency", "Audio held in the playback device, as the device reports it."
     TIMING = (
         "timing",
-        "How far response times can be trusted with these devices; `opusagent-tui calibrate` measures it.",
+        "How far response times can be trusted with these devices. Measure it with `opusagent-tui calibrate`.",
     )
     JITTER = (
         "arrival jitter p95",
-        "Of the current reply's chunks in the last 10 s, 95 % were at most this late relative to real time.",
+        "95% of the current reply's chunks in the last 10 s were at most this late relative to real time.",
     )
     DELIVERY = (
         "delivery",
@@ -78,7 +78,7 @@ class ShownFigure(StrEnum):
     )
     SENDING = (
         "callback to socket",
-        "From a microphone block to the socket: median and 99th percentile.",
+        "Time from a microphone block to the socket: median and 99th percentile.",
     )
     SENDING_WORST = (
         "worst of last second",
@@ -87,7 +87,7 @@ class ShownFigure(StrEnum):
     LOOP_LAG = "event loop lag", "The furthest that this program fell behind in the last second."
     CALLBACK_LOAD = (
         "callback load",
-        "Largest share of a block's length spent in an audio callback, last second.",
+        "Largest share of a block's length spent in an audio callback in the last second.",
     )
     ROUND_TRIP = "websocket round trip", "Round trip of the latest websocket ping."
     CAPTURE_STALLED = "capture stalled", "How often, and for how long, the microphone delivered no audio."
@@ -120,12 +120,12 @@ SIGNS: Mapping[str, str] = {
     "✓ ~ ✗": "A response time that is good, slow or bad; the thresholds are in the settings.",
     "? uncertain": "The figure may be wrong; the reason is given with the turn.",
     "–": "Not measured, or not measured yet.",
-    "p50, p95": "Half (p50) or 95 % (p95) of the response times are at most this long. Shown from 20 turns on.",
+    "p50, p95": "Half (p50) or 95% (p95) of the response times are at most this long. Shown from 20 turns on.",
     "talk-over": "How long user and agent spoke at the same time.",
     "floor": "The right to speak, determined by sound: whoever speaks alone has it until the other takes it.",
-    "yield": "From the onset of the other party until who held the floor was silent.",
+    "yield": "Time from the onset of the other party until the party that held the floor was silent.",
     "backchannel": "Short speech that does not take the floor; backchannel_ms and backchannel_gap_ms are settings.",
-    "false interruption": "The floor's holder stopped for a backchannel, and went on.",
+    "false interruption": "The party that held the floor stopped for a backchannel, and went on.",
     "mic on, mic off": "Whether the microphone's sound goes to the agent. The call is saved either way.",
     "saving, not saved": "Whether the call is being kept on disk.",
     "MUTED": "Silence is sent in place of the microphone.",

@@ -293,7 +293,7 @@ class DeviceCare:
 
     def _report_change(self, path: str, one: Caredfor, before: Health, dog: Watchdog, now_ns: int) -> None:
         away_s = (now_ns - dog.since_ns) / 1e9
-        # Without the driver nobody can know whether the device is there.
+        # Without the driver, it is unknown whether the device is there.
         gone, hint = ("is not responding", _HANGS_HINT) if driver_hangs() else ("has disappeared", _GONE_HINT)
         now = {
             Health.WORKS: f"works again after {away_s:.1f} s",
