@@ -12,12 +12,12 @@ Found = dict[str, Compared]
 
 @pytest.fixture(scope="module")
 def conversation() -> Conversation:
-    return Script(seed=54).play(minutes=0.85)
+    return Script(seed=8).play(minutes=0.85)
 
 
 @pytest.fixture(scope="module")
 def found(conversation: Conversation) -> Found:
-    return dict(comparisons(conversation, heard(conversation, seed=54)))
+    return dict(comparisons(conversation, heard(conversation, seed=8)))
 
 
 def test_what_is_said_is_found_to_within_a_block(found: Found) -> None:

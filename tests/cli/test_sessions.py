@@ -94,7 +94,12 @@ def test_every_output_shows_the_same_figures(home: Path, tmp_path: Path) -> None
     shown = [f"{turn['response_latency_ms']:.0f} ms" for turn in live if "response_latency_ms" in turn]
     figures = json.loads(run("metrics", "latest", "--json", home=home).stdout)
     assert [f"{t['response']['ms']:.0f} ms" for t in figures["turns"] if "ms" in t["response"]] == shown
-    assert figures["thresholds"] == {"good_ms": 800.0, "slow_ms": 1500.0}
+    assert figures["thresholds"] == {
+        "good_ms": 800.0,
+        "slow_ms": 1500.0,
+        "backchannel_ms": 1000.0,
+        "backchannel_gap_ms": 300.0,
+    }
     lines = run("metrics", "latest", home=home).stdout.splitlines()
     assert lines[0] == figures["verdict"] != ""
     run("report", "latest", "--no-audio", "-o", str(tmp_path / "it.html"), home=home)

@@ -20,7 +20,7 @@ from tui.audio.wav import WavWriter, read_wav
 
 pytestmark = pytest.mark.timeout(120)
 
-RESPONSE = re.compile(r"response \d+ ms")
+RESPONSE = re.compile(r"response \d+( ± \d+)? ms")
 LINES = {line.name: line for line in caller_lines()}
 
 

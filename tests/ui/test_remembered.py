@@ -40,5 +40,5 @@ async def test_the_layout_is_saved_with_the_theme(stage: Staging) -> None:
         assert s.session.health.region.height > 1.8 * s.session.transcript.region.height
         await s.press("u", "enter", "escape", "less_than_sign")
         left = s.app.memory
-    expected = Layout(("turns", "health", "transcript", "tools"), 0.35, 0.6, {"health": 2.0})
+    expected = Layout(("turns", "health", "transcript", "tools", "floor"), 0.35, 0.6, {"health": 2.0})
     assert left == ScreenMemory("opus-light", expected)

@@ -225,13 +225,13 @@ def target(url: str, **options: object) -> Target:
             "pcm",
             {"token": "secret-1", "token_env": "AC"},
             "rejected the token in $AC (HTTP 401)",
-            "token of this agent",
+            "this agent's token",
         ),
         (
             "elevenlabs",
             {"token": "secret-1", "token_env": "AC"},
             "rejected the token in $AC (HTTP 401)",
-            "of this agent",
+            "this agent's",
         ),
         (
             "twilio",
