@@ -24,7 +24,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     home = tmp_path_factory.mktemp("home")
     for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
-    for name in ("NO_COLOR", "SSH_CONNECTION", "COLUMNS", "LINES"):
+    ours = [name for name in os.environ if name.startswith("OPUSAGENT_TUI_")]
+    for name in ("NO_COLOR", "SSH_CONNECTION", "COLUMNS", "LINES", *ours):
         monkeypatch.delenv(name, raising=False)
 
 

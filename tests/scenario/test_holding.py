@@ -41,6 +41,7 @@ SCENARIOS = {
     + BYE,
     "answers": '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "5s"\n' + BYE,
     "does_not_answer": GREETED
+    + '[[step]]\nsilence = "5s"\n'  # until the greeting is over, however late it came
     + "[[step]]\nmute = true\n"
     + '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "500ms"\n'
     + BYE,
@@ -167,8 +168,8 @@ def test_an_answer_is_heard_after_the_greeting_and_the_line(runs: dict[str, RunR
 
 def test_a_missing_answer_fails(runs: dict[str, RunResult]) -> None:
     run = runs["does_not_answer"]
-    assert (run.verdict, verdicts(run)) == (FAILED, [PASSED, PASSED, DONE, DONE, FAILED, DONE])
-    assert run.cases[4].reason == "The agent did not answer yes within 0.5 s."
+    assert (run.verdict, verdicts(run)) == (FAILED, [PASSED, PASSED, DONE, DONE, DONE, FAILED, DONE])
+    assert run.cases[5].reason == "The agent did not answer yes within 0.5 s."
 
 
 def test_a_failed_step_does_not_end_the_call(runs: dict[str, RunResult]) -> None:

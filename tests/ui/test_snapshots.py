@@ -103,7 +103,7 @@ async def test_callbacks(stage: Staging, size: tuple[int, int]) -> None:
         s.bridge.trace_callbacks(True)
         await s.play([measured()])
         await s.press("T", "down", "down")
-        s.check("callbacks", "#body")
+        s.check("callbacks", "#table")
 
 
 MODALS = {
