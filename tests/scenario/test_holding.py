@@ -24,7 +24,7 @@ from tui.scenario.reading import read_scenario
 from tui.scenario.verdict import RunResult, StepVerdict
 from tui.speech.errors import SpeechError
 
-pytestmark = pytest.mark.xdist_group("held scenarios")
+pytestmark = pytest.mark.xdist_group("sound")  # its calls are timed, and only that worker keeps its priority
 
 SECRET = "sesame-open-123"
 PASSED, FAILED, NOT_MEASURED = StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED
