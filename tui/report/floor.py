@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui.models.turns.figures import Judge
 from tui.models.turns.floor import Floor, Speech, judged_by
-from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_lines, moments_of
+from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_figures, floor_lines, moments_of
 from tui.report.content import Content
 from tui.report.markup import Markup, element
 from tui.report.sections import listed_section, seek_s
@@ -19,10 +19,10 @@ _TELLING = (MomentKind.TALK_OVER, MomentKind.BACKCHANNEL)
 def floor_section(content: Content, judge: Judge) -> Markup:
     """Returns lanes, figures and events of the floor; empty if the floor never changed hands."""
     floor = judged_by(content.metrics.floor, judge)
-    lines = list(floor_lines(content.metrics.floor, judge))
+    lines = list(floor_lines(floor_figures(floor)))
     if not lines:
         return Markup()
-    moments = moments_of(content.metrics.floor, judge)
+    moments = moments_of(floor)
     rows = [
         (seek_s(content.seconds(each.at_ns)), each.kind.value, each.words, str(each.figure))
         for each in moments[:_MOST_LISTED]

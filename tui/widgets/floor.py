@@ -9,7 +9,7 @@ from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
 from tui.models.events import Party
-from tui.models.turns.floor import PEOPLE_MS, Floor, Speech
+from tui.models.turns.floor import PEOPLE_MS, Floor, Speech, judged_by
 from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_figures, floor_lines, moments_of
 from tui.text import numbers
 from tui.widgets.hints import KEYS_TO_TALK
@@ -55,7 +55,8 @@ class FloorPane(RowsView):
         self.thresholds = thresholds
         self._moments: list[FloorMoment] = []
         self._known: Hashable = None
-        """The edges from which the rows were made."""
+        """The edges from which rows and figures were made."""
+        self._figures = floor_figures(Floor())
         self._right_cell = 0
 
     @property
@@ -70,12 +71,13 @@ class FloorPane(RowsView):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Make the rows again if an edge was added: most figures that change are not those of the floor."""
+        """Make rows and figures again if an edge was added: most figures that change are not those of the floor."""
         floor, rules = self.floor, self.thresholds
         newest = [(len(lane), lane[-1].ended_ns if lane else None) for lane in (floor.user, floor.agent)]
         known = *newest, rules, self.bridge.state.status.live
         if known != self._known:
-            self._known, self._moments = known, moments_of(floor, rules)
+            judged = judged_by(floor, rules)
+            self._known, self._moments, self._figures = known, moments_of(judged), floor_figures(judged)
         super().refresh_from_model()
 
     def poll(self) -> None:
@@ -88,7 +90,7 @@ class FloorPane(RowsView):
 
     def title_parts(self) -> list[str]:
         """Returns who holds the floor, and the median offsets beside that of people."""
-        figures = floor_figures(self.floor, self.thresholds)
+        figures = self._figures
         holder = self.floor.holder
         held = [f"held by {holder}"] if holder and self.bridge.state.status.live else []
         sides = (("agent after", figures.agent), ("user after", figures.user))
@@ -129,7 +131,7 @@ class FloorPane(RowsView):
         moment = self._moments[index]
         pieces: list[Piece] = [(moment.words, "rows--heading"), (str(moment.figure), "rows--plain")]
         pieces += [(line, "rows--muted") for line in self._account(moment)]
-        for name, words in floor_lines(self.floor, self.thresholds):
+        for name, words in floor_lines(self._figures):
             pieces += [("\n", ""), (f"{name}: {words}", "rows--plain")]
         return pieces
 

@@ -24,7 +24,7 @@ from tui.models.turns.floor import (
     TalkOver,
     floor_of,
 )
-from tui.models.turns.floor_figures import floor_lines, moments_of
+from tui.models.turns.floor_figures import floor_figures, floor_lines, moments_of
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.models.turns.output import in_json
 
@@ -178,7 +178,7 @@ FLOOR_LINE = (
 
 
 def test_the_figures_of_the_floor_in_words() -> None:
-    assert list(floor_lines(TALKATIVE, FloorRules())) == [
+    assert list(floor_lines(floor_figures(TALKATIVE))) == [
         (
             "floor",
             FLOOR_LINE,
@@ -190,7 +190,7 @@ def test_the_figures_of_the_floor_in_words() -> None:
         ("pause", "agent once (median 900 ms)"),
         ("longest", "agent 8.5 s, user 2.0 s without a change of speaker"),
     ]
-    assert list(floor_lines(floor((AGENT, 0, 5000)), FloorRules())) == []
+    assert list(floor_lines(floor_figures(floor((AGENT, 0, 5000))))) == []
 
 
 def test_the_figures_of_the_floor_for_programs() -> None:
@@ -205,7 +205,7 @@ def test_the_figures_of_the_floor_for_programs() -> None:
 
 
 def test_the_moments_of_the_floor_are_in_order_and_name_their_events() -> None:
-    moments = moments_of(TALKATIVE, FloorRules())
+    moments = moments_of(TALKATIVE)
     assert [(moment.kind.value, str(moment.figure), moment.event) for moment in moments] == [
         ("turn", "–", 1),
         ("turn", "300 ms", 2),

@@ -1,4 +1,7 @@
-"""The figures of the floor, as screen, `metrics`, `--json` and report print them, and its moments in order."""
+"""The figures of the floor, as screen, `metrics`, `--json` and report print them, and its moments in order.
+
+Each function takes the floor as it is to be shown: `tui.models.turns.floor.judged_by` applies the user's rules, once.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import msgspec
 
 from tui.models import events as e
 from tui.models.turns.figures import Figure, shown_ms
-from tui.models.turns.floor import PEOPLE_MS, BackchannelRules, Floor, judged_by
+from tui.models.turns.floor import PEOPLE_MS, Backchannel, Floor, FloorPause
 from tui.text import numbers
 
 
@@ -77,17 +80,15 @@ class FloorMoment(msgspec.Struct, frozen=True):
     """Number of the event that shows it."""
 
 
-def floor_figures(floor: Floor, rules: BackchannelRules) -> FloorFigures:
-    """Returns the figures of the floor, judged by these rules."""
-    floor = judged_by(floor, rules)
+def floor_figures(floor: Floor) -> FloorFigures:
+    """Returns the figures of the floor."""
     return FloorFigures(
         _side(floor, e.Party.USER), _side(floor, e.Party.AGENT), talk_overs=len(floor.talk_overs)
     )
 
 
-def floor_lines(floor: Floor, rules: BackchannelRules) -> Iterator[tuple[str, str]]:
+def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
     """Yields the figures as name and words; nothing if the floor never changed hands and nobody was spoken over."""
-    figures = floor_figures(floor, rules)
     agent, user = figures.agent, figures.user
     if not (agent.offsets or user.offsets or figures.talk_overs):
         return
@@ -128,34 +129,11 @@ def floor_lines(floor: Floor, rules: BackchannelRules) -> Iterator[tuple[str, st
         yield "longest", f"{', '.join(longest)} without a change of speaker"
 
 
-def moments_of(floor: Floor, rules: BackchannelRules) -> list[FloorMoment]:
+def moments_of(floor: Floor) -> list[FloorMoment]:
     """Returns what happened on the floor, in order of time."""
-    floor = judged_by(floor, rules)
     found = [*_turns(floor), *_talk_overs(floor)]
-    found += [
-        FloorMoment(
-            MomentKind.BACKCHANNEL,
-            each.by,
-            each.at_ns,
-            each.at_ns + round(each.length_ms * 1e6),
-            time_of(each.length_ms),
-            f"{each.by} backchannel",
-            each.event,
-        )
-        for each in floor.backchannels
-    ]
-    found += [
-        FloorMoment(
-            MomentKind.PAUSE,
-            each.by,
-            each.at_ns,
-            each.at_ns + round(each.length_ms * 1e6),
-            time_of(each.length_ms),
-            f"{each.by} pauses",
-            each.event,
-        )
-        for each in floor.pauses
-    ]
+    found += [_lasting(MomentKind.BACKCHANNEL, each, "backchannel") for each in floor.backchannels]
+    found += [_lasting(MomentKind.PAUSE, each, "pauses") for each in floor.pauses]
     return sorted(found, key=lambda moment: moment.at_ns)
 
 
@@ -190,6 +168,12 @@ def _talk_overs(floor: Floor) -> Iterator[FloorMoment]:
         yield FloorMoment(
             MomentKind.TALK_OVER, by, over.at_ns, until_ns, time_of(over.length_ms), words, over.event
         )
+
+
+def _lasting(kind: MomentKind, each: Backchannel | FloorPause, does: str) -> FloorMoment:
+    until_ns = each.at_ns + round(each.length_ms * 1e6)
+    words = f"{each.by} {does}"
+    return FloorMoment(kind, each.by, each.at_ns, until_ns, time_of(each.length_ms), words, each.event)
 
 
 def _side(floor: Floor, by: e.Party) -> SideOfFloor:

@@ -28,7 +28,7 @@ def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
         yield one_line(bound)
     for turn in metrics.turns:
         yield _line_of(turn, judge)
-    for name, words in floor_lines(metrics.floor, judge):
+    for name, words in floor_lines(floor_figures(judged_by(metrics.floor, judge))):
         yield f"{name:<11} {words}"
 
 
@@ -38,10 +38,8 @@ def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
         {**msgspec.to_builtins(turn), "response": msgspec.to_builtins(response_of(turn, judge))}
         for turn in metrics.turns
     ]
-    floor = {
-        **msgspec.to_builtins(judged_by(metrics.floor, judge)),
-        "figures": msgspec.to_builtins(floor_figures(metrics.floor, judge)),
-    }
+    judged = judged_by(metrics.floor, judge)
+    floor = {**msgspec.to_builtins(judged), "figures": msgspec.to_builtins(floor_figures(judged))}
     return {
         **msgspec.to_builtins(metrics),
         "floor": floor,
