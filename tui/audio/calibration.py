@@ -50,6 +50,11 @@ class Spread(msgspec.Struct, frozen=True):
     """95th percentile of the distance from the median."""
     count: int
 
+    @property
+    def bound_ms(self) -> float:
+        """The ± of a figure that the bias was taken off."""
+        return max(self.spread_ms, LEAST_BOUND_MS)
+
     def __str__(self) -> str:
         return f"bias {self.bias_ms:+.1f} ms, ± {self.spread_ms:.1f} ms (p95 of {self.count})"
 
@@ -116,7 +121,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         """The ± of a response time, without its bias; None if no loop has shown the bias."""
         if self.response is None or self.round_trip_ms is None:
             return None
-        return max(self.response.spread_ms, LEAST_BOUND_MS)
+        return self.response.bound_ms
 
     def is_old(self, at: datetime | None = None) -> bool:
         """Returns whether it is too old to apply; ``at`` is now unless it is given."""
@@ -171,7 +176,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
     def _bound(self, measured: Spread | None) -> Bound:
         if measured is None:
             return Bound(0.0, STATED_BOUND_MS)
-        return Bound(measured.bias_ms, max(measured.spread_ms, LEAST_BOUND_MS))
+        return Bound(measured.bias_ms, measured.bound_ms)
 
     def __str__(self) -> str:
         bound_ms = self.response.bound_ms

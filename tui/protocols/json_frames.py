@@ -108,6 +108,15 @@ class Members:
             self._note_type(name, "a number")
         return _finite(value) if isinstance(value, str) else None
 
+    def json_object(self, name: str, *, required: bool = False) -> dict[str, Any] | None:
+        """Returns the object in a text member that is JSON, {} if it is blank or absent; None if it is no object."""
+        text = self.text(name, required=required)
+        try:
+            value = msgspec.json.decode(text) if text.strip() else {}
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
     def texts(self, name: str, *, required: bool = False) -> list[str]:
         """Returns an array of texts; elements of other types are dropped, and reported."""
         values = self._member(name, list, "an array", required=required) or []

@@ -76,7 +76,7 @@ class ControlMessage(Message):
     """A control message of either form, whose kind is in ``event`` (Asterisk's) or ``command`` (a server's)."""
 
     def __init__(self, text: str, kind_member: str) -> None:
-        super().__init__(text if text.lstrip().startswith("{") else _from_plain(text, kind_member))
+        super().__init__(_from_plain(text, kind_member) if is_plain(text) else text)
         self._kind_member = kind_member
 
     def kind(self) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import msgspec
-
 from tui.audio.formats import AudioFormat
 from tui.audio.wav import strip_wav_header
 from tui.protocols.base import CallerSettings, Finding, Incoming, NewId, Outgoing, UtcNow
@@ -266,12 +264,8 @@ class DeepgramCaller(ImplyingCaller):
 
 def _arguments(function: Members) -> Mapping[str, Any]:
     """Returns the arguments of a call, which are sent as a JSON string."""
-    text = function.text("arguments", required=True)
-    try:
-        value = msgspec.json.decode(text) if text.strip() else {}
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        return value
+    arguments = function.json_object("arguments", required=True)
+    if arguments is not None:
+        return arguments
     function.find("bad-arguments", "arguments is not a JSON object; the function is called without any.")
     return {}

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import msgspec
-
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import CallerSettings, Finding, HangUpReason, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
@@ -415,12 +413,10 @@ def _range_in(message: Message, *, required: bool = False) -> tuple[float | None
 
 def _arguments(item: Members) -> Mapping[str, Any]:
     """Returns the arguments of a function call, which are sent as a JSON string."""
-    text = item.text("arguments")
-    try:
-        value = msgspec.json.decode(text) if text.strip() else {}
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        return value
-    item.find("bad-arguments", f"The arguments of a call are not a JSON object: {cut(text, 60)}.")
+    arguments = item.json_object("arguments")
+    if arguments is not None:
+        return arguments
+    item.find(
+        "bad-arguments", f"The arguments of a call are not a JSON object: {cut(item.text('arguments'), 60)}."
+    )
     return {}
