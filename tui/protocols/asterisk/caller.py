@@ -35,8 +35,9 @@ from tui.protocols.base import (
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Message, cut
+from tui.protocols.telephony.dialect import Sizes
 from tui.protocols.telephony.faults import Faults
-from tui.protocols.telephony.samples import ends_loud, looks_like_mulaw, looks_swapped, silence
+from tui.protocols.telephony.samples import Cutter, looks_like_mulaw, looks_swapped, silence
 
 _TITLE = "Asterisk"
 _OPTIONS = ("control", "connection", "channel_id", "flush_ends_pause")
@@ -62,8 +63,9 @@ class AsteriskCaller(ImplyingCaller):
         super().__init__()
         self._channel = _Channel(settings, new_id, utc_now)
         self._in_call = False
-        self._rest = b""
-        self._queue = FrameQueue(frame_bytes(self._channel.coding))
+        size = frame_bytes(self._channel.coding)
+        self._cutter = Cutter(Sizes(size, size, size))
+        self._queue = FrameQueue(size)
         self._marks: deque[_Acknowledgement] = deque()
         self._drain_wanted = False
         self._sniffs = _SNIFFED_MESSAGES
@@ -90,15 +92,9 @@ class AsteriskCaller(ImplyingCaller):
         """Sends user audio in frames of 20 ms, each of which is a tick of Asterisk's clock; the remainder waits."""
         if not self._in_call:
             return []
-        size = self._queue.frame_bytes
-        audio = self._rest + audio
-        whole = len(audio) - len(audio) % size
-        self._rest = audio[whole:]
         frames: list[Outgoing] = []
-        for at in range(0, whole, size):
-            frames.append(
-                Outgoing(audio[at : at + size], "audio", f"user audio {FRAME_MS} ms", float(FRAME_MS))
-            )
+        for frame in self._cutter.cut(audio):
+            frames.append(Outgoing(frame, "audio", f"user audio {FRAME_MS} ms", float(FRAME_MS)))
             frames += self._tick()
         return frames
 
@@ -199,9 +195,7 @@ class AsteriskCaller(ImplyingCaller):
         if had_header:
             text = "The audio begins with a WAV header, which Asterisk plays as noise; send it raw."
             faults.report(message, "header-in-audio", text)
-        if ends_loud(audio, coding):
-            text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
-            faults.advise(message, "loud-silence", text)
+        faults.check_end(message, audio, coding)
         if self._sniffs > 0 and coding.encoding is Encoding.PCM16:
             self._sniffs -= 1
             name = self._channel.format_name

@@ -20,10 +20,10 @@ from tui.protocols.base import (
 )
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.implied_replies import ImplyingCaller
-from tui.protocols.telephony.dialect import BYTE_ORDER, DROPPED, Content, StreamCall, TelephonyDialect
+from tui.protocols.telephony.dialect import BYTE_ORDER, DROPPED, Content, Sizes, StreamCall, TelephonyDialect
 from tui.protocols.telephony.faults import StreamFaults
 from tui.protocols.telephony.message import AudioFrame, StreamMessage, outgoing
-from tui.protocols.telephony.samples import ByteOrder, ends_loud, looks_like_mulaw, looks_swapped
+from tui.protocols.telephony.samples import ByteOrder, Cutter, looks_like_mulaw, looks_swapped
 
 _MAX_MARKS = 10_000
 _MAX_MARK_CHARS = 4_096
@@ -57,7 +57,8 @@ class TelephonyCaller(ImplyingCaller):
         check_formats(dialect.vendor, settings.formats, dialect.formats)
         self._call = call = StreamCall(dialect, settings, new_id, utc_now)
         self._in_call = False
-        self._rest = b""
+        frame_bytes = call.user_format.bytes_per_second * dialect.frame_ms // 1_000
+        self._cutter = Cutter(Sizes(frame_bytes, frame_bytes, frame_bytes))
         self._marks: deque[_Mark] = deque()
         self._any_mark = False
         self._sniffs = _SNIFFED_MESSAGES
@@ -99,13 +100,8 @@ class TelephonyCaller(ImplyingCaller):
         if not self._in_call:
             return []
         call, frame_ms = self._call, self.dialect.frame_ms
-        size = call.user_format.bytes_per_second * frame_ms // 1_000
-        audio = self._rest + audio
-        whole = len(audio) - len(audio) % size
-        self._rest = audio[whole:]
         frames = []
-        for at in range(0, whole, size):
-            frame = audio[at : at + size]
+        for frame in self._cutter.cut(audio):
             if self._order.to_server is not None:
                 frame = self._order.to_server.swap(frame)
             message = self.dialect.user_audio(call, frame)
@@ -191,9 +187,7 @@ class TelephonyCaller(ImplyingCaller):
         if sizes is not None and not sizes.fit(len(audio)):
             text = f"A message of the agent should carry {sizes} of audio; {dialect.vendor} may drop other sizes."
             advise(message, "audio-size", text)
-        if ends_loud(audio, audio_format):
-            text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
-            advise(message, "loud-silence", text)
+        self._faults.check_end(message, audio, audio_format)
         if self._sniffs > 0 and audio_format.encoding is Encoding.PCM16:
             self._sniffs -= 1
             self._check_samples(message, audio)

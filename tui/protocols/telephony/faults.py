@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from tui.audio.formats import AudioFormat
 from tui.protocols.base import ProtocolError
 from tui.protocols.json_frames import Members, cut
 from tui.protocols.telephony.dialect import TelephonyDialect
 from tui.protocols.telephony.message import StreamMessage
+from tui.protocols.telephony.samples import ends_loud
 
 _MAX_FAULTS_REPORTED = 200
 
@@ -26,6 +28,12 @@ class Faults:
         """Reports advice, unless it was reported before."""
         if self.is_new(text):
             message.advise(rule, text)
+
+    def check_end(self, message: Members, audio: bytes, audio_format: AudioFormat) -> None:
+        """Advises about audio that is filled up with what is loud in its format."""
+        if ends_loud(audio, audio_format):
+            text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
+            self.advise(message, "loud-silence", text)
 
     def is_new(self, fault: str) -> bool:
         """Returns whether the fault is new; it counts as reported from now on."""
