@@ -17,16 +17,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if "e2e" in Path(str(item.fspath)).parts]
     for item in ours:
         item.add_marker(pytest.mark.e2e)
-        # One after the other: what is heard of one must not wait for another.
-        item.add_marker(pytest.mark.xdist_group("sound"))
-    # The longest group begins first, so that no worker is left alone with it at the end.
+        # One after the other: what is heard of one must not wait for another. Files that time nothing have their own.
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("sound"))
+    # The longest groups begin first, so that no worker is left alone with one at the end.
     items[:] = ours + [item for item in items if item not in set(ours)]
 
 
 @pytest.fixture(autouse=True)
 def one_after_the_other(request: pytest.FixtureRequest) -> None:
     """Versions of pytest and pytest-xdist that do not fit drop groups without a word."""
-    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@sound")
+    assert "PYTEST_XDIST_WORKER" not in os.environ or "@" in request.node.nodeid
 
 
 @pytest.fixture(scope="session")

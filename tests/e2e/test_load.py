@@ -21,7 +21,10 @@ from tui.load.plan import LoadPlan, Role
 from tui.load.processes import free_port
 from tui.models.target import Target
 
-pytestmark = pytest.mark.timeout(300)  # bounds a run that hangs; a busy machine may take its time
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("load processes"),
+]  # bounds a run that hangs; a busy machine may take its time
 
 
 def test_a_hundred_callers_on_two_workers_are_all_accounted_for_and_hung_up_by_ctrl_c(tmp_path: Path) -> None:

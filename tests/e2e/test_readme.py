@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.terminal import ROOT, Terminal
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("readme")]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OUTSIDE = ("agent.example.com", "connect staging")

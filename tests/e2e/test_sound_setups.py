@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("sound setups")
 CONFIGURATIONS = Path(__file__).with_name("alsa")
 
 
