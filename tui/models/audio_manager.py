@@ -1,8 +1,8 @@
-"""AudioManager: all audio of a call, between the sound devices and the wire.
+"""AudioManager: handles all audio of a call between the sound devices and the wire.
 
-It lives in the engine, longer than a call: `configure` prepares it for a call, `close` releases the devices.
-`capture` and `playback` are the two directions. The manager connects them, watches their devices, and returns audio
-events from `poll`, with the times of the samples concerned.
+It lives in the engine and outlives a call: `configure` prepares it for a call, `close` releases the
+devices. `capture` and `playback` are the two directions. The manager connects them, watches their
+devices, and returns audio events from `poll`, each with the time of its sample.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from tui.models.tally import Tally
 from tui.models.telemetry import Telemetry
 
 AUDIO_CHUNK = "audio chunk"
-"""The event for callbacks that observe captured blocks."""
+"""Name of the event for callbacks that receive captured blocks."""
 
 AudioChunkCallback = Callable[[bytes], object]
 """Receives one captured block as 16-bit mono PCM."""
 
 
 class AudioManager:
-    """Capture, playback, volume, levels and losses of one call at a time.
+    """Manages the capture, playback, volume, levels and losses of one call at a time.
 
     Everything runs on the engine's loop except `_recording_callback`, which PortAudio's thread calls. Call
     `configure` first.
@@ -60,7 +60,7 @@ class AudioManager:
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.tracks: Sequence[TrackSink] = ()
-        """Keep the audio that is sent and heard; set them before `configure`."""
+        """Receivers of the audio that is sent and heard; set them before `configure`."""
         self._handoff = CaptureHandoff()
         self._failures = _DeferredReporter()
         self._observers = CallbackManager(self._failures)
@@ -152,8 +152,8 @@ class AudioManager:
     def set_audio_chunk_callback(self, callback: AudioChunkCallback | None) -> None:
         """Call ``callback`` with every captured block, in place of the previous one; None removes it.
 
-        It only observes: the call and the callbacks of `add_audio_chunk_callback` receive the block in any case. It
-        runs on PortAudio's thread, so it should copy the block and return.
+        It only observes: the call and the callbacks of `add_audio_chunk_callback` receive the block
+        either way. It runs on PortAudio's thread, so it should copy the block and return.
         """
         if self._on_audio_chunk:
             self._on_audio_chunk.unregister()
@@ -166,8 +166,9 @@ class AudioManager:
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
         """PortAudio's callback: puts a copy of the block into the hand-off, then calls the observers.
 
-        The microphone passes its `Stamp` as ``time``. Blocks of other streams may come with PortAudio's own time;
-        they get the current time. Integers are kept exactly; floats in -1..1 are scaled and clipped.
+        The microphone passes its `Stamp` as ``time``. Blocks from other streams may carry
+        PortAudio's own time, which is replaced by the current time. Integers are kept exactly;
+        floats in -1..1 are scaled and clipped.
         """
         try:
             if status and status.input_overflow:
@@ -181,13 +182,13 @@ class AudioManager:
             self._failures.report(error, callback="_recording_callback", event=AUDIO_CHUNK)
 
     def prepare_capture(self, user_format: AudioFormat) -> None:
-        """Capture and keep user audio in the format that was agreed with the agent."""
+        """Capture and keep user audio in the format that was agreed on with the agent."""
         self.capture.prepare(user_format)
         for track in self.tracks:
             track.user_format(user_format)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
-        """Keep a captured block that has passed the chain, as silence if it was not sent to the agent."""
+        """Keep a captured block that has passed the chain; if it was not sent to the agent, keep silence instead."""
         for track in self.tracks:
             track.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
@@ -207,13 +208,13 @@ class AudioManager:
 
     @property
     def moving(self) -> bool:
-        """Whether sound is captured or agent audio remains to be heard."""
+        """Whether sound is being captured or agent audio has yet to be heard."""
         return self.capture.microphone.delivering or self.playback.playing
 
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
         """Returns the audio events since the previous call, in order.
 
-        A continuing loss is reported once a second, and at the end.
+        A continuing loss is reported once a second, and when it ends.
         """
         self._care.poll(self._cared(), now_ns)
         self._care.step_latency(self.playback.speaker, now_ns)
@@ -260,7 +261,7 @@ class AudioManager:
 
     @property
     def clock_ppm(self) -> tuple[float | None, float | None]:
-        """How much faster than stated capture and playback run, in ppm; None in the first 30 s."""
+        """How much faster than their nominal rates capture and playback run, in ppm; None in the first 30 s."""
         return self._drift.capture_ppm, self._drift.playback_ppm
 
     async def close(self) -> None:
@@ -270,9 +271,9 @@ class AudioManager:
         await self.playback.close()
 
     async def switch(self, direction: str, spec: str) -> None:
-        """Use another microphone ("input") or speaker ("output") from now on; `poll` reports the outcome.
+        """Switch to another microphone ("input") or speaker ("output"); `poll` reports the outcome.
 
-        ``spec`` is as in the options: "auto", an index, or a part of the name.
+        ``spec`` takes the same values as the options: "auto", an index, or part of the name.
         """
         way: devices.Direction = "input" if direction == "input" else "output"
         try:
@@ -330,14 +331,14 @@ class AudioManager:
 
 
 async def _known(found: Endpoints, block_ms: int) -> KnownDevices:
-    """Returns how exact times with the devices of a call are known to be."""
+    """Returns what is known about the timing accuracy of a call's devices."""
     if found.input_device is None or found.output_device is None:
         return KnownDevices(block_ms)
     return await asyncio.to_thread(known_devices, block_ms, found.output_device.host_api)
 
 
 class _DeferredReporter(ErrorReporter):
-    """Keeps failures of PortAudio's thread until the loop reports them, because reporting takes a lock and logs."""
+    """Holds failures from PortAudio's thread until the loop reports them, because reporting takes a lock and logs."""
 
     _KEPT = 1_000
 
@@ -346,11 +347,11 @@ class _DeferredReporter(ErrorReporter):
         self._waiting: deque[tuple[BaseException, str, str]] = deque(maxlen=self._KEPT)
 
     def report(self, error: BaseException, *, callback: str, event: str = "") -> None:
-        """Keep one failure. Call from any thread."""
+        """Keep one failure. Can be called from any thread."""
         self._waiting.append((error, callback, event))
 
     def pass_on(self) -> None:
-        """Report the kept failures like those of any other callback. Call from the loop."""
+        """Report the kept failures like those of any other callback. Must be called on the loop."""
         while self._waiting:
             error, callback, event = self._waiting.popleft()
             default_reporter.report(error, callback=callback, event=event)

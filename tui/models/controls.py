@@ -1,4 +1,4 @@
-"""Holds the user's settings of the call and the names of its open devices."""
+"""Holds the user's settings for the call and the names of its open devices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.models.events import (
 
 
 class Controls:
-    """Recording, mute, volume, devices and the recorded line that is being spoken, folded from events."""
+    """Recording, mute, volume, devices and the recorded line that is playing, folded from events."""
 
     def __init__(self) -> None:
         self.recording = False
@@ -24,10 +24,10 @@ class Controls:
         self.playback = ""
         """Name of the playback device; empty without one."""
         self.line = ""
-        """Name of the recorded line that is being spoken; otherwise empty."""
+        """Name of the recorded line that is playing; otherwise empty."""
 
     def apply(self, event: SessionEvent) -> bool:
-        """Fold one event. Returns whether it concerns controls."""
+        """Fold one event. Returns whether the event concerns the controls."""
         match event:
             case RecordingChanged():
                 self.recording = event.recording

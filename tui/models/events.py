@@ -1,8 +1,8 @@
 """The events of a session: immutable, numbered records with the monotonic time taken at the edge.
 
-The engine emits them, models fold them; they cross the pipe to the screen as msgpack and are saved as JSON.
-``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample at the microphone or the speaker,
-so it may be earlier than that of the previous event.
+The engine emits them and models fold them; they cross the pipe to the screen as msgpack and are
+saved as JSON. ``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample
+at the microphone or the speaker, so it may be earlier than that of the previous event.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Status(StrEnum):
         return self in _LIVE
 
     def may_become(self, new: Status) -> bool:
-        """Returns whether the transition to ``new`` is legal; error may follow any other status."""
+        """Returns whether the transition to ``new`` is legal; ``error`` may follow any other status."""
         return new in _STEPS[self] or (new is Status.ERROR and self is not Status.ERROR)
 
 
@@ -88,17 +88,20 @@ class Loss(StrEnum):
     """Kinds of lost audio or messages, each with a counter on the screen."""
 
     CAPTURE_OVERFLOW = "capture overflow"
-    """PortAudio lost microphone samples; counted in blocks with its overflow flag."""
+    """PortAudio lost microphone samples; counted in blocks that carry its overflow flag."""
     CAPTURE_DROPPED = "capture dropped"
-    """Blocks that the engine was too late to process, or that passed while the microphone was being reopened."""
+    """Blocks that the engine was too late to process, or that were missed while the microphone was being reopened."""
     UNSENT = "unsent"
     """User audio recorded while no user stream was open; counted in blocks."""
     WITHHELD = "withheld"
-    """User audio withheld on purpose while the agent plays (barge-in off, --echo gate); in blocks. Not a fault."""
+    """User audio withheld on purpose while the agent plays (barge-in off, --echo gate); counted in blocks.
+
+    This is not a fault.
+    """
     UNDERRUN = "underrun"
-    """Playback ran dry during a reply; counted in times, the detail has the duration."""
+    """Playback ran dry during a reply; occurrences are counted, and the detail contains the duration."""
     DEVICE_UNDERFLOW = "device underflow"
-    """PortAudio inserted a gap; counted in blocks with its underflow flag."""
+    """PortAudio inserted a gap; counted in blocks that carry its underflow flag."""
     UNHEARD = "unheard"
     """Agent audio discarded by or after a flush; counted in milliseconds."""
     QUEUE_FULL = "queue full"
@@ -106,18 +109,18 @@ class Loss(StrEnum):
     UNDECODABLE = "undecodable"
     """Messages that could not be decoded."""
     LATE_TOOL_RESULT = "late tool result"
-    """Tool results that came after the time limit and were not sent."""
+    """Tool results that arrived after the time limit and were not sent."""
     CALLBACK_FAILED = "callback failed"
     """Callbacks that raised an exception."""
 
     @property
     def unit(self) -> str:
-        """Unit of its amounts; empty for counts."""
+        """The unit in which the loss is measured; empty for plain counts."""
         return "ms" if self in (Loss.UNHEARD, Loss.QUEUE_FULL) else ""
 
     @property
     def label(self) -> str:
-        """The word for it on the screen; files keep the value."""
+        """Its label on the screen; files contain the enum value."""
         return {"unheard": "unplayed", "underrun": "dropout"}.get(self.value, self.value)
 
     def in_words(self, amount: float) -> str:
@@ -158,12 +161,12 @@ class Condition(StrEnum):
 
     @property
     def is_advice(self) -> bool:
-        """Whether it is a guess about agent audio that may be correct: a tone starts like a clipped word."""
+        """Whether this is only a guess: the audio may be intact, because a tone starts like a clipped word."""
         return self in (Condition.CLIPPED_START, Condition.CLIPPED_END)
 
     @property
     def lasts(self) -> bool:
-        """Whether it can end, unlike a clipped word."""
+        """Whether the problem lasts until it is reported as ended; a clipped word does not."""
         return self not in (Condition.CLIPPED_START, Condition.CLIPPED_END, Condition.SPEECH_BEFORE_RECORDING)
 
 
@@ -176,7 +179,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
 
 
 class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
-    """A call was requested. Always the first event."""
+    """A call was requested. This is always the first event."""
 
     session_id: str
     started_utc: str
@@ -184,7 +187,7 @@ class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
     """The URL without credentials."""
     protocol: str
     title: str = ""
-    """Name of the target: a profile's, "demo", or the host."""
+    """Name of the target: the profile's name, "demo", or the host."""
     log_rules: LogRules | None = None
     """Rules by which the log interprets messages of a custom protocol."""
 
@@ -202,13 +205,13 @@ class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
 
     direction: Direction
     kind: str
-    """Type of the message in the protocol."""
+    """Type of the message, as named by the protocol."""
     summary: str = ""
     size_bytes: Size = 0
     offset: Offset = -1
     """Position of the raw message in the session file; -1 if it is not there."""
     kept_bytes: Size = 0
-    """Its length in the session file if secrets or audio were removed; 0 means `size_bytes`."""
+    """Length of the message in the session file if secrets or audio were removed; 0 means `size_bytes`."""
     audio_ms: float = 0.0
     known: bool = True
 
@@ -224,9 +227,9 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
     """What to do about it; empty if nothing can be done."""
     fatal: bool = False
     answer_failed: bool = False
-    """The agent abandoned the answer that was due, so waiting for it is useless."""
+    """The agent abandoned the answer that was due, so there is no point in waiting for it."""
     about: Count = 0
-    """Number of the event it is about; 0 if there is none."""
+    """Number of the event that the error is about; 0 if there is none."""
     count: Count = 1
     """Total occurrences so far, if repeats are reported together."""
 
@@ -239,7 +242,7 @@ class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
     advice: bool = False
     """Allowed but unwise behavior, or a guess of this program; never counts for ``--strict``."""
     about: Count = 0
-    """Number of the first message that caused it since the previous report."""
+    """Number of the first message that caused the finding since the previous report."""
     count: Count = 1
     """Total occurrences so far; reported at 1, 10, 100 … and at the end of the call."""
 
@@ -252,11 +255,11 @@ class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
     of_call: bool = False
     """Valid only while the call is active."""
     of_opening: bool = False
-    """Concerns the opening of a saved session; not an event of that session."""
+    """Whether the notice is about opening a saved session; it is then not an event of that session."""
 
 
 class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
-    """Capture or playback is ready (again)."""
+    """Capture or playback is ready, for the first time or again."""
 
     capture: str
     """Name of the device or file, "caller lines", …"""
@@ -264,9 +267,9 @@ class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
     capture_rate: Count = 0
     playback_rate: Count = 0
     latency_ms: float = 0.0
-    """Buffer of the playback device, as it reports; 0 without a device."""
+    """Buffer of the playback device, as the device reports it; 0 without a device."""
     timing: Timing | None = None
-    """How far the times can be trusted from now on; None without devices, whose times are exact."""
+    """How far the times can be trusted from now on; None without devices, because times are then exact."""
 
 
 class RecordingChanged(Event, frozen=True, kw_only=True, gc=False, tag="recording"):
@@ -282,7 +285,7 @@ class MutedChanged(Event, frozen=True, kw_only=True, gc=False, tag="muted"):
 
 
 class VolumeChanged(Event, frozen=True, kw_only=True, gc=False, tag="volume"):
-    """Playback volume, 0..2; 1 leaves samples as they are."""
+    """Playback volume, 0..2; 1 leaves samples unchanged."""
 
     volume: float
 
@@ -300,7 +303,7 @@ class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
 
     phase: SpeechPhase
     item: str = ""
-    """The agent's id of this speech, which its transcript names too; empty if the protocol has none."""
+    """The agent's id for this speech, which the transcript also refers to; empty if the protocol has none."""
 
 
 class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
@@ -314,15 +317,15 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     method: str
     """"silero" or "energy"; sounds other than speech are always found by "energy"."""
     captured_ns: Instant | None = None
-    """User: time at which the block with the edge left the device's callback."""
+    """For the user: when the block that contains the edge left the device's callback."""
     framed_ns: Instant | None = None
-    """User: time at which its message was complete; None if the block did not wait for later ones."""
+    """For the user: when the message with that block was complete; None if it did not wait for later blocks."""
     sent_ns: Instant | None = None
-    """User: time at which that block was passed to the socket; None if it was not sent."""
+    """For the user: when that block was passed to the socket; None if it was not sent."""
 
 
 class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
-    """Transcribed words. They replace earlier words of the same speaker, item and part, including final ones."""
+    """Words were transcribed. They replace earlier words with the same speaker, item and part, even final ones."""
 
     speaker: Party
     text: str
@@ -333,7 +336,7 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
     part: Count = 0
     """The content part of the item."""
     written: bool = False
-    """The agent's words are text in addition to or instead of speech; they have no audio."""
+    """Whether the agent sent the words as text, in addition to or instead of speech; such words have no audio."""
     confidence: float | None = None
     typed: bool = False
     """The user typed the words; the turn ends here, without speech."""
@@ -370,12 +373,12 @@ class PlaybackStarted(Event, frozen=True, kw_only=True, gc=False, tag="playback_
 
 
 class PlaybackEnded(Event, frozen=True, kw_only=True, gc=False, tag="playback_ended"):
-    """The last sample of a reply to be played has left the speaker."""
+    """The last sample of a reply that was to be played has left the speaker."""
 
     reply: str
     heard_ms: float
     unheard_ms: float = 0.0
-    """Discarded by a flush; 0 if the reply was played completely."""
+    """Milliseconds discarded by a flush; 0 if the reply was played completely."""
 
 
 class Flushed(Event, frozen=True, kw_only=True, gc=False, tag="flushed"):
@@ -386,7 +389,7 @@ class Flushed(Event, frozen=True, kw_only=True, gc=False, tag="flushed"):
     by_agent: bool = False
     """Whether the agent requested it; otherwise the user did."""
     asked_ns: Instant | None = None
-    """When it was requested: by the agent's message or the key."""
+    """When the flush was requested by the agent's message or the key."""
     silent_ns: Instant | None = None
     """When the speaker became silent."""
 
@@ -398,7 +401,7 @@ class LossCounted(Event, frozen=True, kw_only=True, gc=False, tag="loss"):
     count: float
     detail: str = ""
     reply: str = ""
-    """UNHEARD: the reply that was cut off, if there is only one and the audio arrived after the cut."""
+    """For UNHEARD: the reply that was cut off, if there is only one and the audio arrived after the cut."""
 
 
 class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="condition"):
@@ -410,12 +413,12 @@ class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="conditio
     active: bool = True
     """False if it has ended. Momentary problems (a clipped word) never end."""
     text: str = ""
-    """One sentence with place and figures."""
+    """One sentence that says where the problem is, with figures."""
     hint: str = ""
     reply: str = ""
     """The reply concerned, if there is one."""
     since_ns: Instant | None = None
-    """When it began, if that is known and before ``at_ns``."""
+    """When the problem began, if that is known and was before ``at_ns``."""
 
 
 class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
@@ -429,21 +432,21 @@ class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
 
 
 class CheckedEdge(StrEnum):
-    """An edge of sound that a response time is measured from, by its name on the screen."""
+    """An edge of sound from which a response time is measured; the value is its name on the screen."""
 
     USER_ENDED = "end of user speech"
     AGENT_BEGAN = "start of the answer"
 
 
 class EdgeDisputed(Event, frozen=True, kw_only=True, gc=False, tag="edge_disputed"):
-    """A second detector, which runs over the tracks when the call has ended, does not confirm an edge of a turn."""
+    """A second detector, run over the tracks after the call, does not confirm an edge of a turn."""
 
     turn: Count
     edge: CheckedEdge
     first_ns: Instant
-    """Where it was found in the call."""
+    """Where the edge was found during the call."""
     second_ns: Instant | None = None
-    """Where the second detector finds it; None if it finds no sound near it."""
+    """Where the second detector finds it; None if it finds no sound nearby."""
 
 
 class EdgesCompared(Event, frozen=True, kw_only=True, gc=False, tag="edges_compared"):
@@ -452,11 +455,11 @@ class EdgesCompared(Event, frozen=True, kw_only=True, gc=False, tag="edges_compa
     compared: Count
     disputed: Count
     left_out: Count = 0
-    """Edges that there was no time, or no audio, to compare."""
+    """Number of edges that could not be compared, for lack of time or audio."""
 
 
 class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_reported"):
-    """A latency figure that the agent itself reports, under its own name."""
+    """The agent reported a latency figure, which keeps the name that the agent gave it."""
 
     name: str
     reported_ms: float
@@ -502,18 +505,18 @@ class ScenarioPhase(StrEnum):
 
     PLAYING = "playing"
     BY_HAND = "by hand"
-    """The user has taken over the call; no step is carried out."""
+    """The user has taken over the call; no steps are carried out."""
     OVER = "over"
 
 
 class ScenarioChanged(Event, frozen=True, kw_only=True, gc=False, tag="scenario"):
-    """A scenario began, was taken over or given back, or is over and evaluated."""
+    """A scenario began, was taken over or handed back by the user, or ended and was evaluated."""
 
     phase: ScenarioPhase
     name: str
     file: str = ""
     steps: tuple[str, ...] = ()
-    """All steps in words, with its beginning."""
+    """All steps in words; set only when the scenario begins."""
     verdict: str = ""
     """"passed", "failed" or "not measured", once it is over."""
     reason: str = ""
@@ -521,14 +524,14 @@ class ScenarioChanged(Event, frozen=True, kw_only=True, gc=False, tag="scenario"
 
 
 class StepChanged(Event, frozen=True, kw_only=True, gc=False, tag="step"):
-    """A step of a scenario began, or was carried out and evaluated; or a limit of it was checked."""
+    """A step of a scenario began, or was carried out and evaluated; or a limit of the scenario was checked."""
 
     step: Count
-    """From 1; limits follow the last step."""
+    """Number of the step, from 1; limits are numbered after the last step."""
     text: str
     """The step in words."""
     place: str = ""
-    """Where it is written: "FILE, line N"."""
+    """Where the step is written: "FILE, line N"."""
     verdict: str = ""
     """"passed", "failed", "not measured" or "done" (a step without a verdict); empty while it is running."""
     reason: str = ""
@@ -569,4 +572,4 @@ SessionEvent = (
     | ScenarioChanged
     | StepChanged
 )
-"""Every kind of event, as one type for decoders and `match`."""
+"""Every kind of event as one type, for decoders and `match`."""

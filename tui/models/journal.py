@@ -62,10 +62,10 @@ class Journal:
         volume: float = 1.0,
         log_rules: LogRules | None = None,
     ) -> None:
-        """Begin a session with that target; a session that was refused before it became a call has no id.
+        """Begin a session with the given target; a session that is refused before it becomes a call has no id.
 
-        ``volume`` is the playback volume of the previous call, which is kept and emitted if the state differs.
-        ``log_rules`` are those of a custom protocol.
+        ``volume`` is the playback volume of the previous call, which is kept, and emitted if the
+        state differs. ``log_rules`` are the rules of a custom protocol.
         """
         self.emit(
             e.SessionStarted(
@@ -82,7 +82,10 @@ class Journal:
             self.emit(e.VolumeChanged(at_ns=self.clock_ns(), volume=volume))
 
     def become(self, new: e.Status, reason: str = "") -> bool:
-        """Change the session's status. Returns False, with an error event, for a transition that is not allowed."""
+        """Change the session's status.
+
+        Returns False, and emits an error event, for a transition that is not allowed.
+        """
         old = self.state.status
         if not old.may_become(new):
             message = f"A session that is {old} cannot become {new}."
@@ -102,7 +105,7 @@ class Journal:
         at_ns: int | None = None,
         known: bool = True,
     ) -> e.MessageLogged:
-        """Log a message on the wire and keep it verbatim, except for secrets."""
+        """Log a message that was sent or received, and keep it verbatim except for secrets."""
         raw = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
         kept = self.redactor.message(raw)
         offset = self._keep_raw(kept)
@@ -167,12 +170,12 @@ class Journal:
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
     def losing(self, loss: e.Loss, detail: str = "", more: int = 1) -> None:
-        """Count one or more losses of a kind that may continue: emitted immediately, then once a second."""
+        """Count one or more losses of a kind that may continue; they are emitted immediately, then once a second."""
         if count := self._losing.add((loss, detail), self.clock_ns(), more):
             self.lost(loss, count.new, detail)
 
     def report_losses(self, *, final: bool = False) -> None:
-        """Emit losses counted by `losing` a second or more after their last event, or all if ``final``.
+        """Emit losses counted by `losing` if their last event is at least a second old, or all if ``final``.
 
         Call it often.
         """

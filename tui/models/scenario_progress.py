@@ -1,4 +1,4 @@
-"""ScenarioProgress: folds a scenario that is played in a call into its ladder of steps and verdicts."""
+"""ScenarioProgress: folds the events of a scenario that is played in a call into a ladder of steps and verdicts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.models.events import ScenarioChanged, ScenarioPhase, SessionEvent, Sess
 
 CHANGED = "changed"
 MOST_STEPS = 10_000
-"""Limit of kept steps, because saved events may be forged."""
+"""Limit on the number of steps kept, because saved events may be forged."""
 
 
 class Rung(msgspec.Struct):
@@ -29,7 +29,7 @@ class Rung(msgspec.Struct):
 
 
 class ScenarioProgress:
-    """The scenario of one session at a time. One thread."""
+    """Follows the scenario of one session at a time. Not thread-safe."""
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
         self.callbacks = callbacks or CallbackManager()
@@ -40,7 +40,7 @@ class ScenarioProgress:
         """The newest event about the scenario as a whole; None if no file is played."""
         self.rungs: list[Rung] = []
         self.current: int | None = None
-        """Index of the step under way; None between steps, and once all are over."""
+        """Index of the current step; None between steps, and once all are over."""
 
     def add_change_callback(self, callback: Callable[[], object]) -> Registration:
         """Call ``callback()`` whenever something changed."""
@@ -58,7 +58,7 @@ class ScenarioProgress:
 
     @property
     def focus(self) -> int | None:
-        """Index of the step to look at: the one under way; once all are over, the first that failed."""
+        """Index of the step to look at: the current one or, once all are over, the first that failed."""
         if self.phase is not ScenarioPhase.OVER:
             return self.current
         failed = (index for index, rung in enumerate(self.rungs) if rung.verdict == "failed")

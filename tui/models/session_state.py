@@ -37,7 +37,7 @@ from tui.models.turns.metrics import MetricsFold, SessionMetrics
 RATE_LIMITS = "rate limits"
 """Name of the `UsageReported` that reports remaining limits rather than usage."""
 MAX_USAGE_FIGURES = 64
-"""Limit of kept figures, because the agent chooses their names."""
+"""Limit on the number of figures kept, because the agent chooses their names."""
 
 
 class SessionError(Exception):

@@ -1,4 +1,4 @@
-"""Completes a filter as it is typed, and suggests conditions for one that finds nothing."""
+"""Completes a filter as it is typed, and suggests other conditions if it finds nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BEGINNINGS = [
 
 
 def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
-    """Returns what the text before the cursor may become: whole texts, the likeliest first."""
+    """Returns possible completions of the text before the cursor, as whole texts, likeliest first."""
     head, last = _split(prefix)
     field, colon, value = last.partition(":")
     term = FIELDS.get(field.lower()) if colon else None
@@ -39,7 +39,7 @@ def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
 
 @lru_cache(maxsize=1)  # asked for each time that there is nothing to draw
 def suggestions(filter_: Filter, kinds_seen: tuple[str, ...]) -> list[str]:
-    """Returns conditions spelled much like the words of a filter that finds nothing, nearest first."""
+    """Returns conditions spelled similarly to the words of a filter that finds nothing, closest first."""
     known = {word: word for word in WORDS if word.isalpha()}
     known |= {name: term.FIELDS[name][0] for name, term in FIELDS.items()}
     known |= {choice: f"{name}:{choice}" for name, term in FIELDS.items() for choice in term.CHOICES}
@@ -78,7 +78,7 @@ def _written(kind: str) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """Returns what comes before the token that is being written, and the token so far."""
+    """Returns the text before the token that is being typed, and the token so far."""
     until = text.rfind('"') if text.count('"') % 2 else len(text)
     start = max(text.rfind(" ", 0, until), text.rfind("(", 0, until)) + 1
     return text[:start], text[start:]

@@ -1,4 +1,4 @@
-"""The grammar of filters, and their help. The terms themselves are in `tui.models.filter.terms`."""
+"""The grammar of filters, and the help for it. The terms themselves are in `tui.models.filter.terms`."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _TOKEN = rf"""(?xis)\s*(?:
 
 
 def parse(text: str) -> Filter:
-    """Returns the filter that a string describes; an empty text matches all events. Raises `FilterError`."""
+    """Returns the filter that a string describes; an empty string matches all events. Raises `FilterError`."""
     return _Parser(text).parse()
 
 
 def help_rows() -> list[tuple[str, str]]:
-    """Returns the table of the help: examples, and what they show."""
+    """Returns the rows of the help table: examples, and what they show."""
     return [row for term in TERMS for row in term.HELP]
 
 
@@ -68,7 +68,7 @@ class _Token(NamedTuple):
 
 
 class _Parser:
-    """Recursive descent, one token ahead."""
+    """A recursive-descent parser that looks one token ahead."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -1,6 +1,6 @@
-"""Text patterns of filters and searches: a phrase or a regular expression.
+"""Text patterns for filters and searches: a phrase or a regular expression.
 
-`str` writes a pattern as `pattern_of` reads it.
+`str` returns a pattern in the form that `pattern_of` reads.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _REGEX = r"(?si)/((?:[^/\\]|\\.)*)/(i?)"
 
 
 class FilterError(ValueError):
-    """A filter that cannot be read. The text is a sentence for the user."""
+    """The filter cannot be parsed. The message is a sentence for the user."""
 
     def __init__(self, problem: str, column: int, hint: str) -> None:
         super().__init__(f"Column {column}: {problem}. {hint}")
         self.problem = problem
         self.column = column
-        """Where the problem is, counted from 1."""
+        """Column of the problem, counted from 1."""
         self.hint = hint
         """What to write instead."""
 
 
 class Phrase(msgspec.Struct, frozen=True):
-    """Matches texts that contain it, in upper or lower case."""
+    """Matches texts that contain the phrase, in upper or lower case."""
 
     text: str
 
@@ -53,7 +53,7 @@ class Phrase(msgspec.Struct, frozen=True):
 
 
 class Regex(msgspec.Struct, frozen=True):
-    """Matches texts in which the regular expression is found. Raises `re.error` if it is not valid."""
+    """Matches texts in which the regular expression is found. Raises `re.error` if the expression is not valid."""
 
     source: str
     ignore_case: bool = False
@@ -87,7 +87,7 @@ Pattern = Phrase | Regex
 
 
 def pattern_of(text: str, column: int) -> Pattern:
-    """Reads a quoted text, a regular expression between slashes, or a word. Raises `FilterError`."""
+    """Parses a quoted text, a regular expression between slashes, or a single word. Raises `FilterError`."""
     if quoted := re.fullmatch(_QUOTED, text):
         return Phrase(re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL))
     if regex := re.fullmatch(_REGEX, text):

@@ -1,9 +1,13 @@
-"""The conditions of filters. Every term is one class: how it is written, its help, and which events it selects.
+"""The conditions of filters.
 
-A filter takes positions of events and returns those that match, in the same order. It works on many positions at
-once, on the columns of the log: a function call for each of a million events would cost more than the comparison.
+Each kind of term is one class, which defines its syntax, its help, and the events it selects.
 
-To add a term, write a subclass of `Term` and list it in `TERMS`. Parser, help and completion derive from that list.
+A filter takes positions of events and returns those that match, in the same order. It works on many
+positions at once, using the columns of the log, because a function call for each of a million
+events would cost more than the comparison.
+
+To add a term, write a subclass of `Term` and list it in `TERMS`. The parser, the help and the
+completion are derived from that list.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ class Filter(msgspec.Struct, frozen=True):
     """A condition on events."""
 
     def __call__(self, among: Sequence[int], context: Context) -> Sequence[int]:
-        """Returns those of the ascending positions ``among`` whose events match."""
+        """Returns the positions from ``among`` (ascending) whose events match."""
         return self._select(among, context)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -58,7 +62,7 @@ class Everything(Filter, frozen=True):
 
 
 class And(Filter, frozen=True):
-    """Matches what all terms match."""
+    """Matches events that all terms match."""
 
     terms: tuple[Filter, ...]
 
@@ -72,7 +76,7 @@ class And(Filter, frozen=True):
 
 
 class Or(Filter, frozen=True):
-    """Matches what any term matches."""
+    """Matches events that any term matches."""
 
     terms: tuple[Filter, ...]
 
@@ -87,7 +91,7 @@ class Or(Filter, frozen=True):
 
 
 class Not(Filter, frozen=True):
-    """Matches what the term does not match."""
+    """Matches events that the term does not match."""
 
     term: Filter
 
@@ -100,18 +104,18 @@ class Not(Filter, frozen=True):
 
 
 class Term(Filter, frozen=True):
-    """A condition as it is written: by words, fields (``name:value``) or comparisons (``name > value``)."""
+    """A condition, written as a word, a field (``name:value``) or a comparison (``name > value``)."""
 
     HELP: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Examples, two spaces between alternatives, and what they show."""
+    """Examples, with two spaces between alternatives, and what they show."""
     WORDS: ClassVar[tuple[str, ...]] = ()
-    """Words that are a whole condition, lower case; read by `from_word`."""
+    """Words that are complete conditions, in lower case; read by `from_word`."""
     FIELDS: ClassVar[Examples] = {}
-    """Names before a colon, lower case, each with examples for hints; read by `from_field`."""
+    """Names that precede a colon, in lower case, each with examples for hints; read by `from_field`."""
     CHOICES: ClassVar[tuple[str, ...]] = ()
     """The values of the fields, if they are a fixed set; for completion."""
     COMPARISONS: ClassVar[Examples] = {}
-    """Names before a comparison sign, lower case, each with examples; read by `from_comparison`."""
+    """Names that precede a comparison sign, in lower case, each with examples; read by `from_comparison`."""
 
     @classmethod
     def from_word(cls, word: str) -> Self:
@@ -120,17 +124,17 @@ class Term(Filter, frozen=True):
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Returns the condition ``name:value``. Raises `FilterError`; ``column`` is that of the value."""
+        """Returns the condition ``name:value``. Raises `FilterError`; ``column`` is the column of the value."""
         raise NotImplementedError
 
     @classmethod
     def from_comparison(cls, name: str, sign: str, value: str, column: int) -> Self:
-        """Returns the condition ``name sign value``. Raises `FilterError`; ``column`` is that of the value."""
+        """Returns the condition ``name sign value``. Raises `FilterError`; ``column`` is the column of the value."""
         raise NotImplementedError
 
 
 class Text(Term, frozen=True):
-    """Text in the summary or kind, as a row shows them. The parser turns every other word into it."""
+    """Events whose row shows a text in its summary or kind. The parser turns any other word into this term."""
 
     HELP = (
         ("hello", "events whose summary or kind contains this word, in upper or lower case"),
@@ -153,7 +157,7 @@ class Text(Term, frozen=True):
 
 
 class Kind(Term, frozen=True):
-    """Text in the kind."""
+    """Events whose kind contains a text."""
 
     HELP = (("kind:chunk", 'kinds that contain this; also kind:"recorded line", kind:/^mark$/'),)
     FIELDS = {"kind": ("kind:chunk",)}
@@ -192,12 +196,12 @@ class DirectionTerm(Term, frozen=True):
 
     @classmethod
     def from_word(cls, word: str) -> Self:
-        """Returns the direction of an arrow."""
+        """Returns the condition that an arrow stands for."""
         return cls(_DIRECTIONS[_ARROWS[word]])
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Reads a direction, by name or arrow."""
+        """Parses a direction, given by name or as an arrow."""
         direction = _ARROWS.get(value, value.lower())
         if direction not in _DIRECTIONS:
             raise FilterError(
@@ -245,7 +249,7 @@ class Category(Term, frozen=True):
 
     @classmethod
     def from_word(cls, word: str) -> Self:
-        """Returns the category of this name."""
+        """Returns the category with this name."""
         return cls(word)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -256,7 +260,7 @@ class Category(Term, frozen=True):
 
 
 class Flag(Term, frozen=True):
-    """A condition without a value, written as its one word."""
+    """A condition without a value, written as a single word."""
 
     @classmethod
     def from_word(cls, word: str) -> Self:
@@ -279,7 +283,7 @@ class Audio(Flag, frozen=True):
 
 
 class TranscriptTerm(Flag, frozen=True):
-    """Messages from the agent with the words of either side."""
+    """Messages from the agent that carry the words of either party."""
 
     HELP = (("transcript", "messages from the agent with the text of what either side said"),)
     WORDS = ("transcript",)
@@ -313,14 +317,14 @@ class Noted(Flag, frozen=True):
 
 
 class Range(Term, frozen=True):
-    """From one value to another, both included; None leaves an end open."""
+    """A range of values, both ends included; None leaves an end open."""
 
     low: int | None
     high: int | None
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Reads ``low..high``, with either end open, or one value."""
+        """Parses ``low..high``, with either end open, or a single value."""
         return cls(*_range(name, _whole, value, column, cls.FIELDS[name]))
 
     def _holds(self, value: int) -> bool:
@@ -346,7 +350,7 @@ class TurnTerm(Range, frozen=True):
 
 
 class Time(Range, frozen=True):
-    """Events by nanoseconds since the session's start."""
+    """Events by their time, in nanoseconds since the session's start."""
 
     HELP = (
         ("time:10..20", "seconds since the session started; also 1:30, minutes and seconds"),
@@ -360,7 +364,7 @@ class Time(Range, frozen=True):
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Reads a range of times, or one end of it."""
+        """Parses a range of times, of which one end may be open."""
         examples = cls.FIELDS[name]
         if name == "time":
             # No event is likely to be at one exact instant, so a single time is not a range.
@@ -413,7 +417,7 @@ class Size(Term, frozen=True):
 
     @classmethod
     def from_comparison(cls, name: str, sign: str, value: str, column: int) -> Self:
-        """Reads a number of bytes, also with the units k and M (1,000 and 1,000,000)."""
+        """Parses a number of bytes, optionally with the unit k or M (1,000 or 1,000,000)."""
         match = re.fullmatch(_SIZE, value)
         if match is None:
             problem = f"{value} is not a size" if value else "the size is missing"
@@ -444,11 +448,11 @@ TERMS: tuple[type[Term], ...] = (
 )
 """Every term, in the order of the help."""
 WORDS: dict[str, Filter] = {word: term.from_word(word) for term in TERMS for word in term.WORDS}
-"""Words that are a whole condition."""
+"""Words that are complete conditions."""
 FIELDS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.FIELDS}
-"""Names that stand before a colon."""
+"""Names that precede a colon."""
 COMPARISONS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.COMPARISONS}
-"""Names that stand before a comparison sign."""
+"""Names that precede a comparison sign."""
 
 # How values are written. Strings, and not compiled: nobody filters before the first picture.
 _SIZE = r"(?ia)(\d{1,12}(?:\.\d{1,9})?)([km]?)b?"
@@ -476,7 +480,7 @@ def _range(
     *,
     single: bool = True,
 ) -> tuple[int | None, int | None]:
-    """Reads ``low..high`` with one end or both; also one value if ``single``. Raises `FilterError`."""
+    """Parses ``low..high`` with one end or both, or a single value if ``single``. Raises `FilterError`."""
     low_text, dots, high_text = value.partition("..")
     if not dots and single:
         high_text = low_text
@@ -494,7 +498,7 @@ def _hint(examples: Sequence[str]) -> str:
 
 
 def _shaped(among: Sequence[int], context: Context, wanted: Callable[[Shape], bool]) -> list[int]:
-    """Judges each shape that occurs once, and events by their shape."""
+    """Tests each shape only once, and selects the events whose shape passes."""
     shape_ids, shapes = context.log.events.shape_ids, context.log.events.shapes
     right = {shape_id for shape_id in {shape_ids[index] for index in among} if wanted(shapes[shape_id])}
     return [index for index in among if shape_ids[index] in right] if right else []

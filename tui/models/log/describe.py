@@ -11,7 +11,7 @@ from tui.text import numbers
 
 
 class Severity(StrEnum):
-    """Severity of an event; the value is a glyph, readable without color."""
+    """Severity of an event; the value is a glyph that is readable without color."""
 
     PLAIN = " "
     WARNING = "!"
@@ -24,7 +24,7 @@ UNLISTED = (e.Transcribed, e.KeysPressed, e.UserSpeech, e.ReplyStarted, e.ReplyE
 
 
 class Description(NamedTuple):
-    """One line about an event. Texts from the far side are raw: pass them through `visible` before drawing."""
+    """One line about an event. Texts from the far side are raw: pass them through `visible` before drawing them."""
 
     kind: str
     summary: str
@@ -34,7 +34,7 @@ class Description(NamedTuple):
 
 
 def describe(event: e.SessionEvent) -> Description:
-    """Returns the line of one event."""
+    """Returns the description of one event."""
     match event:
         case e.MessageLogged():
             arrow = "→" if event.direction is e.Direction.SENT else "←"

@@ -22,15 +22,15 @@ from tui.protocols.log_rules import LogRules
 from tui.protocols.registry import BUILT_IN, protocol_named
 
 MAX_BYTES = 512_000_000
-"""Limit of the log: two to five million events, ten hours or more of a busy call."""
+"""Size limit of the log: two to five million events, or at least ten hours of a busy call."""
 RESERVED_BYTES = 16_000_000
-"""Beyond the limit, for everything but messages: a full log still lists errors."""
+"""Bytes reserved beyond the limit for everything but messages, so that a full log still lists errors."""
 APPENDED = "appended"
 CLEARED = "cleared"
 RawMessage = Callable[[MessageLogged], bytes | None]
-"""Returns a message as it was on the wire; None if it was not kept. `tui.bridge.Bridge.raw_message` is one."""
+"""Returns a message as it was on the wire; None if it was not kept. `tui.bridge.Bridge.raw_message` is an example."""
 NO_ROW = 0xFFFF_FFFF
-"""In `EventLog.row_ids`: the event is not listed."""
+"""Marks an event in `EventLog.row_ids` that is not listed."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +94,10 @@ class Rows(Sequence[Row]):
 
 
 class EventLog:
-    """Append-only store of a session's events and the rows made of them. One thread; constant cost."""
+    """Append-only store of a session's events and the rows made of them.
+
+    Use it in one thread only; each event takes constant time.
+    """
 
     def __init__(self, callbacks: CallbackManager | None = None, *, max_bytes: int = MAX_BYTES) -> None:
         self.callbacks = callbacks or CallbackManager()
@@ -103,13 +106,13 @@ class EventLog:
 
     def _reset(self) -> None:
         self.events = Events()
-        """A new object in every session, so that readers of the old one notice."""
+        """Replaced by a new object in every session, so that readers of the old one notice."""
         self.rows = Rows()
         self.row_ids = array("I")
-        """By event: the index of its row, or `NO_ROW`."""
+        """For each event: the index of its row, or `NO_ROW`."""
         self.turns = TurnIndex()
         self.rules = LogRules()
-        """How the messages of the session's protocol fold, pair and carry audio."""
+        """How the messages of the session's protocol form runs and pairs, and which of them carry audio."""
         self.left_out = 0
         """Events left out because the log was full."""
         self._runs: dict[int, int] = {}
@@ -143,7 +146,7 @@ class EventLog:
 
     @property
     def limit_notice(self) -> str:
-        """Notice of a full log; empty while there is room."""
+        """Notice that the log is full; empty while there is room."""
         if not self.left_out:
             return ""
         events = "event is" if self.left_out == 1 else "events are"
@@ -164,7 +167,7 @@ class EventLog:
         return before if before >= 0 else None
 
     def event(self, row: Row) -> SessionEvent:
-        """Returns the event a row shows: the newest of a run."""
+        """Returns the event that a row shows; for a run, the newest."""
         return self.events[row.last]
 
     def members(self, row: int) -> list[int]:

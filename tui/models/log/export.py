@@ -1,7 +1,7 @@
 """Exports events to a file of JSON Lines, CSV or text, in slices, completely or not at all.
 
-JSON Lines hold the events unchanged and can be read back. CSV and text are for reading: the agent's texts pass
-through `visible`, and no spreadsheet interprets them as formulas.
+JSON Lines files contain the events unchanged and can be read back. CSV and text are for reading:
+the agent's texts pass through `visible`, and no spreadsheet interprets them as formulas.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ from tui.models.log.marks import Marks
 from tui.text.visible import one_line, visible
 
 Selection = Callable[[Sequence[int]], Sequence[int]]
-"""Returns which of some positions in the log to export: `everything`, `marked`, or `EventView.select` for what is
-shown."""
+"""Returns which of the given positions to export: `everything`, `marked`, or `EventView.select` (what is shown)."""
 
 PROGRESS = "progress"
 COLUMNS = (
@@ -60,7 +59,7 @@ class ExportFormat(StrEnum):
 
 
 class ExportError(Exception):
-    """Nothing was written; the text is a sentence for the user."""
+    """Nothing was written; the message is a sentence for the user."""
 
 
 class ExportReport(msgspec.Struct, frozen=True):
@@ -70,7 +69,7 @@ class ExportReport(msgspec.Struct, frozen=True):
     events: int
     size_bytes: int
     missing: int = 0
-    """Messages whose raw text was requested but had not been kept."""
+    """Number of messages whose raw text was requested but had not been kept."""
 
     def __str__(self) -> str:
         events = f"{self.events:,} event{'' if self.events == 1 else 's'}"
@@ -96,7 +95,7 @@ class EventWriter:
         self.file, self.log, self.marks, self.raw = file, log, marks, raw
         self.events = log.events
         self.missing = 0
-        """Raw messages that had not been kept."""
+        """Number of raw messages that had not been kept."""
 
     def write(self, index: int) -> None:
         """Write the event at this position of the log."""
@@ -108,7 +107,7 @@ class EventWriter:
 
     @abstractmethod
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Write an event and, if it is there, its raw message."""
+        """Write an event and, if there is one, its raw message."""
 
 
 class JsonWriter(EventWriter):
@@ -160,7 +159,7 @@ class TextWriter(EventWriter):
     """One line per event, as the log shows it; notes and raw messages on lines below."""
 
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Write a line, and those below it."""
+        """Write the event's line and the lines below it."""
         what, note = describe(event), self.marks.notes.get(event.number, "")
         mark = "*" if event.number in self.marks else " "
         size = str(self.events.sizes[index] or "")
@@ -276,7 +275,10 @@ def _as_text(raw: bytes | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Returns the text made visible. An apostrophe before what a spreadsheet would run as a formula makes it text."""
+    """Returns the text with control characters made visible.
+
+    Anything that a spreadsheet would run as a formula is preceded by an apostrophe, which makes it text.
+    """
     text = visible(text)
     return f"'{text}" if text.startswith(_FORMULA) else text
 

@@ -9,7 +9,7 @@ import msgspec
 
 
 class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One change of the marks, as saved; fields that are None do not change."""
+    """One change to the marks, as it is saved; fields that are None stay unchanged."""
 
     event: int
     """Number of the event."""
@@ -19,7 +19,7 @@ class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Marks:
-    """Marked events, in order, and notes. A note stays when its event is no longer marked."""
+    """Marked events, in order, and notes. A note remains when its event is unmarked."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
@@ -35,7 +35,7 @@ class Marks:
         return len(self.numbers)
 
     def toggle(self, number: int) -> bool:
-        """Mark or unmark an event; returns whether it is marked now."""
+        """Mark or unmark an event; returns whether it is now marked."""
         marked = number not in self
         self._change(Marking(number, marked=marked))
         return marked

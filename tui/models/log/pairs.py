@@ -1,8 +1,8 @@
-"""Pairs: the partner of an event: a call and its result, a mark and its echo, a start and its stop.
+"""Pairs of events that belong together: a call and its result, a mark and its echo, a start and its stop.
 
-The protocol's rules (`tui.protocols.log_rules`) define which kinds of messages belong together; a shared identifier
-in the raw messages selects among several. The messages of a rule are read when a partner is first requested, and then
-as they arrive.
+The protocol's rules (`tui.protocols.log_rules`) define which kinds of messages belong together; a
+shared identifier in the raw messages chooses among several. The messages that a rule concerns are
+read when a partner is first requested, and then as they arrive.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Pairs:
         self._raw = raw
         self._events = log.events
         self._rules: dict[Pair | None, _Matcher] = {}
-        """What each rule has matched so far; None is the rule for events of this program."""
+        """What each rule has matched so far; None stands for the rule for events of this program."""
 
     def partner(self, number: int) -> int | None:
         """Returns the number of the event that belongs to the one with this number; None if there is none."""
@@ -56,7 +56,7 @@ class Pairs:
                 return None
 
     def _matched(self, rule: Pair | None, index: int) -> int | None:
-        """Returns the index of the partner of an event by a rule; None is the rule for events of this program."""
+        """Returns the index of an event's partner by a rule; None stands for the rule for events of this program."""
         matcher = self._rules.setdefault(rule, _Matcher(newest=rule is None or rule.newest))
         events = self._events
         fits = {
@@ -116,12 +116,12 @@ class _Matcher:
 
 
 def _fits(end: End, shape: Shape) -> bool:
-    """Returns whether events of this shape are such messages."""
+    """Returns whether events of this shape are messages of this end of a pair."""
     return shape.direction is _DIRECTIONS[end.sender] and shape.kind in end.kinds
 
 
 def _member(raw: bytes, path: str) -> str | None:
-    """Returns the value at this path of a JSON message as text; None if it is not text or an integer."""
+    """Returns the value at this path of a JSON message, as text; None if it is not text or an integer."""
     try:
         value = member_at(msgspec.json.decode(raw), path)
     except (msgspec.DecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Moves through a view: to the next match, error, turn or mark, to a time or number; and searches raw messages."""
+"""Moves through a view to the next match, error, turn or mark, or to a time or number; also searches raw messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.units import NS_PER_S
 ERRORS, MARKED = Category("errors"), Marked()
 
 COUNTED_EVENTS = 100_000
-"""Matches are not counted in a longer log: each step to the next one would count again."""
+"""Matches are not counted in a log with more events, because each step to the next match would count them again."""
 
 _BLOCK, _LARGEST_BLOCK = 128, 8192
 _PAYLOAD = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
@@ -28,22 +28,22 @@ class Found(NamedTuple):
     """A match."""
 
     position: int
-    """Position of its line."""
+    """Position of the line with the match."""
     event: int
     """Index of the event that matches; in a closed run it may not be the one that the line shows."""
     wrapped: bool
-    """Whether the search continued at the other end."""
+    """Whether the search wrapped around to the other end."""
 
 
 class MatchNumber(NamedTuple):
-    """Number of a match among all matches."""
+    """Which of all matches a match is."""
 
     nth: int
     of: int
 
 
 def search_pattern(text: str) -> Pattern:
-    """Reads what to search for: words in any case, ``"quoted"`` text, or ``/regex/``. Raises `FilterError`.
+    """Parses what to search for: words in any case, ``"quoted"`` text, or ``/regex/``. Raises `FilterError`.
 
     Unlike in a filter, an unclosed quotation mark or slash is searched for literally.
     """
@@ -54,10 +54,10 @@ def search_pattern(text: str) -> Pattern:
 def find(
     view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
 ) -> Found | None:
-    """Returns the next line after ``position``, or before it, with an event that matches.
+    """Returns the next line after ``position``, or the previous one before it, that has a matching event.
 
-    The search goes from row to row, and in opened runs from event to event. To begin at an end, pass -1 or the
-    number of lines.
+    The search goes from row to row, and in opened runs from event to event. To begin at one end,
+    pass -1 or the number of lines.
     """
     return next(filter(None, finding(view, wanted, position, forward=forward, wrap=wrap)), None)
 
@@ -65,9 +65,9 @@ def find(
 def finding(
     view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
 ) -> Iterator[Found | None]:
-    """Does `find` a block of rows at a time: yields None for each block without a match, then the match, if any.
+    """Runs `find` one block of rows at a time: yields None for each block without a match, then the match, if any.
 
-    A new session ends it.
+    It stops when a new session begins.
     """
     events = view.log.events
     row, rest = _leave(view, position, forward=forward)
@@ -84,7 +84,7 @@ def finding(
 
 
 def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber | None]:
-    """Counts which of the matches of `find` this event is: yields None for each block of rows, then the number.
+    """Counts which match of `find` this event is: yields None for each block of rows, then the number.
 
     Yields nothing if the log is too long, the filter is still running, or a new session begins.
     """
@@ -103,7 +103,7 @@ def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber
 
 
 def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | None:
-    """Returns the first line of the next turn; backward, of this or the previous one.
+    """Returns the first line of the next turn or, if backward, of the current or previous turn.
 
     None if there is no such turn.
     """
@@ -119,7 +119,7 @@ def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | 
 
 
 def at_time(view: EventView, seconds: float) -> int:
-    """Returns the first line at or after this time since the session's start; the last if all are earlier."""
+    """Returns the first line at or after this time since the session's start, or the last line if all are earlier."""
     at_ns, firsts = view.log.events.at_ns, view.log.rows.firsts
     if not view.rows:
         return 0
@@ -129,14 +129,14 @@ def at_time(view: EventView, seconds: float) -> int:
 
 
 def at_instant(view: EventView, at_ns: int) -> int:
-    """Returns the last line at or before this instant; the first if all are later."""
+    """Returns the last line at or before this instant, or the first line if all are later."""
     times, firsts = view.log.events.at_ns, view.log.rows.firsts
     place = bisect_right(view.rows, at_ns, key=lambda row: times[firsts[row]])
     return view.position_of(view.rows[max(place - 1, 0)]) if view.rows else 0
 
 
 def at_number(view: EventView, number: int) -> int:
-    """Returns the line of the event with this number; the next one if it is not shown, or the last line."""
+    """Returns the line of the event with this number; the next one if it is not shown, or else the last line."""
     position = view.position_of_event(number)
     if position is None:
         position = view.position_from(bisect_left(view.log.events.numbers, number))
@@ -144,9 +144,10 @@ def at_number(view: EventView, number: int) -> int:
 
 
 class RawSearch:
-    """Searches the raw messages of a view for a pattern, once around, as long as `step` is called.
+    """Searches the raw messages of a view for a pattern, once around, in steps of `step`.
 
-    Audio is left out: base64 contains any short word. Drop the search when the user starts another.
+    Audio is left out, because base64 may contain any short word. Discard the search when the user
+    starts another.
     """
 
     def __init__(
@@ -173,7 +174,7 @@ class RawSearch:
         return 1.0 if self.done else min(self._rows / max(len(self._view.rows), 1), 1.0)
 
     def step(self, budget_ms: float = 8.0) -> float:
-        """Search for about ``budget_ms``, at least one row; returns the progress."""
+        """Continue the search for about ``budget_ms`` and at least one row; returns the progress."""
         deadline = self._clock() + budget_ms / 1000
         while not self.done:
             if self._view.log.events is not self._events:
@@ -203,7 +204,7 @@ class RawSearch:
 
 
 def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Sequence[int]]:
-    """Returns the row of a line, and the events ahead of the line in its run if that is opened."""
+    """Returns the row of a line, and the events still ahead of the line in its run if the run is open."""
     if not 0 <= position < len(view):
         return (-1 if position < 0 else NO_ROW), ()
     line = view.line(position)
@@ -254,7 +255,7 @@ def _position(view: EventView, event: int) -> int:
 
 
 def _stop(view: EventView, event: int) -> tuple[int, int]:
-    """Returns where a search stops for this event: at its row, or in an opened run at the event itself."""
+    """Returns where a search stops for this event: at its row or, in an open run, at the event itself."""
     row = view.log.row_ids[event]
     return row, 0 if view.opened(row) is None else event
 

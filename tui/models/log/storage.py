@@ -1,9 +1,8 @@
-"""The events of a session as columns of numbers: some 60 bytes per event, and its text.
+"""The events of a session as columns of numbers: about 60 bytes per event, plus its text.
 
-Nearly all events are messages, and a message is numbers, one of a few kinds, and a line of text that is often
-the same. It is therefore taken apart when it is appended and put together again when it is read. All other events
-are kept
-whole.
+Nearly all events are messages, and a message consists of numbers, one of a few kinds, and a line of
+text that often repeats. It is therefore taken apart when it is appended and put together again when
+it is read. All other events are kept whole.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Shape(NamedTuple):
     level: Severity
     known: bool
     listed: bool = True
-    """False if they restate a message and have no row."""
+    """False if such events restate a message and have no row."""
 
 
 class Shapes(list[Shape]):
@@ -51,7 +50,7 @@ class Shapes(list[Shape]):
         self._ids: dict[Shape, int] = {}
 
     def id_of(self, shape: Shape) -> int:
-        """Returns the id of a shape, a new one if it has not been seen."""
+        """Returns the id of a shape, which is new if the shape has not been seen before."""
         shape_id = self._ids.setdefault(shape, len(self))
         if shape_id == len(self):
             self.append(shape)
@@ -64,7 +63,7 @@ class Shapes(list[Shape]):
         return shape_id
 
     def share(self, text: str) -> str:
-        """Makes later equal texts share this one."""
+        """Makes later texts that are equal share this object."""
         if len(self.texts) >= _SHARED_TEXTS:
             self.texts.clear()
         return self.texts.setdefault(text, text)
@@ -75,7 +74,7 @@ class Worded:
 
     def __init__(self) -> None:
         self.positions = array("I")
-        """Ascending."""
+        """Positions of these messages, ascending."""
         self.last_received: int | None = None
         """The last message received: a `Transcribed` that restates one comes directly after it."""
 
@@ -87,7 +86,10 @@ class Worded:
 
 
 class Events(Sequence[SessionEvent]):
-    """Append-only; not thread-safe. The columns are public: filters run over a million events."""
+    """Append-only storage of events; not thread-safe.
+
+    The columns are public, because filters run over a million events.
+    """
 
     def __init__(self) -> None:
         self.numbers = array("q")
@@ -99,7 +101,10 @@ class Events(Sequence[SessionEvent]):
         self.worded = Worded()
         # A plain list: CPython's fast path for an index needs one, and filters read a million texts.
         self.texts: list[str] = []
-        """The summary of `describe`; empty for what has no row. Equal texts close to each other are one object."""
+        """The summary from `describe`; empty for events without a row.
+
+        Equal texts close to each other are one object.
+        """
         self.shapes = Shapes()
         self.held_bytes = 0
         """Conservative estimate of the bytes used, including rows."""
@@ -119,11 +124,11 @@ class Events(Sequence[SessionEvent]):
             self._append_own(event)
 
     def shape(self, index: int) -> Shape:
-        """Returns kind, direction and level of the event at this position."""
+        """Returns the kind, direction and level of the event at this position."""
         return self.shapes[self.shape_ids[index]]
 
     def find(self, number: int) -> int | None:
-        """Returns the position of the event with this number; None if it is not here."""
+        """Returns the position of the event with this number; None if it is not stored."""
         index = bisect_left(self.numbers, number)
         return index if index < len(self.numbers) and self.numbers[index] == number else None
 

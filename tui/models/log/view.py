@@ -18,7 +18,7 @@ from tui.models.log.event_log import NO_ROW, EventLog
 from tui.models.log.marks import Marks
 
 SLICE = 4096
-"""Events filtered between two looks at the clock; about 2 ms."""
+"""Number of events filtered between two checks of the clock; they take about 2 ms."""
 
 
 class ViewLine(NamedTuple):
@@ -31,13 +31,16 @@ class ViewLine(NamedTuple):
     first: int
     """Index of the event whose time it shows: the oldest of a run."""
     member: bool
-    """Whether it is one event of an opened run, below the run's line."""
+    """Whether the line is one event of an opened run, shown below the run's own line."""
 
 
 class EventView:
-    """The lines of one log under one filter. One thread; call `update` once a tick before drawing.
+    """The lines of one log that match one filter.
 
-    Lines move when rows come in above them: keep a `ViewLine`, and ask `position` where it is now.
+    Use it in one thread, and call `update` once per tick before drawing.
+
+    Lines move when rows are inserted above them: keep a `ViewLine`, and call `position` to find
+    where it is now.
     """
 
     def __init__(
@@ -57,9 +60,9 @@ class EventView:
         self._opened: dict[int, array[int]] = {}
         """Shown events of each opened run, by row."""
         self._next = 0
-        """Events from here on are still to be filtered, by `update`."""
+        """Index from which events still have to be filtered by `update`."""
         self._unscanned = self._scan_from = 0
-        """Events before the first are still to be filtered, by `step`, which began at the second."""
+        """Events before the first index still have to be filtered by `step`, which began at the second."""
         self._seen_rows: int | None = None
         self._registration = log.add_clear_callback(self._cleared)
         self.set_filter(self.filter)
@@ -114,7 +117,7 @@ class EventView:
         return True
 
     def select(self, among: Sequence[int]) -> list[int]:
-        """Returns the listed events among these that the filter matches."""
+        """Returns the given events that are listed and that the filter matches."""
         row_ids = self.log.row_ids
         return [index for index in self.filter(among, self.context) if row_ids[index] != NO_ROW]
 
@@ -129,7 +132,7 @@ class EventView:
         return len(self.rows) + sum(map(len, self._opened.values()))
 
     def line(self, position: int) -> ViewLine:
-        """Returns the line at a position. Raises IndexError beyond the last."""
+        """Returns the line at a position. Raises IndexError beyond the last line."""
         if position < 0:
             raise IndexError(position)
         before = 0
@@ -145,7 +148,7 @@ class EventView:
         return ViewLine(row, self.log.rows.lasts[row], self.log.rows.firsts[row], False)
 
     def position(self, line: ViewLine) -> int:
-        """Returns the present position of a line, or of the next one if it is no longer shown."""
+        """Returns the current position of a line, or of the next one if it is no longer shown."""
         if line.member and line.row in self._opened:
             return self.position_of(line.row) + 1 + bisect_left(self._opened[line.row], line.event)
         return self.position_of(line.row)
@@ -173,7 +176,7 @@ class EventView:
         return place < len(self.rows) and self.rows[place] == row
 
     def delta_ns(self, position: int) -> int | None:
-        """Returns the time since the line above; None in the first."""
+        """Returns the time since the line above; None for the first."""
         if position == 0:
             return None
         at_ns = self.log.events.at_ns
@@ -186,7 +189,7 @@ class EventView:
         return self._opened.get(row)
 
     def toggle_run(self, row: int) -> bool:
-        """Open or close a run; returns whether it is open now. A row that is not a run stays closed."""
+        """Open or close a run; returns whether it is now open. A row that is not a run stays closed."""
         self.update()
         if self._opened.pop(row, None) is not None or self.log.rows.counts[row] < 2 or not self.shows(row):
             return False
@@ -221,7 +224,7 @@ class EventView:
         return self.log.events.numbers[line.first]
 
     def toggle_mark(self, line: ViewLine) -> bool:
-        """Mark or unmark a line; returns whether it is marked now. Unmarking a run removes all its marks."""
+        """Mark or unmark a line; returns whether it is now marked. Unmarking a run removes all its marks."""
         if marked := self.marks_in(line):
             for number in marked:
                 self.marks.toggle(number)
@@ -236,13 +239,13 @@ class EventView:
         self._judge_again(line.row)
 
     def marks_in(self, line: ViewLine) -> list[int]:
-        """Returns the marked events of a line; those of a run also while it is closed."""
+        """Returns the marked events of a line, including those in a closed run."""
         numbers = self.log.events.numbers
         among = self.marks.between(numbers[line.first], numbers[line.event]) if self.marks else []
         return [n for n in among if self.log.row_ids[self.log.events.find(n) or 0] == line.row]
 
     def _judge_again(self, row: int) -> None:
-        """Filter a row again: a filter may ask for marks and notes."""
+        """Filter a row again, because a filter may depend on marks and notes."""
         self.update()
         members = self.select(self.log.members(row))
         if members:
@@ -258,7 +261,7 @@ class EventView:
         return {row_ids[index] for index in events}
 
     def _show(self, found: list[int]) -> None:
-        """Add ascending rows; nearly all lie above or below those shown."""
+        """Add rows in ascending order; nearly all lie above or below those shown."""
         if not self.rows:
             self.rows.extend(found)
             return
@@ -273,7 +276,7 @@ class EventView:
             self.rows = array("I", found[:above]) + self.rows
 
     def _cleared(self) -> None:
-        """Start over: a new session began."""
+        """Start over, because a new session began."""
         self.marks.clear()
         self._seen_rows = None
         self.set_filter(self.filter)

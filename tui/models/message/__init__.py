@@ -1,1 +1,1 @@
-"""One message: JSON, tree, diff, audio."""
+"""The parts of one message: JSON, tree, diff and audio."""

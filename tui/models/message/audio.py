@@ -1,7 +1,8 @@
 """Finds the audio in messages, its format and loudness, and joins the audio of a run of messages.
 
-A message's format was agreed on earlier in the call. But its event has the duration of the audio, so the number of
-bytes determines the format, except between mu-law and A-law, which earlier messages decide.
+A message's format was agreed on earlier in the call. However, its event has the duration of the
+audio, so the number of bytes determines the format, except between mu-law and A-law, which earlier
+messages decide.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from tui.protocols.registry import BUILT_IN, protocol_named
 from tui.protocols.telephony.samples import low_byte_first
 
 MAX_PLAYED_S = 60
-"""Longest piece of a run that is played, from its beginning."""
+"""Longest part of a run that is played, counted from its beginning."""
 _LOOKED_AT = 200
-"""Earlier messages without audio that are searched for the name of a format."""
+"""Number of earlier messages without audio that are searched for the name of a format."""
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 
@@ -35,16 +36,16 @@ class MessageAudio(msgspec.Struct, frozen=True):
 
     @property
     def ms(self) -> float:
-        """Duration."""
+        """Duration in ms."""
         return self.format.duration_ms(len(self.wire))
 
     def loudness(self) -> MessageLevel | None:
-        """Returns its loudness; None if it has not one whole sample."""
+        """Returns its loudness; None if there is not one whole sample."""
         return loudness(self.wire, self.format)
 
 
 class EventAudio:
-    """Finds the audio of messages in one log. One thread."""
+    """Finds the audio of messages in one log. Not thread-safe."""
 
     def __init__(self, log: EventLog, raw: RawMessage) -> None:
         self._log = log
@@ -88,7 +89,7 @@ class EventAudio:
         return (audio_payload(raw, self._log.rules.audio_members) or b"" if raw else b""), event.audio_ms
 
     def _protocols(self) -> list[Protocol]:
-        """Returns the session's protocol; all built-in ones if it is not built in.
+        """Returns the session's protocol, or all built-in protocols if it is not one of them.
 
         A recorded session may name a file as its protocol; that file is never run.
         """
@@ -111,7 +112,7 @@ class EventAudio:
         return AudioFormat(Encoding.PCM16, rate) if _LOWEST_RATE <= rate <= _HIGHEST_RATE else None
 
     def _decided(self, index: int, known: dict[str, AudioFormat]) -> AudioFormat:
-        """Returns which of several formats of one rate was named last before this message."""
+        """Returns which of several formats with the same rate was named last before this message."""
         received = self._log.events.shape(index).direction is e.Direction.RECEIVED
         for event in islice(self._namers_before(index, replies=received), _LOOKED_AT):
             if isinstance(event, e.ReplyStarted):
@@ -133,5 +134,5 @@ class EventAudio:
 
 
 def _sounds(audio_format: AudioFormat, size_bytes: int, audio_ms: float) -> bool:
-    """Returns whether that many bytes of the format last that long, to 1 %: no two known rates are that close."""
+    """Returns whether this many bytes in the format last this long, within 1 %; no two known rates are that close."""
     return abs(audio_format.duration_ms(size_bytes) - audio_ms) < audio_ms / 100

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tui.models.message.json import JsonObject, Key, Path, as_json, children_of
 
 MAX_ROWS = 10_000
-"""Most rows of a comparison; the result says if there are more."""
+"""Maximum number of rows in a comparison; the result shows whether there are more."""
 
 
 class Difference(StrEnum):
@@ -85,7 +85,7 @@ def compare(left: object, right: object) -> Comparison:
 
 
 def _rows(left: object, right: object) -> Iterator[DiffRow]:
-    """Yields the rows depth first, without recursion: JSON may be deep."""
+    """Yields the rows depth first, without recursion, because JSON may be deeply nested."""
     waiting: deque[DiffRow | tuple[Path, object, object]] = deque([((), left, right)])
     while waiting:
         item = waiting.popleft()
@@ -117,7 +117,7 @@ def _below(path: Path, left: object, right: object) -> Iterator[DiffRow | tuple[
 
 
 def _named(members: JsonObject) -> dict[Key, object]:
-    """Returns members by name; a repeated name gets its count."""
+    """Returns members by name; a repeated name is followed by its count."""
     named: dict[Key, object] = {}
     for name, value in members:
         key, again = name, 1

@@ -22,7 +22,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class JsonNumber(str):
-    """A number as it was written; not equal to a text of the same characters."""
+    """A number as it was written; it does not equal a text with the same characters."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class JsonObject(tuple[tuple[str, object], ...]):
 
 
 class _Written(str):
-    """A piece of JSON that has been encoded already."""
+    """A piece of JSON that has already been encoded."""
 
     __slots__ = ()
 
@@ -91,7 +91,7 @@ def as_json(value: object) -> str:
 
 
 def from_builtins(value: object) -> object:
-    """Converts dictionaries, lists and numbers of Python."""
+    """Converts Python dictionaries, lists and numbers."""
     match value:
         case dict():
             return JsonObject((str(name), from_builtins(member)) for name, member in value.items())
@@ -106,9 +106,9 @@ def from_builtins(value: object) -> object:
 
 
 def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
-    """Returns the content of an event: the JSON, text or hex of a message, or the fields of another event.
+    """Returns the content of an event: the JSON, text or hex of a message, or the fields of any other event.
 
-    None for a message that was not kept. ``start_ns``: when the session began.
+    Returns None for a message that was not kept. ``start_ns`` is when the session began.
     """
     if not isinstance(event, MessageLogged):
         names = (field.name for field in msgspec.structs.fields(event))
@@ -139,7 +139,7 @@ def children_of(value: object) -> Sequence[object]:
 
 
 def child_at(value: object, index: int) -> tuple[Key, object]:
-    """Returns name and value of a member, or position and value of an element."""
+    """Returns the name and value of a member, or the position and value of an element."""
     if isinstance(value, JsonObject):
         return value[index]
     assert isinstance(value, list)

@@ -1,7 +1,8 @@
-"""EventTree: JSON as lines that open and close. Children become lines when their parent is opened.
+"""EventTree: JSON as lines that can be opened and closed. Children become lines when their parent is opened.
 
-A closed value costs nothing, whatever its size: an open node knows the number of its children and which of them are
-open. So a line is found by walking down, and an array of 100,000 elements opens at once.
+A closed value costs nothing, whatever its size: an open node knows the number of its children and
+which of them are open. A line is therefore found by walking down the tree, and an array of 100,000
+elements opens at once.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import NamedTuple
 from tui.models.message.json import Path, child_at, children_of
 
 OPENED_LINES = 200
-"""Most lines that are open from the start."""
+"""Maximum number of lines that are open at the start."""
 OPENED_CHILDREN = 100
-"""A value with more children is not opened from the start."""
+"""A value with more children is not opened at the start."""
 
 Fits = Callable[[Path, str], bool]
 """Returns whether a text fits next to its name."""
 BreakText = Callable[[Path, str], Sequence[str]]
-"""Returns the lines of an opened text, made on demand."""
+"""Returns the lines of an opened text, created on demand."""
 
 
 class TreeLine(NamedTuple):
@@ -41,7 +42,7 @@ class TreeLine(NamedTuple):
 
 
 class _Node:
-    """An open value: an object or array with those of its children that are open, or a text."""
+    """An open value: an object or array with its open children, or a text."""
 
     __slots__ = ("lines", "nodes", "open_children", "parent", "path", "place", "size", "value")
 
@@ -51,10 +52,10 @@ class _Node:
         self.nodes: dict[int, _Node] = {}
         self.open_children: list[int] = []
         self.size = len(children_of(value))
-        """Number of lines below its own."""
+        """Number of lines below the node's own line."""
 
     def grow(self, by: int) -> None:
-        """Change the number of lines below, here and in all parents."""
+        """Change the number of lines below this node and below all its parents."""
         node: _Node | None = self
         while node is not None:
             node.size += by
@@ -62,7 +63,7 @@ class _Node:
 
 
 class EventTree:
-    """The lines of one JSON value. The panel, which has a width, decides what fits."""
+    """The lines of one JSON value. The panel, which knows its width, decides what fits."""
 
     def __init__(self, value: object, fits: Fits, break_text: BreakText) -> None:
         self._fits, self._break_text = fits, break_text
@@ -73,7 +74,7 @@ class EventTree:
         return self._root.size
 
     def line(self, index: int) -> TreeLine:
-        """Returns a line. Raises IndexError beyond the last."""
+        """Returns a line. Raises IndexError beyond the last line."""
         if not 0 <= index < len(self):
             raise IndexError(index)
         node, place = self._find(index)
@@ -100,7 +101,7 @@ class EventTree:
         return self._open(node, place) is not None
 
     def open_some(self, wanted: Callable[[object], bool]) -> None:
-        """Open values that are ``wanted``, outermost first, up to `OPENED_LINES`."""
+        """Open values for which ``wanted`` is true, outermost first, up to `OPENED_LINES`."""
         waiting = deque([self._root])
         while waiting:
             node = waiting.popleft()
@@ -163,12 +164,12 @@ class EventTree:
 
 
 def _lines_before(node: _Node, place: int) -> int:
-    """Returns the number of a node's lines above a child."""
+    """Returns how many of a node's lines are above a child."""
     return place + sum(node.nodes[child].size for child in node.open_children if child < place)
 
 
 def _below(node: _Node, index: int) -> tuple[_Node | None, int]:
-    """Returns the open child that has this line, and the line in it; or None, and the position of the child."""
+    """Returns the open child that contains this line, and the line's place in it; or None and the child's place."""
     before = 0
     for child in node.open_children:
         if index <= child + before:
