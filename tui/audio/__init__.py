@@ -1,1 +1,4 @@
-"""Sound: devices, queues, formats, levels, speech detection. Does not depend on sessions or protocols."""
+"""Sound: devices, queues, formats, levels, speech detection.
+
+This package does not depend on sessions or protocols.
+"""

@@ -22,7 +22,7 @@ class Arrivals:
     def __init__(self) -> None:
         self._lateness: deque[tuple[int, float]] = deque()
         self._ordered_ms: list[float] = []
-        """The same values in ascending order, so that a percentile costs no sorting."""
+        """The same values in ascending order, so that a percentile needs no sorting."""
         self._reply = ""
         self._began_ns = self._last_ns = 0
         self._received_ms = self._last_chunk_ms = 0.0
@@ -43,7 +43,7 @@ class Arrivals:
 
     @property
     def jitter_ms(self) -> float | None:
-        """Returns the 95th percentile of how late chunks arrived in the last 10 s; None with fewer than 20 chunks."""
+        """Returns the 95th percentile of how late chunks arrived in the last 10 s; None for fewer than 20 chunks."""
         count = len(self._ordered_ms)
         return self._ordered_ms[math.ceil(count * 0.95) - 1] if count >= _LEAST_CHUNKS else None
 

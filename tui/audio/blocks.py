@@ -25,7 +25,7 @@ class Stamp(NamedTuple):
     """The time and source of a block. The microphone passes it as the ``time`` argument of PortAudio's callback."""
 
     at_ns: int
-    """Time at which the device's callback was entered, or at which a block of silence was due."""
+    """When the device's callback was entered, or when a block of silence was due."""
     source: Source
 
 
@@ -34,18 +34,18 @@ class Block(NamedTuple):
 
     at_ns: int
     source: Source | None
-    """None if the block is not from the microphone's stream; its rate is then the one agreed with the agent."""
+    """None if the block is not from the microphone's stream; its rate is then the rate agreed on with the agent."""
     pcm: bytes
-    """16-bit mono, a copy of PortAudio's buffer."""
+    """16-bit mono PCM, copied from PortAudio's buffer."""
 
 
 class Captured(NamedTuple):
     """A captured block on its way to the wire."""
 
     end_ns: int
-    """Time at which its last sample left the microphone."""
+    """When the last sample of the block left the microphone."""
     captured_ns: int
-    """Time at which the device's callback delivered it."""
+    """When the device's callback delivered the block."""
     pcm: bytes
 
 
@@ -67,7 +67,7 @@ class CaptureHandoff:
         self._asleep = False
 
     def put(self, block: Block) -> None:
-        """Append a block, from PortAudio's thread or from the loop. Never waits and never takes a lock."""
+        """Append a block; called on PortAudio's thread or on the loop. It never waits and never takes a lock."""
         if len(self._blocks) >= self._max_blocks:
             try:
                 self._blocks.popleft()
@@ -88,11 +88,11 @@ class CaptureHandoff:
                 self._loop.call_soon_threadsafe(self._arrived.set)
 
     def skip(self, blocks: int) -> None:
-        """Count blocks of silence that are too old to be delivered. Call from the loop."""
+        """Count blocks of silence that are too old to be delivered. Must be called on the loop."""
         self.dropped_blocks += blocks
 
     def take(self) -> list[Block]:
-        """Remove and return all queued blocks, oldest first. The list may be empty. Call from the loop."""
+        """Remove and return all queued blocks, oldest first. The list may be empty. Must be called on the loop."""
         taken: list[Block] = []
         while True:
             try:
@@ -101,7 +101,7 @@ class CaptureHandoff:
                 return taken
 
     async def wait(self) -> None:
-        """Wait until a block is queued. Call from the loop, in one task only."""
+        """Wait until a block is queued. Must be called on the loop, in one task only."""
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         while not self._blocks:
             self._arrived.clear()
@@ -127,7 +127,7 @@ class BlockTiming:
         self.restart(rate)
 
     def restart(self, rate: int) -> None:
-        """Start over, and resample to this rate (Hz) from now on."""
+        """Start over, and resample to this rate (in Hz) from now on."""
         self._rate = rate
         self._elsewhere = Source(rate, from_device=False)
         self._source: Source | None = None
@@ -136,7 +136,7 @@ class BlockTiming:
         self._resampler = LiveResampler(rate, rate)
 
     def follow(self, block: Block, dropped_blocks: int) -> Source:
-        """Takes the next block and returns its source; ``dropped_blocks`` is the hand-off's total so far.
+        """Takes the next block and returns its source; ``dropped_blocks`` is the total of the hand-off so far.
 
         After a dropped block or a change of source, the sample count restarts; otherwise all later blocks would get
         times that are too early.

@@ -1,8 +1,9 @@
-"""Calibrations of pairs of devices, the file that keeps them, and the bound of the error of every time.
+"""Calibrations of pairs of devices, the file that stores them, and the error bound of every time.
 
-The delay of a microphone and a speaker is known to this program only from what their driver states. A calibration
-(`tui.calibrating`) measures the difference. It never changes an instant: bias and ± stand beside the instants and are
-applied where a figure is shown. Screen and engine both import this module, so it loads nothing heavy.
+All that this program knows about the delay of a microphone and a speaker is what their driver
+reports. A calibration (`tui.calibrating`) measures the difference. It never changes an instant:
+bias and ± are kept beside the instants and are applied where a figure is shown. The screen and the
+engine both import this module, so it loads nothing heavy.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from platformdirs import user_state_path
 from tui.files import private_folder, write_atomically
 
 STATED_BOUND_MS = 20.0
-"""Bound of the error of a time with devices that were not calibrated, measured on virtual devices
-(`benchmarks/README.md`). A delay that the driver does not state comes on top: only a calibration finds it."""
+"""Error bound of a time measured with devices that were not calibrated, found with virtual devices
+(`benchmarks/README.md`).
+
+A delay that the driver does not report comes on top; only a calibration finds it.
+"""
 LEAST_BOUND_MS = 1.0
-"""Edges of sound are found to a millisecond."""
+"""Smallest possible bound, because edges of sound are found to the nearest millisecond."""
 VALID_DAYS = 30
 NOT_CALIBRATED = "not calibrated"
 _SAME_LATENCY_MS = 1.0
@@ -35,24 +39,24 @@ _SERVER_S = 1.0
 
 
 class Bound(NamedTuple):
-    """The error of a kind of figure: what it is too long by, and how far it can be off without that."""
+    """The error in one kind of figure: its bias, and how far it can be off once the bias is subtracted."""
 
     bias_ms: float = 0.0
     bound_ms: float = 0.0
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Errors of one kind of figure, as measured: figure minus truth."""
+    """Measured errors in one kind of figure: the figure minus the true value."""
 
     bias_ms: float
-    """The median."""
+    """The median error."""
     spread_ms: float
     """95th percentile of the distance from the median."""
     count: int
 
     @property
     def bound_ms(self) -> float:
-        """The ± of a figure that the bias was taken off."""
+        """The ± of a figure from which the bias was subtracted."""
         return max(self.spread_ms, LEAST_BOUND_MS)
 
     def __str__(self) -> str:
@@ -65,18 +69,18 @@ class DevicesInUse(msgspec.Struct, frozen=True):
     capture: str
     playback: str
     latency_ms: float
-    """Latency of the speaker, as it reports."""
+    """Latency of the speaker, as the device reports it."""
     block_ms: int
     server: str = ""
-    """Host API, and name and version of the sound server, where there is one."""
+    """Host API, and the name and version of the sound server if there is one."""
 
     @property
     def pair(self) -> tuple[str, str]:
-        """The two devices, whatever their settings."""
+        """The two devices, regardless of their settings."""
         return self.capture, self.playback
 
     def change(self, now: DevicesInUse) -> str:
-        """Returns what is different now, in words; empty if nothing is."""
+        """Returns what differs now, in words; empty if nothing does."""
         if self.pair != now.pair:
             return "it was measured with other devices"
         if abs(self.latency_ms - now.latency_ms) > _SAME_LATENCY_MS:
@@ -89,46 +93,46 @@ class DevicesInUse(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The figures measured with a pair of devices. None: not measured."""
+    """The figures measured with a pair of devices. None means not measured."""
 
     devices: DevicesInUse
     measured: Annotated[datetime, msgspec.Meta(tz=True)]
     protocol: str = ""
     response: Spread | None = None
-    """Error of response times."""
+    """Error in response times."""
     silence: Spread | None = None
-    """Error of the time from the user's onset in a barge-in to silence at the speaker."""
+    """Error in the time from the user's onset in a barge-in to silence at the speaker."""
     signal: Spread | None = None
-    """Error of the user's onset in a barge-in, and so of the time to the agent's signal, without the
-    microphone's delay."""
+    """Error in the user's onset in a barge-in, and so in the time to the agent's signal, without
+    the microphone's delay."""
     capture_ppm: float | None = None
-    """How much faster than stated the microphone's clock runs."""
+    """How much faster than its nominal rate the microphone's clock runs."""
     playback_ppm: float | None = None
     round_trip_stated_ms: float | None = None
-    """Time from the speaker's callback to the microphone's, as the driver states it."""
+    """Time from the speaker's callback to the microphone's, as reported by the driver."""
     round_trip_ms: float | None = None
-    """The same as a loop measured it; None without a loop."""
+    """The same time as measured with a loopback; None without a loopback."""
 
     @property
     def unstated_ms(self) -> float | None:
-        """The delay of both devices that their driver does not state."""
+        """The delay of both devices that their driver does not report."""
         if self.round_trip_ms is None or self.round_trip_stated_ms is None:
             return None
         return self.round_trip_ms - self.round_trip_stated_ms
 
     @property
     def bound_ms(self) -> float | None:
-        """The ± of a response time, without its bias; None if no loop has shown the bias."""
+        """The ± of a response time, without its bias; None if the bias was not measured with a loopback."""
         if self.response is None or self.round_trip_ms is None:
             return None
         return self.response.bound_ms
 
     def is_old(self, at: datetime | None = None) -> bool:
-        """Returns whether it is too old to apply; ``at`` is now unless it is given."""
+        """Returns whether the calibration is too old to apply; ``at`` defaults to now."""
         return ((at or datetime.now(UTC)) - self.measured).days >= VALID_DAYS
 
     def problem(self, now: DevicesInUse, at: datetime) -> str:
-        """Returns why it does not apply, in words; empty if it does."""
+        """Returns why the calibration does not apply, in words; empty if it does."""
         if changed := self.devices.change(now):
             return f"the calibration is out of date: {changed}"
         if self.is_old(at):
@@ -142,25 +146,25 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far the times of a call with devices can be trusted."""
 
     calibration: Calibration | None = None
-    """The one that applies; None without one."""
+    """The calibration that applies; None if there is none."""
     problem: str = NOT_CALIBRATED
-    """Reason why no calibration applies; empty if one does."""
+    """Why no calibration applies; empty if one does."""
 
     @property
     def response(self) -> Bound:
-        """The error of a response time: it depends on the delays of both devices."""
+        """The error in a response time, which depends on the delays of both devices."""
         of = self.calibration
         return self._bound(of.response if of else None)
 
     @property
     def silence(self) -> Bound:
-        """The error of the time from the user's onset to silence at the speaker."""
+        """The error in the time from the user's onset to silence at the speaker."""
         of = self.calibration
         return self._bound(of.silence or of.response if of else None)
 
     @property
     def one_device(self) -> Bound:
-        """The error of a time that depends on one device alone.
+        """The error in a time that depends on only one device.
 
         A loopback measures only the sum of the two delays, so the share of each device is unknown and cannot be
         subtracted.
@@ -170,7 +174,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def dead_air(self) -> Bound:
-        """The error of the length of a silence or an overlap, each end of which may be at either device."""
+        """The error in the length of a silence or an overlap, each end of which may be at either device."""
         return self.one_device
 
     def _bound(self, measured: Spread | None) -> Bound:
@@ -186,14 +190,14 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class KnownDevices(NamedTuple):
-    """The accuracy of times with the devices of a call, as far as it is known before the call."""
+    """What is known before a call about the accuracy of times with the call's devices."""
 
     block_ms: int
     calibrations: Sequence[Calibration] = ()
     server: str = ""
 
     def timing(self, capture: str | None, playback: str | None, latency_ms: float) -> Timing | None:
-        """Returns the timing with these devices in use; None if there is neither of them."""
+        """Returns the timing with these devices in use; None if neither is used."""
         if capture is None and playback is None:
             return None
         if capture is None or playback is None:
@@ -204,14 +208,14 @@ class KnownDevices(NamedTuple):
 
 
 def known_devices(block_ms: int, host_api: str) -> KnownDevices:
-    """Returns what is known of devices of this host API. Blocks."""
+    """Returns what is known about the devices of this host API. Blocks the calling thread."""
     known = calibrations()
     # Nobody compares the server without a calibration.
     return KnownDevices(block_ms, known, sound_server(host_api) if known else "")
 
 
 def timing_of(known: Sequence[Calibration], now: DevicesInUse, at: datetime | None = None) -> Timing:
-    """Returns the timing of a call with these devices; ``at`` is now unless it is given."""
+    """Returns the timing of a call with these devices; ``at`` defaults to now."""
     at = at or datetime.now(UTC)
     of_pair = [each for each in known if each.devices.pair == now.pair]
     problems = [(each.problem(now, at), each) for each in of_pair]
@@ -222,7 +226,10 @@ def timing_of(known: Sequence[Calibration], now: DevicesInUse, at: datetime | No
 
 
 def calibrations() -> list[Calibration]:
-    """Returns the calibrations that are kept, the newest last; none if the file is missing or unreadable. Blocks."""
+    """Returns the stored calibrations, newest last; none if the file is missing or unreadable.
+
+    Blocks the calling thread.
+    """
     try:
         return msgspec.json.decode(_path().read_bytes(), type=list[Calibration])
     except (OSError, ValueError, RecursionError):
@@ -230,7 +237,10 @@ def calibrations() -> list[Calibration]:
 
 
 def keep_calibration(calibration: Calibration) -> Path:
-    """Keep a calibration, in place of one with the same devices, latency and block. Blocks. Raises `OSError`."""
+    """Store a calibration, replacing any with the same devices, latency and block. Blocks the calling thread.
+
+    Raises `OSError`.
+    """
     of = calibration.devices
     kept = [
         each
@@ -245,7 +255,10 @@ def keep_calibration(calibration: Calibration) -> Path:
 
 
 def sound_server(host_api: str) -> str:
-    """Returns the host API with the sound server behind it, if `pactl` knows it. Blocks for a second at most."""
+    """Returns the host API and the sound server behind it, if `pactl` knows it.
+
+    Blocks the calling thread for a second at most.
+    """
     pactl = shutil.which("pactl")
     if pactl is None:
         return host_api

@@ -1,4 +1,4 @@
-"""Removes the agent's played audio from captured audio, so that both sides can speak at the same time."""
+"""Removes the agent's played audio from captured audio, so that both parties can speak at the same time."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from tui.audio.echo_guard import PlayedAhead
 from tui.audio.webrtc import FRAME_MS, Processor
 
 _LEAD_NS = 40_000_000
-"""How long before playback a block is passed to the processor. The processor must see a block before its echo
-arrives, but must not see audio that a flush still drops."""
+"""How long before playback a block is passed to the processor.
+
+The processor must see a block before its echo arrives, but must not see audio that a flush may
+still drop.
+"""
 _MAX_DELAY_MS = 500
 
 
 class EchoCanceller(PlayedAhead):
-    """An `EchoGuard` that lets both sides speak at the same time. Blocks are whole multiples of 10 ms."""
+    """An `EchoGuard` with which both parties can speak at the same time. Block lengths are multiples of 10 ms."""
 
     held_blocks = 0
 
@@ -23,7 +26,11 @@ class EchoCanceller(PlayedAhead):
         self._rendered_end_ns: int | None = None
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
-        """See `EchoGuard`. After the processor has failed, blocks pass unchanged and `failure` holds the reason."""
+        """See `EchoGuard`.
+
+        After the processor has failed, blocks pass through unchanged and `failure` contains the
+        reason.
+        """
         if self.failure:
             return pcm
         try:
@@ -46,6 +53,6 @@ class EchoCanceller(PlayedAhead):
 
 
 def _frames(pcm: bytes, rate: int) -> list[bytes]:
-    """Splits samples into frames of 10 ms. The last frame is padded with silence; whole blocks never need it."""
+    """Splits samples into 10 ms frames. The last frame is padded with silence; whole blocks never need it."""
     size = 2 * (rate * FRAME_MS // 1000)
     return [pcm[at : at + size].ljust(size, b"\0") for at in range(0, len(pcm), size)]

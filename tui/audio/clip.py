@@ -18,9 +18,9 @@ SLOWEST, FASTEST = 0.25, 4.0
 
 
 class Clip:
-    """One section, read once. Use from one thread at a time, and close it.
+    """One section of a recording, which is read once. Use it from one thread at a time, and close it.
 
-    Speed changes the pitch, as on a tape.
+    Changing the speed changes the pitch, as on a tape.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Clip:
         self._resampler = None if as_if_rate == rate else FloatResampler(as_if_rate, rate)
 
     def next_piece(self) -> bytes | None:
-        """Returns the next mono PCM, possibly empty; None after the end. Raises `AudioFileError`."""
+        """Returns the next piece of mono PCM, which may be empty; None after the end. Raises `AudioFileError`."""
         if self._next_frame >= self._end_frame:
             # The resampler holds back the last milliseconds until it is finished.
             resampler, self._resampler = self._resampler, None
@@ -57,14 +57,14 @@ class Clip:
         return from_float(self._resampler.feed(values) if self._resampler else values)
 
     def ms_at(self, given_frame: int) -> float:
-        """Returns the position in the recording, in ms, of a frame that `next_piece` returned."""
+        """Returns the position in the recording, in ms, of a frame returned by `next_piece`."""
         return min(self._first_frame + given_frame * self.speed, self._end_frame) * 1000 / self.rate
 
 
 def wav_clip(
     path: str | Path, *, track: int | None, start_ms: float, end_ms: float | None, speed: float
 ) -> Clip:
-    """Returns a clip of a WAV file: one track (numbered from 0) or a mix of all tracks.
+    """Returns a clip from a WAV file: one track (numbered from 0) or a mix of all tracks.
 
     Raises `AudioFileError`.
     """
@@ -82,7 +82,7 @@ def wav_clip(
 def wire_clip(
     wire: bytes, audio_format: AudioFormat, *, start_ms: float, end_ms: float | None, speed: float
 ) -> Clip:
-    """Returns a clip of audio in its wire format, without an incomplete sample at the end."""
+    """Returns a clip of audio in its wire format; an incomplete sample at the end is dropped."""
     values = to_float(StreamDecoder(audio_format).feed(wire))
     return Clip(
         lambda first_frame, frames: values[first_frame : first_frame + frames],

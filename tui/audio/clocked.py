@@ -1,4 +1,4 @@
-"""A block clock for endpoints without a device: silence, recorded lines, and speakers that are a file or absent."""
+"""A block clock for endpoints without a device: silence, recorded lines, and a missing or file speaker."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Awaitable, Callable
 
 
 class ClockedBlocks:
-    """Calls ``function(due_ns)`` once for every block of monotonic time, without drift.
+    """Calls ``function(due_ns)`` once per block of monotonic time, without drift.
 
-    After a late wake-up it makes all calls that fell due, up to ``max_catch_up_ms``. It skips the rest, as after the
-    process was stopped, and passes the number of skipped blocks to ``on_skipped``. ``clock_ns`` and ``sleep_s`` exist
-    for tests. Runs in the loop that awaits `run`; an exception in ``function`` ends it.
+    After waking up late, it makes all calls that are due, up to ``max_catch_up_ms``. It skips the
+    rest, for example after the process was suspended, and passes the number of skipped blocks to
+    ``on_skipped``. ``clock_ns`` and ``sleep_s`` exist for tests. Runs in the loop that awaits
+    `run`; an exception in ``function`` ends it.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class ClockedBlocks:
         self._sleep_s = sleep_s
 
     async def run(self) -> None:
-        """Calls the function until cancelled, the first time at once."""
+        """Calls the function until cancelled; the first call is immediate."""
         due_ns = self._clock_ns()
         while True:
             now_ns = self._clock_ns()

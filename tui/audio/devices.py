@@ -1,9 +1,10 @@
 """Microphones and speakers through PortAudio.
 
-This is the only module that imports sounddevice, and it does so on demand. A missing library or device is an expected
-case: `audio_problem` describes it and what to do; all other functions raise `AudioDeviceError`. PortAudio reads the
-device list once, when it is loaded, and again by `refresh_devices`. Loading takes 150 to 290 ms, after a `Trial` in a
-child process that takes a little longer. All functions block and may be called from any thread; callbacks run on
+This is the only module that imports sounddevice, and it does so on demand. A missing library or
+device is an expected case: `audio_problem` describes it and says what to do; all other functions
+raise `AudioDeviceError`. PortAudio reads the device list once when it is loaded, and again when
+`refresh_devices` is called. Loading takes 150 to 290 ms, after a `Trial` in a child process that
+takes a little longer. All functions block and may be called from any thread; callbacks run on
 PortAudio's thread.
 """
 
@@ -25,17 +26,18 @@ import msgspec
 from tui.audio.trial import Trial, TrialFailed, time_limit_s
 
 HIDE_VARIABLE = "OPUSAGENT_TUI_HIDE_PORTAUDIO"
-"""Set to 1, this environment variable makes PortAudio look uninstalled."""
+"""If set to 1, this environment variable makes PortAudio appear not to be installed."""
 
 _lists_lock = threading.RLock()
 """PortAudio protects neither its device list nor its stream list, so this lock is held while one of them is read or
 changed.
 
-Starting and ending a stream does not need it, so a barge-in never waits for devices to be listed or opened."""
+Starting and ending a stream does not need the lock, so a barge-in never waits for devices to be
+listed or opened."""
 _open_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 _trial_lock = threading.Lock()
 _trials: list[Trial] = []
-"""The current trial, if one was started; in a list, so that the first caller can start it (see `begin_trial`)."""
+"""The current trial, if one was started; a list, so that the first caller can start it (see `begin_trial`)."""
 
 _COMMON_RATES = (48_000, 44_100, 32_000, 24_000, 16_000, 8_000)
 _INVALID_RATE = -9997
@@ -63,7 +65,7 @@ _START_SOUND_SERVER = {
 
 
 class AudioDeviceError(Exception):
-    """A device, or sound in general, cannot be used. The text tells the user what is wrong and what to do."""
+    """A device, or sound in general, cannot be used. The message tells the user what is wrong and what to do."""
 
 
 Direction = Literal["input", "output"]
@@ -71,7 +73,7 @@ Direction = Literal["input", "output"]
 
 
 class Device(msgspec.Struct, frozen=True):
-    """One device as PortAudio lists it; the index is valid until the list is read again."""
+    """One device as listed by PortAudio; the index is valid until the list is read again."""
 
     index: int
     name: str
@@ -83,11 +85,11 @@ class Device(msgspec.Struct, frozen=True):
     is_default_output: bool
 
     def channels(self, direction: Direction) -> int:
-        """Returns the number of channels in that direction; 0 if the device does not support it."""
+        """Returns the number of channels in this direction; 0 if the device does not support it."""
         return self.input_channels if direction == "input" else self.output_channels
 
     def is_default(self, direction: Direction) -> bool:
-        """Returns whether it is the system default for that direction."""
+        """Returns whether the device is the system default for this direction."""
         return self.is_default_input if direction == "input" else self.is_default_output
 
     def __str__(self) -> str:
@@ -122,7 +124,7 @@ class StreamFlags(Protocol):
 class DeviceBuffer(Protocol):
     """PortAudio's memory, valid only during the callback.
 
-    Read it with ``bytes(buffer)``, write it with ``buffer[:] = pcm``.
+    Read it with ``bytes(buffer)``, and write to it with ``buffer[:] = pcm``.
     """
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
@@ -133,11 +135,12 @@ class DeviceBuffer(Protocol):
 StreamCallback = Callable[[DeviceBuffer, int, StreamTimes, StreamFlags], None]
 """Called with ``(buffer, frames, times, flags)`` on PortAudio's thread. An exception ends the stream silently."""
 Latency = float | Literal["low", "high"]
-"""Requested latency, in seconds or by PortAudio's names; `Stream.latency_s` is the latency that the device chose."""
+"""Requested latency in seconds, or one of PortAudio's names; `Stream.latency_s` is the latency that
+the device chose."""
 
 
 class Stream:
-    """An open device: raw 16-bit mono in blocks. Not started yet."""
+    """An open device that carries raw 16-bit mono audio in blocks. It is not started yet."""
 
     def __init__(
         self,
@@ -153,7 +156,7 @@ class Stream:
         self._ended_unasked = False
         self._closed = False
         self._action_lock = threading.Lock()
-        """Code that needs both locks acquires the lock of the lists first."""
+        """Code that needs both locks acquires the lock for the lists first."""
         # Opening and refreshing exclude each other: a refresh terminates PortAudio, which frees every stream, and
         # has to know of this one to take it away first.
         with _lists_lock:
@@ -167,27 +170,27 @@ class Stream:
 
     @property
     def vanished(self) -> bool:
-        """Whether the stream ended by itself: device unplugged, sound server gone, or callback failed."""
+        """Whether the stream ended by itself: device unplugged, sound server exited, or callback failed."""
         # Both: a stream that was started again after it ended is active and has not vanished.
         return self._ended_unasked and not self.active
 
     @property
     def latency_s(self) -> float:
-        """Latency that PortAudio reports between the callback and the speaker, or the microphone and the callback."""
+        """Latency that PortAudio reports between callback and speaker, or between microphone and callback."""
         return float(self._raw.latency)
 
     @property
     def time_s(self) -> float:
-        """The current time on the clock of the callbacks' times."""
+        """The current time on the clock that is used for the times of callbacks."""
         return float(self._raw.time)
 
     @property
     def active(self) -> bool:
-        """Whether callbacks are expected. Stays true while a device is stalled."""
+        """Whether callbacks are expected. It stays true while a device is stalled."""
         return not self._closed and bool(self._raw.active)
 
     def start(self) -> None:
-        """Start, or start again after `stop` or `abort`; not after the stream vanished.
+        """Start, or start again after `stop` or `abort`, but not after the stream has vanished.
 
         If it raises `AudioDeviceError`, the stream is closed and counts as vanished.
         """
@@ -202,21 +205,22 @@ class Stream:
             raise
 
     def stop(self) -> None:
-        """Stop after the device has played its buffer; blocks until then. Raises `AudioDeviceError`."""
+        """Stop once the device has played its buffer; blocks until then. Raises `AudioDeviceError`."""
         # Before the call: PortAudio may call the finished callback before `stop` returns.
         self._ending = True
         self._do("stop")
 
     def abort(self) -> None:
-        """Stop now and discard the device's buffer.
+        """Stop immediately and discard the device's buffer.
 
-        Takes 1 to 3 ms, at worst 25 ms: call it from a worker, never from the callback. Raises `AudioDeviceError`.
+        This takes 1 to 3 ms, at worst 25 ms: call it from a worker, never from the callback. Raises
+        `AudioDeviceError`.
         """
         self._ending = True
         self._do("abort")
 
     def close(self) -> None:
-        """Release the device; harmless when repeated, or when the device has disappeared."""
+        """Release the device; harmless if repeated, or if the device has disappeared."""
         self._ending = True
         # Always in this order, or a refresh and a close on two threads could wait for each other for ever. The action
         # lock waits for a start or stop under way: closing frees what it works on.
@@ -226,7 +230,7 @@ class Stream:
             _open_streams.discard(self)
 
     def take_away(self) -> None:
-        """Close the stream while it is still in use; its user sees a vanished device."""
+        """Close the stream while it is still in use; to its user, the device appears to have vanished."""
         self.close()
         self._ended_unasked = True
 
@@ -239,7 +243,7 @@ class Stream:
 
 
 def audio_problem() -> str | None:
-    """Returns why there is no sound and which command helps on this platform; None if there is a device."""
+    """Returns why there is no sound and which command helps on this platform; None if a device is available."""
     try:
         devices = list_devices()
     except AudioDeviceError as error:
@@ -248,17 +252,23 @@ def audio_problem() -> str | None:
 
 
 def list_devices() -> list[Device]:
-    """Returns every device PortAudio knows; possibly none. Raises `AudioDeviceError` without the library."""
+    """Returns every device that PortAudio knows, which may be none.
+
+    Raises `AudioDeviceError` if the library is missing.
+    """
     return _list_with(_portaudio())
 
 
 def list_without_trial() -> list[Device]:
-    """Returns the same list, for a process in which PortAudio may crash or hang."""
+    """Returns the same list as `list_devices`, for a process in which PortAudio may crash or hang."""
     return _list_with(_load())
 
 
 def list_by_trial() -> list[Device]:
-    """Returns the same list without loading PortAudio in this process. Raises `AudioDeviceError`."""
+    """Returns the same list as `list_devices` without loading PortAudio in this process.
+
+    Raises `AudioDeviceError`.
+    """
     _refuse_if_hidden()
     return msgspec.json.decode(_tried(), type=list[Device])
 
@@ -269,7 +279,10 @@ def listing_limit_s() -> float:
 
 
 def begin_trial() -> Trial | None:
-    """Start testing PortAudio in a child process, without waiting; returns None if it is loaded already or hidden."""
+    """Start testing PortAudio in a child process, without waiting.
+
+    Returns None if PortAudio is already loaded, or hidden.
+    """
     if "sounddevice" in sys.modules or os.environ.get(HIDE_VARIABLE) == "1":
         return None
     with _trial_lock:
@@ -302,7 +315,7 @@ def _list_with(portaudio: Any) -> list[Device]:
 
 
 def _entries(portaudio: Any, host_apis: Any) -> list[tuple[int, Any]]:
-    """Returns PortAudio's entry for each device that it can describe, with its index."""
+    """Returns PortAudio's entry, with its index, for each device that PortAudio can describe."""
     try:
         return list(enumerate(portaudio.query_devices()))
     except Exception:
@@ -317,7 +330,7 @@ def _entries(portaudio: Any, host_apis: Any) -> list[tuple[int, Any]]:
 
 
 def refresh_devices() -> None:
-    """Have PortAudio list the devices again. Closes every open stream. Raises `AudioDeviceError`."""
+    """Have PortAudio list the devices again. This closes every open stream. Raises `AudioDeviceError`."""
     with _trial_lock:
         if "sounddevice" not in sys.modules:
             _trials.clear()  # a sound server that hung may answer by now
@@ -332,15 +345,16 @@ def refresh_devices() -> None:
 
 
 def find_device(spec: str, direction: Direction) -> Device:
-    """Returns the device selected by "auto", by an index, or by its name or part of it (case-insensitive).
+    """Returns the device selected by "auto", by an index, or by all or part of its name (case-insensitive).
 
-    Raises `AudioDeviceError` if there is no sound, no match, more than one match, or only one in the wrong direction.
+    Raises `AudioDeviceError` if there is no sound, no match, more than one match, or a match only
+    in the wrong direction.
     """
     return find_among(list_devices(), spec, direction)
 
 
 def find_among(devices: list[Device], spec: str, direction: Direction) -> Device:
-    """Returns a device like `find_device`, but from a given list."""
+    """Works like `find_device`, but on a given list."""
     if not devices:
         raise AudioDeviceError(no_device_sentence())
     usable = [device for device in devices if device.channels(direction)]
@@ -366,8 +380,8 @@ def find_among(devices: list[Device], spec: str, direction: Direction) -> Device
 def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
     """Returns the rate at which to open a device.
 
-    This is ``wanted`` if the device or its sound system supports it, else the device's own rate, else the first
-    common rate that works. Raises `AudioDeviceError` if none does.
+    This is ``wanted`` if the device or its sound system supports it, otherwise the device's own
+    rate, or otherwise the first common rate that works. Raises `AudioDeviceError` if no rate works.
     """
     portaudio = _portaudio()
     check = portaudio.check_input_settings if direction == "input" else portaudio.check_output_settings
@@ -396,8 +410,8 @@ def open_input(
 ) -> Stream:
     """Open a microphone; ``callback`` receives its blocks after the stream is started.
 
-    Raises `AudioDeviceError` if the device is busy, refused, gone, or does not support this rate (see
-    `supported_rate`).
+    Raises `AudioDeviceError` if the device is busy, denied or gone, or does not support this rate
+    (see `supported_rate`).
     """
     return _open("input", device, rate, block_frames, callback, latency)
 
@@ -410,7 +424,7 @@ def open_output(
     *,
     latency: Latency = "low",
 ) -> Stream:
-    """Open a speaker; ``callback`` must fill every block completely. Otherwise like `open_input`."""
+    """Open a speaker; ``callback`` must fill every block completely. Otherwise it works like `open_input`."""
     return _open("output", device, rate, block_frames, callback, latency)
 
 
@@ -441,7 +455,7 @@ def _open(
 
 @contextmanager
 def _as_sentence(sentence: Callable[[Exception], str]) -> Iterator[None]:
-    """Convert any error of the wrapper to an `AudioDeviceError` with this sentence."""
+    """Convert any error from the wrapper to an `AudioDeviceError` with this sentence."""
     try:
         yield
     except AudioDeviceError:
@@ -451,7 +465,7 @@ def _as_sentence(sentence: Callable[[Exception], str]) -> Iterator[None]:
 
 
 def _portaudio() -> Any:
-    """Returns the sounddevice module. Raises `AudioDeviceError` with what to install."""
+    """Returns the sounddevice module. Raises `AudioDeviceError`, which says what to install."""
     _refuse_if_hidden()
     if "sounddevice" not in sys.modules:
         _tried()
@@ -511,12 +525,12 @@ def _refused(device: Device, rate: int, error: Exception | None) -> str:
 
 
 def _code(error: Exception) -> int | None:
-    """Returns PortAudio's error number, which sounddevice appends to the text."""
+    """Returns PortAudio's error number, which sounddevice appends to the message."""
     return error.args[1] if len(error.args) > 1 and isinstance(error.args[1], int) else None
 
 
 def _reason(error: Exception | None) -> str:
-    """Returns PortAudio's error text without the number."""
+    """Returns PortAudio's error message without the number."""
     words = str(error.args[0]) if error is not None and error.args else "PortAudio gave no reason"
     if isinstance(error, OSError) and error.strerror:
         words = error.strerror
@@ -524,7 +538,7 @@ def _reason(error: Exception | None) -> str:
 
 
 def _platform_command(commands: dict[str, str]) -> str | None:
-    """Returns the install command for a Linux with one of the known package managers."""
+    """Returns the install command for a Linux system with a known package manager."""
     if not sys.platform.startswith("linux"):
         return None
     return next((command for tool, command in commands.items() if shutil.which(tool)), None)
@@ -540,7 +554,7 @@ def _no_library_sentence() -> str:
 
 
 def no_device_sentence() -> str:
-    """Returns advice for this system if PortAudio lists no device."""
+    """Returns advice for this system if PortAudio lists no devices."""
     command = _platform_command(_REACH_SOUND_SERVER)
     if command is None:
         return "There is no sound device. Connect one, and allow this terminal to use it."

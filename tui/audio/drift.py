@@ -1,4 +1,4 @@
-"""Measures how fast one device's clock runs compared with another's, from the times at which samples pass them."""
+"""Measures how fast one device's clock runs compared with another's, from when samples pass the devices."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 INTERVAL_NS = 1_000_000_000
 LEAST_NS, SPAN_NS = 30_000_000_000, 180_000_000_000
-"""Times are accurate to a third of a millisecond, which is 10 ppm of 30 s."""
+"""Times are accurate to a third of a millisecond, which over 30 s is about 10 ppm."""
 _JUMP_NS = 5_000_000
-"""A larger step means that the stream was restarted or ran dry, so earlier offsets no longer apply."""
+"""A larger jump means that the stream was restarted or ran dry, so earlier offsets no longer apply."""
 
 
 class ClockDrift:
@@ -18,13 +18,14 @@ class ClockDrift:
 
     def __init__(self) -> None:
         self.ppm: float | None = None
-        """Deviation of the device from its nominal rate, in ppm (positive: faster); None for the first 30 s."""
+        """Deviation of the device from its nominal rate, in ppm (positive if it is faster); None
+        for the first 30 s."""
         self._offsets: deque[tuple[int, int]] = deque()
 
     def feed(self, now_ns: int, start_ns: int | None) -> None:
         """Adds the current estimate of when frame 0 passed the device (None without a stream).
 
-        Uses one estimate per second.
+        Only one estimate per second is used.
         """
         if start_ns is None:
             self._offsets.clear()
@@ -51,7 +52,7 @@ class ClockDrift:
 
 
 class DriftMeter:
-    """Compares the clocks of capture and playback, which drift apart in a long call."""
+    """Compares the clocks of capture and playback, which drift apart during a long call."""
 
     def __init__(self) -> None:
         self._capture, self._playback = ClockDrift(), ClockDrift()
@@ -63,12 +64,12 @@ class DriftMeter:
 
     @property
     def capture_ppm(self) -> float | None:
-        """How much faster than stated capture runs, in ppm; None until it is known."""
+        """How much faster than its nominal rate capture runs, in ppm; None until it is known."""
         return self._capture.ppm
 
     @property
     def playback_ppm(self) -> float | None:
-        """How much faster than stated playback runs, in ppm; None until it is known."""
+        """How much faster than its nominal rate playback runs, in ppm; None until it is known."""
         return self._playback.ppm
 
     @property

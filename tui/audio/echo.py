@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from tui.audio.pcm import is_zero, to_float
 
 SPAN_MS = 3_000
-"""Length of the compared audio of both tracks."""
+"""Length of the audio that is compared from both tracks."""
 LONGEST_MS = 600
 """Longest echo delay that is searched for."""
 _LEAST_LIKENESS = 0.25
 """Lowest correlation that counts as an echo, 0..1. Two different voices reach 0.19 (measured on all prompts)."""
 _LEAST_PLAYED_RMS = 0.003
 _RATE = 4_000
-"""Sample rate of the comparison, in Hz: speech has most of its energy below 2 kHz."""
+"""Sample rate for the comparison, in Hz: speech has most of its energy below 2 kHz."""
 
 
 class Echo(NamedTuple):
@@ -31,7 +31,7 @@ class Echo(NamedTuple):
 
 
 class Track:
-    """The last seconds of a track, aligned with the clock. Not thread-safe."""
+    """The last few seconds of a track, aligned with the clock. Not thread-safe."""
 
     def __init__(self, rate: int) -> None:
         self.full_rate = rate
@@ -52,7 +52,7 @@ class Track:
             self._blocks.popleft()
 
     def until(self, end_ns: int) -> NDArray[np.float32]:
-        """Returns the last `SPAN_MS` before ``end_ns``, with silence where no block was fed."""
+        """Returns the last `SPAN_MS` before ``end_ns``, with silence where no block was added."""
         frames = self.rate * SPAN_MS // 1000
         track = np.zeros(frames, np.float32)
         for block_end_ns, block in self._blocks:
@@ -64,9 +64,10 @@ class Track:
 
 
 def find_echo(heard: NDArray[np.float32], played: NDArray[np.float32], rate: int) -> Echo | None:
-    """Returns the echo of ``played`` in ``heard``. Both cover the same period, as floats in -1..1.
+    """Returns the echo of ``played`` in ``heard``. Both cover the same period and are floats in -1..1.
 
-    Takes about a millisecond for three seconds at 4 kHz. Returns None if nothing was played or no echo was found.
+    It takes about a millisecond for three seconds at 4 kHz. Returns None if nothing was played or
+    no echo was found.
     """
     power = float(np.mean(played * played))
     if power < _LEAST_PLAYED_RMS**2 or not heard.any():

@@ -15,11 +15,15 @@ _KEPT_BLOCKS = 500
 
 
 class EchoGuard(Protocol):
-    """Call `agent_heard` and `agent_cut` from any thread (they return immediately), `clean` on the engine's loop."""
+    """Keeps the agent from hearing itself.
+
+    `agent_heard` and `agent_cut` can be called from any thread and return immediately; call `clean`
+    on the engine's loop.
+    """
 
     @property
     def failure(self) -> str:
-        """The reason it stopped working, as a sentence; empty while it works."""
+        """Why the guard stopped working, as a sentence; empty while it works."""
         ...
 
     @property
@@ -32,7 +36,7 @@ class EchoGuard(Protocol):
         ...
 
     def agent_cut(self, at_ns: int) -> None:
-        """Playback was cut at ``at_ns``: audio announced for later is never played."""
+        """Record that playback was cut at ``at_ns``: audio announced for later is never played."""
         ...
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
@@ -49,12 +53,12 @@ class Played(NamedTuple):
 
     @property
     def end_ns(self) -> int:
-        """Time at which its last sample leaves the speaker."""
+        """When the last sample of the block leaves the speaker."""
         return self.start_ns + frames_to_ns(len(self.pcm) // 2, self.rate)
 
 
 class PlayedAhead:
-    """Blocks handed to the device and not yet collected. One thread adds, one thread takes."""
+    """Blocks that were handed to the device and not collected yet. One thread adds blocks, and one takes them."""
 
     def __init__(self) -> None:
         self._blocks: deque[Played] = deque(maxlen=_KEPT_BLOCKS)
@@ -70,13 +74,13 @@ class PlayedAhead:
             self._blocks.pop()
 
     def take(self, until_ns: int) -> Iterator[Played]:
-        """Returns the blocks that were heard by that time, in order, each once."""
+        """Returns the blocks that were heard by that time, in order and once each."""
         while self._blocks and self._blocks[0].start_ns <= until_ns:
             yield self._blocks.popleft()
 
 
 class EchoGate(PlayedAhead):
-    """Half-duplex guard: sends silence while the agent is heard, and for a short time after."""
+    """A half-duplex guard: sends silence while the agent is heard, and for a short time after that."""
 
     failure = ""
 

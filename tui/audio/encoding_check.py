@@ -1,9 +1,10 @@
-"""EncodingCheck: detects agent audio that is PCM although its label says G.711, or the reverse.
+"""EncodingCheck: detects agent audio that is PCM although it is labeled as G.711, or the reverse.
 
-Two measurements must agree. Neighboring samples of a sound are similar, so their correlation is high in the right
-encoding and low in a wrong one. In 16-bit PCM the high bytes of samples have a different distribution from the low
-bytes, which are nearly random; in G.711 even and odd bytes have the same distribution. In this program's recordings,
-at 8, 16 and 24 kHz and three volumes, no second with the right label is misjudged.
+Two measurements must agree. Neighboring samples of a sound are similar, so their correlation is
+high in the right encoding and low in a wrong one. In 16-bit PCM the high bytes of samples have a
+different distribution from the low bytes, which are nearly random; in G.711 even and odd bytes have
+the same distribution. In this program's recordings, at 8, 16 and 24 kHz and three volumes, no
+second with the correct label is misjudged.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ _SOUND_VALUES = 24
 """A block with fewer distinct byte values is silence in either encoding and is skipped."""
 _LEAST_CORRELATION = 0.5
 _LEAST_LEAD = 0.1
-"""Least advantage in correlation of the detected encoding over the label's."""
+"""Smallest lead in correlation that the detected encoding must have over the labeled one."""
 _PCM_DIFFERENCE, _G711_DIFFERENCE = 0.4, 0.12
-"""Difference between the distributions of even and odd bytes (0 equal, 1 disjoint): the least for PCM, the most for
-G.711."""
+"""Difference between the distributions of even and odd bytes (0 equal, 1 disjoint): the minimum for
+PCM, and the maximum for G.711."""
 _NAMES = {Encoding.PCM16: "16-bit PCM", Encoding.MULAW: "mu-law", Encoding.ALAW: "A-law"}
 
 
 class EncodingCheck:
-    """Judges the first audio of a call in one format; costs nothing after that. Not thread-safe."""
+    """Judges the first audio of a call in one format, and costs nothing after that. Not thread-safe."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format
@@ -39,7 +40,7 @@ class EncodingCheck:
     def feed(self, wire: bytes) -> str:
         """Adds audio in its wire format.
 
-        Returns a sentence with the measurements if the encoding is wrong, once; otherwise "".
+        Returns a sentence with the measurements, once, if the encoding is wrong; otherwise "".
         """
         if len(self._sound) >= WANTED_BYTES:
             return ""
@@ -84,14 +85,14 @@ def _samples(wire: bytes, encoding: Encoding) -> NDArray[np.float64]:
 
 
 def _correlation(samples: NDArray[np.float64]) -> float:
-    """Returns the correlation of each sample with the next, -1 to 1; 0 for a constant."""
+    """Returns the correlation of each sample with the next, -1 to 1; 0 for constant samples."""
     samples = samples - samples.mean()
     power = float(samples @ samples)
     return float(samples[1:] @ samples[:-1]) / power if power else 0.0
 
 
 def _byte_difference(wire: bytes) -> float:
-    """Returns the total variation distance between the upper four bits of even and of odd bytes."""
+    """Returns the total variation distance between the upper four bits of the even bytes and of the odd bytes."""
     upper = np.frombuffer(wire, np.uint8) >> 4
     even, odd = (np.bincount(upper[first::2], minlength=16) for first in (0, 1))
     return float(np.abs(even - odd).sum()) / len(upper)

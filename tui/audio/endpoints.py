@@ -14,21 +14,21 @@ from tui.audio.in_thread import in_thread
 
 
 class InputKind(StrEnum):
-    """Kind of source of user audio."""
+    """Kinds of sources of user audio."""
 
     DEVICE = "device"
     FILE = "file"
     LINES = "lines"
-    """No microphone; recorded lines are spoken one after the other."""
+    """No microphone is used; recorded lines are played one after the other."""
 
 
 class OutputKind(StrEnum):
-    """Kind of destination of agent audio."""
+    """Kinds of destinations for agent audio."""
 
     DEVICE = "device"
     FILE = "file"
     NONE = "none"
-    """Discarded at the speed of a speaker."""
+    """Audio is discarded at the speed of a speaker."""
 
 
 class Endpoints(msgspec.Struct, frozen=True):
@@ -41,27 +41,27 @@ class Endpoints(msgspec.Struct, frozen=True):
     input_device: devices.Device | None = None
     output_device: devices.Device | None = None
     notice: str = ""
-    """One line that names what is missing."""
+    """One line that says what is missing."""
     hint: str = ""
-    """The command that installs it."""
+    """The command that installs what is missing."""
     warnings: tuple[str, ...] = ()
-    """Devices that were named and not found; the default device, or no device, is used in their place."""
+    """Devices that were named but not found; the default device, or none, is used in their place."""
 
 
 def wants_device(input_spec: str, output_spec: str) -> bool:
-    """Returns whether these options need PortAudio."""
+    """Returns whether these options require PortAudio."""
     wants_microphone = input_spec != "lines" and not _is_wav(input_spec)
     return wants_microphone or (output_spec != "none" and not is_output_file(output_spec))
 
 
 def names_device(spec: str, direction: devices.Direction) -> bool:
-    """Returns whether an option names one device, by index or name, rather than auto, a file or no device."""
+    """Returns whether an option selects one device, by index or name, rather than auto, a file or no device."""
     wants = wants_device(spec, "none") if direction == "input" else wants_device("lines", spec)
     return wants and spec != "auto"
 
 
 async def find(input_spec: str, output_spec: str) -> Endpoints:
-    """Find the endpoints, within the time limit of the sound system. Raises only on cancellation."""
+    """Find the endpoints, within the sound system's time limit. Raises an exception only on cancellation."""
     problem: str | None = None
     found: list[devices.Device] = []
     if wants_device(input_spec, output_spec):
@@ -76,7 +76,7 @@ async def find(input_spec: str, output_spec: str) -> Endpoints:
 def resolve(
     input_spec: str, output_spec: str, listed: list[devices.Device], problem: str | None = None
 ) -> Endpoints:
-    """Returns the endpoints among the listed devices; ``problem`` is the reason if there are none."""
+    """Returns the endpoints among the listed devices; ``problem`` is the reason if none are listed."""
     warnings: list[str] = []
     missing: list[str] = []
     input_kind, input_name = InputKind.LINES, "caller lines"
@@ -129,7 +129,7 @@ def _find(
 ) -> devices.Device | None:
     """Returns the named device.
 
-    If it does not exist, returns the default device with a warning, or None without any device.
+    If it does not exist, returns the default device with a warning, or None if there is no device.
     """
     for wanted in dict.fromkeys((spec, "auto")):
         try:

@@ -1,4 +1,4 @@
-"""Audio formats on the wire, and the conversion between them and 16-bit PCM.
+"""Audio formats on the wire, and conversion between them and 16-bit PCM.
 
 Inside the program, audio is always mono signed 16-bit little-endian PCM in ``bytes``; a format is its encoding on the
 wire and its rate. Importing this module does not load numpy: the screen's process uses formats too.
@@ -12,7 +12,7 @@ import msgspec
 
 
 class Encoding(StrEnum):
-    """Encoding of a sample on the wire."""
+    """How a sample is encoded on the wire."""
 
     PCM16 = "pcm16"
     MULAW = "mulaw"
@@ -59,7 +59,7 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
 
 
 class StreamDecoder:
-    """Decodes one stream to PCM, whatever the sizes of its chunks. Not thread-safe.
+    """Decodes one stream to PCM, whatever the size of its chunks. Not thread-safe.
 
     A chunk of PCM16 may end in the middle of a sample; that byte waits for the next chunk.
     """
@@ -80,7 +80,7 @@ class StreamDecoder:
         return g711.decode_mulaw(wire) if self.format.encoding is Encoding.MULAW else g711.decode_alaw(wire)
 
     def flush_remainder(self) -> int:
-        """Ends the stream: discards half a sample, if any, and returns how many bytes (0 or 1) that lost."""
+        """Ends the stream: discards half a sample, if there is one, and returns how many bytes (0 or 1) were lost."""
         lost_bytes = len(self._odd)
         self._odd = b""
         return lost_bytes

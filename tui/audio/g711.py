@@ -1,4 +1,4 @@
-"""G.711 mu-law and A-law as numpy tables, bit-exact with ITU-T G.191 over every input.
+"""G.711 mu-law and A-law as numpy tables, bit-exact with ITU-T G.191 for every input.
 
 The standard is defined on 14-bit (mu) and 13-bit (A) samples: a 16-bit sample is first reduced by an arithmetic
 shift. Tables built with the widespread 16-bit shortcut differ from the standard in hundreds of places. The standard
@@ -16,7 +16,7 @@ _ALAW_EVEN_BITS = 0x55
 
 
 def _exponent(value: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Returns the position of the highest set bit, i.e. floor(log2), exact for integers; 0 for 0."""
+    """Returns the position of the highest set bit, i.e. floor(log2), which is exact for integers; 0 for 0."""
     _, exponent = np.frexp(np.maximum(value, 1).astype(np.float64))
     return exponent.astype(np.int32) - 1
 
@@ -63,20 +63,20 @@ _ALAW_SAMPLES = _alaw_samples().astype("<i2")
 
 
 def encode_mulaw(pcm: bytes) -> bytes:
-    """Encodes whole 16-bit samples, one mu-law byte each."""
+    """Encodes whole 16-bit samples as one mu-law byte each."""
     return _MULAW_CODES.take(np.frombuffer(pcm, "<u2")).tobytes()
 
 
 def decode_mulaw(codes: bytes) -> bytes:
-    """Decodes mu-law bytes, one 16-bit sample each."""
+    """Decodes each mu-law byte to a 16-bit sample."""
     return _MULAW_SAMPLES.take(np.frombuffer(codes, np.uint8)).tobytes()
 
 
 def encode_alaw(pcm: bytes) -> bytes:
-    """Encodes whole 16-bit samples, one A-law byte each."""
+    """Encodes whole 16-bit samples as one A-law byte each."""
     return _ALAW_CODES.take(np.frombuffer(pcm, "<u2")).tobytes()
 
 
 def decode_alaw(codes: bytes) -> bytes:
-    """Decodes A-law bytes, one 16-bit sample each."""
+    """Decodes each A-law byte to a 16-bit sample."""
     return _ALAW_SAMPLES.take(np.frombuffer(codes, np.uint8)).tobytes()

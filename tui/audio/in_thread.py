@@ -16,17 +16,23 @@ T = TypeVar("T")
 
 _NAME = "sound driver"
 _hanging: list[threading.Thread] = []
-"""Abandoned calls that have not returned. PortAudio is not thread-safe, so no other call is made meanwhile."""
+"""Abandoned calls that have not returned.
+
+PortAudio is not thread-safe, so no other call is made until they return.
+"""
 
 
 def driver_hangs() -> bool:
-    """Returns whether an abandoned call has still not returned."""
+    """Returns whether an abandoned call has not yet returned."""
     _hanging[:] = [thread for thread in _hanging if thread.is_alive()]
     return bool(_hanging)
 
 
 def driver_busy() -> bool:
-    """Returns whether a call is in progress. Exiting the interpreter then would crash, or wait for the driver."""
+    """Returns whether a call is in progress.
+
+    Exiting the interpreter during a call would crash, or wait for the driver.
+    """
     return any(thread.name == _NAME for thread in threading.enumerate())
 
 
@@ -37,12 +43,13 @@ async def in_thread(
     cancellable: bool = False,
     limit_s: float | None = None,
 ) -> T:
-    """Call ``function`` in a thread and return its result. Raises whatever it raises.
+    """Call ``function`` in a thread and return its result, or raise its exception.
 
-    Raises `AudioDeviceError` after ``limit_s`` (default: the sound system's time limit), and immediately while an
-    earlier call has not returned. An abandoned call keeps running; when it returns, ``undo`` is called in its thread.
-    A cancellation waits for the thread as well, unless the call is ``cancellable``: opening or closing a device
-    cannot be interrupted, and a lock held during that time would be released too early.
+    Raises `AudioDeviceError` after ``limit_s`` (default: the sound system's time limit), and
+    immediately while an earlier call has not returned. An abandoned call keeps running; when it
+    returns, ``undo`` is called in its thread. Cancellation also waits for the thread, unless the
+    call is ``cancellable``: opening or closing a device cannot be interrupted, and a lock held
+    meanwhile would be released too early.
     """
     if driver_hangs():
         raise _not_answering()

@@ -1,14 +1,14 @@
 """Computes when a sample passes a device, from the instants of the device's callbacks.
 
-Capture: callbacks come late, never early, and the times that PortAudio puts on a block wander over 24 ms. The
-minimum of the callbacks' instants over the last two seconds, relative to the count of samples, stays within 0.3 ms
-(measured).
+Capture: callbacks come late, never early, and the times that PortAudio assigns to blocks wander
+over a range of 24 ms. The minimum of the callbacks' instants over the last two seconds, relative to
+the number of samples, stays within 0.3 ms (measured).
 
-Playback: a device with a long latency takes its blocks in pairs, the second one a block too early, and after a
-start it holds a different amount than it states. The lead that PortAudio reports with each callback accounts for
-both: its
-median was within 0.2 ms of a recording of the device in most runs and within 6 ms in all (measured), while callback
-plus stated latency was 5 to 25 ms early.
+Playback: a device with a long latency takes its blocks in pairs, the second one block too early,
+and after a start it holds a different amount from the one it reports. The lead that PortAudio
+reports with each callback accounts for both: its median was within 0.2 ms of a recording of the
+device in most runs and within 6 ms in all (measured), while the callback time plus the reported
+latency was 5 to 25 ms early.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from tui.audio.pcm import frames_to_ns
 
 WINDOW_NS = 2_000_000_000
 STALL_NS = 200_000_000
-"""A longer pause between callbacks separates two streams; offsets of the first do not apply to the second."""
+"""A longer pause between callbacks separates two streams; offsets from the first do not apply to the second."""
 _BLOCKS = 9
-"""Number of blocks in the median. It is small because a device that ran dry does not report it, but has a longer lead
-afterwards."""
+"""Number of blocks over which the median is taken.
+
+It is small because a device that runs dry does not report it, but has a longer lead afterwards.
+"""
 _WATCHED_BLOCKS = 50
-"""Blocks over which the median's movement is observed: a sound server that was busy when the stream started reported
-leads that were 50 ms wrong, and corrected them by 8 ms a second (measured)."""
+"""Number of blocks over which the median's movement is observed: a sound server that was busy when
+the stream started reported leads that were off by 50 ms, and corrected them by 8 ms per second
+(measured)."""
 
 
 class BlockInstants:
@@ -38,7 +41,7 @@ class BlockInstants:
         self._last_ns: int | None = None
 
     def feed(self, callback_ns: int, frame: int) -> None:
-        """Adds a callback: entered at ``callback_ns``, for the block that starts with ``frame``."""
+        """Adds a callback that was entered at ``callback_ns``, for the block that starts at ``frame``."""
         if self._last_ns is not None and callback_ns - self._last_ns > STALL_NS:
             self._offsets.clear()
         self._last_ns = callback_ns
@@ -52,7 +55,7 @@ class BlockInstants:
             self._offsets.popleft()
 
     def at(self, frame: int) -> int | None:
-        """Returns when the callback for ``frame`` was due without any delay; None before the first callback."""
+        """Returns when the callback for ``frame`` would have come without delay; None before the first callback."""
         # Not "if self._offsets": the other thread may clear them between the test and the access.
         try:
             return self._offsets[0][1] + frames_to_ns(frame, self.rate)
@@ -71,13 +74,13 @@ class SoundInstants:
         self._offsets: deque[int] = deque(maxlen=_WATCHED_BLOCKS)
 
     def feed(self, heard_ns: int, frame: int) -> None:
-        """Adds a block whose first frame is ``frame``, heard at ``heard_ns`` according to its callback."""
+        """Adds a block whose first frame is ``frame`` and, according to its callback, is heard at ``heard_ns``."""
         self._offsets.append(heard_ns - frames_to_ns(frame, self.rate))
 
     def restart(self) -> None:
         """Discards all blocks so far.
 
-        Call it after the device stopped or ran dry, because the next block follows a gap.
+        Call it after the device has stopped or run dry, because the next block follows a gap.
         """
         self._offsets.clear()
 
@@ -89,7 +92,7 @@ class SoundInstants:
 
     @property
     def moved_ns(self) -> int:
-        """How far the estimate moved within the last 50 blocks; 0 with fewer blocks."""
+        """How far the estimate moved over the last 50 blocks; 0 with fewer blocks."""
         offsets = list(self._offsets)
         if len(offsets) < _WATCHED_BLOCKS:
             return 0

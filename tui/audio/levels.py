@@ -1,4 +1,4 @@
-"""Measures the loudness of blocks for a level meter with a falling bar and a held peak.
+"""Measures the loudness of blocks for a level meter that has a falling bar and a peak hold.
 
 Levels are in dBFS: 0 is a full-scale square wave, so a full-scale sine has a peak of 0 and an RMS of -3.
 """
@@ -15,9 +15,9 @@ from tui.audio.pcm import FULL_SCALE, is_zero, samples_of
 FLOOR_DBFS = -90.0
 """The level of silence, and the lowest reported level (one step of 16 bits is -90.3 dBFS)."""
 FALL_DB_PER_S = 40.0
-"""How fast a meter's bar falls."""
+"""How fast a meter's bar falls, in dB per second."""
 HOLD_MS = 1_500
-"""How long a peak and the clipping mark are held; the peak then falls like the bar."""
+"""How long a peak and the clipping indicator are held; the peak then falls like the bar."""
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ def to_dbfs(amplitude: float) -> float:
 
 
 def measure(pcm: bytes) -> Level:
-    """Returns the loudness of a block of 16-bit samples; an empty one is silence."""
+    """Returns the loudness of a block of 16-bit samples; an empty block is silence."""
     if is_zero(pcm):
         return _NOTHING
     samples = samples_of(pcm)
@@ -63,9 +63,9 @@ def measure(pcm: bytes) -> Level:
 
 
 class LevelMeter:
-    """Tracks the level between readings, so that even rare readings miss no peak.
+    """Tracks the level between readings, so that no peak is missed however rarely it is read.
 
-    Times are passed in as monotonic ns and never decrease. Not thread-safe.
+    Times are passed in as monotonic ns and must never decrease. Not thread-safe.
     """
 
     def __init__(self) -> None:

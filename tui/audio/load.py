@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from tui.units import NS_PER_S
 
 SAFE_LATENCY = "0.1"
-"""Buffer size in seconds that had no dropouts in any run on a machine losing 15 % of its CPU time (measured)."""
+"""Latency in seconds that had no dropouts in any run on a machine that lost 15 % of its CPU time (measured)."""
 _WINDOW_NS = 10 * NS_PER_S
 _LEAST_GAPS = 2
 _SETTLING_NS = 1 * NS_PER_S
 
 
 class CallbackLoad:
-    """The worst share of a block's length that an audio callback took within the last second."""
+    """The highest share of a block's length that an audio callback took within the last second."""
 
     def __init__(self, block_ms: float) -> None:
         self._block_ns = block_ms * 1_000_000
         self._recent: deque[tuple[int, float]] = deque()
 
     def worst(self, now_ns: int, busy_ns: Sequence[int]) -> float | None:
-        """Adds callback durations; returns the worst share, or None after a second without callbacks."""
+        """Adds callback durations; returns the highest share, or None after a second without callbacks."""
         if busy_ns:
             self._recent.append((now_ns, max(busy_ns) / self._block_ns))
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
@@ -31,9 +31,9 @@ class CallbackLoad:
 
 
 class AutoLatency:
-    """Decides when low latency is too low: after two dropouts of the device within ten seconds.
+    """Decides when low latency is too low: after two dropouts at the device within ten seconds.
 
-    Dropouts in the first second of a stream are part of its start and do not count.
+    Dropouts in the first second of a stream are due to its start and do not count.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class AutoLatency:
         self._gaps: deque[int] = deque()
 
     def look(self, now_ns: int, underflows: int) -> bool:
-        """Takes the device's total number of dropouts; returns whether to increase the latency."""
+        """Takes the device's total number of dropouts, and returns whether to increase the latency."""
         self._began_ns = self._began_ns or now_ns
         # By difference: the count continues when the stream is opened again.
         new, self._known = underflows - self._known, underflows

@@ -1,4 +1,4 @@
-"""Measures the loudness of the last seconds of a track, block by block, and finds where sounds begin and end."""
+"""Measures the loudness of the last few seconds of a track, block by block, and finds where sounds begin and end."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ BLOCK_MS = 10
 _SLICES = 10
 """Number of slices per block; each has its own loudness, so that edges are accurate to a millisecond."""
 _LOUD_FACTOR = 2.5
-"""Factor over the noise floor (8 dB) above which a block is loud."""
+"""How far above the noise floor a block must be to count as loud (a factor; 8 dB)."""
 _NOISE_PERCENTILE = 10
 _LEAST_LOUD = 33.0
-"""-60 dBFS. Quieter blocks are never loud; otherwise any ripple after digital silence would be."""
+"""-60 dBFS, as an amplitude.
+
+Quieter blocks are never loud; otherwise any ripple after digital silence would count.
+"""
 _HISTORY_MS = 5_000
 _LOOK_BACK_MS = 250
 _ONSET_PAUSE_BLOCKS = 3
-"""Longest pause between the first sound of a word and the rest (a stop consonant)."""
+"""Longest pause between the first sound of a word and the rest of it (a stop consonant)."""
 
 
 class Loudness:
@@ -49,7 +52,7 @@ class Loudness:
 
     @property
     def blocks(self) -> int:
-        """Number of whole blocks so far."""
+        """Number of complete blocks so far."""
         return self._fed_frames // self.block_frames
 
     def _measure(self) -> None:
@@ -76,15 +79,16 @@ class Loudness:
         return max(floor * _LOUD_FACTOR, _LEAST_LOUD)
 
     def rms(self, block: int) -> float:
-        """Returns the RMS of a block by its number; 0 if it is not measured yet or no longer kept."""
+        """Returns the RMS of a block by its number; 0 if it has not been measured yet or is no longer kept."""
         self._measure()
         index = block - (self.blocks - len(self._rms))
         return self._rms[index] if 0 <= index < len(self._rms) else 0.0
 
     def edges_in(self, block: int, threshold: float | None = None) -> tuple[int, int]:
-        """Returns the first loud frame of a block and the frame after its last loud one, to a millisecond.
+        """Returns the first loud frame of a block and the frame after its last loud one, accurate to a millisecond.
 
-        For a quiet block this is the whole block. Frames above ``threshold`` (default: the current one) are loud.
+        For a quiet block, the range is the whole block. Frames above ``threshold`` (default: the
+        current one) are loud.
         """
         self._measure()
         begin, index = block * self.block_frames, block - (self.blocks - len(self._rms))
@@ -95,7 +99,7 @@ class Loudness:
         return begin + int(ends[loud[0]]), begin + int(ends[loud[-1] + 1])
 
     def onset_block(self, last: int) -> int | None:
-        """Returns the first block of the sound that is in progress in block ``last``, at most 250 ms earlier."""
+        """Returns the first block of the sound that is in progress in block ``last``, looking back 250 ms at most."""
         threshold = self.threshold()
         found: int | None = None
         for block in range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1):
@@ -106,7 +110,7 @@ class Loudness:
         return found
 
     def last_loud_block(self, last: int) -> int | None:
-        """Returns the last loud block up to and including ``last``, at most 250 ms earlier."""
+        """Returns the last loud block up to and including ``last``, looking back 250 ms at most."""
         threshold = self.threshold()
         candidates = range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1)
         return next((block for block in candidates if self.rms(block) > threshold), None)

@@ -16,7 +16,7 @@ from tui.audio.clocked import ClockedBlocks
 from tui.audio.in_thread import driver_hangs, in_thread
 
 RecordingCallback = Callable[[Any, int, Any, Any], None]
-"""PortAudio's signature: ``(indata, frames, time, status)``."""
+"""PortAudio's callback signature: ``(indata, frames, time, status)``."""
 
 
 class _Mode(Enum):
@@ -25,7 +25,7 @@ class _Mode(Enum):
     NOTHING = auto()
     SILENCE = auto()
     SOUND = auto()
-    """Blocks of the device; silence if there is no device or it is not open."""
+    """Blocks from the device, or silence if there is no device or it is not open."""
 
 
 class _OpenDevice(NamedTuple):
@@ -38,12 +38,12 @@ class _OpenDevice(NamedTuple):
 class Microphone:
     """Delivers blocks of 16-bit mono samples from a device, or silence, to a callback.
 
-    The device is open only while the user records. Without a device, while a recorded line is spoken, and while the
-    agent must hear the silence after the last word, it delivers silence.
+    The device is open only while the user records. It delivers silence without a device, while a
+    recorded line is playing, and while the agent must hear the silence after the last word.
 
-    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on PortAudio's thread, the
-    silence clock on the loop. ``on_skipped`` receives the number of blocks of silence that were too old to deliver.
-    Call the methods only from the event loop.
+    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on
+    PortAudio's thread, the clock for silence on the loop. ``on_skipped`` receives the number of
+    blocks of silence that were too old to deliver. Call the methods only from the event loop.
     """
 
     def __init__(
@@ -58,8 +58,10 @@ class Microphone:
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.rate = rate
-        """Sample rate of silence in Hz; a device is opened at this rate if it supports it. Change it only while
-        stopped."""
+        """Sample rate of silence, in Hz; a device is opened at this rate if it supports it.
+
+        Change it only while the microphone is stopped.
+        """
         self.block_ms = block_ms
         self.device = device
         self._callback = callback
@@ -71,7 +73,8 @@ class Microphone:
         # although opening or closing a device takes up to seconds.
         self._closed = False
         self._lost: _OpenDevice | None = None
-        """The stream of an abandoned open call, until the driver returns and the stream can be closed."""
+        """The stream from an abandoned attempt to open it, kept until the driver returns and the
+        stream can be closed."""
         self._lock = asyncio.Lock()
         # Held while a device is opened or closed. PortAudio's calls block and must not run for one stream on two
         # threads; and as the mode may change meanwhile, it is read again under the lock, and once more when the
@@ -80,7 +83,7 @@ class Microphone:
 
     @property
     def source(self) -> Source | None:
-        """The device that is delivering; None while silence or nothing is delivered."""
+        """The device that is delivering audio; None while silence or nothing is delivered."""
         opened = self._opened
         return opened.source if opened is not None and self._mode is _Mode.SOUND else None
 
@@ -91,12 +94,12 @@ class Microphone:
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device last delivered a block, or was opened; None while it should not deliver."""
+        """When the device last delivered a block or was opened; None while it is not meant to deliver."""
         return self._calls.last_ns
 
     @property
     def vanished(self) -> bool:
-        """Whether the device should deliver, but its stream ended by itself or could not be reopened."""
+        """Whether the device is meant to deliver, but its stream ended by itself or could not be reopened."""
         opened = self._opened
         return self._calls.last_ns is not None and (opened is None or opened.stream.vanished)
 
@@ -109,33 +112,36 @@ class Microphone:
         return self._calls.take_gap_ns() / 1_000_000
 
     def take_missed_ms(self) -> float:
-        """Returns how much was not captured since the previous call because a stream was replaced, in ms."""
+        """Returns how many ms were not captured since the previous call because a stream was replaced."""
         return self._calls.take_missed_ns() / 1_000_000
 
     async def start(self, *, silent: bool) -> None:
-        """Start delivering, from the device or silence. If it raises `AudioDeviceError`, silence is delivered."""
+        """Start delivering audio from the device, or silence.
+
+        If it raises `AudioDeviceError`, silence is delivered.
+        """
         if not self._closed:
             self._mode = _Mode.SILENCE if silent else _Mode.SOUND
             await self._follow_mode()
 
     async def stop(self) -> None:
-        """Stop delivering, and release the device."""
+        """Stop delivering blocks, and release the device."""
         self._mode = _Mode.NOTHING
         await self._follow_mode()
 
     async def close(self) -> None:
-        """Stop for good."""
+        """Stop for good; nothing is delivered after this."""
         self._closed = True
         await self.stop()
 
     async def drop(self) -> None:
-        """Release the device temporarily; silence is delivered meanwhile."""
+        """Release the device temporarily; silence is delivered in the meantime."""
         async with self._lock:
             await self._close_device()
             self._keep_time()
 
     async def reopen(self, device: devices.Device) -> None:
-        """Deliver from this device, now or at the next `start`.
+        """Deliver audio from this device, now or at the next `start`.
 
         If it raises `AudioDeviceError`, silence is delivered and the previous device remains selected.
         """
@@ -159,13 +165,13 @@ class Microphone:
                 self._keep_time()
 
     def _rest(self) -> None:
-        """Without a request for sound, no audio of the device is missed, and silence is delivered if anything is."""
+        """Note that no sound is wanted, so no device audio counts as missed, and only silence may be delivered."""
         if self._mode is not _Mode.SOUND:
             self._calls.rest()
             self._keep_time()
 
     async def _open_device(self, device: devices.Device) -> None:
-        """Call with the lock held. Raises `AudioDeviceError`; then silence is delivered."""
+        """Open the device; call with the lock held. Raises `AudioDeviceError`; then silence is delivered."""
         try:
             await in_thread(partial(self._open, device), undo=self._close_late)
         except devices.AudioDeviceError:
@@ -205,7 +211,7 @@ class Microphone:
         self._lost = self._opened = None
 
     async def _close_device(self) -> None:
-        """Call with the lock held."""
+        """Close the device; call with the lock held."""
         # Forgotten first: what PortAudio still delivers while it closes comes after the stop and is dropped.
         opened, self._opened = self._opened, None
         if opened is not None:
@@ -214,17 +220,18 @@ class Microphone:
                 await in_thread(opened.stream.close)
 
     def _keep_time(self) -> None:
-        """Deliver silence if something must be delivered and no device does."""
+        """Deliver silence if something must be delivered and no device is doing so."""
         if self._mode is not _Mode.NOTHING and self.source is None:
             self._silence.start(Source(self.rate, from_device=False))
         else:
             self._silence.stop()
 
     def _deliver(self, source: Source, indata: Any, frames: int, times: Any, status: Any) -> None:
-        """On PortAudio's thread: stamp the block and pass it on.
+        """Stamp the block and pass it on; runs on PortAudio's thread.
 
-        ``times`` is not used: the capture time that PortAudio puts on a block wanders over 24 ms, while the earliest
-        of the callbacks' instants stays within 0.3 ms (measured).
+        ``times`` is not used: the capture times that PortAudio assigns to blocks wander over a
+        range of 24 ms, while the earliest of the callbacks' instants stays within 0.3 ms
+        (measured).
         """
         if source is not self.source:
             return
@@ -242,8 +249,9 @@ class Microphone:
 class _DeviceCalls:
     """The device's callback times and durations, and the audio missed between two streams.
 
-    PortAudio's thread calls `begin` and `end`, the loop everything else. Each attribute is a single number that
-    one side writes and the other reads or resets, so no lock is needed; at worst, a reset loses one busy time.
+    PortAudio's thread calls `begin` and `end`; the loop calls everything else. Each attribute is a
+    single number that one thread writes and the other reads or resets, so no lock is needed; at
+    worst, a reset loses one busy time.
     """
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:
@@ -251,7 +259,7 @@ class _DeviceCalls:
         self._clock_ns = clock_ns
         self._busy_ns = 0
         self._called_ns: int | None = None
-        """When the stream last called back; unlike `last_ns` not when it was opened."""
+        """When the stream last called back; unlike `last_ns`, it does not count the opening."""
         self._gap_ns = 0
         self._given_up_ns: int | None = None
         """Time of the last callback of an abandoned stream, until its successor calls back."""
@@ -262,13 +270,13 @@ class _DeviceCalls:
         self.last_ns = self.last_ns or self._clock_ns()
 
     def opening(self) -> None:
-        """Note that a stream is about to start; the time since the previous one is not one of its gaps."""
+        """Note that a stream is about to start; the time since the previous stream does not count as a gap."""
         self._called_ns = None
 
     def begin(self, block_ms: int) -> int:
-        """Note that the callback was entered, and return when.
+        """Note that the callback was entered, and return the time.
 
-        Its samples were captured during the previous block.
+        The callback's samples were captured during the previous block.
         """
         began_ns = self.last_ns = self._clock_ns()
         if self._called_ns is not None:
@@ -278,15 +286,15 @@ class _DeviceCalls:
         return began_ns
 
     def end(self, began_ns: int) -> None:
-        """The callback returns."""
+        """Note that the callback is returning."""
         self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
 
     def give_up(self) -> None:
-        """Note that the stream was closed to open another one; audio is missed until that one calls back."""
+        """Note that the stream was closed to open another one; audio is missed until the new one calls back."""
         self._given_up_ns = self.last_ns
 
     def rest(self) -> None:
-        """Note that the device should no longer deliver; audio was missed until now at most."""
+        """Note that the device should no longer deliver blocks; no audio counts as missed after this."""
         self.last_ns = None
         self._miss_until(self._clock_ns())
 
@@ -312,7 +320,7 @@ class _DeviceCalls:
 
 
 class _SilenceClock:
-    """Calls ``function(source, due_ns)`` for every block while it runs. Runs on the loop."""
+    """Calls ``function(source, due_ns)`` for every block while it is running. Runs on the loop."""
 
     def __init__(
         self,

@@ -22,20 +22,20 @@ _WEIGHTS = {
     0x200: _HALF,  # side left
     0x400: _HALF,  # side right
 }
-"""Mono weights of ITU-R BS.775 by position in a WAV file's channel mask."""
+"""Mono weights from ITU-R BS.775, by position in a WAV file's channel mask."""
 _USUAL_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
-"""Default positions by number of channels, for files that do not name them."""
+"""Default positions by number of channels, for files that do not specify them."""
 _CANCELS = 0.1
 """Channels cancel out if the mix is below a tenth of the loudest channel's level (-20 dB)."""
 _SILENCE = 1e-4
-"""Level (-80 dBFS) below which there is nothing to cancel."""
+"""Level below which there is nothing to cancel (-80 dBFS)."""
 
 
 def mix(channels: NDArray[np.floating[Any]], mask: int = 0) -> NDArray[np.float32]:
     """Returns one channel of values in -1..1.
 
-    ``channels`` has one column per channel, ``mask`` holds their positions. Two channels are averaged; more are
-    weighted as in ITU-R BS.775 (mono), scaled down if the result would clip.
+    ``channels`` has one column per channel, and ``mask`` contains their positions. Two channels are
+    averaged; more are weighted as in ITU-R BS.775 (mono), and scaled down if the result would clip.
     """
     count = channels.shape[1]
     weights = _weights(count, mask) if count > 2 else None
@@ -51,7 +51,7 @@ def mix(channels: NDArray[np.floating[Any]], mask: int = 0) -> NDArray[np.float3
 
 
 def cancels(channels: NDArray[np.floating[Any]], mono: NDArray[np.float32]) -> bool:
-    """Returns whether the channels cancel each other out, as two in opposite phase do."""
+    """Returns whether the channels cancel each other out, as two channels of opposite phase do."""
     if channels.shape[1] == 1 or not len(mono):
         return False
     loudest = max(_rms(channels[:, channel]) for channel in range(channels.shape[1]))

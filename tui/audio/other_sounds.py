@@ -1,8 +1,9 @@
 """Finds sounds other than speech on a track, such as a tone, a beep or hold music.
 
-An agent's track is clean: between sounds there is silence or comfort noise. So a fixed loudness threshold is enough
-to detect a sound; an adaptive floor would absorb a continuous tone. Speech has priority: its edges stay as its
-detector dates them, and a brief sound next to it (a breath, reverberation) belongs to it.
+An agent's track is clean: between sounds there is silence or comfort noise. A fixed loudness
+threshold is therefore enough to detect a sound; an adaptive floor would absorb a continuous tone.
+Speech has priority: its edges stay where its detector placed them, and a brief sound next to it (a
+breath, reverberation) belongs to it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from typing import NamedTuple
 from tui.audio.loudness import BLOCK_MS, Loudness
 
 AUDIBLE_RMS = 184.0
-"""-45 dBFS: above comfort noise, and 19 dB below speech at its nominal level."""
+"""-45 dBFS as an amplitude: above comfort noise, and 19 dB below speech at its nominal level."""
 SUSTAINED_BLOCKS = 4
-"""Shortest uninterrupted loud period of a sound; anything shorter is a click."""
+"""Shortest uninterrupted loud period that counts as a sound; anything shorter is a click."""
 _APART_BLOCKS = 500 // BLOCK_MS
 """Half a second: speech may still begin within it, and a sound closer to speech must last at least as long."""
 
 
 class FrameEdge(NamedTuple):
-    """The start or end of speech or another sound, at a frame counted from the first frame fed."""
+    """The start or end of speech or of another sound, as a frame counted from the first frame fed in."""
 
     started: bool
     frame: int
@@ -42,7 +43,7 @@ class _Run:
 
 
 class OtherSounds:
-    """Merges the edges of other sounds with those of speech. For the thread of the track's `SpeechDetector`.
+    """Merges the edges of other sounds with those of speech. Used on the thread of the track's `SpeechDetector`.
 
     A sound is reported half a second after it began, and ends after ``silence_ms`` of quiet or when speech begins.
     """
@@ -52,7 +53,7 @@ class OtherSounds:
         self._silence_blocks = silence_ms // BLOCK_MS
         self._run: _Run | None = None
         self._next_block: int | None = 0
-        """The first block that was not judged; None during speech."""
+        """The first block that has not been judged; None during speech."""
         self._speech_ended = -_APART_BLOCKS
         """The first block after the last speech."""
 
@@ -62,7 +63,7 @@ class OtherSounds:
         return self._run is not None
 
     def beside(self, speech: FrameEdge | None, until_frame: int) -> list[FrameEdge]:
-        """Returns all edges, in order, that are known after speech detection has reached ``until_frame``."""
+        """Returns all edges, in order, that are known once speech detection has reached ``until_frame``."""
         edges: list[FrameEdge] = []
         if speech is not None and speech.started:
             # What was loud until now was the speech: its onset is dated back, so that both cannot overlap.

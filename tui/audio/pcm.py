@@ -12,28 +12,34 @@ FULL_SCALE = 32_768
 
 
 def samples_of(pcm: bytes) -> NDArray[np.int16]:
-    """Returns whole samples as a read-only view, shape (n,). Raises `ValueError` on half a sample."""
+    """Returns whole samples as a read-only view of shape (n,).
+
+    Raises `ValueError` if ``pcm`` ends in half a sample.
+    """
     return np.frombuffer(pcm, "<i2")
 
 
 def is_zero(pcm: bytes) -> bool:
-    """Returns whether every sample is exactly 0 (digital silence). Cheap."""
+    """Returns whether every sample is exactly 0 (digital silence). It is cheap."""
     return pcm == bytes(len(pcm))
 
 
 def to_float(pcm: bytes) -> NDArray[np.float32]:
-    """Returns samples in -1..1, shape (n,). Exact: `from_float` restores the same bytes."""
+    """Returns samples in -1..1 as an array of shape (n,).
+
+    The conversion is exact: `from_float` restores the same bytes.
+    """
     # Exact, as 16 bits fit the 24-bit mantissa and the scale is a power of two.
     return samples_of(pcm).astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def from_float(values: NDArray[np.floating[Any]]) -> bytes:
-    """Returns samples in -1..1 as PCM: rounded to the nearest, clipped at full scale, 0 for NaN."""
+    """Returns samples in -1..1 as PCM, rounded to the nearest value, clipped at full scale, and 0 for NaN."""
     return _to_pcm(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=-1.0) * FULL_SCALE)
 
 
 def with_gain(pcm: bytes, start: float, end: float) -> bytes:
-    """Returns PCM multiplied by a factor that moves from ``start`` to ``end`` over the block, to avoid a click.
+    """Returns PCM multiplied by a factor that moves from ``start`` to ``end`` over the block, which avoids a click.
 
     Returns ``pcm`` itself if both are 1.
     """

@@ -1,4 +1,4 @@
-"""Computes the outline of a recording: the peak of every 10 ms of each track."""
+"""Computes the outline of a recording: the peak in every 10 ms of each track."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STRETCH_S = 60
 
 
 class Outline(msgspec.Struct, frozen=True):
-    """Consecutive bins of every track."""
+    """Consecutive bins for every track."""
 
     first_bin: int
     bins: int
@@ -29,7 +29,7 @@ class Outline(msgspec.Struct, frozen=True):
 def outline_of(file: WavFile, max_frames: int | None = None) -> Iterator[Outline]:
     """Yields the outline of a file minute by minute, so that a long recording can be drawn while it is read.
 
-    ``max_frames`` limits it to the beginning of the file. Raises `AudioFileError`.
+    ``max_frames`` limits the outline to the beginning of the file. Raises `AudioFileError`.
     """
     bin_frames = max(round(file.rate * BIN_MS / 1000), 1)
     frames = file.frames if max_frames is None else min(file.frames, max_frames)

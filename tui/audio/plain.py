@@ -16,10 +16,10 @@ import msgspec
 from tui.audio.formats import AudioFormat, Encoding
 
 MAX_SAMPLES = 480_000
-"""Limit of samples that are measured: 30 s at 16 kHz, which takes 30 ms."""
+"""Maximum number of samples measured: 30 s at 16 kHz, which takes 30 ms."""
 _FULL_SCALE = 32768
 _FLOOR_DBFS = -90.0
-"""Same as `tui.audio.levels.FLOOR_DBFS`: nothing is reported as quieter."""
+"""Same as `tui.audio.levels.FLOOR_DBFS`: no level is reported as lower."""
 
 
 class MessageLevel(msgspec.Struct, frozen=True):
@@ -28,13 +28,13 @@ class MessageLevel(msgspec.Struct, frozen=True):
     peak_dbfs: float
     rms_dbfs: float
     clipped_samples: int
-    """Samples at full scale, positive or negative."""
+    """Number of samples at full scale, positive or negative."""
     measured_samples: int
     """Number of samples measured from the beginning, at most `MAX_SAMPLES`."""
 
 
 def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
-    """Returns the loudness of audio in its wire format; None if it has no complete sample."""
+    """Returns the loudness of audio in its wire format; None if there is no complete sample."""
     # Cut before it is decoded: a message may hold minutes of audio, and this runs in the process of the screen.
     samples = samples_of(wire[: MAX_SAMPLES * audio_format.encoding.sample_bytes], audio_format.encoding)
     if not samples:
@@ -46,7 +46,7 @@ def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
 
 
 def samples_of(wire: bytes, encoding: Encoding) -> array[int]:
-    """Returns the 16-bit samples of audio in its wire format, without an incomplete one at the end."""
+    """Returns the 16-bit samples of audio in its wire format; an incomplete one at the end is dropped."""
     if encoding is not Encoding.PCM16:
         table = _table(encoding)
         return array("h", [table[code] for code in wire])
@@ -59,7 +59,7 @@ def samples_of(wire: bytes, encoding: Encoding) -> array[int]:
 
 @cache
 def _table(encoding: Encoding) -> tuple[int, ...]:
-    """Returns the samples by code, as in ITU-T G.711 and `tui.audio.g711`."""
+    """Returns the sample for each code, as in ITU-T G.711 and `tui.audio.g711`."""
     return tuple(
         _mulaw(code ^ 0xFF) if encoding is Encoding.MULAW else _alaw(code ^ 0x55) for code in range(256)
     )

@@ -1,10 +1,12 @@
-"""The queue between the agent's audio, of any size and at any speed, and the speaker's regular blocks.
+"""The queue between the agent's audio, which comes in any size and at any speed, and the speaker's regular blocks.
 
-Replies play completely and in the order in which they began; audio is dropped only by a flush or at a limit of
-minutes. A reply starts when the target depth is queued, when it is complete, or 50 ms after the target should have
-been reached; once started, it never waits for the depth again. Times are passed in, in monotonic ns.
+Replies play completely and in the order in which they began; audio is dropped only by a flush, or
+at a limit of several minutes. A reply starts when the target depth is queued, when it is complete,
+or 50 ms after the target should have been reached; once started, it never waits for the depth
+again. Times are passed in as monotonic ns.
 
-One thread, the engine's loop, begins, feeds, ends and cuts replies. PortAudio's thread pulls. Any thread may read.
+A single thread, that of the engine's loop, begins, feeds, ends and cuts replies. PortAudio's thread
+pulls blocks. Any thread may read figures.
 """
 
 from __future__ import annotations
@@ -26,8 +28,11 @@ _START_GRACE_NS = 50_000_000
 # Late chunks of a flushed reply are a round trip behind, in which no agent begins this many others.
 _REMEMBERED_REPLIES = 256
 CLIPPED_DBFS = -32.0
-"""A first or last millisecond with a higher RMS indicates clipped audio. No built-in prompt reaches -35; four of five
-prompts cut at random places are above this level (measured)."""
+"""If the first or last millisecond has a higher RMS, the audio was probably clipped.
+
+No built-in prompt reaches -35 dBFS; four out of five prompts that are cut at random places exceed
+this level (measured).
+"""
 
 
 class Fed(StrEnum):
@@ -35,63 +40,72 @@ class Fed(StrEnum):
 
     QUEUED = "queued"
     UNHEARD = "unheard"
-    """Late audio of a flushed reply: discarded and counted."""
+    """Late audio of a flushed reply, which was discarded and counted."""
     FULL = "full"
-    """The limit was reached: the excess was dropped and counted, and is shown as an error."""
+    """The limit was reached: the excess was dropped and counted, and appears as an error."""
 
 
 class HappeningKind(StrEnum):
     """Kinds of events in the life of a reply, from its first chunk to its last sample."""
 
     BEGAN = "began"
-    """Its first sample was handed to the device."""
+    """The reply's first sample was handed to the device."""
     STARVED = "starved"
-    """It had nothing to play for ``frames``, and then it continued. It is reported afterwards, because the silence
-    could
-    have been its end."""
+    """The reply had nothing to play for ``frames``, and then continued.
+
+    This is reported afterwards, because the silence could have been the reply's end.
+    """
     DRAINED = "drained"
-    """It has ended, and its last sample was handed to the device."""
+    """The reply has ended, and its last sample was handed to the device."""
     FULL = "full"
-    """``frames`` did not fit. Reported once per reply; `PlaybackStats.dropped_frames` counts all of them."""
+    """``frames`` of the reply did not fit.
+
+    This is reported once per reply; `PlaybackStats.dropped_frames` counts all of them.
+    """
     CLIPPED_START = "clipped start"
-    """Its first millisecond has the level ``edge_dbfs``, so it starts in the middle of a sound."""
+    """The reply's first millisecond has the level ``edge_dbfs``, so the reply starts in the middle of a sound."""
     CLIPPED_END = "clipped end"
-    """The same for its last millisecond."""
+    """The reply's last millisecond has the level ``edge_dbfs``, so the reply ends in the middle of a sound."""
     ODD_BYTE = "odd byte"
-    """It ended with half a sample, which is lost."""
+    """The reply ended with half a sample, which is lost."""
 
 
 class Happening(msgspec.Struct, frozen=True):
     """Something that happened to a reply.
 
-    ``at_ns`` is when the sample was pulled: the instant of the pull plus the sample's place in the block. It leaves
-    the speaker one device latency later. For FULL it is when the chunk arrived, for edges the last pull.
+    ``at_ns`` is when the sample was pulled: the instant of the pull plus the sample's place in the
+    block. The sample leaves the speaker one device latency later. For FULL, it is when the chunk
+    arrived; for clipped edges, it is the time of the last pull.
     """
 
     kind: HappeningKind
     reply_id: str
     at_ns: int
-    """BEGAN: the time of the first sample. STARVED: the start of the silence. DRAINED: the end of the last sample."""
+    """For BEGAN: the time of the first sample. For STARVED: the start of the silence.
+
+    For DRAINED: the end of the last sample.
+    """
     reply_frame: int
-    """Frames of the reply handed over before that time."""
+    """Number of the reply's frames handed over before that time."""
     stream_frame: int
-    """All frames handed over before that time, including silence."""
+    """Number of all frames handed over before that time, including silence."""
     frames: int = 0
     arrived_ns: int | None = None
-    """BEGAN: the time at which the first chunk arrived."""
+    """For BEGAN: when the first chunk arrived."""
     edge_dbfs: float | None = None
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """Effect of a flush on one reply, in frames at ``rate``; ``received == heard + unheard``."""
+    """The effect of a flush on one reply, in frames at ``rate``; ``received == heard + unheard``."""
 
     reply_id: str
     handed_frames: int
-    """Pulled by the device before the flush."""
+    """Frames that the device pulled before the flush."""
     heard_frames: int
-    """Frames that have left the speaker or will; fewer than handed only if the device was aborted."""
+    """Frames that have left the speaker or will leave it; fewer than were handed over only if the
+    device was aborted."""
     unheard_frames: int
-    """Received and never heard."""
+    """Frames that were received and will never be heard."""
     rate: int
 
     @property
@@ -111,24 +125,26 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class QueueTail(msgspec.Struct, frozen=True):
-    """The end of all audio received so far; opaque, for `PlaybackQueue.passed`."""
+    """The end of all audio received so far; an opaque value for `PlaybackQueue.passed`."""
 
     replies: tuple[tuple[Reply, int], ...] = ()
-    """Replies that were not played to their end, each with its number of frames."""
+    """Replies that have not been played to their end, each with its number of frames."""
 
 
 class PlaybackStats(msgspec.Struct):
     """Counters since the queue was created, and its depth."""
 
     unheard_frames: int = 0
-    """Frames that were flushed, discarded with the device's buffer, or too late for a flushed reply."""
+    """Frames that were flushed, were discarded with the device's buffer, or came too late for a flushed reply."""
     dropped_frames: int = 0
-    """Dropped at the limit."""
+    """Frames dropped at the limit."""
     queued_frames: int = 0
     worst_queued_frames: int = 0
     gap_frames: int = 0
-    """Silence since the last sample of the current reply, which has not ended. It is a loss only if the reply
-    continues."""
+    """Frames of silence since the last sample of the current reply, which has not ended.
+
+    This silence is a loss only if the reply continues.
+    """
 
 
 class _Gain:
@@ -151,8 +167,8 @@ class PlaybackQueue:
         # resampling, and the copying and scaling of a block all happen outside it.
         self._lock = threading.Lock()
         self._known: dict[str, Reply] = {}
-        """Replies in the order in which they began, including the last 256 closed ones, whose late audio must not be
-        heard."""
+        """Replies in the order in which they began, including the last 256 closed ones, whose late
+        audio must not be heard."""
         self._open: list[Reply] = []
         self._current: Reply | None = None
         self._last_handed: Reply | None = None
@@ -172,12 +188,12 @@ class PlaybackQueue:
 
     @property
     def target_ms(self) -> float:
-        """Queue depth at which a reply starts; adapts to the jitter of arriving audio."""
+        """Queue depth at which a reply starts to play; adapts to the jitter of arriving audio."""
         return self.arrivals.target_ms
 
     @property
     def volume(self) -> float:
-        """Factor applied to the samples from the next block on, without a click; bit-exact at 1."""
+        """Factor applied to the samples, from the next block on and without a click; bit-exact at 1."""
         return self._gain.wanted
 
     @volume.setter
@@ -189,7 +205,7 @@ class PlaybackQueue:
     def begin(self, reply_id: str, audio_format: AudioFormat | None = None) -> None:
         """Begins a reply of audio in this format (default: PCM at the queue's rate), after those begun earlier.
 
-        The id of a drained or flushed reply may be used again: it then names a new reply.
+        The id of a drained or flushed reply may be used again: it then refers to a new reply.
         """
         incoming = self._incoming(audio_format)  # before the lock: a resampler takes a while to make
         with self._lock:
@@ -217,9 +233,10 @@ class PlaybackQueue:
             return self._queue(reply, pcm, at_ns)
 
     def end(self, reply_id: str) -> float | None:
-        """Ends a reply: no more audio is expected, and what is queued still plays.
+        """Ends a reply: no more audio is expected, and queued audio still plays.
 
-        Returns how many ms of it were received in all, late audio included, or None if it was not open.
+        Returns how many ms of the reply were received in all, including late audio, or None if it
+        was not open.
         """
         known = self._known.get(reply_id)
         if known is None or known.incoming is None:
@@ -245,9 +262,10 @@ class PlaybackQueue:
     def cut(self, at_ns: int, *, aborted_latency_ms: float | None = None, fade_frames: int = 0) -> list[Cut]:
         """Drops all queued audio, and later audio of the replies begun so far.
 
-        Pass ``aborted_latency_ms``, the device's latency, if the device's own buffer is discarded too: its content
-        then counts as unheard, even of a reply that was just drained. Otherwise the current reply may end in a fade:
-        its next ``fade_frames`` still play, and count as heard.
+        Pass ``aborted_latency_ms``, the device's latency, if the device's own buffer is discarded
+        too: its content then counts as unheard, even if it belongs to a reply that has just
+        drained. Otherwise the current reply may end in a fade: its next ``fade_frames`` still play
+        and count as heard.
         """
         cuts: list[Cut] = []
         with self._lock:
@@ -275,7 +293,7 @@ class PlaybackQueue:
     def pull(self, frames: int, at_ns: int) -> bytes:
         """Returns the next ``frames`` for the device, as exactly ``2 * frames`` bytes, with silence where needed.
 
-        For PortAudio's thread: copies and returns, raises nothing.
+        Runs on PortAudio's thread: it copies and returns, and raises nothing.
         """
         parts: list[memoryview | bytes] = []
         filled = 0
@@ -316,7 +334,7 @@ class PlaybackQueue:
     # the current state: on any thread
 
     def take_happenings(self) -> list[Happening]:
-        """Returns what happened since the last call, in order."""
+        """Returns what happened since the previous call, in order."""
         with self._lock:
             happenings = list(self._happenings)
             self._happenings.clear()
@@ -345,13 +363,13 @@ class PlaybackQueue:
 
     @property
     def playing(self) -> str | None:
-        """The reply that has started to play and is not drained; None if there is none."""
+        """The reply that has started to play and has not drained; None if there is none."""
         current = self._current
         return None if current is None else current.reply_id
 
     @property
     def pulled_frames(self) -> int:
-        """Frames the device has taken so far, silence included."""
+        """Number of frames that the device has taken so far, including silence."""
         return self._clock.pulled_frames
 
     @property
@@ -360,7 +378,7 @@ class PlaybackQueue:
         return not self._known
 
     def flushed(self, reply_id: str) -> bool:
-        """Returns whether a flush cut off the reply and it was not begun again."""
+        """Returns whether a flush cut off the reply and the reply has not begun again."""
         reply = self._known.get(reply_id)
         return reply is not None and reply.flushed
 
@@ -436,7 +454,10 @@ class PlaybackQueue:
         return reply
 
     def _first_due(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """Returns the first reply with samples, if it may start; drains ended, empty ones on the way."""
+        """Returns the first reply that has samples, if it may start.
+
+        On the way, it drains empty replies that have ended.
+        """
         # An empty reply that has not ended is skipped: an agent that forgets to end a reply would otherwise never
         # be heard again.
         for reply in list(self._open):

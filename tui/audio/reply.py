@@ -1,7 +1,7 @@
 """One reply of the agent, from its chunks on the wire to the samples that were heard.
 
-The playback queue owns every `Reply`. `IncomingAudio` is used by the feeding thread only; the queue's lock guards the
-rest of a reply.
+The playback queue owns every `Reply`. `IncomingAudio` is used only by the feeding thread; the
+queue's lock guards the rest of a reply.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from tui.audio.resample import LiveResampler
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """Maps frames handed to the device to time, from the last pull."""
+    """Maps frames handed to the device to points in time, based on the last pull."""
 
     rate: int
     stream_frame: int = 0
     """Index of the block's first frame among all frames ever pulled."""
     at_ns: int = 0
     frames: int = 0
-    """Length of the block."""
+    """Length of the block, in frames."""
 
     @property
     def pulled_frames(self) -> int:
@@ -38,7 +38,7 @@ class Clock(msgspec.Struct, frozen=True):
 
 
 class IncomingAudio:
-    """Decodes a reply's chunks and resamples them to the queue's rate. For the feeding thread."""
+    """Decodes a reply's chunks and resamples them to the queue's rate. Used on the feeding thread."""
 
     def __init__(self, audio_format: AudioFormat, rate: int) -> None:
         self.received_ms = 0.0
@@ -67,14 +67,14 @@ class IncomingAudio:
 
 
 class Handed:
-    """The samples of a reply that the device took, with their times."""
+    """The samples of a reply that the device has taken, with their times."""
 
     def __init__(self) -> None:
         self.frames = 0
         self.end_ns = 0
-        """End of the last sample; for an empty reply, the time of its turn."""
+        """End of the last sample; for an empty reply, the time at which it would have played."""
         self.end_stream_frame = 0
-        """The same position, in frames ever pulled."""
+        """The same position, counted in frames pulled so far."""
         self._runs: list[tuple[int, int]] = []
         # After an abort the stream's position passes the discarded frames as if they had played, so the runs would
         # count them as heard.
@@ -92,7 +92,7 @@ class Handed:
 
     @property
     def audible_frames(self) -> int:
-        """Frames that were heard or will be; fewer than were taken only if the device was aborted."""
+        """Number of frames that were heard or will be; less than the number taken only if the device was aborted."""
         return self.frames if self._final_heard_frames is None else self._final_heard_frames
 
     def heard_frames(self, clock: Clock, at_ns: int, device_latency_ms: float) -> int:
@@ -108,7 +108,7 @@ class Handed:
 
 
 class Reply:
-    """Everything known about one reply. Frames are at the queue's rate."""
+    """Everything that is known about one reply. Frames are counted at the queue's rate."""
 
     def __init__(self, reply_id: str) -> None:
         self.reply_id = reply_id
@@ -117,32 +117,33 @@ class Reply:
         self.arrived_ns: int | None = None
         """When the first chunk arrived."""
         self.received_frames = 0
-        """Accepted for playback."""
+        """Number of frames accepted for playback."""
         self.handed = Handed()
         self.ended = False
-        """No more audio is expected: the reply may start below the target depth, and is drained when it is empty."""
+        """Whether no more audio is expected: the reply may then start below the target depth, and
+        has drained once it is empty."""
         self.closed = False
-        """Drained or flushed, so no longer in the queue."""
+        """Whether the reply has drained or was flushed, so it is no longer in the queue."""
         self.flushed = False
         self.full = False
-        """Whether the full queue was reported."""
+        """Whether it was reported that the queue was full."""
         self.gap_frames = 0
-        """Silence since its last sample, while more may come."""
+        """Frames of silence since the reply's last sample, while more may come."""
         self._chunks: deque[memoryview] = deque()
 
     @property
     def started(self) -> bool:
-        """Whether the device took any of its samples."""
+        """Whether the device has taken any of the reply's samples."""
         return self.handed.frames > 0
 
     @property
     def queued_frames(self) -> int:
-        """Frames received, not handed over and not flushed."""
+        """Number of frames received that were neither handed over nor flushed."""
         return 0 if self.flushed else self.received_frames - self.handed.frames
 
     @property
     def audible_frames(self) -> int:
-        """Frames that were heard or will be; fewer than received after a flush."""
+        """Number of frames that were heard or will be; less than the number received after a flush."""
         return self.handed.audible_frames if self.flushed else self.received_frames
 
     def add(self, pcm: bytes, frames: int) -> None:
@@ -152,7 +153,7 @@ class Reply:
         self.received_frames += frames
 
     def take(self, max_frames: int, stream_frame: int) -> memoryview:
-        """Hands over samples of one chunk, at most ``max_frames``, from frame ``stream_frame`` of the stream on."""
+        """Hands over at most ``max_frames`` from one chunk, starting at frame ``stream_frame`` of the stream."""
         chunk = self._chunks[0]
         part = chunk[: max_frames * 2]
         if len(part) == len(chunk):
@@ -163,6 +164,6 @@ class Reply:
         return part
 
     def drop(self) -> None:
-        """Discards the queued audio; nothing more of this reply is ever handed over."""
+        """Discards the queued audio; nothing more of this reply will be handed over."""
         self._chunks.clear()
         self.flushed = self.closed = True

@@ -1,8 +1,9 @@
-"""Converts sample rates: live, block by block, or a whole recording at once.
+"""Converts sample rates, either live, block by block, or of a whole recording at once.
 
-Live audio uses libsamplerate's sinc converters through python-samplerate. They hold back 3 ms of audio (6 ms if one
-side is 8 kHz), compared with 21 ms and more for soxr's streams at their defaults, and their output does not depend on
-how the input was cut into chunks. Frame 0 of the output is frame 0 of the input.
+Live audio uses libsamplerate's sinc converters through python-samplerate. They hold back 3 ms of
+audio (6 ms if one side is 8 kHz), compared with at least 21 ms for soxr's streams with default
+settings, and their output does not depend on how the input was divided into chunks. Frame 0 of the
+output is frame 0 of the input.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from numpy.typing import NDArray
 from tui.audio.pcm import from_float, to_float
 
 _FILTER_TAIL_MS = 50
-"""Length of silence that flushes the last samples: longer than the reach of any of the filters."""
+"""Length of the silence that flushes the last samples; it is longer than the reach of any of the filters."""
 
 
 class FloatResampler:
-    """Resamples a stream of float32 samples, shape (n,). Not thread-safe.
+    """Resamples a stream of float32 samples of shape (n,). Not thread-safe.
 
-    ``converter`` is one of libsamplerate's: ``sinc_medium``, ``sinc_fastest`` (half the cost, narrower pass band) or
-    ``sinc_best``.
+    ``converter`` is one of libsamplerate's converters: ``sinc_medium``, ``sinc_fastest`` (half the
+    cost, narrower pass band) or ``sinc_best``.
     """
 
     def __init__(self, from_rate: int, to_rate: int, converter: str = "sinc_medium") -> None:
@@ -35,7 +36,7 @@ class FloatResampler:
         self._returned_frames = 0
 
     def feed(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns the samples that are ready; there may be none."""
+        """Returns the samples that are ready, which may be none."""
         self._fed_frames += len(values)
         out = self._process(values)
         self._returned_frames += len(out)
@@ -67,7 +68,7 @@ class LiveResampler:
         self._stream = None if from_rate == to_rate else FloatResampler(from_rate, to_rate, converter)
 
     def feed(self, pcm: bytes) -> bytes:
-        """Returns the PCM at ``to_rate`` that is ready. Raises `ValueError` on half a sample."""
+        """Returns the PCM at ``to_rate`` that is ready. Raises `ValueError` if the input ends in half a sample."""
         if self._stream is None:
             return pcm
         return from_float(self._stream.feed(to_float(pcm)))
@@ -78,7 +79,7 @@ class LiveResampler:
 
 
 def resample_floats(values: NDArray[np.float32], from_rate: int, to_rate: int) -> NDArray[np.float32]:
-    """Returns a whole recording at another rate, resampled with the best filter, with its length unchanged."""
+    """Returns a whole recording at another rate, resampled with the best filter; its duration stays the same."""
     if from_rate == to_rate or not len(values):
         return values
     stream = FloatResampler(from_rate, to_rate, "sinc_best")

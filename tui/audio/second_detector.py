@@ -1,10 +1,11 @@
 """Finds sound on a track a second time, from its spectrum, to check the edges that the first detector found.
 
-It shares nothing with `tui.audio.speech` and `tui.audio.loudness`: no network, no block levels, no threshold. Each
-band between 100 Hz and 8 kHz is compared with its own noise floor over the whole stretch, which the first detector,
-running live, cannot know. An edge is an interval rather than an instant: where sound sinks slowly into noise, it lies
-between the last frame that is clearly sound and the last that may be. Measured on the recorded lines and prompts
-against the first detector's edges, in `tests/audio/test_second_detector.py`.
+It shares nothing with `tui.audio.speech` and `tui.audio.loudness`: no network, no block levels, no
+threshold. Each band between 100 Hz and 8 kHz is compared with its own noise floor over the whole
+stretch, which the first detector, running live, cannot know. An edge is an interval rather than an
+instant: where a sound fades slowly into noise, it lies between the last frame that is clearly sound
+and the last frame that may be. It was measured with the recorded lines and prompts against the
+first detector's edges, in `tests/audio/test_second_detector.py`.
 """
 
 from __future__ import annotations
@@ -17,41 +18,45 @@ from numpy.typing import NDArray
 _HOP_MS, _WINDOW_MS = 4, 16
 _BANDS_HZ = (100, 300, 500, 700, 1000, 1400, 1900, 2600, 3400, 4600, 6200, 7900)
 _LOUDEST_BANDS = 3
-"""Voices fill the low bands and hisses the high ones: the mean of the loudest finds both."""
+"""Voices fill the low bands and hisses the high ones; the mean of the loudest bands finds both."""
 _FLOOR_PERCENTILE = 15
 _LEAST_POWER = 4.0
-"""Least noise floor, as a squared sample value per band; without it, every ripple would rise from digital silence."""
+"""Smallest noise floor, as a squared sample value per band; without it, any ripple would rise above
+digital silence."""
 _MAYBE, _SURE, _CLEAR = 2.2, 4.5, 5.0
-"""Powers of two over the floor: possibly sound, sound if it lasts, and clearly sound."""
+"""Powers of two above the floor: possibly sound, sound if it lasts, and clearly sound."""
 _LEAST_SOUND_MS = 40
 _JOINED_MS = 60
-"""Quiet within a word (a stop consonant) that never separates two sounds."""
+"""Length of quiet within a word (a stop consonant) that never separates two sounds."""
 _PAUSE_MS = 400
-"""Quiet that ends a sound. Shorter than the first detector's 500 ms, whose windows see less of a pause."""
+"""Length of quiet that ends a sound.
+
+It is shorter than the first detector's 500 ms, because that detector's windows see less of a pause.
+"""
 
 _Floats = NDArray[np.float32]
 
 
 class SoundFound(NamedTuple):
-    """A sound between two pauses, in ms from the beginning of the stretch."""
+    """A sound between two pauses; times are in ms from the beginning of the stretch."""
 
     may_begin_ms: float
     begins_ms: float
-    """It begins between these two."""
+    """The sound begins between these two times."""
     ends_ms: float
     may_end_ms: float
-    """It ends between these two."""
+    """The sound ends between these two times."""
 
     @property
     def length_ms(self) -> float:
-        """The part that is clearly sound."""
+        """Length of the part that is clearly sound."""
         return self.ends_ms - self.begins_ms
 
 
 def sounds_in(pcm: bytes, rate: int) -> list[SoundFound]:
-    """Returns the sounds in a stretch of 16-bit samples, in order. Takes about 1.3 ms per second.
+    """Returns the sounds in a stretch of 16-bit samples, in order. It takes about 1.3 ms per second of audio.
 
-    A stretch should include a pause: without one its own quietest parts count as the noise floor.
+    A stretch should include a pause; otherwise its own quietest parts count as the noise floor.
     """
     ratios = _over_the_floor(np.frombuffer(pcm, "<i2").astype(np.float32), rate)
     found = _joined(_runs(ratios > _MAYBE), _JOINED_MS)
@@ -80,13 +85,13 @@ def _over_the_floor(samples: _Floats, rate: int) -> _Floats:
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Returns the runs in which a mask is true, each as its first index and the index after its last."""
+    """Returns the runs in which a mask is true, each as its first index and the index after its last one."""
     changes = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))
 
 
 def _joined(runs: list[tuple[int, int]], pause_ms: int) -> list[tuple[int, int]]:
-    """Returns the runs; those separated by a pause of at most ``pause_ms`` are joined."""
+    """Returns the runs after joining those that are separated by a pause of at most ``pause_ms``."""
     joined: list[tuple[int, int]] = []
     for begin, end in runs:
         if joined and (begin - joined[-1][1]) * _HOP_MS <= pause_ms:
@@ -104,5 +109,5 @@ def _sound(ratios: _Floats, begin: int, end: int) -> SoundFound:
 
 
 def _ms(hop: int) -> float:
-    """Returns the time of the boundary before a hop: hops lie around the middle of their windows."""
+    """Returns the time of the boundary before a hop; hops are centered in their windows."""
     return hop * _HOP_MS + (_WINDOW_MS - _HOP_MS) / 2

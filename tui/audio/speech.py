@@ -1,10 +1,11 @@
 """Finds where speech starts and stops on one track, to within a few milliseconds.
 
-A classifier decides, window by window, whether there is speech. The detector turns the decisions into edges. It moves
-each edge back to the block where the sound rose from, or sank into, the noise floor, and there to the first or last
-loud millisecond. Silero's network is robust but late (about 80 ms at an onset, 40 to 140 ms at an end); after this
-correction the median error of edges is within 10 ms, up to 30 dB of noise. On an agent's track, edges of other sounds
-are found by loudness alone; each edge names its method.
+A classifier decides, window by window, whether there is speech. The detector turns these decisions
+into edges. It moves each edge back to the block where the sound rose out of the noise floor or sank
+into it, and within that block to the first or last loud millisecond. Silero's network is robust but
+late (about 80 ms at an onset, 40 to 140 ms at an end); after this correction, the median error of
+edges is within 10 ms at signal-to-noise ratios of 30 dB or more. On an agent's track, edges of
+other sounds are found by loudness alone; each edge names the method that found it.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from tui.audio.silero import WINDOW_FRAMES, SileroTrack
 Method = Literal["silero", "energy"]
 
 _SLACK_MS = 100
-"""Extra silence at the end of a track, because its last window may begin before the end."""
+"""Extra silence at the end of a track, needed because its last window may begin before the end."""
 _SILERO_THRESHOLD = 0.5
 
 
 class TrackEdge(msgspec.Struct, frozen=True):
-    """The start or end of speech or another sound, at a monotonic time before it was detected."""
+    """The start or end of speech or of another sound, at a monotonic time before its detection."""
 
     started: bool
     at_ns: int
@@ -38,10 +39,10 @@ class TrackEdge(msgspec.Struct, frozen=True):
 
 
 class Window(NamedTuple):
-    """One decision of a classifier."""
+    """One decision by a classifier."""
 
     start_frame: int
-    """Index of its first frame among all frames fed."""
+    """Index of the window's first frame among all frames fed in."""
     end_frame: int
     speech: bool
 
@@ -55,9 +56,9 @@ class Classifier(Protocol):
 
 
 class SpeechDetector:
-    """Finds edges of speech, and on request of other sounds, on one track at one rate. Not thread-safe.
+    """Finds edges of speech and, on request, of other sounds, on one track at one rate. Not thread-safe.
 
-    Takes 1 % of a core during sound.
+    It takes 1 % of a core while there is sound.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class SpeechDetector:
     ) -> None:
         self.rate = rate
         self.silence_ms = silence_ms
-        """Silence after which speech counts as over."""
+        """Length of silence after which speech counts as over."""
         self.speaking = False
         self._classifier = classifier
         self._loudness = Loudness(rate)
@@ -81,8 +82,8 @@ class SpeechDetector:
     def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
         """Returns the edges found with these whole samples, the last of which ended at ``end_ns``.
 
-        A stop is detected after ``silence_ms`` of silence; starts and stops are back-dated to where the sound
-        changed. Raises `ValueError` on half a sample.
+        A stop is detected after ``silence_ms`` of silence; starts and stops are back-dated to where
+        the sound changed. Raises `ValueError` if ``pcm`` ends in half a sample.
         """
         self._loudness.feed(pcm)
         self._fed_frames += len(pcm) // 2
@@ -133,7 +134,10 @@ class SpeechDetector:
 
 
 class SileroClassifier:
-    """The Silero network in windows of 32 ms. Not thread-safe; the network itself is shared by all."""
+    """Runs the Silero network in windows of 32 ms.
+
+    Not thread-safe, although all classifiers share the network itself.
+    """
 
     def __init__(self, rate: int) -> None:
         from tui.audio.resample import FloatResampler
@@ -166,7 +170,7 @@ class SileroClassifier:
 def load_detector() -> None:
     """Load the network that all detectors share.
 
-    This blocks every thread of the process for a while: do it before a call.
+    This blocks every thread of the process for a while, so do it before a call.
     """
     import samplerate  # noqa: F401
 
@@ -176,7 +180,7 @@ def load_detector() -> None:
 def make_detector(rate: int, *, silence_ms: int = 500, other_sounds: bool = False) -> SpeechDetector:
     """Returns a detector for a track at ``rate`` Hz.
 
-    ``other_sounds`` also finds tones and other sounds, for the track of an agent, which may answer with one. After
-    `load_detector` this takes a fraction of a millisecond.
+    ``other_sounds`` also finds tones and other sounds; use it for the track of an agent, which may
+    answer with one. After `load_detector`, this takes a fraction of a millisecond.
     """
     return SpeechDetector(rate, SileroClassifier(rate), silence_ms=silence_ms, other_sounds=other_sounds)

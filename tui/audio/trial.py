@@ -1,7 +1,8 @@
 """Tests PortAudio in a child process, so that a driver that aborts or hangs does not affect the program.
 
-An ALSA setup without a default device makes PortAudio call ``abort()``, and a sound server that accepts connections
-and never answers blocks its first call for ever. Neither can be caught in the process where it happens.
+An ALSA setup without a default device makes PortAudio call ``abort()``, and a sound server that
+accepts connections but never answers blocks PortAudio's first call forever. Neither can be caught
+in the process in which it happens.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import msgspec
 from tui.child import child_command
 
 TIMEOUT_VARIABLE = "OPUSAGENT_TUI_SOUND_TIMEOUT_S"
-"""Passes the setting ``[sound] timeout_s`` to the processes that open devices."""
+"""The environment variable that passes the setting ``[sound] timeout_s`` to the processes that open devices."""
 DEFAULT_TIMEOUT_S = 3.0
 
 
@@ -29,7 +30,7 @@ def time_limit_s() -> float:
 
 
 class TrialFailed(Exception):
-    """PortAudio cannot be used here. The text tells the user what happened and what to do."""
+    """PortAudio cannot be used here. The message tells the user what happened and what to do."""
 
 
 class TrialResult(msgspec.Struct, frozen=True):
@@ -38,7 +39,7 @@ class TrialResult(msgspec.Struct, frozen=True):
     devices: msgspec.Raw = msgspec.Raw(b"[]")
     """The devices as `tui.audio.devices` encodes them."""
     problem: str = ""
-    """Reason for a missing list, for the user."""
+    """Why there is no list, as text for the user."""
 
 
 class Trial:
@@ -61,7 +62,10 @@ class Trial:
             )
 
     def result(self) -> bytes:
-        """Returns the devices as JSON. Blocks up to the time limit. Raises `TrialFailed`, the same each time."""
+        """Returns the devices as JSON. Blocks up to the time limit.
+
+        Raises `TrialFailed`, which is the same each time.
+        """
         # Under the lock: whoever comes second waits for the answer that the first one is reading.
         with self._lock:
             if self._outcome is None:

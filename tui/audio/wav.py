@@ -1,7 +1,7 @@
-"""WAV files: any PCM in, 16-bit mono out.
+"""WAV files: reads PCM of any kind and writes 16-bit mono.
 
-The reader parses files itself, because the standard library's ``wave`` rejects float samples and, before Python 3.12,
-the extensible header that many editors write.
+The reader parses files itself, because the standard library's ``wave`` rejects float samples and,
+before Python 3.12, the extensible header that many editors write.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRAILERS = (b"LIST", b"id3 ", b"cue ")
 _UNKNOWN_BYTES = 0xFFFF_FFFF
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 RATES = range(1_000, 768_001)
-"""Plausible sample rates; a header with any other rate is damaged."""
+"""Plausible sample rates; a header with any other rate counts as damaged."""
 _OTHER_FILES = {
     b"fLaC": "a FLAC file",
     b"OggS": "an Ogg file",
@@ -42,14 +42,14 @@ _OTHER_FILES = {
     b"caff": "a CAF file",
     b".snd": "an AU file",
 }
-"""Sound files that the package soundfile reads, by their first bytes."""
+"""Sound files that the package soundfile can read, by their first bytes."""
 HEADER_BYTES = 44
 _MAX_FORMAT_BYTES = 1024
 _MAX_DATA_BYTES = 0xFFFF_FFFF - 36
 
 
 class AudioFileError(Exception):
-    """A sound file cannot be read or written. The text is one sentence for the user."""
+    """A sound file cannot be read or written. The message is one sentence for the user."""
 
 
 class NotReadHere(AudioFileError):
@@ -80,11 +80,12 @@ class _Closing(ABC):
 
 
 class WavFile(_Closing):
-    """A WAV file that is read in sections. Use from one thread at a time; `close` it, or use ``with``.
+    """A WAV file that is read in sections. Use it from one thread at a time; `close` it, or use ``with``.
 
-    Reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, plain or with the extensible header. A truncated
-    file is read as far as it goes; a growing file keeps the length it had when it was opened. Raises `AudioFileError`
-    if the file is missing, unreadable or has no samples, and `NotReadHere`.
+    It reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, with a plain or an extensible
+    header. A truncated file is read as far as it goes; a file that is still growing keeps the
+    length that it had when it was opened. Raises `AudioFileError` if the file is missing, cannot be
+    read or has no samples, and `NotReadHere`.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -102,7 +103,7 @@ class WavFile(_Closing):
             self._header, self._data_at, data_bytes = self._take_apart()
             self._frame_bytes = self._header.channels * max(self._header.sample_bits // 8, 1)
             self.frames = data_bytes // self._frame_bytes
-            """Samples per channel."""
+            """Number of samples per channel."""
             if not self.frames:
                 raise AudioFileError(f"{path} is a WAV file that contains no samples.")
             self.read(0, 1)
@@ -112,7 +113,7 @@ class WavFile(_Closing):
 
     @property
     def rate(self) -> int:
-        """Hz."""
+        """Sample rate in Hz."""
         return self._header.rate
 
     @property
@@ -126,10 +127,10 @@ class WavFile(_Closing):
         return self._header.channels
 
     def read(self, first_frame: int, frames: int) -> Floats:
-        """Returns that section, as far as it exists.
+        """Returns the given section, as far as it exists.
 
-        Values are in -1..1, with one row per frame and one column per channel. Values of float files beyond full
-        scale are clipped; NaN becomes 0.
+        Values are in -1..1, with one row per frame and one column per channel. Values of float
+        files that exceed full scale are clipped, and NaN becomes 0.
         """
         first_frame = min(max(first_frame, 0), self.frames)
         wanted_bytes = min(frames, self.frames - first_frame) * self._frame_bytes
@@ -144,7 +145,7 @@ class WavFile(_Closing):
         os.close(self._descriptor)
 
     def _take_apart(self) -> tuple[_Header, int, int]:
-        """Returns the format, the offset of the samples and their size in bytes."""
+        """Returns the format of the file, and the offset and size in bytes of its samples."""
         riff = self._read_at(0, 12)
         if not riff:
             raise AudioFileError(f"{self.path} is empty.")
@@ -175,9 +176,10 @@ class WavFile(_Closing):
 def read_wav(path: str | Path, rate: int, advise: Callable[[str], object] = lambda _: None) -> bytes:
     """Returns the whole file as mono PCM at ``rate`` Hz, with its channels mixed down.
 
-    ``advise`` receives a sentence if the channels cancel each other out. Supports the formats of `WavFile`, and with
-    the package soundfile (an extra) also FLAC, Ogg, MP3, AIFF and WAV files with compressed samples. 16-bit mono at
-    ``rate`` is returned unchanged. Raises `AudioFileError`.
+    ``advise`` receives a sentence if the channels cancel each other out. Supports the formats of
+    `WavFile` and, with the package soundfile (an extra), FLAC, Ogg, MP3, AIFF and WAV files with
+    compressed samples. A file that is already 16-bit mono at ``rate`` is returned unchanged. Raises
+    `AudioFileError`.
     """
     from tui.audio.mix import cancels, mix
     from tui.audio.pcm import from_float
@@ -221,7 +223,7 @@ def _read_by_soundfile(path: Path, refusal: NotReadHere) -> tuple[Floats, int]:
 
 
 def _usable(values: Floats) -> Floats:
-    """Returns the samples of a float file, clipped to full scale, with 0 for NaN."""
+    """Returns the samples of a float file, clipped to full scale, with 0 in place of NaN."""
     import numpy as np
 
     usable: Floats = np.clip(np.nan_to_num(values, nan=0.0), -1.0, 1.0)
@@ -241,7 +243,7 @@ def _read_header(path: Path, body: bytes) -> _Header:
 
 
 def _to_values(path: Path, header: _Header, data: bytes) -> Floats:
-    """Returns interleaved samples in -1..1, whole frames only."""
+    """Returns interleaved samples in -1..1; an incomplete frame is dropped."""
     import numpy as np
 
     from tui.audio import g711
@@ -276,7 +278,7 @@ def _to_values(path: Path, header: _Header, data: bytes) -> Floats:
 
 
 def wav_header(audio_format: AudioFormat, *, channels: int = 1, data_bytes: int = _UNKNOWN_BYTES) -> bytes:
-    """Returns the 44 bytes that precede interleaved samples; by default those of a stream of unknown length."""
+    """Returns the 44 bytes that precede interleaved samples; by default, those for a stream of unknown length."""
     tag = {Encoding.PCM16: _PCM, Encoding.ALAW: _ALAW, Encoding.MULAW: _MULAW}[audio_format.encoding]
     sample_bytes = audio_format.encoding.sample_bytes
     frame_bytes = sample_bytes * channels
@@ -291,8 +293,8 @@ def wav_header(audio_format: AudioFormat, *, channels: int = 1, data_bytes: int 
 def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
     """Returns the samples of ``audio``, and whether a WAV header preceded them.
 
-    The header's own length is ignored (streams write 0 or the maximum), except where another part of the file
-    follows the samples.
+    The length in the header is ignored (streams write 0 or the maximum), unless another part of the
+    file follows the samples.
     """
     if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
         return audio, False
@@ -310,16 +312,16 @@ def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
 class WavWriter(_Closing):
     """A 16-bit mono WAV file that is complete and valid after every write, so that a crash loses nothing.
 
-    Not thread-safe; each write goes to the operating system at once. On a pipe it is a WAV file of unknown length,
-    and a reader that falls far behind causes an error instead of a wait. Raises `AudioFileError` if the file cannot
-    be created or written.
+    Not thread-safe; each write is passed to the operating system immediately. A pipe receives a WAV
+    file of unknown length, and a reader that falls far behind causes an error instead of a wait.
+    Raises `AudioFileError` if the file cannot be created or written.
     """
 
     def __init__(self, path: str | Path, rate: int) -> None:
         self.path = Path(path)
         self.rate = rate
         self.frames = 0
-        """Frames written so far."""
+        """Number of frames written so far."""
         with self._sentence():
             # Unbuffered, or what a full disk refused would be tried again on closing. O_NONBLOCK for a pipe
             # without a reader, which opening would wait for, and for a reader that stalls during the call.
@@ -336,7 +338,7 @@ class WavWriter(_Closing):
             raise
 
     def write(self, pcm: bytes) -> None:
-        """Append whole samples. Raises `ValueError` on half a sample."""
+        """Append whole samples. Raises `ValueError` if ``pcm`` ends in half a sample."""
         if len(pcm) % 2:
             raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
         if self._streams:
@@ -354,7 +356,7 @@ class WavWriter(_Closing):
         self.frames += len(pcm) // 2
 
     def close(self) -> None:
-        """Close the file; harmless when repeated."""
+        """Close the file; harmless if repeated."""
         with self._sentence():
             self._file.close()
 

@@ -1,7 +1,8 @@
 """WebRTC's audio processing, from the ``livekit`` package.
 
-That package is an extra (30 MB, 200 to 280 ms to import), so it is imported only when cancellation is requested. It
-takes frames of exactly 10 ms at any device rate; 10 ms in both directions cost about 0.1 ms.
+That package is an extra (30 MB, 200 to 280 ms to import), so it is imported only when cancellation
+is requested. It takes frames of exactly 10 ms at any device rate; processing 10 ms in both
+directions takes about 0.1 ms.
 """
 
 from __future__ import annotations
@@ -14,35 +15,40 @@ _INSTALL = "the package livekit is not installed. Run `pip install livekit`."
 
 
 class EchoUnavailable(Exception):
-    """Echo cannot be canceled here. The text tells the user why and what to do."""
+    """Echo cannot be canceled here. The message tells the user why and what to do."""
 
 
 class Processor(Protocol):
-    """Audio processing of 10 ms frames of 16-bit mono PCM. Every method may raise `RuntimeError`."""
+    """Audio processing for 10 ms frames of 16-bit mono PCM. Every method may raise `RuntimeError`."""
 
     def rendered(self, frame: bytes, rate: int) -> None:
-        """Takes a frame that goes to the speaker, in order, silence included."""
+        """Takes the next frame that goes to the speaker; silent frames must be passed too."""
         ...
 
     def captured(self, frame: bytes, rate: int) -> bytes:
-        """Takes a frame from the microphone; returns it without its echo."""
+        """Takes a frame from the microphone, and returns it without its echo."""
         ...
 
     def set_delay(self, delay_ms: int) -> None:
-        """Sets the time from `rendered` to the `captured` that contains the echo of the same sound."""
+        """Sets the time from a call of `rendered` to the call of `captured` that contains the echo of that sound."""
         ...
 
 
 def missing() -> str | None:
-    """Returns why echo cannot be canceled and what to do, as text to follow a colon; None if it can.
+    """Returns why echo cannot be canceled and what to do, as text that follows a colon; None if it can be canceled.
 
-    Imports nothing.
+    It imports nothing.
     """
     return None if find_spec("livekit") and find_spec("livekit.rtc") else _INSTALL
 
 
 def make_processor() -> Processor:
-    """Returns WebRTC's echo canceller, noise suppression and high-pass filter. Blocks. Raises `EchoUnavailable`."""
+    """Returns WebRTC's audio processor with echo cancellation, noise suppression and a high-pass filter.
+
+    Blocks the calling thread.
+
+    Raises `EchoUnavailable`.
+    """
     if sentence := missing():
         raise EchoUnavailable(f"Echo cannot be canceled: {sentence}")
     try:
@@ -54,7 +60,7 @@ def make_processor() -> Processor:
 
 
 class _LiveKit:
-    """The `Processor` of the ``livekit`` package."""
+    """The `Processor` from the ``livekit`` package."""
 
     def __init__(self) -> None:
         from livekit import rtc

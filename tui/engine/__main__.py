@@ -1,4 +1,4 @@
-"""The engine process: ``python -m tui.engine``, commands on stdin, frames on stdout, its log on stderr.
+"""The engine process, ``python -m tui.engine``: commands on stdin, frames on stdout, its log on stderr.
 
 End of file on stdin means that the screen has exited, for whatever reason.
 """
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S = 0.0005
-"""Longest time for which a busy thread may keep the interpreter from the audio threads; the default is ten times
-longer."""
+"""How long a busy thread may keep the interpreter from the audio threads at most; the default is ten times longer."""
 
 
 def main() -> None:
@@ -60,7 +59,7 @@ def main() -> None:
 
 
 def take_pipes() -> tuple[int, int]:
-    """Move the pipes away from descriptors 0 and 1, so that a printing library disturbs neither pipe nor terminal."""
+    """Move the pipes off descriptors 0 and 1, so that a library that prints disturbs neither pipe nor terminal."""
     stdin, stdout = os.dup(0), os.dup(1)
     # Not merely closed: the next file that is opened would get descriptor 0 or 1.
     null = os.open(os.devnull, os.O_RDONLY)

@@ -20,10 +20,10 @@ from tui.callbacks import spawn
 from tui.engine.wire import PlayAudio, PlayingAudio
 
 AHEAD_MS = 500
-"""Audio queued ahead of the speaker: enough for a slow disk, with little to flush when seeking."""
+"""Amount of audio queued ahead of the speaker: enough for a slow disk, with little to flush when seeking."""
 POLL_S = 0.02
 STALLED_NS = 2_000_000_000
-"""Time without a request from the speaker after which it counts as hanging."""
+"""Time without a request from the speaker after which the speaker counts as hanging."""
 IDLE_S = 3.0
 """How long the speaker stays open after a clip, so that seeking does not reopen it each time."""
 
@@ -31,8 +31,8 @@ IDLE_S = 3.0
 class ClipPlayer:
     """Plays one clip at a time; a new one replaces it. Everything runs on the engine's loop.
 
-    ``report`` receives the position every 20 ms, and once more at the end, without ``playing``. An active call keeps
-    its own stream; the sound system mixes both.
+    ``report`` receives the position every 20 ms, and once more at the end, without ``playing``. An
+    active call keeps its own stream, and the sound system mixes both.
     """
 
     def __init__(
@@ -48,7 +48,10 @@ class ClipPlayer:
         self._plays = 0
 
     def play(self, command: PlayAudio) -> None:
-        """Play this in place of the current clip. Without path and wire, only stop."""
+        """Play the given audio in place of the current clip.
+
+        Without a path or wire audio, it only stops the current clip.
+        """
         self._wanted = command
         self._asked.set()
         if self._running is None or self._running.done():
@@ -95,7 +98,7 @@ class ClipPlayer:
             self._report(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=False, problem=problem))
 
     async def _play_clip(self, clip: Clip, speaker: Speaker, command: PlayAudio) -> float:
-        """Play to the end or until another request; returns the position in the recording, in ms."""
+        """Play to the end or until another request arrives; returns the position in the recording, in ms."""
         queue, fed_frames = speaker.queue, 0
         self._plays += 1
         reply = str(self._plays)
@@ -162,7 +165,7 @@ class ClipPlayer:
 
 
 def _open_clip(command: PlayAudio) -> Clip | None:
-    """Returns the clip that the command names; None if it only stops. Raises `AudioFileError`."""
+    """Returns the clip that the command describes; None if the command only stops. Raises `AudioFileError`."""
     start_ms, end_ms, speed = command.start_ms, command.end_ms, command.speed
     if command.path:
         return wav_clip(command.path, track=command.track, start_ms=start_ms, end_ms=end_ms, speed=speed)

@@ -42,13 +42,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH_INTERVAL_S = 0.04
-"""Time between frames. On average, half of it is added to the wait for the screen's next tick (16 per second). If
-frames were as rare as ticks, the effect of a key would appear 11 ms later."""
+"""Time between two frames. On average, half of it is added to the wait for the screen's next tick (16 per second).
+
+If frames were as rare as ticks, the effect of a key would appear 11 ms later.
+"""
 PATIENCE_S = 0.5
-"""Longest time for which a command that needs a device may delay later commands."""
+"""How long a command that needs a device may delay later commands at most."""
 TABLE_EVERY_BATCHES = 12
 _MOST_NAME_CHARS = 40
-"""A sentence that is spoken is named by its beginning."""
+"""Maximum length of a spoken sentence's name, which is its beginning."""
 _BY_HAND = (
     wire.Record,
     wire.SetMuted,
@@ -59,16 +61,16 @@ _BY_HAND = (
     wire.SendInstructions,
     wire.Interrupt,
 )
-"""Commands with which the user acts on the call; they take over from a scenario."""
+"""Commands with which the user acts on the call, and which take over from a scenario."""
 _SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
-"""Exceptions that prevent a call; their text is a sentence for the user."""
+"""Exceptions that prevent a call; their message is a sentence for the user."""
 
 
 class Engine:
-    """The engine process's work, without its pipes.
+    """Does the engine process's work, but does not own its pipes.
 
-    ``write`` takes frames and ``backlog`` returns the number of unread bytes. With ``warm``, PortAudio is loaded
-    before it is needed.
+    ``write`` takes frames, and ``backlog`` returns the number of unread bytes. With ``warm``,
+    PortAudio is loaded before it is needed.
     """
 
     def __init__(
@@ -83,7 +85,7 @@ class Engine:
         self._session: LiveSession | None = None
         self._call: asyncio.Task[None] | None = None
         self._early: list[wire.Command] = []
-        """Commands for the call that is being dialed; carried out after it has begun."""
+        """Commands for the call that is being dialed, carried out once it has begun."""
         self._shutdown = asyncio.Event()
         self._file: SessionFile | None = None
         self._set_up: CallSetUp | None = None
@@ -114,7 +116,7 @@ class Engine:
         self._shutdown.set()
 
     async def handle(self, command: wire.Command) -> None:
-        """Carry out one command. Commands that need a call are ignored without one."""
+        """Carry out one command. Commands that need a call are ignored if there is none."""
         session = self._session
         match command:
             case wire.Connect():
@@ -236,7 +238,7 @@ class Engine:
             await asyncio.sleep(0)
 
     def _keep_messages(self, set_up: CallSetUp) -> None:
-        """Keep the raw messages in a separate file if the session is not saved, and report its path."""
+        """Keep the raw messages in a separate file if the session is not saved, and report the file's path."""
         if set_up.writer is None:
             self._file = SessionFile(on_failure=set_up.problems.report)
         file = set_up.writer or self._file
@@ -285,7 +287,7 @@ class Engine:
         return session
 
     def _scenario_play(self, target: Target) -> ScenarioPlay:
-        """Returns what plays scenarios in this call; loaded when first needed."""
+        """Returns the object that plays scenarios in this call; loaded when first needed."""
         from tui.engine.scenario_play import ScenarioPlay
 
         if self._scenario is None:
@@ -305,13 +307,13 @@ class Engine:
             self._call.cancel()
 
     def _emit_dialling(self, target: Target) -> None:
-        """Show immediately that the target is being called; the saved session begins after dialing."""
+        """Show immediately that the target is being called; the saved session begins only after dialing."""
         journal = self._journal(target, self._frames.add_event)
         journal.begin(target, volume=self._audio.volume)
         journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, set_up: CallSetUp, error: Exception) -> None:
-        """Emit a separate session for a call that cannot begin: requested and refused."""
+        """Emit a separate session for a call that cannot begin, in which the call is requested and refused."""
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
             source, code, sentence, hint = error.source, error.code, error.message, error.hint

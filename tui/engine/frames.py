@@ -1,4 +1,4 @@
-"""Sends batches of items to the screen, and holds them back while it is not reading."""
+"""Sends batches of items to the screen, and holds them back while the screen is not reading."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from tui.engine.wire import MAX_FRAME_BYTES, EventItem, FrameItem, pack
 from tui.models.events import SessionEvent
 
 MAX_HELD_EVENTS = 400_000
-"""Limit of events kept for a screen that is not reading (stopped with ctrl+z): about 20 minutes of a busy call."""
+"""Maximum number of events kept for a screen that is not reading (stopped with ctrl+z): about 20
+minutes of a busy call."""
 _MAX_BACKLOG_BYTES = MAX_FRAME_BYTES // 8
 _ITEMS_OF_A_FRAME = 2_000
 
 
 class Frames:
-    """Batches of items. ``write`` takes frames, ``backlog`` returns the number of unread bytes.
+    """Sends items to the screen in batches.
+
+    ``write`` takes frames, and ``backlog`` returns the number of unread bytes.
 
     Runs on the engine's loop.
     """
@@ -33,19 +36,19 @@ class Frames:
         self._items.append(item)
 
     def add_event(self, event: SessionEvent) -> None:
-        """Send an event; beyond `MAX_HELD_EVENTS` it is counted instead."""
+        """Send an event; beyond `MAX_HELD_EVENTS`, events are only counted."""
         if len(self._items) < MAX_HELD_EVENTS:
             self._items.append(EventItem(event=event))
         else:
             self._dropped += 1
 
     def replace(self, item: FrameItem) -> None:
-        """Send an item in place of an unsent item of the same kind; only the latest is sent."""
+        """Send an item in place of an unsent one of the same kind, so that only the latest is sent."""
         # Telemetry of a moment ago is of no use, and a screen that was stopped must not find minutes of it.
         self._latest[type(item)] = item
 
     def flush(self) -> int:
-        """Send pending items if the screen is reading. Returns the number of events dropped meanwhile."""
+        """Send pending items if the screen is reading. Returns the number of events dropped in the meantime."""
         # The transport buffers without limit, so what a stopped screen leaves unread has to be held here, where it
         # can be counted and dropped.
         if self.paused or self._backlog() > _MAX_BACKLOG_BYTES:

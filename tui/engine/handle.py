@@ -1,4 +1,7 @@
-"""The screen's handle on the engine process. Uses only the standard library and msgspec; nothing blocks."""
+"""The screen's handle to the engine process.
+
+It uses only the standard library and msgspec, and nothing in it blocks.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,17 @@ from tui.temporary import create_temporary, remove_abandoned
 GOODBYE_TIMEOUT_S = 3.0
 _READ_BYTES = 1 << 20
 NO_DEVICES = "--no-devices"
-"""Argument of an engine that loads PortAudio only when a device is used."""
+"""Command-line argument for an engine that loads PortAudio only when a device is used."""
 _LOG_SUFFIX = "-engine.log"
 _KEPT_LOGS = 5
-"""Number of logs of failed or killed engines that stay in the temporary folder."""
+"""Number of logs of failed or killed engines that are kept in the temporary folder."""
 
 
 class EngineHandle:
-    """One engine process, from `start` on; it then receives commands that were sent earlier.
+    """One engine process; once started with `start`, it receives the commands that were sent earlier.
 
-    Starting it again does nothing. With ``devices``, PortAudio is loaded during the start, before a device is needed.
+    Starting it again does nothing. With ``devices``, PortAudio is loaded at the start, before a
+    device is needed.
     """
 
     def __init__(self, *, devices: bool = True) -> None:
@@ -42,7 +46,7 @@ class EngineHandle:
         self._at_end = False
 
     def start(self) -> Self:
-        """Start the process if it is not started yet. Raises `OSError`."""
+        """Start the process if it has not been started yet. Raises `OSError`."""
         if self._process is not None:
             return self
         self._process = subprocess.Popen(
@@ -77,26 +81,26 @@ class EngineHandle:
 
     @property
     def alive(self) -> bool:
-        """Whether the engine is running or was not started yet."""
+        """Whether the engine is running or has not been started yet."""
         return not self._at_end and (self._process is None or self._process.poll() is None)
 
     def drain(self) -> list[FrameItem]:
-        """Returns the items that have arrived since the last call."""
+        """Returns the items that have arrived since the previous call."""
         if self._process is not None:
             self._exchange()
         items, self._items = self._items, []
         return items
 
     def send(self, command: Command) -> None:
-        """Send a command; bytes that the pipe does not accept now are sent by the next `drain`."""
+        """Send a command; bytes that the pipe does not accept immediately are sent by the next `drain`."""
         self._unsent += pack([command])
         if self._process is not None:
             self._write()
 
     def stop(self, timeout_s: float = GOODBYE_TIMEOUT_S) -> None:
-        """Let the engine end the call on the wire and exit; after ``timeout_s``, terminate it, then kill it.
+        """Let the engine end the call on the wire and exit; after ``timeout_s``, terminate it, and finally kill it.
 
-        Blocks.
+        Blocks the calling thread.
         """
         if self._process is not None:
             self._stop(self._process, timeout_s)

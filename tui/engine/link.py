@@ -8,7 +8,7 @@ from tui.engine.wire import Command, FrameItem
 
 
 class EngineLink(Protocol):
-    """Interface of an engine, as the bridge needs it.
+    """The interface of an engine, as the bridge needs it.
 
     Implemented by `tui.engine.handle.EngineHandle`, by saved sessions, and by fakes in tests.
     """
@@ -20,11 +20,11 @@ class EngineLink(Protocol):
 
     @property
     def log_path(self) -> str:
-        """Path of the engine's own log, to name it after the engine has died."""
+        """Path of the engine's own log, so that it can be named after the engine has died."""
         ...
 
     def drain(self) -> list[FrameItem]:
-        """Returns the items that have arrived since the last call; never blocks."""
+        """Returns the items that have arrived since the previous call; never blocks."""
         ...
 
     def send(self, command: Command) -> None:

@@ -1,4 +1,4 @@
-"""Replaces the engine by a saved session, so that the screen shows it like a live one."""
+"""Replaces the engine with a saved session, so that the screen shows it like a live one."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from tui.saving.record import AUDIO_FILE
 from tui.view.playhead import Playhead
 
 AT_ONCE_EVENTS = 5_000
-"""Limit of events per `drain`, so that the screen does not freeze while a long session is read."""
+"""Maximum number of events per `drain`, so that the screen does not freeze while a long session is being read."""
 
 
 class SavedEngine:
-    """An `EngineLink` over a saved session. A real engine, ``sound``, plays the audio.
+    """An `EngineLink` for a saved session. A real engine, ``sound``, plays the audio.
 
     With ``speed`` the session is replayed at that multiple of real time; without it, the whole session is available
     immediately. In both cases `playhead` holds the current time.
@@ -49,7 +49,7 @@ class SavedEngine:
     ) -> None:
         self.saved = saved
         self.finished = False
-        """Whether every event was returned."""
+        """Whether every event has been returned."""
         self._events: Iterator[SessionEvent] = saved.events()
         self._first = self._next = next(self._events, None)
         self._last_number = 0
@@ -111,11 +111,11 @@ class SavedEngine:
                 self._clip = command.clip
 
     def now_ns(self) -> int:
-        """Returns the current time of the session on the clock of its events; the bridge's clock."""
+        """Returns the current time of the session on the clock of its events, which is also the bridge's clock."""
         return self.playhead.at_ns if self.playhead.folds else self._last_ns
 
     def _share_read(self) -> float:
-        """Returns the share of a session that has been read, judged by event times."""
+        """Returns the share of a session that has been read, judged by the times of its events."""
         head = self.playhead
         passed_ns, whole_ns = self._last_ns - head.first_ns, head.last_ns - head.first_ns
         return min(max(passed_ns / whole_ns, 0.0), 0.99) if whole_ns > 0 else 0.0

@@ -1,4 +1,4 @@
-"""ScenarioPlay: plays a scenario in the engine's call; the user can take over."""
+"""ScenarioPlay: plays a scenario in the engine's call, which the user can take over."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tui.text.visible import one_line
 
 
 class ScenarioPlay:
-    """One scenario at a time, in one call. On the engine's loop."""
+    """Plays one scenario at a time, in one call. Runs on the engine's loop."""
 
     def __init__(self, audio: AudioManager, target: Target) -> None:
         self._audio = audio
@@ -41,7 +41,7 @@ class ScenarioPlay:
             self._performance.take(event)
 
     async def prepare(self, wanted: PlayScenario) -> Performance:
-        """Read a scenario and make its lines audible, which takes a while. Raises `ScenarioError`."""
+        """Read a scenario and prepare the audio of its lines, which takes a while. Raises `ScenarioError`."""
         self._end_speech()
         self._speech = SpeechProcess(synthesizer=wanted.synthesizer, model=wanted.speech_model)
         try:
@@ -59,7 +59,7 @@ class ScenarioPlay:
         self._task = spawn(self._play(performance, session, whole_call=whole_call), "scenario")
 
     async def begin(self, wanted: PlayScenario, session: LiveSession) -> None:
-        """Play a scenario in the active call, unless one is being played already."""
+        """Play a scenario in the active call, unless one is already being played."""
         if self._task is not None and not self._task.done():
             session.journal.notice("A scenario is already being played.", "Wait until it ends, or hang up.")
             return
@@ -72,7 +72,7 @@ class ScenarioPlay:
             self.follow(performance, session, whole_call=False)
 
     async def steer(self, *, by_hand: bool) -> None:
-        """Take the call over by hand, or give it back."""
+        """Take over the call by hand, or hand it back to the scenario."""
         if self._performance is not None:
             await (self._performance.take_over() if by_hand else self._performance.give_back())
 
@@ -102,7 +102,7 @@ class ScenarioPlay:
         self._end_speech()
 
     def _end_speech(self) -> None:
-        """End the process of voices and recognition, which may be busy with words that nobody waits for any more."""
+        """End the process for voices and recognition, which may be busy with words that are no longer needed."""
         if self._speech is not None:
             spawn(asyncio.to_thread(self._speech.close), "end of speech recognition")
 
@@ -124,7 +124,7 @@ class ScenarioPlay:
 
 
 def _read(wanted: PlayScenario, target: Target, speech: SpeechProcess) -> Performance:
-    """Raises `ScenarioError`, `SpeechError`."""
+    """Reads a scenario file; raises `ScenarioError` or `SpeechError`."""
     scenario = read_scenario(Path(wanted.path))
     lines = lines_of(scenario, speech.speak)
 

@@ -1,4 +1,4 @@
-"""The session file: holds every raw message once, verbatim; events refer to messages by offset and length."""
+"""The session file: contains every raw message once, verbatim; events refer to messages by offset and length."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from tui.temporary import create_temporary
 
 
 class SessionFile:
-    """Append-only file of one session; removed at the end. Runs on the engine's loop.
+    """An append-only file for one session, which is removed at the end. Runs on the engine's loop.
 
-    If it cannot be written, the call continues, nothing more is kept, and ``on_failure`` receives a sentence.
+    If it cannot be written, the call continues, no more messages are kept, and ``on_failure``
+    receives a sentence.
     """
 
     def __init__(self, on_failure: Callable[[str], object]) -> None:

@@ -1,7 +1,7 @@
-"""The messages on the pipes between screen and engine: commands down, frames up, and their framing.
+"""The messages on the pipes between screen and engine: commands, frames, and their framing.
 
-A frame is four bytes of length (big-endian) and a msgpack list of items. Secrets travel in `Connect`, on a
-pipe, never in argv.
+A frame consists of four bytes for its length (big-endian) and a msgpack list of items. Secrets
+travel in `Connect`, on a pipe, never in argv.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True, tag_field="item"):
 
 
 class PlayScenario(_Item, frozen=True, tag="play_scenario"):
-    """Play a scenario in the active call or, in `Connect`, in the one that begins."""
+    """Play a scenario in the active call or, in `Connect`, in the call that begins."""
 
     path: str
     commands: tuple[str, ...] = ()
-    """Its shell commands that the user allows."""
+    """The scenario's shell commands that the user allows."""
     synthesizer: str = ""
-    """Name of the synthesizer for sentences, as in the settings; empty for the best one installed."""
+    """Name of the synthesizer for sentences, as in the settings; if empty, the best one installed."""
     speech_model: str = ""
-    """Model that recognizes the agent's words, as in the settings; empty for the one installed."""
+    """Model that recognizes the agent's words, as in the settings; if empty, the one that is installed."""
 
 
 class SteerScenario(_Item, frozen=True, tag="steer_scenario"):
-    """Take over from the scenario, or give the call back to it."""
+    """Take over from the scenario, or hand the call back to it."""
 
     by_hand: bool
 
@@ -64,23 +64,23 @@ class SetMuted(_Item, frozen=True, tag="mute"):
 
 
 class ChangeVolume(_Item, frozen=True, tag="volume"):
-    """Change the playback volume by this much; at volume 1, samples are not scaled."""
+    """Change the playback volume by this amount; at volume 1, samples are not scaled."""
 
     by: float
 
 
 class SpeakLine(_Item, frozen=True, tag="speak"):
-    """Play a recorded line, by its key ("1" to "9"), on the microphone's path."""
+    """Play a recorded line in place of the microphone, by its key ("1" to "9")."""
 
     key: str
 
 
 class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
-    """Speak any sentence on the microphone's path."""
+    """Speak any sentence in place of the microphone."""
 
     text: str
     synthesizer: str = ""
-    """Name of its synthesizer, as in the settings; empty for the best one installed."""
+    """Name of the sentence's synthesizer, as in the settings; if empty, the best one installed."""
 
 
 class SendDtmf(_Item, frozen=True, tag="dtmf"):
@@ -102,7 +102,7 @@ class SendInstructions(_Item, frozen=True, tag="instructions"):
 
 
 class Interrupt(_Item, frozen=True, tag="interrupt"):
-    """Flush what is queued for playback."""
+    """Flush the audio that is queued for playback."""
 
 
 class HangUp(_Item, frozen=True, tag="hang_up"):
@@ -110,32 +110,34 @@ class HangUp(_Item, frozen=True, tag="hang_up"):
 
 
 class SwitchDevice(_Item, frozen=True, tag="switch_device"):
-    """Switch microphone or speaker during the call: ``auto``, an index, or part of a name."""
+    """Switch the microphone or speaker during the call: ``auto``, an index, or part of a name."""
 
     direction: Direction
     device: str
 
 
 class PlayAudio(_Item, frozen=True, tag="play_audio"):
-    """Play part of a recording on the speaker, in addition to any call; stops the previous one.
+    """Play part of a recording on the speaker, in addition to any call; stops the previous playback.
 
-    A WAV file; without ``path`` and ``wire`` it only stops. `PlayingAudio` reports its progress.
+    The recording is a WAV file; without ``path`` and ``wire``, it only stops. `PlayingAudio`
+    reports its progress.
     """
 
     clip: int = 0
-    """Returned in `PlayingAudio`, so that the sender recognises its own; `tui.bridge.Bridge.play` counts."""
+    """Returned in `PlayingAudio`, so that the sender recognizes its own request;
+    `tui.bridge.Bridge.play` counts its requests."""
     path: str = ""
     track: int | None = None
-    """Track of the file (0: user, 1: agent); None: all tracks together."""
+    """Track of the file (0: user, 1: agent); None plays all tracks together."""
     wire: bytes = b""
-    """Instead of a file: samples as they were on the wire, in ``format``."""
+    """Samples as they were on the wire, in ``format``, to play instead of a file."""
     format: AudioFormat | None = None
     start_ms: float = 0.0
     end_ms: float | None = None
     speed: float = 1.0
     """0.25 to 4; any value but 1 also changes the pitch."""
     output: str = "auto"
-    """Like the option of that name; a file means ``auto``."""
+    """Takes the same values as the option of that name; a file means ``auto``."""
 
 
 class FindPeaks(_Item, frozen=True, tag="find_peaks"):
@@ -148,23 +150,23 @@ class ListDevices(_Item, frozen=True, tag="list_devices"):
     """Request a `DeviceList`."""
 
     anew: bool = False
-    """Rescan first for new and removed devices, which closes and reopens every open device."""
+    """Whether to rescan first for new and removed devices, which closes and reopens every open device."""
 
 
 class Pause(_Item, frozen=True, tag="pause"):
-    """Hold frames back while the screen does not read (ctrl+z), or send them again."""
+    """Hold frames back while the screen is not reading (ctrl+z), or send them again."""
 
     paused: bool
 
 
 class TraceCallbacks(_Item, frozen=True, tag="trace_callbacks"):
-    """Turn the measurement of every registered callback on or off; while on, `CallbackFigures` follow."""
+    """Turn the measurement of every registered callback on or off; while it is on, `CallbackFigures` follow."""
 
     on: bool
 
 
 class Shutdown(_Item, frozen=True, tag="shutdown"):
-    """Say goodbye on the wire, close everything, end."""
+    """Say goodbye on the wire, close everything, and exit."""
 
 
 Command = (
@@ -196,7 +198,7 @@ class MessagesFile(_Item, frozen=True, tag="session_file"):
 
     path: str
     session: str = ""
-    """The folder in which the session is saved; empty if it is not."""
+    """The folder in which the session is saved; empty if the session is not saved."""
 
 
 class DeviceList(_Item, frozen=True, tag="devices"):
@@ -206,7 +208,7 @@ class DeviceList(_Item, frozen=True, tag="devices"):
     problem: str = ""
 
     def usable(self, direction: Direction) -> list[Device]:
-        """Returns the devices that can be the microphone ("input") or the speaker ("output")."""
+        """Returns the devices that can be used as the microphone ("input") or the speaker ("output")."""
         return [device for device in self.devices if device.channels(direction)]
 
     def spec_of(self, device: Device, direction: Direction) -> str:
@@ -216,14 +218,17 @@ class DeviceList(_Item, frozen=True, tag="devices"):
 
 
 class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
-    """The position of `PlayAudio` at the speaker, as a time in the file. Only the latest is sent."""
+    """The position of the audio played by `PlayAudio` at the speaker, as a time in the file.
+
+    Only the latest position is sent.
+    """
 
     clip: int
-    """The ``clip`` of the `PlayAudio`."""
+    """The ``clip`` of the `PlayAudio` command."""
     at_ms: float
     playing: bool
     problem: str = ""
-    """Why it could not be played, in one sentence; empty if it is playing."""
+    """Why the recording could not be played, in one sentence; empty if it is playing."""
 
 
 class Peaks(_Item, frozen=True, tag="peaks"):
@@ -235,9 +240,9 @@ class Peaks(_Item, frozen=True, tag="peaks"):
     """Number of bins in the whole file."""
     bin_ms: float = 0.0
     tracks: tuple[bytes, ...] = ()
-    """For each track, the loudest sample of every bin, on a scale to 255."""
+    """For each track, the loudest sample of every bin, on a scale from 0 to 255."""
     problem: str = ""
-    """Why it could not be read completely, in one sentence; otherwise empty."""
+    """Why the file could not be read completely, in one sentence; otherwise empty."""
 
 
 class CallbackFigures(_Item, frozen=True, tag="callbacks"):
@@ -262,7 +267,7 @@ class ReadingSession(_Item, frozen=True, tag="reading_session"):
     """How much of a saved session has been read."""
 
     share: float
-    """0..1; 1 is all of it."""
+    """From 0 to 1, where 1 is all of the session."""
 
 
 FrameItem = (
@@ -297,7 +302,7 @@ class Unpacker:
         self._buffer += data
 
     def bodies(self) -> Iterator[bytes]:
-        """Yields the complete frames, without their length. Raises `ValueError` for one that is too long."""
+        """Yields the complete frames, without their length. Raises `ValueError` for a frame that is too long."""
         while len(self._buffer) >= 4:
             (length,) = struct.unpack_from(">I", self._buffer)
             # Something else wrote to the pipe, so every length that follows would be wrong as well.

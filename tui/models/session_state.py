@@ -63,10 +63,10 @@ Completed = PlaybackEnded | LineChanged | ToolChanged
 
 
 class SessionState:
-    """Status, controls, metrics and the last error of one session at a time.
+    """Holds the status, controls, metrics and last error of one session at a time.
 
-    Only `apply` changes it. A `SessionStarted` event begins a new session: everything but the registered callbacks is
-    reset. Callbacks fire during the fold, on the thread that folds.
+    Only `apply` changes it. A `SessionStarted` event begins a new session and resets everything but
+    the registered callbacks. Callbacks fire during the fold, on the thread that does it.
     """
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
@@ -76,7 +76,7 @@ class SessionState:
     def _reset(self) -> None:
         self.status = Status.IDLE
         self.reason = ""
-        """Reason for the status, for a person."""
+        """Reason for the status, in words for a person."""
         self.started: SessionStarted | None = None
         """The event that began the session; None before the first."""
         self.controls = Controls()
@@ -94,7 +94,7 @@ class SessionState:
 
     @property
     def target(self) -> str:
-        """The URL that is called, without secrets; empty before the first session."""
+        """The URL being called, without secrets; empty before the first session."""
         return self.started.target if self.started else ""
 
     @property
@@ -119,7 +119,7 @@ class SessionState:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code that follows from how the call ended; response times and findings are not judged."""
+        """The exit code for the way in which the call ended; response times and findings are not considered."""
         if self.fatal_error is None:
             return ExitCode.FINE
         return _exit_code_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
@@ -135,19 +135,19 @@ class SessionState:
         return self._metrics.audible
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """Returns when the party was last heard: ``now_ns`` while it speaks; None if never."""
+        """Returns when the party was last heard: ``now_ns`` while it speaks; None if it was never heard."""
         return self._metrics.last_heard_ns(speaker, now_ns)
 
     def add_status_change_callback(self, callback: StateChangeCallback[Status]) -> Registration:
-        """Call ``callback(old, new)`` at every change of the status."""
+        """Call ``callback(old, new)`` whenever the status changes."""
         return self.callbacks.register_callback(Area.STATUS, callback)
 
     def add_metrics_update_callback(self, callback: Callable[[SessionMetrics], object]) -> Registration:
-        """Call ``callback(metrics)`` whenever a figure changed."""
+        """Call ``callback(metrics)`` whenever a figure changes."""
         return self.callbacks.register_callback(Area.METRICS, callback)
 
     def add_controls_change_callback(self, callback: Callable[[SessionState], object]) -> Registration:
-        """Call ``callback(state)`` when recording, mute, volume, devices, notice, spoken line or usage changed."""
+        """Call ``callback(state)`` when recording, mute, volume, devices, notice, recorded line or usage changes."""
         return self.callbacks.register_callback(Area.CONTROLS, callback)
 
     def add_error_callback(self, callback: ErrorCallback) -> Registration:
@@ -155,11 +155,11 @@ class SessionState:
         return self.callbacks.register_callback(Area.ERROR, callback)
 
     def add_completion_callback(self, callback: CompletionCallback[Completed]) -> Registration:
-        """Call ``callback(event)`` when a recorded line or a tool call finished, or a reply was played."""
+        """Call ``callback(event)`` when a recorded line or a tool call has finished, or a reply has been played."""
         return self.callbacks.register_callback(Area.COMPLETION, callback)
 
     def apply(self, event: SessionEvent) -> None:
-        """Fold one event and fire the callbacks of what it changed."""
+        """Fold one event and fire the callbacks for what it changed."""
         if isinstance(event, SessionStarted):
             self._begin(event)
         if self._metrics.apply(event):
@@ -189,7 +189,7 @@ class SessionState:
         self.callbacks.trigger(Area.STATUS, old, self.status)
 
     def _update_status(self, new_status: SessionStatus) -> None:
-        """Update status and trigger callbacks."""
+        """Update the status and fire its callbacks."""
         old_status, self.status = self.status, new_status
         self.callbacks.trigger(Area.STATUS, old_status, new_status)
 

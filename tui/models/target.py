@@ -20,11 +20,11 @@ from tui.text.redaction import (
 
 
 class TargetError(ValueError):
-    """A target cannot be called. The text is one sentence for the user."""
+    """The target cannot be called. The message is one sentence for the user."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent to call, with protocol, secrets, devices and settings. `tui.settings` describes the fields."""
+    """An agent to call, with its protocol, secrets, devices and settings. `tui.settings` describes the fields."""
 
     url: str
     protocol: str = "audiocodes"
@@ -42,7 +42,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     input: str = default_of("input")
     output: str = default_of("output")
     latency: str = default_of("latency")
-    """As written: ``auto``, ``low``, ``high``, or seconds."""
+    """The latency as the user wrote it: ``auto``, ``low``, ``high``, or seconds."""
     block_ms: int = default_of("block_ms")
     echo: str = default_of("echo")
     fade_ms: int = default_of("fade_ms")
@@ -64,7 +64,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     quiet_s: float = default_of("quiet_s")
     max_turn_s: float = default_of("max_turn_s")
     save: str = ""
-    """Folder in which the session's own folder is created; empty if it is not saved."""
+    """Folder in which to create the session's own folder; empty if the session is not saved."""
     audio: bool = default_of("audio")
     redact: tuple[str, ...] = ()
 
@@ -75,12 +75,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The name on the screen: the title, or the host."""
+        """The name shown on the screen: the title, or the host."""
         return self.title or host_of(self.url) or self.safe_url
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values that must not be shown, printed or saved, except those of the fields to redact."""
+        """The values that must not be shown, printed or saved, except for those of the fields to redact."""
         return (
             self.token,
             *header_secrets(self.headers),

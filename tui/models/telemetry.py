@@ -8,9 +8,9 @@ import msgspec
 class Telemetry(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="telemetry"
 ):
-    """Current values without a history: only the latest is sent; they are neither logged nor saved.
+    """Current values without a history: only the latest ones are sent, and they are neither logged nor saved.
 
-    Levels in dBFS.
+    Levels are in dBFS.
     """
 
     at_ns: int
@@ -23,29 +23,29 @@ class Telemetry(
     queued_worst_ms: float = 0.0
     user_clipped: bool = False
     prebuffer_ms: float | None = None
-    """Amount of a reply that is queued before it plays; adapts to the jitter of agent audio."""
+    """How much of a reply is queued before it plays; adapts to the jitter of agent audio."""
     output_latency_ms: float | None = None
-    """Buffer of the playback device, as it reports."""
+    """Buffer of the playback device, as the device reports it."""
     arrival_jitter_ms: float | None = None
-    """95th percentile of the lateness of chunks of the current reply, last 10 s."""
+    """95th percentile of how late chunks of the current reply arrived in the last 10 s."""
     delivery_ratio: float | None = None
     """Length of received audio of the current reply divided by the time it took to arrive; 1 is real time."""
     user_dc: float | None = None
-    """Mean of the microphone's samples, -1..1."""
+    """Mean of the microphone's samples, in -1..1."""
     user_is_zero: bool = False
     callback_load: float | None = None
-    """Worst share of a block's length spent in an audio callback, last second; 1 is the whole block."""
+    """Highest share of a block's length spent in an audio callback in the last second; 1 is the whole block."""
     drift_ppm: float | None = None
-    """Capture clock against playback clock, parts per million."""
+    """How fast the capture clock runs compared with the playback clock, in parts per million."""
     echo_delay_ms: float | None = None
     echo_db: float | None = None
     """Level of the agent's echo at the microphone, relative to the played audio."""
     loop_lag_ms: float | None = None
-    """Worst lateness of the engine's event loop, last second."""
+    """Longest delay of the engine's event loop in the last second."""
     send_late_ms: float | None = None
-    """Worst time from a capture callback to the socket, last second."""
+    """Longest time from a capture callback to the socket in the last second."""
     send_p50_ms: float | None = None
-    """Median of the same, since recording began."""
+    """Median time from a capture callback to the socket since recording began."""
     send_p99_ms: float | None = None
     line_progress: float | None = None
-    """Progress of the recorded line that is being spoken, 0..1; None without one."""
+    """Progress of the recorded line that is playing, 0..1; None without one."""

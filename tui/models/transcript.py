@@ -1,4 +1,4 @@
-"""Transcript: the words of both parties and the tools called, with how much of each reply was played."""
+"""Transcript: the words of both parties and the tools called, including how much of each reply was played."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from tui.text.visible import one_line
 
 
 class Heard(StrEnum):
-    """Playback state of the agent's words; the user's own are always HEARD."""
+    """Whether the agent's words were played; the user's own are always HEARD."""
 
     IN_TEXT = "in text"
-    """No audio has arrived for them, because an agent may answer in text."""
+    """No audio has arrived for these words, because an agent may answer in text."""
     QUEUED = "queued"
     SPEAKING = "speaking"
     HEARD = "heard"
@@ -39,7 +39,7 @@ class Heard(StrEnum):
 
 
 class Utterance(msgspec.Struct):
-    """One entry of the transcript; a partial text is replaced in place until it is final."""
+    """One entry of the transcript; a partial text is replaced in place until the text is final."""
 
     speaker: Party
     text: str
@@ -52,11 +52,11 @@ class Utterance(msgspec.Struct):
     written: bool = False
     """Whether it is text in addition to or instead of speech, without audio."""
     sounds_ns: int | None = None
-    """Time at which its first sound was heard or spoken, if known."""
+    """When its first sound was heard or spoken, if known."""
 
     @property
     def began_ns(self) -> int:
-        """Time at which it began for a listener."""
+        """When it began for a listener."""
         return self.at_ns if self.sounds_ns is None else self.sounds_ns
 
 
@@ -64,15 +64,15 @@ class ToolUse(msgspec.Struct):
     """One call of a tool, updated in place."""
 
     at_ns: int
-    """When it began."""
+    """When the tool call began."""
     event: ToolChanged
     """The latest event of the call."""
     number: int = 0
-    """Number of the event with which it began."""
+    """Number of the event with which the tool call began."""
 
     @property
     def began_ns(self) -> int:
-        """When it began."""
+        """When the tool call began."""
         return self.at_ns
 
 
@@ -82,7 +82,7 @@ CHANGED = "changed"
 
 
 class Transcript:
-    """Folds events into entries, in the order in which they began. One thread."""
+    """Folds events into entries, in the order in which they began. Use it in one thread only."""
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
         self.callbacks = callbacks or CallbackManager()
@@ -91,11 +91,12 @@ class Transcript:
     def _begin(self) -> None:
         self.entries: list[Entry] = []
         self._open: dict[Party, Utterance] = {}
-        """Partials without an item."""
+        """Partial utterances without an item."""
         self._replies: dict[str, dict[int, Utterance]] = {}
         """The agent's utterances, by reply and content part."""
         self._speech: dict[str, Utterance] = {}
-        """The user's utterances, by the agent's item id; in the transcript as soon as they have words."""
+        """The user's utterances, by the agent's item id; they are added to the transcript as soon
+        as they have words."""
         self._playing: dict[str, Heard] = {}
         self._cut = CutReplies()
         self._heard_ms: dict[str, float] = {}
@@ -104,10 +105,10 @@ class Transcript:
         self._sounds_ns: dict[str, int] = {}
         self._user_began_ns: int | None = None
         self._tools: dict[tuple[str, str], ToolUse] = {}
-        """By call and name."""
+        """Tool calls, by call id and name."""
 
     def add_change_callback(self, callback: Callable[[int], object]) -> Registration:
-        """Call ``callback(index)`` with the first entry that changed; later entries may have changed too."""
+        """Call ``callback(index)`` with the index of the first changed entry; later ones may have changed too."""
         return self.callbacks.register_callback(CHANGED, callback)
 
     def apply(self, event: SessionEvent) -> None:
@@ -180,7 +181,7 @@ class Transcript:
         return said
 
     def _speech_of(self, item: str, at_ns: int, *, ended: bool = True) -> Utterance:
-        """Returns the utterance of the user's speech with that id, which began when it was first reported."""
+        """Returns the utterance for the user speech with this id, which began when the speech was first reported."""
         said = self._speech.get(item)
         if said is None:
             said = self._speech[item] = Utterance(Party.USER, "", False, at_ns, item)
@@ -189,7 +190,7 @@ class Transcript:
         return said
 
     def _place(self, said: Utterance) -> None:
-        """Moves late words to where their speech began, before the answer."""
+        """Moves words that arrived late to where their speech began, before the answer."""
         at = len(self.entries)
         while at and self.entries[at - 1].at_ns > said.at_ns:
             at -= 1
@@ -231,7 +232,7 @@ class Transcript:
 
 
 def in_text(entries: Iterable[Entry], start_ns: int) -> str:
-    """Returns a transcript as text to paste, one line per entry; ``start_ns`` is the start of the session."""
+    """Returns a transcript as text to paste, with one line per entry; ``start_ns`` is the start of the session."""
     return "".join(f"{_line(entry, start_ns)}\n" for entry in entries)
 
 

@@ -1,4 +1,4 @@
-"""Limits the time in which the agent must accept the session, or resume it on a new socket."""
+"""Limits how long the agent may take to accept the session, or to resume it on a new socket."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ class Acceptance:
         self._given.set()
 
     def withdraw(self) -> None:
-        """Require the agent's acceptance once more, because the socket is a new one."""
+        """Require the agent to accept again, because the socket is a new one."""
         self._given.clear()
 
     async def wait(self) -> None:
-        """Wait until the agent has accepted. Fails the call if that takes longer than the target allows."""
+        """Wait until the agent has accepted. If that takes longer than the target allows, the call fails."""
         link, limit_s = self._link, self._link.target.accept_timeout_s
         if not await self._accepted_within(limit_s):
             messages = link.messages
             self._ending.not_accepted(limit_s, messages.received, messages.understood, link.protocol.title)
 
     async def wait_for_resuming(self, left_s: float) -> None:
-        """Wait until the agent has resumed the session. Fails the call after ``left_s`` seconds."""
+        """Wait until the agent has resumed the session. The call fails after ``left_s`` seconds."""
         if not await self._accepted_within(left_s):
             self._ending.not_resumed(self._link.target.resume_timeout_s)
 
     async def _accepted_within(self, limit_s: float) -> bool:
-        """Returns False if the time limit passed while the call was not already ending."""
+        """Returns False if the time limit passed and the call was not already ending."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._given.wait()

@@ -18,8 +18,8 @@ from tui.session.reply_checks import ReplyChecks
 class AgentAudio:
     """Plays the agent's replies, and reports the outcome as events and to the agent. Runs on the session's loop.
 
-    If a protocol has no message for the end of a reply, a reply ends once it has had nothing to play for
-    ``ends_after_ms``; 0 means that the agent marks the end.
+    If a protocol has no message for the end of a reply, a reply ends once it has had nothing to
+    play for ``ends_after_ms``; 0 means that the agent marks the end.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class AgentAudio:
         journal.state.add_completion_callback(self._report_finished)
 
     def register_with(self, router: EventRouter) -> None:
-        """Registers the handlers of the telephony events that concern agent audio."""
+        """Registers handlers for the telephony events that concern agent audio."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
             T.PLAY_STREAM_START: self._begin,
             T.PLAY_STREAM_CHUNK: self._play,
@@ -54,19 +54,19 @@ class AgentAudio:
             router.register_telephony_handler(event_type, handler)
 
     def poll(self, *, at_the_end: bool = False) -> None:
-        """Emits audio events since the last call, and reports reached marks to the agent."""
+        """Emits the audio events since the previous call, and reports marks that were reached to the agent."""
         for event in self._audio.poll(self._journal.clock_ns(), at_the_end=at_the_end):
             self._journal.emit(event)
         for name in self._audio.playback.reached_marks():
             self._send(self._caller.mark_reached(name))
 
     def end_dry_reply(self) -> None:
-        """Ends a reply whose end the agent does not mark, after it has had nothing to play for long enough."""
+        """Ends a reply whose end the agent does not mark, once it has had nothing to play for long enough."""
         if self._ends_after_ms and (reply := self._audio.playback.ran_dry(self._ends_after_ms)):
             self._end(reply)
 
     async def interrupt(self, reason: str, by_agent: bool = False) -> None:
-        """Silences the agent: discards its audio in the queue and the device, and reports how much was heard."""
+        """Silences the agent: discards its audio in the queue and in the device, and reports how much was heard."""
         asked_ns = self._journal.clock_ns()
         # First, because the flush stops the device and with it the clock that dates what happened until now.
         self.poll()
@@ -99,7 +99,7 @@ class AgentAudio:
             )
 
     def _report_finished(self, event: Completed) -> None:
-        """Completion callback of the state: reports to the agent how much of a reply was heard."""
+        """Reports to the agent how much of a reply was heard; a completion callback of the state."""
         if isinstance(event, e.PlaybackEnded):
             received_ms = event.heard_ms + event.unheard_ms
             self._send(

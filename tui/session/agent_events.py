@@ -16,7 +16,8 @@ from tui.protocols.base import TelephonyEventType as T
 class AgentEvents:
     """Converts telephony events to session events, and ends the call when the agent does. Runs on the session's loop.
 
-    ``accepted`` is called when the agent accepts the call, ``left`` when it hangs up or transfers the call.
+    ``accepted`` is called when the agent accepts the call, and ``left`` when it hangs up or
+    transfers the call.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class AgentEvents:
         self._left = left
 
     def register_with(self, router: EventRouter) -> None:
-        """Registers the handlers of the telephony events that concern neither audio nor the user stream."""
+        """Registers handlers for the telephony events that concern neither audio nor the user stream."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
             T.SESSION_ACCEPTED: self._accepted,
             T.HANG_UP: self._hang_up,
@@ -90,7 +91,7 @@ def transcribed(at_ns: int, speaker: e.Party, event: TelephonyEvent, *, final: b
 
 
 def _figure(value: Any) -> float | None:
-    """Returns a finite float, or None: the agent may send integers that no float can hold."""
+    """Returns a finite float, or None, because the agent may send integers that are too large for a float."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Reports while the agent does not answer the user."""
+"""Reports when the agent does not answer the user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMIT_MS = 3_000.0
 class AnswerWatch:
     """Polls the current turn; nothing is pushed to it. Runs on the session's loop.
 
-    An answer is audible speech or text. While one of our tools runs, the agent is not late.
+    An answer is audible speech or text. The agent does not count as late while one of our tools is running.
     """
 
     def __init__(self, journal: Journal, caller: CallerEnd, pending: Pending) -> None:
@@ -30,7 +30,7 @@ class AnswerWatch:
         """The turn that was reported as unanswered."""
 
     def poll(self) -> None:
-        """Emit when an answer starts or stops being overdue."""
+        """Emit an event when an answer becomes overdue or is no longer overdue."""
         state, now_ns = self._journal.state, self._journal.clock_ns()
         turn = state.metrics.turns[-1] if state.metrics.turns else None
         waits = state.status is e.Status.ACTIVE and not self._pending.tools
@@ -77,7 +77,7 @@ class AnswerWatch:
         return isinstance(self._caller, AcknowledgesUserStream) and self._caller.user_stream_open
 
     def _what_helps(self, turn: Turn | None) -> str:
-        """Returns advice.
+        """Returns advice on what the user can do.
 
         An agent that has recognized the user's words may be waiting for the end of the user stream.
         """

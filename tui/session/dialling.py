@@ -1,4 +1,4 @@
-"""Turns the user's target into one that can be dialed: detects the protocol and queries a TwiML webhook."""
+"""Turns the user's target into one that can be dialed: detects the protocol, and queries a TwiML webhook."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _NAME_PROTOCOL = "Name the protocol with --protocol, and check the address and t
 
 
 class DiallingError(ValueError):
-    """The target cannot be dialed. The text says what to do.
+    """The target cannot be dialed. The message says what to do.
 
-    ``source`` names what failed and ``code`` is stable, as in the `ErrorRaised` that reports it.
+    ``source`` names what failed; ``code`` is stable and the same as in the `ErrorRaised` event that
+    reports the error.
     """
 
     def __init__(self, source: str, code: str, message: str, hint: str = "") -> None:
@@ -35,15 +36,15 @@ class DiallingError(ValueError):
 
 
 class ProtocolNotDetected(ValueError):
-    """The protocol cannot be detected. The text says what to do."""
+    """The protocol cannot be detected. The message says what to do."""
 
 
 class Dialled(msgspec.Struct, frozen=True):
-    """A target whose protocol and URL are known, and notes for the user on how they were found."""
+    """A target whose protocol and URL are known, with notes for the user on how they were found."""
 
     target: Target
     redactor: Redactor
-    """Knows the secrets of the target and of the webhook that returned its URL."""
+    """Knows the secrets of the target and of the webhook that returned the target's URL."""
     notes: tuple[str, ...] = ()
     advice: tuple[Finding, ...] = ()
     """Advice about guesses that were made."""
@@ -52,7 +53,7 @@ class Dialled(msgspec.Struct, frozen=True):
 async def settle(target: Target) -> Dialled:
     """Determine what the target leaves open, except for what only the call can show.
 
-    Raises `DiallingError`, `ProtocolNotDetected`.
+    Raises `DiallingError` and `ProtocolNotDetected`.
     """
     redactor = target.redactor()
     try:
@@ -80,7 +81,10 @@ async def _settle(target: Target, redactor: Redactor) -> Dialled:
 
 
 async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
-    """Detect the protocol from the first message: open the socket for a moment, because some agents speak first."""
+    """Detect the protocol from the first message.
+
+    The socket is opened for this, but only briefly, because some agents speak first.
+    """
     client = client_for(target, target.url, bearer(target.token, target.url), redactor=redactor)
     await client.open(target.connect_timeout_s)
     try:

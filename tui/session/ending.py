@@ -11,11 +11,11 @@ from tui.session.pending import Pending
 from tui.websocket.link_faults import DROPPED
 
 OURS = "hung up"
-"""The reason if the user ended the call."""
+"""The reason that is recorded if the user ended the call."""
 
 
 class Ending:
-    """Collects the reason for the end of the call, for which the session waits. Runs on the session's loop."""
+    """Collects the reason for the end of the call; the session waits for it. Runs on the session's loop."""
 
     def __init__(self, journal: Journal, pending: Pending) -> None:
         self.pending = pending
@@ -44,22 +44,22 @@ class Ending:
 
     @property
     def reason(self) -> str:
-        """The reason, for a person."""
+        """The reason, worded for a person."""
         return self._failure.message if self._failure else self._reason
 
     @property
     def hang_up_reason(self) -> HangUpReason:
-        """The reason, for the agent."""
+        """The reason, as sent to the agent."""
         return HangUpReason.FAILED if self._failure and not self._reason else self._hang_up_reason
 
     def finish(self, reason: str = OURS, hang_up_reason: HangUpReason = HangUpReason.USER) -> None:
-        """End the call, for this reason."""
+        """End the call for the given reason."""
         if not self._reason:
             self._reason, self._hang_up_reason = reason, hang_up_reason
         self._due.set()
 
     def agent_left(self, reason: str, hang_up_reason: HangUpReason = HangUpReason.AGENT) -> None:
-        """End the call because the agent hung up or transferred it; fail it if lines of a script are left."""
+        """End the call because the agent hung up or transferred it; the call fails if lines of a script are left."""
         self.finish(reason, hang_up_reason)
         if self.ours or not self.pending.lines_left:
             return
@@ -70,14 +70,15 @@ class Ending:
         self.fail_with(self._journal.error(source, code, message, hint, fatal=True))
 
     def fail_with(self, failure: e.ErrorRaised) -> None:
-        """End the call with an error that was already emitted."""
+        """End the call with an error that has already been emitted."""
         self._failure = self._failure or failure
         self._due.set()
 
     def not_accepted(self, limit_s: float, received: int, understood: int, protocol: str) -> None:
-        """Fail the call: the agent did not accept it in time.
+        """Fail the call because the agent did not accept it in time.
 
-        ``received`` is the number of messages it sent, ``understood`` the number of them that ``protocol`` knows.
+        ``received`` is the number of messages that the agent sent, and ``understood`` is how many
+        of them ``protocol`` knows.
         """
         if not received:
             sent = "it sent nothing"
@@ -95,18 +96,18 @@ class Ending:
         )
 
     def not_resumed(self, limit_s: float) -> None:
-        """Fail the call: the agent did not resume it on a new socket in time."""
+        """Fail the call because the agent did not resume it on a new socket in time."""
         message = f"The socket was lost, and the agent did not resume the session within {limit_s:g} s."
         self.fail("agent", "not-resumed", message, "Call again.")
 
     def socket_closed(
         self, how: str, *, lost: bool, failed: bool, violation: str = "", dropped: bool = False
     ) -> None:
-        """End or fail the call because its socket closed, unless it is ending already.
+        """End or fail the call because its socket closed, unless it is already ending.
 
-        ``violation`` describes what the agent sent if that made this side close the socket. Even a normal close fails
-        the call if something was still due. ``dropped``: a fault of a scenario took the socket away, which is no
-        failure.
+        ``violation`` describes what the agent sent if that made this side close the socket. Even a
+        normal close fails the call if something was still due. ``dropped`` means that a fault of a
+        scenario closed the socket, which is not a failure.
         """
         pending = self.pending
         if self.due:
@@ -154,7 +155,7 @@ class Ending:
         return " and ".join(self.pending.in_words())
 
     def emit(self) -> None:
-        """Emit that the call has ended, with its reason."""
+        """Emit an event with the reason why the call has ended."""
         if self._failure:
             self._journal.become(e.Status.ERROR, self.reason)
             return

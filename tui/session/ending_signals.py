@@ -1,4 +1,4 @@
-"""The signals that end a program without a screen: its calls are hung up first."""
+"""The signals that end a program without a screen; its calls are hung up first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 @contextlib.contextmanager
 def on_ending_signals(end: Callable[[], object]) -> Iterator[list[signal.Signals]]:
-    """Call ``end``, rather than stop, on each signal that ends a program; yields the list of received signals.
+    """Call ``end`` on each signal that ends a program, instead of stopping; yields the list of signals received.
 
     Runs on the main thread, in an event loop.
     """

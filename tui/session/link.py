@@ -1,4 +1,4 @@
-"""The connection to the agent: the protocol's caller end, the socket, and the log of messages."""
+"""The connection to the agent: the caller's side of the protocol, the socket, and the log of messages."""
 
 from __future__ import annotations
 
@@ -31,16 +31,17 @@ from tui.websocket.message_handler import MessageHandler
 
 _GOODBYE_LIMIT_S = 2.0
 _ACKNOWLEDGE_LIMIT_S = 0.5
-"""The longest wait for the acknowledgement of a stop: some agents send it while they still answer the user."""
+"""Longest wait for the acknowledgement of a stop; some agents send it while they are still answering the user."""
 _CLOSE_LIMIT_S = 0.3
-"""The longest wait for the agent to close the socket itself, as it may once the session has ended."""
+"""Longest wait for the agent to close the socket itself, which it may do once the session has ended."""
 
 
 class AgentLink:
     """Everything between a session and its agent, for one target. Runs on the session's loop.
 
-    ``route`` receives each message that was understood, ``on_fatal`` an error that ends the session, ``on_sent`` each
-    message once it is written. Raises `ValueError` for an unknown protocol or for settings that it does not support.
+    ``route`` receives each message that was understood, ``on_fatal`` receives an error that ends
+    the session, and ``on_sent`` receives each message once it has been written. Raises `ValueError`
+    for an unknown protocol or for settings that it does not support.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class AgentLink:
         self.caller = self.protocol.caller(_settings(target, offered), lambda: str(uuid.uuid4()), utc_now)
         self.messages = MessageHandler(self.caller.receive)
         self._all_read = asyncio.Event()
-        """Set once the socket is closed and its last frame was handled."""
+        """Set once the socket is closed and its last frame has been handled."""
         self.log = MessageLog(
             journal, protocol=target.protocol, reply=self.send, route=route, on_fatal=on_fatal
         )
@@ -91,7 +92,7 @@ class AgentLink:
         self._all_read.set()
 
     async def hang_up(self, reason: HangUpReason) -> None:
-        """Send the protocol's last messages, and wait briefly until they are sent and answered."""
+        """Send the protocol's last messages, and wait briefly until they have been sent and answered."""
         self.connection.faults.lift()  # an agent that got no goodbye would seem to be at fault
         if not self.connection.is_open:
             return
@@ -153,7 +154,7 @@ class AgentLink:
         self._journal.emit(e.RoundTripMeasured(at_ns=at_ns, round_trip_ms=round_trip_ms))
 
     def _emit_pongs(self, arrive: bool) -> None:
-        """Emit that pongs are missing, or that they are arriving again."""
+        """Emit an event when pongs are missing, or when they arrive again."""
         if arrive and ("connection", e.Condition.NO_PONGS) not in self._journal.state.conditions:
             return
         silence_s = self.target.silence_timeout_s

@@ -1,6 +1,7 @@
 """Waits for the agent's greeting, its answers and the ends of its turns in a headless call.
 
-The waits depend on audible sound, because some agents stream silence or music without a pause. Each wait is bounded.
+The waits depend on audible sound, because some agents stream silence or music without a pause. Each
+wait has a time limit.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from tui.session.pending import Pending
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LULL_S = 1.0
-"""An agent that streams silence has finished after this long without audible sound, which is longer than a pause in
-speech."""
+"""An agent that streams silence has finished after this long without audible sound; it is longer
+than a pause in speech."""
 _TEXT_ONLY_S = 1.5
-"""Text that is not followed by sound for this long is the whole answer."""
+"""Text that is not followed by sound within this time is the whole answer."""
 _FLOWING_S = 0.3
-"""Audio counts as arriving without a pause while its latest chunk is not older than this."""
+"""Audio counts as arriving continuously as long as its latest chunk is no older than this."""
 _LOOK_S = 0.05
-"""Interval at which a wait checks again, because audibility and time do not cause events."""
+"""Interval at which a wait checks again, because audibility and the passing of time do not cause events."""
 
 
 class Answered(Enum):
@@ -37,29 +38,29 @@ class Answered(Enum):
 
     HEARD = "heard"
     IN_TEXT = "in text"
-    """In text, without sound."""
+    """The agent answered in text, without sound."""
     FAILED = "failed"
-    """No answer: the agent reported that it failed."""
+    """There is no answer, because the agent reported that it failed."""
     NONE = "none"
-    """No answer within the time limit, or the call ended first."""
+    """There was no answer within the time limit, or the call ended first."""
 
 
 UNANSWERED = (Answered.FAILED, Answered.NONE)
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Time limits of the waits, in seconds."""
+    """Time limits for the waits, in seconds."""
 
     answer_s: float = 10.0
     max_turn_s: float = 60.0
-    """Limit after which continuous audible sound no longer delays the call."""
+    """Time after which continuous audible sound no longer delays the call."""
     quiet_s: float = 0.4
-    """The agent has finished if nothing from it has been due for this long."""
+    """The agent has finished once nothing from it has been due for this long."""
     greeting_s: float = 3.0
 
     @classmethod
     def of(cls, target: Target, answer_s: float = 10.0) -> Limits:
-        """Returns the limits that the settings of a target ask for."""
+        """Returns the limits for the settings of a target."""
         return cls(answer_s, target.max_turn_s, target.quiet_s, target.greeting_timeout_s)
 
 
@@ -71,8 +72,8 @@ async def _wait(changed: asyncio.Event) -> None:
 class Listening:
     """Follows a session and waits for the agent. Runs on the session's loop.
 
-    ``note`` receives a sentence when a limit, rather than the agent, ended its turn. ``wait`` returns when its event
-    is set, or after a short time.
+    ``note`` receives a sentence when a time limit, rather than the agent, ended the agent's turn.
+    ``wait`` returns when its event is set, or after a short time.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Listening:
         self._heard = _Received()
         self._returned = False
         self.unfinished = 0
-        """Number of replies that the agent began and abandoned without an end."""
+        """Number of replies that the agent began and then abandoned without an end."""
 
     def follow(self, state: SessionState, pending: Pending) -> None:
         """Start listening to a session; call it before the session begins."""
@@ -139,7 +140,7 @@ class Listening:
         await self.turn_end()
 
     async def line_end(self, since_ns: int, timeout_s: float) -> None:
-        """Wait until a line that begins after ``since_ns`` was spoken or has failed."""
+        """Wait until a line that begins after ``since_ns`` has been spoken or has failed."""
         await self.until(lambda: self._heard.line_ended_ns > since_ns, timeout_s)
 
     async def answer(
@@ -167,8 +168,8 @@ class Listening:
     async def turn_end(self) -> Answered:
         """Wait until the agent's turn is over.
 
-        A running tool keeps it open until the agent answers the tool's result. Returns `Answered.NONE` or
-        `Answered.FAILED` if it did not.
+        A running tool keeps the turn open until the agent answers the tool's result. Returns
+        `Answered.NONE` or `Answered.FAILED` if the agent did not answer.
         """
         answer = Answered.HEARD
         await self._until_quiet()
@@ -236,33 +237,33 @@ class Listening:
 
 
 class _Received:
-    """Tracks the agent's received and played audio."""
+    """Keeps track of which agent audio was received and played."""
 
     def __init__(self) -> None:
         self.playing: set[str] = set()
-        """Replies that have begun and were not yet played to the end."""
+        """Replies that have begun and have not been played to the end."""
         self.receiving: set[str] = set()
         """Those of `playing` that may still receive audio."""
         self.changed_ns = 0
-        """Time at which a reply last began or ended."""
+        """When a reply last began or ended."""
         self.arrives_until_ns = 0
-        """Time at which all audio received so far will have been played; minutes of audio may arrive at once."""
+        """When all audio received so far will have been played; minutes of audio may arrive at once."""
         self.played_ns: int | None = None
-        """Time at which the newest reply began to play."""
+        """When the newest reply began to play."""
         self.text_ns: int | None = None
-        """Time at which the agent's newest text arrived."""
+        """When the agent's newest text arrived."""
         self.line_ended_ns = 0
-        """Time at which the user's newest line was spoken or failed."""
+        """When the user's newest line had been spoken or failed."""
         self.begun_ns = 0
-        """Time at which the newest reply began to arrive."""
+        """When the newest reply began to arrive."""
         self.awaits_tool = False
-        """Whether a tool was called whose answer has not been awaited yet."""
+        """Whether a tool was called and no wait for the answer to its result has begun."""
         self.tool_ended_ns = 0
         self.failed_ns = 0
-        """Time at which the agent last reported a failed answer; 0 if the user has spoken since."""
+        """When the agent last reported a failed answer; 0 if the user has spoken since."""
 
     def take(self, event: e.SessionEvent) -> bool:
-        """Process one event; returns True if waits must check again."""
+        """Process one event; returns True if waits must check their conditions again."""
         match event:
             case e.MessageLogged():
                 if event.audio_ms > 0 and event.direction is e.Direction.RECEIVED:

@@ -1,7 +1,7 @@
-"""LiveSession: one call, from connect to hang-up. It does not depend on a screen or a process.
+"""LiveSession: one call, from connecting to hanging up. It does not depend on a screen or a process.
 
-It checks that a transition is legal, emits it, and is the first reader of its own events: `SessionState` holds the
-state of the call. Everything runs on one event loop.
+It checks that a transition is legal, emits it, and is the first reader of its own events:
+`SessionState` contains the state of the call. Everything runs on one event loop.
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ from tui.websocket.message_handler import MessageHandler
 class LiveSession:
     """One call to one target.
 
-    ``audio`` must be configured; ``redactor`` knows the secrets of the call (default: those of the target); ``tools``
-    are the functions that the agent may call. ``sink`` receives every event in order, ``telemetry`` the latest
-    levels; ``keep_raw`` stores a raw message and returns its offset (-1: not kept); ``on_begun`` is called when the
-    session has begun, before anything else happens in it. `run` runs the call; `user` carries out the user's actions.
+    ``audio`` must be configured; ``redactor`` knows the secrets of the call (default: those of the
+    target); ``tools`` are the functions that the agent may call. ``sink`` receives every event in
+    order, and ``telemetry`` the latest levels; ``keep_raw`` stores a raw message and returns its
+    offset (-1 if it was not kept); ``on_begun`` is called when the session has begun, before
+    anything else happens in it. `run` runs the call, and `user` carries out the user's actions.
     Raises `ValueError` for an unknown protocol or for settings that it does not support.
     """
 
@@ -134,7 +135,7 @@ class LiveSession:
 
     @property
     def target(self) -> Target:
-        """Target of the call."""
+        """The target of the call."""
         return self._link.target
 
     @property
@@ -149,18 +150,22 @@ class LiveSession:
 
     @property
     def dropped(self) -> bool:
-        """Whether the call ended because a fault took its socket away, and it could not continue on another."""
+        """Whether the call ended because a fault closed its socket and the call could not continue on another one."""
         return self._ending.dropped
 
     @property
     def messages(self) -> MessageHandler:
-        """The decoder of everything the agent sends."""
+        """The decoder for everything that the agent sends."""
         return self._link.messages
 
     # -- the call --
 
     async def run(self) -> None:
-        """Run the call. Returns when it has ended for any reason; never raises because of the far side."""
+        """Run the call.
+
+        It returns when the call has ended for any reason, and never raises an exception because of
+        the far side.
+        """
         loop = asyncio.get_running_loop()
         default_reporter.clear()  # a callback that failed in an earlier call is reported in this one too
         # A callback may fail on any thread; the journal belongs to this loop.
@@ -243,7 +248,7 @@ class LiveSession:
         )
 
     async def _resume(self) -> bool:
-        """Continue the session on a new socket, if the agent did not end it and the protocol can resume."""
+        """Continue the session on a new socket, unless the agent ended it or the protocol cannot resume."""
         connection, limit_s = self._link.connection, self._link.target.resume_timeout_s
         closed = connection.lost or connection.restarts
         if self._ending.due or not closed or self.state.status is not e.Status.ACTIVE:
@@ -275,7 +280,7 @@ class LiveSession:
         await self._link.hang_up(self._ending.hang_up_reason)
 
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Run all closing steps in order, even after a failure; the first exception is raised at the end."""
+        """Run all closing steps in order, even after one fails; the first exception is raised at the end."""
         steps = (
             self.audio.capture.stop,
             partial(self._leave, tasks[:-1]),
@@ -336,7 +341,7 @@ class LiveSession:
             await self.router.handle_realtime_event(incoming.body)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message of the `FunctionHandler`; some protocols decide when."""
+        """Send a message from the `FunctionHandler`; some protocols decide when to send it."""
         if isinstance(self._link.caller, RelaysToolMessages):
             self._link.send(self._link.caller.relay(message))
         else:

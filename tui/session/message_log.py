@@ -16,19 +16,19 @@ from tui.websocket.message_handler import MessageHandler, Received
 
 @dataclass
 class _Repeated:
-    """A finding and its latest occurrence."""
+    """A repeated finding and its latest occurrence."""
 
     found: Finding
     count: int = 0
     emitted: int = 0
-    """The last emitted count."""
+    """The count that was last emitted."""
 
 
 class MessageLog:
     """Emits what a session's `MessageHandler` and `Connection` report. Runs on the session's loop.
 
-    ``reply`` sends the protocol's own answer right after the answered message is logged. ``route`` is then called
-    with the message, and ``on_fatal`` with an error that ends the session.
+    ``reply`` sends the protocol's own answer right after the message that it answers is logged.
+    ``route`` is then called with the message, or ``on_fatal`` with an error that ends the session.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class MessageLog:
         self._route = route
         self._on_fatal = on_fatal
         self._findings: dict[str, _Repeated] = {}
-        """By rule."""
+        """Findings by the rule that was broken."""
         self._undecodable = 0
 
     def register_with(self, messages: MessageHandler) -> None:
@@ -65,7 +65,7 @@ class MessageLog:
         self._journal.losing(e.Loss.UNSENT, message.kind)
 
     async def received(self, received: Received) -> None:
-        """Log a message that arrived, understood or not; then answer and route it."""
+        """Log a message that arrived, whether it was understood or not; then answer and route it."""
         incoming = received.incoming
         logged = self._journal.message(
             e.Direction.RECEIVED,
@@ -85,9 +85,11 @@ class MessageLog:
             await self._route(incoming)
 
     def find(self, found: Finding, *, about: int = 0) -> None:
-        """Emit a finding or advice. If its rule was emitted before, only count it; the log does not list repetitions.
+        """Emit a finding or advice.
 
-        ``about`` is the number of the event concerned.
+        If its rule has been broken before, only count it; the log does not list repetitions.
+
+        ``about`` is the number of the event that it concerns.
         """
         repeated = self._findings.setdefault(found.rule, _Repeated(found))
         repeated.found, repeated.count = found, repeated.count + 1
@@ -99,7 +101,7 @@ class MessageLog:
         self._journal.find(repeated.found, about=about, count=repeated.count)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
-        """Emit the counts of repeated findings. Called regularly, and at the end."""
+        """Emit the counts of repeated findings. Called regularly, and at the end of the call."""
         if at_the_end:
             for repeated in self._findings.values():
                 if repeated.count > repeated.emitted:
@@ -109,7 +111,7 @@ class MessageLog:
             self._journal.lost(e.Loss.UNDECODABLE, undecodable)
 
     def report_error(self, error: e.ErrorRaised) -> None:
-        """Error handler of the `MessageHandler`: emits the error with a reference to the last logged message."""
+        """Emits the error with a reference to the last logged message; an error handler of the `MessageHandler`."""
         undecodable = error.source == "protocol" and not error.fatal
         hint = self._hint_for_undecodable() if undecodable else ""
         message = error.message
@@ -121,7 +123,10 @@ class MessageLog:
             self._on_fatal(raised)
 
     def _hint_for_undecodable(self) -> str:
-        """Returns advice about an unreadable message; before the agent has accepted, it questions the protocol."""
+        """Returns advice about an unreadable message.
+
+        Before the agent has accepted, it suggests that the protocol may be wrong.
+        """
         if self._journal.state.metrics.started_ns is None:
             return f"Does it speak {self._protocol}?"
         return "Its content is lost; the call continues. Press enter to see the message, v for its raw text."

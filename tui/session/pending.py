@@ -1,4 +1,4 @@
-"""Tracks what is still due in a call, to judge how it ends and for the waits of a headless call."""
+"""Tracks what is still due in a call, to judge how the call ends and for the waits of a headless call."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from tui.models import events as e
 
 
 class Pending:
-    """Tracks what has begun and not ended. Runs on the session's loop, in constant time per event.
+    """Tracks what has begun and has not ended. Runs on the session's loop; each event takes constant time.
 
-    ``replies_are_ended`` says whether the agent marks the end of each reply; if not, a reply without an end is not
-    due.
+    ``replies_are_ended`` says whether the agent marks the end of each reply; if it does not, a
+    reply without an end is not due.
     """
 
     def __init__(self, *, replies_are_ended: bool) -> None:
@@ -17,11 +17,11 @@ class Pending:
         self._replies: dict[str, None] = {}
         self._tools: dict[str, str] = {}
         self.line = ""
-        """Name of the recorded line that is being spoken; otherwise empty."""
+        """Name of the recorded line that is playing; otherwise empty."""
         self.lines_left = 0
-        """Number of script lines that have not begun; set by the owner of the script."""
+        """Number of lines of the script that have not begun; set by the owner of the script."""
         self.answer_due = ""
-        """Name of the script line that the agent has not begun to answer; set by the owner of the script."""
+        """Name of the line of the script that the agent has not begun to answer; set by the owner of the script."""
         self.resuming = False
         """Whether the socket was lost and the session is being resumed."""
 
@@ -51,7 +51,7 @@ class Pending:
 
     @property
     def replies(self) -> list[str]:
-        """Replies that the agent began and must still end; always empty if the agent does not mark the end."""
+        """Replies that the agent has begun and must still end; always empty if it does not mark their ends."""
         return list(self._replies) if self.replies_are_ended else []
 
     @property
@@ -60,7 +60,7 @@ class Pending:
         return list(self._tools.values())
 
     def in_words(self) -> list[str]:
-        """Returns everything that is due, one phrase each; empty if there is nothing."""
+        """Returns everything that is due, as one phrase each; empty if nothing is due."""
         replies, lines = len(self.replies), self.lines_left
         return [
             *(

@@ -1,4 +1,4 @@
-"""Checks agent audio in any protocol: its encoding, and the speed at which it arrives."""
+"""Checks agent audio in any protocol: how it is encoded, and how fast it arrives."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ _MAX_FORMATS = 8
 
 
 class ReplyChecks:
-    """Reports audio with a wrong encoding, and replies slower than real time. Runs on the session's loop."""
+    """Reports audio with the wrong encoding, and replies that arrive more slowly than real time.
+
+    Runs on the session's loop.
+    """
 
     def __init__(self, find: Callable[[Finding], object]) -> None:
         self._find = find
         self._encodings: dict[AudioFormat, EncodingCheck] = {}
 
     def received(self, audio_format: AudioFormat, wire: bytes) -> None:
-        """Judges a chunk of agent audio."""
+        """Judges the encoding of a chunk of agent audio."""
         check = self._encodings.get(audio_format)
         if check is None:
             if len(self._encodings) >= _MAX_FORMATS:
@@ -32,7 +35,7 @@ class ReplyChecks:
             self._find(Finding("wrong-encoding", fault))
 
     def ended(self, received_ms: float, ratio: float | None) -> None:
-        """Judges the speed of a whole reply; ``ratio`` is its length divided by the time it took to arrive."""
+        """Judges the speed of a complete reply; ``ratio`` is its length divided by the time it took to arrive."""
         if ratio is not None and ratio < SLOW_RATIO and received_ms >= _LEAST_JUDGED_MS:
             text = (
                 f"A {received_ms / 1000:.1f} s reply arrived at {ratio:.2f} × real time. "

@@ -1,4 +1,4 @@
-"""Watches the program's own lateness, and reports when measurements are uncertain."""
+"""Watches for delays in the program itself, and reports when they make measurements uncertain."""
 
 from __future__ import annotations
 
@@ -17,31 +17,34 @@ from tui.session.send_pace import SendPace
 from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
-"""The loop takes arrival times, so a longer lag makes them wrong by more than one block."""
+"""The loop takes the arrival times, so a longer lag makes them wrong by more than one block."""
 _LAGS = 100
-"""Number of lags that are kept: those of a second, and more than a poll every 20 ms measures."""
+"""Number of lags kept: more than a poll every 20 ms measures in a second."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
 """How far the sound server's estimate of when a sample is heard may move within a second."""
 STALL_LIMIT_MS = 60.0
-"""How long a device may go without a callback. After longer stalls of the sound server both clocks were up to 90 ms
-off while the instants before the stall were still in their windows (measured)."""
+"""How long a device may go without a callback.
+
+After longer stalls of the sound server, both clocks were up to 90 ms off while the instants before
+the stall were still in their windows (measured).
+"""
 
 
 class _Stall(NamedTuple):
-    """A device that did not call back for a while."""
+    """A device that did not call back for some time."""
 
     since_ns: int
     until_ns: int
-    """Reported until then: the device's clock knows the instants before the stall for a window, and a report, at most
-    one a second, covers the time before it."""
+    """Reports continue until then: the device's clock keeps the instants before the stall for the
+    length of its window, and a report (at most one per second) covers the time before it."""
     gap_ms: float
 
 
 class SelfCheck:
-    """Judges the loop, sending and the speaker's clock. Runs on the loop that it watches.
+    """Judges the loop, the sending and the speaker's clock. Runs on the loop that it watches.
 
-    ``emit`` receives lateness beyond its limit, at most once per second and kind.
+    ``emit`` receives delays beyond their limit, at most once per second and kind.
     """
 
     def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
@@ -52,14 +55,14 @@ class SelfCheck:
         self._stalls: dict[str, _Stall] = {}
 
     def woke(self, due_ns: int) -> None:
-        """Measure the lag of the loop from a task that slept until ``due_ns``."""
+        """Measure the lag of the loop in a task that slept until ``due_ns``."""
         now_ns = self._clock_ns()
         lag_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._lags.append((now_ns, lag_ms))
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
     def look(self, audio: AudioManager, pace: SendPace) -> None:
-        """Judge sending, the devices and the speaker's clock. Call it regularly."""
+        """Judge the sending, the devices and the speaker's clock. Call it regularly."""
         now_ns = self._clock_ns()
         self.judge("sending", pace.worst_ms(now_ns) or 0.0, SEND_LIMIT_MS, now_ns)
         speaker = audio.playback.speaker
@@ -70,7 +73,7 @@ class SelfCheck:
         self.judge(clock, moved_ms, CLOCK_LIMIT_MS, now_ns, lasted_ms=1000)
 
     def telemetry(self, audio: AudioManager, pace: SendPace) -> Telemetry:
-        """Returns audio levels and the program's own lateness."""
+        """Returns audio levels and the program's own delays."""
         now_ns = self._clock_ns()
         return msgspec.structs.replace(
             audio.telemetry(now_ns),
@@ -83,16 +86,16 @@ class SelfCheck:
     def judge(
         self, what: str, late_ms: float, limit_ms: float, now_ns: int, *, lasted_ms: float | None = None
     ) -> None:
-        """Report lateness beyond its limit, at most once per second and kind.
+        """Report a delay beyond its limit, at most once per second and kind.
 
-        It lasted for ``lasted_ms`` up to now, by default for ``late_ms``.
+        The delay lasted for ``lasted_ms`` until now; the default is ``late_ms``.
         """
         if late_ms > limit_ms and self._reported.add(what, now_ns):
             since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * NS_PER_MS)
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
     def called_back(self, device: str, gap_ms: float, now_ns: int) -> None:
-        """Takes the longest time between two callbacks of a device since the last call; reports a stall."""
+        """Takes the longest time between two callbacks of a device since the previous call; reports a stall."""
         if gap_ms > STALL_LIMIT_MS:
             self._stalls[device] = _Stall(
                 now_ns - int(gap_ms * NS_PER_MS), now_ns + WINDOW_NS + NS_PER_S, gap_ms
@@ -103,7 +106,7 @@ class SelfCheck:
             self.judge(device, stall.gap_ms, STALL_LIMIT_MS, now_ns, lasted_ms=lasted_ms)
 
     def _loop_lag_ms(self, now_ns: int) -> float | None:
-        """Returns the worst lag of the last second in ms; None before the first measurement."""
+        """Returns the longest lag within the last second, in ms; None before the first measurement."""
         while self._lags and self._lags[0][0] < now_ns - NS_PER_S:
             self._lags.popleft()
         return max((lag_ms for _, lag_ms in self._lags), default=None)

@@ -1,4 +1,4 @@
-"""Measures when captured blocks are sent, and how long each takes from the callback to the socket."""
+"""Measures when captured blocks are sent, and how long each one takes from the callback to the socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STEPS = 2_000
 
 
 class Way(NamedTuple):
-    """Times at which a block left the device's callback, was put into a message, and was sent; None if unknown."""
+    """When a block left the device's callback, was put into a message, and was sent; None for what is unknown."""
 
     captured_ns: int | None = None
     framed_ns: int | None = None
@@ -26,7 +26,7 @@ class Way(NamedTuple):
 
 
 class _Sent:
-    """A block with its messages, queued or sent."""
+    """A block with its messages, which are queued or have been sent."""
 
     def __init__(self, block: Captured, last_message: Outgoing | None) -> None:
         self.end_ns = block.end_ns
@@ -37,7 +37,7 @@ class _Sent:
 
 
 class SendPace:
-    """Measures from `gave` (called for every block) to `sent` (called for every message). For one loop."""
+    """Measures from `gave` (called for every block) to `sent` (called for every message). Use it on one loop only."""
 
     def __init__(self) -> None:
         self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
@@ -60,7 +60,7 @@ class SendPace:
             self._held.append(sent)
 
     def sent(self, message: Outgoing, now_ns: int) -> None:
-        """Note that a message was written to the socket at that time."""
+        """Note that a message was written to the socket at the given time."""
         found = False
         for block in reversed(self._blocks):
             if block.last_message is message:
@@ -71,20 +71,20 @@ class SendPace:
                 return
 
     def of(self, at_ns: int) -> Way:
-        """Returns the times of the block that contains the sample of that instant."""
+        """Returns the times of the block that contains the sample captured at the given instant."""
         for block in self._blocks:
             if block.end_ns >= at_ns:
                 return Way(block.captured_ns, block.framed_ns, block.sent_ns)
         return Way()
 
     def worst_ms(self, now_ns: int) -> float | None:
-        """Returns the longest time of the last second in ms; None if nothing was sent."""
+        """Returns the longest time within the last second, in ms; None if nothing was sent."""
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
             self._recent.popleft()
         return max((took_ms for _, took_ms in self._recent), default=None)
 
     def measured(self, now_ns: int) -> e.SendingMeasured | None:
-        """Returns the figures of the whole call as an event; None if nothing was sent."""
+        """Returns the figures for the whole call as an event; None if nothing was sent."""
         p50_ms, p99_ms = self.percentile_ms(0.5), self.percentile_ms(0.99)
         if p50_ms is None or p99_ms is None:
             return None
@@ -93,7 +93,7 @@ class SendPace:
         )
 
     def percentile_ms(self, share: float) -> float | None:
-        """Returns that percentile of the whole call, to 0.05 ms and at most 100 ms; None if nothing was sent."""
+        """Returns a percentile over the whole call, to 0.05 ms and at most 100 ms; None if nothing was sent."""
         if not self._count:
             return None
         reached = accumulate(self._counts)

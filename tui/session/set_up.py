@@ -22,7 +22,7 @@ from tui.session.live import LiveSession
 class CallSetUp:
     """Starts saving, configures audio, and creates the session. Runs on the session's loop.
 
-    ``sink`` receives every event in order, after it is saved.
+    ``sink`` receives every event in order, after it has been saved.
     """
 
     def __init__(self, audio: AudioManager, sink: Callable[[SessionEvent], object]) -> None:
@@ -30,7 +30,7 @@ class CallSetUp:
         self._sink = sink
         self.problems = SavingProblems()
         self.writer: SessionWriter | None = None
-        """Saves the session; None if it is not saved."""
+        """Saves the session; None if the session is not saved."""
 
     async def prepare(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
         """Start saving, and find the devices. Raises whatever prevents the call."""
@@ -38,13 +38,13 @@ class CallSetUp:
         await self.find_devices(target, lines=lines)
 
     async def start_saving(self, target: Target) -> None:
-        """First part of `prepare`, with its exceptions; a failed call is then saved with the reason."""
+        """Does the first part of `prepare`, with its exceptions; a failed call is then saved with the reason."""
         self.writer = await start_saving(target, self.problems)
         tracks = self.writer.tracks if self.writer else None
         self._audio.tracks = [tracks] if tracks else []
 
     async def find_devices(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
-        """Second part of `prepare`; a cancellation ends it immediately."""
+        """Does the second part of `prepare`; cancellation ends it immediately."""
         # Now, on a thread, and not with the first sound: loading it holds up a loop that has audio to serve.
         await asyncio.to_thread(load_detector)
         await self._audio.configure(
@@ -68,7 +68,7 @@ class CallSetUp:
     ) -> LiveSession:
         """Return the session, ready to run. Raises `ValueError` for settings that the protocol does not support.
 
-        ``keep_raw`` stores raw messages of a session that is not saved.
+        ``keep_raw`` stores the raw messages of a session that is not saved.
         """
 
         def begun(journal: Journal) -> None:
@@ -91,7 +91,7 @@ class CallSetUp:
         )
 
     def take(self, event: SessionEvent) -> None:
-        """Save an event, if the session is saved, and pass it on."""
+        """Save an event if the session is saved, and pass it on."""
         self._sink(self.writer.take(event) if self.writer else event)
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ from tui.protocols.base import CallerEnd, Outgoing, user_stream_opening
 from tui.session.send_pace import SendPace
 
 EARLY_BLOCKS = 100
-"""Blocks kept while the user stream is being opened, so that the first word is not lost."""
+"""Number of blocks kept while the user stream is being opened, so that the first word is not lost."""
 OPENING_LIMIT_NS = 1_000_000_000
 _NOT_OPEN = "the user stream is not open"
 _NO_SOCKET = "the connection was lost"
@@ -39,12 +39,12 @@ class UserAudio:
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
         self._waits = False
-        """Whether a user stream that does not open was reported."""
+        """Whether it was reported that the user stream does not open."""
         self._speech: SpeechDetector | None = None
         self._heard_until_ns = 0
 
     def begin(self, rate: int) -> None:
-        """Prepare to detect speech in user audio at this rate (Hz); the agent has accepted it."""
+        """Prepare to detect speech in user audio at this rate (in Hz), which the agent has accepted."""
         self._speech = make_detector(rate)
 
     async def pump(self) -> None:
@@ -68,7 +68,7 @@ class UserAudio:
             self.pace.sent(message, self._journal.clock_ns())
 
     def _send_block(self, block: Captured) -> bool:
-        """Send or keep a block for the agent; returns False if the agent will never receive it."""
+        """Send a block to the agent or keep it for later; returns False if the agent will never receive it."""
         if self._caller.user_stream_open:
             self.send_early()
             self._send_now(block)
@@ -124,7 +124,7 @@ class UserAudio:
         )
 
     def finish(self) -> None:
-        """Emit the end of current speech and the timing of sending. Call it after capture has ended."""
+        """Emit the end of any current speech, and the timing of sending. Call it after capture has ended."""
         self._drop_early()
         if self._speech:
             self._emit_edges(self._speech.finish(self._heard_until_ns))

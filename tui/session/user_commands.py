@@ -1,4 +1,4 @@
-"""Carries out the user's actions in a call: record, speak a line, type, mute, interrupt."""
+"""Carries out the user's actions in a call: record, play a line, type, mute, interrupt."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tui.session.link import AgentLink
 
 
 class UserCommands:
-    """Carries out the user's commands, or emits why it cannot. Runs on the session's loop.
+    """Carries out the user's commands, or emits the reason why it cannot. Runs on the session's loop.
 
-    ``interrupt`` flushes playback; its argument is the reason.
+    ``interrupt`` flushes playback and takes the reason as its argument.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class UserCommands:
             await self._stop_user_stream()
 
     async def open_line(self) -> None:
-        """Start sending silence to an agent that detects turns itself; recorded lines are spoken into it."""
+        """Start sending silence to an agent that detects turns itself, so that recorded lines can be played."""
         if agent_detects_turns(self._link.caller) and not self._state.controls.recording:
             await self._start_recording(silent=True)
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
-        """Speak a recorded line in place of the microphone; if necessary, recording is on for its duration.
+        """Play a recorded line in place of the microphone; if necessary, recording is turned on while it plays.
 
         With ``begins_ns``, its first sample is captured at that time.
         """
@@ -80,7 +80,7 @@ class UserCommands:
     def change_volume(self, by: float) -> None:
         """Change the playback volume by a step, within 0..2.
 
-        Every key press counts, however fast they follow each other.
+        Every key press counts, no matter how quickly one follows another.
         """
         self._audio.volume = round(self._audio.volume + by, 2)
         self._journal.emit(e.VolumeChanged(at_ns=self._journal.clock_ns(), volume=self._audio.volume))
@@ -150,7 +150,7 @@ class UserCommands:
             await self._audio.capture.start(silent=True)
 
     def _stop_after_line(self, event: Completed) -> None:
-        """Completion callback of the state: stops a recording that was started for a line."""
+        """Stops a recording that was started for a line; a completion callback of the state."""
         if (
             isinstance(event, e.LineChanged)
             and self._only_for_a_line

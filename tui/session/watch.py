@@ -24,11 +24,14 @@ from tui.units import NS_PER_S
 
 _INTERVAL_NS = 20_000_000
 _IDLE_EVERY = 3
-"""Number of polls after which telemetry is published and idle audio is checked; the screen draws levels no faster."""
+"""Every how many polls telemetry is published and idle audio is checked; the screen draws levels no more often."""
 
 
 class SessionWatch:
-    """Polls audio, answers, losses and the program's own lateness, and publishes telemetry. Runs on the loop."""
+    """Polls audio, answers, losses and the program's own lateness, and publishes telemetry.
+
+    Runs on the session's loop.
+    """
 
     def __init__(
         self,
@@ -75,13 +78,13 @@ class SessionWatch:
             self._self_check.woke(due_ns)
 
     async def finish(self) -> None:
-        """Emit remaining events after audio and messages have stopped."""
+        """Emit the remaining events after audio and messages have stopped."""
         self._user_audio.finish()
         self._agent_audio.poll(at_the_end=True)
         self._emit_counts(at_the_end=True)
 
     async def compare_edges(self) -> None:
-        """Emit what a second detector finds on the tracks, once they have ended."""
+        """Emit what a second detector finds on the tracks, once the tracks have ended."""
         turns = self._journal.state.metrics.turns
         if all(turn.response_latency_ms is None for turn in turns):
             return

@@ -1,4 +1,4 @@
-"""The call's microphone, from PortAudio's blocks to blocks that are ready to be encoded."""
+"""The call's microphone: turns PortAudio's blocks into blocks that are ready to be encoded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
 
 
 class LevelStep:
-    """The last step of the capture chain: replaces blocks by silence while `muted`, and measures their level."""
+    """The last step of the capture chain: replaces blocks with silence while `muted`, and measures their level."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.muted = False
@@ -33,7 +33,7 @@ class LevelStep:
         self._meter = LevelMeter()
 
     def __call__(self, block: bytes) -> bytes:
-        """Returns the block, or silence of its length."""
+        """Returns the block, or silence of the same length."""
         if self.muted:
             block = bytes(len(block))
         self._meter.feed(block, self._clock_ns())
@@ -45,10 +45,10 @@ class LevelStep:
 
 
 class Capture:
-    """The microphone, the recorded lines that replace it, and the capture chain of one call.
+    """Manages the microphone, the recorded lines that replace it, and the capture chain of one call.
 
-    Runs on the engine's loop. The microphone delivers to ``recording_callback``, which puts each block into
-    ``handoff``, from where `blocks` takes it. Events go to ``pending``.
+    Runs on the engine's loop. The microphone passes each block to ``recording_callback``, which
+    puts it into ``handoff``, from which `blocks` takes it. Events go to ``pending``.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Capture:
         guard: EchoGuard | None = None,
     ) -> None:
         self.format = DEFAULT_FORMAT
-        """The format of user audio agreed with the agent."""
+        """The format of user audio agreed on with the agent."""
         self.microphone = Microphone(
             recording_callback,
             rate=self.format.rate,
@@ -78,8 +78,10 @@ class Capture:
         self.lines = RecordedLines(lines, pending, rate=self.format.rate)
         self.level = LevelStep(pending.clock_ns)
         self.chain = CallbackChain("capture")
-        """Steps that every block passes on its way to the wire; custom steps can be added. Each must keep the block's
-        length."""
+        """Steps that every block passes through on its way to the wire; custom steps can be added.
+
+        Each must keep the block's length.
+        """
         # Lines before the level: a muted line is silence, and the meter shows what is sent.
         for step in (self.lines, self.level):
             self.chain.add_callback(step)
@@ -88,11 +90,14 @@ class Capture:
         self._timing = BlockTiming(self.format.rate)
         self._pending = pending
         self._starts = 0
-        """Number of starts and stops of capture. A start that had to read a file compares it with its own number, so
-        that the latest request wins."""
+        """Number of times that capture was started or stopped.
+
+        A start that had to read a file compares it with its own number, so that the latest request
+        wins.
+        """
 
     def prepare(self, user_format: AudioFormat) -> None:
-        """Set the rate to that of the format agreed with the agent; call it before the first `start`."""
+        """Set the rate to that of the format agreed on with the agent; call it before the first `start`."""
         self.format = user_format
         self.microphone.rate = self.lines.rate = user_format.rate
         self._timing.restart(user_format.rate)
@@ -109,7 +114,7 @@ class Capture:
         return device.name if device else self._found.input_name
 
     async def start(self, *, silent: bool) -> None:
-        """Deliver blocks of the microphone (or of the next recorded line), or silence.
+        """Start delivering blocks from the microphone (or the next recorded line), or silence.
 
         A device that does not open is reported and replaced by silence.
         """
@@ -128,7 +133,7 @@ class Capture:
             self._pending.error("device", str(error))
 
     def choose(self, device: Device) -> None:
-        """Switch to this microphone, also from recorded lines."""
+        """Switch to this microphone, even from recorded lines."""
         self._found = msgspec.structs.replace(
             self._found, input=InputKind.DEVICE, input_name=device.name, input_device=device
         )
@@ -147,7 +152,7 @@ class Capture:
         await self.microphone.close()
 
     async def blocks(self) -> AsyncIterator[Captured]:
-        """Yield every captured block at the agreed rate, without echo; ends only when cancelled."""
+        """Yield every captured block at the agreed rate, with the echo removed; ends only when cancelled."""
         while True:
             await self._handoff.wait()
             for block in self._handoff.take():
@@ -177,7 +182,7 @@ class Capture:
         self.echo.poll(now_ns)
 
     def _judge(self, end_ns: int, block: bytes, rate: int) -> None:
-        """Judge a device's block before anything changes it."""
+        """Judge a block from the device before anything changes it."""
         for verdict in self.health.feed(block, len(block) / 2 * 1000 / rate):
             self._pending.add(
                 e.ConditionChanged(

@@ -1,4 +1,4 @@
-"""Judges a microphone's audio: only zeros, sound before recording began, or an offset."""
+"""Checks a microphone's audio for nothing but zeros, sound before recording began, or a DC offset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.models.events import Condition
 
 ZEROS_MS = 1_000.0
 MUTED_MS = 3_000.0
-"""Limit after a sound; shorter runs of exact zeros are normal for a device that gates noise between words."""
+"""Time limit after a sound; shorter runs of exact zeros are normal for a device that gates noise between words."""
 _PAUSE_MS = 100.0
 _OPENING_MS = 40.0
 _LOUD_DBFS = -35.0
@@ -34,13 +34,13 @@ class Verdict(NamedTuple):
 
 
 class CaptureHealth:
-    """Judges the blocks of a microphone, starting over at each opening. Not thread-safe."""
+    """Checks the blocks of a microphone, and starts over each time it is opened. Not thread-safe."""
 
     def __init__(self) -> None:
         self.dc: float | None = None
-        """Mean of the samples of about one second, -1..1."""
+        """Mean of the samples of about one second, in -1..1."""
         self.is_zero = False
-        """Whether the last block was all zeros: a muted device or a refused permission, never a quiet room."""
+        """Whether the last block was all zeros: a muted device or missing permission, but never a quiet room."""
         self._reported_zeros = False
         self.opened()
 
@@ -53,7 +53,7 @@ class CaptureHealth:
         self._opening_ms = 0.0
 
     def feed(self, pcm: bytes, block_ms: float) -> list[Verdict]:
-        """Returns the conditions that change with an unmodified block of the device."""
+        """Returns the conditions that change with an unmodified block from the device."""
         samples = samples_of(pcm)
         if not len(samples):
             return []

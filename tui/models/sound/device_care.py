@@ -1,8 +1,9 @@
 """Keeps the devices of a call working during stalls, lost sound servers and switches by the user.
 
-PortAudio does not report a stream that stalls: it stays "active", raises nothing and flags nothing (measured by
-suspending a PulseAudio source). A stream whose server has exited ends by itself and calls its finished callback. So a
-`Watchdog` judges each device by the times of its callbacks, and `DeviceCare` acts on the result.
+PortAudio does not report a stream that stalls: the stream stays "active" and raises and flags
+nothing (measured by suspending a PulseAudio source). A stream whose server has exited ends by
+itself and calls its finished callback. A `Watchdog` therefore judges each device by the times of
+its callbacks, and `DeviceCare` acts on the result.
 """
 
 from __future__ import annotations
@@ -27,20 +28,23 @@ from tui.models.sound.pending import PendingEvents
 LEAST_STALL_MS = 500.0
 STALL_BLOCKS = 10
 BLIND_MS = 200.0
-"""Longest time between two checks. After a longer time, the program itself was late or suspended, including
-PortAudio's thread, so that time is not evidence about the device."""
+"""Longest time between two checks.
+
+After a longer time, the whole program, including PortAudio's thread, was late or suspended, so that
+time is not evidence about the device.
+"""
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
 _FIRST_BLOCK_POLL_S, _FIRST_BLOCK_POLLS = 0.02, 25
 
 
 class Health(StrEnum):
-    """Known health of a device."""
+    """What is known about the health of a device."""
 
     WORKS = "works"
     STALLED = "stalled"
     """No callback for half a second or ten blocks, whichever is longer."""
     VANISHED = "vanished"
-    """Its stream ended although it was not stopped."""
+    """The device's stream ended although it was not stopped."""
 
 
 _CONDITIONS = {Health.STALLED: e.Condition.STALLED, Health.VANISHED: e.Condition.VANISHED}
@@ -51,7 +55,7 @@ _HANGS_HINT = "The sound system has not finished an earlier request; the device 
 
 
 class Watchdog:
-    """Watches one device. Has no clock: times are passed in, as monotonic ns. Not thread-safe."""
+    """Watches one device. It has no clock: times are passed in as monotonic ns. Not thread-safe."""
 
     def __init__(self, block_ms: float) -> None:
         self.health = Health.WORKS
@@ -65,7 +69,10 @@ class Watchdog:
         self._retry_s = FIRST_RETRY_S
 
     def look(self, now_ns: int, callback_ns: int, *, vanished: bool) -> bool:
-        """Judge by the last callback, or by the opening if there was none. Returns whether the health changed."""
+        """Judge by the last callback, or by the opening if there was no callback.
+
+        Returns whether the health changed.
+        """
         if self._looked_ns is not None and now_ns - self._looked_ns > BLIND_MS * 1_000_000:
             self._saw_ns = now_ns
         self._looked_ns = now_ns
@@ -91,7 +98,7 @@ class Watchdog:
         self.health = Health.WORKS
 
     def retry_due(self, now_ns: int) -> bool:
-        """Returns whether to reopen the device now. Each True doubles the wait for the next, up to 8 s."""
+        """Returns whether to reopen the device now. Each True doubles the wait before the next, up to 8 s."""
         if self.health is Health.WORKS or now_ns < self._retry_ns:
             return False
         self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)
@@ -100,7 +107,7 @@ class Watchdog:
 
 
 class Caredfor(Protocol):
-    """The interface of a microphone or speaker that may use a device."""
+    """The interface of a microphone or speaker that can use a device."""
 
     @property
     def device(self) -> Device | None:
@@ -109,7 +116,7 @@ class Caredfor(Protocol):
 
     @property
     def callback_ns(self) -> int | None:
-        """Time at which its stream last called back or was opened; None while no stream should be open."""
+        """When its stream last called back or was opened; None while no stream should be open."""
         ...
 
     @property
@@ -118,7 +125,7 @@ class Caredfor(Protocol):
         ...
 
     async def drop(self) -> None:
-        """Close the stream temporarily; sound waits or is replaced by silence."""
+        """Close the stream temporarily; meanwhile, sound waits or is replaced by silence."""
         ...
 
     def take_busy_ns(self) -> int:
@@ -182,7 +189,7 @@ class DeviceCare:
         return self._known.timing(capture, playback, speaker.latency_ms)
 
     def callback_load(self, cared: dict[str, Caredfor], now_ns: int) -> float | None:
-        """Returns the worst share of a block's length spent in a callback in the last second; None without one."""
+        """Returns the highest share of a block's length that a callback took in the last second; None without any."""
         busy_ns = [one.take_busy_ns() for one in cared.values() if one.callback_ns is not None]
         return self._load.worst(now_ns, busy_ns)
 
@@ -201,7 +208,10 @@ class DeviceCare:
             spawn(self.open_again(speaker), "open speaker with more latency")
 
     async def switch(self, one: Caredfor, device: Device) -> bool:
-        """Switch to another device. Returns whether it is in use now; if it does not open, the previous one stays."""
+        """Switch to another device.
+
+        Returns whether it is now in use; if it cannot be opened, the previous one stays in use.
+        """
         async with self._lock:
             if self._closed:
                 return False
@@ -227,13 +237,13 @@ class DeviceCare:
                     await self._try_again(one, one.device)
 
     async def open_again(self, one: Caredfor) -> None:
-        """Reopen the same device with the settings it has now."""
+        """Reopen the same device with its current settings."""
         async with self._lock:
             if one.device is not None and not self._closed and await self._try(one, one.device):
                 self._on_opened()
 
     async def close(self) -> None:
-        """Start nothing new at the end of the call, and wait for the change in progress."""
+        """Wait for the change in progress at the end of the call, and start nothing new."""
         self._closed = True
         async with self._lock:
             pass
@@ -241,7 +251,7 @@ class DeviceCare:
     async def _recover(self, path: str, cared: dict[str, Caredfor]) -> None:
         """Reopen a device.
 
-        A vanished device can be found only by a new device list, for which every stream is closed.
+        A vanished device can be found only by listing the devices again, for which every stream is closed.
         """
         try:
             async with self._lock:
@@ -284,7 +294,7 @@ class DeviceCare:
         return True
 
     async def _wait_for_block(self, one: Caredfor) -> None:
-        """Wait up to half a second for the first block, because a newly opened device is not stalled."""
+        """Wait up to half a second for the first block, because a device that has just been opened is not stalled."""
         before_ns = one.callback_ns
         for _ in range(_FIRST_BLOCK_POLLS):
             if self._closed or one.callback_ns != before_ns:
@@ -337,7 +347,7 @@ def _title(path: str, one: Caredfor) -> str:
 
 
 def _again(device: Device) -> Device:
-    """Returns the device of that name and direction from the current list. Raises `AudioDeviceError`."""
+    """Returns the device with this name and direction from the current list. Raises `AudioDeviceError`."""
     direction: devices.Direction = "input" if device.input_channels else "output"
     listed = [other for other in devices.list_devices() if other.name == device.name]
     if not listed:

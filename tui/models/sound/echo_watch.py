@@ -1,4 +1,4 @@
-"""Keeps the agent from hearing itself, and reports it if it does."""
+"""Keeps the agent from hearing itself, and reports when it does."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SAME_DELAY_MS = 20.0
 _HINT = "Use headphones, --echo cancel, or --echo gate (half-duplex)."
 _GUARDED_HINT = "Echo gets through although --echo is on: use headphones, or turn the speaker down."
 _GONE_AFTER = 4
-"""Number of consecutive checks without an echo, while the agent speaks, after which an echo is gone."""
+"""Number of consecutive checks that must find no echo while the agent speaks before an echo counts as gone."""
 
 
 class EchoWatch:
-    """Compares the microphone with played audio, once a second. Runs on the engine's loop; events go to ``emit``.
+    """Compares the microphone with the audio played, once a second. Runs on the engine's loop; events go to ``emit``.
 
     ``hint`` says what to do about an echo.
     """
@@ -40,7 +40,7 @@ class EchoWatch:
         self._looking = False
 
     def captured(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Add a block of the microphone."""
+        """Add a block from the microphone."""
         # Another device may deliver at another rate, and tracks of two rates cannot be joined.
         if self._captured is None or self._captured.full_rate != rate:
             self._captured = Track(rate)
@@ -56,7 +56,7 @@ class EchoWatch:
         self._played.feed(end_ns, pcm)
 
     def poll(self, now_ns: int) -> None:
-        """Look for echo once a second, if the agent was heard within the last two."""
+        """Look for an echo once a second if the agent was heard within the last two seconds."""
         if self._looking or now_ns - self._looked_ns < INTERVAL_NS:
             return
         self._looked_ns = now_ns
@@ -75,7 +75,10 @@ class EchoWatch:
             self._looking = False
 
     def _judge(self, found: Echo | None, now_ns: int) -> None:
-        """Report an echo found twice at one delay: voices may be similar by chance, but not twice at one delay."""
+        """Report an echo that was found twice at the same delay.
+
+        Voices may be similar by chance, but hardly twice at the same delay.
+        """
         before, self._before = self._before, found
         if found is not None:
             self._missed = 0
@@ -127,7 +130,7 @@ class EchoControl:
 
     @property
     def found(self) -> Echo | None:
-        """The echo at the microphone, before the guard; None without one."""
+        """The echo at the microphone, before the guard; None if there is none."""
         return self._raw.echo
 
     @property
@@ -136,7 +139,7 @@ class EchoControl:
         return self._guard.held_blocks if self._guard else 0
 
     def clean(self, end_ns: int, block: bytes, rate: int) -> bytes:
-        """Returns a block of the device as cleaned by the guard."""
+        """Returns a block from the device after the guard has cleaned it."""
         if self._guard is not None:
             self._raw.captured(end_ns, block, rate)
             # With the time of now as well: a canceller has to see what is about to be played before its echo comes.

@@ -1,4 +1,4 @@
-"""RecordedLines: WAV files spoken in place of the microphone."""
+"""RecordedLines: WAV files that are played in place of the microphone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROGRESS = "line progress"
 
 
 class CallerLine(msgspec.Struct, frozen=True):
-    """A recorded line that can be spoken on the microphone's path."""
+    """A recorded line that can be played in place of the microphone."""
 
     name: str
     text: str
@@ -26,16 +26,19 @@ class CallerLine(msgspec.Struct, frozen=True):
 
 
 def line_of(path: str | Path, text: str = "") -> CallerLine:
-    """Returns a WAV file as a line to speak."""
+    """Returns a WAV file as a line to play."""
     return CallerLine(Path(path).name, text, str(path))
 
 
 class RecordedLines:
-    """The first step of the capture chain: replaces captured blocks while a line is spoken. On the engine's loop."""
+    """The first step of the capture chain: replaces captured blocks while a line is playing.
+
+    Runs on the engine's loop.
+    """
 
     def __init__(self, lines: Sequence[CallerLine], pending: PendingEvents, *, rate: int) -> None:
         self.rate = rate
-        """Sample rate in Hz at which lines are read: that of the blocks they replace."""
+        """Sample rate in Hz at which lines are read, which is the rate of the blocks that they replace."""
         self.callbacks = CallbackManager()
         self._lines = lines
         self._next = 0
@@ -51,12 +54,12 @@ class RecordedLines:
 
     @property
     def speaking(self) -> bool:
-        """Whether part of a line is left to speak."""
+        """Whether part of a line remains to be played."""
         return bool(self._pcm)
 
     @property
     def progress(self) -> float | None:
-        """Share of the line that has been spoken, 0..1; None without a line."""
+        """Share of the line that has been played, 0..1; None without a line."""
         return self._position / len(self._pcm) if self._pcm else None
 
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:
@@ -64,9 +67,10 @@ class RecordedLines:
         return self.callbacks.register_callback(PROGRESS, callback)
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
-        """Start speaking a line, in place of the current one. An unreadable file causes an error event.
+        """Start playing a line, in place of the current one. An unreadable file results in an error event.
 
-        With ``begins_ns``, its first sample is captured at that time, or in the next block if that has passed.
+        With ``begins_ns``, its first sample is captured at that time or, if that has passed, in the
+        next block.
         """
         self._loading = line
         try:
@@ -84,18 +88,18 @@ class RecordedLines:
             self._add_change(line)
 
     async def speak_next(self) -> None:
-        """Speak the next of the lines that replace a microphone, unless one is being spoken."""
+        """Play the next of the lines that replace a microphone, unless one is playing."""
         if self._lines and not self.speaking:
             await self.speak(self._lines[self._next % len(self._lines)])
             self._next += 1
 
     def stop(self) -> None:
-        """Stop the line, and drop one that is still being read."""
+        """Stop the line, and discard one that is still being read."""
         self._loading = None
         self._finish()
 
     def __call__(self, block: bytes) -> bytes:
-        """Returns the block, or as many bytes of the line, padded with silence at its end."""
+        """Returns the block, or the same number of bytes of the line, padded with silence at its end."""
         # In place of the block, and as long: the wire continues at the pace of the microphone.
         if not self._pcm:
             return block
@@ -109,7 +113,7 @@ class RecordedLines:
         return part.ljust(len(block), b"\0")
 
     def _begin(self, block: bytes, begins_ns: int) -> bytes:
-        """Returns the block, with the line's first samples if the line begins in it."""
+        """Returns the block, which contains the line's first samples if the line begins in it."""
         block_ns = frames_to_ns(len(block) // 2, self.rate)
         wait_ns = begins_ns - (self.block_end_ns - block_ns)
         if wait_ns >= block_ns:

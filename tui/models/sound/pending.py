@@ -15,7 +15,7 @@ class PendingEvents:
         self._events: list[e.SessionEvent] = []
 
     def add(self, event: e.SessionEvent) -> None:
-        """Append an event that has its time already."""
+        """Append an event that already has its time."""
         self._events.append(event)
 
     def error(self, code: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""The call's speaker, from chunks on the wire to the audio that was heard of each reply."""
+"""The call's speaker, from chunks on the wire to the audio that was heard from each reply."""
 
 from __future__ import annotations
 
@@ -35,18 +35,19 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
     """The file to write when the output is a file."""
     block_ms: int
     latency: str
-    """"auto", "low", "high" or seconds, as in the options."""
+    """"auto", "low", "high" or a number of seconds, as in the options."""
     fade_ms: int = 0
     """Length of the fade with which a flush ends; 0 cuts at once."""
     tracks: list[AgentTrack] = []
-    """Receive the agent's audio."""
+    """Receivers of the agent's audio."""
 
 
 class Playback:
     """Plays the replies of one call and emits their playback events. Runs on the engine's loop.
 
-    The first reply decides the rate; later replies at other rates are resampled. ``on_opened`` is called when a
-    speaker was opened; ``on_played`` receives each heard block as ``(end_ns, pcm, rate)``.
+    The first reply decides the rate; later replies at other rates are resampled. ``on_opened`` is
+    called when a speaker has been opened; ``on_played`` receives each block that was heard, as
+    ``(end_ns, pcm, rate)``.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Playback:
             self._open(audio_format.rate)
 
     def begin(self, reply: str, audio_format: AudioFormat) -> None:
-        """Begins a reply. The id of a flushed reply may be used again: it then names a new reply."""
+        """Begins a reply. The id of a flushed reply may be used again: it then refers to a new reply."""
         self._queue_for(audio_format).begin(reply, audio_format)
 
     def play(self, reply: str, wire: bytes, audio_format: AudioFormat | None = None) -> None:
@@ -101,16 +102,16 @@ class Playback:
     def end(self, reply: str) -> float | None:
         """Ends a reply: no more audio is expected, and queued audio still plays.
 
-        Returns the total ms received, or None if it was not open.
+        Returns the number of ms received, or None if the reply was not open.
         """
         return self.queue.end(reply) if self.queue else None
 
     def socket_lost(self) -> None:
-        """Stops reporting missing audio until some arrives, because the lost socket is the reason, not the agent."""
+        """Stops reporting missing audio until more arrives, because the lost socket is the reason, not the agent."""
         self._arrival_watch.excuse()
 
     def ran_dry(self, after_ms: float) -> str | None:
-        """Returns the reply that was heard and has had nothing to play for ``after_ms``, if any."""
+        """Returns the reply that was being heard and has had nothing to play for ``after_ms``, if there is one."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
         # Not before the device has played what it holds: until then the user has heard no silence.
@@ -123,7 +124,10 @@ class Playback:
         return bool(self._still_ending()) or bool(self.queue and not self._passed(self.queue.tail()))
 
     async def drained(self) -> None:
-        """Waits until all queued audio was heard, or `stop_draining`; gives up if nothing moves for 2 s."""
+        """Waits until all queued audio has been heard or `stop_draining` is called.
+
+        It gives up if nothing moves for 2 s.
+        """
         # Bounded by movement, not by time: a reply of minutes is heard to its end, a stalled device ends the wait.
         block_ms, last_frames, still_ms = self._output.block_ms, -1, 0
         while self.playing and not self._stop_draining and still_ms < _PATIENCE_MS:
@@ -143,7 +147,7 @@ class Playback:
         self._marks.append((name, self.queue.tail() if self.queue else QueueTail()))
 
     def reached_marks(self) -> list[str]:
-        """Returns the marks whose audio has left the speaker or was dropped since the last call, in order."""
+        """Returns the marks whose audio has left the speaker or was dropped since the previous call, in order."""
         reached: list[str] = []
         while self._marks and self._passed(self._marks[0][1]):
             reached.append(self._marks.popleft()[0])
@@ -171,7 +175,7 @@ class Playback:
         self._output = msgspec.structs.replace(self._output, found=found)
 
     def add_track(self, track: AgentTrack) -> None:
-        """Lets a track receive the agent's audio from now on, to the end of the call."""
+        """Makes a track receive the agent's audio from now on, until the end of the call."""
         # The playing thread iterates over this list, which appending does not disturb.
         self._output.tracks.append(track)
 
@@ -207,7 +211,7 @@ class Playback:
             await self.speaker.close()
 
     def take_news(self, now_ns: int) -> None:
-        """Emits the events of replies since the last call."""
+        """Emits the events of replies since the previous call."""
         if self.speaker:
             queue = self.speaker.queue
             for happening in queue.take_happenings():
@@ -228,7 +232,7 @@ class Playback:
         self._heard.finish()
 
     def _still_ending(self) -> list[e.PlaybackEnded]:
-        """Returns the ends that are due later, without replies flushed from the device."""
+        """Returns the ends that are due later, except those of replies flushed from the device."""
         queue = self.queue
         return [ended for ended in self._ending.values() if queue and not queue.flushed(ended.reply)]
 
@@ -320,7 +324,7 @@ class ArrivalWatch:
     def __init__(self, emit: Callable[[e.SessionEvent], None]) -> None:
         self._emit = emit
         self._reply: str | None = None
-        """The reply that was reported to have missing audio."""
+        """The reply whose audio was reported as missing."""
         self._gap_ms = 0.0
         self._excused = False
 
@@ -333,7 +337,7 @@ class ArrivalWatch:
         self._excused = False
 
     def poll(self, now_ns: int, reply: str | None, gap_ms: float) -> None:
-        """Judges the open reply (None without one), which has been silent for ``gap_ms``."""
+        """Judges the open reply (None without one), which has had nothing to play for ``gap_ms``."""
         stalls = reply is not None and gap_ms >= STALL_MS and not self._excused
         if self._reply is not None and (reply != self._reply or not stalls):
             waited_s = self._gap_ms / 1000

@@ -10,13 +10,16 @@ from tui.audio.speech import SpeechDetector, TrackEdge, make_detector
 from tui.models import events as e
 
 _REST_MS = 1_000.0
-"""Silence passed to the detector after a sound, so that it can confirm the end. More would change nothing."""
+"""How much silence is passed to the detector after a sound, so that it can confirm the end.
+
+More silence would change nothing.
+"""
 _BEFORE_MS = 300
-"""Silence passed before a sound, so that a back-dated onset never reaches into omitted silence."""
+"""How much silence is passed on before a sound, so that a back-dated onset never lies in omitted silence."""
 
 
 class HeardSpeech:
-    """Measures heard blocks. Runs on the engine's loop.
+    """Measures the blocks that were heard. Runs on the engine's loop.
 
     Edges of speech and other sounds go to ``emit``; ``on_played`` receives each block as ``(end_ns, pcm, rate)``. A
     long silence costs nothing.
@@ -52,7 +55,7 @@ class HeardSpeech:
         self._end_ns = end_ns
 
     def finish(self) -> None:
-        """Emit the end of the current sound, because nothing more is heard."""
+        """Emit the end of the current sound, because nothing more will be heard."""
         if self._speech:
             self._emit_edges(self._speech.finish(self._end_ns))
 

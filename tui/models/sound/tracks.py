@@ -1,4 +1,4 @@
-"""The interface for the two tracks of a call: the user as sent, and the agent as heard."""
+"""The interface for the two tracks of a call: the user's audio as sent, and the agent's as heard."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class TrackSink(AgentTrack, Protocol):
     """Receives both tracks in real time. Methods return immediately."""
 
     def user_format(self, audio_format: AudioFormat) -> None:
-        """Takes the agreed format of user audio; called before the first `user_sent`."""
+        """Receives the agreed format of user audio; called before the first `user_sent`."""
         ...
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Takes a captured block, silent if it was not sent; its last sample left the microphone at ``end_ns``."""
+        """Receives a captured block, silent if it was not sent; its last sample left the microphone at ``end_ns``."""
         ...
 
 
@@ -28,5 +28,8 @@ class TrackJudge(Protocol):
     """A receiver of both tracks that can judge them at the end."""
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[e.SessionEvent]:
-        """Ends the tracks; returns the second detector's results on the edges of the turns. Takes 2 s at most."""
+        """Ends the tracks and returns what the second detector found at the edges of the turns.
+
+        It takes 2 s at most.
+        """
         ...

@@ -1,1 +1,1 @@
-"""Turns, metrics, barge-ins and talk, folded from events."""
+"""Turns, metrics, barge-ins and talk time, folded from events."""

@@ -1,7 +1,8 @@
 """Records when each party can be heard, which decides where replies, answers and barge-ins begin and end.
 
-An agent may stream without a pause (silence, comfort noise, hold music), so its messages and its playback do not show
-when it speaks. The edges of sound on both tracks do; they become known up to `KNOWN_AFTER_NS` after their time.
+An agent may stream without a pause (silence, comfort noise, hold music), so neither its messages
+nor its playback show when it speaks. The edges of sound on both tracks show it; they become known
+up to `KNOWN_AFTER_NS` after their time.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ import msgspec
 from tui.models import events as e
 
 KNOWN_AFTER_NS = 600_000_000
-"""The detector needs 500 ms of silence to confirm an end, and 500 ms of a tone to confirm a tone."""
+"""How long after its time an edge may become known: the detector needs 500 ms of silence to confirm
+an end, and 500 ms of a tone to confirm a tone."""
 BACKGROUND_NS = 10_000_000_000
-"""A sound other than speech that lasts this long is not an answer to wait for; it may be hold music, for example."""
+"""How long a sound other than speech lasts before it counts as background, such as hold music, and
+not as an answer."""
 _ADJOINS_NS = 100_000_000
 _KEPT_STRETCHES = 32
 
@@ -25,14 +28,14 @@ class Stretch(msgspec.Struct):
 
     began_ns: int
     ended_ns: int | None = None
-    """None while it lasts."""
+    """None while the stretch lasts."""
     method: str = ""
-    """Method that found it: "silero" finds only speech, "energy" any sound."""
+    """Method that found the stretch: "silero" finds only speech, "energy" any sound."""
     adjoins: bool = False
-    """Whether it continues where another stretch ended."""
+    """Whether the stretch continues where another one ended."""
 
     def overlaps(self, since_ns: int, until_ns: int) -> bool:
-        """Returns whether any part of it lies between two times."""
+        """Returns whether any part of the stretch lies between two times."""
         return self.began_ns <= until_ns and (self.ended_ns is None or self.ended_ns > since_ns)
 
 
@@ -79,7 +82,7 @@ class Audible:
         return list(self._stretches[speaker])
 
     def takes_turn(self, speaker: e.Party, now_ns: int) -> bool:
-        """Returns whether a party is heard now, as far as known, with more than background sound."""
+        """Returns whether a party is being heard now, as far as known, with more than background sound."""
         current = self.current(speaker)
         return current is not None and not self.is_background(current, now_ns)
 
@@ -107,7 +110,10 @@ class Audible:
         )
 
     def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
-        """Returns when a party was last heard with more than background: ``now_ns`` while it is, None if never."""
+        """Returns when a party was last heard with more than background sound.
+
+        It returns ``now_ns`` while the party is being heard, and None if it was never heard.
+        """
         for stretch in reversed(self._stretches[speaker]):
             until_ns = now_ns if stretch.ended_ns is None else stretch.ended_ns
             if not self.is_background(stretch, until_ns):
@@ -115,6 +121,9 @@ class Audible:
         return None
 
     def is_background(self, stretch: Stretch, at_ns: int) -> bool:
-        """Returns whether a stretch is background at that time: a sound before speech, or one that lasts too long."""
+        """Returns whether a stretch is background at that time.
+
+        Background is a sound that leads into speech, or one that lasts too long.
+        """
         other_sound = stretch.method == "energy" and self._tells_speech
         return other_sound and (stretch.adjoins or at_ns - stretch.began_ns > BACKGROUND_NS)

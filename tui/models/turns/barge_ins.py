@@ -1,7 +1,8 @@
 """Finds where the user spoke over the agent, and whether and when the agent yielded.
 
-The agent's signal may precede the user's onset in the event stream, because an onset is emitted when the detector is
-sure, and back-dated. So a flush waits one second for the speech that caused it before it counts as a false barge-in.
+The agent's signal may precede the user's onset in the event stream, because an onset is back-dated
+and is emitted only when the detector is sure. A flush therefore waits one second for the speech
+that caused it before it counts as a false barge-in.
 """
 
 from __future__ import annotations
@@ -15,30 +16,32 @@ from tui.models.turns.turns import BargeIn, BargeInKind
 from tui.units import NS_PER_MS
 
 YIELD_NS = 1_000_000_000
-"""Time limit for the agent to yield, and longest time between user speech and a flush that it caused."""
+"""Time limit for the agent to yield, and longest time between user speech and a flush caused by it."""
 _LATE_ONES = 2
-"""How many of the newest barge-ins a lateness may concern, which is emitted at its end."""
+"""Number of the newest barge-ins that a lateness, emitted when it ends, may concern."""
 _PAUSED_MS = 500.0
-"""A flush that drops more than this drops words; an agent that streams silence in real time has less queued."""
+"""A flush that drops more than this drops words, because an agent that streams silence in real time
+has less queued."""
 
 
 class CutReplies:
-    """Tracks how much was received of replies whose playback has ended. Constant time per event.
+    """Tracks how much audio was received of replies whose playback has ended. Each event takes constant time.
 
-    Audio of a flushed reply keeps arriving after its `PlaybackEnded`, so the length known then is too short.
+    Audio of a flushed reply keeps arriving after its `PlaybackEnded`, so its length is not yet
+    final at that time.
     """
 
     def __init__(self) -> None:
         self.received_ms: dict[str, float] = {}
-        """Heard, unheard and late audio of each reply whose playback has ended."""
+        """Heard, unplayed and late audio of each reply whose playback has ended, in ms."""
         self.cut_by: dict[str, int] = {}
         """Number of the flush that cut off a reply; 0 if unknown."""
         self.barge_in_of: dict[int, BargeIn] = {}
-        """The barge-in that each flush belongs to, by its number."""
+        """The barge-in that each flush belongs to, by the number of the flush."""
         self._last_flush = 0
 
     def apply(self, event: e.SessionEvent) -> float:
-        """Applies one event; returns how many additional ms of a cut-off reply it reports as received."""
+        """Applies one event; returns how many more ms it shows to have been received of a reply that was cut off."""
         match event:
             case e.Flushed():
                 self._last_flush = event.number
@@ -61,7 +64,7 @@ class CutReplies:
 
 
 class BargeInFold:
-    """Folds events into ``barge_ins``. Constant time per event.
+    """Folds events into ``barge_ins``. Each event takes constant time.
 
     ``audible`` and ``trust`` must have processed each event first, because an agent that streams silence is not
     interrupted.
@@ -73,7 +76,7 @@ class BargeInFold:
         self._audible = audible
         self._now_ns = 0
         self._newest: tuple[BargeIn, e.Flushed] | None = None
-        """The newest barge-in at which the agent yielded, and its flush."""
+        """The newest barge-in at which the agent yielded, with its flush."""
         self._onset_ns: int | None = None
         """Time at which the user last started to speak."""
         self._speaking = False
@@ -82,13 +85,13 @@ class BargeInFold:
         self._signal_ns: int | None = None
         """Time at which the agent last signaled that it hears the user."""
         self._over: BargeIn | None = None
-        """The current barge-in, at which the agent has not yielded yet."""
+        """The current barge-in, to which the agent has not yielded yet."""
         self._flush: e.Flushed | None = None
-        """A flush by the agent that no known user speech caused."""
+        """A flush by the agent for which no user speech is known."""
         self._cut = CutReplies()
 
     def apply(self, event: e.SessionEvent, turn: int) -> bool:
-        """Applies one event of turn number ``turn``; returns whether a barge-in was added or changed."""
+        """Applies one event in turn number ``turn``; returns whether a barge-in was added or changed."""
         known = len(self.barge_ins)
         more_ms = self._cut.apply(event)
         self._now_ns = max(self._now_ns, event.at_ns)
@@ -118,7 +121,7 @@ class BargeInFold:
         return len(self.barge_ins) != known or more_ms > 0
 
     def _late(self, number: int, late_ms: float) -> None:
-        """Adds late-arriving audio to the unplayed audio counted for the flush."""
+        """Adds audio that arrived late to the unplayed audio counted for the flush."""
         if self._flush is not None and self._flush.number == number:
             self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
         elif number in self._cut.barge_in_of:
@@ -155,7 +158,7 @@ class BargeInFold:
             self._over = BargeIn(kind=BargeInKind.MISSED, turn=turn, at_ns=edge.at_ns, event=edge.number)
 
     def _interrupts(self, onset_ns: int, flush: e.Flushed) -> bool:
-        """Returns whether user speech coincided with the agent's, or with a pause in it."""
+        """Returns whether user speech coincided with the agent's speech, or with a pause in it."""
         since_ns = onset_ns if flush.unheard_ms < _PAUSED_MS else onset_ns - YIELD_NS
         return self._audible.heard_between(e.Party.AGENT, since_ns, max(onset_ns, _silent_ns(flush)))
 
@@ -199,7 +202,7 @@ class BargeInFold:
         self._newest = over, flush
 
     def _judge(self, turn: int) -> None:
-        """Decides open cases after one second, when it is known what was heard."""
+        """Decides open cases after one second, when it is known what was heard by then."""
         # By the time of the events, not of a clock: a replay has to judge as the live session did.
         over, flush = self._over, self._flush
         if over is not None and over.at_ns is not None:

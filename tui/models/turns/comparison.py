@@ -1,4 +1,4 @@
-"""SessionComparison: two sessions side by side, turn by turn, as the screen, `compare` and its JSON show them."""
+"""SessionComparison: two sessions side by side, turn by turn, for the screen, `compare` and its JSON."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tui.text.visible import one_line
 
 _TEXT_CHARS = 2_000
 NOTICEABLE_MS = 50.0
-"""Smallest difference between two response times that is worth attention."""
+"""Smallest difference between two response times that deserves attention."""
 
 
 class Raised(msgspec.Struct, frozen=True):
-    """An error or a finding: number of its event, and what it says."""
+    """An error or a finding: the number of its event, and its text."""
 
     event: int
     text: str
@@ -36,14 +36,14 @@ class TurnOf(msgspec.Struct, frozen=True, omit_defaults=True):
     tools: list[str] = []
     barge_ins: int = 0
     findings: list[str] = []
-    """Errors and findings that were raised during it."""
+    """Errors and findings that were raised during the turn."""
 
 
 class SessionOf(msgspec.Struct, frozen=True, omit_defaults=True):
     """One of the sessions as a whole."""
 
     name: str
-    """Name of its folder."""
+    """Name of the session's folder."""
     title: str
     target: str
     """The URL without credentials."""
@@ -55,13 +55,13 @@ class SessionOf(msgspec.Struct, frozen=True, omit_defaults=True):
     median_ms: float | None = None
     worst_ms: float | None = None
     findings: list[str] = []
-    """Errors and findings that were raised outside of every turn."""
+    """Errors and findings that were raised outside any turn."""
     problems: list[str] = []
-    """The parts of it that could not be read."""
+    """The parts of the session that could not be read."""
 
 
 class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The turn with that number in both sessions; None if a session has no such turn."""
+    """The turns with the same number in both sessions; None for a session that has no such turn."""
 
     turn: int
     left: TurnOf | None = None
@@ -69,13 +69,13 @@ class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def difference_ms(self) -> float | None:
-        """How much later the right response is; None unless both were measured."""
+        """How much later the response on the right came; None unless both were measured."""
         left, right = (None if side is None else side.response.ms for side in (self.left, self.right))
         return None if left is None or right is None else right - left
 
     @property
     def differs(self) -> bool:
-        """Whether there is a difference worth looking at."""
+        """Whether the turns differ enough to be worth looking at."""
         if self.left is None or self.right is None:
             return True
         by_ms = self.difference_ms
@@ -96,7 +96,7 @@ class SessionComparison(msgspec.Struct, frozen=True):
 
 
 def turns_of(metrics: SessionMetrics, findings: Sequence[Raised], judge: Judge) -> dict[int, TurnOf]:
-    """Returns the turns of a session by number."""
+    """Returns the turns of a session, by number."""
     return {
         turn.number: TurnOf(
             response=response_of(turn, judge),
@@ -117,14 +117,14 @@ def outside(metrics: SessionMetrics, findings: Sequence[Raised]) -> list[str]:
 
 
 def paired(left: dict[int, TurnOf], right: dict[int, TurnOf]) -> list[TurnPair]:
-    """Returns the turns of both, in order of their numbers."""
+    """Returns the turns of both sessions, in order of their numbers."""
     return [
         TurnPair(number, left.get(number), right.get(number)) for number in sorted(left.keys() | right.keys())
     ]
 
 
 def verdict_of(metrics: SessionMetrics, judge: Judge) -> str:
-    """Returns the verdict on a session's response times."""
+    """Returns the verdict on the response times of a session."""
     return verdict(metrics, judge) or "No turns."
 
 

@@ -1,6 +1,7 @@
-"""Figure: a response time as every output prints it, with its grade and its uncertainty.
+"""Figure: a response time as all outputs show it, with its grade and its uncertainty.
 
-Screen, `metrics`, `--json` and report take their figures from here, so that one session has one set of numbers.
+The screen, `metrics`, `--json` and the report take their figures from here, so that one session has
+one set of numbers.
 """
 
 from __future__ import annotations
@@ -31,37 +32,41 @@ class Judge(Protocol):
 
     @property
     def backchannel_ms(self) -> float:
-        """Longest speech that is a backchannel."""
+        """Longest speech that can be a backchannel."""
 
     @property
     def backchannel_gap_ms(self) -> float:
-        """Longest silence before and after a backchannel in a pause of the other party."""
+        """Longest silence allowed before and after a backchannel that falls into a pause of the other party."""
 
     def judge(self, latency_ms: float) -> Grade:
         """Returns the grade of a response time."""
 
 
 class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A measured time: number, grade, and how far it can be trusted."""
+    """A measured time: its number, its grade, and how far it can be trusted."""
 
     ms: float | None = None
-    """The value as printed: whole milliseconds, or tenths below 10 ms. None if not measured."""
+    """The value as it is shown: whole milliseconds, or tenths below 10 ms. It is None if nothing was measured."""
     grade: Grade | None = None
     error_ms: float | None = None
-    """The true value lies within ``ms`` ± this; None if no bound is known."""
+    """The true value lies within ± this of ``ms``; None if no bound is known."""
     doubt: str = ""
-    """Why the figure is uncertain; otherwise empty."""
+    """Why the figure is uncertain; empty if it is not."""
     unmeasured: str = ""
-    """Why there is no figure; otherwise empty."""
+    """Why there is no figure; empty if there is one."""
 
     @property
     def glyph(self) -> str:
-        """The grade as a glyph; a blank without a grade."""
+        """The grade as a glyph; a blank if there is no grade."""
         return numbers.VERDICTS[self.grade] if self.grade else " "
 
     @property
     def short(self) -> str:
-        """The figure in ms, with ± or the unit, a question mark if it is uncertain, and a dash if not measured."""
+        """The figure in ms, with ± or the unit.
+
+        A question mark is added if it is uncertain; a dash stands for a figure that was not
+        measured.
+        """
         number = numbers.milliseconds(self.ms)
         if self.ms is not None and self.error_ms is not None:
             number = f"{number.removesuffix(' ms')}±{numbers.milliseconds(self.error_ms).removesuffix(' ms')}"
@@ -74,18 +79,18 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def shown_ms(value_ms: float) -> float:
-    """Returns a time as it is printed, so that a grade or a limit never contradicts the number next to it."""
+    """Returns a time as it is shown, so that a grade or a limit never contradicts the number next to it."""
     return round(value_ms, 1) if abs(value_ms) < 10 else float(round(value_ms))
 
 
 class Against(Enum):
-    """A measured time against a limit."""
+    """How a measured time compares with a limit."""
 
     WITHIN = auto()
     OVER = auto()
-    """It exceeds the limit by more than its ±."""
+    """The time exceeds the limit by more than its ±."""
     TOO_CLOSE = auto()
-    """Too close to call: the limit lies within its ±, or it is uncertain without a known bound."""
+    """Too close to call: the limit lies within the ± of the time, or the time is uncertain without a known bound."""
 
 
 def against(figure: Figure, limit_ms: float) -> Against | None:
@@ -101,20 +106,20 @@ def against(figure: Figure, limit_ms: float) -> Against | None:
 
 
 def too_close(number: int, figure: Figure) -> str:
-    """Returns why the response time of a turn cannot be compared with a limit, as a sentence without its end."""
+    """Returns why the response time of a turn cannot be compared with a limit, as a sentence without a full stop."""
     because = f": {figure.doubt}" if figure.doubt else ""
     return f"Turn {number} took {figure}, which is too close to call{because}"
 
 
 def timed(value_ms: float | None, bound_ms: float = 0.0, doubt: str = "") -> Figure:
-    """Returns a time that belongs to no turn as a figure without a grade; a bound of 0 means that it is exact."""
+    """Returns a time that belongs to no turn, as a figure without a grade; a bound of 0 means that it is exact."""
     if value_ms is None:
         return Figure()
     return Figure(shown_ms(value_ms), error_ms=shown_ms(bound_ms) if bound_ms else None, doubt=doubt)
 
 
 def graded(value_ms: float | None, judge: Judge, timing: Timing | None = None) -> Figure:
-    """Returns a response time that belongs to no turn (a percentile) as a figure, with the ± of the devices."""
+    """Returns a response time that belongs to no turn (a percentile), as a figure with the ± of the devices."""
     figure = timed(value_ms, timing.response.bound_ms if timing else 0.0)
     return figure if figure.ms is None else msgspec.structs.replace(figure, grade=judge.judge(figure.ms))
 
@@ -125,7 +130,7 @@ def silence_of(barge_in: BargeIn) -> Figure:
 
 
 def barge_in_figures(barge_in: BargeIn) -> dict[str, Figure]:
-    """Returns the figures of a barge-in by what they are, in order."""
+    """Returns the figures of a barge-in in order, each with its name."""
     overlap_ms = barge_in.talk_over_ms
     if overlap_ms is not None and barge_in.silence_ms is not None:
         overlap_ms -= barge_in.bias_ms  # both end when the speaker is silent
@@ -142,7 +147,7 @@ def barge_in_figures(barge_in: BargeIn) -> dict[str, Figure]:
 
 
 def timing_line(timing: Timing | None) -> str:
-    """Returns how far the times of a session can be trusted, as a sentence; empty if they are exact."""
+    """Returns a sentence on how far the times of a session can be trusted; empty if they are exact."""
     if timing is None:
         return ""
     response = timing.response
@@ -157,7 +162,7 @@ def timing_line(timing: Timing | None) -> str:
 
 
 def response_of(turn: Turn, judge: Judge | None) -> Figure:
-    """Returns the response time of a turn; of turn 0, the time until the greeting, which has no grade.
+    """Returns the response time of a turn; for turn 0, the time until the greeting, which has no grade.
 
     Without a judge, no figure has a grade.
     """
@@ -170,5 +175,5 @@ def response_of(turn: Turn, judge: Judge | None) -> Figure:
 
 
 def slow_turns(turns: Sequence[Turn], judge: Judge) -> list[Turn]:
-    """Returns the turns whose response is worse than good, in order."""
+    """Returns the turns whose response time is worse than good, in order."""
     return [turn for turn in turns if response_of(turn, judge).grade in ("slow", "bad")]

@@ -1,8 +1,9 @@
-"""Folds who holds the floor, and how it changes hands, from what is audible of both parties.
+"""Determines who has the floor and how it changes hands, from what can be heard of both parties.
 
-The floor is the right to speak: it belongs to whoever speaks alone, until the other one takes it. Nothing that a
-protocol reports is used, so the figures mean the same for an agent that takes turns and for one that speaks whenever
-it likes. What the agent reports (its barge-ins, its speech events) stands beside them as its own account.
+The floor is the right to speak: it belongs to whoever speaks alone, until the other party takes it.
+Nothing that a protocol reports is used, so the figures mean the same for an agent that takes turns
+as for one that speaks whenever it likes. The agent's own reports (its barge-ins, its speech events)
+are shown beside them.
 
 Everything is decided from stretches of speech, which the detector separates by half a second of silence or more; a
 shorter silence is part of a stretch. Terms and definitions:
@@ -10,16 +11,17 @@ shorter silence is part of a stretch. Terms and definitions:
 * Floor transfer offset: start of the new speaker's turn minus end of the previous speaker's; a gap is positive, an
   overlap negative. De Ruiter, Mitterer & Enfield (2006), Language 82, 515-535. People answer after about 200 ms (mean
   of ten languages 208 ms: Stivers et al. (2009), PNAS 106, 10587-10592).
-* Gap, pause, overlap between and within speakers: by who spoke before and who speaks after. Heldner & Edlund (2010),
-  Journal of Phonetics 38, 555-568.
-* Lapse: a silence so long that the turn counts as over although the same party speaks next. Sacks, Schegloff &
-  Jefferson (1974), Language 50, 696-735.
-* Backchannel: short speech of the listener that does not take the floor. Yngve (1970), Chicago Linguistic Society 6,
-  567-578; up to a second, as in the "very short utterances" of Edlund et al. (2010), Interspeech, and in
-  Full-Duplex-Bench (2025).
+* Gap, pause, overlap between and within speakers: distinguished by who spoke before and who speaks
+  after. Heldner & Edlund (2010), Journal of Phonetics 38, 555-568.
+* Lapse: a silence so long that the turn counts as over even if the same party speaks next. Sacks,
+  Schegloff & Jefferson (1974), Language 50, 696-735.
+* Backchannel: short speech by the listener that does not take the floor. Yngve (1970), Chicago
+  Linguistic Society 6, 567-578; up to one second long, as for the "very short utterances" of Edlund
+  et al. (2010), Interspeech, and in Full-Duplex-Bench (2025).
 
-Sound alone cannot show what was meant: a short "stop" after which the agent speaks first is counted as a false
-interruption, and a short answer in a pause of at most twice `BackchannelRules.backchannel_gap_ms` as a backchannel.
+Sound alone cannot show what was meant: a short "stop" that is followed by agent speech is counted
+as a false interruption, and a short answer in a pause of at most twice
+`BackchannelRules.backchannel_gap_ms` is counted as a backchannel.
 """
 
 from __future__ import annotations
@@ -38,13 +40,14 @@ from tui.models.turns.talk import DEAD_AIR_NS
 from tui.units import NS_PER_MS
 
 PEOPLE_MS = 200.0
-"""Floor transfer offset of people."""
+"""Mean floor transfer offset between people."""
 TERMINAL_NS = 200_000_000
-"""Nobody reacts to speech faster, so the holder who ends that soon after the other's onset had finished anyway."""
+"""Nobody reacts to speech faster than this, so if the holder ends this soon after the other's
+onset, the holder had finished anyway."""
 RESUMES_NS = 2_000_000_000
-"""Longest time after a false interruption for the holder to go on."""
+"""Longest time after a false interruption in which the holder may go on."""
 _ADJOINS_NS = 100_000_000
-"""A silence this short within a turn is not a pause: a sound that turned into speech."""
+"""A silence this short within a turn is not a pause, but a sound that turned into speech."""
 
 
 BACKCHANNEL_MS, BACKCHANNEL_GAP_MS = 1_000.0, 300.0
@@ -55,11 +58,11 @@ class BackchannelRules(Protocol):
 
     @property
     def backchannel_ms(self) -> float:
-        """Longest speech that is one."""
+        """Longest speech that can be a backchannel."""
 
     @property
     def backchannel_gap_ms(self) -> float:
-        """Longest silence before and after one that is spoken in a pause of the other party."""
+        """Longest silence allowed before and after a backchannel that falls into a pause of the other party."""
 
 
 class FloorRules(msgspec.Struct, frozen=True):
@@ -70,14 +73,14 @@ class FloorRules(msgspec.Struct, frozen=True):
 
 
 class Speech(msgspec.Struct, omit_defaults=True):
-    """A stretch of speech of one party, without half a second of silence in it."""
+    """A stretch of one party's speech that contains no silence of half a second or more."""
 
     began_ns: int
     by: e.Party
     event: int = 0
     """Number of the event that reported its start."""
     ended_ns: int | None = None
-    """None while it lasts, as far as known."""
+    """None while the speech lasts, as far as known."""
 
 
 class FloorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -86,37 +89,42 @@ class FloorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     by: e.Party
     began_ns: int
     ended_ns: int | None = None
-    """None while it lasts, as far as known."""
+    """None while the turn lasts, as far as known."""
     offset_ms: float | None = None
-    """Floor transfer offset: gap (or, negative, overlap) to the end of the other party's turn. None if there was none
-    before, or if the same party spoke last."""
+    """Floor transfer offset: the gap (or, if negative, the overlap) between the end of the other
+    party's turn and this one.
+
+    It is None if there was no earlier turn, or if the same party spoke last.
+    """
     event: int = 0
 
     @property
     def length_ms(self) -> float | None:
-        """How long the floor was held, with pauses."""
+        """How long the party held the floor, including pauses."""
         return None if self.ended_ns is None else (self.ended_ns - self.began_ns) / NS_PER_MS
 
 
 class TalkOver(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Speech of one party over the holder of the floor.
+    """Speech of one party while the other holds the floor.
 
-    Neither a backchannel at which nobody stopped, nor an overlap with the last `TERMINAL_NS` of a turn.
+    This includes neither a backchannel at which nobody stopped, nor an overlap with the last
+    `TERMINAL_NS` of a turn.
     """
 
     at_ns: int
     """Onset of the party that did not hold the floor."""
     length_ms: float
-    """Time until one of them was silent: who held the floor and gave way yielded after this."""
+    """Time until one of the parties was silent; if that was the holder of the floor, the time it took to yield."""
     held_by: e.Party
     gave_way: e.Party
     resumed_ms: float | None = None
-    """False interruption: the other said nothing but a backchannel, and the holder went on after this silence."""
+    """Set for a false interruption: the other party spoke only a backchannel, and the holder went
+    on after this silence."""
     event: int = 0
 
 
 class Backchannel(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Short speech of the party that did not hold the floor, after which the holder went on."""
+    """Short speech by the party that did not hold the floor, after which the holder went on."""
 
     at_ns: int
     length_ms: float
@@ -125,7 +133,7 @@ class Backchannel(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FloorPause(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A silence within a turn: both were silent, and the holder of the floor spoke next, within two seconds."""
+    """A silence within a turn: both parties were silent, and the holder spoke next, within two seconds."""
 
     at_ns: int
     length_ms: float
@@ -135,11 +143,11 @@ class FloorPause(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Floor(msgspec.Struct, omit_defaults=True):
-    """Who held the floor in a session, and every event of turn-taking, in order of time."""
+    """Who held the floor in a session, and all turn-taking events in order of time."""
 
     user: list[Speech] = []
     agent: list[Speech] = []
-    """The lanes: the speech of each party."""
+    """The speech of each party, drawn as lanes."""
     turns: list[FloorTurn] = []
     talk_overs: list[TalkOver] = []
     backchannels: list[Backchannel] = []
@@ -160,31 +168,31 @@ class Floor(msgspec.Struct, omit_defaults=True):
         return median(offsets_ms) if offsets_ms else None
 
     def yields_ms(self, by: e.Party) -> list[float]:
-        """Returns how long after the other's onset a party that held the floor was silent, each time it gave way."""
+        """Returns how long after the other's onset the party fell silent, each time it gave way as the holder."""
         return [each.length_ms for each in self.talk_overs if each.held_by is by and each.gave_way is by]
 
     def longest(self, by: e.Party) -> FloorTurn | None:
-        """Returns the longest monologue: the longest turn of a party that is over, backchannels notwithstanding."""
+        """Returns the longest monologue: a party's longest completed turn, ignoring backchannels by the other."""
         over = [turn for turn in self.turns if turn.by is by and turn.length_ms is not None]
         return max(over, key=lambda turn: turn.length_ms or 0.0, default=None)
 
 
 class _Fate(Enum):
-    """What became of speech of the party that did not hold the floor."""
+    """What became of speech by the party that did not hold the floor."""
 
     TAKES = auto()
-    """It takes the floor after the holder has ended."""
+    """The speech takes the floor after the holder has ended."""
     INTERRUPTS = auto()
-    """It takes the floor from the holder, who gives way."""
+    """The speech takes the floor from the holder, who gives way."""
     GIVES_WAY = auto()
-    """It ends while the holder speaks."""
+    """The speech ends while the holder speaks."""
     BACKCHANNEL = auto()
     RESUMED = auto()
-    """It was a backchannel at which the holder stopped; the holder speaks next."""
+    """The speech was a backchannel at which the holder stopped; the holder speaks next."""
 
 
 class _Standing(NamedTuple):
-    """The fold between two stretches of speech."""
+    """State of the fold between two stretches of speech."""
 
     turn: FloorTurn | None = None
     """The current turn."""
@@ -193,15 +201,16 @@ class _Standing(NamedTuple):
     heard_ns: int = 0
     """End of the latest speech of either party."""
     counts: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Lengths of the lists of `Floor`, of the turns without the current one."""
+    """Lengths of the lists in `Floor`; the turns are counted without the current one."""
 
 
 class FloorFold:
-    """Folds edges of speech into `Floor`, whatever the order in which they become known.
+    """Folds edges of speech into `Floor`, regardless of the order in which they become known.
 
-    Decisions look ahead (a backchannel is one only if the holder goes on), and edges of the two tracks arrive up to
-    `KNOWN_AFTER_NS` late. So the newest stretches are judged again at each edge, and those that nothing can change
-    any more are settled. The cost of an edge depends on the number of unsettled stretches only. Not thread-safe.
+    Decisions look ahead (speech is a backchannel only if the holder goes on), and edges of the two
+    tracks arrive up to `KNOWN_AFTER_NS` late. The newest stretches are therefore judged again at
+    each edge, and those that can no longer change are settled. The cost of an edge depends only on
+    the number of unsettled stretches. Not thread-safe.
     """
 
     def __init__(self, floor: Floor, rules: BackchannelRules | None = None) -> None:
@@ -209,7 +218,7 @@ class FloorFold:
         self._rules = rules or FloorRules()
         self._open: dict[e.Party, Speech] = {}
         self._tail: list[Speech] = []
-        """Speech that is not settled, by onset."""
+        """Speech that is not settled yet, by onset."""
         self._settled = _Standing()
         self._newest_ns = 0
         self._closed = False
@@ -256,7 +265,7 @@ class FloorFold:
         self._newest_ns = max(self._newest_ns, at_ns)
 
     def close(self, at_ns: int) -> None:
-        """End the session: open speech ends, and what was undecided is decided."""
+        """End the session: open speech ends, and everything undecided is decided."""
         for by in tuple(self._open):
             self.end(by, at_ns)
         self._closed = True
@@ -298,7 +307,7 @@ class FloorFold:
         )
 
     def _step(self, state: _Standing, speech: Speech, later: Sequence[Speech]) -> _Standing | None:
-        """Returns the fold after the speech; None while it is undecided."""
+        """Returns the state of the fold after the speech; None while that is undecided."""
         turn, last = state.turn, state.last
         if turn is None or last is None:
             return self._took(state, speech, None)
@@ -329,12 +338,12 @@ class FloorFold:
         return self._after(state, turn, last, speech)
 
     def _took(self, state: _Standing, speech: Speech, offset_ms: float | None) -> _Standing:
-        """The speech begins a turn."""
+        """Returns the state after speech that begins a turn."""
         turn = FloorTurn(speech.by, speech.began_ns, None, offset_ms, speech.event)
         return self._after(state, turn, speech, speech)
 
     def _went_on(self, state: _Standing, turn: FloorTurn, speech: Speech) -> _Standing:
-        """The holder of the floor speaks again."""
+        """Returns the state after the holder of the floor has spoken again."""
         silent_ns = speech.began_ns - state.heard_ns
         if silent_ns > DEAD_AIR_NS:
             ended_ns = state.last.ended_ns if state.last else None
@@ -353,7 +362,7 @@ class FloorFold:
         return _Standing(turn, last, max(state.heard_ns, heard_ns), counts)
 
     def _fate(self, speech: Speech, last: Speech, later: Sequence[Speech]) -> _Fate | None:
-        """Returns what became of speech of the other party; None while it is undecided."""
+        """Returns what became of speech by the other party; None while it is undecided."""
         began_ns, ended_ns, holder_ns = speech.began_ns, speech.ended_ns, last.ended_ns
         longest_ns, gap_ns = (
             round(ms * NS_PER_MS) for ms in (self._rules.backchannel_ms, self._rules.backchannel_gap_ms)
@@ -399,7 +408,7 @@ def floor_of(speech: Iterable[Speech], rules: BackchannelRules | None = None) ->
 
 
 def judged_by(floor: Floor, rules: BackchannelRules) -> Floor:
-    """Returns the floor by other rules than the default; as it is if they are the same."""
+    """Returns the floor as judged by rules other than the default ones, or unchanged if the rules are the same."""
     if (rules.backchannel_ms, rules.backchannel_gap_ms) == (BACKCHANNEL_MS, BACKCHANNEL_GAP_MS):
         return floor
     return floor_of([*floor.user, *floor.agent], rules)

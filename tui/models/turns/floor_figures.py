@@ -1,6 +1,7 @@
-"""The figures of the floor, as screen, `metrics`, `--json` and report print them, and its moments in order.
+"""The figures of the floor, as the screen, `metrics`, `--json` and the report show them, and its moments in order.
 
-Each function takes the floor as it is to be shown: `tui.models.turns.floor.judged_by` applies the user's rules, once.
+Each function takes the floor as it is to be shown: call `tui.models.turns.floor.judged_by` once to
+apply the user's rules.
 """
 
 from __future__ import annotations
@@ -21,29 +22,30 @@ class SideOfFloor(msgspec.Struct, frozen=True):
     """The figures of one party."""
 
     turns: int
-    """How often it held the floor."""
+    """How often the party held the floor."""
     offset: Figure
-    """Median floor transfer offset with which it took the floor; negative: before the other had ended."""
+    """Median floor transfer offset with which the party took the floor; negative if it began before
+    the other had ended."""
     offsets: int
-    """How many offsets that is the median of."""
+    """Number of offsets from which the median was taken."""
     gave_way: int
-    """Talk-overs in which it was silent first, whoever held the floor."""
+    """Number of talk-overs in which the party was silent first, whoever held the floor."""
     yields: int
-    """Those among them in which it had the floor."""
+    """Number of those talk-overs in which the party held the floor."""
     yielded: Figure
-    """Median time from the other's onset to its silence, in those."""
+    """Median time from the other party's onset to this party's silence, when it yielded."""
     slowest_yield: Figure
     false_interruptions: int
-    """Those among its yields after which it went on: the other had spoken a backchannel."""
+    """Number of yields after which the party went on, because the other had spoken only a backchannel."""
     resumed: Figure
-    """Median silence until it went on."""
+    """Median silence before the party went on."""
     backchannels: int
     pauses: int
-    """Silences within its turns."""
+    """Number of silences within the party's turns."""
     pause: Figure
-    """Their median."""
+    """Median length of these silences."""
     longest_ms: float | None
-    """Its longest monologue."""
+    """The party's longest monologue."""
 
 
 class FloorFigures(msgspec.Struct, frozen=True):
@@ -53,7 +55,7 @@ class FloorFigures(msgspec.Struct, frozen=True):
     agent: SideOfFloor
     talk_overs: int
     people_offset_ms: float = PEOPLE_MS
-    """The floor transfer offset of people, to compare with."""
+    """The floor transfer offset between people, for comparison."""
 
 
 class MomentKind(StrEnum):
@@ -70,14 +72,14 @@ class FloorMoment(msgspec.Struct, frozen=True):
 
     kind: MomentKind
     by: e.Party
-    """Who took the floor, spoke over the other, gave the backchannel or paused."""
+    """The party that took the floor, spoke over the other, spoke the backchannel or paused."""
     at_ns: int
     until_ns: int | None
     figure: Figure
-    """Offset, talk-over, or length."""
+    """The offset, or the length of the talk-over, backchannel or pause."""
     words: str
     event: int
-    """Number of the event that shows it."""
+    """Number of the event that shows the moment."""
 
 
 def floor_figures(floor: Floor) -> FloorFigures:
@@ -88,7 +90,7 @@ def floor_figures(floor: Floor) -> FloorFigures:
 
 
 def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
-    """Yields the figures as name and words; nothing if the floor never changed hands and nobody was spoken over."""
+    """Yields the figures as names and words; nothing if the floor never changed hands and nobody was interrupted."""
     agent, user = figures.agent, figures.user
     if not (agent.offsets or user.offsets or figures.talk_overs):
         return
@@ -138,7 +140,7 @@ def moments_of(floor: Floor) -> list[FloorMoment]:
 
 
 def time_of(ms: float | None) -> Figure:
-    """Returns a time of the floor as a figure, which has no grade."""
+    """Returns a time of the floor as a figure, without a grade."""
     return Figure() if ms is None else Figure(shown_ms(ms))
 
 

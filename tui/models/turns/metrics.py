@@ -1,6 +1,6 @@
-"""The counts and measurements of a session, and the fold that makes them from its events.
+"""The counts and measurements of a session, and the fold that computes them from events.
 
-A live call, a headless call and a test use the same fold.
+Live calls, headless calls and tests use the same fold.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ TURN_EVENTS = (
     LatencyReported,
     EdgeDisputed,
 )
-"""Events that change figures of a turn, in addition to those that are counted."""
+"""Events that change the figures of a turn, in addition to the events that are counted."""
 
 
 class Stalls(msgspec.Struct, omit_defaults=True):
@@ -98,19 +98,19 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     unknown_messages: int = 0
     errors: int = 0
     findings: int = 0
-    """Number of times that a rule of the protocol was broken."""
+    """Number of times that the agent broke a rule of the protocol."""
     advice: int = 0
-    """Number of times that advice was given; never part of ``findings``."""
+    """Number of pieces of advice; never part of ``findings``."""
     interruptions: int = 0
     losses: dict[str, float] = {}
-    """Amounts by name of the loss, in the unit of `tui.models.events.Loss`."""
+    """Amounts lost, by name of the loss, in the unit of `tui.models.events.Loss`."""
     conditions: dict[str, int] = {}
-    """Occurrences by `tui.models.events.Condition`."""
+    """Number of occurrences by `tui.models.events.Condition`."""
     stalls: dict[str, Stalls] = {}
-    """Stalls and absences of a device by path ("capture", "playback"); the duration of one is added at its end."""
+    """Stalls and absences of a device, by path ("capture", "playback"); a duration is added when the stall ends."""
     round_trip_ms: float | None = None
     send_p50_ms: float | None = None
-    """Capture callback → socket, of all blocks; known after the call."""
+    """Median time from capture callback to socket over all blocks; known after the call."""
     send_p99_ms: float | None = None
     send_worst_ms: float | None = None
     turns: list[Turn] = []
@@ -124,14 +124,14 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     """Number of edges of turns that a second detector checked; None if it did not run, for example without both
     tracks."""
     edges_disputed: int = 0
-    """Those among them that it does not confirm; their turns are marked as uncertain."""
+    """Number of those edges that the second detector does not confirm; their turns are marked as uncertain."""
     edges_left_out: int = 0
-    """Edges that there was no time, or no audio, to compare."""
+    """Number of edges that could not be compared, for lack of time or audio."""
     dead_air: list[DeadAir] = []
     """Periods of more than two seconds in which nobody spoke."""
     floor: Floor = msgspec.field(default_factory=Floor)
-    """Who held the floor and how it changed hands, by what was audible; judged by the default
-    `FloorRules`, by others with `tui.models.turns.floor.judged_by`."""
+    """Who held the floor and how it changed hands, as heard; judged by the default `FloorRules`, or
+    by others with `tui.models.turns.floor.judged_by`."""
 
     @property
     def greeting_latency_ms(self) -> float | None:
@@ -140,7 +140,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def response_latencies_ms(self) -> list[float]:
-        """Response times of the answered turns, in order, without the greeting."""
+        """Response times of the answered turns in order, without the greeting."""
         measured = (turn.response_ms for turn in self.turns if turn.number)
         return [latency_ms for latency_ms in measured if latency_ms is not None]
 
@@ -184,7 +184,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
 
 class MetricsFold:
-    """Folds events into `SessionMetrics`. Uses no clock but the events' times; not thread-safe."""
+    """Folds events into `SessionMetrics`. Uses no clock other than the events' times; not thread-safe."""
 
     def __init__(self) -> None:
         self.metrics = SessionMetrics()
@@ -216,7 +216,7 @@ class MetricsFold:
         return counted or changed or isinstance(event, TURN_EVENTS)
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """Returns when the party was last heard: ``now_ns`` while it is heard, None if never.
+        """Returns when the party was last heard: ``now_ns`` while it is being heard; None if it was never heard.
 
         Hold music does not count.
         """

@@ -1,4 +1,4 @@
-"""The measurements of a session for people, as lines, and for programs, as JSON."""
+"""The measurements of a session: as lines for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tui.models.turns.why import verdict, why_of
 from tui.text.visible import one_line
 
 _CELLS, _BOUND_CELLS = 10, 6
-"""Width of a response time, and of its ± with devices."""
+"""Width of a response time, and of its ± if devices are used."""
 
 
 def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
-    """Yields the verdict, one line per turn with response time, grade and where the time went, then the floor."""
+    """Yields the verdict, then a line per turn (response time, grade, where the time went), then the floor."""
     said = verdict(metrics, judge)
     if said:
         yield said
@@ -33,7 +33,7 @@ def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
 
 
 def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
-    """Returns all figures as JSON values, with the verdict, and each response time as it is printed, graded."""
+    """Returns all figures and the verdict as JSON values, with each response time graded and as it is shown."""
     turns = [
         {**msgspec.to_builtins(turn), "response": msgspec.to_builtins(response_of(turn, judge))}
         for turn in metrics.turns

@@ -1,4 +1,4 @@
-"""Measures how long each party spoke, how long both spoke, and when neither did."""
+"""Measures how long each party spoke, how long both spoke at once, and when neither did."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEAD_AIR_NS = 2_000_000_000
 
 
 class TalkFold:
-    """Folds the edges of speech on both tracks, whose events arrive some time after the edge.
+    """Folds the edges of speech on both tracks; the events arrive some time after the edges.
 
     ``audible`` must have processed each event first.
     """

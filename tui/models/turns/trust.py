@@ -1,4 +1,4 @@
-"""Trust: how far the times of a session can be trusted, by its devices and by how late this program was."""
+"""Trust: how far the times of a session can be trusted, given its devices and how late this program was."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _KEPT_LATENESSES = 32
 
 
 class Trust:
-    """Folds what limits the exactness of times. Constant time per event; not thread-safe."""
+    """Folds what limits the accuracy of times. Each event takes constant time; not thread-safe."""
 
     def __init__(self) -> None:
         self.timing: Timing | None = None
-        """Timing of the devices in use; None without devices, whose times are exact."""
+        """Timing of the devices in use; None without devices, because times are then exact."""
         self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
 
     def apply(self, event: e.SessionEvent) -> None:
@@ -30,21 +30,24 @@ class Trust:
 
     @property
     def response(self) -> Bound:
-        """The error of a response time."""
+        """The error in a response time."""
         return self.timing.response if self.timing else Bound()
 
     @property
     def silence(self) -> Bound:
-        """The error of the time from the user's onset to silence at the speaker."""
+        """The error in the time from the user's onset to silence at the speaker."""
         return self.timing.silence if self.timing else Bound()
 
     @property
     def one_device(self) -> Bound:
-        """The error of a time that depends on one device alone."""
+        """The error in a time that depends on only one device."""
         return self.timing.one_device if self.timing else Bound()
 
     def late_between(self, start_ns: int, end_ns: int) -> tuple[str, float]:
-        """Returns what was late between two times, as a reason, and by how much at most; ("", 0) if nothing was."""
+        """Returns what was late between two times, as a reason, and by how much at most.
+
+        It returns ("", 0) if nothing was late.
+        """
         reason, most_ms = "", 0.0
         for lateness in self._latenesses:
             if lateness.since_ns <= end_ns and lateness.at_ns >= start_ns:

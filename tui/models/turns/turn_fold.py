@@ -1,15 +1,17 @@
 """Finds where turns begin and which events belong to them; TurnFold measures their latencies.
 
-A turn begins with user speech, reported by the agent or measured here, with typed words, or with a pressed key, once
-the agent has answered the previous one. Continued speech, speech that is reported twice, and further keys do not
-begin a turn. Turn 0 is the greeting.
+A turn begins with user speech (reported by the agent or measured here), typed words or a pressed
+key, once the agent has answered the previous turn. Continued speech, speech that is reported twice,
+and further keys do not begin a new turn. Turn 0 is the greeting.
 
-An answer begins where it is heard. Messages and playback do not show that: an agent may stream silence or music
-between its words, and may greet before it accepts the session. If nothing is heard, text is the answer.
+An answer begins where it is first heard. Messages and playback do not show that: an agent may
+stream silence or music between its words, and may greet before it accepts the session. If nothing
+is heard, text is the answer.
 
-Events come in the order in which they became known, not in order of time: the end of the user's speech is emitted
-after the silence that proves it, often after the first chunk of the answer, and the agent's first audible sample a
-moment after it was played. So a turn is measured again whenever one of its instants becomes known.
+Events come in the order in which they became known, not in order of time: the end of the user's
+speech is emitted after the silence that proves it, often after the first chunk of the answer; the
+agent's first audible sample is reported a moment after it was played. A turn is therefore measured
+again whenever one of its instants becomes known.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from tui.models.turns.turns import IN_TEXT, NOT_ANSWERED, ONLY_SILENCE, Dispute,
 from tui.units import NS_PER_MS
 
 EARLY_NS = 40_000_000
-"""Tolerance for an audible sample that a detector dates before the first sample of its reply."""
+"""Tolerance for an audible sample that a detector places before the first sample of its reply."""
 _EXCERPT_CHARS = 2_000
 _KEPT_PLAYINGS = 8
 _ANY_NS = -(2**63)
@@ -41,13 +43,13 @@ class TurnBoundary:
         self._turn = 0
         self._answered = True
         self._began_ns = 0
-        """Agent sound before this time is not an answer, even if its event arrives later."""
+        """Agent sound from before this time is not an answer, even if its event arrives later."""
         self._due_ns: int | None = None
-        """Time at which a reply last began to be sent or played; it may be heard before its sound is detected."""
+        """When a reply last began to be sent or played; it may be heard before its sound is detected."""
         self._turn_of: dict[str, int] = {}
         """The turn in which each of the agent's replies or texts first appeared."""
         self.tools: set[str] = set()
-        """Ids of running tool calls."""
+        """Ids of tool calls in progress."""
 
     def begins(self, event: e.SessionEvent) -> bool:
         """Returns whether a turn begins with the next event of the session."""
@@ -88,7 +90,7 @@ class TurnIndex:
 
     def __init__(self) -> None:
         self.starts = array("I")
-        """Positions at which turn 1, 2, … begins; later events never change them."""
+        """Positions at which turns 1, 2, … begin; later events never change them."""
         self._boundary = TurnBoundary()
 
     def apply(self, index: int, event: e.SessionEvent) -> None:
@@ -116,12 +118,12 @@ class _Playing(NamedTuple):
     begun_ns: int | None
     """Time at which the agent began to send it."""
     transport_ms: float | None
-    """The latest round trip then."""
+    """The latest round trip at that time."""
 
 
 @dataclass(slots=True)
 class _LastTool:
-    """Times at which tools of a turn ran, the end of the last one, and the first audible sample after it."""
+    """Times at which tools of a turn ran, the end of the last one, and the first audible sample after that."""
 
     began_ns: int | None = None
     """Start of the first tool that is still running; None if no tool is running."""
@@ -137,7 +139,7 @@ class _Measured:
     def __init__(self, turn: Turn, since_ns: int) -> None:
         self.turn = turn
         self.since_ns = since_ns
-        """Agent sound before this time belongs to an earlier turn."""
+        """Agent sound from before this time belongs to an earlier turn."""
         self.end: e.SpeechEdge | None = None
         self.playing: _Playing | None = None
         """The reply in which the answer was first heard."""
@@ -159,14 +161,14 @@ class _Words:
         self._parts: dict[tuple[str, int], str] = {}
 
     def put(self, event: e.Transcribed) -> str:
-        """Stores final words by item and part, or as new ones; returns all words of the turn."""
+        """Stores final words under their item and part, or as new ones; returns all words of the turn."""
         key = (event.item, event.part) if event.item else ("", len(self._parts))
         self._parts[key] = event.text[: _EXCERPT_CHARS + 1]
         return _excerpt(" ".join(filter(None, self._parts.values())))
 
 
 class TurnFold:
-    """Folds events into ``turns``, in constant time per event. Uses no clock but the events' times.
+    """Folds events into ``turns``, in constant time per event. Uses no clock other than the events' times.
 
     ``audible`` and ``trust`` must have processed each event first.
     """
@@ -303,7 +305,7 @@ class TurnFold:
                 self._reported(measured, "recognised", event.at_ns)
 
     def _turn_of_speech(self, item: str) -> _Measured | None:
-        """Returns the turn in which speech with that id was first reported; the current one if it is new."""
+        """Returns the turn in which the speech with this id was first reported, or the current one if it is new."""
         if item and self._now:
             return self._of_speech.setdefault(item, self._now)
         return self._now
@@ -319,7 +321,7 @@ class TurnFold:
         self._measure(measured)
 
     def _turn_of(self, reply: str) -> _Measured | None:
-        """Returns the turn in which a reply or text with that id first appeared; the current one if it is new."""
+        """Returns the turn in which the reply or text with this id first appeared; the current one if it is new."""
         if self._now is None or not reply:
             return self._now
         return self._of_reply.setdefault(reply, self._now)
@@ -405,7 +407,7 @@ class TurnFold:
         tool.answered_ns = None
 
     def _reported(self, measured: _Measured | None, name: str, at_ns: int) -> None:
-        """Note a report of the agent; if the agent repeats it at every pause, the last one counts."""
+        """Note a report from the agent; if the agent repeats it at every pause, the last one counts."""
         if measured and measured.turn.number:
             measured.reported_ns[name] = at_ns
             self._measure(measured)
@@ -416,7 +418,7 @@ class TurnFold:
             measured.turn.reported_ms[event.name] = event.reported_ms
 
     def _disputed(self, event: e.EdgeDisputed) -> None:
-        """Mark the turn whose edge the second detector does not confirm."""
+        """Mark the turn that has an edge which the second detector does not confirm."""
         turn = next((turn for turn in self.turns if turn.number == event.turn), None)
         if turn is None:
             return
@@ -479,7 +481,7 @@ class TurnFold:
         return "the greeting started before the agent accepted the session"
 
     def _doubt(self, measured: _Measured) -> None:
-        """Mark figures measured while the program itself was late."""
+        """Mark figures that were measured while the program itself was late."""
         turn = measured.turn
         if turn.response_latency_ms is None or turn.agent_began_ns is None:
             return
@@ -548,7 +550,10 @@ def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyPart
 
 
 def _between(start_ns: int | None, end_ns: int | None) -> float | None:
-    """Returns the duration in ms; None if an end is unknown, or if they are reversed by more than the tolerance."""
+    """Returns the duration in ms.
+
+    It is None if either end is unknown, or if they are reversed by more than the tolerance.
+    """
     if start_ns is None or end_ns is None or end_ns < start_ns - EARLY_NS:
         return None
     return (end_ns - start_ns) / NS_PER_MS

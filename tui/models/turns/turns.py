@@ -1,7 +1,8 @@
-"""Turns and barge-ins: the measurements of one exchange, as plain structures.
+"""Turns and barge-ins: the measurements of one exchange, as plain data.
 
-`tui.models.turns.turn_fold` folds events into them; screens, reports and limits read them. A figure that could not be
-measured is None, with the reason in `Turn.unmeasured`; the reason why a figure is uncertain is in `Turn.doubt`.
+`tui.models.turns.turn_fold` folds events into them; screens, reports and limits read them. A figure
+that could not be measured is None, with the reason in `Turn.unmeasured`; if a figure is uncertain,
+the reason is in `Turn.doubt`.
 """
 
 from __future__ import annotations
@@ -27,21 +28,22 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     """
 
     capture_ms: float | None = None
-    """Last speech sample at the microphone → end of the device's callback: device and block."""
+    """From the last speech sample at the microphone to the end of the device's callback: device and block."""
     framing_ms: float | None = None
-    """End of the callback → complete message, if the protocol's messages are longer than a block."""
+    """From the end of the callback to the complete message, if the protocol's messages are longer than a block."""
     sending_ms: float | None = None
-    """End of the callback, or complete message → passed to the socket."""
+    """From the end of the callback, or the complete message, to the socket."""
     agent_ms: float | None = None
-    """Last speech passed to the socket → first byte of audio back, without `transport_ms`."""
+    """From the last speech passed to the socket to the first byte of audio received, without `transport_ms`."""
     transport_ms: float | None = None
-    """Round trip of the latest websocket ping; None if not measured, and then part of `agent_ms`."""
+    """Round trip of the latest websocket ping; None if it was not measured, in which case it is
+    part of `agent_ms`."""
     prebuffer_ms: float | None = None
-    """First byte of audio → first sample handed to the device."""
+    """From the first byte of audio to the first sample handed to the device."""
     device_ms: float | None = None
-    """First sample handed to the device → it leaves the speaker."""
+    """From the handing over of the first sample to the device until it leaves the speaker."""
     leading_silence_ms: float | None = None
-    """First sample → first audible one."""
+    """From the first sample to the first audible one."""
 
     @property
     def to_agent_ms(self) -> float:
@@ -49,7 +51,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
         return sum(filter(None, (self.capture_ms, self.framing_ms, self.sending_ms, self.transport_ms)))
 
     def known(self) -> list[tuple[str, float]]:
-        """Returns names (without unit, with spaces) and durations of the known parts, in order."""
+        """Returns the names (without unit, with spaces) and durations of the known parts, in order."""
         values = [(name.removesuffix("_ms"), getattr(self, name)) for name in self.__struct_fields__]
         return [(name.replace("_", " "), value) for name, value in values if value is not None]
 
@@ -58,15 +60,15 @@ class Dispute(msgspec.Struct, frozen=True, omit_defaults=True):
     """An edge of a turn that a second detector does not confirm."""
 
     edge: str
-    """Its name, as `tui.models.events.CheckedEdge` has it."""
+    """Name of the edge, as in `tui.models.events.CheckedEdge`."""
     first_ns: int
-    """Where it was found in the call."""
+    """Where the edge was found during the call."""
     second_ns: int | None = None
-    """Where the second detector finds it; None if it finds no sound near it."""
+    """Where the second detector finds the edge; None if it finds no sound nearby."""
 
     @property
     def off_ms(self) -> float | None:
-        """How much later the second detector finds it; None if it does not find it."""
+        """How much later the second detector finds the edge; None if it does not find it."""
         return None if self.second_ns is None else (self.second_ns - self.first_ns) / 1_000_000
 
     def __str__(self) -> str:
@@ -81,7 +83,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
 
     number: int
     first_event: int = 0
-    """Number of the event the turn begins with."""
+    """Number of the event with which the turn begins."""
     last_event: int = 0
     """Number of the newest event of the turn."""
     began_ns: int | None = None
@@ -96,38 +98,43 @@ class Turn(msgspec.Struct, omit_defaults=True):
     """Time at which the first words of the answer arrived."""
     user_speech_ms: float | None = None
     agent_speech_ms: float | None = None
-    """Time in which the answer was heard, without leading and trailing silence and pauses."""
+    """How long the answer was heard, not counting leading and trailing silence or pauses."""
     response_latency_ms: float | None = None
-    """Last user speech sample at the microphone → first audible agent sample leaving the speaker. For turn 0: session
-    active → first audible sample."""
+    """From the last sample of user speech at the microphone to the first audible agent sample leaving the speaker.
+
+    For turn 0: from when the session became active to the first audible sample.
+    """
     after_tools_ms: float | None = None
-    """Last user speech sample → first audible sample after the last tool of the turn ended. None if no tool ran."""
+    """From the last sample of user speech to the first audible sample after the last tool of the turn ended.
+
+    It is None if no tool ran.
+    """
     parts: LatencyParts = msgspec.field(default_factory=LatencyParts)
     reported_ms: dict[str, float] = {}
-    """The agent's own reports, in ms after the user's last sample ("speech stopped", "recognised"), or its own
-    latency figures by name."""
+    """The agent's own reports, in ms after the user's last sample ("speech stopped", "recognised"),
+    or its own latency figures, by name."""
     unexplained_ms: float | None = None
-    """The part of `parts.agent_ms` after the agent's last report or tool; None if it reported nothing."""
+    """The part of `parts.agent_ms` after the agent's last report or tool; None if the agent reported nothing."""
     tools_ms: float | None = None
     """The part of `parts.agent_ms` in which tools ran; None if no tool ran."""
     unmeasured: str = ""
     """Why there is no response time; empty if there is one."""
     doubt: str = ""
-    """Why the figures are uncertain; otherwise empty."""
+    """Why the figures are uncertain; empty if they are not."""
     error_ms: float | None = None
-    """Bound of the error that `doubt` is about, in either direction; None if unknown."""
+    """Bound of the error described in `doubt`, in either direction; None if unknown."""
     bias_ms: float = 0.0
-    """What `response_latency_ms` is too long by, as the devices were calibrated."""
+    """How much `response_latency_ms` is too long, according to the calibration of the devices."""
     bound_ms: float = 0.0
-    """Bound of the error that is left then, without `error_ms`; 0 without devices."""
+    """Bound of the error that remains without this bias, not including `error_ms`; 0 without devices."""
     disputes: list[Dispute] = []
-    """Edges that a second detector does not confirm; judged when the call has ended."""
+    """Edges that a second detector does not confirm; judged after the call has ended."""
     method: str = ""
-    """Method that found the end of user speech: "silero", "energy", "typed", "keys"."""
+    """Method that detected the end of user speech: "silero", "energy", "typed", "keys"."""
     interrupted: bool = False
     typed: bool = False
     keys: str = ""
-    """The DTMF keys pressed in it."""
+    """The DTMF keys pressed in the turn."""
     user_text: str = ""
     agent_text: str = ""
     tools: list[str] = []
@@ -148,18 +155,19 @@ class Turn(msgspec.Struct, omit_defaults=True):
 
     @property
     def empty(self) -> bool:
-        """Whether only the agent reported its start, and no user speech, words or answer followed."""
+        """Whether only the agent reported the start of the turn, and no user speech, words or answer followed."""
         return self.number > 0 and self.began_ns is None and not self.user_text and not self.replies
 
     @property
     def answered(self) -> bool:
-        """Whether the agent was heard in it, or sent words."""
+        """Whether the agent was heard or sent words in the turn."""
         return self.agent_began_ns is not None or self.agent_text_ns is not None
 
     def waited_ms(self, now_ns: int) -> float | None:
         """Returns how long the user has waited for an answer.
 
-        None while the user speaks, after the answer was heard or its words arrived, and for the greeting.
+        It is None while the user speaks, once the answer has been heard or its words have arrived,
+        and for the greeting.
         """
         if not self.number or self.user_ended_ns is None or self.answered:
             return None
@@ -178,34 +186,34 @@ class BargeInKind(StrEnum):
 
 
 class BargeIn(msgspec.Struct, omit_defaults=True):
-    """The user spoke while the agent played, or the agent assumed it."""
+    """The user spoke while the agent was playing, or the agent assumed so."""
 
     kind: BargeInKind
     turn: int
     """The turn that the user began, or was assumed to begin."""
     event: int = 0
-    """Number of the event that shows it."""
+    """Number of the event that shows the barge-in."""
     at_ns: int | None = None
     """User onset; for a false barge-in, the agent's signal."""
     signal_ms: float | None = None
-    """Onset → the agent's own signal (clear, speech started, stop)."""
+    """From the onset to the agent's own signal (clear, speech started, stop)."""
     silence_ms: float | None = None
-    """Onset → silence at the speaker."""
+    """From the onset to silence at the speaker."""
     stop_ms: float | None = None
-    """The agent's signal → silence at the speaker."""
+    """From the agent's signal to silence at the speaker."""
     talk_over_ms: float | None = None
     """Talk-over: time in which both were heard."""
     unheard_ms: float = 0.0
     bias_ms: float = 0.0
-    """What `silence_ms` and `talk_over_ms` are too long by, as the devices were calibrated."""
+    """How much `silence_ms` and `talk_over_ms` are too long, according to the calibration of the devices."""
     bound_ms: float = 0.0
-    """Bound of the error that is left in them then; 0 without devices."""
+    """Bound of the error that remains in them without this bias; 0 without devices."""
     signal_bound_ms: float = 0.0
-    """Bound of the error of `signal_ms` and `stop_ms`; 0 without devices."""
+    """Bound of the error in `signal_ms` and `stop_ms`; 0 without devices."""
     doubt: str = ""
-    """Why the figures are uncertain; otherwise empty."""
+    """Why the figures are uncertain; empty if they are not."""
     error_ms: float = 0.0
-    """Bound of the error that `doubt` is about, in either direction."""
+    """Bound of the error described in `doubt`, in either direction."""
 
     @property
     def silent_after_ms(self) -> float | None:
@@ -221,7 +229,7 @@ class DeadAir(msgspec.Struct, frozen=True):
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Percentiles of the response times; with fewer than 20 turns they are None, except the worst."""
+    """Percentiles of the response times; with fewer than 20 turns all but the worst are None."""
 
     count: int
     worst_ms: float | None
@@ -230,13 +238,14 @@ class Percentiles(msgspec.Struct, frozen=True):
 
 
 LEAST_TURNS = 20
-"""Least number of turns for percentiles."""
+"""Smallest number of turns for which percentiles are computed."""
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Returns a percentile by nearest rank, which is a measured value.
+    """Returns a percentile by the nearest-rank method, so it is a measured value.
 
-    None with so few values that it would be the largest one: the median needs 2, p95 20 and p99 100.
+    It is None if there are so few values that it would be the largest one: the median needs 2, p95
+    20 and p99 100.
     """
     if not values or len(values) * (1 - share) < 1 - 1e-9:
         return None
@@ -244,7 +253,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
-    """Returns the percentiles of a call. Its median is withheld as long as p95, beside which it is read."""
+    """Returns the percentiles of a call. The median is withheld as long as p95 is, because they are read together."""
     worst_ms = max(latencies_ms, default=None)
     if len(latencies_ms) < LEAST_TURNS:
         return Percentiles(len(latencies_ms), worst_ms, None, None)

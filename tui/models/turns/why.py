@@ -1,6 +1,6 @@
 """Explains where the time of a response went, and states the verdict on a session.
 
-The agent's part is divided at the agent's own reports; the rest is unexplained.
+The agent's part is divided at the agent's own reports; the rest counts as unexplained.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tui.models.turns.turns import Turn
 from tui.text import numbers
 
 _TELLING = 0.1
-"""Smallest part of the response time that is mentioned."""
+"""Smallest share of the response time that is mentioned."""
 _MOST_NAMED = 3
 _LEAST_MS = 1.0
 
 
 class Stage(StrEnum):
-    """A stage between the user's last sound and the agent's first, in order. The value is its name."""
+    """A stage between the user's last sound and the agent's first, in order. The value is the stage's name."""
 
     CAPTURE = "capture"
     FRAMING = "framing"
@@ -41,7 +41,7 @@ class Stage(StrEnum):
 
     @property
     def in_words(self) -> str:
-        """Returns a description to follow a duration: "0.6 s until the agent noticed the end of speech"."""
+        """Returns a description that follows a duration: "0.6 s until the agent noticed the end of speech"."""
         return _WORDS[self][0]
 
     @property
@@ -100,7 +100,7 @@ class Share(msgspec.Struct, frozen=True):
 
 
 def shares_of(turn: Turn) -> list[Share]:
-    """Returns the stages of a response in order, which add up to it; empty if there is no response time."""
+    """Returns the stages of a response in order, which add up to its time; empty if there is no response time."""
     if turn.response_ms is None:
         return []
     parts = turn.parts
@@ -121,7 +121,7 @@ def shares_of(turn: Turn) -> list[Share]:
 
 
 def telling(shares: Sequence[Share]) -> list[Share]:
-    """Returns the shares that account for most of the time, at most three, in order of time."""
+    """Returns the shares that account for most of the time, at most three, longest first."""
     whole_ms = sum(share.ms for share in shares)
     large = [share for share in shares if shown_ms(share.ms) > 0 and share.ms >= whole_ms * _TELLING]
     longest = sorted(large, key=lambda share: -share.ms)[:_MOST_NAMED]
@@ -170,7 +170,7 @@ def _mean(turns: Sequence[Turn]) -> list[Share]:
 
 
 def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
-    """Yields the agent's part, divided at its reports."""
+    """Yields the agent's part, divided at the agent's reports."""
     agent_ms, unexplained_ms = turn.parts.agent_ms, turn.unexplained_ms
     if agent_ms is None or unexplained_ms is None:
         yield Stage.AGENT, agent_ms
