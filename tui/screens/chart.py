@@ -30,6 +30,9 @@ CHART = (
 )
 _MOST_LISTED = 100
 _BINS = 20
+_MOST_TICKS = 8
+_TICKS_APART = 0.06
+"""Least distance of two labels of an axis, as a share of its length: closer ones would overwrite each other."""
 _MARKERS: dict[Grade, tuple[str, str]] = {
     "good": ("•", "green"),
     "slow": ("~", "orange"),
@@ -102,16 +105,22 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
                 times_ms = [turn.response_ms for turn in those]
                 numbers = [turn.number for turn in those]
                 plt.scatter(numbers, times_ms, marker=marker, color=self._color(color))
-        for ms, color in (
-            (judge.good_ms, "green"),
-            (judge.slow_ms, "red"),
-            (self._percentiles.p50_ms, "blue"),
-            (self._percentiles.p95_ms, "magenta"),
+        top_ms = 1.05 * max(self._percentiles.worst_ms or 0.0, judge.slow_ms)
+        labels: dict[float, str] = {0.0: "0"}
+        for name, ms, color in (
+            ("✓", judge.good_ms, "green"),
+            ("~", judge.slow_ms, "red"),
+            ("p50", self._percentiles.p50_ms, "blue"),
+            ("p95", self._percentiles.p95_ms, "magenta"),
         ):
             if ms is not None:
                 plt.hline(ms, self._color(color))
-        worst_ms = max(self._percentiles.worst_ms or 0.0, judge.slow_ms)
-        plt.ylim(0, worst_ms * 1.05)
+                if all(abs(ms - other_ms) > _TICKS_APART * top_ms for other_ms in labels):
+                    labels[ms] = f"{name} {ms:.0f}"
+        plt.ylim(0, top_ms)
+        plt.yticks(list(labels), list(labels.values()))
+        if self._turns:
+            plt.xticks(_whole_ticks(self._turns[0].number, self._turns[-1].number))
 
     def _color(self, name: str) -> str | tuple[int, int, int]:
         theme = self.app.current_theme
@@ -136,3 +145,9 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
     def action_close(self) -> None:
         """Return to the turns."""
         self.dismiss(None)
+
+
+def _whole_ticks(first: int, last: int) -> list[float]:
+    """Returns at most `_MOST_TICKS` turn numbers at equal distances, from the first one on."""
+    step = max(1, -(-(last - first) // (_MOST_TICKS - 1)))
+    return [float(number) for number in range(first, last + 1, step)]
