@@ -233,7 +233,8 @@ async def test_the_chart_lists_the_slowest_turns_to_go_to(stage: Staging, script
         assert "3 response times · worst 2200 ms ✗ · p50, p95 and the histogram need 20 turns" in text
         assert "Response time in ms, by turn" in text
         rows = text.splitlines()
-        assert any("✓ 800├" in row for row in rows) and any("~ 1500├" in row for row in rows)
+        assert any("✓ 800├" in row for row in rows)
+        assert any("~ 1500├" in row for row in rows)
         assert any(re.fullmatch(r" *1 +2 +3 *", row) for row in rows), "turns have whole numbers"
         assert "Turns by response time" not in text
         await s.press("enter")
