@@ -45,42 +45,42 @@ S = TypeVar("S", bound=Screen[Any])
 
 TICKS_PER_S = 16
 TICKS_PER_REFRESH = 2
-"""Levels are drawn at every tick, everything else at every second one."""
+"""Levels are drawn on every tick, everything else on every second tick."""
 UP_AFTER_S = 1.0
-"""Time by which the first picture is on the screen."""
+"""Time in seconds by which the first screen has been painted."""
 
 
 @runtime_checkable
 class Polled(Protocol):
-    """A screen that shows values without events: levels, the clock, progress."""
+    """A screen that shows values that have no events: levels, the clock, progress."""
 
     def poll(self) -> None:
-        """Draw it; called at every tick in which the screen is visible."""
+        """Draws these values; called on every tick while the screen is visible."""
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """Options for starting the screen, and callbacks."""
+    """Options and callbacks for starting the screen."""
 
     call_demo: bool = False
     """Call the local agent immediately."""
     scenario: PlayScenario | None = None
-    """Play this in every call, after asking whether its commands may be run."""
+    """Scenario to play in every call, after asking whether its commands may be run."""
     library: Library | None = None
-    """The saved sessions, and the one that is open from the start; None for those of the default folder."""
+    """The saved sessions, including the one that is open at the start; None stands for the default folder."""
     browse: bool = False
     """Show the saved sessions first."""
     start_engine: Callable[[], EngineLink] | None = None
     """Starts another engine when the first is lost. Raises one of `START_FAILURES`."""
     on_painted: Callable[[], object] = lambda: None
-    """Called when the first picture has been painted."""
+    """Called when the first screen has been painted."""
     once_up: Callable[[], object] | None = None
-    """Called a second later."""
+    """Called one second after the first screen has been painted."""
     change_settings: Callable[[Mapping[str, Mapping[str, object]]], None] = lambda _: None
     """Writes changed settings, by section and key, to the settings file. Raises `SettingsError`."""
     trace_callbacks: bool = False
     """Measure every callback from the start, in both processes."""
     auto_tick: bool = True
-    """Tick by a timer; tests tick by hand."""
+    """Whether a timer drives the ticks; tests tick by hand."""
 
 
 class OpusAgentApp(EndingApp):
@@ -95,7 +95,9 @@ class OpusAgentApp(EndingApp):
         "screens/session.tcss",
         "screens/connect.tcss",
     ]
-    """Style sheets of the screens that may be shown first; loading one later makes Textual parse them all."""
+    """Style sheets of the screens that may be shown first; loading one later makes Textual parse
+    all of them again.
+    """
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
         (0, "-tiny"),
         (60, "-narrow"),
@@ -119,7 +121,7 @@ class OpusAgentApp(EndingApp):
         self.bridge = bridge
         self.target = target
         self.memory = memory or ScreenMemory()
-        """Theme and pane layout, as at the end of the last run and then of this one."""
+        """Theme and pane layout, at first as the last run left them."""
         self.settings = settings or Settings()
         self.targets = targets or Targets()
         self._launch = launch or Launch()
@@ -133,23 +135,24 @@ class OpusAgentApp(EndingApp):
 
     @cached_property
     def library(self) -> Library:
-        """The saved sessions, and the one that is open."""
+        """The saved sessions, including the one that is open."""
         return self._launch.library or Library()
 
     @cached_property
     def session(self) -> SessionScreen:
-        """The screen of calls; made when it is first needed."""
+        """The call screen, which is created when it is first needed."""
         from tui.screens.session import SessionScreen  # late: the connect screen is painted without it
 
         screen = SessionScreen(self.bridge, self.memory.layout, self.settings.thresholds)
-        # Known before the first picture; set later, its footer would show the key only from the next tick on.
+        # Set before the first paint: otherwise the footer would not show the key until the next
+        # tick.
         screen.controls.synthesizer = self.settings.speech.synthesizer or ""
         screen.controls.speech_model = self.settings.speech.model or ""
         screen.controls.can_call = self._launch.call_demo or self.target is not None
         return screen
 
     def get_default_screen(self) -> Screen[Any]:
-        """Returns the session screen; before the first call an empty one, below the screen on which to choose."""
+        """Returns the session screen; before the first call, an empty screen below the connect screen."""
         if self.library.opened is not None:
             return self._screen_of(self.library.opened)
         return self._laid_out(self.session) if self._calls_at_once else Screen()
@@ -160,11 +163,11 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _has_below(self) -> bool:
-        """Whether there is a screen to go back to from one that is pushed now."""
+        """Whether a screen that is pushed now would have one below it to go back to."""
         return len(self.screen_stack) > 1 or type(self.screen_stack[0]) is not Screen
 
     def _laid_out(self, screen: S) -> S:
-        """Returns the screen with this terminal's size classes, so that its first picture is styled only once."""
+        """Adds this terminal's size classes to the screen, so that it is styled only once, and returns the screen."""
         width, height = self.size
         for cells, breakpoints in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
             screen.add_class([name for least, name in breakpoints if cells >= least][-1])
@@ -172,7 +175,7 @@ class OpusAgentApp(EndingApp):
 
     def on_mount(self) -> None:
         """Call the target if there is one; otherwise show the connect screen."""
-        # At once: by the next turn of the loop the process is stopped.
+        # Immediately: the process is stopped before the next iteration of the loop.
         self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
         self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
         if self.settings.keys:
@@ -204,17 +207,17 @@ class OpusAgentApp(EndingApp):
         self.session.scenario.ask_commands(scenario, answered)
 
     def _begin(self) -> None:
-        """Call the target if there is one; else show the connect screen."""
+        """Calls the target if there is one; otherwise shows the connect screen."""
         if self._launch.call_demo:
             self.call_after_refresh(self.call_demo, self.target)
         elif self.target is not None:
             self.call_after_refresh(self.call, self.target)
         elif self.library.opened is None:
-            # Not before Textual paints: until then it would lay the form out and draw it for nobody.
+            # Only once Textual paints: before that, it would lay out and draw the form for nothing.
             self.call_next(self.show_sessions if self._launch.browse else self.choose_target)
 
     def _first_theme(self) -> str:
-        """Returns the terminal's own colors with NO_COLOR, otherwise the theme of the settings or the last choice."""
+        """Returns the terminal's own colors with NO_COLOR, otherwise the theme in the settings or the last choice."""
         if self.no_color:
             return ANSI
         wanted = (self.settings.screen.theme, self.memory.theme, DEFAULT_THEME)
@@ -223,11 +226,11 @@ class OpusAgentApp(EndingApp):
     # what is remembered
 
     def on_session_screen_layout_changed(self, event: SessionScreen.LayoutChanged) -> None:
-        """Remember the panes for the next run."""
+        """Remembers the pane layout for the next run."""
         self.memory = msgspec.structs.replace(self.memory, layout=event.layout)
 
     def watch_theme(self, theme: str) -> None:
-        """Remember the theme for the next run, if the user has chosen another one."""
+        """Remembers the theme for the next run if the user has chosen a different one."""
         if theme != self._shown_theme:
             self._shown_theme = theme
             self.memory = msgspec.structs.replace(self.memory, theme=theme)
@@ -242,10 +245,11 @@ class OpusAgentApp(EndingApp):
     # the tick
 
     def tick(self) -> None:
-        """Process what the engine sent; draw levels now, and everything else every second time."""
+        """Processes what the engine has sent; draws levels on every tick and everything else on every second one."""
         self._ticks += 1
         opened = self.library.opened
-        # One engine serves both, and what it sends is for what is shown.
+        # One engine serves both calls and saved sessions; what it sends belongs to whichever is
+        # shown.
         bridge = self.bridge if opened is None else opened.bridge
         with self.batch_update():
             bridge.drain()
@@ -278,7 +282,7 @@ class OpusAgentApp(EndingApp):
         self.targets.remember(target)
 
     def on_session_screen_call_wanted(self) -> None:
-        """Call the same target once more, or that of the saved session that is open."""
+        """Calls the same target again, or the target of the saved session that is open."""
         target = self._target_of(self.library.opened)
         if target is not None:
             self._show_calls()
@@ -289,7 +293,7 @@ class OpusAgentApp(EndingApp):
         return None if opened is None else self.targets.recall(opened.record.target, opened.record.protocol)
 
     def call_again(self) -> None:
-        """Call the same target once more."""
+        """Calls the same target again."""
         if self.target is None or self.targets.is_demo(self.target) or self.targets.was_demo(self.target):
             self.call_demo(self.target)
         else:
@@ -318,7 +322,7 @@ class OpusAgentApp(EndingApp):
 
     def choose_target(self) -> None:
         """Show the connect screen."""
-        from tui.screens.connect import ConnectScreen  # late, as all that the first picture can do without
+        from tui.screens.connect import ConnectScreen  # late: the first paint does not need it
 
         current = None if self.target is None or self.targets.is_demo(self.target) else self.target
         form = ConnectScreen(self._shown_bridge, self.targets, current, has_session=self._has_below)
@@ -331,7 +335,7 @@ class OpusAgentApp(EndingApp):
             self.call_again()
 
     def _show_calls(self) -> None:
-        """Show the screen of calls, and close what is above it or in its place."""
+        """Shows the call screen, and closes any screen that is above it or in its place."""
         while self.screen is not self.screen_stack[0] and self.screen is not self.session:
             self.pop_screen()
         if self.screen is self.session:
@@ -358,12 +362,12 @@ class OpusAgentApp(EndingApp):
         self.show_sessions()
 
     def on_connect_screen_session_chosen(self, event: ConnectScreen.SessionChosen) -> None:
-        """Open a saved session, in place of the one that is open."""
+        """Opens a saved session in place of the one that is open."""
         self._close_opened()
         self._session_chosen(event.folder)
 
     def show_sessions(self) -> None:
-        """Show the saved sessions, in place of the one that is open."""
+        """Shows the list of saved sessions in place of the session that is open."""
         from tui.screens.sessions import SessionsScreen
 
         opened = self.library.opened
@@ -432,7 +436,7 @@ class OpusAgentApp(EndingApp):
             self.repaint()
 
     def repaint(self) -> None:
-        """Redraw everything, because something else was on the terminal and Textual redraws only changes."""
+        """Redraws everything, because another program has used the terminal and Textual redraws only changes."""
         for screen in self.screen_stack:
             for widget in screen.walk_children(Widget, with_self=True):
                 widget.refresh()
@@ -450,10 +454,10 @@ class OpusAgentApp(EndingApp):
             event.prevent_default()
             field.post_message(events.Key(event.key, event.character))
 
-    # screens for everybody
+    # shared screens
 
     def action_leave(self) -> None:
-        """Quit; during a call only after a question, unless the settings turn it off."""
+        """Quits; during a call, asks first unless the settings turn the question off."""
         if not (self.bridge.state.status.live and self.settings.screen.confirm_quit):
             self.leave()
             return
@@ -462,11 +466,11 @@ class OpusAgentApp(EndingApp):
         self.push_screen(QuitScreen(self.bridge.state), lambda leave: self.leave() if leave else None)
 
     def search_themes(self) -> None:
-        """Offer the themes with readable text."""
+        """Offers the themes whose text is readable."""
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
-        """Show what the keys do here."""
+        """Shows what the keys do on the current screen."""
         from tui.screens.help import HelpScreen
         from tui.screens.session import SessionScreen
 
@@ -484,7 +488,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(SettingsScreen(self.settings, self.theme), self._change_settings)
 
     def _change_settings(self, new: Settings | None) -> None:
-        """Use changed settings from now on, and write what has changed to the file."""
+        """Applies changed settings, and writes the changes to the file."""
         from tui.config.writing import changes_between
         from tui.screens.keymap import keymap_of
         from tui.screens.session import SessionScreen
@@ -508,13 +512,13 @@ class OpusAgentApp(EndingApp):
             self.notify("Settings saved.", markup=False)
 
     def action_jump(self) -> None:
-        """Show a letter over every target, and go to the one that is typed."""
+        """Shows a letter over each target, and jumps to the target whose letter is typed."""
         from tui.screens.jump import JumpScreen, targets_on
 
         self.push_screen(JumpScreen(targets_on(self.screen)), lambda target: target and target.focus())
 
     def action_take_picture(self) -> None:
-        """Save the screen as a picture and as text, and show where."""
+        """Saves the screen as a picture and as text, and shows where the files are."""
         from tui.screens.picture import save_picture
 
         try:
@@ -547,11 +551,11 @@ class OpusAgentApp(EndingApp):
             )
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """Use the device from now on, and in the next call of the same target or the next saved session."""
+        """Uses the device from now on, and for the next call to the same target or the next saved session."""
         opened = self.library.opened
         if opened is not None:
             self.library.output = opened.bridge.player.output = event.spec
-            opened.playhead.seek(opened.playhead.at_ns)  # what plays begins again, on that device
+            opened.playhead.seek(opened.playhead.at_ns)  # playback restarts on that device
             return
         if self.bridge.state.status.live:
             self.bridge.send(SwitchDevice(direction=event.direction, device=event.spec))
@@ -563,7 +567,7 @@ class OpusAgentApp(EndingApp):
 def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:
     """Run the screen until it ends, and return the exit code. The caller ends the engine.
 
-    ``on_leave`` receives theme and pane layout if they have changed.
+    ``on_leave`` receives the theme and the pane layout if they have changed.
     """
     before = app.memory
     app.run()

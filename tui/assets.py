@@ -1,6 +1,7 @@
-"""The recordings of the program: prompts of the local agent, and lines for the user to play.
+"""The program's recordings: the local agent's prompts, and lines for the user to play.
 
-Standard library only, so that the screen shows the texts of the lines without loading anything heavy.
+Uses only the standard library, so that the screen can show the texts of the lines without loading
+anything heavy.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "_assets" / "audio", _PACKAGE.parent / "assets" / "audio")
-"""The place in a wheel, and the place in a clone or an editable install."""
+"""The folder in a wheel, and the folder in a clone or an editable install."""
 
 
 class AssetsMissing(Exception):
-    """The recordings are missing from the installation; the text is one sentence."""
+    """The recordings are missing from the installation; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt of the local agent."""
+    """One of the local agent's prompts."""
 
     name: str
     path: Path
@@ -43,7 +44,7 @@ class Prompt:
 
 
 def audio_folder() -> Path:
-    """Returns the folder of the recordings. Raises `AssetsMissing`."""
+    """Returns the folder that contains the recordings. Raises `AssetsMissing`."""
     for place in _PLACES:
         if (place / "lines.toml").is_file():
             return place

@@ -1,7 +1,7 @@
-"""The only place where engine and screen meet: drain, fold, refresh. Does not depend on Textual.
+"""The only place where the engine and the screen meet: drain, fold, refresh. Does not depend on Textual.
 
-The bridge owns the screen's models. `tick` takes what the engine has sent, folds it, and refreshes each panel that
-a callback marked dirty once.
+The bridge owns the screen's models. `tick` takes what the engine has sent, folds it into the
+models, and refreshes each dirty panel once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from tui.view.waveform import Waveform
 
 
 class Latest:
-    """State that the engine reports in addition to events: only the latest of each kind counts."""
+    """State that the engine reports in addition to events; only the latest value of each kind counts."""
 
     def __init__(self) -> None:
         self.telemetry = Telemetry(at_ns=0)
@@ -59,7 +59,7 @@ class Latest:
         """The last telemetry of the active session; later values describe devices that are being closed."""
         self.devices: DeviceList | None = None
         self.reading: float | None = None
-        """The share of a saved session that has been read, 0..1; None when complete, and in a call."""
+        """Fraction of a saved session that has been read, 0..1; None once it is complete, and during a call."""
         self.callbacks: tuple[CallbackStats, ...] = ()
         """Measurements of callbacks in the engine; see `Bridge.trace_callbacks`."""
 
@@ -75,15 +75,15 @@ class ClipControl:
         self.clip = 0
         """The number of the last clip passed to `play`."""
         self.playing: PlayingAudio | None = None
-        """Its progress; None until the engine reports it."""
+        """Progress of the current clip; None until the engine reports it."""
         self.output = "auto"
-        """The speaker to use, as in the option of that name; after a call, the call's own."""
+        """The speaker to use, in the form of the option `--output`; after a call, the one that the call used."""
         self._send = send
 
     def play(self, audio: PlayAudio) -> int:
-        """Play this in place of the current clip, and return its number for `clip`.
+        """Plays audio in place of the current clip, and returns the new value of `clip`.
 
-        Without a path and wire, only stop.
+        Without a path and a wire, only stops playback.
         """
         self.clip += 1
         self.playing = None
@@ -103,7 +103,7 @@ class Redraws:
         self.refreshed = False
         """Whether panels were refreshed since the last `Bridge.drain`."""
         self.overdue = False
-        """Whether a session has begun since the last refresh, so that the drawn content no longer exists."""
+        """Whether a session has begun since the last refresh, so that the content on the screen is out of date."""
         self._dirty: dict[Callable[[], None], None] = {}
 
     def mark(self, refresh: Callable[[], None]) -> None:
@@ -111,7 +111,7 @@ class Redraws:
         self._dirty[refresh] = None
 
     def refresh(self) -> None:
-        """Call each of them. Panels marked during that time wait for the next tick."""
+        """Calls each scheduled ``refresh``. Panels that are marked meanwhile wait for the next tick."""
         self.refreshed = True
         dirty, self._dirty, self.overdue = self._dirty, {}, False
         for refresh in dirty:
@@ -119,13 +119,13 @@ class Redraws:
 
 
 class RawFile:
-    """The session file, from which raw messages are read. It can be read after it was unlinked."""
+    """The session file, from which raw messages are read. The file stays readable after it has been unlinked."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
 
     def open(self, path: Path) -> None:
-        """Read from this file from now on, or from none if it cannot be opened."""
+        """Opens the file to read from; if it cannot be opened, no messages are available."""
         self.close()
         with suppress(OSError):
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -142,11 +142,11 @@ class RawFile:
 
 
 class SessionFolder:
-    """Whether and where the shown session is saved, and its marks and notes."""
+    """The folder in which the shown session is saved, if it is, and the session's marks and notes."""
 
     def __init__(self) -> None:
         self.path: Path | None = None
-        """Its folder; None if it is not saved."""
+        """Folder of the session; None if the session is not saved."""
         self.saving_ended = False
         """Whether saving ended before the end of the session."""
         self.marks = Marks()
@@ -167,7 +167,7 @@ class SessionFolder:
             self.marks.numbers, self.marks.notes = saved.numbers, saved.notes
 
     def take_problem(self) -> str:
-        """Returns why the last mark or note was not saved, once; empty if it was."""
+        """Returns, only once, why the last mark or note was not saved; empty if it was saved."""
         problem, self._problem = self._problem, ""
         return problem
 
@@ -187,7 +187,7 @@ class SessionFolder:
 
 
 class Bridge:
-    """The screen's models, fed from the engine. One thread: the screen's."""
+    """The screen's models, fed by the engine. Runs only on the screen's thread."""
 
     grows = True
     """Whether more events can arrive; False for a saved session that has been read completely."""
@@ -237,12 +237,12 @@ class Bridge:
         self.transcript.apply(event)
         self.scenario.apply(event)
         if isinstance(event, SessionStarted):
-            self.folder.load()  # after the log, which forgets the marks of the session before
+            self.folder.load()  # after the log, which drops the marks of the previous session
         elif isinstance(event, ErrorRaised) and event.code == UNSAVED:
             self.folder.saving_ended = True
 
     def send(self, command: Command) -> None:
-        """Send a command of the user to the engine."""
+        """Sends a user's command to the engine."""
         if isinstance(command, Connect):
             self.player.output = command.target.output
             self.folder.use(None)

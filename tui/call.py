@@ -39,7 +39,7 @@ _UNHEARABLE = ("odd-byte", "queue-full")
 
 
 class Script(msgspec.Struct, frozen=True):
-    """The lines to speak in a call and the expectations: the short form of a scenario."""
+    """The short form of a scenario: the lines to speak in a call, and what to expect."""
 
     say: Sequence[Path]
     timeout_s: float = 10.0
@@ -49,7 +49,7 @@ class Script(msgspec.Struct, frozen=True):
     """Whether any error or finding fails the call."""
 
     def scenario(self) -> Scenario:
-        """Returns the steps of the script: each line, and the answer to it."""
+        """Returns the steps of the script: each line, and the expected answer to it."""
         within = Duration(self.timeout_s * 1_000)
         steps: list[Step] = []
         for text in self._texts():
@@ -58,7 +58,7 @@ class Script(msgspec.Struct, frozen=True):
         return Scenario(name="--say", timeout=Duration(math.inf), steps=steps)
 
     def lines(self) -> dict[str, SpokenLine]:
-        """Returns the lines to speak, by the text of their steps. Slow. Raises `AudioFileError`."""
+        """Returns the lines to speak, keyed by the text of their steps. Slow. Raises `AudioFileError`."""
         return {text: spoken_line(path) for text, path in zip(self._texts(), self.say, strict=True)}
 
     def _texts(self) -> list[str]:
@@ -75,11 +75,11 @@ class _Seen:
         self.reasons: list[str] = []
         """Sentences that may explain why the answer to the newest line is missing."""
         self.hint = ""
-        """What may help against a missing answer."""
+        """Advice that may help if an answer is missing."""
         self.unfinished = 0
-        """Number of replies that the agent began and never ended."""
+        """Number of replies that the agent began but never ended."""
         self.unshown: OSError | None = None
-        """Why an event could not be printed; the first such error."""
+        """First error that prevented an event from being printed."""
 
     def take(self, event: e.SessionEvent) -> None:
         match event:
@@ -122,13 +122,13 @@ async def call(
         note=reasons.append,
     )
     await held.prepare(tools)
-    # Around the close as well: an interrupt must not cost what is being saved.
+    # Covers the close as well: an interrupt must not lose what is being saved.
     with on_ending_signals(held.session.hang_up) as received:
         await held.hold(open_line=False)
     seen.unfinished = held.performance.listening.unfinished
     metrics = held.session.state.metrics
     if received:
-        with contextlib.suppress(OSError):  # a terminal that was closed takes no summary
+        with contextlib.suppress(OSError):  # a closed terminal cannot show the summary
             summary(metrics)
         return ExitCode(128 + received[0])
     if seen.unshown is not None:
@@ -147,7 +147,8 @@ def _take(
         try:
             show(event)
         except OSError as error:
-            # The reader has exited or the terminal was closed. Raised here, it would cost the agent its goodbye.
+            # The reader has exited or the terminal was closed. Raised here, the error would prevent
+            # a proper goodbye to the agent.
             seen.unshown = error
             held.performance.listening.end()
 
@@ -155,13 +156,13 @@ def _take(
 def _unanswered(performance: Performance) -> bool:
     """Returns whether an answer was missing.
 
-    If the call ended in the meantime, its ending has already judged what was still due.
+    If the call was cut short, its ending already accounts for the answers that were still due.
     """
     return not performance.cut_short and any(case.verdict is StepVerdict.FAILED for case in performance.cases)
 
 
 def _answer_reasons(performance: Performance, seen: _Seen) -> Iterator[str]:
-    """Yields explanations about the answers."""
+    """Yields sentences that explain the verdicts on the answers."""
     for case in performance.cases:
         if case.verdict is StepVerdict.PASSED and case.reason:
             yield case.reason
@@ -235,7 +236,7 @@ class Printer:
         self._as_json = as_json
         self._began_ns: int | None = None
         self._repeated: dict[str, e.FindingRaised] = {}
-        """The last event of each finding and advice that occurred more than once, by rule."""
+        """The last event of each finding or advice that occurred more than once, by rule."""
 
     def show(self, event: e.SessionEvent) -> None:
         """Print an event. For people, audio chunks, repeated findings and repetitions of a message are left out."""

@@ -1,6 +1,7 @@
-"""Starts modules of this package in a separate Python process. Standard library only.
+"""Starts modules of this package in a separate Python process. Uses only the standard library.
 
-``python -m`` would look for modules in the current directory first, and run somebody's ``numpy.py`` or ``tui/``.
+``python -m`` would look for modules in the current directory first, and run a ``numpy.py`` or
+``tui/`` that it finds there.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ def child_command(module: str, *arguments: str) -> list[str]:
 
 
 def _run() -> None:
-    """Run in that process: find this package next to this file, also in a clone that is not installed."""
+    """Runs in that process, where it finds this package next to this file, even in a clone that is not installed."""
     if _ROOT not in sys.path:
         sys.path.insert(0, _ROOT)
     del sys.argv[0]

@@ -23,8 +23,11 @@ def settle() -> None:
 
 
 def give_back() -> None:
-    """Return freed memory to the system. Takes some milliseconds, without holding the interpreter; for any thread."""
-    # glibc keeps what was freed: an engine grew to 400 MB over 100 calls, and held no more objects than at first.
-    # Where there is another C library, this does nothing.
+    """Return freed memory to the system. Takes a few milliseconds, without holding the interpreter lock.
+
+    May be called from any thread.
+    """
+    # glibc keeps what was freed: an engine grew to 400 MB over 100 calls, although it held no more
+    # objects than at the start. With another C library, this does nothing.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """An exit code. Scripts rely on it and on its `reason`; neither may ever change its meaning."""
+    """An exit code. Scripts rely on it and on its `reason`; the meaning of either must never change."""
 
     FINE = 0
     LIMIT_EXCEEDED = 1

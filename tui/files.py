@@ -12,7 +12,10 @@ from pathlib import Path
 
 
 def path_of(text: str) -> Path:
-    """Returns the path in a string. ``~`` and ``~user`` are expanded; an unknown user's stays as written."""
+    """Returns the path in a string.
+
+    ``~`` and ``~user`` are expanded; a path with an unknown user stays as written.
+    """
     return Path(os.path.expanduser(text))  # noqa: PTH111 - the other one raises RuntimeError
 
 
@@ -23,9 +26,10 @@ def private_folder(path: Path) -> Path:
 
 
 def write_atomically(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
-    """Replaces a file so that no reader sees half of it. Raises `OSError`.
+    """Replaces a file so that no reader ever sees a half-written file. Raises `OSError`.
 
-    Only its owner may read it, or it gets the mode and, if possible, the owner of ``like``.
+    Only its owner may read it; with ``like``, it takes the mode and, if possible, the owner of that
+    file.
     """
     written = _written_beside(path, content)
     try:
@@ -40,23 +44,23 @@ def write_atomically(path: Path, content: bytes, like: os.stat_result | None = N
 
 
 def write_to(path: Path, content: bytes) -> None:
-    """Writes to a path that the user names. Raises `OSError`.
+    """Writes to a path named by the user. Raises `OSError`.
 
-    A regular file is replaced whole and keeps its mode; a pipe, a device or an open descriptor is written to as it
-    is. Links are followed.
+    A regular file is replaced whole and keeps its mode; a pipe, a device or an open descriptor is
+    written to directly. Links are followed.
     """
     try:
         status = path.stat()
     except FileNotFoundError:
         write_atomically(path.resolve(), content)
         return
-    # A rename in place of /dev/stdout would take its name away from everybody.
+    # Renaming a file over /dev/stdout would remove that name for every process.
     if not stat.S_ISREG(status.st_mode) or path.absolute().parts[1] in ("dev", "proc"):
         _write_through(path, content, os.O_APPEND)
         return
     try:
         write_atomically(path.resolve(), content, status)
-    except PermissionError:  # the folder, but not the file, is somebody else's
+    except PermissionError:  # the folder, but not the file, belongs to another user
         _write_through(path, content, os.O_TRUNC)
 
 

@@ -1,4 +1,4 @@
-"""Library: the saved sessions as the screen uses them: listed, opened, reported, compared. Knows no Textual."""
+"""Library: lists, opens, reports and compares saved sessions for the screen. Does not depend on Textual."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class CommandFailed(Exception):
 async def run_command(arguments: Sequence[str]) -> str:
     """Run a command of this program in a separate process, which is ended if the task is canceled.
 
-    Measuring a session again needs numpy and seconds of processor time, neither of which the screen has.
+    Measuring a session again takes numpy and several seconds of processor time, which the screen
+    cannot spare.
     """
     process = await asyncio.create_subprocess_exec(
         *child_command("tui", *arguments),
@@ -75,9 +76,10 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Listing:
-    """The sessions of a folder, read in a thread, so that a thousand of them do not stop the screen.
+    """The sessions of a folder, read in a thread, so that a thousand of them do not block the screen.
 
-    The thread appends to a deque and sets a flag, and the screen polls both: neither waits for the other.
+    The thread appends to a deque and sets a flag, and the screen polls both: neither waits for the
+    other.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,7 +89,7 @@ class Listing:
         """Why the folder cannot be read; empty if it can."""
         self._found: deque[SessionSummary] = deque()
         self._stopped = threading.Event()
-        # A daemon: leaving the program does not wait for a slow disk.
+        # A daemon thread: quitting the program does not wait for a slow disk.
         self._thread = threading.Thread(target=self._read, name="session list", daemon=True)
 
     def start(self) -> None:
@@ -95,7 +97,7 @@ class Listing:
         self._thread.start()
 
     def stop(self) -> None:
-        """End reading after the session that is being read."""
+        """Stops reading after the current session."""
         self._stopped.set()
 
     def take(self) -> list[SessionSummary]:
@@ -103,7 +105,7 @@ class Listing:
         return [self._found.popleft() for _ in range(len(self._found))]
 
     def _read(self) -> None:
-        # Late, as the modules below: the first picture does without.
+        # Imported late, like the modules below: the first paint does not need it.
         from tui.saving.listing import summaries
 
         try:
@@ -122,7 +124,7 @@ class Library:
     def __init__(self, folder: Path | None = None, *, output: str = "auto", run: Run = run_command) -> None:
         self.folder = folder or default_folder()
         self.output = output
-        """The speaker that saved sessions are played on."""
+        """The speaker on which saved sessions are played."""
         self.opened: Opened | None = None
         self.run = run
 

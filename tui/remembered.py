@@ -70,24 +70,24 @@ def recent_targets(base: Target) -> list[Target]:
 
 
 def remember_target(target: Target) -> None:
-    """Put a target on top of the list."""
+    """Puts a target at the top of the list of recent targets."""
     recent = RecentTarget(target.safe_url, target.protocol, target.token_env, target.input, target.output)
     kept = [other for other in _recent() if (other.url, other.protocol) != (recent.url, recent.protocol)]
     _write(_RECENT_FILE, [recent, *kept[: RECENT_LIMIT - 1]])
 
 
 def screen_memory() -> ScreenMemory:
-    """Returns theme and pane layout of the last run."""
+    """Returns the theme and the pane layout of the last run."""
     return _read(_SCREEN_FILE, ScreenMemory) or ScreenMemory()
 
 
 def remember_screen(memory: ScreenMemory) -> None:
-    """Save theme and pane layout."""
+    """Saves the theme and the pane layout."""
     _write(_SCREEN_FILE, memory)
 
 
 def allowed_hosts() -> list[str]:
-    """Returns the hosts that the user allowed load tests of."""
+    """Returns the hosts for which the user has allowed load tests."""
     return _read(_HOSTS_FILE, list[str]) or []
 
 

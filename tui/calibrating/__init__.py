@@ -1,7 +1,8 @@
-"""Measures how far this program's times can be trusted with a pair of devices, in a call with the local agent.
+"""Measures, in a call with the local agent, how far this program's times can be trusted with a pair of devices.
 
-The caller speaks recorded lines in place of what the microphone hears, at known samples of its stream, and the agent
-repeats them. Where the microphone hears the speaker (a cable, a loop of virtual devices, a speaker in the room), its
-stream has both the end of a line and the answer to it, so that their distance in samples is the true response time,
-whatever the drivers state. Without such a loop, only the edges of sound are compared with the samples.
+Recorded lines replace the microphone's input at known samples of its stream, and the agent repeats
+them. If the microphone can hear the speaker (through a cable, a loop of virtual devices, or the
+air), its stream contains both the end of a line and the answer to it. The distance between them in
+samples is then the true response time, whatever latency the drivers report. Without such a loop,
+only the detected edges of sound are compared with the samples.
 """

@@ -1,4 +1,4 @@
-"""Makes the call in which a pair of devices is calibrated."""
+"""Makes the call that calibrates a pair of devices."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _SAME_MS = 1.0
 
 
 class CalibrationFailed(Exception):
-    """Nothing could be measured. The text says why, and what to do."""
+    """Nothing could be measured. The message gives the reason and the remedy."""
 
 
 class _Notes:
-    """Records the call: its events, and the agent's track.
+    """Records a call's events and the agent's track.
 
-    `agent_heard` is called on the playing thread, everything else on the loop.
+    `agent_heard` is called on the playback thread, everything else on the event loop.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,9 @@ class _Notes:
         self.onsets_ns: list[int] = []
         self.opened: list[e.AudioOpened] = []
         self.output_ms: list[float] = []
-        """Time from the speaker's callback until the first sample of each reply is heard, by the driver."""
+        """Time from the speaker's callback until the first sample of each reply is heard, as
+        reported by the driver.
+        """
         self.problem = ""
         self.blocks: list[tuple[int, bytes, int]] = []
 
@@ -71,21 +73,21 @@ class _Notes:
                 pass
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Note a block that is played."""
+        """Records a block that is played."""
         self.blocks.append((start_ns, pcm, rate))
 
     def agent_cut(self, at_ns: int) -> None:
-        """Ignored: what was cut is not in the microphone's stream."""
+        """Does nothing, because audio that was cut is not in the microphone's stream."""
 
     def user_format(self, audio_format: AudioFormat) -> None:
-        """Ignored: the capture chain has the user's audio."""
+        """Does nothing, because the capture chain has the user's audio."""
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Ignored as well."""
+        """Does nothing, because the capture chain has the user's audio."""
 
 
 async def calibrate(target: Target, seconds: float, seed: int | None = None) -> Calibration:
-    """Calibrate the target's devices for so many seconds, in a call with the local agent in the target's protocol.
+    """Calibrates the target's devices for ``seconds``, in a call to the local agent in the target's protocol.
 
     Raises `CalibrationFailed`.
     """
@@ -118,7 +120,7 @@ async def _to_agent(target: Target, agent: AgentProcess) -> Target:
 async def _hold(
     target: Target, notes: _Notes, seconds: float, seed: int | None
 ) -> tuple[CallerInLoop, tuple[float | None, float | None], int]:
-    """Make the call; returns the caller, the clocks of the devices in ppm, and the microphone's rate."""
+    """Makes the call; returns the caller, the deviation of the device clocks in ppm, and the microphone's rate."""
     audio = AudioManager()
     set_up = CallSetUp(audio, notes.take)
     try:
@@ -148,7 +150,7 @@ async def _converse(
     seconds: float,
     dice: random.Random,
 ) -> None:
-    """Speak at random instants until the time is over; every other line interrupts the answer to the previous one."""
+    """Speaks at random times until the time is up; every other line interrupts the answer to the previous one."""
     state, clock = session.state, asyncio.get_running_loop().time
     await _until(lambda: state.status is e.Status.ACTIVE or bool(notes.problem), _ACTIVE_S)
     if state.status is not e.Status.ACTIVE:
@@ -161,7 +163,7 @@ async def _converse(
     rate = audio.capture.format.rate
     line = next(each for each in caller_lines() if each.name == _LINE)
     pcm = await asyncio.to_thread(read_wav, str(line.path), rate)
-    pcm = pcm[: -2 * rate]  # the second of silence it ends with
+    pcm = pcm[: -2 * rate]  # the second of silence at its end
     await _until(lambda: not audio.playback.playing, _ANSWER_S)
     number = 0
     while clock() < ends_s:
@@ -180,7 +182,7 @@ async def _converse(
 
 
 async def _until(condition: Callable[[], bool], limit_s: float) -> bool:
-    """Wait for a condition that no event announces; returns whether it holds."""
+    """Waits for a condition that no event announces, and returns whether it was met."""
     clock = asyncio.get_running_loop().time
     gives_up_s = clock() + limit_s
     while not condition():
@@ -203,11 +205,11 @@ def _evaluate(
     host_api: str,
     clock_ppm: tuple[float | None, float | None],
 ) -> Calibration:
-    """Returns what a call has shown. Slow. Raises `CalibrationFailed`."""
+    """Returns the results of a call. Slow. Raises `CalibrationFailed`."""
     latest = next((each for each in reversed(notes.opened) if each.latency_ms), None)
     if latest is None:
         raise CalibrationFailed(notes.problem or "The speaker was not opened.")
-    # A buffer that grew during the call has moved everything that was heard before.
+    # If a buffer grew during the call, everything that was heard before that had another latency.
     others_ns = [each.at_ns for each in notes.opened if abs(each.latency_ms - latest.latency_ms) > _SAME_MS]
     errors = TruthOfCall(notes.metrics, caller, PlayedTrack(notes.blocks, rate)).errors(
         notes.onsets_ns, max(others_ns, default=0)

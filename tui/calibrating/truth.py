@@ -19,27 +19,30 @@ from tui.units import NS_PER_MS
 Samples = NDArray[np.float32]
 
 _AUDIBLE_RMS = 0.001
-"""-60 dBFS, where the program's own edges are."""
+"""-60 dBFS, the level at which the program itself places edges."""
 _PROBE_MS, _APART_MS, _NEAR_MS = 300, 60, 400
 _EARLY_MS, _LATE_MS = 300, 1_500
-"""How much earlier and later than expected the speaker is looked for in the microphone's stream."""
+"""How far before and after the expected time the microphone's stream is searched for the speaker's audio."""
 _LIKE_ENOUGH = 0.5
 _QUIETER = 0.05
-"""A microphone that hears the speaker hears noise too: less than this share of the answer's level is silence."""
+"""Share of the answer's level below which sound counts as silence: a microphone that hears the
+speaker also hears noise.
+"""
 _LEAST_FOR_BIAS = 3
 
 
 class LineInStream(NamedTuple):
-    """A line in the microphone's stream: its first audible frame, and the one after the last."""
+    """A line in the microphone's stream: its first audible frame, and the frame after its last audible one."""
 
     began: int
     ended: int
 
 
 class CallerInLoop:
-    """The last step of the capture chain: keeps what the microphone hears, and puts the caller's lines in its place.
+    """The last step of the capture chain: records the microphone's input and replaces it with the caller's lines.
 
-    ``block_end_ns`` returns when the last sample of the next block left the microphone, as the program dates it.
+    ``block_end_ns`` returns the program's figure for the time at which the last sample of the next
+    block left the microphone.
     """
 
     def __init__(self, block_end_ns: Callable[[], int]) -> None:
@@ -52,7 +55,7 @@ class CallerInLoop:
         self._line = b""
 
     def __call__(self, block: bytes) -> bytes:
-        """Returns as many bytes of the line, or of silence."""
+        """Returns the same number of bytes of the line, or of silence."""
         self._counts.append(self.frames + len(block) // 2)
         self._ends_ns.append(self._block_end_ns())
         self._blocks.append(block)
@@ -61,11 +64,11 @@ class CallerInLoop:
 
     @property
     def frames(self) -> int:
-        """Number of frames that were captured."""
+        """Number of frames captured so far."""
         return self._counts[-1] if self._counts else 0
 
     def say(self, pcm: bytes, wait_frames: int, rate: int) -> LineInStream:
-        """Speak a line from so many frames after the next block's first one."""
+        """Speaks a line, which starts ``wait_frames`` after the first frame of the next block."""
         loud = np.flatnonzero(_loud(to_float(pcm), rate, _AUDIBLE_RMS)) * (rate // 1_000)
         start = self.frames + wait_frames
         self._line = bytes(2 * wait_frames) + pcm
@@ -77,13 +80,13 @@ class CallerInLoop:
         return to_float(b"".join(self._blocks))
 
     def at_ns(self, frame: int, rate: int) -> int:
-        """Returns when a frame passed the microphone, as the program dates it."""
+        """Returns the program's figure for the time at which a frame passed the microphone."""
         index = min(int(np.searchsorted(self._counts, frame)), len(self._counts) - 1)
         return self._ends_ns[index] - round((self._counts[index] - frame) * 1e9 / rate)
 
 
 class PlayedTrack:
-    """Audio that was played, at the microphone's rate, and when it was due."""
+    """Audio that was played, at the microphone's sample rate, and the times at which it was due."""
 
     def __init__(self, blocks: Sequence[tuple[int, bytes, int]], rate: int) -> None:
         """Takes blocks as (instant of the first sample, 16-bit PCM, rate)."""
@@ -113,14 +116,17 @@ class PlayedTrack:
         return self._frames[index] + round((at_ns - self._starts_ns[index]) * self.rate / 1e9)
 
     def at_ns(self, frame: int) -> int:
-        """Returns when a frame was due; single blocks are dated up to 24 ms wrong, so that their median counts."""
+        """Returns the time at which a frame was due.
+
+        It is a median, because the time of a single block may be up to 24 ms wrong.
+        """
         index = self._block(np.searchsorted(self._frames, frame, "right"))
         near = range(max(index - 2, 0), min(index + 7, len(self._frames)))
         offsets_ns = [self._starts_ns[each] - round(self._frames[each] * 1e9 / self.rate) for each in near]
         return sorted(offsets_ns)[len(offsets_ns) // 2] + round(frame * 1e9 / self.rate)
 
     def onset_near(self, at_ns: int) -> int | None:
-        """Returns the first audible frame after silence that was due closest to a time; None if none was."""
+        """Returns the first audible frame after silence that was due closest to a time; None if there is none."""
         if not self._frames:
             return None
         per_ms, due = self.rate // 1_000, self.frame_at(at_ns)
@@ -144,11 +150,11 @@ class FigureErrors(NamedTuple):
     silences: list[float]
     onsets: list[float]
     loops: list[float]
-    """By how much later the microphone hears what the speaker plays than both are said to."""
+    """How much longer sound takes from the speaker to the microphone than their reported latencies."""
 
 
 class TruthOfCall:
-    """Compares the figures of one call with its samples. Slow: for a thread."""
+    """Compares the figures of one call with its samples. Slow, so it should run in a thread."""
 
     def __init__(self, metrics: SessionMetrics, caller: CallerInLoop, track: PlayedTrack) -> None:
         self._metrics = metrics
@@ -160,10 +166,11 @@ class TruthOfCall:
         """Onset of each answer that was found: on the agent's track, and in the microphone's stream."""
 
     def errors(self, onsets_ns: Sequence[int], since_ns: int = 0) -> FigureErrors:
-        """Returns the errors of what was heard since a time.
+        """Returns the errors of the figures for everything heard since a time.
 
-        ``onsets_ns`` are the starts of user speech that the program has found. If no answer is found in the
-        microphone's stream, there is no loop: then the errors are those of the edges alone.
+        ``onsets_ns`` are the starts of user speech that the program has found. If no answer is
+        found in the microphone's stream, there is no loop, and only the errors of the edges are
+        returned.
         """
         found = FigureErrors([], [], [], [])
         turns = [
@@ -196,7 +203,7 @@ class TruthOfCall:
         return self._caller.at_ns(frame, self._rate)
 
     def _place(self, onset: int, began_ns: int) -> int | None:
-        """Returns where the microphone's stream has an answer; None if it does not have it."""
+        """Returns where an answer is in the microphone's stream; None if it is not found."""
         per_ms = self._rate // 1_000
         probe = self._track.samples[onset : onset + _PROBE_MS * per_ms]
         first_ns = self._at_ns(0)
@@ -208,7 +215,7 @@ class TruthOfCall:
     def _add_response(
         self, found: FigureErrors, turn: Turn, *, place: int | None = None, due_ns: int = 0
     ) -> None:
-        """Add the error of a response time, by where the microphone heard the answer, or by when it was due."""
+        """Adds the error of a response time, based on where the microphone heard the answer or on when it was due."""
         spoken = self._nearest(turn.user_ended_ns, lambda each: each.ended)
         if not turn.number or turn.response_latency_ms is None or spoken is None:
             return
@@ -229,9 +236,9 @@ class TruthOfCall:
                 found.silences.append(barge_in.silence_ms - true_ms)
 
     def _silent_from(self, frame: int) -> int | None:
-        """Returns from when on the microphone hears no more of the answer that was cut after a frame.
+        """Returns the time from which the microphone no longer hears the answer that was cut after a frame.
 
-        None if it is not known, or if the answer had a pause there by itself.
+        None if it is not known, or if the answer itself has a pause there.
         """
         said_ns = self._at_ns(frame)
         before = [each for each in self._places if self._track.at_ns(each[0]) < said_ns]
@@ -252,7 +259,7 @@ class TruthOfCall:
         return silent if np.any(_loud(goes_on, self._rate, _AUDIBLE_RMS)) else None
 
     def _nearest(self, at_ns: int | None, edge: Callable[[LineInStream], int]) -> LineInStream | None:
-        """Returns the line that has its edge close to a time."""
+        """Returns the line whose edge is nearest to a time; None if no edge is close."""
         if at_ns is None:
             return None
         off_ns = [(abs(self._at_ns(edge(each)) - at_ns), each) for each in self._caller.spoken]
@@ -261,7 +268,7 @@ class TruthOfCall:
 
 
 def find(track: Samples, probe: Samples) -> int | None:
-    """Returns where a probe begins in a track, by normalised correlation; None if it is not in it."""
+    """Returns where a probe begins in a track; None if the track does not contain it. Uses normalized correlation."""
     lags = len(track) - len(probe) + 1
     if lags <= 0 or not np.any(probe):
         return None
@@ -270,7 +277,8 @@ def find(track: Samples, probe: Samples) -> int | None:
     correlation = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)[:lags]
     energy = np.concatenate([[0.0], np.cumsum(a * a)])
     windows = energy[len(b) :][:lags] - energy[:lags]
-    # A floor far below anything audible, or silence would be as like the probe as rounding errors make it.
+    # A floor far below anything audible: without it, rounding errors could make silence resemble
+    # the probe.
     least = len(b) * (_AUDIBLE_RMS / 30) ** 2
     likeness = correlation / np.sqrt(np.maximum(windows, least) * float(np.dot(b, b)))
     best = int(np.argmax(likeness))
@@ -278,7 +286,7 @@ def find(track: Samples, probe: Samples) -> int | None:
 
 
 def spread_of(errors_ms: Sequence[float]) -> Spread | None:
-    """Returns bias and spread of errors; None if there are too few of them."""
+    """Returns the bias and the spread of the errors; None if there are too few of them."""
     if len(errors_ms) < _LEAST_FOR_BIAS:
         return None
     bias_ms = float(np.median(errors_ms))
@@ -287,7 +295,7 @@ def spread_of(errors_ms: Sequence[float]) -> Spread | None:
 
 
 def _loud(samples: Samples, rate: int, least_rms: float) -> NDArray[np.bool_]:
-    """Returns of each whole millisecond whether it is louder than that, shape (ms,)."""
+    """Returns, for each whole millisecond, whether it is louder than ``least_rms``; shape (ms,)."""
     per_ms = rate // 1_000
     whole = samples[: len(samples) // per_ms * per_ms].astype(np.float64).reshape(-1, per_ms)
     found: NDArray[np.bool_] = np.sqrt(np.mean(whole * whole, axis=1)) > least_rms

@@ -1,4 +1,4 @@
-"""The callback kit: registers, calls, chains, traces and mocks callbacks, plain and coroutine ones alike.
+"""The callback kit: registers, calls, chains, traces and mocks callbacks, both plain and coroutine functions.
 
 It uses only the standard library and does not depend on what the callbacks are for.
 """

@@ -56,7 +56,7 @@ class CallbackChain:
         return [(step.event, step.name) for step in self._steps]
 
     def retrace(self) -> None:
-        """Apply the present state of the tracing switch."""
+        """Applies the current state of the tracing switch."""
         with self._lock:
             self._replace(self._steps)
 

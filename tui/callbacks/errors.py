@@ -41,9 +41,9 @@ class FailureReport:
 class ErrorReporter:
     """Counts the failures of callbacks and passes each distinct one to its listeners, once.
 
-    Two failures are the same if callback, event, exception type and message are. After ``limit`` distinct
-    ones, all further failures share one last report, so that an error with a changing message neither floods
-    a listener nor fills the memory. Safe from any thread.
+    Two failures are the same if callback, event, exception type and message are. After ``limit``
+    distinct ones, all further failures share one last report, so that an error with a changing
+    message neither floods a listener nor fills the memory. Safe to use from any thread.
     """
 
     def __init__(self, limit: int = 100) -> None:
@@ -55,7 +55,7 @@ class ErrorReporter:
 
     @property
     def total(self) -> int:
-        """Failures so far, repeated ones included."""
+        """Number of failures so far, including repeated ones."""
         return self._total
 
     def subscribe(self, listener: Callable[[FailureReport], object]) -> Callable[[], None]:

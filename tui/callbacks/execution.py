@@ -76,7 +76,7 @@ def spawn(
 
 
 def run_to_completion(awaitable: Awaitable[T]) -> T:
-    """Await ``awaitable`` on a separate loop, in a thread in which none runs, and return its result."""
+    """Awaits ``awaitable`` on a separate loop, in a thread that has no running loop, and returns its result."""
     # with a factory, the runner does not replace the thread's current loop
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(_wait_for(awaitable))
@@ -112,7 +112,7 @@ def is_coroutine_callback(callback: Callback) -> bool:
 
 
 def callback_name(callback: Callback) -> str:
-    """Returns a name for ``callback`` on the screen and in the log; every callable has one.
+    """Returns the name of ``callback`` for the screen and the log; every callable has one.
 
     A bound method is named after its object's class, not after the base class that defines it.
     """

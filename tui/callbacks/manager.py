@@ -1,9 +1,9 @@
 """The registry of callbacks by event type, and the dispatch that calls them.
 
-Dispatch walks a list of plain callables, so that it costs little more than a loop written by hand. A change
-replaces the event's list and rewrites the old one in place, slot by slot, with callables that first check
-whether their registration is still active: a dispatch that is walking the old list continues at the same
-position and skips callbacks that were removed meanwhile.
+Dispatch walks a list of plain callables, so it costs little more than a handwritten loop. A change
+replaces the event's list and rewrites the old one in place, slot by slot, with callables that first
+check whether their registration is still active: a dispatch that is walking the old list continues
+at the same position and skips callbacks that were removed meanwhile.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from tui.callbacks.tracing import callback_tracing
 from tui.callbacks.types import Callback
 
 _NOTHING: Final[Any] = object()
-"""Stands for no argument. One argument has a parameter and a separate loop, because passing ``*args`` on
-costs as much as a callback that does little."""
+"""Marks a missing argument. A single argument has its own parameter and loop, because forwarding
+``*args`` costs as much as calling a small callback.
+"""
 
 
 class CallbackManager:
@@ -51,25 +52,25 @@ class CallbackManager:
         callback_tracing.adopt(self)
 
     def register_callback(self, event_type: Hashable, callback: Callback) -> Registration:
-        """Call ``callback`` at each ``event_type`` from now on."""
+        """Registers ``callback`` to be called on each ``event_type`` from now on."""
         registration = Registration(event_type, callback, self._remove)
         with self._lock:
             self._replace(event_type, (*self._registrations.get(event_type, ()), registration))
         return registration
 
     def unregister_callback(self, event_type: Hashable, callback: Callback) -> bool:
-        """Remove the oldest registration of ``callback`` under ``event_type``; False if it has none."""
+        """Removes the oldest registration of ``callback`` under ``event_type``; returns False if there is none."""
         return any(
             registration.callback == callback and registration.unregister()
             for registration in self._registrations.get(event_type, ())
         )
 
     def trigger(self, event_type: Hashable, data: Any = _NOTHING, /, *more: Any) -> None:
-        """Call everything that is registered under ``event_type``, now, in this thread.
+        """Calls everything that is registered under ``event_type`` immediately, in this thread.
 
-        If a callback returns an awaitable, such as a coroutine, it becomes a task on the loop that runs in this
-        thread; if none runs, it is awaited before the next callback is called. Tasks start in order, but do not
-        wait for each other.
+        If a callback returns an awaitable, such as a coroutine, it becomes a task on the loop that
+        runs in this thread; if none runs, it is awaited before the next callback is called. Tasks
+        start in order, but do not wait for each other.
         """
         calls = self._calls.get(event_type, ())
         if more or data is _NOTHING:
@@ -88,9 +89,10 @@ class CallbackManager:
                 self._failed(event_type, call, error)
 
     async def trigger_callbacks(self, event_type: Hashable, data: Any = _NOTHING, /, *more: Any) -> None:
-        """Call everything that is registered under ``event_type``, each awaited before the next.
+        """Calls everything that is registered under ``event_type``, and awaits each callback before the next.
 
-        If the calling task is cancelled, the cancellation is raised and the remaining callbacks are not called.
+        If the calling task is cancelled, the cancellation is raised and the remaining callbacks are
+        not called.
         """
         calls = self._calls.get(event_type, ())
         if more or data is _NOTHING:
@@ -117,13 +119,13 @@ class CallbackManager:
             ]
 
     def retrace(self) -> None:
-        """Apply the present state of the tracing switch."""
+        """Applies the current state of the tracing switch."""
         with self._lock:
             for event_type, registrations in tuple(self._registrations.items()):
                 self._replace(event_type, registrations)
 
     def _replace(self, event_type: Hashable, registrations: tuple[Registration, ...]) -> None:
-        """Make ``registrations`` the event's own. The caller holds the lock."""
+        """Replaces the event's list with ``registrations``. The caller holds the lock."""
         previous = self._registrations.get(event_type, ())
         walked = self._calls.get(event_type, [])
         if registrations:
@@ -146,7 +148,7 @@ class CallbackManager:
             return True
 
     def _await_somewhere(self, event_type: Hashable, call: Callback, result: object) -> None:
-        """Await ``result``, if it is awaitable: in a task if a loop runs here, else before returning."""
+        """Awaits ``result`` if it is awaitable: in a task if a loop runs in this thread, otherwise immediately."""
         if not isawaitable(result):
             return
         try:

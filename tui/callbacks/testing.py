@@ -75,7 +75,10 @@ class MockCallback:
 
 
 class AsyncMockCallback(MockCallback):
-    """A coroutine callback that records its calls when they are awaited; a side effect may be one too."""
+    """A coroutine callback that records its calls when they are awaited.
+
+    Its side effect may be a coroutine function.
+    """
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Record the call, then raise or return what the mock was set up with."""

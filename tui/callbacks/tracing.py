@@ -1,4 +1,4 @@
-"""Traces and times callbacks: one of them with a decorator, all of them with a switch."""
+"""Traces and times callbacks: a single one with a decorator, or all of them with a switch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 Record: TypeAlias = Callable[[int, BaseException | None], object]
-"""Gets the duration of a call in nanoseconds and the exception it ended with."""
+"""Receives the duration of a call in nanoseconds, and the exception that ended it, if any."""
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 def trace_callback(
     callback: Callable[P, R], name: str | None = None, *, failure_level: int = logging.ERROR
 ) -> Callable[P, R]:
-    """Wrap ``callback`` so that each call, its end and its failure are logged; a failure is raised as before."""
+    """Wraps ``callback`` so that the start, end and failure of each call are logged; exceptions still propagate."""
     name = name or callback_name(callback)
 
     def started() -> None:
@@ -46,10 +46,10 @@ def trace_callback(
 
 
 def monitor_callback_performance(callback: Callable[P, R], record: Record | None = None) -> Callable[P, R]:
-    """Wrap ``callback`` so that the duration of each call is measured, to the end of what it awaits.
+    """Wraps ``callback`` so that the duration of each call is measured, including what it awaits.
 
-    ``record(duration_ns, error)`` receives it, with the exception if the call raised one; without ``record`` the
-    duration is logged.
+    ``record(duration_ns, error)`` receives it, with the exception if the call raised one; without
+    ``record`` the duration is logged.
     """
     name = callback_name(callback)
 
@@ -70,13 +70,13 @@ class CallbackStats:
     event: str
     name: str
     registered: int
-    """How many times it is currently registered; 0 after it was unregistered."""
+    """How many times the callback is currently registered; 0 after it was unregistered."""
     calls: int = 0
     errors: int = 0
     last_error: str | None = None
     mean_ms: float | None = None
     p50_ms: float | None = None
-    """Median and 99th percentile cover the most recent calls, mean and maximum all calls."""
+    """The median and the 99th percentile cover the most recent calls, the mean and the maximum all calls."""
     p99_ms: float | None = None
     max_ms: float | None = None
 
@@ -85,8 +85,9 @@ class CallbackTracing:
     """The switch that traces and measures every callback of every manager and chain.
 
     While it is off, dispatch runs the callbacks themselves; while it is on, it runs them through
-    `trace_callback` and `monitor_callback_performance`. It can be switched from any thread; a call under way is
-    not measured. Measurements are kept until ``reset``, also those of callbacks that are no longer registered.
+    `trace_callback` and `monitor_callback_performance`. It can be switched from any thread; a call
+    under way is not measured. Measurements are kept until ``reset``, even for callbacks that are no
+    longer registered.
     """
 
     def __init__(self, limit: int = 1000, recent: int = 1000) -> None:
@@ -103,7 +104,7 @@ class CallbackTracing:
         return self._enabled
 
     def enable(self) -> None:
-        """Measure all callbacks from now on, registered already or later, and log each call at debug level."""
+        """Measures all callbacks from now on, including those registered later, and logs each call at debug level."""
         self._switch(True)
 
     def disable(self) -> None:
@@ -114,7 +115,7 @@ class CallbackTracing:
         """Discard the measurements."""
         with self._lock:
             self._meters.clear()
-        self._switch(self._enabled)  # registered callbacks would feed the discarded meters
+        self._switch(self._enabled)  # otherwise registered callbacks would keep feeding the discarded meters
 
     def snapshot(self) -> tuple[CallbackStats, ...]:
         """Returns a row for every callback that is registered or was called while measuring."""
@@ -128,12 +129,12 @@ class CallbackTracing:
         )
 
     def adopt(self, owner: Traceable) -> None:
-        """Switch ``owner`` too, as long as it exists; only a weak reference is kept."""
+        """Applies the switch to ``owner`` too, as long as it exists; keeps only a weak reference."""
         with self._lock:
             self._owners.add(owner)
 
     def instrument(self, event_type: Hashable, callback: Callback) -> Callback:
-        """Returns what to call in place of ``callback``; that is itself while the switch is off."""
+        """Returns what to call in place of ``callback``, which is ``callback`` itself while the switch is off."""
         if not self._enabled:
             return callback
         event, name = event_name(event_type), callback_name(callback)
@@ -154,7 +155,7 @@ class CallbackTracing:
 
 
 class Traceable(Protocol):
-    """An owner of callbacks that the switch works on, such as a manager or a chain."""
+    """An owner of callbacks to which the switch applies, such as a manager or a chain."""
 
     def traceable(self) -> Iterable[tuple[str, str]]:
         """Returns the event and name of each registered callback."""

@@ -33,7 +33,7 @@ class ErrorCallback(Protocol):
     """Handles an error, such as one that the agent reported."""
 
     def __call__(self, error: Exception, context: str, /) -> object:
-        """Receive the error and a few words on what was being done."""
+        """Receives the error and a short description of what was being done."""
 
 
 class CompletionCallback(Protocol[T_contra]):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tui.audio.calibration import Calibration
 
 _ANY_URL = "ws://127.0.0.1/"
-"""The agent is started for the calibration, on a port of its own."""
+"""A placeholder: the agent is started for the calibration, on its own port."""
 _LEAST_SECONDS = 15.0
 
 
@@ -123,7 +123,7 @@ def _lines(of: Calibration) -> Iterator[str]:
 
 
 def _checked(of: Calibration, most_ms: float | None) -> ExitCode:
-    """Returns whether times can be measured to within so many ms, and prints why not."""
+    """Returns whether times can be measured to within ``most_ms``; if not, prints the reason."""
     if most_ms is None:
         return ExitCode.FINE
     if of.bound_ms is None:

@@ -29,16 +29,16 @@ from tui.websocket.failure import ConnectionFailed
 from tui.websocket.message_handler import MessageHandler
 
 _VALIDATE_S = 2.0
-"""Longest wait in seconds for an answer to connection.validate: the SDK never answers, other agents are quick."""
+"""Longest wait in seconds for an answer to ``connection.validate``: the SDK never answers, other agents are quick."""
 _CLOSE_S = 0.5
-"""Time limit in seconds for the agent to close the socket after session.end."""
+"""Time limit in seconds for the agent to close the socket after ``session.end``."""
 
 
 async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
-    """Open the socket, request validation if the protocol supports it, and close; show a sentence per step.
+    """Opens the socket, requests validation if the protocol supports it, and closes; prints a sentence per step.
 
-    An agent that ignores the request is asked to accept a session, which is ended at once. If the protocol's sessions
-    can be opened without cost, only that is checked.
+    An agent that ignores the request is asked to accept a session, which is ended at once. If the
+    protocol's sessions can be opened without cost, only that is checked.
     """
     dialled = await settle(target)
     target, redactor = dialled.target, dialled.redactor
@@ -103,7 +103,8 @@ class _Probe:
             )
             return ExitCode.NOT_ANSWERED
         if self._fault:
-            # Some agents take only session.initiate as a first message; whether they refuse that is not known yet.
+            # Some agents accept only session.initiate as the first message; whether they refuse it
+            # is not known yet.
             why = f"The agent answered connection.validate with an error: {one_line(self._fault.message)}"
         else:
             why = (
@@ -131,7 +132,7 @@ class _Probe:
         return code
 
     async def _ask(self, request: Sequence[Outgoing], limit_s: float) -> float:
-        """Send a request, and wait for an answer, an error, the close or the limit; returns the wait in ms."""
+        """Sends a request and waits for an answer, an error, the close or the time limit; returns the wait in ms."""
         began_ns = time.monotonic_ns()
         with contextlib.suppress(TimeoutError, Closed):
             async with asyncio.timeout(limit_s):

@@ -1,4 +1,4 @@
-"""Shell completion of profiles, saved sessions and protocols. Everything is imported on request."""
+"""Shell completion of profiles, saved sessions and protocols. Everything is imported only when it is needed."""
 
 from __future__ import annotations
 

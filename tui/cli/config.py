@@ -65,7 +65,7 @@ def config(init: bool, keys: bool) -> None:
 
 
 def rows_of(in_force: SettingsInForce) -> Iterator[SettingRow]:
-    """Returns every setting of the program, and the call settings and keys that are set, without secrets."""
+    """Yields every setting of the program, and the call settings and keys that are set, without secrets."""
     settings = in_force.settings
     for section in ("thresholds", "screen", "sessions", "sound", "speech"):
         for key, value in _fields(getattr(settings, section)):
@@ -132,7 +132,7 @@ def _source(in_force: SettingsInForce, name: str) -> str:
 
 
 def _shown(key: str, value: object) -> str:
-    """Returns a value as text, without possible secrets."""
+    """Returns a value as text, without anything that may be a secret."""
     from tui.text.redaction import HIDDEN, is_secret_name, safe_url
 
     match value:

@@ -52,14 +52,14 @@ def write_options(command: click.Command, ctx: click.Context, formatter: click.H
 
 
 def write_example(example: str, formatter: click.HelpFormatter) -> None:
-    """Write an example of a command as it is typed."""
+    """Writes an example of a command as the user would type it."""
     if example:
         with formatter.section("Example"):
             formatter.write(f"{'':{formatter.current_indent}}{example}\n")
 
 
 def write_commands(group: click.Group, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write the commands of the program by purpose."""
+    """Writes the commands of the program, grouped by purpose."""
     known = {name: group.get_command(ctx, name) for name in group.list_commands(ctx)}
     grouped = {name for names in COMMAND_GROUPS.values() for name in names}
     headings = {**COMMAND_GROUPS, OTHER: [name for name in known if name not in grouped]}

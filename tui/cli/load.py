@@ -44,7 +44,7 @@ _A_CALL = 2
 
 
 class _RunTime(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """A time such as 90s, 10m or 1h30m, in seconds."""
+    """A time such as 90s, 10m or 1h30m, converted to seconds."""
 
     name = "time"
 
@@ -58,12 +58,12 @@ class _RunTime(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gen
 
 
 class _Share(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """A share such as 1%, as 0..1."""
+    """A share such as 1%, converted to a value in 0..1."""
 
     name = "share"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Returns the share, 0..1."""
+        """Returns the share as a value in 0..1."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip())
         if found is None or float(found[1]) > 100:
             self.fail("write a share from 0% to 100%.", param, ctx)
@@ -254,7 +254,7 @@ def _check_host(target: Target, allowed: Sequence[str]) -> None:
 
 
 def _check_descriptors(calls: int) -> None:
-    """Raise the limit on open files as far as that many calls need. Raises `Sentence` if it cannot be raised."""
+    """Raises the limit on open files as far as ``calls`` require. Raises `Sentence` if it cannot be raised."""
     import resource
 
     needed = calls * _A_CALL + _OTHER_DESCRIPTORS

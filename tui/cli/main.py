@@ -251,7 +251,7 @@ def agent(host: str, token_env: str | None, quiet: bool, **settings: Any) -> Non
             click.echo(f"{protocol.title:24} {url}{path}")
 
     def print_note(line: str) -> None:
-        with suppress(OSError):  # a terminal that is gone must not end the calls
+        with suppress(OSError):  # closing the terminal must not end the calls
             click.echo(line, err=True)
 
     try:
@@ -340,7 +340,7 @@ def _show_screen(
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn the reasons why a call cannot begin into a `Sentence`."""
+    """Converts the reasons why a call cannot begin into a `Sentence`."""
     from tui.audio.wav import AudioFileError
     from tui.handlers.tools.file import ToolsFileError
     from tui.session.dialling import DiallingError

@@ -35,7 +35,7 @@ _GROUPS = {
     **dict.fromkeys(("save", "audio", "redact"), _SAVING),
     **dict.fromkeys((*names_with(Scope.SOUND), "block_ms"), _SOUND),
 }
-"""Help headings of options for which the name and unit of the setting do not determine one."""
+"""Help headings of options whose heading does not follow from the name and unit of the setting."""
 
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """The protocols of the local agent."""
@@ -64,12 +64,12 @@ def together(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
 
 
 def setting_options(*names: str) -> Callable[[Command], Command]:
-    """Returns the options of settings of a call, as one decorator."""
+    """Returns the options for call settings, as one decorator."""
     return together(*(each for name in names for each in _options_of(SETTINGS[name])))
 
 
 def _options_of(setting: Setting) -> Iterator[Callable[[Command], Command]]:
-    """Yields the option of a setting, and for some settings a second one that turns it off."""
+    """Yields the option for a setting, and for some settings a second one that turns it off."""
     group = _GROUPS.get(setting.name, _LIMITS if setting.name.endswith("_s") else _PROTOCOL)
     name, help_text = setting.name, setting.help.format(protocols=", ".join(LOCAL_PROTOCOLS))
     if setting.kind is bool and setting.default is True and setting.flag:
@@ -105,13 +105,13 @@ def _click_type(setting: Setting) -> Any:
 
 
 class NumberInRange(click.FloatRange):
-    """A number within limits; errors simply call it a number."""
+    """A number within limits; error messages simply call it a number."""
 
     name = "number"
 
 
 class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """One of several words; an error names the nearest."""
+    """One of several words; an error message suggests the closest match."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """Returns what is wrong with the value."""
@@ -240,7 +240,7 @@ def config_option(command: Command) -> Command:
 
 @contextmanager
 def settings_errors() -> Iterator[None]:
-    """Turn errors in settings into a `Sentence` with the exit code for wrong usage."""
+    """Converts errors in settings into a `Sentence` with the exit code for wrong usage."""
     from tui.text.strict import SettingsError
 
     try:
@@ -287,7 +287,7 @@ def delete_old_sessions() -> None:
 
 
 def target_of(name: str, flags: TargetSettings, *, ignoring: Collection[str] = ()) -> Target:
-    """Returns the target of a URL or of a profile's name. Raises `Sentence`."""
+    """Returns the target for a URL or the name of a profile. Raises `Sentence`."""
     from tui.config.targets import make_target
 
     with settings_errors():
@@ -309,14 +309,14 @@ def typed_settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def pass_time_limit(in_force: SettingsInForce) -> None:
-    """Pass the time limit for answers of the sound system to this process and its children."""
+    """Sets the time limit for answers from the sound system in this process and its children."""
     from tui.audio.trial import TIMEOUT_VARIABLE
 
     os.environ[TIMEOUT_VARIABLE] = str(in_force.settings.sound.timeout_s)
 
 
 def check_devices(typed: TargetSettings) -> None:
-    """Refuse a device that was named and does not exist. Raises `Sentence`.
+    """Refuses a device that was named but does not exist. Raises `Sentence`.
 
     If the sound system does not answer, the device cannot be checked; the call reports that later.
     """
@@ -381,7 +381,7 @@ def _pair(text: str, separator: str, flag: str) -> tuple[str, str]:
 
 
 def _speech_settings(answers: Path | None) -> dict[str, str]:
-    """Returns the settings of an agent that speaks or hears any sentence. Raises `Sentence`."""
+    """Returns the settings of an agent that can speak or understand any sentence. Raises `Sentence`."""
     from tui.agent.rules import read_rules
     from tui.agent.settings import AgentError
 
@@ -458,7 +458,7 @@ def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> No
 def _drawn_in_utf8() -> bool:
     """Returns whether the terminal accepts UTF-8.
 
-    If so, error output, which the screen is written to, is set to UTF-8.
+    If so, sets error output, to which the screen is written, to UTF-8.
     """
     import locale
 

@@ -65,7 +65,7 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
-        # The name click has for the command is only known while it runs.
+        # Click knows the name of the command only while the command runs.
         with _endings(ctx.info_name or "", as_json=ctx.meta[_AS_JSON], context=ctx):
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -135,7 +135,7 @@ def error_object(source: str, message: str, code: ExitCode, reason: str) -> byte
 
 
 def _harmless(message: str) -> str:
-    """Returns a message, which may quote a file or the agent, without secrets and terminal control."""
+    """Returns a message, which may quote a file or the agent, without secrets or terminal control sequences."""
     from tui.text.redaction import without_secrets
     from tui.text.visible import visible
 
@@ -147,7 +147,7 @@ class OutputError(OSError):
 
 
 class _Output(FileIO):
-    """A standard stream whose errors differ from those of other files."""
+    """A standard stream whose errors can be distinguished from those of other files."""
 
     def write(self, data: Any, /) -> int:
         """Write to the descriptor. Raises `OutputError`."""

@@ -25,10 +25,10 @@ _MOST_NAME_CHARS = 60
 
 @contextmanager
 def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "") -> Iterator[list[Path]]:
-    """Yields a readable WAV file for each name; data from a pipe is in a temporary file until the end.
+    """Yields a readable WAV file for each name; data from a pipe is kept in a temporary file until the block ends.
 
-    A sentence is spoken by ``synthesizer``; the file's name is the sentence. ``timeout_s`` is the longest wait for
-    more data from a pipe. Raises `Sentence`, `AudioFileError`, `SpeechError`.
+    A sentence is spoken by ``synthesizer``; the file's name is the sentence. ``timeout_s`` is the
+    longest wait for more data from a pipe. Raises `Sentence`, `AudioFileError`, `SpeechError`.
     """
     from tui.audio.wav import AudioFileError, read_wav
 
@@ -60,7 +60,7 @@ def _line_or_file(name: Path) -> Path:
 
 
 def _is_sentence(name: Path) -> bool:
-    """Returns whether the name is a sentence to speak: not a file, a recorded line, or similar to a file name."""
+    """Returns whether the name is a sentence to speak: not a file, a recorded line or something like a file name."""
     text = str(name)
     if name == _STANDARD_INPUT or len(text) == 1 or os.path.lexists(name):
         return False
@@ -90,7 +90,7 @@ def _is_stream(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return False  # the reader says why
+        return False  # the reader gives the reason
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 

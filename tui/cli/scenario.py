@@ -324,7 +324,7 @@ def _printer(*, on_stderr: bool) -> RunPrinter:
 
 
 def _plans(scenarios: Sequence[Scenario], chosen: dict[str, Any], flags: dict[str, Any]) -> list[Planned]:
-    """Returns the runs to hold: the scenarios with the tags, each with its agent. Raises `Sentence`."""
+    """Returns the runs to make: the scenarios that have the tags, each with its agent. Raises `Sentence`."""
     from tui.scenario.running import Planned
 
     tags = set(chosen["tags"])
@@ -350,7 +350,7 @@ def _plans(scenarios: Sequence[Scenario], chosen: dict[str, Any], flags: dict[st
 async def _play(
     plans: Sequence[Planned], printer: RunPrinter, jobs: int, *, fail_fast: bool
 ) -> tuple[Results, int]:
-    """Make all calls. Returns the results, and the signal that ended the calls early; 0 without one."""
+    """Makes all calls. Returns the results, and the signal that ended the calls early; 0 if there was none."""
     import asyncio
 
     from tui.scenario.running import Batch
@@ -381,7 +381,7 @@ async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> N
     choice = {"synthesizer": chosen.synthesizer or "", "model": chosen.model or ""}
     speech = click.get_current_context().with_resource(SpeechProcess(**choice))
     for each in scenarios:
-        # Whatever is missing is reported before anybody is called.
+        # Whatever is missing is reported before any call is made.
         await asyncio.to_thread(lines_of, each, speech.speak)
     if jobs == 1:
         await batch.play(partial(hold_here, speech=speech))
@@ -439,7 +439,7 @@ def _read(files: Sequence[Path]) -> list[Scenario]:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn errors in a file into a `Sentence`."""
+    """Converts errors in a file into a `Sentence`."""
     from tui.text.visible import one_line
 
     try:

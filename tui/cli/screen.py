@@ -55,7 +55,7 @@ class LocalAgent:
         return self._process
 
     def target(self) -> Target:
-        """Returns the agent as a target, once it listens; blocks. Raises `RuntimeError` with a sentence."""
+        """Waits until the agent listens, and returns it as a target. Raises `RuntimeError` with one sentence."""
         from tui.agent.settings import AgentError
         from tui.protocols.registry import protocol_named
         from tui.targets import DEMO_TITLE
@@ -116,7 +116,7 @@ def run_screen(
     trace_callbacks: bool = False,
     scenario: PlayScenario | None = None,
 ) -> int:
-    """Run the screen; returns its exit code or the last call's. Raises `SettingsError`, `SavedSessionError`."""
+    """Runs the screen; returns its exit code or the last call's. Raises `SettingsError`, `SavedSessionError`."""
     collector.hold()
     pass_time_limit(in_force)
     called = target or (book.demo if start_demo else book.base)
@@ -170,7 +170,9 @@ def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Libr
 
 
 def farewell(bridge: Bridge, sessions: Path) -> Iterator[str]:
-    """Yields lines to print after the screen: why the last call failed, where it was saved, how to open and send it.
+    """Yields lines to print after the screen closes.
+
+    They explain why the last call failed, where it was saved, and how to open and send it.
 
     ``sessions`` is the folder in which sessions are found by name.
     """

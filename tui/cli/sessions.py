@@ -154,7 +154,7 @@ def _aware(since: datetime | None) -> datetime | None:
 
 
 def _line_of(summary: SessionSummary) -> str:
-    """Returns the line of a session in the list."""
+    """Returns a session's line in the list."""
     from tui.text import numbers
     from tui.text.visible import one_line
 
@@ -179,7 +179,7 @@ def _line_of(summary: SessionSummary) -> str:
 
 
 def _about(summary: SessionSummary) -> str:
-    """Returns protocol and URL path, which distinguish sessions with the same title."""
+    """Returns the protocol and the URL path, which distinguish sessions with the same title."""
     from urllib.parse import urlsplit
 
     from tui.text.visible import one_line
@@ -192,7 +192,7 @@ def _about(summary: SessionSummary) -> str:
 
 
 def _columns() -> float:
-    """Returns the maximum width of a line: the terminal's; unlimited in a file or a pipe."""
+    """Returns the maximum width of a line: that of the terminal, or unlimited in a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
 
 
@@ -340,7 +340,10 @@ def open_session(session: Path | None, speed: float | None, **options: str) -> N
 
 
 def _book(in_force: SettingsInForce) -> AddressBook:
-    """The agents that can be called from a saved session; a setting that prevents calls does not prevent reading."""
+    """Returns the agents that can be called from a saved session.
+
+    A setting that prevents calls does not prevent reading.
+    """
     from tui.config.targets import AddressBook, address_book
     from tui.models.target import Target
     from tui.text.strict import SettingsError
@@ -409,7 +412,7 @@ def report(session: Path, output: str | None, no_audio: bool, open_it: bool) -> 
         write_to(path, page)
     except OSError as error:
         raise Sentence(f"Cannot write to {path}: {error.strerror or error}.") from error
-    # Not where the page itself may have gone.
+    # Not on the stream to which the page itself may have been written.
     click.echo(f"{path}  {_size(len(page)).strip()}", err=not path.is_file())
     if open_it:
         import webbrowser
@@ -508,7 +511,7 @@ def export(
 
 @contextmanager
 def session_sentences() -> Iterator[None]:
-    """Turn errors about saved sessions into a `Sentence`."""
+    """Converts errors about saved sessions into a `Sentence`."""
     from tui.saving.record import SavedSessionError
     from tui.text.visible import one_line
 
@@ -545,7 +548,7 @@ def named_session(named: Path) -> Path:
 
 
 def _folder() -> Path:
-    """The folder of the sessions; for a subcommand of `sessions` it was chosen there."""
+    """Returns the folder of the sessions, which for a subcommand of `sessions` was chosen by that command."""
     chosen: Path | None = click.get_current_context().obj
     return chosen or _parent(None)
 

@@ -29,7 +29,7 @@ class Layer(msgspec.Struct, frozen=True):
         return Layer({name: value for name, value in self.values.items() if name in names}, self.source)
 
     def label(self, name: str) -> str:
-        """Returns the setting as the user wrote it, for a sentence."""
+        """Returns the setting as the user wrote it, for use in a sentence."""
         flag = SETTINGS[name].flag if name in SETTINGS else ""
         return self.source.format(key=name, KEY=name.upper(), flag=flag)
 
@@ -46,7 +46,7 @@ class MergedSettings(msgspec.Struct, frozen=True):
         return self.values.get(name, SETTINGS[name].default)
 
     def label(self, name: str) -> str:
-        """Returns the setting as the user wrote it, for a sentence."""
+        """Returns the setting as the user wrote it, for use in a sentence."""
         return self.labels.get(name, name)
 
     def error(self, name: str, sentence: str) -> SettingsError:
@@ -59,7 +59,7 @@ class MergedSettings(msgspec.Struct, frozen=True):
 def overlay(layers: Iterable[Layer]) -> MergedSettings:
     """Merge the layers; later ones take precedence.
 
-    Tables and the fields to redact are joined, so that none are lost.
+    Tables and lists of fields to redact are joined, so that no entry is lost.
     """
     values: dict[str, Any] = {}
     labels: dict[str, str] = {}

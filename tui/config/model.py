@@ -18,7 +18,7 @@ GOOD_MS, SLOW_MS = 800.0, 1500.0
 
 
 class Thresholds(Struct, frozen=True, kw_only=True):
-    """Limits of good and slow responses, and of backchannels."""
+    """Limits for good and slow responses, and for backchannels."""
 
     good_ms: Annotated[Milliseconds, Meta(description="Response times up to this limit are good.")] = GOOD_MS
     slow_ms: Annotated[Milliseconds, Meta(description="Response times above this limit are bad.")] = SLOW_MS
@@ -43,7 +43,7 @@ class Thresholds(Struct, frozen=True, kw_only=True):
 
 
 class ScreenSettings(Struct, frozen=True, kw_only=True):
-    """The screen."""
+    """Settings for the screen."""
 
     theme: (
         Annotated[Text, Meta(description="Theme; default: the last one chosen.", examples=["opus-dark"])]

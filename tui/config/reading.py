@@ -63,16 +63,16 @@ class SettingsInForce(msgspec.Struct, frozen=True):
     written: frozenset[str]
     """Settings in the file, by section and key."""
     warning: str = ""
-    """Sentence about the user's own file if it cannot be reached, so that defaults apply; otherwise empty."""
+    """Sentence that the user's own file cannot be reached, so that defaults apply; empty if it can be reached."""
 
     @property
     def thresholds(self) -> Thresholds:
-        """Limits of good and slow responses."""
+        """Limits for good and slow responses."""
         return self.settings.thresholds
 
 
 def settings_path(named: str | None = None) -> Path:
-    """Returns the path of the settings file: ``named`` by a flag, by the environment, or the user's own."""
+    """Returns the path of the settings file: ``named`` by a flag, named in the environment, or the user's own."""
     path = named or _in_environment(FILE_VARIABLE)
     return path_of(path) if path else user_config_path("opusagent-tui") / "config.toml"
 
@@ -221,7 +221,7 @@ def _is_path(key: str, value: object) -> bool:
 
 
 def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
-    """Returns a section with its values overridden by variables; records those variables."""
+    """Returns a section with its values overridden by environment variables; records those variables."""
     values = _from_environment(name, _TYPES[name], variables)
     try:
         return msgspec.structs.replace(section, **values)
@@ -230,7 +230,7 @@ def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
 
 
 def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Returns the settings of a section that are set by variables; records those variables."""
+    """Returns the settings of a section that are set by environment variables; records those variables."""
     values = {}
     for key, kind in types.items():
         variable = _variable(name, key)

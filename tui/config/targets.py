@@ -57,7 +57,7 @@ def make_target(
     *,
     ignoring: Collection[str] = (),
 ) -> Target:
-    """Returns the target of a URL or of a profile's name; settings in ``ignoring`` are taken only from flags.
+    """Returns the target for a URL or the name of a profile; settings in ``ignoring`` are taken only from flags.
 
     Raises `SettingsError`.
     """
@@ -80,10 +80,10 @@ def make_target(
 def address_book(
     in_force: SettingsInForce, flags: TargetSettings | None = None, *, for_demo: bool = False
 ) -> AddressBook:
-    """Returns the agents that the screen can call. ``flags`` are those of its first call, or of the demo.
+    """Returns the agents that the screen can call. ``flags`` are the flags for its first call, or for the demo.
 
-    Flags of scope `Scope.TARGET` do not apply to later calls, so that no token or header is sent to another agent.
-    Raises `SettingsError`.
+    Flags of scope `Scope.TARGET` do not apply to later calls, so that no token or header is sent to
+    another agent. Raises `SettingsError`.
     """
     flags = flags or _NO_FLAGS
     shared = Layer(flags, "").only(FOR_EVERYBODY).values

@@ -1,7 +1,8 @@
 """A process of a load test: ``python -m tui.load``, which reads its plan as a line of JSON from stdin.
 
-It runs Locust's own main function. Only in a master, which makes no calls, gevent replaces threads and sockets, as
-Locust's main function expects. End of file on stdin means that the command that started the process is gone.
+It runs Locust's own main function. Only in a master, which makes no calls, does gevent replace
+threads and sockets, as Locust's main function expects. End of file on stdin means that the command
+that started the process is gone.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Run the process; exits with its code."""
+    """Runs the process, and exits with its code."""
     try:
         _run()
     except KeyboardInterrupt:  # before Locust's main function, which handles it, is reached
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at exit
         sys.exit(ExitCode.OUTPUT_CLOSED)
 
 
 def _run() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, shells have it ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells make background processes ignore it
     plan = _read_plan(0)
     set_plan(plan)
     if plan.role is Role.CANARY:
@@ -45,7 +46,8 @@ def _run() -> None:
 
         hold_calls(plan)
         return
-    # Whatever the environment has: without patches, a master that waits for its workers would not hear them.
+    # Regardless of the environment: without the patches, a master that waits for its workers would
+    # not receive their messages.
     os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "" if plan.role is Role.MASTER else "1"
     import locust
     import locust.main
@@ -59,7 +61,7 @@ def _run() -> None:
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
     # An interruption ends the run properly. gevent would print the traceback of whatever it interrupted.
     Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)
-    locust.runners.MASTER_HEARTBEAT_TIMEOUT = round(plan.master_timeout_s)  # Locust has a minute
+    locust.runners.MASTER_HEARTBEAT_TIMEOUT = round(plan.master_timeout_s)  # Locust's default is a minute
     environments: list[Environment] = []
     locust.events.init.add_listener(lambda environment, **_: environments.append(environment))
     _end_with_parent()

@@ -27,9 +27,9 @@ logger = logging.getLogger(__name__)
 
 _WATCH_S = 0.5
 _NOBODY_S = 4.0
-"""Least time in seconds before a run without a single accepted call is given up."""
+"""Minimum time in seconds before a run without a single accepted call is aborted."""
 _NOBODY_CALLS = 5
-"""Least number of failed calls before such a run is given up."""
+"""Minimum number of failed calls before a run without a single accepted call is aborted."""
 _RECENT_S = 30.0
 _MOST_CALLS_FOR_KNEE = 5_000
 _CANARY_CALLS = 20
@@ -61,7 +61,7 @@ class Board:
         """Whether the run ended because all workers were lost."""
 
     def take_message(self, environment: Environment, msg: Any, **_: Any) -> None:
-        """Take records from a worker. Listens to the message `tui.load.station.RECORDS`."""
+        """Takes records from a worker. Handles the message `tui.load.station.RECORDS`."""
         try:
             records = decode(msg.data)
         except msgspec.DecodeError as error:
@@ -79,9 +79,10 @@ class Board:
             self._watcher = gevent.spawn(self._watch)
 
     def wait_for_calls(self) -> None:
-        """Have every worker hang up, and wait for the records of the calls.
+        """Makes every worker hang up, and waits for the records of the calls.
 
-        Locust also stops a run when no worker is left, but then it neither ends nor continues it: end it.
+        Locust also stops a run when no worker is left, but then it neither ends nor continues the
+        run, so this method ends it.
         """
         runner = self._runner
         if not isinstance(runner, MasterRunner):
@@ -218,7 +219,7 @@ class _Records:
         return sum(1 for _ in takewhile(lambda at_s: at_s > since_s, reversed(self._begun_s)))
 
     def knee_calls(self) -> int | None:
-        """Returns the knee so far; None without one, or if the run is too long for repeated analysis."""
+        """Returns the knee so far; None if there is none, or if the run is too long for repeated analysis."""
         if len(self.ended) > _MOST_CALLS_FOR_KNEE:
             return None
         # Calls that are under way are active too, only unmeasured: when they were accepted is not known yet.
@@ -241,7 +242,10 @@ class _Records:
         return knee.calls if knee else None
 
     def responses_since(self, since_s: float) -> list[tuple[float, float]]:
-        """Returns time and response time (ms) of trusted turns since a time, in calls that have ended since then."""
+        """Returns the time and the response time (ms) of each trusted turn since a time.
+
+        Includes only calls that have ended since then.
+        """
         recent = takewhile(lambda call: call.ended_s > since_s, reversed(self.ended))
         return [
             (turn.at_s, turn.response_ms)

@@ -26,11 +26,11 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LATE_FOR_RESPONSE_NS = 100_000_000
-"""Period in ns before the end of the caller's speech in which lateness still delays that end for the agent."""
+"""Time in ns before the end of the caller's speech within which lateness still delays that end for the agent."""
 
 
 class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of every caller of a run."""
+    """Settings shared by all callers of a run."""
 
     scenario: Scenario
     target: Target

@@ -98,7 +98,10 @@ class CallerThread:
         return ticket
 
     def hang_up_all(self, timeout_s: float, *, except_for: Ticket[Any] | None = None) -> bool:
-        """End all calls but one, and wait for their results. Returns False if some did not end in time."""
+        """Ends all calls except ``except_for`` and waits for their results.
+
+        Returns False if some did not end in time.
+        """
         ending = [ticket for ticket in self._open if ticket is not except_for]
         for ticket in ending:
             ticket.hang_up()

@@ -87,7 +87,7 @@ class Lateness:
 def _rss_bytes() -> int:
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except OSError:  # macOS has no /proc: the most that was ever used, in bytes there
+    except OSError:  # macOS has no /proc; this is the peak, which is in bytes there
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

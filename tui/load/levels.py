@@ -19,7 +19,7 @@ _LEAST_TURNS = 10
 _LEAST_RISE, _LEAST_RISE_MS = 1.25, 50.0
 """Least rise at a knee, as a factor and in ms: below it, users would hear no difference."""
 _LEAST_GAIN = 0.2
-"""Least share of a straight line's error by which a bend has to reduce it."""
+"""Smallest share by which a bend has to reduce the error of a straight line."""
 _MOST_WEIGHT = 20
 """Largest total weight of the turns at one number of calls."""
 _MOST_LEVELS = 20
@@ -68,7 +68,7 @@ class Concurrency:
 
 
 def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
-    """Returns up to 20 levels with turns, given pairs of the number of calls and the response time in ms."""
+    """Returns up to 20 levels that have turns, given pairs of the number of calls and the response time in ms."""
     most = max((calls for calls, _ in turns), default=0)
     width = max(math.ceil(most / _MOST_LEVELS), 1)
     by_level: dict[int, list[float]] = {}
@@ -97,10 +97,10 @@ def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
     if len(ordered) < 2 * _LEAST_TURNS:
         return None
     x, y = (np.array(column, float) for column in zip(*ordered, strict=True))
-    # A run stays longest at its full load: those turns must not outweigh the way there.
+    # A run stays longest at its full load: those turns must not outweigh the ramp-up.
     _, level, sizes = np.unique(x, return_inverse=True, return_counts=True)
     weight = np.minimum(1.0, _MOST_WEIGHT / sizes)[level]
-    # A split lies after the last turn of a number of calls.
+    # A split comes after the last turn at a given number of calls.
     splits = np.flatnonzero(np.diff(x)) + 1
     splits = splits[(splits >= _LEAST_TURNS) & (splits <= len(x) - _LEAST_TURNS)]
     if not len(splits):

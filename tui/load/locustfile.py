@@ -6,4 +6,4 @@ from tui.load.user import VoiceUser
 
 
 class Caller(VoiceUser):
-    """Plays the scenario of the command line repeatedly."""
+    """Repeatedly plays the scenario given on the command line."""

@@ -90,7 +90,7 @@ def _calls(summary: Summary) -> Iterator[str]:
 
 
 def verdict_on_capacity(summary: Summary) -> str:
-    """Returns a sentence on the number of calls that the agent can carry, as far as the run shows it."""
+    """Returns a sentence on the number of calls that the agent can handle, as far as the run shows it."""
     if summary.generator_limit:
         return f"No knee was determined. {summary.generator_limit}"
     if summary.knee is None:

@@ -21,7 +21,7 @@ class Role(StrEnum):
     MASTER = "master"
     WORKER = "worker"
     CANARY = "canary"
-    """Makes one fully measured call at a time next to the others, without Locust."""
+    """Makes one fully measured call at a time alongside the others, without Locust."""
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,11 +50,11 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     master_host: str = "127.0.0.1"
     master_port: int = 5557
     master_timeout_s: float = 10.0
-    """Silence of the master in seconds after which workers hang up, because a call may cost money."""
+    """How long, in seconds, the master may be silent before the workers hang up, because a call may cost money."""
     workers: int = 0
     """Number of workers that the master waits for."""
     canary_file: str = ""
-    """Path of the file for the records of the canary's calls; empty without a canary."""
+    """Path of the file for the records of the canary's calls; empty if there is no canary."""
     web: bool = False
     snapshots: bool = False
     """Whether progress is printed as JSON, for the live screen."""

@@ -22,16 +22,17 @@ _END_S = 16.0
 
 
 def free_port() -> int:
-    """Returns a currently free port of the loopback address."""
+    """Returns a port that is currently free on the loopback address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port
 
 
 class LoadProcesses:
-    """The processes of a load test, for the duration of a ``with``. The first is the master of the others.
+    """The processes of a load test, for the duration of a ``with`` block. The first is the master of the others.
 
-    A canary is started first; the others start once it has measured the agent's responses without them.
+    A canary is started first; the others start once it has measured the agent's responses without
+    them.
 
     ``captures``: whether `lines` will be read. All methods may be called from any thread.
     """
@@ -55,7 +56,8 @@ class LoadProcesses:
         return self
 
     def _start(self, plan: LoadPlan, *, is_read: bool) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl+C reaches the master alone, which has the workers hang up and report.
+        # In its own session, so that Ctrl+C reaches only the master, which makes the workers hang
+        # up and report.
         process = subprocess.Popen(
             child_command("tui.load"),
             stdin=subprocess.PIPE,
@@ -77,7 +79,7 @@ class LoadProcesses:
                     pipe.close()
 
     def stop(self) -> None:
-        """Have every call hung up and the run end; a second call kills the processes."""
+        """Hangs up every call and ends the run; the second time, kills the processes."""
         self._stops += 1
         self._processes[0].send_signal(signal.SIGINT if self._stops == 1 else signal.SIGKILL)
 
@@ -98,7 +100,7 @@ class LoadProcesses:
         until_s = time.monotonic() + _END_S
         for worker in workers:
             if code < 0 or code in (ExitCode.CRASHED, ExitCode.INTERRUPTED):
-                worker.send_signal(signal.SIGINT)  # their master has not told them to end
+                worker.send_signal(signal.SIGINT)  # their master has not ended them
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(max(until_s - time.monotonic(), 0))
         return code
@@ -115,7 +117,7 @@ def run(plans: Sequence[LoadPlan]) -> int:
 
 @contextmanager
 def _passed_on(processes: LoadProcesses) -> Iterator[None]:
-    """Forward signals that end the program."""
+    """Forwards signals that would end the program."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {
         each: signal.signal(each, lambda *_: processes.stop())

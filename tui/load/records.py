@@ -1,6 +1,7 @@
-"""Records: reports of workers about their calls and themselves. Plain structures, sent as MessagePack.
+"""Records: what workers report about their calls and themselves. Plain structures, sent as MessagePack.
 
-Fields that end in ``_s`` are wall-clock times in seconds, because workers may run on several machines.
+Fields that end in ``_s`` are wall-clock times in seconds, because workers may run on several
+machines.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import msgspec
 
 
 class CallEnding(StrEnum):
-    """Ending of a call."""
+    """How a call ended."""
 
     COMPLETED = "completed"
     """Played the scenario to its end."""
@@ -22,7 +23,7 @@ class CallEnding(StrEnum):
 
 
 class CallBegan(msgspec.Struct, frozen=True, tag="began"):
-    """The start of a call at a worker."""
+    """The start of a call on a worker."""
 
     call: str
     """Name of the call, unique in the run."""
@@ -57,7 +58,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     ended_s: float
     outcome: CallEnding
     kind: str = ""
-    """Kind of failure, such as "socket refused"; empty without one."""
+    """Kind of failure, such as "socket refused"; empty if the call did not fail."""
     reason: str = ""
     connect_ms: float | None = None
     """Time from the start of the call until the socket was open."""
@@ -72,7 +73,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     late_ms: float = 0.0
     """Largest lateness of the worker during the call."""
     sent_p99_ms: float | None = None
-    """Time from capture to socket of a block of audio, 99th percentile."""
+    """99th percentile of the time that a block of audio takes from capture to the socket."""
     folder: str = ""
     """Folder of the saved session; empty if it was not kept."""
 

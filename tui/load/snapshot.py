@@ -25,12 +25,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     p99_ms: float | None
     not_trusted: int
     lag_ms: float
-    """Largest lateness of all workers in their last second."""
+    """Largest lateness of any worker in its last second."""
     kinds: dict[str, int]
     """Number of failures by kind."""
     workers_lost: int
     knee_calls: int | None = None
-    """Knee so far, in calls; None without one."""
+    """Knee so far, in calls; None if there is none."""
     canary_ms: Sequence[float] = ()
     """Newest response times of the canary, the latest last."""
 

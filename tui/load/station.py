@@ -72,7 +72,7 @@ class Station:
         self.stopping = False
 
     def hang_up_all(self) -> None:
-        """Hang up every call on the wire, and send all records."""
+        """Hangs up every call on the wire, and sends all records."""
         self.stopping = True
         if not self.thread.hang_up_all(HANG_UP_S, except_for=self._watch):
             logger.warning("Some calls did not end within %g s of being hung up.", HANG_UP_S)

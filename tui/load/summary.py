@@ -36,7 +36,7 @@ class Distribution(msgspec.Struct, frozen=True):
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """A change of response times over time although the number of calls stayed the same."""
+    """A change in response times over time while the number of calls stayed the same."""
 
     first_ms: float
     """Median of the first third of the turns at full load."""
@@ -78,7 +78,7 @@ class CanarySummary(msgspec.Struct, frozen=True):
     idle: Distribution
     loaded: Distribution
     idle_folder: str = ""
-    """Folder of the saved session of the call without the others."""
+    """Folder of the saved session of the call that was made without the others."""
     loaded_folder: str = ""
     """Folder of the saved session of the worst call during the other calls."""
 
@@ -180,7 +180,7 @@ def summarise(
     target: str = "",
     ended_early: str = "",
 ) -> Summary:
-    """Summarize all records of a run. Calls of the first ``warm_up_s`` seconds are only counted."""
+    """Summarize all records of a run. Calls in the first ``warm_up_s`` seconds are only counted."""
     began, ended, seconds = _sorted_out(records)
     start_s = min((call.at_s for call in began), default=0.0)
     concurrency = Concurrency(ended)
@@ -218,7 +218,7 @@ def summarise(
 
 
 def _with_calls(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
-    """Returns a summary with the figures of whole calls, except times of calls in which the worker was late."""
+    """Returns a summary with the figures of whole calls, without the times of calls in which the worker was late."""
     outcomes = Counter(call.outcome for call in calls)
     tried = [call for call in calls if call.active_s is not None or call.outcome is CallEnding.FAILED]
     in_time = [call for call in calls if not call.late_ms]
@@ -239,7 +239,7 @@ def _with_calls(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
 
 
 def with_canary(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
-    """Returns a summary with the canary's figures, except turns in which the canary itself was late."""
+    """Returns a summary with the canary's figures, without turns in which the canary itself was late."""
     if not calls:
         return summary
 

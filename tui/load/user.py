@@ -58,7 +58,7 @@ class CallFailed(Exception):
 
 
 class VoiceUser(locust.User):
-    """A caller. Without ``scenario`` and ``target`` it takes those of `opusagent-tui load`."""
+    """A caller. Without ``scenario`` and ``target``, it uses those given to `opusagent-tui load`."""
 
     abstract = True
     scenario: ClassVar[str] = ""
@@ -68,7 +68,7 @@ class VoiceUser(locust.User):
 
     @classmethod
     def script(cls) -> CallerScript:
-        """Returns the script of callers of this class. May take a while.
+        """Returns the script for callers of this class. May take a while.
 
         Raises `ValueError`, whose text is a sentence.
         """
@@ -147,10 +147,10 @@ def _script_of(kind: type[VoiceUser]) -> CallerScript:
 
 
 def load_early(**_: Any) -> None:
-    """Load what calls need. Listens to Locust's `init_command_line_parser` event.
+    """Loads what calls need. Handles Locust's `init_command_line_parser` event.
 
-    Loading blocks the process. A worker that reported itself ready before would miss its heartbeats meanwhile, and a
-    master that misses all of its workers stops the run.
+    Loading blocks the process. A worker that had already reported itself ready would miss
+    heartbeats in the meantime, and a master that loses all of its workers stops the run.
     """
     plan = current_plan()
     if plan and plan.role is Role.MASTER:
@@ -171,7 +171,7 @@ def board_of(environment: Environment) -> Board | None:
 
 
 def prepare(environment: Environment, **_: Any) -> None:
-    """Prepare a Locust process for voice users. Listens to Locust's `init` event.
+    """Prepares a Locust process for voice users. Handles Locust's `init` event.
 
     Ends the process with a sentence if the preparation fails.
     """

@@ -1,7 +1,7 @@
-"""The pytest plugin: collects scenario files (``*.call.toml``), and the fixture `call` for calls in code.
+"""The pytest plugin: collects scenario files (``*.call.toml``), and provides the fixture `call` for calls in code.
 
-pytest loads this module in every run, even in those without calls. It therefore imports nothing else until a
-scenario file is found or a test requests the fixture.
+pytest loads this module in every run, even in those without calls. It therefore imports nothing
+else until a scenario file is found or a test requests the fixture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OPTIONS = {
     "protocol": ("NAME", "Protocol of the agent to call."),
 }
 DIST = "opusagent_dist"
-"""Key under which a worker of pytest-xdist receives the way tests are distributed."""
+"""Key under which a pytest-xdist worker receives the distribution mode."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,7 +46,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Pass a worker of pytest-xdist the way tests are distributed, which it would not know otherwise."""
+    """Passes the distribution mode to a pytest-xdist worker, which would not know it otherwise."""
     node.workerinput[DIST] = node.config.getoption("dist")
 
 

@@ -57,7 +57,7 @@ class ScenarioFile(pytest.File):
     """One scenario file. Its runs are made once, when the first result is requested."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yields the steps and limits; a single test if they could end up on several workers of pytest-xdist."""
+        """Yields the steps and limits; a single test if they could end up on several pytest-xdist workers."""
         try:
             scenario = self.scenario
         except ScenarioError as error:
@@ -74,7 +74,7 @@ class ScenarioFile(pytest.File):
         if scenario.repeat > 1:
             cases.append((rate_title(scenario.pass_rate), 1))
         for index, (name, line) in enumerate(cases):
-            # In brackets, where pytest takes a dot for no separator.
+            # In brackets, where pytest does not treat a dot as a separator.
             title = f"{index}[{name}]".replace("::", ":")
             yield CaseItem.from_parent(self, name=title, line=line, indices=[index])
 
@@ -118,11 +118,11 @@ class CaseItem(pytest.Item):
         super().__init__(**kwargs)
         self._line = line
         self._indices = indices
-        # -k finds the tags of a scenario.
+        # Lets -k match the tags of a scenario.
         self.extra_keyword_matches.update(self.parent.scenario.tags)
 
     def runtest(self) -> None:
-        """Judge. Raises `CaseFailed`."""
+        """Judges the case. Raises `CaseFailed`."""
         summaries = self.parent.summaries
         own = summaries if self._indices is None else [summaries[index] for index in self._indices]
         failed = [case for case in own if case.verdict is StepVerdict.FAILED]

@@ -28,7 +28,7 @@ _SUMMARY_CHARS = 400
 
 
 class EventRow(msgspec.Struct, array_like=True, frozen=True):
-    """A row of the event log, in the form for the page. All texts are safe to show."""
+    """A row of the event log, in the form used on the page. All texts are safe to show."""
 
     seconds: float
     number: int
@@ -37,7 +37,7 @@ class EventRow(msgspec.Struct, array_like=True, frozen=True):
     kind: str
     summary: str
     detail: str
-    """Message as on the wire, or the event."""
+    """The message as it was on the wire, or the event."""
 
 
 class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
@@ -74,7 +74,7 @@ class FailedStep(msgspec.Struct, frozen=True):
 
 
 class Content(msgspec.Struct):
-    """The content of a report except the audio. Seconds count from the first event, as in the event log."""
+    """The content of a report, except the audio. Seconds count from the first event, as in the event log."""
 
     record: SessionRecord
     outcome: str
@@ -86,17 +86,17 @@ class Content(msgspec.Struct):
     rows: list[EventRow]
     marks: list[TimelineMark]
     marked: list[MarkedRow]
-    """The user's marks and notes, in order of time."""
+    """The user's marks and notes, in chronological order."""
     transcript: list[Spoken]
     wrong: list[e.ErrorRaised | e.FindingRaised]
     advice: list[e.FindingRaised | e.ConditionChanged]
     losses: list[e.LossCounted]
     conditions: list[e.ConditionChanged]
     failed_step: FailedStep | None = None
-    """First step of a scenario that failed; None without one."""
+    """The first failed step of a scenario; None if none failed."""
 
     def seconds(self, at_ns: int) -> float:
-        """Returns an instant in seconds of the session."""
+        """Returns the time of an instant in seconds from the first event."""
         return (at_ns - self.began_ns) / 1e9
 
 

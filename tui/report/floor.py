@@ -17,7 +17,7 @@ _TELLING = (MomentKind.TALK_OVER, MomentKind.BACKCHANNEL)
 
 
 def floor_section(content: Content, judge: Judge) -> Markup:
-    """Returns lanes, figures and events of the floor; empty if the floor never changed hands."""
+    """Returns the lanes, figures and events of the floor; empty if the floor never changed hands."""
     floor = judged_by(content.metrics.floor, judge)
     lines = list(floor_lines(floor_figures(floor)))
     if not lines:

@@ -32,7 +32,7 @@ def together(*children: Child) -> Markup:
 
 
 def text(child: Child) -> Markup:
-    """Returns a string as HTML; Markup unchanged."""
+    """Returns a string as HTML; `Markup` is returned unchanged."""
     if child is None:
         return Markup()
     return child if isinstance(child, Markup) else Markup(escape(visible(child)))

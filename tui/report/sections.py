@@ -65,13 +65,13 @@ def failed_step(content: Content) -> Markup:
 
 
 def verdict_line(content: Content, judge: Judge) -> Markup:
-    """Returns a verdict on the response times, with the causes of slow ones; empty without turns."""
+    """Returns a verdict on the response times, with the causes of slow ones; empty if there were no turns."""
     said = verdict(content.metrics, judge)
     return element("p", said, id="verdict", class_="verdict") if said else Markup()
 
 
 def figures(content: Content, judge: Judge) -> Markup:
-    """Returns the figures of the whole session; a dash if not measured."""
+    """Returns the figures of the whole session; a figure that was not measured is a dash."""
     m = content.metrics
     of = m.percentiles()
     of_turns = f"of {of.count} turn" + ("" if of.count == 1 else "s")
@@ -129,7 +129,7 @@ def turns_table(content: Content, judge: Judge) -> Markup:
 
 
 def marks_and_notes(content: Content) -> Markup:
-    """Returns what the user marked and noted; empty without any."""
+    """Returns the user's marks and notes; empty if there are none."""
     rows = [
         (seek_s(each.seconds), "*" if each.marked else "", each.note, each.event) for each in content.marked
     ]
@@ -306,7 +306,7 @@ def listed_section(
     rows: Sequence[Sequence[Child]],
     count: int = 0,
 ) -> Markup:
-    """Returns a section with a table of rows, some of ``count``, after other content."""
+    """Returns a section with a table of rows after the content ``before``; ``count`` is the number of all rows."""
     more = element("p", f"{count - len(rows):,} more in the event list.") if count > len(rows) else None
     cells = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
     return _section(name, title, *before, _table(title, heads, cells), more)
@@ -358,7 +358,7 @@ def _instant(utc: str) -> Markup:
 
 
 def local_time(utc: str) -> str:
-    """Returns an instant of ``session.json`` in local time, with its zone; unchanged if it cannot be read."""
+    """Returns a timestamp from ``session.json`` in local time, with its zone; unchanged if it cannot be read."""
     try:
         instant = datetime.fromisoformat(utc)
         local = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone()
@@ -398,5 +398,5 @@ def _seek(content: Content, at_ns: int | None, label: str) -> Markup:
 
 
 def seek_s(at_s: float) -> Markup:
-    """Returns a button that goes to a time of the session."""
+    """Returns a button that jumps to a time in the session."""
     return element("button", f"{at_s:.1f} s", type="button", data_seek=f"{at_s:.3f}", class_="at")

@@ -23,14 +23,17 @@ class ReportAudio(NamedTuple):
 
 
 def sound_of(audio: SavedAudio) -> ReportAudio:
-    """Returns the tracks, user left and agent right. Opus is a tenth of the size; WAV keeps every sample."""
+    """Returns the tracks, with the user on the left and the agent on the right.
+
+    An Opus file is a tenth the size; a WAV file keeps every sample.
+    """
     if audio.rate in _OPUS_RATES and importlib.util.find_spec("soundfile"):
         return ReportAudio("audio/ogg", _opus(audio))
     return ReportAudio("audio/wav", audio.wav())
 
 
 def _opus(audio: SavedAudio) -> bytes:
-    import soundfile  # an extra, 20 ms
+    import soundfile  # an extra; importing it takes 20 ms
 
     content = io.BytesIO()
     with soundfile.SoundFile(content, "w", audio.rate, 2, format="OGG", subtype="OPUS") as file:
