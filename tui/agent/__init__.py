@@ -1,1 +1,1 @@
-"""The local agent: a small server that speaks the protocols from the other side."""
+"""The local agent: a small server that plays the agent's side of each protocol."""

@@ -1,4 +1,4 @@
-"""``python -m tui.agent``: the local agent as a process.
+"""``python -m tui.agent`` runs the local agent as a process.
 
 The first line on stdout is ``listening on ws://HOST:PORT`` or ``failed: SENTENCE``; nothing follows it.
 """
@@ -16,7 +16,7 @@ from tui.text.redaction import log_without_secrets, token_in_environment
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the agent until it is asked to stop; returns the exit code."""
+    """Runs the agent until it is asked to stop; returns the exit code."""
     options = _parser().parse_args(arguments)
     log_without_secrets(options.log.upper(), "%(asctime)s %(name)s %(levelname)s %(message)s")
     try:

@@ -1,4 +1,4 @@
-"""Chooses the agent's answers: a prompt, the user's own words, or a call of one of the caller's functions."""
+"""Chooses the agent's answers: a prompt, the user's own words, or a call to one of the caller's functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.speech.word_errors import comparable_words
 
 _FALLBACK = "fallback"
 _AFTER_TOOL = "confirmed"
-"""The prompt after a tool call for words that have no prompt themselves."""
+"""The prompt to play after a tool call if the user's words have no prompt of their own."""
 _UNSPOKEN_RATE = 16_000
 _MAX_OUTPUT_CHARS = 500
 
@@ -30,23 +30,23 @@ class ToolCall:
     name: str
     arguments: Mapping[str, Any]
     answer: Answer
-    """What to say when its output arrives."""
+    """What to say when the function's output arrives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to answer, before it is decided whether a function is called instead."""
+    """A planned answer, before deciding whether to call a function instead."""
 
     answer: Answer
     words: str = ""
-    """The user's words, which a function may fit."""
+    """The user's words, which are compared with the caller's functions."""
     prompt_after_tool: str = _AFTER_TOOL
     rule: AnswerRule | None = None
-    """The rule of the table that it follows."""
+    """The answer rule that produced it; None if none did."""
 
 
 class Answers:
-    """Chooses the answers in one call."""
+    """Chooses the agent's answers during one call."""
 
     def __init__(self, agent: AgentEnd, settings: AgentSettings, rules: AnswerRules | None = None) -> None:
         self._agent = agent
@@ -56,22 +56,22 @@ class Answers:
         self._called: ToolCall | None = None
         """The last function that was called."""
         self.kept: Plan | None = None
-        """The answer that waits until the caller asks for it."""
+        """The answer held until the caller asks for it."""
         self.turns = 0
-        """How many turns the user has taken."""
+        """Number of turns that the user has taken."""
 
     def prompt(self, *names: str) -> Answer:
-        """Returns an answer made of the prompts with these names."""
+        """Returns an answer that plays the named prompts."""
         play_format = self._agent.play_format
         return prompt_answer(play_format.rate if play_format else _UNSPOKEN_RATE, *names)
 
     def greeting(self, words: str = "") -> Answer:
-        """Returns the greeting; ``words`` of the caller's choice are sent as its text, but not spoken."""
+        """Returns the greeting; ``words`` that the caller chose are sent as its text but not spoken."""
         answer = self.prompt("greeting")
         return replace(answer, text=words) if words else answer
 
     def backchannel(self) -> Answer:
-        """Returns the word with which the agent shows that it listens."""
+        """Returns the word that shows the user that the agent is listening."""
         play_format = self._agent.play_format
         return backchannel_answer(play_format.rate if play_format else _UNSPOKEN_RATE)
 
@@ -92,7 +92,7 @@ class Answers:
         return self._to_words(text, _like(text))
 
     def to_keys(self, digits: str) -> Answer | None:
-        """Returns the answer to keypad digits; None if there is none for any of them."""
+        """Returns the answer to keypad digits; None if no digit has a prompt."""
         names = [f"dtmf-{digit}" for digit in digits.upper() if f"dtmf-{digit}" in prompts()]
         if "dtmf-#" in names:
             names = [*names[: names.index("dtmf-#") + 1], "goodbye"]
@@ -104,7 +104,7 @@ class Answers:
         return Plan(replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}"))
 
     def call_instead(self, plan: Plan) -> ToolCall | None:
-        """Returns the call of a function that fits the user's words, or that the caller requires."""
+        """Returns a call to a function that matches the user's words or that the caller requires, if any."""
         if not isinstance(self._agent, CallsTools):
             return None
         rule = plan.rule
@@ -129,7 +129,7 @@ class Answers:
         return Plan(self.prompt(answer), words, _AFTER_TOOL if answer == _FALLBACK else answer)
 
     def _by_rule(self, rule: AnswerRule, words: str) -> Plan:
-        if not rule.text.strip():  # it only calls a function, which this caller may not offer
+        if not rule.text.strip():  # the rule only calls a function, which this caller may not offer
             return Plan(self.prompt(_AFTER_TOOL), words, rule=rule)
         answer = Answer(
             rule.text,
@@ -142,6 +142,6 @@ class Answers:
 
 
 def _like(text: str) -> str:
-    """Returns the name of the prompt that answers the recorded line with these words, or of the fallback."""
+    """Returns the name of the prompt that answers the recorded line with these words, or of the fallback prompt."""
     said = comparable_words(text)
     return next((line.answer for line in caller_lines() if comparable_words(line.text) == said), _FALLBACK)

@@ -1,4 +1,4 @@
-"""A conversation in the time of the caller's audio, for agents whose time stands still without it."""
+"""Runs a conversation with the caller's audio as its clock, for agents whose time stops without audio."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _AUDIO_STOPPED_NS = 1_000_000_000
 
 
 class TimedByCaller(Conversation):
-    """One call with an agent that listens and speaks at the same time, in the time of the audio it receives.
+    """One call with an agent that listens and speaks at the same time; its clock is the audio it receives.
 
-    Notes a caller whose audio stopped: then nothing is said, however long it waits.
+    Reports when the caller's audio stops, because the agent then says nothing, however long the caller waits.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class TimedByCaller(Conversation):
         super().__init__(agent, settings, hearing, on_problem, rules=rules)
         self._timed = agent
         self._now_ns = 0
-        """Its time, in which everything is scheduled."""
+        """Time on the audio clock, by which everything is scheduled."""
         self._audio_due_ns: int | None = None
         """Clock time by which more audio is due. None before the session starts and after overdue audio has been
         reported."""
@@ -45,7 +45,7 @@ class TimedByCaller(Conversation):
         return self._audio_due_ns
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
-        """Handle a frame of the caller; its audio makes time pass, and what falls due meanwhile is sent."""
+        """Handles a frame from the caller; its audio advances the time, and messages that become due are returned."""
         before_ns, waits = self._now_ns, self._agent.user_format is None
         frames = super().receive(frame, self._now_ns)
         if self._now_ns > before_ns or (waits and self._agent.user_format is not None):
@@ -55,7 +55,7 @@ class TimedByCaller(Conversation):
         return frames
 
     def _take(self, event: TelephonyEvent, now_ns: int) -> list[Outgoing]:
-        # Time passes before the audio is heard, so that what it causes comes after it.
+        # Time advances before the audio is heard, so that reactions to the audio come after it.
         frames = self._let_time_pass()
         return frames + super()._take(event, self._now_ns)
 
@@ -69,7 +69,7 @@ class TimedByCaller(Conversation):
         return frames
 
     def due(self, now_ns: int) -> list[Outgoing]:
-        """Note that the caller's audio stopped; nothing is sent."""
+        """Reports that the caller's audio has stopped, once it is overdue; returns no messages."""
         self._hearing.prepare(self._agent.user_format)
         if self._audio_due_ns is not None and now_ns >= self._audio_due_ns and self._agent.user_format:
             self._audio_due_ns = None
@@ -85,7 +85,7 @@ def conversation_with(
     on_problem: Callable[[str, str], None],
     rules: AnswerRules | None = None,
 ) -> Conversation:
-    """Returns a conversation in the time that the agent's end runs on."""
+    """Returns a conversation on the clock of the agent's end: real time or the caller's audio."""
     if isinstance(agent, RunsOnUserAudio):
         return TimedByCaller(agent, settings, hearing, on_problem, rules=rules)
     return Conversation(agent, settings, hearing, on_problem, rules=rules)

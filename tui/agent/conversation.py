@@ -1,16 +1,15 @@
-"""One call, from the agent's side: it greets, listens, answers and hangs up.
+"""One call from the agent's side, which greets, listens, answers and hangs up.
 
-It has no sockets and no clock: it receives frames and the time, and returns frames to send. Its owner sends what
-`opened`,
-`receive` and `due` return, and calls `due` again at `next_due_ns`.
+A conversation has no sockets and no clock: it is passed frames and the time, and returns frames to send. Its
+owner sends what `opened`, `receive` and `due` return, and calls `due` again at `next_due_ns`.
 
-If the caller controls when the agent answers (`RealtimeAgentEnd`), these wait until the caller asks for an answer:
-typed text, tool outputs, and turns that must not be answered unasked or during a reply.
-If other speech than the recorded lines is transcribed, which takes a while, its turn is answered when its words are
-known, unless the user is speaking again by then.
+If the caller controls when the agent answers (`RealtimeAgentEnd`), typed text, tool outputs and turns that
+must not be answered unasked or during a reply wait until the caller asks for an answer. If speech other than
+the recorded lines is transcribed, which takes a while, the turn is answered once its words are known, unless
+the user is speaking again by then.
 
-If it is asked for an answer without a turn, the agent greets if it has not spoken yet, and otherwise invites the
-user to go ahead.
+If asked for an answer when there was no turn, the agent greets if it has not spoken yet, and otherwise
+invites the user to go ahead.
 """
 
 from __future__ import annotations
@@ -38,18 +37,18 @@ from tui.protocols.base import (
 from tui.protocols.base import TelephonyEventType as Type
 
 _MEANWHILE = "fallback"
-"""The prompt of an agent that talks over the user."""
+"""The prompt that the agent plays when it talks over the user."""
 _CRASHED = Close(1011, "internal error")
 _CRASHES_IN_TURN = 2
 _GOODBYE_TIMEOUT_NS = 3_000_000_000
-"""Time a caller has to disconnect after the agent has hung up."""
+"""Time that a caller has to disconnect after the agent has hung up."""
 
 
 class Conversation:
     """One call; ``agent`` is the protocol's agent end.
 
-    ``on_problem`` is called with a short name and a sentence for each rule the caller breaks, each frame that cannot
-    be decoded and each request that is refused. ``rules`` answer before the prompts do.
+    ``on_problem`` is called with a short name and a sentence for each rule the caller breaks, each frame that
+    cannot be decoded and each request that is refused. ``rules`` take precedence over the prompts.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class Conversation:
         self.over = False
         """Whether the call has ended and the socket can be closed."""
         self.close = Close()
-        """How to close the socket."""
+        """The close code and reason for the socket."""
         self._agent = agent
         self._wishes = agent if isinstance(agent, RealtimeAgentEnd) else None
         self._on_problem = on_problem
@@ -78,7 +77,7 @@ class Conversation:
 
     @property
     def next_due_ns(self) -> int | None:
-        """The time at which `due` has something to do; None if only a frame of the caller can change that."""
+        """The time at which to call `due` next; None if nothing is due until the caller sends a frame."""
         if self._hearing.ear is None and self._agent.user_format is not None:
             return 0
         if self._hearing.transcripts is not None and self._hearing.transcripts.due:
@@ -89,13 +88,13 @@ class Conversation:
         return min((due for due in dues if due is not None), default=None)
 
     def opened(self, handshake: Handshake | None = None) -> list[Outgoing]:
-        """Returns the first messages, once the caller has connected; if it is refused, the conversation is `over`."""
+        """Returns the first messages after the caller has connected; sets `over` if the caller is refused."""
         if isinstance(self._agent, ReadsHandshake) and (close := self._agent.admit(handshake or Handshake())):
             self.over, self.close = True, close
         return self._agent.opened()
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
-        """Handle a frame of the caller; returns the messages to send."""
+        """Handles a frame from the caller; returns the messages to send."""
         try:
             incoming = self._agent.receive(frame)
         except ProtocolError as error:
@@ -199,7 +198,7 @@ class Conversation:
         return frames
 
     def _act(self, now_ns: int) -> list[Outgoing]:
-        """Do what is planned for the time of the user's speech, if the user still speaks."""
+        """Performs the acts that are due; skips a backchannel if the user has stopped speaking."""
         frames: list[Outgoing] = []
         for act in self._interplay.due(now_ns):
             ear = self._hearing.ear
@@ -212,12 +211,12 @@ class Conversation:
         return frames
 
     def _overhears(self, sound: Sound) -> bool:
-        """Whether the agent ignores what the user says while it speaks."""
+        """Returns whether the agent ignores ``sound`` because it is speaking."""
         ignored = self._fault is Fault.IGNORES_BARGE_IN or (isinstance(sound, TurnEnded) and sound.brief)
         return ignored and self._mouth.busy
 
     def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
-        """Handle the end of a turn announced by the caller, which requests the answer separately."""
+        """Handles the end of a turn announced by the caller, which requests the answer separately."""
         if turn.pcm and self._transcribe(turn, committed=True):
             return []
         if turn.pcm:
@@ -225,7 +224,7 @@ class Conversation:
         return self._recognition(turn)
 
     def _transcribe(self, turn: TurnEnded, *, committed: bool = False) -> bool:
-        """Begin to transcribe a turn whose words are unknown; returns whether that is done here at all."""
+        """Starts to transcribe a turn; returns False if its words are known or turns are not transcribed."""
         transcripts = self._hearing.transcripts
         if transcripts is None or turn.match is not None:
             return False
@@ -233,7 +232,7 @@ class Conversation:
         return True
 
     def _transcribed(self, now_ns: int) -> list[Outgoing]:
-        """Report and answer turns whose words have become known."""
+        """Reports and answers turns whose words have become known."""
         frames: list[Outgoing] = []
         ear, transcripts = self._hearing.ear, self._hearing.transcripts
         for heard, answerable in transcripts.take() if transcripts else []:
@@ -289,7 +288,7 @@ class Conversation:
     def _answer(
         self, plan: Plan, now_ns: int, *, unasked: bool = True, apart: bool = False
     ) -> list[Outgoing]:
-        """Answer at once or, if not ``unasked``, when the caller asks for an answer.
+        """Answers at once if ``unasked``; otherwise keeps the answer until the caller asks for it.
 
         An answer that is ``apart`` from the conversation does not count as answering pending turns.
         """

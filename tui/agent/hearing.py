@@ -1,4 +1,4 @@
-"""Detects the turns of one user and recognises their words."""
+"""Detects the turns of one user and recognizes their words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tui.audio.speech import make_detector
 _MARGIN_MS = 150
 """Audio kept around an utterance, because the detector marks only the loud part."""
 _STILL_SPEAKING = 0.1
-"""Least peak of the last 100 ms, relative to the utterance: -20 dB."""
+"""Minimum peak of the last 100 ms relative to that of the utterance: -20 dB."""
 _LONGEST_UTTERANCE_S = 120
 """Longest utterance without a pause; only the end of a longer one is kept."""
 
@@ -34,7 +34,7 @@ class TurnBegan:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words so far of a recorded line."""
+    """The words of a recorded line that have been spoken so far."""
 
     text: str
 
@@ -49,18 +49,18 @@ class TurnEnded:
     speech_ms: float
     match: Match | None
     words: str = ""
-    """Its words as transcribed by a speech recognizer; empty if none did."""
+    """The words as transcribed by a speech recognizer; empty if they were not transcribed."""
     brief: bool = False
     """Whether it was too short to interrupt the agent, in which case no `TurnBegan` preceded it."""
 
     @property
     def text(self) -> str:
-        """The words if they were recognised, otherwise the duration."""
+        """The words if they were recognized, otherwise the duration."""
         return self.known_words or f"({self.speech_ms / 1000:.1f} s of speech)"
 
     @property
     def known_words(self) -> str:
-        """The words if they were recognised; otherwise empty."""
+        """The words if they were recognized; otherwise empty."""
         return self.match.line.text if self.match else self.words
 
 
@@ -68,10 +68,10 @@ Sound: TypeAlias = TurnBegan | Words | TurnEnded
 
 
 class Ear:
-    """Listens to the streams of one user, one after another, in one format.
+    """Listens to one user's audio streams, one after another, all in one format.
 
-    Speech counts, and tones, because test clients send them. Other sounds do not, because a microphone always picks
-    up noise.
+    Speech makes a turn, and so do tones, because test clients send them. Other sounds do not, because a
+    microphone always picks up noise.
 
     Time is counted in samples, so audio that arrives faster than real time is handled the same way.
     """
@@ -92,17 +92,17 @@ class Ear:
         self._detector = make_detector(self._rate, silence_ms=silence_ms, other_sounds=True)
         self._fed_frames = 0
         self._kept = bytearray()
-        """The utterance so far, or the last second before one."""
+        """The utterance so far, or the last second of audio if none has begun."""
         self._began_frame = 0
         self._ended_frame = 0
         self._hypotheses: Hypotheses | None = None
 
     def feed(self, wire: bytes) -> Iterator[Sound]:
-        """Process audio; yields what was detected in it."""
+        """Processes audio and yields what it detects."""
         yield from self._listen(self._decoder.feed(wire))
 
     def end_of_stream(self) -> Iterator[Sound]:
-        """End the stream, and with it a turn that is under way."""
+        """Ends the stream and any turn in progress."""
         self._decoder.flush_remainder()
         # The detector needs its silence to end a turn; the extra 500 ms cover the latency of its classifier.
         quiet_ms = self._silence_ms + 500 if self._detector.speaking or self.in_turn else 0
@@ -111,7 +111,7 @@ class Ear:
             yield self._end_turn(self._ended_frame)
 
     def commit(self) -> TurnEnded:
-        """End the turn at the caller's request; returns its audio, pauses included, or an empty turn."""
+        """Ends the turn at the caller's request; returns its audio, pauses included, or an empty turn."""
         turns = [sound for sound in self.end_of_stream() if isinstance(sound, TurnEnded)]
         return turns[-1] if turns else TurnEnded(b"", self._rate, 0.0, None)
 
@@ -149,9 +149,9 @@ class Ear:
             yield TurnBegan((self._fed_frames - self._began_frame) * 1000 / self._rate)
 
     def _insists(self) -> bool:
-        """Whether the user has spoken for long enough to interrupt, and still does.
+        """Returns whether the user has spoken for long enough to interrupt and is still speaking.
 
-        The detector finds an end only after a silence, which is longer than a backchannel.
+        The detector reports the end of speech only after a silence that is longer than a backchannel.
         """
         if not self._interrupt_frames:
             return True
@@ -198,7 +198,7 @@ class Hearing:
         self, recogniser: Recogniser, settings: AgentSettings, transcripts: Transcripts | None = None
     ) -> None:
         self.transcripts = transcripts
-        """Finds the words of turns that the ears do not know; None if nothing does."""
+        """Transcribes turns that the ears do not recognize; None if speech is not transcribed."""
         self.ear: Ear | None = None
         """None before the user's format is known."""
         self._recogniser = recogniser
@@ -207,12 +207,12 @@ class Hearing:
         self._interrupt_ms = 0 if yields_at_once else settings.interrupt_ms
 
     def prepare(self, audio_format: AudioFormat | None) -> None:
-        """Make the first ear, before there is audio for it."""
+        """Creates the first ear before any audio arrives."""
         if self.ear is None:
             self.ear_for(audio_format)
 
     def ear_for(self, audio_format: AudioFormat | None) -> Ear | None:
-        """Returns the ear for audio in that format; the one in use if it is None."""
+        """Returns the ear for audio in ``audio_format``; the current ear if that is None."""
         if audio_format and (self.ear is None or self.ear.format != audio_format):
             self.ear = Ear(audio_format, self._recogniser, self._silence_ms, self._interrupt_ms)
         return self.ear

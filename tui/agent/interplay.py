@@ -1,4 +1,4 @@
-"""Controls the agent while the user speaks: it gives way, utters a word, or talks over the user."""
+"""Decides what the agent does while the user speaks: stop, say a single word, or talk over the user."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from tui.agent.settings import AgentSettings, Fault
 
 
 class Act(Enum):
-    """Something that the agent does during the user's speech."""
+    """Something that the agent does while the user speaks."""
 
     YIELD = auto()
-    """It stops speaking."""
+    """The agent stops speaking."""
     BACKCHANNEL = auto()
-    """It says a word, such as "yes", and leaves the floor to the user."""
+    """The agent says a word such as "yes" but leaves the floor to the user."""
     TALK_OVER = auto()
-    """It begins to speak and does not stop."""
+    """The agent begins to speak and does not stop."""
 
 
 class Interplay:
-    """Plans acts at known delays after the user has begun to speak. Which turns have one follows from the seed."""
+    """Plans acts at fixed delays after the user begins to speak; the seed determines which turns have one."""
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
@@ -34,7 +34,7 @@ class Interplay:
         return self._plans[0][0] if self._plans else None
 
     def user_began(self, onset_ns: int, *, agent_speaks: bool, yields: bool) -> None:
-        """Plan what follows the onset: an agent that speaks gives way, another one may join in."""
+        """Plans acts that follow the start of speech: a speaking agent stops, a silent one may join in."""
         settings = self._settings
         self._plans = []
         if yields:
@@ -52,7 +52,7 @@ class Interplay:
                 self._plan(onset_ns, delay_ms, act)
 
     def user_ended(self) -> None:
-        """Drop what was planned for the time of the user's speech."""
+        """Drops all planned acts, because the user has stopped speaking."""
         self._plans = []
 
     def due(self, now_ns: int) -> Iterator[Act]:

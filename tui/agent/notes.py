@@ -1,4 +1,4 @@
-"""Prints notes about one call and its client at the agent's terminal."""
+"""Prints notes about one call and its client on the agent's terminal."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 class CallNotes:
-    """Prints the beginning, the problems and the end of one call; a repeated problem once, counted at the end.
+    """Prints the beginning, problems and end of one call; repeated problems are counted and summed up at the end.
 
-    ``report`` receives one line of text, which may contain words of the client: control characters are made
+    ``report`` receives one line of text, which may quote the client; control characters in it are made
     visible, and the token is removed.
     """
 
@@ -29,17 +29,17 @@ class CallNotes:
         self._counts: Counter[str] = Counter()
 
     def began(self, protocol: str, client: str) -> None:
-        """Print who calls."""
+        """Prints who is calling."""
         self._print(f"{protocol} call from {client}")
 
     def problem(self, rule: str, text: str) -> None:
-        """Print something about the client that its developer should know: a finding, or why it was refused."""
+        """Prints something that the client's developer should know: a finding or the reason for a refusal."""
         self._counts[rule] += 1
         if self._counts[rule] == 1:
             self._print(f"{rule}: {text}")
 
     def ended(self, how: str) -> None:
-        """Print how the call ended, and how often each problem occurred."""
+        """Prints how the call ended and how often each problem occurred."""
         counts = "".join(f" · {rule} ×{count}" for rule, count in self._counts.items() if count > 1)
         self._print(f"ended after {time.monotonic() - self._began_s:.1f} s, {how}{counts}")
 

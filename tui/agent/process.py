@@ -17,11 +17,11 @@ _READY = "listening on "
 _FAILED = "failed: "
 _START_LIMIT_S = 10.0
 _SPEAKING_LIMIT_S = 120.0
-"""Longest start of an agent that first has to speak the texts of its rules, in seconds."""
+"""Maximum startup time, in seconds, of an agent that must first synthesize the texts of its rules."""
 
 
 class AgentProcess:
-    """A running agent; it ends with `stop`, at the end of ``with``, or with this process, however that ends."""
+    """A running agent; it ends on `stop`, at the end of a ``with`` block, or when this process ends."""
 
     def __init__(self, process: subprocess.Popen[bytes], start_limit_s: float = _START_LIMIT_S) -> None:
         self.process = process
@@ -29,7 +29,10 @@ class AgentProcess:
         self._base_url = ""
 
     def wait_until_ready(self, timeout_s: float | None = None) -> str:
-        """Wait until the agent listens; returns its URL without a path. Raises `AgentError` after stopping it."""
+        """Waits until the agent is listening; returns its URL without a path.
+
+        Raises `AgentError` after stopping the agent.
+        """
         if not self._base_url:
             line = self._read_line(self._start_limit_s if timeout_s is None else timeout_s)
             if not line.startswith(_READY):
@@ -39,7 +42,7 @@ class AgentProcess:
         return self._base_url
 
     def url(self, protocol_path: str, timeout_s: float | None = None) -> str:
-        """Wait until the agent listens; returns the URL for a protocol's path. Raises `AgentError`."""
+        """Waits until the agent is listening; returns the URL for a protocol's path. Raises `AgentError`."""
         return self.wait_until_ready(timeout_s) + protocol_path
 
     @property
@@ -48,7 +51,7 @@ class AgentProcess:
         return self.process.poll() is None
 
     def stop(self, timeout_s: float = 3.0) -> int:
-        """Let it hang up its calls, then terminate it, then kill it; returns the exit code."""
+        """Lets the agent hang up its calls, then terminates it and, if needed, kills it; returns the exit code."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
@@ -70,7 +73,7 @@ class AgentProcess:
         self.stop()
 
     def _read_line(self, timeout_s: float) -> str:
-        """Returns the first line it prints; incomplete if it ends or takes too long."""
+        """Returns the first line that the agent prints, which is incomplete if the agent ends or takes too long."""
         assert self.process.stdout is not None
         descriptor = self.process.stdout.fileno()
         deadline = time.monotonic() + timeout_s
@@ -86,7 +89,7 @@ class AgentProcess:
 
 
 def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentProcess:
-    """Start the agent without waiting for it; its log goes to ``log`` or is discarded. Raises `AgentError`."""
+    """Starts the agent and returns at once; its log goes to ``log`` or is discarded. Raises `AgentError`."""
     # The token is passed in the environment, because every user can read the arguments of a process.
     token = {_TOKEN_VARIABLE: settings.token} if settings.token else {}
     try:

@@ -1,8 +1,9 @@
-"""Recognises the program's own recorded lines by their sound, and nothing else.
+"""Recognizes the program's own recorded lines by their sound, and nothing else.
 
 No small offline speech recognizer knows more than a few words, so the local agent does not pretend to be one.
-It finds its own lines by normalized correlation: the share of the user's sound that is the line's, whatever its
-gain, after mu-law, resampling and noise. Unrelated speech correlates with less than a third.
+It finds its own lines by normalized correlation: the share of the user's audio that comes from the line. This
+works at any gain and after mu-law, resampling and noise. The correlation of unrelated speech is below a
+third.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Samples = NDArray[np.float32]
 Spectrum = NDArray[np.complexfloating]
 
 _RATE = 8_000
-"""The frequency range that every wire format carries."""
+"""Sample rate in Hz; every wire format carries at least its frequency range."""
 _FILE_RATE = 16_000
 _THRESHOLD = 0.6
 _EARLIEST_START_S = -0.3
@@ -29,13 +30,13 @@ _EARLIEST_START_S = -0.3
 _LATEST_START_S = 1.5
 _PARTIAL_FROM_S = 0.6
 _PARTIAL_UNTIL_S = 3.0
-"""Speech that is not identified by then is not one of the lines."""
+"""Speech that has not been identified within this time is not one of the lines."""
 _PARTIAL_STEP_S = 0.2
 _PARTIAL_WINDOW_S = 0.5
 
 
 class Match(NamedTuple):
-    """A recorded line that was recognised."""
+    """A recorded line that was recognized."""
 
     line: Line
     confidence: float
@@ -70,7 +71,7 @@ class Recogniser:
 
 
 class Beginning(NamedTuple):
-    """The position of a line in an utterance. Compares by quality: the better match sorts higher."""
+    """The position of a line in an utterance. Instances compare by quality: the better match sorts higher."""
 
     score: float
     start_frame: int
@@ -102,7 +103,7 @@ class Hypotheses:
         self._words = ""
 
     def feed(self, utterance: bytes | bytearray) -> str | None:
-        """Returns the words so far if there are new ones; ``utterance`` is all audio up to now."""
+        """Returns the words so far if new ones were found; ``utterance`` is all its audio up to now."""
         length_s = len(utterance) / 2 / self._rate
         if length_s < self._looked_at_s + _PARTIAL_STEP_S:
             return None
@@ -152,7 +153,7 @@ class _Template:
         return self.line.key < other.line.key
 
     def find_in(self, heard: _Heard, *, whole: bool = False) -> Beginning:
-        """Returns where in ``heard`` the line most likely begins; unless ``whole``, it may not be finished."""
+        """Returns where in ``heard`` the line most likely begins; unless ``whole``, the line may be unfinished."""
         length = len(heard.samples)
         first, last = round(_EARLIEST_START_S * _RATE), round(_LATEST_START_S * _RATE)
         size = _power_of_two(max(length, len(self.samples)) + last)
@@ -167,7 +168,7 @@ class _Template:
         return Beginning(float(scores[best]), int(starts[best]), self)
 
     def _matching_spectrum(self, size: int) -> Spectrum:
-        # Kept: the same two or three sizes are used for all speech, and many callers speak at once.
+        # Cached, because all speech uses the same two or three sizes, and many callers speak at once.
         if size not in self._spectra:
             self._spectra[size] = np.conj(np.fft.rfft(self.samples, size))
         return self._spectra[size]
@@ -182,7 +183,7 @@ class _Template:
 
 
 def _to_8k(samples: Samples, rate: int) -> Samples:
-    """Resample to 8 kHz by FFT, which is faster than a resampler; high-passed at 100 Hz to remove hum and offset."""
+    """Resamples to 8 kHz by FFT, faster than a resampler would; removes hum and DC offset below 100 Hz."""
     if not len(samples):
         return samples
     duration_ms = 100 * _power_of_two(-(-len(samples) * 10 // rate))

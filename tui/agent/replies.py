@@ -26,18 +26,18 @@ class Answer:
     rate: int
     then_hang_up: bool = False
     delay_ms: float = 0.0
-    """Delay of its own, besides that of the settings."""
+    """Additional delay of this answer, on top of the one in the settings."""
 
 
 def prompt_answer(rate: int, *names: str) -> Answer:
-    """Returns an answer of the named prompts in order, at ``rate``; after ``goodbye`` the agent hangs up."""
+    """Returns an answer that plays the named prompts in order, at ``rate``; after ``goodbye`` the agent hangs up."""
     text = " ".join(prompts()[name].text for name in names)
     pcm = b"".join(_prompt_pcm(name, rate) for name in names)
     return Answer(text, pcm, rate, then_hang_up="goodbye" in names)
 
 
 def backchannel_answer(rate: int) -> Answer:
-    """Returns the first word of the prompt ``listening`` ("Yes,"), which a pause follows, at ``rate``."""
+    """Returns the first word ("Yes,") of the prompt ``listening``, up to the pause after it, at ``rate``."""
     return Answer("Yes.", _prompt_pcm("listening", rate)[: 2 * (rate * _BACKCHANNEL_MS // 1000)], rate)
 
 
@@ -53,7 +53,7 @@ def _at_rate(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
 
 
 def load_prompts() -> None:
-    """Read all prompts, so that a missing one is noticed at start. Raises `AudioFileError`, `AssetsMissing`."""
+    """Reads all prompts, so that a missing one is noticed at startup. Raises `AudioFileError`, `AssetsMissing`."""
     for name in prompts():
         _prompt_pcm(name, _PROMPT_RATE)
 
@@ -61,8 +61,8 @@ def load_prompts() -> None:
 class PacedReply:
     """One answer while it is being sent: schedules its frames and estimates when the user will have heard it.
 
-    A chunk is due at its position in the reply divided by the pace, counted from the start, so that a late chunk
-    does not delay the following ones.
+    Each chunk is due at its position in the reply divided by the pace, measured from the start, so that a
+    late chunk does not delay the ones after it.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class PacedReply:
         self.stream_id = stream_id
         self.then_hang_up = answer.then_hang_up
         self.started = False
-        """Whether its start was sent."""
+        """Whether the start of the reply was sent."""
         self.sent = False
-        """Whether all of it was sent."""
+        """Whether all of the reply was sent."""
         self.heard_until_ns = starts_ns
         """Estimated time at which the user will have heard all audio sent so far."""
         self._answer = answer
@@ -90,7 +90,7 @@ class PacedReply:
 
     @property
     def next_due_ns(self) -> int | None:
-        """Time at which the next chunk is due; None when all is sent."""
+        """Time at which the next chunk is due; None when all of the reply has been sent."""
         return None if self.sent else self._starts_ns + self._sound_ns(self._sent_bytes, self._settings.pace)
 
     def due(self, now_ns: int, agent: AgentEnd) -> list[Outgoing]:
@@ -109,7 +109,7 @@ class PacedReply:
         return frames
 
     def _start(self, agent: AgentEnd) -> list[Outgoing]:
-        """Encode the answer only now, because the format may change until it begins."""
+        """Starts the reply and encodes the answer; not earlier, because the format may change until then."""
         self.started = True
         frames = agent.say_start(self.stream_id, self._answer.text)
         self._format = media = agent.play_format

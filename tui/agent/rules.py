@@ -1,4 +1,4 @@
-"""The rules of ``--answers``: what to say, or which function to call, for which words of the user."""
+"""The rules of ``--answers``, which map the user's words to an answer or a function call."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from tui.audio.wav import read_wav
 from tui.text.strict import SettingsError, to_struct
 
 VOICE_RATE = 16_000
-"""Rate of the spoken texts, in Hz."""
+"""Sample rate of the spoken texts, in Hz."""
 _MAX_BYTES = 1_000_000
 _TABLE = "answer"
 
 
 class AnswerRule(msgspec.Struct, frozen=True):
-    """An answer, and the words that it is for. The fields are the keys of the file."""
+    """An answer and the words that trigger it. The fields are the keys in the file."""
 
     pattern: Annotated[str, msgspec.Meta(min_length=1)] | None = None
-    """Regular expression that is searched in the user's words, in any case; None for all words, even unknown ones."""
+    """Regular expression to search for in the user's words, ignoring case; None matches all words, even unknown
+    ones."""
     text: str = ""
     tool: str = ""
     """Name of the function to call first, if the caller offers it."""
@@ -46,28 +47,28 @@ class AnswerRule(msgspec.Struct, frozen=True):
             raise ValueError(f"has a pattern that is not a regular expression ({error})") from error
 
     def fits(self, words: str) -> bool:
-        """Returns whether the rule answers these words."""
+        """Returns whether the rule matches these words."""
         return self.pattern is None or bool(words and re.search(self.pattern, words, re.IGNORECASE))
 
 
 class AnswerRules:
-    """Rules with their spoken texts; the first that fits counts. Shared by all calls."""
+    """Rules with their spoken texts; the first rule that matches is used. Shared by all calls."""
 
     def __init__(self, rules: Sequence[AnswerRule] = (), spoken: Mapping[str, bytes] | None = None) -> None:
         self._rules = rules
         self._spoken = spoken or {}
 
     def find(self, words: str) -> AnswerRule | None:
-        """Returns the rule for the user's words, which are empty if they are not known; None if none fits."""
+        """Returns the first rule that matches the user's words, which are empty if unknown; None if no rule does."""
         return next((rule for rule in self._rules if rule.fits(words)), None)
 
     def pcm(self, rule: AnswerRule) -> bytes:
-        """Returns the text of a rule as 16-bit mono PCM at `VOICE_RATE`."""
+        """Returns the spoken text of a rule as 16-bit mono PCM at `VOICE_RATE`."""
         return self._spoken[rule.text]
 
 
 def read_rules(path: Path) -> list[AnswerRule]:
-    """Returns the rules of a TOML file. Raises `AgentError`, whose sentence has the file and the line."""
+    """Returns the rules in a TOML file. Raises `AgentError`, whose message names the file and the line."""
     try:
         content = path.read_bytes()
         if len(content) > _MAX_BYTES:
@@ -99,9 +100,9 @@ def read_rules(path: Path) -> list[AnswerRule]:
 
 
 def spoken_rules(rules: Sequence[AnswerRule], speak: Callable[[str], Path]) -> AnswerRules:
-    """Returns the rules with their texts spoken by ``speak``, which returns a WAV file. Takes a while.
+    """Returns the rules with their texts spoken by ``speak``, which returns a WAV file; this takes a while.
 
-    Raises `AudioFileError`, and what ``speak`` raises.
+    Raises `AudioFileError` and whatever ``speak`` raises.
     """
     spoken: dict[str, bytes] = {}
     for rule in rules:

@@ -1,4 +1,4 @@
-"""The local agent's server: one port, a path for each protocol, a conversation for each caller."""
+"""The local agent's server: one port, a path for each protocol, and a conversation for each caller."""
 
 from __future__ import annotations
 
@@ -62,10 +62,11 @@ _socket_log.setLevel(logging.CRITICAL)  # a port scan would log tracebacks
 
 
 class AgentServer:
-    """Listens inside ``async with``; leaving it ends all calls.
+    """Listens inside an ``async with`` block; leaving the block ends all calls.
 
-    ``report`` is called with a line for each call, refusal and finding about a client. Creating it raises
-    `AgentError` if recordings are missing, entering it if it cannot listen on the address or use the certificate.
+    ``report`` is called with a line for each call, refusal and finding about a client. Creating a server
+    raises `AgentError` if recordings are missing; entering the block raises it if the server cannot listen on
+    the address or use the certificate.
     """
 
     def __init__(self, settings: AgentSettings, report: Callable[[str], None] | None = None) -> None:
@@ -129,7 +130,7 @@ class AgentServer:
         await asyncio.to_thread(self._speech.close)
 
     async def _load_recognizer(self) -> None:
-        """Let the recognizer load its model before the first turn."""
+        """Has the recognizer load its model before the first turn."""
         try:
             await asyncio.to_thread(self._speech.hear, bytes(2 * VOICE_RATE), VOICE_RATE)
         except SpeechError as error:
@@ -162,7 +163,7 @@ class AgentServer:
         return None
 
     def _signed_url(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Returns the answer to a request for a URL that needs no token, which ElevenLabs clients make."""
+        """Returns the response to an ElevenLabs client that requests a signed URL, which needs no token."""
         path, _, query = request.path.partition("?")
         protocol = self._protocols.get(path.removesuffix(_SIGNED_URL))
         if protocol is None or protocol is not self._protocols.get(_ELEVENLABS) or path == protocol.path:
@@ -231,7 +232,7 @@ class AgentServer:
 
 
 def _tls_context(settings: AgentSettings) -> ssl.SSLContext | None:
-    """Returns how to serve TLS; None without a certificate. Raises `AgentError`."""
+    """Returns the TLS context for serving; None without a certificate. Raises `AgentError`."""
     if not settings.cert:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -251,7 +252,7 @@ def _client_of(socket: ServerConnection) -> str:
 
 
 def _proves(request: Request, protocol: Protocol, token: str) -> bool:
-    """Returns whether the request carries or proves the token as the protocol's callers do."""
+    """Returns whether the request carries or proves the token in the way that the protocol's callers do."""
     in_subprotocols = (f"{prefix}{token}".encode() for prefix in protocol.token_subprotocols)
     offered = [name.encode() for name in _subprotocols(request)]
     if any(hmac.compare_digest(due, seen) for due in in_subprotocols for seen in offered):
@@ -328,9 +329,9 @@ async def serve(
     report: Callable[[str], None] | None = None,
     lifeline: int | None = None,
 ) -> None:
-    """Run the agent until SIGINT or SIGTERM; ``on_ready`` is called with its URL, ``report`` with lines about calls.
+    """Runs the agent until SIGINT or SIGTERM; calls ``on_ready`` with its URL and ``report`` with lines about calls.
 
-    ``lifeline`` is a descriptor (a pipe) whose end of file ends the agent as well. Raises `AgentError`.
+    ``lifeline`` is the file descriptor of a pipe; its end of file ends the agent as well. Raises `AgentError`.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The local agent's settings. Uses only the standard library, because the screen's process creates them."""
+"""The local agent's settings. Uses only the standard library, because the user interface imports it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ EVERYTHING_AT_ONCE = math.inf
 
 
 class ReplyMode(StrEnum):
-    """The kind of the agent's answers."""
+    """The kind of answers that the agent plays."""
 
     PROMPTS = "prompts"
-    """A recorded prompt that fits the user's words."""
+    """A recorded prompt that matches the user's words."""
     ECHO = "echo"
     """The user's own audio."""
 
@@ -27,11 +27,11 @@ class Fault(StrEnum):
     IGNORES_BARGE_IN = "ignores-barge-in"
     """The agent does not hear what the user says while it speaks."""
     STOPS_AT_BACKCHANNEL = "stops-at-backchannel"
-    """Any sound of speech stops the agent, whatever ``interrupt_ms`` is."""
+    """Any speech stops the agent, regardless of ``interrupt_ms``."""
     WRONG_ARGUMENT = "wrong-argument"
     """Every argument of a function call has a wrong value."""
     NEVER_HANGS_UP = "never-hangs-up"
-    """After the goodbye the call stays open."""
+    """The call stays open after the goodbye."""
     CLIPS_FIRST_WORD = "clips-first-word"
     """The first 400 ms of each reply are missing."""
     TALKS_OVER = "talks-over"
@@ -41,7 +41,7 @@ class Fault(StrEnum):
 
 
 class AgentError(Exception):
-    """The local agent cannot run; the text is one sentence for the user."""
+    """The local agent cannot run; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,31 +59,31 @@ class AgentSettings:
     pace: float = 1.0
     """Speed at which replies are sent, relative to real time; or `EVERYTHING_AT_ONCE`."""
     chunk_ms: float = 20.0
-    """Audio in one message of a reply."""
+    """Duration of the audio in each message of a reply."""
     silence_ms: int = 400
-    """Silence of the user that ends a turn."""
+    """How long the user has to be silent to end a turn."""
     interrupt_ms: int = 0
     """How long the user has to speak to interrupt the agent; shorter speech during a reply is not answered."""
     yield_ms: int = 0
-    """How long after the user has begun to speak the agent stops; 0: as soon as it notices."""
+    """Delay from the start of the user's speech until the agent stops speaking; 0: as soon as it notices."""
     backchannel_ms: int = 0
-    """How long after the user has begun to speak the agent says one word and keeps listening; 0: never."""
+    """Delay from the start of the user's speech until the agent says one word and keeps listening; 0: never."""
     talk_over_ms: int = 0
-    """How long after the user has begun to speak the agent starts a sentence; 0: never."""
+    """Delay from the start of the user's speech until the agent starts a sentence; 0: never."""
     overlap_chance: float = 1.0
-    """Share of the user's turns in which it does either."""
+    """Probability, from 0 to 1, that the agent reacts in one of these two ways; applied to each separately."""
     seed: int = 0
-    """Selects these turns, the same ones in every call."""
+    """Seed for choosing these turns at random; the choice is the same in every call."""
     fault: Fault | None = None
     """The bug planted in the agent; None for a correct agent."""
     hear: bool = False
-    """Whether any speech is transcribed, rather than only the recorded lines; needs a speech recognizer."""
+    """Whether all speech is transcribed, not just the recorded lines; needs a speech recognizer."""
     answers: str = ""
     """A TOML file with rules for answers (`tui.agent.rules`); empty for none."""
     synthesizer: str = ""
-    """Name of the synthesizer that speaks their texts, as in the settings; empty for the best one installed."""
+    """Name of the synthesizer for the texts of answer rules, as in the settings; empty for the best one installed."""
     speech_model: str = ""
-    """Model of the recognizer, as in the settings; empty for the one installed."""
+    """Model of the recognizer, as in the settings; empty for the installed one."""
     cert: str = ""
     """A file with the certificate chain for TLS (wss://), in PEM; empty for ws://."""
     key: str = ""
@@ -120,7 +120,7 @@ class AgentSettings:
 
 
 def parse_pace(text: str) -> float:
-    """Parse a pace from the command line: a factor, or ``all``. Raises `ValueError`."""
+    """Parses a pace from the command line: a factor, or ``all``. Raises `ValueError`."""
     if text == "all":
         return EVERYTHING_AT_ONCE
     try:

@@ -10,7 +10,7 @@ _PLAYOUT_MARGIN_NS = 200_000_000
 """Allowance for the caller's playback, which lags behind the audio that was sent."""
 _LATE_MS = 800.0
 _GOODBYE_MARGIN_NS = 1_000_000_000
-"""Time a caller has to confirm the goodbye after it has played."""
+"""Time that a caller has to confirm the goodbye after it has been played."""
 
 
 class Mouth:
@@ -40,11 +40,11 @@ class Mouth:
 
     @property
     def silent_since_ns(self) -> int | None:
-        """Time at which the user will have heard the last reply; None while it is sent or if it was interrupted."""
+        """Time at which the user will have heard the last reply; None during the reply or if it was interrupted."""
         return self._reply.heard_until_ns if self._reply and self._reply.sent else None
 
     def say(self, answer: Answer, now_ns: int, *, delayed: bool = False) -> list[Outgoing]:
-        """Begin a reply, now or after the delay of the settings; ignored before the call is accepted."""
+        """Starts a reply, now or after the delay in the settings; does nothing before the call is accepted."""
         if self._agent.user_format is None:
             return []
         frames = self.yield_the_word(now_ns)
@@ -58,14 +58,14 @@ class Mouth:
         return self._reply.due(now_ns, self._agent) if self._reply else []
 
     def yield_the_word(self, now_ns: int) -> list[Outgoing]:
-        """Interrupt the current reply, including audio that was sent but not heard yet."""
+        """Interrupts the current reply, including audio that has been sent but not heard yet."""
         reply = self.drop()
         if reply is None or (reply.sent and now_ns > reply.heard_until_ns + _PLAYOUT_MARGIN_NS):
             return []
         return self._agent.say_stop(reply.stream_id, interrupted=True)
 
     def drop(self) -> PacedReply | None:
-        """Forget the current reply, which the caller has ended; returns it if it was started."""
+        """Forgets the current reply, which the caller has ended; returns it if it was started."""
         reply, self._reply = self._reply, None
         if reply and not reply.started:
             self._begun -= 1
@@ -73,7 +73,7 @@ class Mouth:
         return reply
 
     def reply_heard(self) -> bool:
-        """Record that one more reply was heard; returns whether it was the goodbye."""
+        """Records that one more reply was heard; returns whether it was the goodbye."""
         self._heard += 1
         reply = self._reply
         if reply is None or not reply.sent or self._heard < self._begun:

@@ -10,11 +10,11 @@ _WINDOW_MS = 400
 _LOWEST_HZ = 250
 """Lowest frequency of a tone, above mains hum and its first harmonics."""
 _PARTIALS = 8
-"""Number of partials, because a beep has harmonics and a dial tone has two frequencies."""
+"""Number of partials to consider: a beep has harmonics, and a dial tone has two frequencies."""
 _PARTIAL_BINS = 3
-"""Width of a partial to each side, with a Hann window."""
+"""Number of bins that a partial covers on each side under a Hann window."""
 _SHARE = 0.8
-"""Least share of a tone's energy in its partials; for white noise it is less than a third."""
+"""Minimum share of a tone's energy in its partials; for white noise it is less than a third."""
 
 
 def is_tone(pcm: bytes | bytearray, rate: int) -> bool:

@@ -1,8 +1,9 @@
 """Chooses which of a caller's functions to call, and its arguments, by comparing words; no model is involved.
 
-A function matches if the user said a word of its name or, failing that, of its description. Its arguments come
-from its JSON schema: required ones, and those with a value in the schema. A value is the first of ``const``,
-``default``, ``examples`` and ``enum`` that is present, otherwise the least value of its type, such as "" for text.
+A function matches if the user said a word of its name or, failing that, of its description. Its arguments
+come from its JSON schema: the required ones, and those for which the schema has a value. A value is the first
+of ``const``, ``default``, ``examples`` and ``enum`` that is present, otherwise the smallest value of its
+type, such as "" for text.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _LEAST: Mapping[str, Any] = {"integer": 0, "number": 0, "boolean": False, "array
 
 
 def fitting_tool(tools: Iterable[Tool], said: str, *, required: bool = False) -> Tool | None:
-    """Returns the tool that shares most words with the user's; None if none shares any, unless one is required."""
+    """Returns the tool that shares the most words with ``said``; None if no tool shares any, unless ``required``."""
     words = _words(said)
     named = [tool for tool in tools if isinstance(tool.get("name"), str) and tool["name"]]
     shared = [(_shared(tool, words), tool) for tool in named]
@@ -38,7 +39,7 @@ def arguments_for(tool: Tool) -> dict[str, Any]:
 
 
 def wrong_value(value: Any) -> Any:
-    """Returns another value of the same type; a list or an object with only wrong values, or with one too many."""
+    """Returns another value of the same type; a list or an object has only wrong values, or one too many."""
     match value:
         case bool():
             return not value
@@ -55,7 +56,7 @@ def wrong_value(value: Any) -> Any:
 
 
 def _shared(tool: Tool, words: set[str]) -> tuple[int, int]:
-    """Returns how many of the words are in its name, and in its description."""
+    """Returns how many of the words are in the tool's name and how many in its description."""
     description = tool.get("description")
     known = _words(description) if isinstance(description, str) else set()
     return len(words & _words(_CAMEL_CASE.sub(" ", tool["name"]))), len(words & known)
@@ -92,7 +93,7 @@ def _example_object(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stated(schema: Any) -> list[Any]:
-    """Returns the values that the schema suggests, the best first."""
+    """Returns the values that the schema suggests, best first."""
     if not isinstance(schema, dict):
         return []
     values = [schema[name] for name in ("const", "default") if name in schema]

@@ -1,4 +1,4 @@
-"""Transcripts: has the turns of one call transcribed by a recognizer in another process, one after another."""
+"""Transcribes the turns of one call, one after another, with a recognizer in another process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tui.agent.hearing import TurnEnded
 
 Recognize = Callable[[bytes, int], str]
-"""Returns the words of 16-bit mono PCM at a rate in Hz; blocks its thread. Raises `SpeechError`."""
+"""Returns the words in 16-bit mono PCM at a rate in Hz; blocks the calling thread. Raises `SpeechError`."""
 
 
 @dataclass(slots=True)
@@ -24,13 +24,13 @@ class AskedTurn:
 
     turn: TurnEnded
     committed: bool
-    """Whether the caller ended it, and will ask for the answer."""
+    """Whether the caller ended the turn and will ask for the answer."""
     wanted: bool = False
-    """Whether the caller has asked for the answer meanwhile."""
+    """Whether the caller has asked for the answer in the meantime."""
 
 
 class Transcripts:
-    """The turns that are being transcribed, and the words of those that were. Runs on the call's loop.
+    """The turns that are being transcribed, and those whose words are known. Runs on the call's loop.
 
     ``on_problem`` is called with a short name and a sentence when a turn cannot be transcribed.
     """
@@ -39,23 +39,23 @@ class Transcripts:
         self._recognize = recognize
         self._on_problem = on_problem
         self.newest: AskedTurn | None = None
-        """The newest turn, until it is taken: only that one is still to be answered."""
+        """The newest turn, until it is taken; it is the only one that still needs an answer."""
         self._done: list[AskedTurn] = []
         self._one_at_a_time = asyncio.Lock()
         self._waiting: asyncio.Timeout | None = None
 
     @property
     def due(self) -> bool:
-        """Whether a turn was transcribed that was not taken yet."""
+        """Whether any transcribed turn has not been taken yet."""
         return bool(self._done)
 
     def ask(self, turn: TurnEnded, *, committed: bool = False) -> None:
-        """Transcribe a turn; never waits."""
+        """Starts to transcribe a turn without waiting for the result."""
         self.newest = AskedTurn(turn, committed)
         spawn(self._transcribe(self.newest), "transcription of a turn")
 
     def take(self) -> list[tuple[AskedTurn, bool]]:
-        """Returns the turns that were transcribed meanwhile, with their words, and whether each is the newest."""
+        """Returns the turns transcribed since the last call, each with a flag: whether it is the newest."""
         done, self._done = self._done, []
         found = [(asked, asked is self.newest) for asked in done]
         if any(newest for _, newest in found):
@@ -63,7 +63,7 @@ class Transcripts:
         return found
 
     def wake(self, waiting: asyncio.Timeout) -> None:
-        """End this wait of the call once a turn is transcribed."""
+        """Makes the timeout of the call's current wait expire as soon as a turn has been transcribed."""
         self._waiting = waiting
 
     async def _transcribe(self, asked: AskedTurn) -> None:

@@ -1,4 +1,4 @@
-"""EventRouter: one handler for each type of event. An event without a handler is logged, never fatal."""
+"""EventRouter: one handler for each type of event. An event without a handler is logged and is never fatal."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tui.protocols.base import TelephonyEvent, TelephonyEventType
 logger = logging.getLogger(__name__)
 
 TelephonyHandler = Callable[[Any], object]
-"""Receives the `TelephonyEvent` (or the mapping with a ``type``) it was registered for; plain or coroutine."""
+"""A handler, plain or coroutine, of a `TelephonyEvent` or of a mapping with a ``type``."""
 
 
 class EventRouter:
     """Maps telephony events (what a message means) and realtime events (by wire name) to their handlers.
 
     The two are separate namespaces: a session passes `TelephonyEvent` values to `handle_platform_event`, and
-    messages, by the name they have on the wire, to `handle_realtime_event`. A handler that raises is reported
-    (`tui.callbacks.errors`) and does not stop the others. For one event loop.
+    messages, by their wire names, to `handle_realtime_event`. A handler that raises is reported
+    (`tui.callbacks.errors`) and does not stop the others. Use it on one event loop only.
     """
 
     def __init__(self) -> None:
@@ -30,15 +30,15 @@ class EventRouter:
         """Types that were already logged as having no handler."""
 
     def register_telephony_handler(self, event_type: TelephonyEventType, handler: TelephonyHandler) -> None:
-        """Register the handler of a telephony event; it replaces an earlier one."""
+        """Registers the handler for a telephony event, replacing any earlier one."""
         self.telephony_handlers[event_type] = handler
 
     def register_realtime_handler(self, event_type: str, handler: EventCallback) -> None:
-        """Register the handler of a realtime event by its wire name; it replaces an earlier one."""
+        """Registers the handler for a realtime event by its wire name, replacing any earlier one."""
         self.realtime_handlers[event_type] = handler
 
     async def handle_platform_event(self, data: TelephonyEvent | Mapping[str, Any]) -> None:
-        """Run the handler of a telephony event."""
+        """Runs the handler for a telephony event."""
         name = data["type"] if isinstance(data, Mapping) else data.type
         event_type = self._get_platform_event_type(name)
         if event_type is not None and (handler := self.telephony_handlers.get(event_type)):
@@ -47,7 +47,7 @@ class EventRouter:
             self._warn_once(str(name))
 
     async def handle_realtime_event(self, data: Mapping[str, Any]) -> None:
-        """Run the handler of a realtime event, named by its ``type``."""
+        """Runs the handler for a realtime event, which is chosen by its ``type``."""
         name = str(data.get("type", ""))
         if handler := self.realtime_handlers.get(name):
             await safe_callback_execution(handler, data, f"{name} event")

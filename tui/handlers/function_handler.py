@@ -1,6 +1,6 @@
 """FunctionHandler: runs the functions the agent calls and returns their results to it.
 
-Driven by the events of the OpenAI Realtime protocol, in its present and its beta form, through an `EventRouter`.
+It is driven by the events of the OpenAI Realtime protocol, GA or beta, through an `EventRouter`.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class RealtimeWebSocket(Protocol):
     """The connection that results are sent to."""
 
     def send(self, message: Mapping[str, Any], /) -> object:
-        """Send one message, encoded as the protocol requires; plain or coroutine."""
+        """Sends one message, encoded as the protocol requires; may be a plain or a coroutine function."""
 
 
 class FunctionHandler:
-    """Runs registered functions when the agent calls them. For one event loop.
+    """Runs registered functions when the agent calls them. Use it on one event loop only.
 
-    A function receives the argument dict. A coroutine function runs on this loop; a plain one in a thread, where it
-    may block without stopping the audio; if it returns an awaitable, that is awaited on the loop. Calls run
-    concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
+    A function receives the argument dict. A coroutine function runs on this loop. A plain one runs in a
+    thread, where it may block without stopping the audio; if it returns an awaitable, that is awaited on the
+    loop. Calls run concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
 
-    At ``time_limit_s`` a coroutine is cancelled. A thread cannot be: it keeps running, its call is answered with an
-    error, and what it returns is dropped and counted in `late_results`.
+    At ``time_limit_s`` a coroutine is cancelled. A thread cannot be cancelled: it keeps running, its call is
+    answered with an error, and its result is dropped and counted in `late_results`.
 
     ``on_change`` receives a `ToolChanged` event at the start and at the end of every call; ``on_unknown`` receives
     the name of a function that was called but is not registered, which is the agent's mistake, not a failed callback.
@@ -80,7 +80,7 @@ class FunctionHandler:
         self._announcements = Announcements()
         self._rounds = Rounds()
         self._tasks: dict[asyncio.Task[None], str] = {}
-        """The calls that run, each with its id."""
+        """The running calls, each with its id."""
         self._closed = False
         callback_tracing.adopt(self)
 
@@ -90,11 +90,11 @@ class FunctionHandler:
         return self._runner.threads.late
 
     def register_function(self, name: str, func: Callback) -> None:
-        """Let the agent call ``func`` by ``name``; it replaces an earlier one of that name."""
+        """Lets the agent call ``func`` by ``name``, replacing any earlier function with that name."""
         self.function_registry[name] = func
 
     def register_with(self, router: EventRouter) -> None:
-        """Register the handlers of the events that announce function calls."""
+        """Registers the handlers for the events that announce function calls."""
         for event_type, handler in (
             ("response.output_item.added", self._on_item_added),
             ("response.function_call_arguments.delta", self._on_arguments_delta),
@@ -105,14 +105,14 @@ class FunctionHandler:
             router.register_realtime_handler(event_type, handler)
 
     def answer_calls(self, router: EventRouter) -> None:
-        """Register the handler of TOOL_CALL events, for protocols in which one message is a whole call."""
+        """Registers the handler for TOOL_CALL events, for protocols in which a single message is a complete call."""
         router.register_telephony_handler(TelephonyEventType.TOOL_CALL, self._on_tool_call)
         router.register_telephony_handler(
             TelephonyEventType.TOOL_CALL_CANCELLED, self._on_tool_call_cancelled
         )
 
     async def close(self) -> None:
-        """Cancel running calls at hang-up; afterwards nothing is sent and no further call starts."""
+        """Cancels running calls at hang-up; afterwards nothing is sent and no further call starts."""
         self._closed = True
         tasks = self._tasks.keys() - {asyncio.current_task()}  # a hang-up callback may be the caller
         for task in tasks:
@@ -124,7 +124,7 @@ class FunctionHandler:
         return [(EVENT, callback_name(func)) for func in self.function_registry.values()]
 
     def retrace(self) -> None:
-        """Do nothing, because each call checks the tracing switch itself."""
+        """Does nothing, because each call checks the tracing switch itself."""
 
     # -- messages of the agent --
 
@@ -178,7 +178,7 @@ class FunctionHandler:
     async def _execute_and_respond_to_function(
         self, function_name: str, arguments: str | Mapping[str, Any], call_id: str = ""
     ) -> None:
-        """Run a function and send its result, or its error; then hang up if the result asks for it.
+        """Runs a function and sends its result or error; then hangs up if the result requests it.
 
         Without a ``call_id`` there is no call to answer, so nothing is sent.
         """
@@ -217,8 +217,8 @@ class FunctionHandler:
     def _should_hang_up(self, result: object) -> bool:
         """Returns whether a result requests the end of the call.
 
-        That is a mapping in which ``hang_up``, ``hangup`` or ``end_call`` is true, or in which ``action`` or
-        ``next_action`` is one of these words.
+        Such a result is a mapping in which ``hang_up``, ``hangup`` or ``end_call`` is true, or in which
+        ``action`` or ``next_action`` is one of these words.
         """
         return isinstance(result, Mapping) and (
             any(result.get(key) is True for key in HANG_UP_KEYS)

@@ -26,13 +26,13 @@ from tui.text.redaction import Redactor, header_secrets, subprotocol_secrets, ur
 from tui.websocket.failure import FAILURES, Attempt, ConnectionFailed, Credentials, failure_of
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Minutes of audio in one message are normal; the library's default of 1 MiB would close the call."""
+"""Messages with minutes of audio are normal; the library's default limit of 1 MiB would close the call."""
 
 _LATE_PONGS = 2
 """Consecutive unanswered pings after which the missing pongs are reported."""
 GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
-"""Longest time for which buffered messages are handled before other tasks, above all sending, may run."""
+"""Maximum time spent on buffered messages before other tasks, above all sending, may run."""
 _ORDINARY_CODES = (1000, 1001, 1005)
 """Close codes that do not indicate an error: normal closure, going away, no code (RFC 6455, 7.4.1)."""
 _VIOLATIONS = {
@@ -40,20 +40,20 @@ _VIOLATIONS = {
     1007: "the agent sent text that is not UTF-8",
     1009: f"the agent sent a message of more than {MAX_MESSAGE_BYTES // 1024**2} MiB",
 }
-"""The close codes by which the library rejects what it received (RFC 6455, 7.4.1), and the reason for each."""
+"""The close codes with which the library rejects what it received (RFC 6455, 7.4.1), and the reason for each."""
 _RESTART_CODES = (1001, 1012)
-"""Going away and service restart (RFC 6455, 7.4.1; IANA registry), as sent by proxies and deployments."""
+"""Going away and service restart (RFC 6455, 7.4.1; IANA registry), as sent by proxies and during deployments."""
 
 
 class Closed(Exception):
-    """The socket is closed; `WebSocketClient.close_reason` says how."""
+    """The socket is closed; see `WebSocketClient.close_reason`."""
 
 
 class Liveness(msgspec.Struct, frozen=True):
     """Settings for detecting a lost connection.
 
-    A missing pong proves nothing: a busy agent answers pings late, and some never do. It is therefore only
-    reported; the connection counts as lost only if nothing else arrives either.
+    A missing pong proves nothing: a busy agent answers pings late, and some agents never answer them. It is
+    therefore only reported; the connection counts as lost only if nothing else arrives either.
     """
 
     ping_s: float = default_of("ping_s")
@@ -61,7 +61,7 @@ class Liveness(msgspec.Struct, frozen=True):
     silence_s: float = default_of("silence_timeout_s")
     """Time without any message or pong after which the connection counts as lost."""
     on_round_trip: Callable[[float], object] = lambda _: None
-    """Called with the round trip in ms, for each ping that was answered in time."""
+    """Called with the round-trip time in ms of each ping that was answered in time."""
     on_pongs: Callable[[bool], object] = lambda _: None
     """Called with False when pongs are missing, and with True when one arrives again."""
 
@@ -109,7 +109,7 @@ class WebSocketClient:
         """Why this side closed the socket on its own; empty if it did not."""
 
     async def open(self, timeout_s: float) -> None:
-        """Open the socket. Raises `ConnectionFailed`."""
+        """Opens the socket. Raises `ConnectionFailed`."""
         try:
             self._socket = await _Connect(
                 self.url,
@@ -151,7 +151,7 @@ class WebSocketClient:
                     turn_ns = at_ns
 
     async def send(self, frame: str | bytes) -> None:
-        """Write one message; waits while the far side is not reading. Raises `Closed`."""
+        """Writes one message; waits while the far side is not reading. Raises `Closed`."""
         assert self._socket is not None
         try:
             await self._socket.send(frame)
@@ -159,19 +159,19 @@ class WebSocketClient:
             raise Closed from error
 
     async def wait_closed(self) -> None:
-        """Wait until the socket is closed."""
+        """Waits until the socket is closed."""
         if self._socket:
             await self._socket.wait_closed()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close with a close frame, within `GOODBYE_TIMEOUT_S`."""
+        """Closes the socket with a close frame, within `GOODBYE_TIMEOUT_S`."""
         if self._pinger:
             self._pinger.cancel()
         if self._socket:
             await self._socket.close(code, reason)
 
     def abort(self, why: str) -> None:
-        """Lose the socket without a close frame, as when a network fails."""
+        """Drops the socket without a close frame, as happens when a network fails."""
         if self._socket and self.is_open:
             self._gave_up = why
             self._socket.transport.abort()
@@ -185,21 +185,21 @@ class WebSocketClient:
 
     @property
     def violation(self) -> str:
-        """Describes what the agent sent if that made this side close the socket; otherwise ""."""
+        """Description of what the agent sent, if that made this side close the socket; otherwise ""."""
         sent = self._socket.protocol.close_sent if self._socket else None
-        # A code that was sent after one was received only repeats it.
+        # A code sent after one was received only repeats it.
         if self._socket is None or sent is None or self._socket.protocol.close_rcvd_then_sent:
             return ""
         because = _VIOLATIONS.get(sent.code, "")
         if sent.code == 1009 and "fragments" in sent.reason:
             because = "the agent sent a message in too many fragments"
-        # Only this text of the library is passed on: it has names of rules and numbers, no bytes of the far side.
+        # Only this text of the library is passed on: it names rules and numbers, but has no bytes of the far side.
         rule = f": {sent.reason}" if because and sent.code == 1002 and sent.reason else ""
         return f"{because}{rule} (closed with code {sent.code})" if because else ""
 
     @property
     def close_reason(self) -> str:
-        """How the socket ended, for a person: "closed with code 1000 (bye)", "lost without a close message"."""
+        """How the socket was closed, in words: "closed with code 1000 (bye)", "lost without a close message"."""
         socket = self._socket
         if reason := self._gave_up or self.violation:
             return f"closed by opusagent-tui, because {reason}"
@@ -217,20 +217,20 @@ class WebSocketClient:
 
     @property
     def lost(self) -> bool:
-        """Whether the socket ended without a close from the far side, or because this side gave up."""
+        """Whether the socket ended without a close frame from the far side, or because this side gave up."""
         if self._socket is None or self.violation:
             return False
         return bool(self._gave_up) or self._socket.close_code in (None, 1006)
 
     @property
     def restarts(self) -> bool:
-        """Whether the far side closed it to go away or restart; a resumable session may continue."""
+        """Whether the far side closed the socket to go away or restart, after which a session may be resumed."""
         return self._socket is not None and self._socket.close_code in _RESTART_CODES
 
     async def _watch(self, socket: ClientConnection, liveness: Liveness) -> None:
-        """Ping until the socket closes.
+        """Sends pings until the socket closes.
 
-        Counts pings rather than time, so that a suspended program reports no fault.
+        Counts pings rather than time, so that no fault is reported after the program was suspended.
         """
         missing = silent = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
@@ -252,7 +252,7 @@ class WebSocketClient:
             await socket.close(1011, "nothing arrives")
 
     async def _round_trip_ms(self, socket: ClientConnection, limit_s: float) -> float | None:
-        """Send a ping; returns the time to its pong in ms, or None if none came within ``limit_s``."""
+        """Sends a ping; returns the time until its pong in ms, or None if no pong came within ``limit_s``."""
         began_ns = self._clock_ns()
         try:
             # Sending waits as well, while the far side does not read.
@@ -292,8 +292,8 @@ def client_of(
 ) -> WebSocketClient:
     """Returns the client for a target, with the URL that the protocol dials and the headers that carry the token.
 
-    ``caller`` may add the ids of its call. ``redactor`` learns the secrets of both. Raises `ConnectionFailed` for a
-    token that the protocol cannot use.
+    ``caller`` may add the ids of its call. The secrets of both are added to ``redactor``. Raises
+    `ConnectionFailed` for a token that the protocol cannot use.
     """
     url = protocol.dialled_url(target.url, target.options)
     of_token = protocol.headers(target.token, url) if target.token else {}
@@ -318,9 +318,9 @@ def client_for(
     clock_ns: Callable[[], int] = time.monotonic_ns,
     liveness: Liveness | None = None,
 ) -> WebSocketClient:
-    """Returns the client for a URL of a target. ``of_token`` are the headers that carry or prove its token.
+    """Returns the client for a target's URL. ``of_token`` contains the headers that carry or prove its token.
 
-    ``of_call`` are headers without secrets, whose values are also in messages.
+    ``of_call`` contains headers without secrets, whose values also appear in messages.
     """
     headers = {**of_token, **target.headers}
     redactor.add([*header_secrets(headers), *url_secrets(url)])
@@ -341,7 +341,7 @@ def client_for(
 
 
 def _offered_by_header(headers: dict[str, str]) -> list[str]:
-    """Removes the header that offers subprotocols, because the library must send it itself."""
+    """Removes the header that offers subprotocols and returns its values, which the library must send itself."""
     named = next((name for name in headers if name.lower() == "sec-websocket-protocol"), "")
     value = headers.pop(named) if named else ""
     return [name.strip() for name in value.split(",") if name.strip()]

@@ -14,7 +14,7 @@ from tui.websocket.link_faults import DROPPED, LinkFaults
 from tui.websocket.outbox import Outbox
 
 REOPEN_INTERVAL_S = 1.0
-"""A common value; AudioCodes' VoiceAI Connect, whose sessions can be resumed, does not document one."""
+"""A common retry interval; AudioCodes' VoiceAI Connect, whose sessions can be resumed, does not document one."""
 
 
 class Connection:
@@ -47,27 +47,27 @@ class Connection:
             abort=lambda: self._client.abort(DROPPED),
             clock_ns=clock_ns,
         )
-        """Faults that a scenario asks for."""
+        """Faults that a scenario requests."""
 
     async def open(self) -> None:
-        """Open the socket. Raises `ConnectionFailed`."""
+        """Opens the socket. Raises `ConnectionFailed`."""
         await self._client.open(self._timeout_s)
 
     async def reopen(self, limit_s: float, on_failure: Callable[[ConnectionFailed], object]) -> bool:
-        """Replace a lost socket, and drop all queued messages. Returns False if that failed for ``limit_s``."""
+        """Replaces a lost socket and drops all queued messages. Returns False if this failed for ``limit_s``."""
         self._reopened.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 client = await self._reopened_client(on_failure)
                 self._client = client
-                # What was queued for the lost socket is old; the resumed session starts with its own messages.
+                # Messages queued for the lost socket are outdated; the resumed session starts with its own.
                 self._outbox.clear()
                 self._reopened.set()
                 return True
         return False
 
     async def _reopened_client(self, on_failure: Callable[[ConnectionFailed], object]) -> WebSocketClient:
-        """Try until a socket is open."""
+        """Keeps trying until a socket is open; returns its client."""
         while True:
             await self.faults.reachable()
             client = self._new_client()
@@ -80,18 +80,18 @@ class Connection:
                 return client
 
     async def read(self, handle: Callable[[str | bytes, int], Awaitable[None]]) -> None:
-        """Pass every frame with its arrival time to ``handle`` until this socket closes."""
+        """Passes every frame with its arrival time to ``handle`` until this socket closes."""
         self._handle = handle
         async for at_ns, frame in self._client.frames():
             if self.faults.received.holds:
                 self.faults.received.put(frame)
             else:
                 await handle(frame, at_ns)
-        # The close of the socket has not overtaken the messages before it.
+        # Messages that arrived before the socket closed are still handled.
         await self.faults.received.emptied()
 
     async def write(self) -> None:
-        """Send queued messages on the current socket until cancelled."""
+        """Sends queued messages on the current socket until cancelled."""
         while True:
             with contextlib.suppress(Closed):
                 await self._outbox.run()
@@ -99,24 +99,24 @@ class Connection:
             await self._reopened.wait()
 
     def send(self, messages: Iterable[Outgoing]) -> None:
-        """Queue messages; never waits."""
+        """Queues messages without waiting."""
         self._outbox.put(messages)
 
     async def drained(self, timeout_s: float) -> bool:
-        """Wait until everything queued is sent; returns False if that took too long."""
+        """Waits until everything queued is sent; returns False if that took too long."""
         if not await self._outbox.drained(timeout_s):
             return False
         await self.faults.sent.emptied()
         return True
 
     async def closed(self, timeout_s: float) -> None:
-        """Wait until the far side has closed the socket, at most ``timeout_s``."""
+        """Waits until the far side has closed the socket, for at most ``timeout_s``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._client.wait_closed()
 
     async def close(self) -> None:
-        """Close politely."""
+        """Closes the socket with a close frame."""
         await self.faults.close()
         await self._client.close()
 
@@ -132,27 +132,27 @@ class Connection:
 
     @property
     def lost(self) -> bool:
-        """Whether the socket ended without a close from the far side."""
+        """Whether the socket ended without a close frame from the far side."""
         return self._client.lost
 
     @property
     def violation(self) -> str:
-        """Describes what the agent sent if that made this side close the socket; otherwise ""."""
+        """Description of what the agent sent, if that made this side close the socket; otherwise ""."""
         return self._client.violation
 
     @property
     def restarts(self) -> bool:
-        """Whether the far side closed it to go away or to restart."""
+        """Whether the far side closed the socket because it is going away or restarting."""
         return self._client.restarts
 
     @property
     def close_reason(self) -> str:
-        """How the socket ended, for a person."""
+        """How the socket was closed, in words."""
         return self._client.close_reason
 
     @property
     def dropped(self) -> bool:
-        """Whether a fault of a scenario took the socket away, and no other could be opened."""
+        """Whether a scenario's fault dropped the socket and no new one could be opened."""
         return self.faults.breaks
 
     async def _send(self, message: Outgoing) -> None:

@@ -1,7 +1,8 @@
 """Explains in a sentence why a socket could not be opened, from the exceptions of the libraries.
 
-The text of a library's exception is never passed on, because it may contain the URL with its password, a header with
-a token, or bytes from the far side. Each kind of exception is interpreted, and an unknown cause is not stated.
+The text of a library's exception is never passed on, because it may contain the URL with its password, a
+header with a token, or bytes from the far side. Each kind of exception is interpreted; if the cause is
+unknown, none is stated.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ FAILURES = (
     ValueError,
     EOFError,
 )
-"""Exceptions on opening a socket that a user can do something about."""
+"""Exceptions raised on opening a socket for reasons that a user can do something about."""
 _CHECK_ADDRESS = "Check that the agent is running and that the address is right."
 _CHECK_PORT = "Check the port and the path."
 _NO_TLS = "Try ws:// instead of wss://."
@@ -43,13 +44,13 @@ _NOT_TLS = (
     "PACKET_LENGTH_TOO_LONG",
     "RECORD_LAYER_FAILURE",
 )
-"""OpenSSL's errors if the first bytes are not a TLS record."""
+"""OpenSSL's error codes for first bytes that are not a TLS record."""
 _OF_THE_ANSWER = ("upgrade", "connection", "sec-websocket-")
-"""Prefixes of the headers that the library checks in a websocket's response."""
+"""Prefixes of the headers that the library checks in the response to a websocket request."""
 
 
 class ConnectionFailed(Exception):
-    """The call could not be set up. ``code`` is stable, the text is a sentence, ``hint`` says what to do."""
+    """The call could not be set up: ``code`` is stable, the message is a sentence, ``hint`` suggests what to do."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -58,12 +59,12 @@ class ConnectionFailed(Exception):
 
 
 class Credentials(NamedTuple):
-    """The credentials of a request, for a sentence about its refusal."""
+    """The credentials of a request, as named in an error about its refusal."""
 
     sent: str = ""
     """For example "the token in $AC" or "the header Authorization"; "" if nothing was sent."""
     hint: str = _NAME_TOKEN
-    """Advice for a refusal."""
+    """What to do if the request is refused."""
 
 
 class Attempt(NamedTuple):
@@ -81,7 +82,7 @@ class Attempt(NamedTuple):
 
 
 def failure_of(attempt: Attempt, error: Exception) -> ConnectionFailed:
-    """Returns the sentence and the hint for one of `FAILURES`."""
+    """Returns the error, with its sentence and hint, for one of `FAILURES`."""
     where = attempt.where
     # In this order: the first two are kinds of OSError, and InvalidStatus and ProxyError of InvalidHandshake.
     match error:
@@ -177,7 +178,7 @@ def _closed_unanswered(where: str) -> ConnectionFailed:
 def _not_a_websocket(where: str, error: Exception) -> ConnectionFailed:
     match error:
         case ws_errors.InvalidHeader(name=name) if not name.lower().startswith(_OF_THE_ANSWER):
-            # Of the request: the library found it before anything was sent.
+            # A header of the request: the library rejected it before sending anything.
             message = (
                 f"The header {name} contains a character that HTTP does not allow, so {where} was not called."
             )

@@ -1,8 +1,8 @@
-"""LinkFaults: worsens a connection on purpose: messages late, held up or out of order, a lost socket.
+"""LinkFaults: degrades a connection on purpose by delaying, holding up or reordering messages or losing the socket.
 
-Messages are held back between the session and the socket. So the session's own figures, such as how soon captured
-audio is sent, do not contain the faults, and a received message has arrived when it is passed on. Pings are not
-affected.
+Messages are held back between the session and the socket. The session's own figures, such as how soon
+captured audio is sent, therefore do not include the faults, and a received message counts as arrived when it
+is passed on. Pings are not affected.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tui.units import NS_PER_S
 T = TypeVar("T")
 DROPPED = "the scenario dropped the connection"
 _LONGEST_WAIT_S = 0.1
-"""Interval at which a wait checks again, because a fault can be prolonged or lifted."""
+"""Longest wait before checking again, because a fault can be prolonged or lifted."""
 
 
 class Heading(StrEnum):
@@ -34,7 +34,7 @@ class Heading(StrEnum):
 
 
 class Passage(Generic[T]):
-    """Messages of one direction on their way; they stay in order, as on any websocket, except where reordered.
+    """Messages in transit in one direction; they stay in order, as on any websocket, unless reordered on purpose.
 
     ``deliver`` passes one on. Runs on the session's loop.
     """
@@ -43,13 +43,13 @@ class Passage(Generic[T]):
         self._deliver = deliver
         self._clock_ns = clock_ns
         self._queue: deque[tuple[int, T]] = deque()
-        """Messages with the times before which they are not passed on."""
+        """Messages, each with the time before which it is not passed on."""
         self._last_due_ns = 0
         self._task: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
         self._stalled_until_ns = 0
         self._delay = (0, 0)
-        """How late messages are, and until when, both in ns."""
+        """By how much messages are delayed, and until when, both in ns."""
         self._worse_until_ns = 0
         """Time at which the last fault is over."""
         self._shuffle: _Shuffle[T] | None = None
@@ -63,7 +63,7 @@ class Passage(Generic[T]):
         return self._worse_until_ns > 0 and (self._clock_ns() < self._worse_until_ns or self._held_back)
 
     def put(self, message: T, *, audio: bool = False) -> None:
-        """Take a message. Only ``audio`` is affected by jitter and reordering."""
+        """Accepts a message. Only ``audio`` is affected by jitter and reordering."""
         due_ns = now_ns = self._clock_ns()
         delay_ns, until_ns = self._delay
         if now_ns < until_ns:
@@ -79,27 +79,27 @@ class Passage(Generic[T]):
         self._start()
 
     def stall(self, until_ns: int) -> None:
-        """Pass on nothing before that time."""
+        """Passes on nothing until that time."""
         self._stalled_until_ns = max(self._stalled_until_ns, until_ns)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
     def delay(self, by_ns: int, until_ns: int) -> None:
-        """Pass on messages later until that time; the last delay counts."""
+        """Delays messages until that time; a later call replaces the delay."""
         self._delay = (by_ns, until_ns)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
     def reorder(self, share: float, until_ns: int, seed: int) -> None:
-        """Until that time, let this share of audio messages be overtaken by the next one."""
+        """Lets this share of audio messages be overtaken by the next one until that time."""
         self._flush_held_back()
         self._shuffle = _Shuffle(share, until_ns, seed)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
     def jitter(self, most_ns: int, seed: int) -> None:
-        """Pass on each audio message up to ``most_ns`` later, for the whole call."""
+        """Delays each audio message by up to ``most_ns`` for the whole call."""
         self._jitter = _Jitter(most_ns, seed)
 
     def lift(self) -> None:
-        """End all faults except jitter, and pass on at once what is held back."""
+        """Ends all faults except jitter and immediately passes on all held-back messages."""
         self._stalled_until_ns = self._worse_until_ns = self._last_due_ns = 0
         self._delay = (0, 0)
         self._flush_held_back()
@@ -108,20 +108,20 @@ class Passage(Generic[T]):
         self._moved.set()
 
     def lose(self) -> None:
-        """Drop everything that is on its way."""
+        """Drops all messages in transit."""
         self._queue.clear()
         self._last_due_ns = 0
         if self._shuffle is not None:
             self._shuffle.held = None
 
     async def emptied(self) -> None:
-        """Wait until everything is passed on."""
+        """Waits until everything has been passed on."""
         self._flush_held_back()
         if self._task is not None:
             await asyncio.wait([self._task])
 
     async def close(self) -> None:
-        """Stop; what is on its way is lost."""
+        """Stops passing on messages; those in transit are lost."""
         self.lose()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -167,7 +167,7 @@ class _Shuffle(Generic[T]):
         self._chance = random.Random(seed)
 
     def put(self, message: T, *, swaps: bool) -> list[T]:
-        """Returns the messages that go on now. One that cannot be swapped overtakes none."""
+        """Returns the messages to pass on now. A message that cannot be swapped overtakes none."""
         held, self.held = self.held, None
         if held is not None:
             return [message, held] if swaps else [held, message]
@@ -191,7 +191,7 @@ class _Jitter:
 class LinkFaults:
     """The faults of one connection, in both directions. Runs on the session's loop.
 
-    ``send`` writes a message to the socket, ``receive`` handles one that arrived, ``abort`` loses the socket.
+    ``send`` writes a message to the socket, ``receive`` handles one that has arrived, and ``abort`` drops the socket.
     """
 
     def __init__(
@@ -211,7 +211,7 @@ class LinkFaults:
         self._unreachable_until_ns = 0
 
     def drop(self, for_ns: int) -> None:
-        """Lose the socket with everything that is on its way; no other can be opened for that time."""
+        """Drops the socket and all messages in transit; no new one can be opened for that time."""
         self.breaks = True
         self._unreachable_until_ns = self._clock_ns() + for_ns
         self.sent.lose()
@@ -219,38 +219,38 @@ class LinkFaults:
         self._abort()
 
     async def reachable(self) -> None:
-        """Wait until a socket can be opened."""
+        """Waits until a socket can be opened."""
         while (wait_ns := self._unreachable_until_ns - self._clock_ns()) > 0:  # noqa: ASYNC110 - time sets no event
             await asyncio.sleep(min(wait_ns / NS_PER_S, _LONGEST_WAIT_S))
         self.breaks = False
 
     def stall(self, for_ns: int, heading: Heading = Heading.BOTH) -> None:
-        """Hold up all messages for that time; then they pass at once."""
+        """Holds up all messages for that time, then passes them all on together."""
         for passage in self._passages(heading):
             passage.stall(self._clock_ns() + for_ns)
 
     def delay(self, by_ns: int, for_ns: int, heading: Heading = Heading.BOTH) -> None:
-        """Let messages arrive later for that time."""
+        """Delays messages for that time."""
         for passage in self._passages(heading):
             passage.delay(by_ns, self._clock_ns() + for_ns)
 
     def reorder(self, share: float, for_ns: int, seed: int) -> None:
-        """For that time, let this share of the user's audio messages be overtaken by the next one."""
+        """Lets this share of the user's audio messages be overtaken by the next one for that time."""
         self.sent.reorder(share, self._clock_ns() + for_ns, seed)
 
     def jitter(self, most_ns: int, seed: int) -> None:
-        """Let each of the user's audio messages arrive up to ``most_ns`` later, for the whole call."""
+        """Delays each of the user's audio messages by up to ``most_ns`` for the whole call."""
         if most_ns:
             self.sent.jitter(most_ns, seed)
 
     def lift(self) -> None:
-        """End all faults except jitter, and pass on at once what is held back."""
+        """Ends all faults except jitter and immediately passes on all held-back messages."""
         self._unreachable_until_ns = 0
         self.sent.lift()
         self.received.lift()
 
     async def close(self) -> None:
-        """Stop; what is on its way is lost."""
+        """Stops passing on messages; those in transit are lost."""
         await self.sent.close()
         await self.received.close()
 

@@ -34,7 +34,7 @@ _AUDIO = frozenset(
 )
 _ERRORS = frozenset({TelephonyEventType.SESSION_ERROR, TelephonyEventType.AGENT_ERROR})
 _FOLLOWED = frozenset({TelephonyEventType.CONFIG, TelephonyEventType.USER_STREAM_STOPPED})
-"""Events that only change the protocol's own state, as `receive` has already done."""
+"""Events that only affect the protocol's own state, which `receive` has already updated."""
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -46,12 +46,12 @@ class Received(msgspec.Struct, frozen=True):
     error: str = ""
     """Code of the `ProtocolError`, if there was one."""
     reason: str = ""
-    """Text of the error, for a person."""
+    """Text of the error, for display."""
     findings: tuple[Finding, ...] = ()
 
 
 class News(StrEnum):
-    """Kinds of handlers."""
+    """The kinds of handlers."""
 
     MESSAGE = "message"
     SESSION = "session"
@@ -60,7 +60,7 @@ class News(StrEnum):
 
 
 class MessageHandler:
-    """Decodes frames with the protocol's ``receive`` and passes the results on in order. For one loop."""
+    """Decodes frames with the protocol's ``receive`` and passes on the results in order, on one event loop."""
 
     def __init__(
         self, receive: Callable[[str | bytes], Incoming], callbacks: CallbackManager | None = None
@@ -74,26 +74,26 @@ class MessageHandler:
         """Number of frames that were not understood, by the code of their `ProtocolError`."""
 
     def add_message_handler(self, handler: Callable[[Received], object]) -> Registration:
-        """Call ``handler(received)`` for every frame, understood or not, before its events are passed on."""
+        """Registers ``handler(received)`` for every frame, understood or not, before its events are passed on."""
         return self.callbacks.register_callback(News.MESSAGE, handler)
 
     def add_session_handler(self, handler: Callable[[TelephonyEvent], object]) -> Registration:
-        """Call ``handler(event)`` for events about the call and the user's speech."""
+        """Registers ``handler(event)`` for events about the call and the user's speech."""
         return self.callbacks.register_callback(News.SESSION, handler)
 
     def add_audio_handler(self, handler: Callable[[TelephonyEvent], object]) -> Registration:
-        """Call ``handler(event)`` for events about playback."""
+        """Registers ``handler(event)`` for events about playback."""
         return self.callbacks.register_callback(News.AUDIO, handler)
 
     def add_error_handler(self, handler: Callable[[ErrorRaised], object]) -> Registration:
-        """Call ``handler(error)`` for every error: of the agent, of a frame, or of the protocol itself.
+        """Registers ``handler(error)`` for every error: of the agent, of a frame, or of the protocol itself.
 
         The error has no number yet; the handler must emit it.
         """
         return self.callbacks.register_callback(News.ERROR, handler)
 
     async def handle_message(self, frame: str | bytes, at_ns: int) -> None:
-        """Decode one frame and call the handlers. Never raises because of the frame's content."""
+        """Decodes one frame and calls the handlers. Never raises because of the frame's content."""
         self.received += 1
         try:
             incoming = self._receive(frame)
@@ -128,7 +128,7 @@ class MessageHandler:
             )
 
     async def _handle_error_message(self, error: ErrorRaised) -> None:
-        """Process an error through the error handlers."""
+        """Passes an error to the error handlers."""
         logger.warning("error received: %s - %s", error.code, error.message)
         await self.callbacks.trigger_callbacks(News.ERROR, error)
 
@@ -148,7 +148,7 @@ def _agent_error(event: TelephonyEvent, at_ns: int) -> ErrorRaised:
 
 
 def _protocol_failed(error: Exception, at_ns: int) -> ErrorRaised:
-    """Describe an unexpected exception of a protocol and where it was raised."""
+    """Describes an unexpected exception in a protocol and where it was raised."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}, line {where.lineno}"
     text = f"The protocol failed in {place}: {type(error).__name__}: {error}."

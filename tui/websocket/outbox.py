@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from tui.protocols.base import Outgoing
 
 LIMIT_AUDIO_MS = 10_000.0
-"""Limit of queued audio if the far side does not read; more is dropped and counted."""
+"""Maximum duration of audio queued while the far side is not reading; more is dropped and counted."""
 
 
 class Outbox:
-    """A queue of messages and the task that sends them in order. For one loop."""
+    """A queue of messages and the task that sends them in order. Use it on one event loop only."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Outbox:
         self._empty.set()
 
     def put(self, messages: Iterable[Outgoing]) -> None:
-        """Queue messages; audio beyond the limit is dropped and passed to ``on_dropped``."""
+        """Queues messages; audio beyond the limit is dropped and passed to ``on_dropped``."""
         # Only audio is ever dropped: without a control message the two sides would disagree about the session.
         for message in messages:
             if message.audio_ms and self._queued_audio_ms >= LIMIT_AUDIO_MS:
@@ -46,7 +46,7 @@ class Outbox:
             self._filled.set()
 
     def clear(self) -> None:
-        """Drop all queued messages; their audio is passed to ``on_dropped``."""
+        """Drops all queued messages; their audio is passed to ``on_dropped``."""
         for message in self._queue:
             if message.audio_ms:
                 self._on_dropped(message)
@@ -55,7 +55,7 @@ class Outbox:
         self._empty.set()
 
     async def run(self) -> None:
-        """Send queued messages until cancelled. Raises whatever ``send`` raises."""
+        """Sends queued messages until cancelled. Raises whatever ``send`` raises."""
         while True:
             await self._filled.wait()
             while self._queue:
@@ -69,7 +69,7 @@ class Outbox:
             self._empty.set()
 
     async def drained(self, timeout_s: float) -> bool:
-        """Wait until everything is sent. Returns False if that took too long."""
+        """Waits until everything is sent. Returns False if that took too long."""
         try:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:

@@ -1,1 +1,1 @@
-"""Tools: reading the user's file, describing them, running them, announcing them."""
+"""Tools: reads the user's file, describes and runs its functions, and tracks the agent's calls to them."""

@@ -1,7 +1,8 @@
-"""Bookkeeping of function calls: determines which call is complete, and when an answer to it is due.
+"""Keeps track of function calls: determines which calls are complete and when answers to them are due.
 
-Works on OpenAI Realtime events and does no input or output. Servers announce a call more than once, send null for
-members they leave out, and after a barge-in announce calls as done although their arguments were cut off.
+It works on OpenAI Realtime events and performs no I/O. Servers may announce a call more than once, send null
+for members that they leave out and, after a barge-in, announce calls as done even though their arguments were
+cut off.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ INCOMPLETE = "incomplete"
 REMEMBERED_CALLS = 1000
 """Number of announced calls that are remembered, so that none runs twice."""
 OPEN_LIMIT = 100
-"""Limit of calls with incomplete arguments, and of unfinished responses; beyond it, the oldest is forgotten."""
+"""Maximum number of calls with incomplete arguments, and of unfinished responses; the oldest is forgotten first."""
 
 
 class AnnouncedItem(msgspec.Struct, frozen=True):
@@ -86,13 +87,13 @@ class Announcements:
         self._handed_out: dict[str, None] = {}
 
     def item_added(self, message: Announcement) -> None:
-        """Record the beginning of a call, with its name."""
+        """Records the beginning of a call, with its name."""
         item = message.item
         if item.type == FUNCTION_CALL:
             self._gather(item.call_id, message.response_id, item.name)
 
     def delta(self, message: Announcement) -> None:
-        """Append to the arguments of a call."""
+        """Appends to the arguments of a call."""
         gathered = self._gather(message.call_id, message.response_id)
         delta = message.delta or ""
         if gathered.size <= ARGUMENTS_LIMIT:  # one delta over the limit is enough for the call to be refused
@@ -100,7 +101,7 @@ class Announcements:
             gathered.size += len(delta)
 
     def arguments_done(self, message: Announcement) -> Call | None:
-        """Returns the call if its arguments are complete. If they were cut off, the item decides."""
+        """Returns the call if its arguments are complete. If they were cut off, `item_done` decides."""
         gathered = self._gather(message.call_id, message.response_id, message.name, message.arguments)
         if not gathered.name or not _is_object("".join(gathered.arguments)):
             return None
@@ -152,7 +153,7 @@ class Announcements:
 
 @dataclass(slots=True)
 class _Round:
-    """The calls of one response."""
+    """The function calls in one response."""
 
     running: int = 0
     status: str = ""
@@ -160,10 +161,11 @@ class _Round:
 
 
 class Rounds:
-    """Determines when the agent is to be asked for its answer to function calls.
+    """Determines when to ask the agent for its answer to function calls.
 
-    That is once for all calls of a response: when the last of them is answered and the response itself has
-    ended. A response that the user cancelled by speaking needs no answer, because that speech will get one.
+    It is asked once for all calls in a response: when the last of them has been answered and the response
+    itself has ended. A response that the user cancelled by speaking needs no answer, because that speech will
+    get one.
     """
 
     def __init__(self) -> None:
@@ -171,22 +173,22 @@ class Rounds:
         self._stopped = False
 
     def stop(self) -> None:
-        """Never ask again, because the call is being hung up."""
+        """Prevents further requests, because the call is being hung up."""
         self._stopped = True
 
     def call_begun(self, response_id: str) -> None:
-        """Record that a call of a response is being run."""
+        """Records that a call in a response is running."""
         _remember(self._rounds, response_id, _Round(), OPEN_LIMIT).running += 1
 
     def call_answered(self, response_id: str) -> bool:
-        """Record that the output of a call was sent; returns whether an answer is due."""
+        """Records that the output of a call was sent; returns whether an answer is due."""
         if response_id not in self._rounds:
             return False
         self._rounds[response_id].running -= 1
         return self._is_due(response_id)
 
     def response_ended(self, message: Announcement) -> bool:
-        """Record the end of a response; returns whether an answer to its calls is due."""
+        """Records the end of a response; returns whether an answer to its calls is due."""
         response_id = message.response.id or ""
         if response_id not in self._rounds:
             return False
@@ -215,7 +217,7 @@ def _is_object(arguments: str) -> bool:
 
 
 def _remember(memory: dict[str, V], key: str, value: V, limit: int) -> V:
-    """Returns the value under ``key``, which is set to ``value`` if there is none; keeps at most ``limit`` keys."""
+    """Returns the value under ``key``, setting it to ``value`` if it is missing; keeps at most ``limit`` keys."""
     found = memory.setdefault(key, value)
     if len(memory) > limit:
         del memory[next(iter(memory))]

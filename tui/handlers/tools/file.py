@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class ToolsFileError(Exception):
-    """A tools file that cannot be used; the text is a sentence with the place and the reason."""
+    """A tools file cannot be used; the message is one sentence with the place and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Tool:
         }
 
     def __call__(self, arguments: Mapping[str, Any]) -> Any:
-        """Call the function. Raises `CallRefused` if the arguments do not match its parameters."""
+        """Calls the function. Raises `CallRefused` if the arguments do not match its parameters."""
         call = functools.partial(self.function, **self._convert(arguments))
         if is_coroutine_callback(self.function):
             return on_side_loop(call)
@@ -83,10 +83,10 @@ class Tool:
 
 
 def load_tools(path: str | Path) -> list[Tool]:
-    """Run a tools file and return its public functions as tools, in the order they are written.
+    """Runs a tools file and returns its public functions as tools, in source order.
 
-    A function is public if it is defined in the file itself and its name does not start with an underscore; it may
-    be a coroutine function. Raises `ToolsFileError`.
+    A function is public if it is defined in the file itself and its name does not start with an underscore.
+    Coroutine functions are allowed. Raises `ToolsFileError`.
     """
     path = Path(path)
     try:

@@ -36,18 +36,18 @@ T = TypeVar("T")
 EVENT = "function call"
 """The event name of function calls in reports and statistics."""
 CALLS_LIMIT = 32
-"""Limit of simultaneous calls, including those whose thread is still running after the time limit."""
+"""Maximum number of simultaneous calls, including those whose thread is still running after the time limit."""
 TEXT_LIMIT = 4000
-"""Longest arguments, result and error in an event; the message in the log has all of it."""
+"""Maximum length of the arguments, result or error in an event; the message in the log has the full text."""
 
 ARGUMENTS_LIMIT = 65_536
-"""Longest arguments of a call, in characters of JSON."""
+"""Maximum length of a call's arguments, in characters of JSON."""
 OUTPUT_LIMIT = 65_536
-"""Longest output that is sent to the agent, in characters of JSON."""
+"""Maximum length of the output sent to the agent, in characters of JSON."""
 
 
 class CallRefused(Exception):
-    """A call that cannot be made as the agent requested it; its text is sent to the agent.
+    """A call that cannot be made as the agent requested it; the message is sent to the agent.
 
     It does not count as a failing callback, because the function did not cause it.
     """
@@ -55,7 +55,7 @@ class CallRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """The result of a call, its JSON for the agent, or its error."""
+    """The outcome of a call: its result, also as JSON for the agent, or its error."""
 
     result: object = None
     output: str = ""
@@ -68,12 +68,12 @@ class DaemonThreads:
     def __init__(self, name: str = "tool") -> None:
         self._name = name
         self.running = 0
-        """Threads that have not returned, awaited or not."""
+        """Number of threads that have not returned, awaited or not."""
         self.late = 0
-        """Threads that returned after their caller had given up; their results were dropped."""
+        """Number of threads that returned after their caller had given up; their results were dropped."""
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Call ``function`` in a thread and wait for it. Cancellation ends the wait, not the thread."""
+        """Calls ``function`` in a thread and waits for it. Cancellation ends the wait, not the thread."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = functools.partial(contextvars.copy_context().run, function, *args)
@@ -111,11 +111,11 @@ class DaemonThreads:
 
 
 class ToolRunner:
-    """Runs functions within a time limit and a limit of calls at a time, and turns every failure into an outcome.
+    """Runs functions with limits on time and on simultaneous calls, and turns every failure into an outcome.
 
-    A coroutine function runs on the calling loop; a plain one in a thread, and if it returns an awaitable, that is
-    awaited on the loop. At ``time_limit_s`` a coroutine is cancelled; a thread cannot be: it continues, and its
-    result is dropped and counted.
+    A coroutine function runs on the calling loop; a plain one runs in a thread, and if it returns an
+    awaitable, that is awaited on the loop. At ``time_limit_s`` a coroutine is cancelled; a thread cannot be:
+    it continues to run, and its result is dropped and counted.
     """
 
     def __init__(self, time_limit_s: float, reporter: ErrorReporter) -> None:
@@ -125,7 +125,7 @@ class ToolRunner:
         self._running = 0
 
     async def run(self, name: str, func: Callback, arguments: str | Mapping[str, Any]) -> ToolOutcome:
-        """Call ``func`` with the decoded arguments. Raises only the cancellation of the calling task."""
+        """Calls ``func`` with the decoded arguments. Raises only if the calling task is cancelled."""
         # a separate task, because a coroutine that ignores its cancellation would hold up the answer
         work = spawn(self._run(name, func, arguments), f"tool {name}", event=EVENT, reporter=self._reporter)
         try:
@@ -164,10 +164,10 @@ class ToolRunner:
 
 
 async def on_side_loop(function: Callable[[], Awaitable[T]]) -> T:
-    """Run a coroutine function on a loop in a separate thread, which all tools share, and wait for it here.
+    """Runs a coroutine function on a loop that all tools share, in a separate thread, and waits for it here.
 
     The loop exists as long as the process, because clients that a tool keeps between calls belong to a loop.
-    Cancellation is passed on to it.
+    Cancellation is passed on to the function.
     """
 
     async def contained() -> T:
@@ -216,7 +216,7 @@ def _side_loop() -> asyncio.AbstractEventLoop:
 
 
 def _as_exception(error: BaseException) -> Exception:
-    """Wrap what must not be raised here: SystemExit would end the program, StopIteration a coroutine."""
+    """Wraps exceptions that must not be raised here: SystemExit would end the program, StopIteration a coroutine."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     wrapped = RuntimeError(f"it raised {type(error).__name__}: {error}")

@@ -20,7 +20,7 @@ _ENTRY = re.compile(r"\*{0,2}(\w+)(?:\s*\([^)]*\))?\s*:\s*(.*)")
 
 
 class NotATool(ValueError):
-    """The function cannot be offered to an agent; the text is the reason."""
+    """The function cannot be offered to an agent; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class Signature:
     description: str
     parameters: tuple[Parameter, ...]
     schema: Mapping[str, Any]
-    """Returns the JSON schema of the arguments as one object."""
+    """The JSON schema of the arguments, as one object."""
 
 
 def describe(function: Callable[..., Any]) -> Signature:
-    """Read hints and docstring. Raises `NotATool`."""
+    """Describes a function from its type hints and docstring. Raises `NotATool`."""
     description, texts = parse_docstring(inspect.getdoc(function) or "")
     signature = inspect.signature(function)
     parameters = tuple(_parameter(function, parameter) for parameter in signature.parameters.values())
@@ -82,7 +82,7 @@ def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
 
 
 def _entries(lines: list[str]) -> dict[str, str]:
-    """Parse ``name (type): text`` entries, each with the more deeply indented lines that continue it."""
+    """Parses ``name (type): text`` entries, each with the more deeply indented lines that continue it."""
     filled = [line for line in lines if line.strip()]
     depth = min((_indentation(line) for line in filled), default=0)
     entries: dict[str, str] = {}

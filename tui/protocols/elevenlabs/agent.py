@@ -24,9 +24,9 @@ from tui.protocols.json_frames import Members, Message, cut, outgoing
 class ElevenLabsAgent(AgentDefaults):
     """Stands in for ElevenLabs on one socket: sends text with its audio, and pings once.
 
-    Honours these overrides of the caller: ``text_only``, ``client_events``, ``first_message`` (its words are sent
-    with the audio of the recorded greeting; with "" the agent does not greet), and ``tool_ids``, in which the id
-    of a client tool is its name.
+    Honors these overrides of the caller: ``text_only``, ``client_events``, ``first_message`` (its words are
+    sent with the audio of the recorded greeting; with "" the agent does not greet), and ``tool_ids``, in
+    which the id of a client tool is its name.
     """
 
     must_call_tool = False

@@ -27,7 +27,7 @@ _SAMPLES_PER_TOKEN = 960
 class GeminiAgent(AgentDefaults):
     """Stands in for the service on one socket. It speaks first only if the caller asks it to.
 
-    Honours these members of ``setup``: transcription both ways, turn detection off, NO_INTERRUPTION, function
+    Honors these members of ``setup``: transcription both ways, turn detection off, NO_INTERRUPTION, function
     declarations, explicitVadSignal and sessionResumption.
     """
 

@@ -47,9 +47,9 @@ class LiveRefusal(Exception):
 class LiveAgent(AgentDefaults):
     """Stands in for the service on one socket. Its time passes only while the caller sends audio.
 
-    Honours these members of the session: audio.format, and delegation to the client or to Responses with function
-    tools. It refuses members that the service does not know, decisions and audio fixtures. With ``timestamps=on`` in
-    the URL's query its audio has ranges of time, as on Azure.
+    Honors these members of the session: audio.format, and delegation to the client or to Responses with
+    function tools. It refuses members that the service does not know, decisions and audio fixtures. With
+    ``timestamps=on`` in the URL's query its audio has ranges of time, as on Azure.
     """
 
     must_call_tool = False
@@ -411,12 +411,12 @@ class _Tasks:
         """Results that were sent, until the response is to continue."""
 
     def add(self, ident: str) -> None:
-        """Await the result of one."""
+        """Awaits the result of one."""
         self.open.append(ident)
         self.known.add(ident)
 
     def finish(self, ident: str) -> None:
-        """Forget one that has its result."""
+        """Forgets one that has its result."""
         if ident in self.open:
             self.open.remove(ident)
 
@@ -448,7 +448,7 @@ class _LiveSession:
             self.delegate(asked.inside("delegation"), first=True)
 
     def delegate(self, delegation: Members, *, first: bool = False) -> None:
-        """Set who handles tasks, and the functions. Raises `LiveRefusal`, also if that is to change."""
+        """Sets who handles tasks, and the functions. Raises `LiveRefusal`, also if that is to change."""
         kind = delegation.text("type") or self.delegation
         if kind not in ("client", "responses") or not (first or kind == self.delegation):
             text = f"The delegation {cut(kind, 40)} is not supported, or not the one of the session."

@@ -189,7 +189,7 @@ class LiveCaller(CallerDefaults):
         return f"agent audio {message.audio_ms:.0f} ms"
 
     def _check_time(self, message: Message) -> None:
-        """Advise about a track that stopped and, once, about one that is shorter than what the agent received."""
+        """Advises about a track that stopped and, once, about one that is shorter than what the agent received."""
         if self._track.stalled:
             text = "The agent's audio stopped in the middle of a sound, although its track is continuous."
             message.advise("track-stalled", text)

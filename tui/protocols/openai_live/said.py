@@ -39,13 +39,13 @@ class SaidTrack:
         self._fragment_words = 0
 
     def begin(self, reply: str, text: str) -> None:
-        """Begin a reply with these words."""
+        """Begins a reply with these words."""
         self._reply, self._ends = reply, False
         self._spoken_ms, self._fragment_words = 0.0, 0
         self._words = deque(text.split(" ") if text else ())
 
     def add(self, reply: str, audio: bytes) -> None:
-        """Queue audio of the reply that was begun last: from now, or from the end of what is queued."""
+        """Queues audio of the reply that was begun last: from now, or from the end of what is queued."""
         if reply != self._reply:
             return
         if not self._spoken_ms:
@@ -56,7 +56,7 @@ class SaidTrack:
         self._queued += audio
 
     def end(self, reply: str, *, interrupted: bool) -> None:
-        """End the reply: the rest of it is still said, or never."""
+        """Ends the reply: the rest of it is still said, or never."""
         if reply != self._reply:
             return
         self._ends = True
@@ -90,7 +90,7 @@ class SaidTrack:
             yield self._fragments.popleft()
 
     def _speak_words(self, at_ms: float) -> None:
-        """Move the words that were spoken by now to the fragments, every 200 ms."""
+        """Moves the words that were spoken by now to the fragments, every 200 ms."""
         if at_ms % _FRAGMENT_MS:
             return
         over = self._ends and not self._queued

@@ -61,7 +61,7 @@ class SpokenTrack:
         return events + (self.replies.stop() if self._quiet_ms >= ENDS_AFTER_MS else [])
 
     def ran_dry(self, reply: str) -> None:
-        """Note that a reply was played to its end while more of it was due."""
+        """Notes that a reply was played to its end while more of it was due."""
         self._dry = self.replies.open and reply == self.replies.stream_id
         self.replies.finished(reply)
 
@@ -89,12 +89,12 @@ class FragmentLine:
         return self._open and start_ms - self._ended_ms < _LINE_ENDS_AFTER_MS
 
     def begin(self, item: str = "") -> None:
-        """Begin a line, of ``item`` or of its own."""
+        """Begins a line, of ``item`` or of its own."""
         self._lines += 1
         self.item, self.text = item or f"user-{self._lines}", ""
 
     def add(self, fragment: str, end_ms: float) -> None:
-        """Add a fragment."""
+        """Adds a fragment."""
         self.text = (self.text + fragment)[:_MAX_LINE_CHARS]
         self._ended_ms = max(self._ended_ms, end_ms)
         self._open = True
@@ -104,6 +104,6 @@ class FragmentLine:
         return self._open and now_ms - self._ended_ms >= _LINE_ENDS_AFTER_MS + _FRAGMENT_DELAY_MS
 
     def close(self) -> str:
-        """Close the line; returns its words, or "" if it was closed already."""
+        """Closes the line; returns its words, or "" if it was closed already."""
         was_open, self._open = self._open, False
         return self.text.strip() if was_open else ""

@@ -103,7 +103,7 @@ class OpenAIAgent:
     # Actions of the agent.
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Take the model from the URL; callers that ask for the beta are refused, as the service does."""
+        """Takes the model from the URL; refuses callers that ask for the beta, as the service does."""
         self._configuration.body["model"] = handshake.query.get("model") or DEFAULT_MODEL
         offers_beta = any(name.startswith(_BETA_SUBPROTOCOL) for name in handshake.subprotocols)
         if "realtime=" in handshake.beta or offers_beta:
@@ -112,13 +112,13 @@ class OpenAIAgent:
         return None
 
     def opened(self) -> list[Outgoing]:
-        """Announce the session with its defaults; a refused caller gets the reason instead."""
+        """Announces the session with its defaults or, to a refused caller, sends the reason."""
         if self._refusal:
             return [self._error(self._refusal)]
         return [self._event("session.created", "session created", session=self._configuration.body)]
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begin a reply; one that is still open is interrupted first."""
+        """Begins a reply; one that is still open is interrupted first."""
         return self._speaking.start(stream_id, text)
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
@@ -126,17 +126,17 @@ class OpenAIAgent:
         return self._speaking.audio(stream_id, audio)
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Complete a reply, or interrupt it because the user speaks; none for one that is not open."""
+        """Completes a reply, or interrupts it because the user speaks; does nothing if it is not open."""
         if stream_id != self._speaking.stream_id:
             return []
         return self._speaking.stop("turn_detected" if interrupted else "")
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Call a function of the caller instead of answering."""
+        """Calls a function of the caller instead of answering."""
         return self._speaking.call_tool(name, arguments)
 
     def speech_started(self) -> list[Outgoing]:
-        """Note that the user began to speak; an answer that has not started is abandoned."""
+        """Notes that the user began to speak; an answer that has not started is abandoned."""
         if not self.detects_turns:
             return []
         self._user_speaks = True
@@ -150,7 +150,7 @@ class OpenAIAgent:
         ]
 
     def speech_stopped(self) -> list[Outgoing]:
-        """Commit the turn, because the user stopped speaking."""
+        """Commits the turn, because the user stopped speaking."""
         if not (self.detects_turns and self._user_speaks):
             return []
         members = {"audio_end_ms": int(self._received_ms), "item_id": self._next_item_id}
@@ -158,7 +158,7 @@ class OpenAIAgent:
         return [stopped, *self._commit()]
 
     def idle(self) -> list[Outgoing]:
-        """Commit the silence as a turn, because the user has been silent for too long."""
+        """Commits the silence as a turn, because the user has been silent for too long."""
         self._next_item_id = f"item_{self._new_id()}"
         start_ms = max(int(self._received_ms - (self.idle_timeout_ms or 0.0)), 0)
         span = {"audio_start_ms": start_ms, "audio_end_ms": int(self._received_ms)}
@@ -188,17 +188,17 @@ class OpenAIAgent:
         ]
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """End the current reply. The protocol has no message for a hang-up; the socket is closed."""
+        """Ends the current reply. The protocol has no message for a hang-up; the socket is closed."""
         return self._speaking.stop("turn_detected")
 
     def end(self) -> list[Outgoing]:
-        """Shut down."""
+        """Shuts down."""
         return self.hang_up("shutting down")
 
     # Messages of the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Handle one message of the caller; a request that cannot be met is answered with an error."""
+        """Handles one message of the caller; a request that cannot be met is answered with an error."""
         message = Message(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler is None:

@@ -121,12 +121,12 @@ class OpenAICaller(CallerDefaults):
     # Actions of the user.
 
     def start_user_stream(self) -> list[Outgoing]:
-        """Start to send user audio. The protocol has no message for it."""
+        """Starts sending user audio, for which the protocol has no message."""
         self._input.wanted = True
         return []
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Append user audio to the agent's input buffer."""
+        """Appends user audio to the agent's input buffer."""
         if not (self.user_stream_open and self._input.format and audio):
             return []
         self._input.buffered_bytes += len(audio)
@@ -135,7 +135,7 @@ class OpenAICaller(CallerDefaults):
         return [outgoing(append, f"user audio {audio_ms:.0f} ms", audio_ms)]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """Stop sending user audio; if the agent does not detect turns, end the turn and ask for the answer."""
+        """Stops sending user audio; if the agent does not detect turns, ends the turn and asks for the answer."""
         was_wanted, self._input.wanted = self._input.wanted, False
         if not was_wanted or self.agent_detects_turns or not self._input.format:
             return []
@@ -150,7 +150,7 @@ class OpenAICaller(CallerDefaults):
         return [self._message("input_audio_buffer.clear", summary)]
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """Send a typed turn and ask for the answer."""
+        """Sends a typed turn and asks for the answer."""
         if self._stage is not _Stage.ACTIVE or not text:
             return []
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
@@ -159,7 +159,7 @@ class OpenAICaller(CallerDefaults):
         return [create, *self._ask_at_once()]
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Pass on a message of a `FunctionHandler`; a request for an answer may have to wait for its turn."""
+        """Passes on a message of a `FunctionHandler`; a request for an answer may have to wait for its turn."""
         kind = message["type"]
         if kind == "response.create":
             self._responses.owe()
@@ -170,7 +170,7 @@ class OpenAICaller(CallerDefaults):
         return [outgoing({"event_id": self._new_id(), **message}, f"{kind}{about}")]
 
     def update_instructions(self, text: str) -> list[Outgoing]:
-        """Change the agent's instructions; before the session exists they are kept for the first update."""
+        """Changes the agent's instructions; before the session exists they are kept for the first update."""
         self._wishes.instructions = text
         if self._stage not in (_Stage.CONFIGURING, _Stage.ACTIVE):
             return []
@@ -183,7 +183,7 @@ class OpenAICaller(CallerDefaults):
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Cancel the response if it is still active, and report how much of the reply was heard."""
+        """Cancels the response if it is still active, and reports how much of the reply was heard."""
         reply = self._responses.reply(stream_id)
         if reply is None or self._stage is not _Stage.ACTIVE:
             return []
@@ -199,7 +199,7 @@ class OpenAICaller(CallerDefaults):
     # Messages of the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Handle one message of the agent."""
+        """Handles one message of the agent."""
         message = Message(frame)
         kind = GA_NAMES.get(message.kind(), message.kind())
         handler = self._HANDLERS.get(kind)
@@ -425,7 +425,7 @@ class OpenAICaller(CallerDefaults):
         return [self._message("response.cancel", "cancel response", **named)]
 
     def _truncate(self, reply: ReplyItem, heard_ms: float) -> list[Outgoing]:
-        """Report how much was heard; more than was received would be refused as an error."""
+        """Reports how much was heard; more than was received would be refused as an error."""
         if reply.truncated:
             return []
         reply.truncated = True
@@ -463,13 +463,13 @@ class OpenAICaller(CallerDefaults):
     # Asking for answers.
 
     def _ask_at_once(self) -> list[Outgoing]:
-        """Ask for the answer to a user turn, which cancels an active response if the user may interrupt."""
+        """Asks for the answer to a user turn, which cancels an active response if the user may interrupt."""
         self._responses.owe()
         active = self._responses.active if self._barge_in else []
         return [*(frame for response in active for frame in self._cancel(response)), *self._request_answer()]
 
     def _ask_for_detected_turn(self) -> list[Outgoing]:
-        """Ask for the answer to a turn that the agent detected, if the session leaves that to the client."""
+        """Asks for the answer to a turn that the agent detected, if the session leaves that to the client."""
         if not self._session.leaves_asking:
             return []
         self._responses.item_sent()

@@ -179,7 +179,7 @@ class Configuration:
         }
 
     def update(self, change: Any, *, has_spoken: bool) -> None:
-        """Apply the members that are present, except the model, which is fixed when the session opens.
+        """Applies the members that are present, except the model, which is fixed when the session opens.
 
         Raises `Refused` without changing anything.
         """

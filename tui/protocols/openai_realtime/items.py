@@ -40,7 +40,7 @@ class Item:
         return str(self.body["id"])
 
     def add_audio(self, audio: bytes) -> None:
-        """Append audio."""
+        """Appends audio."""
         self.audio += audio
         self.audio_bytes += len(audio)
 
@@ -52,7 +52,7 @@ class Item:
         return {**self.body, "content": [{**first, "audio": bytes(self.audio)}, *others]}
 
     def truncate(self, end_ms: float) -> None:
-        """Remove the audio that was not heard, and the transcript. Raises `Refused`."""
+        """Removes the audio that was not heard, and the transcript. Raises `Refused`."""
         if self.body.get("role") != "assistant" or self.format is None:
             text = "Only audio of assistant messages can be truncated."
             raise Refused("invalid_value", text, "item_id")
@@ -82,13 +82,13 @@ class Items:
         return item
 
     def add(self, item: Item) -> str | None:
-        """Append an item; returns the id of the previous one."""
+        """Appends an item; returns the id of the previous one."""
         self._items.append(item)
         self._forget()
         return self.before(item)
 
     def insert(self, item: Item, after: str) -> str | None:
-        """Insert an item of the caller after another (``root``: first; empty: last).
+        """Inserts an item of the caller after another (``root``: first; empty: last).
 
         Returns the id of the previous item. Raises `Refused`.
         """
@@ -113,7 +113,7 @@ class Items:
         return self._items[-1].item_id if self._items else None
 
     def delete(self, item_id: str) -> None:
-        """Remove an item. Raises `Refused`."""
+        """Removes an item. Raises `Refused`."""
         self._items.remove(self.find(item_id, "delete"))
 
     def _named(self, item_id: str) -> Item | None:

@@ -13,12 +13,12 @@ class PartialTranscripts:
         self._texts: dict[str, str] = {}
 
     def add(self, item_id: str, delta: str) -> str:
-        """Append to the transcript of an item; returns all of it so far."""
+        """Appends to the transcript of an item; returns all of it so far."""
         self._texts[item_id] = (self._texts.get(item_id, "") + delta)[:_MAX_CHARS]
         if len(self._texts) > _MAX_ITEMS:
             del self._texts[next(iter(self._texts))]
         return self._texts.get(item_id, "")
 
     def end(self, item_id: str) -> None:
-        """Forget an item whose transcript is complete or failed."""
+        """Forgets an item whose transcript is complete or failed."""
         self._texts.pop(item_id, None)

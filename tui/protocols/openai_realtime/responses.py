@@ -74,7 +74,7 @@ class ReplyItem:
         return self.response.format.duration_ms(self.received_bytes)
 
     def add_text(self, part: int, delta: str) -> str:
-        """Append to the text of a content part; returns all of it so far."""
+        """Appends to the text of a content part; returns all of it so far."""
         if part in self.texts or len(self.texts) < _MAX_PARTS:
             self.texts[part] = (self.texts.get(part, "") + delta)[:_MAX_TEXT_CHARS]
         return self.texts.get(part, delta)
@@ -101,11 +101,11 @@ class Responses:
         """Whether an item was sent after it, so that its answer may not have taken the item into account."""
 
     def item_sent(self) -> None:
-        """Record that something that needs an answer was added to the conversation."""
+        """Records that something that needs an answer was added to the conversation."""
         self._items_since = True
 
     def owe(self) -> None:
-        """Record that an answer is wanted, unless the request in flight covers everything that was sent."""
+        """Records that an answer is wanted, unless the request in flight covers everything that was sent."""
         if not self._in_flight or self._items_since:
             self._owed = True
 
@@ -118,7 +118,7 @@ class Responses:
         return self._request_id
 
     def refused(self, event_id: str, code: str) -> bool:
-        """Record an error; returns whether it refused our request only because a response was active.
+        """Records an error; returns whether it refused our request only because a response was active.
 
         Not every server names the message that an error answers.
         """
@@ -143,7 +143,7 @@ class Responses:
     def begin(
         self, response_id: str, media: AudioFormat, *, active: bool = True, in_conversation: bool = True
     ) -> Response:
-        """Record a response that the agent has begun."""
+        """Records a response that the agent has begun."""
         if active:
             self._in_flight = False
         response = Response(response_id, media, active, in_conversation=in_conversation)
@@ -152,7 +152,7 @@ class Responses:
         return response
 
     def end(self, response: Response | None) -> bool:
-        """Record the end of a response, known or not; returns whether it was active."""
+        """Records the end of a response, known or not; returns whether it was active."""
         self._in_flight = False  # a server may leave out that it began
         was_active = response is not None and response.active
         if response is not None:
@@ -189,7 +189,7 @@ class Responses:
         return self._reply_in(response, item_id)
 
     def play(self, message: Message, media: AudioFormat) -> str:
-        """Play or discard a piece of audio; returns the summary for the log."""
+        """Plays or discards a piece of audio; returns the summary for the log."""
         reply = self.reply_for(message, media)
         media = reply.response.format
         audio, had_header = strip_wav_header(message.audio("delta"))
@@ -210,7 +210,7 @@ class Responses:
         return summary
 
     def stop(self, message: Message, reply: ReplyItem, reason: str = "") -> None:
-        """Record that no more audio of a reply will come."""
+        """Records that no more audio of a reply will come."""
         if reply.started and not reply.done:
             message.event(Type.PLAY_STREAM_STOP, stream_id=reply.item_id, reason=reason)
         reply.done = True

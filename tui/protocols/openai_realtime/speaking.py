@@ -109,13 +109,13 @@ class Speaking:
         return self._configuration.body[name] if asked is None else asked
 
     def begin(self, asked: Mapping[str, Any]) -> list[Outgoing]:
-        """Begin a response whose content follows later."""
+        """Begins a response whose content follows later."""
         self._response = response = _Response(f"resp_{self._new_id()}", asked, self._format_for(asked))
         self._made += 1
         return [self._event("response.created", "response begins", response=self._body(response))]
 
     def start(self, stream_id: str, text: str) -> list[Outgoing]:
-        """Begin to speak, in the requested response if there is one."""
+        """Begins to speak, in the requested response if there is one."""
         frames = self.stop("turn_detected") if self.stream_id is not None else []
         frames += [] if self._response else self.begin({})
         response = self._response
@@ -147,7 +147,7 @@ class Speaking:
         return [replace(delta, audio_ms=audio_ms)]
 
     def stop(self, interrupted: str = "") -> list[Outgoing]:
-        """Complete the response, or end it as ``interrupted`` with a reason the protocol defines."""
+        """Completes the response or, if ``interrupted``, ends it with a reason that the protocol defines."""
         response, self._response = self._response, None
         if response is None:
             return []
@@ -155,7 +155,7 @@ class Speaking:
         return frames + self._end(response, interrupted)
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Call a function instead of speaking, in the requested response if there is one."""
+        """Calls a function instead of speaking, in the requested response if there is one."""
         frames = self.stop("turn_detected") if self.stream_id is not None else []
         frames += [] if self._response else self.begin({})
         response, self._response = self._response, None

@@ -125,7 +125,7 @@ class Effective:
         return self.turn_detection is not None and self.turn_detection.get("create_response") is False
 
     def read(self, session: Members) -> None:
-        """Apply a session object in the format of GA or the beta."""
+        """Applies a session object in the format of GA or the beta."""
         audio_input = session.inside("audio").inside("input")
         self.input_format = self._format(audio_input, session, "input") or self.input_format
         self.output_format = output_format(session) or self.output_format
