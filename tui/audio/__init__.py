@@ -1,4 +1,4 @@
-"""Sound: devices, queues, formats, levels, speech detection.
+"""Sound: devices, queues, formats, levels and speech detection.
 
 This package does not depend on sessions or protocols.
 """

@@ -17,7 +17,7 @@ _LEAST_CHUNKS = 20  # of fewer, the 95th percentile is the maximum: one late chu
 
 
 class Arrivals:
-    """Measures the arrival of chunks, one reply at a time. Instants are monotonic ns. Not thread-safe."""
+    """Measures the arrival of chunks, one reply at a time. Instants are in monotonic ns. Not thread-safe."""
 
     def __init__(self) -> None:
         self._lateness: deque[tuple[int, float]] = deque()

@@ -1,9 +1,9 @@
-"""Calibrations of pairs of devices, the file that stores them, and the error bound of every time.
+"""Calibrations of pairs of devices, the file that stores them, and the error bounds of measured times.
 
 All that this program knows about the delay of a microphone and a speaker is what their driver
-reports. A calibration (`tui.calibrating`) measures the difference. It never changes an instant:
-bias and ± are kept beside the instants and are applied where a figure is shown. The screen and the
-engine both import this module, so it loads nothing heavy.
+reports. A calibration (`tui.calibrating`) measures how far that is from the truth. It never changes
+an instant: bias and ± are kept beside the instants and are applied where a figure is shown. The
+screen and the engine both import this module, so it loads nothing heavy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STATED_BOUND_MS = 20.0
 """Error bound of a time measured with devices that were not calibrated, found with virtual devices
 (`benchmarks/README.md`).
 
-A delay that the driver does not report comes on top; only a calibration finds it.
+Any delay that the driver does not report adds to this, and only a calibration can find it.
 """
 LEAST_BOUND_MS = 1.0
 """Smallest possible bound, because edges of sound are found to the nearest millisecond."""
@@ -103,8 +103,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     silence: Spread | None = None
     """Error in the time from the user's onset in a barge-in to silence at the speaker."""
     signal: Spread | None = None
-    """Error in the user's onset in a barge-in, and so in the time to the agent's signal, without
-    the microphone's delay."""
+    """Error in the user's onset in a barge-in, and therefore in the time to the agent's signal,
+    without the microphone's delay."""
     capture_ppm: float | None = None
     """How much faster than its nominal rate the microphone's clock runs."""
     playback_ppm: float | None = None
@@ -226,7 +226,7 @@ def timing_of(known: Sequence[Calibration], now: DevicesInUse, at: datetime | No
 
 
 def calibrations() -> list[Calibration]:
-    """Returns the stored calibrations, newest last; none if the file is missing or unreadable.
+    """Returns the stored calibrations, newest last; empty if the file is missing or unreadable.
 
     Blocks the calling thread.
     """
@@ -257,7 +257,7 @@ def keep_calibration(calibration: Calibration) -> Path:
 def sound_server(host_api: str) -> str:
     """Returns the host API and the sound server behind it, if `pactl` knows it.
 
-    Blocks the calling thread for a second at most.
+    Blocks the calling thread for at most a second.
     """
     pactl = shutil.which("pactl")
     if pactl is None:

@@ -15,7 +15,7 @@ _MAX_DELAY_MS = 500
 
 
 class EchoCanceller(PlayedAhead):
-    """An `EchoGuard` with which both parties can speak at the same time. Block lengths are multiples of 10 ms."""
+    """An `EchoGuard` that lets both parties speak at the same time. Block lengths are multiples of 10 ms."""
 
     held_blocks = 0
 
@@ -53,6 +53,6 @@ class EchoCanceller(PlayedAhead):
 
 
 def _frames(pcm: bytes, rate: int) -> list[bytes]:
-    """Splits samples into 10 ms frames. The last frame is padded with silence; whole blocks never need it."""
+    """Splits samples into 10 ms frames. The last frame is padded with silence; full-length blocks never need this."""
     size = 2 * (rate * FRAME_MS // 1000)
     return [pcm[at : at + size].ljust(size, b"\0") for at in range(0, len(pcm), size)]

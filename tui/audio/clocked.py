@@ -1,4 +1,4 @@
-"""A block clock for endpoints without a device: silence, recorded lines, and a missing or file speaker."""
+"""A block clock for endpoints without a device: silence, recorded lines, or a speaker that is not a device."""
 
 from __future__ import annotations
 

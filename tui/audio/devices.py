@@ -252,7 +252,7 @@ def audio_problem() -> str | None:
 
 
 def list_devices() -> list[Device]:
-    """Returns every device that PortAudio knows, which may be none.
+    """Returns all devices that PortAudio knows, possibly none.
 
     Raises `AudioDeviceError` if the library is missing.
     """
@@ -281,7 +281,7 @@ def listing_limit_s() -> float:
 def begin_trial() -> Trial | None:
     """Start testing PortAudio in a child process, without waiting.
 
-    Returns None if PortAudio is already loaded, or hidden.
+    Returns None if PortAudio is already loaded or is hidden.
     """
     if "sounddevice" in sys.modules or os.environ.get(HIDE_VARIABLE) == "1":
         return None
@@ -380,8 +380,8 @@ def find_among(devices: list[Device], spec: str, direction: Direction) -> Device
 def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
     """Returns the rate at which to open a device.
 
-    This is ``wanted`` if the device or its sound system supports it, otherwise the device's own
-    rate, or otherwise the first common rate that works. Raises `AudioDeviceError` if no rate works.
+    This is ``wanted`` if the device or its sound system supports it; failing that, the device's own
+    rate, or else the first common rate that works. Raises `AudioDeviceError` if no rate works.
     """
     portaudio = _portaudio()
     check = portaudio.check_input_settings if direction == "input" else portaudio.check_output_settings

@@ -1,4 +1,4 @@
-"""Measures how fast one device's clock runs compared with another's, from when samples pass the devices."""
+"""Measures how fast one device's clock runs compared with another's, using the times of their samples."""
 
 from __future__ import annotations
 

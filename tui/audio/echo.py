@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tui.audio.pcm import is_zero, to_float
 
 SPAN_MS = 3_000
-"""Length of the audio that is compared from both tracks."""
+"""Length of the audio compared, on both tracks."""
 LONGEST_MS = 600
 """Longest echo delay that is searched for."""
 _LEAST_LIKENESS = 0.25

@@ -40,7 +40,7 @@ class EchoGuard(Protocol):
         ...
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
-        """Returns the block to send for a captured one whose last sample left the microphone at ``end_ns``."""
+        """Returns the block to send for the captured block whose last sample left the microphone at ``end_ns``."""
         ...
 
 
@@ -58,7 +58,10 @@ class Played(NamedTuple):
 
 
 class PlayedAhead:
-    """Blocks that were handed to the device and not collected yet. One thread adds blocks, and one takes them."""
+    """Blocks that were handed to the device and have not been collected yet.
+
+    One thread adds blocks, and one takes them.
+    """
 
     def __init__(self) -> None:
         self._blocks: deque[Played] = deque(maxlen=_KEPT_BLOCKS)

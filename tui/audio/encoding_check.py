@@ -30,7 +30,7 @@ _NAMES = {Encoding.PCM16: "16-bit PCM", Encoding.MULAW: "mu-law", Encoding.ALAW:
 
 
 class EncodingCheck:
-    """Judges the first audio of a call in one format, and costs nothing after that. Not thread-safe."""
+    """Checks the first audio that a call receives in a format, and costs nothing after that. Not thread-safe."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format

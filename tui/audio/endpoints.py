@@ -28,7 +28,7 @@ class OutputKind(StrEnum):
     DEVICE = "device"
     FILE = "file"
     NONE = "none"
-    """Audio is discarded at the speed of a speaker."""
+    """Audio is discarded at the speed at which a speaker would play it."""
 
 
 class Endpoints(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Computes when a sample passes a device, from the instants of the device's callbacks.
 
-Capture: callbacks come late, never early, and the times that PortAudio assigns to blocks wander
+Capture: callbacks arrive late, never early, and the times that PortAudio assigns to blocks wander
 over a range of 24 ms. The minimum of the callbacks' instants over the last two seconds, relative to
 the number of samples, stays within 0.3 ms (measured).
 

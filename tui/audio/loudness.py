@@ -70,7 +70,7 @@ class Loudness:
         self._slice_rms.extend(np.sqrt(slices / self._slice_frames))
 
     def threshold(self) -> float:
-        """Returns the RMS above which a block is loud, from the noise floor of the history."""
+        """Returns the RMS above which a block is loud, based on the noise floor of the history."""
         self._measure()
         if not self._rms:
             return _LEAST_LOUD

@@ -171,7 +171,7 @@ class Microphone:
             self._keep_time()
 
     async def _open_device(self, device: devices.Device) -> None:
-        """Open the device; call with the lock held. Raises `AudioDeviceError`; then silence is delivered."""
+        """Open the device; call with the lock held. Raises `AudioDeviceError`, in which case silence is delivered."""
         try:
             await in_thread(partial(self._open, device), undo=self._close_late)
         except devices.AudioDeviceError:

@@ -19,7 +19,8 @@ AUDIBLE_RMS = 184.0
 SUSTAINED_BLOCKS = 4
 """Shortest uninterrupted loud period that counts as a sound; anything shorter is a click."""
 _APART_BLOCKS = 500 // BLOCK_MS
-"""Half a second: speech may still begin within it, and a sound closer to speech must last at least as long."""
+"""Half a second: speech may still begin within this time, and a sound closer to speech must last at
+least this long."""
 
 
 class FrameEdge(NamedTuple):

@@ -20,7 +20,7 @@ def samples_of(pcm: bytes) -> NDArray[np.int16]:
 
 
 def is_zero(pcm: bytes) -> bool:
-    """Returns whether every sample is exactly 0 (digital silence). It is cheap."""
+    """Returns whether every sample is exactly 0 (digital silence). This is a cheap test."""
     return pcm == bytes(len(pcm))
 
 

@@ -19,7 +19,7 @@ MAX_SAMPLES = 480_000
 """Maximum number of samples measured: 30 s at 16 kHz, which takes 30 ms."""
 _FULL_SCALE = 32768
 _FLOOR_DBFS = -90.0
-"""Same as `tui.audio.levels.FLOOR_DBFS`: no level is reported as lower."""
+"""The same as `tui.audio.levels.FLOOR_DBFS`: no level is reported as lower."""
 
 
 class MessageLevel(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ or 50 ms after the target should have been reached; once started, it never waits
 again. Times are passed in as monotonic ns.
 
 A single thread, that of the engine's loop, begins, feeds, ends and cuts replies. PortAudio's thread
-pulls blocks. Any thread may read figures.
+pulls blocks. Any thread may read the figures.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class QueueTail(msgspec.Struct, frozen=True):
 
 
 class PlaybackStats(msgspec.Struct):
-    """Counters since the queue was created, and its depth."""
+    """Counts since the queue was created, and the queue's depth."""
 
     unheard_frames: int = 0
     """Frames that were flushed, were discarded with the device's buffer, or came too late for a flushed reply."""
@@ -193,7 +193,7 @@ class PlaybackQueue:
 
     @property
     def volume(self) -> float:
-        """Factor applied to the samples, from the next block on and without a click; bit-exact at 1."""
+        """Factor applied to the samples, bit-exact at 1; a change takes effect smoothly from the next block on."""
         return self._gain.wanted
 
     @volume.setter
@@ -291,7 +291,7 @@ class PlaybackQueue:
     # what the speaker takes: on the playing thread
 
     def pull(self, frames: int, at_ns: int) -> bytes:
-        """Returns the next ``frames`` for the device, as exactly ``2 * frames`` bytes, with silence where needed.
+        """Returns the next ``frames`` frames for the device as ``2 * frames`` bytes, with silence where needed.
 
         Runs on PortAudio's thread: it copies and returns, and raises nothing.
         """
@@ -347,7 +347,7 @@ class PlaybackQueue:
             return None if reply is None else reply.handed.heard_frames(self._clock, at_ns, device_latency_ms)
 
     def tail(self) -> QueueTail:
-        """Returns the end of all audio received so far, for `passed`."""
+        """Returns the end of all audio received so far, for use with `passed`."""
         with self._lock:
             last = [self._last_handed] if self._last_handed and self._last_handed.closed else []
             return QueueTail(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
@@ -456,7 +456,7 @@ class PlaybackQueue:
     def _first_due(self, at_ns: int, stream_frame: int) -> Reply | None:
         """Returns the first reply that has samples, if it may start.
 
-        On the way, it drains empty replies that have ended.
+        It also drains any empty replies before it that have ended.
         """
         # An empty reply that has not ended is skipped: an agent that forgets to end a reply would otherwise never
         # be heard again.

@@ -31,7 +31,7 @@ class Clock(msgspec.Struct, frozen=True):
         return self.stream_frame + self.frames
 
     def heard_stream_frames(self, at_ns: int, device_latency_ms: float) -> int:
-        """Returns how many of all pulled frames have left the speaker at ``at_ns``."""
+        """Returns how many of all pulled frames have left the speaker by ``at_ns``."""
         # At most the last block: if callbacks stall, time passes but nothing more is heard.
         since_ns = at_ns - self.at_ns - round(device_latency_ms * 1_000_000)
         return self.stream_frame + min(ns_to_frames(since_ns, self.rate), self.frames)
@@ -96,7 +96,7 @@ class Handed:
         return self.frames if self._final_heard_frames is None else self._final_heard_frames
 
     def heard_frames(self, clock: Clock, at_ns: int, device_latency_ms: float) -> int:
-        """Returns how many frames have left the speaker at ``at_ns``."""
+        """Returns how many frames have left the speaker by ``at_ns``."""
         if self._final_heard_frames is not None:
             return self._final_heard_frames
         heard_until = clock.heard_stream_frames(at_ns, device_latency_ms)

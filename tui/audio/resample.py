@@ -1,4 +1,4 @@
-"""Converts sample rates, either live, block by block, or of a whole recording at once.
+"""Converts sample rates, either live and block by block, or for a whole recording at once.
 
 Live audio uses libsamplerate's sinc converters through python-samplerate. They hold back 3 ms of
 audio (6 ms if one side is 8 kHz), compared with at least 21 ms for soxr's streams with default

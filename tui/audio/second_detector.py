@@ -4,8 +4,8 @@ It shares nothing with `tui.audio.speech` and `tui.audio.loudness`: no network, 
 threshold. Each band between 100 Hz and 8 kHz is compared with its own noise floor over the whole
 stretch, which the first detector, running live, cannot know. An edge is an interval rather than an
 instant: where a sound fades slowly into noise, it lies between the last frame that is clearly sound
-and the last frame that may be. It was measured with the recorded lines and prompts against the
-first detector's edges, in `tests/audio/test_second_detector.py`.
+and the last frame that may be. Its accuracy was measured on the recorded lines and prompts against
+the first detector's edges, in `tests/audio/test_second_detector.py`.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class AgentTrack(Protocol):
         ...
 
     def agent_cut(self, at_ns: int) -> None:
-        """Learns that playback was cut at ``at_ns``: audio announced for later is never heard."""
+        """Called when playback was cut at ``at_ns``: audio announced for later is never heard."""
         ...
 
 
@@ -103,7 +103,7 @@ class _OpenedOutput:
         self.resting = False
         """Whether the stream is about to be closed and takes nothing more from the queue."""
         self.in_time = False
-        """Whether the last callback was in time."""
+        """Whether the last callback was on time."""
 
     def rest(self, frames: int) -> bytes:
         """Returns audio that was already taken from the queue, then silence."""

@@ -58,7 +58,7 @@ class Classifier(Protocol):
 class SpeechDetector:
     """Finds edges of speech and, on request, of other sounds, on one track at one rate. Not thread-safe.
 
-    It takes 1 % of a core while there is sound.
+    It uses 1 % of a core while there is sound.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ def load_detector() -> None:
 def make_detector(rate: int, *, silence_ms: int = 500, other_sounds: bool = False) -> SpeechDetector:
     """Returns a detector for a track at ``rate`` Hz.
 
-    ``other_sounds`` also finds tones and other sounds; use it for the track of an agent, which may
-    answer with one. After `load_detector`, this takes a fraction of a millisecond.
+    With ``other_sounds``, it also finds tones and other sounds; use this for the track of an agent,
+    which may answer with one. After `load_detector`, this takes a fraction of a millisecond.
     """
     return SpeechDetector(rate, SileroClassifier(rate), silence_ms=silence_ms, other_sounds=other_sounds)

@@ -43,7 +43,10 @@ class TrialResult(msgspec.Struct, frozen=True):
 
 
 class Trial:
-    """One child process that loads PortAudio and lists its devices. It starts immediately. Use it from any thread."""
+    """One child process that loads PortAudio and lists its devices. It starts immediately.
+
+    It can be used from any thread.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -62,9 +65,9 @@ class Trial:
             )
 
     def result(self) -> bytes:
-        """Returns the devices as JSON. Blocks up to the time limit.
+        """Returns the devices as JSON. Blocks for at most the time limit.
 
-        Raises `TrialFailed`, which is the same each time.
+        If the trial failed, raises the same `TrialFailed` each time.
         """
         # Under the lock: whoever comes second waits for the answer that the first one is reading.
         with self._lock:

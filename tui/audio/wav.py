@@ -62,7 +62,7 @@ class _Header(NamedTuple):
     rate: int
     sample_bits: int
     mask: int
-    """Positions of the channels; 0 if the file does not name them."""
+    """Positions of the channels; 0 if the file does not specify them."""
 
 
 class _Closing(ABC):
@@ -84,8 +84,8 @@ class WavFile(_Closing):
 
     It reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, with a plain or an extensible
     header. A truncated file is read as far as it goes; a file that is still growing keeps the
-    length that it had when it was opened. Raises `AudioFileError` if the file is missing, cannot be
-    read or has no samples, and `NotReadHere`.
+    length that it had when it was opened. Raises `AudioFileError` if the file is missing,
+    unreadable or without samples, and `NotReadHere` if its format is not supported.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -118,7 +118,7 @@ class WavFile(_Closing):
 
     @property
     def channel_mask(self) -> int:
-        """Positions of the channels, as in WAVEFORMATEXTENSIBLE; 0 if the file does not name them."""
+        """Positions of the channels, as in WAVEFORMATEXTENSIBLE; 0 if the file does not specify them."""
         return self._header.mask
 
     @property
@@ -313,7 +313,7 @@ class WavWriter(_Closing):
     """A 16-bit mono WAV file that is complete and valid after every write, so that a crash loses nothing.
 
     Not thread-safe; each write is passed to the operating system immediately. A pipe receives a WAV
-    file of unknown length, and a reader that falls far behind causes an error instead of a wait.
+    file of unknown length, and a reader that falls far behind causes an error rather than a delay.
     Raises `AudioFileError` if the file cannot be created or written.
     """
 

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long a busy thread may keep the interpreter from the audio threads at most; the default is ten times longer."""
+"""Longest time for which a busy thread may keep the interpreter from the audio threads; the default
+is ten times longer."""
 
 
 def main() -> None:

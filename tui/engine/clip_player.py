@@ -23,7 +23,7 @@ AHEAD_MS = 500
 """Amount of audio queued ahead of the speaker: enough for a slow disk, with little to flush when seeking."""
 POLL_S = 0.02
 STALLED_NS = 2_000_000_000
-"""Time without a request from the speaker after which the speaker counts as hanging."""
+"""Time without a request from the speaker after which the speaker counts as hung."""
 IDLE_S = 3.0
 """How long the speaker stays open after a clip, so that seeking does not reopen it each time."""
 
@@ -127,7 +127,7 @@ class ClipPlayer:
             await asyncio.sleep(POLL_S)
 
     async def _speaker_for(self, rate: int, output: str) -> Speaker:
-        """Returns the open speaker if it fits, or opens another. Raises `AudioDeviceError`."""
+        """Returns the open speaker if it is suitable, or opens another. Raises `AudioDeviceError`."""
         # The WAV file of a call's output holds the agent's audio; a clip must not be mixed into it.
         output = "auto" if output.lower().endswith(".wav") else output
         speaker = self._speaker

@@ -47,10 +47,10 @@ BATCH_INTERVAL_S = 0.04
 If frames were as rare as ticks, the effect of a key would appear 11 ms later.
 """
 PATIENCE_S = 0.5
-"""How long a command that needs a device may delay later commands at most."""
+"""Longest time for which a command that needs a device may delay later commands."""
 TABLE_EVERY_BATCHES = 12
 _MOST_NAME_CHARS = 40
-"""Maximum length of a spoken sentence's name, which is its beginning."""
+"""A spoken sentence is named by its beginning, cut to this many characters."""
 _BY_HAND = (
     wire.Record,
     wire.SetMuted,
@@ -67,7 +67,7 @@ _SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
 
 
 class Engine:
-    """Does the engine process's work, but does not own its pipes.
+    """Does the work of the engine process, except for its pipes.
 
     ``write`` takes frames, and ``backlog`` returns the number of unread bytes. With ``warm``,
     PortAudio is loaded before it is needed.
@@ -191,7 +191,7 @@ class Engine:
         self._frames.add(found)
 
     async def _look_again(self) -> None:
-        """Let PortAudio list the devices again. This restarts PortAudio and interrupts a call's audio."""
+        """Make PortAudio list the devices again. This restarts PortAudio and interrupts a call's audio."""
         if self._call is not None and not self._call.done():
             await self._audio.rescan()
         else:
@@ -270,7 +270,7 @@ class Engine:
     async def _dial(
         self, target: Target, set_up: CallSetUp, scenario: wire.PlayScenario | None
     ) -> LiveSession:
-        """Determine what the target leaves open. Raises whatever prevents the call."""
+        """Determine what the target does not specify. Raises whatever prevents the call."""
         dialled = await settle(target)
         performance = await self._scenario_play(dialled.target).prepare(scenario) if scenario else None
         # The user's file is run on a thread, so that what it does at the top level does not stop the engine.

@@ -1,4 +1,4 @@
-"""The interface of the engine on the screen's side."""
+"""The interface of the engine, as seen from the screen's process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tui.engine.wire import Command, FrameItem
 
 
 class EngineLink(Protocol):
-    """The interface of an engine, as the bridge needs it.
+    """The interface that the bridge needs from an engine.
 
     Implemented by `tui.engine.handle.EngineHandle`, by saved sessions, and by fakes in tests.
     """
@@ -20,7 +20,7 @@ class EngineLink(Protocol):
 
     @property
     def log_path(self) -> str:
-        """Path of the engine's own log, so that it can be named after the engine has died."""
+        """Path of the engine's own log, which is named to the user if the engine dies."""
         ...
 
     def drain(self) -> list[FrameItem]:

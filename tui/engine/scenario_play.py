@@ -36,7 +36,7 @@ class ScenarioPlay:
         """The voice and the recognizer of the newest scenario."""
 
     def take(self, event: SessionEvent) -> None:
-        """Note an event of the call."""
+        """Process an event of the call."""
         if self._performance is not None:
             self._performance.take(event)
 
@@ -53,7 +53,7 @@ class ScenarioPlay:
         return performance
 
     def follow(self, performance: Performance, session: LiveSession, *, whole_call: bool) -> None:
-        """Play in this session: from its beginning to its end, or from now on."""
+        """Play the scenario in this session, from its beginning to its end or from now on."""
         self._performance = performance
         performance.follow(session)
         self._task = spawn(self._play(performance, session, whole_call=whole_call), "scenario")
@@ -77,7 +77,7 @@ class ScenarioPlay:
             await (self._performance.take_over() if by_hand else self._performance.give_back())
 
     def hurry(self) -> None:
-        """Do not wait for the steps that can follow the call."""
+        """Stop waiting for the steps that can follow the call."""
         self._hurry.set()
 
     async def finish(self) -> None:

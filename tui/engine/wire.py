@@ -119,13 +119,13 @@ class SwitchDevice(_Item, frozen=True, tag="switch_device"):
 class PlayAudio(_Item, frozen=True, tag="play_audio"):
     """Play part of a recording on the speaker, in addition to any call; stops the previous playback.
 
-    The recording is a WAV file; without ``path`` and ``wire``, it only stops. `PlayingAudio`
-    reports its progress.
+    The recording is a WAV file; without ``path`` and ``wire``, the command only stops playback.
+    `PlayingAudio` reports its progress.
     """
 
     clip: int = 0
     """Returned in `PlayingAudio`, so that the sender recognizes its own request;
-    `tui.bridge.Bridge.play` counts its requests."""
+    `tui.bridge.Bridge.play` numbers its requests."""
     path: str = ""
     track: int | None = None
     """Track of the file (0: user, 1: agent); None plays all tracks together."""
@@ -135,7 +135,7 @@ class PlayAudio(_Item, frozen=True, tag="play_audio"):
     start_ms: float = 0.0
     end_ms: float | None = None
     speed: float = 1.0
-    """0.25 to 4; any value but 1 also changes the pitch."""
+    """Playback speed, 0.25 to 4; any value but 1 also changes the pitch."""
     output: str = "auto"
     """Takes the same values as the option of that name; a file means ``auto``."""
 
@@ -218,7 +218,7 @@ class DeviceList(_Item, frozen=True, tag="devices"):
 
 
 class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
-    """The position of the audio played by `PlayAudio` at the speaker, as a time in the file.
+    """The position that `PlayAudio` has reached at the speaker, as a time in the file.
 
     Only the latest position is sent.
     """
@@ -232,7 +232,7 @@ class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
 
 
 class Peaks(_Item, frozen=True, tag="peaks"):
-    """A part of the outline of a WAV file, in order."""
+    """One part of the outline of a WAV file; the parts arrive in order."""
 
     path: str
     first_bin: int = 0

@@ -1,7 +1,7 @@
 """AudioManager: handles all audio of a call between the sound devices and the wire.
 
 It lives in the engine and outlives a call: `configure` prepares it for a call, `close` releases the
-devices. `capture` and `playback` are the two directions. The manager connects them, watches their
+devices. Its two directions are `capture` and `playback`. The manager connects them, watches their
 devices, and returns audio events from `poll`, each with the time of its sample.
 """
 
@@ -79,7 +79,7 @@ class AudioManager:
         fade_ms: int = 0,
         lines: list[CallerLine] | None = None,
     ) -> None:
-        """Prepare for a call: find the devices without opening them. `poll` reports missing ones."""
+        """Prepare for a call: find the devices without opening them. `poll` reports missing devices."""
         found = await endpoints.find(input, output)
         self._pending = PendingEvents(self._pending.clock_ns)
         self._losses = Tally()
@@ -146,7 +146,7 @@ class AudioManager:
 
     @property
     def on_audio_chunk(self) -> AudioChunkCallback | None:
-        """The callback registered by `set_audio_chunk_callback`; None without one."""
+        """The callback registered by `set_audio_chunk_callback`; None if there is none."""
         return self._on_audio_chunk.callback if self._on_audio_chunk else None
 
     def set_audio_chunk_callback(self, callback: AudioChunkCallback | None) -> None:
@@ -182,13 +182,13 @@ class AudioManager:
             self._failures.report(error, callback="_recording_callback", event=AUDIO_CHUNK)
 
     def prepare_capture(self, user_format: AudioFormat) -> None:
-        """Capture and keep user audio in the format that was agreed on with the agent."""
+        """Prepare to capture and keep user audio in the format agreed on with the agent."""
         self.capture.prepare(user_format)
         for track in self.tracks:
             track.user_format(user_format)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
-        """Keep a captured block that has passed the chain; if it was not sent to the agent, keep silence instead."""
+        """Keep a captured block that passed through the chain, or silence if it was not sent to the agent."""
         for track in self.tracks:
             track.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
@@ -347,7 +347,7 @@ class _DeferredReporter(ErrorReporter):
         self._waiting: deque[tuple[BaseException, str, str]] = deque(maxlen=self._KEPT)
 
     def report(self, error: BaseException, *, callback: str, event: str = "") -> None:
-        """Keep one failure. Can be called from any thread."""
+        """Keep one failure for later. Can be called from any thread."""
         self._waiting.append((error, callback, event))
 
     def pass_on(self) -> None:

@@ -13,21 +13,21 @@ from tui.models.events import (
 
 
 class Controls:
-    """Recording, mute, volume, devices and the recorded line that is playing, folded from events."""
+    """Recording, mute, volume, devices and the recorded line that is playing, derived from events."""
 
     def __init__(self) -> None:
         self.recording = False
         self.muted = False
         self.volume = 1.0
         self.capture = ""
-        """Name of the capture device; empty without one."""
+        """Name of the capture device; empty if there is none."""
         self.playback = ""
-        """Name of the playback device; empty without one."""
+        """Name of the playback device; empty if there is none."""
         self.line = ""
         """Name of the recorded line that is playing; otherwise empty."""
 
     def apply(self, event: SessionEvent) -> bool:
-        """Fold one event. Returns whether the event concerns the controls."""
+        """Apply one event. Returns whether the event concerns the controls."""
         match event:
             case RecordingChanged():
                 self.recording = event.recording

@@ -1,4 +1,4 @@
-"""The events of a session: immutable, numbered records with the monotonic time taken at the edge.
+"""The events of a session: immutable, numbered records, each with a monotonic timestamp taken where it occurs.
 
 The engine emits them and models fold them; they cross the pipe to the screen as msgpack and are
 saved as JSON. ``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample
@@ -145,11 +145,11 @@ class Condition(StrEnum):
     ECHO = "echo"
     """The agent hears itself: playback is picked up by the microphone."""
     CLIPPED_START = "clipped start"
-    """A reply starts above the noise floor: its first word may be cut."""
+    """A reply starts above the noise floor: its first word may be cut off."""
     CLIPPED_END = "clipped end"
-    """A reply that was played completely ends above the noise floor: its last word may be cut."""
+    """A reply that was played completely ends above the noise floor: its last word may be cut off."""
     SPEECH_BEFORE_RECORDING = "speech before recording"
-    """The user was already speaking when recording started: the first word may be cut."""
+    """The user was already speaking when recording started: the first word may be cut off."""
     STREAM_NOT_OPENED = "user stream not opened"
     """The agent has not opened the user stream; until then, no user audio may be sent."""
     NOT_ANSWERED = "not answered"
@@ -166,12 +166,12 @@ class Condition(StrEnum):
 
     @property
     def lasts(self) -> bool:
-        """Whether the problem lasts until it is reported as ended; a clipped word does not."""
+        """Whether the problem continues until it is reported as ended, unlike a clipped word."""
         return self not in (Condition.CLIPPED_START, Condition.CLIPPED_END, Condition.SPEECH_BEFORE_RECORDING)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True, tag_field="event"):
-    """One record of the stream."""
+    """One record in the event stream."""
 
     number: Count = 0
     """Position in the stream, from 1; set by `emit`."""
@@ -211,20 +211,20 @@ class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
     offset: Offset = -1
     """Position of the raw message in the session file; -1 if it is not there."""
     kept_bytes: Size = 0
-    """Length of the message in the session file if secrets or audio were removed; 0 means `size_bytes`."""
+    """Length of the message in the session file if secrets or audio were removed; if 0, it is `size_bytes`."""
     audio_ms: float = 0.0
     known: bool = True
 
 
 class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
-    """Something failed. Folding it fires the error callbacks."""
+    """Something failed. Applying the event fires the error callbacks."""
 
     source: str
     """Source: "agent", "socket", "protocol", "audio", "callback NAME", "tool NAME"."""
     code: str
     message: str
     hint: str = ""
-    """What to do about it; empty if nothing can be done."""
+    """What the user can do about the error; empty if nothing can be done."""
     fatal: bool = False
     answer_failed: bool = False
     """The agent abandoned the answer that was due, so there is no point in waiting for it."""
@@ -240,7 +240,7 @@ class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
     rule: str
     text: str
     advice: bool = False
-    """Allowed but unwise behavior, or a guess of this program; never counts for ``--strict``."""
+    """Allowed but unwise behavior, or a guess by this program; never counts for ``--strict``."""
     about: Count = 0
     """Number of the first message that caused the finding since the previous report."""
     count: Count = 1
@@ -248,7 +248,7 @@ class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
 
 
 class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
-    """Information for the user: a fallback, a device, a hint."""
+    """Information for the user, such as a fallback, a device or a hint."""
 
     text: str
     hint: str = ""
@@ -262,7 +262,7 @@ class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
     """Capture or playback is ready, for the first time or again."""
 
     capture: str
-    """Name of the device or file, "caller lines", …"""
+    """Name of the device or file, or a description such as "caller lines"."""
     playback: str
     capture_rate: Count = 0
     playback_rate: Count = 0
@@ -309,7 +309,7 @@ class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
 class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     """Speech began or ended on a track, measured here; ``at_ns`` is back-dated to the edge itself.
 
-    On the agent's track this includes other sounds: a tone, music.
+    On the agent's track, this includes other sounds, such as a tone or music.
     """
 
     speaker: Party
@@ -331,10 +331,12 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
     text: str
     final: bool
     item: str = ""
-    """For the agent's words, the reply (stream id); for the user's, the id of the speech. If empty, words are ordered
-    by time."""
+    """For the agent's words, the reply (stream id); for the user's, the id of the speech.
+
+    If it is empty, the words are ordered by time.
+    """
     part: Count = 0
-    """The content part of the item."""
+    """The content part of the item to which the words belong."""
     written: bool = False
     """Whether the agent sent the words as text, in addition to or instead of speech; such words have no audio."""
     confidence: float | None = None
@@ -367,13 +369,13 @@ class PlaybackStarted(Event, frozen=True, kw_only=True, gc=False, tag="playback_
 
     reply: str
     arrived_ns: Instant | None = None
-    """When its first byte of audio arrived."""
+    """When the reply's first byte of audio arrived."""
     handed_ns: Instant | None = None
-    """When its first sample was handed to the device."""
+    """When the reply's first sample was handed to the device."""
 
 
 class PlaybackEnded(Event, frozen=True, kw_only=True, gc=False, tag="playback_ended"):
-    """The last sample of a reply that was to be played has left the speaker."""
+    """The last sample of a reply that will be played has left the speaker."""
 
     reply: str
     heard_ms: float
@@ -382,14 +384,14 @@ class PlaybackEnded(Event, frozen=True, kw_only=True, gc=False, tag="playback_en
 
 
 class Flushed(Event, frozen=True, kw_only=True, gc=False, tag="flushed"):
-    """Queued playback was dropped: barge-in, or the user's interrupt key."""
+    """Queued playback was dropped because of a barge-in or the user's interrupt key."""
 
     reason: str
     unheard_ms: float
     by_agent: bool = False
-    """Whether the agent requested it; otherwise the user did."""
+    """Whether the agent, rather than the user, requested the flush."""
     asked_ns: Instant | None = None
-    """When the flush was requested by the agent's message or the key."""
+    """When the flush was requested by the agent's message or by the key."""
     silent_ns: Instant | None = None
     """When the speaker became silent."""
 
@@ -405,13 +407,13 @@ class LossCounted(Event, frozen=True, kw_only=True, gc=False, tag="loss"):
 
 
 class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="condition"):
-    """An audio problem began or ended. Folding it shows or clears a warning."""
+    """An audio problem began or ended. Applying the event shows or clears a warning."""
 
     condition: Condition
     path: str
     """"capture" or "playback"."""
     active: bool = True
-    """False if it has ended. Momentary problems (a clipped word) never end."""
+    """False if the problem has ended. Momentary problems (a clipped word) never end."""
     text: str = ""
     """One sentence that says where the problem is, with figures."""
     hint: str = ""
@@ -422,7 +424,7 @@ class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="conditio
 
 
 class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
-    """The program itself was late: figures measured around this time are uncertain."""
+    """The program itself was late, so figures measured around this time are uncertain."""
 
     what: str
     """What was late: the event loop, sending, the speaker's clock."""
@@ -518,7 +520,7 @@ class ScenarioChanged(Event, frozen=True, kw_only=True, gc=False, tag="scenario"
     steps: tuple[str, ...] = ()
     """All steps in words; set only when the scenario begins."""
     verdict: str = ""
-    """"passed", "failed" or "not measured", once it is over."""
+    """"passed", "failed" or "not measured", once the scenario is over."""
     reason: str = ""
     """Why the verdict is what it is, as a sentence."""
 
@@ -533,7 +535,7 @@ class StepChanged(Event, frozen=True, kw_only=True, gc=False, tag="step"):
     place: str = ""
     """Where the step is written: "FILE, line N"."""
     verdict: str = ""
-    """"passed", "failed", "not measured" or "done" (a step without a verdict); empty while it is running."""
+    """"passed", "failed", "not measured" or "done" (a step without a verdict); empty while the step is running."""
     reason: str = ""
     """Why the verdict is what it is, as a sentence."""
 

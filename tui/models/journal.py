@@ -64,8 +64,8 @@ class Journal:
     ) -> None:
         """Begin a session with the given target; a session that is refused before it becomes a call has no id.
 
-        ``volume`` is the playback volume of the previous call, which is kept, and emitted if the
-        state differs. ``log_rules`` are the rules of a custom protocol.
+        ``volume`` is the playback volume of the previous call: it is kept, and is emitted if it
+        differs from the state's. ``log_rules`` are the rules of a custom protocol.
         """
         self.emit(
             e.SessionStarted(
@@ -184,5 +184,5 @@ class Journal:
 
 
 def utc_now() -> str:
-    """Returns the time of day in UTC as ISO 8601, to the millisecond."""
+    """Returns the current UTC date and time in ISO 8601 format, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

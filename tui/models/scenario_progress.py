@@ -20,10 +20,10 @@ class Rung(msgspec.Struct):
     text: str
     place: str = ""
     verdict: str = ""
-    """Empty until it is evaluated."""
+    """Empty until the step is evaluated."""
     reason: str = ""
     number: int = 0
-    """Number of the event with which it began; 0 if it has not begun."""
+    """Number of the event with which the step began; 0 if it has not begun."""
     began_ns: int | None = None
     took_ms: float | None = None
 
@@ -37,7 +37,7 @@ class ScenarioProgress:
 
     def _begin(self) -> None:
         self.scenario: ScenarioChanged | None = None
-        """The newest event about the scenario as a whole; None if no file is played."""
+        """The newest event about the scenario as a whole; None if no scenario is being played."""
         self.rungs: list[Rung] = []
         self.current: int | None = None
         """Index of the current step; None between steps, and once all are over."""
@@ -48,12 +48,12 @@ class ScenarioProgress:
 
     @property
     def phase(self) -> ScenarioPhase | None:
-        """The phase of the scenario; None without one."""
+        """The phase of the scenario; None if there is none."""
         return self.scenario.phase if self.scenario else None
 
     @property
     def name(self) -> str:
-        """The scenario's name; empty without one."""
+        """The scenario's name; empty if there is none."""
         return self.scenario.name if self.scenario else ""
 
     @property
@@ -65,7 +65,7 @@ class ScenarioProgress:
         return next(failed, len(self.rungs) - 1)
 
     def apply(self, event: SessionEvent) -> None:
-        """Fold one event."""
+        """Apply one event."""
         match event:
             case ScenarioChanged():
                 if event.steps:

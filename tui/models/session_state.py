@@ -1,4 +1,4 @@
-"""SessionState: the current state of the session, folded from events, with callbacks for its observers."""
+"""SessionState: the current state of the session, derived from events, with callbacks for its observers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tui.models.turns.audible import Audible
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 
 RATE_LIMITS = "rate limits"
-"""Name of the `UsageReported` that reports remaining limits rather than usage."""
+"""Name of the `UsageReported` event that reports remaining limits rather than usage."""
 MAX_USAGE_FIGURES = 64
 """Limit on the number of figures kept, because the agent chooses their names."""
 
@@ -66,7 +66,8 @@ class SessionState:
     """Holds the status, controls, metrics and last error of one session at a time.
 
     Only `apply` changes it. A `SessionStarted` event begins a new session and resets everything but
-    the registered callbacks. Callbacks fire during the fold, on the thread that does it.
+    the registered callbacks. Callbacks run while an event is applied, on the thread that applies
+    it.
     """
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
@@ -76,7 +77,7 @@ class SessionState:
     def _reset(self) -> None:
         self.status = Status.IDLE
         self.reason = ""
-        """Reason for the status, in words for a person."""
+        """Reason for the status, in words."""
         self.started: SessionStarted | None = None
         """The event that began the session; None before the first."""
         self.controls = Controls()
@@ -159,7 +160,7 @@ class SessionState:
         return self.callbacks.register_callback(Area.COMPLETION, callback)
 
     def apply(self, event: SessionEvent) -> None:
-        """Fold one event and fire the callbacks for what it changed."""
+        """Apply one event and fire the callbacks for what it changed."""
         if isinstance(event, SessionStarted):
             self._begin(event)
         if self._metrics.apply(event):

@@ -25,9 +25,11 @@ class Count(NamedTuple):
 
 
 class Tally(Generic[Kind]):
-    """Counts by kind. A kind is due at its first count, and then once per interval if its count has grown.
+    """Keeps counts by kind of event.
 
-    Times are passed in, as ns of any one clock. Not thread-safe.
+    A kind is due at its first count, and then once per interval if its count has grown.
+
+    Times are passed in, in ns of any single clock. Not thread-safe.
     """
 
     def __init__(self, interval_ns: int = NS_PER_S) -> None:
@@ -40,7 +42,7 @@ class Tally(Generic[Kind]):
         return self.update(kind, self._totals.get(kind, 0) + more, at_ns)
 
     def update(self, kind: Kind, total: float, at_ns: int, *, final: bool = False) -> Count | None:
-        """Works like `add`, for a total that is counted elsewhere. With ``final``, any increase is due."""
+        """Works like `add`, for a total that is counted elsewhere. If ``final`` is true, any increase is due."""
         self._totals[kind] = total
         before, reported_ns = self._reported.get(kind, (0, at_ns - self._interval_ns))
         if total <= before or (at_ns - reported_ns < self._interval_ns and not final):

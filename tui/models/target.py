@@ -30,7 +30,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     protocol: str = "audiocodes"
     title: str = ""
     token: str = ""
-    """A secret that is never shown, logged or put into an error."""
+    """A secret that is never shown, logged or included in an error."""
     token_env: str = default_of("token_env")
     """Name of the token's environment variable, which may be saved."""
     headers: dict[str, str] = {}
@@ -95,12 +95,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return redactor_of_call(self.secrets, self.redact)
 
     def __repr__(self) -> str:
-        """Returns a form without secrets, because a traceback may show it."""
+        """Returns a representation without secrets, because a traceback may show it."""
         return f"Target({self.safe_url!r}, protocol={self.protocol!r})"
 
 
 def check_url(url: str) -> str:
-    """Returns the URL if it can be called. Raises `TargetError`, whose sentence suggests a correct one."""
+    """Returns the URL if it can be called. Raises `TargetError`, whose message suggests a correct URL."""
     try:
         parts = urlsplit(url)
         _ = parts.port

@@ -50,18 +50,18 @@ class Utterance(msgspec.Struct):
     heard_share: float | None = None
     """Share of a reply that was played before it was cut off, 0..1."""
     written: bool = False
-    """Whether it is text in addition to or instead of speech, without audio."""
+    """Whether the utterance is text in addition to or instead of speech, without audio."""
     sounds_ns: int | None = None
-    """When its first sound was heard or spoken, if known."""
+    """When the utterance's first sound was heard or spoken, if known."""
 
     @property
     def began_ns(self) -> int:
-        """When it began for a listener."""
+        """When the utterance began for a listener."""
         return self.at_ns if self.sounds_ns is None else self.sounds_ns
 
 
 class ToolUse(msgspec.Struct):
-    """One call of a tool, updated in place."""
+    """One tool call, updated in place."""
 
     at_ns: int
     """When the tool call began."""
@@ -82,7 +82,7 @@ CHANGED = "changed"
 
 
 class Transcript:
-    """Folds events into entries, in the order in which they began. Use it in one thread only."""
+    """Folds events into entries, in the order in which they began. Use it from one thread only."""
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
         self.callbacks = callbacks or CallbackManager()
@@ -112,7 +112,7 @@ class Transcript:
         return self.callbacks.register_callback(CHANGED, callback)
 
     def apply(self, event: SessionEvent) -> None:
-        """Fold one event and fire the change callbacks if it concerned the transcript."""
+        """Apply one event and fire the change callbacks if it concerns the transcript."""
         more_ms = self._cut.apply(event)
         match event:
             case SessionStarted():

@@ -54,7 +54,7 @@ class AgentAudio:
             router.register_telephony_handler(event_type, handler)
 
     def poll(self, *, at_the_end: bool = False) -> None:
-        """Emits the audio events since the previous call, and reports marks that were reached to the agent."""
+        """Emits the audio events since the previous call, and reports to the agent which marks were reached."""
         for event in self._audio.poll(self._journal.clock_ns(), at_the_end=at_the_end):
             self._journal.emit(event)
         for name in self._audio.playback.reached_marks():
@@ -99,7 +99,7 @@ class AgentAudio:
             )
 
     def _report_finished(self, event: Completed) -> None:
-        """Reports to the agent how much of a reply was heard; a completion callback of the state."""
+        """Reports to the agent how much of a reply was heard; registered as the state's completion callback."""
         if isinstance(event, e.PlaybackEnded):
             received_ms = event.heard_ms + event.unheard_ms
             self._send(

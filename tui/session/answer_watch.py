@@ -73,7 +73,7 @@ class AnswerWatch:
 
     @property
     def _stream_open(self) -> bool:
-        """Whether the user stream is open, in a protocol where the agent can see it close."""
+        """Whether the user stream is open, for protocols in which the agent can see it close."""
         return isinstance(self._caller, AcknowledgesUserStream) and self._caller.user_stream_open
 
     def _what_helps(self, turn: Turn | None) -> str:

@@ -51,7 +51,7 @@ class Dialled(msgspec.Struct, frozen=True):
 
 
 async def settle(target: Target) -> Dialled:
-    """Determine what the target leaves open, except for what only the call can show.
+    """Determine what the target does not specify, except for what only the call itself can show.
 
     Raises `DiallingError` and `ProtocolNotDetected`.
     """

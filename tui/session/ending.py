@@ -26,7 +26,7 @@ class Ending:
         self._hang_up_reason = HangUpReason.USER
         self._failure: e.ErrorRaised | None = None
         self.dropped = False
-        """Whether a fault of a scenario ended the call."""
+        """Whether a fault injected by a scenario ended the call."""
 
     @property
     def due(self) -> bool:
@@ -44,12 +44,12 @@ class Ending:
 
     @property
     def reason(self) -> str:
-        """The reason, worded for a person."""
+        """The reason for the end of the call, in words."""
         return self._failure.message if self._failure else self._reason
 
     @property
     def hang_up_reason(self) -> HangUpReason:
-        """The reason, as sent to the agent."""
+        """The reason for the end of the call, as sent to the agent."""
         return HangUpReason.FAILED if self._failure and not self._reason else self._hang_up_reason
 
     def finish(self, reason: str = OURS, hang_up_reason: HangUpReason = HangUpReason.USER) -> None:
@@ -106,8 +106,8 @@ class Ending:
         """End or fail the call because its socket closed, unless it is already ending.
 
         ``violation`` describes what the agent sent if that made this side close the socket. Even a
-        normal close fails the call if something was still due. ``dropped`` means that a fault of a
-        scenario closed the socket, which is not a failure.
+        normal close fails the call if something was still due. ``dropped`` means that a fault
+        injected by a scenario closed the socket, which is not a failure.
         """
         pending = self.pending
         if self.due:

@@ -1,4 +1,4 @@
-"""The signals that end a program without a screen; its calls are hung up first."""
+"""Handles the signals that end a program without a screen: its calls are hung up first."""
 
 from __future__ import annotations
 

@@ -31,7 +31,8 @@ from tui.websocket.message_handler import MessageHandler
 
 _GOODBYE_LIMIT_S = 2.0
 _ACKNOWLEDGE_LIMIT_S = 0.5
-"""Longest wait for the acknowledgement of a stop; some agents send it while they are still answering the user."""
+"""Longest wait for the acknowledgment of the stop message; some agents send it while they are still
+answering the user."""
 _CLOSE_LIMIT_S = 0.3
 """Longest wait for the agent to close the socket itself, which it may do once the session has ended."""
 

@@ -72,7 +72,7 @@ async def _wait(changed: asyncio.Event) -> None:
 class Listening:
     """Follows a session and waits for the agent. Runs on the session's loop.
 
-    ``note`` receives a sentence when a time limit, rather than the agent, ended the agent's turn.
+    ``note`` receives a sentence when a time limit, rather than the agent, ends the agent's turn.
     ``wait`` returns when its event is set, or after a short time.
     """
 
@@ -101,12 +101,12 @@ class Listening:
         self._state, self._pending = state, pending
 
     def take(self, event: e.SessionEvent) -> None:
-        """Note an event of the session."""
+        """Process an event of the session."""
         if self._heard.take(event):
             self._changed.set()
 
     def end(self) -> None:
-        """Record that the session has returned, for whatever reason."""
+        """Record that the session is over, for whatever reason."""
         self._returned = True
         self._changed.set()
 
@@ -253,7 +253,7 @@ class _Received:
         self.text_ns: int | None = None
         """When the agent's newest text arrived."""
         self.line_ended_ns = 0
-        """When the user's newest line had been spoken or failed."""
+        """When the user's newest line finished or failed."""
         self.begun_ns = 0
         """When the newest reply began to arrive."""
         self.awaits_tool = False

@@ -145,12 +145,12 @@ class LiveSession:
 
     @property
     def faults(self) -> LinkFaults:
-        """Faults of the connection, for tests of the agent."""
+        """Connection faults to inject, for testing the agent."""
         return self._link.connection.faults
 
     @property
     def dropped(self) -> bool:
-        """Whether the call ended because a fault closed its socket and the call could not continue on another one."""
+        """Whether the call ended because an injected fault closed its socket and it could not continue on another."""
         return self._ending.dropped
 
     @property

@@ -50,7 +50,7 @@ class MessageLog:
         self._undecodable = 0
 
     def register_with(self, messages: MessageHandler) -> None:
-        """Register for every message and every error."""
+        """Register handlers for every message and every error."""
         messages.add_message_handler(self.received)
         messages.add_error_handler(self.report_error)
 
@@ -111,7 +111,7 @@ class MessageLog:
             self._journal.lost(e.Loss.UNDECODABLE, undecodable)
 
     def report_error(self, error: e.ErrorRaised) -> None:
-        """Emits the error with a reference to the last logged message; an error handler of the `MessageHandler`."""
+        """Emits the error with a reference to the last logged message; registered with the `MessageHandler`."""
         undecodable = error.source == "protocol" and not error.fatal
         hint = self._hint_for_undecodable() if undecodable else ""
         message = error.message

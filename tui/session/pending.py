@@ -1,4 +1,4 @@
-"""Tracks what is still due in a call, to judge how the call ends and for the waits of a headless call."""
+"""Tracks what is still due in a call, which decides how the call ends and how long a headless call waits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tui.models import events as e
 
 
 class Pending:
-    """Tracks what has begun and has not ended. Runs on the session's loop; each event takes constant time.
+    """Tracks what has begun and has not ended. Runs on the session's loop; processing an event takes constant time.
 
     ``replies_are_ended`` says whether the agent marks the end of each reply; if it does not, a
     reply without an end is not due.
@@ -26,7 +26,7 @@ class Pending:
         """Whether the socket was lost and the session is being resumed."""
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Fold one event."""
+        """Apply one event."""
         match event:
             case e.MessageLogged():
                 return  # first: nearly every event is one

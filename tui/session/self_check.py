@@ -17,9 +17,9 @@ from tui.session.send_pace import SendPace
 from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
-"""The loop takes the arrival times, so a longer lag makes them wrong by more than one block."""
+"""The loop records arrival times, so a longer lag makes them wrong by more than one block."""
 _LAGS = 100
-"""Number of lags kept: more than a poll every 20 ms measures in a second."""
+"""Number of lags kept, which covers more than a second of polls at 20 ms each."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
 """How far the sound server's estimate of when a sample is heard may move within a second."""
@@ -42,7 +42,7 @@ class _Stall(NamedTuple):
 
 
 class SelfCheck:
-    """Judges the loop, the sending and the speaker's clock. Runs on the loop that it watches.
+    """Checks the timing of the loop, of sending and of the speaker's clock. Runs on the loop that it watches.
 
     ``emit`` receives delays beyond their limit, at most once per second and kind.
     """
@@ -62,7 +62,7 @@ class SelfCheck:
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
     def look(self, audio: AudioManager, pace: SendPace) -> None:
-        """Judge the sending, the devices and the speaker's clock. Call it regularly."""
+        """Check the sending, the devices and the speaker's clock. Call it regularly."""
         now_ns = self._clock_ns()
         self.judge("sending", pace.worst_ms(now_ns) or 0.0, SEND_LIMIT_MS, now_ns)
         speaker = audio.playback.speaker
@@ -88,14 +88,14 @@ class SelfCheck:
     ) -> None:
         """Report a delay beyond its limit, at most once per second and kind.
 
-        The delay lasted for ``lasted_ms`` until now; the default is ``late_ms``.
+        Until now, the delay lasted for ``lasted_ms``, which defaults to ``late_ms``.
         """
         if late_ms > limit_ms and self._reported.add(what, now_ns):
             since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * NS_PER_MS)
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
     def called_back(self, device: str, gap_ms: float, now_ns: int) -> None:
-        """Takes the longest time between two callbacks of a device since the previous call; reports a stall."""
+        """Takes a device's longest time between two callbacks since the previous call; reports any stall."""
         if gap_ms > STALL_LIMIT_MS:
             self._stalls[device] = _Stall(
                 now_ns - int(gap_ms * NS_PER_MS), now_ns + WINDOW_NS + NS_PER_S, gap_ms

@@ -42,7 +42,7 @@ class SendPace:
     def __init__(self) -> None:
         self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
         self._held: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
-        """Blocks that wait for their message to become complete."""
+        """Blocks that are waiting for their message to be complete."""
         self._counts = [0] * (_STEPS + 1)
         self._count = 0
         self._worst_ms = 0.0
@@ -93,7 +93,7 @@ class SendPace:
         )
 
     def percentile_ms(self, share: float) -> float | None:
-        """Returns a percentile over the whole call, to 0.05 ms and at most 100 ms; None if nothing was sent."""
+        """Returns a percentile over the whole call, in steps of 0.05 ms up to 100 ms; None if nothing was sent."""
         if not self._count:
             return None
         reached = accumulate(self._counts)

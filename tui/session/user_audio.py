@@ -39,7 +39,7 @@ class UserAudio:
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
         self._waits = False
-        """Whether it was reported that the user stream does not open."""
+        """Whether it was reported that the user stream did not open."""
         self._speech: SpeechDetector | None = None
         self._heard_until_ns = 0
 

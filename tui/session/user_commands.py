@@ -57,7 +57,7 @@ class UserCommands:
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
         """Play a recorded line in place of the microphone; if necessary, recording is turned on while it plays.
 
-        With ``begins_ns``, its first sample is captured at that time.
+        With ``begins_ns``, the line's first sample is captured at that time.
         """
         if not self._in_call("speak into"):
             return
@@ -67,7 +67,7 @@ class UserCommands:
         await self._audio.capture.lines.speak(line, begins_ns)
 
     def end_recording(self) -> None:
-        """Emit that user audio is no longer sent to the agent."""
+        """Emit an event to show that user audio is no longer sent to the agent."""
         self._only_for_a_line = False
         self._emit_recording(False)
 
@@ -86,7 +86,7 @@ class UserCommands:
         self._journal.emit(e.VolumeChanged(at_ns=self._journal.clock_ns(), volume=self._audio.volume))
 
     def send_dtmf(self, digits: str) -> None:
-        """Press telephone keys."""
+        """Send telephone key presses."""
         if not self._in_call("press keys in"):
             return
         if messages := self._link.caller.dtmf(digits):
@@ -150,7 +150,7 @@ class UserCommands:
             await self._audio.capture.start(silent=True)
 
     def _stop_after_line(self, event: Completed) -> None:
-        """Stops a recording that was started for a line; a completion callback of the state."""
+        """Stops a recording that was started for a line; registered as the state's completion callback."""
         if (
             isinstance(event, e.LineChanged)
             and self._only_for_a_line

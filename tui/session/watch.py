@@ -24,7 +24,8 @@ from tui.units import NS_PER_S
 
 _INTERVAL_NS = 20_000_000
 _IDLE_EVERY = 3
-"""Every how many polls telemetry is published and idle audio is checked; the screen draws levels no more often."""
+"""Number of polls between two publications of telemetry, and between two checks of idle audio; the
+screen draws levels no more often."""
 
 
 class SessionWatch:

@@ -1,4 +1,4 @@
-"""The grammar of filters, and the help for it. The terms themselves are in `tui.models.filter.terms`."""
+"""The filter grammar and its help. The terms themselves are in `tui.models.filter.terms`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Token(NamedTuple):
     column: int
     text: str
     term: Filter | None = None
-    """None for operators, parentheses and the end."""
+    """None for an operator, a parenthesis or the end of the filter."""
 
 
 class _Parser:

@@ -44,7 +44,7 @@ class Filter(msgspec.Struct, frozen=True):
     """A condition on events."""
 
     def __call__(self, among: Sequence[int], context: Context) -> Sequence[int]:
-        """Returns the positions from ``among`` (ascending) whose events match."""
+        """Returns the positions in ``among`` (which are ascending) whose events match."""
         return self._select(among, context)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -113,7 +113,7 @@ class Term(Filter, frozen=True):
     FIELDS: ClassVar[Examples] = {}
     """Names that precede a colon, in lower case, each with examples for hints; read by `from_field`."""
     CHOICES: ClassVar[tuple[str, ...]] = ()
-    """The values of the fields, if they are a fixed set; for completion."""
+    """The values of the fields, if they are a fixed set; used for completion."""
     COMPARISONS: ClassVar[Examples] = {}
     """Names that precede a comparison sign, in lower case, each with examples; read by `from_comparison`."""
 
@@ -240,7 +240,7 @@ _CATEGORIES = {
 
 
 class Category(Term, frozen=True):
-    """Events of one category, judged by their `Shape` alone."""
+    """Events of one category, which depends only on their `Shape`."""
 
     HELP = tuple((name, category.help) for name, category in _CATEGORIES.items())
     WORDS = tuple(_CATEGORIES)
@@ -264,7 +264,7 @@ class Flag(Term, frozen=True):
 
     @classmethod
     def from_word(cls, word: str) -> Self:
-        """Returns the condition; there is only one."""
+        """Returns the only condition that the word stands for."""
         return cls()
 
     def __str__(self) -> str:
@@ -446,7 +446,7 @@ TERMS: tuple[type[Term], ...] = (
     Number,
     Size,
 )
-"""Every term, in the order of the help."""
+"""Every term, in the order in which the help lists them."""
 WORDS: dict[str, Filter] = {word: term.from_word(word) for term in TERMS for word in term.WORDS}
 """Words that are complete conditions."""
 FIELDS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.FIELDS}

@@ -1,1 +1,1 @@
-"""The event log: storage, views, search, marks, pairs, export."""
+"""The event log: storage, views, search, marks, pairs and export."""

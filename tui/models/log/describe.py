@@ -29,7 +29,7 @@ class Description(NamedTuple):
     kind: str
     summary: str
     arrow: str = "·"
-    """``→`` sent, ``←`` received, ``·`` an event of this program."""
+    """``→`` for sent, ``←`` for received, ``·`` for an event of this program."""
     level: Severity = Severity.PLAIN
 
 

@@ -1,7 +1,8 @@
 """The event log: every event of the session, and the rows that show them.
 
-A run of audio chunks, deltas or unknown messages is one row per kind until another message arrives, so that the log
-does not show fifty chunks a second. An event that restates a message has no row.
+A run of audio chunks, deltas or unknown messages is shown as one row per kind until another message
+arrives, so that the log does not show fifty chunks a second. An event that restates a message has
+no row.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ CLEARED = "cleared"
 RawMessage = Callable[[MessageLogged], bytes | None]
 """Returns a message as it was on the wire; None if it was not kept. `tui.bridge.Bridge.raw_message` is an example."""
 NO_ROW = 0xFFFF_FFFF
-"""Marks an event in `EventLog.row_ids` that is not listed."""
+"""Stands in `EventLog.row_ids` for an event that is not listed."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +40,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     index: int
     """Index of the row in the log."""
     first: int
-    """Index of its first event in the store."""
+    """Index of the row's first event in the store."""
     last: int
     count: int
     audio_ms: float
@@ -94,9 +95,9 @@ class Rows(Sequence[Row]):
 
 
 class EventLog:
-    """Append-only store of a session's events and the rows made of them.
+    """Append-only store of a session's events and the rows made from them.
 
-    Use it in one thread only; each event takes constant time.
+    Use it from one thread only; adding an event takes constant time.
     """
 
     def __init__(self, callbacks: CallbackManager | None = None, *, max_bytes: int = MAX_BYTES) -> None:
@@ -114,7 +115,7 @@ class EventLog:
         self.rules = LogRules()
         """How the messages of the session's protocol form runs and pairs, and which of them carry audio."""
         self.left_out = 0
-        """Events left out because the log was full."""
+        """Number of events left out because the log was full."""
         self._runs: dict[int, int] = {}
         """Rows of the runs that may continue, by shape."""
 

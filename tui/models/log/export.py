@@ -63,7 +63,7 @@ class ExportError(Exception):
 
 
 class ExportReport(msgspec.Struct, frozen=True):
-    """What was written."""
+    """What an export wrote."""
 
     path: Path
     events: int
@@ -98,7 +98,7 @@ class EventWriter:
         """Number of raw messages that had not been kept."""
 
     def write(self, index: int) -> None:
-        """Write the event at this position of the log."""
+        """Write the event at this position in the log."""
         event, raw = self.events[index], None
         if self.raw is not None and isinstance(event, MessageLogged):
             raw = self.raw(event)
@@ -156,7 +156,7 @@ class CsvWriter(EventWriter):
 
 
 class TextWriter(EventWriter):
-    """One line per event, as the log shows it; notes and raw messages on lines below."""
+    """One line per event, as the log shows it; notes and raw messages follow on the lines below."""
 
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
         """Write the event's line and the lines below it."""
@@ -178,7 +178,7 @@ _WRITERS: dict[ExportFormat, type[EventWriter]] = {
 
 
 class Export:
-    """One export: call `step` until it returns a report, or `run`. Raises `ExportError`.
+    """One export: call `step` until it returns a report, or call `run`. Raises `ExportError`.
 
     Events that are appended while it runs are not exported. The file appears when it is complete; a cancelled export
     leaves no file.
@@ -220,7 +220,7 @@ class Export:
         return report
 
     def step(self, budget_ms: float = 8.0) -> ExportReport | None:
-        """Write for about ``budget_ms``, at least one slice. Returns the report when the export is done."""
+        """Write for about ``budget_ms``, but at least one slice. Returns the report when the export is done."""
         deadline = self._clock() + budget_ms / 1000
         report = None
         try:

@@ -19,7 +19,7 @@ class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Marks:
-    """Marked events, in order, and notes. A note remains when its event is unmarked."""
+    """The marked events, in order, and their notes. A note remains when its event is unmarked."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []

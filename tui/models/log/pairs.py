@@ -56,7 +56,7 @@ class Pairs:
                 return None
 
     def _matched(self, rule: Pair | None, index: int) -> int | None:
-        """Returns the index of an event's partner by a rule; None stands for the rule for events of this program."""
+        """Returns the index of an event's partner according to a rule; None stands for this program's own rule."""
         matcher = self._rules.setdefault(rule, _Matcher(newest=rule is None or rule.newest))
         events = self._events
         fits = {

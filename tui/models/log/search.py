@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 class MatchNumber(NamedTuple):
-    """Which of all matches a match is."""
+    """The number of a match, and how many matches there are."""
 
     nth: int
     of: int
@@ -54,7 +54,7 @@ def search_pattern(text: str) -> Pattern:
 def find(
     view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
 ) -> Found | None:
-    """Returns the next line after ``position``, or the previous one before it, that has a matching event.
+    """Returns the next line after ``position`` (or, backward, the previous one) that has a matching event.
 
     The search goes from row to row, and in opened runs from event to event. To begin at one end,
     pass -1 or the number of lines.
@@ -84,7 +84,7 @@ def finding(
 
 
 def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber | None]:
-    """Counts which match of `find` this event is: yields None for each block of rows, then the number.
+    """Counts the matches of `find` up to this event: yields None for each block of rows, then the number.
 
     Yields nothing if the log is too long, the filter is still running, or a new session begins.
     """
@@ -144,7 +144,7 @@ def at_number(view: EventView, number: int) -> int:
 
 
 class RawSearch:
-    """Searches the raw messages of a view for a pattern, once around, in steps of `step`.
+    """Searches the raw messages of a view for a pattern, once around, one `step` at a time.
 
     Audio is left out, because base64 may contain any short word. Discard the search when the user
     starts another.
@@ -255,13 +255,13 @@ def _position(view: EventView, event: int) -> int:
 
 
 def _stop(view: EventView, event: int) -> tuple[int, int]:
-    """Returns where a search stops for this event: at its row or, in an open run, at the event itself."""
+    """Returns the position where a search stops for this event: its row or, in an open run, the event itself."""
     row = view.log.row_ids[event]
     return row, 0 if view.opened(row) is None else event
 
 
 def _walk(view: EventView, position: int, *, forward: bool) -> Iterator[tuple[list[int], bool]]:
-    """Yields the events of each row in order, once around, and whether the end was passed.
+    """Yields the events of each row in order, wrapping around once, and whether the end was passed.
 
     Rows may come and go during the walk.
     """

@@ -1,8 +1,8 @@
 """EventView: the rows of the log that match a filter, as lines, with runs that can be opened.
 
-A row is shown if one of its events matches. New events are filtered as they come (`update`). Those present when a
-filter is set are filtered from the newest backwards, a slice at a time (`step`): the end of the log is correct at
-once, and keys pressed during that time are handled without delay.
+A row is shown if one of its events matches. New events are filtered as they come (`update`). Those
+present when a filter is set are filtered from the newest backwards, a slice at a time (`step`): the
+end of the log is correct immediately, and keys pressed during that time are handled without delay.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class ViewLine(NamedTuple):
     row: int
     """Index of the row in the log."""
     event: int
-    """Index of the event it shows: the newest of a run."""
+    """Index of the event that the line shows; for a run, the newest."""
     first: int
-    """Index of the event whose time it shows: the oldest of a run."""
+    """Index of the event whose time the line shows; for a run, the oldest."""
     member: bool
     """Whether the line is one event of an opened run, shown below the run's own line."""
 
@@ -37,7 +37,7 @@ class ViewLine(NamedTuple):
 class EventView:
     """The lines of one log that match one filter.
 
-    Use it in one thread, and call `update` once per tick before drawing.
+    Use it from one thread, and call `update` once per tick before drawing.
 
     Lines move when rows are inserted above them: keep a `ViewLine`, and call `position` to find
     where it is now.
@@ -89,7 +89,7 @@ class EventView:
         return 1 - self._unscanned / self._scan_from if self._unscanned else 1.0
 
     def step(self, budget_ms: float = 8.0) -> float:
-        """Filter older events for about ``budget_ms``, at least one slice; returns the progress."""
+        """Filter older events for about ``budget_ms``, but at least one slice; returns the progress."""
         deadline = self._clock() + budget_ms / 1000
         found: set[int] = set()
         while self._unscanned:
@@ -205,7 +205,7 @@ class EventView:
 
     @property
     def unseen(self) -> int:
-        """Rows appended since the view stopped following."""
+        """Number of rows appended since the view stopped following."""
         return 0 if self._seen_rows is None else len(self.rows) - bisect_left(self.rows, self._seen_rows)
 
     def follow(self) -> None:

@@ -1,6 +1,6 @@
 """Finds the audio in messages, its format and loudness, and joins the audio of a run of messages.
 
-A message's format was agreed on earlier in the call. However, its event has the duration of the
+A message's format was agreed on earlier in the call. However, its event states the duration of the
 audio, so the number of bytes determines the format, except between mu-law and A-law, which earlier
 messages decide.
 """
@@ -40,7 +40,7 @@ class MessageAudio(msgspec.Struct, frozen=True):
         return self.format.duration_ms(len(self.wire))
 
     def loudness(self) -> MessageLevel | None:
-        """Returns its loudness; None if there is not one whole sample."""
+        """Returns the loudness of the audio; None if it does not contain one whole sample."""
         return loudness(self.wire, self.format)
 
 
@@ -52,7 +52,7 @@ class EventAudio:
         self._raw = raw
 
     def of(self, index: int) -> MessageAudio | None:
-        """Returns the audio of the message at this index; None if it carries none or was not kept."""
+        """Returns the audio of the message at this index; None if the message has no audio or was not kept."""
         wire, audio_ms = self._payload(index)
         audio_format = self._format(index, len(wire), audio_ms) if wire else None
         return self._ordered(wire, audio_format) if audio_format else None
@@ -89,7 +89,7 @@ class EventAudio:
         return (audio_payload(raw, self._log.rules.audio_members) or b"" if raw else b""), event.audio_ms
 
     def _protocols(self) -> list[Protocol]:
-        """Returns the session's protocol, or all built-in protocols if it is not one of them.
+        """Returns the session's protocol, or all built-in protocols if it is a custom one.
 
         A recorded session may name a file as its protocol; that file is never run.
         """

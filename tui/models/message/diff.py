@@ -17,7 +17,7 @@ MAX_ROWS = 10_000
 
 
 class Difference(StrEnum):
-    """How a value differs; the enum's value is a glyph, readable without color."""
+    """How a value differs; each member of the enum is a glyph that is readable without color."""
 
     SAME = " "
     ADDED = "+"
@@ -40,9 +40,9 @@ class DiffRow(NamedTuple):
     right: object
     difference: Difference
     inside: bool = False
-    """Whether rows for its members follow."""
+    """Whether rows for the value's members follow."""
     alike: int = 0
-    """Number of elements from here on that are equal."""
+    """Number of equal elements from here on."""
 
 
 class Comparison(NamedTuple):
@@ -53,7 +53,7 @@ class Comparison(NamedTuple):
     removed: int
     changed: int
     complete: bool
-    """False if there are more than `MAX_ROWS`."""
+    """False if there are more rows than `MAX_ROWS`."""
 
     def __str__(self) -> str:
         if not (self.added or self.removed or self.changed):

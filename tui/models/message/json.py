@@ -48,7 +48,7 @@ class _Written(str):
 
 
 def decode_json(raw: bytes | str) -> object:
-    """Returns the value. Raises `ValueError` for invalid JSON, or JSON nested too deeply."""
+    """Returns the decoded value. Raises `ValueError` for invalid JSON, or JSON nested too deeply."""
     try:
         return json.loads(
             raw,
@@ -123,7 +123,7 @@ def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
 
 
 def _field(name: str, value: object, start_ns: int) -> tuple[str, object]:
-    """Returns an instant as time since the session's start, a duration with its unit, anything else unchanged."""
+    """Returns an instant as time since the session's start, a duration with its unit, and anything else unchanged."""
     stem, _, unit = name.rpartition("_")
     if unit == "ns":
         time = JsonNumber(f"{since(value, start_ns)} s") if isinstance(value, int) else None

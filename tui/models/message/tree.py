@@ -2,7 +2,7 @@
 
 A closed value costs nothing, whatever its size: an open node knows the number of its children and
 which of them are open. A line is therefore found by walking down the tree, and an array of 100,000
-elements opens at once.
+elements opens immediately.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class EventTree:
         return TreeLine(path, value, opened if opened or self._can_open(path, value) else None)
 
     def parent(self, index: int) -> int:
-        """Returns the line of the parent; the line itself at the top."""
+        """Returns the line of the parent, or the line itself at the top level."""
         node, _ = self._find(index)
         return index if node.parent is None else self._position(node.parent, node.place)
 

@@ -80,7 +80,7 @@ class Capture:
         self.chain = CallbackChain("capture")
         """Steps that every block passes through on its way to the wire; custom steps can be added.
 
-        Each must keep the block's length.
+        Each step must keep the block's length.
         """
         # Lines before the level: a muted line is silence, and the meter shows what is sent.
         for step in (self.lines, self.level):
@@ -92,8 +92,7 @@ class Capture:
         self._starts = 0
         """Number of times that capture was started or stopped.
 
-        A start that had to read a file compares it with its own number, so that the latest request
-        wins.
+        A start that had to read a file compares this number with its own, so that the latest request wins.
         """
 
     def prepare(self, user_format: AudioFormat) -> None:

@@ -25,7 +25,7 @@ _ZERO_HINTS = {
 
 
 class Verdict(NamedTuple):
-    """The start or end of a condition of captured audio."""
+    """The start or end of a problem with captured audio."""
 
     condition: Condition
     active: bool
@@ -53,7 +53,7 @@ class CaptureHealth:
         self._opening_ms = 0.0
 
     def feed(self, pcm: bytes, block_ms: float) -> list[Verdict]:
-        """Returns the conditions that change with an unmodified block from the device."""
+        """Takes an unmodified block from the device, and returns the conditions that change with it."""
         samples = samples_of(pcm)
         if not len(samples):
             return []

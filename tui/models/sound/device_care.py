@@ -69,7 +69,7 @@ class Watchdog:
         self._retry_s = FIRST_RETRY_S
 
     def look(self, now_ns: int, callback_ns: int, *, vanished: bool) -> bool:
-        """Judge by the last callback, or by the opening if there was no callback.
+        """Judge the device by its last callback, or by its opening if there was none.
 
         Returns whether the health changed.
         """
@@ -116,12 +116,12 @@ class Caredfor(Protocol):
 
     @property
     def callback_ns(self) -> int | None:
-        """When its stream last called back or was opened; None while no stream should be open."""
+        """When the device's stream last called back or was opened; None while no stream should be open."""
         ...
 
     @property
     def vanished(self) -> bool:
-        """Whether its stream ended by itself."""
+        """Whether the device's stream ended by itself."""
         ...
 
     async def drop(self) -> None:
@@ -129,7 +129,7 @@ class Caredfor(Protocol):
         ...
 
     def take_busy_ns(self) -> int:
-        """Returns the longest duration of its callback since the previous call, in ns."""
+        """Returns the longest duration of the device's callback since the previous call, in ns."""
         ...
 
     async def reopen(self, device: Device) -> None:
@@ -189,7 +189,7 @@ class DeviceCare:
         return self._known.timing(capture, playback, speaker.latency_ms)
 
     def callback_load(self, cared: dict[str, Caredfor], now_ns: int) -> float | None:
-        """Returns the highest share of a block's length that a callback took in the last second; None without any."""
+        """Returns the highest share of a block's length that a callback took in the last second; None if none ran."""
         busy_ns = [one.take_busy_ns() for one in cared.values() if one.callback_ns is not None]
         return self._load.worst(now_ns, busy_ns)
 
@@ -251,7 +251,7 @@ class DeviceCare:
     async def _recover(self, path: str, cared: dict[str, Caredfor]) -> None:
         """Reopen a device.
 
-        A vanished device can be found only by listing the devices again, for which every stream is closed.
+        A vanished device can be found only by listing the devices again, which closes every stream.
         """
         try:
             async with self._lock:

@@ -21,14 +21,16 @@ _GONE_AFTER = 4
 
 
 class EchoWatch:
-    """Compares the microphone with the audio played, once a second. Runs on the engine's loop; events go to ``emit``.
+    """Compares the microphone's audio with the audio played, once a second.
+
+    Runs on the engine's loop; events go to ``emit``.
 
     ``hint`` says what to do about an echo.
     """
 
     def __init__(self, emit: Callable[[e.SessionEvent], None], hint: str = "") -> None:
         self.echo: Echo | None = None
-        """The latest echo; None after it is gone."""
+        """The latest echo; None once it is gone."""
         self._emit = emit
         self._hint = hint
         self._captured: Track | None = None
@@ -114,7 +116,7 @@ class EchoWatch:
 
 
 class EchoControl:
-    """Removes the agent's echo from captured blocks if there is a guard, and watches the remainder.
+    """Removes the agent's echo from captured blocks if there is a guard, and watches for any that remains.
 
     Runs on the engine's loop.
     """
@@ -157,7 +159,7 @@ class EchoControl:
             self._raw.played(end_ns, block, rate)
 
     def poll(self, now_ns: int) -> None:
-        """Check for echo if it is due."""
+        """Check for an echo if a check is due."""
         self._sent.poll(now_ns)
         if self._raw is not self._sent:
             self._raw.poll(now_ns)

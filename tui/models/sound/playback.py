@@ -1,4 +1,4 @@
-"""The call's speaker, from chunks on the wire to the audio that was heard from each reply."""
+"""The call's speaker: handles agent audio from chunks on the wire to what was heard of each reply."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
     latency: str
     """"auto", "low", "high" or a number of seconds, as in the options."""
     fade_ms: int = 0
-    """Length of the fade with which a flush ends; 0 cuts at once."""
+    """Length of the fade with which a flush ends; 0 cuts immediately."""
     tracks: list[AgentTrack] = []
     """Receivers of the agent's audio."""
 
@@ -45,8 +45,8 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
 class Playback:
     """Plays the replies of one call and emits their playback events. Runs on the engine's loop.
 
-    The first reply decides the rate; later replies at other rates are resampled. ``on_opened`` is
-    called when a speaker has been opened; ``on_played`` receives each block that was heard, as
+    The first reply determines the rate; later replies at other rates are resampled. ``on_opened``
+    is called when a speaker has been opened; ``on_played`` receives each block that was heard, as
     ``(end_ns, pcm, rate)``.
     """
 
@@ -197,7 +197,7 @@ class Playback:
 
     @property
     def frames_per_ms(self) -> float:
-        """The queue's rate, to convert its counts to ms; 1 before the first reply."""
+        """Frames per ms at the queue's rate, for converting its counts to ms; 1 before the first reply."""
         return self.queue.rate / 1000 if self.queue else 1.0
 
     def read_level(self, now_ns: int) -> MeterReading | None:
@@ -232,7 +232,7 @@ class Playback:
         self._heard.finish()
 
     def _still_ending(self) -> list[e.PlaybackEnded]:
-        """Returns the ends that are due later, except those of replies flushed from the device."""
+        """Returns the reply ends that are still to come, except those of replies flushed from the device."""
         queue = self.queue
         return [ended for ended in self._ending.values() if queue and not queue.flushed(ended.reply)]
 
@@ -270,7 +270,7 @@ class Playback:
                 self._emit(_clipped(happening, e.Condition.CLIPPED_END, "ends", "last", now_ns))
 
     def _queue_for(self, audio_format: AudioFormat) -> PlaybackQueue:
-        """Returns the queue to play on."""
+        """Returns the playback queue to use."""
         queue = self.queue
         # Until a reply has begun the rate is a guess, and opening again is cheaper than resampling the whole call.
         if queue is None or (queue.unused and audio_format.rate != queue.rate):

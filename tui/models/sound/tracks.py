@@ -25,7 +25,7 @@ class TrackSink(AgentTrack, Protocol):
 
 @runtime_checkable
 class TrackJudge(Protocol):
-    """A receiver of both tracks that can judge them at the end."""
+    """A receiver of both tracks that can also check them at the end."""
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[e.SessionEvent]:
         """Ends the tracks and returns what the second detector found at the edges of the turns.

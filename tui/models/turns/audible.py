@@ -40,7 +40,10 @@ class Stretch(msgspec.Struct):
 
 
 class Audible:
-    """Keeps the latest stretches of both parties, from edges of sound. Constant time per event; not thread-safe."""
+    """Keeps the latest stretches of both parties, from edges of sound.
+
+    Processing an event takes constant time; not thread-safe.
+    """
 
     def __init__(self) -> None:
         self._stretches: dict[e.Party, deque[Stretch]] = {
@@ -50,7 +53,7 @@ class Audible:
         """Whether the detector distinguishes speech from other sounds; detection by loudness does not."""
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Fold one event."""
+        """Apply one event."""
         if not isinstance(event, e.SpeechEdge):
             return
         self._tells_speech = self._tells_speech or event.method != "energy"
@@ -94,11 +97,11 @@ class Audible:
         )
 
     def heard_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> bool:
-        """Returns whether a party started to be heard after a time, with more than background sound."""
+        """Returns whether a party became audible after a given time, with more than background sound."""
         return self.onset_from(speaker, since_ns, now_ns) is not None
 
     def onset_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> int | None:
-        """Returns when a party was first heard after a time, with more than background sound; None if it was not."""
+        """Returns when a party first became audible after a given time, with more than background sound; None if never."""
         return next(
             (
                 stretch.began_ns

@@ -18,14 +18,15 @@ from tui.units import NS_PER_MS
 YIELD_NS = 1_000_000_000
 """Time limit for the agent to yield, and longest time between user speech and a flush caused by it."""
 _LATE_ONES = 2
-"""Number of the newest barge-ins that a lateness, emitted when it ends, may concern."""
+"""How many of the newest barge-ins a period of lateness may affect, as it is reported only when it ends."""
 _PAUSED_MS = 500.0
-"""A flush that drops more than this drops words, because an agent that streams silence in real time
-has less queued."""
+"""A flush that drops more audio than this drops words; an agent that streams silence in real time has less queued."""
 
 
 class CutReplies:
-    """Tracks how much audio was received of replies whose playback has ended. Each event takes constant time.
+    """Tracks how much audio was received for replies whose playback has ended.
+
+    Processing an event takes constant time.
 
     Audio of a flushed reply keeps arriving after its `PlaybackEnded`, so its length is not yet
     final at that time.
@@ -41,7 +42,7 @@ class CutReplies:
         self._last_flush = 0
 
     def apply(self, event: e.SessionEvent) -> float:
-        """Applies one event; returns how many more ms it shows to have been received of a reply that was cut off."""
+        """Applies one event; returns by how many ms it increases the audio received for a reply that was cut off."""
         match event:
             case e.Flushed():
                 self._last_flush = event.number
@@ -64,10 +65,10 @@ class CutReplies:
 
 
 class BargeInFold:
-    """Folds events into ``barge_ins``. Each event takes constant time.
+    """Folds events into ``barge_ins``. Processing an event takes constant time.
 
-    ``audible`` and ``trust`` must have processed each event first, because an agent that streams silence is not
-    interrupted.
+    ``audible`` and ``trust`` must have processed each event first, because speech over streamed
+    silence does not interrupt the agent.
     """
 
     def __init__(self, barge_ins: list[BargeIn], audible: Audible, trust: Trust) -> None:
@@ -76,7 +77,7 @@ class BargeInFold:
         self._audible = audible
         self._now_ns = 0
         self._newest: tuple[BargeIn, e.Flushed] | None = None
-        """The newest barge-in at which the agent yielded, with its flush."""
+        """The newest barge-in to which the agent yielded, with its flush."""
         self._onset_ns: int | None = None
         """Time at which the user last started to speak."""
         self._speaking = False
@@ -87,7 +88,7 @@ class BargeInFold:
         self._over: BargeIn | None = None
         """The current barge-in, to which the agent has not yielded yet."""
         self._flush: e.Flushed | None = None
-        """A flush by the agent for which no user speech is known."""
+        """A flush by the agent that is not explained by any known user speech."""
         self._cut = CutReplies()
 
     def apply(self, event: e.SessionEvent, turn: int) -> bool:
@@ -163,7 +164,7 @@ class BargeInFold:
         return self._audible.heard_between(e.Party.AGENT, since_ns, max(onset_ns, _silent_ns(flush)))
 
     def _agent_ended(self) -> None:
-        """Drop the newest barge-in if the agent was already silent, which is known half a second later."""
+        """Drop the newest barge-in if the agent was already silent, which becomes known half a second later."""
         if self._newest is None:
             return
         barge_in, flush = self._newest

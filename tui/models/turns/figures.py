@@ -24,11 +24,11 @@ class Judge(Protocol):
 
     @property
     def good_ms(self) -> float:
-        """Longest response time that is good."""
+        """Longest response time that counts as good."""
 
     @property
     def slow_ms(self) -> float:
-        """Longest response time that is slow; longer ones are bad."""
+        """Longest response time that counts as slow; longer ones are bad."""
 
     @property
     def backchannel_ms(self) -> float:
@@ -49,7 +49,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     """The value as it is shown: whole milliseconds, or tenths below 10 ms. It is None if nothing was measured."""
     grade: Grade | None = None
     error_ms: float | None = None
-    """The true value lies within ± this of ``ms``; None if no bound is known."""
+    """How far the true value may be from ``ms`` in either direction; None if no bound is known."""
     doubt: str = ""
     """Why the figure is uncertain; empty if it is not."""
     unmeasured: str = ""

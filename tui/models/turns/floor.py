@@ -78,7 +78,7 @@ class Speech(msgspec.Struct, omit_defaults=True):
     began_ns: int
     by: e.Party
     event: int = 0
-    """Number of the event that reported its start."""
+    """Number of the event that reported the start of the speech."""
     ended_ns: int | None = None
     """None while the speech lasts, as far as known."""
 
@@ -155,7 +155,7 @@ class Floor(msgspec.Struct, omit_defaults=True):
 
     @property
     def holder(self) -> e.Party | None:
-        """Who holds the floor, as far as decided; None before the first speech."""
+        """Who holds the floor, as far as has been decided; None before the first speech."""
         return self.turns[-1].by if self.turns else None
 
     def offsets_ms(self, to: e.Party) -> list[float]:

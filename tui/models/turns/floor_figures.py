@@ -1,7 +1,7 @@
-"""The figures of the floor, as the screen, `metrics`, `--json` and the report show them, and its moments in order.
+"""Turn-taking figures, as the screen, `metrics`, `--json` and the report show them, and the moments in order.
 
-Each function takes the floor as it is to be shown: call `tui.models.turns.floor.judged_by` once to
-apply the user's rules.
+Each function takes a `Floor` that is ready to be shown: call `tui.models.turns.floor.judged_by`
+once to apply the user's rules.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class SideOfFloor(msgspec.Struct, frozen=True):
     offsets: int
     """Number of offsets from which the median was taken."""
     gave_way: int
-    """Number of talk-overs in which the party was silent first, whoever held the floor."""
+    """Number of talk-overs in which the party fell silent first, whoever held the floor."""
     yields: int
     """Number of those talk-overs in which the party held the floor."""
     yielded: Figure
@@ -49,7 +49,7 @@ class SideOfFloor(msgspec.Struct, frozen=True):
 
 
 class FloorFigures(msgspec.Struct, frozen=True):
-    """All figures of the floor."""
+    """All turn-taking figures."""
 
     user: SideOfFloor
     agent: SideOfFloor
@@ -59,7 +59,7 @@ class FloorFigures(msgspec.Struct, frozen=True):
 
 
 class MomentKind(StrEnum):
-    """What happened on the floor."""
+    """Kinds of turn-taking moments."""
 
     TURN = "turn"
     TALK_OVER = "talk-over"
@@ -68,7 +68,7 @@ class MomentKind(StrEnum):
 
 
 class FloorMoment(msgspec.Struct, frozen=True):
-    """An event of turn-taking, in words."""
+    """A turn-taking event, in words."""
 
     kind: MomentKind
     by: e.Party
@@ -83,7 +83,7 @@ class FloorMoment(msgspec.Struct, frozen=True):
 
 
 def floor_figures(floor: Floor) -> FloorFigures:
-    """Returns the figures of the floor."""
+    """Returns the turn-taking figures."""
     return FloorFigures(
         _side(floor, e.Party.USER), _side(floor, e.Party.AGENT), talk_overs=len(floor.talk_overs)
     )
@@ -132,7 +132,7 @@ def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
 
 
 def moments_of(floor: Floor) -> list[FloorMoment]:
-    """Returns what happened on the floor, in order of time."""
+    """Returns the turn-taking moments, in order of time."""
     found = [*_turns(floor), *_talk_overs(floor)]
     found += [_lasting(MomentKind.BACKCHANNEL, each, "backchannel") for each in floor.backchannels]
     found += [_lasting(MomentKind.PAUSE, each, "pauses") for each in floor.pauses]
@@ -140,7 +140,7 @@ def moments_of(floor: Floor) -> list[FloorMoment]:
 
 
 def time_of(ms: float | None) -> Figure:
-    """Returns a time of the floor as a figure, without a grade."""
+    """Returns a turn-taking time as a figure, without a grade."""
     return Figure() if ms is None else Figure(shown_ms(ms))
 
 

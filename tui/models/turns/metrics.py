@@ -1,6 +1,6 @@
-"""The counts and measurements of a session, and the fold that computes them from events.
+"""The counts and measurements of a session, and the class that computes them from events.
 
-Live calls, headless calls and tests use the same fold.
+Live calls, headless calls and tests all compute them in the same way.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     timing: Timing | None = None
     """How far the times can be trusted with the devices of the call; None without devices."""
     audio_starts_ns: int | None = None
-    """Time of 0 s in audio.wav; None without both tracks, and during the call."""
+    """The time that corresponds to 0 s in audio.wav; None without both tracks, and during the call."""
     ended_ns: int | None = None
     messages_sent: int = 0
     messages_received: int = 0
@@ -100,7 +100,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     findings: int = 0
     """Number of times that the agent broke a rule of the protocol."""
     advice: int = 0
-    """Number of pieces of advice; never part of ``findings``."""
+    """Number of times that advice was given; not included in ``findings``."""
     interruptions: int = 0
     losses: dict[str, float] = {}
     """Amounts lost, by name of the loss, in the unit of `tui.models.events.Loss`."""
@@ -114,7 +114,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     send_p99_ms: float | None = None
     send_worst_ms: float | None = None
     turns: list[Turn] = []
-    """Turn 0 (the greeting), 1, 2, … and their measurements."""
+    """The turns and their measurements, starting with turn 0 (the greeting)."""
     barge_ins: list[BargeIn] = []
     user_talk_ms: float | None = None
     agent_talk_ms: float | None = None
@@ -140,7 +140,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def response_latencies_ms(self) -> list[float]:
-        """Response times of the answered turns in order, without the greeting."""
+        """Response times of the answered turns in order, excluding the greeting."""
         measured = (turn.response_ms for turn in self.turns if turn.number)
         return [latency_ms for latency_ms in measured if latency_ms is not None]
 

@@ -33,7 +33,7 @@ def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
 
 
 def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
-    """Returns all figures and the verdict as JSON values, with each response time graded and as it is shown."""
+    """Returns all figures and the verdict as JSON values; each response time is graded and rounded as it is shown."""
     turns = [
         {**msgspec.to_builtins(turn), "response": msgspec.to_builtins(response_of(turn, judge))}
         for turn in metrics.turns

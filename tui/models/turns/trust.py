@@ -11,7 +11,7 @@ _KEPT_LATENESSES = 32
 
 
 class Trust:
-    """Folds what limits the accuracy of times. Each event takes constant time; not thread-safe."""
+    """Collects what limits the accuracy of times. Processing an event takes constant time; not thread-safe."""
 
     def __init__(self) -> None:
         self.timing: Timing | None = None
@@ -19,7 +19,7 @@ class Trust:
         self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Fold one event."""
+        """Apply one event."""
         match event:
             case e.AudioOpened():
                 self.timing = event.timing

@@ -4,9 +4,9 @@ A turn begins with user speech (reported by the agent or measured here), typed w
 key, once the agent has answered the previous turn. Continued speech, speech that is reported twice,
 and further keys do not begin a new turn. Turn 0 is the greeting.
 
-An answer begins where it is first heard. Messages and playback do not show that: an agent may
-stream silence or music between its words, and may greet before it accepts the session. If nothing
-is heard, text is the answer.
+An answer begins where it is first heard. Messages and playback do not show where that is: an agent
+may stream silence or music between its words, and may greet before it accepts the session. If
+nothing is heard, text is the answer.
 
 Events come in the order in which they became known, not in order of time: the end of the user's
 speech is emitted after the silence that proves it, often after the first chunk of the answer; the
@@ -116,7 +116,7 @@ class _Playing(NamedTuple):
     arrived_ns: int | None
     handed_ns: int | None
     begun_ns: int | None
-    """Time at which the agent began to send it."""
+    """When the agent began to send the reply."""
     transport_ms: float | None
     """The latest round trip at that time."""
 
@@ -150,7 +150,7 @@ class _Measured:
         self.speech_began_ns: int | None = None
         self.tool = _LastTool()
         self.played = False
-        """Whether any part of its replies left the speaker, audible or not."""
+        """Whether any part of the turn's replies left the speaker, audible or not."""
         self.user_words, self.agent_words = _Words(), _Words()
 
 
@@ -197,7 +197,7 @@ class TurnFold:
         return self._now.turn if self._now else None
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Fold one event."""
+        """Apply one event."""
         if self._boundary.begins(event):
             self._begin(event)
         elif self._now is None and _is_of_agent(event):
@@ -418,7 +418,7 @@ class TurnFold:
             measured.turn.reported_ms[event.name] = event.reported_ms
 
     def _disputed(self, event: e.EdgeDisputed) -> None:
-        """Mark the turn that has an edge which the second detector does not confirm."""
+        """Mark the turn with the edge that the second detector does not confirm."""
         turn = next((turn for turn in self.turns if turn.number == event.turn), None)
         if turn is None:
             return

@@ -1,8 +1,8 @@
 """Turns and barge-ins: the measurements of one exchange, as plain data.
 
-`tui.models.turns.turn_fold` folds events into them; screens, reports and limits read them. A figure
-that could not be measured is None, with the reason in `Turn.unmeasured`; if a figure is uncertain,
-the reason is in `Turn.doubt`.
+`tui.models.turns.turn_fold` folds events into them; screens, reports and checks read the results. A
+figure that could not be measured is None, with the reason in `Turn.unmeasured`; if a figure is
+uncertain, the reason is in `Turn.doubt`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import StrEnum
 import msgspec
 
 NOT_ANSWERED = "the agent did not answer"
-"""Value of `Turn.unmeasured` for a user turn without any answer. Saved sessions contain it."""
+"""Value of `Turn.unmeasured` for a user turn without any answer. Saved sessions contain this value."""
 ONLY_SILENCE = "the agent answered with silence"
 """Value of `Turn.unmeasured` for a user turn whose answer played without any sound."""
 IN_TEXT = "answered in text"
@@ -28,7 +28,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     """
 
     capture_ms: float | None = None
-    """From the last speech sample at the microphone to the end of the device's callback: device and block."""
+    """From the last speech sample at the microphone to the end of the device's callback; covers device and block."""
     framing_ms: float | None = None
     """From the end of the callback to the complete message, if the protocol's messages are longer than a block."""
     sending_ms: float | None = None
@@ -41,7 +41,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     prebuffer_ms: float | None = None
     """From the first byte of audio to the first sample handed to the device."""
     device_ms: float | None = None
-    """From the handing over of the first sample to the device until it leaves the speaker."""
+    """From when the first sample is handed to the device until it leaves the speaker."""
     leading_silence_ms: float | None = None
     """From the first sample to the first audible one."""
 
@@ -51,7 +51,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
         return sum(filter(None, (self.capture_ms, self.framing_ms, self.sending_ms, self.transport_ms)))
 
     def known(self) -> list[tuple[str, float]]:
-        """Returns the names (without unit, with spaces) and durations of the known parts, in order."""
+        """Returns the names (with spaces and without units) and durations of the known parts, in order."""
         values = [(name.removesuffix("_ms"), getattr(self, name)) for name in self.__struct_fields__]
         return [(name.replace("_", " "), value) for name, value in values if value is not None]
 
@@ -87,13 +87,13 @@ class Turn(msgspec.Struct, omit_defaults=True):
     last_event: int = 0
     """Number of the newest event of the turn."""
     began_ns: int | None = None
-    """First sample of user speech; for turn 0, when the session became active."""
+    """Time of the first sample of user speech; for turn 0, when the session became active."""
     user_ended_ns: int | None = None
-    """Last sample of user speech."""
+    """Time of the last sample of user speech."""
     agent_began_ns: int | None = None
-    """First audible sample of the answer."""
+    """Time of the first audible sample of the answer."""
     agent_ended_ns: int | None = None
-    """Last audible sample of the answer."""
+    """Time of the last audible sample of the answer."""
     agent_text_ns: int | None = None
     """Time at which the first words of the answer arrived."""
     user_speech_ms: float | None = None
@@ -122,11 +122,11 @@ class Turn(msgspec.Struct, omit_defaults=True):
     doubt: str = ""
     """Why the figures are uncertain; empty if they are not."""
     error_ms: float | None = None
-    """Bound of the error described in `doubt`, in either direction; None if unknown."""
+    """Bound on the error described in `doubt`, in either direction; None if unknown."""
     bias_ms: float = 0.0
-    """How much `response_latency_ms` is too long, according to the calibration of the devices."""
+    """By how much `response_latency_ms` is too long, according to the calibration of the devices."""
     bound_ms: float = 0.0
-    """Bound of the error that remains without this bias, not including `error_ms`; 0 without devices."""
+    """Bound on the error that remains without this bias, not including `error_ms`; 0 without devices."""
     disputes: list[Dispute] = []
     """Edges that a second detector does not confirm; judged after the call has ended."""
     method: str = ""
@@ -148,7 +148,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
 
     @property
     def within_ms(self) -> float | None:
-        """The ± of `response_ms`; None if no bound is known, or if it is exact."""
+        """The ± of `response_ms`; None if no bound is known, or if the time is exact."""
         if self.doubt and self.error_ms is None:
             return None
         return (self.error_ms or 0.0) + self.bound_ms or None
@@ -194,7 +194,7 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
     event: int = 0
     """Number of the event that shows the barge-in."""
     at_ns: int | None = None
-    """User onset; for a false barge-in, the agent's signal."""
+    """Time of the user's onset or, for a false barge-in, of the agent's signal."""
     signal_ms: float | None = None
     """From the onset to the agent's own signal (clear, speech started, stop)."""
     silence_ms: float | None = None
@@ -205,15 +205,15 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
     """Talk-over: time in which both were heard."""
     unheard_ms: float = 0.0
     bias_ms: float = 0.0
-    """How much `silence_ms` and `talk_over_ms` are too long, according to the calibration of the devices."""
+    """By how much `silence_ms` and `talk_over_ms` are too long, according to the calibration of the devices."""
     bound_ms: float = 0.0
-    """Bound of the error that remains in them without this bias; 0 without devices."""
+    """Bound on the error that remains in them without this bias; 0 without devices."""
     signal_bound_ms: float = 0.0
-    """Bound of the error in `signal_ms` and `stop_ms`; 0 without devices."""
+    """Bound on the error in `signal_ms` and `stop_ms`; 0 without devices."""
     doubt: str = ""
     """Why the figures are uncertain; empty if they are not."""
     error_ms: float = 0.0
-    """Bound of the error described in `doubt`, in either direction."""
+    """Bound on the error described in `doubt`, in either direction."""
 
     @property
     def silent_after_ms(self) -> float | None:

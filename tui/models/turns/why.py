@@ -22,7 +22,7 @@ _LEAST_MS = 1.0
 
 
 class Stage(StrEnum):
-    """A stage between the user's last sound and the agent's first, in order. The value is the stage's name."""
+    """The stages between the user's last sound and the agent's first, in order. The value is the stage's name."""
 
     CAPTURE = "capture"
     FRAMING = "framing"
@@ -134,7 +134,7 @@ def why_of(turn: Turn) -> str:
 
 
 def verdict(metrics: SessionMetrics, judge: Judge) -> str:
-    """Returns a verdict on the session's response times and where the time of the slow ones went, in sentences."""
+    """Returns sentences with a verdict on the response times, and with where the time of the slow ones went."""
     turns = [turn for turn in metrics.turns if turn.number and turn.response_ms is not None]
     sentences = [_of_responses(turns, judge)] if turns else []
     if metrics.turns_not_answered:
