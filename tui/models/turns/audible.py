@@ -101,7 +101,7 @@ class Audible:
         return self.onset_from(speaker, since_ns, now_ns) is not None
 
     def onset_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> int | None:
-        """Returns when a party first became audible after a given time, with more than background sound; None if never."""
+        """Returns when a party first became audible after a given time, with more than background; None if never."""
         return next(
             (
                 stretch.began_ns
