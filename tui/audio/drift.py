@@ -23,7 +23,7 @@ class ClockDrift:
         self._offsets: deque[tuple[int, int]] = deque()
 
     def feed(self, now_ns: int, start_ns: int | None) -> None:
-        """Adds the current estimate of when frame 0 passed the device (None without a stream).
+        """Adds the current estimate of when frame 0 passed the device (None if there is no stream).
 
         Only one estimate per second is used.
         """

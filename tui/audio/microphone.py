@@ -38,8 +38,8 @@ class _OpenDevice(NamedTuple):
 class Microphone:
     """Delivers blocks of 16-bit mono samples from a device, or silence, to a callback.
 
-    The device is open only while the user records. It delivers silence without a device, while a
-    recorded line is playing, and while the agent must hear the silence after the last word.
+    The device is open only while the user records. It delivers silence if there is no device, while
+    a recorded line is playing, and while the agent must hear the silence after the last word.
 
     ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on
     PortAudio's thread, the clock for silence on the loop. ``on_skipped`` receives the number of

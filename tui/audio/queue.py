@@ -102,8 +102,7 @@ class Cut(msgspec.Struct, frozen=True):
     handed_frames: int
     """Frames that the device pulled before the flush."""
     heard_frames: int
-    """Frames that have left the speaker or will leave it; fewer than were handed over only if the
-    device was aborted."""
+    """Frames that have left the speaker or will leave it; fewer than handed over only if the device was aborted."""
     unheard_frames: int
     """Frames that were received and will never be heard."""
     rate: int

@@ -126,7 +126,7 @@ class Reply:
         """Whether the reply has drained or was flushed, so it is no longer in the queue."""
         self.flushed = False
         self.full = False
-        """Whether it was reported that the queue was full."""
+        """Whether the full queue has been reported."""
         self.gap_frames = 0
         """Frames of silence since the reply's last sample, while more may come."""
         self._chunks: deque[memoryview] = deque()

@@ -24,7 +24,7 @@ _LEAST_POWER = 4.0
 """Smallest noise floor, as a squared sample value per band; without it, any ripple would rise above
 digital silence."""
 _MAYBE, _SURE, _CLEAR = 2.2, 4.5, 5.0
-"""Powers of two above the floor: possibly sound, sound if it lasts, and clearly sound."""
+"""Thresholds in powers of two above the floor: possibly sound, sound if it lasts, and clearly sound."""
 _LEAST_SOUND_MS = 40
 _JOINED_MS = 60
 """Length of quiet within a word (a stop consonant) that never separates two sounds."""

@@ -184,13 +184,13 @@ class Speaker:
 
     @property
     def latency_ms(self) -> float:
-        """The latency that the device reports; 0 without a device."""
+        """The latency that the device reports; 0 if there is no device."""
         opened = self._opened
         return opened.stream.latency_s * 1000 if opened else 0.0
 
     @property
     def lead_ms(self) -> float:
-        """Time from the pull of the latest block until the block is heard; 0 without a device."""
+        """Time from the pull of the latest block until the block is heard; 0 if there is no device."""
         return self._clock.block_lead_ns / 1_000_000
 
     @property
@@ -245,7 +245,7 @@ class Speaker:
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device last took a block, or was first opened; None without a device."""
+        """When the device last took a block, or was first opened; None if there is no device."""
         return None if self._closed else self._callbacks.last_ns
 
     @property

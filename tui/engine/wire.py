@@ -242,7 +242,7 @@ class Peaks(_Item, frozen=True, tag="peaks"):
     tracks: tuple[bytes, ...] = ()
     """For each track, the loudest sample of every bin, on a scale from 0 to 255."""
     problem: str = ""
-    """Why the file could not be read completely, in one sentence; otherwise empty."""
+    """Why the file could not be read completely, in one sentence; empty if it could."""
 
 
 class CallbackFigures(_Item, frozen=True, tag="callbacks"):

@@ -24,7 +24,7 @@ class Controls:
         self.playback = ""
         """Name of the playback device; empty if there is none."""
         self.line = ""
-        """Name of the recorded line that is playing; otherwise empty."""
+        """Name of the recorded line that is playing; empty if none is."""
 
     def apply(self, event: SessionEvent) -> bool:
         """Apply one event. Returns whether the event concerns the controls."""

@@ -120,7 +120,7 @@ class Loss(StrEnum):
 
     @property
     def label(self) -> str:
-        """Its label on the screen; files contain the enum value."""
+        """The label on the screen; files contain the enum value."""
         return {"unheard": "unplayed", "underrun": "dropout"}.get(self.value, self.value)
 
     def in_words(self, amount: float) -> str:
@@ -267,9 +267,9 @@ class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
     capture_rate: Count = 0
     playback_rate: Count = 0
     latency_ms: float = 0.0
-    """Buffer of the playback device, as the device reports it; 0 without a device."""
+    """Buffer of the playback device, as the device reports it; 0 if there is no device."""
     timing: Timing | None = None
-    """How far the times can be trusted from now on; None without devices, because times are then exact."""
+    """How far the times can be trusted from now on; None if there are no devices, because times are then exact."""
 
 
 class RecordingChanged(Event, frozen=True, kw_only=True, gc=False, tag="recording"):
@@ -375,7 +375,7 @@ class PlaybackStarted(Event, frozen=True, kw_only=True, gc=False, tag="playback_
 
 
 class PlaybackEnded(Event, frozen=True, kw_only=True, gc=False, tag="playback_ended"):
-    """The last sample of a reply that will be played has left the speaker."""
+    """Playback of a reply ended: its last sample, or the last one before a cut, has left the speaker."""
 
     reply: str
     heard_ms: float

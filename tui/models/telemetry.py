@@ -48,4 +48,4 @@ class Telemetry(
     """Median time from a capture callback to the socket since recording began."""
     send_p99_ms: float | None = None
     line_progress: float | None = None
-    """Progress of the recorded line that is playing, 0..1; None without one."""
+    """Progress of the recorded line that is playing, 0..1; None if there is none."""

@@ -83,7 +83,7 @@ async def _settle(target: Target, redactor: Redactor) -> Dialled:
 async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
     """Detect the protocol from the first message.
 
-    The socket is opened for this, but only briefly, because some agents speak first.
+    Because some agents speak first, the socket is opened briefly for this.
     """
     client = client_for(target, target.url, bearer(target.token, target.url), redactor=redactor)
     await client.open(target.connect_timeout_s)

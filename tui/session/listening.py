@@ -257,7 +257,7 @@ class _Received:
         self.begun_ns = 0
         """When the newest reply began to arrive."""
         self.awaits_tool = False
-        """Whether a tool was called and no wait for the answer to its result has begun."""
+        """Whether a tool was called and the answer to its result is not being awaited yet."""
         self.tool_ended_ns = 0
         self.failed_ns = 0
         """When the agent last reported a failed answer; 0 if the user has spoken since."""

@@ -1,6 +1,6 @@
 """LiveSession: one call, from connecting to hanging up. It does not depend on a screen or a process.
 
-It checks that a transition is legal, emits it, and is the first reader of its own events:
+It checks that each transition is legal, emits it, and is the first reader of its own events:
 `SessionState` contains the state of the call. Everything runs on one event loop.
 """
 

@@ -87,7 +87,7 @@ class MessageLog:
     def find(self, found: Finding, *, about: int = 0) -> None:
         """Emit a finding or advice.
 
-        If its rule has been broken before, only count it; the log does not list repetitions.
+        If the same rule has been broken before, only count it; the log does not list repetitions.
 
         ``about`` is the number of the event that it concerns.
         """

@@ -17,11 +17,11 @@ class Pending:
         self._replies: dict[str, None] = {}
         self._tools: dict[str, str] = {}
         self.line = ""
-        """Name of the recorded line that is playing; otherwise empty."""
+        """Name of the recorded line that is playing; empty if none is."""
         self.lines_left = 0
-        """Number of lines of the script that have not begun; set by the owner of the script."""
+        """Number of script lines that have not begun; set by the owner of the script."""
         self.answer_due = ""
-        """Name of the line of the script that the agent has not begun to answer; set by the owner of the script."""
+        """Name of the script line that the agent has not begun to answer; set by the owner of the script."""
         self.resuming = False
         """Whether the socket was lost and the session is being resumed."""
 

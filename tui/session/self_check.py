@@ -62,7 +62,7 @@ class SelfCheck:
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
     def look(self, audio: AudioManager, pace: SendPace) -> None:
-        """Check the sending, the devices and the speaker's clock. Call it regularly."""
+        """Check the timing of sending, of the devices and of the speaker's clock. Call it regularly."""
         now_ns = self._clock_ns()
         self.judge("sending", pace.worst_ms(now_ns) or 0.0, SEND_LIMIT_MS, now_ns)
         speaker = audio.playback.speaker

@@ -1,4 +1,4 @@
-"""Polls whatever no event reports during a call."""
+"""Polls everything that no event reports during a call."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class _Matcher:
 
 
 def _fits(end: End, shape: Shape) -> bool:
-    """Returns whether events of this shape are messages of this end of a pair."""
+    """Returns whether events of this shape are the kind of message that this end of a pair describes."""
     return shape.direction is _DIRECTIONS[end.sender] and shape.kind in end.kinds
 
 

@@ -88,7 +88,7 @@ class Worded:
 class Events(Sequence[SessionEvent]):
     """Append-only storage of events; not thread-safe.
 
-    The columns are public, because filters run over a million events.
+    The columns are public so that filters can run over a million events quickly.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class Events(Sequence[SessionEvent]):
         self.texts: list[str] = []
         """The summary from `describe`; empty for events without a row.
 
-        Equal texts close to each other are one object.
+        Equal texts close to each other share one object.
         """
         self.shapes = Shapes()
         self.held_bytes = 0

@@ -154,7 +154,7 @@ class EventView:
         return self.position_of(line.row)
 
     def position_of(self, row: int) -> int:
-        """Returns the position of a row, or of the next one shown; the number of lines if none follows."""
+        """Returns the position of a row, or of the next one shown, or the number of lines if none follows."""
         opened_before = sum(len(members) for opened, members in self._opened.items() if opened < row)
         return bisect_left(self.rows, row) + opened_before
 

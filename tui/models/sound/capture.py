@@ -103,7 +103,7 @@ class Capture:
 
     @property
     def clock_start_ns(self) -> int | None:
-        """The latest estimate of when frame 0 of the device's stream was captured; None without a device."""
+        """The latest estimate of when frame 0 of the device's stream was captured; None if there is no device."""
         return self._timing.started_ns(self.microphone.source)
 
     @property

@@ -184,7 +184,7 @@ class DeviceCare:
                 spawn(self._recover(path, cared), f"recover {_NAMES[path]}")
 
     def timing(self, microphone: Microphone, speaker: Speaker) -> Timing | None:
-        """Returns how far times can be trusted with the devices in use; None without devices."""
+        """Returns how far times can be trusted with the devices in use; None if there are none."""
         capture, playback = (one.device.name if one.device else None for one in (microphone, speaker))
         return self._known.timing(capture, playback, speaker.latency_ms)
 

@@ -48,7 +48,7 @@ class RecordedLines:
         self._pcm = b""
         self._position = 0
         self._begins_ns: int | None = None
-        """Time of the first sample of a scheduled line; None after it has begun."""
+        """Time of the first sample of a scheduled line; None once the line has begun."""
         self.block_end_ns = 0
         """Time at which the last sample of the next block left the microphone; set by the owner of the chain."""
 
@@ -59,7 +59,7 @@ class RecordedLines:
 
     @property
     def progress(self) -> float | None:
-        """Share of the line that has been played, 0..1; None without a line."""
+        """Share of the line that has been played, 0..1; None if there is no line."""
         return self._position / len(self._pcm) if self._pcm else None
 
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:

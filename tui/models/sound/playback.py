@@ -337,7 +337,7 @@ class ArrivalWatch:
         self._excused = False
 
     def poll(self, now_ns: int, reply: str | None, gap_ms: float) -> None:
-        """Judges the open reply (None without one), which has had nothing to play for ``gap_ms``."""
+        """Judges the open reply (None if there is none), which has had nothing to play for ``gap_ms``."""
         stalls = reply is not None and gap_ms >= STALL_MS and not self._excused
         if self._reply is not None and (reply != self._reply or not stalls):
             waited_s = self._gap_ms / 1000

@@ -5,8 +5,8 @@ Nothing that a protocol reports is used, so the figures mean the same for an age
 as for one that speaks whenever it likes. The agent's own reports (its barge-ins, its speech events)
 are shown beside them.
 
-Everything is decided from stretches of speech, which the detector separates by half a second of silence or more; a
-shorter silence is part of a stretch. Terms and definitions:
+Everything is based on stretches of speech, which the detector separates by half a second of silence
+or more; a shorter silence is part of a stretch. Terms and definitions:
 
 * Floor transfer offset: start of the new speaker's turn minus end of the previous speaker's; a gap is positive, an
   overlap negative. De Ruiter, Mitterer & Enfield (2006), Language 82, 515-535. People answer after about 200 ms (mean

@@ -15,7 +15,7 @@ class Trust:
 
     def __init__(self) -> None:
         self.timing: Timing | None = None
-        """Timing of the devices in use; None without devices, because times are then exact."""
+        """Timing of the devices in use; None if there are none, because times are then exact."""
         self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
 
     def apply(self, event: e.SessionEvent) -> None:

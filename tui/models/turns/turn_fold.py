@@ -118,7 +118,7 @@ class _Playing(NamedTuple):
     begun_ns: int | None
     """When the agent began to send the reply."""
     transport_ms: float | None
-    """The latest round trip at that time."""
+    """The latest round trip measured at that time."""
 
 
 @dataclass(slots=True)

@@ -126,7 +126,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
     bias_ms: float = 0.0
     """By how much `response_latency_ms` is too long, according to the calibration of the devices."""
     bound_ms: float = 0.0
-    """Bound on the error that remains without this bias, not including `error_ms`; 0 without devices."""
+    """Bound on the error that remains without this bias, not including `error_ms`; 0 if there are no devices."""
     disputes: list[Dispute] = []
     """Edges that a second detector does not confirm; judged after the call has ended."""
     method: str = ""
@@ -207,9 +207,9 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
     bias_ms: float = 0.0
     """By how much `silence_ms` and `talk_over_ms` are too long, according to the calibration of the devices."""
     bound_ms: float = 0.0
-    """Bound on the error that remains in them without this bias; 0 without devices."""
+    """Bound on the error that remains in them without this bias; 0 if there are no devices."""
     signal_bound_ms: float = 0.0
-    """Bound on the error in `signal_ms` and `stop_ms`; 0 without devices."""
+    """Bound on the error in `signal_ms` and `stop_ms`; 0 if there are no devices."""
     doubt: str = ""
     """Why the figures are uncertain; empty if they are not."""
     error_ms: float = 0.0
@@ -244,7 +244,7 @@ LEAST_TURNS = 20
 def percentile(values: Sequence[float], share: float) -> float | None:
     """Returns a percentile by the nearest-rank method, so it is a measured value.
 
-    It is None if there are so few values that it would be the largest one: the median needs 2, p95
+    The result is None with so few values that it would be the largest one: the median needs 2, p95
     20 and p99 100.
     """
     if not values or len(values) * (1 - share) < 1 - 1e-9:
