@@ -22,7 +22,7 @@ class Arrivals:
     def __init__(self) -> None:
         self._lateness: deque[tuple[int, float]] = deque()
         self._ordered_ms: list[float] = []
-        """The same values in ascending order, so that a percentile needs no sorting."""
+        """The lateness values in ascending order, so that a percentile needs no sorting."""
         self._reply = ""
         self._began_ns = self._last_ns = 0
         self._received_ms = self._last_chunk_ms = 0.0

@@ -111,7 +111,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     round_trip_stated_ms: float | None = None
     """Time from the speaker's callback to the microphone's, as reported by the driver."""
     round_trip_ms: float | None = None
-    """The same time as measured with a loopback; None if there is no loopback."""
+    """Time from the speaker's callback to the microphone's, as measured with a loopback; None if there is none."""
 
     @property
     def unstated_ms(self) -> float | None:

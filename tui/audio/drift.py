@@ -10,7 +10,7 @@ INTERVAL_NS = 1_000_000_000
 LEAST_NS, SPAN_NS = 30_000_000_000, 180_000_000_000
 """Times are accurate to a third of a millisecond, which over 30 s is about 10 ppm."""
 _JUMP_NS = 5_000_000
-"""A larger jump means that the stream was restarted or ran dry, so earlier offsets no longer apply."""
+"""A jump larger than this means that the stream was restarted or ran dry, so earlier offsets no longer apply."""
 
 
 class ClockDrift:

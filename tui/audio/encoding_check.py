@@ -19,7 +19,7 @@ WANTED_BYTES = 8_000
 """Amount of audio to judge: half a second of PCM or one second of G.711 at 8 kHz."""
 _BLOCK_BYTES = 320
 _SOUND_VALUES = 24
-"""A block with fewer distinct byte values is silence in either encoding and is skipped."""
+"""A block with fewer distinct byte values than this is silence in either encoding and is skipped."""
 _LEAST_CORRELATION = 0.5
 _LEAST_LEAD = 0.1
 """Smallest lead in correlation that the detected encoding must have over the labeled one."""

@@ -20,7 +20,8 @@ from tui.audio.pcm import frames_to_ns
 
 WINDOW_NS = 2_000_000_000
 STALL_NS = 200_000_000
-"""A longer pause between callbacks separates two streams; offsets from the first do not apply to the second."""
+"""A pause between callbacks longer than this separates two streams; offsets from the first do not
+apply to the second."""
 _BLOCKS = 9
 """Number of blocks over which the median is taken.
 

@@ -74,7 +74,7 @@ class Handed:
         self.end_ns = 0
         """End of the last sample; for an empty reply, the time at which it would have played."""
         self.end_stream_frame = 0
-        """The same position, counted in frames pulled so far."""
+        """Position of the end, counted in frames pulled so far."""
         self._runs: list[tuple[int, int]] = []
         # After an abort the stream's position passes the discarded frames as if they had played, so the runs would
         # count them as heard.

@@ -90,7 +90,7 @@ class SileroTrack:
         self._state = _State(np.zeros(_CONTEXT_FRAMES, np.float32), np.zeros((2, 1, 128), np.float32))
         self._quiet_windows = 0
         self._unheard: deque[_Floats] = deque(maxlen=_RUN_UP_WINDOWS)
-        """The latest windows, which the network has not processed because it rests."""
+        """The latest windows, which the network has not processed because it is resting."""
 
     def score(self, window: _Floats) -> float:
         """Returns the probability of speech in the next `WINDOW_FRAMES` samples, which are in -1..1 at `RATE`."""

@@ -28,7 +28,7 @@ _KEPT_BLOCKS = 500
 """Maximum number of blocks waiting to be measured (10 s at 20 ms each), so that memory does not
 grow while the loop hangs."""
 _MOST_LEAD_S = 2.0
-"""A longer lead is not plausible: on some hosts, PortAudio's times are zero or come from another clock."""
+"""A lead longer than this is not plausible: on some hosts, PortAudio's times are zero or come from another clock."""
 
 
 class AgentTrack(Protocol):
@@ -52,7 +52,8 @@ class _DeviceClock:
         self.lead_ns = 0
         """Time from the last callback until its first sample is heard."""
         self.block_lead_ns = 0
-        """The same time for the last block pulled, which may wait in the resampler for the next callback."""
+        """Time from the last callback until the last block pulled is heard, which may wait in the
+        resampler for the next callback."""
         self.blocks: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
         """Blocks that were pulled and have not been heard completely, each with its first frame."""
 

@@ -396,7 +396,7 @@ class Engine:
 
 
 async def _a_moment(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for work in which a driver may hang, but not for long, because the next command may be to hang up."""
+    """Wait briefly for work in which a driver may hang, because the next command may be to hang up."""
     task = spawn(work, "command")
     done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
     for finished in done:

@@ -81,7 +81,7 @@ class ScenarioPlay:
         self._hurry.set()
 
     async def finish(self) -> None:
-        """Finish the steps that can follow the end of the call, and judge everything."""
+        """Finish the steps that can follow the end of the call, and evaluate everything."""
         performance, task = self._performance, self._task
         if performance is None or task is None:
             return

@@ -40,7 +40,7 @@ class ScenarioProgress:
         """The newest event about the scenario as a whole; None if no scenario is being played."""
         self.rungs: list[Rung] = []
         self.current: int | None = None
-        """Index of the current step; None between steps, and once all are over."""
+        """Index of the current step; None between steps, and once all steps are over."""
 
     def add_change_callback(self, callback: Callable[[], object]) -> Registration:
         """Call ``callback()`` whenever something changed."""

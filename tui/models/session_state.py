@@ -83,7 +83,7 @@ class SessionState:
         self.controls = Controls()
         self.notice: NoticeRaised | None = None
         self.advice: FindingRaised | None = None
-        """The newest advice of a new kind."""
+        """The latest advice whose kind had not been seen before."""
         self.conditions: dict[tuple[str, Condition], ConditionChanged] = {}
         """Ongoing audio problems, by path ("capture", "playback") and condition."""
         self.last_error: ErrorRaised | None = None
@@ -239,4 +239,4 @@ def _exit_code_of(fatal: ErrorRaised, *, accepted: bool) -> ExitCode:
 
 
 SessionStatus = Status
-"""The guide's name for the status."""
+"""Alias for the status, under the name that the guide uses."""

@@ -31,7 +31,7 @@ class Heard(StrEnum):
     """Whether the agent's words were played; the user's own are always HEARD."""
 
     IN_TEXT = "in text"
-    """No audio has arrived for these words, because an agent may answer in text."""
+    """No audio has arrived for these words; an agent may answer in text."""
     QUEUED = "queued"
     SPEAKING = "speaking"
     HEARD = "heard"

@@ -40,7 +40,7 @@ class Answered(Enum):
     IN_TEXT = "in text"
     """The agent answered in text, without sound."""
     FAILED = "failed"
-    """There is no answer, because the agent reported that it failed."""
+    """There is no answer: the agent reported a failure."""
     NONE = "none"
     """There was no answer within the time limit, or the call ended first."""
 
@@ -257,7 +257,7 @@ class _Received:
         self.begun_ns = 0
         """When the newest reply began to arrive."""
         self.awaits_tool = False
-        """Whether a tool was called and the answer to its result is not being awaited yet."""
+        """Whether the answer to a tool's result has yet to be awaited."""
         self.tool_ended_ns = 0
         self.failed_ns = 0
         """When the agent last reported a failed answer; 0 if the user has spoken since."""

@@ -19,7 +19,7 @@ from tui.units import NS_PER_MS, NS_PER_S
 LOOP_LIMIT_MS = 30.0
 """The loop records arrival times, so a longer lag makes them wrong by more than one block."""
 _LAGS = 100
-"""Number of lags kept, which covers more than a second of polls at 20 ms each."""
+"""Number of lags kept; at one poll every 20 ms, they cover more than a second."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
 """How far the sound server's estimate of when a sample is heard may move within a second."""
@@ -36,8 +36,9 @@ class _Stall(NamedTuple):
 
     since_ns: int
     until_ns: int
-    """Reports continue until then: the device's clock keeps the instants before the stall for the
-    length of its window, and a report (at most one per second) covers the time before it."""
+    """Time until which the stall is reported: the device's clock keeps the instants before the
+    stall for the length of its window, and a report (at most one per second) covers the time before
+    it."""
     gap_ms: float
 
 
@@ -88,7 +89,7 @@ class SelfCheck:
     ) -> None:
         """Report a delay beyond its limit, at most once per second and kind.
 
-        Until now, the delay lasted for ``lasted_ms``, which defaults to ``late_ms``.
+        The delay lasted until now, for ``lasted_ms`` (by default, ``late_ms``).
         """
         if late_ms > limit_ms and self._reported.add(what, now_ns):
             since_ns = now_ns - int((late_ms if lasted_ms is None else lasted_ms) * NS_PER_MS)

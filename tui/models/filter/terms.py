@@ -134,7 +134,10 @@ class Term(Filter, frozen=True):
 
 
 class Text(Term, frozen=True):
-    """Events whose row shows a text in its summary or kind. The parser turns any other word into this term."""
+    """Events whose summary or kind, as shown in the row, contains a text.
+
+    The parser turns any other word into this term.
+    """
 
     HELP = (
         ("hello", "events whose summary or kind contains this word, in upper or lower case"),

@@ -41,7 +41,7 @@ class Marks:
         return marked
 
     def between(self, low: int, high: int) -> list[int]:
-        """Returns the marked events from one number to another, both included."""
+        """Returns the marked events from one number to another, inclusive."""
         return self.numbers[bisect_left(self.numbers, low) : bisect_right(self.numbers, high)]
 
     def annotate(self, number: int, text: str) -> None:

@@ -18,7 +18,8 @@ from tui.units import NS_PER_S
 ERRORS, MARKED = Category("errors"), Marked()
 
 COUNTED_EVENTS = 100_000
-"""Matches are not counted in a log with more events, because each step to the next match would count them again."""
+"""Matches are not counted in a log with more events than this, because each step to the next match
+would count them again."""
 
 _BLOCK, _LARGEST_BLOCK = 128, 8192
 _PAYLOAD = re.compile(r"[A-Za-z0-9+/=_-]{200,}")

@@ -17,7 +17,7 @@ from tui.models.events import Direction, MessageLogged, SessionEvent, Transcribe
 from tui.models.log.describe import UNLISTED, Severity, describe
 
 COLUMNS_BYTES = 104
-"""Bytes that an event takes here and as a row of the log, not counting its text."""
+"""Bytes that an event takes in this store and as a row of the log, not counting its text."""
 _OWN_BYTES = 320
 """Approximate additional bytes of an event that is kept whole, without its text."""
 _SHARED_TEXTS = 4096

@@ -123,7 +123,7 @@ class EventView:
 
     @property
     def context(self) -> Context:
-        """Data that filters read."""
+        """The data that filters read."""
         return Context(self.log, self.marks)
 
     # Lines and positions.

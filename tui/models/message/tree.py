@@ -17,7 +17,7 @@ from tui.models.message.json import Path, child_at, children_of
 OPENED_LINES = 200
 """Maximum number of lines that are open at the start."""
 OPENED_CHILDREN = 100
-"""A value with more children is not opened at the start."""
+"""A value with more children than this is not opened at the start."""
 
 Fits = Callable[[Path, str], bool]
 """Returns whether a text fits next to its name."""

@@ -1,4 +1,4 @@
-"""Checks a microphone's audio for nothing but zeros, sound before recording began, or a DC offset."""
+"""Checks a microphone's audio for digital silence, sound before recording began, and a DC offset."""
 
 from __future__ import annotations
 

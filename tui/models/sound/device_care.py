@@ -210,7 +210,7 @@ class DeviceCare:
     async def switch(self, one: Caredfor, device: Device) -> bool:
         """Switch to another device.
 
-        Returns whether it is now in use; if it cannot be opened, the previous one stays in use.
+        Returns whether the device is now in use; if it cannot be opened, the previous one stays in use.
         """
         async with self._lock:
             if self._closed:

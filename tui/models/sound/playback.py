@@ -22,7 +22,7 @@ from tui.models.sound.pending import audio_error
 from tui.models.sound.speech import HeardSpeech
 
 STALL_MS = 500.0
-"""A shorter silence inside a reply is an underrun, reported once it has ended."""
+"""A silence inside a reply that is shorter than this is an underrun, reported once it has ended."""
 _PATIENCE_MS = 2_000
 """Longest wait of `Playback.drained` while nothing leaves the queue."""
 
@@ -211,7 +211,7 @@ class Playback:
             await self.speaker.close()
 
     def take_news(self, now_ns: int) -> None:
-        """Emits the events of replies since the previous call."""
+        """Emits the reply events since the previous call."""
         if self.speaker:
             queue = self.speaker.queue
             for happening in queue.take_happenings():

@@ -1,8 +1,8 @@
 """Records when each party can be heard, which decides where replies, answers and barge-ins begin and end.
 
 An agent may stream without a pause (silence, comfort noise, hold music), so neither its messages
-nor its playback show when it speaks. The edges of sound on both tracks show it; they become known
-up to `KNOWN_AFTER_NS` after their time.
+nor its playback show when it speaks. The edges of sound on both tracks show it; an edge becomes
+known up to `KNOWN_AFTER_NS` after its time.
 """
 
 from __future__ import annotations

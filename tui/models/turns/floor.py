@@ -168,7 +168,7 @@ class Floor(msgspec.Struct, omit_defaults=True):
         return median(offsets_ms) if offsets_ms else None
 
     def yields_ms(self, by: e.Party) -> list[float]:
-        """Returns how long after the other's onset the party fell silent, each time it gave way as the holder."""
+        """Returns how long after the other's onset the party fell silent, for each time that it yielded the floor."""
         return [each.length_ms for each in self.talk_overs if each.held_by is by and each.gave_way is by]
 
     def longest(self, by: e.Party) -> FloorTurn | None:

@@ -1,4 +1,4 @@
-"""Turn-taking figures, as the screen, `metrics`, `--json` and the report show them, and the moments in order.
+"""Turn-taking figures and moments, as the screen, `metrics`, `--json` and the report show them.
 
 Each function takes a `Floor` that is ready to be shown: call `tui.models.turns.floor.judged_by`
 once to apply the user's rules.
@@ -19,7 +19,7 @@ from tui.text import numbers
 
 
 class SideOfFloor(msgspec.Struct, frozen=True):
-    """The figures of one party."""
+    """The turn-taking figures of one party."""
 
     turns: int
     """How often the party held the floor."""
@@ -79,7 +79,7 @@ class FloorMoment(msgspec.Struct, frozen=True):
     """The offset, or the length of the talk-over, backchannel or pause."""
     words: str
     event: int
-    """Number of the event that shows the moment."""
+    """Number of the event that shows the turn-taking moment."""
 
 
 def floor_figures(floor: Floor) -> FloorFigures:

@@ -105,7 +105,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     losses: dict[str, float] = {}
     """Amounts lost, by name of the loss, in the unit of `tui.models.events.Loss`."""
     conditions: dict[str, int] = {}
-    """Number of occurrences by `tui.models.events.Condition`."""
+    """Number of occurrences of each `tui.models.events.Condition`."""
     stalls: dict[str, Stalls] = {}
     """Stalls and absences of a device, by path ("capture", "playback"); a duration is added when the stall ends."""
     round_trip_ms: float | None = None

@@ -16,7 +16,7 @@ from tui.models.turns.why import verdict, why_of
 from tui.text.visible import one_line
 
 _CELLS, _BOUND_CELLS = 10, 6
-"""Width of a response time, and of its ± if devices are used."""
+"""Width in characters of a response time and, if devices are used, of its ±."""
 
 
 def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:

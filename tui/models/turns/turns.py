@@ -207,7 +207,8 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
     bias_ms: float = 0.0
     """By how much `silence_ms` and `talk_over_ms` are too long, according to the calibration of the devices."""
     bound_ms: float = 0.0
-    """Bound on the error that remains in them without this bias; 0 if there are no devices."""
+    """Bound on the error that remains in `silence_ms` and `talk_over_ms` without this bias; 0 if
+    there are no devices."""
     signal_bound_ms: float = 0.0
     """Bound on the error in `signal_ms` and `stop_ms`; 0 if there are no devices."""
     doubt: str = ""

@@ -134,7 +134,7 @@ def why_of(turn: Turn) -> str:
 
 
 def verdict(metrics: SessionMetrics, judge: Judge) -> str:
-    """Returns sentences with a verdict on the response times, and with where the time of the slow ones went."""
+    """Returns, in sentences, a verdict on the response times and where the time of slow responses went."""
     turns = [turn for turn in metrics.turns if turn.number and turn.response_ms is not None]
     sentences = [_of_responses(turns, judge)] if turns else []
     if metrics.turns_not_answered:
