@@ -9,11 +9,11 @@ from collections import deque
 from tui.units import NS_PER_MS
 
 WINDOW_NS = 10_000_000_000
-# Agents that pace their audio need depth: livekit/agents#7238 saw gaps of 150 to 180 ms between frames of 100 ms, and
-# queues 300 ms before each segment since.
+# Agents that pace their audio need depth: livekit/agents#7238 saw gaps of 150 to 180 ms between frames of 100
+# ms, and has queued 300 ms before each segment since then.
 LEAST_TARGET_MS, FIRST_TARGET_MS, MOST_TARGET_MS = 40.0, 80.0, 300.0
 _MARGIN_MS = 20.0
-_LEAST_CHUNKS = 20  # of fewer, the 95th percentile is the maximum: one late chunk would decide
+_LEAST_CHUNKS = 20  # with fewer, the 95th percentile is the maximum: one late chunk would decide
 
 
 class Arrivals:

@@ -52,7 +52,7 @@ class Clip:
             return from_float(resampler.finish()) if resampler else None
         wanted_frames = min(self.rate * PIECE_MS // 1000, self._end_frame - self._next_frame)
         values = self._read(self._next_frame, wanted_frames)
-        # A file that was cut short has fewer frames than its header states: what is read ends it.
+        # A file that was cut short has fewer frames than its header states: it ends where reading does.
         self._next_frame = self._next_frame + len(values) if len(values) == wanted_frames else self._end_frame
         return from_float(self._resampler.feed(values) if self._resampler else values)
 

@@ -157,14 +157,14 @@ class Stream:
         self._closed = False
         self._action_lock = threading.Lock()
         """Code that needs both locks acquires the lock for the lists first."""
-        # Opening and refreshing exclude each other: a refresh terminates PortAudio, which frees every stream, and
+        # Opening and refreshing must not overlap: a refresh terminates PortAudio, which frees every stream, and
         # has to know of this one to take it away first.
         with _lists_lock:
             self._raw = open_raw(finished_callback=self._finished)
             _open_streams.add(self)
 
     def _finished(self) -> None:
-        # PortAudio calls this for every end, also for one that was asked for.
+        # PortAudio calls this whenever a stream ends, even if that was requested.
         if not self._ending:
             self._ended_unasked = True
 
@@ -195,7 +195,7 @@ class Stream:
         If it raises `AudioDeviceError`, the stream is closed and counts as vanished.
         """
         if self.vanished:
-            # PortAudio's ALSA part would wait for the lost device for ever.
+            # PortAudio's ALSA backend would wait for the lost device forever.
             raise AudioDeviceError(f"{self.device.name} has disappeared. Reopen it.")
         self._ending = False
         try:
@@ -222,8 +222,8 @@ class Stream:
     def close(self) -> None:
         """Release the device; harmless if repeated, or if the device has disappeared."""
         self._ending = True
-        # Always in this order, or a refresh and a close on two threads could wait for each other for ever. The action
-        # lock waits for a start or stop under way: closing frees what it works on.
+        # Always in this order, or a refresh and a close on two threads could wait for each other forever. The
+        # action lock waits for a start or stop under way: closing frees what it works on.
         with _lists_lock, self._action_lock:
             self._closed = True
             self._raw.close(ignore_errors=True)
@@ -336,7 +336,7 @@ def refresh_devices() -> None:
             _trials.clear()  # a sound server that hung may answer by now
     portaudio = _portaudio()
     with _lists_lock:
-        # PortAudio would free their memory under the hands of whoever holds them.
+        # PortAudio would free their memory while it is still in use.
         for stream in list(_open_streams):
             stream.take_away()
         with _as_sentence(lambda error: f"The sound devices cannot be listed: {_reason(error)}."):

@@ -137,7 +137,8 @@ def _find(
         except AudioDeviceError as error:
             reason = str(error)
         else:
-            # A device that was typed was checked before dialling; this one is from settings or memory, and unplugged.
+            # A device that was typed was checked before dialing; this one is from settings or memory, and is
+            # unplugged.
             if wanted != spec:
                 warnings.append(f"{reason} Using {found.name} instead.")
             return found

@@ -54,7 +54,7 @@ async def in_thread(
     if driver_hangs():
         raise _not_answering()
     outcome: Future[T] = Future()
-    # A daemon: the interpreter would wait at its exit for a thread of an executor, for as long as the driver hangs.
+    # A daemon thread: at exit, the interpreter would wait for an executor's thread as long as the driver hangs.
     thread = threading.Thread(target=_work, args=(function, outcome, undo), name=_NAME, daemon=True)
     thread.start()
     waiting = asyncio.wrap_future(outcome)
@@ -75,7 +75,7 @@ async def in_thread(
     if cancelled is None:
         return await waiting
     await asyncio.wait([waiting])
-    waiting.exception()  # retrieved, or asyncio logs that nobody did
+    waiting.exception()  # retrieved, because asyncio would otherwise log that nobody did
     raise cancelled
 
 

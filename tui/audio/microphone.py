@@ -190,9 +190,9 @@ class Microphone:
         stream = devices.open_input(
             device, rate, rate * self.block_ms // 1000, partial(self._deliver, source), latency="low"
         )
-        # Before the start: PortAudio may call back before `start` returns, and a callback whose source is not the
-        # open one is dropped. From here on the clock of silence is dropped instead, so that no block of its comes
-        # between two of the device.
+        # Before the start: PortAudio may call back before `start` returns, and a callback whose source is not
+        # the open one is dropped. From here on, blocks of the silence clock are dropped instead, so that none
+        # of them comes between two of the device's.
         self._calls.opening()
         self._opened = _OpenDevice(stream, source)
         try:

@@ -12,13 +12,13 @@ _SQRT_HALF = 0.707
 _WEIGHTS = {
     0x1: _SQRT_HALF,  # front left
     0x2: _SQRT_HALF,  # front right
-    0x4: 1.0,  # centre
+    0x4: 1.0,  # center
     0x8: 0.0,  # low frequency effects
     0x10: _HALF,  # back left
     0x20: _HALF,  # back right
-    0x40: _SQRT_HALF,  # front left of centre
-    0x80: _SQRT_HALF,  # front right of centre
-    0x100: _HALF,  # back centre
+    0x40: _SQRT_HALF,  # front left of center
+    0x80: _SQRT_HALF,  # front right of center
+    0x100: _HALF,  # back center
     0x200: _HALF,  # side left
     0x400: _HALF,  # side right
 }

@@ -103,7 +103,7 @@ class OtherSounds:
         return edges
 
     def _counts(self, run: _Run, block: int) -> bool:
-        # A breath after a word, or the room that fades, is neither apart from speech nor long.
+        # A breath after a word, or fading reverberation, is neither separate from speech nor long.
         apart = run.first - self._speech_ended >= _APART_BLOCKS
         long = run.last + 1 - run.first >= _APART_BLOCKS
         return run.sustained and block + 1 - run.first >= _APART_BLOCKS and (apart or long)

@@ -269,8 +269,8 @@ class Speaker:
     async def drop(self) -> None:
         """Closes the device temporarily. The device's buffer is played first, and queued audio waits."""
         if self._opened and not self._opened.stream.vanished:
-            # Silence from the next callback on, until the device has played what it holds: closing at once would
-            # lose audio that counts as heard.
+            # Silence from the next callback on, until the device has played its buffer: closing immediately
+            # would lose audio that counts as heard.
             self._opened.resting = True
             await asyncio.sleep(self._clock.lead_ns / 1e9 + self._block_ms / 1000)
         await self._close_device()

@@ -46,7 +46,7 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     warm = NO_DEVICES not in sys.argv[1:]
     if warm:
-        begin_trial()  # in a child, beside the imports here
+        begin_trial()  # in a child process, in parallel with the imports here
     # Before there is audio: its imports hold every thread of the process for about 50 ms.
     load_detector()
     try:
@@ -55,7 +55,7 @@ def main() -> None:
         sys.stderr.write(crash_details(error))
         sys.exit(ExitCode.CRASHED)
     if driver_busy():
-        # PortAudio ends at the interpreter's exit, which must not happen beside a call that is under way.
+        # PortAudio ends at the interpreter's exit, which must not happen during a call.
         os._exit(0)
 
 

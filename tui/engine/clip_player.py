@@ -117,7 +117,7 @@ class ClipPlayer:
             self._check(speaker)
             heard_frames = queue.position(reply, self._clock_ns(), speaker.latency_ms) or 0
             at_ms = clip.ms_at(heard_frames)
-            # Something newer was asked for: what the device holds must not be heard before it.
+            # Something newer was requested: the device's buffer must not be heard before it.
             if self._wanted is not None:
                 await speaker.flush()
                 return at_ms

@@ -139,7 +139,7 @@ class Engine:
             case _ if session is not None:
                 await _a_moment(self._one_after_another(session, command))
             case _ if self._call is not None and not self._call.done():
-                # A key pressed while the target is dialled is meant for the call that follows.
+                # A key pressed while the target is being dialed is meant for the call that follows.
                 self._early.append(command)
             case _:
                 logger.info("no call for %s", type(command).__name__)

@@ -44,7 +44,7 @@ class Frames:
 
     def replace(self, item: FrameItem) -> None:
         """Send an item in place of an unsent one of the same kind, so that only the latest is sent."""
-        # Telemetry of a moment ago is of no use, and a screen that was stopped must not find minutes of it.
+        # Old telemetry is useless, and a screen that was stopped must not find minutes of it.
         self._latest[type(item)] = item
 
     def flush(self) -> int:

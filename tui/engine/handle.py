@@ -120,7 +120,7 @@ class EngineHandle:
         self.send(Shutdown())
         until = time.monotonic() + timeout_s
         while process.poll() is None and time.monotonic() < until:
-            # Reading on: an engine whose pipe is full could not write its last frames, and would never exit.
+            # Keep reading: an engine whose pipe is full could not write its last frames, and would never exit.
             self._exchange()
             time.sleep(0.01)
         self._exchange()

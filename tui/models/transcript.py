@@ -168,7 +168,7 @@ class Transcript:
             self._follow_playback(said, self._playing.get(event.item, Heard.IN_TEXT))
             self.entries.append(said)
         elif said.final and event.final and said.heard is Heard.CUT:
-            # The agent's own correction, which ends where the reply was cut: nothing of it was not heard.
+            # The agent's own correction, which ends where the reply was cut off: all of it was heard.
             said.heard_share = None
         said.text, said.final = event.text, event.final
         return said

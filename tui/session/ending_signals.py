@@ -23,7 +23,7 @@ def on_ending_signals(end: Callable[[], object]) -> Iterator[list[signal.Signals
         end()
 
     loop = asyncio.get_running_loop()
-    # `nohup` starts a program with SIGHUP ignored, and means it.
+    # `nohup` starts a program with SIGHUP ignored, which must stay so.
     ignored = signal.SIGHUP if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else None
     numbers = [number for number in _ENDING if number is not ignored]
     for number in numbers:

@@ -134,7 +134,7 @@ class AgentLink:
         watching.unregister()
 
     def _new_client(self) -> WebSocketClient:
-        self._emit_pongs(True)  # a new socket starts without a pong that is missing
+        self._emit_pongs(True)  # a new socket starts with no pong missing
         liveness = Liveness(
             ping_s=self.target.ping_s,
             silence_s=self.target.silence_timeout_s,

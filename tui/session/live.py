@@ -196,7 +196,7 @@ class LiveSession:
             finally:
                 unsubscribe()
                 self._ending.emit()
-        # After the end: it takes a moment, which is no part of the call's length or of its silences.
+        # After the end: it takes a moment, which is not part of the call's length or of its silences.
         await self._watch.compare_edges()
 
     def hang_up(self) -> None:

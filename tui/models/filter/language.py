@@ -20,7 +20,7 @@ MAX_DEPTH = 50
 """Nesting limit of parentheses and negations."""
 OPERATORS = ("and", "or", "not")
 
-# A string, and not compiled: nobody filters before the first picture.
+# A string rather than a compiled pattern: nobody filters before the first picture.
 _TOKEN = rf"""(?xis)\s*(?:
     (?P<end>$)
   | (?P<paren>[()])

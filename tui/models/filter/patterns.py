@@ -13,7 +13,7 @@ import msgspec
 Span = tuple[int, int]
 """Start and end of a match."""
 
-# Strings, and not compiled: nobody filters before the first picture.
+# Strings rather than compiled patterns: nobody filters before the first picture.
 _QUOTED = r'(?s)"((?:[^"\\]|\\.)*)"'
 _REGEX = r"(?si)/((?:[^/\\]|\\.)*)/(i?)"
 

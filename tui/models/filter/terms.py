@@ -457,7 +457,7 @@ FIELDS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.F
 COMPARISONS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.COMPARISONS}
 """Names that precede a comparison sign."""
 
-# How values are written. Strings, and not compiled: nobody filters before the first picture.
+# How values are written. Strings rather than compiled patterns: nobody filters before the first picture.
 _SIZE = r"(?ia)(\d{1,12}(?:\.\d{1,9})?)([km]?)b?"
 _TIME = r"(?a)(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,9})?)"
 _WHOLE = r"(?a)\d{1,15}"

@@ -175,7 +175,7 @@ class Events(Sequence[SessionEvent]):
             self.worded.last_received = len(self.numbers) - 1
         shape_id = self.shapes.message_ids.get((event.kind, event.direction, event.known))
         if shape_id is None:
-            # An agent can invent kinds without end, so they count; those of our own events are few.
+            # An agent can invent any number of kinds, so they count; our own events have few.
             shape_id = self.shapes.add_message(event)
             self.held_bytes += _OWN_BYTES + sys.getsizeof(event.kind)
         self.shape_ids.append(shape_id)

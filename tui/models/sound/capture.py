@@ -140,7 +140,7 @@ class Capture:
 
     async def stop(self) -> None:
         """Stop delivering blocks, and release the microphone."""
-        # A start that still reads a file sees by this number that it was overtaken.
+        # A start that is still reading a file learns from this number that a newer one has replaced it.
         self._starts += 1
         self.lines.stop()
         await self.microphone.stop()
@@ -155,15 +155,16 @@ class Capture:
         while True:
             await self._handoff.wait()
             for block in self._handoff.take():
-                # The blocks of one wake-up are handled in one go: more than one waits only after the loop was late.
+                # The blocks of one wake-up are handled together: more than one is waiting only if the loop was
+                # late.
                 begins = not self._timing.is_current(block.source)
                 source = self._timing.follow(block, self._handoff.dropped_blocks)
                 end_ns, pcm = self._timing.end_ns(block), block.pcm
                 if source.from_device:
                     if begins:
                         self.health.opened()
-                    # Judged at the device's own rate and before the guard: a resampler rings on zeros, and a gate
-                    # makes them.
+                    # Judged at the device's own rate and before the guard: a resampler rings on zeros, and a
+                    # gate produces them.
                     self._judge(end_ns, pcm, source.rate)
                     pcm = self.echo.clean(end_ns, pcm, source.rate)
                 self.lines.block_end_ns = end_ns

@@ -58,7 +58,7 @@ class CaptureHealth:
         if not len(samples):
             return []
         mean = float(np.add.reduce(samples, dtype=np.float64)) / len(samples) / FULL_SCALE
-        # An average over about a second: a single block of speech is off centre by itself.
+        # An average over about a second: a single block of speech is off center by itself.
         self.dc = mean if self.dc is None else self.dc + (mean - self.dc) * _DC_SHARE
         self.is_zero = not samples.any()
         return [*self._judge_zeros(block_ms), *self._judge_opening(pcm, block_ms)]
@@ -68,7 +68,7 @@ class CaptureHealth:
             return self._take_sound()
         self._zeros_ms += block_ms
         # macOS delivers exact zeros, without an error, to a terminal that may not use the microphone; a muted
-        # PulseAudio source does so too. A room is never silent to the bit.
+        # PulseAudio source does so too. A room never delivers exact zeros.
         limit_ms = MUTED_MS if self._sounded else ZEROS_MS
         if self._reported_zeros or self._pauses or self._zeros_ms < limit_ms:
             return []

@@ -159,8 +159,9 @@ class DeviceCare:
         self._pending = pending
         self._on_opened = on_opened
         self._lock = asyncio.Lock()
-        # One change at a time, of both devices together: PortAudio's device list is renewed only by terminating it,
-        # which ends every stream of the process, so that a refresh and an opening must never overlap.
+        # One change at a time, of both devices together: PortAudio's device list is refreshed only by
+        # terminating it, which ends every stream of the process, so a refresh and an opening must never
+        # overlap.
         self._recovering: set[str] = set()
         self._closed = False
 
@@ -216,9 +217,11 @@ class DeviceCare:
             if self._closed:
                 return False
             before = one.device
-            # Inside the lock from close to open: the watchdog must not take the gap between them for a stall.
+            # Inside the lock from close to open: the watchdog must not mistake the gap between them for a
+            # stall.
             switched = await self._try(one, device)
-            # The one before was closed to open the new one, as many sound cards cannot be opened twice.
+            # The previous device was closed to open the new one, because many sound cards cannot be opened
+            # twice.
             if not switched and before is not None:
                 await self._try_again(one, before)
             self._on_opened()
@@ -259,7 +262,7 @@ class DeviceCare:
                 if self._closed or (vanished and not cared[path].vanished):
                     return  # recovering the other device brought this one back too
                 concerned = [one for one in cared.values() if one.callback_ns is not None]
-                # Refreshing terminates PortAudio, which ends every stream, so that the other device is reopened too.
+                # Refreshing terminates PortAudio, which ends every stream, so the other device is reopened too.
                 if vanished:
                     await self._refresh(concerned)
                 for one in concerned if vanished else [cared[path]]:
@@ -352,5 +355,5 @@ def _again(device: Device) -> Device:
     listed = [other for other in devices.list_devices() if other.name == device.name]
     if not listed:
         raise AudioDeviceError(f"{device.name} was not found.")
-    # By name: the indexes of a new list are others.
+    # By name, because a new list has different indexes.
     return next((other for other in listed if other.channels(direction)), listed[0])

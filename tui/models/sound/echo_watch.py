@@ -52,7 +52,7 @@ class EchoWatch:
         """Add a block that has left the speaker."""
         if self._played is None or self._played.full_rate != rate:
             self._played = Track(rate)
-        # Silence is played all the time, and cannot come back.
+        # Silence is played all the time, and cannot return as an echo.
         if not is_zero(pcm):
             self._last_played_ns = end_ns
         self._played.feed(end_ns, pcm)
@@ -144,7 +144,8 @@ class EchoControl:
         """Returns a block from the device after the guard has cleaned it."""
         if self._guard is not None:
             self._raw.captured(end_ns, block, rate)
-            # With the time of now as well: a canceller has to see what is about to be played before its echo comes.
+            # With the current time as well: a canceller has to see what is about to be played before its echo
+            # arrives.
             block = self._guard.clean(end_ns, self._pending.clock_ns(), block, rate)
             if self._guard.failure and not self._failed:
                 self._failed = True

@@ -114,7 +114,7 @@ class Playback:
         """Returns the reply that was being heard and has had nothing to play for ``after_ms``, if there is one."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
-        # Not before the device has played what it holds: until then the user has heard no silence.
+        # Not before the device has played its buffer: until then, the user has not heard silence.
         gap_ms = self.stats.gap_frames / self.frames_per_ms
         return self.speaker.queue.playing if gap_ms >= max(after_ms, self.speaker.latency_ms) else None
 
@@ -143,7 +143,7 @@ class Playback:
 
     def mark(self, name: str) -> None:
         """Marks the end of the audio queued so far; `reached_marks` returns the name after it has played."""
-        # With the tail of the queue: a mark without audio before it is reached at once.
+        # With the tail of the queue: a mark without audio before it is reached immediately.
         self._marks.append((name, self.queue.tail() if self.queue else QueueTail()))
 
     def reached_marks(self) -> list[str]:
@@ -216,7 +216,7 @@ class Playback:
             queue = self.speaker.queue
             for happening in queue.take_happenings():
                 self._take(happening, self.speaker, now_ns)
-            # As heard and not as queued: what a flush dropped was never said.
+            # As heard, not as queued: the user never heard what a flush dropped.
             for start_ns, block in self.speaker.take_heard(now_ns):
                 self._heard.feed(start_ns, block, queue.rate, now_ns)
             self._arrival_watch.poll(now_ns, queue.playing, self.stats.gap_frames / self.frames_per_ms)

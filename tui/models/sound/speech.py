@@ -40,14 +40,15 @@ class HeardSpeech:
         end_ns = start_ns + frames_to_ns(len(block) // 2, rate)
         self.meter.feed(block, now_ns)
         self._on_played(end_ns, block, rate)
-        # A speaker plays exact zeros between replies. They are left out, as an agent may be silent for minutes.
+        # A speaker plays exact zeros between replies. They are left out, because an agent may be silent for
+        # minutes.
         silent = is_zero(block)
         if silent and self._silent_ms >= _REST_MS:
             return
         # Made for the rate of the first sound: a queue that was opened at another rate was never heard.
         if self._speech is None:
             self._speech = make_detector(rate, other_sounds=True)
-        # The zeros that were left out would have made the noise floor of the detector: some stand for all of them.
+        # The omitted zeros would have set the detector's noise floor, so it receives a few of them.
         if self._silent_ms >= _REST_MS:
             self._emit_edges(self._speech.feed(bytes(2 * (rate * _BEFORE_MS // 1000)), start_ns))
         self._silent_ms = self._silent_ms + len(block) / 2 * 1000 / rate if silent else 0.0

@@ -76,7 +76,7 @@ class TalkFold:
             stretch.ended_ns = max(at_ns, stretch.began_ns)
             self._end(speaker, stretch.ended_ns)
         if self._quiet_since_ns is not None:
-            # After the agent's last answer nobody waits for anything: the user has not hung up yet.
+            # After the agent's last answer, nobody is waiting for anything; the user has just not hung up yet.
             if self._spoke_last is not e.Party.AGENT:
                 changed |= self._quiet(self._quiet_since_ns, at_ns)
             self._quiet_since_ns = None

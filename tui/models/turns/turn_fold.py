@@ -77,7 +77,7 @@ class TurnBoundary:
 
     def _begins_at(self, at_ns: int) -> bool:
         is_due = self._due_ns is not None and abs(at_ns - self._due_ns) <= KNOWN_AFTER_NS
-        # A running tool holds its turn open: what the agent said so far was not its answer.
+        # A running tool keeps its turn open: what the agent has said so far was not its answer.
         if self.tools or not (self._answered or is_due):
             return False
         self._answered, self._began_ns, self._due_ns = False, at_ns, None
@@ -269,7 +269,8 @@ class TurnFold:
         if measured is None or measured.turn.number == 0:
             return
         turn = measured.turn
-        # Who speaks while a tool runs, after a first answer, does not ask again: the figures stay as they are.
+        # A user who speaks while a tool runs, after a first answer, is not asking again: the figures stay
+        # unchanged.
         waits_for_tool = bool(self._boundary.tools) and measured.audible_ns is not None
         if edge.started:
             measured.speech_began_ns = edge.at_ns
@@ -364,7 +365,8 @@ class TurnFold:
         playing = begun[-1] if begun else None
         ended_ns = measured.tool.ended_ns
         if ended_ns is not None and measured.tool.answered_ns is None and at_ns >= ended_ns:
-            # A reply that was sent before the result and is heard after it is what was said before the tool.
+            # A reply that was sent before the result but is heard after it belongs to what was said before the
+            # tool.
             before = playing and playing.begun_ns is not None and playing.begun_ns < ended_ns <= playing.at_ns
             measured.tool.answered_ns = None if before else at_ns
         if measured.audible_ns is None:
@@ -425,7 +427,7 @@ class TurnFold:
         turn.disputes.append(Dispute(event.edge, event.first_ns, event.second_ns))
         turn.doubt = "; ".join(map(str, turn.disputes))
         off_ms = [abs(dispute.off_ms) for dispute in turn.disputes if dispute.off_ms is not None]
-        # An edge that is not there at all may be off by anything: no bound is known then.
+        # An edge that does not exist at all may be off by any amount, so no bound is known.
         turn.error_ms = sum(off_ms) if len(off_ms) == len(turn.disputes) else None
 
     # -- measuring --
@@ -469,7 +471,8 @@ class TurnFold:
         playing, end = measured.playing, measured.end
         if self._active_ns is not None and measured.turn.number and began_ns < self._active_ns:
             return "a time stamp is earlier than the start of the session"
-        # What was withheld from the agent does not delay its answer: there the arrival decides, not the sound.
+        # Speech that was withheld from the agent cannot delay its answer, so the arrival counts rather than the
+        # sound.
         withheld = end is not None and end.sent_ns is None and end.method not in _UNSPOKEN
         arrived_ns = playing.arrived_ns if playing and playing.at_ns >= measured.since_ns else None
         if withheld and arrived_ns is not None and arrived_ns < began_ns - EARLY_NS:
@@ -529,7 +532,7 @@ def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyPart
     framing_ms = _between(captured_ns, framed_ns)
     sending_ms = _between(captured_ns if framed_ns is None else framed_ns, sent_ns)
     if playing is None or (playing.arrived_ns is not None and playing.arrived_ns < began_ns - EARLY_NS):
-        # The answer is part of a stream that was there before: when its first sample came is not known.
+        # The answer is part of a stream that began earlier, so it is not known when its first sample arrived.
         ours = LatencyParts(capture_ms=capture_ms, framing_ms=framing_ms, sending_ms=sending_ms)
         return ours if sum(length_ms for _, length_ms in ours.known()) <= latency_ms else LatencyParts()
     agent_ms, transport_ms = _between(sent_ns, playing.arrived_ns), playing.transport_ms

@@ -175,9 +175,9 @@ def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
     if agent_ms is None or unexplained_ms is None:
         yield Stage.AGENT, agent_ms
         return
-    # A report from before the last sound had arrived explains nothing of what came after it.
+    # A report from before the last sound arrived explains nothing that came after it.
     unexplained_ms = min(unexplained_ms, agent_ms)
-    # Reports count from the user's last sound, and the way to the agent is a share of its own.
+    # Reports are timed from the user's last sound, and the way to the agent is a separate share.
     way_ms = turn.parts.to_agent_ms
     noticed = [turn.reported_ms.get(name) for name in ("speech stopped", "speech committed")]
     noticed_ms = min((ms for ms in noticed if ms is not None), default=None)
