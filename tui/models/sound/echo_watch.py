@@ -128,7 +128,7 @@ class EchoControl:
         self._sent = EchoWatch(pending.add, _GUARDED_HINT if guard else _HINT)
         """Watches the audio sent to the agent."""
         self._raw = EchoWatch(lambda _: None) if guard else self._sent
-        """Watches the microphone before the guard."""
+        """Watches the microphone's audio before the guard processes it."""
 
     @property
     def found(self) -> Echo | None:

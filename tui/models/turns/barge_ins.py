@@ -1,8 +1,8 @@
 """Finds where the user spoke over the agent, and whether and when the agent yielded.
 
 The agent's signal may precede the user's onset in the event stream, because an onset is back-dated
-and is emitted only when the detector is sure. A flush therefore waits one second for the speech
-that caused it before it counts as a false barge-in.
+and is emitted only when the detector is sure. A flush therefore waits one second for speech that
+may have caused it before it counts as a false barge-in.
 """
 
 from __future__ import annotations

@@ -130,8 +130,8 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     dead_air: list[DeadAir] = []
     """Periods of more than two seconds in which nobody spoke."""
     floor: Floor = msgspec.field(default_factory=Floor)
-    """Who held the floor and how it changed hands, as heard; judged by the default `FloorRules`, or
-    by others with `tui.models.turns.floor.judged_by`."""
+    """Who held the floor and how it changed hands, judged from what was heard by the default
+    `FloorRules`; use `tui.models.turns.floor.judged_by` for other rules."""
 
     @property
     def greeting_latency_ms(self) -> float | None:
