@@ -1,4 +1,4 @@
-"""Comparing two saved sessions: both are measured again, as `metrics` and the report measure them."""
+"""Compares two saved sessions, after measuring both again in the same way as `metrics` and the report."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tui.saving.record import PROGRAM, SESSION_FILES, Outcome, SavedSessionError
 from tui.text.visible import one_line
 
 TRASH = ".trash"
-"""Folder of sessions that can still be restored, inside the folder of the sessions; see `tui.saving.trash`."""
+"""Name of the folder, inside the sessions folder, of sessions that can still be restored; see `tui.saving.trash`."""
 _NAMED = 3
 
 
@@ -27,7 +27,7 @@ class Deletion(msgspec.Struct, frozen=True):
 
     folder: Path
     size_bytes: int = 0
-    """Disk usage of the files that are removed."""
+    """Disk usage of the removed files, in bytes."""
     left: tuple[str, ...] = ()
     """Names of other files in the folder, which are kept together with the folder."""
     report: Path | None = None
@@ -102,7 +102,8 @@ def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[D
 def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
     """Delete the files of a session by name, and then its folder if it is empty.
 
-    Raises `SavedSessionError`: it is not a session of this program, is in use, or may not be deleted.
+    Raises `SavedSessionError` if the session was not written by this program, is in use, or may not
+    be deleted.
     """
     check_deletable(folder)
     try:
@@ -134,14 +135,14 @@ def is_own(folder: Path) -> bool:
     try:
         origin = msgspec.json.decode(read_record_file(folder), type=_Origin)
     except msgspec.ValidationError:
-        return False  # intact, and somebody else's
+        return False  # intact, and written by another program
     except (OSError, ValueError, RecursionError):
         return has_session_name(folder) and not _others(folder)
     return origin.schema >= 1 and origin.program.partition(" ")[0] == PROGRAM
 
 
 def check_deletable(folder: Path) -> None:
-    """Check that a session may be deleted or moved: it is one of this program and not in use.
+    """Checks that a session may be deleted or moved: this program wrote it, and it is not in use.
 
     Raises `SavedSessionError`.
     """
@@ -158,10 +159,10 @@ def _check_own(folder: Path) -> None:
 
 
 def retain(parent: Path, *, keep_days: float | None, keep_count: int | None) -> str:
-    """Delete sessions older than ``keep_days`` and all but the newest ``keep_count``, also in the trash.
+    """Deletes sessions older than ``keep_days`` and all but the newest ``keep_count``, including those in the trash.
 
-    Without limits, delete nothing. Returns one line about deleted sessions and failures; empty if there were none.
-    Never raises.
+    Without limits, delete nothing. Returns one line about deleted sessions and failures; empty if
+    there were none. Never raises.
     """
     if keep_days is None and keep_count is None:
         return ""
@@ -201,7 +202,7 @@ def _contents(folder: int | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _others(folder: Path) -> bool:
-    """Returns whether anything in the folder is not a file of this program, or cannot be seen."""
+    """Returns whether the folder contains anything that is not a file of this program or cannot be examined."""
     try:
         return bool(_contents(folder)[1])
     except OSError:

@@ -1,4 +1,4 @@
-"""Exports the events of a saved session, as the log on the screen does."""
+"""Exports the events of a saved session in the same formats as the log on the screen."""
 
 from __future__ import annotations
 

@@ -58,11 +58,11 @@ class FolderWriter:
                 what = name if self._folder.is_dir() else "its folder"
                 raise FileNotFoundError(errno.ENOENT, f"{what} was removed") from error
             except OSError:
-                continue  # a network file system that is away for a moment
+                continue  # a network file system that is briefly unavailable
 
     @property
     def tracks_over(self) -> bool:
-        """Whether no more is added to the tracks, if there are any."""
+        """Whether nothing more will be added to the tracks, if there are any."""
         return self._tracks is not None and self._tracks.closed
 
     @property
@@ -94,7 +94,7 @@ class FolderWriter:
 
     def flush(self, now_ns: int) -> str:
         """Pass everything to the operating system; returns a sentence if the tracks had to be ended, otherwise ""."""
-        # Messages first, so that no event on disk points to a message that is not.
+        # Messages first, so that no event on disk points to a message that is not there yet.
         self._raw.append(self._messages)
         self._events.append(self._lines)
         problem = ""
@@ -110,9 +110,10 @@ class FolderWriter:
         return problem
 
     def close(self, now_ns: int, metrics: SessionMetrics | None = None, *, problem: str = "") -> None:
-        """Write the end and close the files.
+        """Writes the end of the session and closes the files.
 
-        ``problem`` is the reason why saving ends early; if given, errors while writing the end are ignored.
+        ``problem`` is the reason why saving ends early; if given, errors while writing the end are
+        ignored.
         """
         record = self.record
         record.problem = problem
@@ -132,7 +133,7 @@ class FolderWriter:
             tracks.close(now_ns)
 
     def _note(self, event: e.SessionEvent) -> None:
-        """Update ``session.json`` from an event."""
+        """Updates ``session.json`` with the content of an event."""
         record = self.record
         match event:
             case e.SessionStarted():

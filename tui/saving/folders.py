@@ -1,4 +1,4 @@
-"""Folders of saved sessions: their place, names and safe reading."""
+"""Folders of saved sessions: where they are, how they are named, and how to read them safely."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def default_folder() -> Path:
 
 
 def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
-    """Create the private folder of a session that begins now. Raises `SavingError`."""
+    """Creates the private folder for a session that begins now. Raises `SavingError`."""
     name = f"{now.strftime(NAME_TIME)} {safe_title(title)}"
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,8 +61,8 @@ def report_path(folder: Path) -> Path:
 def session_folders(parent: Path) -> Iterator[Path]:
     """Returns the folders in ``parent`` that hold a session, oldest name first; links are not followed.
 
-    Unreadable folders with the name of a session are included. A ``parent`` that does not exist has no sessions.
-    Raises `SavedSessionError`: it is not a folder or cannot be read.
+    Unreadable folders with the name of a session are included. A ``parent`` that does not exist has
+    no sessions. Raises `SavedSessionError` if ``parent`` is not a folder or cannot be read.
     """
     try:
         entries = sorted(os.scandir(parent), key=lambda entry: entry.name)

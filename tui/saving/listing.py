@@ -1,4 +1,4 @@
-"""Listing, filtering and finding the sessions in a folder."""
+"""Lists, filters and finds the sessions in a folder."""
 
 from __future__ import annotations
 
@@ -86,8 +86,9 @@ def list_sessions(
 ) -> list[SessionSummary]:
     """List the sessions in a folder, newest first, including unreadable ones with their problem.
 
-    ``target`` is a part of title, URL or protocol, ignoring case; ``since`` is a time with time zone; ``errors``
-    selects sessions with or without errors. A folder that does not exist has no sessions.
+    ``target`` is a part of the title, URL or protocol, ignoring case; ``since`` is a time with a
+    time zone; ``errors`` selects sessions with or without errors. A folder that does not exist has
+    no sessions.
     """
     summaries = sorted(map(summarise, session_folders(parent)), key=age_key)
     wanted = [
@@ -104,7 +105,7 @@ def list_sessions(
 def newest_in_lines(parent: Path, count: int) -> list[tuple[Path, str]]:
     """Returns the newest sessions: the folder of each, and a line with what was called, when, and for how long.
 
-    Raises `SavedSessionError`: the folder cannot be read.
+    Raises `SavedSessionError` if the folder cannot be read.
     """
     # By name, which begins with the start: a list by content would read every session.
     return [(summary.folder, _in_line(summary)) for summary in islice(summaries(parent), count)]
@@ -117,7 +118,7 @@ def _in_line(summary: SessionSummary) -> str:
 
 
 def summaries(parent: Path) -> Iterator[SessionSummary]:
-    """Yields the sessions in a folder one by one, those with the newest name first. Raises `SavedSessionError`."""
+    """Yields the sessions in a folder one by one, in order of name, newest first. Raises `SavedSessionError`."""
     return map(summarise, reversed(list(session_folders(parent))))
 
 
@@ -180,7 +181,7 @@ def summarise(folder: Path) -> SessionSummary:
     started = _instant(record.started_utc)
     if started is None and record.started_utc:
         problem = problem or f"session.json has an impossible date: {record.started_utc}"
-    # The metrics of a session whose saving was cut off have no end.
+    # The metrics of a session whose saving was cut off have no end time.
     ended = metrics is not None and metrics.ended_ns is not None
     duration_s = metrics.duration_s(0) if metrics and ended else _seconds_of_events(folder, record)
     if duration_s is not None and not 0 <= duration_s <= _MAX_DURATION_S:
@@ -211,12 +212,12 @@ def summarise(folder: Path) -> SessionSummary:
 
 
 def total_size(parent: Path) -> int:
-    """Returns the size of all sessions in a folder on disk, in bytes."""
+    """Returns the disk usage of all sessions in a folder, in bytes."""
     return sum(size_of_session(folder) for folder in session_folders(parent))
 
 
 def age_key(summary: SessionSummary) -> tuple[datetime, str]:
-    """Returns what sorts sessions from the oldest to the newest."""
+    """Returns a key that sorts sessions from the oldest to the newest."""
     return (summary.started or datetime.min.replace(tzinfo=UTC), summary.name)
 
 

@@ -48,7 +48,7 @@ def append_marking(folder: Path, change: Marking) -> None:
             raise OSError(f"{MARKS_FILE} is not a regular file")
         line = json_of(change) + b"\n"
         if status.st_size and os.pread(descriptor, 1, status.st_size - 1) != b"\n":
-            line = b"\n" + line  # a full disk has cut off the line before
+            line = b"\n" + line  # a full disk has cut off the previous line
         while line:
             line = line[os.write(descriptor, line) :]
     finally:

@@ -281,7 +281,7 @@ def in_use(folder: Path) -> bool:
 
 
 def _hold(folder: Path) -> int | None:
-    """Lock the session as being read until the descriptor is closed; None if that is impossible."""
+    """Locks the session as being read, until the descriptor is closed; returns None if that is impossible."""
     try:
         descriptor = open_regular(folder / EVENTS_FILE)
     except OSError:
@@ -311,7 +311,7 @@ def _is_locked(path: Path, against: int) -> bool:
 def _lines(file: IO[bytes], report: Callable[[str], None]) -> Iterator[bytes]:
     """Yields the lines with their line ends; the rest of a line that is far too long is left out.
 
-    Stops at a line that does not end within a sane length.
+    Stops at a line that does not end within a reasonable length.
     """
     while line := file.readline(_MAX_LINE_BYTES):
         rest, skipped_bytes = line, 0

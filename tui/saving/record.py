@@ -58,7 +58,7 @@ class Devices(msgspec.Struct, omit_defaults=True):
     latency_ms: float = 0.0
     """Latency that the playback device reports."""
     timing: Timing | None = None
-    """How far the times can be trusted with them; None without devices."""
+    """How far the times can be trusted with these devices; None without devices."""
 
 
 class Formats(msgspec.Struct, omit_defaults=True):

@@ -16,12 +16,16 @@ from tui.saving.second_opinion import compare_edges
 
 _CHUNK_MS = 1000
 _SAME_NS = 300_000_000
-"""Edges of two detectors that are closer than this, in ns, are the same. Edges from which response times are
-measured keep the call's times, which come from the device's callbacks; if the track has one elsewhere,
-`compare_edges` disputes it, also on the screen."""
+"""Edges of two detectors that are closer than this, in ns, are the same.
+
+Edges from which response times are measured keep the call's times, which come from the device's
+callbacks; if the track has an edge elsewhere, `compare_edges` disputes the one from the call, on
+the screen too.
+"""
 _AGREES_NS = 40_000_000
-"""Any other edge found again this close to that of the call confirms it: detectors judge windows of 32 ms, whose
-phase differs."""
+"""Any other edge of the track that is this close to an edge of the call confirms it: detectors
+judge windows of 32 ms, whose phase differs.
+"""
 _PROOF_NS = 200_000_000
 """Delay of an edge's event in ns, as in a call, so that it follows the events to which it belongs."""
 
@@ -36,11 +40,12 @@ def remeasure(saved: SavedSession) -> SessionMetrics:
 
 
 def remeasured_events(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionEvent]:
-    """The events of a session with the edges of speech found again in its tracks, at the instants they have.
+    """Yields a session's events, with the edges of speech replaced by those that are found in its tracks.
 
-    Each is folded before it is passed on: the second detector is asked about the edges of the turns found so far. An
-    edge that confirms one of the call keeps the instant of the call, so that both show the same figures. Without
-    tracks, the events are those that were saved. An edge has the number of the previous event.
+    Each event is folded before it is passed on: the second detector is asked about the edges of the
+    turns found so far. An edge that confirms one of the call keeps the instant of the call, so that
+    both show the same figures. Without tracks, the events are those that were saved. An edge takes
+    the number of the previous event.
     """
     for event in _events_again(saved, fold):
         fold.apply(event)

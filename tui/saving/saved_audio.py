@@ -33,7 +33,7 @@ class SavedAudio:
                 raise wave.Error("it is not 16-bit stereo")
             self.rate: int = header.getframerate()
             self.promised_frames: int = header.getnframes()
-            """Number of frames by the header."""
+            """Number of frames according to the header."""
             self._data_at = file.tell()
         if self.rate not in RATES:
             raise wave.Error(f"it claims {self.rate} samples per second")
@@ -44,7 +44,7 @@ class SavedAudio:
         """Time of the first sample, on the clock of the events."""
 
     def read(self, first_frame: int, frames: int) -> TrackPair:
-        """Read these frames, as far as they exist."""
+        """Reads ``frames`` frames, starting at ``first_frame``, as far as they exist."""
         content = self._read(first_frame, frames)
         both = array("h", content[: len(content) // _FRAME_BYTES * _FRAME_BYTES])
         return TrackPair(both[0::2].tobytes(), both[1::2].tobytes())
@@ -56,7 +56,8 @@ class SavedAudio:
         return wav_header(form, channels=2, data_bytes=len(samples)) + samples
 
     def _read(self, first_frame: int, frames: int) -> bytes:
-        # Not by `wave`, which refuses to read on where the length of the whole file is wrong in its header.
+        # Not with `wave`, which stops reading if the header states a wrong length for the whole
+        # file.
         first_frame = min(max(first_frame, 0), self.frames)
         wanted_bytes = min(max(frames, 0), self.frames - first_frame) * _FRAME_BYTES
         return os.pread(self._file.fileno(), wanted_bytes, self._data_at + first_frame * _FRAME_BYTES)

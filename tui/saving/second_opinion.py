@@ -14,8 +14,11 @@ from tui.saving.saved_audio import SavedAudio
 from tui.units import NS_PER_MS
 
 TOLERANCE_MS = 30.0
-"""How far outside the second detector's interval an edge may lie. With it, under 1 % of the right edges of the
-recorded lines and prompts are disputed (clean, with noise at 15 dB, and as mu-law)."""
+"""How far outside the second detector's interval an edge may lie.
+
+With it, under 1 % of the correct edges of the recorded lines and prompts are disputed (clean, with
+noise at 15 dB, and as mu-law).
+"""
 _BEFORE_NS, _AFTER_NS = 2_500_000_000, 1_500_000_000
 """The period examined around an edge: enough quiet to determine the noise floor."""
 _LONGEST_NS = 15_000_000_000
@@ -90,7 +93,7 @@ def _edges_of(turn: Turn) -> dict[e.CheckedEdge, int]:
     edges: dict[e.CheckedEdge, int] = {}
     if turn.response_latency_ms is None:
         return edges
-    # What was withheld from the agent is silence on the user's track.
+    # Audio that was withheld from the agent is silence on the user's track.
     withheld = turn.parts.capture_ms is not None and turn.parts.sending_ms is None
     if turn.number and turn.user_ended_ns is not None and turn.method not in _NOT_SOUND and not withheld:
         edges[e.CheckedEdge.USER_ENDED] = turn.user_ended_ns
@@ -129,7 +132,7 @@ def _moved(edge_ns: int, off_ms: float | None) -> int | None:
 
 
 def _stretch(audio: SavedAudio, party: e.Party, edge_ns: int, since_ns: int, until_ns: int) -> _Around:
-    """Returns the sounds of a track around an edge, and at least between two instants."""
+    """Returns the sounds of a track around an edge; the period covers at least the time between two instants."""
     first_frame = max(audio.frame_at(min(edge_ns - _BEFORE_NS, since_ns)), 0)
     last_frame = audio.frame_at(max(edge_ns + _AFTER_NS, until_ns))
     pair = audio.read(first_frame, last_frame - first_frame)

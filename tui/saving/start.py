@@ -1,4 +1,4 @@
-"""Starts to save a call, and reports in its events if something is not saved."""
+"""Starts saving a call, and reports anything that is not saved in the call's events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SavingProblems:
         """Code and sentence of each problem not yet reported."""
 
     def begun(self, journal: Journal) -> None:
-        """Emit known problems, and from now on new ones, to the journal of the session that has begun."""
+        """Emits the known problems, and new ones from now on, to the journal of the session that has begun."""
         self._journal = journal
         waiting, self._waiting = self._waiting, []
         for code, sentence in waiting:
@@ -53,7 +53,7 @@ def _emit(journal: Journal, code: str, sentence: str) -> None:
 
 
 async def start_saving(target: Target, problems: SavingProblems) -> SessionWriter | None:
-    """Start to save the call that is about to begin; None if it is not to be saved, or cannot be."""
+    """Starts saving the call that is about to begin; returns None if it is not to be saved or cannot be."""
     if not target.save:
         return None
     try:

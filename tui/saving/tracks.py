@@ -41,7 +41,7 @@ class TracksEnd(NamedTuple):
 
 
 TrackItem = UserSent | AgentHeard | AgentCut | TracksEnd | AudioFormat
-"""A piece of the tracks; a format is that of the user audio."""
+"""A piece of the tracks, or the format of the user audio."""
 
 
 class TracksWriter:

@@ -26,7 +26,8 @@ def trash_of(parent: Path) -> Path:
 def move_to_trash(folder: Path) -> Path:
     """Move a session into the trash next to it; returns its new folder.
 
-    Raises `SavedSessionError`: it is not a session of this program, is in use, or may not be moved.
+    Raises `SavedSessionError` if the session was not written by this program, is in use, or may not
+    be moved.
     """
     check_deletable(folder)
     if folder.parent.name == TRASH:
@@ -44,7 +45,8 @@ def move_to_trash(folder: Path) -> Path:
 def restore(parent: Path, name: str) -> Path:
     """Move a session out of the trash of ``parent``, by its name or the beginning of it; returns its folder.
 
-    Raises `SavedSessionError`: it is not in the trash, or a session of that name already exists.
+    Raises `SavedSessionError` if the session is not in the trash, or a session of that name already
+    exists.
     """
     shown = one_line(name, 80)
     if name in ("", ".", "..") or "/" in name or "\0" in name:

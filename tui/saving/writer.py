@@ -1,4 +1,4 @@
-"""Saves a running session on a separate thread, for which nothing waits."""
+"""Saves a running session on a separate thread, so that nothing waits for the disk."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _WriteQueue:
         return moved_bytes
 
     def written(self, size_bytes: int) -> None:
-        """Free the space of that many bytes, which have been written."""
+        """Frees the space of ``size_bytes`` that have been written."""
         self._written_bytes += size_bytes
 
     def clear(self) -> None:
@@ -149,7 +149,7 @@ class _WriterThread(threading.Thread):
     def tracks_start_ns(self) -> int | None:
         """Time of the first sample of the tracks that are completely on disk; None if there are none.
 
-        After `tracks_over`.
+        Valid once `tracks_over` is set.
         """
         return self._files.record.audio_starts_ns if self._files.tracks_are_whole else None
 
@@ -162,7 +162,7 @@ class _WriterThread(threading.Thread):
             self._report(problem)
         if self._files.tracks_over:
             self.tracks_over.set()
-        # Only now: what the operating system has not taken still occupies memory.
+        # Only now: what the operating system has not accepted still occupies memory.
         self._queue.written(size_bytes)
 
 
@@ -207,7 +207,7 @@ class SessionWriter:
         clock_ns: Callable[[], int] = time.monotonic_ns,
         on_end: Callable[[str], object] | None = None,
     ) -> SessionWriter:
-        """Create the folder of a call to that target in ``target.save``. Raises `SavingError`.
+        """Creates the folder for a call to ``target`` in ``target.save``. Raises `SavingError`.
 
         ``metrics`` returns the figures of the session, which are saved when it is closed.
         """

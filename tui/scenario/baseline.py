@@ -1,9 +1,9 @@
-"""Baselines: earlier results, kept in a file, which later results are compared with by fixed rules.
+"""Baselines: earlier results, kept in a file, with which later results are compared by fixed rules.
 
-A figure is worse if it grew by more than a relative **and** an absolute limit, so that neither 20 ms more of a long
-response nor half as much again of a short one counts. Percentiles are compared only if both sides have enough
-turns, and pass rates are worse only if their 95 % intervals do not overlap. Results of another scenario or protocol
-are refused.
+A figure is worse if it grew by more than a relative **and** an absolute limit, so that neither an
+extra 20 ms of a long response nor an extra 50 % of a short one counts. Percentiles are compared
+only if both sides have enough turns, and pass rates are worse only if their 95 % intervals do not
+overlap. Results of another scenario or protocol are refused.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Change(StrEnum):
 
 
 class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure of a scenario with its baseline."""
+    """A figure of a scenario, compared with its baseline."""
 
     scenario: str
     figure: str
@@ -75,7 +75,7 @@ class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """Returns a hash of what is played: steps, caller and timeout, but not limits and number of runs."""
+    """Returns a hash of what is played: the steps, caller and timeout, but not the limits or the number of runs."""
     steps = [
         (step.KIND, {name: _written(getattr(step, name)) for name in _compared_fields(step)})
         for step in scenario.steps
@@ -85,12 +85,12 @@ def fingerprint(scenario: Scenario) -> str:
 
 
 def _compared_fields(step: msgspec.Struct) -> list[str]:
-    # Its place, and what is allowed of the agent, change nothing in the call itself.
+    # The step's place in the file, and what it allows the agent, do not change the call itself.
     return [name for name in step.__struct_fields__ if name not in ("line", "file", "within", "stop", "wer")]
 
 
 def _written(value: Any) -> Any:
-    """Returns a value of a step in a form that JSON can hold."""
+    """Returns a value of a step in a form that JSON can represent."""
     match value:
         case msgspec.Struct():
             return {name: _written(getattr(value, name)) for name in value.__struct_fields__}
@@ -146,7 +146,10 @@ class Baseline:
             )
 
     def check(self, scenario: Scenario) -> None:
-        """Raises `BaselineError` if results of the scenario could not be compared. Call it before the calls."""
+        """Raises `BaselineError` if results of the scenario could not be compared.
+
+        Check this before making any calls.
+        """
         kept = self._scenarios.get(_key(self._path, scenario))
         if kept is not None and kept.fingerprint != fingerprint(scenario):
             raise BaselineError(
@@ -155,7 +158,7 @@ class Baseline:
             )
 
     def compare(self, scenario: Scenario, result: ScenarioResult) -> list[FigureChange]:
-        """Returns each figure with its baseline. Raises `BaselineError` if the protocol differs."""
+        """Compares each figure with its baseline. Raises `BaselineError` if the protocol differs."""
         kept = self._scenarios.get(_key(self._path, scenario))
         if kept is None:
             return [_not_compared(result, "everything", "The baseline does not have this scenario.")]

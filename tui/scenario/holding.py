@@ -1,4 +1,4 @@
-"""Makes a scripted call, without a screen and without PortAudio. One event loop can run many."""
+"""Makes a scripted call, without a screen and without PortAudio. One event loop can run many such calls."""
 
 from __future__ import annotations
 

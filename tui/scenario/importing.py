@@ -24,13 +24,13 @@ _MOST_BYTES = 1_000_000
 _PIPECAT_WITHIN_MS = 60_000
 _SPOKEN = ("response", "llm_response", "tts_response")
 _MOMENTS = {"bot_started_speaking": "agent speaks", "bot_stopped_speaking": "agent stops"}
-"""The sign of the agent for each event of pipecat."""
+"""The agent's sign that corresponds to each pipecat event."""
 _LIMITS = {
     "max_response_latency_ms": ("response", "max"),
     "p50_response_latency_ms": ("response", "p50"),
     "max_barge_in_stop_ms": ("barge_in", "max"),
 }
-"""The limit that corresponds to each assertion of voicebench."""
+"""The limit that corresponds to each voicebench assertion."""
 
 Table = dict[str, Any]
 
@@ -99,7 +99,7 @@ def _read(path: Path) -> tuple[Table, list[str]]:
     left_out: list[str] = []
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]  # the library may have no types
-        """A YAML loader that leaves out content of other files."""
+        """A YAML loader that does not load the content of other files."""
 
     def include(loader: Any, node: Any) -> None:
         left_out.append(f"!include {node.value}")
@@ -136,7 +136,7 @@ def _streamdouble(document: Table, path: Path) -> Imported:
 def _streamdouble_step(found: Imported, number: int, verb: str, value: Any) -> None:
     match verb:
         case "say":
-            # It speaks at once, also over the agent.
+            # It speaks immediately, even over the agent.
             found.steps.append({"say": str(value), "when": "now"})
         case "wait" if _is_number(value):
             found.steps.append({"silence": _duration(value * 1_000)})
@@ -331,5 +331,5 @@ def _duration(value_ms: float) -> str:
 
 
 def refusal_of(path: Path) -> str:
-    """Returns a sentence that says that the file already exists."""
+    """Returns a sentence stating that the file already exists."""
     return f"{quoted(str(path))} already exists. Name another folder with --output."

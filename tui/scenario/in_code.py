@@ -133,7 +133,7 @@ class CallInCode:
 
 
 def _written_at() -> tuple[str, int]:
-    """Returns file and line of the code outside this module that requested the step."""
+    """Returns the file and line of the code outside this module that requested the step."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back

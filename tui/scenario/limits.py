@@ -1,4 +1,4 @@
-"""Checks the limits of a scenario: those of one call by its metrics, percentiles by all runs."""
+"""Checks the limits of a scenario: those for one call against its metrics, percentiles against all runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def judge_call(scenario: Scenario, metrics: SessionMetrics, silences: Silences) 
 
 
 def judge_runs(scenario: Scenario, response_ms: Sequence[float]) -> list[Case]:
-    """Returns a case for each percentile with a limit, checked by the response times of all runs."""
+    """Returns a case for each percentile with a limit, checked against the response times of all runs."""
     limits = scenario.limits.response
     found = percentiles_of(response_ms)
     cases = []
@@ -55,7 +55,7 @@ def _cases(limits: CallLimits, metrics: SessionMetrics, silences: Silences) -> I
         longest_ms = max(
             (_unasked_ms(air.at_ns, air.length_ms, silences) for air in metrics.dead_air), default=0.0
         )
-        # Without any, nothing was measured that could be off.
+        # If there was none, nothing was measured that could be inexact.
         dead_air = timed(longest_ms, timing.dead_air.bound_ms if timing and longest_ms else 0.0)
         yield _case(f"dead_air ≤ {limits.dead_air}", dead_air, limits.dead_air)
     if limits.talk_over is not None:
@@ -119,7 +119,7 @@ def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
 
 
 def _case(title: str, figure: Figure, limit: Duration, unclear: str = "", *, missing: str = "") -> Case:
-    """Returns a figure checked against a limit; ``unclear`` is the reason to state if the ± decides."""
+    """Returns a figure checked against a limit; ``unclear`` is the reason to give if the verdict depends on the ±."""
     match against(figure, limit):
         case None:
             verdict, reason = StepVerdict.NOT_MEASURED, missing

@@ -22,7 +22,7 @@ from tui.units import NS_PER_S
 _RATE = 16_000
 _MOST_NAME_CHARS = 60
 Speaker = Callable[[str], Path]
-"""Returns a WAV file of a sentence. Raises `SpeechError`, whose text names what is missing."""
+"""Synthesizes a sentence, and returns its WAV file. Raises `SpeechError`, whose text names what is missing."""
 
 
 class SpokenLine(msgspec.Struct, frozen=True):

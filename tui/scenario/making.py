@@ -1,8 +1,9 @@
-"""Makes a scenario of a saved session, so that a bug report becomes a test.
+"""Makes a scenario from a saved session, so that a bug report becomes a test.
 
-What the caller said, typed and pressed becomes steps; what a healthy agent does after it becomes what they expect: it
-answers, and it stops when it is interrupted, whether or not it did so in the session. Tools are expected with the
-arguments of the session; whoever reads the file corrects them if they were wrong.
+What the caller said, typed and pressed becomes steps. They expect a healthy agent, which answers
+and stops when it is interrupted, whether or not the agent did so in the session. Tool calls are
+expected with the arguments that they had in the session; correct them in the file if they were
+wrong.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _PAUSE_NS = 1_200_000_000
-"""A shorter pause of the caller, in which the agent does not begin, belongs to the same utterance."""
+"""A shorter pause by the caller, in which the agent does not begin to speak, belongs to the same utterance."""
 _AGENT_PAUSE_NS = 1_000_000_000
 _LEAD_NS, _TAIL_NS = 200_000_000, 300_000_000
 """Audio kept before and after an utterance."""
@@ -136,8 +137,8 @@ class _Story:
 def make_scenario(folder: Path, path: Path, slow_ms: float) -> MadeScenario:
     """Write a scenario made from a session to a new file, and the caller's speech to WAV files next to it.
 
-    ``slow_ms`` is the time above which a response was too slow. Takes seconds for a session of an hour.
-    Raises `ScenarioError`, `SavedSessionError`.
+    ``slow_ms`` is the time above which a response counts as too slow. Takes seconds for a session
+    of an hour. Raises `ScenarioError`, `SavedSessionError`.
     """
     if not path.name.endswith(SUFFIX):
         path = path.with_name(path.name.removesuffix(".toml") + SUFFIX)
@@ -174,7 +175,7 @@ class _Maker:
         self._acts = sorted([*call.acts, *spoken], key=lambda act: act.began_ns)
 
     def text(self) -> str:
-        """Returns the file. Raises `ScenarioError` if there is nothing to make it from."""
+        """Returns the text of the file. Raises `ScenarioError` if there is nothing to make it from."""
         steps = list(self._steps())
         if not self._call.first_ns or not self._acts:
             raise ScenarioError("The caller did not speak, type or press a key in this session.")
@@ -258,7 +259,7 @@ class _Maker:
         return f"now + {_duration(act.began_ns - before)}"
 
     def _answer_is_due(self, act: _Act, until_ns: int, *, is_last: bool) -> bool:
-        """Whether the agent answered, or the caller waited for it in vain."""
+        """Returns whether the agent answered, or the caller waited in vain for an answer."""
         answered = any(act.ended_ns <= each.began_ns < until_ns for each in self._agent)
         if answered or act.kind == "press":
             return answered
@@ -284,7 +285,7 @@ class _Maker:
         return None
 
     def _cut(self, act: _Act) -> bytes | None:
-        """Returns what was said as a WAV file; None without its audio."""
+        """Returns what was said as a WAV file; None if its audio was not saved."""
         audio = self._saved.audio
         if audio is None:
             return None
@@ -354,7 +355,7 @@ def _line_named(words: str) -> str:
 
 
 def _without_null(value: Any) -> Any:
-    """Returns a value of JSON without null, which TOML does not have."""
+    """Returns a JSON value without null, which TOML does not have."""
     if isinstance(value, dict):
         return {key: _without_null(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):

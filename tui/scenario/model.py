@@ -127,18 +127,18 @@ class EndCall(Acting, frozen=True, kw_only=True):
 
 
 class LineFault(Acting, frozen=True, kw_only=True):
-    """The connection gets worse for a time, while the steps go on."""
+    """The connection is degraded for a time, while the steps continue."""
 
     KIND = "fault"
     fault: FaultKind
     for_: Duration | None = msgspec.field(default=None, name="for")
-    """How long it lasts."""
+    """How long the fault lasts."""
     by: Duration | None = None
-    """How late messages are."""
+    """How long messages are delayed."""
     share: Percent | None = None
     """Share of the caller's audio messages that the next one overtakes."""
     direction: Literal["both", "sent", "received"] = "both"
-    """Messages that are affected: those of the caller are sent, those of the agent received."""
+    """Messages that are affected: the caller's are sent, the agent's are received."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -193,7 +193,7 @@ class Hear(Step, frozen=True, kw_only=True):
 
 
 class Run(Step, frozen=True, kw_only=True):
-    """A shell command checks something outside of the call: it passes with exit code 0."""
+    """A shell command checks something outside the call; exit code 0 means that the step passed."""
 
     KIND = "run"
     run: Text
@@ -232,7 +232,7 @@ class CallLimits(msgspec.Struct, frozen=True):
     dead_air: Duration | None = None
     """Longest time in which nobody speaks, not counting steps of silence."""
     talk_over: Duration | None = None
-    """Longest total time of talk-over."""
+    """Largest total duration of talk-over."""
     findings: Annotated[int, msgspec.Meta(ge=0)] | None = None
     errors: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
@@ -258,7 +258,7 @@ class PhoneLine(msgspec.Struct, frozen=True):
     loss: Percent = Percent(0)
     """Share of lost packets, each of 20 ms."""
     jitter: Duration = Duration(0)
-    """The most that a message of audio arrives later than it was sent."""
+    """Largest delay between the sending and the arrival of an audio message."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -274,7 +274,7 @@ class CallerSetting(msgspec.Struct, frozen=True):
 
 
 class Aim(msgspec.Struct, frozen=True):
-    """The agent to call; options of the command line override it."""
+    """The agent to call; command-line options override it."""
 
     profile: str = ""
     url: str = ""
@@ -288,7 +288,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     repeat: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     pass_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
-    """Least share of the judged runs that has to pass, 0..1."""
+    """Smallest share of the judged runs that has to pass, 0..1."""
     timeout: Duration = Duration(120_000)
     """Longest duration of the call."""
     target: Aim = Aim()
@@ -297,7 +297,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     steps: Sequence[Step] = ()
     path: Path = Path()
     limits_line: int = 0
-    """Number of the line of the limits in the file."""
+    """Line number of the limits in the file."""
 
     def lacks(self, lacking: Lacking) -> str:
         """Returns why a protocol cannot carry the steps, as a sentence with file and line; empty if it can."""

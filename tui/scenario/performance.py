@@ -85,7 +85,7 @@ class Performance:
         )
 
     async def prepare_sound(self) -> Registration | None:
-        """Add the caller's noise and line to the session; returns what ends it, or None if there are none.
+        """Add the caller's noise and line to the session; returns the handle that removes them, or None.
 
         Takes a while. Raises `ScenarioError`.
         """
@@ -106,8 +106,8 @@ class Performance:
     async def play(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
         """Carry out the steps in the active call. Returns when all are done or the call is over.
 
-        ``open_line``: send silence to the agent from the start, rather than only from the first line on. ``since_ns``
-        is when the scenario begins; by default with the call.
+        ``open_line``: send silence to the agent from the start, rather than only from the first
+        line on. ``since_ns`` is when the scenario begins; by default, it begins with the call.
         """
         await self.begin(open_line=open_line, since_ns=since_ns)
         stopped = ""
@@ -126,16 +126,16 @@ class Performance:
         self._leave_out(stopped)
 
     async def judge_words(self) -> None:
-        """Judge all words that were said so far and are not judged yet. The call may be over."""
+        """Judges all words that were said so far and have not been judged yet. The call may be over."""
         async with self.words.judging:
             while self.words.unjudged:
                 index, (step, excerpt) = next(iter(self.words.unjudged.items()))
                 outcome = await self.words.judge(step, excerpt)
-                if self.words.unjudged.pop(index, None):  # not if the call was left meanwhile
+                if self.words.unjudged.pop(index, None):  # not if the call was left in the meantime
                     self._settle_case(index, *outcome)
 
     def judge(self) -> None:
-        """Emit the verdicts of the limits and of the whole, once the call is over."""
+        """Emits the verdicts on the limits and on the whole scenario, once the call is over."""
         if self._session.state.metrics.started_ns is None or not self.scenario.steps:
             return
         self._leave_out("the call had ended")
@@ -199,7 +199,8 @@ class Performance:
         self.player.pause()
         if self._work is not None:
             self._work.cancel()
-        # The line that silence flows on is not the microphone, which the user may be about to open.
+        # The line on which silence is sent is not the microphone, which the user may be about to
+        # open.
         await self._session.user.record(False)
 
     async def give_back(self) -> None:
@@ -237,13 +238,14 @@ class Performance:
 
     @property
     def judges_words(self) -> bool:
-        """Whether a step asks for the agent's words, or might, as steps that come from code one by one."""
+        """Whether a step asks for the agent's words, or may do so because the steps come from code one by one."""
         return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
 
     async def carry_out(self, *, words_later: bool = False) -> str:
-        """Carry out the next step; returns why no further step can follow, empty if one can.
+        """Carry out the next step; returns why no further step can follow, empty if one can follow.
 
-        Words are judged before this returns or, with ``words_later``, at the latest by `judge_words`.
+        Words are judged before this returns or, with ``words_later``, at the latest by
+        `judge_words`.
         """
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()
@@ -272,7 +274,7 @@ class Performance:
         return f"step {len(self.cases)} {outcome.verdict}, and the step has stop = true"
 
     def _leave_out(self, why: str) -> None:
-        """Judge the steps that are left as not reached."""
+        """Marks each remaining step as not reached."""
         for _ in self.scenario.steps[len(self.cases) :]:
             self._begin_case()
             reason = f"Not reached: {why}."

@@ -1,9 +1,9 @@
 """Player: carries out single steps of a scenario in a call, and judges their expectations.
 
-Steps are timed by audible sound. A step of the caller without a moment waits until the agent has finished speaking. A
-moment is a sign of the agent plus an offset; a line spoken at a moment is *audible* at that time. Sound is detected
-slightly after it occurs (`tui.models.turns.audible`). Every wait allows for that, and every judgment uses the time
-that the sound is dated back to.
+Steps are timed by audible sound. A step of the caller without a moment waits until the agent has
+finished speaking. A moment is a sign of the agent plus an offset; a line spoken at a moment is
+*audible* at that time. Sound is detected slightly after it occurs (`tui.models.turns.audible`).
+Every wait allows for that, and every judgment uses the back-dated time of the sound.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ class Aids(NamedTuple):
     hear: Recognizer | None = None
     """Recognizes the agent's words."""
     hears_meanwhile: bool = False
-    """Whether words are judged as soon as they were said; otherwise after the call, which recognition may disturb."""
+    """Whether words are judged as soon as they were said; otherwise after the call, because
+    recognition may disturb it.
+    """
 
 
 NO_AIDS = Aids()
@@ -95,7 +97,7 @@ NO_AIDS = Aids()
 class Player:
     """Carries out the steps of a scenario in one session, one at a time. Runs on the session's loop.
 
-    ``seen`` and ``listening`` get the session's events.
+    ``seen`` and ``listening`` receive the session's events.
     """
 
     def __init__(
@@ -122,7 +124,9 @@ class Player:
         self._found_ns: dict[str, int] = {}
         """Time at which each sign was last found, so that the same one is not found twice."""
         self._heard_out = False
-        """Whether the end of the agent's turn was waited for already: its time limit counts once."""
+        """Whether the player has already waited for the end of the agent's turn, because its time
+        limit counts only once.
+        """
         self.silences: list[tuple[int, int]] = []
         """Periods of intended silence of the caller."""
         self.late = ""
@@ -142,11 +146,11 @@ class Player:
 
     @property
     def turn_ended_ns(self) -> int:
-        """When the caller's last turn ended, audibly; the start of the call before the first one."""
+        """Time of the audible end of the caller's last turn; the start of the call if there was no turn yet."""
         return self._turn.ended_ns
 
     async def carry_out(self, index: int) -> StepOutcome:
-        """Carry out the step with that index, and judge it; words are not judged."""
+        """Carries out the step with the given index, and judges it; words are not judged."""
         step, self._index = self._steps[index], index
         await self._listening.resumed()
         follows = ("run", "hear") if self._session.dropped else ("expect", "run", "hear")
@@ -158,13 +162,13 @@ class Player:
         return outcome
 
     def pause(self) -> None:
-        """Count no part of the script as due and end its faults, because the user has the call."""
+        """Stops counting any part of the script as due, and ends its faults, because the user has the call."""
         pending = self._session.pending
         pending.lines_left, pending.answer_due = 0, ""
         self._session.faults.lift()
 
     def go_on(self, index: int) -> None:
-        """Continue with the step of that index; events before now are ignored."""
+        """Continues with the step that has the given index; events before now are ignored."""
         self.begin(self.now_ns())
         lines = sum(isinstance(step, Say) for step in self._steps[index:])
         self._session.pending.lines_left = lines
@@ -252,7 +256,10 @@ class Player:
         return StepOutcome(StepVerdict.DONE, self.now_ns())
 
     async def _worsen(self, step: LineFault, now_ns: int) -> None:
-        """Begin a fault of the connection. A socket that was dropped is noticed when this returns."""
+        """Begins a fault of the connection.
+
+        By the time this returns, the loss of a dropped socket has been noticed.
+        """
         assert step.for_ is not None
         faults, for_ns, heading = self._session.faults, step.for_.ns, Heading(step.direction)
         if step.fault == FaultKind.DROP:
@@ -437,7 +444,7 @@ class Player:
         return f"The agent was silent for {gap_ms:,.0f} ms." if gap_ms > _LONGEST_GAP_MS else ""
 
     async def _was_speaking(self, at_ns: int) -> bool:
-        """Returns whether the agent was heard at an instant, once that is known."""
+        """Waits until it is known whether the agent was heard at an instant, and returns whether it was."""
         while not self._seen.heard(at_ns, at_ns):
             if self.now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
                 return False

@@ -32,7 +32,7 @@ _WIDTH = max(map(len, StepVerdict))
 
 
 def placed(case: Case) -> str:
-    """Returns a case with its place and reason, in one line."""
+    """Returns a case, with its place and the reason, in one line."""
     place = f"{Path(case.file).name}:{case.line}  " if case.file else ""
     reason = f": {case.reason}" if case.reason else ""
     return one_line(f"{place}{case.name}{reason}", _MOST_CHARS)

@@ -109,7 +109,7 @@ def _check_order(scenario: Scenario) -> None:
 
 
 class _Source:
-    """One file, with the lines of its keys."""
+    """One file, with the line numbers of its keys."""
 
     def __init__(self, path: Path, including: tuple[Path, ...] = ()) -> None:
         self._path = path
@@ -169,7 +169,7 @@ class _Source:
             return make_step(kinds[0], table, file=str(self._path), line=self.line(kinds[0], number))
 
     def errors(self, number: int | None = None) -> _Located:
-        """Add file and line to errors in settings."""
+        """Adds the file and line to errors in settings."""
         return _Located(self, number)
 
     def located(self, sentence: str, number: int | None) -> str:
@@ -183,7 +183,7 @@ class _Source:
         return f"{self._path}, line {self.line(key, number)}"
 
     def line(self, key: str, number: int | None = None) -> int:
-        """Returns the line of a key, in the step of that number or above all steps; otherwise that of the heading."""
+        """Returns the line number of a key in the given step, or above all steps; otherwise that of the heading."""
         first, lines = 1, self._text.splitlines()
         headings = [at for at, text in enumerate(lines, 1) if re.match(r"\s*\[\[\s*step\s*\]\]", text)]
         last = len(lines)

@@ -114,7 +114,7 @@ def _over_runs(planned: Case, cases: Sequence[Case], result: ScenarioResult) -> 
     unmeasured = [case for case in cases if case.verdict is StepVerdict.NOT_MEASURED]
     measured_ms = [case.measured_ms for case in cases if case.measured_ms is not None]
     if failed:
-        # A failure that the pass rate allows is not one of the scenario.
+        # A failure that the pass rate allows is not a failure of the scenario.
         allowed = result.rate_verdict is StepVerdict.PASSED
         verdict = StepVerdict.PASSED if allowed else StepVerdict.FAILED
         reason = _counted("failed", failed, len(cases))

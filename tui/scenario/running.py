@@ -20,7 +20,7 @@ from tui.scenario.verdict import RunResult, ScenarioResult
 from tui.speech.process import SpeechProcess
 
 Hold = Callable[[Scenario, Target], Awaitable[RunResult]]
-"""Makes one call. Raises `ValueError` for what cannot be played at all."""
+"""Makes one call. Raises `ValueError` if the scenario cannot be played at all."""
 
 _APART_S = 0.25
 """Seconds between the starts of the first calls: setting up or ending a call blocks all others for 20 ms."""
@@ -58,7 +58,7 @@ class _FailedForSure(Exception):
 
 
 class Batch:
-    """All runs of some scenarios. Runs on one event loop. ``show`` receives each completed run.
+    """All runs of a set of scenarios. Runs on one event loop. ``show`` receives each completed run.
 
     With ``fail_fast``, everything ends once a scenario can no longer pass.
     """
@@ -81,7 +81,7 @@ class Batch:
     async def play(self, hold: Hold = hold_here, jobs: int = 1) -> None:
         """Make all calls, ``jobs`` at the same time. When cancelled, the calls in progress are hung up.
 
-        Raises `ValueError` for what cannot be played at all.
+        Raises `ValueError` for a scenario that cannot be played at all.
         """
         calls = [
             asyncio.ensure_future(self._hold_waiting(hold, after_s=_APART_S * job)) for job in range(jobs)
@@ -111,7 +111,7 @@ class Batch:
 
     @property
     def results(self) -> list[tuple[Scenario, ScenarioResult]]:
-        """Results so far, of scenarios that were run at least once."""
+        """Results so far of the scenarios that were run at least once."""
         return [
             (plan.scenario, judged(plan.scenario, sorted(runs, key=lambda run: run.number)))
             for plan, runs in zip(self._plans, self._runs, strict=True)
@@ -120,6 +120,6 @@ class Batch:
 
 
 def _cannot_pass(plan: Planned, runs: Sequence[RunResult]) -> bool:
-    """Returns whether the pass rate is missed even if all remaining runs pass."""
+    """Returns whether the pass rate will be missed even if all remaining runs pass."""
     rate, left = judged(plan.scenario, runs).rate, plan.repeat - len(runs)
     return rate.passed + left < plan.scenario.pass_rate * (rate.judged + left)

@@ -1,4 +1,4 @@
-"""Seen: records the agent's actions in a call so far that scenario steps can expect."""
+"""Seen: records those of the agent's actions in a call that scenario steps can expect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAUSE_NS = 1_000_000_000
 
 
 class ToolSeen(NamedTuple):
-    """A call of a tool."""
+    """A tool call by the agent."""
 
     at_ns: int
     name: str
@@ -152,14 +152,15 @@ class Seen:
 
     @property
     def lines_begun(self) -> int:
-        """How many lines of the caller have begun."""
+        """Number of the caller's lines that have begun."""
         return len(self._lines)
 
     def line_began(self, name: str, after: int) -> int | None:
-        """Returns when the first sample of the line after that many others was captured; None without one.
+        """Returns when the first sample of a line after the first ``after`` lines was captured;
+        None if there is none.
 
-        Lines are counted and not timed, because a block that is handled late was captured before its line was
-        handed over.
+        Lines are counted rather than timed, because a block that is handled late was captured
+        before its line was handed over.
         """
         return next((at_ns for at_ns, line in self._lines[after:] if line == name), None)
 
@@ -172,7 +173,7 @@ class Seen:
         return next((at_ns for at_ns in self._flushes if at_ns >= since_ns), None)
 
     def stopped(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns the time at which an agent heard at an instant stopped for good; None if it is not known yet."""
+        """Returns the time at which the agent, heard at an instant, stopped for good; None if it is not known yet."""
         if not self.heard(since_ns, since_ns):
             return since_ns
         flushed_ns = self.flushed(since_ns)
@@ -198,7 +199,9 @@ class Seen:
         return max(found, default=0.0)
 
     def _last_sound(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns the end of the sound heard at an instant, across pauses of up to a second; None if it continues."""
+        """Returns the end of the sound heard at an instant, ignoring pauses of up to a second; None
+        if it continues.
+        """
         ended_ns = since_ns
         for stretch in self._state.audible.stretches(e.Party.AGENT):
             if not stretch.overlaps(since_ns, now_ns) or stretch.began_ns - ended_ns > _PAUSE_NS:
@@ -219,7 +222,7 @@ class Seen:
 
 
 def has(arguments: str, wanted: Mapping[str, Any]) -> bool:
-    """Returns whether the arguments of a tool, in JSON, contain all wanted values, also in nested objects."""
+    """Returns whether the arguments of a tool, in JSON, contain all wanted values, even in nested objects."""
     try:
         given = msgspec.json.decode(arguments) if arguments else {}
     except msgspec.DecodeError:

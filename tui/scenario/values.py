@@ -1,4 +1,4 @@
-"""Notations of a scenario file: durations, shares, signs of the agent, and moments to act at."""
+"""Notations in scenario files: durations, shares, the agent's signs, and moments at which to act."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Duration(float, Written):
 
 
 class Percent(float, Written):
-    """A share, 0..1, written in percent."""
+    """A share, 0..1, written as a percentage."""
 
     EXPECTED = 'a share from "0%" to "100%"'
 
@@ -70,14 +70,14 @@ class FaultKind(str, Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the fault of that name. Raises `SettingsError`."""
+        """Returns the fault with that name. Raises `SettingsError`."""
         if text not in cls.KINDS:
             raise SettingsError(f"Unknown fault {quoted(text)}{did_you_mean(text, cls.KINDS)}")
         return cls(text)
 
 
 class SignKind(StrEnum):
-    """Actions that can be expected of the agent; the values are the words in the file."""
+    """Actions that can be expected of the agent; the values are the words in scenario files."""
 
     SPEAKS = "agent speaks"
     STOPS = "agent stops"
@@ -94,7 +94,7 @@ class SignKind(StrEnum):
 
     @property
     def argument(self) -> str:
-        """Description of the text that must follow the words; empty if nothing may."""
+        """Description of the text that must follow the words; empty if no text may follow."""
         return _ARGUMENTS.get(self, "")
 
     @property
@@ -148,13 +148,13 @@ class Sign(Written):
 
 
 class When(Written):
-    """A moment to act at: now, or a sign of the agent, plus an offset."""
+    """A moment at which to act: now, or one of the agent's signs, plus an offset."""
 
     EXPECTED = 'a moment, such as "now", "agent speaks" or "agent speaks + 600ms"'
 
     def __init__(self, sign: Sign | None, offset: Duration) -> None:
         self.sign = sign
-        """Sign to wait for; None for the end of the previous step."""
+        """The sign to wait for; None means the end of the previous step."""
         self.offset = offset
 
     @classmethod

@@ -18,7 +18,7 @@ class StepVerdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_MEASURED = "not measured"
-    """Could not be judged: something needed for that was missing, or this program was too late."""
+    """Could not be judged: something that was needed for it was missing, or this program was too late."""
     DONE = "done"
     """A step of the caller, which is not judged."""
 
@@ -42,7 +42,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence."""
     file: str = ""
     line: int = 0
-    """Line that it is written in; 0 if there is none."""
+    """Line in the scenario file; 0 if there is none."""
     measured_ms: float | None = None
     """Measured time, for cases that have one."""
     began_ms: float | None = None
@@ -50,7 +50,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PassRate(msgspec.Struct, frozen=True):
-    """Share of the judged runs that passed, with the 95 % interval of Wilson (1927)."""
+    """Share of the judged runs that passed, with Wilson's 95 % interval (1927)."""
 
     passed: int
     judged: int
@@ -84,7 +84,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """One run of a scenario."""
 
     number: int = 1
-    """Number among the runs of its scenario, from 1."""
+    """Number of the run within its scenario, starting at 1."""
     protocol: str = ""
     """Protocol of the agent; empty if unknown."""
     cases: Sequence[Case] = ()
@@ -102,7 +102,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     cut_short: bool = False
     """Whether the call was over before all steps were carried out, without a step that hung up."""
     late: str = ""
-    """Reason why nothing in the run can be judged, such as caller audio that was late; empty if it can."""
+    """Reason why nothing in the run can be judged, such as caller audio that was late; empty if the
+    run can be judged.
+    """
 
     @property
     def verdict(self) -> StepVerdict:

@@ -1,7 +1,7 @@
 """AgentWords: keeps what the agent says in a call, and judges its words with a recognizer.
 
-Recognizing takes a second of a whole core. Without a screen, where many calls may run beside each other, it is done
-after the call: no step is late because of it.
+Recognition keeps a whole core busy for a second. Without a screen, when many calls may run side by
+side, it is done after the call, so that it does not delay any step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_BLOCKS = 15_000
 _MOST_CHARS = 200
 
 Recognizer = Callable[[bytes, int], str]
-"""Returns the words of 16-bit mono PCM at a rate in Hz; blocks its thread. Raises `SpeechError`."""
+"""Returns the words in 16-bit mono PCM, given its rate in Hz; blocks its thread. Raises `SpeechError`."""
 
 
 class Excerpt(NamedTuple):
@@ -30,19 +30,20 @@ class Excerpt(NamedTuple):
 
     pcm: bytes
     rate: int
-    """Hz; 0 without audio."""
+    """Sample rate in Hz; 0 without audio."""
 
 
 class AgentWords:
-    """A track sink that keeps the last five minutes of the agent. ``hear`` is the recognizer; None without one."""
+    """A track sink that keeps the last five minutes of the agent's audio. ``hear`` is the recognizer, or None."""
 
     def __init__(self, hear: Recognizer | None) -> None:
         self._hear = hear
         self.unjudged: dict[int, tuple[Hear, Excerpt]] = {}
         """Steps whose words still have to be judged, by their index."""
         self.judging = asyncio.Lock()
-        """Held while words are judged: a recognizer handles one request after another."""
-        # Written by the playing thread, read by the loop: appending to a deque and copying it are atomic.
+        """Held while words are judged: a recognizer handles one request at a time."""
+        # Written by the playback thread, read by the loop: appending to a deque and copying it are
+        # atomic.
         self._blocks: deque[tuple[int, bytes, int]] = deque(maxlen=_MOST_BLOCKS)
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
@@ -50,7 +51,7 @@ class AgentWords:
         self._blocks.append((start_ns, pcm, rate))
 
     def agent_cut(self, at_ns: int) -> None:
-        """Drop blocks that were announced for later and are never heard."""
+        """Drops blocks that were announced for a later time and will never be heard."""
         while self._blocks and self._blocks[-1][0] >= at_ns:
             self._blocks.pop()
 
@@ -62,7 +63,8 @@ class AgentWords:
 
     async def judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:
         """Compare the words of an excerpt with those that a step expects; returns the verdict and its reason."""
-        # In a thread: the recognizer blocks, and loading what counts word errors takes as long as many audio blocks.
+        # In a thread: the recognizer blocks, and loading the module that counts word errors takes
+        # as long as many audio blocks.
         return await asyncio.to_thread(self._judge, step, said)
 
     def _judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:

@@ -44,7 +44,8 @@ async def _serve(orders: int, answers: int, speech: SpeechProcess) -> None:
 
     async def answer(order: CallOrder) -> None:
         line = msgspec.json.encode(await _outcome(order, speech)) + b"\n"
-        # Short, and its reader is always there: the parent ends this process before it stops reading.
+        # The line is short, and its reader is always there: the parent ends this process before it
+        # stops reading.
         await asyncio.to_thread(os.write, answers, line)
 
     load_detector()
@@ -62,7 +63,7 @@ def main() -> None:
     """Serve until the input ends."""
     orders, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
-    # A library that prints, or a shell command that reads, hits neither pipe.
+    # A library that prints, or a shell command that reads, touches neither pipe.
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)

@@ -31,7 +31,7 @@ _ENDED = "The process that made this call ended."
 
 
 class CallOrder(msgspec.Struct, frozen=True):
-    """An order for a worker: make a call or, without a target, prepare for calls of a scenario."""
+    """An order for a worker: make a call or, without a target, prepare for the calls of a scenario."""
 
     number: int
     path: str
@@ -64,7 +64,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # Ctrl+C reaches the parent alone, which lets the calls end on the wire.
+                # Ctrl+C reaches only the parent, which lets the calls end on the wire.
                 start_new_session=True,
                 limit=MOST_BYTES,
             )
@@ -107,7 +107,7 @@ class _Worker:
                     answer.set_result(CallOutcome(number))
 
     async def stop(self) -> None:
-        """Have it hang up and exit; kill it if it does not."""
+        """Makes the process hang up and exit, and kills it if it does not."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -139,7 +139,8 @@ class Workers:
     async def __aenter__(self) -> Self:
         try:
             self._workers = [await _Worker.start(*self._speech) for _ in range(self._count)]
-            # What takes long happens before the calls: a process that is busy with it paces none.
+            # Slow preparations happen before the calls: a process that is busy with them cannot
+            # pace a call.
             async with asyncio.timeout(_START_S):
                 await asyncio.gather(
                     *(worker.ask(path) for worker in self._workers for path in dict.fromkeys(self._paths))
@@ -158,7 +159,7 @@ class Workers:
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
     async def hold(self, scenario: Scenario, target: Target) -> RunResult:
-        """Make a call in the process that has the fewest. Raises `ScenarioError`."""
+        """Makes a call in the process that has the fewest calls. Raises `ScenarioError`."""
         worker = min(self._workers, key=lambda each: each.calls)
         outcome = await worker.ask(str(scenario.path), target)
         return outcome.run or RunResult(late=_ENDED)

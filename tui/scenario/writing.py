@@ -22,7 +22,7 @@ def toml_of(value: Any) -> str:
         case list():
             return f"[{', '.join(map(write, value))}]"
         case _:
-            # A string of JSON is one of TOML, but for DEL and lone surrogates.
+            # A JSON string is also a TOML string, except for DEL and lone surrogates.
             text = str(value).encode(errors="replace").decode()
             return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
