@@ -14,57 +14,57 @@ from typing import Any, NamedTuple
 AUTO = "auto"
 """Lets the program choose: the protocol, a device, the latency."""
 MAX_LATENCY_S = 2
-"""A speaker that buffers more is of no use in a call."""
+"""A speaker that buffers more than this is useless in a call."""
 Scalar = str | int | float | bool
 """Types that TOML may use for an option that is text on the wire."""
 
 
 class Scope(Enum):
-    """Which calls an option of the command line applies to."""
+    """Which calls a command-line option applies to."""
 
     TARGET = "target"
     """Only the call it was typed for, so that no token, header or protocol goes to another agent."""
     EVERY_CALL = "every call"
-    """Also calls that are chosen later, and those to the local agent."""
+    """This call, calls that are chosen later, and calls to the local agent."""
     HEADLESS = "headless"
-    """As `TARGET`, for `call` alone: with a screen, the user decides when to speak."""
+    """Like `TARGET`, but only for the command `call`: with a screen, the user decides when to speak."""
     SOUND = "sound"
-    """As `EVERY_CALL`, for the sound devices of this machine: a headless call has none."""
+    """Like `EVERY_CALL`, but for this machine's sound devices, which a headless call does not use."""
 
 
 class Setting(NamedTuple):
-    """One setting. The variable is ``OPUSAGENT_TUI_TARGET_`` and the name in capitals."""
+    """One setting. Its environment variable is ``OPUSAGENT_TUI_TARGET_`` followed by the name in capitals."""
 
     name: str
-    """In the settings file, and as a field of `Target`."""
+    """Name in the settings file, and of the field of `Target`."""
     kind: Any
     """Type of its value in the settings file; a string must not be empty."""
     default: Any
     help: str
     """One sentence, for ``--help`` and for the settings file; ``{protocols}`` stands for the built-in protocols."""
     flag: str = ""
-    """The option of the command line; empty if there is none."""
+    """The command-line option; empty if there is none."""
     metavar: str = ""
     off_help: str = ""
     """Description of `off_flag`, if that is a separate option."""
     choices: tuple[str, ...] = ()
     above: int | None = None
-    """A number must be greater than this."""
+    """Lower limit of a number, which must be greater than this."""
     least: int | None = None
     most: int | None = None
     scope: Scope = Scope.TARGET
     is_path: bool = False
-    """In the settings file, a relative path starts at the folder of that file."""
+    """Whether it is a path; a relative path in the settings file starts at the folder of that file."""
     must_exist: bool = False
-    """The path must name a file."""
+    """Whether the path must name an existing file."""
     example: str = ""
-    """In TOML, for the settings file, if the default is not instructive."""
+    """An example in TOML for the settings file, if the default is not instructive."""
     file_help: str = ""
     """The description in the settings file, if it differs."""
 
     @property
     def off_flag(self) -> str:
-        """The option that turns it off, for a setting that is on by default."""
+        """The option that turns off a setting that is on by default."""
         return f"--no-{self.name.replace('_', '-')}" if self.default is True else ""
 
 

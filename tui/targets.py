@@ -1,4 +1,4 @@
-"""Targets: lists the agents that can be called from the screen: profiles, recent targets, and the local agent."""
+"""Targets: lists the agents that the screen can call, which are profiles, recent targets and the local agent."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class Targets:
         self.recent = list(recent)
         self.protocols = protocols
         self.saved = saved
-        """Returns the folder of each of the newest saved sessions, and a line about it. Reads files; any thread."""
+        """Returns the folder of each of the newest saved sessions, and a line about it.
+
+        Reads files; may be called from any thread.
+        """
         self._start_demo = start_demo
         # The connect screen and a repeated call may both want it, each on a separate thread.
         self._demo_lock = threading.Lock()
@@ -60,7 +63,7 @@ class Targets:
         return self._start_demo is not None
 
     def demo(self) -> Target:
-        """Returns the address of the local agent; starts it if necessary. Blocks; any thread.
+        """Returns the address of the local agent, starting it if necessary. Blocks; may be called from any thread.
 
         Raises one of `START_FAILURES`.
         """
@@ -71,7 +74,7 @@ class Targets:
             return target
 
     def is_demo(self, target: Target) -> bool:
-        """Returns whether it is the local agent of this run."""
+        """Returns whether a target is the local agent of this run."""
         return urlsplit(target.url).netloc in self._demo_places
 
     def recall(self, recorded: dict[str, Any], protocol: str) -> Target | None:
@@ -106,19 +109,19 @@ class Targets:
         )
 
     def moved(self, demo: Target, fresh: Target) -> Target:
-        """Returns an earlier local agent, with its path and protocol, at the address of the present one."""
+        """Returns an earlier local agent, with its path and protocol, at the address of the current one."""
         place = urlsplit(fresh.url)
         url = urlsplit(demo.url)._replace(scheme=place.scheme, netloc=place.netloc).geturl()
         return msgspec.structs.replace(demo, url=url)
 
     def was_demo(self, target: Target) -> bool:
-        """Whether it was the local agent of an earlier run, whose address has changed."""
+        """Returns whether a target was the local agent of an earlier run, whose address has changed."""
         return (
             self.has_demo and target.title == DEMO_TITLE and host_of(target.url).partition(":")[0] in _LOCAL
         )
 
     def remember(self, target: Target) -> None:
-        """Offer it again, in this run and the next, unless it is always offered, as the demo and profiles are."""
+        """Offers a target again, in this run and the next, unless it is always offered like the demo and profiles."""
         if self.is_demo(target) or target.title in {profile.target.title for profile in self.profiles}:
             return
         self.recent = [target, *(known for known in self.recent if known.safe_url != target.safe_url)]

@@ -18,7 +18,7 @@ def create_temporary(suffix: str) -> tuple[int, Path]:
     Raises `OSError`.
     """
     descriptor, path = tempfile.mkstemp(prefix=_PREFIX, suffix=suffix)
-    with contextlib.suppress(OSError):  # a file system without locks: then it is never known to be abandoned
+    with contextlib.suppress(OSError):  # without locks, the file is never known to be abandoned
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return descriptor, Path(path)
 

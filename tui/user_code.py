@@ -38,5 +38,5 @@ def run_file(path: Path, kind: str) -> ModuleType:
 
 
 def words_of(error: BaseException) -> str:
-    """Returns type and message of an error on one line."""
+    """Returns the type and message of an error on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")

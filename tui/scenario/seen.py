@@ -156,8 +156,7 @@ class Seen:
         return len(self._lines)
 
     def line_began(self, name: str, after: int) -> int | None:
-        """Returns when the first sample of a line after the first ``after`` lines was captured;
-        None if there is none.
+        """Returns when the first sample of a line after the first ``after`` lines was captured, or None.
 
         Lines are counted rather than timed, because a block that is handled late was captured
         before its line was handed over.
@@ -199,9 +198,7 @@ class Seen:
         return max(found, default=0.0)
 
     def _last_sound(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns the end of the sound heard at an instant, ignoring pauses of up to a second; None
-        if it continues.
-        """
+        """Returns the end of the sound heard at an instant, ignoring pauses up to a second; None if it continues."""
         ended_ns = since_ns
         for stretch in self._state.audible.stretches(e.Party.AGENT):
             if not stretch.overlaps(since_ns, now_ns) or stretch.began_ns - ended_ns > _PAUSE_NS:

@@ -1,4 +1,4 @@
-"""Actions: the source of keys, footer, help and palette, and of when each action applies."""
+"""Actions: define the keys, the footer, the help and the palette, and when each action applies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ActionArea(StrEnum):
-    """Purpose of an action: a heading of the help and the first word in the palette, in the order of both."""
+    """Purpose of an action, shown as a heading in the help and as the first word in the palette, in this order."""
 
     CALL = "Call"
     REPLAY = "Replay"
@@ -32,18 +32,18 @@ class Action(msgspec.Struct, frozen=True):
     """Something the user can do."""
 
     id: str
-    """Stable id: keymaps in the settings refer to it."""
+    """Stable id, to which keymaps in the settings refer."""
     keys: str
     name: str
     """One or two words for the footer and the palette."""
     tooltip: str
-    """A sentence for the help, the palette and the mouse."""
+    """A sentence for the help, the palette and the tooltip."""
     call: str = ""
     """Textual's action; by default, the id. Not used with ``do``."""
     area: ActionArea | None = None
     """Purpose of the action; None for an action that belongs to a single screen."""
     show: bool = False
-    """Whether the footer shows it."""
+    """Whether the footer shows the action."""
     key_display: str | None = None
     palette: bool = True
     priority: bool = False
@@ -52,7 +52,7 @@ class Action(msgspec.Struct, frozen=True):
     needs: Callable[[Situation], str] = nothing
     """Returns a short reason why the action does nothing at the moment; "" if it applies."""
     origin: Origin | None = None
-    """Origin of the events that the action is limited to; None if it is for calls and saved sessions."""
+    """Origin of the events that the action is limited to; None if it applies to both calls and saved sessions."""
     yields_key: bool = False
     """Whether its key belongs to another action while this one does not apply."""
 
@@ -62,7 +62,10 @@ class Action(msgspec.Struct, frozen=True):
         return f"do('{self.id}')" if self.do is not None else self.call or self.id
 
     def state(self, now: Situation) -> bool | None:
-        """True if it applies, None if not now (hidden in the footer, explained in the help), False if not here."""
+        """Returns whether the action applies: True, None (not now) or False (not here).
+
+        An action that does not apply now is hidden in the footer and explained in the help.
+        """
         if self.origin not in (None, now.origin):
             return False
         if not self.needs(now):
@@ -83,9 +86,9 @@ LINE_KEYS = "1-9"
 
 @cache
 def spoken() -> Mapping[str, str]:
-    """Returns labels such as "Say: Hello, …" for the recorded lines, by action id; empty without recordings.
+    """Returns labels such as "Say: Hello, …" for the recorded lines, by action id; empty if there are no recordings.
 
-    Reads them when first needed, so that they do not delay the first picture.
+    Reads them when they are first needed, so that they do not delay the first paint.
     """
     from tui.assets import AssetsMissing, caller_lines
 

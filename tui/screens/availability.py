@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Availability:
-    """Queries models and screen, so it is always up to date; only footer and help need to be redrawn."""
+    """Queries the models and the screen, so it is always up to date; only the footer and the help need redrawing."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
@@ -26,7 +26,7 @@ class Availability:
 
     @property
     def situation(self) -> Situation:
-        """The state that decides which actions apply."""
+        """The state on which the available actions depend."""
         state, screen = self._bridge.state, self._screen
         return Situation(
             origin=Origin.CALL if screen.replay is None else Origin.SAVED,
@@ -67,7 +67,7 @@ class Availability:
         return ""
 
     def update(self) -> None:
-        """Update footer, help and talk button if the available actions have changed."""
+        """Updates the footer, the help and the talk button if the available actions have changed."""
         now = self.situation
         if now != self._offered:
             self._offered = now

@@ -53,7 +53,7 @@ class CallControls:
         self._bridge.send(SetMuted(muted=not self._bridge.state.controls.muted))
 
     def change_volume(self, by: float) -> None:
-        """Play the agent louder or quieter."""
+        """Makes the agent louder or quieter."""
         self._bridge.send(ChangeVolume(by=by))
 
     def say(self, key: str) -> None:
@@ -86,7 +86,7 @@ class CallControls:
 
     @cached_property
     def write_line(self) -> WriteLine:
-        """Line for typed turns; created when first used, because it would delay the first picture."""
+        """The line for typed turns; created when first used, because it would delay the first paint."""
         from tui.widgets.writing import WriteLine
 
         return WriteLine(id="write")
@@ -103,7 +103,7 @@ class CallControls:
 
     def edit_instructions(self) -> None:
         """Open the editor for the agent's instructions."""
-        # The editor costs 12 ms to load, which the start of the program does without.
+        # The editor takes 12 ms to load, so it is not loaded at startup.
         from tui.screens.instructions import InstructionsScreen
 
         self._screen.app.push_screen(InstructionsScreen(self.instructions), self._send_instructions)

@@ -71,7 +71,7 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         self.table.take(self.bridge.callback_stats())
         self._show_status()
 
-    # actions of the keys
+    # key actions
 
     def action_trace(self) -> None:
         """Turn tracing on or off."""

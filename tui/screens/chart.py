@@ -66,7 +66,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """Compose the widgets from top to bottom."""
-        # Loaded with the first chart: plotext takes as long to import as a small screen to draw.
+        # Loaded with the first chart: importing plotext takes as long as drawing a small screen.
         from textual_plotext import PlotextPlot
 
         yield TooSmall()

@@ -1,4 +1,4 @@
-"""The clipboard: through the terminal (OSC 52), which also works over SSH, and through the system's tool if any."""
+"""Copies to the clipboard through the terminal (OSC 52), which also works over SSH, and the system's tool if any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The question before the shell commands of a scenario are run."""
+"""The question that is asked before a scenario's shell commands are run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHOWN = 8
 
 
 class CommandsScreen(ModalScreen[bool], inherit_bindings=False):
-    """Ends with whether the commands may be run on this computer."""
+    """Returns whether the commands may be run on this computer."""
 
     DEFAULT_CSS = """
     CommandsScreen {

@@ -41,7 +41,7 @@ COMPARE_SESSIONS = (
 
 
 class CompareSessionsScreen(Screen[None], inherit_bindings=False):
-    """Has both sessions measured in a separate process, and shows them side by side."""
+    """Measures both sessions in a separate process, and shows them side by side."""
 
     CSS_PATH = "compare_sessions.tcss"
     TITLE = "Compare sessions"
@@ -62,7 +62,7 @@ class CompareSessionsScreen(Screen[None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Begin to measure."""
+        """Starts to measure both sessions."""
         self.view.border_title = "Compare sessions · Δ right minus left · ≠ differs"
         self.view.focus()
         self._measure()

@@ -83,10 +83,10 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(CONNECT)
 
     class SessionsWanted(Message):
-        """Show the saved sessions."""
+        """Asks for the saved sessions to be shown."""
 
     class SessionChosen(Message):
-        """Open a saved session."""
+        """Asks for a saved session to be opened."""
 
         def __init__(self, folder: Path) -> None:
             super().__init__()
@@ -95,7 +95,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     def __init__(
         self, bridge: Bridge, known: Targets, current: Target | None = None, *, has_session: bool = True
     ) -> None:
-        """``current`` is the target of the present session; None if there is no session to return to."""
+        """``current`` is the target of the current session; None if there is no session to return to."""
         super().__init__()
         self._has_session = has_session
         self.bridge = bridge
@@ -147,7 +147,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @work(exclusive=True, group="saved", description="list the newest saved sessions")
     async def _list_saved(self) -> None:
-        """After the first picture: files are read."""
+        """Runs after the first paint, because it reads files."""
         self._newest = await asyncio.to_thread(self._known.saved)
         if self._newest:
             self.query_one("#saved-heading", Static).update("Saved sessions · enter opens one · ^o shows all")
@@ -160,11 +160,11 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.add_class("-with-sessions")
 
     def _offer_protocols(self) -> None:
-        """Offer the protocols. Runs after the first picture, because installed packages are searched for them."""
+        """Offers the protocols. Runs after the first paint, because installed packages are searched for them."""
         self.form.protocol.offer({name: name for name in self._known.protocols()})
 
     def poll(self) -> None:
-        """Take the devices once they have arrived."""
+        """Offers the devices once they have arrived."""
         if self.is_mounted:
             self.form.offer_devices(self.bridge.latest.devices)
 
@@ -196,7 +196,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.post_message(self.SessionChosen(self._newest[event.option_index][0]))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Put a cursor on the list of saved sessions: without one, it ignores enter."""
+        """Puts a cursor on the list of saved sessions, which ignores enter without one."""
         if event.widget is self.saved and self.saved.highlighted is None:
             self.saved.highlighted = 0
 
@@ -229,7 +229,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.url.cursor_position = 1
 
     def _begin_new(self) -> None:
-        """Start a target whose URL is typed, without the token of the listed one."""
+        """Starts a new target whose URL is typed, without the token of the listed one."""
         self.targets.highlighted = None
         self.form.fill(Listed(self._known.base))
         self.form.url.select_on_focus = False
@@ -237,7 +237,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(UrlLine.CommandPasted)
     def take_command(self, event: UrlLine.CommandPasted) -> None:
-        """Take URL and headers of a pasted command line."""
+        """Takes the URL and the headers from a pasted command line."""
         self.targets.highlighted = None
         self.form.take(event.pasted)
 
@@ -282,7 +282,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.post_message(self.SessionsWanted())
 
     def action_back(self) -> None:
-        """Call nobody."""
+        """Closes without making a call."""
         self.dismiss(None)
 
     def _listed_as(self, option: Option) -> Listed | None:

@@ -1,4 +1,4 @@
-"""The devices screen: choose the microphone and the speaker, also during a call."""
+"""The devices screen: choose the microphone and the speaker, even during a call."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _LISTS: dict[Direction, str] = {"input": "Microphone", "output": "Speaker"}
 
 
 class DevicesScreen(ModalScreen[None], inherit_bindings=False):
-    """Lists microphones and speakers; `poll` it while it is shown.
+    """Lists microphones and speakers. `poll` has to be called while it is shown.
 
-    Outside a call, the devices of ``target`` are marked.
+    Outside a call, it marks the devices of ``target``.
     """
 
     CSS_PATH = "devices.tcss"
@@ -49,7 +49,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             self.direction, self.spec = direction, spec
 
     def __init__(self, bridge: Bridge, target: Target | None, *, speaker_only: bool = False) -> None:
-        """``speaker_only``: a saved session has no microphone."""
+        """``speaker_only`` is for a saved session, which has no microphone."""
         super().__init__()
         self.bridge = bridge
         self._speaker_only = speaker_only
@@ -138,7 +138,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
 
     @property
     def _in_call(self) -> bool:
-        """Whether a call uses the devices: the status of a saved session is history."""
+        """Whether a call uses the devices; a saved session does not, whatever its status."""
         return self.bridge.state.status.live and not self._speaker_only
 
     def _show_problem(self, sentence: str) -> None:

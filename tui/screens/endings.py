@@ -21,7 +21,7 @@ from tui.exit_code import ExitCode
 _SIGNALS = {
     signal.SIGTERM: ExitCode.TERMINATED,
     signal.SIGHUP: ExitCode.HUNG_UP,
-    signal.SIGINT: ExitCode.FINE,  # the same as the key ctrl+c
+    signal.SIGINT: ExitCode.FINE,  # like the key ctrl+c
     # Its default would leave the alternate screen, mouse reporting and raw mode on.
     signal.SIGQUIT: ExitCode.QUIT,
 }
@@ -31,7 +31,7 @@ class EndingApp(App[int]):
     """An application that reports a crash in one sentence and ends with a meaningful exit code."""
 
     crash_report = ""
-    """Sentence about a crash; "" without one."""
+    """Sentence about a crash; "" if there was none."""
     suspended = False
     """Whether the program is suspended and the shell has the terminal."""
 
@@ -73,7 +73,7 @@ class EndingApp(App[int]):
         otherwise: Callable[[threading.ExceptHookArgs], object],
         failure: threading.ExceptHookArgs,
     ) -> None:
-        """Leave if a thread fails with OSError: the writer is the first to notice if a terminal vanishes silently."""
+        """Exits if a thread fails with OSError: the writer is the first to notice if a terminal vanishes silently."""
         if isinstance(failure.exc_value, OSError):
             loop.call_soon_threadsafe(self.leave, ExitCode.HUNG_UP)
         else:

@@ -74,7 +74,7 @@ class HelpSection(NamedTuple):
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Lists the keys by task, why some do nothing at the moment, and the figures, with a search field above."""
+    """Lists the keys by task, with the reason if one does nothing now, and the figures, with a search field above."""
 
     CSS_PATH = "help.tcss"
     TITLE = "Help"
@@ -122,12 +122,12 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def found(sections: Sequence[HelpSection], query: str) -> list[HelpSection]:
-    """Returns the matches of a search: first the row of a key if the query is a key, then rows with all its words."""
+    """Returns the matches of a search: the row of a key if the query is one, then the rows that contain all words."""
     wanted = query.strip()
     keyed = [row for section in sections for row in section.rows if wanted and wanted in row.name.split()]
     words = wanted.casefold().split()
     matching = [section.matching(words) for section in sections]
-    # One letter is in nearly every row: where it is a key, that key alone is meant.
+    # A single letter occurs in nearly every row: if it is a key, only that key is meant.
     rest = [] if keyed and len(wanted) == 1 else [section for section in matching if section.rows]
     return [*([HelpSection(f"The key {wanted}", keyed)] if keyed else ()), *rest]
 

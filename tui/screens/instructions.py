@@ -47,7 +47,7 @@ class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
             yield Static("^s send · esc cancel", id="hint", markup=False)
 
     def action_send(self) -> None:
-        """Close with the text, without blanks at its ends."""
+        """Closes with the text, without leading and trailing blanks."""
         self.dismiss(self.area.text.strip())
 
     def action_close(self) -> None:

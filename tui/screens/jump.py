@@ -53,7 +53,7 @@ class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
         self.dismiss(self.targets.get(event.key))
 
     def action_cancel(self) -> None:
-        """Go nowhere."""
+        """Closes without moving the focus."""
         self.dismiss(None)
 
 

@@ -1,4 +1,4 @@
-"""The user's keymap: checks it, and turns it into one of Textual's."""
+"""Checks the user's keymap, and converts it to a Textual keymap."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ _UNWRITABLE = {",": "comma", " ": "space"}
 
 
 def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Returns the keys of the settings as a Textual keymap.
+    """Returns the keys in the settings as a Textual keymap.
 
     Raises `SettingsError` for an unknown action, an unusable key or a clash.
     """
@@ -178,7 +178,7 @@ def _key(text: str, action: str, *, urgent: bool) -> str:
 def _check_place(
     screen: type[DOMNode], pane: type[DOMNode], origin: Origin, keymap: Mapping[str, str]
 ) -> None:
-    """Raises `SettingsError` if two actions that both apply with events of that origin share a key."""
+    """Raises `SettingsError` if two actions share a key although both apply to events of that origin."""
     modal = issubclass(screen, ModalScreen)
     ours = [binding for binding in _bound(App) if binding.priority or not modal]
     here = [*ours, *_bound(screen), *(_bound(pane) if pane is not screen else ())]

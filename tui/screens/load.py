@@ -48,7 +48,7 @@ class LoadApp(App[int]):
 
     def compose(self) -> ComposeResult:
         """Compose the widgets from top to bottom."""
-        # Loaded with the first plot: plotext takes as long to import as a small screen to draw.
+        # Loaded with the first plot: importing plotext takes as long as drawing a small screen.
         from textual_plotext import PlotextPlot
 
         with Vertical(id="body"):
@@ -67,7 +67,7 @@ class LoadApp(App[int]):
         self.run_worker(self._follow, thread=True)
 
     def action_stop(self) -> None:
-        """Have every call hung up; a second press ends at once."""
+        """Hangs up every call; a second press ends the run immediately."""
         self._stopping = True
         self.query_one("#figures", Static).update("Hanging up every call… Press q again to end at once.")
         self._processes.stop()
@@ -125,7 +125,7 @@ def lines_of(snapshot: Snapshot) -> list[str]:
 
 
 def strip_of(canary_ms: Sequence[float]) -> str:
-    """Returns the canary's newest response times as bars scaled to the worst one; empty without any."""
+    """Returns the canary's newest response times as bars scaled to the worst one; empty if there are none."""
     if not canary_ms:
         return ""
     worst_ms = max(canary_ms)

@@ -51,7 +51,7 @@ class LogQuestions:
 
     @cached_property
     def prompt(self) -> PromptLine:
-        """Prompt line, created when first used: many sessions never need it, and it would delay the first picture."""
+        """The prompt line, created when first used: many sessions never need it, and it delays the first paint."""
         from tui.widgets.prompt import PromptLine
 
         return PromptLine(id="prompt")
@@ -59,7 +59,7 @@ class LogQuestions:
     async def ask_filter(self) -> None:
         """Ask which events to show; they are filtered as the user types."""
         before, anchor = self._pane.view.filter, self._pane.place
-        # What a half-written filter shows must not decide where the reader ends up.
+        # The result of a half-typed filter must not decide where the cursor ends up.
         filter_ = partial(self.set_filter, anchor=anchor)
         question = Question(
             "Filter",

@@ -1,4 +1,4 @@
-"""LogSearch: searches the lines of the event log, then its raw messages, a slice at each tick."""
+"""LogSearch: searches the lines of the event log, then its raw messages, a slice per tick."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tui.models.log.search import Found, MatchNumber, RawSearch, finding, placin
 from tui.widgets.event_log import EventLogPane
 
 SEARCH_BUDGET_MS = 30.0
-"""Time per tick for searching lines or raw messages, in ms; a key press waits no longer than this."""
+"""Time per tick for searching lines or raw messages, in ms; a key press never waits longer than this."""
 
 
 class LogSearch:
-    """A search and its progress. `poll` it every tick."""
+    """A search and its progress. `poll` has to be called every tick."""
 
     def __init__(self, bridge: Bridge, pane: EventLogPane) -> None:
         self._bridge = bridge

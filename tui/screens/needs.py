@@ -44,7 +44,7 @@ class Situation(NamedTuple):
     searching: bool
     filtered: bool
     scenario: ScenarioPhase | None = None
-    """The phase of the session's scenario; None without one."""
+    """The phase of the session's scenario; None if there is none."""
 
     @property
     def talking(self) -> bool:
@@ -101,12 +101,12 @@ def call_to_end(now: Situation) -> str:
 
 
 def no_call(now: Situation) -> str:
-    """Needs that no call is in progress."""
+    """Requires that no call is in progress."""
     return "hang up first" if now.status.live and now.origin is Origin.CALL else ""
 
 
 def target(now: Situation) -> str:
-    """Needs a target, and that no call is in progress."""
+    """Requires a target, and that no call is in progress."""
     unknown = "no agent has been chosen"
     if now.origin is Origin.SAVED:
         unknown = "the session does not name an agent that can be called"
@@ -151,16 +151,16 @@ def words(now: Situation) -> str:
 
 
 def turns(now: Situation) -> str:
-    """A turn."""
+    """Needs a turn."""
     return "" if now.has_turns else "there are no turns yet"
 
 
 def error(now: Situation) -> str:
-    """An error."""
+    """Needs an error in the session."""
     return "" if now.has_error else "there was no error"
 
 
-# what is shown of it
+# what is shown of the session
 
 
 def marks(now: Situation) -> str:
@@ -174,7 +174,7 @@ def filter_(now: Situation) -> str:
 
 
 def search(now: Situation) -> str:
-    """A search."""
+    """Needs an active search."""
     return "" if now.searching else "no search is active"
 
 

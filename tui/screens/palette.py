@@ -81,7 +81,7 @@ class ActionCommands(Provider):
         return sorted(found, key=lambda c: places.index(c.area) if c.area in places else len(places))
 
     def _actions(self) -> Iterator[Command]:
-        from tui.screens.help import name_of  # late: the first picture needs no help
+        from tui.screens.help import name_of  # late: the first paint does not need the help
 
         here: Sequence[Action] = self.screen.ACTIONS if isinstance(self.screen, HasActions) else ()
         keys = {

@@ -18,7 +18,10 @@ _NOTHING_TO_COMPARE = "Mark an event (b), go to another one, then compare."
 
 
 class Reading:
-    """The event in the detail pane or, while that is closed, the one under the log's cursor. `poll` it every tick."""
+    """The event in the detail pane or, while that is closed, the one under the log's cursor.
+
+    `poll` has to be called every tick.
+    """
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
@@ -146,7 +149,7 @@ class Reading:
         if pair is None:
             self._screen.notify(_NOTHING_TO_COMPARE, markup=False)
             return
-        # The screen costs some ms to load, which the start of the program does without.
+        # The screen takes a few ms to load, so it is not loaded at startup.
         from tui.screens.compare import CompareScreen
 
         self._screen.app.push_screen(CompareScreen(self._bridge, *sorted(pair)))

@@ -31,13 +31,13 @@ class TrackSound:
         self._jumps = playhead.jumps - 1
 
     def poll(self) -> None:
-        """Synchronize both. Called every tick."""
+        """Synchronizes the playback and the playhead. Called every tick."""
         head = self._playhead
         if head.jumps != self._jumps:
             self._jumps = head.jumps
             self._follow_playhead()
         if self._clip is not None and self._clip != self._player.clip:
-            # One message alone is listened to.
+            # A single message is being played.
             self._clip = None
             head.pause()
             self._jumps = head.jumps
@@ -74,10 +74,10 @@ class TrackSound:
 
 
 class Replay:
-    """Keeps the log's cursor and the playhead together. `poll` it every tick.
+    """Keeps the log's cursor and the playhead together. `poll` has to be called every tick.
 
-    If events arrive as the playhead reaches them (``--speed``), the log follows its end and its cursor is
-    independent.
+    If events arrive as the playhead reaches them (``--speed``), the log follows its end and its
+    cursor is independent.
     """
 
     def __init__(self, bridge: Bridge, playhead: Playhead, screen: SessionScreen) -> None:

@@ -29,7 +29,7 @@ HINT = "enter save · tab or ↑ ↓ next field · esc close"
 
 
 class ReportScreen(ModalScreen[None], inherit_bindings=False):
-    """Asks for a file, and has the report made in a separate process."""
+    """Asks for a file, and makes the report in a separate process."""
 
     CSS_PATH = "report.tcss"
     TITLE = "Report"

@@ -22,7 +22,7 @@ PANE = "scenario"
 
 
 class ScenarioControls:
-    """The scenario of the session: its pane, and what the user can do with it."""
+    """The session's scenario: its pane, and what the user can do with it."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge

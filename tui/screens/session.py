@@ -1,4 +1,4 @@
-"""The session screen: strip, meters, panes, footer. Draws models; its parts carry out the actions."""
+"""The session screen: strip, meters, panes and footer. It draws models; its parts carry out the actions."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """The user wants to choose another target."""
 
     class SessionsWanted(Message):
-        """Show the saved sessions."""
+        """Asks for the saved sessions to be shown."""
 
     class ReportWanted(Message):
-        """Save a report of the session."""
+        """Asks for a report of the session to be saved."""
 
     class LayoutChanged(Message):
         """The user has changed the layout of the panes, which should be remembered."""
@@ -164,7 +164,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """The availability of actions."""
         return Availability(self.bridge, self)
 
-    # the panes at the side: what is not seen in the first picture is not loaded for it
+    # the side panes: those that the first paint does not show are not loaded for it
 
     @cached_property
     def transcript(self) -> TranscriptPane:
@@ -203,13 +203,13 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @cached_property
     def detail(self) -> DetailPane:
-        """One event."""
+        """The pane that shows one event in full."""
         from tui.widgets.detail import DetailPane
 
         return DetailPane(self.bridge, id="detail")
 
     def use_thresholds(self, thresholds: Thresholds) -> None:
-        """Use other thresholds to grade response times from now on."""
+        """Uses other thresholds for grading response times from now on."""
         self.thresholds = thresholds
         self.strip.thresholds = self.turns.thresholds = self.floor.thresholds = thresholds
         if self.is_mounted:
@@ -309,7 +309,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             await done
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Returns True if it applies, None if not now (see the help), False if another action has the key."""
+        """Returns True if an action applies, None if not now (see the help), False if another action has the key."""
         return self.availability.state_of(str(parameters[0])) if action == "do" else True
 
     def on_key(self, event: events.Key) -> None:
@@ -407,7 +407,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     # what concerns several panes
 
     def close(self) -> None:
-        """Close the first that is open: prompt, typing line, maximized pane, detail, search, error, notice."""
+        """Closes the first that is open of: prompt, typing line, maximized pane, detail, search, error, notice."""
         if self.questions.prompt.is_open:
             self.questions.prompt.action_close()
         elif self.controls.write_line.is_open:
@@ -424,7 +424,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.notice.dismiss()
 
     def follow(self) -> None:
-        """Scroll log and transcript to their end, and follow it."""
+        """Scrolls the log and the transcript to their ends, and follows them."""
         self.log_pane.follow()
         self.transcript.follow()
         if self.bridge.scenario.rungs:

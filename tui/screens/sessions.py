@@ -94,7 +94,7 @@ SESSIONS = (
 
 
 class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
-    """Ends with the folder of the session to open, or None."""
+    """Returns the folder of the session to open, or None."""
 
     CSS_PATH = "sessions.tcss"
     TITLE = "Sessions"
@@ -103,7 +103,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(SESSIONS)
 
     class TargetWanted(Message):
-        """Choose an agent to call."""
+        """Asks for the connect screen, on which an agent to call is chosen."""
 
     def __init__(
         self,
@@ -114,7 +114,10 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         *,
         has_below: bool = True,
     ) -> None:
-        """``current``: the session that the cursor begins on. ``has_below``: there is a screen to go back to."""
+        """``current`` is the session on which the cursor starts.
+
+        ``has_below``: whether there is a screen to go back to.
+        """
         super().__init__()
         self._has_below = has_below
         self.library = library
@@ -127,7 +130,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self._listing = library.listing()
         self._current = current
         self._trashed: list[Path] = []
-        """Sessions in the trash that were moved there here, the latest last."""
+        """Sessions that were moved to the trash on this screen, the latest last."""
 
     def compose(self) -> ComposeResult:
         """Yields filter, table and keys."""
@@ -140,11 +143,11 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Begin to read the sessions."""
+        """Starts to read the sessions."""
         self._listing.start()
 
     def on_unmount(self) -> None:
-        """End reading."""
+        """Stops reading the sessions."""
         self._listing.stop()
 
     def poll(self) -> None:
@@ -204,18 +207,21 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
 
     @on(SessionsView.Opened)
     def open(self, event: SessionsView.Opened) -> None:
-        """End with the session that was chosen."""
+        """Closes with the session that was chosen."""
         self.dismiss(event.folder)
 
     def action_mark(self) -> None:
-        """Mark the session to compare it, and go to the next."""
+        """Marks the session for comparison, and goes to the next one."""
         if self.view.current is not None:
             self.rows.toggle(self.view.current.folder)
             self.view.action_cursor(1)
             self.refresh_bindings()
 
     def action_compare(self) -> None:
-        """Compare the marked sessions, the older one left; with one mark, that session and the one of the cursor."""
+        """Compares the two marked sessions, the older one on the left.
+
+        With one mark, compares that session with the one under the cursor.
+        """
         from tui.screens.compare_sessions import CompareSessionsScreen
 
         chosen = set(self.rows.marked)
@@ -264,12 +270,12 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self.refresh_bindings()
 
     def action_new(self) -> None:
-        """Choose an agent to call."""
+        """Asks for the connect screen, on which an agent to call is chosen."""
         self.post_message(self.TargetWanted())
 
     @property
     def _here(self) -> Path | None:
-        """The session that the cursor stays on while the rows change: at first, the one that was asked for."""
+        """The session on which the cursor stays while the rows change; at first, the requested one."""
         shown = self.view.current
         if shown is not None and (shown.folder == self._current or self.view.cursor):
             self._current = None

@@ -208,7 +208,7 @@ def _bindable() -> Iterator[Action]:
 
 
 def _number(text: str) -> float | str:
-    """Returns the text as a number; other text unchanged, for the error."""
+    """Returns the text as a number; returns other text unchanged, for the error message."""
     try:
         return float(text)
     except ValueError:

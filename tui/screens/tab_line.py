@@ -33,7 +33,7 @@ class TabLine(Horizontal):
 
     def show_tabs(self) -> None:
         """Show the panes with their current keys."""
-        # A line to write in takes the letters, but the tabs keep their names.
+        # An input line takes the letters, but the tabs keep their names.
         self._keys |= {
             entry.binding.id or "": self.app.get_key_display(entry.binding)
             for entry in reversed(self.screen.active_bindings.values())

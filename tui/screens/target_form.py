@@ -51,7 +51,7 @@ class UrlLine(WordLine):
 
     def paste(self, text: str) -> None:
         """Put a URL in place of the selection, or report a pasted command line."""
-        from tui.config.pasted import read_command  # late: the first picture is painted without it
+        from tui.config.pasted import read_command  # late: the first paint does not need it
 
         pasted = read_command(text)
         if pasted is None:
@@ -116,7 +116,7 @@ class TargetForm:
         show_problem(self.call_problem, self._filled.problem)
 
     def take(self, pasted: Pasted) -> None:
-        """Take the URL of a command line, and its headers, whose values are neither shown nor saved."""
+        """Takes the URL and the headers of a command line; the values of the headers are neither shown nor saved."""
         self.fill(Listed(self._base))
         self.url.pasted = pasted
         know_secrets((*header_secrets(pasted.headers), *subprotocol_secrets(pasted.subprotocols)))

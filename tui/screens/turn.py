@@ -51,7 +51,7 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
         self.page.focus()
 
     def poll(self) -> None:
-        """Show changes of the turn. Called every tick while this screen is shown."""
+        """Shows changes to the turn. Called every tick while this screen is shown."""
         if self.bridge.redraws.refreshed:
             self.page.update()
 

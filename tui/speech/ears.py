@@ -23,9 +23,9 @@ _MARGIN_FRAMES = _RATE * 3 // 10
 class Ears:
     """A recognizer with its model, loaded on creation. Not thread-safe.
 
-    ``model`` is a folder with a model for CTranslate2, an installed package that contains one, or the name of one
-    that faster-whisper downloads; empty for the installed model or else the download of tiny.en. Raises
-    `SpeechError`.
+    ``model`` is a folder with a model for CTranslate2, an installed package that contains one, or
+    the name of one that faster-whisper downloads; if it is empty, the installed model is used or,
+    if there is none, tiny.en is downloaded. Raises `SpeechError`.
     """
 
     def __init__(self, model: str = "") -> None:
@@ -33,7 +33,7 @@ class Ears:
             import faster_whisper
         except ModuleNotFoundError as error:
             if error.name != "faster_whisper":
-                raise  # it is installed: something that it needs is not
+                raise  # it is installed, but something that it needs is not
             raise SpeechError(_MISSING) from None
         place = find_model(model, faster_whisper.available_models())
         try:
@@ -42,7 +42,7 @@ class Ears:
             raise SpeechError(f"The speech model {place} cannot be loaded: {error}") from error
 
     def hear(self, pcm: bytes, rate: int) -> str:
-        """Returns the words of 16-bit mono PCM at ``rate`` Hz; empty if no speech was found."""
+        """Returns the words in 16-bit mono PCM at ``rate`` Hz; empty if no speech was found."""
         import numpy as np
 
         from tui.audio.pcm import to_float
@@ -57,7 +57,10 @@ class Ears:
 
 
 def missing_recognizer() -> str:
-    """Returns what to install before speech can be recognized, as a sentence; empty if it can. Loads nothing."""
+    """Returns a sentence on what to install so that speech can be recognized; empty if it already can.
+
+    Loads nothing.
+    """
     return "" if importlib.util.find_spec("faster_whisper") else _MISSING
 
 

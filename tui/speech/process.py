@@ -38,9 +38,10 @@ _MAX_REASON_CHARS = 400
 class SpeechProcess:
     """Synthesizer and recognizer in a child process, which starts with the first request that needs it.
 
-    ``synthesizer`` and ``model`` are those of the settings ``[speech]``; empty for the best that is installed.
-    Requests are handled one after the other; every method may be called in any thread, and blocks: use
-    `asyncio.to_thread` in an event loop. `close` it, or use ``with``; the child also ends with this process.
+    ``synthesizer`` and ``model`` are the settings of that name in ``[speech]``; if empty, the best
+    one installed is used. Requests are handled one after the other; every method may be called in
+    any thread, and blocks: use `asyncio.to_thread` in an event loop. Call `close`, or use ``with``;
+    the child also ends with this process.
     """
 
     def __init__(self, *, synthesizer: str = "", model: str = "") -> None:
@@ -69,7 +70,7 @@ class SpeechProcess:
         path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
         try:
             if path.is_file():
-                path.touch()  # the cache forgets what was not spoken for longest
+                path.touch()  # the cache drops the least recently spoken sentences
                 return path
             _forget_oldest(private_folder(folder))
         except OSError as error:
@@ -80,9 +81,10 @@ class SpeechProcess:
         return path
 
     def hear(self, pcm: bytes, rate: int) -> str:
-        """Returns the words of 16-bit mono PCM at ``rate`` Hz; empty if no speech was found.
+        """Returns the words in 16-bit mono PCM at ``rate`` Hz; empty if no speech was found.
 
-        The first call loads the model, which takes about a second, or downloads it. Raises `SpeechError`.
+        The first call loads the model, which takes about a second, or downloads it. Raises
+        `SpeechError`.
         """
         timeout_s = _TIMEOUT_S if self._has_heard else _DOWNLOAD_TIMEOUT_S
         text = self._ask({"hear": len(pcm), "rate": rate, "model": self._model}, timeout_s, pcm)

@@ -63,7 +63,7 @@ class Synthesizer(ABC):
 
 
 class Hibari(Synthesizer):
-    """The package hibari-tts: a small neural voice, American English, in its wheel (Apache-2.0)."""
+    """The package hibari-tts, whose wheel contains a small neural voice for American English (Apache-2.0)."""
 
     name = "hibari"
     _seed = 7
@@ -99,7 +99,7 @@ class CommandVoice(Synthesizer):
 
     @property
     def version(self) -> str:
-        """Name of the command; querying its version would cost a process for each cached sentence."""
+        """Name of the command; querying its version would start a process for each cached sentence."""
         return self.name
 
     def synthesize(self, text: str, speed: float) -> tuple[NDArray[np.float32], int]:
@@ -162,7 +162,8 @@ def speak(text: str, voice: Voice, synthesizer: Synthesizer) -> bytes:
     from tui.audio.pcm import from_float
     from tui.audio.resample import resample_floats
 
-    # A voice is lowered by playing it slower, formants included; it speaks faster to make up for that.
+    # A voice is lowered by playing it more slowly, formants included; it speaks faster to make up
+    # for that.
     lowered = _LOWERED if voice is Voice.AGENT else 1.0
     samples, rate = synthesizer.synthesize(text, lowered)
     samples = resample_floats(samples.astype(np.float32), round(rate / lowered), RATE)

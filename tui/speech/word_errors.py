@@ -50,8 +50,8 @@ def word_error_rate(expected: str, heard: str) -> float:
 def comparable_words(text: str) -> list[str]:
     """Returns the words in lower case, without punctuation, and numbers digit by digit.
 
-    "Four seven one", "four hundred and seventy-one" and "471" are the same three words, so that one wrong digit is
-    one wrong word. English only.
+    "Four seven one", "four hundred and seventy-one" and "471" are the same three words, so that one
+    wrong digit counts as one wrong word. English only.
     """
     text = _FULL_HOUR.sub("", text.casefold().replace("’", "'")).replace("%", " percent ")
     return list(_with_digits(_NOT_IN_WORDS.sub(" ", text).split()))

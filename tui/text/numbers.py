@@ -1,4 +1,4 @@
-"""Formats figures for the screen and reports. A value that was not measured is a dash, never 0."""
+"""Formats figures for the screen and reports. A value that was not measured is shown as a dash, never as 0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def seconds(length_ms: float | None) -> str:
 
 
 def count(value: float) -> str:
-    """Returns a count, exact as long as it is short."""
+    """Returns a count, which is exact if it is short enough."""
     if not abs(value) >= 10_000:
         return f"{value:,.0f}"
     if abs(value) < 1e9:
@@ -29,7 +29,7 @@ def count(value: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Returns a number of things, in the plural unless it is one."""
+    """Returns a number and a noun, which is in the plural unless the number is one."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

@@ -1,9 +1,10 @@
-"""Redaction: the one place that knows the secrets of a call and keeps them out of all that is shown or kept.
+"""Redaction: the one place that knows the secrets of a call and keeps them out of everything shown or saved.
 
-The secrets are the token, the values of headers, user, password, query and fragment of the URL, parameters and
-options whose names mark them as secret, and the JSON fields of ``--redact``. `Redactor` removes them from the events
-and messages of one call, before anything else reads these. `without_secrets` removes the secrets of all calls of
-this process from text that belongs to no call: log lines, errors of a command, crash files.
+The secrets are the token, the values of headers, user, password, query and fragment of the URL,
+parameters and options whose names mark them as secret, and the JSON fields of ``--redact``.
+`Redactor` removes them from the events and messages of one call, before anything else reads them.
+`without_secrets` removes the secrets of all calls of this process from text that does not belong to
+a call: log lines, errors of a command, crash files.
 """
 
 from __future__ import annotations
@@ -59,10 +60,11 @@ AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 class Redactor:
     """Removes secrets from texts, raw messages and events. `add` and `text` may be called from any thread.
 
-    ``secrets`` are values replaced wherever they occur, also as JSON, URLs or base64 write them; ``fields`` are names
-    of JSON fields, at any depth and in JSON inside a JSON string, whose values are replaced, whatever they are.
-    A text found in such a field is replaced everywhere from then on, because a transcript may repeat it.
-    ``shared`` learns everything that this one does.
+    ``secrets`` are values replaced wherever they occur, even in the form that JSON, URLs or base64
+    give them; ``fields`` are names of JSON fields, at any depth and in JSON inside a JSON string,
+    whose values are replaced, whatever they are. A text found in such a field is replaced
+    everywhere from then on, because a transcript may repeat it. ``shared`` learns everything that
+    this redactor learns.
     """
 
     def __init__(
@@ -111,7 +113,7 @@ class Redactor:
         return raw if clean is text or clean == text else clean.encode("utf-8", "surrogateescape")
 
     def text(self, text: str) -> str:
-        """Returns a text without secrets, also where an ellipsis cuts one short."""
+        """Returns a text without secrets, including those that an ellipsis cuts short."""
         if self._field is not None:
             text = self._without_fields(text, self._field)
         for form in self._forms:
@@ -195,12 +197,12 @@ def redactor_of_call(secrets: Iterable[str], fields: Iterable[str] = ()) -> Reda
 
 
 def know_secrets(secrets: Iterable[str]) -> None:
-    """Makes `without_secrets` remove these, from now on."""
+    """Makes `without_secrets` remove these secrets from now on."""
     _every_call.add(secrets)
 
 
 def without_secrets(text: str) -> str:
-    """Returns a text without the secrets of any call of this process. Any thread."""
+    """Returns a text without the secrets of any call of this process. May be called from any thread."""
     return _every_call.text(text)
 
 
@@ -251,7 +253,7 @@ def subprotocol_secrets(names: Iterable[str]) -> Iterator[str]:
 
 
 def url_secrets(url: str) -> Iterator[str]:
-    """Yields user, password, query values and fragment of a URL, as written and decoded."""
+    """Yields the user, password, query values and fragment of a URL, both as written and decoded."""
     parts = _parts_of(url)
     user, _, password = parts.userinfo.partition(":")
     written = [user, password, parts.fragment]
@@ -266,15 +268,21 @@ def url_secrets(url: str) -> Iterator[str]:
 
 
 def token_in_environment(variable: str) -> str:
-    """Returns the token in an environment variable, "" if it is not set or empty. Raises as `clean_header` does."""
+    """Returns the token in an environment variable, "" if it is not set or empty.
+
+    Raises the errors of `clean_header`.
+    """
     return clean_header(os.environ.get(variable, ""))
 
 
 def clean_header(value: str) -> str:
-    """Returns the value of a header, or a token, which is sent in one. Raises `ValueError` as `clean_secret` does."""
+    """Returns the value of a header, or a token, which is sent in a header.
+
+    Raises `ValueError` as `clean_secret` does.
+    """
     value = clean_secret(value)
     for character in value:
-        if ord(character) > 0xFF:  # HTTP has ISO 8859-1 there
+        if ord(character) > 0xFF:  # HTTP uses ISO 8859-1 there
             raise ValueError(
                 f"contains the character U+{ord(character):04X}, which an HTTP header cannot contain"
             )
@@ -309,14 +317,14 @@ class _UrlParts(NamedTuple):
 
 
 def safe_url(url: str) -> str:
-    """Returns a URL, or what was given for one, without user, password and fragment, its query values hidden."""
+    """Returns a URL, or what was given for one, without user, password and fragment. Its query values are hidden."""
     parts = _parts_of(url)
     query = "&".join(map(_safe_pair, parts.query.split("&")))
     return parts.before + parts.place + (f"?{query}" if parts.query else "")
 
 
 def host_of(url: str) -> str:
-    """Returns host and port of a URL, or of what was given for one; safe to show."""
+    """Returns the host and port of a URL, or of what was given for one; safe to show."""
     return _parts_of(url).place.partition("/")[0]
 
 
@@ -352,7 +360,7 @@ def _safe_pair(pair: str) -> str:
 
 
 def _forms(secret: str) -> frozenset[str]:
-    """Returns a value in plain form, and as JSON (also inside a JSON string), URLs and base64 write it."""
+    """Returns the forms of a value in plain text, JSON (also inside a JSON string), URLs and base64."""
     escaped = json.dumps(secret)[1:-1]
     forms = {
         secret,
@@ -373,7 +381,7 @@ def _forms(secret: str) -> frozenset[str]:
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """Yields the characters that a value has in base64 whatever stands around it, at each of three positions."""
+    """Yields the characters that a value has in base64 whatever surrounds it, at each of three positions."""
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + secret + b"\0\0")
         sure = encoded[-(-8 * before // 6) : 8 * (before + len(secret)) // 6].decode()
@@ -382,7 +390,7 @@ def _base64_forms(secret: bytes) -> Iterator[str]:
 
 
 def _without_cut_forms(text: str, forms: Iterable[str]) -> str:
-    """Returns the text without the beginnings of secrets that stand in front of an ellipsis."""
+    """Returns the text without the beginnings of secrets that precede an ellipsis."""
     pieces = text.split(HIDDEN)
     for form in forms:
         for index, piece in enumerate(pieces[:-1]):

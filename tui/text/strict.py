@@ -21,7 +21,7 @@ class SettingsError(ValueError):
 
 
 def to_struct(kind: type[T], table: object, where: str) -> T:
-    """Convert a table to a struct. ``where`` is its heading, for the sentence. Raises `SettingsError`."""
+    """Convert a table to a struct. ``where`` is its heading, for the error message. Raises `SettingsError`."""
     values = to_values({field.name: field.type for field in msgspec.structs.fields(kind)}, table, where)
     try:
         return kind(**values)
@@ -51,7 +51,7 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
     """
     original = value
     if isinstance(kind, UnionType) and bool in get_args(kind):
-        # msgspec has no unions of bool and a type with a notation of its own.
+        # msgspec has no unions of bool and a type with its own notation.
         kind = bool if isinstance(value, bool) else next(each for each in get_args(kind) if each is not bool)
     if text:
         value = _read_text(kind, str(value))
@@ -76,12 +76,12 @@ def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
 
 def quoted(word: str) -> str:
-    """Returns a word from a file in quotes, safe to be shown."""
+    """Returns a word from a file in quotes, safe to show."""
     return f'"{one_line(word, 60)}"'
 
 
 class Written(ABC):
-    """A value with a notation of its own, such as a duration; `EXPECTED` describes it at the end of a sentence."""
+    """A value with its own notation, such as a duration; `EXPECTED` describes it at the end of a sentence."""
 
     EXPECTED = ""
 
@@ -95,7 +95,7 @@ class Written(ABC):
 
 
 def _written(kind: type, value: object) -> object:
-    """Converts texts in a notation of their own, for msgspec."""
+    """Converts text in the notation of its type, for msgspec."""
     if issubclass(kind, Written) and isinstance(value, str):
         return kind.read(value)
     raise ValueError

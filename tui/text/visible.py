@@ -1,4 +1,4 @@
-"""The one function that every text from the far side passes before it is shown."""
+"""The one function through which every text from the far side passes before it is shown."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _JOINERS = "\u200c\u200d"
 
 
 def visible(text: str) -> str:
-    """Returns the text with terminal control made visible instead of effective.
+    """Returns the text with terminal control characters made visible instead of taking effect.
 
-    C0 controls become their Unicode pictures (ESC is ``␛``), everything else that could move, hide or reorder
-    what is drawn becomes its code point in angle quotes (``‹202E›``). Tab and newline are kept, and so is a joiner
-    inside a word or an emoji, because it moves and hides nothing.
+    C0 controls become their Unicode pictures (ESC is ``␛``), everything else that could move, hide
+    or reorder what is drawn becomes its code point in angle quotes (``‹202E›``). Tab and newline
+    are kept, and so is a joiner inside a word or an emoji, because it moves and hides nothing.
     """
     return _UNSAFE.sub(_picture, text)
 
@@ -50,7 +50,10 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def _joins(text: str, at: int) -> bool:
-    """Returns whether the joiner there stands between letters or symbols outside ASCII; ASCII has nothing to join."""
+    """Returns whether the joiner at that index is between letters or symbols outside ASCII.
+
+    ASCII has nothing to join.
+    """
     before, after = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     # Letters, the marks on them, and emoji with their skin tones and variants.
     return all(char and not char.isascii() and category(char)[0] in "LMS" for char in (before, after))

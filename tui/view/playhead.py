@@ -21,7 +21,8 @@ class Sound(Enum):
 class Playhead:
     """An instant of the session that advances during playback or is moved by the user. For one thread.
 
-    Instants are in ns on the clock of the session's events; ``clock_ns`` returns the present time in ns.
+    Instants are in ns on the clock of the session's events; ``clock_ns`` returns the current time
+    in ns.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Playhead:
             self.jumps += 1
 
     def advance(self, heard_ms: float | None = None) -> None:
-        """Advance to ``heard_ms`` in the tracks, or without it by the time passed on the clock."""
+        """Advances to ``heard_ms`` in the tracks or, without it, by the time that has passed on the clock."""
         now_ns = self._clock_ns()
         passed_ns, self._polled_ns = now_ns - self._polled_ns, now_ns
         if not self.playing:

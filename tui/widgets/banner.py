@@ -21,15 +21,15 @@ from tui.widgets.wrap import fit, wrap
 Notice = ConditionChanged | NoticeRaised | FindingRaised
 _REMEMBERED = 20
 _ROOMY_ROWS = 24
-"""From this screen height on, a long message and a long hint get two lines each."""
+"""Screen height in rows from which a long message and a long hint take two lines each."""
 _MOST_LINES = 4
-"""Most lines of a notice. The message is never cut to make room for the hint."""
+"""Maximum number of lines of a notice. The message is never cut to make room for the hint."""
 _DISMISS = "esc dismiss"
 _TEXT_CHARS = 1_000
 
 
 class ErrorBanner(Static, ModelPanel):
-    """Shows the last error and what to do about it. Hidden when there is no error or it was dismissed."""
+    """Shows the last error and what to do about it. It is hidden if there is no error or the error was dismissed."""
 
     DEFAULT_CSS = """
     ErrorBanner {
@@ -93,12 +93,12 @@ class ErrorBanner(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Do what the key does."""
+        """Does the same as the key."""
         self.post_message(self.Clicked())
 
 
 def _most_lines(widget: Widget) -> int:
-    """Returns the most lines for a text that may have a hint below it."""
+    """Returns the maximum number of lines for a text that may have a hint below it."""
     return 2 if widget.screen.size.height >= _ROOMY_ROWS else 1
 
 
@@ -119,9 +119,12 @@ def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
 
 
 class NoticeLine(Static, ModelPanel):
-    """Shows the newest audio problem, otherwise the last notice, otherwise advice. Hidden without any of them.
+    """Shows the newest audio problem, otherwise the last notice, otherwise advice.
 
-    For a saved session, only notices about opening it are shown: the others are history.
+    It is hidden if there is nothing to show.
+
+    For a saved session, only notices about opening it are shown, because the others are out of
+    date.
     """
 
     DEFAULT_CSS = """
@@ -188,5 +191,5 @@ class NoticeLine(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Dismiss, as esc does."""
+        """Dismisses the text, as esc does."""
         self.dismiss()

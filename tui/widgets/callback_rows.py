@@ -23,7 +23,7 @@ class CallbackRow(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Its identity, independent of the measurements."""
+        """Identity of the row, independent of the measurements."""
         return self.process, self.stats.event, self.stats.name
 
     @property
@@ -38,7 +38,7 @@ Sortable = tuple[float, str] | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: a figure or a text of each row."""
+    """One column: a figure or a text for each row."""
 
     title: str
     value: Callable[[CallbackRow], Sortable]

@@ -33,7 +33,7 @@ _STYLES = {
 class _Line(NamedTuple):
     row: DiffRow
     right: bool | None = None
-    """Stacked: False is the left value, True the right one. None: both, or equal."""
+    """In the stacked layout, False is the left value and True the right one; None is both, or an equal value."""
 
 
 class CompareView(LineView, CursorKeys, inherit_bindings=False):
@@ -104,7 +104,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
             self.go_to_difference(forward=True)
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything the look of a line depends on."""
+        """Returns everything on which the look of a line depends."""
         return index, index == self._cursor
 
     def draw_line(self, index: int, width: int) -> Strip:
@@ -201,7 +201,7 @@ def _alike_until(text: str, other: str) -> int:
 
 
 def _text(text: str, other: object, cells: int) -> str:
-    """Returns a text; of a long one that differs late from the other, the part around the difference."""
+    """Returns a text; if it is long and differs late from the other, only the part around the difference."""
     if type(other) is str and other != text and len(text) > cells - 2:
         alike = _alike_until(text, other)
         if alike > _BEFORE_DIFFERENCE:

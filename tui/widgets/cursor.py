@@ -27,7 +27,7 @@ class CursorKeys(Widget):
 
     @property
     def page_lines(self) -> int:
-        """Lines that page up and page down move: one line of the page stays in view."""
+        """Number of lines by which page up and page down move; one line of the page stays in view."""
         return max(self.scrollable_content_region.height - 1, 1)
 
     def action_cursor(self, lines: int) -> None:
@@ -68,7 +68,10 @@ def own_key(key: str, action: str, name: str, tooltip: str, id: str) -> Binding:
 
 
 def cursor_bindings(prefix: str, unit: str = "Row", *, end: str = "last") -> list[BindingType]:
-    """Returns the bindings of a view with a cursor, with ids such as ``prefix.up``. ``end``: that key's action."""
+    """Returns the bindings of a view with a cursor, with ids such as ``prefix.up``.
+
+    ``end`` is the action of that key.
+    """
     follows = ", and follow" if end == "follow_end" else ""
     keys = (
         ("up,k", "cursor(-1)", f"{unit} up", "up"),

@@ -63,7 +63,7 @@ class ShownEvent:
         """Content that the tree shows."""
 
     def read(self, audio: EventAudio) -> None:
-        """Read the message and what is in it."""
+        """Reads the message and its content."""
         event, bridge = self.event, self._bridge
         if isinstance(event, MessageLogged):
             self.message = bridge.raw_message(event)
@@ -122,7 +122,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         "detail.in",
         "detail.out",
     )
-    """The most useful first: what does not fit is left out at the end."""
+    """The most useful keys first, because those that do not fit are left out from the end."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -164,7 +164,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self.scroll_to(y=0, animate=False)
 
     def forget(self) -> None:
-        """Show nothing."""
+        """Clears the pane."""
         self._stop_rest()
         self._shown, self._tree, self._lines = None, None, ()
         self._lay_out()
@@ -190,7 +190,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     # what can be copied
 
     def copied_value(self) -> Copied | None:
-        """Returns the value under the cursor: the characters of a text, JSON of anything else."""
+        """Returns the value under the cursor: the characters of a string, or JSON for anything else."""
         self._read_now()
         if self._tree is None:
             return None if self._shown is None else self.copied_event(self._shown.row)
@@ -229,7 +229,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._stop_rest()
 
     def on_resize(self) -> None:
-        """Lay the content out again; what was opened stays open."""
+        """Lays out the content again; values that were opened stay open."""
         if self._tree is not None and self._touched:
             self._tree.reflow()
             self.move_to(self._cursor)
@@ -238,7 +238,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._lay_content()
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything the look of a line depends on while the content stays the same."""
+        """Returns everything on which the look of a line depends while the content stays the same."""
         return index, self._highlight(index)
 
     def draw_line(self, index: int, width: int) -> Strip:
@@ -295,7 +295,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._lay_content()
 
     def _lay_content(self) -> None:
-        """Make a tree of JSON that is wanted as such, otherwise lines."""
+        """Makes a tree if the content is JSON and should be shown as a tree, otherwise lines."""
         shown = self._shown
         self._tree, self._lines, self._cursor, self._touched = None, (), 0, False
         if shown is None or self._rest is not None:

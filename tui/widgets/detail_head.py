@@ -13,7 +13,7 @@ from tui.text.visible import one_line
 
 
 def title(log: EventLog, row: Row) -> str:
-    """Returns direction and kind."""
+    """Returns the direction and the kind."""
     event = log.event(row)
     what = describe(event)
     kind = one_line(what.kind, 80)
@@ -21,7 +21,7 @@ def title(log: EventLog, row: Row) -> str:
 
 
 def facts(log: EventLog, row: Row) -> Iterator[str]:
-    """Yields number, time and size, and the run that the event is part of."""
+    """Yields the number, time and size of the event, and the run that it is part of."""
     event = log.event(row)
     parts = [f"#{event.number}", f"{numbers.since(event.at_ns, log.events[0].at_ns)} s"]
     if isinstance(event, MessageLogged):
@@ -36,7 +36,7 @@ def facts(log: EventLog, row: Row) -> Iterator[str]:
 
 
 def audio_line(sound: MessageAudio | None, row: Row) -> str:
-    """Returns format, level, clipping and the key that plays the audio; its length is in `facts`."""
+    """Returns the format, the level, clipping, and the key that plays the audio; the length is in `facts`."""
     if sound is None:
         return "audio: not saved, or not found in the message"
     parts = [str(sound.format)]

@@ -27,7 +27,7 @@ from tui.widgets.lines import FollowView, line_of
 from tui.widgets.log_columns import LongestKind, Look, look_at, pieces, with_heads
 
 FILTER_BUDGET_MS = 25.0
-"""Part of a tick spent on filtering older events; a key press waits no longer than this."""
+"""Part of a tick spent on filtering older events, in ms; a key press never waits longer than this."""
 
 _NAMED_KINDS = 12
 """Kinds listed when nothing matches."""
@@ -127,7 +127,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def row(self) -> Row | None:
-        """The row under the cursor; for an event of an opened run, one of that event alone."""
+        """The row under the cursor; for an event of an opened run, a row of that event alone."""
         line, log = self.line, self.bridge.log
         if line is None:
             return None
@@ -157,7 +157,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self.view.close()
 
     def refresh_from_model(self) -> None:
-        """Take over new rows and runs that have grown."""
+        """Shows new rows and runs that have grown."""
         self._kinds.measure(self.bridge.log.events.shapes)
         self._change(self.view.update)
 
@@ -189,7 +189,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             index = max(min(self.view.position(cursor), lines - 1), 0)
             now = self._line_at(index)
             if now is not None and (now.row, now.first) == (cursor.row, cursor.first):
-                self._cursor = index  # a run that grows while it is read is not shown anew
+                self._cursor = index  # a run that grows while it is read is not shown again
             else:
                 self._place_cursor(index)
             if self._anchor is not None:
@@ -261,7 +261,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         index = min(max(index, 0), last)
         self._anchor = None
         if self.pattern is None:
-            self.remark = ""  # it was about another line
+            self.remark = ""  # the remark was about another line
         self._cursor_follows = index == last
         self._place_cursor(index)
         if index == last:
@@ -282,7 +282,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         super().hold()
 
     def following_changed(self) -> None:
-        """Have the view count new rows while the pane does not follow."""
+        """Makes the view count new rows while the pane does not follow."""
         self.view.follow() if self.following else self.view.hold()
 
     def line_clicked(self, index: int, event: events.Click) -> None:
@@ -299,7 +299,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self._show_cursor()
 
     def title_parts(self) -> list[str]:
-        """Returns the number of events, what is shown of them, and what was found."""
+        """Returns the number of events, which of them are shown, and what was found."""
         count = len(self.bridge.log.events)
         parts = [self.TITLE, f"{count:,}"] if count else [self.TITLE]
         if self.filtered:
@@ -327,7 +327,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         if not self.filtered or not count:
             return f"No events yet. Every message sent or received will appear here. {KEYS_TO_CALL}"
         if self.view.progress < 1:
-            return ""  # the title says how far it is
+            return ""  # the title shows how far it is
         seen = tuple(log.kinds())
         kinds = [one_line(kind, 40) for kind in seen[: _NAMED_KINDS + 1]]
         kinds[_NAMED_KINDS:] = ["…"] * (len(kinds) > _NAMED_KINDS)
@@ -339,7 +339,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         )
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything a line shows: runs grow, and lines move when others are inserted above."""
+        """Returns everything that a line shows, because runs grow, and lines move when others are inserted above."""
         return self._look(index)
 
     def draw_line(self, index: int, width: int) -> Strip:

@@ -1,4 +1,4 @@
-"""The figures of header and health pane: their names there, and what they mean."""
+"""The figures in the header and the health pane: their names there, and what they mean."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ShownFigure(StrEnum):
     """One or two sentences with the unit, for the help."""
 
     def __new__(cls, name: str, meaning: str) -> Self:
-        """Take the name as the value."""
+        """Uses the name as the value."""
         figure = str.__new__(cls, name)
         figure._value_ = name
         figure.meaning = meaning

@@ -71,7 +71,7 @@ class FloorPane(RowsView):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Make rows and figures again if an edge was added: most figures that change are not those of the floor."""
+        """Makes the rows and figures again only if an edge was added: most changes do not concern the floor."""
         floor, rules = self.floor, self.thresholds
         newest = [(len(lane), lane[-1].ended_ns if lane else None) for lane in (floor.user, floor.agent)]
         known = *newest, rules, self.bridge.state.status.live
@@ -89,7 +89,7 @@ class FloorPane(RowsView):
                 self.refresh_from_model()
 
     def title_parts(self) -> list[str]:
-        """Returns who holds the floor, and the median offsets beside that of people."""
+        """Returns who holds the floor, and the median offsets next to the typical offset between people."""
         figures = self._figures
         holder = self.floor.holder
         held = [f"held by {holder}"] if holder and self.bridge.state.status.live else []
@@ -115,7 +115,7 @@ class FloorPane(RowsView):
         return moment.kind, moment.at_ns, moment.figure, moment.words
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns time, sign, figure and words."""
+        """Returns the time, sign, figure and words of an event."""
         moment = self._moments[index]
         sign, look = self._sign(moment)
         words = max(width - _TIME_CELLS - _FIGURE_CELLS - 6, 0)
@@ -205,7 +205,7 @@ class FloorPane(RowsView):
         now_ns = self.bridge.clock_ns() if self.bridge.state.status.live else newest_ns
         if not self.following and self.cursor < len(self._moments):
             at_ns = self._moments[self.cursor].at_ns
-            if at_ns < now_ns - LIVE_NS:  # an older one than fits: it is in the middle
+            if at_ns < now_ns - LIVE_NS:  # older than what fits: it is in the middle
                 now_ns = at_ns + LIVE_NS // 2
         return (now_ns // cell_ns + 1) * cell_ns, cell_ns * max(width - _NAME_CELLS, 1)
 
@@ -225,7 +225,7 @@ class FloorPane(RowsView):
 
 
 def _extent(moment: FloorMoment) -> tuple[int, int]:
-    """Returns the period that a sign covers: of a turn, the gap or the overlap it began with."""
+    """Returns the period that a sign covers: for a turn, the gap or the overlap with which it began."""
     if moment.kind is not MomentKind.TURN:
         return moment.at_ns, moment.until_ns or moment.at_ns
     if moment.figure.ms is None:
@@ -235,7 +235,7 @@ def _extent(moment: FloorMoment) -> tuple[int, int]:
 
 
 def _lane(lane: Sequence[Speech], left_ns: int, span_ns: int, cells: int) -> str:
-    """Returns the speech of a party: a cell in which there is any is full."""
+    """Returns the speech of a party, in which a cell with any speech is full."""
     drawn = [SILENCE] * cells
     for speech in reversed(lane):
         until_ns = left_ns + span_ns if speech.ended_ns is None else speech.ended_ns
@@ -247,7 +247,7 @@ def _lane(lane: Sequence[Speech], left_ns: int, span_ns: int, cells: int) -> str
 
 
 def _cells(since_ns: int, until_ns: int, left_ns: int, span_ns: int, cells: int) -> range:
-    """Returns the cells of a period, at least one; none outside of the lanes."""
+    """Returns the cells of a period, at least one; none outside the lanes."""
     if until_ns < left_ns or since_ns >= left_ns + span_ns:
         return range(0)
     first = (since_ns - left_ns) * cells // span_ns

@@ -84,7 +84,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
             self.refresh_changed()
 
     def poll(self) -> None:
-        """Take over telemetry, which has no events."""
+        """Shows the latest telemetry, which has no events."""
         self.refresh_from_model()
 
     def line_key(self, index: int) -> Hashable:

@@ -122,13 +122,16 @@ class KeyBar(Static):
         right: list[ActiveBinding],
         width: int,
     ) -> None:
-        """Drop keys, the last first, until the line fits: the screen's, the program's but one, then the pane's."""
+        """Drops keys, the last first, until the line fits.
+
+        The order is: the screen's, all but one of the program's, the pane's.
+        """
         for keys, least in ((others, 0), (right, 1), (leading, 0)):
             while len(keys) > least and self._cells(leading + others) + _GAP + self._cells(right) > width:
                 keys.pop()
 
     def _of_focus(self, usable: Iterable[ActiveBinding]) -> list[ActiveBinding]:
-        """Returns what the ``FOOTER`` of the focused pane names: the ids of the keys that are for its content."""
+        """Returns the ids in the ``FOOTER`` of the focused pane, which are those of the keys for its content."""
         wanted: Sequence[str] = getattr(self.screen.focused, "FOOTER", ())
         first = {entry.binding.id: entry for entry in reversed(list(usable))}
         return [first[name] for name in wanted if name in first]

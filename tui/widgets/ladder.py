@@ -69,7 +69,7 @@ class LadderPane(RowsView):
         return self.progress.rungs[index].number
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns no head, because the columns explain themselves."""
+        """Returns no head lines, because the columns are self-explanatory."""
         return ()
 
     def why_empty(self) -> str:
@@ -82,7 +82,7 @@ class LadderPane(RowsView):
         return rung.text, rung.verdict, rung.reason, index == self.progress.current
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns verdict, number, step, time and reason."""
+        """Returns the verdict, number, step, time and reason."""
         rung = self.progress.rungs[index]
         glyph, look = self._look(index)
         words = max(width - _NUMBER_CELLS - _TOOK_CELLS - 4, 0)
@@ -91,7 +91,7 @@ class LadderPane(RowsView):
             numbers.milliseconds(rung.took_ms) if rung.took_ms else "",
         )
         if rung.reason and rung.verdict in ("failed", "not measured"):
-            # The reason is worth more than the time.
+            # The reason matters more than the time.
             words, took = words + _TOOK_CELLS + 1, ""
             text = f"{fit(text, min(len(text), max(words * 2 // 3, 1)))}: {one_line(rung.reason, _MAX_TEXT)}"
         plain = "rows--heading" if index == self.progress.current else "rows--plain"
@@ -118,7 +118,7 @@ class LadderPane(RowsView):
         return pieces
 
     def refresh_from_model(self) -> None:
-        """Take over the steps; the cursor follows the step to look at until the reader moves it."""
+        """Shows the steps; the cursor follows the step of interest until the reader moves it."""
         count, focus = self.count(), self.progress.focus
         if self.following and focus is not None:
             self._cursor = focus

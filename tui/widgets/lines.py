@@ -1,7 +1,7 @@
 """LineView: a scrolling panel that draws only the lines on the screen, and each of them once.
 
-`FollowView` adds staying at the end of a growing list: only while it is at the bottom; otherwise new lines are
-counted, and nothing that is being read moves.
+`FollowView` also stays at the end of a growing list while it is at the bottom; otherwise it counts
+new lines, and nothing that is being read moves.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LineView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._strips: FIFOCache[Hashable, Strip] = FIFOCache(_KEPT_STRIPS)
         self._painted: dict[int, Hashable] = {}
-        """By row of the view: the key of what was drawn there last."""
+        """Key of what was last drawn in each row of the view."""
         self._width = 0
         self._empty_text: list[str] = []
         """Text shown when there are no lines."""
@@ -143,7 +143,7 @@ class LineView(ScrollView, can_focus=True):
         return super().render_lines(crop)
 
     def measure(self) -> None:
-        """Take over the view's width: once a frame, not once a line."""
+        """Measures the view's width, once per frame rather than once per line."""
         width = self.line_width
         if width != self._width:
             self._width = width
@@ -217,7 +217,7 @@ class FollowView(LineView, ModelPanel):
         return self._items - self._seen
 
     def grow(self, lines: int, items: int) -> None:
-        """Take over the number of lines and items: once a tick, after all its changes."""
+        """Updates the number of lines and items, once per tick, after all of its changes."""
         with self._moving_ourselves():
             if items < self._seen:
                 self._seen = items
@@ -245,7 +245,7 @@ class FollowView(LineView, ModelPanel):
         self._update_title()
 
     def action_follow_end(self) -> None:
-        """Follow: the end key."""
+        """Follows the end of the list; bound to the end key."""
         self.follow()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -264,7 +264,7 @@ class FollowView(LineView, ModelPanel):
                 self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def on_click(self, event: events.Click) -> None:
-        """Follow after a click on the title, which says so."""
+        """Follows after a click on the title, which mentions this."""
         if event.get_content_offset(self) is None and event.y == 0:
             self.follow()
 
@@ -301,5 +301,5 @@ class FollowView(LineView, ModelPanel):
 
 
 def line_of(*parts: tuple[str, Style]) -> Strip:
-    """Returns a line of texts and their styles."""
+    """Returns a line made of texts with their styles."""
     return Strip([Segment(text, style) for text, style in parts if text])

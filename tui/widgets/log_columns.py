@@ -29,7 +29,7 @@ BACK_DATED = "↶"
 """Shown next to a time that is earlier than that of the line above."""
 
 _MEMBER = "└ "
-"""Before the kind of a message of an opened run."""
+"""Shown before the kind of a message in an opened run."""
 
 _ARROWS = {
     Direction.SENT: ("→", "event-log--sent"),
@@ -61,7 +61,10 @@ def look_at(
     highlight: str,
     longest_kind: int,
 ) -> Look:
-    """Returns the look of the view's line at this position. ``longest_kind``: of the whole log, in cells."""
+    """Returns the look of the view's line at this position.
+
+    ``longest_kind`` is the width of the longest kind in the whole log, in cells.
+    """
     line = view.line(position)
     return Look(
         line,
@@ -81,7 +84,7 @@ class LongestKind:
 
     def __init__(self) -> None:
         self.cells = 0
-        """The width of the longest."""
+        """The width of the longest kind, in cells."""
         self._measured = 0
 
     def measure(self, shapes: Sequence[Shape]) -> None:
@@ -110,12 +113,12 @@ class LogLine:
         text = log.events.texts[line.event] if line.member else log.summary(row)
         if look.note:
             text = f"✎ {look.note} · {text}"
-        # What is searched for may stand far to the right.
+        # The text that is searched for may be far to the right.
         self.summary = one_line(text, width if look.pattern is None else _SEARCHED_CHARS)
         self.size = numbers.size(log.events.sizes[line.event] if line.member else row.size_bytes)
 
     def text(self, text: str, cells: int, style: str, *, keep_ends: bool = False) -> list[Piece]:
-        """Returns a text and a space in that many cells, with search matches highlighted.
+        """Returns a text and a space in ``cells`` cells, with search matches highlighted.
 
         If a match would be cut off, the text is scrolled to it.
         """
@@ -136,7 +139,7 @@ class LogLine:
 
 
 Draw = Callable[[LogLine, int], list[Piece]]
-"""Draws a cell of a line in that many terminal cells."""
+"""Draws one column of a line in the given number of terminal cells."""
 
 
 def _cursor(line: LogLine, cells: int) -> list[Piece]:
@@ -194,10 +197,10 @@ class LogColumn(NamedTuple):
 
     draw: Draw
     cells: int
-    """In a log narrower than `WIDE`."""
+    """Width in a log narrower than `WIDE`."""
     wide_cells: int
     head: str = ""
-    """Its name, in the line of the log's title."""
+    """Name of the column, shown in the log's title line."""
 
 
 TIME = LogColumn(_time, 10, 10)
@@ -242,9 +245,10 @@ def _laid_out(
 
 
 def with_heads(title: str, inset: int, width: int, absolute: bool, longest_kind: int) -> str:
-    """Returns the title of a log with the names of those columns that it leaves free.
+    """Returns the title of a log, with the names of those columns that it does not cover.
 
-    ``width`` is that of the lines, ``inset`` how many cells after them the title begins.
+    ``width`` is the width of the lines; ``inset`` is the number of cells by which the title begins
+    after them.
     """
     start = -inset
     columns, _ = _laid_out(width, absolute, width >= WIDE, longest_kind)
@@ -280,5 +284,5 @@ def _time_text(line: LogLine) -> str:
             moment += timedelta(microseconds=(at_ns - start_ns) // 1000)
             return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
         except (ValueError, OverflowError, OSError):
-            pass  # a session of an unknown time still has its seconds
+            pass  # a session whose time is unknown still has its seconds
     return numbers.since(at_ns, start_ns)

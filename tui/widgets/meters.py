@@ -91,7 +91,7 @@ class TrackMeter(Widget):
             (self._label.ljust(_LABEL_CELLS), style("meter--label")),
             *bar,
             (self._value().rjust(_VALUE_CELLS), value_style),
-        ).simplify()  # a cell alone costs twenty bytes on the wire, twenty times a second
+        ).simplify()  # a cell drawn on its own costs twenty bytes of output, twenty times a second
 
     def _bar_cells(self) -> int:
         return max(self.size.width - _LABEL_CELLS - _VALUE_CELLS, 1)

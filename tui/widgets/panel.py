@@ -22,14 +22,14 @@ class ModelPanel(Widget):
     _stale = False
 
     def listen(self) -> Iterable[Registration]:
-        """Register `changed` with what this panel shows."""
+        """Registers `changed` with the models that this panel shows."""
         return ()
 
     def refresh_from_model(self) -> None:
-        """Take over the state of the model."""
+        """Updates the panel from the model."""
 
     def poll(self) -> None:
-        """Draw what has no events; called repeatedly while the panel is visible."""
+        """Draws whatever has no events; called repeatedly while the panel is visible."""
 
     def sleep(self) -> None:
         """Note that the panel is hidden; changes are applied when it wakes."""
@@ -43,7 +43,7 @@ class ModelPanel(Widget):
             self.refresh_from_model()
 
     def changed(self, *_: object) -> None:
-        """Callback for every model: refresh this panel at the end of the tick."""
+        """Schedules a refresh of this panel at the end of the tick; the callback for every model."""
         self.bridge.mark_dirty(self._refresh_if_mounted)
 
     def on_mount(self) -> None:

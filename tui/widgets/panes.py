@@ -16,9 +16,9 @@ from tui.view.layout import Arrangement, Layout, share_of, weight_of
 from tui.widgets.panel import ModelPanel
 
 BESIDE_CELLS = 120
-"""From this width on, side panes are next to the log."""
+"""Width from which side panes are next to the log."""
 PANE_LINES = 16
-"""Another side pane is shown if each still gets this many lines."""
+"""Another side pane is shown if each one still has this many lines."""
 _MOST_PANES = 3
 _LOG_SHARE_BESIDES_DETAIL = 0.5
 """The log's largest share of the height while the detail is open."""
@@ -128,7 +128,7 @@ class Panes(Container):
     def poll(self) -> None:
         """Poll the visible panes."""
         for name in self.shown:
-            pane = self.panes.get(name)  # none before the first layout
+            pane = self.panes.get(name)  # there are none before the first layout
             if isinstance(pane, ModelPanel):
                 pane.poll()
 
@@ -206,7 +206,7 @@ class Panes(Container):
         return next(((Edge.PANE, name) for name in below if y == self.panes[name].region.y), None)
 
     def _drag_pane(self, name: str, y: int) -> None:
-        """Move the upper edge of a pane to row ``y``; the pane above gives or takes the lines."""
+        """Move the upper edge of a pane to row ``y``; the pane above loses or gains those lines."""
         above = self.shown[self.shown.index(name) - 1]
         top, bottom = self.panes[above].region.y, self.panes[name].region.bottom
         share = min(max((y - top + 0.5) / max(bottom - top, 1), 0.2), 0.8)

@@ -19,7 +19,7 @@ class Question(msgspec.Struct, frozen=True):
     """Placeholder of the empty line."""
     entered: Callable[[str], str]
     edited: Callable[[str], str] = _nothing
-    """Called at every change."""
+    """Called on every change of the text."""
     left: Callable[[], None] | None = None
     """Called when the prompt is closed without an answer."""
     complete: Callable[[str], Iterable[str]] | None = None

@@ -8,7 +8,7 @@ from tui.text.visible import visible
 from tui.widgets.wrap import LazyLines, broken
 
 MAX_RAW = 2_000_000
-"""Bytes shown of a larger message; copying includes all of it."""
+"""Number of bytes shown of a larger message; copying includes all of them."""
 
 
 def raw_lines(raw: bytes, width: int) -> Sequence[str]:

@@ -21,7 +21,7 @@ FOOT_LINES = 4
 LEAST_ROWS = 3
 """Rows that the foot leaves in a focused pane; one fewer if there is no room for more."""
 AMPLE_ROWS = 8
-"""Rows that it leaves in a pane without focus."""
+"""Rows that the foot leaves in a pane without focus."""
 _GAP = "  "
 
 
@@ -87,7 +87,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @abstractmethod
     def event_of(self, index: int) -> int:
-        """Returns the number of the event a row begins with."""
+        """Returns the number of the event with which a row begins."""
 
     @abstractmethod
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
@@ -99,7 +99,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @abstractmethod
     def row_key(self, index: int) -> Hashable:
-        """Returns what the look of a row depends on."""
+        """Returns everything on which the look of a row depends."""
 
     @abstractmethod
     def in_full(self, index: int) -> Sequence[Piece]:
@@ -117,7 +117,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def foot_lines(self) -> int:
-        """Lines of the foot: what rows leave empty, and some more if focused; otherwise all or none."""
+        """Lines of the foot: those that the rows leave empty, and some more if focused; otherwise all or none."""
         room = self.row_room
         empty = room - self.count()
         least = max(FOOT_LINES, self._vital_lines)
@@ -149,7 +149,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return bool(self.count())
 
     def refresh_from_model(self) -> None:
-        """Take over the number of rows; changed rows are drawn again."""
+        """Updates the number of rows; changed rows are drawn again."""
         count = self.count()
         if self.following or self.cursor >= count:
             self._cursor = max(count - 1, 0)
@@ -157,7 +157,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         self.grow(len(self._heads) + count + self.foot_lines, count)
 
     def measure(self) -> None:
-        """Also find where the foot begins."""
+        """Measures the view, and finds where the foot begins."""
         super().measure()
         self.lay_out()
         self._foot_at = self.scrollable_content_region.height - self.foot_lines
@@ -222,7 +222,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def page_lines(self) -> int:
-        """Visible rows but one."""
+        """One less than the number of visible rows."""
         return max(self.row_room - self.foot_lines - 1, 1)
 
     def action_choose(self) -> None:
@@ -236,7 +236,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         super().follow()
 
     def line_at(self, y: int) -> int | None:
-        """Returns the row there; rows are below the head and above the foot."""
+        """Returns the row at a line of the view; rows are below the head and above the foot."""
         heads = len(self._heads)
         in_rows = heads <= y < self.scrollable_content_region.height - self.foot_lines
         return y + self.scroll_offset.y - heads if in_rows else None
@@ -266,7 +266,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
 
 def laid_out(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
-    """Returns pieces laid out on lines; a longer piece is wrapped, a newline as a piece ends the line."""
+    """Returns pieces laid out on lines; a longer piece is wrapped, and a piece that is a newline ends the line."""
     lines: list[list[Piece]] = [[]]
     used = 0
     for text, style in pieces:

@@ -67,7 +67,7 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         return self.comparison is not None
 
     def why_empty(self) -> str:
-        """Returns what is shown without a comparison."""
+        """Returns the text that is shown while there is no comparison."""
         return self.notice
 
     def show(self, comparison: SessionComparison | None, notice: str = "") -> None:

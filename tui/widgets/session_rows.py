@@ -34,9 +34,9 @@ class SessionRows:
     def __init__(self) -> None:
         self.all: list[SessionSummary] = []
         self.rows: list[SessionSummary] = []
-        """Those that match the filter."""
+        """The sessions that match the filter."""
         self.marked: list[Path] = []
-        """Folders of those marked to compare: at most two, in the order of marking."""
+        """Folders of the sessions marked for comparison: at most two, in the order in which they were marked."""
         self.filter = ""
 
     def take(self, found: Iterable[SessionSummary]) -> None:
@@ -58,7 +58,7 @@ class SessionRows:
             self.marked = [*self.marked, folder][-_TO_COMPARE:]
 
     def remove(self, folder: Path) -> None:
-        """Take a session out of the list."""
+        """Removes a session from the list."""
         self.all = [each for each in self.all if each.folder != folder]
         self.marked = [each for each in self.marked if each != folder]
         self._select()
@@ -99,7 +99,7 @@ class SessionsView(RowsView, inherit_bindings=False):
 
     @property
     def grows(self) -> bool:
-        """Nothing is followed: the newest session is at the top."""
+        """Always False: nothing is followed, because the newest session is at the top."""
         return False
 
     @property
@@ -116,7 +116,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         self.move_to(self.cursor)
 
     def refresh_from_model(self) -> None:
-        """Take over the rows; the cursor never follows the end."""
+        """Updates the rows; the cursor never follows the end."""
         self._following = False
         super().refresh_from_model()
 
@@ -158,7 +158,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return [[(fit(line, width), "rows--muted")]]
 
     def row_key(self, index: int) -> Hashable:
-        """Returns what the row shows: a summary never changes."""
+        """Returns what the row shows; a summary never changes."""
         summary = self.rows.rows[index]
         return summary.folder, summary.folder in self.rows.marked
 
@@ -206,7 +206,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return [*pieces, *((fact, "rows--muted") for fact in facts if fact)]
 
     def _cells(self, width: int) -> tuple[int, int]:
-        """Returns the widths of title and date: the title has what the figures leave."""
+        """Returns the widths of the title and the date; the title takes what the figures leave."""
         when_cells = 18 if width >= _WIDE_CELLS else 13
         fixed = _MARK_CELLS + _OUTCOME_CELLS + _LENGTH_CELLS + _TURNS_CELLS + _WORST_CELLS + 2 * _COUNT_CELLS
         return max(width - fixed - when_cells, 6), when_cells

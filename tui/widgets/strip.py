@@ -1,4 +1,4 @@
-"""SessionStrip: the present state of the session, in two lines."""
+"""SessionStrip: the current state of the session, in two lines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _PLAYBACK_NAMES = {"default": "default speaker", "none": "not heard"}
 """Words for unclear names that sound systems and this program give to devices."""
 _GAP = 2
 _LEAST_CELLS = 12
-"""The least of a URL that is worth showing."""
+"""Smallest part of a URL that is worth showing."""
 _NOTHING = Telemetry(at_ns=0)
 _MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
 _JUDGED = {"good": "bold $text-success", "slow": _WARN, "bad": "bold $text-error"}
@@ -75,7 +75,7 @@ class SessionStrip(Static, ModelPanel):
         self.hint = ""
         """Text shown while there is no session."""
         self.recorded = False
-        """Whether it is a saved session, for which the saving light has no meaning."""
+        """Whether the session is a saved one, for which the saving light has no meaning."""
         self._shown: object = None
         """What was drawn last, and its width."""
 
@@ -108,7 +108,7 @@ class SessionStrip(Static, ModelPanel):
         return [Group([(hint, "$secondary")], 4)] if hint else []
 
     def _saving(self) -> Group | None:
-        """Returns the light that shows whether the call is being saved; None without one."""
+        """Returns the light that shows whether the call is being saved; None if there is no light."""
         if self.recorded or not self.bridge.state.status.live:
             return None
         folder = self.bridge.folder
@@ -132,7 +132,7 @@ class Group(NamedTuple):
     rank: int = 0
     """If there is not enough room, the highest rank is dropped first; 0 always stays."""
     least_cells: int = 0
-    """It may be shortened to this width; 0: it is shown completely or not at all."""
+    """Width to which the group may be shortened; 0 means that it is shown completely or not at all."""
 
     def fitted(self, cells: int) -> Group | None:
         """Returns the group with its last text cut in the middle to fit; None if that leaves too little of it."""
@@ -177,7 +177,7 @@ def _cells(groups: Sequence[Group]) -> int:
 def _who(state: SessionState, hint: str, reading: float | None) -> list[Group]:
     glyph, style = STATUS_LOOKS[state.status]
     groups = [Group([(f"{glyph} {state.status.value}", style)])]
-    if reading is not None:  # the status so far is one of long ago, and not that of a call
+    if reading is not None:  # the status so far comes from the saved events, not from a call
         groups = [Group([(f"◌ reading the session: {reading:.0%}", "$text-warning")])]
     if not state.protocol:
         return [*groups, Group([(hint or "no session", _MUTED)], 1)]
@@ -204,7 +204,7 @@ def _controls(state: SessionState, now_ns: int, reading: float | None, saving: G
     if state.controls.muted:
         groups.append(Group([("▲ MUTED", _WARN)]))
     if reading is not None:
-        pass  # neither is there a microphone
+        pass  # there is no microphone either
     elif state.controls.recording:
         groups.append(Group([("◉ mic on", "bold $text-error")]))
     elif state.status.live:

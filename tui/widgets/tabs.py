@@ -42,7 +42,7 @@ class PaneTabs(Static):
         self._places: list[tuple[range, str]] = []
 
     def show_tabs(self, tabs: Sequence[Tab], shown: Collection[str], focused: str) -> None:
-        """Take over tabs, visible panes and the focused one."""
+        """Updates the tabs, the visible panes and the focused one."""
         if (tabs, shown, focused) != (self._tabs, self._shown, self._focused):
             self._tabs, self._shown, self._focused = tabs, shown, focused
             self._draw()
@@ -52,7 +52,7 @@ class PaneTabs(Static):
         self._draw()
 
     def on_click(self, event: events.Click) -> None:
-        """Go to what was clicked."""
+        """Goes to the pane that was clicked."""
         name = next((name for place, name in self._places if event.x in place), None)
         if name is not None:
             self.post_message(self.Chosen(name))

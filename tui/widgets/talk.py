@@ -16,7 +16,10 @@ _LEAST_CELLS = 14
 
 
 class TalkButton(Widget):
-    """Held, it opens the microphone. It is released wherever the mouse is, and when the terminal loses the focus."""
+    """Opens the microphone while it is held.
+
+    It is released wherever the mouse is, and when the terminal loses the focus.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"talk--idle", "talk--ready", "talk--open"}
     DEFAULT_CSS = """
@@ -51,7 +54,7 @@ class TalkButton(Widget):
             self.refresh()
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Start to talk."""
+        """Starts talking."""
         if self._ready and event.button == 1:
             self.held = True
             self.capture_mouse()

@@ -18,7 +18,7 @@ from tui.widgets.wrap import fit
 _TIME_CELLS, _STATE_CELLS, _DURATION_CELLS = 9, 11, 8
 _MAX_NAME_CELLS = 24
 _MAX_TEXT = 1000
-"""Characters of arguments and result that are drawn; the event in the log has them all."""
+"""Number of characters of the arguments and the result that are drawn; the event in the log has them all."""
 _STATES = {
     "running": ("▶ running", "rows--bar"),
     "done": ("✓ done", "rows--good"),
@@ -86,7 +86,7 @@ class ToolsPane(RowsView):
         return event.number, self.state(event)
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns time, state, duration, name, arguments, and result or error."""
+        """Returns the time, state, duration, name, arguments, and the result or error."""
         call = self.calls[index]
         event = call.event
         state, look = _STATES[self.state(event)]

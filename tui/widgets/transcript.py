@@ -22,11 +22,11 @@ from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import wrap
 
 MAX_CHARACTERS = 4000
-"""Characters of an utterance that are drawn; its full length follows them."""
+"""Number of characters of an utterance that are drawn; its full length follows them."""
 MAX_ARGUMENTS, MAX_OUTCOME = 80, 160
-"""Characters of a tool call that are drawn; its event in the log has them all."""
+"""Number of characters of a tool call that are drawn; its event in the log has them all."""
 CUT = "┊"
-"""Between words that were heard and words that were not, estimated from the share of audio played."""
+"""Shown between words that were heard and words that were not, estimated from the share of audio played."""
 _HEAD_CELLS = 16
 _NOWHERE, _BEFORE_ALL = -2, -1
 """Positions of a playhead outside every entry: no playhead, or before the first entry."""
@@ -154,7 +154,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         return line_of(*((text, self.component(look, highlight)) for text, look in self._pieces(which, line)))
 
     def _place(self, index: int) -> tuple[int, int]:
-        """Returns the entry that a line is of, and which of its lines it is."""
+        """Returns the entry to which a line belongs, and the number of the line within it."""
         which = bisect_right(self._starts, index) - 1
         return which, index - self._starts[which]
 
@@ -239,7 +239,7 @@ def _heard_characters(said: Utterance) -> int | None:
 
 
 def _cut_place(lines: list[str], entry: Entry) -> tuple[int, int] | None:
-    """Returns line and column of the cut in an entry."""
+    """Returns the line and column of the cut in an entry."""
     heard = _heard_characters(entry) if isinstance(entry, Utterance) else None
     if heard is None or not isinstance(entry, Utterance):
         return None
@@ -268,7 +268,7 @@ def _who(entry: Entry) -> str:
 
 
 def _mark(entry: Entry) -> str:
-    """Returns how much of the words was heard, if not all, or how long a tool took, with no-break spaces."""
+    """Returns how much of the text was heard, if not all, or how long a tool took, with no-break spaces."""
     match entry:
         case ToolUse(event=event):
             mark = numbers.milliseconds(event.duration_ms) if event.finished else "running"

@@ -17,11 +17,11 @@ from tui.text.visible import one_line, visible
 from tui.widgets.wrap import broken, fit
 
 MAX_STRING = 200
-"""Characters of a text that are shown before it is opened."""
+"""Number of characters of a text that are shown before it is opened."""
 KEPT_OF_STRING = 24
-"""Characters shown of a longer one, which is mostly audio."""
+"""Number of characters shown of a longer text, which is mostly audio."""
 OPENED_TEXT = 1_000
-"""Texts that do not fit on a line are opened from the start if they are shorter."""
+"""Longest text, in characters, that is opened from the start if it does not fit on a line."""
 _MAX_KEY = 40
 _PREVIEWED = 12
 _NOISE = re.compile(r"[A-Za-z0-9+/=_-]{100,}")

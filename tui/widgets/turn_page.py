@@ -77,7 +77,7 @@ class TurnPage(LineView, inherit_bindings=True):
         self.update()
 
     def update(self) -> None:
-        """Take over the turn's figures, which change until it is over."""
+        """Updates the turn's figures, which change until it is over."""
         turn, width = self.turn, max(self.line_width - 2, 1)
         barge_ins = [each for each in self.bridge.state.metrics.barge_ins if each.turn == self.number]
         bound = timing_line(self.bridge.state.metrics.timing)

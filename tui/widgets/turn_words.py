@@ -75,7 +75,7 @@ def sparkline_of(latencies_ms: Sequence[float]) -> str:
 
 
 def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiting: str = "") -> list[Piece]:
-    """Returns response time and why (`VITAL_PIECES`), uncertainty, barge-ins, shares, and what the agent reported.
+    """Returns the response time and its reason (`VITAL_PIECES`), uncertainty, barge-ins, shares, and agent reports.
 
     ``waiting``: how long the user has been waiting.
     """

@@ -99,7 +99,7 @@ class TurnsPane(RowsView):
         sparks = sparkline_of(self.bridge.state.metrics.response_latencies_ms[-room:])
         metrics = self.bridge.state.metrics
         figures = _percentiles(metrics.percentiles(), self.thresholds, metrics.timing)
-        # Once for all rows, which have the ± alone.
+        # Shown once for all rows, which show only the ±.
         note = [one_line(metrics.timing.problem, 120)] if metrics.timing and metrics.timing.problem else []
         return [self.TITLE, *counted, *([sparks] if sparks else []), *figures, *note]
 
@@ -114,7 +114,7 @@ class TurnsPane(RowsView):
         return len(self.turns)
 
     def event_of(self, index: int) -> int:
-        """Returns the number of the event the turn begins with."""
+        """Returns the number of the event with which the turn begins."""
         return self.turns[index].first_event
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
@@ -129,7 +129,10 @@ class TurnsPane(RowsView):
         )
 
     def _said(self) -> str:
-        """Returns the verdict; made again only if one of the newest turns has changed, for others do not."""
+        """Returns the verdict.
+
+        It is made again only if one of the newest turns has changed, because others never change.
+        """
         newest = [
             (turn.response_ms, turn.unexplained_ms, turn.unmeasured, turn.doubt) for turn in self.turns[-3:]
         ]
@@ -146,7 +149,7 @@ class TurnsPane(RowsView):
         return fit(f"{start}{axis} ┬ {good_ms:g}, {slow_ms:g} ms", width)
 
     def lay_out(self) -> None:
-        """Scale the bars to the worst turn shown, too."""
+        """Also scales the bars to the worst turn shown."""
         region, top = self.scrollable_content_region, self.scroll_offset.y
         shown = self.turns[top : top + region.height]
         worst_ms = max((turn.response_ms or 0.0 for turn in shown), default=0.0)
@@ -178,7 +181,7 @@ class TurnsPane(RowsView):
         return turn.number, seen, texts, len(self._barge_ins(turn))
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns number, response time, where it went as a bar, and why in words."""
+        """Returns the number, the response time, a bar that shows where it went, and the reason in words."""
         turn = self.turns[index]
         figure = response_of(turn, self.thresholds)
         look = f"rows--{figure.grade}" if figure.grade else "rows--plain"
@@ -262,7 +265,7 @@ def _bar_cells(width: int) -> int:
 
 
 def _whole(words: Sequence[str], cells: int) -> str:
-    """Returns as many of the words as fit whole, in order; only a quotation may be cut, or a first one on its own."""
+    """Returns as many of the facts as fit completely, in order; only a quotation or the first fact may be cut."""
     line = ""
     for word in words:
         longer = f"{line} · {word}" if line else f" {word}"

@@ -21,12 +21,12 @@ from tui.widgets.lines import line_of
 from tui.widgets.panel import ModelPanel
 
 FULL = 0.35
-"""Loudness that fills a line, of full scale: the mean peak of loud speech."""
+"""Loudness that fills a line, as a fraction of full scale: the mean peak of loud speech."""
 BARGE_IN, ERROR, PLAYHEAD, LINE = "▼", "✗", "│", "─"
 DISPUTED = "?"
-"""Where either detector finds an edge that they do not agree on."""
+"""Shown where either detector finds an edge on which they disagree."""
 NO_ROOM = "┬"
-"""A turn whose number does not fit at this zoom."""
+"""Shown for a turn whose number does not fit at this zoom."""
 LABEL_CELLS = 6
 MIN_SPAN_NS = 1_000_000_000
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -42,10 +42,12 @@ class WaveformMark(NamedTuple):
 
 
 class WaveformStrip(ModelPanel, Widget):
-    """User above, agent below, turns, barge-ins and errors between; drag or click to seek, wheel to zoom.
+    """The user is above, the agent below, with turns, barge-ins and errors between.
 
-    Heights are square roots, so that quiet speech can be seen. Draws from `tui.view.waveform.Waveform` only when it
-    looks different; `poll` it.
+    Drag or click to seek, and scroll to zoom.
+
+    Heights are square roots, so that quiet speech can be seen. Draws from
+    `tui.view.waveform.Waveform`, and only if it looks different when it is polled.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -170,7 +172,7 @@ class WaveformStrip(ModelPanel, Widget):
             column = self._column(mark.at_ns)
             if not 0 <= column < self.columns or cells[column][0] != LINE:
                 continue
-            # With a cell behind it, as two numbers that touch would read as one.
+            # With a cell after it, because two adjacent numbers would read as one.
             room = "".join(text for text, _ in cells[column : column + len(mark.text) + 1])
             text = mark.text if room == LINE * (len(mark.text) + 1) or len(mark.text) == 1 else NO_ROOM
             style = self._look(f"waveform--{mark.look}")
@@ -198,7 +200,7 @@ class WaveformStrip(ModelPanel, Widget):
                 yield WaveformMark(turn.began_ns, str(turn.number), "turn")
 
     def _with_playhead(self, cells: list[tuple[str, Style]], *, over: str) -> list[tuple[str, Style]]:
-        """Returns the cells with the playhead over these glyphs and behind others."""
+        """Returns the cells with the playhead drawn over the glyphs in ``over`` and behind all others."""
         column = self._column(self.playhead.at_ns)
         if 0 <= column < len(cells):
             text, style = cells[column]

@@ -1,4 +1,4 @@
-"""Fits text into terminal cells. Texts have passed `tui.text.visible` before."""
+"""Fits text into terminal cells. Texts have already passed through `tui.text.visible`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WRAPPED_CHARS = 4_000
 def fit(text: str, cells: int, *, keep_ends: bool = False) -> str:
     """Returns a text exactly ``cells`` wide: padded, or cut with an ellipsis.
 
-    With ``keep_ends`` it is cut in the middle, and most of what stays is its end.
+    With ``keep_ends`` it is cut in the middle, and most of what remains is its end.
     """
     if cells <= 0:
         return ""
@@ -96,7 +96,7 @@ class LazyLines(Sequence[str]):
 
 
 class _Broken(LazyLines):
-    """Lines of a fixed number of characters: as many as fit if all were of the greatest width."""
+    """Lines of a fixed number of characters: as many as fit if all had the greatest width."""
 
     def __init__(self, text: str, width: int) -> None:
         self._paragraphs = text.split("\n")

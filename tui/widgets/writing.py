@@ -1,4 +1,4 @@
-"""Input fields. What would control the terminal is removed from pasted text."""
+"""Input fields. Terminal control characters are removed from pasted text."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class WordLine(TextLine):
 class WriteLine(Horizontal):
     """The line for typed turns: sends what is entered and stays open; an empty line closes it.
 
-    Not a modal screen: everything behind one is painted again for each change, at twice the cost.
+    Not a modal screen: everything behind a modal screen is painted again for each change, at twice
+    the cost.
     """
 
     TITLE = "Write"
@@ -86,7 +87,7 @@ class WriteLine(Horizontal):
         self._came_from: Widget | None = None
 
     def compose(self) -> ComposeResult:
-        """Yields label and field."""
+        """Yields the label and the field."""
         yield Static("Write", markup=False)
         yield self.line
 
