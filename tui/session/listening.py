@@ -257,7 +257,7 @@ class _Received:
         self.begun_ns = 0
         """When the newest reply began to arrive."""
         self.awaits_tool = False
-        """Whether the answer to a tool's result has yet to be awaited."""
+        """Whether the agent's answer to a tool's result must still be awaited."""
         self.tool_ended_ns = 0
         self.failed_ns = 0
         """When the agent last reported a failed answer; 0 if the user has spoken since."""
