@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
@@ -65,7 +65,11 @@ class AgentLink:
         self._all_read = asyncio.Event()
         """Set once the socket is closed and its last frame has been handled."""
         self.log = MessageLog(
-            journal, protocol=target.protocol, reply=self.send, route=route, on_fatal=on_fatal
+            journal,
+            protocol=target.protocol,
+            reply=lambda messages: self.send(messages),
+            route=route,
+            on_fatal=on_fatal,
         )
         self.log.register_with(self.messages)
         self.connection = Connection(
@@ -76,15 +80,13 @@ class AgentLink:
             on_sent=on_sent,
             clock_ns=journal.clock_ns,
         )
+        self.send = self.connection.send
+        """Queues messages; never waits."""
 
     @property
     def own_log_rules(self) -> LogRules | None:
         """Log rules of a custom protocol, which the session must carry; None for a built-in protocol."""
         return None if self.target.protocol in BUILT_IN else self.protocol.log
-
-    def send(self, messages: Iterable[Outgoing]) -> None:
-        """Queue messages; never waits."""
-        self.connection.send(messages)
 
     async def read(self) -> None:
         """Handle every frame until the socket closes."""
