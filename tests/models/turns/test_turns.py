@@ -14,6 +14,7 @@ from tests.builders import (
     edge,
     ended,
     flushed,
+    heard,
     loss,
     numbered,
     played,
@@ -371,3 +372,87 @@ def test_percentiles_need_enough_values() -> None:
     assert percentile([float(value) for value in range(1, 20)], 0.95) is None
     assert percentile([float(value) for value in range(1, 21)], 0.95) == 19.0
     assert percentile([float(value) for value in range(1, 101)], 0.99) == 99.0
+
+
+def in_order_of_knowledge(*pairs: tuple[e.SpeechEdge, e.SpeechEdge]) -> list[e.SessionEvent]:
+    """Stretches of speech as the detectors report them: onsets after 90 ms, ends after half a second."""
+    known = [(each.at_ns + at(90 if each.started else 520), each) for pair in pairs for each in pair]
+    return [each for _, each in sorted(known, key=lambda pair: pair[0])]
+
+
+ASKS = spoken(1_000, 5_000)
+"""The user's question, in the tests of what the agent utters during it."""
+
+
+@pytest.mark.parametrize(
+    "utterance",
+    [
+        pytest.param(heard(2_500, 2_900), id="backchannel"),
+        pytest.param(heard(4_000, 4_700), id="backchannel shortly before the end"),
+        pytest.param(heard(2_500, 4_400), id="talk-over in which the agent gave way"),
+    ],
+)
+def test_what_the_agent_says_within_the_users_speech_is_not_the_answer(
+    utterance: tuple[e.SpeechEdge, e.SpeechEdge],
+) -> None:
+    events = in_order_of_knowledge(ASKS, utterance, heard(6_000, 8_000))
+    metrics = fold(active(), *events, ended(9_000))
+    (turn,) = (turn for turn in metrics.turns if turn.number)
+    assert (turn.response_latency_ms, turn.unmeasured) == (1_000, "")
+    assert turn.agent_began_ns == at(6_000)
+    assert turn.parts.capture_ms == 30
+
+
+def test_an_utterance_within_speech_that_goes_on_after_a_pause_does_not_begin_a_turn() -> None:
+    events = in_order_of_knowledge(
+        spoken(1_000, 3_000),
+        heard(2_000, 2_400),
+        spoken(3_700, 5_000),
+        heard(6_000, 8_000),
+        spoken(9_000, 9_500),
+    )
+    metrics = fold(active(), *events, ended(10_000))
+    assert [turn.response_latency_ms for turn in metrics.turns if turn.number] == [1_000, None]
+    assert metrics.turns[1].user_speech_ms == 3_300
+
+
+@pytest.mark.parametrize(
+    ("utterance", "reason"),
+    [
+        pytest.param(heard(4_700, 5_300), "the agent started before the user finished", id="lasts longer"),
+        pytest.param(heard(2_500, 4_400), "the agent started before the user finished", id="long"),
+        pytest.param(heard(2_500, 2_900), "the agent did not answer", id="backchannel"),
+    ],
+)
+def test_only_what_was_said_during_the_speech_has_no_response_time(
+    utterance: tuple[e.SpeechEdge, e.SpeechEdge], reason: str
+) -> None:
+    metrics = fold(active(), *in_order_of_knowledge(ASKS, utterance), ended(9_000))
+    (turn,) = (turn for turn in metrics.turns if turn.number)
+    assert (turn.response_latency_ms, turn.unmeasured) == (None, reason)
+
+
+def test_an_answer_that_outlasts_the_users_speech_is_followed_by_a_turn() -> None:
+    events = in_order_of_knowledge(ASKS, heard(4_700, 7_000), spoken(8_000, 9_000), heard(9_500, 9_900))
+    metrics = fold(active(), *events, ended(11_000))
+    assert [turn.response_latency_ms for turn in metrics.turns if turn.number] == [None, 500]
+
+
+def test_words_that_arrive_during_the_users_speech_are_not_the_answer() -> None:
+    began, over = ASKS
+    words = [said(AGENT, "Mhm.", item="a", at_ms=2_000)]
+    more = in_order_of_knowledge(spoken(6_000, 7_000))
+    assert [turn.number for turn in fold(active(), began, *words, over, *more).turns] == [0, 1]
+    late = [said(AGENT, "Yes.", item="b", at_ms=5_200)]  # known before the end of the speech is
+    assert [turn.number for turn in fold(active(), began, *words, *late, over, *more).turns] == [0, 1, 2]
+
+
+def test_a_backchannel_after_the_agent_had_ended_is_not_a_missed_barge_in() -> None:
+    asks = spoken(3_000, 6_000)
+    before = heard(500, 2_900)
+    assert not fold(
+        active(), *in_order_of_knowledge(before, asks, heard(3_950, 4_300)), ended(9_000)
+    ).barge_ins
+    speaks_on = in_order_of_knowledge(heard(500, 4_300), asks)
+    (missed,) = fold(active(), *speaks_on, ended(9_000)).barge_ins
+    assert missed.kind is BargeInKind.MISSED

@@ -155,8 +155,11 @@ class BargeInFold:
             flush, self._flush = self._flush, None
             over = BargeIn(kind=BargeInKind.YIELDED, turn=turn, at_ns=edge.at_ns, event=flush.number)
             self._yielded(over, flush)
-        elif self._audible.heard_between(e.Party.AGENT, edge.at_ns, edge.at_ns):
+        elif self._heard_at(edge.at_ns):
             self._over = BargeIn(kind=BargeInKind.MISSED, turn=turn, at_ns=edge.at_ns, event=edge.number)
+
+    def _heard_at(self, at_ns: int) -> bool:
+        return self._audible.heard_between(e.Party.AGENT, at_ns, at_ns)
 
     def _interrupts(self, onset_ns: int, flush: e.Flushed) -> bool:
         """Returns whether user speech coincided with the agent's speech, or with a pause in it."""
@@ -164,7 +167,10 @@ class BargeInFold:
         return self._audible.heard_between(e.Party.AGENT, since_ns, max(onset_ns, _silent_ns(flush)))
 
     def _agent_ended(self) -> None:
-        """Drop the newest barge-in if the agent was already silent, which becomes known half a second later."""
+        """Drop a barge-in if the agent was already silent, which becomes known half a second later."""
+        over = self._over
+        if over and over.at_ns is not None and not self._heard_at(over.at_ns):
+            self._over = None
         if self._newest is None:
             return
         barge_in, flush = self._newest

@@ -6,7 +6,8 @@ and further keys do not begin a new turn. Turn 0 is the greeting.
 
 An answer begins where it is first heard. Messages and playback do not show where that is: an agent
 may stream silence or music between its words, and may greet before it accepts the session. If
-nothing is heard, text is the answer.
+nothing is heard, text is the answer. Speech of the agent that ends before the user's own speech does
+(a backchannel) is not an answer: the user goes on, and is answered later.
 
 Events come in the order in which they became known, not in order of time: the end of the user's
 speech is emitted after the silence that proves it, often after the first chunk of the answer; the
@@ -24,16 +25,27 @@ from typing import NamedTuple
 
 from tui.models import events as e
 from tui.models.turns.audible import KNOWN_AFTER_NS, Audible
+from tui.models.turns.floor import BACKCHANNEL_MS
 from tui.models.turns.trust import Trust
 from tui.models.turns.turns import IN_TEXT, NOT_ANSWERED, ONLY_SILENCE, Dispute, LatencyParts, Turn
 from tui.units import NS_PER_MS
 
 EARLY_NS = 40_000_000
 """Tolerance for an audible sample that a detector places before the first sample of its reply."""
+_SHORT_NS = round(BACKCHANNEL_MS * NS_PER_MS)
 _EXCERPT_CHARS = 2_000
 _KEPT_PLAYINGS = 8
 _ANY_NS = -(2**63)
 _UNSPOKEN = ("typed", "keys")
+
+
+@dataclass(slots=True)
+class _During:
+    """Sound or text of the agent during the user's speech."""
+
+    since_ns: int
+    until_ns: int | None = None
+    """None while it lasts, as far as known."""
 
 
 class TurnBoundary:
@@ -46,6 +58,10 @@ class TurnBoundary:
         """Agent sound from before this time is not an answer, even if its event arrives later."""
         self._due_ns: int | None = None
         """When a reply last began to be sent or played; it may be heard before its sound is detected."""
+        self._speaking = False
+        """Whether the user is heard, as far as known."""
+        self._during: _During | None = None
+        """Sound or text of the agent during the user's speech. It is an answer only if it outlasts the speech."""
         self._turn_of: dict[str, int] = {}
         """The turn in which each of the agent's replies or texts first appeared."""
         self.tools: set[str] = set()
@@ -60,20 +76,32 @@ class TurnBoundary:
                 | e.Transcribed(typed=True)
                 | e.KeysPressed()
             ):
-                return self._begins_at(event.at_ns)
+                return self._user_acts(event)
             case e.ReplyStarted() | e.PlaybackStarted():
                 self._turn_of.setdefault(event.reply, self._turn)
                 self._due_ns = event.at_ns
             case e.Transcribed(speaker=e.Party.AGENT):
                 first_seen = self._turn_of.setdefault(event.item, self._turn) if event.item else self._turn
-                self._answered |= first_seen == self._turn
-            case e.SpeechEdge(speaker=e.Party.AGENT, started=True) if event.at_ns >= self._began_ns:
-                self._answered = True
+                if first_seen == self._turn:
+                    self._answers(_During(event.at_ns, event.at_ns))
+            case e.SpeechEdge(speaker=e.Party.USER):
+                self._user_ends(event.at_ns)
+            case e.SpeechEdge(started=True) if event.at_ns >= self._began_ns:
+                self._answers(_During(event.at_ns))
+            case e.SpeechEdge() if self._during:
+                self._during.until_ns = event.at_ns
             case e.ToolChanged():
                 (self.tools.discard if event.finished else self.tools.add)(event.call)
             case _:
                 pass
         return False
+
+    def _user_acts(self, event: e.SessionEvent) -> bool:
+        # An agent that reports speech while it speaks is being interrupted, whether or not the user had paused.
+        self._answered |= self._during is not None and self._during.until_ns is None
+        begins = self._begins_at(event.at_ns)
+        self._speaking |= isinstance(event, e.SpeechEdge)
+        return begins
 
     def _begins_at(self, at_ns: int) -> bool:
         is_due = self._due_ns is not None and abs(at_ns - self._due_ns) <= KNOWN_AFTER_NS
@@ -81,8 +109,19 @@ class TurnBoundary:
         if self.tools or not (self._answered or is_due):
             return False
         self._answered, self._began_ns, self._due_ns = False, at_ns, None
+        self._speaking, self._during = False, None
         self._turn += 1
         return True
+
+    def _answers(self, during: _During) -> None:
+        if not self._speaking:
+            self._answered = True
+        elif self._during is None or self._during.until_ns is not None:
+            self._during = during
+
+    def _user_ends(self, at_ns: int) -> None:
+        during, self._speaking, self._during = self._during, False, None
+        self._answered |= during is not None and (during.until_ns is None or during.until_ns > at_ns)
 
 
 class TurnIndex:
@@ -133,6 +172,17 @@ class _LastTool:
     answered_ns: int | None = None
 
 
+@dataclass(slots=True)
+class _Sound:
+    """A stretch of the agent's sound in a turn, and the reply in which it was first heard."""
+
+    began_ns: int
+    """Never before the first sample of the reply."""
+    playing: _Playing | None
+    ended_ns: int | None = None
+    """None while it lasts, as far as known."""
+
+
 class _Measured:
     """A turn and the times from which it is measured."""
 
@@ -141,9 +191,8 @@ class _Measured:
         self.since_ns = since_ns
         """Agent sound from before this time belongs to an earlier turn."""
         self.end: e.SpeechEdge | None = None
-        self.playing: _Playing | None = None
-        """The reply in which the answer was first heard."""
-        self.audible_ns: int | None = None
+        self.sounds: list[_Sound] = []
+        """What the agent was heard with, up to the answer."""
         self.begun_ns: dict[str, int] = {}
         """Time at which the agent began to send each reply of the turn."""
         self.reported_ns: dict[str, int] = {}
@@ -152,6 +201,39 @@ class _Measured:
         self.played = False
         """Whether any part of the turn's replies left the speaker, audible or not."""
         self.user_words, self.agent_words = _Words(), _Words()
+
+    @property
+    def answer(self) -> _Sound | None:
+        """The sound with which the agent answers; None while it has not, as far as known.
+
+        Sound that was over before the user's speech ended is not an answer. If nothing follows, what was too long
+        for a backchannel is one nevertheless.
+        """
+        outside = (sound for sound in self.sounds if not self._is_within_speech(sound))
+        long = (sound for sound in self.sounds if (sound.ended_ns or 0) - sound.began_ns > _SHORT_NS)
+        return next(outside, None) or next(long, None)
+
+    @property
+    def audible_ns(self) -> int | None:
+        """First audible sample of the answer."""
+        return self.answer.began_ns if self.answer else None
+
+    @property
+    def playing(self) -> _Playing | None:
+        """The reply in which the answer was first heard."""
+        return self.answer.playing if self.answer else None
+
+    def heard(self, sound: _Sound) -> None:
+        """Note a sound, unless the turn is answered."""
+        if all(self._is_within_speech(earlier) for earlier in self.sounds):
+            self.sounds.append(sound)
+
+    def _is_within_speech(self, sound: _Sound) -> bool:
+        """Returns whether the user began to speak before the sound and went on after it, as far as known."""
+        began_ns, ended_ns = self.turn.began_ns, self.end.at_ns if self.end else None
+        if began_ns is None or sound.ended_ns is None or sound.began_ns < began_ns:
+            return False
+        return self.speech_began_ns is not None if ended_ns is None else sound.ended_ns < ended_ns
 
 
 class _Words:
@@ -342,8 +424,9 @@ class TurnFold:
             return
         if event.reply not in measured.turn.replies:
             measured.turn.replies.append(event.reply)
-        if measured.audible_ns is not None and abs(measured.audible_ns - event.at_ns) <= EARLY_NS:
-            measured.playing = playing
+        answer = measured.answer
+        if answer is not None and abs(answer.began_ns - event.at_ns) <= EARLY_NS:
+            answer.playing = playing
             self._measure(measured)
         # A reply that follows another too closely for a pause to be found has no edge of its own.
         if self._sounding and self._audible.current(e.Party.AGENT) is not None:
@@ -369,9 +452,7 @@ class TurnFold:
             # tool.
             before = playing and playing.begun_ns is not None and playing.begun_ns < ended_ns <= playing.at_ns
             measured.tool.answered_ns = None if before else at_ns
-        if measured.audible_ns is None:
-            measured.playing = playing
-            measured.audible_ns = max(at_ns, playing.at_ns) if playing else at_ns
+        measured.heard(_Sound(max(at_ns, playing.at_ns) if playing else at_ns, playing))
         self._measure(measured)
 
     def _agent_ends(self, at_ns: int) -> None:
@@ -379,16 +460,24 @@ class TurnFold:
         while len(sounding) > 1 and at_ns <= sounding[-1][1] + EARLY_NS:
             # The sound ended before the next reply began: that reply has yet to be heard.
             measured, _ = sounding.pop()
-            measured.audible_ns = measured.playing = None
+            measured.sounds.pop()
             self._measure(measured)
         ends_ns = [since_ns for _, since_ns in sounding[1:]] + [at_ns]
         for (measured, since_ns), until_ns in zip(sounding, ends_ns, strict=False):
             turn = measured.turn
             turn.agent_speech_ms = (turn.agent_speech_ms or 0.0) + max(until_ns - since_ns, 0) / NS_PER_MS
             turn.agent_ended_ns = until_ns
+            self._sound_ends(measured, until_ns)
             if measured.tool.answered_ns is not None and at_ns <= measured.tool.answered_ns:
                 measured.tool.answered_ns = None
                 self._measure(measured)
+
+    def _sound_ends(self, measured: _Measured, at_ns: int) -> None:
+        answer, newest = measured.answer, measured.sounds[-1]
+        if newest.ended_ns is None:
+            newest.ended_ns = max(at_ns, newest.began_ns)
+        if measured.answer is not answer:
+            self._measure(measured)
 
     def _playback_ended(self, event: e.PlaybackEnded) -> None:
         measured = self._turn_of(event.reply)
@@ -503,6 +592,8 @@ class TurnFold:
             return
         if turn.empty:
             turn.unmeasured = "only the agent detected speech"
+        elif measured.speech_began_ns is not None and measured.sounds:
+            turn.unmeasured = "the end of user speech was not detected"
         elif measured.audible_ns is None and turn.number:
             turn.unmeasured = ONLY_SILENCE if measured.played else NOT_ANSWERED
         elif measured.audible_ns is None:
