@@ -174,7 +174,7 @@ class OpusAgentApp(EndingApp):
         return screen
 
     def on_mount(self) -> None:
-        """Call the target if there is one; otherwise show the connect screen."""
+        """Calls the target if there is one; otherwise shows the connect screen."""
         # Immediately: the process is stopped before the next iteration of the loop.
         self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
         self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
@@ -236,7 +236,7 @@ class OpusAgentApp(EndingApp):
             self.memory = msgspec.structs.replace(self.memory, theme=theme)
 
     def on_notify(self, event: Notify) -> None:
-        """Show at most one toast of each kind: the newest replaces the earlier one."""
+        """Shows at most one toast of each kind: the newest replaces the earlier one."""
         new = event.notification
         for shown in list(self._notifications):
             if (shown.severity, shown.title) == (new.severity, new.title):
@@ -261,7 +261,7 @@ class OpusAgentApp(EndingApp):
             self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
 
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
-        """Poll the visible screens among these, from the top down; nothing below a full screen is visible."""
+        """Polls the visible screens among these, from the top down; nothing below a full screen is visible."""
         for screen in reversed(screens):
             if isinstance(screen, Polled):
                 screen.poll()
@@ -271,7 +271,7 @@ class OpusAgentApp(EndingApp):
     # calling
 
     def call(self, target: Target) -> None:
-        """Call the target, with a new engine if the old one was lost."""
+        """Calls the target, with a new engine if the old one was lost."""
         self.target = target
         self.session.controls.can_call = True
         self.session.controls.instructions = target.options.get("instructions", "")
@@ -301,7 +301,7 @@ class OpusAgentApp(EndingApp):
 
     @work(exclusive=True, group="demo", description="start the local agent if it is not there")
     async def call_demo(self, before: Target | None) -> None:
-        """Call the local agent at its current address, with the settings of any previous call."""
+        """Calls the local agent at its current address, with the settings of any previous call."""
         self.session.strip.hint = "starting the local agent …"
         try:
             fresh = await asyncio.to_thread(self.targets.demo)
@@ -313,15 +313,15 @@ class OpusAgentApp(EndingApp):
             self.call(fresh if before is None else self.targets.moved(before, fresh))
 
     def on_sessions_screen_target_wanted(self) -> None:
-        """Show the connect screen."""
+        """Shows the connect screen."""
         self.choose_target()
 
     def on_session_screen_target_wanted(self) -> None:
-        """Show the connect screen."""
+        """Shows the connect screen."""
         self.choose_target()
 
     def choose_target(self) -> None:
-        """Show the connect screen."""
+        """Shows the connect screen."""
         from tui.screens.connect import ConnectScreen  # late: the first paint does not need it
 
         current = None if self.target is None or self.targets.is_demo(self.target) else self.target
@@ -354,11 +354,11 @@ class OpusAgentApp(EndingApp):
         return self.bridge if self.library.opened is None else self.library.opened.bridge
 
     def on_session_screen_sessions_wanted(self) -> None:
-        """Show the saved sessions."""
+        """Shows the saved sessions."""
         self.show_sessions()
 
     def on_connect_screen_sessions_wanted(self) -> None:
-        """Show the saved sessions."""
+        """Shows the saved sessions."""
         self.show_sessions()
 
     def on_connect_screen_session_chosen(self, event: ConnectScreen.SessionChosen) -> None:
@@ -379,7 +379,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(self._laid_out(screen), self._session_chosen)
 
     def _close_opened(self) -> None:
-        """Close the saved session that is open, with its screen and those above it."""
+        """Closes the saved session that is open, with its screen and those above it."""
         opened = self.library.opened
         if opened is None:
             return
@@ -392,7 +392,7 @@ class OpusAgentApp(EndingApp):
         self.library.close()
 
     def on_session_screen_report_wanted(self) -> None:
-        """Ask where to save the report of the session that is shown."""
+        """Asks where to save the report of the session that is shown."""
         from tui.screens.report import ReportScreen
 
         folder = self._shown_bridge.folder.path
@@ -444,10 +444,11 @@ class OpusAgentApp(EndingApp):
     # keys
 
     def on_key(self, event: events.Key) -> None:
-        """Pass a stray letter on to the field that now has the focus.
+        """Passes a stray letter on to the field that now has the focus.
 
-        Keys pressed right after the one that opened a field were sent to the widget that had the focus until then. A
-        field consumes its letters, so one that bubbles up to here was meant for the field and is not a command.
+        Keys pressed right after the one that opened a field were sent to the widget that had the
+        focus until then. A field consumes its letters, so one that bubbles up to here was meant for
+        the field and is not a command.
         """
         field = self.focused
         if field is not None and field.check_consume_key(event.key, event.character):
@@ -482,7 +483,7 @@ class OpusAgentApp(EndingApp):
             self.push_screen(HelpScreen(active, shown, why_not))
 
     def action_settings(self) -> None:
-        """Show the settings that can be changed here."""
+        """Shows the settings that can be changed here."""
         from tui.screens.settings_form import SettingsScreen
 
         self.push_screen(SettingsScreen(self.settings, self.theme), self._change_settings)
@@ -530,14 +531,14 @@ class OpusAgentApp(EndingApp):
             self.notify(f"Saved {path} and {path.with_suffix('.txt').name}", markup=False)
 
     def action_callbacks(self) -> None:
-        """Show the callbacks, their counts and durations."""
+        """Shows the callbacks, their counts and durations."""
         from tui.screens.callbacks import CallbacksScreen
 
         if not isinstance(self.screen, CallbacksScreen):
             self.push_screen(CallbacksScreen(self._shown_bridge))
 
     def action_devices(self) -> None:
-        """Show the devices and mark those in use."""
+        """Shows the devices and marks those in use."""
         from tui.screens.devices import DevicesScreen
 
         if isinstance(self.screen, DevicesScreen):
@@ -565,7 +566,7 @@ class OpusAgentApp(EndingApp):
 
 
 def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:
-    """Run the screen until it ends, and return the exit code. The caller ends the engine.
+    """Runs the screen until it ends, and returns the exit code. The caller ends the engine.
 
     ``on_leave`` receives the theme and the pane layout if they have changed.
     """

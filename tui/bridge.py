@@ -64,7 +64,7 @@ class Latest:
         """Measurements of callbacks in the engine; see `Bridge.trace_callbacks`."""
 
     def begin_session(self) -> None:
-        """Forget the levels of the previous session."""
+        """Forgets the levels of the previous session."""
         self.telemetry = self.telemetry_in_call = Telemetry(at_ns=0)
 
 
@@ -91,7 +91,7 @@ class ClipControl:
         return self.clip
 
     def take(self, playing: PlayingAudio) -> None:
-        """Process a progress report; a report about an earlier clip is ignored."""
+        """Processes a progress report; a report about an earlier clip is ignored."""
         if playing.clip == self.clip:
             self.playing = playing
 
@@ -107,7 +107,7 @@ class Redraws:
         self._dirty: dict[Callable[[], None], None] = {}
 
     def mark(self, refresh: Callable[[], None]) -> None:
-        """Schedule one call of ``refresh``."""
+        """Schedules one call of ``refresh``."""
         self._dirty[refresh] = None
 
     def refresh(self) -> None:
@@ -135,7 +135,7 @@ class RawFile:
         return read_raw_message(self._descriptor, event)
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -156,11 +156,11 @@ class SessionFolder:
         self._warned = False
 
     def use(self, path: Path | None) -> None:
-        """Save marks in this folder from now on."""
+        """Saves marks in this folder from now on."""
         self.path, self.saving_ended, self._warned = path, False, False
 
     def load(self) -> None:
-        """Load the marks and notes of the session that is beginning, if it has any."""
+        """Loads the marks and notes of the session that is beginning, if it has any."""
         self.marks.clear()
         if self.path is not None:
             saved = read_marks(self.path)
@@ -208,27 +208,27 @@ class Bridge:
         self._engine_lost = False
 
     def mark_dirty(self, refresh: Callable[[], None]) -> None:
-        """Schedule one call of ``refresh`` at the end of this tick."""
+        """Schedules one call of ``refresh`` at the end of this tick."""
         self.redraws.mark(refresh)
 
     def tick(self) -> None:
-        """Drain, fold, refresh. Called by the screen's timer, or by hand in a test."""
+        """Drains, folds, refreshes. Called by the screen's timer, or by hand in a test."""
         self.drain()
         self.refresh()
 
     def drain(self) -> None:
-        """Process everything that has arrived."""
+        """Processes everything that has arrived."""
         self.redraws.refreshed = False
         for item in self.engine.drain():
             self._take(item)
         self._notice_lost_engine()
 
     def refresh(self) -> None:
-        """Refresh each dirty panel once; may be called less often than `drain`."""
+        """Refreshes each dirty panel once; may be called less often than `drain`."""
         self.redraws.refresh()
 
     def fold(self, event: SessionEvent) -> None:
-        """Fold one event into every model."""
+        """Folds one event into every model."""
         if isinstance(event, SessionStarted):
             self.redraws.overdue = True
             self.latest.begin_session()
@@ -249,7 +249,7 @@ class Bridge:
         self.engine.send(command)
 
     def trace_callbacks(self, on: bool) -> None:
-        """Start or stop measuring every registered callback, here and in the engine."""
+        """Starts or stops measuring every registered callback, here and in the engine."""
         callback_tracing.enable() if on else callback_tracing.disable()
         self.send(TraceCallbacks(on=on))
 
@@ -264,7 +264,7 @@ class Bridge:
         return [("engine", stats) for stats in self.latest.callbacks] + here
 
     def replace_engine(self, engine: EngineLink) -> None:
-        """Continue with a new engine after the old one was lost; the models keep their state."""
+        """Continues with a new engine after the old one was lost; the models keep their state."""
         self.engine = engine
         self._engine_lost = False
         if self.tracing_callbacks:
@@ -275,7 +275,7 @@ class Bridge:
         return self.folder.raw.read(event)
 
     def close(self) -> None:
-        """Close the session file."""
+        """Closes the session file."""
         self.folder.raw.close()
 
     def _take(self, item: FrameItem) -> None:

@@ -105,7 +105,7 @@ async def call(
     explain: Callable[[str], None],
     summary: Callable[[SessionMetrics], None] = lambda _: None,
 ) -> ExitCode:
-    """Run the call. ``show`` receives every event, ``explain`` a sentence that gives the reason for the outcome.
+    """Runs the call. ``show`` receives every event, ``explain`` a sentence that gives the reason for the outcome.
 
     Raises `ValueError` for settings the protocol does not have.
     """
@@ -239,7 +239,7 @@ class Printer:
         """The last event of each finding or advice that occurred more than once, by rule."""
 
     def show(self, event: e.SessionEvent) -> None:
-        """Print an event. For people, audio chunks, repeated findings and repetitions of a message are left out."""
+        """Prints an event. For people, audio chunks, repeated findings and repetitions of a message are left out."""
         if self._as_json:
             self._echo(json_of(event))
             return
@@ -255,7 +255,7 @@ class Printer:
             self._echo(event_line(event, self._began_ns))
 
     def summary(self, metrics: SessionMetrics) -> None:
-        """Print the figures of the call."""
+        """Prints the figures of the call."""
         if self._as_json:
             self._echo(json_of({"event": "metrics", **in_json(metrics, self._judge)}))
         else:

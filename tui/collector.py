@@ -11,19 +11,19 @@ import gc
 
 
 def hold() -> None:
-    """Stop collecting while the process starts, because objects allocated then are kept."""
+    """Stops collecting while the process starts, because objects allocated then are kept."""
     gc.disable()
 
 
 def settle() -> None:
-    """Collect once and start again; existing objects are not scanned after that."""
+    """Collects once and starts again; existing objects are not scanned after that."""
     gc.collect()
     gc.freeze()
     gc.enable()
 
 
 def give_back() -> None:
-    """Return freed memory to the system. Takes a few milliseconds, without holding the interpreter lock.
+    """Returns freed memory to the system. Takes a few milliseconds, without holding the interpreter lock.
 
     May be called from any thread.
     """

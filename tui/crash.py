@@ -15,7 +15,7 @@ _LONGEST_LINE = 500
 
 
 def crash_report(error: BaseException | None) -> str:
-    """Write a crash file that only its owner can read. Returns one sentence, which names the file."""
+    """Writes a crash file that only its owner can read. Returns one sentence, which names the file."""
     name = "an unknown reason" if error is None else type(error).__name__
     sentence = f"opusagent-tui stopped because of an internal error ({name})."
     if error is None:

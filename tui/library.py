@@ -33,7 +33,7 @@ class CommandFailed(Exception):
 
 
 async def run_command(arguments: Sequence[str]) -> str:
-    """Run a command of this program in a separate process, which is ended if the task is canceled.
+    """Runs a command of this program in a separate process, which is ended if the task is canceled.
 
     Measuring a session again takes numpy and several seconds of processor time, which the screen
     cannot spare.
@@ -69,7 +69,7 @@ class Opened(msgspec.Struct, frozen=True):
     on_close: Callable[[], object] = lambda: None
 
     def close(self) -> None:
-        """Stop its sound and close its files."""
+        """Stops its sound and closes its files."""
         self.bridge.player.play(PlayAudio())
         self.bridge.close()
         self.on_close()
@@ -93,7 +93,7 @@ class Listing:
         self._thread = threading.Thread(target=self._read, name="session list", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Begins to read."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -133,7 +133,7 @@ class Library:
         return Listing(self.folder)
 
     def open(self, folder: Path, sound: EngineLink, *, speed: float | None = None) -> Opened:
-        """Open a session in place of the one that is open; ``sound`` plays its audio. Raises `SavedSessionError`."""
+        """Opens a session in place of the one that is open; ``sound`` plays its audio. Raises `SavedSessionError`."""
         from tui.engine.saved_engine import SavedEngine
         from tui.saving.reading import open_session
 
@@ -146,11 +146,11 @@ class Library:
         return self.opened
 
     async def report(self, folder: Path, path: Path, *, show: bool = False) -> None:
-        """Write a session's report to a file; ``show`` opens it in the web browser. Raises `CommandFailed`."""
+        """Writes a session's report to a file; ``show`` opens it in the web browser. Raises `CommandFailed`."""
         await self.run(["report", str(folder), "-o", str(path), *(["--open"] if show else [])])
 
     async def compare(self, left: Path, right: Path) -> SessionComparison:
-        """Measure two sessions and compare them. Raises `CommandFailed`."""
+        """Measures two sessions and compares them. Raises `CommandFailed`."""
         from tui.models.turns.comparison import SessionComparison
 
         printed = await self.run(["compare", str(left), str(right), "--json"])
@@ -160,7 +160,7 @@ class Library:
             raise CommandFailed(f"its answer cannot be read: {error}") from error
 
     def close(self) -> None:
-        """Close the session that is open."""
+        """Closes the session that is open."""
         if self.opened is not None:
             self.opened.close()
             self.opened = None

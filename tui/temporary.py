@@ -13,7 +13,7 @@ _PREFIX = "opusagent-tui-"
 
 
 def create_temporary(suffix: str) -> tuple[int, Path]:
-    """Create a private file; it counts as in use until its descriptor, and every copy of it, is closed.
+    """Creates a private file; it counts as in use until its descriptor, and every copy of it, is closed.
 
     Raises `OSError`.
     """
@@ -24,7 +24,7 @@ def create_temporary(suffix: str) -> tuple[int, Path]:
 
 
 def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
-    """Remove this user's files that no process holds, except the newest ``keep`` that are not empty."""
+    """Removes this user's files that no process holds, except the newest ``keep`` that are not empty."""
     folder = Path(tempfile.gettempdir())
     with contextlib.suppress(OSError):
         names = [name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(suffix)]  # noqa: PTH208

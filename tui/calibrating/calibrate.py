@@ -59,7 +59,7 @@ class _Notes:
         self.blocks: list[tuple[int, bytes, int]] = []
 
     def take(self, event: e.SessionEvent) -> None:
-        """Record an event."""
+        """Records an event."""
         match event:
             case e.SpeechEdge(speaker=e.Party.USER, started=True):
                 self.onsets_ns.append(event.at_ns)

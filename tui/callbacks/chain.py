@@ -29,18 +29,18 @@ class CallbackChain:
         callback_tracing.adopt(self)
 
     def add_callback(self, callback: Callback) -> Registration:
-        """Add ``callback`` as the last step."""
+        """Adds ``callback`` as the last step."""
         registration = Registration(self.name, callback, self._remove)
         with self._lock:
             self._replace((*self._steps, registration))
         return registration
 
     def remove(self, callback: Callback) -> bool:
-        """Remove the first step that is ``callback``; returns False if there was none."""
+        """Removes the first step that is ``callback``; returns False if there was none."""
         return any(step.callback == callback and step.unregister() for step in self._steps)
 
     async def execute_chain(self, initial_data: Any) -> Any:
-        """Run the steps, awaiting what is awaitable, and return the last good value."""
+        """Runs the steps, awaiting what is awaitable, and returns the last good value."""
         result = initial_data
         for step in self._steps:
             try:

@@ -59,7 +59,7 @@ class ErrorReporter:
         return self._total
 
     def subscribe(self, listener: Callable[[FailureReport], object]) -> Callable[[], None]:
-        """Call ``listener`` with each distinct failure, in the failing thread; returns a function that ends it."""
+        """Calls ``listener`` with each distinct failure, in the failing thread; returns a function that ends it."""
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
@@ -73,7 +73,7 @@ class ErrorReporter:
         return unsubscribe
 
     def report(self, error: BaseException, *, callback: str, event: str = "") -> None:
-        """Count one failure; if it is a new one, log it and notify the listeners. Never raises."""
+        """Counts one failure; if it is a new one, logs it and notifies the listeners. Never raises."""
         found = FailureReport(callback, event, type(error).__name__, error_message(error))
         with self._lock:
             self._total += 1
@@ -93,7 +93,7 @@ class ErrorReporter:
                 logger.exception("a listener for failing callbacks failed")
 
     def clear(self) -> None:
-        """Forget all failures, so that each is reported again the next time."""
+        """Forgets all failures, so that each is reported again the next time."""
         with self._lock:
             self._known.clear()
             self._total = 0

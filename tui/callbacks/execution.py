@@ -22,9 +22,10 @@ _tasks: set[asyncio.Task[Any]] = set()
 async def safe_callback_execution(
     callback: Callback, data: Any, context: str = "", *, reporter: ErrorReporter = default_reporter
 ) -> None:
-    """Call ``callback(data)``, await its result if it is awaitable, and report its failure under ``context``.
+    """Calls ``callback(data)``, awaits its result if it is awaitable, and reports its failure under ``context``.
 
-    Raises only the cancellation of the calling task and exceptions that are not errors (KeyboardInterrupt).
+    Raises only the cancellation of the calling task and exceptions that are not errors
+    (KeyboardInterrupt).
     """
     try:
         await maybe_await(callback(data))
@@ -39,7 +40,7 @@ async def maybe_await(value: Awaitable[T]) -> T: ...
 @overload
 async def maybe_await(value: T) -> T: ...
 async def maybe_await(value: Any) -> Any:
-    """Await ``value`` if it is awaitable and return the result; otherwise return ``value`` itself."""
+    """Awaits ``value`` if it is awaitable and returns the result; otherwise returns ``value`` itself."""
     if inspect.isawaitable(value):
         return await value
     return value
@@ -48,7 +49,7 @@ async def maybe_await(value: Any) -> Any:
 def spawn(
     awaitable: Awaitable[T], name: str, *, event: str = "", reporter: ErrorReporter = default_reporter
 ) -> asyncio.Task[T]:
-    """Start a task on the running loop, keep a reference to it until it is done, and report its failure.
+    """Starts a task on the running loop, keeps a reference to it until it is done, and reports its failure.
 
     Raises:
         RuntimeError: No loop runs in this thread.

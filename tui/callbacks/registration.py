@@ -37,20 +37,20 @@ class Registration:
         return event_name(self.event_type)
 
     def unregister(self) -> bool:
-        """Unregister the callback, from any thread; returns False if it was unregistered already.
+        """Unregisters the callback, from any thread; returns False if it was unregistered already.
 
-        A dispatch that is under way no longer starts the callback either, unless another thread is starting it
-        at this moment.
+        A dispatch that is under way no longer starts the callback either, unless another thread is
+        starting it at this moment.
         """
         return self._remove(self)
 
     def prepare(self) -> Callback:
-        """Choose what dispatch calls, depending on the tracing switch, and return it."""
+        """Chooses what dispatch calls, depending on the tracing switch, and returns it."""
         self.call = callback_tracing.instrument(self.event_type, self.callback)
         return self.call
 
     def call_if_active(self, *args: object) -> object:
-        """Call the callback unless it has been unregistered since the dispatch began."""
+        """Calls the callback unless it has been unregistered since the dispatch began."""
         return self.call(*args) if self.active else None
 
     def __repr__(self) -> str:

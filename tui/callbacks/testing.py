@@ -36,7 +36,7 @@ class MockCallback:
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Record the call, then raise or return what the mock was set up with."""
+        """Records the call, then raises or returns what the mock was set up with."""
         with self._lock:
             self.calls.append((args, kwargs))
             self.call_count += 1
@@ -48,11 +48,12 @@ class MockCallback:
         return effect(*args, **kwargs) if effect is not None else self.return_value
 
     def assert_called_with(self, *args: Any, **kwargs: Any) -> None:
-        """Fail unless the last call had these arguments.
+        """Fails unless the last call had these arguments.
 
-        They can be written in two ways: as they were passed, ``assert_called_with(1, key=2)``, or as
-        ``assert_called_with(expected_args, expected_kwargs=None)`` with a tuple and a dict; the latter ignores
-        the keyword arguments of the call if ``expected_kwargs`` is left out. One match is enough.
+        They can be written in two ways: as they were passed, ``assert_called_with(1, key=2)``, or
+        as ``assert_called_with(expected_args, expected_kwargs=None)`` with a tuple and a dict; the
+        latter ignores the keyword arguments of the call if ``expected_kwargs`` is left out. One
+        match is enough.
         """
         assert self.calls, f"{self.__name__} was not called"
         last = self.calls[-1]
@@ -60,15 +61,15 @@ class MockCallback:
         assert matches, f"{self.__name__} was last called with {last}"
 
     def assert_called_once(self) -> None:
-        """Fail unless it was called exactly once."""
+        """Fails unless it was called exactly once."""
         assert self.call_count == 1, f"{self.__name__} was called {self.call_count} times: {self.calls}"
 
     def assert_not_called(self) -> None:
-        """Fail if it was called."""
+        """Fails if it was called."""
         assert not self.calls, f"{self.__name__} was called {self.call_count} times: {self.calls}"
 
     def reset(self) -> None:
-        """Forget the calls."""
+        """Forgets the calls."""
         with self._lock:
             self.calls.clear()
             self.call_count = 0
@@ -81,7 +82,7 @@ class AsyncMockCallback(MockCallback):
     """
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Record the call, then raise or return what the mock was set up with."""
+        """Records the call, then raises or returns what the mock was set up with."""
         return await maybe_await(super().__call__(*args, **kwargs))
 
 

@@ -108,11 +108,11 @@ class CallbackTracing:
         self._switch(True)
 
     def disable(self) -> None:
-        """Stop measuring."""
+        """Stops measuring."""
         self._switch(False)
 
     def reset(self) -> None:
-        """Discard the measurements."""
+        """Discards the measurements."""
         with self._lock:
             self._meters.clear()
         self._switch(self._enabled)  # otherwise registered callbacks would keep feeding the discarded meters
@@ -161,7 +161,7 @@ class Traceable(Protocol):
         """Returns the event and name of each registered callback."""
 
     def retrace(self) -> None:
-        """Call `CallbackTracing.instrument` again for each callback."""
+        """Calls `CallbackTracing.instrument` again for each callback."""
 
 
 class _Meter:

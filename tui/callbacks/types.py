@@ -19,14 +19,14 @@ class EventCallback(Protocol):
     """Reacts to a system event, such as a message that arrived."""
 
     def __call__(self, data: dict[str, Any], /) -> object:
-        """Receive the event's data."""
+        """Receives the event's data."""
 
 
 class StateChangeCallback(Protocol[T_contra]):
     """Reacts to a transition, such as a session that went from connecting to connected."""
 
     def __call__(self, old: T_contra, new: T_contra, /) -> object:
-        """Receive the previous state and the new one."""
+        """Receives the previous state and the new one."""
 
 
 class ErrorCallback(Protocol):
@@ -40,11 +40,11 @@ class CompletionCallback(Protocol[T_contra]):
     """Runs when an operation has ended, such as a tool call or the playback of a recorded line."""
 
     def __call__(self, result: T_contra, /) -> object:
-        """Receive the operation's result."""
+        """Receives the operation's result."""
 
 
 class ProgressCallback(Protocol):
     """Follows an operation that takes a while, such as the export of a session."""
 
     def __call__(self, fraction: float, /) -> object:
-        """Receive the fraction that is done, from 0.0 to 1.0."""
+        """Receives the fraction that is done, from 0.0 to 1.0."""

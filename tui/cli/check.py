@@ -91,7 +91,7 @@ class _Probe:
         self._messages.add_error_handler(self._take_error)
 
     async def run(self) -> ExitCode:
-        """Validate the connection, and report each step. Returns the exit code."""
+        """Validates the connection, and reports each step. Returns the exit code."""
         validate_s = min(_VALIDATE_S, self._limit_s)
         assert isinstance(self._caller, CanValidate)
         took_ms = await self._ask(self._caller.validate(), validate_s)
@@ -115,7 +115,7 @@ class _Probe:
         return await self._open(self._caller.opened())
 
     async def open(self, caller: CallerEnd) -> ExitCode:
-        """Open a session, or its probe if the protocol has one, and end it. Returns the exit code."""
+        """Opens a session, or its probe if the protocol has one, and ends it. Returns the exit code."""
         return await self._open(caller.validate() if isinstance(caller, CanValidate) else caller.opened())
 
     async def _open(self, request: Sequence[Outgoing]) -> ExitCode:
@@ -165,7 +165,7 @@ class _Probe:
         return ExitCode.NOT_ANSWERED
 
     async def _end(self, reason: HangUpReason) -> None:
-        """End the session if there is one, and give the agent a moment to close the socket."""
+        """Ends the session if there is one, and gives the agent a moment to close the socket."""
         farewell = self._caller.hang_up(reason)
         if not farewell or not self._client.is_open:
             return

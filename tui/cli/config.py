@@ -83,7 +83,7 @@ def rows_of(in_force: SettingsInForce) -> Iterator[SettingRow]:
 
 
 def _print_tables(tables: dict[str, list[SettingRow]]) -> None:
-    """Print tables under their headings, with aligned columns."""
+    """Prints tables under their headings, with aligned columns."""
     from tui.text.visible import one_line
 
     every = [row for rows in tables.values() for row in rows]

@@ -34,13 +34,13 @@ class GroupedCommand(click.Command):
         self.example = example
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each group under its heading, then the example."""
+        """Writes each group under its heading, then the example."""
         write_options(self, ctx, formatter)
         write_example(self.example, formatter)
 
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write the options of a command, group by group in order of first appearance; ungrouped ones come last."""
+    """Writes the options of a command, group by group in order of first appearance; ungrouped ones come last."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)

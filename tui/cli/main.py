@@ -302,7 +302,7 @@ def _show_calibrations() -> None:
 
 
 def main() -> None:
-    """Run a command and exit with its code."""
+    """Runs a command and exits with its code."""
     prepare_streams()
     cli.main(prog_name="opusagent-tui")
 
@@ -316,7 +316,7 @@ def _show_screen(
     trace_callbacks: bool = False,
     scenario: Path | None = None,
 ) -> NoReturn:
-    """Run the screen, and exit with its code. Raises `Sentence`."""
+    """Runs the screen, and exits with its code. Raises `Sentence`."""
     in_force = effective_settings()
     with settings_errors():
         from tui.config.targets import address_book

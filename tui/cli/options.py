@@ -53,7 +53,7 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 
 
 def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Combine options into one decorator, in the order of the help."""
+    """Combines options into one decorator, in the order of the help."""
 
     def decorate(command: Command) -> Command:
         for each in reversed(options):
@@ -275,7 +275,7 @@ def settings_file() -> str | None:
 
 
 def delete_old_sessions() -> None:
-    """Delete saved sessions beyond the limits in the settings, and report it in one line."""
+    """Deletes saved sessions beyond the limits in the settings, and reports this in one line."""
     from tui.config.targets import sessions_folder
     from tui.saving.deleting import retain
 
@@ -354,7 +354,7 @@ def _value(setting: Setting, value: Any) -> Any:
 
 
 def refuse_settings_of_one_target(typed: TargetSettings) -> None:
-    """Refuse a token, header or protocol if no target is named for it to apply to. Raises `Sentence`."""
+    """Refuses a token, header or protocol if no target is named for it to apply to. Raises `Sentence`."""
     of_one = [SETTINGS[name].flag for name in typed if SETTINGS[name].scope is Scope.TARGET]
     if of_one:
         raise Sentence(f"{of_one[0]} needs a target: name a URL, or a profile from the settings file.")
@@ -412,7 +412,7 @@ def make_agent_settings(
     answers: Path | None = None,
     **settings: Any,
 ) -> AgentSettings:
-    """Build the settings of the local agent from options. Raises `Sentence`."""
+    """Builds the settings of the local agent from options. Raises `Sentence`."""
     from tui.agent.settings import AgentError, AgentSettings, Fault, ReplyMode, parse_pace
 
     if hear or answers:
@@ -435,7 +435,7 @@ def make_agent_settings(
 
 
 def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> None:
-    """Check that there is a terminal that can show the screen, in UTF-8. Raises `Sentence`.
+    """Checks that there is a terminal that can show the screen, in UTF-8. Raises `Sentence`.
 
     ``instead`` is a command that works without one.
     """

@@ -39,7 +39,7 @@ class Sentence(click.ClickException):
         self.source = source
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the sentence on stderr."""
+        """Prints the sentence on stderr."""
         click.echo(_harmless(self.message), err=True)
 
 
@@ -49,14 +49,14 @@ class Program(click.Group):
     command_class = GroupedCommand
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands by purpose, then the options."""
+        """Writes the commands by purpose, then the options."""
         write_commands(self, ctx, formatter)
         write_options(self, ctx, formatter)
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Parse the options of the program; prints ``--help`` and ``--version``."""
+        """Parses the options of the program; prints ``--help`` and ``--version``."""
         as_json = "--json" in args
         with _endings(info_name or "", as_json=as_json):
             context = super().make_context(info_name, args, parent, **extra)
@@ -64,7 +64,7 @@ class Program(click.Group):
         return context
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
+        """Runs a command."""
         # Click knows the name of the command only while the command runs.
         with _endings(ctx.info_name or "", as_json=ctx.meta[_AS_JSON], context=ctx):
             result = super().invoke(ctx)
@@ -86,7 +86,7 @@ def _endings(name: str, *, as_json: bool, context: click.Context | None = None) 
 
 
 def _end(error: Exception, source: str, *, as_json: bool) -> NoReturn:
-    """Report the error of a command, and exit."""
+    """Reports the error of a command, and exits."""
     refusal = _refusal(error)
     code, reason = ExitCode.USAGE, ExitCode.USAGE.reason
     if isinstance(refusal, Sentence):
@@ -150,7 +150,7 @@ class _Output(FileIO):
     """A standard stream whose errors can be distinguished from those of other files."""
 
     def write(self, data: Any, /) -> int:
-        """Write to the descriptor. Raises `OutputError`."""
+        """Writes to the descriptor. Raises `OutputError`."""
         try:
             return super().write(data) or 0
         except OSError as error:
@@ -158,7 +158,7 @@ class _Output(FileIO):
 
 
 def prepare_streams() -> None:
-    """Make standard streams that accept any text, even if they were closed when the program started."""
+    """Makes standard streams that accept any text, even if they were closed when the program started."""
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:
@@ -177,7 +177,7 @@ def prepare_streams() -> None:
 
 
 def _drop_unwritten() -> None:
-    """Discard output that could not be written: Python would try again at exit, and exit with code 120."""
+    """Discards output that could not be written: Python would try again at exit, and exit with code 120."""
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -91,7 +91,7 @@ class ScenarioGroup(click.Group):
     command_class = GroupedCommand
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write options, commands and an example."""
+        """Writes options, commands and an example."""
         super().format_options(ctx, formatter)
         write_example("opusagent-tui scenario check tests/calls", formatter)
 
@@ -267,7 +267,7 @@ def test(files: Sequence[Path], **options: Any) -> None:
 def _hand_over(
     pairs: Results, chosen: dict[str, Any], printer: RunPrinter, baseline: Baseline | None, received: int
 ) -> ExitCode:
-    """Compare the results, and write them to the requested files. Returns the exit code."""
+    """Compares the results, and writes them to the requested files. Returns the exit code."""
     from tui.scenario import github
     from tui.scenario.as_json import in_json
     from tui.scenario.baseline import Change, save_baseline
@@ -303,7 +303,7 @@ def _hand_over(
 
 
 def _baseline(path: Path | None, scenarios: Sequence[Scenario]) -> Baseline | None:
-    """Read a baseline, and refuse scenarios that cannot be compared with it. Raises `ValueError`, `OSError`."""
+    """Reads a baseline, and refuses scenarios that cannot be compared with it. Raises `ValueError`, `OSError`."""
     from tui.scenario.baseline import Baseline
 
     if path is None:
@@ -391,7 +391,7 @@ async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> N
 
 
 def write_reports(result: ScenarioResult, folder: Path, thresholds: Thresholds) -> ScenarioResult:
-    """Write the reports of the sessions that were kept; returns the result with their paths. Raises `Sentence`."""
+    """Writes the reports of the sessions that were kept; returns the result with their paths. Raises `Sentence`."""
     import msgspec
 
     from tui.files import write_to
@@ -417,7 +417,7 @@ def write_reports(result: ScenarioResult, folder: Path, thresholds: Thresholds) 
 
 
 def _write(file: str, content: bytes) -> None:
-    """Write a file of results. Raises `Sentence`."""
+    """Writes a file of results. Raises `Sentence`."""
     from tui.files import path_of, write_to
 
     if file == "-":

@@ -45,7 +45,7 @@ class LocalAgent:
         self._process: AgentProcess | None = None
 
     def start(self) -> AgentProcess:
-        """Start the agent, without waiting until it listens. Raises `AgentError`."""
+        """Starts the agent, without waiting until it listens. Raises `AgentError`."""
         # Imported late, like everything that the first picture does not need.
         from tui.agent.process import start_agent
         from tui.agent.settings import AgentSettings
@@ -69,7 +69,7 @@ class LocalAgent:
         return msgspec.structs.replace(self._base, url=url, protocol=protocol.name, title=DEMO_TITLE)
 
     def stop(self) -> None:
-        """Stop the agent, after it has closed its calls."""
+        """Stops the agent, after it has closed its calls."""
         if self._process is not None:
             self._process.stop()
 
@@ -82,12 +82,12 @@ class Engines:
         self._all = [self.first]
 
     def start_another(self) -> EngineHandle:
-        """Start an engine in place of one that has died."""
+        """Starts an engine in place of one that has died."""
         self._all.append(EngineHandle().start())
         return self._all[-1]
 
     def stop(self) -> None:
-        """Stop all engines."""
+        """Stops all engines."""
         for engine in self._all:
             engine.stop()
 

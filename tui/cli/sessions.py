@@ -58,7 +58,7 @@ class SessionsGroup(click.Group):
     command_class = GroupedCommand
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Accept `list` as an alias for the list itself, before, after or among its options."""
+        """Accepts `list` as an alias for the list itself, before, after or among its options."""
         if "list" in args:
             at = args.index("list")
             before = args[at - 1] if at else ""
@@ -72,7 +72,7 @@ class SessionsGroup(click.Group):
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write options, commands and an example."""
+        """Writes options, commands and an example."""
         super().format_options(ctx, formatter)
         write_example("opusagent-tui sessions --since 2026-01-31 --errors", formatter)
 
@@ -273,7 +273,7 @@ def _can_ask() -> bool:
 
 
 def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
-    """Delete sessions, after a confirmation where required, and print the result. Raises `Sentence`."""
+    """Deletes sessions, after a confirmation where required, and prints the result. Raises `Sentence`."""
     from tui.saving.deleting import delete_sessions
     from tui.text.visible import one_line
 

@@ -57,7 +57,7 @@ class MergedSettings(msgspec.Struct, frozen=True):
 
 
 def overlay(layers: Iterable[Layer]) -> MergedSettings:
-    """Merge the layers; later ones take precedence.
+    """Merges the layers; later ones take precedence.
 
     Tables and lists of fields to redact are joined, so that no entry is lost.
     """

@@ -78,7 +78,7 @@ def settings_path(named: str | None = None) -> Path:
 
 
 def read_settings(named: str | None = None) -> SettingsInForce:
-    """Read the settings. The user's own file is optional, a named one is not. Raises `SettingsError`."""
+    """Reads the settings. The user's own file is optional, a named one is not. Raises `SettingsError`."""
     path = settings_path(named)
     must_exist = bool(named or _in_environment(FILE_VARIABLE))
     warning = "" if must_exist else _unreachable(path)
@@ -202,7 +202,7 @@ def _keys(action: str, value: object) -> tuple[str, ...]:
 
 
 def _at(table: object, folder: Path) -> object:
-    """Resolve relative paths in the table against the folder of the file."""
+    """Resolves relative paths in the table against the folder of the file."""
     if not isinstance(table, dict):
         return table
     resolved = dict(table)

@@ -177,7 +177,7 @@ def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]
 
 
 def _check(merged: MergedSettings) -> None:
-    """Check settings that can only be checked when a target is used: names and files that have to exist."""
+    """Checks settings that can only be checked when a target is used: names and files that have to exist."""
     protocol = merged.get("protocol")
     if protocol != AUTO and not protocol.endswith(".py") and not is_known(protocol):
         known = (AUTO, *protocol_names())
@@ -250,7 +250,7 @@ def _header(name: str, value: str, where: str) -> str:
 
 
 def _expanded(text: str, where: str) -> str:
-    """Replace each ``${NAME}`` by the value of that variable. Raises `SettingsError`."""
+    """Replaces each ``${NAME}`` by the value of that variable. Raises `SettingsError`."""
 
     def value(match: re.Match[str]) -> str:
         try:

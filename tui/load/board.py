@@ -71,7 +71,7 @@ class Board:
             self._records.take(record)
 
     def begin(self) -> None:
-        """Begin a run."""
+        """Begins a run."""
         self._records = _Records()
         self.ended_early = self.unreachable = ""
         self.workers_gone = False

@@ -84,7 +84,7 @@ async def hold_call(
     *,
     saves: bool,
 ) -> CallRecord:
-    """Make a call with the script. Returns its record. ``saves``: whether this call is saved."""
+    """Makes a call with the script. Returns its record. ``saves``: whether this call is saved."""
     watch = _Watch()
     target = script.target if saves else msgspec.structs.replace(script.target, save="")
 

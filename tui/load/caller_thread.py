@@ -49,7 +49,7 @@ class Ticket(Generic[T]):
         return result
 
     def hang_up(self) -> None:
-        """Ask the call to end. Its result still arrives."""
+        """Asks the call to end. Its result still arrives."""
         self._loop.call_soon_threadsafe(self._hang_up)
 
     def _hang_up(self) -> None:
@@ -91,7 +91,7 @@ class CallerThread:
         return len(self._open)
 
     def submit(self, make: Callable[[Ticket[T]], Coroutine[Any, Any, T]]) -> Ticket[T]:
-        """Run a coroutine on the loop. ``make`` is called there with the ticket."""
+        """Runs a coroutine on the loop. ``make`` is called there with the ticket."""
         ticket: Ticket[T] = Ticket(self.loop)
         self._open.add(ticket)
         self.loop.call_soon_threadsafe(self._begin, ticket, make)
@@ -108,7 +108,7 @@ class CallerThread:
         return len(gevent.wait([ticket.result for ticket in ending], timeout=timeout_s)) == len(ending)
 
     def close(self) -> None:
-        """Stop the loop and its thread. No call may be in progress."""
+        """Stops the loop and its thread. No call may be in progress."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self._waker.stop()

@@ -28,7 +28,7 @@ _PAUSE_S = 1.0
 
 
 def main(plan: LoadPlan) -> None:
-    """Make calls until SIGINT, and write a record of each to the plan's file."""
+    """Makes calls until SIGINT, and writes a record of each to the plan's file."""
     load_detector()
     asyncio.run(_call_again(plan))
 

@@ -36,7 +36,7 @@ class Lateness:
         self._worst_ms = 0.0
 
     async def watch(self) -> None:
-        """Watch until cancelled."""
+        """Watches until cancelled."""
         second_ns, used_ns = time.monotonic_ns(), time.process_time_ns()
         while True:
             due_ns = time.monotonic_ns() + round(_LOOK_S * NS_PER_S)
@@ -49,14 +49,14 @@ class Lateness:
                 second_ns, used_ns = now_ns, now_used_ns
 
     def woke(self, due_ns: int, now_ns: int) -> None:
-        """Record that the loop now runs a task that was due at an instant."""
+        """Records that the loop now runs a task that was due at an instant."""
         late_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._worst_ms = max(self._worst_ms, late_ms)
         if late_ms > LOOP_LIMIT_MS:
             self._late.append((due_ns, now_ns, late_ms))
 
     def second(self, since_ns: int, now_ns: int, processor: float) -> None:
-        """Report one second, in which the share ``processor`` of a core was used."""
+        """Reports one second, in which the share ``processor`` of a core was used."""
         if processor > BUSY:
             # Whatever waited for the processor was late, by an unknown part of this second.
             self._late.append((since_ns, now_ns, max(self._worst_ms, LOOP_LIMIT_MS)))

@@ -14,7 +14,7 @@ from tui.text.visible import one_line
 
 
 def print_line(snapshot: Snapshot) -> None:
-    """Print the current state of the run."""
+    """Prints the current state of the run."""
     click.echo(line_of(snapshot))
 
 

@@ -70,7 +70,7 @@ _current: list[LoadPlan] = []
 
 
 def set_plan(plan: LoadPlan) -> None:
-    """Set the plan of this process."""
+    """Sets the plan of this process."""
     _current[:] = [plan]
 
 

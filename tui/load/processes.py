@@ -91,7 +91,7 @@ class LoadProcesses:
             yield line.decode(errors="replace").rstrip("\n")
 
     def wait(self) -> int:
-        """Wait until all have ended. Returns the exit code of the first."""
+        """Waits until all have ended. Returns the exit code of the first."""
         first, *workers = self._processes
         code = first.wait()
         if self._canary is not None:
@@ -107,7 +107,7 @@ class LoadProcesses:
 
 
 def run(plans: Sequence[LoadPlan]) -> int:
-    """Run a process for each plan until the first one has ended. Returns its exit code.
+    """Runs a process for each plan until the first one has ended. Returns its exit code.
 
     Ctrl+C, SIGTERM and SIGHUP end the run properly; a second signal ends it at once.
     """

@@ -36,6 +36,6 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def print_json(snapshot: Snapshot) -> None:
-    """Print the current state of the run as one line of JSON, for the live screen."""
+    """Prints the current state of the run as one line of JSON, for the live screen."""
     sys.stdout.write(msgspec.json.encode(snapshot).decode() + "\n")
     sys.stdout.flush()

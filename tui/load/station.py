@@ -51,7 +51,7 @@ class Station:
         self._flusher = gevent.spawn(self._flush_always)
 
     def hold(self, script: CallerScript, *, keep: float = 0.0) -> CallRecord:
-        """Make a call and return its record. If the greenlet is killed, the call is hung up on the wire first."""
+        """Makes a call and returns its record. If the greenlet is killed, the call is hung up on the wire first."""
         call = f"{self.worker}-{next(self._numbers)}"
         began_s = time.time()
         # Sent before the call: a worker that is lost later must not take the knowledge of its calls with it.
@@ -68,7 +68,7 @@ class Station:
             raise
 
     def begin(self) -> None:
-        """Begin a run."""
+        """Begins a run."""
         self.stopping = False
 
     def hang_up_all(self) -> None:
@@ -79,7 +79,7 @@ class Station:
         self.flush()
 
     def close(self) -> None:
-        """Hang up, and stop the thread."""
+        """Hangs up, and stops the thread."""
         self.hang_up_all()
         self._flusher.kill()
         self._watch.hang_up()
@@ -88,7 +88,7 @@ class Station:
         self.thread.close()
 
     def flush(self) -> None:
-        """Send the queued records."""
+        """Sends the queued records."""
         records = [self._outbox.popleft() for _ in range(len(self._outbox))]
         if records and self._environment.runner is not None:
             self._environment.runner.send_message(RECORDS, encode(records))
@@ -101,7 +101,7 @@ class Station:
     async def _held(
         self, script: CallerScript, call: str, ticket: Ticket[CallRecord], began_s: float, *, saves: bool
     ) -> CallRecord:
-        """Make a call on the thread's loop. Its record is sent even if nothing waits for it any longer."""
+        """Makes a call on the thread's loop. Its record is sent even if nothing waits for it any longer."""
 
         def without_call(outcome: CallEnding, kind: str = "", reason: str = "") -> CallRecord:
             return CallRecord(

@@ -180,7 +180,7 @@ def summarise(
     target: str = "",
     ended_early: str = "",
 ) -> Summary:
-    """Summarize all records of a run. Calls in the first ``warm_up_s`` seconds are only counted."""
+    """Summarizes all records of a run. Calls in the first ``warm_up_s`` seconds are only counted."""
     began, ended, seconds = _sorted_out(records)
     start_s = min((call.at_s for call in began), default=0.0)
     concurrency = Concurrency(ended)

@@ -95,7 +95,7 @@ class VoiceUser(locust.User):
 
     @locust.task
     def hold_call(self) -> None:
-        """Make one call, and report its figures."""
+        """Makes one call, and reports its figures."""
         station = _stations[self.environment]
         if station.stopping:
             raise StopUser

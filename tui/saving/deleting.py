@@ -44,7 +44,7 @@ class _Origin(msgspec.Struct):
 
 
 def find_to_delete(parent: Path, name: str) -> Path:
-    """Find a session in ``parent`` by the name of its folder or the beginning of the name.
+    """Finds a session in ``parent`` by the name of its folder or the beginning of the name.
 
     Raises `SavedSessionError`.
     """
@@ -89,7 +89,7 @@ def with_trash(parent: Path) -> list[Path]:
 
 
 def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[Deletion]:
-    """Delete these sessions, or only determine the effect. A session that cannot be deleted gets a problem."""
+    """Deletes these sessions, or only determine the effect. A session that cannot be deleted gets a problem."""
     done = []
     for folder in folders:
         try:
@@ -100,7 +100,7 @@ def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[D
 
 
 def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
-    """Delete the files of a session by name, and then its folder if it is empty.
+    """Deletes the files of a session by name, and then its folder if it is empty.
 
     Raises `SavedSessionError` if the session was not written by this program, is in use, or may not
     be deleted.
@@ -210,7 +210,7 @@ def _others(folder: Path) -> bool:
 
 
 def _remove_empty(folder: Path) -> tuple[str, ...]:
-    """Remove the folder, unless files were added in the meantime; returns their names."""
+    """Removes the folder, unless files were added in the meantime; returns their names."""
     try:
         folder.rmdir()
     except OSError as error:

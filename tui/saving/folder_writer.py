@@ -50,7 +50,7 @@ class FolderWriter:
         self._write_record()
 
     def check_present(self) -> None:
-        """Raise `FileNotFoundError` if a file was removed, because further writes would be lost silently."""
+        """Raises `FileNotFoundError` if a file was removed, because further writes would be lost silently."""
         for name in (EVENTS_FILE, MESSAGES_FILE, RECORD_FILE, *((AUDIO_FILE,) if self._has_tracks() else ())):
             try:
                 (self._folder / name).lstat()
@@ -74,16 +74,16 @@ class FolderWriter:
         return self._tracks is not None and self._tracks.rate is not None
 
     def message(self, raw: bytes) -> None:
-        """Add a raw message."""
+        """Adds a raw message."""
         self._messages.append(raw)
 
     def event(self, event: e.SessionEvent) -> None:
-        """Add the next event."""
+        """Adds the next event."""
         self._note(event)
         self._lines.append(json_of(event) + b"\n")
 
     def audio(self, item: TrackItem) -> None:
-        """Add the next piece of a track."""
+        """Adds the next piece of a track."""
         if isinstance(item, AudioFormat):
             self.record.formats.user = str(item)
         if self._tracks is None:
@@ -93,7 +93,10 @@ class FolderWriter:
             self._tracks.take(item)
 
     def flush(self, now_ns: int) -> str:
-        """Pass everything to the operating system; returns a sentence if the tracks had to be ended, otherwise ""."""
+        """Passes everything to the operating system.
+
+        Returns a sentence if the tracks had to be ended, otherwise "".
+        """
         # Messages first, so that no event on disk points to a message that is not there yet.
         self._raw.append(self._messages)
         self._events.append(self._lines)
@@ -175,12 +178,12 @@ class _AppendedFile:
         self._whole_bytes = 0
 
     def lock(self) -> None:
-        """Lock it until it is closed, if the file system supports that."""
+        """Locks the file until it is closed, if the file system supports that."""
         with contextlib.suppress(OSError):
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def append(self, pieces: list[bytes]) -> None:
-        """Write the pieces and discard them."""
+        """Writes the pieces and discards them."""
         rest = memoryview(b"".join(pieces))
         total_bytes = len(rest)
         pieces.clear()
@@ -189,7 +192,7 @@ class _AppendedFile:
         self._whole_bytes += total_bytes
 
     def close(self) -> None:
-        """Close it, and remove a piece that a full disk accepted only in part."""
+        """Closes the file, and removes a piece that a full disk accepted only in part."""
         with contextlib.suppress(OSError):
             if os.fstat(self._fd).st_size > self._whole_bytes:
                 os.ftruncate(self._fd, self._whole_bytes)

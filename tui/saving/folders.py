@@ -88,7 +88,7 @@ def is_session(folder: Path) -> bool:
 
 
 def open_regular(path: Path) -> int:
-    """Open a regular file for reading, because a session from elsewhere may contain links and devices.
+    """Opens a regular file for reading, because a session from elsewhere may contain links and devices.
 
     Raises `OSError`.
     """

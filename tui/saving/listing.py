@@ -84,7 +84,7 @@ def list_sessions(
     errors: bool | None = None,
     min_duration_s: float | None = None,
 ) -> list[SessionSummary]:
-    """List the sessions in a folder, newest first, including unreadable ones with their problem.
+    """Lists the sessions in a folder, newest first, including unreadable ones with their problem.
 
     ``target`` is a part of the title, URL or protocol, ignoring case; ``since`` is a time with a
     time zone; ``errors`` selects sessions with or without errors. A folder that does not exist has
@@ -123,10 +123,10 @@ def summaries(parent: Path) -> Iterator[SessionSummary]:
 
 
 def find_session(parent: Path, path: Path) -> Path:
-    """Find a session by path, or in ``parent`` by name, beginning of the name, title, or ``latest``.
+    """Finds a session by path, or in ``parent`` by name, beginning of the name, title, or ``latest``.
 
-    A title, like ``latest``, selects the newest such session. A path to something other than a session does not
-    prevent the other interpretations. Raises `SavedSessionError`.
+    A title, like ``latest``, selects the newest such session. A path to something other than a
+    session does not prevent the other interpretations. Raises `SavedSessionError`.
     """
     if is_session(path) or (path.name in SESSION_FILES and is_session(path.parent)):
         return path
@@ -169,7 +169,7 @@ def session_named(parent: Path, name: str, names: Sequence[str]) -> Path:
 
 
 def summarise(folder: Path) -> SessionSummary:
-    """Summarise one session. Never raises."""
+    """Summarises one session. Never raises."""
     problem = ""
     try:
         record = msgspec.json.decode(read_record_file(folder), type=SessionRecord)

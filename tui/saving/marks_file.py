@@ -39,7 +39,7 @@ def read_marks(folder: Path) -> Marks:
 
 
 def append_marking(folder: Path, change: Marking) -> None:
-    """Save one change. Raises `OSError`."""
+    """Saves one change. Raises `OSError`."""
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(folder / MARKS_FILE, flags, 0o600)
     try:

@@ -57,7 +57,7 @@ class TrackPlacer:
         self._next_frame = 0
 
     def feed(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Add a block whose first sample is reported to be at ``start_ns``."""
+        """Adds a block whose first sample is reported to be at ``start_ns``."""
         if rate != self._resampler.from_rate:
             self._resampler = LiveResampler(rate, self.rate)
             self._run_began_ns = None
@@ -72,12 +72,12 @@ class TrackPlacer:
         self._given_frames += len(out) // 2
 
     def settle(self, now_ns: int) -> Iterator[Placed]:
-        """Place the blocks that have waited long enough."""
+        """Places the blocks that have waited long enough."""
         while self._waiting and self._waiting[0].start_ns <= now_ns - LOOK_AHEAD_NS:
             yield self._place_next()
 
     def finish(self) -> Iterator[Placed]:
-        """Place all waiting blocks, because the stream has ended; the next block begins a new one."""
+        """Places all waiting blocks, because the stream has ended; the next block begins a new one."""
         while self._waiting:
             yield self._place_next()
         if tail := self._resampler.finish():
@@ -85,7 +85,7 @@ class TrackPlacer:
         self._run_began_ns = None
 
     def cut(self, at_ns: int) -> int:
-        """Discard samples placed after a time, which were never played; returns the frame at that time.
+        """Discards samples placed after a time, which were never played; returns the frame at that time.
 
         Call `finish` first.
         """

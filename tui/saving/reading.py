@@ -116,7 +116,7 @@ class SavedSession:
         return read_raw_message(self._messages, event)
 
     def close(self) -> None:
-        """Close the files, and mark the session as no longer in use."""
+        """Closes the files, and marks the session as no longer in use."""
         if self._held is not None:
             os.close(self._held)
             self._held = None
@@ -194,7 +194,7 @@ class SavedSession:
         return audio
 
     def _limit(self, audio: SavedAudio) -> None:
-        """Limit the tracks to the possible length of the session, because a sparse file may seem to last for days."""
+        """Limits the tracks to the possible length of the session: a sparse file may seem to last for days."""
         last_ns = self.last_ns
         end_ns = audio.starts_ns if last_ns is None else max(last_ns, audio.starts_ns)
         most_frames = audio.frame_at(end_ns) + _MAX_AUDIO_AFTER_EVENTS_S * audio.rate
@@ -207,7 +207,7 @@ class SavedSession:
             audio.frames = most_frames
 
     def _open(self, name: str, missing: str = "") -> int | None:
-        """Open a file of the session for reading; a problem is reported only once."""
+        """Opens a file of the session for reading; a problem is reported only once."""
         try:
             return open_regular(self.folder / name)
         except FileNotFoundError:
@@ -236,7 +236,7 @@ class SavedSession:
 
 
 def open_session(path: str | Path) -> SavedSession:
-    """Open a session by its folder or one of its files. Raises `SavedSessionError`."""
+    """Opens a session by its folder or one of its files. Raises `SavedSessionError`."""
     path = Path(path)
     folder = path.parent if path.name in SESSION_FILES else path
     if not folder.exists():

@@ -25,7 +25,7 @@ class SavedAudio:
     """Reads ``audio.wav``: left, the user as sent; right, the agent as played. Not thread-safe."""
 
     def __init__(self, file: IO[bytes], path: Path, starts_ns: int) -> None:
-        """Read from an open file, whose name is ``path``. Raises `wave.Error`, `EOFError` or `OSError`."""
+        """Reads from an open file, whose name is ``path``. Raises `wave.Error`, `EOFError` or `OSError`."""
         self.path = path
         self._file = file
         with wave.open(file) as header:
@@ -71,5 +71,5 @@ class SavedAudio:
         return self.starts_ns + frame * 1_000_000_000 // self.rate
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         self._file.close()

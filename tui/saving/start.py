@@ -29,11 +29,11 @@ class SavingProblems:
             _emit(journal, code, sentence)
 
     def report(self, sentence: str) -> None:
-        """Report a part of the session that is not saved."""
+        """Reports a part of the session that is not saved."""
         self._report("unkept", sentence)
 
     def report_end(self, sentence: str) -> None:
-        """Report that the session is not saved, or no longer saved."""
+        """Reports that the session is not saved, or no longer saved."""
         self._report(UNSAVED, sentence)
 
     def metrics(self) -> SessionMetrics | None:

@@ -46,7 +46,7 @@ class StereoFile:
         self._write_header(0)
 
     def put(self, channel: Channel, frame: int, pcm: bytes) -> None:
-        """Write samples of one track, starting at a frame; samples before the start of the file are dropped."""
+        """Writes samples of one track, starting at a frame; samples before the start of the file are dropped."""
         if frame < 0:
             pcm, frame = pcm[-2 * frame :], 0
         if is_zero(pcm) and frame >= self._written_frames:
@@ -57,7 +57,7 @@ class StereoFile:
             self._write(frame, frames)
 
     def clear(self, channel: Channel, frame: int) -> None:
-        """Silence one track, starting at a frame."""
+        """Silences one track, starting at a frame."""
         frame = max(frame, 0)
         if (count := self._written_frames - frame) > 0:
             frames = self._read(frame, count)
@@ -65,7 +65,7 @@ class StereoFile:
             self._write(frame, frames)
 
     def extend(self, frames: int) -> None:
-        """Extend the file with silence to at least this length, and update its header."""
+        """Extends the file with silence to at least this length, and updates its header."""
         if frames > _MAX_FRAMES:
             raise TracksFull
         if frames > self._written_frames:
@@ -76,7 +76,7 @@ class StereoFile:
             self._write_header(self._written_frames)
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         os.close(self._fd)
 
     def _read(self, frame: int, count: int) -> NDArray[np.int16]:

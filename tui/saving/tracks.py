@@ -61,7 +61,7 @@ class TracksWriter:
         self._placers: dict[Channel, TrackPlacer] = {}
 
     def take(self, item: TrackItem) -> None:
-        """Add the next piece."""
+        """Adds the next piece."""
         if self.closed:
             return
         match item:
@@ -80,7 +80,7 @@ class TracksWriter:
                 self.close(at_ns)
 
     def settle(self, now_ns: int) -> None:
-        """Write the placed blocks, and extend the file with silence until shortly before now."""
+        """Writes the placed blocks, and extends the file with silence until shortly before now."""
         if self._file is None:
             return
         for channel, placer in self._placers.items():
@@ -88,7 +88,7 @@ class TracksWriter:
         self._file.extend(self._placers[Channel.USER].frame_at(now_ns - LOOK_AHEAD_NS))
 
     def close(self, now_ns: int) -> None:
-        """Write the rest and close the file."""
+        """Writes the rest and closes the file."""
         if self._file is None:
             self.closed = True
             return
@@ -100,7 +100,7 @@ class TracksWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close the file in its current state; later pieces are ignored."""
+        """Closes the file in its current state; later pieces are ignored."""
         self.closed = True
         if self._file:
             self._file.close()

@@ -24,7 +24,7 @@ def trash_of(parent: Path) -> Path:
 
 
 def move_to_trash(folder: Path) -> Path:
-    """Move a session into the trash next to it; returns its new folder.
+    """Moves a session into the trash next to it; returns its new folder.
 
     Raises `SavedSessionError` if the session was not written by this program, is in use, or may not
     be moved.
@@ -43,7 +43,7 @@ def move_to_trash(folder: Path) -> Path:
 
 
 def restore(parent: Path, name: str) -> Path:
-    """Move a session out of the trash of ``parent``, by its name or the beginning of it; returns its folder.
+    """Moves a session out of the trash of ``parent``, by its name or the beginning of it; returns its folder.
 
     Raises `SavedSessionError` if the session is not in the trash, or a session of that name already
     exists.
@@ -76,7 +76,7 @@ def _free_name(trash: Path, name: str) -> str:
 
 
 def _move(folder: Path, into: Path, name: str) -> Path:
-    """Rename between the open folders, so that a link that replaces one of them is not followed."""
+    """Renames between the open folders, so that a link that replaces one of them is not followed."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     source = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -65,7 +65,7 @@ class _WriteQueue:
         return self._dropped_items + self._dropped_blocks
 
     def put(self, item: bytes | SessionEvent, size_bytes: int) -> bool:
-        """Queue an event or a message. Returns False if it does not fit."""
+        """Queues an event or a message. Returns False if it does not fit."""
         waiting_bytes = self._handed_bytes - self._written_bytes
         if waiting_bytes and waiting_bytes + size_bytes > MAX_WAITING_BYTES:
             self._dropped_items += 1
@@ -75,14 +75,14 @@ class _WriteQueue:
         return True
 
     def put_audio(self, item: TrackItem) -> None:
-        """Queue a piece of a track."""
+        """Queues a piece of a track."""
         if len(self._audio) < MAX_WAITING_BLOCKS:
             self._audio.append(item)
         else:
             self._dropped_blocks += 1
 
     def move_to(self, files: FolderWriter) -> int:
-        """Write everything to the files in order; returns the size to pass to `written`."""
+        """Writes everything to the files in order; returns the size to pass to `written`."""
         moved_bytes = 0
         while self._items:
             item = self._items.popleft()
@@ -101,7 +101,7 @@ class _WriteQueue:
         self._written_bytes += size_bytes
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forgets everything."""
         self._items.clear()
         self._audio.clear()
 
@@ -129,7 +129,7 @@ class _WriterThread(threading.Thread):
         self._report, self._report_end = report, report_end
 
     def run(self) -> None:
-        """Write until the end."""
+        """Writes until the end."""
         try:
             while not self.over.wait(CYCLE_S):
                 self._write_waiting()
@@ -229,7 +229,7 @@ class SessionWriter:
         return self if self._save_audio else None
 
     async def close(self) -> None:
-        """Write the end of the session. Waits for the disk at most `CLOSE_TIMEOUT_S`; may be called again."""
+        """Writes the end of the session. Waits for the disk at most `CLOSE_TIMEOUT_S`; may be called again."""
         self._thread.metrics = self._metrics()
         self._thread.over.set()
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
@@ -261,7 +261,7 @@ class SessionWriter:
     # -- on the session's loop --
 
     def append(self, raw: bytes) -> int:
-        """Save a raw message; returns its offset in the file, or -1 if it is not saved."""
+        """Saves a raw message; returns its offset in the file, or -1 if it is not saved."""
         kept = raw if self._save_audio else without_audio(raw)
         self._last_kept_bytes = 0
         if kept is None or not self._put(kept, len(kept)):
@@ -272,7 +272,7 @@ class SessionWriter:
         return offset
 
     def take(self, event: SessionEvent) -> SessionEvent:
-        """Save the next event; returns it as saved, with the saved size of the message appended just before."""
+        """Saves the next event; returns it as saved, with the saved size of the message appended just before."""
         if (
             isinstance(event, MessageLogged)
             and event.offset >= 0

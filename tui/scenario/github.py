@@ -48,7 +48,7 @@ def error_commands(
 
 
 def write_summary(results: Sequence[ScenarioResult], path: Path) -> None:
-    """Append the table of all scenarios to the job summary. Raises `OSError`."""
+    """Appends the table of all scenarios to the job summary. Raises `OSError`."""
     with path.open("a", encoding="utf-8") as file:
         file.write(summary_table(results))
 

@@ -58,7 +58,7 @@ class HeadlessCall:
         return str(self._set_up.writer.folder) if self._set_up.writer else ""
 
     async def prepare(self, tools: Sequence[Tool] = ()) -> None:
-        """Start saving and create the session. Raises the error that prevents the call."""
+        """Starts saving and creates the session. Raises the error that prevents the call."""
         try:
             await self._set_up.start_saving(self._dialled.target)
             await self._set_up.find_devices(self._dialled.target)
@@ -71,7 +71,7 @@ class HeadlessCall:
             raise
 
     async def hold(self, *, open_line: bool = True) -> None:
-        """Call the agent, play the script, hang up, and finish saving."""
+        """Calls the agent, plays the script, hangs up, and finishes saving."""
         async with self.held() as active:
             if active:
                 await self.performance.play(open_line=open_line)
@@ -79,7 +79,7 @@ class HeadlessCall:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[bool]:
-        """Call the agent for the duration of the block; yields whether it accepted the call."""
+        """Calls the agent for the duration of the block; yields whether it accepted the call."""
         session, listening = self.session, self.performance.listening
         try:
             running = asyncio.ensure_future(session.run())
@@ -105,12 +105,14 @@ async def hold(
     follow: Callable[[LiveSession], object] = lambda _: None,
     keep: Callable[[RunResult], bool] = lambda run: run.verdict is not StepVerdict.PASSED,
 ) -> RunResult:
-    """Call the agent, play the scenario, hang up, and judge. Returns the run, even if the agent could not be called.
+    """Calls the agent, plays the scenario, hangs up, and judges.
+
+    Returns the run, even if the agent could not be called.
 
     An agent whose protocol cannot carry the steps is not called.
 
-    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted again
-    unless ``keep`` accepts the run.
+    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is
+    deleted again unless ``keep`` accepts the run.
     """
     try:
         dialled = await dial(target)

@@ -47,7 +47,7 @@ class Imported(msgspec.Struct):
     """Phrases that name what could not be carried over."""
 
     def move(self, source: Path, folder: Path) -> None:
-        """Rewrite paths of WAV files relative to ``source`` so that they are relative to ``folder``."""
+        """Rewrites paths of WAV files relative to ``source`` so that they are relative to ``folder``."""
         for step in self.steps:
             if str(step.get("say", "")).lower().endswith(".wav"):
                 step["say"] = Path(os.path.relpath(source / step["say"], folder)).as_posix()

@@ -61,38 +61,38 @@ class CallInCode:
         return self._call.session.state.metrics
 
     async def say(self, words: str, *, when: str = "") -> None:
-        """Speak a recorded line (by name or number), a WAV file, or a sentence; returns when it has ended."""
+        """Speaks a recorded line (by name or number), a WAV file, or a sentence; returns when it has ended."""
         await self._act("say", words, when)
 
     async def press(self, keys: str, *, when: str = "") -> None:
-        """Press telephone keys."""
+        """Presses telephone keys."""
         await self._act("press", keys, when)
 
     async def type(self, text: str, *, when: str = "") -> None:
-        """Send a typed turn."""
+        """Sends a typed turn."""
         await self._act("type", text, when)
 
     async def mute(self, muted: bool | str, *, when: str = "") -> None:
-        """Mute (True) or unmute (False) the caller, or mute for a time."""
+        """Mutes (True) or unmutes (False) the caller, or mutes for a time."""
         await self._act("mute", muted, when)
 
     async def hang_up(self, *, when: str = "") -> None:
-        """Hang up."""
+        """Hangs up."""
         await self._act("hang_up", True, when)
 
     async def fault(self, kind: str, *, lasts: str, when: str = "", **strength: str | int) -> None:
-        """Worsen the connection for a time: "drop", "stall", "delay" (with ``by``), "reorder" (with ``share``)."""
+        """Worsens the connection for a time: "drop", "stall", "delay" (with ``by``), "reorder" (with ``share``)."""
         table: dict[str, Any] = {"fault": kind, "for": lasts, **strength}
         await self._carry_out("fault", table | ({"when": when} if when else {}))
 
     async def silence(self, lasts: str) -> None:
-        """Stay silent for a time."""
+        """Stays silent for a time."""
         await self._carry_out("silence", {"silence": lasts})
 
     async def expects(
         self, sign: str, *, within: str = "10s", args: Mapping[str, Any] | None = None
     ) -> float | None:
-        """Wait until the agent does something, such as "agent speaks" or "tool book_table".
+        """Waits until the agent does something, such as "agent speaks" or "tool book_table".
 
         Returns the time it took, in ms.
         """
@@ -101,11 +101,11 @@ class CallInCode:
         return case.measured_ms
 
     async def keeps(self, sign: str, *, lasts: str) -> None:
-        """Check that the agent keeps doing something for a time: "agent keeps speaking" or "agent keeps silent"."""
+        """Checks that the agent keeps doing something for a time: "agent keeps speaking" or "agent keeps silent"."""
         await self._carry_out("expect", {"expect": sign, "for": lasts})
 
     async def hears(self, words: str, *, wer: float = 0.2) -> None:
-        """Check the agent's words since the caller's last turn, as recognized from its audio."""
+        """Checks the agent's words since the caller's last turn, as recognized from its audio."""
         await self._carry_out("hear", {"hear": words, "wer": wer})
 
     async def _act(self, kind: str, value: object, when: str) -> None:
@@ -147,7 +147,7 @@ async def call_in_code(
     tools: Sequence[Tool] = (),
     not_measured: Callable[[str], NoReturn] = _raise,
 ) -> AsyncIterator[CallInCode]:
-    """Call an agent; the call is hung up at the end of the block. A saved session is kept if the block raised.
+    """Calls an agent; the call is hung up at the end of the block. A saved session is kept if the block raised.
 
     Raises `StepFailed` if the agent cannot be called or does not accept the call.
     """

@@ -135,7 +135,7 @@ class _Story:
 
 
 def make_scenario(folder: Path, path: Path, slow_ms: float) -> MadeScenario:
-    """Write a scenario made from a session to a new file, and the caller's speech to WAV files next to it.
+    """Writes a scenario made from a session to a new file, and the caller's speech to WAV files next to it.
 
     ``slow_ms`` is the time above which a response counts as too slow. Takes seconds for a session
     of an hour. Raises `ScenarioError`, `SavedSessionError`.

@@ -69,12 +69,12 @@ class Performance:
         self.player: Player
 
     def take(self, event: e.SessionEvent) -> None:
-        """Note an event of the session."""
+        """Notes an event of the session."""
         self.listening.take(event)
         self._seen.take(event)
 
     def follow(self, session: LiveSession) -> None:
-        """Play in this session."""
+        """Plays in this session."""
         self._session = session
         self.listening.follow(session.state, session.pending)
         self._seen.follow(session)
@@ -85,7 +85,7 @@ class Performance:
         )
 
     async def prepare_sound(self) -> Registration | None:
-        """Add the caller's noise and line to the session; returns the handle that removes them, or None.
+        """Adds the caller's noise and line to the session; returns the handle that removes them, or None.
 
         Takes a while. Raises `ScenarioError`.
         """
@@ -99,12 +99,12 @@ class Performance:
         return capture.chain.add_callback(sound)
 
     async def accepted(self, target: Target) -> bool:
-        """Wait until the agent has accepted the call; returns False if it does not."""
+        """Waits until the agent has accepted the call; returns False if it does not."""
         limit_s = target.connect_timeout_s + target.accept_timeout_s
         return await self.listening.until(lambda: self._session.state.status is e.Status.ACTIVE, limit_s)
 
     async def play(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
-        """Carry out the steps in the active call. Returns when all are done or the call is over.
+        """Carries out the steps in the active call. Returns when all are done or the call is over.
 
         ``open_line``: send silence to the agent from the start, rather than only from the first
         line on. ``since_ns`` is when the scenario begins; by default, it begins with the call.
@@ -191,7 +191,7 @@ class Performance:
     # -- by hand --
 
     async def take_over(self) -> None:
-        """Give the call to the user: the current step is not measured, and no other is carried out."""
+        """Gives the call to the user: the current step is not measured, and no other is carried out."""
         if self.by_hand or self.listening.over or len(self.cases) >= len(self.scenario.steps):
             return
         self.by_hand = True
@@ -204,7 +204,7 @@ class Performance:
         await self._session.user.record(False)
 
     async def give_back(self) -> None:
-        """Continue with the next step."""
+        """Continues with the next step."""
         if not self.by_hand or self.listening.over:
             return
         await self._session.user.record(False)
@@ -214,7 +214,7 @@ class Performance:
         self._emit(e.ScenarioPhase.PLAYING)
 
     async def _until_given_back(self, limit: asyncio.Timeout) -> str:
-        """Wait while the user has the call, without counting that time; returns why no step can follow."""
+        """Waits while the user has the call, without counting that time; returns why no step can follow."""
         taken = self.by_hand
         if not taken:
             return ""
@@ -229,7 +229,7 @@ class Performance:
     # -- steps --
 
     async def begin(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
-        """Begin in the active call, before the first step. `play` calls this."""
+        """Begins in the active call, before the first step. `play` calls this."""
         started_ns = self._session.state.metrics.started_ns or self.player.now_ns()
         self.player.begin(started_ns if since_ns is None else since_ns)
         self._emit(e.ScenarioPhase.PLAYING, steps=tuple(step.title for step in self.scenario.steps))
@@ -242,7 +242,7 @@ class Performance:
         return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
 
     async def carry_out(self, *, words_later: bool = False) -> str:
-        """Carry out the next step; returns why no further step can follow, empty if one can follow.
+        """Carries out the next step; returns why no further step can follow, empty if one can follow.
 
         Words are judged before this returns or, with ``words_later``, at the latest by
         `judge_words`.
@@ -283,7 +283,7 @@ class Performance:
     def _emit(
         self, phase: e.ScenarioPhase, *, steps: tuple[str, ...] = (), verdict: str = "", reason: str = ""
     ) -> None:
-        """Emit the progress of the scenario, if it comes from a file."""
+        """Emits the progress of the scenario, if it comes from a file."""
         scenario = self.scenario
         if scenario.path.name:
             self._session.journal.emit(
@@ -299,7 +299,7 @@ class Performance:
             )
 
     def _begin_case(self) -> None:
-        """Emit the start of the next step."""
+        """Emits the start of the next step."""
         self._began_ns, number = self.player.now_ns(), len(self.cases) + 1
         step = self.scenario.steps[number - 1]
         self._session.journal.emit(
@@ -323,7 +323,7 @@ class Performance:
         )
 
     def _settle_case(self, index: int, verdict: StepVerdict, reason: str) -> None:
-        """Set the verdict of a case, and emit it."""
+        """Sets the verdict of a case, and emits it."""
         step, journal = self.scenario.steps[index], self._session.journal
         # Commands and agents may repeat the secrets of the call.
         reason = journal.redactor.text(reason)

@@ -133,12 +133,12 @@ class Player:
         """Sentence on why the run cannot be judged because this program was late; empty if it was in time."""
 
     def begin(self, since_ns: int) -> None:
-        """Begin; events before this instant are ignored."""
+        """Begins; events before this instant are ignored."""
         self._ended_ns = since_ns
         self._turn = CallerTurn(None, since_ns, since_ns)
 
     async def greeting(self) -> None:
-        """Wait for the end of a greeting, if the first step is a turn of the caller without a moment."""
+        """Waits for the end of a greeting, if the first step is a turn of the caller without a moment."""
         first = self._steps[0] if self._steps else None
         if first is None or (isinstance(first, Acting) and isinstance(first, TURNS) and first.when is None):
             await self._listening.greeting()
@@ -313,7 +313,7 @@ class Player:
     # -- the agent --
 
     async def _spoken_out(self, step: Hear) -> None:
-        """Wait, for as long as the step allows, until the agent has answered the last turn and finished speaking."""
+        """Waits, for as long as the step allows, until the agent has answered the last turn and finished speaking."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(step.within / 1_000):
                 since_ns = self._turn.ended_ns
@@ -364,7 +364,7 @@ class Player:
         return isinstance(step, Expect) and step.expect.kind is SignKind.ANSWERS
 
     async def _expect_answer(self, step: Expect) -> StepOutcome:
-        """Judge whether the agent answers the caller's turn; returns once the agent's turn is over."""
+        """Judges whether the agent answers the caller's turn; returns once the agent's turn is over."""
         turn, listening = self._turn, self._listening
         line = self._aids.lines[turn.step.say] if isinstance(turn.step, Say) else None
         if line is not None:
@@ -410,7 +410,7 @@ class Player:
         )
 
     async def _expect_lasting(self, step: Expect) -> StepOutcome:
-        """Judge whether the agent keeps speaking or stays silent, from the onset of a line that was just spoken."""
+        """Judges whether the agent keeps speaking or stays silent, from the onset of a line that was just spoken."""
         assert step.for_ is not None
         after_say = isinstance(self._turn.step, Say) and self._is_last_action()
         from_ns = self._turn.began_ns if after_say else self._ended_ns
@@ -500,7 +500,7 @@ class Player:
         return self._session.journal.clock_ns()
 
     async def _until(self, at_ns: int) -> None:
-        """Wait for an instant, or the end of the call."""
+        """Waits for an instant, or the end of the call."""
         while (left_ns := at_ns - self.now_ns()) > 0 and not self._listening.over:  # noqa: ASYNC110 - time sets no event
             await asyncio.sleep(min(left_ns / NS_PER_S, 0.1))
 

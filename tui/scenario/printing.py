@@ -59,7 +59,7 @@ class RunPrinter:
 
     @contextmanager
     def progress(self, total: int, jobs: int) -> Iterator[None]:
-        """Show the progress of ``total`` runs, if the output is a terminal."""
+        """Shows the progress of ``total`` runs, if the output is a terminal."""
         self._total = total
         calls = f", {jobs} at a time" if jobs > 1 else ""
         with Progress(
@@ -77,7 +77,7 @@ class RunPrinter:
             yield
 
     def show(self, plan: Planned, run: RunResult) -> None:
-        """Print a completed run: one line, and the cases that did not pass.
+        """Prints a completed run: one line, and the cases that did not pass.
 
         A single run is printed with every step.
         """
@@ -94,7 +94,7 @@ class RunPrinter:
             self._progress.update(self._progress.task_ids[0], advance=1, failed=failed)
 
     def table(self, results: Sequence[ScenarioResult]) -> None:
-        """Print all scenarios with their figures, then the first failure of each with the folder of its session."""
+        """Prints all scenarios with their figures, then the first failure of each with the folder of its session."""
         if not results:
             self._plain("No run is over.")
             return
@@ -145,7 +145,7 @@ class RunPrinter:
         self._plain(f"{counted(len(results), 'scenario')}: {counts}; {runs} in {took}")
 
     def comparisons(self, compared: Sequence[FigureChange]) -> None:
-        """Print each figure with its baseline, grouped by scenario."""
+        """Prints each figure with its baseline, grouped by scenario."""
         styles = {Change.WORSE: "bold red", Change.BETTER: "green"}
         width = max(map(len, Change))
         scenario = ""
@@ -159,7 +159,7 @@ class RunPrinter:
             self._console.print(label.append(text, style="default"), soft_wrap=True, highlight=False)
 
     def command(self, line: str) -> None:
-        """Print a line for the CI system unchanged."""
+        """Prints a line for the CI system unchanged."""
         self._plain(line)
 
     def _line(self, verdict: StepVerdict, text: str, *, indent: int = 0) -> None:

@@ -94,7 +94,7 @@ def commands_of(scenario: Scenario) -> tuple[str, ...]:
 
 
 def _check_order(scenario: Scenario) -> None:
-    """Refuse steps that cannot be carried out at their position."""
+    """Refuses steps that cannot be carried out at their position."""
     ended: Step | None = None
     for step in scenario.steps:
         where = f"{step.file}, line {step.line}"
@@ -217,7 +217,7 @@ def _written_fields(kind: type[msgspec.Struct]) -> Iterator[Any]:
 
 
 def _values(kinds: dict[str, Any], table: object, where: str) -> dict[str, Any]:
-    """Convert the values of a table and of its nested tables. Raises `SettingsError`."""
+    """Converts the values of a table and of its nested tables. Raises `SettingsError`."""
     nested = {key for key in kinds if key in _NESTED and not _is_text(kinds[key])}
     if not isinstance(table, dict):
         raise SettingsError(f"{where} should be a table.")

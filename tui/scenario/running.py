@@ -41,7 +41,7 @@ def usual_speech() -> SpeechProcess:
 
 
 async def hold_here(scenario: Scenario, target: Target, speech: SpeechProcess | None = None) -> RunResult:
-    """Make a call in this process, with everything that its steps need. Raises `ValueError`."""
+    """Makes a call in this process, with everything that its steps need. Raises `ValueError`."""
     speech = speech or usual_speech()
 
     async def may_run(command: str) -> bool:
@@ -79,7 +79,7 @@ class Batch:
         )
 
     async def play(self, hold: Hold = hold_here, jobs: int = 1) -> None:
-        """Make all calls, ``jobs`` at the same time. When cancelled, the calls in progress are hung up.
+        """Makes all calls, ``jobs`` at the same time. When cancelled, the calls in progress are hung up.
 
         Raises `ValueError` for a scenario that cannot be played at all.
         """

@@ -52,7 +52,7 @@ class Seen:
         self._log = EventLog() if keeps_messages else None
 
     def follow(self, session: LiveSession) -> None:
-        """Observe a session that has not begun yet."""
+        """Observes a session that has not begun yet."""
         self._state = session.state
         session.messages.add_audio_handler(self._signalled)
         session.messages.add_session_handler(self._signalled)
@@ -63,7 +63,7 @@ class Seen:
             self._signals.append((self._clock_ns(), kind, event.text))
 
     def take(self, event: e.SessionEvent) -> None:
-        """Record one event."""
+        """Records one event."""
         if self._log is not None:
             self._log.apply(event)
         match event:

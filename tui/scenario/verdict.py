@@ -57,7 +57,7 @@ class PassRate(msgspec.Struct, frozen=True):
 
     @property
     def share(self) -> float | None:
-        """Pass rate, 0..1; None if no run could be judged."""
+        """Passes rate, 0..1; None if no run could be judged."""
         return self.passed / self.judged if self.judged else None
 
     @property
@@ -137,7 +137,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rate(self) -> PassRate:
-        """Pass rate over the runs that could be judged."""
+        """Passes rate over the runs that could be judged."""
         verdicts = [run.verdict for run in self.runs]
         passed = verdicts.count(StepVerdict.PASSED)
         return PassRate(passed, passed + verdicts.count(StepVerdict.FAILED))
@@ -163,7 +163,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slowest(self) -> RunResult | None:
-        """Run with the longest response time; None if none was measured."""
+        """Runs with the longest response time; None if none was measured."""
         measured = [run for run in self.runs if run.response_ms and not run.late]
         return max(measured, key=lambda run: max(run.response_ms), default=None)
 

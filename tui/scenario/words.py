@@ -47,7 +47,7 @@ class AgentWords:
         self._blocks: deque[tuple[int, bytes, int]] = deque(maxlen=_MOST_BLOCKS)
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Keep a block."""
+        """Keeps a block."""
         self._blocks.append((start_ns, pcm, rate))
 
     def agent_cut(self, at_ns: int) -> None:
@@ -62,7 +62,7 @@ class AgentWords:
         return Excerpt(b"".join(pcm for _, pcm, of_block in blocks if of_block == rate), rate)
 
     async def judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:
-        """Compare the words of an excerpt with those that a step expects; returns the verdict and its reason."""
+        """Compares the words of an excerpt with those that a step expects; returns the verdict and its reason."""
         # In a thread: the recognizer blocks, and loading the module that counts word errors takes
         # as long as many audio blocks.
         return await asyncio.to_thread(self._judge, step, said)

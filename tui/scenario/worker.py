@@ -60,7 +60,7 @@ async def _serve(orders: int, answers: int, speech: SpeechProcess) -> None:
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Serves until the input ends."""
     orders, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     # A library that prints, or a shell command that reads, touches neither pipe.

@@ -41,15 +41,15 @@ class CallControls:
         """Model that recognizes the agent's words, as in the settings; set by the app."""
 
     def record(self, *, on: bool) -> None:
-        """Turn the microphone on or off."""
+        """Turns the microphone on or off."""
         self._bridge.send(Record(on=on))
 
     def toggle_record(self) -> None:
-        """Turn the microphone on if it is off, otherwise off."""
+        """Turns the microphone on if it is off, otherwise off."""
         self.record(on=not self._bridge.state.controls.recording)
 
     def toggle_mute(self) -> None:
-        """Mute or unmute."""
+        """Mutes or unmutes."""
         self._bridge.send(SetMuted(muted=not self._bridge.state.controls.muted))
 
     def change_volume(self, by: float) -> None:
@@ -57,11 +57,11 @@ class CallControls:
         self._bridge.send(ChangeVolume(by=by))
 
     def say(self, key: str) -> None:
-        """Play a recorded line to the agent."""
+        """Plays a recorded line to the agent."""
         self._bridge.send(SpeakLine(key=key))
 
     async def ask_sentence(self) -> None:
-        """Ask for a sentence, and speak it."""
+        """Asks for a sentence, and speaks it."""
         hint = "Type a sentence · enter speaks it (needs the speech extra, espeak-ng or macOS say)"
         await self._screen.questions.ask(Question("Speak", hint, self._speak))
 
@@ -71,15 +71,15 @@ class CallControls:
         return ""
 
     def interrupt(self) -> None:
-        """Discard the agent's audio that has not played yet."""
+        """Discards the agent's audio that has not played yet."""
         self._bridge.send(Interrupt())
 
     def hang_up(self) -> None:
-        """End the call."""
+        """Ends the call."""
         self._bridge.send(HangUp())
 
     def open_keypad(self) -> None:
-        """Show the keypad."""
+        """Shows the keypad."""
         from tui.screens.keypad import KeypadScreen
 
         self._screen.app.push_screen(KeypadScreen(lambda digit: self._bridge.send(SendDtmf(digits=digit))))
@@ -92,36 +92,36 @@ class CallControls:
         return WriteLine(id="write")
 
     async def write(self) -> None:
-        """Open the line for a typed turn."""
+        """Opens the line for a typed turn."""
         if not self.write_line.is_attached:
             await self._screen.mount(self.write_line)
         self.write_line.open()
 
     def send_turn(self, text: str) -> None:
-        """Send a typed turn."""
+        """Sends a typed turn."""
         self._bridge.send(SendText(text=text))
 
     def edit_instructions(self) -> None:
-        """Open the editor for the agent's instructions."""
+        """Opens the editor for the agent's instructions."""
         # The editor takes 12 ms to load, so it is not loaded at startup.
         from tui.screens.instructions import InstructionsScreen
 
         self._screen.app.push_screen(InstructionsScreen(self.instructions), self._send_instructions)
 
     def call_again(self) -> None:
-        """Ask the app to call the target again."""
+        """Asks the app to call the target again."""
         self._screen.post_message(self._screen.CallWanted())
 
     def choose_target(self) -> None:
-        """Ask the app for another target."""
+        """Asks the app for another target."""
         self._screen.post_message(self._screen.TargetWanted())
 
     def show_sessions(self) -> None:
-        """Ask the app for the saved sessions."""
+        """Asks the app for the saved sessions."""
         self._screen.post_message(self._screen.SessionsWanted())
 
     def save_report(self) -> None:
-        """Ask the app for the dialog that saves a report of the session."""
+        """Asks the app for the dialog that saves a report of the session."""
         self._screen.post_message(self._screen.ReportWanted())
 
     def _send_instructions(self, text: str | None) -> None:

@@ -45,7 +45,7 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         self._shown: Content | None = None
 
     def compose(self) -> ComposeResult:
-        """Compose the widgets from top to bottom."""
+        """Composes the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self._status
@@ -55,41 +55,41 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show the current measurements."""
+        """Shows the current measurements."""
         self.table.focus()
         self.refresh_rows()
 
     def poll(self) -> None:
-        """Refresh the rows twice a second. Called every tick while this screen is shown."""
+        """Refreshes the rows twice a second. Called every tick while this screen is shown."""
         now_ns = self.bridge.clock_ns()
         if self._refreshed_ns is None or now_ns - self._refreshed_ns >= REFRESH_NS:
             self._refreshed_ns = now_ns
             self.refresh_rows()
 
     def refresh_rows(self) -> None:
-        """Show the latest measurements."""
+        """Shows the latest measurements."""
         self.table.take(self.bridge.callback_stats())
         self._show_status()
 
     # key actions
 
     def action_trace(self) -> None:
-        """Turn tracing on or off."""
+        """Turns tracing on or off."""
         self.bridge.trace_callbacks(not self.bridge.tracing_callbacks)
         self.refresh_rows()
 
     def action_sort_by(self, step: int) -> None:
-        """Sort by the next or previous column."""
+        """Sorts by the next or previous column."""
         columns = [place.column for place in table_places(self.size.width)]
         at = columns.index(self.rows.column) if self.rows.column in columns else 0
         self._sort_by(columns[(at + step) % len(columns)])
 
     def action_reverse(self) -> None:
-        """Reverse the order."""
+        """Reverses the order."""
         self._sort_by(self.rows.column)
 
     def action_close(self) -> None:
-        """Return to the previous screen; tracing continues."""
+        """Returns to the previous screen; tracing continues."""
         self.dismiss()
 
     @on(CallbackHeader.Chosen)

@@ -65,7 +65,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         self._percentiles = metrics.percentiles()
 
     def compose(self) -> ComposeResult:
-        """Compose the widgets from top to bottom."""
+        """Composes the widgets from top to bottom."""
         # Loaded with the first chart: importing plotext takes as long as drawing a small screen.
         from textual_plotext import PlotextPlot
 
@@ -83,7 +83,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Put the cursor on the slowest turn."""
+        """Puts the cursor on the slowest turn."""
         outliers = self.query_one(OptionList)
         outliers.border_title = "Slowest first · enter opens the turn"
         outliers.focus()
@@ -143,7 +143,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         self.dismiss(int(event.option_id or 0))
 
     def action_close(self) -> None:
-        """Return to the turns."""
+        """Returns to the turns."""
         self.dismiss(None)
 
 

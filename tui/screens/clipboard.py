@@ -29,7 +29,7 @@ _feeding = threading.Lock()
 
 
 def copy(app: App[object], what: str, text: str) -> None:
-    """Copy a text and show a toast with its name and length. Does not wait for the tool."""
+    """Copies a text and shows a toast with its name and length. Does not wait for the tool."""
     # No clipboard can hold half of a surrogate pair.
     text = text.encode("utf-8", "replace").decode()
     app.copy_to_clipboard(text)
@@ -53,7 +53,7 @@ def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _feed(tool: tuple[str, ...], text: str) -> None:
-    """Run the tool on a separate thread; it may hold the clipboard even after the program has ended."""
+    """Runs the tool on a separate thread; it may hold the clipboard even after the program has ended."""
     nowhere = subprocess.DEVNULL
     # If the tool is missing or hangs, the terminal has the text already.
     with _feeding, contextlib.suppress(OSError, subprocess.TimeoutExpired):

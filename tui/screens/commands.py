@@ -65,9 +65,9 @@ class CommandsScreen(ModalScreen[bool], inherit_bindings=False):
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
-        """Answer with the button that was pressed."""
+        """Answers with the button that was pressed."""
         self.action_answer(event.button.id == "allow")
 
     def action_answer(self, allowed: bool) -> None:
-        """Close with the answer."""
+        """Closes with the answer."""
         self.dismiss(allowed)

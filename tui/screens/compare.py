@@ -84,7 +84,7 @@ class CompareScreen(Screen[None], inherit_bindings=False):
         self._path = Static(id="path", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Compose the widgets from top to bottom."""
+        """Composes the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self._head
@@ -93,41 +93,41 @@ class CompareScreen(Screen[None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Go to the first difference."""
+        """Goes to the first difference."""
         self._head.update("\n".join(self._heads))
         self.view.border_title = f"Compare · {self.comparison}"
         self.view.focus()
 
     @on(CompareView.Moved)
     def show_path(self) -> None:
-        """Show the path of the row under the cursor."""
+        """Shows the path of the row under the cursor."""
         row = self.view.row
         line = "" if row is None else f"{_MARKS[row.difference]}  {path_text(row.path)}"
         self._path.update(one_line(line, 400))
 
     def action_differences(self) -> None:
-        """Toggle between everything and only the differences."""
+        """Toggles between everything and only the differences."""
         self.view.show_all(differences_only=not self.view.differences_only)
 
     def action_difference(self, forward: bool = True) -> None:
-        """Go to the next difference, or the previous one."""
+        """Goes to the next difference, or the previous one."""
         if not self.view.go_to_difference(forward=forward):
             self.notify("No more differences in that direction.", markup=False)
 
     def action_copy_value(self) -> None:
-        """Copy the value under the cursor."""
+        """Copies the value under the cursor."""
         copied = self.view.copied()
         if copied is not None:
             copy(self.app, *copied)
 
     def action_copy_path(self) -> None:
-        """Copy the path of the value under the cursor."""
+        """Copies the path of the value under the cursor."""
         row = self.view.row
         if row is not None:
             copy(self.app, "path", path_text(row.path))
 
     def action_close(self) -> None:
-        """Return to the log."""
+        """Returns to the log."""
         self.dismiss()
 
 

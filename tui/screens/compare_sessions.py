@@ -55,7 +55,7 @@ class CompareSessionsScreen(Screen[None], inherit_bindings=False):
         self._folders = left, right
 
     def compose(self) -> ComposeResult:
-        """Compose the widgets from top to bottom."""
+        """Composes the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self.view
@@ -77,10 +77,10 @@ class CompareSessionsScreen(Screen[None], inherit_bindings=False):
             self.view.show(comparison)
 
     def action_difference(self, forward: bool = True) -> None:
-        """Go to the next turn that differs, or the previous one."""
+        """Goes to the next turn that differs, or the previous one."""
         if not self.view.go_to_difference(forward=forward):
             self.notify("No more differences in that direction.", markup=False)
 
     def action_close(self) -> None:
-        """Go back."""
+        """Goes back."""
         self.dismiss()

@@ -132,7 +132,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Request the devices, and list the targets: the current one, the demo, and the others."""
+        """Requests the devices, and lists the targets: the current one, the demo, and the others."""
         options = [Option(_line_of(listed.target), id=str(n)) for n, listed in enumerate(self._listed)]
         if self._known.has_demo:
             options.insert(0 if self._current is None else 1, Option(Content(DEMO), id=_DEMO_ID))
@@ -169,21 +169,21 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.offer_devices(self.bridge.latest.devices)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hide the demo if there is no local agent, and Back if there is no session."""
+        """Hides the demo if there is no local agent, and Back if there is no session."""
         if action == "demo":
             return self._known.has_demo
         return action != "back" or self._has_session
 
     @on(OptionList.OptionHighlighted, "#targets")
     def fill(self, event: OptionList.OptionHighlighted) -> None:
-        """Show a listed target in the form, so that it can be changed before the call."""
+        """Shows a listed target in the form, so that it can be changed before the call."""
         listed = self._listed_as(event.option)
         if listed is not None:
             self.form.fill(listed)
 
     @on(OptionList.OptionSelected, "#targets")
     def select(self, event: OptionList.OptionSelected) -> None:
-        """Call a listed target."""
+        """Calls a listed target."""
         if event.option.id == _DEMO_ID:
             self.action_demo()
         else:
@@ -192,7 +192,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(OptionList.OptionSelected, "#saved")
     def open_session(self, event: OptionList.OptionSelected) -> None:
-        """Ask the app to open a saved session."""
+        """Asks the app to open a saved session."""
         self.post_message(self.SessionChosen(self._newest[event.option_index][0]))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
@@ -202,7 +202,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
-        """Run the action of the clicked button."""
+        """Runs the action of the clicked button."""
         match event.button.id:
             case "call":
                 self.action_call()
@@ -212,13 +212,13 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
                 self.action_back()
 
     def on_paste(self, event: events.Paste) -> None:
-        """Take text pasted outside a field, where it would be lost, as the URL of a new target."""
+        """Takes text pasted outside a field, where it would be lost, as the URL of a new target."""
         if self.form.url.clean(event.text):
             self._begin_new()
             self.form.url.paste(event.text)
 
     def on_key(self, event: events.Key) -> None:
-        """Take a character typed outside a field as the start of a URL, so no character of a URL may be a command."""
+        """Takes a character typed outside a field as the start of a URL. No character of a URL may be a command."""
         typed = event.character if event.is_printable and event.key != "space" else None
         outside = self.focused is None or isinstance(self.focused, (OptionList, Button))
         if typed and outside:
@@ -242,7 +242,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.form.take(event.pasted)
 
     def action_below(self) -> None:
-        """Move from the address bar to the list, otherwise to the next field."""
+        """Moves from the address bar to the list, otherwise to the next field."""
         if self.focused is self.form.url and self.targets.option_count:
             self.targets.focus()
             if self.targets.highlighted is None:
@@ -251,12 +251,12 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.app.action_focus_next()
 
     async def action_help(self) -> None:
-        """Show the keys of this screen."""
+        """Shows the keys of this screen."""
         await self.app.run_action("help")
 
     @on(Input.Submitted)
     def action_call(self) -> None:
-        """Call the target in the form, or show its problems; without a URL, call the demo."""
+        """Calls the target in the form, or shows its problems; without a URL, calls the demo."""
         if not self.form.url.value.strip() and self._current is None and self._known.has_demo:
             self.action_demo()
             return
@@ -266,7 +266,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @work(exclusive=True, group="demo", description="start the local agent")
     async def action_demo(self) -> None:
-        """Start the local agent, then call it."""
+        """Starts the local agent, then calls it."""
         if not self._known.has_demo:
             return
         show_problem(self.form.call_problem, "Starting the local agent …")
@@ -278,7 +278,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.dismiss(msgspec.structs.replace(target, **self.form.chosen_devices))
 
     def action_sessions(self) -> None:
-        """Ask the app for the saved sessions."""
+        """Asks the app for the saved sessions."""
         self.post_message(self.SessionsWanted())
 
     def action_back(self) -> None:

@@ -73,12 +73,12 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             yield Static(HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Request the devices."""
+        """Requests the devices."""
         self.bridge.send(ListDevices())
         self.poll()
 
     def poll(self) -> None:
-        """Show the devices if anything has changed. Called every tick."""
+        """Shows the devices if anything has changed. Called every tick."""
         state, listed = self.bridge.state, self.bridge.latest.devices
         error = state.last_error if state.last_error is not self._error else None
         shown = (
@@ -149,7 +149,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
-        """Use the device under the cursor, or under the mouse."""
+        """Uses the device under the cursor, or under the mouse."""
         direction: Direction = "input" if event.option_list is self._lists.get("input") else "output"
         spec = event.option.id or ""
         self._error = self.bridge.state.last_error
@@ -157,10 +157,10 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         self.post_message(self.Chosen(direction, spec))
 
     def action_look_again(self) -> None:
-        """Rescan for added or removed devices."""
+        """Rescans for added or removed devices."""
         self._error = self.bridge.state.last_error
         self.bridge.send(ListDevices(anew=True))
 
     def action_close(self) -> None:
-        """Close the screen."""
+        """Closes the screen."""
         self.dismiss()

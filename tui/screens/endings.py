@@ -36,20 +36,20 @@ class EndingApp(App[int]):
     """Whether the program is suspended and the shell has the terminal."""
 
     def leave(self, code: int = 0) -> None:
-        """Exit with this code; the caller of `run_app` ends the call on the wire."""
+        """Exits with this code; the caller of `run_app` ends the call on the wire."""
         self.exit(code, return_code=code)
 
     async def action_quit(self) -> None:
-        """Quit."""
+        """Quits."""
         self.leave()
 
     def action_suspend_process(self) -> None:
-        """Suspend to the shell until it resumes this job; does nothing without a terminal."""
+        """Suspends to the shell until it resumes this job; does nothing without a terminal."""
         with suppress(SuspendNotSupported), self.suspend():
             stop_job()
 
     def listen_to_signals(self) -> None:
-        """Exit on SIGTERM, SIGHUP, SIGINT and SIGQUIT.
+        """Exits on SIGTERM, SIGHUP, SIGINT and SIGQUIT.
 
         Called on the event loop, once Textual controls the terminal.
         """
@@ -59,7 +59,7 @@ class EndingApp(App[int]):
         resume = signal.getsignal(signal.SIGCONT)
 
         def continued(number: int, frame: FrameType | None) -> None:
-            """Handle SIGCONT. A closing terminal sends it too; Textual would then start painting again, and hang."""
+            """Handles SIGCONT. A closing terminal sends it too; Textual would then start painting again, and hang."""
             if self.suspended and callable(resume):
                 resume(number, frame)
 
@@ -80,7 +80,7 @@ class EndingApp(App[int]):
             otherwise(failure)
 
     def panic(self, *renderables: RenderableType) -> None:
-        """Store the reason and leave, instead of printing local variables as Textual does.
+        """Stores the reason and leaves, instead of printing local variables as Textual does.
 
         Without a current exception, the thread that reads the terminal has failed.
         """
@@ -101,10 +101,11 @@ class EndingApp(App[int]):
 
 
 def stop_job() -> None:
-    """Stop this process and its process group; returns when they have the terminal again.
+    """Stops this process and its process group; returns when they have the terminal again.
 
-    The whole group is stopped because the shell waits for the process that it started: a wrapper such as `uv run`
-    would keep the terminal if left running. The engine keeps running because it is in a separate session.
+    The whole group is stopped because the shell waits for the process that it started: a wrapper
+    such as `uv run` would keep the terminal if left running. The engine keeps running because it is
+    in a separate session.
     """
     # With the default handler the kernel ignores SIGTSTP if no shell could ever continue the job.
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)

@@ -91,16 +91,16 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
             yield Static(HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Put the cursor at the end of the name."""
+        """Puts the cursor at the end of the name."""
         self.path.cursor_position = len(self.path.value)
 
     def on_unmount(self) -> None:
-        """Cancel a running export, so that no partial file is left."""
+        """Cancels a running export, so that no partial file is left."""
         if self._export is not None:
             self._export.cancel()
 
     def poll(self) -> None:
-        """Continue writing. Called every tick."""
+        """Continues writing. Called every tick."""
         export = self._export
         if export is None:
             return
@@ -120,7 +120,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
     @on(Input.Submitted)
     @on(Button.Pressed, "#start")
     def action_export(self) -> None:
-        """Start the export."""
+        """Starts the export."""
         if self._export is not None:
             return
         if not self.path.value.strip():
@@ -145,7 +145,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed, "#close")
     def action_close(self) -> None:
-        """Cancel a running export with a notice, and close."""
+        """Cancels a running export with a notice, and closes."""
         if self._export is not None:
             self.app.notify("Export canceled; nothing was written.", markup=False)
         self.dismiss()

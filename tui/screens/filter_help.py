@@ -35,7 +35,7 @@ class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
             yield Static(page(), id="text", markup=False)
 
     def action_close(self) -> None:
-        """Close the page."""
+        """Closes the page."""
         self.dismiss()
 
 

@@ -102,22 +102,22 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Input.Changed)
     def search(self, event: Input.Changed) -> None:
-        """Show the rows that contain every typed word."""
+        """Shows the rows that contain every typed word."""
         self._text.update(help_text(found(self._sections, event.value)))
         self._scroll.scroll_home(animate=False, immediate=True)
 
     def action_scroll(self, lines: int) -> None:
-        """Scroll by lines."""
+        """Scrolls by lines."""
         self._scroll.scroll_relative(y=lines, animate=False, immediate=True)
 
     def action_page(self, pages: int) -> None:
-        """Scroll by pages."""
+        """Scrolls by pages."""
         self._scroll.scroll_relative(
             y=pages * max(self._scroll.size.height - 1, 1), animate=False, immediate=True
         )
 
     def action_close(self) -> None:
-        """Close the help."""
+        """Closes the help."""
         self.dismiss()
 
 

@@ -51,5 +51,5 @@ class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
         self.dismiss(self.area.text.strip())
 
     def action_close(self) -> None:
-        """Close without sending."""
+        """Closes without sending."""
         self.dismiss(None)

@@ -48,7 +48,7 @@ class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
             yield mark
 
     def on_key(self, event: events.Key) -> None:
-        """Select the target of the letter."""
+        """Selects the target of the letter."""
         event.stop()
         self.dismiss(self.targets.get(event.key))
 

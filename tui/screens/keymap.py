@@ -201,7 +201,7 @@ def _check_place(
 
 
 def _keep_neighbours(owned: list[Binding], keymap: dict[str, str]) -> None:
-    """Map the other actions of a rebound key explicitly: Textual would take the key from all of them."""
+    """Maps the other actions of a rebound key explicitly: Textual would take the key from all of them."""
     before = -1
     while before != len(keymap):
         before = len(keymap)

@@ -65,21 +65,21 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed)
     def press_button(self, event: Button.Pressed) -> None:
-        """Send the key of a button that was pressed by mouse or with enter."""
+        """Sends the key of a button that was pressed by mouse or with enter."""
         self.action_press(event.button.name or "")
 
     def action_press(self, key: str) -> None:
-        """Send a key, and show the keys sent so far."""
+        """Sends a key, and shows the keys sent so far."""
         self._digits += key
         self._pressed.update(self._digits[-_SHOWN:], layout=False)
         self._send(key)
 
     def action_move(self, by: int) -> None:
-        """Move the focus by a number of keys, wrapping around; enter sends the focused key."""
+        """Moves the focus by a number of keys, wrapping around; enter sends the focused key."""
         buttons = list(self.query(Button))
         at = buttons.index(self.focused) if isinstance(self.focused, Button) else 0 if by < 0 else -by
         buttons[(at + by) % len(buttons)].focus()
 
     def action_close(self) -> None:
-        """Close the keypad."""
+        """Closes the keypad."""
         self.dismiss()

@@ -47,7 +47,7 @@ class LoadApp(App[int]):
         self.printed: list[str] = []
 
     def compose(self) -> ComposeResult:
-        """Compose the widgets from top to bottom."""
+        """Composes the widgets from top to bottom."""
         # Loaded with the first plot: importing plotext takes as long as drawing a small screen.
         from textual_plotext import PlotextPlot
 
@@ -60,7 +60,7 @@ class LoadApp(App[int]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Follow the processes."""
+        """Follows the processes."""
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DEFAULT_THEME
@@ -73,7 +73,7 @@ class LoadApp(App[int]):
         self._processes.stop()
 
     def _follow(self) -> None:
-        """Read the output of the processes until they have ended. Runs in a thread."""
+        """Reads the output of the processes until they have ended. Runs in a thread."""
         for line in self._processes.lines():
             try:
                 snapshot = msgspec.json.decode(line, type=Snapshot)
@@ -85,7 +85,7 @@ class LoadApp(App[int]):
         self.call_from_thread(self.exit, code)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show the current state of the run."""
+        """Shows the current state of the run."""
         self._history.append(snapshot)
         if not self._stopping:
             self.query_one("#figures", Static).update("\n".join(lines_of(snapshot)))

@@ -20,15 +20,15 @@ class LogJumps:
         self._pairs = Pairs(bridge.log, bridge.raw_message)
 
     def to_error(self) -> None:
-        """Go to the next error."""
+        """Goes to the next error."""
         self._jump(ERRORS, "no error")
 
     def to_mark(self, *, forward: bool = True) -> None:
-        """Go to the next mark, or to the previous one."""
+        """Goes to the next mark, or to the previous one."""
         self._jump(MARKED, "no mark", forward=forward)
 
     def to_turn(self, *, forward: bool = True) -> None:
-        """Go to the next turn, or to the previous one."""
+        """Goes to the next turn, or to the previous one."""
         pane = self._pane
         if not len(pane.view):
             return
@@ -40,7 +40,7 @@ class LogJumps:
             pane.show_remark(f"turn {self._bridge.log.turns.turn_of(pane.view.line(pane.cursor).first)}")
 
     def to_pair(self) -> None:
-        """Go to the event that matches this one: from a call to its result, from a start to its stop."""
+        """Goes to the event that matches this one: from a call to its result, from a start to its stop."""
         line = self._pane.line
         if line is None:
             return
@@ -51,7 +51,7 @@ class LogJumps:
             self.to_event(partner)
 
     def to_event(self, number: int) -> None:
-        """Go to an event's line, or to the nearest one if the filter hides it."""
+        """Goes to an event's line, or to the nearest one if the filter hides it."""
         pane, row = self._pane, self._bridge.log.row_of(number)
         if row is None:
             return
@@ -61,7 +61,7 @@ class LogJumps:
         pane.show_remark("" if shown else f"event {number:,} is hidden by the filter")
 
     def to_place(self, text: str) -> str:
-        """Go to a time since the session's start, or to an event's number.
+        """Goes to a time since the session's start, or to an event's number.
 
         Returns the problem with the input, or "".
         """

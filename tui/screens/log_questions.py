@@ -57,7 +57,7 @@ class LogQuestions:
         return PromptLine(id="prompt")
 
     async def ask_filter(self) -> None:
-        """Ask which events to show; they are filtered as the user types."""
+        """Asks which events to show; they are filtered as the user types."""
         before, anchor = self._pane.view.filter, self._pane.place
         # The result of a half-typed filter must not decide where the cursor ends up.
         filter_ = partial(self.set_filter, anchor=anchor)
@@ -73,17 +73,17 @@ class LogQuestions:
         await self.ask(question, str(before))
 
     def clear_filter(self) -> None:
-        """Show every event."""
+        """Shows every event."""
         self.set_filter("", self._pane.place)
 
     def explain_filters(self) -> None:
-        """Show the page that explains filters."""
+        """Shows the page that explains filters."""
         from tui.screens.filter_help import FilterHelpScreen
 
         self._pane.app.push_screen(FilterHelpScreen())
 
     async def ask_search(self) -> None:
-        """Ask what to search for; matches are highlighted as the user types."""
+        """Asks what to search for; matches are highlighted as the user types."""
         self._search.stop()
         question = Question(
             "Search",
@@ -95,12 +95,12 @@ class LogQuestions:
         await self.ask(question)
 
     async def ask_place(self) -> None:
-        """Ask for a time or an event number to go to."""
+        """Asks for a time or an event number to go to."""
         hint = "12.5 or 1:30 from the start, or #123 for an event"
         await self.ask(Question("Go to", hint, self._jumps.to_place))
 
     async def ask_note(self) -> None:
-        """Ask for a note on the event."""
+        """Asks for a note on the event."""
         line, view = self._pane.line, self._pane.view
         if line is None:
             return
@@ -110,11 +110,11 @@ class LogQuestions:
         await self.ask(question, before)
 
     async def ask_path(self, label: str, hint: str, entered: Callable[[str], str], value: str = "") -> None:
-        """Ask for a file; ``entered`` returns what is wrong with the answer."""
+        """Asks for a file; ``entered`` returns what is wrong with the answer."""
         await self.ask(Question(label, hint, entered, complete=_paths), value)
 
     async def ask(self, question: Question, value: str = "") -> None:
-        """Ask a question."""
+        """Asks a question."""
         if not self._pane.is_attached:
             return  # typed before there is a screen
         if not self.prompt.is_attached:
@@ -122,7 +122,7 @@ class LogQuestions:
         self.prompt.ask(question, value)
 
     def set_filter(self, text: str, anchor: ViewLine | None = None) -> str:
-        """Show only the events that match. Returns the problem with the text, or "".
+        """Shows only the events that match. Returns the problem with the text, or "".
 
         The cursor moves to ``anchor`` or near it; without one, it keeps its place.
         """

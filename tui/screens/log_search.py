@@ -32,7 +32,7 @@ class LogSearch:
         return self._pane.pattern is not None
 
     def highlight(self, text: str) -> str:
-        """Highlight the matches in the lines. Returns the problem with the text, or ""."""
+        """Highlights the matches in the lines. Returns the problem with the text, or ""."""
         try:
             self._pane.set_pattern(search_pattern(text) if text.strip() else None)
         except FilterError as error:
@@ -40,7 +40,7 @@ class LogSearch:
         return ""
 
     def start(self, text: str) -> str:
-        """Search for the text, starting at the cursor. Returns the problem with the text, or ""."""
+        """Searches for the text, starting at the cursor. Returns the problem with the text, or ""."""
         problem = self.highlight(text)
         self.stop()
         if not problem:
@@ -48,7 +48,7 @@ class LogSearch:
         return problem
 
     def find(self, *, forward: bool = True) -> None:
-        """Go to the next or the previous match; raw messages are searched after the lines."""
+        """Goes to the next or the previous match; raw messages are searched after the lines."""
         pane = self._pane
         if pane.pattern is None:
             return
@@ -58,7 +58,7 @@ class LogSearch:
         self.poll()
 
     def poll(self) -> None:
-        """Continue to search the lines and then the raw messages, a slice per tick."""
+        """Continues to search the lines and then the raw messages, a slice per tick."""
         if self._lines is not None:
             self._search_lines(self._lines)
         if self._lines is None and self._messages is not None:
@@ -67,11 +67,11 @@ class LogSearch:
             self._count_matches(self._count)
 
     def stop(self) -> None:
-        """Stop a search in progress; its matches stay highlighted."""
+        """Stops a search in progress; its matches stay highlighted."""
         self._lines = self._messages = self._count = None
 
     def end(self) -> None:
-        """End the search, and remove the highlights."""
+        """Ends the search, and removes the highlights."""
         self.stop()
         self._pane.set_pattern(None)
 
@@ -91,7 +91,7 @@ class LogSearch:
         self._lines = None
 
     def _count_matches(self, count: Iterator[MatchNumber | None]) -> None:
-        """Show "3 of 17" once the matches are counted."""
+        """Shows "3 of 17" once the matches are counted."""
         pane, deadline = self._pane, perf_counter() + SEARCH_BUDGET_MS / 1000
         for place in count:
             if place is not None:

@@ -58,16 +58,16 @@ class QuitScreen(ModalScreen[bool], inherit_bindings=False):
             )
 
     def poll(self) -> None:
-        """Change the question if the call has ended in the meantime. Called every tick."""
+        """Changes the question if the call has ended in the meantime. Called every tick."""
         if self.is_mounted and not self._state.status.live and str(self._leave.label) != "Quit":
             self._question.update("The call has ended in the meantime. Quit?")
             self._leave.label = "Quit"
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
-        """Answer with the button that was pressed."""
+        """Answers with the button that was pressed."""
         self.action_answer(event.button.id == "leave")
 
     def action_answer(self, leave: bool) -> None:
-        """Close with the answer."""
+        """Closes with the answer."""
         self.dismiss(leave)

@@ -45,7 +45,7 @@ class Reading:
     # show
 
     def open(self) -> None:
-        """Show the log's row in detail, or focus the detail if it is shown; the log stops following."""
+        """Shows the log's row in detail, or focuses the detail if it is shown; the log stops following."""
         row, detail = self._pane.row, self._screen.detail
         if row is None:
             return
@@ -57,32 +57,32 @@ class Reading:
         detail.show(row, at_once=True)
 
     def follow_cursor(self) -> None:
-        """Show the event under the log's cursor in the detail."""
+        """Shows the event under the log's cursor in the detail."""
         row = self._pane.row
         if self.is_open and row is not None:
             self._screen.detail.show(row, at_once=False)
 
     def close(self) -> None:
-        """Close the detail; the previous pane returns to its place."""
+        """Closes the detail; the previous pane returns to its place."""
         if self.is_open:
             self._panes.put_away("detail")
 
     # copy
 
     def copy_value(self) -> None:
-        """Copy the value under the detail's cursor; without a detail, the message."""
+        """Copies the value under the detail's cursor; without a detail, the message."""
         self._copy(self._screen.detail.copied_value() if self.is_open else self._event())
 
     def copy_path(self) -> None:
-        """Copy the path of the value under the detail's cursor."""
+        """Copies the path of the value under the detail's cursor."""
         self._copy(self._screen.detail.copied_path(), "No path here: the raw message is shown.")
 
     def copy_message(self) -> None:
-        """Copy the whole message, as received or sent."""
+        """Copies the whole message, as received or sent."""
         self._copy(self._event())
 
     def copy_transcript(self) -> None:
-        """Copy the transcript as text."""
+        """Copies the transcript as text."""
         bridge = self._bridge
         start_ns = bridge.log.events.at_ns[0] if len(bridge.log.events) else 0
         copy(self._screen.app, "transcript", in_text(bridge.transcript.entries, start_ns))
@@ -102,7 +102,7 @@ class Reading:
     # hear
 
     def play(self) -> None:
-        """Play the audio of the message, or of all messages of a run; stop it while it plays."""
+        """Plays the audio of the message, or of all messages of a run; stops it while it plays."""
         if self._clip is not None:
             self._bridge.player.play(PlayAudio())
             self._played()
@@ -122,7 +122,7 @@ class Reading:
         self._pane.show_remark(f"▶ {sound.ms / 1000:.2f}{cut} s, p stops")
 
     def poll(self) -> None:
-        """Show the progress of the audio."""
+        """Shows the progress of the audio."""
         player = self._bridge.player
         if self._clip is not None and self._clip != player.clip:
             self._played()  # the playhead of a saved session plays now
@@ -144,7 +144,7 @@ class Reading:
     # compare
 
     def compare(self) -> None:
-        """Compare the two marked events, or the marked one with the selected one."""
+        """Compares the two marked events, or the marked one with the selected one."""
         pair = self._compared()
         if pair is None:
             self._screen.notify(_NOTHING_TO_COMPARE, markup=False)

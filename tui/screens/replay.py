@@ -99,7 +99,7 @@ class Replay:
         yield self.waveform
 
     def poll(self) -> None:
-        """Advance the playhead, and draw its position."""
+        """Advances the playhead, and draws its position."""
         head = self.playhead
         self._sound.poll()
         now = head.at_ns, len(self._pane.view)
@@ -128,7 +128,7 @@ class Replay:
     # and is led
 
     def follow_cursor(self) -> None:
-        """Seek to the log's cursor, unless the playhead has moved it there."""
+        """Seeks to the log's cursor, unless the playhead has moved it there."""
         head, number = self.playhead, self._number_at_cursor()
         if head.folds or number is None or number == self._led_to:
             return
@@ -138,19 +138,19 @@ class Replay:
         self._screen.transcript.show_instant(head.at_ns)
 
     def seek_to_event(self, number: int) -> None:
-        """Seek to an event, such as that of a turn or tool call."""
+        """Seeks to an event, such as that of a turn or tool call."""
         events = self._bridge.log.events
         index = events.find(number)
         if index is not None:
             self.playhead.seek(events.at_ns[index])
 
     def step(self, lines: int) -> None:
-        """Move a number of log lines forward, or back if negative."""
+        """Moves a number of log lines forward, or back if negative."""
         self._pane.action_cursor(lines)
         self._seek_to_cursor()
 
     def toggle_run(self) -> None:
-        """Expand or collapse a run of messages."""
+        """Expands or collapses a run of messages."""
         line = self._pane.line
         if line is not None:
             self._pane.open_run(open_=self._pane.view.opened(line.row) is None)

@@ -60,13 +60,13 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
             yield Static(HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Put the cursor at the end of the name."""
+        """Puts the cursor at the end of the name."""
         self.path.cursor_position = len(self.path.value)
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#save")
     def action_save(self) -> None:
-        """Make the report."""
+        """Makes the report."""
         name = self.path.value.strip()
         if self._making:
             return
@@ -100,7 +100,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed, "#close")
     def action_close(self) -> None:
-        """Close; a report that is being made is canceled."""
+        """Closes; a report that is being made is canceled."""
         self.dismiss()
 
     def _show(self, text: str) -> None:

@@ -31,7 +31,7 @@ class ScenarioControls:
         """The scenario for which the pane was shown, so that it opens by itself only once."""
 
     def changed(self) -> None:
-        """Show the ladder when a scenario begins, and hide it when a session without one does."""
+        """Shows the ladder when a scenario begins, and hides it when a session without one does."""
         self._bridge.mark_dirty(self._show)
 
     def _show(self) -> None:
@@ -48,17 +48,17 @@ class ScenarioControls:
         self._screen.availability.update()
 
     def toggle_hand(self) -> None:
-        """Take over from the scenario, or give the call back to it."""
+        """Takes over from the scenario, or gives the call back to it."""
         by_hand = self._bridge.scenario.phase is not ScenarioPhase.BY_HAND
         self._bridge.send(SteerScenario(by_hand=by_hand))
 
     async def ask_file(self) -> None:
-        """Ask which scenario to play."""
+        """Asks which scenario to play."""
         hint = "FILE.call.toml · tab completes · enter plays it in this call"
         await self._screen.questions.ask_path("Scenario", hint, self._play)
 
     async def ask_new_file(self) -> None:
-        """Ask where to write a scenario made from the session that is shown."""
+        """Asks where to write a scenario made from the session that is shown."""
         folder = self._bridge.folder.path
         if folder is None:
             self._screen.app.notify(
@@ -95,7 +95,7 @@ class ScenarioControls:
             app.notify(one_line(words, 400), markup=False)
 
     def _play(self, text: str) -> str:
-        """Play a file; returns what is wrong with it, or ""."""
+        """Plays a file; returns what is wrong with it, or ""."""
         from tui.scenario.reading import ScenarioError, commands_of, read_scenario
 
         path = Path(text).expanduser()
@@ -113,7 +113,7 @@ class ScenarioControls:
         return ""
 
     def ask_commands(self, wanted: PlayScenario, then: Callable[[PlayScenario], object]) -> None:
-        """Ask whether the shell commands of a scenario may be run, if it has any, and continue with the answer."""
+        """Asks whether the shell commands of a scenario may be run, if it has any, and continues with the answer."""
         if not wanted.commands:
             then(wanted)
             return

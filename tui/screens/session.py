@@ -230,7 +230,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     # what is seen
 
     def compose(self) -> ComposeResult:
-        """Compose the widgets from top to bottom."""
+        """Composes the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self.strip
@@ -248,7 +248,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Subscribe to everything that affects which keys apply."""
+        """Subscribes to everything that affects which keys apply."""
         state = self.bridge.state
         state.add_status_change_callback(self._changed)
         state.add_controls_change_callback(self._changed)
@@ -262,7 +262,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.log_pane.focus()
 
     def poll(self) -> None:
-        """Draw state that has no events, such as levels and the clock.
+        """Draws state that has no events, such as levels and the clock.
 
         Called every tick while this screen is shown.
         """
@@ -286,7 +286,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @on(Panes.Changed)
     def panes_changed(self) -> None:
-        """Update tabs and keys, and request that a changed layout be remembered."""
+        """Updates tabs and keys, and requests that a changed layout be remembered."""
         if "detail" in self.panes.panes and not self.reading.is_open:
             self.detail.forget()
         self.tab_line.show_tabs()
@@ -296,13 +296,13 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.post_message(self.LayoutChanged(self._layout))
 
     def on_descendant_focus(self) -> None:
-        """Update after the focus has moved to another pane."""
+        """Updates after the focus has moved to another pane."""
         self.tab_line.show_tabs()
 
     # keys
 
     async def action_do(self, action_id: str) -> None:
-        """Run an action of this screen."""
+        """Runs an action of this screen."""
         action = ACTIONS_BY_ID[action_id]
         done = action.do(self) if action.do is not None else None
         if isawaitable(done):
@@ -313,7 +313,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         return self.availability.state_of(str(parameters[0])) if action == "do" else True
 
     def on_key(self, event: events.Key) -> None:
-        """Show why a key does nothing at the moment."""
+        """Shows why a key does nothing at the moment."""
         entry = self.active_bindings.get(event.key)
         if entry is None:
             sentence = self.availability.why_not_here(self._bindings.key_to_bindings.get(event.key, ()))
@@ -338,7 +338,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @on(PaneTabs.Chosen)
     async def go_to_tab(self, event: PaneTabs.Chosen) -> None:
-        """Go to the pane that was clicked."""
+        """Goes to the pane that was clicked."""
         await self.action_do(event.name)
 
     @on(EventLogPane.Opened)
@@ -353,7 +353,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @on(RowsView.Chosen)
     def _show_row(self, event: RowsView.Chosen) -> None:
-        """Show the events of a chosen tool call in the log."""
+        """Shows the events of a chosen tool call in the log."""
         self._show_event(event.event_number)
 
     def _show_event(self, number: int) -> None:
@@ -363,11 +363,11 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.jumps.to_event(number)
 
     def on_turns_pane_opened(self, event: TurnsPane.Opened) -> None:
-        """Show one turn in full; enter there shows its events."""
+        """Shows one turn in full; enter there shows its events."""
         self._open_turn(event.number)
 
     def on_turns_pane_plot_wanted(self) -> None:
-        """Show the chart of response times; enter there opens a turn."""
+        """Shows the chart of response times; enter there opens a turn."""
         from tui.screens.chart import ChartScreen
 
         self.app.push_screen(ChartScreen(self.bridge, self.thresholds), self._open_turn)
@@ -389,19 +389,19 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.jump_to_error()
 
     def jump_to_error(self) -> None:
-        """Go to the last error's event."""
+        """Goes to the last error's event."""
         error = self.bridge.state.last_error
         if error is not None:
             self.log_pane.focus()
             self.jumps.to_event(error.number)
 
     def on_waveform_strip_sought(self, event: WaveformStrip.Sought) -> None:
-        """Seek to the clicked instant."""
+        """Seeks to the clicked instant."""
         if self.replay is not None:
             self.replay.playhead.seek(event.at_ns)
 
     def on_write_line_written(self, event: WriteLine.Written) -> None:
-        """Send a typed turn."""
+        """Sends a typed turn."""
         self.controls.send_turn(event.text)
 
     # what concerns several panes
@@ -431,7 +431,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.ladder.follow()
 
     def go_to_turn_of_event(self) -> None:
-        """Show the turn of the log's row."""
+        """Shows the turn of the log's row."""
         line = self.log_pane.line
         if line is None:
             return
@@ -440,7 +440,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.turns.go_to_turn(self.bridge.log.turns.turn_of(line.event))
 
     def export(self) -> None:
-        """Open the export dialog."""
+        """Opens the export dialog."""
         from tui.screens.export import ExportScreen
 
         self.app.push_screen(ExportScreen(self.bridge, self.log_pane.view, Path.cwd()))

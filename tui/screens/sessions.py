@@ -151,7 +151,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self._listing.stop()
 
     def poll(self) -> None:
-        """Show the sessions that were read since the last call. Called every tick."""
+        """Shows the sessions that were read since the last call. Called every tick."""
         if not self.view.is_attached:
             return
         done = self._listing.done  # before the last ones are taken
@@ -165,7 +165,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
             self.view.show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only what applies: an undo, and a way back if there is one."""
+        """Offers only what applies: an undo, and a way back if there is one."""
         if action == "undo":
             return bool(self._trashed)
         if action == "compare":
@@ -190,11 +190,11 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self.view.focus()
 
     def action_filter(self) -> None:
-        """Go to the filter."""
+        """Goes to the filter."""
         self._filter.focus()
 
     def action_back(self) -> None:
-        """Clear the filter; without one, go back."""
+        """Clears the filter; without one, goes back."""
         if self.rows.filter:
             self._filter.value = ""
             self.view.focus()
@@ -234,14 +234,14 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
             self.notify("Mark another session to compare it with (space).", markup=False)
 
     def action_report(self) -> None:
-        """Ask where to save the report of the session under the cursor."""
+        """Asks where to save the report of the session under the cursor."""
         from tui.screens.report import ReportScreen
 
         if self.view.current is not None:
             self.app.push_screen(ReportScreen(self.library, self.view.current.folder))
 
     def action_trash(self) -> None:
-        """Move the session under the cursor to the trash."""
+        """Moves the session under the cursor to the trash."""
         session = self.view.current
         if session is None:
             return
@@ -258,7 +258,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self.refresh_bindings()
 
     def action_undo(self) -> None:
-        """Restore the session that was moved to the trash last."""
+        """Restores the session that was moved to the trash last."""
         try:
             folder = restore(self.library.folder, self._trashed[-1].name)
         except SavedSessionError as error:

@@ -59,7 +59,7 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
         yield Static(f"Press the new key for {self._name}. esc keeps the current one.", markup=False)
 
     def on_key(self, event: events.Key) -> None:
-        """Take any key except escape."""
+        """Takes any key except escape."""
         if event.key == "escape":
             return
         event.stop()
@@ -67,7 +67,7 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
         self.dismiss(typed or event.key)
 
     def action_cancel(self) -> None:
-        """Close without a new key."""
+        """Closes without a new key."""
         self.dismiss(None)
 
 
@@ -113,7 +113,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
             yield Static(HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Show the effective settings."""
+        """Shows the effective settings."""
         self.theme.choose(self._theme)
         self.quitting.choose("yes" if self._settings.screen.confirm_quit else "no")
         self.keys.add_options(self._options())
@@ -136,12 +136,12 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
 
     @on(Select.Changed, "#theme")
     def preview(self) -> None:
-        """Preview the theme on the screen."""
+        """Previews the theme on the screen."""
         self.app.theme = self.theme.chosen
 
     @on(OptionList.OptionSelected, "#keys")
     def ask_key(self, event: OptionList.OptionSelected) -> None:
-        """Ask for a new key for the chosen action."""
+        """Asks for a new key for the chosen action."""
         action = next(action for action in _bindable() if action.id == event.option_id)
         self.app.push_screen(KeyScreen(action.name), lambda key: self._take_key(action, key))
 
@@ -150,7 +150,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
             self._bind(action, (key,))
 
     def action_own_key(self) -> None:
-        """Reset the action under the cursor to its default key."""
+        """Resets the action under the cursor to its default key."""
         option = self.keys.highlighted_option
         if option is not None and self.focused is self.keys:
             self._bind(next(action for action in _bindable() if action.id == option.id), ())
@@ -180,7 +180,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self._problem.display = bool(sentence)
 
     def action_save(self) -> None:
-        """Close with the settings, or show their problems."""
+        """Closes with the settings, or shows their problems."""
         try:
             limits = {"good_ms": _number(self.good.value), "slow_ms": _number(self.slow.value)}
             kept = msgspec.structs.asdict(self._settings.thresholds)
@@ -196,7 +196,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         )
 
     def action_close(self) -> None:
-        """Close without changes."""
+        """Closes without changes."""
         self.app.theme = self._theme
         self.dismiss(None)
 

@@ -14,6 +14,6 @@ class StyledOnce:
     _resumed = False
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        """Refresh styles only on a later resume, because only a hidden screen can have missed a change of theme."""
+        """Refreshes styles only on a later resume, because only a hidden screen can have missed a change of theme."""
         event.refresh_styles = self._resumed
         self._resumed = True

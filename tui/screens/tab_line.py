@@ -27,12 +27,12 @@ class TabLine(Horizontal):
         """Pane that has the focus, or gets it back when an input line closes."""
 
     def compose(self) -> ComposeResult:
-        """Compose the widgets from left to right."""
+        """Composes the widgets from left to right."""
         yield self._tabs
         yield self.talk
 
     def show_tabs(self) -> None:
-        """Show the panes with their current keys."""
+        """Shows the panes with their current keys."""
         # An input line takes the letters, but the tabs keep their names.
         self._keys |= {
             entry.binding.id or "": self.app.get_key_display(entry.binding)

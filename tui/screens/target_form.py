@@ -50,7 +50,7 @@ class UrlLine(WordLine):
         """Note below the bar on the pasted headers that will be sent."""
 
     def paste(self, text: str) -> None:
-        """Put a URL in place of the selection, or report a pasted command line."""
+        """Puts a URL in place of the selection, or reports a pasted command line."""
         from tui.config.pasted import read_command  # late: the first paint does not need it
 
         pasted = read_command(text)
@@ -103,7 +103,7 @@ class TargetForm:
         yield self._audio_problem
 
     def fill(self, listed: Listed | None = None) -> None:
-        """Show a listed target; without one, the initial target."""
+        """Shows a listed target; without one, the initial target."""
         self._filled = listed or self._filled
         self.url.pasted = None
         show_problem(self.url.note, "")
@@ -129,7 +129,7 @@ class TargetForm:
             )
 
     def offer_devices(self, devices: DeviceList | None) -> None:
-        """Offer these devices, once the fields are mounted, which may be after the first tick."""
+        """Offers these devices, once the fields are mounted, which may be after the first tick."""
         mounted = self.capture.is_mounted and self.playback.is_mounted
         if devices is None or devices is self._devices or not mounted:
             return
@@ -194,7 +194,7 @@ class TargetForm:
 
 
 def show_problem(problem: Static, sentence: str) -> None:
-    """Show a problem; "" hides the line."""
+    """Shows a problem; "" hides the line."""
     problem.update(one_line(sentence, 400))
     problem.set_class(bool(sentence), "-shown")
 

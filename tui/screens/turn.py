@@ -39,14 +39,14 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
         self._number = number
 
     def compose(self) -> ComposeResult:
-        """Compose the widgets from top to bottom."""
+        """Composes the widgets from top to bottom."""
         yield TooSmall()
         with Vertical(id="body"):
             yield self.page
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Show the turn."""
+        """Shows the turn."""
         self._show(self._number)
         self.page.focus()
 
@@ -62,7 +62,7 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
         self.page.border_title = name
 
     def action_turn(self, step: int) -> None:
-        """Go to the next or the previous turn."""
+        """Goes to the next or the previous turn."""
         numbers = [turn.number for turn in self.bridge.state.metrics.turns]
         wanted = self.page.number + step
         if wanted in numbers:
@@ -71,9 +71,9 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
             self.notify("No more turns in that direction.", markup=False)
 
     def action_events(self) -> None:
-        """Close, and show the turn's events."""
+        """Closes, and shows the turn's events."""
         self.dismiss(self.page.number)
 
     def action_close(self) -> None:
-        """Return to the turns."""
+        """Returns to the turns."""
         self.dismiss(None)

@@ -41,7 +41,7 @@ def answer(request: dict[str, Any], requests: IO[bytes]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Answer requests until the end of standard input."""
+    """Answers requests until the end of standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     # Libraries that print must not write into the answers.
     answers = os.dup(1)

@@ -92,7 +92,7 @@ class SpeechProcess:
         return text
 
     def close(self) -> None:
-        """End the child, even in the middle of a request, which then raises `SpeechError`."""
+        """Ends the child, even in the middle of a request, which then raises `SpeechError`."""
         child = self._child
         if child is not None:
             child.kill()  # it holds nothing that could be lost
@@ -174,7 +174,7 @@ def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Delete the least recently spoken sentences beyond the limit. Raises `OSError`."""
+    """Deletes the least recently spoken sentences beyond the limit. Raises `OSError`."""
     files = [path for path in folder.glob("*.wav") if len(path.stem) == 32]
     if len(files) < _KEPT_FILES:
         return

@@ -21,7 +21,7 @@ class SettingsError(ValueError):
 
 
 def to_struct(kind: type[T], table: object, where: str) -> T:
-    """Convert a table to a struct. ``where`` is its heading, for the error message. Raises `SettingsError`."""
+    """Converts a table to a struct. ``where`` is its heading, for the error message. Raises `SettingsError`."""
     values = to_values({field.name: field.type for field in msgspec.structs.fields(kind)}, table, where)
     try:
         return kind(**values)
@@ -32,7 +32,7 @@ def to_struct(kind: type[T], table: object, where: str) -> T:
 def to_values(
     kinds: Mapping[str, Any], table: object, where: str, required: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Convert the values of a table, whose ``kinds`` are known by key. Raises `SettingsError`."""
+    """Converts the values of a table, whose ``kinds`` are known by key. Raises `SettingsError`."""
     if not isinstance(table, Mapping):
         raise SettingsError(f"{where} should be a table of settings.")
     for key in table:
@@ -45,9 +45,10 @@ def to_values(
 
 
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
-    """Convert a value from TOML, or with ``text`` from a variable or option. Raises `SettingsError`.
+    """Converts a value from TOML, or with ``text`` from a variable or option. Raises `SettingsError`.
 
-    Such text is quoted in the error, since control characters in a variable are invisible. It is never a secret.
+    Such text is quoted in the error, since control characters in a variable are invisible. It is
+    never a secret.
     """
     original = value
     if isinstance(kind, UnionType) and bool in get_args(kind):
@@ -102,7 +103,7 @@ def _written(kind: type, value: object) -> object:
 
 
 def _read_text(kind: Any, value: str) -> object:
-    """Parse the text of a variable as far as needed for conversion: lists are separated by commas."""
+    """Parses the text of a variable as far as needed for conversion: lists are separated by commas."""
     wanted = _without_metadata(inspect.type_info(kind))
     if isinstance(wanted, inspect.VarTupleType):
         return [part.strip() for part in value.split(",") if part.strip()]

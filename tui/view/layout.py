@@ -61,19 +61,19 @@ class Arrangement:
         return not self.transient.isdisjoint(self.order)
 
     def bring(self, name: str) -> None:
-        """Show a pane; one that is already shown keeps its place."""
+        """Shows a pane; one that is already shown keeps its place."""
         if name not in self.shown:
             self.order = [name, *(other for other in self.order if other != name)]
         self._crowd_out()
 
     def put_away(self, name: str) -> None:
-        """Hide a pane; the previously requested one takes its place."""
+        """Hides a pane; the previously requested one takes its place."""
         self.order = [other for other in self.order if other != name]
         if name not in self.transient:
             self.order.append(name)
 
     def make_room(self, room: int) -> None:
-        """Set how many panes fit; at least one is shown."""
+        """Sets how many panes fit; at least one is shown."""
         self.room = max(room, 1)
         self._crowd_out()
 

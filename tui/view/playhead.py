@@ -63,11 +63,11 @@ class Playhead:
         return (self.at_ns - self.audio_starts_ns) / 1e6
 
     def reach(self, at_ns: int) -> None:
-        """Extend the session to this instant if it ends earlier."""
+        """Extends the session to this instant if it ends earlier."""
         self.last_ns = max(self.last_ns, at_ns)
 
     def play(self) -> None:
-        """Play from here, or from the beginning if it is at the end."""
+        """Plays from here, or from the beginning if it is at the end."""
         if not self.playing:
             if self.at_ns >= self.last_ns:
                 self.at_ns = self.first_ns
@@ -75,32 +75,32 @@ class Playhead:
             self.jumps += 1
 
     def pause(self) -> None:
-        """Pause."""
+        """Pauses."""
         if self.playing:
             self.playing = False
             self.jumps += 1
 
     def toggle(self) -> None:
-        """Play, or pause if already playing."""
+        """Plays, or pauses if already playing."""
         self.pause() if self.playing else self.play()
 
     def seek_by(self, seconds: float) -> None:
-        """Move forward by a number of seconds, or back if negative."""
+        """Moves forward by a number of seconds, or back if negative."""
         self.seek(self.at_ns + round(seconds * 1e9))
 
     def seek(self, at_ns: int) -> None:
-        """Move to this instant, and continue from there if it is playing."""
+        """Moves to this instant, and continues from there if it is playing."""
         self.at_ns = min(max(at_ns, self.first_ns), self.last_ns)
         self._polled_ns = self._clock_ns()
         self.jumps += 1
 
     def set_speed(self, speed: float) -> None:
-        """Set the speed, as a multiple of the original."""
+        """Sets the speed, as a multiple of the original."""
         self.speed = speed
         self.jumps += 1
 
     def change_sound(self) -> None:
-        """Switch to the next choice: both tracks, the user, the agent, none."""
+        """Switches to the next choice: both tracks, the user, the agent, none."""
         if self.audio_path:
             choices = list(Sound)
             self.sound = choices[(choices.index(self.sound) + 1) % len(choices)]
@@ -121,5 +121,5 @@ class Playhead:
             self.pause()
 
     def wait(self) -> None:
-        """Ignore the time that has passed, because the tracks are not audible yet."""
+        """Ignores the time that has passed, because the tracks are not audible yet."""
         self._polled_ns = self._clock_ns()

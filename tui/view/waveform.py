@@ -20,7 +20,7 @@ class Waveform:
         self._tracks: list[bytearray] = []
 
     def take(self, first_bin: int, bins: int, bin_ms: float, tracks: Sequence[bytes]) -> None:
-        """Take a part: peaks of each track, starting at ``first_bin``; ``bins`` is the total."""
+        """Takes a part: peaks of each track, starting at ``first_bin``; ``bins`` is the total."""
         self.bins, self.bin_ms = bins, bin_ms
         if len(self._tracks) != len(tracks):
             self._tracks = [bytearray(bins) for _ in tracks]

@@ -61,12 +61,12 @@ class ErrorBanner(Static, ModelPanel):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hide this error; the next one is shown again."""
+        """Hides this error; the next one is shown again."""
         self._dismissed = self.bridge.state.last_error
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Show the newest text, or hide."""
+        """Shows the newest text, or hides."""
         error = self.error
         self.display = error is not None
         if error is None:
@@ -89,7 +89,7 @@ class ErrorBanner(Static, ModelPanel):
         self.update(Content("\n").join(lines))
 
     def on_resize(self) -> None:
-        """Cut the texts to the new width."""
+        """Cuts the texts to the new width."""
         self.refresh_from_model()
 
     def on_click(self) -> None:
@@ -161,13 +161,13 @@ class NoticeLine(Static, ModelPanel):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hide the condition or notice that is shown."""
+        """Hides the condition or notice that is shown."""
         if self.notice is not None:
             self._dismissed = [*self._dismissed[-_REMEMBERED:], self.notice]
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Show the newest text, or hide."""
+        """Shows the newest text, or hides."""
         notice = self.notice
         self.display = notice is not None
         if notice is None:
@@ -187,7 +187,7 @@ class NoticeLine(Static, ModelPanel):
         self.update(content, layout=self.size.height != 1 + len(more))
 
     def on_resize(self) -> None:
-        """Cut the text to the new width."""
+        """Cuts the text to the new width."""
         self.refresh_from_model()
 
     def on_click(self) -> None:

@@ -77,7 +77,7 @@ def _timed(title: str, get: Callable[[CallbackStats], float | None]) -> Column:
 
 
 def _milliseconds(value: float | None) -> str:
-    """Format milliseconds in at most five characters."""
+    """Formats milliseconds in at most five characters."""
     if value is None:
         return "–"
     digits = 3 if value < 1 else 2 if value < 10 else 1 if value < 1000 else 0
@@ -138,19 +138,19 @@ class CallbackRows:
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def take(self, stats: Iterable[tuple[str, CallbackStats]]) -> None:
-        """Replace the measurements."""
+        """Replaces the measurements."""
         self.rows = [CallbackRow(process, measured) for process, measured in stats]
         self._order()
 
     def sort(self, column: Column) -> None:
-        """Sort by this column, or reverse the order if it is the sort column already."""
+        """Sorts by this column, or reverses the order if it is the sort column already."""
         same = column is self.column
         self.descending = not self.descending if same else column.falls
         self.column = column
         self._order()
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on a row."""
+        """Puts the cursor on a row."""
         self.cursor = min(max(index, 0), max(len(self.rows) - 1, 0))
         self._picked = self.current.key if self.current else None
 

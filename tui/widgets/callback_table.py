@@ -58,7 +58,7 @@ class CallbackHeader(Widget):
         self.tooltip = "Click a title to sort by it; click again to reverse"
 
     def render_line(self, y: int) -> Strip:
-        """Draw the titles above the table's columns."""
+        """Draws the titles above the table's columns."""
         title, chosen = (
             self.get_component_rich_style(f"callback-header--{name}") for name in ("title", "sorted")
         )
@@ -70,7 +70,7 @@ class CallbackHeader(Widget):
         return line_of(*parts).adjust_cell_length(self.size.width, title)
 
     def on_click(self, event: events.Click) -> None:
-        """Sort by the clicked column."""
+        """Sorts by the clicked column."""
         end = _MARK_CELLS
         for place in self._places():
             end += place.cells
@@ -116,12 +116,12 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
         self._rows = rows
 
     def take(self, stats: Iterable[tuple[str, CallbackStats]]) -> None:
-        """Show new measurements."""
+        """Shows new measurements."""
         self._rows.take(stats)
         self._changed()
 
     def sort(self, column: Column) -> None:
-        """Sort by a column and keep the cursor's row visible."""
+        """Sorts by a column and keeps the cursor's row visible."""
         self._rows.sort(column)
         self._changed()
         self.show_line(self.cursor)
@@ -136,7 +136,7 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
         return len(self._rows.rows)
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on a row."""
+        """Puts the cursor on a row."""
         self._rows.move_to(index)
         self._changed()
         self.show_line(self.cursor)
@@ -146,7 +146,7 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
         return self._rows.rows[index], index == self.cursor
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draw one callback."""
+        """Draws one callback."""
         row, at_cursor = self._rows.rows[index], index == self.cursor
         highlight = "callback-table--cursor" if at_cursor else ""
         parts = [("▌" if at_cursor else " ", self.component("callback-table--quiet", highlight))]

@@ -31,13 +31,13 @@ class Choice(Select[str]):
         return self.value if isinstance(self.value, str) else next(iter(self._offered))
 
     def offer(self, labels: dict[str, str]) -> None:
-        """Offer these values with their labels. The chosen value stays chosen."""
+        """Offers these values with their labels. The chosen value stays chosen."""
         chosen, self._offered = self.chosen, dict(labels)
         self.set_options(self._prompts())
         self.choose(chosen)
 
     def choose(self, value: str) -> None:
-        """Choose a value, offered or not."""
+        """Chooses a value, offered or not."""
         if value not in self._offered:
             self._offered[value] = value
             self.set_options(self._prompts())

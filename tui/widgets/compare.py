@@ -69,14 +69,14 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return self._lines[self._cursor].row if self._lines else None
 
     def show_all(self, *, differences_only: bool) -> None:
-        """Show all rows or only differences. The cursor stays on its row if it is still shown."""
+        """Shows all rows or only differences. The cursor stays on its row if it is still shown."""
         row, self.differences_only = self.row, differences_only
         self._lay_out()
         if row in (rows := [line.row for line in self._lines]):
             self.move_to(rows.index(row))
 
     def go_to_difference(self, *, forward: bool) -> bool:
-        """Go to the next or previous difference; returns whether there is one."""
+        """Goes to the next or previous difference; returns whether there is one."""
         here = self.row
         lines = range(self._cursor + 1, len(self._lines)) if forward else range(self._cursor - 1, -1, -1)
         for index in lines:
@@ -97,7 +97,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return f"{side} value of {path_text(row.path)}", value if type(value) is str else as_json(value)
 
     def on_resize(self) -> None:
-        """Lay out for the new width. The first time, go to the first difference."""
+        """Lays out for the new width. The first time, go to the first difference."""
         first = not self._lines
         self.show_all(differences_only=self.differences_only)
         if first and self.row is not None and self.row.difference is Difference.SAME:
@@ -108,7 +108,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return index, index == self._cursor
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draw both values of a row, or one of them."""
+        """Draws both values of a row, or one of them."""
         line = self._lines[index]
         style = self.component(
             _STYLES[line.row.difference], "compare--cursor" if index == self._cursor else ""
@@ -156,7 +156,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return len(self._lines)
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on a line."""
+        """Puts the cursor on a line."""
         before, self._cursor = self._cursor, max(min(index, len(self._lines) - 1), 0)
         self.refresh_line(before)
         self.refresh_line(self._cursor)

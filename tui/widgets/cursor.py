@@ -23,7 +23,7 @@ class CursorKeys(Widget):
 
     @abstractmethod
     def move_to(self, index: int) -> None:
-        """Put the cursor on a line, or the nearest one, and scroll it into view."""
+        """Puts the cursor on a line, or the nearest one, and scrolls it into view."""
 
     @property
     def page_lines(self) -> int:
@@ -31,23 +31,23 @@ class CursorKeys(Widget):
         return max(self.scrollable_content_region.height - 1, 1)
 
     def action_cursor(self, lines: int) -> None:
-        """Move up or down."""
+        """Moves up or down."""
         self.move_to(self.cursor + lines)
 
     def action_page(self, pages: int) -> None:
-        """Move up or down by pages."""
+        """Moves up or down by pages."""
         self.move_to(self.cursor + pages * self.page_lines)
 
     def action_first(self) -> None:
-        """Go to the first line."""
+        """Goes to the first line."""
         self.move_to(0)
 
     def action_last(self) -> None:
-        """Go to the last line."""
+        """Goes to the last line."""
         self.move_to(self.count() - 1)
 
     def on_click(self, event: events.Click) -> None:
-        """Pass a click on a line on to `line_clicked`."""
+        """Passes a click on a line on to `line_clicked`."""
         offset = event.get_content_offset(self)
         index = None if offset is None else self.line_at(offset.y)
         if index is not None and 0 <= index < self.count():
@@ -58,7 +58,7 @@ class CursorKeys(Widget):
         return y + self.scroll_offset.y
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Put the cursor on the line that was clicked."""
+        """Puts the cursor on the line that was clicked."""
         self.move_to(index)
 
 

@@ -150,7 +150,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return self._shown.row if self._shown else None
 
     def show(self, row: Row, *, at_once: bool) -> None:
-        """Show a row: its header now, its message now or when the cursor has rested."""
+        """Shows a row: its header now, its message now or when the cursor has rested."""
         if self.shows(row):
             return
         self._shown = ShownEvent(self.bridge, row)
@@ -170,7 +170,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._lay_out()
 
     def toggle_raw(self) -> None:
-        """Switch between the tree and the message as received."""
+        """Switches between the tree and the message as received."""
         self.raw = not self.raw
         if self._shown is not None and self._rest is None:
             self._lay_content()
@@ -183,7 +183,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         )
 
     def poll(self) -> None:
-        """Read a message that was not on the disk yet when it was opened."""
+        """Reads a message that was not on the disk yet when it was opened."""
         if self._shown is not None and self._shown.awaited:
             self._read()
 
@@ -221,11 +221,11 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     # drawing
 
     def on_mount(self) -> None:
-        """Draw the title."""
+        """Draws the title."""
         self._lay_out()
 
     def on_unmount(self) -> None:
-        """Stop the timer."""
+        """Stops the timer."""
         self._stop_rest()
 
     def on_resize(self) -> None:
@@ -242,7 +242,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return index, self._highlight(index)
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draw one line of the header or the content."""
+        """Draws one line of the header or the content."""
         highlight = self._highlight(index)
         if index < len(self._head):
             text, style = self._head[index]
@@ -260,7 +260,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return "detail--cursor" if self.has_focus else "detail--cursor-blurred"
 
     def _lay_out(self) -> None:
-        """Wrap the lines to the width, which is 0 until the pane has been laid out."""
+        """Wraps the lines to the width, which is 0 until the pane has been laid out."""
         width = self.line_width
         if not width:
             return
@@ -320,34 +320,34 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return len(self._tree) if self._tree is not None else 0
 
     def action_cursor(self, lines: int) -> None:
-        """Move up or down; above the first line, scroll to the header."""
+        """Moves up or down; above the first line, scrolls to the header."""
         if self._tree is None or (self._cursor + lines < 0):
             self.scroll_relative(y=lines, animate=False)
         else:
             super().action_cursor(lines)
 
     def action_page(self, pages: int) -> None:
-        """Move up or down by pages."""
+        """Moves up or down by pages."""
         if self._tree is None:
             self.scroll_relative(y=pages * self.page_lines, animate=False)
         else:
             super().action_page(pages)
 
     def action_first(self) -> None:
-        """Go to the first line, with the header in view."""
+        """Goes to the first line, with the header in view."""
         if self._tree is not None:
             super().action_first()
         self.scroll_to(y=0, animate=False)
 
     def action_last(self) -> None:
-        """Go to the last line."""
+        """Goes to the last line."""
         if self._tree is None:
             self.scroll_end(animate=False)
         else:
             super().action_last()
 
     def action_toggle_value(self) -> None:
-        """Open or close the value."""
+        """Opens or closes the value."""
         if self._tree is not None:
             line = self._tree.line(self._cursor)
             if line.opened is None and line.text is not None:
@@ -357,7 +357,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self._lay_out()
 
     def action_inwards(self) -> None:
-        """Expand the value, or go to its first child."""
+        """Expands the value, or goes to its first child."""
         if self._tree is not None:
             opened = self._tree.line(self._cursor).opened
             if opened:
@@ -366,7 +366,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self.action_toggle_value()
 
     def action_outwards(self) -> None:
-        """Close the value, or go to its parent."""
+        """Closes the value, or goes to its parent."""
         if self._tree is not None:
             if self._tree.line(self._cursor).opened:
                 self.action_toggle_value()
@@ -378,7 +378,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return y + self.scroll_offset.y - len(self._head)
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Put the cursor there. A double click, or a click on a value's marker, opens or closes it."""
+        """Puts the cursor there. A double click, or a click on a value's marker, opens or closes it."""
         self.move_to(index)
         assert self._tree is not None
         offset = event.get_content_offset(self)
@@ -387,7 +387,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self.action_toggle_value()
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on a line of the tree."""
+        """Puts the cursor on a line of the tree."""
         assert self._tree is not None
         before, self._cursor = self._cursor, min(max(index, 0), len(self._tree) - 1)
         self.refresh_line(len(self._head) + before)

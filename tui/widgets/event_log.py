@@ -152,7 +152,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         yield self.bridge.log.add_clear_callback(self._cleared)
 
     def on_unmount(self) -> None:
-        """Close the view as well."""
+        """Closes the view as well."""
         super().on_unmount()
         self.view.close()
 
@@ -162,7 +162,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self._change(self.view.update)
 
     def judge_on(self) -> None:
-        """Filter older events, a slice at each tick."""
+        """Filters older events, a slice at each tick."""
         if self.view.progress < 1:
             self._change(partial(self.view.step, FILTER_BUDGET_MS))
 
@@ -174,7 +174,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Change the view inside this context: the cursor and the top of the screen stay on their events."""
+        """Changes the view inside this context: the cursor and the top of the screen stay on their events."""
         cursor, top = self._anchor or self.line, self._line_at(self.scroll_offset.y)
         yield
         lines = len(self.view)
@@ -201,7 +201,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return None if self.following and self._cursor_follows else self._anchor or self.line
 
     def set_filter(self, wanted: Filter, anchor: ViewLine | None = None) -> None:
-        """Show only what the filter matches, with the cursor near ``anchor``, by default the cursor's line."""
+        """Shows only what the filter matches, with the cursor near ``anchor``, by default the cursor's line."""
         anchor = anchor or self.place
         self.view.set_filter(wanted)
         self._anchor = anchor
@@ -210,23 +210,23 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self.judge_on()
 
     def set_pattern(self, pattern: Pattern | None) -> None:
-        """Highlight a pattern; None highlights nothing."""
+        """Highlights a pattern; None highlights nothing."""
         self.pattern = pattern
         self.show_remark("")
         self.refresh()
 
     def show_remark(self, remark: str) -> None:
-        """Show a remark in the title until the next one."""
+        """Shows a remark in the title until the next one."""
         self.remark = remark
         self._update_title()
 
     def toggle_times(self) -> None:
-        """Switch between times of day and times since the session's start."""
+        """Switches between times of day and times since the session's start."""
         self.absolute = not self.absolute
         self.refresh()
 
     def open_run(self, *, open_: bool) -> None:
-        """Expand or collapse the run under the cursor."""
+        """Expands or collapses the run under the cursor."""
         line = self.line
         if line is None or (self.view.opened(line.row) is not None) is open_:
             return
@@ -235,7 +235,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.view.toggle_run(line.row)
 
     def toggle_mark(self) -> bool:
-        """Mark or unmark the cursor's line; returns whether it is marked now."""
+        """Marks or unmarks the cursor's line; returns whether it is marked now."""
         line, marked = self.line, False
         if line is not None:
             with self.in_place():
@@ -244,7 +244,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return marked
 
     def annotate(self, line: ViewLine, text: str) -> None:
-        """Write a note on a line."""
+        """Writes a note on a line."""
         with self.in_place():
             self.view.annotate(line, without_secrets(text))
         self._warn_of_unsaved()
@@ -254,7 +254,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.notify(problem, title="Not saved", severity="warning", markup=False)
 
     def move_to(self, index: int, *, centre: bool = False) -> None:
-        """Put the cursor on a line and scroll it into view."""
+        """Puts the cursor on a line and scrolls it into view."""
         last = len(self.view) - 1
         if last < 0:
             return
@@ -271,13 +271,13 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.hold()
 
     def follow(self) -> None:
-        """Go to the end and stay there, with the cursor."""
+        """Goes to the end and stays there, with the cursor."""
         self._cursor_follows, self._anchor = True, None
         super().follow()
         self._place_cursor(max(len(self.view) - 1, 0))
 
     def hold(self) -> None:
-        """Stop following; the cursor stays where it is."""
+        """Stops following; the cursor stays where it is."""
         self._cursor_follows = False
         super().hold()
 
@@ -286,14 +286,14 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self.view.follow() if self.following else self.view.hold()
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Select a row; a double click opens it."""
+        """Selects a row; a double click opens it."""
         if event.chain == 1:
             self.move_to(index)
         else:
             self.post_message(self.Opened(self))
 
     def on_resize(self) -> None:
-        """Keep the cursor in view while a row is being read, and the title as wide as the lines."""
+        """Keeps the cursor in view while a row is being read, and the title as wide as the lines."""
         self._update_title()
         if not self.following:
             self._show_cursor()
@@ -343,7 +343,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return self._look(index)
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draw one line."""
+        """Draws one line."""
         look = self._look(index)
         return line_of(
             *((text, self.component(name, look.highlight)) for text, name in pieces(self.view, look, width))

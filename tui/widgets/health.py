@@ -72,7 +72,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Draw again if a figure changed."""
+        """Draws again if a figure changed."""
         state = self.bridge.state
         live = state.status.live
         figures = figures_of(
@@ -92,7 +92,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         return self.figures[index]
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draw a figure or a heading."""
+        """Draws a figure or a heading."""
         figure = self.figures[index]
         if not figure.value:
             look = "health--warn" if figure.warns else "health--heading"

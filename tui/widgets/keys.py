@@ -47,7 +47,7 @@ class KeyBar(Static):
         self._notice_timer: Timer | None = None
 
     def show_notice(self, sentence: str) -> None:
-        """Show a sentence instead of the keys for `NOTICE_S`; an empty one brings the keys back."""
+        """Shows a sentence instead of the keys for `NOTICE_S`; an empty one brings the keys back."""
         if self._notice_timer is not None:
             self._notice_timer.stop()
             self._notice_timer = None
@@ -58,25 +58,25 @@ class KeyBar(Static):
             self._show()
 
     def on_mount(self) -> None:
-        """Subscribe to changes of the keys that apply."""
+        """Subscribes to changes of the keys that apply."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def on_unmount(self) -> None:
-        """Unsubscribe."""
+        """Unsubscribes."""
         self.screen.bindings_updated_signal.unsubscribe(self)
 
     def on_resize(self) -> None:
-        """Show as many keys as fit."""
+        """Shows as many keys as fit."""
         self._show()
 
     def on_click(self, event: events.Click) -> None:
-        """Press the key that was clicked."""
+        """Presses the key that was clicked."""
         entry = self._at(event)
         if entry is not None:
             self.app.simulate_key(entry.binding.key)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Describe the key under the mouse."""
+        """Describes the key under the mouse."""
         entry = self._at(event)
         self.tooltip = None if entry is None else Content(entry.binding.tooltip)
 

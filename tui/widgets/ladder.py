@@ -133,7 +133,7 @@ class LadderPane(RowsView):
         self.refresh_changed()
 
     def follow(self) -> None:
-        """Go to the current step and stay with it."""
+        """Goes to the current step and stays with it."""
         self.following = True
         self.refresh_from_model()
 

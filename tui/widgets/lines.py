@@ -64,7 +64,7 @@ class LineView(ScrollView, can_focus=True):
         return self.scrollable_content_region.width
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draw the line with this number."""
+        """Draws the line with this number."""
         raise NotImplementedError
 
     def line_key(self, index: int) -> Hashable:
@@ -91,10 +91,10 @@ class LineView(ScrollView, can_focus=True):
         return style
 
     def set_lines(self, count: int) -> None:
-        """Set the number of lines.
+        """Sets the number of lines.
 
-        Setting `virtual_size` would lay out the whole screen again, ten times a second in a call, although only the
-        scrollbar depends on it.
+        Setting `virtual_size` would lay out the whole screen again, ten times a second in a call,
+        although only the scrollbar depends on it.
         """
         size = Size(0, count)
         if size != self.virtual_size:
@@ -102,12 +102,12 @@ class LineView(ScrollView, can_focus=True):
             self._scroll_update(size)
 
     def forget_lines(self) -> None:
-        """Draw every line again."""
+        """Draws every line again."""
         self._strips.clear()
         self._painted.clear()
 
     def refresh_changed(self) -> None:
-        """Paint only the rows that have changed, because most of a frame equals the last one."""
+        """Paints only the rows that have changed, because most of a frame equals the last one."""
         self.measure()
         for y in range(self.scrollable_content_region.height):
             if y not in self._painted or self._painted[y] != self.key_at(y):
@@ -119,7 +119,7 @@ class LineView(ScrollView, can_focus=True):
         return self.line_key(index) if index < self.virtual_size.height else self.empty_text_at(y)
 
     def draw_at(self, y: int) -> Strip:
-        """Draw a row of the view, as wide as a line."""
+        """Draws a row of the view, as wide as a line."""
         index = self.scroll_offset.y + y
         if index >= self.virtual_size.height:
             return self.draw_empty_text(y)
@@ -130,7 +130,7 @@ class LineView(ScrollView, can_focus=True):
         return self._empty_text[line] if line < len(self._empty_text) else None
 
     def draw_empty_text(self, line: int) -> Strip:
-        """Draw that text's line, or a blank one."""
+        """Draws that text's line, or a blank one."""
         text = self.empty_text_at(line)
         if text is None:
             return Strip.blank(self._width, self.rich_style)
@@ -138,7 +138,7 @@ class LineView(ScrollView, can_focus=True):
         return strip.adjust_cell_length(self._width, self.rich_style)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Draw the visible part."""
+        """Draws the visible part."""
         self.measure()
         return super().render_lines(crop)
 
@@ -160,16 +160,16 @@ class LineView(ScrollView, can_focus=True):
         return strip
 
     def _scroll_to(self, *args: Any, **kwargs: Any) -> bool:
-        """Scroll without animation, also by key and wheel: following the end would override an animation."""
+        """Scrolls without animation, also by key and wheel: following the end would override an animation."""
         return super()._scroll_to(*args, **{**kwargs, "animate": False})
 
     def notify_style_update(self) -> None:
-        """Forget drawn lines: theme, focus or hover changed."""
+        """Forgets drawn lines: theme, focuses or hover changed."""
         self.forget_lines()
         super().notify_style_update()
 
     def show_line(self, index: int, *, centre: bool = False) -> None:
-        """Scroll a line into view, as little as possible or to the middle."""
+        """Scrolls a line into view, as little as possible or to the middle."""
         top, height = self.scroll_offset.y, self.scrollable_content_region.height
         if top <= index < top + height:
             return
@@ -230,17 +230,17 @@ class FollowView(LineView, ModelPanel):
         self.refresh_changed()
 
     def follow(self) -> None:
-        """Go to the end and stay there."""
+        """Goes to the end and stays there."""
         self.following = True
         self.grow(self.virtual_size.height, self._items)
 
     def begin_anew(self) -> None:
-        """Follow again, because a new session has begun."""
+        """Follows again, because a new session has begun."""
         self.following = True
         self.changed()
 
     def hold(self) -> None:
-        """Stop following, because the user is reading."""
+        """Stops following, because the user is reading."""
         self.following = False
         self._update_title()
 
@@ -249,7 +249,7 @@ class FollowView(LineView, ModelPanel):
         self.follow()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Follow from when the reader reaches the bottom until they leave it."""
+        """Follows from when the reader reaches the bottom until they leave it."""
         super().watch_scroll_y(old_value, new_value)
         if not self._moving:
             self.following = round(new_value) >= self.max_scroll_y
@@ -258,7 +258,7 @@ class FollowView(LineView, ModelPanel):
             self._update_title()
 
     def on_resize(self) -> None:
-        """Keep the end in view."""
+        """Keeps the end in view."""
         if self.following:
             with self._moving_ourselves():
                 self.scroll_end(animate=False, immediate=True, x_axis=False)

@@ -88,7 +88,7 @@ class LongestKind:
         self._measured = 0
 
     def measure(self, shapes: Sequence[Shape]) -> None:
-        """Measure the shapes that are new; a log that was cleared has fewer, and all of them are measured."""
+        """Measures the shapes that are new; a log that was cleared has fewer, and all of them are measured."""
         if len(shapes) < self._measured:
             self.cells = self._measured = 0
         for shape in shapes[self._measured :]:

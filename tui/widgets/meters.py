@@ -60,7 +60,7 @@ class TrackMeter(Widget):
         self._shown: tuple[object, ...] = ()
 
     def update_level(self, level: float | None, peak: float | None, *, clipped: bool = False) -> None:
-        """Take a new level and held peak, in dBFS; draw only if the meter looks different."""
+        """Takes a new level and held peak, in dBFS; draws only if the meter looks different."""
         self._level = None if level is None else max(level, -200.0)
         self._peak = peak
         self._clipped = clipped
@@ -71,7 +71,7 @@ class TrackMeter(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draw the meter's one line."""
+        """Draws the meter's one line."""
         style = cache(self.get_component_rich_style)
         cells = self._bar_cells()
         full = _eighths(self._level, cells)
@@ -130,7 +130,7 @@ class Meters(Horizontal):
         yield self.agent
 
     def poll(self, telemetry: Telemetry) -> None:
-        """Show the newest levels."""
+        """Shows the newest levels."""
         t = telemetry
         self.user.update_level(t.user_dbfs, t.user_peak_dbfs, clipped=t.user_clipped)
         self.agent.update_level(t.agent_dbfs, t.agent_peak_dbfs)

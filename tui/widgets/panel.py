@@ -32,11 +32,11 @@ class ModelPanel(Widget):
         """Draws whatever has no events; called repeatedly while the panel is visible."""
 
     def sleep(self) -> None:
-        """Note that the panel is hidden; changes are applied when it wakes."""
+        """Notes that the panel is hidden; changes are applied when it wakes."""
         self._asleep = True
 
     def wake(self) -> None:
-        """Note that the panel is visible again, and apply the changes."""
+        """Notes that the panel is visible again, and applies the changes."""
         self._asleep = False
         if self._stale:
             self._stale = False
@@ -47,12 +47,12 @@ class ModelPanel(Widget):
         self.bridge.mark_dirty(self._refresh_if_mounted)
 
     def on_mount(self) -> None:
-        """Start listening and show the current state."""
+        """Starts listening and shows the current state."""
         self._registrations = tuple(self.listen())
         self.refresh_from_model()
 
     def on_unmount(self) -> None:
-        """Unregister all callbacks."""
+        """Unregisters all callbacks."""
         for registration in self._registrations:
             registration.unregister()
 

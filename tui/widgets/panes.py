@@ -73,7 +73,7 @@ class Panes(Container):
         yield self.side
 
     def on_mount(self) -> None:
-        """Arrange before the first layout, so that only widgets that fit are laid out."""
+        """Arranges before the first layout, so that only widgets that fit are laid out."""
         self._settle()
         self.call_after_refresh(self._make, self._makers)
 
@@ -90,13 +90,13 @@ class Panes(Container):
         return bool(self._full)
 
     def maximize(self) -> None:
-        """Fill the space with the pane that has the focus, or show the others again."""
+        """Fills the space with the pane that has the focus, or shows the others again."""
         focused = self.screen.focused
         filled = bool(self._full) or focused is None or not self.has(focused)
         self._fill("" if filled or focused is None else focused.id or "")
 
     def restore(self) -> None:
-        """Show the other panes again."""
+        """Shows the other panes again."""
         self._fill("")
 
     def has(self, widget: Widget) -> bool:
@@ -114,7 +114,7 @@ class Panes(Container):
         return replace(self._kept, panes=self._arrangement.lasting)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Show as many panes as fit, next to or below the log."""
+        """Shows as many panes as fit, next to or below the log."""
         width, height = event.size
         beside = width >= BESIDE_CELLS
         room = height // PANE_LINES if beside else height // (2 * PANE_LINES) + 1
@@ -126,14 +126,14 @@ class Panes(Container):
             self._settle()
 
     def poll(self) -> None:
-        """Poll the visible panes."""
+        """Polls the visible panes."""
         for name in self.shown:
             pane = self.panes.get(name)  # there are none before the first layout
             if isinstance(pane, ModelPanel):
                 pane.poll()
 
     def visit(self, name: str) -> None:
-        """Show and focus a pane; if it has the focus, hide it and go back to the log."""
+        """Shows and focuses a pane; if it has the focus, hides it and goes back to the log."""
         if name not in self._makers:
             self._fill("")
             self.log_pane.focus()
@@ -144,13 +144,13 @@ class Panes(Container):
             self.panes[name].focus()
 
     def bring(self, name: str) -> None:
-        """Show a side pane."""
+        """Shows a side pane."""
         self._full = ""
         self._arrangement.bring(name)
         self._settle()
 
     def put_away(self, name: str) -> None:
-        """Hide a side pane; the previous one comes back."""
+        """Hides a side pane; the previous one comes back."""
         had_focus = self.panes[name].has_focus
         self._full = ""
         self._arrangement.put_away(name)
@@ -159,12 +159,12 @@ class Panes(Container):
             self.log_pane.focus()
 
     def resize(self, by: float) -> None:
-        """Enlarge the focused part, log or side, by a share of the whole."""
+        """Enlarges the focused part, log or side, by a share of the whole."""
         in_side = self.screen.focused in self.panes.values()
         self._share(self._log_share + (-by if in_side else by))
 
     def resize_height(self, factor: float) -> None:
-        """Scale the height of the focused one of several side panes."""
+        """Scales the height of the focused one of several side panes."""
         name = next((name for name in self.shown if self.panes[name].has_focus), None)
         if name is not None:
             self._weigh({name: self._weight(name) * factor})
@@ -173,11 +173,11 @@ class Panes(Container):
     # a click on a title stays one
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Remember the edge under the mouse: a drag may follow."""
+        """Remembers the edge under the mouse: a drag may follow."""
         self._grabbed = self._edge_at(event.screen_x, event.screen_y)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Drag the edge that was grabbed."""
+        """Drags the edge that was grabbed."""
         if self._grabbed is None or not event.button:
             return
         self.capture_mouse()
@@ -193,7 +193,7 @@ class Panes(Container):
             self._drag_pane(name, event.screen_y)
 
     def on_mouse_up(self) -> None:
-        """End the drag."""
+        """Ends the drag."""
         self._grabbed = None
         self.release_mouse()
 
@@ -206,7 +206,7 @@ class Panes(Container):
         return next(((Edge.PANE, name) for name in below if y == self.panes[name].region.y), None)
 
     def _drag_pane(self, name: str, y: int) -> None:
-        """Move the upper edge of a pane to row ``y``; the pane above loses or gains those lines."""
+        """Moves the upper edge of a pane to row ``y``; the pane above loses or gains those lines."""
         above = self.shown[self.shown.index(name) - 1]
         top, bottom = self.panes[above].region.y, self.panes[name].region.bottom
         share = min(max((y - top + 0.5) / max(bottom - top, 1), 0.2), 0.8)
@@ -244,7 +244,7 @@ class Panes(Container):
         self._settle()
 
     def _make(self, names: Iterable[str]) -> None:
-        """Make missing panes, hidden, each in its place."""
+        """Makes missing panes, hidden, each in its place."""
         for name in names:
             if name not in self.panes:
                 below = [self.panes[other] for other in self._behind(name) if other in self.panes]
@@ -262,7 +262,7 @@ class Panes(Container):
             pane.wake() if shown else pane.sleep()
 
     def _settle(self) -> None:
-        """Apply the layout."""
+        """Applies the layout."""
         self._make(self.shown)
         for part, share in ((self.log_pane, self._log_share), (self.side, 1 - self._log_share)):
             part.styles.width = _part(share) if self._beside else "1fr"

@@ -64,7 +64,7 @@ class PromptLine(Vertical):
         return self._question is not None
 
     def ask(self, question: Question, value: str = "") -> None:
-        """Open for a question, with an initial answer."""
+        """Opens for a question, with an initial answer."""
         if not self.is_open:
             self._came_from = self.screen.focused
         self._question = question
@@ -78,12 +78,12 @@ class PromptLine(Vertical):
         self.screen.set_focus(self.line)
 
     def show_message(self, message: str) -> None:
-        """Show a message above the line; an empty one hides it."""
+        """Shows a message above the line; an empty one hides it."""
         self.message.update(one_line(message, _MAX_MESSAGE))
         self.set_class(bool(message), "-message")
 
     def action_close(self) -> None:
-        """Close without an answer."""
+        """Closes without an answer."""
         question = self._question
         self._shut()
         if question is not None and question.left is not None:
@@ -115,7 +115,7 @@ class PromptLine(Vertical):
         self.show_message(problem or "tab: " + "  ".join(shown[start : start + _SHOWN_COMPLETIONS]))
 
     def action_explain(self) -> None:
-        """Show the help page of this question."""
+        """Shows the help page of this question."""
         if self._question is not None and self._question.explain is not None:
             self._question.explain()
 

@@ -133,7 +133,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return self.scrollable_content_region.height - len(self._heads)
 
     def lay_out(self) -> None:
-        """Lay out head and foot for the view's size and the cursor's row."""
+        """Lays out head and foot for the view's size and the cursor's row."""
         region = self.scrollable_content_region
         shown = self.cursor < self.count()
         pieces, width = self.in_full(self.cursor) if shown else (), max(region.width, 1)
@@ -177,7 +177,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         )
 
     def draw_at(self, y: int) -> Strip:
-        """Draw the head, a row, or a line of the foot."""
+        """Draws the head, a row, or a line of the foot."""
         width, heads = self._width, len(self._heads)
         if y < heads:
             return self._drawn([(" ", "rows--muted"), *self._heads[y]], "")
@@ -208,7 +208,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     # the cursor
 
     def move_to(self, index: int) -> None:
-        """Put the cursor on a row and scroll it into view."""
+        """Puts the cursor on a row and scrolls it into view."""
         count = self.count()
         self._cursor = min(max(index, 0), max(count - 1, 0))
         self.hold()
@@ -226,12 +226,12 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return max(self.row_room - self.foot_lines - 1, 1)
 
     def action_choose(self) -> None:
-        """Choose the row under the cursor."""
+        """Chooses the row under the cursor."""
         if self.cursor < self.count():
             self.post_message(self.Chosen(self.event_of(self.cursor)))
 
     def follow(self) -> None:
-        """Go to the last row and stay there, with the cursor."""
+        """Goes to the last row and stays there, with the cursor."""
         self._cursor = max(self.count() - 1, 0)
         super().follow()
 
@@ -242,21 +242,21 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return y + self.scroll_offset.y - heads if in_rows else None
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Select the row; a double click chooses it."""
+        """Selects the row; a double click chooses it."""
         self.move_to(index)
         if event.chain > 1:
             self.action_choose()
 
     def on_resize(self) -> None:
-        """Show or hide the foot as it fits."""
+        """Shows or hides the foot as it fits."""
         self._foot_changed()
 
     def on_focus(self) -> None:
-        """Show the foot."""
+        """Shows the foot."""
         self._foot_changed()
 
     def on_blur(self) -> None:
-        """Show the foot only if there is plenty of room."""
+        """Shows the foot only if there is plenty of room."""
         self._foot_changed()
 
     def _foot_changed(self) -> None:

@@ -71,21 +71,21 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         return self.notice
 
     def show(self, comparison: SessionComparison | None, notice: str = "") -> None:
-        """Show a comparison, or why there is none."""
+        """Shows a comparison, or why there is none."""
         self.comparison, self.notice = comparison, notice
         self._lay_out()
 
     def on_resize(self) -> None:
-        """Wrap the words again."""
+        """Wraps the words again."""
         self._lay_out()
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draw a line of the page."""
+        """Draws a line of the page."""
         pieces = [(" ", "sessions--plain"), *self._lines[index]]
         return line_of(*((text, self.component(style)) for text, style in pieces))
 
     def go_to_difference(self, *, forward: bool = True) -> bool:
-        """Scroll to the next pair of turns that differs, or the previous one; returns whether there is one."""
+        """Scrolls to the next pair of turns that differs, or the previous one; returns whether there is one."""
         if self.comparison is None:
             return False
         places = [at for index, at in self._places.items() if self.comparison.turns[index].differs]

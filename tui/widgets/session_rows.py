@@ -40,18 +40,18 @@ class SessionRows:
         self.filter = ""
 
     def take(self, found: Iterable[SessionSummary]) -> None:
-        """Add sessions that were read."""
+        """Adds sessions that were read."""
         self.all += found
         self.all.sort(key=age_key, reverse=True)
         self._select()
 
     def set_filter(self, text: str) -> None:
-        """Show only sessions that have each of these words somewhere in their row."""
+        """Shows only sessions that have each of these words somewhere in their row."""
         self.filter = text.strip()
         self._select()
 
     def toggle(self, folder: Path) -> None:
-        """Mark a session or remove its mark; a third mark replaces the first."""
+        """Marks a session or removes its mark; a third mark replaces the first."""
         if folder in self.marked:
             self.marked.remove(folder)
         else:
@@ -108,7 +108,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return self.rows.rows[self.cursor] if self.cursor < self.count() else None
 
     def show(self, current: Path | None = None) -> None:
-        """Draw the rows again, with the cursor on that session if it is shown, otherwise at its old position."""
+        """Draws the rows again, with the cursor on that session if it is shown, otherwise at its old position."""
         folders = [each.folder for each in self.rows.rows]
         if current in folders:
             self._cursor = folders.index(current)
@@ -134,7 +134,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return 0
 
     def action_choose(self) -> None:
-        """Ask for the session under the cursor to be opened."""
+        """Asks for the session under the cursor to be opened."""
         if self.current is not None:
             self.post_message(self.Opened(self.current.folder))
 

@@ -87,7 +87,7 @@ class SessionStrip(Static, ModelPanel):
         yield state.add_metrics_update_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Draw again if the text changed."""
+        """Draws again if the text changed."""
         width = self.content_size.width
         state = self.bridge.state
         now_ns = self.bridge.clock_ns()
@@ -117,11 +117,11 @@ class SessionStrip(Static, ModelPanel):
         return Group([("● saving", "$text-success")], 1)
 
     def poll(self) -> None:
-        """Update the clock, which has no events."""
+        """Updates the clock, which has no events."""
         self.refresh_from_model()
 
     def on_resize(self) -> None:
-        """Draw what fits now."""
+        """Draws what fits now."""
         self.refresh_from_model()
 
 

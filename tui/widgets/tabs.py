@@ -48,7 +48,7 @@ class PaneTabs(Static):
             self._draw()
 
     def on_resize(self) -> None:
-        """Draw what fits now."""
+        """Draws what fits now."""
         self._draw()
 
     def on_click(self, event: events.Click) -> None:

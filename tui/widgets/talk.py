@@ -48,7 +48,7 @@ class TalkButton(Widget):
         )
 
     def show_state(self, *, ready: bool, recording: bool) -> None:
-        """Show whether a call is active, and whether the microphone is open."""
+        """Shows whether a call is active, and whether the microphone is open."""
         if (ready, recording) != (self._ready, self._recording):
             self._ready, self._recording = ready, recording
             self.refresh()
@@ -62,11 +62,11 @@ class TalkButton(Widget):
             self.refresh()
 
     def on_mouse_up(self) -> None:
-        """Stop talking."""
+        """Stops talking."""
         self.let_go()
 
     def let_go(self) -> None:
-        """Release the button, if it is held."""
+        """Releases the button, if it is held."""
         if self.held:
             self.held = False
             self.release_mouse()
@@ -74,7 +74,7 @@ class TalkButton(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draw what a press does, or that the microphone is open."""
+        """Draws what a press does, or that the microphone is open."""
         width = self.size.width
         if self._recording:
             long, short, look = "talking" if self.held else "mic on", "mic on", "talk--open"

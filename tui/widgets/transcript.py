@@ -97,7 +97,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 
     def refresh_from_model(self) -> None:
-        """Wrap what has changed."""
+        """Wraps what has changed."""
         width = self.line_width - _HEAD_CELLS
         if width != self._wrapped_at:
             self._wrapped_at, self._stale_from = width, 0
@@ -114,7 +114,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         self.grow(lines, len(entries))
 
     def show_instant(self, at_ns: int) -> None:
-        """Mark the entry that is heard at this instant and scroll it into view."""
+        """Marks the entry that is heard at this instant and scrolls it into view."""
         entries = enumerate(self.bridge.transcript.entries)
         begun = [(entry.began_ns, index) for index, entry in entries if entry.began_ns <= at_ns]
         now = max(begun)[1] if begun else _BEFORE_ALL
@@ -129,7 +129,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         self.refresh()
 
     def on_resize(self) -> None:
-        """Wrap the words to the new width."""
+        """Wraps the words to the new width."""
         if self.line_width - _HEAD_CELLS != self._wrapped_at:
             self.refresh_from_model()
 
@@ -148,7 +148,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         return which == self._now, *self._pieces(which, line)
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draw one line of an entry; the first one starts with time and speaker."""
+        """Draws one line of an entry; the first one starts with time and speaker."""
         which, line = self._place(index)
         highlight = "transcript--now" if which == self._now else ""
         return line_of(*((text, self.component(look, highlight)) for text, look in self._pieces(which, line)))

@@ -71,7 +71,7 @@ class TurnPage(LineView, inherit_bindings=True):
         return next((turn for turn in self.bridge.state.metrics.turns if turn.number == self.number), None)
 
     def show(self, number: int) -> None:
-        """Show a turn from its beginning."""
+        """Shows a turn from its beginning."""
         self.number = number
         self.scroll_to(y=0, animate=False)
         self.update()
@@ -91,12 +91,12 @@ class TurnPage(LineView, inherit_bindings=True):
             self.refresh()
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draw a line of the page."""
+        """Draws a line of the page."""
         pieces = [(" ", "turn--plain"), *self._lines[index]]
         return line_of(*((text, self.component(style)) for text, style in pieces))
 
     def on_resize(self) -> None:
-        """Wrap the sentences again."""
+        """Wraps the sentences again."""
         self.update()
 
 

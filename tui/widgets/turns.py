@@ -104,7 +104,7 @@ class TurnsPane(RowsView):
         return [self.TITLE, *counted, *([sparks] if sparks else []), *figures, *note]
 
     def go_to_turn(self, number: int) -> None:
-        """Put the cursor on a turn."""
+        """Puts the cursor on a turn."""
         index = next((i for i, turn in enumerate(self.turns) if turn.number == number), None)
         if index is not None:
             self.move_to(index)
@@ -161,7 +161,7 @@ class TurnsPane(RowsView):
         return f"No turns yet. A turn starts when you speak or when the agent greets you. {KEYS_TO_TALK}"
 
     def poll(self) -> None:
-        """Update the waiting time, which has no events."""
+        """Updates the waiting time, which has no events."""
         if self.turns and self._waiting(self.turns[-1]):
             self.refresh_changed()
 
@@ -207,19 +207,19 @@ class TurnsPane(RowsView):
         return turn_in_full(turn, figure, self._barge_ins(turn), self._waiting(turn))
 
     def action_open_turn(self) -> None:
-        """Ask for the turn under the cursor to be shown in full."""
+        """Asks for the turn under the cursor to be shown in full."""
         if self.cursor < self.count():
             self.post_message(self.Opened(self.turns[self.cursor].number))
 
     def action_plot(self) -> None:
-        """Ask for the chart of response times."""
+        """Asks for the chart of response times."""
         if any(turn.number and turn.response_ms is not None for turn in self.turns):
             self.post_message(self.PlotWanted())
         else:
             self.notify("No response time was measured yet.", markup=False)
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Select the turn; a double click opens it."""
+        """Selects the turn; a double click opens it."""
         self.move_to(index)
         if event.chain > 1:
             self.action_open_turn()

@@ -111,7 +111,7 @@ class WaveformStrip(ModelPanel, Widget):
         return max(whole_ns // self.zoom, min(MIN_SPAN_NS, whole_ns))
 
     def zoom_by(self, factor: float) -> None:
-        """Zoom in (2) or out (0.5), keeping the playhead in place if possible."""
+        """Zooms in (2) or out (0.5), keeping the playhead in place if possible."""
         head, before_ns = self.playhead, self.span_ns
         if factor < 1 or before_ns > MIN_SPAN_NS:
             self.zoom = max(round(self.zoom * factor), 1)
@@ -119,7 +119,7 @@ class WaveformStrip(ModelPanel, Widget):
         self._left_ns = head.at_ns - round(place * self.span_ns)
 
     def poll(self) -> None:
-        """Draw again if it looks different now."""
+        """Draws again if it looks different now."""
         self._keep_playhead_in_sight()
         metrics = self.bridge.state.metrics
         looks = (
@@ -135,7 +135,7 @@ class WaveformStrip(ModelPanel, Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draw a line of a track, or the line of events."""
+        """Draws a line of a track, or the line of events."""
         rows = max((self.size.height - 1) // 2, 1)
         if y < rows:
             return self._track(_USER, rows - 1 - y, rows)
@@ -227,7 +227,7 @@ class WaveformStrip(ModelPanel, Widget):
         return self._column(known_ns) if waveform.known_bins else 0
 
     def _keep_playhead_in_sight(self) -> None:
-        """Show the next part when the playhead leaves the visible one."""
+        """Shows the next part when the playhead leaves the visible one."""
         head, span_ns = self.playhead, self.span_ns
         if not self._left_ns <= head.at_ns <= self._left_ns + span_ns:
             self._left_ns = head.at_ns - span_ns // 8
@@ -248,27 +248,27 @@ class WaveformStrip(ModelPanel, Widget):
     # the mouse
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Seek, and follow the mouse."""
+        """Seeks, and follows the mouse."""
         self._dragging = True
         self.capture_mouse()
         self._seek(event)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Seek while the mouse is dragged."""
+        """Seeks while the mouse is dragged."""
         if self._dragging:
             self._seek(event)
 
     def on_mouse_up(self) -> None:
-        """End the drag."""
+        """Ends the drag."""
         self._dragging = False
         self.release_mouse()
 
     def on_mouse_scroll_up(self) -> None:
-        """Zoom in."""
+        """Zooms in."""
         self.zoom_by(2)
 
     def on_mouse_scroll_down(self) -> None:
-        """Zoom out."""
+        """Zooms out."""
         self.zoom_by(0.5)
 
     def _seek(self, event: events.MouseEvent) -> None:

@@ -28,7 +28,7 @@ class TextLine(Input):
         self.paste(event.text)
 
     def paste(self, text: str) -> None:
-        """Replace the selection by a text, as far as the field accepts it."""
+        """Replaces the selection by a text, as far as the field accepts it."""
         line = self.clean(text)
         room = self.max_length - len(self.value) if self.max_length else len(line)
         self.replace(line[: max(room, 0)], *self.selection)
@@ -97,14 +97,14 @@ class WriteLine(Horizontal):
         return self.has_class("-open")
 
     def open(self) -> None:
-        """Show the line and focus it."""
+        """Shows the line and focuses it."""
         if not self.is_open:
             self._came_from = self.screen.focused
         self.add_class("-open")
         self.screen.set_focus(self.line)
 
     def action_close(self) -> None:
-        """Hide the line and give the focus back."""
+        """Hides the line and gives the focus back."""
         self.remove_class("-open")
         self.screen.set_focus(self._came_from)
 
