@@ -1,4 +1,4 @@
-"""opusagent-tui: the terminal client for live audio sessions with voice agents."""
+"""opusagent-tui: a terminal client for live audio sessions with voice agents."""
 
 from __future__ import annotations
 

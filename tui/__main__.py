@@ -1,4 +1,4 @@
-"""``python -m tui`` is ``opusagent-tui``."""
+"""Runs ``opusagent-tui`` for ``python -m tui``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Textual application: themes, the tick, calling, and which screen is shown. No session logic."""
+"""The Textual application: themes, the tick, calling, and which screen is shown. It contains no session logic."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ UP_AFTER_S = 1.0
 
 @runtime_checkable
 class Polled(Protocol):
-    """A screen that shows values that have no events: levels, the clock, progress."""
+    """A screen that shows values that change without events: levels, the clock, progress."""
 
     def poll(self) -> None:
         """Draws these values; called on every tick while the screen is visible."""
@@ -62,15 +62,15 @@ class Launch(msgspec.Struct, frozen=True):
     """Options and callbacks for starting the screen."""
 
     call_demo: bool = False
-    """Call the local agent immediately."""
+    """Whether to call the local agent immediately."""
     scenario: PlayScenario | None = None
     """Scenario to play in every call, after asking whether its commands may be run."""
     library: Library | None = None
     """The saved sessions, including the one that is open at the start; None stands for the default folder."""
     browse: bool = False
-    """Show the saved sessions first."""
+    """Whether to show the saved sessions first."""
     start_engine: Callable[[], EngineLink] | None = None
-    """Starts another engine when the first is lost. Raises one of `START_FAILURES`."""
+    """Starts another engine if the first is lost. Raises one of `START_FAILURES`."""
     on_painted: Callable[[], object] = lambda: None
     """Called when the first screen has been painted."""
     once_up: Callable[[], object] | None = None
@@ -78,13 +78,13 @@ class Launch(msgspec.Struct, frozen=True):
     change_settings: Callable[[Mapping[str, Mapping[str, object]]], None] = lambda _: None
     """Writes changed settings, by section and key, to the settings file. Raises `SettingsError`."""
     trace_callbacks: bool = False
-    """Measure every callback from the start, in both processes."""
+    """Whether to measure every callback from the start, in both processes."""
     auto_tick: bool = True
     """Whether a timer drives the ticks; tests tick by hand."""
 
 
 class OpusAgentApp(EndingApp):
-    """The screen of `opusagent-tui`."""
+    """The Textual application of `opusagent-tui`."""
 
     TITLE = "opusagent-tui"
     ENABLE_COMMAND_PALETTE = True
@@ -121,7 +121,7 @@ class OpusAgentApp(EndingApp):
         self.bridge = bridge
         self.target = target
         self.memory = memory or ScreenMemory()
-        """Theme and pane layout, at first as the last run left them."""
+        """The theme and the pane layout; initially those of the last run."""
         self.settings = settings or Settings()
         self.targets = targets or Targets()
         self._launch = launch or Launch()
@@ -261,7 +261,7 @@ class OpusAgentApp(EndingApp):
             self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
 
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
-        """Polls the visible screens among these, from the top down; nothing below a full screen is visible."""
+        """Polls those of the screens that are visible, from the top down; nothing below a full screen is visible."""
         for screen in reversed(screens):
             if isinstance(screen, Polled):
                 screen.poll()
@@ -350,7 +350,7 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _shown_bridge(self) -> Bridge:
-        """The bridge of the saved session that is open; otherwise that of the calls."""
+        """The bridge of the saved session that is open; if none is open, the bridge of the calls."""
         return self.bridge if self.library.opened is None else self.library.opened.bridge
 
     def on_session_screen_sessions_wanted(self) -> None:
@@ -552,7 +552,7 @@ class OpusAgentApp(EndingApp):
             )
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """Uses the device from now on, and for the next call to the same target or the next saved session."""
+        """Uses the device from now on, including in the next call to the same target or the next saved session."""
         opened = self.library.opened
         if opened is not None:
             self.library.output = opened.bridge.player.output = event.spec
@@ -566,7 +566,7 @@ class OpusAgentApp(EndingApp):
 
 
 def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:
-    """Runs the screen until it ends, and returns the exit code. The caller ends the engine.
+    """Runs the screen until it ends, and returns the exit code. The caller has to end the engine.
 
     ``on_leave`` receives the theme and the pane layout if they have changed.
     """

@@ -30,7 +30,7 @@ class Line:
     """16-bit mono WAV at 16 kHz."""
     text: str
     answer: str
-    """Name of the prompt that the local agent answers with."""
+    """Name of the prompt with which the local agent answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Latest:
         """The last telemetry of the active session; later values describe devices that are being closed."""
         self.devices: DeviceList | None = None
         self.reading: float | None = None
-        """Fraction of a saved session that has been read, 0..1; None once it is complete, and during a call."""
+        """Fraction of a saved session that has been read, 0..1; None in a call, and once everything has been read."""
         self.callbacks: tuple[CallbackStats, ...] = ()
         """Measurements of callbacks in the engine; see `Bridge.trace_callbacks`."""
 
@@ -107,7 +107,7 @@ class Redraws:
         self._dirty: dict[Callable[[], None], None] = {}
 
     def mark(self, refresh: Callable[[], None]) -> None:
-        """Schedules one call of ``refresh``."""
+        """Schedules one call to ``refresh``."""
         self._dirty[refresh] = None
 
     def refresh(self) -> None:
@@ -156,7 +156,7 @@ class SessionFolder:
         self._warned = False
 
     def use(self, path: Path | None) -> None:
-        """Saves marks in this folder from now on."""
+        """Saves marks in the given folder from now on."""
         self.path, self.saving_ended, self._warned = path, False, False
 
     def load(self) -> None:
@@ -167,7 +167,7 @@ class SessionFolder:
             self.marks.numbers, self.marks.notes = saved.numbers, saved.notes
 
     def take_problem(self) -> str:
-        """Returns, only once, why the last mark or note was not saved; empty if it was saved."""
+        """Returns why the last mark or note was not saved, and forgets the reason; empty if it was saved."""
         problem, self._problem = self._problem, ""
         return problem
 
@@ -208,7 +208,7 @@ class Bridge:
         self._engine_lost = False
 
     def mark_dirty(self, refresh: Callable[[], None]) -> None:
-        """Schedules one call of ``refresh`` at the end of this tick."""
+        """Schedules one call to ``refresh`` at the end of this tick."""
         self.redraws.mark(refresh)
 
     def tick(self) -> None:
@@ -259,7 +259,7 @@ class Bridge:
         return callback_tracing.enabled
 
     def callback_stats(self) -> list[tuple[str, CallbackStats]]:
-        """Returns the callback measurements so far, each with the name of its process."""
+        """Returns the callback measurements collected so far, each with the name of its process."""
         here = [("screen", stats) for stats in callback_tracing.snapshot()]
         return [("engine", stats) for stats in self.latest.callbacks] + here
 

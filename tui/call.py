@@ -43,7 +43,7 @@ class Script(msgspec.Struct, frozen=True):
 
     say: Sequence[Path]
     timeout_s: float = 10.0
-    """The longest wait for each answer, from the end of the line."""
+    """The longest wait for each answer, measured from the end of the line."""
     max_response_ms: float | None = None
     strict: bool = False
     """Whether any error or finding fails the call."""
@@ -68,12 +68,12 @@ class Script(msgspec.Struct, frozen=True):
 
 
 class _Seen:
-    """The reports in a call that decide or explain its outcome."""
+    """Those reports of a call that decide or explain its outcome."""
 
     def __init__(self) -> None:
         self.errors: list[e.ErrorRaised] = []
         self.reasons: list[str] = []
-        """Sentences that may explain why the answer to the newest line is missing."""
+        """Sentences that may explain why the answer to the latest line is missing."""
         self.hint = ""
         """Advice that may help if an answer is missing."""
         self.unfinished = 0
@@ -239,7 +239,11 @@ class Printer:
         """The last event of each finding or advice that occurred more than once, by rule."""
 
     def show(self, event: e.SessionEvent) -> None:
-        """Prints an event. For people, audio chunks, repeated findings and repetitions of a message are left out."""
+        """Prints an event.
+
+        When printing for people, it leaves out audio chunks, repeated findings and repeated
+        messages.
+        """
         if self._as_json:
             self._echo(json_of(event))
             return

@@ -1,4 +1,4 @@
-"""Controls garbage collection, and how much freed memory the process keeps.
+"""Controls garbage collection and the amount of freed memory that the process keeps.
 
 A full collection over all loaded objects stops every thread for up to 90 ms.
 """

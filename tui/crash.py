@@ -1,4 +1,4 @@
-"""Crash files: the details of an exception that nothing handled, for a report to the authors."""
+"""Writes crash files: the details of an unhandled exception, for a report to the authors."""
 
 from __future__ import annotations
 

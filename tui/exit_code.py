@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """An exit code. Scripts rely on it and on its `reason`; the meaning of either must never change."""
+    """An exit code. Scripts rely on it and on its `reason`; neither may ever change its meaning."""
 
     FINE = 0
     LIMIT_EXCEEDED = 1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def path_of(text: str) -> Path:
-    """Returns the path in a string.
+    """Converts a string to a path.
 
     ``~`` and ``~user`` are expanded; a path with an unknown user stays as written.
     """
@@ -46,8 +46,8 @@ def write_atomically(path: Path, content: bytes, like: os.stat_result | None = N
 def write_to(path: Path, content: bytes) -> None:
     """Writes to a path named by the user. Raises `OSError`.
 
-    A regular file is replaced whole and keeps its mode; a pipe, a device or an open descriptor is
-    written to directly. Links are followed.
+    A regular file is replaced as a whole and keeps its mode; a pipe, a device or an open descriptor
+    is written to directly. Links are followed.
     """
     try:
         status = path.stat()

@@ -29,7 +29,7 @@ Run = Callable[[Sequence[str]], Awaitable[str]]
 
 
 class CommandFailed(Exception):
-    """A command in another process failed; the text is its sentence."""
+    """A command in another process failed; the message is the sentence that it printed."""
 
 
 async def run_command(arguments: Sequence[str]) -> str:
@@ -69,7 +69,7 @@ class Opened(msgspec.Struct, frozen=True):
     on_close: Callable[[], object] = lambda: None
 
     def close(self) -> None:
-        """Stops its sound and closes its files."""
+        """Stops the sound of the session and closes its files."""
         self.bridge.player.play(PlayAudio())
         self.bridge.close()
         self.on_close()
@@ -86,14 +86,14 @@ class Listing:
         self.folder = folder
         self.done = False
         self.problem = ""
-        """Why the folder cannot be read; empty if it can."""
+        """Reason why the folder cannot be read; empty if it can be read."""
         self._found: deque[SessionSummary] = deque()
         self._stopped = threading.Event()
         # A daemon thread: quitting the program does not wait for a slow disk.
         self._thread = threading.Thread(target=self._read, name="session list", daemon=True)
 
     def start(self) -> None:
-        """Begins to read."""
+        """Starts reading the sessions."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -101,7 +101,7 @@ class Listing:
         self._stopped.set()
 
     def take(self) -> list[SessionSummary]:
-        """Returns what was read since the last call."""
+        """Returns the sessions that were read since the last call."""
         return [self._found.popleft() for _ in range(len(self._found))]
 
     def _read(self) -> None:
@@ -129,7 +129,7 @@ class Library:
         self.run = run
 
     def listing(self) -> Listing:
-        """Returns a new list of the sessions; reading them has not begun."""
+        """Returns a new list of the sessions, which has not begun to read them."""
         return Listing(self.folder)
 
     def open(self, folder: Path, sound: EngineLink, *, speed: float | None = None) -> Opened:

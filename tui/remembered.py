@@ -29,7 +29,7 @@ class ScreenMemory(msgspec.Struct, frozen=True, omit_defaults=True):
     """Theme and pane layout."""
 
     theme: str = ""
-    """The theme chosen last; "" if none was."""
+    """The theme that was chosen last; "" if none was chosen."""
     layout: Layout = Layout()
 
 
@@ -44,7 +44,7 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
     output: str = AUTO
 
     def target(self, base: Target) -> Target:
-        """Returns a target like ``base`` to call again, with the token from the current environment."""
+        """Returns a target to call again, based on ``base`` and with the token from the current environment."""
         return msgspec.structs.replace(
             base,
             url=self.url,
@@ -57,7 +57,7 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def _token(variable: str) -> str:
-    """Returns the token in that variable; "" if it is missing or cannot be sent, which the call will report."""
+    """Returns the token from that variable; "" if it is missing or cannot be sent, which the call will report."""
     try:
         return token_in_environment(variable)
     except ValueError:
@@ -65,7 +65,7 @@ def _token(variable: str) -> str:
 
 
 def recent_targets(base: Target) -> list[Target]:
-    """Returns recent targets, newest first; other settings are taken from ``base``."""
+    """Returns the recent targets, newest first; their other settings are taken from ``base``."""
     return [recent.target(base) for recent in _recent()]
 
 

@@ -80,9 +80,10 @@ class Targets:
     def recall(self, recorded: dict[str, Any], protocol: str) -> Target | None:
         """Returns the agent of a saved session, to call it again; None if the session does not name one.
 
-        ``recorded`` is the target in its ``session.json``, which may come from anywhere. Token, headers and tools are
-        therefore only those of a profile or recent target with the same URL: no file may choose which variable is
-        sent to which host, or which code runs.
+        ``recorded`` is the target in the ``session.json`` of the session, which may come from
+        anywhere. Token, headers and tools are therefore only those of a profile or recent target
+        with the same URL: no file may choose which variable is sent to which host, or which code
+        runs.
         """
         url, title = str(recorded.get("url", "")), str(recorded.get("title", ""))
         try:

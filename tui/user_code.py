@@ -1,4 +1,4 @@
-"""Runs Python files of the user, which hold tools or a protocol, as modules."""
+"""Runs the user's Python files, which contain tools or a protocol, as modules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 class UserCodeError(Exception):
-    """A file cannot be run; the text is one sentence with file, line and reason."""
+    """A file cannot be run; the message is one sentence with file, line and reason."""
 
 
 def run_file(path: Path, kind: str) -> ModuleType:

@@ -87,7 +87,9 @@ class _Notes:
 
 
 async def calibrate(target: Target, seconds: float, seed: int | None = None) -> Calibration:
-    """Calibrates the target's devices for ``seconds``, in a call to the local agent in the target's protocol.
+    """Calibrates the target's devices in a call to the local agent.
+
+    The call lasts ``seconds`` and uses the target's protocol.
 
     Raises `CalibrationFailed`.
     """

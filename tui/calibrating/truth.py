@@ -41,8 +41,8 @@ class LineInStream(NamedTuple):
 class CallerInLoop:
     """The last step of the capture chain: records the microphone's input and replaces it with the caller's lines.
 
-    ``block_end_ns`` returns the program's figure for the time at which the last sample of the next
-    block left the microphone.
+    ``block_end_ns`` returns the time at which, according to the program, the last sample of the
+    next block left the microphone.
     """
 
     def __init__(self, block_end_ns: Callable[[], int]) -> None:
@@ -50,7 +50,7 @@ class CallerInLoop:
         self._block_end_ns = block_end_ns
         self._blocks: list[bytes] = []
         self._counts: list[int] = []
-        """Number of frames after each block."""
+        """Total number of frames after each block."""
         self._ends_ns: list[int] = []
         self._line = b""
 
@@ -76,11 +76,11 @@ class CallerInLoop:
         return self.spoken[-1]
 
     def heard(self) -> Samples:
-        """Returns the microphone's stream so far."""
+        """Returns everything that the microphone has recorded so far."""
         return to_float(b"".join(self._blocks))
 
     def at_ns(self, frame: int, rate: int) -> int:
-        """Returns the program's figure for the time at which a frame passed the microphone."""
+        """Returns the time at which, according to the program, a frame passed the microphone."""
         index = min(int(np.searchsorted(self._counts, frame)), len(self._counts) - 1)
         return self._ends_ns[index] - round((self._counts[index] - frame) * 1e9 / rate)
 
@@ -111,7 +111,7 @@ class PlayedTrack:
         self.samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def frame_at(self, at_ns: int) -> int:
-        """Returns the frame that was due at that time."""
+        """Returns the frame that was due at a given time."""
         index = self._block(np.searchsorted(self._starts_ns, at_ns, "right"))
         return self._frames[index] + round((at_ns - self._starts_ns[index]) * self.rate / 1e9)
 
@@ -144,13 +144,13 @@ class PlayedTrack:
 
 
 class FigureErrors(NamedTuple):
-    """Figure minus truth, in ms."""
+    """Errors of figures in ms, each computed as figure minus true value."""
 
     responses: list[float]
     silences: list[float]
     onsets: list[float]
     loops: list[float]
-    """How much longer sound takes from the speaker to the microphone than their reported latencies."""
+    """How much longer the audio takes from the speaker to the microphone than the reported latencies suggest."""
 
 
 class TruthOfCall:
@@ -163,7 +163,7 @@ class TruthOfCall:
         self._rate = track.rate
         self._heard = caller.heard()
         self._places: list[tuple[int, int]] = []
-        """Onset of each answer that was found: on the agent's track, and in the microphone's stream."""
+        """The onset of each answer that was found, on the agent's track and in the microphone's stream."""
 
     def errors(self, onsets_ns: Sequence[int], since_ns: int = 0) -> FigureErrors:
         """Returns the errors of the figures for everything heard since a time.
@@ -203,7 +203,7 @@ class TruthOfCall:
         return self._caller.at_ns(frame, self._rate)
 
     def _place(self, onset: int, began_ns: int) -> int | None:
-        """Returns where an answer is in the microphone's stream; None if it is not found."""
+        """Returns the position of an answer in the microphone's stream; None if the answer was not found."""
         per_ms = self._rate // 1_000
         probe = self._track.samples[onset : onset + _PROBE_MS * per_ms]
         first_ns = self._at_ns(0)
@@ -268,7 +268,10 @@ class TruthOfCall:
 
 
 def find(track: Samples, probe: Samples) -> int | None:
-    """Returns where a probe begins in a track; None if the track does not contain it. Uses normalized correlation."""
+    """Returns where a probe begins in a track; None if the track does not contain it.
+
+    Uses normalized cross-correlation.
+    """
     lags = len(track) - len(probe) + 1
     if lags <= 0 or not np.any(probe):
         return None

@@ -22,7 +22,7 @@ class CallbackChain:
 
     def __init__(self, name: str = "chain", reporter: ErrorReporter = default_reporter) -> None:
         self.name = name
-        """Used as the event in reports and statistics."""
+        """Name of the chain, used as the event in reports and statistics."""
         self.reporter = reporter
         self._lock = threading.RLock()
         self._steps: tuple[Registration, ...] = ()

@@ -29,7 +29,7 @@ class FailureReport:
 
     @property
     def reason(self) -> str:
-        """The failure as a sentence without the callback's name, for places that name it already."""
+        """The failure as a sentence without the callback's name, for places that already show the name."""
         where = f" on {self.event}" if self.event else ""
         message = f": {self.message}" if self.message else ""
         return f"Failed{where}: {self.error}{message.rstrip('.')}."
@@ -41,9 +41,9 @@ class FailureReport:
 class ErrorReporter:
     """Counts the failures of callbacks and passes each distinct one to its listeners, once.
 
-    Two failures are the same if callback, event, exception type and message are. After ``limit``
-    distinct ones, all further failures share one last report, so that an error with a changing
-    message neither floods a listener nor fills the memory. Safe to use from any thread.
+    Two failures are the same if they have the same callback, event, exception type and message.
+    After ``limit`` distinct failures, all further ones share one last report, so that an error with
+    a changing message neither floods a listener nor fills the memory. Safe to use from any thread.
     """
 
     def __init__(self, limit: int = 100) -> None:
@@ -109,7 +109,7 @@ def error_message(error: BaseException) -> str:
 
 
 def event_name(event_type: Hashable) -> str:
-    """Returns an event type's name in reports: its text, its enum value or name, or its class name."""
+    """Returns the name of an event type for reports: its text, its enum value or name, or its class name."""
     match event_type:
         case Enum():
             return event_type.value if isinstance(event_type.value, str) else event_type.name

@@ -1,4 +1,4 @@
-"""Runs single callbacks, plain or coroutine, isolated from each other, and starts tasks."""
+"""Runs single callbacks, plain or coroutine, in isolation from each other, and starts tasks."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ async def _wait_for(awaitable: Awaitable[T]) -> T:
 def is_cancellation(error: BaseException) -> bool:
     """Returns whether ``error`` is the cancellation of the current task.
 
-    A callback that awaits a task which was cancelled elsewhere raises the same CancelledError, although its
-    caller was not asked to stop: that is a failing callback.
+    A callback that awaits a task that was cancelled elsewhere raises the same CancelledError,
+    although its caller was not asked to stop. Such a callback has failed.
     """
     if not isinstance(error, asyncio.CancelledError):
         return False

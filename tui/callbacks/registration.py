@@ -1,4 +1,4 @@
-"""The handle that registering a callback returns."""
+"""The handle that is returned when a callback is registered."""
 
 from __future__ import annotations
 

@@ -50,10 +50,10 @@ class MockCallback:
     def assert_called_with(self, *args: Any, **kwargs: Any) -> None:
         """Fails unless the last call had these arguments.
 
-        They can be written in two ways: as they were passed, ``assert_called_with(1, key=2)``, or
-        as ``assert_called_with(expected_args, expected_kwargs=None)`` with a tuple and a dict; the
-        latter ignores the keyword arguments of the call if ``expected_kwargs`` is left out. One
-        match is enough.
+        The arguments can be written in two ways: as they were passed, ``assert_called_with(1,
+        key=2)``, or as ``assert_called_with(expected_args, expected_kwargs=None)`` with a tuple and
+        a dict; the latter ignores the keyword arguments of the call if ``expected_kwargs`` is left
+        out. Matching one of the two is enough.
         """
         assert self.calls, f"{self.__name__} was not called"
         last = self.calls[-1]
@@ -61,11 +61,11 @@ class MockCallback:
         assert matches, f"{self.__name__} was last called with {last}"
 
     def assert_called_once(self) -> None:
-        """Fails unless it was called exactly once."""
+        """Fails unless the callback was called exactly once."""
         assert self.call_count == 1, f"{self.__name__} was called {self.call_count} times: {self.calls}"
 
     def assert_not_called(self) -> None:
-        """Fails if it was called."""
+        """Fails if the callback was called."""
         assert not self.calls, f"{self.__name__} was called {self.call_count} times: {self.calls}"
 
     def reset(self) -> None:

@@ -86,8 +86,8 @@ class CallbackTracing:
 
     While it is off, dispatch runs the callbacks themselves; while it is on, it runs them through
     `trace_callback` and `monitor_callback_performance`. It can be switched from any thread; a call
-    under way is not measured. Measurements are kept until ``reset``, even for callbacks that are no
-    longer registered.
+    that is already in progress is not measured. Measurements are kept until ``reset``, even for
+    callbacks that are no longer registered.
     """
 
     def __init__(self, limit: int = 1000, recent: int = 1000) -> None:

@@ -37,8 +37,8 @@ _CLOSE_S = 0.5
 async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
     """Opens the socket, requests validation if the protocol supports it, and closes; prints a sentence per step.
 
-    An agent that ignores the request is asked to accept a session, which is ended at once. If the
-    protocol's sessions can be opened without cost, only that is checked.
+    An agent that ignores the request is asked to accept a session, which is then ended immediately.
+    If the protocol's sessions can be opened without cost, only that is checked.
     """
     dialled = await settle(target)
     target, redactor = dialled.target, dialled.redactor
@@ -85,7 +85,7 @@ class _Probe:
         self._report = report
         self._answer: TelephonyEvent | None = None
         self._fault: ErrorRaised | None = None
-        """Latest error that ends a session, such as a refusal."""
+        """The latest error that ended a session, such as a refusal."""
         self._messages = MessageHandler(caller.receive)
         self._messages.add_session_handler(self._take)
         self._messages.add_error_handler(self._take_error)

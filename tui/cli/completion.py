@@ -15,7 +15,7 @@ _FILES = "file"
 
 
 def profiles(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Returns the profiles of the settings file."""
+    """Returns the profiles in the settings file."""
     settings = _settings(context)
     return _beginning(typed, settings.settings.profiles if settings else ())
 

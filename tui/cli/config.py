@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class SettingRow(NamedTuple):
-    """A row of the table of settings."""
+    """A row in the table of settings."""
 
     name: str
     value: str
@@ -113,7 +113,7 @@ def _fields(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
 
 
 def _default(in_force: SettingsInForce, key: str) -> tuple[str | None, str]:
-    """Returns the value of a setting without a fixed default, and its source."""
+    """Returns the value and the source of a setting that has no fixed default."""
     from tui.config.targets import sessions_folder
     from tui.remembered import screen_memory
 

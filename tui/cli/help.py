@@ -1,4 +1,4 @@
-"""The help of the commands: options in groups, an example for each command, and commands by purpose."""
+"""The help for the commands: options in groups, an example for each command, and commands by purpose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = "Options"
 
 
 class GroupedOption(click.Option):
-    """An option with the heading of its group in the help."""
+    """An option that stores the heading of its group in the help."""
 
     def __init__(self, *args: Any, group: str = OPTIONS, **settings: Any) -> None:
         super().__init__(*args, **settings)

@@ -1,4 +1,7 @@
-"""The command `load`: many callers at once. Starts Locust in separate processes, and imports none of it."""
+"""The command `load`, which makes many calls at once.
+
+It starts Locust in separate processes, and imports none of it.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,9 @@ if TYPE_CHECKING:
 EXTRA = "pip install 'opusagent-tui[load]'"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OTHER_DESCRIPTORS = 200
-"""Number of files and sockets that a worker opens in addition to those of its calls."""
+"""Number of files and sockets that a worker opens in addition to those for its calls."""
 _A_CALL = 2
-"""Number of descriptors of a call: its socket, and a file if it is saved."""
+"""Number of descriptors that a call needs: its socket, and a file if the call is saved."""
 
 
 class _RunTime(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions

@@ -1,7 +1,8 @@
 """Options of the commands and their values.
 
-They come from the settings of a call (`tui.settings`) or are specific to a command. An option that is a setting of a
-call is an entry in `tui.settings`. Everything heavy is imported late, because ``--help`` loads this module.
+They are either call settings (`tui.settings`) or specific to a command. Options that are call
+settings have an entry in `tui.settings`. Everything heavy is imported late, because ``--help``
+loads this module.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ Command = Callable[..., Any]
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """Returns `click.option`, with the default shown if there is one. ``group`` is its heading in the help."""
+    """Returns `click.option`, with the default shown if there is one.
+
+    ``group`` is the heading of the option in the help.
+    """
     settings.setdefault("cls", GroupedOption)
     settings.setdefault("show_default", settings.get("default") not in (None, "", 0.0))
     return click.option(*names, **settings)
@@ -114,7 +118,7 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
     """One of several words; an error message suggests the closest match."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Returns what is wrong with the value."""
+        """Returns a sentence on what is wrong with the value."""
         from tui.text.strict import did_you_mean
         from tui.text.visible import one_line
 
@@ -437,7 +441,7 @@ def make_agent_settings(
 def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> None:
     """Checks that there is a terminal that can show the screen, in UTF-8. Raises `Sentence`.
 
-    ``instead`` is a command that works without one.
+    ``instead`` is a command that works without a terminal.
     """
     streams = {"input": sys.__stdin__, "output": sys.__stdout__, "error output": sys.__stderr__}
     elsewhere = [name for name, stream in streams.items() if stream is None or not stream.isatty()]

@@ -20,14 +20,14 @@ from tui.exit_code import ExitCode
 
 _AS_JSON = "tui.cli.program.as_json"
 _JSON_IN_FILE = ("test",)
-"""Commands whose ``--json`` names a file, so that their standard output is for humans."""
+"""Commands whose ``--json`` names a file, so that their standard output is meant for people."""
 
 
 class Sentence(click.ClickException):
     """An error as one sentence for the user, with its exit code.
 
-    ``reason`` is the reason code that ``--json`` prints if there is a more specific one than that of the exit code.
-    ``source`` names the component that failed if it is not the command.
+    ``reason`` is the reason code that ``--json`` prints if there is a more specific one than that
+    of the exit code. ``source`` names the component that failed, if that is not the command.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ def path_problem(path: str | bytes | os.PathLike[str], error: OSError) -> str:
 
 
 def error_object(source: str, message: str, code: ExitCode, reason: str) -> bytes:
-    """Returns an error of a command as ``--json`` prints it: one line, in UTF-8 whatever the locale is."""
+    """Returns a command's error as ``--json`` prints it: one line, in UTF-8 whatever the locale is."""
     from tui.text.json_text import json_of
 
     error = {"event": "error", "source": source, "code": reason, "message": _harmless(message)}

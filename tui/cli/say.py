@@ -20,7 +20,7 @@ from tui.files import read_stream
 _STANDARD_INPUT = Path("-")
 _MOST_BYTES = 512 * 1024 * 1024
 _MOST_NAME_CHARS = 60
-"""Longest file name in characters: at most 240 bytes, which every file system allows."""
+"""Maximum length of a file name in characters; it is at most 240 bytes, which every file system allows."""
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "")
 
 
 def _line_or_file(name: Path) -> Path:
-    """Returns the file of a recorded line if the name is its number and not that of a file."""
+    """Returns the file of a recorded line if the name is the number of a line and not the name of a file."""
     if len(name.name) > 1 or name == _STANDARD_INPUT or os.path.exists(name):  # noqa: PTH110 - never raises
         return name
     from tui.assets import caller_lines

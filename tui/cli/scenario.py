@@ -70,7 +70,7 @@ scenario_option = option(
 
 
 def scenario_to_play(path: Path, in_force: SettingsInForce) -> PlayScenario:
-    """Returns a scenario as the engine plays it. Raises `Sentence`."""
+    """Returns a scenario in the form that the engine plays. Raises `Sentence`."""
     with _refusals():
         from tui.engine.wire import PlayScenario
         from tui.scenario.reading import commands_of, read_scenario

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 
 LISTED_SESSIONS = 3
-"""How many saved sessions the first screen lists."""
+"""Number of saved sessions listed on the first screen."""
 
 
 class LocalAgent:
-    """The local agent of this run, started when first called, and again if it has died."""
+    """The local agent of this run, which is started when it is first called, and again if it has died."""
 
     def __init__(self, settings: AgentSettings | None, base: Target) -> None:
         self._settings = settings
@@ -100,9 +100,9 @@ class Opening(msgspec.Struct, frozen=True):
     session: Path | None = None
     """Folder of the session to open; None shows the list of all."""
     speed: float | None = None
-    """Replay it at this multiple of real time; None shows all of it at once."""
+    """Replay speed as a multiple of real time; None shows the whole session immediately."""
     output: str = AUTO
-    """The speaker to play it on."""
+    """The speaker on which to play the session."""
 
 
 def run_screen(
@@ -158,7 +158,7 @@ def run_screen(
 
 
 def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Library:
-    """Returns the saved sessions, with the one that is to be shown first. Raises `SavedSessionError`."""
+    """Returns the saved sessions, including the one that should be shown first. Raises `SavedSessionError`."""
     from tui.library import Library
 
     if opening is None:

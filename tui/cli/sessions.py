@@ -39,7 +39,7 @@ folder_option = option(
 
 
 class LocalTime(click.DateTime):
-    """A date, with or without a time; errors show the format."""
+    """A date, with or without a time; error messages show the format."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the date. Raises `click.BadParameter`."""
@@ -53,12 +53,12 @@ class LocalTime(click.DateTime):
 
 
 class SessionsGroup(click.Group):
-    """The list of sessions and its subcommands; `list` is an alias for the list itself."""
+    """The command that lists sessions, and its subcommands; `list` is an alias for the command itself."""
 
     command_class = GroupedCommand
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Accepts `list` as an alias for the list itself, before, after or among its options."""
+        """Accepts `list` as an alias for the command itself, before, after or among its options."""
         if "list" in args:
             at = args.index("list")
             before = args[at - 1] if at else ""
@@ -268,7 +268,7 @@ def restore(parent: Path, names: tuple[str, ...]) -> None:
 
 
 def _can_ask() -> bool:
-    """Returns whether a user at a terminal can answer questions."""
+    """Returns whether there is a user at a terminal who can answer questions."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -541,7 +541,7 @@ def _parent(save: str | None) -> Path:
 
 
 def named_session(named: Path) -> Path:
-    """Returns the folder of the session that an argument names. Raises `SavedSessionError`."""
+    """Returns the folder of the session named by an argument. Raises `SavedSessionError`."""
     from tui.saving.listing import find_session
 
     return find_session(_folder(), path_of(str(named)))

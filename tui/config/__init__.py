@@ -1,1 +1,4 @@
-"""The user's settings: file, environment, profiles. State that is kept automatically is in `tui.remembered`."""
+"""The user's settings, from the settings file, the environment and profiles.
+
+State that is saved automatically is in `tui.remembered`.
+"""

@@ -139,11 +139,11 @@ class SpeechSettings(Struct, frozen=True, kw_only=True):
 
 
 TargetSettings = Mapping[str, Any]
-"""The settings of a call that a flag, the environment, a profile or ``[target]`` sets, by name (`tui.settings`)."""
+"""The call settings made by a flag, the environment, a profile or ``[target]``, by name (`tui.settings`)."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """All settings that the file may contain."""
+    """All settings that the settings file may contain."""
 
     thresholds: Thresholds = Thresholds()
     screen: ScreenSettings = ScreenSettings()
@@ -188,6 +188,6 @@ def _not_empty(kind: Any) -> Any:
 
 
 TARGET_TYPES = {name: type_of(setting) for name, setting in SETTINGS.items()}
-"""Types of the settings of a call, by name."""
+"""Types of the call settings, by name."""
 PROFILE_TYPES = {"url": Text, **TARGET_TYPES}
-"""Types of the settings of a profile, by name; ``${NAME}`` in the URL stands for the value of that variable."""
+"""Types of the settings in a profile, by name; ``${NAME}`` in the URL stands for the value of that variable."""

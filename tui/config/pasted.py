@@ -1,4 +1,4 @@
-"""Reads a command line of another client that was pasted in place of a URL: wscat, websocat or curl."""
+"""Reads a command line for another client (wscat, websocat or curl) that was pasted in place of a URL."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Pasted(msgspec.Struct, frozen=True):
 
 
 def read_command(text: str) -> Pasted | None:
-    """Returns the URL and headers of a command line; None for any other text, and for a command without a URL.
+    """Returns the URL and headers in a command line; None for any other text, and for a command without a URL.
 
-    Headers that every websocket client sets itself are left out. A curl command's ``https://`` becomes ``wss://``,
-    because curl sends a websocket handshake as an ordinary request.
+    Headers that every websocket client sets by itself are left out. A curl command's ``https://``
+    becomes ``wss://``, because curl sends a websocket handshake as an ordinary request.
     """
     try:
         words = shlex.split(text.replace("\\\n", " "))

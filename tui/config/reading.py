@@ -52,18 +52,20 @@ class SettingsInForce(msgspec.Struct, frozen=True):
     """The effective settings, and the source of each."""
 
     settings: Settings
-    """File and environment merged, except ``target``, which profiles override before the environment does."""
+    """The merged settings from the file and the environment, except ``target``, which profiles
+    override before the environment does.
+    """
     path: Path
     """Path of the settings file, whether or not it exists."""
     found: bool
     environment: TargetSettings
     """Settings of every call from the environment."""
     variables: Mapping[str, str]
-    """Variables in use, by section and key ("screen.theme")."""
+    """Environment variables in use, by section and key ("screen.theme")."""
     written: frozenset[str]
     """Settings in the file, by section and key."""
     warning: str = ""
-    """Sentence that the user's own file cannot be reached, so that defaults apply; empty if it can be reached."""
+    """A sentence stating that defaults apply because the user's own file cannot be reached; empty if it can."""
 
     @property
     def thresholds(self) -> Thresholds:
@@ -72,7 +74,7 @@ class SettingsInForce(msgspec.Struct, frozen=True):
 
 
 def settings_path(named: str | None = None) -> Path:
-    """Returns the path of the settings file: ``named`` by a flag, named in the environment, or the user's own."""
+    """Returns the path of the settings file: the one ``named`` by a flag or in the environment, or the user's own."""
     path = named or _in_environment(FILE_VARIABLE)
     return path_of(path) if path else user_config_path("opusagent-tui") / "config.toml"
 

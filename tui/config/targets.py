@@ -1,4 +1,7 @@
-"""Targets from URLs and profiles. Flags override the environment, a profile, ``[target]`` and ``[sessions]``."""
+"""Makes targets from URLs and profiles.
+
+Flags override the environment, a profile, ``[target]`` and ``[sessions]``.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Listed(msgspec.Struct, frozen=True):
 
     target: Target
     problem: str = ""
-    """Reason why it cannot be called now; empty if it can."""
+    """Reason why the profile cannot be called now; empty if it can be called."""
 
 
 class AddressBook(msgspec.Struct, frozen=True):
@@ -151,7 +154,10 @@ def _profile(name: str, in_force: SettingsInForce) -> str:
 
 
 def url_problem(url: str, protocol: str) -> str:
-    """Returns a sentence on why a URL cannot be called; empty if it can. A Twilio webhook is an http(s) URL."""
+    """Returns a sentence on why a URL cannot be called; empty if it can be called.
+
+    A Twilio webhook is an http(s) URL.
+    """
     if url.startswith(("http://", "https://")) and protocol in (AUTO, "twilio"):
         return ""
     try:
@@ -177,7 +183,7 @@ def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]
 
 
 def _check(merged: MergedSettings) -> None:
-    """Checks settings that can only be checked when a target is used: names and files that have to exist."""
+    """Checks the settings that can only be checked when a target is used: names and files that have to exist."""
     protocol = merged.get("protocol")
     if protocol != AUTO and not protocol.endswith(".py") and not is_known(protocol):
         known = (AUTO, *protocol_names())
@@ -221,20 +227,20 @@ def _token(merged: MergedSettings) -> str:
 
 
 def _folder(save: bool | str, in_force: SettingsInForce) -> str:
-    """Returns the folder to save sessions in; "" if they are not saved."""
+    """Returns the folder in which to save sessions; "" if they are not saved."""
     if isinstance(save, str):
         return save
     return str(sessions_folder(in_force)) if save else ""
 
 
 def sessions_folder(in_force: SettingsInForce) -> Path:
-    """Returns the folder of saved sessions, unless a call has its own."""
+    """Returns the folder of saved sessions that is used unless a call has its own."""
     folder = in_force.settings.sessions.folder
     return path_of(folder) if folder else default_folder()
 
 
 def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:
-    """Returns the speaker to play a saved session on."""
+    """Returns the speaker on which to play a saved session."""
     return str(merged_settings(in_force, "", flags).get("output"))
 
 

@@ -1,4 +1,4 @@
-"""Changes settings in the file; comments, the order and all other content are kept."""
+"""Changes settings in the file; keeps the comments, the order and all other content."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def changes_between(old: Settings, new: Settings) -> Changes:
 def change_file(path: Path, changes: Changes) -> None:
     """Writes changed settings into the file, which need not exist.
 
-    Raises `SettingsError` with a sentence if it cannot be read or written; the file is then unchanged.
+    Raises `SettingsError` with a sentence if the file cannot be read or written; the file is then
+    unchanged.
     """
     import tomlkit  # only when something is changed
     from tomlkit.exceptions import TOMLKitError

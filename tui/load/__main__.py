@@ -1,4 +1,4 @@
-"""A process of a load test: ``python -m tui.load``, which reads its plan as a line of JSON from stdin.
+"""A process of a load test: ``python -m tui.load`` reads its plan from stdin, as one line of JSON.
 
 It runs Locust's own main function. Only in a master, which makes no calls, does gevent replace
 threads and sockets, as Locust's main function expects. End of file on stdin means that the command
@@ -82,7 +82,7 @@ def _run() -> None:
 
 
 def arguments(plan: LoadPlan) -> list[str]:
-    """Returns the plan as options of Locust."""
+    """Returns the plan in the form of Locust's command-line options."""
     locustfile = plan.locustfile or str(Path(__file__).with_name("locustfile.py"))
     options = ["--locustfile", locustfile, "--skip-log-setup"]
     if plan.role is Role.WORKER:

@@ -1,4 +1,7 @@
-"""Board: collects the records of all workers, supervises the run, and summarizes it. Runs on the master's hub."""
+"""Board: collects the records of all workers, supervises the run, and summarizes it.
+
+Runs on the master's gevent hub.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +102,7 @@ class Board:
             gevent.sleep(0.05)
 
     def summary(self, *, warm_up_s: float, scenario: str, target: str) -> Summary:
-        """Returns the figures of the run."""
+        """Returns the figures for the run."""
         return summarise(
             self._records.everything,
             warm_up_s=warm_up_s,
@@ -188,10 +191,10 @@ class _Records:
         self.accepted = False
         """Whether any call was accepted."""
         self._begun_s: deque[float] = deque(maxlen=100_000)
-        """Times at which calls began, the newest last."""
+        """Times at which calls began, the latest last."""
         self._ended_minutes = 0.0
         self.first_s: float | None = None
-        """Time at which the first call began; None before that."""
+        """Time at which the first call began; None if no call has begun."""
 
     def take(self, record: Record) -> None:
         self.everything.append(record)

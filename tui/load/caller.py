@@ -34,11 +34,11 @@ class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
 
     scenario: Scenario
     target: Target
-    """Target, with a folder to save in if sessions may be kept."""
+    """The target, with a folder for saved sessions if any may be kept."""
     lines: Mapping[str, SpokenLine] = {}
     tools: Sequence[Tool] = ()
     keep_if: Criterion | None = None
-    """Condition for keeping a saved session; None keeps all that are saved."""
+    """Condition for keeping a saved session; None keeps all saved sessions."""
 
 
 class _Watch:
@@ -84,7 +84,7 @@ async def hold_call(
     *,
     saves: bool,
 ) -> CallRecord:
-    """Makes a call with the script. Returns its record. ``saves``: whether this call is saved."""
+    """Makes a call with the script. Returns its record. ``saves`` is whether this call is saved."""
     watch = _Watch()
     target = script.target if saves else msgspec.structs.replace(script.target, save="")
 
@@ -160,7 +160,7 @@ def _turn(turn: Turn, watch: _Watch, late_ms: Callable[[int, int], float]) -> Tu
 def outcome_of(
     run: RunResult, *, fatal: e.ErrorRaised | None, accepted: bool, stopped: bool
 ) -> tuple[CallEnding, str, str]:
-    """Returns the ending of a call, the kind of its failure, and a sentence about it."""
+    """Returns how a call ended, the kind of its failure, and a sentence about the failure."""
     if stopped and (fatal is None or accepted):
         return CallEnding.STOPPED, "", ""
     if fatal is not None:

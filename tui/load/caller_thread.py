@@ -27,7 +27,7 @@ PATCHED = (
 
 
 class ThreadsReplaced(RuntimeError):
-    """gevent's monkey-patching has replaced threads, so asyncio cannot run in one."""
+    """gevent's monkey-patching has replaced threads, so asyncio cannot run in a thread."""
 
 
 class Ticket(Generic[T]):
@@ -37,7 +37,7 @@ class Ticket(Generic[T]):
         self._loop = loop
         self.result: AsyncResult = AsyncResult()
         self.task: asyncio.Task[T] | None = None
-        """Task of the call. Like the next two attributes, used only on the loop's thread."""
+        """The task of the call. This and the next two attributes are used only on the loop's thread."""
         self.hung_up = False
         """Whether the call was asked to end, possibly before its task began."""
         self.end: Callable[[], object] | None = None
@@ -49,7 +49,7 @@ class Ticket(Generic[T]):
         return result
 
     def hang_up(self) -> None:
-        """Asks the call to end. Its result still arrives."""
+        """Asks the call to end. The result of the call still arrives."""
         self._loop.call_soon_threadsafe(self._hang_up)
 
     def _hang_up(self) -> None:
@@ -63,7 +63,7 @@ class Ticket(Generic[T]):
 
 
 class CallerThread:
-    """Runs coroutines on a loop in a thread. Its methods are for the greenlets of the thread that made it.
+    """Runs coroutines on a loop in a thread. Its methods are for the greenlets of the thread that created it.
 
     Raises `ThreadsReplaced` if threads are not OS threads.
     """
@@ -82,7 +82,7 @@ class CallerThread:
 
     @property
     def native_id(self) -> int | None:
-        """Id of the thread in the operating system."""
+        """The thread's id in the operating system."""
         return self._thread.native_id
 
     @property
@@ -91,7 +91,7 @@ class CallerThread:
         return len(self._open)
 
     def submit(self, make: Callable[[Ticket[T]], Coroutine[Any, Any, T]]) -> Ticket[T]:
-        """Runs a coroutine on the loop. ``make`` is called there with the ticket."""
+        """Runs a coroutine on the loop. ``make`` is called on the loop, with the ticket."""
         ticket: Ticket[T] = Ticket(self.loop)
         self._open.add(ticket)
         self.loop.call_soon_threadsafe(self._begin, ticket, make)

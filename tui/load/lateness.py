@@ -22,9 +22,12 @@ _KEPT = 20_000
 
 
 class Lateness:
-    """Records the periods in which a worker was late. Runs on the loop it watches; `between` is for any thread.
+    """Records the periods in which a worker was late.
 
-    ``emit`` receives a `WorkerSecond` every second; ``calls`` returns the number of calls in progress.
+    Runs on the loop that it watches; `between` may be called from any thread.
+
+    ``emit`` receives a `WorkerSecond` every second; ``calls`` returns the number of calls in
+    progress.
     """
 
     def __init__(self, worker: str, emit: Callable[[WorkerSecond], object], calls: Callable[[], int]) -> None:
@@ -49,14 +52,14 @@ class Lateness:
                 second_ns, used_ns = now_ns, now_used_ns
 
     def woke(self, due_ns: int, now_ns: int) -> None:
-        """Records that the loop now runs a task that was due at an instant."""
+        """Records that the loop is now running a task that was due at an instant."""
         late_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._worst_ms = max(self._worst_ms, late_ms)
         if late_ms > LOOP_LIMIT_MS:
             self._late.append((due_ns, now_ns, late_ms))
 
     def second(self, since_ns: int, now_ns: int, processor: float) -> None:
-        """Reports one second, in which the share ``processor`` of a core was used."""
+        """Reports one second, during which ``processor`` of a core was used."""
         if processor > BUSY:
             # Whatever waited for the processor was late, by an unknown part of this second.
             self._late.append((since_ns, now_ns, max(self._worst_ms, LOOP_LIMIT_MS)))

@@ -15,13 +15,13 @@ from tui.load.records import CallRecord
 from tui.models.turns.turns import percentile
 
 _LEAST_TURNS = 10
-"""Least number of turns on either side of a knee."""
+"""Minimum number of turns on either side of a knee."""
 _LEAST_RISE, _LEAST_RISE_MS = 1.25, 50.0
-"""Least rise at a knee, as a factor and in ms: below it, users would hear no difference."""
+"""Minimum rise at a knee, as a factor and in ms; users would not hear a smaller difference."""
 _LEAST_GAIN = 0.2
 """Smallest share by which a bend has to reduce the error of a straight line."""
 _MOST_WEIGHT = 20
-"""Largest total weight of the turns at one number of calls."""
+"""Maximum total weight of the turns at one number of calls."""
 _MOST_LEVELS = 20
 
 
@@ -90,8 +90,8 @@ def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
 def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
     """Returns the knee of response times, as in `levels_of`; None if they do not bend upwards.
 
-    The knee is the number of calls at which a level line up to it and a separate straight line beyond it best fit the
-    logarithms. This finds a step as well as a slope.
+    The knee is the number of calls at which a level line up to it and a separate straight line
+    beyond it best fit the logarithms. This method finds steps as well as slopes.
     """
     ordered = sorted((calls, math.log(max(response_ms, 1.0))) for calls, response_ms in turns)
     if len(ordered) < 2 * _LEAST_TURNS:

@@ -1,4 +1,4 @@
-"""Output of a load test: a line every few seconds, and the summary at its end."""
+"""Prints the output of a load test: a line every few seconds, and the summary at the end."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def verdict_on_capacity(summary: Summary) -> str:
 
 
 def words_of_drift(summary: Summary) -> str:
-    """Returns a sentence on the change of response times over time at full load; empty if there was none."""
+    """Returns a sentence on how response times changed over time at full load; empty if they did not change."""
     drift = summary.drift
     if drift is None:
         return ""

@@ -25,15 +25,15 @@ class Role(StrEnum):
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. Contains the target's secrets, so it is passed through a pipe, never in arguments."""
+    """One run. The plan contains the target's secrets, so it is passed through a pipe, never in arguments."""
 
     role: Role = Role.ALONE
     scenario: str
     """Path of the scenario file."""
     target: Target
-    """Target, with a folder to save in if sessions may be kept."""
+    """The target, with a folder for saved sessions if any may be kept."""
     lines: dict[str, SpokenLine] = {}
-    """Lines of the scenario by the text of their steps."""
+    """The lines of the scenario, by the text of their steps."""
     locustfile: str = ""
     """File with the user's own `VoiceUser` classes; empty for the built-in one."""
     users: int = 1
@@ -52,9 +52,9 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     master_timeout_s: float = 10.0
     """How long, in seconds, the master may be silent before the workers hang up, because a call may cost money."""
     workers: int = 0
-    """Number of workers that the master waits for."""
+    """Number of workers for which the master waits."""
     canary_file: str = ""
-    """Path of the file for the records of the canary's calls; empty if there is no canary."""
+    """Path of the file with the records of the canary's calls; empty if there is no canary."""
     web: bool = False
     snapshots: bool = False
     """Whether progress is printed as JSON, for the live screen."""

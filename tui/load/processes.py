@@ -18,7 +18,7 @@ from tui.exit_code import ExitCode
 from tui.load.plan import LoadPlan, Role
 
 _END_S = 16.0
-"""Time limit in seconds for workers to end after their master: they hang up first."""
+"""Time limit in seconds for the workers to end after their master, because they have to hang up first."""
 
 
 def free_port() -> int:
@@ -29,12 +29,14 @@ def free_port() -> int:
 
 
 class LoadProcesses:
-    """The processes of a load test, for the duration of a ``with`` block. The first is the master of the others.
+    """The processes of a load test, for the duration of a ``with`` block.
+
+    The first process is the master of the others.
 
     A canary is started first; the others start once it has measured the agent's responses without
     them.
 
-    ``captures``: whether `lines` will be read. All methods may be called from any thread.
+    ``captures`` is whether `lines` will be read. All methods may be called from any thread.
     """
 
     def __init__(self, plans: Sequence[LoadPlan], *, captures: bool = False) -> None:
@@ -91,7 +93,7 @@ class LoadProcesses:
             yield line.decode(errors="replace").rstrip("\n")
 
     def wait(self) -> int:
-        """Waits until all have ended. Returns the exit code of the first."""
+        """Waits until all processes have ended. Returns the exit code of the first one."""
         first, *workers = self._processes
         code = first.wait()
         if self._canary is not None:
@@ -109,7 +111,7 @@ class LoadProcesses:
 def run(plans: Sequence[LoadPlan]) -> int:
     """Runs a process for each plan until the first one has ended. Returns its exit code.
 
-    Ctrl+C, SIGTERM and SIGHUP end the run properly; a second signal ends it at once.
+    Ctrl+C, SIGTERM and SIGHUP end the run properly; a second signal ends it immediately.
     """
     with LoadProcesses(plans) as processes, _passed_on(processes):
         return processes.wait()

@@ -26,13 +26,13 @@ class CallBegan(msgspec.Struct, frozen=True, tag="began"):
     """The start of a call on a worker."""
 
     call: str
-    """Name of the call, unique in the run."""
+    """Name of the call, which is unique within the run."""
     worker: str
     at_s: float
 
 
 class TurnRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One turn of the caller that was answered, or should have been."""
+    """One turn by the caller that was answered, or should have been."""
 
     at_s: float
     """Time at which the caller stopped speaking."""
@@ -65,7 +65,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     greeting_ms: float | None = None
     turns: Sequence[TurnRecord] = ()
     barge_in_ms: Sequence[float] = ()
-    """Time from the caller's onset until the agent was silent, for each interruption that it yielded to."""
+    """Time from the caller's onset until the agent was silent, for each interruption to which the agent yielded."""
     barge_ins_missed: int = 0
     dead_air_ms: Sequence[float] = ()
     findings: Sequence[str] = ()
@@ -86,7 +86,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class WorkerSecond(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="second"):
-    """State of a worker over the last second."""
+    """The state of a worker during the last second."""
 
     worker: str
     at_s: float

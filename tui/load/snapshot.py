@@ -12,7 +12,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """The current state of a run."""
 
     at_s: float
-    """Time since the first call."""
+    """Time since the start of the first call."""
     users: int
     calls: int
     """Number of calls in progress."""
@@ -32,7 +32,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     knee_calls: int | None = None
     """Knee so far, in calls; None if there is none."""
     canary_ms: Sequence[float] = ()
-    """Newest response times of the canary, the latest last."""
+    """The canary's most recent response times, the latest last."""
 
 
 def print_json(snapshot: Snapshot) -> None:

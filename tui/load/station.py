@@ -51,7 +51,10 @@ class Station:
         self._flusher = gevent.spawn(self._flush_always)
 
     def hold(self, script: CallerScript, *, keep: float = 0.0) -> CallRecord:
-        """Makes a call and returns its record. If the greenlet is killed, the call is hung up on the wire first."""
+        """Makes a call and returns its record.
+
+        If the greenlet is killed, the call is first hung up in the way that the protocol requires.
+        """
         call = f"{self.worker}-{next(self._numbers)}"
         began_s = time.time()
         # Sent before the call: a worker that is lost later must not take the knowledge of its calls with it.
@@ -72,7 +75,7 @@ class Station:
         self.stopping = False
 
     def hang_up_all(self) -> None:
-        """Hangs up every call on the wire, and sends all records."""
+        """Hangs up every call in the way that its protocol requires, and sends all records."""
         self.stopping = True
         if not self.thread.hang_up_all(HANG_UP_S, except_for=self._watch):
             logger.warning("Some calls did not end within %g s of being hung up.", HANG_UP_S)
@@ -101,7 +104,10 @@ class Station:
     async def _held(
         self, script: CallerScript, call: str, ticket: Ticket[CallRecord], began_s: float, *, saves: bool
     ) -> CallRecord:
-        """Makes a call on the thread's loop. Its record is sent even if nothing waits for it any longer."""
+        """Makes a call on the thread's loop.
+
+        The record of the call is sent even if nothing waits for it any longer.
+        """
 
         def without_call(outcome: CallEnding, kind: str = "", reason: str = "") -> CallRecord:
             return CallRecord(

@@ -18,7 +18,7 @@ from tui.models.turns.turns import percentile
 MOST_UNTRUSTED = 0.2
 """Share of late turns at high load above which the load generator counts as the bottleneck."""
 _STEADY = 0.9
-"""Share of the largest number of calls from which drift is measured."""
+"""Drift is measured at this share of the largest number of calls and above."""
 _LEAST_TURNS_FOR_DRIFT = 30
 _LEAST_DRIFT, _LEAST_DRIFT_MS, _LEAST_Z = 0.1, 20.0, 4.0
 _MOST_CLUSTERS, _MOST_KEPT = 20, 20
@@ -42,7 +42,7 @@ class Drift(msgspec.Struct, frozen=True):
     """Median of the first third of the turns at full load."""
     last_ms: float
     minutes: float
-    """Time between the midpoints of the two thirds."""
+    """Time in minutes between the midpoints of the first and the last third."""
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ class Cluster(msgspec.Struct, frozen=True):
     first_s: float
     """Time of the first failure, in seconds from the start of the run."""
     calls_at_first: int
-    """Number of calls that were active then."""
+    """Number of calls that were active when the first failure occurred."""
 
 
 class WorkerSummary(msgspec.Struct, frozen=True):
@@ -125,7 +125,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     not_trusted: int = 0
     """Number of turns that were left out because the worker was late."""
     findings: dict[str, int] = {}
-    """Number of calls by the protocol rule that the agent broke in them."""
+    """Number of calls in which the agent broke a protocol rule, by rule."""
     levels: Sequence[CallLevel] = ()
     knee: Knee | None = None
     generator_limit: str = ""
@@ -143,7 +143,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def figures(self) -> Figures:
-        """Figures for conditions, by the names in `tui.load.conditions.OF_A_RUN`."""
+        """The figures for conditions, by the names in `tui.load.conditions.OF_A_RUN`."""
         ended = self.completed + self.failed
         turns = self.response.count + self.not_trusted
         return {
@@ -304,7 +304,7 @@ _LOCAL_LIMITS = {
     "Cannot assign requested address": "local ports ran out: use more machines",
     "Cannot allocate memory": "memory ran out",
 }
-"""Local causes of failed calls, by the error text of the operating system."""
+"""Local causes of failed calls, by the operating system's error text."""
 
 
 def _generator_limit(

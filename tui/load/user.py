@@ -1,4 +1,4 @@
-"""VoiceUser: a Locust user that makes calls one after the other.
+"""VoiceUser: a Locust user that makes one call after another.
 
 Subclass it in your own locustfile, with Locust's waits, weights and shapes::
 
@@ -8,9 +8,9 @@ Subclass it in your own locustfile, with Locust's waits, weights and shapes::
         scenario = "book.call.toml"
         weight = 3
 
-Every call is reported through Locust's `request` event: "call" (failed if it failed), "connect", "greeting",
-"response" (each turn), "barge-in", "dead air", "finding". Figures of turns in which the worker itself was late are
-left out.
+Every call is reported through Locust's `request` event: "call" (failed if it failed), "connect",
+"greeting", "response" (each turn), "barge-in", "dead air", "finding". Figures of turns in which the
+worker itself was late are left out.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _boards: WeakKeyDictionary[Environment, Board] = WeakKeyDictionary()
 
 
 class CallFailed(Exception):
-    """A failed call, as Locust counts it; the text is the kind of failure and its reason."""
+    """A failed call, as Locust counts it; the message contains the kind of failure and its reason."""
 
 
 class VoiceUser(locust.User):

@@ -29,7 +29,7 @@ _SLACK_S = 60.0
 
 
 class CaseFailed(Exception):
-    """A step or a limit failed; the text is for the report."""
+    """A step or a limit failed; the message is for the report."""
 
 
 def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> Target:
@@ -54,7 +54,7 @@ def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> T
 
 
 class ScenarioFile(pytest.File):
-    """One scenario file. Its runs are made once, when the first result is requested."""
+    """One scenario file. The runs are made only once, when the first result is requested."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yields the steps and limits; a single test if they could end up on several pytest-xdist workers."""
@@ -98,7 +98,10 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def summaries(self) -> list[CaseSummary]:
-        """Cases over all runs, in the order of the tests. Raises `CaseFailed` if the agent could not be called."""
+        """Cases evaluated over all runs, in the order of the tests.
+
+        Raises `CaseFailed` if the agent could not be called.
+        """
         if isinstance(self.result, str):
             raise CaseFailed(self.result)
         return summarize(self.scenario, self.result)
@@ -110,7 +113,7 @@ class ScenarioFile(pytest.File):
 
 
 class CaseItem(pytest.Item):
-    """The test of a step or a limit, or of several together."""
+    """The test for a step or a limit, or for several of them together."""
 
     parent: ScenarioFile
 
@@ -140,7 +143,7 @@ class CaseItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        """Returns the place of the step in its file."""
+        """Returns the location of the step in its file."""
         return self.path, max(self._line - 1, 0), self.name
 
 

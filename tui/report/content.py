@@ -1,4 +1,4 @@
-"""The content of a report: a saved session's events, applied to the same models as on the screen."""
+"""The content of a report: a saved session's events, applied to the same models that the screen uses."""
 
 from __future__ import annotations
 
@@ -60,21 +60,21 @@ class MarkedRow(msgspec.Struct, frozen=True):
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """An entry of the transcript and the time at which it was first heard."""
+    """A transcript entry and the time at which it was first heard."""
 
     seconds: float
     entry: Utterance | ToolUse
 
 
 class FailedStep(msgspec.Struct, frozen=True):
-    """A failed step of a scenario, and its start."""
+    """A failed step of a scenario, with the time at which it began."""
 
     began_ns: int
     judged: e.StepChanged
 
 
 class Content(msgspec.Struct):
-    """The content of a report, except the audio. Seconds count from the first event, as in the event log."""
+    """The content of a report, except the audio. Times are in seconds from the first event, as in the event log."""
 
     record: SessionRecord
     outcome: str
@@ -228,7 +228,7 @@ def _rows(log: EventLog, saved: SavedSession) -> Iterator[EventRow]:
 
 
 def _detail(log: EventLog, row: Row, saved: SavedSession) -> str:
-    """Returns a row's message or event in full; empty for a run."""
+    """Returns the full message or event of a row; empty for a run."""
     if row.count > 1:
         return ""
     event = log.event(row)

@@ -1,4 +1,4 @@
-"""The floor in a report: both lanes of speech as a picture, the figures, and every event with its place."""
+"""The floor section of a report: both lanes of speech as a picture, the figures, and every event with its time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ def floor_section(content: Content, judge: Judge) -> Markup:
 
 
 def _picture(content: Content, floor: Floor, moments: list[FloorMoment]) -> Markup:
-    """Returns the lanes of the whole session as SVG, the user above; talk-over and backchannels between them."""
+    """Returns the lanes of the whole session as SVG.
+
+    The user is on top, with talk-over and backchannels between the lanes.
+    """
     began_ns = content.began_ns
     scale = _UNITS / max(content.ended_ns - began_ns, 1)
     between = [

@@ -40,20 +40,20 @@ class PageTurn(msgspec.Struct, array_like=True, frozen=True):
 
 
 class PageData(msgspec.Struct):
-    """Data for the page's script. Instants are seconds from the first event."""
+    """Data for the page's script. Times are in seconds from the first event."""
 
     length_s: float
     turns: list[PageTurn]
     marks: list[TimelineMark]
     rows: list[EventRow]
     starts_s: float = 0.0
-    """Instant of the first sample."""
+    """Time of the first sample."""
     opens_s: float | None = None
-    """Instant at which the page opens; None for the beginning."""
+    """Time at which the page opens; None for the beginning."""
     bin_s: float | None = None
     """Duration of one peak; None without tracks."""
     user: str = ""
-    """Peaks, one byte each, in base64."""
+    """The peaks, one byte each, in base64."""
     agent: str = ""
     sound: str = ""
     """Media type of the audio."""
@@ -63,7 +63,10 @@ _DEFAULT = Thresholds()
 
 
 def render(saved: SavedSession, thresholds: Thresholds = _DEFAULT, *, with_audio: bool = True) -> bytes:
-    """Returns the report of a session as HTML. ``with_audio``: whether audio can be played; it is always drawn."""
+    """Returns the report of a session as HTML.
+
+    ``with_audio`` is whether the audio can be played; it is always drawn.
+    """
     return page_of(read_content(saved), saved.audio, thresholds, with_audio=with_audio)
 
 
@@ -103,7 +106,7 @@ def page_of(
 
 
 def packed(content: bytes) -> str:
-    """Returns the content deflated and in base64, which is safe inside HTML."""
+    """Returns the content compressed with deflate and encoded in base64, which is safe inside HTML."""
     return b64encode(zlib.compress(content, 9)).decode()
 
 

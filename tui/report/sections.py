@@ -71,7 +71,7 @@ def verdict_line(content: Content, judge: Judge) -> Markup:
 
 
 def figures(content: Content, judge: Judge) -> Markup:
-    """Returns the figures of the whole session; a figure that was not measured is a dash."""
+    """Returns the figures of the whole session; a figure that was not measured is shown as a dash."""
     m = content.metrics
     of = m.percentiles()
     of_turns = f"of {of.count} turn" + ("" if of.count == 1 else "s")

@@ -24,7 +24,7 @@ _TEXT_CHARS = 400
 
 
 def compare_sessions(left: SavedSession, right: SavedSession, judge: Judge) -> SessionComparison:
-    """Returns both sessions side by side."""
+    """Returns a side-by-side comparison of both sessions."""
     one, its_turns = _read(left, judge)
     other, other_turns = _read(right, judge)
     return SessionComparison(one, other, paired(its_turns, other_turns))

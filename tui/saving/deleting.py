@@ -1,4 +1,4 @@
-"""Deletes sessions, by name or beyond limits. Only files that this program wrote are ever removed."""
+"""Deletes sessions by name, or those beyond the limits. Only files that this program wrote are ever removed."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Deletion(msgspec.Struct, frozen=True):
     size_bytes: int = 0
     """Disk usage of the removed files, in bytes."""
     left: tuple[str, ...] = ()
-    """Names of other files in the folder, which are kept together with the folder."""
+    """Names of the other files in the folder, which are kept, as is the folder."""
     report: Path | None = None
-    """Path of a report next to the folder, which is kept."""
+    """Path of a report that is next to the folder and is kept."""
     problem: str = ""
     """Sentence on why nothing was deleted; empty if there was no problem."""
 
@@ -68,8 +68,9 @@ def superfluous(
 ) -> list[Path]:
     """Returns sessions older than ``keep_days`` and all but the newest ``keep_count``; newest first.
 
-    A running session is never included; one of unknown age is included only if it exceeds the count. Folders that are
-    not sessions of this program are neither counted nor returned. Raises `SavedSessionError`.
+    A running session is never included; a session of unknown age is included only if it exceeds the
+    count. Folders that are not sessions of this program are neither counted nor returned. Raises
+    `SavedSessionError`.
     """
     oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days) if keep_days is not None else None
     found: list[Path] = []
@@ -89,7 +90,10 @@ def with_trash(parent: Path) -> list[Path]:
 
 
 def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[Deletion]:
-    """Deletes these sessions, or only determine the effect. A session that cannot be deleted gets a problem."""
+    """Deletes the given sessions, or only determines the effect.
+
+    If a session cannot be deleted, its result contains the problem.
+    """
     done = []
     for folder in folders:
         try:
@@ -128,7 +132,8 @@ def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
 def is_own(folder: Path) -> bool:
     """Returns whether this program created the folder, according to its ``session.json``.
 
-    If that is damaged or missing, the folder must have a name that this program creates, and hold only its files.
+    If that file is damaged or missing, the folder must have a name that this program creates and
+    contain only its files.
     """
     if folder.name in ("", "..") or folder.is_symlink() or not folder.is_dir() or not is_session(folder):
         return False
@@ -161,8 +166,8 @@ def _check_own(folder: Path) -> None:
 def retain(parent: Path, *, keep_days: float | None, keep_count: int | None) -> str:
     """Deletes sessions older than ``keep_days`` and all but the newest ``keep_count``, including those in the trash.
 
-    Without limits, delete nothing. Returns one line about deleted sessions and failures; empty if
-    there were none. Never raises.
+    Without limits, it deletes nothing. Returns one line about deleted sessions and failures; empty
+    if there were none. Never raises.
     """
     if keep_days is None and keep_count is None:
         return ""
@@ -194,7 +199,7 @@ def _some(names: list[str]) -> str:
 
 
 def _contents(folder: int | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the names of this program's files in a folder, in order of deletion, and those of all other files."""
+    """Returns the names of this program's files in a folder, in order of deletion, and of all other files."""
     with os.scandir(folder) as entries:
         files = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     own = tuple(name for name in SESSION_FILES if files.get(name))

@@ -23,7 +23,7 @@ def export_session(
     raw: bool = False,
     overwrite: bool = False,
 ) -> ExportReport:
-    """Writes the events that match to a file. Raises `ExportError`."""
+    """Writes the events that match a filter to a file. Raises `ExportError`."""
     log, marks = EventLog(), read_marks(saved.folder)
     for event in saved.events():
         log.apply(event)

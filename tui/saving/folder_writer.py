@@ -62,12 +62,12 @@ class FolderWriter:
 
     @property
     def tracks_over(self) -> bool:
-        """Whether nothing more will be added to the tracks, if there are any."""
+        """Whether nothing more will be added to the tracks, if any."""
         return self._tracks is not None and self._tracks.closed
 
     @property
     def tracks_are_whole(self) -> bool:
-        """Whether both tracks are on disk to their end."""
+        """Whether both tracks are completely on disk."""
         return self._has_tracks() and self.tracks_over
 
     def _has_tracks(self) -> bool:

@@ -31,10 +31,10 @@ from tui.text.numbers import clock
 from tui.text.visible import one_line
 
 LATEST = "latest"
-"""Word that selects the newest session."""
+"""The word that selects the newest session."""
 _TAIL_BYTES = 64 * 1024
 _ERROR_TAG = b'"event":"error"'
-"""Marker of an error event. Occurs nowhere else in a line, because quotes inside texts are escaped."""
+"""Marker of an error event. It occurs nowhere else in a line, because quotes inside texts are escaped."""
 _MAX_COUNTED_BYTES = 256 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _YEARS = range(1970, 9999)
@@ -55,10 +55,10 @@ class SessionSummary(msgspec.Struct, frozen=True):
     """One of `tui.saving.record.Outcome`."""
     reason: str
     duration_s: float | None
-    """Time from acceptance to the end; for a session that was cut off, from its first event to its last."""
+    """Time from acceptance to the end; for a session that was cut off, the time from its first to its last event."""
     errors: int | None
     turns: int | None
-    """Number of turns of the user."""
+    """Number of user turns."""
     response_latencies_ms: list[float]
     not_answered: int | None
     """Number of user turns that had no answer."""
@@ -68,11 +68,11 @@ class SessionSummary(msgspec.Struct, frozen=True):
     """Number of marked events."""
     notes: int = 0
     problem: str = ""
-    """Reason why parts could not be read; otherwise empty."""
+    """Reason why parts of the session could not be read; otherwise empty."""
 
     @property
     def name(self) -> str:
-        """Name of its folder."""
+        """Name of the session's folder."""
         return self.folder.name
 
 
@@ -87,8 +87,8 @@ def list_sessions(
     """Lists the sessions in a folder, newest first, including unreadable ones with their problem.
 
     ``target`` is a part of the title, URL or protocol, ignoring case; ``since`` is a time with a
-    time zone; ``errors`` selects sessions with or without errors. A folder that does not exist has
-    no sessions.
+    time zone; ``errors`` selects sessions with or without errors. If the folder does not exist,
+    there are no sessions.
     """
     summaries = sorted(map(summarise, session_folders(parent)), key=age_key)
     wanted = [
@@ -123,10 +123,10 @@ def summaries(parent: Path) -> Iterator[SessionSummary]:
 
 
 def find_session(parent: Path, path: Path) -> Path:
-    """Finds a session by path, or in ``parent`` by name, beginning of the name, title, or ``latest``.
+    """Finds a session by its path, or in ``parent`` by its name, the beginning of its name, its title, or ``latest``.
 
-    A title, like ``latest``, selects the newest such session. A path to something other than a
-    session does not prevent the other interpretations. Raises `SavedSessionError`.
+    A title, like ``latest``, selects the newest such session. If a path exists but is not a
+    session, the other interpretations are still tried. Raises `SavedSessionError`.
     """
     if is_session(path) or (path.name in SESSION_FILES and is_session(path.parent)):
         return path
@@ -153,7 +153,7 @@ def find_session(parent: Path, path: Path) -> Path:
 
 
 def session_named(parent: Path, name: str, names: Sequence[str]) -> Path:
-    """Returns the session among ``names`` in ``parent`` that has this name or begins with it.
+    """Returns the session among ``names`` in ``parent`` whose name is or begins with the given one.
 
     Raises `SavedSessionError`.
     """

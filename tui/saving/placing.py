@@ -22,7 +22,7 @@ _QUIET = 200
 
 
 class Placed(NamedTuple):
-    """Samples with the frame of the track at which they begin."""
+    """Samples, and the frame of the track at which they begin."""
 
     frame: int
     pcm: bytes
@@ -31,19 +31,21 @@ class Placed(NamedTuple):
 class _Waiting(NamedTuple):
     start_ns: int
     ideal_ns: int
-    """Start according to the sample count alone."""
+    """Start time according to the sample count alone."""
     late_ns: int
-    """Reported start minus `ideal_ns`."""
+    """The reported start time minus `ideal_ns`."""
     first: bool
     """Whether the block begins a stream, so that the sample count starts at zero."""
     pcm: bytes
 
 
 class TrackPlacer:
-    """Places one track at ``rate`` whose first frame is at ``origin_ns``. For one thread; feed blocks in order.
+    """Places one track at ``rate`` whose first frame is at ``origin_ns``.
 
-    Consecutive samples stay together: their time follows from the sample count, aligned to the clock by the earliest
-    reported times around them, because callbacks are late but never early.
+    To be used by one thread, with blocks in order.
+
+    Consecutive samples stay together: their time follows from the sample count, aligned to the
+    clock by the earliest reported times around them, because callbacks are late but never early.
     """
 
     def __init__(self, rate: int, origin_ns: int) -> None:

@@ -34,8 +34,7 @@ _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_SKIPPED_BYTES = 256 * 1024 * 1024
 _MAX_AUDIO_AFTER_EVENTS_S = 120
-"""Longest part of the tracks that is read after the last event: with damaged events, the session may have ended
-later."""
+"""Length of the tracks that is read after the last event: if events are damaged, the session may have ended later."""
 _MAX_PROBLEMS = 20
 _TAIL_BYTES = 256 * 1024
 
@@ -43,7 +42,7 @@ _events: msgspec.json.Decoder[e.SessionEvent] = msgspec.json.Decoder(e.SessionEv
 
 
 class SavedSession:
-    """A session on disk, opened by `open_session`. Not thread-safe; `close` it, or use ``with``."""
+    """A session on disk, opened by `open_session`. Not thread-safe. Call `close`, or use ``with``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,7 +62,7 @@ class SavedSession:
 
     @property
     def messages_path(self) -> Path:
-        """Path of the file of raw messages, which events point into."""
+        """Path of the file of raw messages, to which events point."""
         return self.folder / MESSAGES_FILE
 
     @property
@@ -236,7 +235,7 @@ class SavedSession:
 
 
 def open_session(path: str | Path) -> SavedSession:
-    """Opens a session by its folder or one of its files. Raises `SavedSessionError`."""
+    """Opens a session, given its folder or one of its files. Raises `SavedSessionError`."""
     path = Path(path)
     folder = path.parent if path.name in SESSION_FILES else path
     if not folder.exists():
@@ -309,7 +308,7 @@ def _is_locked(path: Path, against: int) -> bool:
 
 
 def _lines(file: IO[bytes], report: Callable[[str], None]) -> Iterator[bytes]:
-    """Yields the lines with their line ends; the rest of a line that is far too long is left out.
+    """Yields the lines with their line endings; the rest of a line that is far too long is left out.
 
     Stops at a line that does not end within a reasonable length.
     """

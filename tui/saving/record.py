@@ -22,21 +22,21 @@ MESSAGES_FILE = "messages.bin"
 AUDIO_FILE = "audio.wav"
 MARKS_FILE = "marks.jsonl"
 RECORD_PART_FILE = "session.json.part"
-"""A new ``session.json`` while it is being written."""
+"""Name of a new ``session.json`` while it is being written."""
 SESSION_FILES = (MESSAGES_FILE, AUDIO_FILE, MARKS_FILE, RECORD_PART_FILE, EVENTS_FILE, RECORD_FILE)
 """Every file that this program writes into a session's folder, in order of deletion. The file that shows who
 created the folder is deleted last, so that an interrupted deletion can be repeated."""
 PROGRAM = "opusagent-tui"
 UNSAVED = "unsaved"
-"""Code of the error after which nothing more of the session is saved."""
+"""Code of the error after which nothing more is saved for a session."""
 
 
 class SavingError(Exception):
-    """A session cannot be saved; the text is one sentence for the user."""
+    """A session cannot be saved; the message is one sentence for the user."""
 
 
 class SavedSessionError(Exception):
-    """A saved session cannot be read, deleted or listed; the text is one sentence for the user."""
+    """A saved session cannot be read, deleted or listed; the message is one sentence for the user."""
 
 
 class Outcome(StrEnum):
@@ -47,7 +47,7 @@ class Outcome(StrEnum):
     ENDED = "ended"
     ERROR = "error"
     CUT_OFF = "cut off"
-    """Never written; replaces "running" on reading when no process is saving the session."""
+    """Never written; replaces "running" when the session is read while no process is saving it."""
 
 
 class Devices(msgspec.Struct, omit_defaults=True):
@@ -84,7 +84,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     """Instant of ``started_utc``, which is that of the first event."""
     ended_utc: str | None = None
     outcome: str = Outcome.RUNNING
-    """One of `Outcome`, or a value of a newer version."""
+    """One of `Outcome`, or a value from a newer version."""
     reason: str = ""
     devices: Devices = msgspec.field(default_factory=Devices)
     formats: Formats = msgspec.field(default_factory=Formats)

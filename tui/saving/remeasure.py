@@ -16,7 +16,7 @@ from tui.saving.second_opinion import compare_edges
 
 _CHUNK_MS = 1000
 _SAME_NS = 300_000_000
-"""Edges of two detectors that are closer than this, in ns, are the same.
+"""Edges from two detectors that are closer than this, in ns, count as the same edge.
 
 Edges from which response times are measured keep the call's times, which come from the device's
 callbacks; if the track has an edge elsewhere, `compare_edges` disputes the one from the call, on
@@ -27,7 +27,7 @@ _AGREES_NS = 40_000_000
 judge windows of 32 ms, whose phase differs.
 """
 _PROOF_NS = 200_000_000
-"""Delay of an edge's event in ns, as in a call, so that it follows the events to which it belongs."""
+"""Delay of an edge's event in ns, as in a call, so that the event follows the events to which it belongs."""
 
 
 def remeasure(saved: SavedSession) -> SessionMetrics:
@@ -43,7 +43,7 @@ def remeasured_events(saved: SavedSession, fold: MetricsFold) -> Iterator[e.Sess
     """Yields a session's events, with the edges of speech replaced by those that are found in its tracks.
 
     Each event is folded before it is passed on: the second detector is asked about the edges of the
-    turns found so far. An edge that confirms one of the call keeps the instant of the call, so that
+    turns found so far. An edge that confirms an edge of the call keeps the call's time, so that
     both show the same figures. Without tracks, the events are those that were saved. An edge takes
     the number of the previous event.
     """
@@ -98,7 +98,7 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
 
 
 def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges; those of the user include the time from sample to socket that was measured in the call."""
+    """Returns the edges; the user's edges include the time from sample to socket that was measured in the call."""
     ways = {
         started: sorted(
             (edge for edge in live if edge.started is started and edge.captured_ns is not None),
@@ -125,7 +125,7 @@ def _on_the_way_of(edge: e.SpeechEdge, ways: Sequence[e.SpeechEdge]) -> e.Speech
 
 
 def _confirming(edges: Sequence[e.SpeechEdge], live: Iterable[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges in order of time; an edge that confirms one of the call is replaced by it."""
+    """Returns the edges in order of time; an edge that confirms an edge of the call is replaced by that edge."""
     kinds: dict[tuple[e.Party, bool], list[e.SpeechEdge]] = {}
     for edge in live:
         kinds.setdefault((edge.speaker, edge.started), []).append(edge)

@@ -39,7 +39,7 @@ class SavedAudio:
             raise wave.Error(f"it claims {self.rate} samples per second")
         there_bytes = os.fstat(file.fileno()).st_size - self._data_at
         self.frames: int = min(self.promised_frames, there_bytes // _FRAME_BYTES)
-        """Number of frames that can be read; the owner may lower it."""
+        """Number of frames that can be read; the owner may lower this number."""
         self.starts_ns = starts_ns
         """Time of the first sample, on the clock of the events."""
 

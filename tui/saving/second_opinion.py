@@ -14,13 +14,13 @@ from tui.saving.saved_audio import SavedAudio
 from tui.units import NS_PER_MS
 
 TOLERANCE_MS = 30.0
-"""How far outside the second detector's interval an edge may lie.
+"""How far an edge may lie outside the second detector's interval.
 
 With it, under 1 % of the correct edges of the recorded lines and prompts are disputed (clean, with
 noise at 15 dB, and as mu-law).
 """
 _BEFORE_NS, _AFTER_NS = 2_500_000_000, 1_500_000_000
-"""The period examined around an edge: enough quiet to determine the noise floor."""
+"""The period that is examined around an edge, which is long enough to determine the noise floor."""
 _LONGEST_NS = 15_000_000_000
 _MISSED_MS = 250.0
 """A sound between the two edges that is at least as long as this was missed; a shorter one may be a breath."""
@@ -41,7 +41,7 @@ class _Around(NamedTuple):
         return self._off_ms([(sound.ends_ms, sound.may_end_ms) for sound in self.sounds])
 
     def missed(self, since_ms: float, until_ms: float) -> list[SoundFound]:
-        """Returns long sounds that lie wholly between two instants, in order."""
+        """Returns the long sounds that lie entirely between two instants, in order."""
         return [
             sound
             for sound in self.sounds
@@ -63,8 +63,9 @@ def compare_edges(
 ) -> list[e.SessionEvent]:
     """Returns an event for each edge of a measured turn that the second detector does not confirm, then the counts.
 
-    The events are dated ``at_ns``. After ``until_s`` (`time.monotonic`) the rest is left out and counted. Reads
-    the tracks and takes about 10 ms per turn, so it must not run on an event loop. Raises `OSError`.
+    The events have the time ``at_ns``. After ``until_s`` (`time.monotonic`), the remaining edges
+    are only counted. Reads the tracks and takes about 10 ms per turn, so it must not run on an
+    event loop. Raises `OSError`.
     """
     disputed: list[e.SessionEvent] = []
     compared = left_out = 0

@@ -19,7 +19,7 @@ class SavingProblems:
     def __init__(self) -> None:
         self._journal: Journal | None = None
         self._waiting: list[tuple[str, str]] = []
-        """Code and sentence of each problem not yet reported."""
+        """The code and the sentence of each problem that has not been reported yet."""
 
     def begun(self, journal: Journal) -> None:
         """Emits the known problems, and new ones from now on, to the journal of the session that has begun."""
@@ -29,11 +29,11 @@ class SavingProblems:
             _emit(journal, code, sentence)
 
     def report(self, sentence: str) -> None:
-        """Reports a part of the session that is not saved."""
+        """Reports that a part of the session is not saved."""
         self._report("unkept", sentence)
 
     def report_end(self, sentence: str) -> None:
-        """Reports that the session is not saved, or no longer saved."""
+        """Reports that the session is not saved or no longer saved."""
         self._report(UNSAVED, sentence)
 
     def metrics(self) -> SessionMetrics | None:

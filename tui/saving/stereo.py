@@ -18,7 +18,7 @@ _MAX_FRAMES = (0xFFFF_FFFF - 36) // _FRAME_BYTES
 
 
 class Channel(IntEnum):
-    """Channels of the file."""
+    """The channels of the file."""
 
     USER = 0
     AGENT = 1
@@ -34,7 +34,8 @@ class TracksFull(OSError):
 class StereoFile:
     """A WAV file of 16-bit stereo PCM. Samples may be written in any order; the rest is silence.
 
-    Not thread-safe; every write goes to the operating system at once. All methods may raise `OSError`.
+    Not thread-safe; every write goes to the operating system immediately. All methods may raise
+    `OSError`.
     """
 
     def __init__(self, path: Path, rate: int) -> None:

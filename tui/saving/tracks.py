@@ -13,7 +13,7 @@ from tui.saving.stereo import Channel, StereoFile
 
 
 class UserSent(NamedTuple):
-    """A block of user audio as sent."""
+    """A block of user audio as it was sent."""
 
     end_ns: int
     pcm: bytes
@@ -21,7 +21,7 @@ class UserSent(NamedTuple):
 
 
 class AgentHeard(NamedTuple):
-    """A block of agent audio as played."""
+    """A block of agent audio as it was played."""
 
     start_ns: int
     pcm: bytes
@@ -35,7 +35,7 @@ class AgentCut(NamedTuple):
 
 
 class TracksEnd(NamedTuple):
-    """Nothing more of either track follows; both are as long as the call until this time."""
+    """Both tracks are complete; their length is that of the call until this time."""
 
     at_ns: int
 
@@ -80,7 +80,7 @@ class TracksWriter:
                 self.close(at_ns)
 
     def settle(self, now_ns: int) -> None:
-        """Writes the placed blocks, and extends the file with silence until shortly before now."""
+        """Writes the placed blocks, and extends the file with silence to a point shortly before now."""
         if self._file is None:
             return
         for channel, placer in self._placers.items():

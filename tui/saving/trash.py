@@ -1,7 +1,7 @@
-"""The trash: a folder of deleted sessions inside the folder of the sessions, from which they can be restored.
+"""The trash: a folder of deleted sessions inside the sessions folder, from which they can be restored.
 
-Only sessions that this program wrote are moved, always as a whole. The limits in the settings apply to the trash as
-well.
+Only sessions that this program wrote are moved, always as a whole. The limits in the settings apply
+to the trash as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SAME_NAME = 100
 
 
 def trash_of(parent: Path) -> Path:
-    """Returns the trash folder of a folder of sessions; it need not exist."""
+    """Returns the trash folder inside a sessions folder; it need not exist."""
     return parent / TRASH
 
 
@@ -76,7 +76,7 @@ def _free_name(trash: Path, name: str) -> str:
 
 
 def _move(folder: Path, into: Path, name: str) -> Path:
-    """Renames between the open folders, so that a link that replaces one of them is not followed."""
+    """Renames a folder relative to its open parents, so that a link that replaces a parent is not followed."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     source = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

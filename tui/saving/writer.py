@@ -36,10 +36,10 @@ CYCLE_S = 0.1
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """Limit of queued events and messages in bytes, for a disk that does not keep up."""
 MAX_WAITING_BLOCKS = 6_000
-"""The same limit for audio blocks: a minute of both tracks."""
+"""Limit of queued audio blocks: a minute of both tracks."""
 CLOSE_TIMEOUT_S = 5.0
 COMPARING_S = 1.5
-"""Limit for comparing edges when a call ends: a screen that quits waits 3 s for everything."""
+"""Time limit for comparing edges when a call ends, because a screen that quits waits 3 s for everything."""
 _EVENT_BYTES = 400
 """Approximate size of an event in memory."""
 TOO_SLOW = "The disk is too slow: parts of this session were not saved."
@@ -82,7 +82,7 @@ class _WriteQueue:
             self._dropped_blocks += 1
 
     def move_to(self, files: FolderWriter) -> int:
-        """Writes everything to the files in order; returns the size to pass to `written`."""
+        """Writes everything in the queue to the files, in order; returns the size to pass to `written`."""
         moved_bytes = 0
         while self._items:
             item = self._items.popleft()
@@ -120,16 +120,16 @@ class _WriterThread(threading.Thread):
         super().__init__(name="session writer", daemon=True)
         self.over = threading.Event()
         self.tracks_over = threading.Event()
-        """Set once both tracks are on disk to their end, or never will be."""
+        """Set once both tracks are completely on disk, or never will be."""
         self.metrics: SessionMetrics | None = None
-        """Final figures. Set before `over`, on the session's loop, when events no longer change them."""
+        """Final figures. They are set before `over`, on the session's loop, when events no longer change them."""
         self._queue = queue
         self._files = files
         self._clock_ns = clock_ns
         self._report, self._report_end = report, report_end
 
     def run(self) -> None:
-        """Writes until the end."""
+        """Writes queued items until the end."""
         try:
             while not self.over.wait(CYCLE_S):
                 self._write_waiting()
@@ -169,9 +169,10 @@ class _WriterThread(threading.Thread):
 class SessionWriter:
     """The folder of one session, and the thread that writes into it. Created by `start`; ended by `close`.
 
-    `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any thread. None
-    of them waits or fails. A full disk ends the saving; a slow one leaves gaps. ``on_problem`` receives one sentence
-    about each of these, once, on the loop; ``on_end``, if given, receives the sentence about the end instead.
+    `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called
+    from any thread. None of them waits or fails. A full disk ends the saving; a slow disk leads to
+    gaps. ``on_problem`` receives one sentence about each of these, once, on the loop; ``on_end``,
+    if given, receives the sentence about the end instead.
     """
 
     def __init__(
@@ -220,7 +221,7 @@ class SessionWriter:
 
     @property
     def path(self) -> Path:
-        """The file of raw messages, which events point into."""
+        """The file of raw messages, to which events point."""
         return self.folder / MESSAGES_FILE
 
     @property
@@ -229,13 +230,13 @@ class SessionWriter:
         return self if self._save_audio else None
 
     async def close(self) -> None:
-        """Writes the end of the session. Waits for the disk at most `CLOSE_TIMEOUT_S`; may be called again."""
+        """Writes the end of the session. Waits at most `CLOSE_TIMEOUT_S` for the disk; may be called again."""
         self._thread.metrics = self._metrics()
         self._thread.over.set()
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[SessionEvent]:
-        """See `TrackSink`. Returns nothing if the tracks are not saved or not complete."""
+        """See `TrackSink`. Returns nothing if the tracks are not saved or are not complete."""
         self._put_audio(TracksEnd(self._clock_ns()))
         return await asyncio.to_thread(self._compare, turns)
 

@@ -3,7 +3,7 @@
 A figure is worse if it grew by more than a relative **and** an absolute limit, so that neither an
 extra 20 ms of a long response nor an extra 50 % of a short one counts. Percentiles are compared
 only if both sides have enough turns, and pass rates are worse only if their 95 % intervals do not
-overlap. Results of another scenario or protocol are refused.
+overlap. Results from another scenario or protocol are refused.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def save_baseline(path: Path, results: Sequence[tuple[Scenario, ScenarioResult]]
 
 
 class Baseline:
-    """A baseline that was read. Raises `BaselineError`, `OSError`."""
+    """A baseline that was read from a file. Raises `BaselineError`, `OSError`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -23,7 +23,7 @@ _SPEECH_DBFS = -26.0
 """The level of active speech that the signal-to-noise ratio refers to: the nominal level of ITU-T P.56."""
 _RATE = 16_000
 _PERIOD_S = 10
-"""Length of a noise in seconds, after which it repeats."""
+"""Length of one period of a noise, in seconds."""
 _LONGEST_S = 60
 """How much of a WAV file is used as the repeating noise, in seconds."""
 _VOICES = 6
@@ -82,7 +82,7 @@ def _prepared(noise: Noise, scenario: Scenario) -> dict[int, NDArray[np.float32]
 
 
 def _at_rate(values: NDArray[np.float32], rate: int, noise: Noise) -> NDArray[np.float32]:
-    """Returns a period of 16 kHz at another rate and at the level of the noise; it repeats seamlessly."""
+    """Converts a period from 16 kHz to another rate and to the level of the noise; the result repeats seamlessly."""
     frames = max(len(values) * rate // _RATE, 1)
     found = np.fft.irfft(np.fft.rfft(values)[: frames // 2 + 1], frames)
     rms = float(np.sqrt(np.mean(np.square(found))))
@@ -91,7 +91,7 @@ def _at_rate(values: NDArray[np.float32], rate: int, noise: Noise) -> NDArray[np
 
 @lru_cache(maxsize=8)
 def _noise_values(noise: Noise, folder: Path) -> NDArray[np.float32]:
-    """Returns one period of a noise at 16 kHz, with no particular level. Raises `AudioFileError`, `ValueError`."""
+    """Returns one period of a noise at 16 kHz, at an arbitrary level. Raises `AudioFileError`, `ValueError`."""
     chance = np.random.default_rng(noise.seed)
     rate = _RATE
     frames = _PERIOD_S * rate

@@ -1,6 +1,7 @@
-"""Reports scenarios to GitHub Actions: a table on the run's page, and each failure at its line of the file.
+"""Reports scenarios to GitHub Actions: a table on the run's page, and each failure at its line in the file.
 
-Workflow commands and the summary follow GitHub's documentation, "Workflow commands for GitHub Actions".
+Workflow commands and the summary follow GitHub's documentation, "Workflow commands for GitHub
+Actions".
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ from tui.text.visible import one_line
 
 
 class StepFailed(AssertionError):
-    """A step failed, or the agent could not be called; the text is one sentence."""
+    """A step failed, or the agent could not be called; the message is one sentence."""
 
 
 class NotMeasured(Exception):
-    """A step could not be judged; the text is one sentence."""
+    """A step could not be judged; the message is one sentence."""
 
 
 def _raise(reason: str) -> NoReturn:
@@ -37,10 +37,10 @@ def _raise(reason: str) -> NoReturn:
 
 
 class CallInCode:
-    """A call that code controls step by step. Runs on the loop that it began on.
+    """A call that code controls step by step. Runs on the loop on which it began.
 
-    A step that fails raises `StepFailed`; one that cannot be judged calls ``not_measured``, which raises.
-    Durations are written as in scenario files: "600ms", "2s".
+    A step that fails raises `StepFailed`; one that cannot be judged calls ``not_measured``, which
+    raises. Durations are written as in scenario files: "600ms", "2s".
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Finds the audio of ``say`` steps (a recorded line, a WAV file or a sentence) and where in it speech is audible."""
+"""Finds the audio for ``say`` steps (a recorded line, a WAV file or a sentence) and the audible speech in it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def _spoken(line: CallerLine) -> SpokenLine:
 def _edges(path: str, _changed_ns: int) -> tuple[int, int, int]:
     """Returns where speech begins and ends in a file, and the file's length, all in ns from its start.
 
-    The detector is the one that judges the call. A file without speech begins with its first sample.
+    The speech detector is the one that judges the call. In a file without speech, speech is taken
+    to begin with the first sample.
     """
     pcm = read_wav(path, _RATE)
     length_ns = frames_to_ns(len(pcm) // 2, _RATE)

@@ -31,14 +31,14 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _PAUSE_NS = 1_200_000_000
-"""A shorter pause by the caller, in which the agent does not begin to speak, belongs to the same utterance."""
+"""A pause shorter than this, in which the agent does not begin to speak, belongs to the caller's utterance."""
 _AGENT_PAUSE_NS = 1_000_000_000
 _LEAD_NS, _TAIL_NS = 200_000_000, 300_000_000
 """Audio kept before and after an utterance."""
 _BACKCHANNEL_NS = 700_000_000
-"""Shorter speech while the agent speaks is not an interruption."""
+"""Caller speech shorter than this while the agent speaks is not an interruption."""
 _PATIENCE_NS = 3_000_000_000
-"""A caller who is silent this long waits for an answer."""
+"""A caller who is silent for this long is waiting for an answer."""
 _ANSWER, _ANSWER_AFTER_TOOL, _GREETING = "3s", "10s", "5s"
 _MOST_CHARS = 120
 
@@ -49,7 +49,7 @@ class MadeScenario(msgspec.Struct):
     path: Path
     steps: int
     sounds: int
-    """Number of WAV files next to it."""
+    """Number of WAV files next to the scenario file."""
     left_out: list[str]
     """Parts that could not be carried over, each as a phrase."""
 
@@ -137,8 +137,8 @@ class _Story:
 def make_scenario(folder: Path, path: Path, slow_ms: float) -> MadeScenario:
     """Writes a scenario made from a session to a new file, and the caller's speech to WAV files next to it.
 
-    ``slow_ms`` is the time above which a response counts as too slow. Takes seconds for a session
-    of an hour. Raises `ScenarioError`, `SavedSessionError`.
+    ``slow_ms`` is the time above which a response counts as too slow. Takes several seconds for an
+    hour-long session. Raises `ScenarioError`, `SavedSessionError`.
     """
     if not path.name.endswith(SUFFIX):
         path = path.with_name(path.name.removesuffix(".toml") + SUFFIX)
@@ -321,7 +321,7 @@ class _Maker:
 
 
 def _joined(stretches: Sequence[_Stretch], pause_ns: int, splits_ns: Sequence[int]) -> Iterator[_Stretch]:
-    """Yields stretches; those with a short pause between them are joined unless something happened in it."""
+    """Yields stretches; those with a short pause between them are joined unless something happened in that pause."""
     current: _Stretch | None = None
     for each in sorted(stretches, key=lambda stretch: stretch.began_ns):
         if current is None:

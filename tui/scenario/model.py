@@ -34,24 +34,24 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """Place in the source, as "FILE, line N"; empty if it comes from no file."""
+        """Place in the source, as "FILE, line N"; empty if the step does not come from a file."""
         return f"{self.file}, line {self.line}" if self.file else ""
 
     @property
     def title(self) -> str:
-        """Description of the step in lists."""
+        """Description of the step for use in lists."""
         return f"{self.KIND} {getattr(self, self.KIND)}"
 
 
 class Expect(Step, frozen=True, kw_only=True):
-    """The agent does something within a time, or keeps doing it for a time."""
+    """The agent does something within a time limit, or keeps doing it for a given time."""
 
     KIND = "expect"
     expect: Sign
     within: Duration = Duration(10_000)
     for_: Duration | None = msgspec.field(default=None, name="for")
     args: dict[str, Any] = {}
-    """Arguments that a tool must be called with; others are allowed."""
+    """Arguments with which a tool must be called; additional ones are allowed."""
     stop: bool = False
     """Whether the call ends here if the step fails."""
 
@@ -73,7 +73,7 @@ class Expect(Step, frozen=True, kw_only=True):
 
 
 class Acting(Step, frozen=True, kw_only=True):
-    """A step of the caller. Without ``when``, it waits until the agent has finished speaking."""
+    """A step that the caller takes. Without ``when``, it waits until the agent has finished speaking."""
 
     when: When | None = None
 
@@ -206,7 +206,7 @@ STEPS: dict[str, type[Step]] = {
 }
 """Kinds of steps by their key in the file. ``include`` stands for the steps of another file."""
 TURNS = (Say, Press, Type)
-"""Steps that form a turn of the caller."""
+"""Steps that make up a caller turn."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
@@ -230,7 +230,7 @@ class CallLimits(msgspec.Struct, frozen=True):
     greeting: Duration | None = None
     barge_in: Bounds = Bounds()
     dead_air: Duration | None = None
-    """Longest time in which nobody speaks, not counting steps of silence."""
+    """Longest time in which nobody speaks, not counting ``silence`` steps."""
     talk_over: Duration | None = None
     """Largest total duration of talk-over."""
     findings: Annotated[int, msgspec.Meta(ge=0)] | None = None
@@ -267,7 +267,7 @@ class PhoneLine(msgspec.Struct, frozen=True):
 
 
 class CallerSetting(msgspec.Struct, frozen=True):
-    """The caller: background noise and the line that they call on."""
+    """The caller's background noise and the line on which they call."""
 
     noise: Noise | None = None
     line: PhoneLine | None = None

@@ -30,16 +30,16 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS
 
 _MOST_SENDING_MS = 200.0
-"""A longer gap in the caller's audio may pass for the end of a turn."""
+"""A gap in the caller's audio that is longer than this may be taken for the end of a turn."""
 _LOOK_S = 0.05
-"""Interval at which a wait checks again."""
+"""Interval in seconds at which a wait checks its condition again."""
 
 
 class Performance:
-    """Plays a scenario in one session and judges it. Runs on the session's loop, which can run several.
+    """Plays a scenario in one session and judges it. Runs on the session's loop, which can run several performances.
 
-    `take` has to receive every event of the session from `follow` on. ``note`` receives a sentence when a limit,
-    rather than the agent, ended the agent's turn.
+    `take` has to receive every event of the session from `follow` on. ``note`` receives a sentence
+    when a limit, rather than the agent, ended the agent's turn.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class Performance:
         self.player: Player
 
     def take(self, event: e.SessionEvent) -> None:
-        """Notes an event of the session."""
+        """Records an event of the session."""
         self.listening.take(event)
         self._seen.take(event)
 
     def follow(self, session: LiveSession) -> None:
-        """Plays in this session."""
+        """Follows the session in which the scenario will be played."""
         self._session = session
         self.listening.follow(session.state, session.pending)
         self._seen.follow(session)
@@ -106,8 +106,9 @@ class Performance:
     async def play(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
         """Carries out the steps in the active call. Returns when all are done or the call is over.
 
-        ``open_line``: send silence to the agent from the start, rather than only from the first
-        line on. ``since_ns`` is when the scenario begins; by default, it begins with the call.
+        ``open_line`` is whether to send silence to the agent from the start, rather than only from
+        the first line on. ``since_ns`` is when the scenario begins; by default, it begins with the
+        call.
         """
         await self.begin(open_line=open_line, since_ns=since_ns)
         stopped = ""
@@ -229,7 +230,7 @@ class Performance:
     # -- steps --
 
     async def begin(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
-        """Begins in the active call, before the first step. `play` calls this."""
+        """Starts the performance in the active call, before the first step. `play` calls this."""
         started_ns = self._session.state.metrics.started_ns or self.player.now_ns()
         self.player.begin(started_ns if since_ns is None else since_ns)
         self._emit(e.ScenarioPhase.PLAYING, steps=tuple(step.title for step in self.scenario.steps))
@@ -244,8 +245,8 @@ class Performance:
     async def carry_out(self, *, words_later: bool = False) -> str:
         """Carries out the next step; returns why no further step can follow, empty if one can follow.
 
-        Words are judged before this returns or, with ``words_later``, at the latest by
-        `judge_words`.
+        Words are judged before this returns or, with ``words_later``, by `judge_words` at the
+        latest.
         """
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()

@@ -1,7 +1,7 @@
 """Player: carries out single steps of a scenario in a call, and judges their expectations.
 
-Steps are timed by audible sound. A step of the caller without a moment waits until the agent has
-finished speaking. A moment is a sign of the agent plus an offset; a line spoken at a moment is
+Steps are timed by audible sound. A caller step without a moment waits until the agent has finished
+speaking. A moment is one of the agent's signs plus an offset; a line spoken at a moment is
 *audible* at that time. Sound is detected slightly after it occurs (`tui.models.turns.audible`).
 Every wait allows for that, and every judgment uses the back-dated time of the sound.
 """
@@ -51,9 +51,9 @@ _LATE_NS = 20_000_000
 _SEEN_AFTER_NS = 100_000_000
 """Longest time from an event to the handling of its message, in ns."""
 _NOTICED_S = 5.0
-"""Longest time from the loss of a socket to its being noticed."""
+"""Longest time between the loss of a socket and its detection, in seconds."""
 _LONGEST_GAP_MS = 1_000.0
-"""Pauses in speech up to this length, in ms, do not end it."""
+"""Pauses up to this length, in ms, do not end the speech."""
 _HEARD = (SignKind.SPEAKS, SignKind.STOPS)
 
 
@@ -80,7 +80,7 @@ class Aids(NamedTuple):
     lines: Mapping[str, SpokenLine] = {}
     """Lines of `Say` steps by their text."""
     may_run: Callable[[str], Awaitable[bool]] | None = None
-    """Returns whether a shell command may be run; None refuses all."""
+    """Returns whether a shell command may be run; None refuses all commands."""
     environment: Mapping[str, str] = {}
     """Environment variables for shell commands."""
     hear: Recognizer | None = None
@@ -128,17 +128,17 @@ class Player:
         limit counts only once.
         """
         self.silences: list[tuple[int, int]] = []
-        """Periods of intended silence of the caller."""
+        """Periods in which the caller is intentionally silent."""
         self.late = ""
         """Sentence on why the run cannot be judged because this program was late; empty if it was in time."""
 
     def begin(self, since_ns: int) -> None:
-        """Begins; events before this instant are ignored."""
+        """Starts the player; events before this instant are ignored."""
         self._ended_ns = since_ns
         self._turn = CallerTurn(None, since_ns, since_ns)
 
     async def greeting(self) -> None:
-        """Waits for the end of a greeting, if the first step is a turn of the caller without a moment."""
+        """Waits for the end of a greeting, if the first step is a caller turn without a moment."""
         first = self._steps[0] if self._steps else None
         if first is None or (isinstance(first, Acting) and isinstance(first, TURNS) and first.when is None):
             await self._listening.greeting()
@@ -204,7 +204,7 @@ class Player:
     # -- the caller --
 
     async def _moment(self, step: Acting) -> int | str:
-        """Returns the instant for a step of the caller, or a sentence on why there was none."""
+        """Returns the instant for a caller step, or a sentence on why there was none."""
         when = step.when
         if when is None:
             if isinstance(step, TURNS) and not self._heard_out:

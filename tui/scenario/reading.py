@@ -1,4 +1,4 @@
-"""Reads scenario files: TOML, checked strictly. Every error is a sentence with file and line."""
+"""Reads scenario files: TOML, checked strictly. Every error is a sentence with the file and line."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _NOT_WRITTEN = ("line", "file", "path", "steps", "limits_line")
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be used; the text is one sentence with file and line."""
+    """A scenario cannot be used; the message is one sentence with the file and line."""
 
 
 def find_scenarios(paths: Sequence[Path]) -> list[Path]:
@@ -77,7 +77,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def make_step(kind: str, table: dict[str, Any], *, file: str, line: int) -> Step:
-    """Returns the step of a kind (a key of `STEPS`) that a table describes. Raises `SettingsError`."""
+    """Returns the step that a table describes; its kind is a key of `STEPS`. Raises `SettingsError`."""
     struct = STEPS[kind]
     fields = {field.encode_name: field for field in _written_fields(struct)}
     values = _values({name: field.type for name, field in fields.items()}, table, "The step")

@@ -33,7 +33,7 @@ class ToolSeen(NamedTuple):
 class Seen:
     """Collects the agent's actions from a session's events. Runs on the session's loop.
 
-    ``keeps_messages``: whether messages will be searched.
+    ``keeps_messages`` is whether messages will be searched.
     """
 
     def __init__(self, clock_ns: Callable[[], int], *, keeps_messages: bool) -> None:
@@ -184,7 +184,7 @@ class Seen:
         return ended_ns if not self._playing or now_ns - ended_ns > _PAUSE_NS else None
 
     def longest_gap_ms(self, since_ns: int, until_ns: int) -> float:
-        """Returns the longest silence of the agent between two instants, in ms."""
+        """Returns the agent's longest silence between two instants, in ms."""
         silent_since_ns, longest_ns = since_ns, 0
         for stretch in self._state.audible.stretches(e.Party.AGENT):
             if stretch.overlaps(since_ns, until_ns):

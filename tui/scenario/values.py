@@ -59,7 +59,7 @@ class Percent(float, Written):
 
 
 class FaultKind(str, Written):
-    """A fault of the connection."""
+    """A connection fault."""
 
     DROP = "drop"
     DELAY = "delay"
@@ -99,7 +99,7 @@ class SignKind(StrEnum):
 
     @property
     def lasts(self) -> bool:
-        """Whether it is a state that must last (`for`) rather than an event (`within`)."""
+        """Whether the sign is a state that must last (`for`) rather than an event (`within`)."""
         return self in (SignKind.KEEPS_SPEAKING, SignKind.KEEPS_SILENT)
 
 

@@ -1,4 +1,4 @@
-"""Verdicts of steps, limits, runs and scenarios, and the pass rate with its interval."""
+"""Verdicts on steps, limits, runs and scenarios, and the pass rate with its confidence interval."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 _Z_95 = 1.959964
-"""The 97.5 % point of the normal distribution, for an interval of 95 %."""
+"""The 97.5 % quantile of the normal distribution, for a 95 % confidence interval."""
 
 
 class StepVerdict(StrEnum):
@@ -20,11 +20,11 @@ class StepVerdict(StrEnum):
     NOT_MEASURED = "not measured"
     """Could not be judged: something that was needed for it was missing, or this program was too late."""
     DONE = "done"
-    """A step of the caller, which is not judged."""
+    """A caller step, which is not judged."""
 
     @classmethod
     def of_all(cls, verdicts: Iterable[StepVerdict]) -> StepVerdict:
-        """Returns the combined verdict of several: one that failed outweighs one that was not measured."""
+        """Combines several verdicts: a failure outweighs a case that was not measured."""
         found = set(verdicts)
         return next((each for each in (cls.FAILED, cls.NOT_MEASURED) if each in found), cls.PASSED)
 
@@ -50,14 +50,14 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PassRate(msgspec.Struct, frozen=True):
-    """Share of the judged runs that passed, with Wilson's 95 % interval (1927)."""
+    """Share of the judged runs that passed, with Wilson's 95 % confidence interval (1927)."""
 
     passed: int
     judged: int
 
     @property
     def share(self) -> float | None:
-        """Passes rate, 0..1; None if no run could be judged."""
+        """Pass rate, 0..1; None if no run could be judged."""
         return self.passed / self.judged if self.judged else None
 
     @property
@@ -117,7 +117,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_first(self) -> Case | None:
-        """First case that failed, or else the first that was not measured."""
+        """The first case that failed or, if none did, the first that was not measured."""
         if why := self.unreachable or self.late or self.not_applicable:
             return Case(name=THE_CALL, verdict=self.verdict, reason=why)
         verdict = self.verdict
@@ -137,7 +137,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rate(self) -> PassRate:
-        """Passes rate over the runs that could be judged."""
+        """Pass rate over the runs that could be judged."""
         verdicts = [run.verdict for run in self.runs]
         passed = verdicts.count(StepVerdict.PASSED)
         return PassRate(passed, passed + verdicts.count(StepVerdict.FAILED))
@@ -152,7 +152,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> StepVerdict:
-        """Verdict on the pass rate, unless a limit over all runs together failed."""
+        """Verdict on the pass rate; failed if a limit over all runs failed."""
         failed = any(case.verdict is StepVerdict.FAILED for case in self.limits)
         return StepVerdict.FAILED if failed else self.rate_verdict
 
@@ -163,13 +163,13 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def slowest(self) -> RunResult | None:
-        """Runs with the longest response time; None if none was measured."""
+        """The run with the longest response time; None if none was measured."""
         measured = [run for run in self.runs if run.response_ms and not run.late]
         return max(measured, key=lambda run: max(run.response_ms), default=None)
 
     @property
     def failed_run(self) -> RunResult | None:
-        """First run that failed, or else the first that was not measured."""
+        """The first run that failed or, if none did, the first that was not measured."""
         for verdict in (StepVerdict.FAILED, StepVerdict.NOT_MEASURED):
             if found := next((run for run in self.runs if run.verdict is verdict), None):
                 return found
@@ -177,7 +177,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_first(self) -> Case | None:
-        """First case that failed in any run or over all runs, or else the first that was not measured."""
+        """The first case that failed in any run or over all runs; if none did, the first that was not measured."""
         run = self.failed_run
         found = [run.failed_first if run else None, *self.limits]
         ranked = sorted(

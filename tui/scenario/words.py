@@ -41,7 +41,7 @@ class AgentWords:
         self.unjudged: dict[int, tuple[Hear, Excerpt]] = {}
         """Steps whose words still have to be judged, by their index."""
         self.judging = asyncio.Lock()
-        """Held while words are judged: a recognizer handles one request at a time."""
+        """Lock held while words are judged, because a recognizer handles one request at a time."""
         # Written by the playback thread, read by the loop: appending to a deque and copying it are
         # atomic.
         self._blocks: deque[tuple[int, bytes, int]] = deque(maxlen=_MOST_BLOCKS)

@@ -1,6 +1,6 @@
 """The process that `tui.scenario.workers` starts: ``python -m tui.scenario.worker SYNTHESIZER MODEL``.
 
-Either may be empty, as for `SpeechProcess`.
+Either argument may be empty, as for `SpeechProcess`.
 """
 
 from __future__ import annotations

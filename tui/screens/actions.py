@@ -1,4 +1,4 @@
-"""Actions: define the keys, the footer, the help and the palette, and when each action applies."""
+"""Defines the actions, from which keys, footer, help and palette are made, and when each action applies."""
 
 from __future__ import annotations
 
@@ -48,11 +48,14 @@ class Action(msgspec.Struct, frozen=True):
     palette: bool = True
     priority: bool = False
     do: Callable[[SessionScreen], object] | None = None
-    """Function that carries out an action of the session screen. If it returns an awaitable, that is awaited."""
+    """Function that carries out an action of the session screen.
+
+    If the function returns an awaitable, it is awaited.
+    """
     needs: Callable[[Situation], str] = nothing
     """Returns a short reason why the action does nothing at the moment; "" if it applies."""
     origin: Origin | None = None
-    """Origin of the events that the action is limited to; None if it applies to both calls and saved sessions."""
+    """Origin of the events to which the action is limited; None if it applies to both calls and saved sessions."""
     yields_key: bool = False
     """Whether its key belongs to another action while this one does not apply."""
 
@@ -88,7 +91,7 @@ LINE_KEYS = "1-9"
 def spoken() -> Mapping[str, str]:
     """Returns labels such as "Say: Hello, …" for the recorded lines, by action id; empty if there are no recordings.
 
-    Reads them when they are first needed, so that they do not delay the first paint.
+    The recordings are read when they are first needed, so that they do not delay the first paint.
     """
     from tui.assets import AssetsMissing, caller_lines
 

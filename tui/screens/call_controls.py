@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class CallControls:
-    """Sends the user's intents to the engine, which reports their results as events."""
+    """Sends the user's commands to the engine, which reports their results as events."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
@@ -49,7 +49,7 @@ class CallControls:
         self.record(on=not self._bridge.state.controls.recording)
 
     def toggle_mute(self) -> None:
-        """Mutes or unmutes."""
+        """Mutes or unmutes the user."""
         self._bridge.send(SetMuted(muted=not self._bridge.state.controls.muted))
 
     def change_volume(self, by: float) -> None:

@@ -32,7 +32,7 @@ _MOST_LISTED = 100
 _BINS = 20
 _MOST_TICKS = 8
 _TICKS_APART = 0.06
-"""Least distance of two labels of an axis, as a share of its length: closer ones would overwrite each other."""
+"""Minimum distance between two labels of an axis, as a share of its length: closer ones would overlap."""
 _MARKERS: dict[Grade, tuple[str, str]] = {
     "good": ("•", "green"),
     "slow": ("~", "orange"),

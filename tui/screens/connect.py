@@ -242,7 +242,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.form.take(event.pasted)
 
     def action_below(self) -> None:
-        """Moves from the address bar to the list, otherwise to the next field."""
+        """Moves from the address bar to the list, or from any other field to the next one."""
         if self.focused is self.form.url and self.targets.option_count:
             self.targets.focus()
             if self.targets.highlighted is None:
@@ -290,7 +290,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
 
 def _is_same(one: Target, other: Target) -> bool:
-    """Returns whether two targets are the same entry of the list, although one may have lost its secrets."""
+    """Returns whether two targets are the same entry in the list, although one may have lost its secrets."""
     return (one.safe_url, one.title) == (other.safe_url, other.title)
 
 

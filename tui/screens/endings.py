@@ -1,4 +1,4 @@
-"""EndingApp: one path for all ways to leave the screen: a key, a signal, a lost terminal, a crash."""
+"""EndingApp: one path for all ways of leaving the screen (a key, a signal, a lost terminal, a crash)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,11 @@ class EndingApp(App[int]):
         resume = signal.getsignal(signal.SIGCONT)
 
         def continued(number: int, frame: FrameType | None) -> None:
-            """Handles SIGCONT. A closing terminal sends it too; Textual would then start painting again, and hang."""
+            """Handles SIGCONT.
+
+            A closing terminal sends this signal too; Textual would then start painting again, and
+            hang.
+            """
             if self.suspended and callable(resume):
                 resume(number, frame)
 

@@ -48,7 +48,7 @@ class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
             yield mark
 
     def on_key(self, event: events.Key) -> None:
-        """Selects the target of the letter."""
+        """Selects the target with the letter that was typed."""
         event.stop()
         self.dismiss(self.targets.get(event.key))
 

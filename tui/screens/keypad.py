@@ -65,7 +65,7 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed)
     def press_button(self, event: Button.Pressed) -> None:
-        """Sends the key of a button that was pressed by mouse or with enter."""
+        """Sends the key of a button that was pressed with the mouse or with enter."""
         self.action_press(event.button.name or "")
 
     def action_press(self, key: str) -> None:

@@ -23,7 +23,7 @@ class LogSearch:
         self._pane = pane
         self._lines: Iterator[Found | None] | None = None
         self._count: Iterator[MatchNumber | None] | None = None
-        """Counter of the matches, started once one was found."""
+        """Counts the matches; started once the first match was found."""
         self._messages: RawSearch | None = None
 
     @property

@@ -29,7 +29,7 @@ class Reading:
         self._pane = screen.log_pane
         self._panes = screen.panes
         self._clip: int | None = None
-        """Number of this object's audio in the bridge while it plays."""
+        """The bridge's clip number for this object's audio while it plays."""
         self._clip_ms = 0.0
 
     @property
@@ -102,7 +102,7 @@ class Reading:
     # hear
 
     def play(self) -> None:
-        """Plays the audio of the message, or of all messages of a run; stops it while it plays."""
+        """Plays the audio of the message, or of all messages of a run; stops it if it is playing."""
         if self._clip is not None:
             self._bridge.player.play(PlayAudio())
             self._played()

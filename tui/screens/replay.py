@@ -91,7 +91,7 @@ class Replay:
         self._led_for = (-1, -1)
         """Instant and number of rows for which the cursor was last placed."""
         self._led_to: int | None = None
-        """Number of the event that the playhead or the user has moved the cursor to."""
+        """Number of the event to which the playhead or the user has moved the cursor."""
 
     def widgets(self) -> Iterator[Widget]:
         """Yields the widgets shown in place of the meters."""

@@ -189,7 +189,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @cached_property
     def floor(self) -> FloorPane:
-        """The pane of who holds the floor."""
+        """The pane that shows who holds the floor."""
         from tui.widgets.floor import FloorPane
 
         return FloorPane(self.bridge, self.thresholds, id="floor")
@@ -209,7 +209,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         return DetailPane(self.bridge, id="detail")
 
     def use_thresholds(self, thresholds: Thresholds) -> None:
-        """Uses other thresholds for grading response times from now on."""
+        """Uses new thresholds for grading response times from now on."""
         self.thresholds = thresholds
         self.strip.thresholds = self.turns.thresholds = self.floor.thresholds = thresholds
         if self.is_mounted:
@@ -262,7 +262,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.log_pane.focus()
 
     def poll(self) -> None:
-        """Draws state that has no events, such as levels and the clock.
+        """Draws what changes without events, such as levels and the clock.
 
         Called every tick while this screen is shown.
         """
@@ -296,7 +296,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.post_message(self.LayoutChanged(self._layout))
 
     def on_descendant_focus(self) -> None:
-        """Updates after the focus has moved to another pane."""
+        """Updates the tabs and keys after the focus has moved to another pane."""
         self.tab_line.show_tabs()
 
     # keys
@@ -363,11 +363,11 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.jumps.to_event(number)
 
     def on_turns_pane_opened(self, event: TurnsPane.Opened) -> None:
-        """Shows one turn in full; enter there shows its events."""
+        """Shows one turn in full; pressing enter there shows its events."""
         self._open_turn(event.number)
 
     def on_turns_pane_plot_wanted(self) -> None:
-        """Shows the chart of response times; enter there opens a turn."""
+        """Shows the chart of response times; pressing enter there opens a turn."""
         from tui.screens.chart import ChartScreen
 
         self.app.push_screen(ChartScreen(self.bridge, self.thresholds), self._open_turn)
@@ -407,7 +407,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     # what concerns several panes
 
     def close(self) -> None:
-        """Closes the first that is open of: prompt, typing line, maximized pane, detail, search, error, notice."""
+        """Closes the first open one of prompt, typing line, maximized pane, detail, search, error and notice."""
         if self.questions.prompt.is_open:
             self.questions.prompt.action_close()
         elif self.controls.write_line.is_open:

@@ -24,7 +24,7 @@ class TabLine(Horizontal):
         self._keys: dict[str, str] = {}
         """Keys of the tabs by the id of their action."""
         self._at = ""
-        """Pane that has the focus, or gets it back when an input line closes."""
+        """The pane that has the focus, or regains it when an input line closes."""
 
     def compose(self) -> ComposeResult:
         """Composes the widgets from left to right."""

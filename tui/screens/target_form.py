@@ -76,7 +76,7 @@ class TargetForm:
         self._audio_problem = Static(classes="problem", id="audio-problem", markup=False)
         self._base = base
         self._filled = filled
-        """Listed target that the fields were last filled with."""
+        """The listed target with which the fields were last filled."""
         self._devices: DeviceList | None = None
 
     def compose_url(self) -> ComposeResult:

@@ -1,4 +1,4 @@
-"""The process that speaks and recognizes: answers requests of `SpeechProcess` until its standard input ends."""
+"""The process that speaks and recognizes: answers requests from `SpeechProcess` until its standard input ends."""
 
 from __future__ import annotations
 

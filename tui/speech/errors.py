@@ -1,4 +1,4 @@
-"""The error of synthesis and recognition."""
+"""The error that synthesis and recognition raise."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ EXTRA = "pip install 'opusagent-tui[speech]'"
 
 
 class SpeechError(Exception):
-    """Text cannot be spoken or audio cannot be recognized; the text is one sentence for the user."""
+    """Text cannot be spoken or audio cannot be recognized; the message is one sentence for the user."""

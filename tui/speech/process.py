@@ -1,7 +1,8 @@
 """SpeechProcess: synthesizes and recognizes speech in a child process, because both keep a core busy and load 300 MB.
 
-Requests go to the child's standard input, answers come from its standard output: one line of JSON each; a request to
-recognize is followed by as many bytes of PCM as it announces. Uses only the standard library and msgspec.
+Requests go to the child's standard input and answers come from its standard output, each as one
+line of JSON. A recognition request is followed by as many bytes of PCM as it announces. Uses only
+the standard library and msgspec.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MOST_CHARS = 2000
 _TIMEOUT_S = 120.0
 """Longest wait for an answer, in seconds."""
 _DOWNLOAD_TIMEOUT_S = 900.0
-"""Longest wait for the first recognition, in seconds, which may have to download its model."""
+"""Longest wait in seconds for the first recognition, which may have to download its model."""
 _KEPT_FILES = 1000
 _MAX_REASON_CHARS = 400
 

@@ -29,9 +29,9 @@ _NOT_IN_WORDS = re.compile(r"[^\w\s']|_")
 def word_error_rate(expected: str, heard: str) -> float:
     """Returns the word errors of ``heard`` as a share of the words of ``expected``: 0 for the same words.
 
-    Words are compared as `comparable_words` returns them. The result exceeds 1 if there are more errors than expected
-    words; it is 1 if words were heard but none expected. Raises `SpeechError` if jiwer, which counts them, is not
-    installed.
+    Words are compared as `comparable_words` returns them. The result exceeds 1 if there are more
+    errors than expected words; it is 1 if words were heard but none expected. Raises `SpeechError`
+    if jiwer, which counts the errors, is not installed.
     """
     due, got = comparable_words(expected), comparable_words(heard)
     if not due:

@@ -12,8 +12,9 @@ _NAMES = ("message", "msg", "detail", "reason", "error_description", "title", "e
 def reason_in_body(body: bytes) -> str:
     """Returns the reason on one line, without its last full stop; "" for HTML, binary data and an empty body.
 
-    In JSON it is the text of ``error.message``, ``message``, ``detail`` or ``reason``, or else all of the JSON.
-    It is not shortened, so that secrets can be removed first; see `shortened`.
+    In JSON, the reason is the text of ``error.message``, ``message``, ``detail`` or ``reason``, or
+    else all of the JSON. The reason is not shortened, so that secrets can be removed first; see
+    `shortened`.
     """
     try:
         text = body[:_LONGEST_BODY_BYTES].decode().strip()

@@ -1,4 +1,4 @@
-"""JSON of values with arbitrary text."""
+"""Encodes values with arbitrary text as JSON."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """Returns a duration as on a clock."""
+    """Returns a duration in the format of a clock."""
     if seconds is None:
         return "–:––"
     minutes, rest = divmod(max(int(seconds), 0), 60)

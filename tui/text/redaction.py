@@ -270,7 +270,7 @@ def url_secrets(url: str) -> Iterator[str]:
 def token_in_environment(variable: str) -> str:
     """Returns the token in an environment variable, "" if it is not set or empty.
 
-    Raises the errors of `clean_header`.
+    Raises the same errors as `clean_header`.
     """
     return clean_header(os.environ.get(variable, ""))
 
@@ -278,7 +278,7 @@ def token_in_environment(variable: str) -> str:
 def clean_header(value: str) -> str:
     """Returns the value of a header, or a token, which is sent in a header.
 
-    Raises `ValueError` as `clean_secret` does.
+    Raises the same `ValueError` as `clean_secret`.
     """
     value = clean_secret(value)
     for character in value:
@@ -329,7 +329,10 @@ def host_of(url: str) -> str:
 
 
 def _parts_of(url: str) -> _UrlParts:
-    """Splits any text without failing. `urlsplit` rejects some URLs, and mistakes the user of others for a scheme."""
+    """Splits any text into the parts of a URL, without failing.
+
+    `urlsplit` rejects some URLs, and mistakes the user of others for a scheme.
+    """
     head, _, fragment = url.partition("#")
     head, _, query = head.partition("?")
     before, found, place = head.rpartition("://") if "://" in head else ("", "", head)

@@ -17,7 +17,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class SettingsError(ValueError):
-    """A setting cannot be used; the text is one sentence, without the value, which may be a secret."""
+    """A setting cannot be used; the message is one sentence, without the value, which may be a secret."""
 
 
 def to_struct(kind: type[T], table: object, where: str) -> T:
@@ -47,8 +47,8 @@ def to_values(
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
     """Converts a value from TOML, or with ``text`` from a variable or option. Raises `SettingsError`.
 
-    Such text is quoted in the error, since control characters in a variable are invisible. It is
-    never a secret.
+    Such text is quoted in the error, since control characters in a variable are invisible. The text
+    is never a secret.
     """
     original = value
     if isinstance(kind, UnionType) and bool in get_args(kind):
@@ -91,7 +91,8 @@ class Written(ABC):
     def read(cls, text: str) -> Self:
         """Returns the value that a string stands for.
 
-        Raises `ValueError` if it is something else altogether, and `SettingsError` with what is wrong in it.
+        Raises `ValueError` if the string is not such a value at all, and `SettingsError` if part of
+        it is wrong.
         """
 
 

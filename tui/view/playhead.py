@@ -67,7 +67,7 @@ class Playhead:
         self.last_ns = max(self.last_ns, at_ns)
 
     def play(self) -> None:
-        """Plays from here, or from the beginning if it is at the end."""
+        """Plays from the current position, or from the beginning if it is at the end."""
         if not self.playing:
             if self.at_ns >= self.last_ns:
                 self.at_ns = self.first_ns

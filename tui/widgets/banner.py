@@ -66,7 +66,7 @@ class ErrorBanner(Static, ModelPanel):
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Shows the newest text, or hides."""
+        """Shows the newest text, or hides if there is none."""
         error = self.error
         self.display = error is not None
         if error is None:
@@ -167,7 +167,7 @@ class NoticeLine(Static, ModelPanel):
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Shows the newest text, or hides."""
+        """Shows the newest text, or hides if there is none."""
         notice = self.notice
         self.display = notice is not None
         if notice is None:

@@ -28,7 +28,7 @@ class CallbackRow(NamedTuple):
 
     @property
     def slow(self) -> bool:
-        """Whether its 99th percentile is above `SLOW_MS`."""
+        """Whether the callback's 99th percentile is above `SLOW_MS`."""
         return self.stats.p99_ms is not None and self.stats.p99_ms > SLOW_MS
 
 

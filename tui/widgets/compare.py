@@ -97,14 +97,14 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return f"{side} value of {path_text(row.path)}", value if type(value) is str else as_json(value)
 
     def on_resize(self) -> None:
-        """Lays out for the new width. The first time, go to the first difference."""
+        """Lays out the rows for the new width; the first time, goes to the first difference."""
         first = not self._lines
         self.show_all(differences_only=self.differences_only)
         if first and self.row is not None and self.row.difference is Difference.SAME:
             self.go_to_difference(forward=True)
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything on which the look of a line depends."""
+        """Returns everything that determines how a line looks."""
         return index, index == self._cursor
 
     def draw_line(self, index: int, width: int) -> Strip:

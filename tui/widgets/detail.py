@@ -29,7 +29,7 @@ REST_S = 0.15
 """Time the cursor has to rest on a row before its message is read."""
 
 WRITTEN_WITHIN_S = 5.0
-"""A message that is not on disk by then never will be: the file is written ten times a second."""
+"""Time in seconds after which a message that is not on disk never will be: the file is written ten times a second."""
 
 _NOT_KEPT = "This message was not kept or can no longer be read."
 _NOT_YET = "This message has just arrived and is being written …"
@@ -56,7 +56,7 @@ class ShownEvent:
         ]
         """Lines above the content: text and style."""
         self.message: bytes | None = None
-        """A message as it was on the wire; None while it is not read, or if it was not kept."""
+        """A message as it was on the wire; None until it has been read, or if it was not kept."""
         self.awaited = False
         """Whether the message was kept but is not on the disk yet."""
         self.content: object = None
@@ -150,7 +150,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return self._shown.row if self._shown else None
 
     def show(self, row: Row, *, at_once: bool) -> None:
-        """Shows a row: its header now, its message now or when the cursor has rested."""
+        """Shows a row: its header immediately, its message immediately or once the cursor has rested."""
         if self.shows(row):
             return
         self._shown = ShownEvent(self.bridge, row)
@@ -177,7 +177,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self.scroll_to(y=0, animate=False)
 
     def shows(self, row: Row) -> bool:
-        """Returns whether this row is shown already, and read."""
+        """Returns whether this row is already shown and its message has been read."""
         return (
             self._rest is None and self._shown is not None and self.bridge.log.event(row) == self._shown.event
         )
@@ -238,7 +238,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._lay_content()
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything on which the look of a line depends while the content stays the same."""
+        """Returns everything that determines how a line looks while the content stays the same."""
         return index, self._highlight(index)
 
     def draw_line(self, index: int, width: int) -> Strip:
@@ -378,7 +378,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return y + self.scroll_offset.y - len(self._head)
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Puts the cursor there. A double click, or a click on a value's marker, opens or closes it."""
+        """Puts the cursor on the clicked line. A double click, or a click on a value's marker, opens or closes it."""
         self.move_to(index)
         assert self._tree is not None
         offset = event.get_content_offset(self)

@@ -109,7 +109,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self._cursor_follows = True
         self._kinds = LongestKind()
         self._anchor: ViewLine | None = None
-        """Where the cursor goes once a filter that is still running has found that row."""
+        """The row to which the cursor goes once a filter that is still running has found it."""
 
     @property
     def cursor(self) -> int:
@@ -162,7 +162,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self._change(self.view.update)
 
     def judge_on(self) -> None:
-        """Filters older events, a slice at each tick."""
+        """Filters older events, a slice per tick."""
         if self.view.progress < 1:
             self._change(partial(self.view.step, FILTER_BUDGET_MS))
 

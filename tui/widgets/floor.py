@@ -81,7 +81,7 @@ class FloorPane(RowsView):
         super().refresh_from_model()
 
     def poll(self) -> None:
-        """Moves the lanes, which have no events, by whole cells."""
+        """Moves the lanes by whole cells, which happens without events."""
         if self.bridge.state.status.live and self.following:
             cell = self._window(self.line_width)[0] // self._cell_ns(self.line_width)
             if cell != self._right_cell:
@@ -136,7 +136,7 @@ class FloorPane(RowsView):
         return pieces
 
     def _account(self, moment: FloorMoment) -> list[str]:
-        """Returns what the agent reported of the same onset of the user."""
+        """Returns what the agent reported about the same onset of user speech."""
         if moment.by is not Party.USER:
             return []
         return [

@@ -1,4 +1,4 @@
-"""HealthPane: figures for everything that can go wrong with audio and timing, whether or not it has."""
+"""HealthPane: figures for everything that can go wrong with audio and timing, whether or not it has gone wrong."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
             self.refresh_changed()
 
     def poll(self) -> None:
-        """Shows the latest telemetry, which has no events."""
+        """Shows the latest telemetry, which changes without events."""
         self.refresh_from_model()
 
     def line_key(self, index: int) -> Hashable:

@@ -124,7 +124,7 @@ class KeyBar(Static):
     ) -> None:
         """Drops keys, the last first, until the line fits.
 
-        The order is: the screen's, all but one of the program's, the pane's.
+        It drops the screen's keys first, then all but one of the program's, then the pane's.
         """
         for keys, least in ((others, 0), (right, 1), (leading, 0)):
             while len(keys) > least and self._cells(leading + others) + _GAP + self._cells(right) > width:

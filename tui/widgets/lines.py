@@ -68,7 +68,7 @@ class LineView(ScrollView, can_focus=True):
         raise NotImplementedError
 
     def line_key(self, index: int) -> Hashable:
-        """Returns what the look of a line depends on, apart from style and width."""
+        """Returns everything that determines how a line looks, apart from its style and width."""
         return index
 
     @property
@@ -114,7 +114,7 @@ class LineView(ScrollView, can_focus=True):
                 self.refresh(Region(0, y, self.size.width, 1))
 
     def key_at(self, y: int) -> Hashable:
-        """Returns what the look of a row of the view depends on; None if it has no line."""
+        """Returns everything that determines how a row of the view looks; None if the row has no line."""
         index = self.scroll_offset.y + y
         return self.line_key(index) if index < self.virtual_size.height else self.empty_text_at(y)
 
@@ -130,7 +130,7 @@ class LineView(ScrollView, can_focus=True):
         return self._empty_text[line] if line < len(self._empty_text) else None
 
     def draw_empty_text(self, line: int) -> Strip:
-        """Draws that text's line, or a blank one."""
+        """Draws a line of the text for an empty view, or a blank line."""
         text = self.empty_text_at(line)
         if text is None:
             return Strip.blank(self._width, self.rich_style)
@@ -160,11 +160,11 @@ class LineView(ScrollView, can_focus=True):
         return strip
 
     def _scroll_to(self, *args: Any, **kwargs: Any) -> bool:
-        """Scrolls without animation, also by key and wheel: following the end would override an animation."""
+        """Scrolls without animation, even with keys or the wheel: following the end would override an animation."""
         return super()._scroll_to(*args, **{**kwargs, "animate": False})
 
     def notify_style_update(self) -> None:
-        """Forgets drawn lines: theme, focuses or hover changed."""
+        """Forgets the drawn lines, because the theme, the focus or the hover state has changed."""
         self.forget_lines()
         super().notify_style_update()
 
@@ -208,7 +208,10 @@ class FollowView(LineView, ModelPanel):
 
     @property
     def grows(self) -> bool:
-        """Whether more can be appended; nothing is ever added to a saved session that has been read completely."""
+        """Whether more lines can be appended.
+
+        None are ever added to a saved session that has been read completely.
+        """
         return self.bridge.grows
 
     @property
@@ -249,7 +252,7 @@ class FollowView(LineView, ModelPanel):
         self.follow()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Follows from when the reader reaches the bottom until they leave it."""
+        """Starts following when the reader reaches the bottom, and stops when they leave it."""
         super().watch_scroll_y(old_value, new_value)
         if not self._moving:
             self.following = round(new_value) >= self.max_scroll_y
@@ -264,7 +267,7 @@ class FollowView(LineView, ModelPanel):
                 self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def on_click(self, event: events.Click) -> None:
-        """Follows after a click on the title, which mentions this."""
+        """Starts following when the title is clicked."""
         if event.get_content_offset(self) is None and event.y == 0:
             self.follow()
 

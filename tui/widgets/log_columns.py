@@ -1,7 +1,8 @@
 """The columns of the event log: `COLUMNS` lists them from left to right, each with its width and what draws it.
 
-To add a column, write a function that draws it and list it in `COLUMNS`. What it shows beyond the event and its row
-has to be part of `Look`: a line is drawn again only when its look changes.
+To add a column, write a function that draws it and list it in `COLUMNS`. Whatever the column shows
+beyond the event and its row has to be part of `Look`: a line is drawn again only when its look
+changes.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _LEVEL_STYLES = {Severity.WARNING: "event-log--warning", Severity.ERROR: "event-
 
 
 class Look(NamedTuple):
-    """What the look of a line depends on, apart from its place and the width; part of the cache's key."""
+    """Everything that determines how a line looks, apart from its position and width; part of the cache key."""
 
     line: ViewLine
     marked: bool
@@ -98,7 +99,7 @@ class LongestKind:
 
 
 class LogLine:
-    """The line that is being drawn: what more than one column needs is looked up once."""
+    """The line that is being drawn; values that several columns need are looked up only once."""
 
     __slots__ = ("is_run", "level_style", "look", "row", "shape", "size", "summary", "view")
 
@@ -222,7 +223,7 @@ the summary gets the rest."""
 _TIME_OF_DAY_CELLS = 13
 _SEARCHED_CHARS = 4_000
 _KIND_CELLS = 19
-"""Least width that the kind may use."""
+"""Minimum width for the kind."""
 
 
 @cache

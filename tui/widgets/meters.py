@@ -19,7 +19,7 @@ FLOOR_DBFS = -60.0
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _ZONES = ((0.7, "meter--low"), (0.9, "meter--mid"), (1.0, "meter--high"))
-"""Up to -18, to -6, to 0 dBFS."""
+"""Zones up to -18, -6 and 0 dBFS."""
 _LABEL_CELLS, _VALUE_CELLS = 6, 8
 
 

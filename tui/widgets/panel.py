@@ -29,7 +29,7 @@ class ModelPanel(Widget):
         """Updates the panel from the model."""
 
     def poll(self) -> None:
-        """Draws whatever has no events; called repeatedly while the panel is visible."""
+        """Draws what changes without events; called repeatedly while the panel is visible."""
 
     def sleep(self) -> None:
         """Notes that the panel is hidden; changes are applied when it wakes."""

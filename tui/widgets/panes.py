@@ -68,12 +68,12 @@ class Panes(Container):
         self._beside = False
 
     def compose(self) -> ComposeResult:
-        """Yields the log and the side."""
+        """Yields the log and the side panes."""
         yield self.log_pane
         yield self.side
 
     def on_mount(self) -> None:
-        """Arranges before the first layout, so that only widgets that fit are laid out."""
+        """Arranges the panes before the first layout, so that only widgets that fit are laid out."""
         self._settle()
         self.call_after_refresh(self._make, self._makers)
 
@@ -244,7 +244,7 @@ class Panes(Container):
         self._settle()
 
     def _make(self, names: Iterable[str]) -> None:
-        """Makes missing panes, hidden, each in its place."""
+        """Creates the missing panes, hidden and in their places."""
         for name in names:
             if name not in self.panes:
                 below = [self.panes[other] for other in self._behind(name) if other in self.panes]

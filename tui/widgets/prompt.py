@@ -64,7 +64,7 @@ class PromptLine(Vertical):
         return self._question is not None
 
     def ask(self, question: Question, value: str = "") -> None:
-        """Opens for a question, with an initial answer."""
+        """Opens the prompt for a question, with an initial answer."""
         if not self.is_open:
             self._came_from = self.screen.focused
         self._question = question

@@ -12,7 +12,7 @@ def _nothing(_: str) -> str:
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked, and callbacks for the answer, which return the problem with it or an empty text."""
+    """A question, and callbacks for the answer, which return a problem with the answer or an empty string."""
 
     label: str
     hint: str

@@ -1,4 +1,4 @@
-"""RowsView: rows with a cursor, head lines that stay, and a foot with the cursor's row in full."""
+"""RowsView: rows with a cursor, fixed head lines, and a foot with the cursor's row in full."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @abstractmethod
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns the head lines, few enough for a view of that height."""
+        """Returns the head lines, of which there are few enough for a view of the given height."""
 
     @abstractmethod
     def row(self, index: int, width: int) -> Sequence[Piece]:
@@ -99,7 +99,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @abstractmethod
     def row_key(self, index: int) -> Hashable:
-        """Returns everything on which the look of a row depends."""
+        """Returns everything that determines how a row looks."""
 
     @abstractmethod
     def in_full(self, index: int) -> Sequence[Piece]:
@@ -248,7 +248,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
             self.action_choose()
 
     def on_resize(self) -> None:
-        """Shows or hides the foot as it fits."""
+        """Shows the foot if it fits; otherwise hides it."""
         self._foot_changed()
 
     def on_focus(self) -> None:

@@ -130,7 +130,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return len(self.rows.rows)
 
     def event_of(self, index: int) -> int:
-        """Returns 0: a session is not an event."""
+        """Returns 0, because a session is not an event."""
         return 0
 
     def action_choose(self) -> None:

@@ -117,7 +117,7 @@ class SessionStrip(Static, ModelPanel):
         return Group([("● saving", "$text-success")], 1)
 
     def poll(self) -> None:
-        """Updates the clock, which has no events."""
+        """Updates the clock, which changes without events."""
         self.refresh_from_model()
 
     def on_resize(self) -> None:

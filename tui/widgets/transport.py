@@ -28,7 +28,7 @@ class Transport(Static):
         self._shown: Content | None = None
 
     def poll(self, turn: int, problem: str) -> None:
-        """Shows the position; ``problem``: why nothing can be heard."""
+        """Shows the position; ``problem`` is the reason why nothing can be heard."""
         head = self.playhead
         glyph, look = ("▶", "bold $text-success") if head.playing else ("‖", "bold $foreground")
         at = f"{_clock(head.at_ns - head.first_ns)} / {_clock(head.last_ns - head.first_ns)}"

@@ -45,7 +45,7 @@ def tree_of(value: object, width: Callable[[], int]) -> EventTree:
 
 
 def tree_pieces(line: TreeLine, width: int, *, none: str = "null") -> Pieces:
-    """Returns a line as pieces; ``none``: the text for null."""
+    """Returns a line as pieces; ``none`` is the text for null."""
     indent = " " * _indent(line.depth, width)
     if line.text is not None:
         return [(f"{indent}  {line.text}", "detail--string")]

@@ -1,4 +1,4 @@
-"""A turn and its barge-ins in words, with every figure known: the most telling first."""
+"""A turn and its barge-ins in words, with every known figure, the most telling first."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def sparkline_of(latencies_ms: Sequence[float]) -> str:
 def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiting: str = "") -> list[Piece]:
     """Returns the response time and its reason (`VITAL_PIECES`), uncertainty, barge-ins, shares, and agent reports.
 
-    ``waiting``: how long the user has been waiting.
+    ``waiting`` is how long the user has been waiting.
     """
     pieces: list[Piece] = [(f"turn {turn.number}" if turn.number else "greeting", "rows--heading")]
     if figure.ms is None:

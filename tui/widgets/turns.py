@@ -161,7 +161,7 @@ class TurnsPane(RowsView):
         return f"No turns yet. A turn starts when you speak or when the agent greets you. {KEYS_TO_TALK}"
 
     def poll(self) -> None:
-        """Updates the waiting time, which has no events."""
+        """Updates the waiting time, which changes without events."""
         if self.turns and self._waiting(self.turns[-1]):
             self.refresh_changed()
 

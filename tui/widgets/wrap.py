@@ -65,7 +65,7 @@ def _wrap_paragraph(text: str, width: int) -> list[str]:
 
 
 def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str]:
-    """Returns the lines of a text of any length. Lines of a long one are of equal length and made on demand."""
+    """Returns the lines of a text of any length. The lines of a long text are of equal length and made on demand."""
     width = max(width, 2)
     if len(text) > _WRAPPED_CHARS:
         return _Broken(text, width)

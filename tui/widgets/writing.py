@@ -39,7 +39,7 @@ class TextLine(Input):
 
 
 class WordLine(TextLine):
-    """A line of input for a URL or a name: no blanks, nothing invisible, neither typed nor pasted."""
+    """A line of input for a URL or a name, without blanks or invisible characters, whether typed or pasted."""
 
     def __init__(self, *, placeholder: str, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(placeholder=placeholder, restrict=f"{_VISIBLE}*", id=id, compact=True)
