@@ -55,7 +55,7 @@ class Polled(Protocol):
     """A screen that shows values that change without events: levels, the clock, progress."""
 
     def poll(self) -> None:
-        """Draws these values; called on every tick while the screen is visible."""
+        """Draws the values; called on every tick while the screen is visible."""
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -66,7 +66,9 @@ class Launch(msgspec.Struct, frozen=True):
     scenario: PlayScenario | None = None
     """Scenario to play in every call, after asking whether its commands may be run."""
     library: Library | None = None
-    """The saved sessions, including the one that is open at the start; None stands for the default folder."""
+    """The saved sessions, and the session that is open at the start; None means the sessions in the
+    default folder.
+    """
     browse: bool = False
     """Whether to show the saved sessions first."""
     start_engine: Callable[[], EngineLink] | None = None
@@ -74,13 +76,13 @@ class Launch(msgspec.Struct, frozen=True):
     on_painted: Callable[[], object] = lambda: None
     """Called when the first screen has been painted."""
     once_up: Callable[[], object] | None = None
-    """Called one second after the first screen has been painted."""
+    """Called one second after `on_painted`."""
     change_settings: Callable[[Mapping[str, Mapping[str, object]]], None] = lambda _: None
     """Writes changed settings, by section and key, to the settings file. Raises `SettingsError`."""
     trace_callbacks: bool = False
     """Whether to measure every callback from the start, in both processes."""
     auto_tick: bool = True
-    """Whether a timer drives the ticks; tests tick by hand."""
+    """Whether a timer drives the ticks; tests call `tick` themselves."""
 
 
 class OpusAgentApp(EndingApp):
@@ -135,7 +137,7 @@ class OpusAgentApp(EndingApp):
 
     @cached_property
     def library(self) -> Library:
-        """The saved sessions, including the one that is open."""
+        """The saved sessions, and the session that is open."""
         return self._launch.library or Library()
 
     @cached_property
@@ -163,7 +165,7 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _has_below(self) -> bool:
-        """Whether a screen that is pushed now would have one below it to go back to."""
+        """Whether a screen that is pushed now would have another screen below it to go back to."""
         return len(self.screen_stack) > 1 or type(self.screen_stack[0]) is not Screen
 
     def _laid_out(self, screen: S) -> S:
@@ -236,7 +238,7 @@ class OpusAgentApp(EndingApp):
             self.memory = msgspec.structs.replace(self.memory, theme=theme)
 
     def on_notify(self, event: Notify) -> None:
-        """Shows at most one toast of each kind: the newest replaces the earlier one."""
+        """Shows at most one toast of each kind: a new one replaces the previous one."""
         new = event.notification
         for shown in list(self._notifications):
             if (shown.severity, shown.title) == (new.severity, new.title):
@@ -245,7 +247,7 @@ class OpusAgentApp(EndingApp):
     # the tick
 
     def tick(self) -> None:
-        """Processes what the engine has sent; draws levels on every tick and everything else on every second one."""
+        """Processes what the engine has sent; draws levels on every tick and everything else on every second tick."""
         self._ticks += 1
         opened = self.library.opened
         # One engine serves both calls and saved sessions; what it sends belongs to whichever is
@@ -261,7 +263,7 @@ class OpusAgentApp(EndingApp):
             self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
 
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
-        """Polls those of the screens that are visible, from the top down; nothing below a full screen is visible."""
+        """Polls the visible screens from the top down; nothing below a full screen is visible."""
         for screen in reversed(screens):
             if isinstance(screen, Polled):
                 screen.poll()
@@ -446,9 +448,9 @@ class OpusAgentApp(EndingApp):
     def on_key(self, event: events.Key) -> None:
         """Passes a stray letter on to the field that now has the focus.
 
-        Keys pressed right after the one that opened a field were sent to the widget that had the
-        focus until then. A field consumes its letters, so one that bubbles up to here was meant for
-        the field and is not a command.
+        Keys that are pressed right after the key that opened a field are sent to the widget that
+        had the focus before. A field consumes its letters, so a letter that bubbles up to the app
+        was meant for the field and is not a command.
         """
         field = self.focused
         if field is not None and field.check_consume_key(event.key, event.character):
@@ -467,7 +469,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(QuitScreen(self.bridge.state), lambda leave: self.leave() if leave else None)
 
     def search_themes(self) -> None:
-        """Offers the themes whose text is readable."""
+        """Offers the themes that have readable text."""
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
@@ -483,7 +485,7 @@ class OpusAgentApp(EndingApp):
             self.push_screen(HelpScreen(active, shown, why_not))
 
     def action_settings(self) -> None:
-        """Shows the settings that can be changed here."""
+        """Shows the settings that can be changed on the screen."""
         from tui.screens.settings_form import SettingsScreen
 
         self.push_screen(SettingsScreen(self.settings, self.theme), self._change_settings)

@@ -22,7 +22,7 @@ class AssetsMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A recorded line, played with a key from 1 to 9. It ends with a second of digital silence."""
+    """A recorded line, played with a key from 1 to 9. Every line ends with a second of digital silence."""
 
     key: str
     name: str

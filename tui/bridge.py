@@ -69,7 +69,7 @@ class Latest:
 
 
 class ClipControl:
-    """Makes the engine play audio outside a call, one clip at a time: a message, or the tracks of a saved session."""
+    """Makes the engine play audio outside a call, one clip at a time: a message or the tracks of a saved session."""
 
     def __init__(self, send: Callable[[Command], None]) -> None:
         self.clip = 0
@@ -111,7 +111,7 @@ class Redraws:
         self._dirty[refresh] = None
 
     def refresh(self) -> None:
-        """Calls each scheduled ``refresh``. Panels that are marked meanwhile wait for the next tick."""
+        """Calls each scheduled ``refresh``. Panels that are marked in the meantime wait for the next tick."""
         self.refreshed = True
         dirty, self._dirty, self.overdue = self._dirty, {}, False
         for refresh in dirty:
@@ -142,7 +142,7 @@ class RawFile:
 
 
 class SessionFolder:
-    """The folder in which the shown session is saved, if it is, and the session's marks and notes."""
+    """The folder of the shown session, if the session is saved, and its marks and notes."""
 
     def __init__(self) -> None:
         self.path: Path | None = None
@@ -212,7 +212,7 @@ class Bridge:
         self.redraws.mark(refresh)
 
     def tick(self) -> None:
-        """Drains, folds, refreshes. Called by the screen's timer, or by hand in a test."""
+        """Drains, folds, refreshes. Called by the screen's timer, or directly by a test."""
         self.drain()
         self.refresh()
 

@@ -68,7 +68,7 @@ class Script(msgspec.Struct, frozen=True):
 
 
 class _Seen:
-    """Those reports of a call that decide or explain its outcome."""
+    """The reports from a call that decide or explain its outcome."""
 
     def __init__(self) -> None:
         self.errors: list[e.ErrorRaised] = []
@@ -156,7 +156,7 @@ def _take(
 def _unanswered(performance: Performance) -> bool:
     """Returns whether an answer was missing.
 
-    If the call was cut short, its ending already accounts for the answers that were still due.
+    If the call was cut short, the way it ended already accounts for answers that were still due.
     """
     return not performance.cut_short and any(case.verdict is StepVerdict.FAILED for case in performance.cases)
 
@@ -241,8 +241,7 @@ class Printer:
     def show(self, event: e.SessionEvent) -> None:
         """Prints an event.
 
-        When printing for people, it leaves out audio chunks, repeated findings and repeated
-        messages.
+        Audio chunks, repeated findings and repeated messages are not printed for people.
         """
         if self._as_json:
             self._echo(json_of(event))
@@ -281,7 +280,7 @@ def event_line(event: e.SessionEvent, began_ns: int) -> str:
 
 
 def metrics_line(metrics: SessionMetrics) -> str:
-    """Returns the figures of a call in one line; a figure that was not measured is "–"."""
+    """Returns the figures of a call in one line; a figure that was not measured is shown as "–"."""
     latencies = ", ".join(map(numbers.milliseconds, metrics.response_latencies_ms)) or "–"
     after_tools = [turn.after_tools_ms for turn in metrics.turns if turn.after_tools_ms is not None]
     answers = f", after tools {', '.join(map(numbers.milliseconds, after_tools))}" if after_tools else ""

@@ -20,7 +20,7 @@ def child_command(module: str, *arguments: str) -> list[str]:
 
 
 def _run() -> None:
-    """Runs in that process, where it finds this package next to this file, even in a clone that is not installed."""
+    """Runs in the child process. Finds this package next to this file, even in a clone that is not installed."""
     if _ROOT not in sys.path:
         sys.path.insert(0, _ROOT)
     del sys.argv[0]

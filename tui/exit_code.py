@@ -1,4 +1,4 @@
-"""ExitCode: the exit codes of every command. `docs/exit-codes.md` describes them for scripts."""
+"""ExitCode: the exit codes of every command. They are described for scripts in `docs/exit-codes.md`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """An exit code. Scripts rely on it and on its `reason`; neither may ever change its meaning."""
+    """An exit code.
+
+    Scripts rely on exit codes and on their reason codes, so the meaning of these must never change.
+    """
 
     FINE = 0
     LIMIT_EXCEEDED = 1

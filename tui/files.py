@@ -28,8 +28,8 @@ def private_folder(path: Path) -> Path:
 def write_atomically(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
     """Replaces a file so that no reader ever sees a half-written file. Raises `OSError`.
 
-    Only its owner may read it; with ``like``, it takes the mode and, if possible, the owner of that
-    file.
+    Only the owner may read the new file; with ``like``, it takes the mode and, if possible, the
+    owner of that file.
     """
     written = _written_beside(path, content)
     try:

@@ -76,7 +76,7 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Listing:
-    """The sessions of a folder, read in a thread, so that a thousand of them do not block the screen.
+    """The sessions of a folder, read in a thread, so that even a thousand sessions do not block the screen.
 
     The thread appends to a deque and sets a flag, and the screen polls both: neither waits for the
     other.
@@ -119,7 +119,7 @@ class Listing:
 
 
 class Library:
-    """The folder of saved sessions, and the one that is open."""
+    """The folder of saved sessions, and the session that is open."""
 
     def __init__(self, folder: Path | None = None, *, output: str = "auto", run: Run = run_command) -> None:
         self.folder = folder or default_folder()

@@ -23,7 +23,7 @@ class Scope(Enum):
     """Which calls a command-line option applies to."""
 
     TARGET = "target"
-    """Only the call it was typed for, so that no token, header or protocol goes to another agent."""
+    """Only the call for which it was typed, so that no token, header or protocol goes to another agent."""
     EVERY_CALL = "every call"
     """This call, calls that are chosen later, and calls to the local agent."""
     HEADLESS = "headless"
@@ -38,7 +38,7 @@ class Setting(NamedTuple):
     name: str
     """Name in the settings file, and of the field of `Target`."""
     kind: Any
-    """Type of its value in the settings file; a string must not be empty."""
+    """Type of the value in the settings file; a string must not be empty."""
     default: Any
     help: str
     """One sentence, for ``--help`` and for the settings file; ``{protocols}`` stands for the built-in protocols."""
@@ -54,13 +54,13 @@ class Setting(NamedTuple):
     most: int | None = None
     scope: Scope = Scope.TARGET
     is_path: bool = False
-    """Whether it is a path; a relative path in the settings file starts at the folder of that file."""
+    """Whether the value is a path; a relative path in the settings file starts at the folder of that file."""
     must_exist: bool = False
     """Whether the path must name an existing file."""
     example: str = ""
     """An example in TOML for the settings file, if the default is not instructive."""
     file_help: str = ""
-    """The description in the settings file, if it differs."""
+    """The description in the settings file, if it differs from `help`."""
 
     @property
     def off_flag(self) -> str:
@@ -245,5 +245,5 @@ def default_of(name: str) -> Any:
 
 
 def names_with(*scopes: Scope) -> tuple[str, ...]:
-    """Returns the settings of these scopes."""
+    """Returns the settings that have one of these scopes."""
     return tuple(setting.name for setting in _SETTINGS if setting.scope in scopes)

@@ -46,7 +46,7 @@ class Targets:
         self.recent = list(recent)
         self.protocols = protocols
         self.saved = saved
-        """Returns the folder of each of the newest saved sessions, and a line about it.
+        """Returns the folder of each of the newest saved sessions, with a line about the session.
 
         Reads files; may be called from any thread.
         """
@@ -78,7 +78,7 @@ class Targets:
         return urlsplit(target.url).netloc in self._demo_places
 
     def recall(self, recorded: dict[str, Any], protocol: str) -> Target | None:
-        """Returns the agent of a saved session, to call it again; None if the session does not name one.
+        """Returns the agent of a saved session, to be called again; None if the session does not name an agent.
 
         ``recorded`` is the target in the ``session.json`` of the session, which may come from
         anywhere. Token, headers and tools are therefore only those of a profile or recent target

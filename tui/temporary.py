@@ -1,4 +1,4 @@
-"""Temporary files of processes that may be killed: locked while in use, and removed once no process holds them."""
+"""Temporary files of processes that may be killed: locked while in use, and removed once no process has them open."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def create_temporary(suffix: str) -> tuple[int, Path]:
 
 
 def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
-    """Removes this user's files that no process holds, except the newest ``keep`` that are not empty."""
+    """Removes this user's files that no process has open, except the newest ``keep`` that are not empty."""
     folder = Path(tempfile.gettempdir())
     with contextlib.suppress(OSError):
         names = [name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(suffix)]  # noqa: PTH208
@@ -37,7 +37,7 @@ def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
 
 
 def _status_of_abandoned(path: Path) -> os.stat_result | None:
-    """Returns the status of a file of this user that no process holds; None for any other."""
+    """Returns the status of a file of this user that no process has open; None for any other file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -86,7 +86,7 @@ class CallerInLoop:
 
 
 class PlayedTrack:
-    """Audio that was played, at the microphone's sample rate, and the times at which it was due."""
+    """Audio that was played, at the microphone's sample rate, with the times at which it was due to be heard."""
 
     def __init__(self, blocks: Sequence[tuple[int, bytes, int]], rate: int) -> None:
         """Takes blocks as (instant of the first sample, 16-bit PCM, rate)."""
@@ -118,7 +118,7 @@ class PlayedTrack:
     def at_ns(self, frame: int) -> int:
         """Returns the time at which a frame was due.
 
-        It is a median, because the time of a single block may be up to 24 ms wrong.
+        The time is a median, because that of a single block may be wrong by up to 24 ms.
         """
         index = self._block(np.searchsorted(self._frames, frame, "right"))
         near = range(max(index - 2, 0), min(index + 7, len(self._frames)))
@@ -126,7 +126,7 @@ class PlayedTrack:
         return sorted(offsets_ns)[len(offsets_ns) // 2] + round(frame * 1e9 / self.rate)
 
     def onset_near(self, at_ns: int) -> int | None:
-        """Returns the first audible frame after silence that was due closest to a time; None if there is none."""
+        """Returns the first audible frame after silence that was due closest to a given time, or None."""
         if not self._frames:
             return None
         per_ms, due = self.rate // 1_000, self.frame_at(at_ns)
@@ -236,9 +236,9 @@ class TruthOfCall:
                 found.silences.append(barge_in.silence_ms - true_ms)
 
     def _silent_from(self, frame: int) -> int | None:
-        """Returns the time from which the microphone no longer hears the answer that was cut after a frame.
+        """Returns the time from which the microphone no longer hears an answer that was cut after a given frame.
 
-        None if it is not known, or if the answer itself has a pause there.
+        Returns None if that time is not known, or if the answer itself has a pause there.
         """
         said_ns = self._at_ns(frame)
         before = [each for each in self._places if self._track.at_ns(each[0]) < said_ns]

@@ -1,6 +1,6 @@
-"""The callback kit: registers, calls, chains, traces and mocks callbacks, both plain and coroutine functions.
+"""The callback kit: registers, calls, chains, traces and mocks callbacks, which may be plain or coroutine functions.
 
-It uses only the standard library and does not depend on what the callbacks are for.
+The kit uses only the standard library and does not depend on what the callbacks are for.
 """
 
 from tui.callbacks.chain import CallbackChain

@@ -15,9 +15,9 @@ from tui.callbacks.types import Callback
 class CallbackChain:
     """A sequence of steps; each receives what the previous one returned, including None.
 
-    A step that fails ends the run: the failure is reported and the last good value is the result. Steps may be
-    added and removed from any thread; a run in progress continues with the steps it began with, except those that
-    are removed before their turn.
+    A step that fails ends the run: the failure is reported and the last good value is the result.
+    Steps may be added and removed from any thread; a run in progress continues with the steps that
+    it had at its start, except those that are removed before their turn.
     """
 
     def __init__(self, name: str = "chain", reporter: ErrorReporter = default_reporter) -> None:
@@ -52,7 +52,7 @@ class CallbackChain:
         return result
 
     def traceable(self) -> list[tuple[str, str]]:
-        """Returns the event and name of each step, for the tracing switch."""
+        """Returns the event and the name of each step, for the tracing switch."""
         return [(step.event, step.name) for step in self._steps]
 
     def retrace(self) -> None:

@@ -21,7 +21,7 @@ class FailureReport:
     callback: str
     """The callback's name."""
     event: str
-    """The event, chain or context it was called for; may be empty."""
+    """The event, chain or context for which the callback was called; may be empty."""
     error: str
     """The name of the exception's type."""
     message: str
@@ -59,7 +59,10 @@ class ErrorReporter:
         return self._total
 
     def subscribe(self, listener: Callable[[FailureReport], object]) -> Callable[[], None]:
-        """Calls ``listener`` with each distinct failure, in the failing thread; returns a function that ends it."""
+        """Calls ``listener`` with each distinct failure, in the failing thread.
+
+        Returns a function that unsubscribes the listener.
+        """
         with self._lock:
             self._listeners = (*self._listeners, listener)
 
@@ -73,7 +76,7 @@ class ErrorReporter:
         return unsubscribe
 
     def report(self, error: BaseException, *, callback: str, event: str = "") -> None:
-        """Counts one failure; if it is a new one, logs it and notifies the listeners. Never raises."""
+        """Counts one failure; if the failure is new, logs it and notifies the listeners. Never raises."""
         found = FailureReport(callback, event, type(error).__name__, error_message(error))
         with self._lock:
             self._total += 1
@@ -93,7 +96,7 @@ class ErrorReporter:
                 logger.exception("a listener for failing callbacks failed")
 
     def clear(self) -> None:
-        """Forgets all failures, so that each is reported again the next time."""
+        """Forgets all failures, so that each one is reported again the next time it occurs."""
         with self._lock:
             self._known.clear()
             self._total = 0
@@ -122,4 +125,4 @@ def event_name(event_type: Hashable) -> str:
 
 
 default_reporter = ErrorReporter()
-"""The reporter of every object that was created without one."""
+"""The reporter that is used by every object created without its own."""

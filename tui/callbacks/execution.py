@@ -51,8 +51,7 @@ def spawn(
 ) -> asyncio.Task[T]:
     """Starts a task on the running loop, keeps a reference to it until it is done, and reports its failure.
 
-    Raises:
-        RuntimeError: No loop runs in this thread.
+    Raises: RuntimeError: No loop runs in this thread.
     """
     coroutine = awaitable if inspect.iscoroutine(awaitable) else _wait_for(awaitable)
     try:

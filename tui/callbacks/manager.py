@@ -2,8 +2,8 @@
 
 Dispatch walks a list of plain callables, so it costs little more than a handwritten loop. A change
 replaces the event's list and rewrites the old one in place, slot by slot, with callables that first
-check whether their registration is still active: a dispatch that is walking the old list continues
-at the same position and skips callbacks that were removed meanwhile.
+check whether their registration is still active. A dispatch that is walking the old list therefore
+continues at the same position and skips callbacks that have been removed in the meantime.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _NOTHING: Final[Any] = object()
 
 
 class CallbackManager:
-    """Calls the callbacks of an event type in order of registration, each isolated from the others' failures.
+    """Calls the callbacks of an event type in order of registration; a failure of one does not affect the others.
 
     An event type is anything hashable, usually a string or an enum member. The same callback may be
-    registered under several events, and several times under one. All methods may be called from any thread
-    and from inside a callback. A dispatch calls the callbacks that were registered when it began, except those
-    that are unregistered before their turn comes.
+    registered under several events, and several times under one. All methods may be called from any
+    thread and from inside a callback. A dispatch calls the callbacks that were registered when it
+    began, except those that are unregistered before their turn comes.
     """
 
     def __init__(self, reporter: ErrorReporter = default_reporter) -> None:
@@ -69,8 +69,8 @@ class CallbackManager:
         """Calls everything that is registered under ``event_type`` immediately, in this thread.
 
         If a callback returns an awaitable, such as a coroutine, it becomes a task on the loop that
-        runs in this thread; if none runs, it is awaited before the next callback is called. Tasks
-        start in order, but do not wait for each other.
+        runs in this thread; if no loop runs, the awaitable is awaited before the next callback is
+        called. Tasks start in order, but do not wait for each other.
         """
         calls = self._calls.get(event_type, ())
         if more or data is _NOTHING:

@@ -22,7 +22,7 @@ class Registration:
         self.event_type = event_type
         self.callback = callback
         self.active = True
-        """Whether the callback is still registered; its owner clears this while holding its lock."""
+        """Whether the callback is still registered; the owner clears this while holding its lock."""
         self.call: Callback = callback
         """What dispatch calls: the callback itself, or its traced form while tracing is on."""
 
@@ -39,13 +39,13 @@ class Registration:
     def unregister(self) -> bool:
         """Unregisters the callback, from any thread; returns False if it was unregistered already.
 
-        A dispatch that is under way no longer starts the callback either, unless another thread is
-        starting it at this moment.
+        A dispatch in progress does not start the callback either, unless another thread is starting
+        it at that moment.
         """
         return self._remove(self)
 
     def prepare(self) -> Callback:
-        """Chooses what dispatch calls, depending on the tracing switch, and returns it."""
+        """Chooses, depending on the tracing switch, what dispatch calls, and returns that callable."""
         self.call = callback_tracing.instrument(self.event_type, self.callback)
         return self.call
 

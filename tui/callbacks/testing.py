@@ -36,7 +36,7 @@ class MockCallback:
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Records the call, then raises or returns what the mock was set up with."""
+        """Records the call, then raises or returns whatever the mock was set up to."""
         with self._lock:
             self.calls.append((args, kwargs))
             self.call_count += 1
@@ -78,11 +78,11 @@ class MockCallback:
 class AsyncMockCallback(MockCallback):
     """A coroutine callback that records its calls when they are awaited.
 
-    Its side effect may be a coroutine function.
+    The side effect may be a coroutine function.
     """
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Records the call, then raises or returns what the mock was set up with."""
+        """Records the call, then raises or returns whatever the mock was set up to."""
         return await maybe_await(super().__call__(*args, **kwargs))
 
 

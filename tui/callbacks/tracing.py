@@ -48,8 +48,8 @@ def trace_callback(
 def monitor_callback_performance(callback: Callable[P, R], record: Record | None = None) -> Callable[P, R]:
     """Wraps ``callback`` so that the duration of each call is measured, including what it awaits.
 
-    ``record(duration_ns, error)`` receives it, with the exception if the call raised one; without
-    ``record`` the duration is logged.
+    ``record(duration_ns, error)`` receives the duration, and the exception if the call raised one;
+    without ``record``, the duration is logged.
     """
     name = callback_name(callback)
 
@@ -84,10 +84,10 @@ class CallbackStats:
 class CallbackTracing:
     """The switch that traces and measures every callback of every manager and chain.
 
-    While it is off, dispatch runs the callbacks themselves; while it is on, it runs them through
-    `trace_callback` and `monitor_callback_performance`. It can be switched from any thread; a call
-    that is already in progress is not measured. Measurements are kept until ``reset``, even for
-    callbacks that are no longer registered.
+    While the switch is off, dispatch runs the callbacks themselves; while it is on, dispatch runs
+    them through `trace_callback` and `monitor_callback_performance`. The switch can be used from
+    any thread; a call that is already in progress is not measured. Measurements are kept until
+    ``reset``, even for callbacks that are no longer registered.
     """
 
     def __init__(self, limit: int = 1000, recent: int = 1000) -> None:
@@ -207,7 +207,7 @@ class _Meter:
 
 
 class _Span:
-    """One call, from its start to its return, or to the end of the awaitable it returned."""
+    """One call, from its start to its return or, if it returned an awaitable, to the end of that."""
 
     __slots__ = ("_carried_on", "_ended", "_started_ns")
 
@@ -259,4 +259,4 @@ def _observed(
 
 
 callback_tracing = CallbackTracing()
-"""The switch of this process."""
+"""The tracing switch of this process."""

@@ -1,7 +1,8 @@
 """The five kinds of callback, as types.
 
-Each may be a plain or a coroutine function: its result is awaited if it is awaitable and otherwise ignored,
-hence ``object``. All arguments are positional, so a callback can name its parameters as it likes.
+Each callback may be a plain or a coroutine function: its result is awaited if it is awaitable and
+otherwise ignored, hence ``object``. All arguments are positional, so callbacks can use any
+parameter names.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tui.audio.calibration import Calibration
 
 _ANY_URL = "ws://127.0.0.1/"
-"""A placeholder: the agent is started for the calibration, on its own port."""
+"""A placeholder URL: the agent is started for the calibration, on its own port."""
 _LEAST_SECONDS = 15.0
 
 

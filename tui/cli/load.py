@@ -1,6 +1,6 @@
 """The command `load`, which makes many calls at once.
 
-It starts Locust in separate processes, and imports none of it.
+It starts Locust in separate processes and does not import any part of it.
 """
 
 from __future__ import annotations
@@ -257,7 +257,7 @@ def _check_host(target: Target, allowed: Sequence[str]) -> None:
 
 
 def _check_descriptors(calls: int) -> None:
-    """Raises the limit on open files as far as ``calls`` require. Raises `Sentence` if it cannot be raised."""
+    """Raises the limit on open files as far as ``calls`` require. Raises `Sentence` if the limit cannot be raised."""
     import resource
 
     needed = calls * _A_CALL + _OTHER_DESCRIPTORS

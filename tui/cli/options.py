@@ -57,7 +57,7 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 
 
 def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Combines options into one decorator, in the order of the help."""
+    """Combines options into one decorator; they are in the order in which the help lists them."""
 
     def decorate(command: Command) -> Command:
         for each in reversed(options):
@@ -109,7 +109,7 @@ def _click_type(setting: Setting) -> Any:
 
 
 class NumberInRange(click.FloatRange):
-    """A number within limits; error messages simply call it a number."""
+    """A number within limits, which error messages simply call a number."""
 
     name = "number"
 
@@ -135,7 +135,7 @@ class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  
     name = "file"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Returns the path as it was given."""
+        """Returns the path unchanged."""
         from tui.text.visible import one_line
 
         shown = f"'{one_line(value, 200)}'"
@@ -226,7 +226,7 @@ agent_options = together(
 
 
 def config_option(command: Command) -> Command:
-    """``--config FILE``, on the program and on each command that has settings."""
+    """The option ``--config FILE`` of the program and of each command that has settings."""
 
     def note(context: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None:

@@ -26,8 +26,8 @@ _JSON_IN_FILE = ("test",)
 class Sentence(click.ClickException):
     """An error as one sentence for the user, with its exit code.
 
-    ``reason`` is the reason code that ``--json`` prints if there is a more specific one than that
-    of the exit code. ``source`` names the component that failed, if that is not the command.
+    ``reason`` is the reason code that ``--json`` prints, if it is more specific than the one for
+    the exit code. ``source`` names the component that failed, if that is not the command.
     """
 
     def __init__(

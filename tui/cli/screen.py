@@ -45,7 +45,7 @@ class LocalAgent:
         self._process: AgentProcess | None = None
 
     def start(self) -> AgentProcess:
-        """Starts the agent, without waiting until it listens. Raises `AgentError`."""
+        """Starts the agent without waiting until it listens for connections. Raises `AgentError`."""
         # Imported late, like everything that the first picture does not need.
         from tui.agent.process import start_agent
         from tui.agent.settings import AgentSettings
@@ -116,7 +116,7 @@ def run_screen(
     trace_callbacks: bool = False,
     scenario: PlayScenario | None = None,
 ) -> int:
-    """Runs the screen; returns its exit code or the last call's. Raises `SettingsError`, `SavedSessionError`."""
+    """Runs the screen, and returns the exit code. Raises `SettingsError`, `SavedSessionError`."""
     collector.hold()
     pass_time_limit(in_force)
     called = target or (book.demo if start_demo else book.base)
@@ -172,7 +172,7 @@ def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Libr
 def farewell(bridge: Bridge, sessions: Path) -> Iterator[str]:
     """Yields lines to print after the screen closes.
 
-    They explain why the last call failed, where it was saved, and how to open and send it.
+    The lines explain why the last call failed, where it was saved, and how to open and send it.
 
     ``sessions`` is the folder in which sessions are found by name.
     """

@@ -139,7 +139,7 @@ class SpeechSettings(Struct, frozen=True, kw_only=True):
 
 
 TargetSettings = Mapping[str, Any]
-"""The call settings made by a flag, the environment, a profile or ``[target]``, by name (`tui.settings`)."""
+"""The call settings that a flag, the environment, a profile or ``[target]`` defines, by name (`tui.settings`)."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -80,7 +80,10 @@ def settings_path(named: str | None = None) -> Path:
 
 
 def read_settings(named: str | None = None) -> SettingsInForce:
-    """Reads the settings. The user's own file is optional, a named one is not. Raises `SettingsError`."""
+    """Reads the settings. The user's own file is optional; a file that is named explicitly is not.
+
+    Raises `SettingsError`.
+    """
     path = settings_path(named)
     must_exist = bool(named or _in_environment(FILE_VARIABLE))
     warning = "" if must_exist else _unreachable(path)

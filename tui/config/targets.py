@@ -44,7 +44,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class AddressBook(msgspec.Struct, frozen=True):
-    """The agents that the screen can call, and the settings of those calls."""
+    """The agents that the screen can call, and the settings for those calls."""
 
     base: Target
     """Settings of a target whose URL is typed on the screen."""
@@ -83,7 +83,9 @@ def make_target(
 def address_book(
     in_force: SettingsInForce, flags: TargetSettings | None = None, *, for_demo: bool = False
 ) -> AddressBook:
-    """Returns the agents that the screen can call. ``flags`` are the flags for its first call, or for the demo.
+    """Returns the agents that the screen can call.
+
+    ``flags`` are the flags for the screen's first call, or for the demo.
 
     Flags of scope `Scope.TARGET` do not apply to later calls, so that no token or header is sent to
     another agent. Raises `SettingsError`.
@@ -118,7 +120,7 @@ def merged_settings(
     *,
     ignoring: Collection[str] = (),
 ) -> MergedSettings:
-    """Returns the settings of a call from all their sources; those in ``ignoring`` are taken only from flags."""
+    """Returns the settings of a call from all sources; those in ``ignoring`` are taken only from flags."""
     settings, path = in_force.settings, in_force.path
     saving = settings.sessions
     layers = [

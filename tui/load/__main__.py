@@ -1,8 +1,8 @@
 """A process of a load test: ``python -m tui.load`` reads its plan from stdin, as one line of JSON.
 
-It runs Locust's own main function. Only in a master, which makes no calls, does gevent replace
-threads and sockets, as Locust's main function expects. End of file on stdin means that the command
-that started the process is gone.
+The process runs Locust's own main function. Only in a master, which makes no calls, does gevent
+replace threads and sockets, as Locust's main function expects. End of file on stdin means that the
+command that started the process is gone.
 """
 
 from __future__ import annotations

@@ -247,7 +247,7 @@ class _Records:
     def responses_since(self, since_s: float) -> list[tuple[float, float]]:
         """Returns the time and the response time (ms) of each trusted turn since a time.
 
-        Includes only calls that have ended since then.
+        Only calls that have ended since that time are included.
         """
         recent = takewhile(lambda call: call.ended_s > since_s, reversed(self.ended))
         return [

@@ -63,7 +63,7 @@ class Ticket(Generic[T]):
 
 
 class CallerThread:
-    """Runs coroutines on a loop in a thread. Its methods are for the greenlets of the thread that created it.
+    """Runs coroutines on a loop in a thread. The methods are for greenlets in the thread that created the object.
 
     Raises `ThreadsReplaced` if threads are not OS threads.
     """

@@ -1,6 +1,6 @@
 """The canary: one caller in addition to the others, in a separate process, with all of its calls saved.
 
-It shows what a single user hears, first without and then during the other calls.
+The canary shows what a single user hears, first without and then during the other calls.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PAUSE_S = 1.0
 
 
 def main(plan: LoadPlan) -> None:
-    """Makes calls until SIGINT, and writes a record of each to the plan's file."""
+    """Makes calls until SIGINT, and writes a record of each call to the plan's file."""
     load_detector()
     asyncio.run(_call_again(plan))
 

@@ -40,7 +40,8 @@ OF_A_RUN = (
 class Criterion:
     """A condition on named figures: comparisons joined by "and" and "or", where "and" binds more tightly.
 
-    A name alone holds if the figure is not 0. A comparison with a figure that was not measured does not hold.
+    A name without a comparison is true if the figure is not 0. A comparison with a figure that was
+    not measured is false.
     """
 
     def __init__(self, text: str, names: Collection[str]) -> None:

@@ -43,7 +43,7 @@ class Knee(msgspec.Struct, frozen=True):
     below_ms: float
     """Median response time up to the knee."""
     above_ms: float
-    """Median response time beyond it."""
+    """Median response time beyond the knee."""
 
 
 class Concurrency:
@@ -90,8 +90,8 @@ def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
 def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
     """Returns the knee of response times, as in `levels_of`; None if they do not bend upwards.
 
-    The knee is the number of calls at which a level line up to it and a separate straight line
-    beyond it best fit the logarithms. This method finds steps as well as slopes.
+    The knee is the number of calls at which a horizontal line up to that number and a separate
+    straight line beyond it best fit the logarithms. This method finds steps as well as slopes.
     """
     ordered = sorted((calls, math.log(max(response_ms, 1.0))) for calls, response_ms in turns)
     if len(ordered) < 2 * _LEAST_TURNS:
@@ -119,7 +119,7 @@ _Numbers = NDArray[np.float64]
 
 
 class _Sums:
-    """Weighted sums over the first n points: the error of a fitted line follows from them without another pass."""
+    """Weighted sums over the first n points, from which the error of a fitted line follows without another pass."""
 
     def __init__(self, x: _Numbers, y: _Numbers, weight: _Numbers) -> None:
         x = x - x.mean()  # keeps the differences of large squares exact enough

@@ -86,7 +86,7 @@ class LoadProcesses:
         self._processes[0].send_signal(signal.SIGINT if self._stops == 1 else signal.SIGKILL)
 
     def lines(self) -> Iterator[str]:
-        """Yields the lines that the first process prints, until it ends."""
+        """Yields the lines that the first process prints until it ends."""
         output = self._processes[0].stdout
         assert output is not None
         for line in output:

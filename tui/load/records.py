@@ -16,10 +16,12 @@ class CallEnding(StrEnum):
     """How a call ended."""
 
     COMPLETED = "completed"
-    """Played the scenario to its end."""
+    """The call played the scenario to its end."""
     FAILED = "failed"
     STOPPED = "stopped"
-    """Hung up because the run ended or the number of users was reduced: neither a success nor a failure."""
+    """The call was hung up because the run ended or the number of users was reduced: neither a
+    success nor a failure.
+    """
 
 
 class CallBegan(msgspec.Struct, frozen=True, tag="began"):
@@ -93,7 +95,7 @@ class WorkerSecond(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     calls: int
     """Number of calls in progress."""
     lag_ms: float
-    """Largest lateness of its event loop."""
+    """Largest lateness of the worker's event loop."""
     processor: float
     """Processor time used, as a share of one core."""
     rss_bytes: int

@@ -25,12 +25,12 @@ class Snapshot(msgspec.Struct, frozen=True):
     p99_ms: float | None
     not_trusted: int
     lag_ms: float
-    """Largest lateness of any worker in its last second."""
+    """Largest lateness of any worker during its last second."""
     kinds: dict[str, int]
     """Number of failures by kind."""
     workers_lost: int
     knee_calls: int | None = None
-    """Knee so far, in calls; None if there is none."""
+    """The knee found so far, in calls; None if none was found."""
     canary_ms: Sequence[float] = ()
     """The canary's most recent response times, the latest last."""
 

@@ -34,7 +34,7 @@ _FLUSH_S = 0.25
 class Station:
     """Makes the calls of one Locust process, and sends their records to the master.
 
-    Its methods are for greenlets. Raises `tui.load.caller_thread.ThreadsReplaced`.
+    The methods are for greenlets. Raises `tui.load.caller_thread.ThreadsReplaced`.
     """
 
     def __init__(self, environment: Environment) -> None:

@@ -73,7 +73,7 @@ class WorkerSummary(msgspec.Struct, frozen=True):
 
 
 class CanarySummary(msgspec.Struct, frozen=True):
-    """The canary's figures: without the other calls, and during them."""
+    """The canary's figures, both without the other calls and during them."""
 
     idle: Distribution
     loaded: Distribution

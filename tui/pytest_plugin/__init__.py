@@ -1,7 +1,7 @@
 """The pytest plugin: collects scenario files (``*.call.toml``), and provides the fixture `call` for calls in code.
 
-pytest loads this module in every run, even in those without calls. It therefore imports nothing
-else until a scenario file is found or a test requests the fixture.
+pytest loads this module in every run, even in those without calls. The module therefore imports
+nothing else until a scenario file is found or a test requests the fixture.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ def pytest_configure_node(node: Any) -> None:
 def call(pytestconfig: pytest.Config) -> Callable[..., AbstractAsyncContextManager[CallInCode]]:
     """Returns a function whose result keeps a call open for the duration of an ``async with`` block.
 
-    ``async with call("staging") as c: await c.say("1")`` Its argument is a profile or a URL; by default, the agent
-    comes from the command line or from pytest's settings. Further arguments are settings of a call, such as
-    ``protocol="twilio"``.
+    ``async with call("staging") as c: await c.say("1")`` The argument of the function is a profile
+    or a URL; by default, the agent comes from the command line or from pytest's settings. Further
+    arguments are settings of a call, such as ``protocol="twilio"``.
     """
     from tui.pytest_plugin.items import target_for
     from tui.scenario.in_code import call_in_code

@@ -1,4 +1,4 @@
-"""Scenario files as tests: each step and each limit is a test, and the first one makes the calls."""
+"""Scenario files as tests: each step and each limit is a test, and the first test makes the calls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CaseFailed(Exception):
 
 
 def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> Target:
-    """Returns the agent to call: the one in the code or file, unless the command line names another.
+    """Returns the agent to call: the agent in the code or file, unless the command line names another.
 
     Raises `pytest.UsageError`.
     """
@@ -137,7 +137,7 @@ class CaseItem(pytest.Item):
             pytest.skip(f"not measured: {one_line(unmeasured[0].reason)}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Returns a description of the failure, without a traceback through this program."""
+        """Returns a description of the failure, without the traceback of this program."""
         if isinstance(excinfo.value, CaseFailed):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)

@@ -51,7 +51,7 @@ class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
 
 
 class MarkedRow(msgspec.Struct, frozen=True):
-    """A marked event, or one with a note. Every text is safe to show."""
+    """An event that has a mark or a note. Every text is safe to show."""
 
     seconds: float
     marked: bool

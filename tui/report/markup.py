@@ -17,9 +17,11 @@ Child = Markup | str | None
 
 
 def element(name: str, *children: Child, **attributes: str | float | bool | None) -> Markup:
-    """Returns an element with an end tag. Underscores in attribute names become dashes; a trailing one is dropped.
+    """Returns an element with an end tag.
 
-    An attribute that is None or False is omitted; one that is True has no value.
+    Underscores in attribute names become dashes; a trailing underscore is dropped.
+
+    An attribute that is None or False is omitted; an attribute that is True has no value.
     """
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     content = "".join(map(text, children))
@@ -27,7 +29,7 @@ def element(name: str, *children: Child, **attributes: str | float | bool | None
 
 
 def together(*children: Child) -> Markup:
-    """Returns the children one after another."""
+    """Joins the children, one after another."""
     return Markup("".join(map(text, children)))
 
 

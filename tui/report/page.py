@@ -51,7 +51,7 @@ class PageData(msgspec.Struct):
     opens_s: float | None = None
     """Time at which the page opens; None for the beginning."""
     bin_s: float | None = None
-    """Duration of one peak; None without tracks."""
+    """Duration covered by one peak; None without tracks."""
     user: str = ""
     """The peaks, one byte each, in base64."""
     agent: str = ""

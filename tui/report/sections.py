@@ -110,7 +110,7 @@ def figures(content: Content, judge: Judge) -> Markup:
 
 
 def turns_table(content: Content, judge: Judge) -> Markup:
-    """Returns every turn with the breakdown of its response time."""
+    """Returns a table of all turns, with the breakdown of each response time."""
     m = content.metrics
     longest_ms = max((turn.response_ms or 0.0 for turn in m.turns), default=0.0)
     barge_ins: dict[int, list[BargeIn]] = {}

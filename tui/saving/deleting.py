@@ -1,4 +1,4 @@
-"""Deletes sessions by name, or those beyond the limits. Only files that this program wrote are ever removed."""
+"""Deletes sessions by name, or those beyond the limits. Only files that this program wrote are removed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMED = 3
 
 
 class Deletion(msgspec.Struct, frozen=True):
-    """Result of deleting one session, or of a dry run."""
+    """The result of deleting one session, or of a dry run."""
 
     folder: Path
     size_bytes: int = 0
@@ -84,7 +84,10 @@ def superfluous(
 
 
 def with_trash(parent: Path) -> list[Path]:
-    """Returns the folder and its trash, if any, because limits apply to both. A link does not count as a trash."""
+    """Returns the folder and its trash, if it has one, because limits apply to both.
+
+    A link does not count as a trash.
+    """
     trash = parent / TRASH
     return [parent, trash] if trash.is_dir() and not trash.is_symlink() else [parent]
 

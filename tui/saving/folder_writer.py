@@ -183,7 +183,7 @@ class _AppendedFile:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def append(self, pieces: list[bytes]) -> None:
-        """Writes the pieces and discards them."""
+        """Writes the pieces, and clears the list of pieces."""
         rest = memoryview(b"".join(pieces))
         total_bytes = len(rest)
         pieces.clear()

@@ -61,9 +61,9 @@ def report_path(folder: Path) -> Path:
 def session_folders(parent: Path) -> Iterator[Path]:
     """Returns the folders in ``parent`` that contain a session, oldest name first; links are not followed.
 
-    Unreadable folders whose name is that of a session are included. If ``parent`` does not exist,
-    there are no sessions. Raises `SavedSessionError` if ``parent`` is not a folder or cannot be
-    read.
+    Unreadable folders are included if they have the name of a session. If ``parent`` does not
+    exist, there are no sessions. Raises `SavedSessionError` if ``parent`` is not a folder or cannot
+    be read.
     """
     try:
         entries = sorted(os.scandir(parent), key=lambda entry: entry.name)

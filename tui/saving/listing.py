@@ -84,7 +84,7 @@ def list_sessions(
     errors: bool | None = None,
     min_duration_s: float | None = None,
 ) -> list[SessionSummary]:
-    """Lists the sessions in a folder, newest first, including unreadable ones with their problem.
+    """Lists the sessions in a folder, newest first, including unreadable sessions, with their problems.
 
     ``target`` is a part of the title, URL or protocol, ignoring case; ``since`` is a time with a
     time zone; ``errors`` selects sessions with or without errors. If the folder does not exist,
@@ -103,7 +103,7 @@ def list_sessions(
 
 
 def newest_in_lines(parent: Path, count: int) -> list[tuple[Path, str]]:
-    """Returns the newest sessions: the folder of each, and a line with what was called, when, and for how long.
+    """Returns the newest sessions: the folder of each, and a line that shows what was called, when, and for how long.
 
     Raises `SavedSessionError` if the folder cannot be read.
     """
@@ -125,8 +125,9 @@ def summaries(parent: Path) -> Iterator[SessionSummary]:
 def find_session(parent: Path, path: Path) -> Path:
     """Finds a session by its path, or in ``parent`` by its name, the beginning of its name, its title, or ``latest``.
 
-    A title, like ``latest``, selects the newest such session. If a path exists but is not a
-    session, the other interpretations are still tried. Raises `SavedSessionError`.
+    A title selects the newest session that has it, just as ``latest`` selects the newest of all. If
+    a path exists but is not a session, the other interpretations are still tried. Raises
+    `SavedSessionError`.
     """
     if is_session(path) or (path.name in SESSION_FILES and is_session(path.parent)):
         return path
@@ -153,7 +154,7 @@ def find_session(parent: Path, path: Path) -> Path:
 
 
 def session_named(parent: Path, name: str, names: Sequence[str]) -> Path:
-    """Returns the session among ``names`` in ``parent`` whose name is or begins with the given one.
+    """Returns the session among ``names`` in ``parent`` whose name equals or begins with the given name.
 
     Raises `SavedSessionError`.
     """

@@ -11,12 +11,14 @@ from tui.audio.pcm import frames_to_ns, is_zero, samples_of
 from tui.audio.resample import LiveResampler
 
 LOOK_AHEAD_NS = 300_000_000
-"""Time that blocks wait before they are placed, because only later blocks show whether one was late or followed a
-gap."""
+"""Time that blocks wait before they are placed, because only later blocks show whether a block was
+late or followed a gap.
+"""
 _TOLERANCE_NS = 10_000_000
 _PATIENCE_NS = 60_000_000
-"""Largest offset in ns that counts as drift, which is corrected during silence; a larger one is a gap and is
-corrected immediately."""
+"""Largest offset in ns that counts as drift, which is corrected during silence; a larger offset is
+a gap and is corrected immediately.
+"""
 _QUIET = 200
 """Largest peak of a block (-44 dBFS) in which inserted or dropped samples are inaudible."""
 
@@ -42,7 +44,7 @@ class _Waiting(NamedTuple):
 class TrackPlacer:
     """Places one track at ``rate`` whose first frame is at ``origin_ns``.
 
-    To be used by one thread, with blocks in order.
+    Must be used by a single thread, with blocks in order.
 
     Consecutive samples stay together: their time follows from the sample count, aligned to the
     clock by the earliest reported times around them, because callbacks are late but never early.
@@ -79,7 +81,7 @@ class TrackPlacer:
             yield self._place_next()
 
     def finish(self) -> Iterator[Placed]:
-        """Places all waiting blocks, because the stream has ended; the next block begins a new one."""
+        """Places all waiting blocks, because the stream has ended; the next block begins a new stream."""
         while self._waiting:
             yield self._place_next()
         if tail := self._resampler.finish():

@@ -1,4 +1,4 @@
-"""Reads a saved session as far as possible, and lists the problems. Does not load numpy."""
+"""Reads as much as possible of a saved session, and lists the problems. Does not load numpy."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class SavedSession:
 
     @property
     def last_ns(self) -> int | None:
-        """Time of the last readable event, found without reading the others; None if there is none."""
+        """Time of the last readable event, found without reading the other events; None if there is none."""
         descriptor = self._open(EVENTS_FILE, "the events are missing")
         if descriptor is None:
             return None
@@ -81,7 +81,7 @@ class SavedSession:
         return None
 
     def written_events(self) -> Iterator[e.SessionEvent]:
-        """Yields every event on disk, in order, read lazily."""
+        """Yields every event on disk, in order; events are read lazily."""
         descriptor = self._open(EVENTS_FILE, "the events are missing")
         if descriptor is None:
             return

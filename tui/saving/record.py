@@ -81,7 +81,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     protocol: str = ""
     started_utc: str = ""
     started_ns: Instant | None = None
-    """Instant of ``started_utc``, which is that of the first event."""
+    """The instant of ``started_utc``, which is the time of the first event."""
     ended_utc: str | None = None
     outcome: str = Outcome.RUNNING
     """One of `Outcome`, or a value from a newer version."""
@@ -91,7 +91,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     audio_rate: int | None = None
     """Sample rate of both tracks of ``audio.wav``; None without audio."""
     audio_starts_ns: Instant | None = None
-    """Time of the first sample of both tracks; left: the user as sent, right: the agent as played."""
+    """Time of the first sample of both tracks: on the left the user as sent, on the right the agent as played."""
     metrics: SessionMetrics | None = None
     """Figures of the whole session, written at its end; None if saving ended earlier."""
     unsaved: int = 0

@@ -23,8 +23,8 @@ callbacks; if the track has an edge elsewhere, `compare_edges` disputes the one 
 the screen too.
 """
 _AGREES_NS = 40_000_000
-"""Any other edge of the track that is this close to an edge of the call confirms it: detectors
-judge windows of 32 ms, whose phase differs.
+"""Any other edge of the track that is this close to an edge of the call confirms that edge:
+detectors judge windows of 32 ms, whose phase differs.
 """
 _PROOF_NS = 200_000_000
 """Delay of an edge's event in ns, as in a call, so that the event follows the events to which it belongs."""
@@ -42,10 +42,10 @@ def remeasure(saved: SavedSession) -> SessionMetrics:
 def remeasured_events(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionEvent]:
     """Yields a session's events, with the edges of speech replaced by those that are found in its tracks.
 
-    Each event is folded before it is passed on: the second detector is asked about the edges of the
-    turns found so far. An edge that confirms an edge of the call keeps the call's time, so that
-    both show the same figures. Without tracks, the events are those that were saved. An edge takes
-    the number of the previous event.
+    Each event is folded before it is passed on: the second detector then examines the edges of the
+    turns that have been found so far. An edge that confirms an edge of the call keeps the call's
+    time, so that both show the same figures. Without tracks, the events are those that were saved.
+    An edge takes the number of the previous event.
     """
     for event in _events_again(saved, fold):
         fold.apply(event)

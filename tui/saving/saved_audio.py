@@ -15,7 +15,7 @@ _FRAME_BYTES = 4
 
 
 class TrackPair(NamedTuple):
-    """The same frames of both tracks, 16-bit mono PCM."""
+    """The same frames from both tracks, as 16-bit mono PCM."""
 
     user: bytes
     agent: bytes
@@ -44,7 +44,7 @@ class SavedAudio:
         """Time of the first sample, on the clock of the events."""
 
     def read(self, first_frame: int, frames: int) -> TrackPair:
-        """Reads ``frames`` frames, starting at ``first_frame``, as far as they exist."""
+        """Reads up to ``frames`` frames, starting at ``first_frame``."""
         content = self._read(first_frame, frames)
         both = array("h", content[: len(content) // _FRAME_BYTES * _FRAME_BYTES])
         return TrackPair(both[0::2].tobytes(), both[1::2].tobytes())

@@ -16,19 +16,19 @@ from tui.units import NS_PER_MS
 TOLERANCE_MS = 30.0
 """How far an edge may lie outside the second detector's interval.
 
-With it, under 1 % of the correct edges of the recorded lines and prompts are disputed (clean, with
-noise at 15 dB, and as mu-law).
+With this tolerance, under 1 % of the correct edges of the recorded lines and prompts are disputed
+(clean, with noise at 15 dB, and as mu-law).
 """
 _BEFORE_NS, _AFTER_NS = 2_500_000_000, 1_500_000_000
 """The period that is examined around an edge, which is long enough to determine the noise floor."""
 _LONGEST_NS = 15_000_000_000
 _MISSED_MS = 250.0
-"""A sound between the two edges that is at least as long as this was missed; a shorter one may be a breath."""
+"""A sound between the two edges that is at least this long was missed; a shorter sound may be a breath."""
 _NOT_SOUND = ("typed", "keys")
 
 
 class _Around(NamedTuple):
-    """The sounds of one track around an edge, in ms after it."""
+    """The sounds of one track around an edge; their times are in ms after the edge."""
 
     sounds: Sequence[SoundFound]
 

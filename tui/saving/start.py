@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class SavingProblems:
-    """Reports saving problems as errors of the session, once it has begun. Runs on the session's loop."""
+    """Reports saving problems as errors of the session, once the session has begun. Runs on the session's loop."""
 
     def __init__(self) -> None:
         self._journal: Journal | None = None
@@ -37,7 +37,7 @@ class SavingProblems:
         self._report(UNSAVED, sentence)
 
     def metrics(self) -> SessionMetrics | None:
-        """Returns the figures of the session so far; None before it has begun."""
+        """Returns the session's figures so far; None before the session has begun."""
         return None if self._journal is None else self._journal.state.metrics
 
     def _report(self, code: str, sentence: str) -> None:

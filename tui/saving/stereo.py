@@ -1,4 +1,7 @@
-"""The two tracks of a session in one WAV file, which is valid after every `extend` even if the process dies."""
+"""The two tracks of a session in one WAV file.
+
+The file is valid after every call to `extend`, even if the process dies.
+"""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class _WriteQueue:
         return self._dropped_items + self._dropped_blocks
 
     def put(self, item: bytes | SessionEvent, size_bytes: int) -> bool:
-        """Queues an event or a message. Returns False if it does not fit."""
+        """Queues an event or a message. Returns False if there is no room for it."""
         waiting_bytes = self._handed_bytes - self._written_bytes
         if waiting_bytes and waiting_bytes + size_bytes > MAX_WAITING_BYTES:
             self._dropped_items += 1
@@ -122,7 +122,7 @@ class _WriterThread(threading.Thread):
         self.tracks_over = threading.Event()
         """Set once both tracks are completely on disk, or never will be."""
         self.metrics: SessionMetrics | None = None
-        """Final figures. They are set before `over`, on the session's loop, when events no longer change them."""
+        """Final figures. They are set before `over`, on the session's loop, once events no longer change them."""
         self._queue = queue
         self._files = files
         self._clock_ns = clock_ns
@@ -170,9 +170,9 @@ class SessionWriter:
     """The folder of one session, and the thread that writes into it. Created by `start`; ended by `close`.
 
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called
-    from any thread. None of them waits or fails. A full disk ends the saving; a slow disk leads to
-    gaps. ``on_problem`` receives one sentence about each of these, once, on the loop; ``on_end``,
-    if given, receives the sentence about the end instead.
+    from any thread. None of these methods waits or fails. A full disk ends the saving; a slow disk
+    leads to gaps. ``on_problem`` receives one sentence about each of these problems, only once and
+    on the loop; if ``on_end`` is given, it receives the sentence about the end instead.
     """
 
     def __init__(

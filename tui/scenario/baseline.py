@@ -37,7 +37,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one scenario in a baseline."""
 
     fingerprint: str
-    """Hash from `fingerprint`; results with a different one belong to a different scenario."""
+    """Hash from `fingerprint`; results with a different hash belong to a different scenario."""
     protocol: str
     passed: int
     judged: int
@@ -148,7 +148,7 @@ class Baseline:
     def check(self, scenario: Scenario) -> None:
         """Raises `BaselineError` if results of the scenario could not be compared.
 
-        Check this before making any calls.
+        Should be called before any calls are made.
         """
         kept = self._scenarios.get(_key(self._path, scenario))
         if kept is not None and kept.fingerprint != fingerprint(scenario):

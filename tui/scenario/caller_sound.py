@@ -73,7 +73,7 @@ class CallerSound:
 
 
 def _prepared(noise: Noise, scenario: Scenario) -> dict[int, NDArray[np.float32]]:
-    """Returns one period of a noise at each rate that calls usually have. Raises `ScenarioError`."""
+    """Returns one period of a noise at each of the rates that calls usually have. Raises `ScenarioError`."""
     try:
         made = _noise_values(noise, scenario.path.parent)
     except (AudioFileError, ValueError) as error:

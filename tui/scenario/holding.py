@@ -54,7 +54,7 @@ class HeadlessCall:
 
     @property
     def folder(self) -> str:
-        """Folder that the session is saved in; empty if it is not saved."""
+        """Folder in which the session is saved; empty if it is not saved."""
         return str(self._set_up.writer.folder) if self._set_up.writer else ""
 
     async def prepare(self, tools: Sequence[Tool] = ()) -> None:
@@ -112,7 +112,7 @@ async def hold(
     An agent whose protocol cannot carry the steps is not called.
 
     ``show`` receives every event, and ``follow`` the session before it begins. A saved session is
-    deleted again unless ``keep`` accepts the run.
+    deleted afterwards unless ``keep`` accepts the run.
     """
     try:
         dialled = await dial(target)

@@ -1,4 +1,4 @@
-"""Calls written in code: the steps of a scenario as methods, carried out by the same player."""
+"""Calls written in code: the steps of a scenario are methods, carried out by the same player."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class CallInCode:
         return self._call.session.state.metrics
 
     async def say(self, words: str, *, when: str = "") -> None:
-        """Speaks a recorded line (by name or number), a WAV file, or a sentence; returns when it has ended."""
+        """Speaks a recorded line (by name or number), a WAV file, or a sentence; returns once it has been spoken."""
         await self._act("say", words, when)
 
     async def press(self, keys: str, *, when: str = "") -> None:
@@ -94,7 +94,7 @@ class CallInCode:
     ) -> float | None:
         """Waits until the agent does something, such as "agent speaks" or "tool book_table".
 
-        Returns the time it took, in ms.
+        Returns the waiting time in ms.
         """
         table: dict[str, Any] = {"expect": sign, "within": within}
         case = await self._carry_out("expect", table | ({"args": dict(args)} if args else {}))

@@ -24,8 +24,8 @@ class PlacedCase(TestCase):  # type: ignore[misc, unused-ignore]  # the library 
 def in_junit(results: Sequence[tuple[Scenario, ScenarioResult]]) -> bytes:
     """Returns the results as JUnit XML, in UTF-8.
 
-    The time of a case is the longest one measured, in seconds. A case counts as failed only if its scenario failed:
-    failures that the pass rate allows are in the case's output.
+    The time of a case is the longest time that was measured for it, in seconds. A case counts as
+    failed only if its scenario failed: failures that the pass rate allows are in the case's output.
     """
     document = JUnitXml("opusagent-tui")
     for scenario, result in results:

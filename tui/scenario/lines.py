@@ -26,7 +26,7 @@ Speaker = Callable[[str], Path]
 
 
 class SpokenLine(msgspec.Struct, frozen=True):
-    """A line to speak, and where in its file speech begins and ends."""
+    """A line to speak, with the positions in its file at which speech begins and ends."""
 
     line: CallerLine
     onset_ns: int

@@ -1,9 +1,9 @@
 """Makes a scenario from a saved session, so that a bug report becomes a test.
 
-What the caller said, typed and pressed becomes steps. They expect a healthy agent, which answers
-and stops when it is interrupted, whether or not the agent did so in the session. Tool calls are
-expected with the arguments that they had in the session; correct them in the file if they were
-wrong.
+What the caller said, typed and pressed becomes steps. The steps expect a healthy agent, which
+answers, and stops when it is interrupted, whether or not the agent did so in the session. Tool
+calls are expected with the arguments that they had in the session; correct them in the file if they
+were wrong.
 """
 
 from __future__ import annotations
@@ -346,7 +346,7 @@ def _duration(duration_ns: float) -> str:
 
 
 def _line_named(words: str) -> str:
-    """Returns the name of the recorded line with these words, or else the words."""
+    """Returns the name of the recorded line with these words; if there is none, the words."""
     try:
         found = (line.name for line in caller_lines() if line.text.casefold() == words.casefold())
         return next(found, words)

@@ -1,4 +1,6 @@
-"""The model of a scenario: its steps, the caller it plays, and its limits. `tui.scenario.reading` reads it from TOML.
+"""The model of a scenario: its steps, the caller it plays, and its limits.
+
+`tui.scenario.reading` reads the model from TOML.
 
 The fields of the structs are the keys of the file; the docstring of a step describes its effect.
 """
@@ -23,7 +25,7 @@ LONGEST_JITTER_MS = Duration(1_000)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a call. `line` and `file` are its place in the source."""
+    """One step of a call. `line` and `file` are the step's place in the source."""
 
     KIND: ClassVar[str] = ""
     NEEDS: ClassVar[Literal["", "keypad", "write"]] = ""

@@ -1,6 +1,7 @@
 """Performance: plays a scenario in one call, step by step, and collects verdicts. The user can take over.
 
-It is used without a screen (`tui.scenario.holding`) and in the engine, with a user present.
+A performance is used without a screen (`tui.scenario.holding`) and in the engine, with a user
+present.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tui.units import NS_PER_MS
 _MOST_SENDING_MS = 200.0
 """A gap in the caller's audio that is longer than this may be taken for the end of a turn."""
 _LOOK_S = 0.05
-"""Interval in seconds at which a wait checks its condition again."""
+"""Interval in seconds at which a wait checks its condition."""
 
 
 class Performance:
@@ -163,7 +164,7 @@ class Performance:
         self._emit(e.ScenarioPhase.OVER, verdict=run.verdict, reason=reason)
 
     def result(self, folder: str = "") -> RunResult:
-        """Returns the run, once the call is over; ``folder`` is where it is saved."""
+        """Returns the run, once the call is over; ``folder`` is where the session is saved."""
         metrics, fatal = self._session.state.metrics, self._session.state.fatal_error
         if metrics.started_ns is None:
             why = one_line(fatal.message) if fatal else "The agent did not accept the session."
@@ -243,7 +244,7 @@ class Performance:
         return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
 
     async def carry_out(self, *, words_later: bool = False) -> str:
-        """Carries out the next step; returns why no further step can follow, empty if one can follow.
+        """Carries out the next step; returns the reason why no further step can follow, or "".
 
         Words are judged before this returns or, with ``words_later``, by `judge_words` at the
         latest.

@@ -122,7 +122,7 @@ class Player:
         self._ended_ns = 0
         """Time at which the previous step ended."""
         self._found_ns: dict[str, int] = {}
-        """Time at which each sign was last found, so that the same one is not found twice."""
+        """Time at which each sign was last found, so that the same occurrence is not found twice."""
         self._heard_out = False
         """Whether the player has already waited for the end of the agent's turn, because its time
         limit counts only once.
@@ -258,7 +258,7 @@ class Player:
     async def _worsen(self, step: LineFault, now_ns: int) -> None:
         """Begins a fault of the connection.
 
-        By the time this returns, the loss of a dropped socket has been noticed.
+        When this method returns, the loss of a dropped socket has been noticed.
         """
         assert step.for_ is not None
         faults, for_ns, heading = self._session.faults, step.for_.ns, Heading(step.direction)

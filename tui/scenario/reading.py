@@ -47,7 +47,7 @@ class ScenarioError(ValueError):
 
 
 def find_scenarios(paths: Sequence[Path]) -> list[Path]:
-    """Returns the named files, and those ending in `SUFFIX` in the named folders. Raises `ScenarioError`."""
+    """Returns the named files, and the files ending in `SUFFIX` in the named folders. Raises `ScenarioError`."""
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():

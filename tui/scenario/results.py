@@ -67,7 +67,7 @@ def judged(scenario: Scenario, runs: Sequence[RunResult]) -> ScenarioResult:
 
 
 def summarize(scenario: Scenario, result: ScenarioResult) -> list[CaseSummary]:
-    """Returns each step and limit over all runs, then the pass rate if there is more than one run."""
+    """Returns a case for each step and limit over all runs, then the pass rate if there is more than one run."""
     planned = planned_cases(scenario)
     judged_runs = [run for run in result.runs if not (run.late or run.not_applicable or run.unreachable)]
     whole = [run for run in judged_runs if len(run.cases) == len(planned)]

@@ -36,7 +36,7 @@ class Planned(msgspec.Struct, frozen=True):
 
 @cache
 def usual_speech() -> SpeechProcess:
-    """Returns the voice and the recognizer that this process uses if none are chosen."""
+    """Returns the voice and the recognizer that this process uses by default."""
     return SpeechProcess()
 
 
@@ -60,7 +60,7 @@ class _FailedForSure(Exception):
 class Batch:
     """All runs of a set of scenarios. Runs on one event loop. ``show`` receives each completed run.
 
-    With ``fail_fast``, everything ends once a scenario can no longer pass.
+    With ``fail_fast``, all runs end once a scenario can no longer pass.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Batch:
 
     @property
     def results(self) -> list[tuple[Scenario, ScenarioResult]]:
-        """Results so far of the scenarios that were run at least once."""
+        """The results so far of all scenarios that were run at least once."""
         return [
             (plan.scenario, judged(plan.scenario, sorted(runs, key=lambda run: run.number)))
             for plan, runs in zip(self._plans, self._runs, strict=True)

@@ -1,4 +1,4 @@
-"""Seen: records those of the agent's actions in a call that scenario steps can expect."""
+"""Seen: records the agent's actions in a call, as far as scenario steps can expect them."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Seen:
         return next((at_ns for at_ns in self._flushes if at_ns >= since_ns), None)
 
     def stopped(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns the time at which the agent, heard at an instant, stopped for good; None if it is not known yet."""
+        """Returns when an agent that was heard at an instant stopped for good; None if that is not known yet."""
         if not self.heard(since_ns, since_ns):
             return since_ns
         flushed_ns = self.flushed(since_ns)

@@ -18,7 +18,7 @@ class StepVerdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_MEASURED = "not measured"
-    """Could not be judged: something that was needed for it was missing, or this program was too late."""
+    """The case could not be judged: something that was needed was missing, or this program was too late."""
     DONE = "done"
     """A caller step, which is not judged."""
 
@@ -44,7 +44,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
     """Line in the scenario file; 0 if there is none."""
     measured_ms: float | None = None
-    """Measured time, for cases that have one."""
+    """The measured time, for cases that measure a time."""
     began_ms: float | None = None
     """Start of the step, in ms after the session became active."""
 

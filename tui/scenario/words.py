@@ -1,7 +1,7 @@
 """AgentWords: keeps what the agent says in a call, and judges its words with a recognizer.
 
 Recognition keeps a whole core busy for a second. Without a screen, when many calls may run side by
-side, it is done after the call, so that it does not delay any step.
+side, words are recognized after the call, so that no step is delayed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Recognizer = Callable[[bytes, int], str]
 
 
 class Excerpt(NamedTuple):
-    """Audio of the agent, as it was heard: 16-bit mono PCM."""
+    """The agent's audio as it was heard: 16-bit mono PCM."""
 
     pcm: bytes
     rate: int

@@ -1,7 +1,8 @@
 """Workers: make calls in several processes, because one event loop is too slow for many calls.
 
-A worker reads one `CallOrder` as JSON per line from standard input and writes one `CallOutcome` per line to standard
-output. It reads the scenario files again. At the end of its input it hangs up and exits.
+A worker reads one `CallOrder` as JSON per line from standard input and writes one `CallOutcome` per
+line to standard output. The worker reads the scenario files itself. At the end of its input, the
+worker hangs up and exits.
 """
 
 from __future__ import annotations

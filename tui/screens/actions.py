@@ -65,7 +65,7 @@ class Action(msgspec.Struct, frozen=True):
         return f"do('{self.id}')" if self.do is not None else self.call or self.id
 
     def state(self, now: Situation) -> bool | None:
-        """Returns whether the action applies: True, None (not now) or False (not here).
+        """Returns True if the action applies, None if it does not apply now, False if it does not apply here.
 
         An action that does not apply now is hidden in the footer and explained in the help.
         """
@@ -250,8 +250,10 @@ DIALOG: Sequence[Action] = (
         "app.focus_previous",
     ),
 )
-"""Keys of every dialog, because the program's own keys don't reach a modal screen. A field that uses an arrow key
-keeps it."""
+"""Keys of every dialog, because the program's own keys don't reach a modal screen.
+
+A field that uses an arrow key keeps that key.
+"""
 
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:

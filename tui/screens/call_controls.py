@@ -61,7 +61,7 @@ class CallControls:
         self._bridge.send(SpeakLine(key=key))
 
     async def ask_sentence(self) -> None:
-        """Asks for a sentence, and speaks it."""
+        """Asks the user for a sentence, and speaks it."""
         hint = "Type a sentence · enter speaks it (needs the speech extra, espeak-ng or macOS say)"
         await self._screen.questions.ask(Question("Speak", hint, self._speak))
 
@@ -113,7 +113,7 @@ class CallControls:
         self._screen.post_message(self._screen.CallWanted())
 
     def choose_target(self) -> None:
-        """Asks the app for another target."""
+        """Asks the app to offer another target."""
         self._screen.post_message(self._screen.TargetWanted())
 
     def show_sessions(self) -> None:

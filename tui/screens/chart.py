@@ -46,7 +46,7 @@ _IN_THEME = {
     "blue": "primary",
     "magenta": "secondary",
 }
-"""Theme color for each of plotext's colors, which are the terminal's."""
+"""Theme color for each of plotext's colors, which are those of the terminal."""
 
 
 class ChartScreen(Screen[int | None], inherit_bindings=False):

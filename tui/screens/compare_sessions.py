@@ -62,7 +62,7 @@ class CompareSessionsScreen(Screen[None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Starts to measure both sessions."""
+        """Starts measuring both sessions."""
         self.view.border_title = "Compare sessions · Δ right minus left · ≠ differs"
         self.view.focus()
         self._measure()

@@ -31,9 +31,9 @@ _LISTS: dict[Direction, str] = {"input": "Microphone", "output": "Speaker"}
 
 
 class DevicesScreen(ModalScreen[None], inherit_bindings=False):
-    """Lists microphones and speakers. `poll` has to be called while it is shown.
+    """Lists microphones and speakers. `poll` has to be called while the screen is shown.
 
-    Outside a call, it marks the devices of ``target``.
+    Outside a call, the devices of ``target`` are marked.
     """
 
     CSS_PATH = "devices.tcss"
@@ -60,7 +60,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         self._problem = Static(id="problem", markup=False)
         self._shown: tuple[object, ...] = ()
         self._error = bridge.state.last_error
-        """Last error at the time the screen was opened; only later ones are shown here."""
+        """The last error at the time when the screen was opened; only later errors are shown here."""
 
     def compose(self) -> ComposeResult:
         """Yields the lists one below the other, because names are long."""

@@ -36,7 +36,7 @@ class EndingApp(App[int]):
     """Whether the program is suspended and the shell has the terminal."""
 
     def leave(self, code: int = 0) -> None:
-        """Exits with this code; the caller of `run_app` ends the call on the wire."""
+        """Exits with the given code; the caller of `run_app` ends the call properly."""
         self.exit(code, return_code=code)
 
     async def action_quit(self) -> None:
@@ -44,7 +44,7 @@ class EndingApp(App[int]):
         self.leave()
 
     def action_suspend_process(self) -> None:
-        """Suspends to the shell until it resumes this job; does nothing without a terminal."""
+        """Suspends the program until the shell resumes this job; does nothing without a terminal."""
         with suppress(SuspendNotSupported), self.suspend():
             stop_job()
 

@@ -38,7 +38,7 @@ _BAR_CELLS = 30
 
 
 class ExportScreen(ModalScreen[None], inherit_bindings=False):
-    """The export form. `poll` has to be called while it is shown."""
+    """The export form. `poll` has to be called while the form is shown."""
 
     CSS_PATH = "export.tcss"
     TITLE = "Export"

@@ -40,7 +40,7 @@ class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def page() -> Group:
-    """Returns the help of the filter language, with its table as wide as the window."""
+    """Returns the help for the filter language, with a table that is as wide as the window."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)

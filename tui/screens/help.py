@@ -1,4 +1,4 @@
-"""The help screen: the keys of the screen where it was opened and the meaning of every figure, with a search."""
+"""The help screen, with a search: the keys of the screen below, and the meaning of every figure."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def found(sections: Sequence[HelpSection], query: str) -> list[HelpSection]:
-    """Returns the matches of a search: the row of a key if the query is one, then the rows that contain all words."""
+    """Returns the matches of a search: the row of a key if the query is a key, then the rows with all words."""
     wanted = query.strip()
     keyed = [row for section in sections for row in section.rows if wanted and wanted in row.name.split()]
     words = wanted.casefold().split()
@@ -133,7 +133,7 @@ def found(sections: Sequence[HelpSection], query: str) -> list[HelpSection]:
 
 
 def help_text(sections: Iterable[HelpSection]) -> Group:
-    """Returns sections as tables with two columns each."""
+    """Formats sections as tables with two columns each."""
     tables = [_table(section) for section in sections]
     return Group(*(tables or ("Nothing found. Try another word, or a key.",)))
 

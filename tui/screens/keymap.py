@@ -112,7 +112,7 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, str]]]:
-    """Returns the actions that a keymap can name, by where they apply: id, current keys and description."""
+    """Returns the actions that a keymap can name, by where they apply, with id, current keys and description."""
     found: dict[str, dict[str, tuple[list[str], str]]] = {}
     owners: list[tuple[type[DOMNode], type[DOMNode]]] = [(App, App)]
     owners += [(screen, owner) for screen, panes in PLACES.items() for owner in (screen, *panes)]
@@ -137,7 +137,7 @@ def _where(screen: type[DOMNode], binding: Binding) -> str:
 
 
 def _only(binding: Binding) -> Origin | None:
-    """Returns the only origin that an action of the session screen applies to; None for every other action."""
+    """Returns the only origin to which an action of the session screen applies; None for every other action."""
     action = ACTIONS_BY_ID.get(binding.id or "")
     return None if action is None else action.origin
 
@@ -147,7 +147,7 @@ def _title(screen: type[DOMNode]) -> str:
 
 
 def _bound(owner: type[DOMNode]) -> list[Binding]:
-    """Returns the bindings of a screen, a pane or the program: one for each key."""
+    """Returns the bindings of a screen, a pane or the program, one for each key."""
     return list(Binding.make_bindings(bindings(APP) if owner is App else owner.BINDINGS))
 
 

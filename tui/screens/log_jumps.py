@@ -11,7 +11,7 @@ from tui.widgets.event_log import EventLogPane
 
 
 class LogJumps:
-    """Moves the cursor; a remark in the log's title shows if there was no target, or if the jump wrapped around."""
+    """Moves the cursor; a remark in the log's title shows when there was no target or the jump wrapped around."""
 
     def __init__(self, bridge: Bridge, pane: EventLogPane, search: LogSearch) -> None:
         self._bridge = bridge

@@ -1,4 +1,4 @@
-"""LogQuestions: the one-line prompts of the event log: filter, search, go to, note."""
+"""LogQuestions: the event log's one-line prompts, which are filter, search, go to, and note."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class LogQuestions:
     def set_filter(self, text: str, anchor: ViewLine | None = None) -> str:
         """Shows only the events that match. Returns the problem with the text, or "".
 
-        The cursor moves to ``anchor`` or near it; without one, it keeps its place.
+        The cursor moves to ``anchor`` or near it; without an anchor, it keeps its place.
         """
         try:
             self._apply(parse(text), anchor)

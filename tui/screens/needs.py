@@ -1,6 +1,6 @@
 """Conditions for the actions of the session screen.
 
-Each returns why an action does nothing now, or "" if it applies.
+Each condition returns the reason why an action does nothing now, or "" if the action applies.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Command(NamedTuple):
     label: str
     """Label in the footer."""
     name: str
-    """The label, or a longer text such as that of a recorded line."""
+    """The label, or a longer text, such as the words of a recorded line."""
     help: str
     key: str
     run: Callable[[], Awaitable[object]]

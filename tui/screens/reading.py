@@ -1,4 +1,4 @@
-"""Reading: the selected event and the actions on it: show, copy, play and compare."""
+"""Reading: the selected event, and the actions to show, copy, play and compare it."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class Reading:
         self._screen.app.push_screen(CompareScreen(self._bridge, *sorted(pair)))
 
     def _compared(self) -> tuple[int, int] | None:
-        """Returns the indexes of both marked events, or of this one and the nearest mark, earlier ones first."""
+        """Returns the indexes of both marked events, or of this event and the nearest mark, in order."""
         log, numbers = self._bridge.log, self._pane.view.marks.numbers
         marks = [index for index in map(log.events.find, numbers) if index is not None]
         line = self._pane.line

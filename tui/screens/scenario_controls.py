@@ -31,7 +31,7 @@ class ScenarioControls:
         """The scenario for which the pane was shown, so that it opens by itself only once."""
 
     def changed(self) -> None:
-        """Shows the ladder when a scenario begins, and hides it when a session without one does."""
+        """Shows the ladder when a scenario begins, and hides it when a session without a scenario begins."""
         self._bridge.mark_dirty(self._show)
 
     def _show(self) -> None:
@@ -95,7 +95,7 @@ class ScenarioControls:
             app.notify(one_line(words, 400), markup=False)
 
     def _play(self, text: str) -> str:
-        """Plays a file; returns what is wrong with it, or ""."""
+        """Plays a file; returns a sentence on what is wrong with it, or ""."""
         from tui.scenario.reading import ScenarioError, commands_of, read_scenario
 
         path = Path(text).expanduser()
@@ -113,7 +113,7 @@ class ScenarioControls:
         return ""
 
     def ask_commands(self, wanted: PlayScenario, then: Callable[[PlayScenario], object]) -> None:
-        """Asks whether the shell commands of a scenario may be run, if it has any, and continues with the answer."""
+        """If a scenario has shell commands, asks whether they may be run; continues with the answer."""
         if not wanted.commands:
             then(wanted)
             return

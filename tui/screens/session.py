@@ -1,4 +1,4 @@
-"""The session screen: strip, meters, panes and footer. It draws models; its parts carry out the actions."""
+"""The session screen: strip, meters, panes and footer. The screen draws models; its parts carry out the actions."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ _SILENT = Telemetry(at_ns=0)
 
 
 class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
-    """Shows and controls a call or a saved session. ``playhead`` is that of the saved session; None in a call."""
+    """Shows and controls a call or a saved session.
+
+    ``playhead`` is the playhead of the saved session; None in a call.
+    """
 
     TITLE = "Session"
     ACTIONS = SESSION

@@ -72,7 +72,7 @@ SEARCHING: Sequence[Action] = (
         key_display="N",
     ),
 )
-"""Actions during a search. Listed before the session's own actions, so that ``n`` goes to the next match."""
+"""Actions during a search. They are listed before the session's own actions, so that ``n`` goes to the next match."""
 
 LOG: Sequence[Action] = (
     Action(
@@ -512,8 +512,11 @@ REPLAY: Sequence[Action] = (
         key_display="-",
     ),
 )
-"""Actions of a saved session. Listed before the session's own actions, because they replace the keys of actions
-that need a call."""
+"""Actions of a saved session.
+
+They are listed before the session's own actions, because they replace the keys of actions that need
+a call.
+"""
 
 SESSION: Sequence[Action] = (
     *SEARCHING,

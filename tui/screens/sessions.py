@@ -1,4 +1,4 @@
-"""The session browser: every saved session, to open, report, compare or move to the trash."""
+"""The session browser, which lists every saved session to open, report, compare or move to the trash."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
     ) -> None:
         """``current`` is the session on which the cursor starts.
 
-        ``has_below``: whether there is a screen to go back to.
+        ``has_below`` is whether there is a screen to go back to.
         """
         super().__init__()
         self._has_below = has_below
@@ -194,7 +194,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self._filter.focus()
 
     def action_back(self) -> None:
-        """Clears the filter; without one, goes back."""
+        """Clears the filter; if there is no filter, goes back."""
         if self.rows.filter:
             self._filter.value = ""
             self.view.focus()

@@ -103,7 +103,7 @@ class TargetForm:
         yield self._audio_problem
 
     def fill(self, listed: Listed | None = None) -> None:
-        """Shows a listed target; without one, the initial target."""
+        """Shows a listed target or, if there is none, the initial target."""
         self._filled = listed or self._filled
         self.url.pasted = None
         show_problem(self.url.note, "")

@@ -21,7 +21,7 @@ _MARGIN_FRAMES = _RATE * 3 // 10
 
 
 class Ears:
-    """A recognizer with its model, loaded on creation. Not thread-safe.
+    """A recognizer with its model, which is loaded on creation. Not thread-safe.
 
     ``model`` is a folder with a model for CTranslate2, an installed package that contains one, or
     the name of one that faster-whisper downloads; if it is empty, the installed model is used or,
@@ -57,7 +57,7 @@ class Ears:
 
 
 def missing_recognizer() -> str:
-    """Returns a sentence on what to install so that speech can be recognized; empty if it already can.
+    """Returns a sentence on what to install so that speech can be recognized; empty if nothing is missing.
 
     Loads nothing.
     """

@@ -1,8 +1,8 @@
 """SpeechProcess: synthesizes and recognizes speech in a child process, because both keep a core busy and load 300 MB.
 
 Requests go to the child's standard input and answers come from its standard output, each as one
-line of JSON. A recognition request is followed by as many bytes of PCM as it announces. Uses only
-the standard library and msgspec.
+line of JSON. A recognition request is followed by the number of bytes of PCM that it announces.
+Uses only the standard library and msgspec.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SpeechProcess:
     """Synthesizer and recognizer in a child process, which starts with the first request that needs it.
 
     ``synthesizer`` and ``model`` are the settings of that name in ``[speech]``; if empty, the best
-    one installed is used. Requests are handled one after the other; every method may be called in
+    one installed is used. Requests are handled one after the other; every method may be called from
     any thread, and blocks: use `asyncio.to_thread` in an event loop. Call `close`, or use ``with``;
     the child also ends with this process.
     """

@@ -40,7 +40,7 @@ class Voice(StrEnum):
 
     USER = "user"
     AGENT = "agent"
-    """Deeper voice, so that both can be distinguished in one recording."""
+    """A deeper voice, so that the user and the agent can be distinguished in one recording."""
 
 
 class Synthesizer(ABC):

@@ -105,7 +105,7 @@ class Redactor:
                 self._field = re.compile(rf'"(?:{names})"\s*:\s*', re.IGNORECASE)
 
     def message(self, raw: bytes) -> bytes:
-        """Returns a raw message without secrets; the same object if it has none."""
+        """Returns a raw message without secrets; returns the same object if there are none."""
         if not self._forms and self._field is None:
             return raw
         text = raw.decode("utf-8", "surrogateescape")
@@ -122,7 +122,7 @@ class Redactor:
         return _without_cut_forms(text, self._forms) if HIDDEN in text else text
 
     def event(self, event: AnyStruct) -> AnyStruct:
-        """Returns an event without secrets in its texts; the same object if it has none."""
+        """Returns an event without secrets in its texts; returns the same object if there are none."""
         if not self._forms and self._field is None:
             return event
         cleaned: dict[str, Any] = {}
@@ -192,7 +192,7 @@ _every_call = Redactor(most_values=_VALUES_OF_A_PROCESS)
 
 
 def redactor_of_call(secrets: Iterable[str], fields: Iterable[str] = ()) -> Redactor:
-    """Returns the redactor of one call; `without_secrets` also removes what it knows, from now on."""
+    """Returns the redactor of one call; from now on, `without_secrets` also removes the secrets that it knows."""
     return Redactor(secrets, fields, shared=_every_call)
 
 
@@ -317,7 +317,7 @@ class _UrlParts(NamedTuple):
 
 
 def safe_url(url: str) -> str:
-    """Returns a URL, or what was given for one, without user, password and fragment. Its query values are hidden."""
+    """Returns a URL, or what was given for one, without user, password and fragment. The query values are hidden."""
     parts = _parts_of(url)
     query = "&".join(map(_safe_pair, parts.query.split("&")))
     return parts.before + parts.place + (f"?{query}" if parts.query else "")
@@ -331,7 +331,7 @@ def host_of(url: str) -> str:
 def _parts_of(url: str) -> _UrlParts:
     """Splits any text into the parts of a URL, without failing.
 
-    `urlsplit` rejects some URLs, and mistakes the user of others for a scheme.
+    `urlsplit` rejects some URLs, and mistakes the user name in others for a scheme.
     """
     head, _, fragment = url.partition("#")
     head, _, query = head.partition("?")

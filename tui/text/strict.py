@@ -21,7 +21,10 @@ class SettingsError(ValueError):
 
 
 def to_struct(kind: type[T], table: object, where: str) -> T:
-    """Converts a table to a struct. ``where`` is its heading, for the error message. Raises `SettingsError`."""
+    """Converts a table to a struct. ``where`` is the heading of the table, for the error message.
+
+    Raises `SettingsError`.
+    """
     values = to_values({field.name: field.type for field in msgspec.structs.fields(kind)}, table, where)
     try:
         return kind(**values)
@@ -71,7 +74,7 @@ def in_words(kind: Any) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """Returns the end of a sentence about an unknown word: a suggestion of a similar one, or a full stop."""
+    """Returns the end of a sentence about an unknown word: a suggestion of a similar word, or a full stop."""
     near = difflib.get_close_matches(word, list(known), 1, likeness)
     return f"; did you mean {quoted(near[0])}?" if near else "."
 

@@ -25,11 +25,11 @@ class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
     log_share_below: Share = 0.6
     """Log's share of the height while the side panes are below it."""
     weights: dict[str, Weight] = {}
-    """Relative height of a side pane among those it is stacked with, by name; 1 by default."""
+    """Relative height of a side pane among the panes with which it is stacked, by name; 1 by default."""
 
 
 class Arrangement:
-    """Decides which side panes are shown: the most recently requested, as many as fit.
+    """Decides which side panes are shown: as many of the most recently requested ones as fit.
 
     A transient pane exists only from the time it is requested until it is hidden or displaced.
     """
@@ -61,7 +61,7 @@ class Arrangement:
         return not self.transient.isdisjoint(self.order)
 
     def bring(self, name: str) -> None:
-        """Shows a pane; one that is already shown keeps its place."""
+        """Shows a pane; a pane that is already shown keeps its place."""
         if name not in self.shown:
             self.order = [name, *(other for other in self.order if other != name)]
         self._crowd_out()

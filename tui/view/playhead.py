@@ -46,9 +46,13 @@ class Playhead:
         """Path of the file with the two tracks; "" if there is none."""
         self.audio_starts_ns = audio_starts_ns
         self.folds = folds
-        """Whether events arrive when the playhead reaches them, as in the call; otherwise all are present at once."""
+        """Whether events arrive when the playhead reaches them, as in the call; otherwise all
+        events are present from the start.
+        """
         self.jumps = 0
-        """Number of changes of position, speed, sound or playing; the audio has to be restarted after each one."""
+        """Number of changes to the position, speed, sound or playing state; the audio has to be
+        restarted after each change.
+        """
         self._clock_ns = clock_ns
         self._polled_ns = clock_ns()
 
@@ -63,7 +67,7 @@ class Playhead:
         return (self.at_ns - self.audio_starts_ns) / 1e6
 
     def reach(self, at_ns: int) -> None:
-        """Extends the session to this instant if it ends earlier."""
+        """Extends the session to an instant if it ends earlier."""
         self.last_ns = max(self.last_ns, at_ns)
 
     def play(self) -> None:
@@ -89,7 +93,7 @@ class Playhead:
         self.seek(self.at_ns + round(seconds * 1e9))
 
     def seek(self, at_ns: int) -> None:
-        """Moves to this instant, and continues from there if it is playing."""
+        """Moves to an instant, and continues from there if it is playing."""
         self.at_ns = min(max(at_ns, self.first_ns), self.last_ns)
         self._polled_ns = self._clock_ns()
         self.jumps += 1

@@ -35,10 +35,10 @@ class Waveform:
         return self.bins * self.bin_ms
 
     def columns(self, track: int, start_ms: float, end_ms: float, width: int) -> bytes:
-        """Returns the loudness, 0 to 255, of each of ``width`` equal parts of a stretch; 0 where nothing is known.
+        """Returns the loudness, 0 to 255, of each of ``width`` equal parts of a period; 0 where nothing is known.
 
-        Loudness is the mean of the peaks, because their maximum would draw a minute of speech as a block. It is never
-        0 if there is sound.
+        Loudness is the mean of the peaks, because their maximum would draw a minute of speech as a
+        block. The loudness is never 0 if there is sound.
         """
         if track >= len(self._tracks) or not self.bin_ms or not width:
             return bytes(width)

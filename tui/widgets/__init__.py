@@ -1,1 +1,1 @@
-"""The panels: each draws a model and sends intents up as messages."""
+"""The panels: each panel draws a model and sends the user's intents upwards as messages."""

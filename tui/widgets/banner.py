@@ -1,4 +1,4 @@
-"""The lines that need attention at once: the last error, and notices."""
+"""The lines that need immediate attention: the last error, and notices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _TEXT_CHARS = 1_000
 
 
 class ErrorBanner(Static, ModelPanel):
-    """Shows the last error and what to do about it. It is hidden if there is no error or the error was dismissed."""
+    """Shows the last error and what to do about it.
+
+    The banner is hidden if there is no error or the error was dismissed.
+    """
 
     DEFAULT_CSS = """
     ErrorBanner {
@@ -61,7 +64,7 @@ class ErrorBanner(Static, ModelPanel):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hides this error; the next one is shown again."""
+        """Hides this error; the next error will be shown again."""
         self._dismissed = self.bridge.state.last_error
         self.refresh_from_model()
 
@@ -93,7 +96,7 @@ class ErrorBanner(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Does the same as the key."""
+        """Does the same as the key for this action."""
         self.post_message(self.Clicked())
 
 
@@ -121,7 +124,7 @@ def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
 class NoticeLine(Static, ModelPanel):
     """Shows the newest audio problem, otherwise the last notice, otherwise advice.
 
-    It is hidden if there is nothing to show.
+    The line is hidden if there is nothing to show.
 
     For a saved session, only notices about opening it are shown, because the others are out of
     date.

@@ -123,7 +123,7 @@ def places(width: int) -> list[ColumnPlace]:
 
 
 class CallbackRows:
-    """The sorted rows. The cursor stays on its callback when the order changes."""
+    """The sorted rows. The cursor stays on the same callback when the order changes."""
 
     def __init__(self) -> None:
         self.rows: list[CallbackRow] = []

@@ -69,14 +69,14 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return self._lines[self._cursor].row if self._lines else None
 
     def show_all(self, *, differences_only: bool) -> None:
-        """Shows all rows or only differences. The cursor stays on its row if it is still shown."""
+        """Shows all rows or only differences. The cursor stays on the same row if that row is still shown."""
         row, self.differences_only = self.row, differences_only
         self._lay_out()
         if row in (rows := [line.row for line in self._lines]):
             self.move_to(rows.index(row))
 
     def go_to_difference(self, *, forward: bool) -> bool:
-        """Goes to the next or previous difference; returns whether there is one."""
+        """Goes to the next or previous difference; returns whether there is such a difference."""
         here = self.row
         lines = range(self._cursor + 1, len(self._lines)) if forward else range(self._cursor - 1, -1, -1)
         for index in lines:
@@ -87,7 +87,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return False
 
     def copied(self) -> tuple[str, str] | None:
-        """Returns the name and full text of the value under the cursor: the right one if there are two."""
+        """Returns the name and full text of the value under the cursor: the right value if there are two."""
         row = self.row
         if row is None:
             return None
@@ -165,7 +165,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
 
 
 def _side(row: DiffRow, cells: int, *, right: bool) -> str:
-    """Returns one value with its name; empty if it is missing."""
+    """Returns one value with its name; empty if the value is missing."""
     value, other = (row.right, row.left) if right else (row.left, row.right)
     if isinstance(value, Missing):
         return ""

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 
 class CursorKeys(Widget):
-    """A mixin for views of lines. List it after the widget class; its keys are those of `cursor_bindings`."""
+    """A mixin for views of lines. List the mixin after the widget class; its keys are those of `cursor_bindings`."""
 
     @property
     @abstractmethod
@@ -70,7 +70,7 @@ def own_key(key: str, action: str, name: str, tooltip: str, id: str) -> Binding:
 def cursor_bindings(prefix: str, unit: str = "Row", *, end: str = "last") -> list[BindingType]:
     """Returns the bindings of a view with a cursor, with ids such as ``prefix.up``.
 
-    ``end`` is the action of that key.
+    ``end`` is the action for the end key.
     """
     follows = ", and follow" if end == "follow_end" else ""
     keys = (

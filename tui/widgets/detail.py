@@ -1,4 +1,4 @@
-"""DetailPane: one event in full. A message is read and decoded only once the cursor rests on it."""
+"""DetailPane: one event in full. A message is read and decoded only when the cursor rests on it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Copied(NamedTuple):
 
 
 class ShownEvent:
-    """The event of one row: what is known at once, and its content once it has been read."""
+    """The event of one row: what is known immediately, and its content once it has been read."""
 
     def __init__(self, bridge: Bridge, row: Row) -> None:
         self._bridge = bridge
@@ -79,7 +79,7 @@ class ShownEvent:
 
 
 class DetailPane(LineView, CursorKeys, inherit_bindings=False):
-    """Shows facts about an event and its content: a message as a JSON tree or as received, another event's fields."""
+    """Shows facts about an event and its content: a message as a JSON tree or as received, or an event's fields."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "detail--title",

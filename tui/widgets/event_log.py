@@ -36,7 +36,8 @@ _NAMED_KINDS = 12
 class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     """Time, direction, level, kind, summary and size of each line that the filter lets through.
 
-    The view below may gain lines anywhere; cursor and top of the screen stay with the events they are on.
+    The view below may gain lines anywhere; the cursor and the top of the screen stay on the same
+    events.
     """
 
     TITLE = "Events"
@@ -174,7 +175,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Changes the view inside this context: the cursor and the top of the screen stay on their events."""
+        """A context in which the view may change; the cursor and the top of the screen stay on the same events."""
         cursor, top = self._anchor or self.line, self._line_at(self.scroll_offset.y)
         yield
         lines = len(self.view)
@@ -197,7 +198,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def place(self) -> ViewLine | None:
-        """The line that the cursor is on or will go to; None while it follows the end."""
+        """The line that the cursor is on or will move to; None while the cursor follows the end."""
         return None if self.following and self._cursor_follows else self._anchor or self.line
 
     def set_filter(self, wanted: Filter, anchor: ViewLine | None = None) -> None:
@@ -216,7 +217,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self.refresh()
 
     def show_remark(self, remark: str) -> None:
-        """Shows a remark in the title until the next one."""
+        """Shows a remark in the title until the next remark."""
         self.remark = remark
         self._update_title()
 
@@ -293,13 +294,13 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.post_message(self.Opened(self))
 
     def on_resize(self) -> None:
-        """Keeps the cursor in view while a row is being read, and the title as wide as the lines."""
+        """Keeps the cursor in view while a row is being read, and makes the title as wide as the lines."""
         self._update_title()
         if not self.following:
             self._show_cursor()
 
     def title_parts(self) -> list[str]:
-        """Returns the number of events, which of them are shown, and what was found."""
+        """Returns the number of events, which events are shown, and what was found."""
         count = len(self.bridge.log.events)
         parts = [self.TITLE, f"{count:,}"] if count else [self.TITLE]
         if self.filtered:

@@ -81,7 +81,7 @@ class FloorPane(RowsView):
         super().refresh_from_model()
 
     def poll(self) -> None:
-        """Moves the lanes by whole cells, which happens without events."""
+        """Moves the lanes by whole cells, as time passes without events."""
         if self.bridge.state.status.live and self.following:
             cell = self._window(self.line_width)[0] // self._cell_ns(self.line_width)
             if cell != self._right_cell:

@@ -1,4 +1,4 @@
-"""HealthPane: figures for everything that can go wrong with audio and timing, whether or not it has gone wrong."""
+"""HealthPane: figures for everything that can go wrong with audio and timing, even if nothing has."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LAST = " · last values of the call"
 
 
 class HealthLine(NamedTuple):
-    """One line; a heading if it has no value."""
+    """One line, which is a heading if it has no value."""
 
     name: str
     value: str = ""
@@ -72,7 +72,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Draws again if a figure changed."""
+        """Draws the pane again if a figure changed."""
         state = self.bridge.state
         live = state.status.live
         figures = figures_of(
@@ -108,7 +108,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 
 
 def figures_of(state: SessionState, telemetry: Telemetry) -> list[HealthLine]:
-    """Returns the figures; after a call, the last ones measured."""
+    """Returns the figures; after a call, those that were measured last."""
     when = "" if state.status.live or telemetry == _NOTHING else _LAST
     return [
         *_conditions(state),

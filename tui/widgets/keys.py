@@ -124,14 +124,14 @@ class KeyBar(Static):
     ) -> None:
         """Drops keys, the last first, until the line fits.
 
-        It drops the screen's keys first, then all but one of the program's, then the pane's.
+        The screen's keys are dropped first, then all but one of the program's, then the pane's.
         """
         for keys, least in ((others, 0), (right, 1), (leading, 0)):
             while len(keys) > least and self._cells(leading + others) + _GAP + self._cells(right) > width:
                 keys.pop()
 
     def _of_focus(self, usable: Iterable[ActiveBinding]) -> list[ActiveBinding]:
-        """Returns the ids in the ``FOOTER`` of the focused pane, which are those of the keys for its content."""
+        """Returns the ids in the ``FOOTER`` of the focused pane, which name the keys for its content."""
         wanted: Sequence[str] = getattr(self.screen.focused, "FOOTER", ())
         first = {entry.binding.id: entry for entry in reversed(list(usable))}
         return [first[name] for name in wanted if name in first]

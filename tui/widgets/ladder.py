@@ -28,7 +28,7 @@ _CURRENT = ("▶", "rows--bar")
 
 
 class LadderPane(RowsView):
-    """Draws the scenario of the session. It follows the current step until the reader moves."""
+    """Draws the scenario of the session. The pane follows the current step until the reader moves the cursor."""
 
     TITLE = "Scenario"
 
@@ -77,7 +77,7 @@ class LadderPane(RowsView):
         return "No scenario is being played. Its steps and verdicts will be listed here."
 
     def row_key(self, index: int) -> Hashable:
-        """Returns what is known about a step, and whether it is under way."""
+        """Returns what is known about a step, and whether it is in progress."""
         rung = self.progress.rungs[index]
         return rung.text, rung.verdict, rung.reason, index == self.progress.current
 

@@ -1,4 +1,4 @@
-"""LineView: a scrolling panel that draws only the lines on the screen, and each of them once.
+"""LineView: a scrolling panel that draws only the lines on the screen, and draws each line only once.
 
 `FollowView` also stays at the end of a growing list while it is at the bottom; otherwise it counts
 new lines, and nothing that is being read moves.
@@ -220,7 +220,7 @@ class FollowView(LineView, ModelPanel):
         return self._items - self._seen
 
     def grow(self, lines: int, items: int) -> None:
-        """Updates the number of lines and items, once per tick, after all of its changes."""
+        """Updates the number of lines and items; called once per tick, after all changes."""
         with self._moving_ourselves():
             if items < self._seen:
                 self._seen = items
@@ -233,7 +233,7 @@ class FollowView(LineView, ModelPanel):
         self.refresh_changed()
 
     def follow(self) -> None:
-        """Goes to the end and stays there."""
+        """Goes to the end of the list and stays there."""
         self.following = True
         self.grow(self.virtual_size.height, self._items)
 
@@ -276,7 +276,7 @@ class FollowView(LineView, ModelPanel):
         return [self.TITLE]
 
     def title_of(self, parts: list[str]) -> str:
-        """Returns the title made of its parts."""
+        """Returns the title, composed of its parts."""
         return " · ".join(parts)
 
     def _update_title(self) -> None:

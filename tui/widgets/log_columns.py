@@ -1,4 +1,4 @@
-"""The columns of the event log: `COLUMNS` lists them from left to right, each with its width and what draws it.
+"""The columns of the event log: `COLUMNS` lists them from left to right, each with its width and drawing function.
 
 To add a column, write a function that draws it and list it in `COLUMNS`. Whatever the column shows
 beyond the event and its row has to be part of `Look`: a line is drawn again only when its look
@@ -25,7 +25,10 @@ from tui.widgets.lines import Piece
 from tui.widgets.wrap import fit
 
 WIDE = 90
-"""From this width on, all columns are drawn. In a narrower log, the size is drawn only if the summary leaves room."""
+"""Minimum width at which all columns are drawn.
+
+In a narrower log, the size is drawn only if the summary leaves room.
+"""
 BACK_DATED = "↶"
 """Shown next to a time that is earlier than that of the line above."""
 
@@ -121,7 +124,7 @@ class LogLine:
     def text(self, text: str, cells: int, style: str, *, keep_ends: bool = False) -> list[Piece]:
         """Returns a text and a space in ``cells`` cells, with search matches highlighted.
 
-        If a match would be cut off, the text is scrolled to it.
+        If a match would be cut off, the text is scrolled to show it.
         """
         fitted = fit(text, cells - 1, keep_ends=keep_ends)
         if self.look.pattern is None:
@@ -194,7 +197,7 @@ def _size(line: LogLine, cells: int) -> list[Piece]:
 
 
 class LogColumn(NamedTuple):
-    """One column. Widths include the space to the next column; 0 leaves it out."""
+    """One column. Widths include the space to the next column; a width of 0 leaves the column out."""
 
     draw: Draw
     cells: int

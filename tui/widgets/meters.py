@@ -1,4 +1,7 @@
-"""Level meters in dBFS with peak hold, drawn in eighths of a cell. They are polled and register no callbacks."""
+"""Level meters in dBFS with peak hold, drawn in eighths of a cell.
+
+The meters are polled and do not register callbacks.
+"""
 
 from __future__ import annotations
 

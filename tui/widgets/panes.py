@@ -18,7 +18,7 @@ from tui.widgets.panel import ModelPanel
 BESIDE_CELLS = 120
 """Width from which side panes are next to the log."""
 PANE_LINES = 16
-"""Another side pane is shown if each one still has this many lines."""
+"""Another side pane is shown only if each pane still has this many lines."""
 _MOST_PANES = 3
 _LOG_SHARE_BESIDES_DETAIL = 0.5
 """The log's largest share of the height while the detail is open."""
@@ -44,7 +44,7 @@ class Panes(Container):
     """
 
     class Changed(Message):
-        """Other panes are shown, or sizes changed."""
+        """The set of shown panes or their sizes have changed."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Panes(Container):
         super().__init__(id=id)
         self.log_pane, self._makers = log, side
         self.panes: dict[str, Widget] = {}
-        """The side panes made so far; the others are made when shown, or after the first frame."""
+        """The side panes created so far; the others are created when they are shown, or after the first frame."""
         self.side = Vertical(id="side")
         self._kept = layout
         self._arrangement = Arrangement(tuple(side), transient, layout.panes)
@@ -150,7 +150,7 @@ class Panes(Container):
         self._settle()
 
     def put_away(self, name: str) -> None:
-        """Hides a side pane; the previous one comes back."""
+        """Hides a side pane; the previous pane comes back."""
         had_focus = self.panes[name].has_focus
         self._full = ""
         self._arrangement.put_away(name)

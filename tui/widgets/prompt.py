@@ -78,7 +78,7 @@ class PromptLine(Vertical):
         self.screen.set_focus(self.line)
 
     def show_message(self, message: str) -> None:
-        """Shows a message above the line; an empty one hides it."""
+        """Shows a message above the line; an empty message hides it."""
         self.message.update(one_line(message, _MAX_MESSAGE))
         self.set_class(bool(message), "-message")
 

@@ -60,7 +60,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     FOOTER: ClassVar[Sequence[str]] = ("rows.choose", "follow")
 
     class Chosen(Message):
-        """Asks for the events of a row to be shown, from the one with this number."""
+        """Asks for the events of a row to be shown, starting at the event with this number."""
 
         def __init__(self, event_number: int) -> None:
             super().__init__()
@@ -106,7 +106,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         """Returns everything known about a row; each piece stays on one line if possible."""
 
     vital_pieces = 0
-    """How many of the first pieces of `in_full` the foot shows whole, even if it has to be taller for that."""
+    """Number of leading pieces of `in_full` that the foot always shows completely, even if that makes it taller."""
 
     @property
     def least_lines(self) -> int:
@@ -231,7 +231,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
             self.post_message(self.Chosen(self.event_of(self.cursor)))
 
     def follow(self) -> None:
-        """Goes to the last row and stays there, with the cursor."""
+        """Moves the cursor to the last row and keeps it there."""
         self._cursor = max(self.count() - 1, 0)
         super().follow()
 

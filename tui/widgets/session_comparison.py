@@ -85,7 +85,7 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         return line_of(*((text, self.component(style)) for text, style in pieces))
 
     def go_to_difference(self, *, forward: bool = True) -> bool:
-        """Scrolls to the next pair of turns that differs, or the previous one; returns whether there is one."""
+        """Scrolls to the next or previous pair of turns that differs; returns whether there is such a pair."""
         if self.comparison is None:
             return False
         places = [at for index, at in self._places.items() if self.comparison.turns[index].differs]

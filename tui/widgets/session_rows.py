@@ -29,7 +29,7 @@ _MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_C
 
 
 class SessionRows:
-    """The sessions in order, newest first: which match the filter, and which are marked."""
+    """The sessions, newest first, which of them match the filter, and which are marked."""
 
     def __init__(self) -> None:
         self.all: list[SessionSummary] = []
@@ -46,7 +46,7 @@ class SessionRows:
         self._select()
 
     def set_filter(self, text: str) -> None:
-        """Shows only sessions that have each of these words somewhere in their row."""
+        """Shows only sessions whose row contains all of the words."""
         self.filter = text.strip()
         self._select()
 

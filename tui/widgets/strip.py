@@ -46,7 +46,7 @@ _LOSS_NAMES = {
 """Labels shorter than `Loss.label`."""
 _CAPTURE_NAMES = {"default": "default microphone", "caller lines": "recorded lines"}
 _PLAYBACK_NAMES = {"default": "default speaker", "none": "not heard"}
-"""Words for unclear names that sound systems and this program give to devices."""
+"""Clearer words for names that sound systems and this program give to devices."""
 _GAP = 2
 _LEAST_CELLS = 12
 """Smallest part of a URL that is worth showing."""
@@ -87,7 +87,7 @@ class SessionStrip(Static, ModelPanel):
         yield state.add_metrics_update_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Draws again if the text changed."""
+        """Draws the strip again if the text changed."""
         width = self.content_size.width
         state = self.bridge.state
         now_ns = self.bridge.clock_ns()
@@ -130,7 +130,7 @@ class Group(NamedTuple):
 
     parts: Sequence[Part]
     rank: int = 0
-    """If there is not enough room, the highest rank is dropped first; 0 always stays."""
+    """If there is not enough room, the highest rank is dropped first; rank 0 always stays."""
     least_cells: int = 0
     """Width to which the group may be shortened; 0 means that it is shown completely or not at all."""
 

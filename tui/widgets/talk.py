@@ -18,7 +18,7 @@ _LEAST_CELLS = 14
 class TalkButton(Widget):
     """Opens the microphone while it is held.
 
-    It is released wherever the mouse is, and when the terminal loses the focus.
+    The button is released wherever the mouse is, and when the terminal loses the focus.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"talk--idle", "talk--ready", "talk--open"}

@@ -170,7 +170,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         yield mark, _mark_look(entry)
 
     def _heard_pieces(self, which: int, line: int, words: str) -> list[Piece]:
-        """Returns the words of a line: those that were heard, and those that were cut off."""
+        """Returns the words of a line, divided into those that were heard and those that were cut off."""
         entry = self.bridge.transcript.entries[which]
         look = _look(entry)
         place = _cut_place(self._wrapped[which], entry)

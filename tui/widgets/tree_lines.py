@@ -1,6 +1,6 @@
 """Draws JSON: a line of an `EventTree` as pieces of text and their styles.
 
-The texts come from the far side: they are made visible here, and cut to a readable length.
+The texts come from the far side, so they are made visible here and cut to a readable length.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def quoted(text: str) -> str:
 
 
 def cut_text(text: str, cells: int) -> str:
-    """Returns a string as JSON; one that does not fit is cut to its beginning and length."""
+    """Returns a string as JSON; if it does not fit, only its beginning and its length."""
     if _fits(text, cells):
         return quoted(text)
     length = f"… ({len(text):,} characters)"

@@ -37,13 +37,16 @@ _METHODS = {
 }
 _MAX_TEXT = 200
 VITAL_PIECES = 3
-"""The first pieces of a turn in full: its number, its response time, and the sentence that says why."""
+"""The first pieces of a turn in full: its number, its response time, and the sentence that gives the reason."""
 LEAST_SHARE_MS = 0.05
 """Shares that would be shown as 0.0 ms are left out."""
 
 
 def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Judge) -> str:
-    """Returns the shares as cells of their glyphs; ``full_ms`` fills all cells. Thresholds beyond it are marked."""
+    """Returns the shares as cells of their glyphs; ``full_ms`` fills all cells.
+
+    Thresholds beyond ``full_ms`` are marked.
+    """
     scale = cells / max(full_ms, 1.0)
     bar, reached_ms = "", 0.0
     for share in shares:
@@ -65,7 +68,7 @@ def _cell(ms: float, full_ms: float, cells: int) -> int | None:
 
 
 def sparkline_of(latencies_ms: Sequence[float]) -> str:
-    """Returns response times as a line of one cell each; empty for fewer than two."""
+    """Returns response times as a line with one cell for each; empty for fewer than two."""
     if len(latencies_ms) < 2:
         return ""
     # From zero: otherwise the fastest turn looks like no time at all.

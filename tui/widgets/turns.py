@@ -1,4 +1,4 @@
-"""TurnsPane: the verdict, and one row per turn with its response time and what it consists of."""
+"""TurnsPane: the verdict, and one row per turn with its response time and the parts of that time."""
 
 from __future__ import annotations
 
@@ -131,7 +131,8 @@ class TurnsPane(RowsView):
     def _said(self) -> str:
         """Returns the verdict.
 
-        It is made again only if one of the newest turns has changed, because others never change.
+        The verdict is made again only if one of the newest turns has changed, because older turns
+        never change.
         """
         newest = [
             (turn.response_ms, turn.unexplained_ms, turn.unmeasured, turn.doubt) for turn in self.turns[-3:]

@@ -119,7 +119,7 @@ class WaveformStrip(ModelPanel, Widget):
         self._left_ns = head.at_ns - round(place * self.span_ns)
 
     def poll(self) -> None:
-        """Draws again if it looks different now."""
+        """Draws the strip again if it looks different now."""
         self._keep_playhead_in_sight()
         metrics = self.bridge.state.metrics
         looks = (

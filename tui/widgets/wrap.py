@@ -75,7 +75,7 @@ def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str
 
 
 class LazyLines(Sequence[str]):
-    """Lines made on demand; a subclass counts them and makes one."""
+    """Lines that are made on demand; a subclass counts them and makes each one."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...
