@@ -1,4 +1,7 @@
-"""The Textual application: themes, the tick, calling, and which screen is shown. It contains no session logic."""
+"""The Textual application: handles themes, the tick, calls, and which screen is shown.
+
+It contains no session logic.
+"""
 
 from __future__ import annotations
 
@@ -66,9 +69,7 @@ class Launch(msgspec.Struct, frozen=True):
     scenario: PlayScenario | None = None
     """Scenario to play in every call, after asking whether its commands may be run."""
     library: Library | None = None
-    """The saved sessions, and the session that is open at the start; None means the sessions in the
-    default folder.
-    """
+    """The saved sessions, and the session that is open at the start; None for the sessions in the default folder."""
     browse: bool = False
     """Whether to show the saved sessions first."""
     start_engine: Callable[[], EngineLink] | None = None
@@ -78,7 +79,7 @@ class Launch(msgspec.Struct, frozen=True):
     once_up: Callable[[], object] | None = None
     """Called one second after `on_painted`."""
     change_settings: Callable[[Mapping[str, Mapping[str, object]]], None] = lambda _: None
-    """Writes changed settings, by section and key, to the settings file. Raises `SettingsError`."""
+    """Writes changed settings, given by section and key, to the settings file. Raises `SettingsError`."""
     trace_callbacks: bool = False
     """Whether to measure every callback from the start, in both processes."""
     auto_tick: bool = True
@@ -446,7 +447,7 @@ class OpusAgentApp(EndingApp):
     # keys
 
     def on_key(self, event: events.Key) -> None:
-        """Passes a stray letter on to the field that now has the focus.
+        """Passes a stray letter to the field that now has the focus.
 
         Keys that are pressed right after the key that opened a field are sent to the widget that
         had the focus before. A field consumes its letters, so a letter that bubbles up to the app
@@ -460,7 +461,7 @@ class OpusAgentApp(EndingApp):
     # shared screens
 
     def action_leave(self) -> None:
-        """Quits; during a call, asks first unless the settings turn the question off."""
+        """Quits, but asks first during a call, unless the settings turn the question off."""
         if not (self.bridge.state.status.live and self.settings.screen.confirm_quit):
             self.leave()
             return
@@ -521,7 +522,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(JumpScreen(targets_on(self.screen)), lambda target: target and target.focus())
 
     def action_take_picture(self) -> None:
-        """Saves the screen as a picture and as text, and shows where the files are."""
+        """Saves the screen as a picture and as text, and shows the paths of the files."""
         from tui.screens.picture import save_picture
 
         try:

@@ -1,6 +1,6 @@
 """The program's recordings: the local agent's prompts, and lines for the user to play.
 
-Uses only the standard library, so that the screen can show the texts of the lines without loading
+Uses only the standard library, so that the screen can show the text of each line without loading
 anything heavy.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "_assets" / "audio", _PACKAGE.parent / "assets" / "audio")
-"""The folder in a wheel, and the folder in a clone or an editable install."""
+"""Paths of the recordings in a wheel, and in a clone or an editable install."""
 
 
 class AssetsMissing(Exception):
@@ -53,7 +53,7 @@ def audio_folder() -> Path:
 
 @cache
 def caller_lines() -> tuple[Line, ...]:
-    """Returns the recorded lines in the order of their keys. Raises `AssetsMissing`."""
+    """Returns the recorded lines, in the order of their keys. Raises `AssetsMissing`."""
     return tuple(
         Line(key, entry["name"], audio_folder() / entry["file"], entry["text"], entry["answer"])
         for key, entry in _manifest()["caller"].items()

@@ -1,4 +1,6 @@
-"""The only place where the engine and the screen meet: drain, fold, refresh. Does not depend on Textual.
+"""The only place where the engine and the screen meet, in three steps: drain, fold, refresh.
+
+Does not depend on Textual.
 
 The bridge owns the screen's models. `tick` takes what the engine has sent, folds it into the
 models, and refreshes each dirty panel once.
@@ -148,7 +150,7 @@ class SessionFolder:
         self.path: Path | None = None
         """Folder of the session; None if the session is not saved."""
         self.saving_ended = False
-        """Whether saving ended before the end of the session."""
+        """Whether saving ended before the session did."""
         self.marks = Marks()
         self.marks.on_change = self._keep
         self.raw = RawFile()

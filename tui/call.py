@@ -35,7 +35,7 @@ from tui.text.json_text import json_of
 from tui.text.visible import one_line
 
 _UNHEARABLE = ("odd-byte", "queue-full")
-"""Error codes for agent audio that could not be played as sent."""
+"""Error codes for agent audio that could not be played as it was sent."""
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class Script(msgspec.Struct, frozen=True):
     """The longest wait for each answer, measured from the end of the line."""
     max_response_ms: float | None = None
     strict: bool = False
-    """Whether any error or finding fails the call."""
+    """Whether any error or finding makes the call fail."""
 
     def scenario(self) -> Scenario:
         """Returns the steps of the script: each line, and the expected answer to it."""
@@ -105,7 +105,7 @@ async def call(
     explain: Callable[[str], None],
     summary: Callable[[SessionMetrics], None] = lambda _: None,
 ) -> ExitCode:
-    """Runs the call. ``show`` receives every event, ``explain`` a sentence that gives the reason for the outcome.
+    """Runs the call. ``show`` receives every event; ``explain`` receives a sentence with the reason for the outcome.
 
     Raises `ValueError` for settings the protocol does not have.
     """
@@ -156,7 +156,7 @@ def _take(
 def _unanswered(performance: Performance) -> bool:
     """Returns whether an answer was missing.
 
-    If the call was cut short, the way it ended already accounts for answers that were still due.
+    If the call was cut short, its ending already explains why answers are missing.
     """
     return not performance.cut_short and any(case.verdict is StepVerdict.FAILED for case in performance.cases)
 

@@ -11,7 +11,7 @@ from tui import __version__
 from tui.text.redaction import without_secrets
 
 _LONGEST_LINE = 500
-"""Longest line that is kept, in characters."""
+"""Maximum length of a line that is kept, in characters."""
 
 
 def crash_report(error: BaseException | None) -> str:
@@ -31,7 +31,7 @@ def crash_report(error: BaseException | None) -> str:
 
 
 def crash_details(error: BaseException) -> str:
-    """Returns versions and traceback, without secrets and without local variables, which may contain audio."""
+    """Returns versions and a traceback, without secrets and without local variables, which may contain audio."""
     system = f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
     lines = without_secrets("".join(traceback.format_exception(error))).splitlines()
     # The message of an exception may repeat what could not be read: a message, or the audio in it.

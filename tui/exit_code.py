@@ -9,7 +9,7 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     """An exit code.
 
-    Scripts rely on exit codes and on their reason codes, so the meaning of these must never change.
+    Scripts rely on exit codes and their reason codes, so the meaning of a code must never change.
     """
 
     FINE = 0

@@ -92,7 +92,7 @@ def allowed_hosts() -> list[str]:
 
 
 def allow_host(host: str) -> None:
-    """Remembers that load tests of a host are allowed."""
+    """Remembers that load tests against a host are allowed."""
     _write(_HOSTS_FILE, sorted({*allowed_hosts(), host}))
 
 

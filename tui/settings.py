@@ -12,11 +12,11 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 AUTO = "auto"
-"""Lets the program choose: the protocol, a device, the latency."""
+"""Lets the program choose the protocol, a device or the latency."""
 MAX_LATENCY_S = 2
 """A speaker that buffers more than this is useless in a call."""
 Scalar = str | int | float | bool
-"""Types that TOML may use for an option that is text on the wire."""
+"""Types that TOML may use for an option that is sent as text."""
 
 
 class Scope(Enum):
@@ -36,7 +36,7 @@ class Setting(NamedTuple):
     """One setting. Its environment variable is ``OPUSAGENT_TUI_TARGET_`` followed by the name in capitals."""
 
     name: str
-    """Name in the settings file, and of the field of `Target`."""
+    """Name of the setting in the settings file, and of the field of `Target`."""
     kind: Any
     """Type of the value in the settings file; a string must not be empty."""
     default: Any
@@ -49,7 +49,7 @@ class Setting(NamedTuple):
     """Description of `off_flag`, if that is a separate option."""
     choices: tuple[str, ...] = ()
     above: int | None = None
-    """Lower limit of a number, which must be greater than this."""
+    """Exclusive lower limit for a number."""
     least: int | None = None
     most: int | None = None
     scope: Scope = Scope.TARGET

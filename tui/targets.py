@@ -18,16 +18,17 @@ from tui.text.redaction import HIDDEN, host_of
 DEMO_TITLE = "demo"
 """Title of the local agent as a target."""
 START_FAILURES = (OSError, RuntimeError, ValueError)
-"""Exceptions from starting a process of the screen: the engine or the local agent."""
+"""Exceptions that may occur when the engine or the local agent is started."""
 _LOCAL = ("127.0.0.1", "localhost")
 
 
 class Targets:
     """The lists that the connect screen offers, kept up to date during this run.
 
-    ``base`` has the initial settings of a target whose URL is typed. ``protocols`` may be slow to return, because
-    it searches packages. ``start_demo`` returns the address of the local agent, starting it if necessary.
-    ``on_remembered`` receives each target that the next run should offer again.
+    ``base`` contains the initial settings of a target whose URL is typed. ``protocols`` may be slow
+    to return, because it searches packages. ``start_demo`` returns the address of the local agent,
+    starting it if necessary. ``on_remembered`` receives each target that the next run should offer
+    again.
     """
 
     def __init__(

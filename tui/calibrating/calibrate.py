@@ -38,7 +38,7 @@ _SAME_MS = 1.0
 
 
 class CalibrationFailed(Exception):
-    """Nothing could be measured. The message gives the reason and the remedy."""
+    """Nothing could be measured. The message gives the reason and what to do about it."""
 
 
 class _Notes:

@@ -76,7 +76,7 @@ class CallerInLoop:
         return self.spoken[-1]
 
     def heard(self) -> Samples:
-        """Returns everything that the microphone has recorded so far."""
+        """Returns everything that the microphone has captured so far."""
         return to_float(b"".join(self._blocks))
 
     def at_ns(self, frame: int, rate: int) -> int:
@@ -89,7 +89,7 @@ class PlayedTrack:
     """Audio that was played, at the microphone's sample rate, with the times at which it was due to be heard."""
 
     def __init__(self, blocks: Sequence[tuple[int, bytes, int]], rate: int) -> None:
-        """Takes blocks as (instant of the first sample, 16-bit PCM, rate)."""
+        """Each block is a tuple (instant of the first sample, 16-bit PCM, rate)."""
         self.rate = rate
         parts: list[Samples] = []
         self._starts_ns: list[int] = []

@@ -11,7 +11,7 @@ from enum import Enum
 logger = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 500
-"""Longest error message that is kept, in characters."""
+"""Maximum length of an error message that is kept, in characters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ async def safe_callback_execution(
 ) -> None:
     """Calls ``callback(data)``, awaits its result if it is awaitable, and reports its failure under ``context``.
 
-    Raises only the cancellation of the calling task and exceptions that are not errors
+    Raises only the cancellation of the calling task, and exceptions that are not errors
     (KeyboardInterrupt).
     """
     try:

@@ -37,15 +37,15 @@ _NOTHING: Final[Any] = object()
 class CallbackManager:
     """Calls the callbacks of an event type in order of registration; a failure of one does not affect the others.
 
-    An event type is anything hashable, usually a string or an enum member. The same callback may be
-    registered under several events, and several times under one. All methods may be called from any
-    thread and from inside a callback. A dispatch calls the callbacks that were registered when it
-    began, except those that are unregistered before their turn comes.
+    An event type can be any hashable value, usually a string or an enum member. The same callback
+    may be registered under several events, and several times under one. All methods may be called
+    from any thread and from inside a callback. A dispatch calls the callbacks that were registered
+    when it began, except those that are unregistered before their turn comes.
     """
 
     def __init__(self, reporter: ErrorReporter = default_reporter) -> None:
         self.reporter = reporter
-        """Where failing callbacks are reported."""
+        """The reporter for failing callbacks."""
         self._lock = threading.RLock()
         self._registrations: dict[Hashable, tuple[Registration, ...]] = {}
         self._calls: dict[Hashable, list[Callback]] = {}

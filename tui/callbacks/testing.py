@@ -36,7 +36,7 @@ class MockCallback:
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Records the call, then raises or returns whatever the mock was set up to."""
+        """Records the call, then raises or returns whatever the mock was set up with."""
         with self._lock:
             self.calls.append((args, kwargs))
             self.call_count += 1
@@ -82,12 +82,12 @@ class AsyncMockCallback(MockCallback):
     """
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Records the call, then raises or returns whatever the mock was set up to."""
+        """Records the call, then raises or returns whatever the mock was set up with."""
         return await maybe_await(super().__call__(*args, **kwargs))
 
 
 def _matches(last: Call, *expected: Any, **named: Any) -> bool:
-    """Returns whether ``expected_args`` and ``expected_kwargs``, by position or by keyword, describe the call."""
+    """Returns whether ``expected_args`` and ``expected_kwargs``, given by position or keyword, describe the call."""
     given = dict(zip(("expected_args", "expected_kwargs"), expected, strict=False)) | named
     if len(expected) > 2 or given.keys() - {"expected_args", "expected_kwargs"}:
         return False

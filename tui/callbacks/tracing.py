@@ -82,7 +82,7 @@ class CallbackStats:
 
 
 class CallbackTracing:
-    """The switch that traces and measures every callback of every manager and chain.
+    """The switch for tracing and measuring every callback of every manager and chain.
 
     While the switch is off, dispatch runs the callbacks themselves; while it is on, dispatch runs
     them through `trace_callback` and `monitor_callback_performance`. The switch can be used from
@@ -118,7 +118,7 @@ class CallbackTracing:
         self._switch(self._enabled)  # otherwise registered callbacks would keep feeding the discarded meters
 
     def snapshot(self) -> tuple[CallbackStats, ...]:
-        """Returns a row for every callback that is registered or was called while measuring."""
+        """Returns a row for every callback that is registered or was called during measurement."""
         with self._lock:
             owners = tuple(self._owners)
             meters = dict(self._meters)
@@ -207,7 +207,7 @@ class _Meter:
 
 
 class _Span:
-    """One call, from its start to its return or, if it returned an awaitable, to the end of that."""
+    """One call, from its start to its return or, if it returned an awaitable, to the end of the awaitable."""
 
     __slots__ = ("_carried_on", "_ended", "_started_ns")
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 T_contra = TypeVar("T_contra", contravariant=True)
 
 Callback: TypeAlias = Callable[..., object]
-"""Any of the five kinds, where the kind does not matter."""
+"""A callback of any of the five kinds, for places where the kind does not matter."""
 
 
 class EventCallback(Protocol):
@@ -48,4 +48,4 @@ class ProgressCallback(Protocol):
     """Follows an operation that takes a while, such as the export of a session."""
 
     def __call__(self, fraction: float, /) -> object:
-        """Receives the fraction that is done, from 0.0 to 1.0."""
+        """Receives the fraction that has been completed, from 0.0 to 1.0."""

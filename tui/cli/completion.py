@@ -1,4 +1,4 @@
-"""Shell completion of profiles, saved sessions and protocols. Everything is imported only when it is needed."""
+"""Shell completion for profiles, saved sessions and protocols. Everything is imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tui.config.reading import SettingsInForce
 
 _FILES = "file"
-"""Completion type that makes the shell complete file names as well."""
+"""The completion type that makes the shell complete file names as well."""
 
 
 def profiles(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
@@ -23,7 +23,7 @@ def profiles(context: click.Context, parameter: click.Parameter, typed: str) -> 
 def protocols(
     context: click.Context, parameter: click.Parameter, typed: str
 ) -> list[click.shell_completion.CompletionItem]:
-    """Returns the protocols, and files for a user-defined protocol."""
+    """Returns the protocols, and file names for a user-defined protocol."""
     from tui.protocols.registry import names
     from tui.settings import AUTO
 

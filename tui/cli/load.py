@@ -163,7 +163,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
 
 
 def _has_screen(own: dict[str, Any]) -> bool:
-    """Returns whether progress is drawn: only on a terminal, unless turned off or shown elsewhere."""
+    """Returns whether to draw progress: only on a terminal, unless it is turned off or shown elsewhere."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     return terminal and not (own["headless"] or own["web"] or own["worker"])
 

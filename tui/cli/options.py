@@ -1,4 +1,4 @@
-"""Options of the commands and their values.
+"""The options of the commands, and the values of these options.
 
 They are either call settings (`tui.settings`) or specific to a command. Options that are call
 settings have an entry in `tui.settings`. Everything heavy is imported late, because ``--help``
@@ -36,7 +36,7 @@ _GROUPS = {
     **dict.fromkeys(("save", "audio", "redact"), _SAVING),
     **dict.fromkeys((*names_with(Scope.SOUND), "block_ms"), _SOUND),
 }
-"""Help headings of options whose heading does not follow from the name and unit of the setting."""
+"""Help headings for options whose heading does not follow from the name and unit of the setting."""
 
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """The protocols of the local agent."""
@@ -57,7 +57,7 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 
 
 def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Combines options into one decorator; they are in the order in which the help lists them."""
+    """Combines options, given in the order of the help, into one decorator."""
 
     def decorate(command: Command) -> Command:
         for each in reversed(options):
@@ -299,7 +299,7 @@ def target_of(name: str, flags: TargetSettings, *, ignoring: Collection[str] = (
 
 
 def typed_settings(options: dict[str, Any]) -> dict[str, Any]:
-    """Returns the settings of a call that were typed as options, without defaults. Raises `Sentence`."""
+    """Returns the call settings that were typed as options, without defaults. Raises `Sentence`."""
     context = click.get_current_context()
     typed: dict[str, Any] = {}
     for name, value in options.items():
@@ -322,7 +322,8 @@ def pass_time_limit(in_force: SettingsInForce) -> None:
 def check_devices(typed: TargetSettings) -> None:
     """Refuses a device that was named but does not exist. Raises `Sentence`.
 
-    If the sound system does not answer, the device cannot be checked; the call reports that later.
+    If the sound system does not answer, the device cannot be checked, and the call will report
+    that.
     """
     from tui.audio import devices
     from tui.audio.endpoints import names_device
@@ -462,7 +463,7 @@ def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> No
 def _drawn_in_utf8() -> bool:
     """Returns whether the terminal accepts UTF-8.
 
-    If so, sets error output, to which the screen is written, to UTF-8.
+    If it does, sets error output, to which the screen is written, to UTF-8.
     """
     import locale
 

@@ -39,12 +39,12 @@ class Sentence(click.ClickException):
         self.source = source
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Prints the sentence on stderr."""
+        """Prints the sentence to stderr."""
         click.echo(_harmless(self.message), err=True)
 
 
 class Program(click.Group):
-    """Ends every command with the right exit code, and also prints errors as JSON if ``--json`` was given."""
+    """Ends every command with the right exit code, and also prints errors as JSON if ``--json`` is given."""
 
     command_class = GroupedCommand
 
@@ -120,7 +120,7 @@ def _refusal(error: Exception) -> click.ClickException:
 
 
 def path_problem(path: str | bytes | os.PathLike[str], error: OSError) -> str:
-    """Returns a sentence on the file system's error for a path."""
+    """Returns a sentence on a file system error for a path."""
     from tui.text.visible import one_line
 
     return f"{one_line(os.fsdecode(path), 200)} cannot be used: {error.strerror or error}."

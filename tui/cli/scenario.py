@@ -54,7 +54,7 @@ _OWN = (
     "baseline",
     "save_baseline",
 )
-"""Options of `test` that are not settings of a call."""
+"""Options of `test` that are not call settings."""
 
 _files = click.argument(
     "files", metavar="FILE|DIR…", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -417,7 +417,7 @@ def write_reports(result: ScenarioResult, folder: Path, thresholds: Thresholds) 
 
 
 def _write(file: str, content: bytes) -> None:
-    """Writes a file of results. Raises `Sentence`."""
+    """Writes a file with results. Raises `Sentence`."""
     from tui.files import path_of, write_to
 
     if file == "-":

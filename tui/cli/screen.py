@@ -93,10 +93,10 @@ class Engines:
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """The saved session, or the list of sessions, that is shown first."""
+    """The saved session or the list of sessions that is shown first."""
 
     folder: Path
-    """The folder of the sessions."""
+    """The folder that contains the sessions."""
     session: Path | None = None
     """Folder of the session to open; None shows the list of all."""
     speed: float | None = None

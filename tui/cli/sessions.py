@@ -39,7 +39,7 @@ folder_option = option(
 
 
 class LocalTime(click.DateTime):
-    """A date, with or without a time; error messages show the format."""
+    """A date, with or without a time; error messages show the expected format."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the date. Raises `click.BadParameter`."""
@@ -342,7 +342,7 @@ def open_session(session: Path | None, speed: float | None, **options: str) -> N
 def _book(in_force: SettingsInForce) -> AddressBook:
     """Returns the agents that can be called from a saved session.
 
-    A setting that prevents calls does not prevent reading.
+    A setting that prevents calls does not prevent reading the session.
     """
     from tui.config.targets import AddressBook, address_book
     from tui.models.target import Target
@@ -548,7 +548,7 @@ def named_session(named: Path) -> Path:
 
 
 def _folder() -> Path:
-    """Returns the folder of the sessions, which for a subcommand of `sessions` was chosen by that command."""
+    """Returns the sessions folder, which for a subcommand of `sessions` was chosen by the `sessions` command."""
     chosen: Path | None = click.get_current_context().obj
     return chosen or _parent(None)
 

@@ -50,7 +50,7 @@ class MergedSettings(msgspec.Struct, frozen=True):
         return self.labels.get(name, name)
 
     def error(self, name: str, sentence: str) -> SettingsError:
-        """Returns an error about the value of a setting, to be raised."""
+        """Returns an error about the value of a setting, which the caller should raise."""
         value = one_line(str(self.get(name)), 200)
         link = " " if self.label(name).startswith("--") else "="
         return SettingsError(f"{self.label(name)}{link}{value}: {sentence}")

@@ -155,7 +155,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     profiles: dict[str, dict[str, Any]] = {}
     """Profiles by name; each has a ``url``."""
     keys: dict[str, tuple[str, ...]] = {}
-    """Keys by action id, in place of the action's default keys."""
+    """Keys by action id, which replace the action's default keys."""
 
 
 def type_of(setting: Setting) -> Any:

@@ -27,7 +27,7 @@ from tui.settings import SETTINGS
 from tui.text.strict import SettingsError, did_you_mean, quoted, to_struct, to_value, to_values
 
 FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
-"""Environment variable with the path of a settings file to read instead of the user's own."""
+"""Environment variable that contains the path of a settings file to read instead of the user's own."""
 _PREFIX = "OPUSAGENT_TUI"
 _MAX_BYTES = 1_000_000
 _SECTIONS: dict[str, type[msgspec.Struct]] = {
@@ -59,7 +59,7 @@ class SettingsInForce(msgspec.Struct, frozen=True):
     """Path of the settings file, whether or not it exists."""
     found: bool
     environment: TargetSettings
-    """Settings of every call from the environment."""
+    """Settings from the environment that apply to every call."""
     variables: Mapping[str, str]
     """Environment variables in use, by section and key ("screen.theme")."""
     written: frozenset[str]

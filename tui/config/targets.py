@@ -32,7 +32,7 @@ _AROUND = " \t\r\n\u00a0\u200b\ufeff"
 """Characters that may surround a copied URL."""
 _VARIABLE = r"\$\{(\w+)\}"
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-"""Pattern of a header name: a token of RFC 9110, 5.6.2."""
+"""Pattern for a header name: a token as defined in RFC 9110, section 5.6.2."""
 
 
 class Listed(msgspec.Struct, frozen=True):

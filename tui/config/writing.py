@@ -27,7 +27,7 @@ def changes_between(old: Settings, new: Settings) -> Changes:
 
 
 def change_file(path: Path, changes: Changes) -> None:
-    """Writes changed settings into the file, which need not exist.
+    """Writes changed settings to the file, which need not exist.
 
     Raises `SettingsError` with a sentence if the file cannot be read or written; the file is then
     unchanged.

@@ -120,7 +120,7 @@ def _end_with_parent() -> None:
 
 
 def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
-    """Prints and writes the summary; returns the exit code."""
+    """Prints the summary and writes it to files; returns the exit code."""
     from tui.load.canary import read_records
     from tui.load.output import lines_of_summary
     from tui.load.summary import with_canary
@@ -158,7 +158,7 @@ def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
 
 
 def judge(plan: LoadPlan, summary: Summary) -> ExitCode:
-    """Prints the conditions of ``--fail-if`` that hold; returns the exit code."""
+    """Prints those conditions of ``--fail-if`` that are met; returns the exit code."""
     conditions = [Criterion(text, OF_A_RUN) for text in plan.fail_if]
     failed = [condition for condition in conditions if condition.holds(summary.figures)]
     unmeasured = [condition for condition in conditions if condition.unmeasured(summary.figures)]

@@ -39,7 +39,7 @@ _CANARY_CALLS = 20
 
 
 class Board:
-    """Keeps the records of a run. ``show`` receives a snapshot every ``show_every_s`` seconds."""
+    """Collects the records of a run. ``show`` receives a snapshot every ``show_every_s`` seconds."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Board:
         self._watcher: gevent.Greenlet | None = None
         self.ended_early = ""
         self.unreachable = ""
-        """Reason why no call was accepted, if that ended the run."""
+        """Reason why no call was accepted, if that is why the run ended."""
         self.workers_gone = False
         """Whether the run ended because all workers were lost."""
 

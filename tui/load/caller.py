@@ -84,7 +84,7 @@ async def hold_call(
     *,
     saves: bool,
 ) -> CallRecord:
-    """Makes a call with the script. Returns its record. ``saves`` is whether to save this call."""
+    """Makes a call that follows the script. Returns its record. ``saves`` is whether to save this call."""
     watch = _Watch()
     target = script.target if saves else msgspec.structs.replace(script.target, save="")
 

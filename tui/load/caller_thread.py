@@ -44,7 +44,7 @@ class Ticket(Generic[T]):
         """Ends the call properly; if None, the task is cancelled instead."""
 
     def wait(self, timeout_s: float | None = None) -> T:
-        """Returns the result of the call. Raises the call's own exceptions, and `gevent.Timeout`."""
+        """Returns the result of the call. Raises any exception of the call, and `gevent.Timeout`."""
         result: T = self.result.get(timeout=timeout_s)
         return result
 
@@ -100,7 +100,7 @@ class CallerThread:
     def hang_up_all(self, timeout_s: float, *, except_for: Ticket[Any] | None = None) -> bool:
         """Ends all calls except ``except_for`` and waits for their results.
 
-        Returns False if some did not end in time.
+        Returns False if some calls did not end in time.
         """
         ending = [ticket for ticket in self._open if ticket is not except_for]
         for ticket in ending:

@@ -83,7 +83,7 @@ def _fulfils(term: _Comparison, figures: Figures) -> bool:
 
 
 def figures_of_call(call: CallRecord) -> Figures:
-    """Returns the figures of a call, as ms or counts. `OF_A_CALL` lists their names."""
+    """Returns the figures of a call, in ms or as counts. `OF_A_CALL` lists their names."""
     return {
         "failed": float(call.outcome is CallEnding.FAILED),
         "late": call.late_ms,

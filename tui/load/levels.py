@@ -19,14 +19,14 @@ _LEAST_TURNS = 10
 _LEAST_RISE, _LEAST_RISE_MS = 1.25, 50.0
 """Minimum rise at a knee, as a factor and in ms; users would not hear a smaller difference."""
 _LEAST_GAIN = 0.2
-"""Smallest share by which a bend has to reduce the error of a straight line."""
+"""Minimum share by which a bend has to reduce the error of a straight line."""
 _MOST_WEIGHT = 20
 """Maximum total weight of the turns at one number of calls."""
 _MOST_LEVELS = 20
 
 
 class CallLevel(msgspec.Struct, frozen=True):
-    """The turns at a certain number of simultaneous calls. Percentiles that need more turns are None."""
+    """The turns at a certain number of simultaneous calls. Percentiles that would need more turns are None."""
 
     calls_from: int
     calls_to: int
@@ -68,7 +68,7 @@ class Concurrency:
 
 
 def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
-    """Returns up to 20 levels that have turns, given pairs of the number of calls and the response time in ms."""
+    """Groups turns, given as pairs of the number of calls and the response time in ms, into up to 20 levels."""
     most = max((calls for calls, _ in turns), default=0)
     width = max(math.ceil(most / _MOST_LEVELS), 1)
     by_level: dict[int, list[float]] = {}
@@ -91,7 +91,7 @@ def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
     """Returns the knee of response times, as in `levels_of`; None if they do not bend upwards.
 
     The knee is the number of calls at which a horizontal line up to that number and a separate
-    straight line beyond it best fit the logarithms. This method finds steps as well as slopes.
+    straight line beyond it best fit the logarithms. Both steps and slopes are found in this way.
     """
     ordered = sorted((calls, math.log(max(response_ms, 1.0))) for calls, response_ms in turns)
     if len(ordered) < 2 * _LEAST_TURNS:

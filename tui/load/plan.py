@@ -57,7 +57,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Path of the file with the records of the canary's calls; empty if there is no canary."""
     web: bool = False
     snapshots: bool = False
-    """Whether progress is printed as JSON, for the live screen."""
+    """Whether to print progress as JSON, for the live screen."""
     locust_options: Sequence[str] = ()
     """Further options for Locust."""
 

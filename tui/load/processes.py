@@ -81,7 +81,7 @@ class LoadProcesses:
                     pipe.close()
 
     def stop(self) -> None:
-        """Hangs up every call and ends the run; the second time, kills the processes."""
+        """Hangs up every call and ends the run; if called again, kills the processes."""
         self._stops += 1
         self._processes[0].send_signal(signal.SIGINT if self._stops == 1 else signal.SIGKILL)
 

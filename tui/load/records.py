@@ -25,7 +25,7 @@ class CallEnding(StrEnum):
 
 
 class CallBegan(msgspec.Struct, frozen=True, tag="began"):
-    """The start of a call on a worker."""
+    """A record that a call has started on a worker."""
 
     call: str
     """Name of the call, which is unique within the run."""
@@ -45,7 +45,7 @@ class TurnRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def trusted(self) -> bool:
-        """Whether the figure reflects the agent, because the worker was in time."""
+        """Whether the figure reflects the agent's behavior, because the worker was in time."""
         return not self.late_ms
 
 

@@ -106,7 +106,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     stopped: int = 0
     lost: int = 0
-    """Number of calls whose worker was lost."""
+    """Number of calls that ran on workers that were lost."""
     warm_up: int = 0
     """Number of calls that began during the warm-up; they are included only in `calls`."""
     most_calls: int = 0
@@ -180,7 +180,10 @@ def summarise(
     target: str = "",
     ended_early: str = "",
 ) -> Summary:
-    """Summarizes all records of a run. Calls in the first ``warm_up_s`` seconds are only counted."""
+    """Summarizes all records of a run.
+
+    Calls that begin in the first ``warm_up_s`` seconds are counted but not evaluated.
+    """
     began, ended, seconds = _sorted_out(records)
     start_s = min((call.at_s for call in began), default=0.0)
     concurrency = Concurrency(ended)

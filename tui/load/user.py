@@ -166,14 +166,14 @@ def load_early(**_: Any) -> None:
 
 
 def board_of(environment: Environment) -> Board | None:
-    """Returns the board of an environment; None on a worker."""
+    """Returns the board of a Locust environment; None on a worker."""
     return _boards.get(environment)
 
 
 def prepare(environment: Environment, **_: Any) -> None:
     """Prepares a Locust process for voice users. Handles Locust's `init` event.
 
-    Ends the process with a sentence if the preparation fails.
+    If the preparation fails, prints a sentence and ends the process.
     """
     kinds = [kind for kind in environment.user_classes if issubclass(kind, VoiceUser)]
     runner = environment.runner

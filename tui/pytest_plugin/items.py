@@ -29,11 +29,11 @@ _SLACK_S = 60.0
 
 
 class CaseFailed(Exception):
-    """A step or a limit failed; the message is for the report."""
+    """A step or a limit failed; the message is meant for the report."""
 
 
 def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> Target:
-    """Returns the agent to call: the agent in the code or file, unless the command line names another.
+    """Returns the agent to call: the one in the code or file, unless the command line names another one.
 
     Raises `pytest.UsageError`.
     """

@@ -22,13 +22,13 @@ from tui.text.json_text import json_of
 from tui.text.visible import one_line, visible
 
 _MOST_RAW_CHARS = 16_000
-"""Limits for one message and for all messages, because a report has to be small enough to send."""
+"""Limits for a single message and for all messages, so that a report remains small enough to send."""
 _MOST_RAW_CHARS_IN_ALL = 8_000_000
 _SUMMARY_CHARS = 400
 
 
 class EventRow(msgspec.Struct, array_like=True, frozen=True):
-    """A row of the event log, in the form used on the page. All texts are safe to show."""
+    """A row in the event log, in the form used on the page. All texts are safe to show."""
 
     seconds: float
     number: int
@@ -96,7 +96,7 @@ class Content(msgspec.Struct):
     """The first failed step of a scenario; None if none failed."""
 
     def seconds(self, at_ns: int) -> float:
-        """Returns the time of an instant in seconds from the first event."""
+        """Returns the number of seconds from the first event to an instant."""
         return (at_ns - self.began_ns) / 1e9
 
 

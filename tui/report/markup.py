@@ -8,7 +8,7 @@ from tui.text.visible import visible
 
 
 class Markup(str):
-    """Text that is already HTML."""
+    """Text that is already valid HTML."""
 
     __slots__ = ()
 
@@ -17,7 +17,7 @@ Child = Markup | str | None
 
 
 def element(name: str, *children: Child, **attributes: str | float | bool | None) -> Markup:
-    """Returns an element with an end tag.
+    """Returns an HTML element with an end tag.
 
     Underscores in attribute names become dashes; a trailing underscore is dropped.
 

@@ -15,7 +15,7 @@ _FRAMES_AT_ONCE = 48_000
 
 
 class ReportAudio(NamedTuple):
-    """Both tracks as an audio file."""
+    """Both tracks in one audio file."""
 
     kind: str
     """Media type of the file."""
@@ -25,7 +25,7 @@ class ReportAudio(NamedTuple):
 def sound_of(audio: SavedAudio) -> ReportAudio:
     """Returns the tracks, with the user on the left and the agent on the right.
 
-    An Opus file is a tenth the size; a WAV file keeps every sample.
+    Opus files are a tenth of the size; WAV files keep every sample.
     """
     if audio.rate in _OPUS_RATES and importlib.util.find_spec("soundfile"):
         return ReportAudio("audio/ogg", _opus(audio))

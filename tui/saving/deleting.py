@@ -18,7 +18,7 @@ from tui.saving.record import PROGRAM, SESSION_FILES, Outcome, SavedSessionError
 from tui.text.visible import one_line
 
 TRASH = ".trash"
-"""Name of the folder, inside the sessions folder, of sessions that can still be restored; see `tui.saving.trash`."""
+"""Name of the folder inside the sessions folder from which sessions can be restored; see `tui.saving.trash`."""
 _NAMED = 3
 
 
@@ -31,7 +31,7 @@ class Deletion(msgspec.Struct, frozen=True):
     left: tuple[str, ...] = ()
     """Names of the other files in the folder, which are kept, as is the folder."""
     report: Path | None = None
-    """Path of a report that is next to the folder and is kept."""
+    """Path of a report next to the folder; the report is kept."""
     problem: str = ""
     """Sentence on why nothing was deleted; empty if there was no problem."""
 
@@ -86,7 +86,7 @@ def superfluous(
 def with_trash(parent: Path) -> list[Path]:
     """Returns the folder and its trash, if it has one, because limits apply to both.
 
-    A link does not count as a trash.
+    A link in place of the trash folder is ignored.
     """
     trash = parent / TRASH
     return [parent, trash] if trash.is_dir() and not trash.is_symlink() else [parent]

@@ -93,7 +93,7 @@ class FolderWriter:
             self._tracks.take(item)
 
     def flush(self, now_ns: int) -> str:
-        """Passes everything to the operating system.
+        """Passes all data to the operating system.
 
         Returns a sentence if the tracks had to be ended, otherwise "".
         """
@@ -183,7 +183,7 @@ class _AppendedFile:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def append(self, pieces: list[bytes]) -> None:
-        """Writes the pieces, and clears the list of pieces."""
+        """Writes the pieces, and clears the list."""
         rest = memoryview(b"".join(pieces))
         total_bytes = len(rest)
         pieces.clear()

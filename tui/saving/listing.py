@@ -38,12 +38,12 @@ _ERROR_TAG = b'"event":"error"'
 _MAX_COUNTED_BYTES = 256 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _YEARS = range(1970, 9999)
-"""Years for which a start time can be converted to any time zone without leaving the supported range."""
+"""Range of years in which a start time can be converted to any time zone without leaving the supported range."""
 _MAX_DURATION_S = 366 * 24 * 3600
 
 
 class SessionSummary(msgspec.Struct, frozen=True):
-    """A saved session in a list. Unknown values are None."""
+    """A saved session as shown in a list. Unknown values are None."""
 
     folder: Path
     title: str
@@ -61,7 +61,7 @@ class SessionSummary(msgspec.Struct, frozen=True):
     """Number of user turns."""
     response_latencies_ms: list[float]
     not_answered: int | None
-    """Number of user turns that had no answer."""
+    """Number of user turns that were not answered."""
     size_bytes: int
     has_audio: bool
     marks: int = 0
@@ -125,9 +125,8 @@ def summaries(parent: Path) -> Iterator[SessionSummary]:
 def find_session(parent: Path, path: Path) -> Path:
     """Finds a session by its path, or in ``parent`` by its name, the beginning of its name, its title, or ``latest``.
 
-    A title selects the newest session that has it, just as ``latest`` selects the newest of all. If
-    a path exists but is not a session, the other interpretations are still tried. Raises
-    `SavedSessionError`.
+    If several sessions have the same title, the newest one is selected. If a path exists but is not
+    a session, the other interpretations are still tried. Raises `SavedSessionError`.
     """
     if is_session(path) or (path.name in SESSION_FILES and is_session(path.parent)):
         return path

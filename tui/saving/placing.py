@@ -89,7 +89,7 @@ class TrackPlacer:
         self._run_began_ns = None
 
     def cut(self, at_ns: int) -> int:
-        """Discards samples placed after a time, which were never played; returns the frame at that time.
+        """Discards the samples placed after a time, which were never played. Returns the frame at that time.
 
         Call `finish` first.
         """

@@ -34,7 +34,7 @@ _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_SKIPPED_BYTES = 256 * 1024 * 1024
 _MAX_AUDIO_AFTER_EVENTS_S = 120
-"""Length of the tracks that is read after the last event: if events are damaged, the session may have ended later."""
+"""Limit for reading the tracks past the last event: if events are damaged, the session may have ended later."""
 _MAX_PROBLEMS = 20
 _TAIL_BYTES = 256 * 1024
 
@@ -47,7 +47,7 @@ class SavedSession:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.problems: list[str] = []
-        """Sentences on parts that could not be read; grows while events are read."""
+        """Sentences about parts that could not be read; the list grows while events are read."""
         self.running = is_running(folder)
         """Whether the session is still running and being saved."""
         self._held = _hold(folder)
@@ -280,7 +280,7 @@ def in_use(folder: Path) -> bool:
 
 
 def _hold(folder: Path) -> int | None:
-    """Locks the session as being read, until the descriptor is closed; returns None if that is impossible."""
+    """Marks the session as being read until the descriptor is closed; returns None if that is impossible."""
     try:
         descriptor = open_regular(folder / EVENTS_FILE)
     except OSError:

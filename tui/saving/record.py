@@ -70,7 +70,10 @@ class Formats(msgspec.Struct, omit_defaults=True):
 
 
 class SessionRecord(msgspec.Struct, kw_only=True):
-    """The content of ``session.json``. Instants ending in ``_ns`` are on the monotonic clock of the events."""
+    """The content of ``session.json``.
+
+    Instants whose names end in ``_ns`` are on the monotonic clock of the events.
+    """
 
     schema: int = SCHEMA
     program: str = f"{PROGRAM} {__version__}"

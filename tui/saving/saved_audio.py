@@ -22,10 +22,13 @@ class TrackPair(NamedTuple):
 
 
 class SavedAudio:
-    """Reads ``audio.wav``: left, the user as sent; right, the agent as played. Not thread-safe."""
+    """Reads ``audio.wav``, with the user as sent on the left and the agent as played on the right.
+
+    Not thread-safe.
+    """
 
     def __init__(self, file: IO[bytes], path: Path, starts_ns: int) -> None:
-        """Reads from an open file, whose name is ``path``. Raises `wave.Error`, `EOFError` or `OSError`."""
+        """Reads from an open file whose path is ``path``. Raises `wave.Error`, `EOFError` or `OSError`."""
         self.path = path
         self._file = file
         with wave.open(file) as header:

@@ -63,7 +63,7 @@ def compare_edges(
 ) -> list[e.SessionEvent]:
     """Returns an event for each edge of a measured turn that the second detector does not confirm, then the counts.
 
-    The events have the time ``at_ns``. After ``until_s`` (`time.monotonic`), the remaining edges
+    The time of the events is ``at_ns``. After ``until_s`` (`time.monotonic`), the remaining edges
     are only counted. Reads the tracks and takes about 10 ms per turn, so it must not run on an
     event loop. Raises `OSError`.
     """
@@ -133,7 +133,7 @@ def _moved(edge_ns: int, off_ms: float | None) -> int | None:
 
 
 def _stretch(audio: SavedAudio, party: e.Party, edge_ns: int, since_ns: int, until_ns: int) -> _Around:
-    """Returns the sounds of a track around an edge; the period covers at least the time between two instants."""
+    """Returns the sounds of a track around an edge, covering at least the time between two instants."""
     first_frame = max(audio.frame_at(min(edge_ns - _BEFORE_NS, since_ns)), 0)
     last_frame = audio.frame_at(max(edge_ns + _AFTER_NS, until_ns))
     pair = audio.read(first_frame, last_frame - first_frame)

@@ -1,4 +1,4 @@
-"""Starts saving a call, and reports anything that is not saved in the call's events."""
+"""Starts saving a call, and reports in the call's events whatever is not saved."""
 
 from __future__ import annotations
 

@@ -45,10 +45,12 @@ TrackItem = UserSent | AgentHeard | AgentCut | TracksEnd | AudioFormat
 
 
 class TracksWriter:
-    """Writes ``audio.wav``, created when the rate of user audio is known, or with the first block. Not thread-safe.
+    """Writes ``audio.wav``, which is created when the rate of user audio is known, or with the first block.
 
-    Both tracks have the rate of the user audio, which is thus saved bit for bit; agent audio at another rate is
-    resampled. All methods may raise `OSError`.
+    Not thread-safe.
+
+    Both tracks have the rate of the user audio, which is thus saved bit for bit; agent audio at
+    another rate is resampled. All methods may raise `OSError`.
     """
 
     def __init__(self, path: Path, origin_ns: int) -> None:

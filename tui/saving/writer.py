@@ -32,9 +32,9 @@ from tui.saving.tracks import AgentCut, AgentHeard, TrackItem, TracksEnd, UserSe
 logger = logging.getLogger(__name__)
 
 CYCLE_S = 0.1
-"""Longest time that events and messages stay in memory; audio also waits to be placed (`placing.LOOK_AHEAD_NS`)."""
+"""Maximum time that events and messages stay in memory; audio also waits to be placed (`placing.LOOK_AHEAD_NS`)."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-"""Limit of queued events and messages in bytes, for a disk that does not keep up."""
+"""Limit on queued events and messages in bytes, for a disk that cannot keep up."""
 MAX_WAITING_BLOCKS = 6_000
 """Limit of queued audio blocks: a minute of both tracks."""
 CLOSE_TIMEOUT_S = 5.0
@@ -97,7 +97,7 @@ class _WriteQueue:
         return moved_bytes
 
     def written(self, size_bytes: int) -> None:
-        """Frees the space of ``size_bytes`` that have been written."""
+        """Frees the space of the ``size_bytes`` that have been written."""
         self._written_bytes += size_bytes
 
     def clear(self) -> None:
@@ -170,9 +170,9 @@ class SessionWriter:
     """The folder of one session, and the thread that writes into it. Created by `start`; ended by `close`.
 
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called
-    from any thread. None of these methods waits or fails. A full disk ends the saving; a slow disk
-    leads to gaps. ``on_problem`` receives one sentence about each of these problems, only once and
-    on the loop; if ``on_end`` is given, it receives the sentence about the end instead.
+    from any thread. None of these methods waits or fails. If the disk is full, saving ends; if it
+    is slow, there are gaps. ``on_problem`` receives one sentence about each of these problems, only
+    once and on the loop; if ``on_end`` is given, it receives the sentence about the end instead.
     """
 
     def __init__(

@@ -105,7 +105,10 @@ def _written(value: Any) -> Any:
 
 
 def save_baseline(path: Path, results: Sequence[tuple[Scenario, ScenarioResult]]) -> bytes:
-    """Returns the content for a baseline file at ``path``. Raises `BaselineError` if a scenario was not judged."""
+    """Returns the content of a baseline file to be saved at ``path``.
+
+    Raises `BaselineError` if a scenario was not judged.
+    """
     kept = {}
     for scenario, result in results:
         if not result.rate.judged or any(run.unreachable for run in result.runs):
@@ -148,7 +151,7 @@ class Baseline:
     def check(self, scenario: Scenario) -> None:
         """Raises `BaselineError` if results of the scenario could not be compared.
 
-        Should be called before any calls are made.
+        Use this check before any calls are made.
         """
         kept = self._scenarios.get(_key(self._path, scenario))
         if kept is not None and kept.fingerprint != fingerprint(scenario):

@@ -1,4 +1,7 @@
-"""CallerSound: adds background noise and line effects to a caller's voice. Seeded, so that runs are reproducible."""
+"""CallerSound: adds background noise and line effects to a caller's voice.
+
+The noise is seeded, so that runs are reproducible.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from tui.text.strict import did_you_mean, quoted
 
 NOISES = ("babble", "white", "hum")
 _SPEECH_DBFS = -26.0
-"""The level of active speech that the signal-to-noise ratio refers to: the nominal level of ITU-T P.56."""
+"""The level of active speech to which the signal-to-noise ratio refers: the nominal level in ITU-T P.56."""
 _RATE = 16_000
 _PERIOD_S = 10
 """Length of one period of a noise, in seconds."""

@@ -31,8 +31,9 @@ _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
 class HeadlessCall:
     """One scripted call: `prepare`, then `hold`.
 
-    ``show`` receives every event. ``note`` receives a sentence when a limit, rather than the agent, ended the agent's
-    turn. ``answer_s`` is the longest wait for the agent's answer after one of its tool calls.
+    ``show`` receives every event. ``note`` receives a sentence when the agent's turn was ended by a
+    limit rather than by the agent. ``answer_s`` is the longest wait for the agent's answer after
+    one of its tool calls.
     """
 
     def __init__(

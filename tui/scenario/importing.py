@@ -1,8 +1,8 @@
 """Imports scenarios from the YAML formats of other tools: streamdouble, voicebench, pipecat.
 
-The formats are documented by streamdouble (0.3, `streamdouble.scenario`), voicebench (0.2, "Scenario format") and
-pipecat (`pipecat.evals.script`, "Scripted scenarios"). Whatever cannot be carried over is listed, never dropped
-silently.
+The formats are documented by streamdouble (0.3, `streamdouble.scenario`), voicebench (0.2,
+"Scenario format") and pipecat (`pipecat.evals.script`, "Scripted scenarios"). Whatever cannot be
+imported is listed, and never dropped silently.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ Table = dict[str, Any]
 
 
 class Imported(msgspec.Struct):
-    """A scenario that was carried over, as tables of a scenario file."""
+    """An imported scenario, in the form of tables for a scenario file."""
 
     name: str
     source: str
-    """Name of the tool that the scenario was written for."""
+    """Name of the tool for which the scenario was written."""
     head: Table = {}
     steps: list[Table] = []
     left_out: list[str] = []
-    """Phrases that name what could not be carried over."""
+    """Phrases that name what could not be imported."""
 
     def move(self, source: Path, folder: Path) -> None:
         """Rewrites paths of WAV files relative to ``source`` so that they are relative to ``folder``."""

@@ -73,7 +73,7 @@ class CallInCode:
         await self._act("type", text, when)
 
     async def mute(self, muted: bool | str, *, when: str = "") -> None:
-        """Mutes (True) or unmutes (False) the caller, or mutes for a time."""
+        """Mutes (True) or unmutes (False) the caller, or mutes the caller for a time."""
         await self._act("mute", muted, when)
 
     async def hang_up(self, *, when: str = "") -> None:
@@ -147,7 +147,9 @@ async def call_in_code(
     tools: Sequence[Tool] = (),
     not_measured: Callable[[str], NoReturn] = _raise,
 ) -> AsyncIterator[CallInCode]:
-    """Calls an agent; the call is hung up at the end of the block. A saved session is kept if the block raised.
+    """Calls an agent; the call is hung up at the end of the block.
+
+    A saved session is kept if the block raised an exception.
 
     Raises `StepFailed` if the agent cannot be called or does not accept the call.
     """

@@ -15,7 +15,7 @@ _MS_PER_S = 1_000
 
 
 class PlacedCase(TestCase):  # type: ignore[misc, unused-ignore]  # the library has no types in some versions
-    """A test case with file and line, in the attributes that pytest uses."""
+    """A test case with its file and line, in the attributes that pytest uses."""
 
     file = Attr()
     line = Attr()

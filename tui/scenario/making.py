@@ -1,9 +1,9 @@
 """Makes a scenario from a saved session, so that a bug report becomes a test.
 
 What the caller said, typed and pressed becomes steps. The steps expect a healthy agent, which
-answers, and stops when it is interrupted, whether or not the agent did so in the session. Tool
-calls are expected with the arguments that they had in the session; correct them in the file if they
-were wrong.
+answers and stops when interrupted, whether or not the agent did so in the session. Tool calls are
+expected with the arguments that they had in the session; correct them in the file if they were
+wrong.
 """
 
 from __future__ import annotations

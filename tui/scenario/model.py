@@ -29,8 +29,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     KIND: ClassVar[str] = ""
     NEEDS: ClassVar[Literal["", "keypad", "write"]] = ""
-    """Ability that the protocol must have for the step, a field of `tui.protocols.abilities.Lacking`; empty if
-    none."""
+    """Ability that the step requires of the protocol, a field of `tui.protocols.abilities.Lacking`; empty if none."""
     line: int = 0
     file: str = ""
 
@@ -206,13 +205,13 @@ class Run(Step, frozen=True, kw_only=True):
 STEPS: dict[str, type[Step]] = {
     kind.KIND: kind for kind in (Expect, Say, Press, Type, Mute, EndCall, Silence, LineFault, Hear, Run)
 }
-"""Kinds of steps by their key in the file. ``include`` stands for the steps of another file."""
+"""Kinds of steps, by their key in the file. ``include`` stands for the steps of another file."""
 TURNS = (Say, Press, Type)
 """Steps that make up a caller turn."""
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The largest allowed percentiles or values of a figure."""
+    """The highest allowed percentiles or values of a figure."""
 
     p50: Duration | None = None
     p95: Duration | None = None

@@ -39,8 +39,8 @@ _LOOK_S = 0.05
 class Performance:
     """Plays a scenario in one session and judges it. Runs on the session's loop, which can run several performances.
 
-    `take` has to receive every event of the session from `follow` on. ``note`` receives a sentence
-    when a limit, rather than the agent, ended the agent's turn.
+    `take` has to receive every event of the session after `follow` was called. ``note`` receives a
+    sentence when the agent's turn was ended by a limit rather than by the agent.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Performance:
         return await self.listening.until(lambda: self._session.state.status is e.Status.ACTIVE, limit_s)
 
     async def play(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
-        """Carries out the steps in the active call. Returns when all are done or the call is over.
+        """Carries out the steps in the active call. Returns when all steps are done or the call is over.
 
         ``open_line`` is whether to send silence to the agent from the start, rather than only from
         the first line on. ``since_ns`` is when the scenario begins; by default, it begins with the
@@ -216,7 +216,7 @@ class Performance:
         self._emit(e.ScenarioPhase.PLAYING)
 
     async def _until_given_back(self, limit: asyncio.Timeout) -> str:
-        """Waits while the user has the call, without counting that time; returns why no step can follow."""
+        """Waits while the user has the call, without counting that time; returns the reason if no step can follow."""
         taken = self.by_hand
         if not taken:
             return ""
@@ -240,7 +240,7 @@ class Performance:
 
     @property
     def judges_words(self) -> bool:
-        """Whether a step asks for the agent's words, or may do so because the steps come from code one by one."""
+        """Whether a step asks for the agent's words; steps that code adds one by one may always do so."""
         return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
 
     async def carry_out(self, *, words_later: bool = False) -> str:

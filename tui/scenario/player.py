@@ -3,7 +3,7 @@
 Steps are timed by audible sound. A caller step without a moment waits until the agent has finished
 speaking. A moment is one of the agent's signs plus an offset; a line spoken at a moment is
 *audible* at that time. Sound is detected slightly after it occurs (`tui.models.turns.audible`).
-Every wait allows for that, and every judgment uses the back-dated time of the sound.
+Every wait allows for this delay, and every judgment uses the back-dated time of the sound.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Aids(NamedTuple):
     """Things that steps need besides the call; a step that lacks one is not measured."""
 
     lines: Mapping[str, SpokenLine] = {}
-    """Lines of `Say` steps by their text."""
+    """Lines of the `Say` steps, by their text."""
     may_run: Callable[[str], Awaitable[bool]] | None = None
     """Returns whether a shell command may be run; None refuses all commands."""
     environment: Mapping[str, str] = {}
@@ -452,7 +452,7 @@ class Player:
         return True
 
     def _is_last_action(self) -> bool:
-        """Returns whether the turn was the caller's last step so far."""
+        """Returns whether the turn is the caller's most recent step."""
         acted = (step for step in reversed(self._steps[: self._index]) if not isinstance(step, Expect))
         return next(acted, None) is self._turn.step
 

@@ -1,4 +1,4 @@
-"""Reads scenario files: TOML, checked strictly. Every error is a sentence with the file and line."""
+"""Reads scenario files, which are TOML and are checked strictly. Every error is a sentence with the file and line."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class _Source:
         return _Located(self, number)
 
     def located(self, sentence: str, number: int | None) -> str:
-        """Returns a sentence about a key, preceded by the place of the key."""
+        """Returns a sentence about a key, preceded by the key's place in the file."""
         key = re.search(
             r'no setting "([^"]+)"|([a-z_0-9]+)(?::| should | needs )', sentence.removeprefix("The step: ")
         )
@@ -210,7 +210,7 @@ class _Located:
 
 
 def _written_fields(kind: type[msgspec.Struct]) -> Iterator[Any]:
-    """Returns the fields of a struct that may occur in a file."""
+    """Returns those fields of a struct that may occur in a file."""
     for field in msgspec.structs.fields(kind):
         if field.name not in _NOT_WRITTEN or (kind is CallerSetting and field.name == "line"):
             yield field

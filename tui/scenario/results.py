@@ -21,7 +21,7 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     verdict: StepVerdict
-    """Failed only if the scenario failed; ``reason`` counts the failures that the pass rate allows."""
+    """The case fails only if the scenario failed; ``reason`` counts the failures that the pass rate allows."""
     reason: str = ""
     file: str = ""
     line: int = 0
@@ -32,7 +32,7 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def case_of(step: Step) -> Case:
-    """Returns the case of a step, without a verdict."""
+    """Returns the case for a step, without a verdict."""
     return Case(name=step.title, verdict=StepVerdict.NOT_MEASURED, file=step.file, line=step.line)
 
 

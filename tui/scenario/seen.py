@@ -1,4 +1,4 @@
-"""Seen: records the agent's actions in a call, as far as scenario steps can expect them."""
+"""Seen: records those actions of the agent that scenario steps can expect."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class Seen:
         return len(self._lines)
 
     def line_began(self, name: str, after: int) -> int | None:
-        """Returns when the first sample of a line after the first ``after`` lines was captured, or None.
+        """Returns the capture time of the first sample of a line, skipping the first ``after`` lines, or None.
 
         Lines are counted rather than timed, because a block that is handled late was captured
         before its line was handed over.

@@ -77,7 +77,7 @@ class FaultKind(str, Written):
 
 
 class SignKind(StrEnum):
-    """Actions that can be expected of the agent; the values are the words in scenario files."""
+    """Actions that can be expected of the agent; the values are the words used in scenario files."""
 
     SPEAKS = "agent speaks"
     STOPS = "agent stops"
@@ -94,7 +94,7 @@ class SignKind(StrEnum):
 
     @property
     def argument(self) -> str:
-        """Description of the text that must follow the words; empty if no text may follow."""
+        """Description of the text that must follow these words; empty if no text may follow."""
         return _ARGUMENTS.get(self, "")
 
     @property

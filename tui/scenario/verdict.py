@@ -44,7 +44,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
     """Line in the scenario file; 0 if there is none."""
     measured_ms: float | None = None
-    """The measured time, for cases that measure a time."""
+    """The measured time, if the case measures a time."""
     began_ms: float | None = None
     """Start of the step, in ms after the session became active."""
 
@@ -86,7 +86,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     number: int = 1
     """Number of the run within its scenario, starting at 1."""
     protocol: str = ""
-    """Protocol of the agent; empty if unknown."""
+    """The agent's protocol; empty if unknown."""
     cases: Sequence[Case] = ()
     folder: str = ""
     """Folder of the saved session; empty if it was not kept."""
@@ -100,7 +100,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     not_applicable: str = ""
     """Reason why the agent's protocol cannot carry the steps, so that it was not called; empty if it can."""
     cut_short: bool = False
-    """Whether the call was over before all steps were carried out, without a step that hung up."""
+    """Whether the call ended before all steps were carried out, although no step had hung up."""
     late: str = ""
     """Reason why nothing in the run can be judged, such as caller audio that was late; empty if the
     run can be judged.

@@ -18,7 +18,7 @@ from tui.speech.word_errors import word_error_rate
 from tui.text.strict import quoted
 
 _MOST_BLOCKS = 15_000
-"""Five minutes in blocks of 20 ms."""
+"""Number of 20 ms blocks in five minutes."""
 _MOST_CHARS = 200
 
 Recognizer = Callable[[bytes, int], str]
@@ -34,12 +34,15 @@ class Excerpt(NamedTuple):
 
 
 class AgentWords:
-    """A track sink that keeps the last five minutes of the agent's audio. ``hear`` is the recognizer, or None."""
+    """A track sink that keeps the last five minutes of the agent's audio.
+
+    ``hear`` is the recognizer; None if there is none.
+    """
 
     def __init__(self, hear: Recognizer | None) -> None:
         self._hear = hear
         self.unjudged: dict[int, tuple[Hear, Excerpt]] = {}
-        """Steps whose words still have to be judged, by their index."""
+        """Steps whose words still have to be judged, by step index."""
         self.judging = asyncio.Lock()
         """Lock held while words are judged, because a recognizer handles one request at a time."""
         # Written by the playback thread, read by the loop: appending to a deque and copying it are

@@ -77,7 +77,7 @@ class _Worker:
         return len(self._answers)
 
     async def ask(self, path: str, target: Target | None = None) -> CallOutcome:
-        """Returns the answer, without a run if the process has ended. Raises `ScenarioError`."""
+        """Returns the answer, which contains no run if the process has ended. Raises `ScenarioError`."""
         self._number += 1
         number = self._number
         if self._reading.done():
@@ -160,7 +160,7 @@ class Workers:
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
     async def hold(self, scenario: Scenario, target: Target) -> RunResult:
-        """Makes a call in the process that has the fewest calls. Raises `ScenarioError`."""
+        """Makes a call in the process with the fewest calls. Raises `ScenarioError`."""
         worker = min(self._workers, key=lambda each: each.calls)
         outcome = await worker.ask(str(scenario.path), target)
         return outcome.run or RunResult(late=_ENDED)

@@ -1,1 +1,1 @@
-"""The screens: their layout and their keys."""
+"""The screens, with their layouts and keys."""

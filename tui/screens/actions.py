@@ -29,7 +29,7 @@ class ActionArea(StrEnum):
 
 
 class Action(msgspec.Struct, frozen=True):
-    """Something the user can do."""
+    """An action that the user can take."""
 
     id: str
     """Stable id, to which keymaps in the settings refer."""
@@ -39,7 +39,7 @@ class Action(msgspec.Struct, frozen=True):
     tooltip: str
     """A sentence for the help, the palette and the tooltip."""
     call: str = ""
-    """Textual's action; by default, the id. Not used with ``do``."""
+    """The Textual action, which is the id by default. Not used with ``do``."""
     area: ActionArea | None = None
     """Purpose of the action; None for an action that belongs to a single screen."""
     show: bool = False
@@ -61,7 +61,7 @@ class Action(msgspec.Struct, frozen=True):
 
     @property
     def action(self) -> str:
-        """The action string for Textual."""
+        """The action string in Textual's notation."""
         return f"do('{self.id}')" if self.do is not None else self.call or self.id
 
     def state(self, now: Situation) -> bool | None:
@@ -250,7 +250,7 @@ DIALOG: Sequence[Action] = (
         "app.focus_previous",
     ),
 )
-"""Keys of every dialog, because the program's own keys don't reach a modal screen.
+"""Keys for every dialog, because the program's own keys do not reach a modal screen.
 
 A field that uses an arrow key keeps that key.
 """

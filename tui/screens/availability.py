@@ -26,7 +26,7 @@ class Availability:
 
     @property
     def situation(self) -> Situation:
-        """The state on which the available actions depend."""
+        """The state that determines which actions are available."""
         state, screen = self._bridge.state, self._screen
         return Situation(
             origin=Origin.CALL if screen.replay is None else Origin.SAVED,

@@ -38,7 +38,7 @@ class CallControls:
         self.synthesizer = ""
         """Name of the synthesizer for sentences, as in the settings; set by the app."""
         self.speech_model = ""
-        """Model that recognizes the agent's words, as in the settings; set by the app."""
+        """The model that recognizes the agent's words, as in the settings; set by the app."""
 
     def record(self, *, on: bool) -> None:
         """Turns the microphone on or off."""
@@ -71,7 +71,7 @@ class CallControls:
         return ""
 
     def interrupt(self) -> None:
-        """Discards the agent's audio that has not played yet."""
+        """Discards the agent's audio that has not been played yet."""
         self._bridge.send(Interrupt())
 
     def hang_up(self) -> None:
@@ -117,11 +117,11 @@ class CallControls:
         self._screen.post_message(self._screen.TargetWanted())
 
     def show_sessions(self) -> None:
-        """Asks the app for the saved sessions."""
+        """Asks the app to show the saved sessions."""
         self._screen.post_message(self._screen.SessionsWanted())
 
     def save_report(self) -> None:
-        """Asks the app for the dialog that saves a report of the session."""
+        """Asks the app to open the dialog that saves a report of the session."""
         self._screen.post_message(self._screen.ReportWanted())
 
     def _send_instructions(self, text: str | None) -> None:

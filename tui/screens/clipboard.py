@@ -25,7 +25,7 @@ _TOOLS = (
 )
 
 _feeding = threading.Lock()
-"""Lock held while a tool runs, so that the text copied last is also written last."""
+"""Lock that is held while a tool runs, so that the text that was copied last is also written last."""
 
 
 def copy(app: App[object], what: str, text: str) -> None:

@@ -64,7 +64,7 @@ class CompareScreen(Screen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(COMPARE)
 
     def __init__(self, bridge: Bridge, left: int, right: int) -> None:
-        """``left`` and ``right`` are indexes of events in the log."""
+        """``left`` and ``right`` are the indexes of events in the log."""
         super().__init__()
         events, start_ns = bridge.log.events, bridge.log.events.at_ns[0]
         one, other = events[left], events[right]
@@ -106,7 +106,7 @@ class CompareScreen(Screen[None], inherit_bindings=False):
         self._path.update(one_line(line, 400))
 
     def action_differences(self) -> None:
-        """Toggles between everything and only the differences."""
+        """Switches between showing everything and showing only the differences."""
         self.view.show_all(differences_only=not self.view.differences_only)
 
     def action_difference(self, forward: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""The connect screen: choose the agent to call, the protocol and the devices."""
+"""The connect screen, on which the agent, the protocol and the devices are chosen."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.dismiss(msgspec.structs.replace(target, **self.form.chosen_devices))
 
     def action_sessions(self) -> None:
-        """Asks the app for the saved sessions."""
+        """Asks the app to show the saved sessions."""
         self.post_message(self.SessionsWanted())
 
     def action_back(self) -> None:

@@ -1,4 +1,4 @@
-"""The devices screen: choose the microphone and the speaker, even during a call."""
+"""The devices screen, on which the microphone and the speaker can be chosen, even during a call."""
 
 from __future__ import annotations
 

@@ -77,14 +77,14 @@ class EndingApp(App[int]):
         otherwise: Callable[[threading.ExceptHookArgs], object],
         failure: threading.ExceptHookArgs,
     ) -> None:
-        """Exits if a thread fails with OSError: the writer is the first to notice if a terminal vanishes silently."""
+        """Exits if a thread fails with OSError: the writer is the first to notice if the terminal is gone."""
         if isinstance(failure.exc_value, OSError):
             loop.call_soon_threadsafe(self.leave, ExitCode.HUNG_UP)
         else:
             otherwise(failure)
 
     def panic(self, *renderables: RenderableType) -> None:
-        """Stores the reason and leaves, instead of printing local variables as Textual does.
+        """Stores the reason and exits, instead of printing local variables as Textual does.
 
         Without a current exception, the thread that reads the terminal has failed.
         """

@@ -145,7 +145,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed, "#close")
     def action_close(self) -> None:
-        """Cancels a running export with a notice, and closes."""
+        """Cancels a running export, shows a notice, and closes."""
         if self._export is not None:
             self.app.notify("Export canceled; nothing was written.", markup=False)
         self.dismiss()

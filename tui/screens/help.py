@@ -41,7 +41,7 @@ HELP = (
 MOVING, FIELD, LIST = "Move", "Field", "List"
 """Headings for keys that move a cursor or scroll, for keys that edit a line, and for those of Textual's lists."""
 _MOVES = (".up", ".down", ".page_up", ".page_down", ".first", ".last", ".end")
-"""Endings of the ids of actions that move or scroll."""
+"""Suffixes of the ids of actions that move or scroll."""
 _AREAS = {action.id: action.area for action in (*ACTIONS_BY_ID.values(), *APP) if action.area}
 
 
@@ -53,7 +53,7 @@ class HelpRow(NamedTuple):
     applies: bool = True
     """Whether the keys have an effect now."""
     label: str = ""
-    """Label in the footer, which is searched too."""
+    """The label in the footer, which is also searched."""
 
 
 class HelpSection(NamedTuple):
@@ -64,7 +64,7 @@ class HelpSection(NamedTuple):
     note: str = ""
 
     def matching(self, words: Sequence[str]) -> HelpSection:
-        """Returns the rows that contain every word, counting the title; without words, all rows."""
+        """Returns the rows that, together with the title, contain every word; without words, all rows."""
         rows = [
             row
             for row in self.rows

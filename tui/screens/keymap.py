@@ -84,7 +84,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     HelpScreen: (Input,),
     FilterHelpScreen: (),
 }
-"""Every screen, with its widgets that have their own keys while focused."""
+"""Every screen, with those of its widgets that have their own keys while they are focused."""
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
 _NAMED_KEYS = {key.value for key in Keys}
 _SAME_TO_A_TERMINAL = {alias: key for key, aliases in KEY_ALIASES.items() for alias in aliases}

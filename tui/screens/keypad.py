@@ -1,4 +1,4 @@
-"""The keypad: DTMF keys for keyboard and mouse."""
+"""The keypad, which sends DTMF keys and can be used with the keyboard and the mouse."""
 
 from __future__ import annotations
 

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Origin(Enum):
-    """Source of the events on the screen; the value is part of a heading."""
+    """The source of the events on the screen; the value is part of a heading."""
 
     CALL = "in a call"
     SAVED = "saved"
 
 
 class Situation(NamedTuple):
-    """The state of session and screen that decides which actions apply."""
+    """The state of the session and the screen that decides which actions apply."""
 
     origin: Origin
     status: Status
@@ -53,7 +53,7 @@ class Situation(NamedTuple):
 
 
 def nothing(now: Situation) -> str:
-    """Needs nothing: the action always applies."""
+    """Has no conditions: the action always applies."""
     return ""
 
 
@@ -141,7 +141,7 @@ def events(now: Situation) -> str:
 
 
 def saved(now: Situation) -> str:
-    """Needs a session that is saved and over."""
+    """Needs a session that was saved and has ended."""
     return no_call(now) or ("" if now.saved else "the session is not saved")
 
 
@@ -179,7 +179,7 @@ def search(now: Situation) -> str:
 
 
 def detail(now: Situation) -> str:
-    """Needs an event shown in detail."""
+    """Needs an event that is shown in detail."""
     return "" if now.detail_open else "no event is open"
 
 

@@ -22,7 +22,7 @@ QUIT = (
 
 
 class QuitScreen(ModalScreen[bool], inherit_bindings=False):
-    """Returns whether to quit; the call continues while the question is shown."""
+    """Asks whether to quit, and returns the answer; the call continues while the question is shown."""
 
     DEFAULT_CSS = """
     QuitScreen {

@@ -57,7 +57,7 @@ class Reading:
         detail.show(row, at_once=True)
 
     def follow_cursor(self) -> None:
-        """Shows the event under the log's cursor in the detail."""
+        """Shows the event under the log's cursor in the detail pane."""
         row = self._pane.row
         if self.is_open and row is not None:
             self._screen.detail.show(row, at_once=False)
@@ -70,7 +70,7 @@ class Reading:
     # copy
 
     def copy_value(self) -> None:
-        """Copies the value under the detail's cursor; without a detail, the message."""
+        """Copies the value under the detail's cursor or, if no detail is shown, the message."""
         self._copy(self._screen.detail.copied_value() if self.is_open else self._event())
 
     def copy_path(self) -> None:

@@ -89,7 +89,7 @@ class Replay:
         self._transport = Transport(playhead, id="transport")
         self._sound = TrackSound(bridge.player, playhead)
         self._led_for = (-1, -1)
-        """Instant and number of rows for which the cursor was last placed."""
+        """The instant and the number of rows for which the cursor was last placed."""
         self._led_to: int | None = None
         """Number of the event to which the playhead or the user has moved the cursor."""
 

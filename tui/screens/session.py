@@ -145,7 +145,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @cached_property
     def questions(self) -> LogQuestions:
-        """The prompts of the log."""
+        """The prompts for the log."""
         return LogQuestions(self.bridge, self.log_pane, self.search, self.jumps)
 
     @cached_property
@@ -178,14 +178,14 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @cached_property
     def turns(self) -> TurnsPane:
-        """The pane of turns and their latencies."""
+        """The pane that shows the turns and their latencies."""
         from tui.widgets.turns import TurnsPane
 
         return TurnsPane(self.bridge, self.thresholds, id="turns")
 
     @cached_property
     def tools(self) -> ToolsPane:
-        """The pane of the agent's tool calls."""
+        """The pane that shows the agent's tool calls."""
         from tui.widgets.tools import ToolsPane
 
         return ToolsPane(self.bridge, id="tools")
@@ -199,7 +199,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @cached_property
     def health(self) -> HealthPane:
-        """The pane with figures on the audio path."""
+        """The pane that shows figures for the audio path."""
         from tui.widgets.health import HealthPane
 
         return HealthPane(self.bridge, id="health")
@@ -434,7 +434,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.ladder.follow()
 
     def go_to_turn_of_event(self) -> None:
-        """Shows the turn of the log's row."""
+        """Shows the turn to which the log's row belongs."""
         line = self.log_pane.line
         if line is None:
             return

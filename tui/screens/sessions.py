@@ -133,7 +133,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         """Sessions that were moved to the trash on this screen, the latest last."""
 
     def compose(self) -> ComposeResult:
-        """Yields filter, table and keys."""
+        """Yields the filter, the table and the keys."""
         yield TooSmall()
         with Vertical(id="body"):
             with Horizontal(id="filter-line"):
@@ -143,7 +143,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Starts to read the sessions."""
+        """Starts reading the sessions."""
         self._listing.start()
 
     def on_unmount(self) -> None:
@@ -207,7 +207,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
 
     @on(SessionsView.Opened)
     def open(self, event: SessionsView.Opened) -> None:
-        """Closes with the session that was chosen."""
+        """Closes and returns the session that was chosen."""
         self.dismiss(event.folder)
 
     def action_mark(self) -> None:

@@ -1,4 +1,4 @@
-"""The settings dialog: theme with preview, thresholds, confirmation before quitting, and keys."""
+"""The settings dialog: theme (with a preview), thresholds, confirmation before quitting, and keys."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
         yield Static(f"Press the new key for {self._name}. esc keeps the current one.", markup=False)
 
     def on_key(self, event: events.Key) -> None:
-        """Takes any key except escape."""
+        """Accepts any key except escape."""
         if event.key == "escape":
             return
         event.stop()
@@ -180,7 +180,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self._problem.display = bool(sentence)
 
     def action_save(self) -> None:
-        """Closes with the settings, or shows their problems."""
+        """Closes and returns the settings, or shows their problems."""
         try:
             limits = {"good_ms": _number(self.good.value), "slow_ms": _number(self.slow.value)}
             kept = msgspec.structs.asdict(self._settings.thresholds)

@@ -22,7 +22,7 @@ class TabLine(Horizontal):
         self._panes = panes
         self._tabs = PaneTabs(id="tabs")
         self._keys: dict[str, str] = {}
-        """Keys of the tabs by the id of their action."""
+        """Keys of the tabs, by the id of their action."""
         self._at = ""
         """The pane that has the focus, or regains it when an input line closes."""
 

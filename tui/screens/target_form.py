@@ -45,12 +45,12 @@ class UrlLine(WordLine):
     def __init__(self, *, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(placeholder="", id=id)
         self.pasted: Pasted | None = None
-        """Command line that was pasted last, until a listed target is chosen."""
+        """The command line that was pasted last, until a listed target is chosen."""
         self.note = Static(classes="note", id="headers", markup=False)
-        """Note below the bar on the pasted headers that will be sent."""
+        """Note below the bar about pasted headers that will be sent."""
 
     def paste(self, text: str) -> None:
-        """Puts a URL in place of the selection, or reports a pasted command line."""
+        """Replaces the selection with a URL, or reports a pasted command line."""
         from tui.config.pasted import read_command  # late: the first paint does not need it
 
         pasted = read_command(text)
@@ -61,7 +61,10 @@ class UrlLine(WordLine):
 
 
 class TargetForm:
-    """The form, initially for a target; ``base`` holds the initial settings of a target whose URL is typed."""
+    """The form, which initially shows a target.
+
+    ``base`` contains the initial settings for a target whose URL is typed.
+    """
 
     def __init__(self, base: Target, filled: Listed) -> None:
         self.url = UrlLine(id="url")

@@ -1,4 +1,4 @@
-"""The program's own themes. A theme is added to `THEMES` and `OFFERED`.
+"""The program's own themes. To add a theme, list it in `THEMES` and `OFFERED`.
 
 With ``NO_COLOR``, the terminal's colors are used.
 """

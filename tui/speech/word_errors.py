@@ -48,7 +48,7 @@ def word_error_rate(expected: str, heard: str) -> float:
 
 
 def comparable_words(text: str) -> list[str]:
-    """Returns the words in lower case, without punctuation, and numbers digit by digit.
+    """Returns the words in lower case, without punctuation, and with numbers digit by digit.
 
     "Four seven one", "four hundred and seventy-one" and "471" are the same three words, so that one
     wrong digit counts as one wrong word. English only.

@@ -1,1 +1,1 @@
-"""Text, numbers and JSON as they are shown."""
+"""Prepares text, numbers and JSON for display."""

@@ -1,4 +1,4 @@
-"""The reason in the body of an HTTP refusal."""
+"""Finds the reason in the body of an HTTP refusal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def reason_in_body(body: bytes) -> str:
     """Returns the reason on one line, without its last full stop; "" for HTML, binary data and an empty body.
 
     In JSON, the reason is the text of ``error.message``, ``message``, ``detail`` or ``reason``, or
-    else all of the JSON. The reason is not shortened, so that secrets can be removed first; see
-    `shortened`.
+    otherwise all of the JSON. The reason is not shortened, so that secrets can be removed first;
+    see `shortened`.
     """
     try:
         text = body[:_LONGEST_BODY_BYTES].decode().strip()

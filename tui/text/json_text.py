@@ -8,7 +8,10 @@ import msgspec
 
 
 def json_of(value: object) -> bytes:
-    """Returns a value as one line of JSON. A lone surrogate, which JSON can hold and UTF-8 cannot, becomes "?"."""
+    """Returns a value as one line of JSON.
+
+    A lone surrogate, which JSON can represent but UTF-8 cannot, becomes "?".
+    """
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:

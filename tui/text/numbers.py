@@ -7,7 +7,7 @@ VERDICTS = {"good": "✓", "slow": "~", "bad": "✗"}
 
 
 def milliseconds(value: float | None) -> str:
-    """Returns a latency in ms."""
+    """Formats a latency in ms."""
     if value is None:
         return "–"
     sign, value = "−" if value < 0 else "", abs(value)
@@ -15,12 +15,12 @@ def milliseconds(value: float | None) -> str:
 
 
 def seconds(length_ms: float | None) -> str:
-    """Returns a duration in seconds."""
+    """Formats a duration in seconds."""
     return "–" if length_ms is None else f"{length_ms / 1000:.1f} s"
 
 
 def count(value: float) -> str:
-    """Returns a count, which is exact if it is short enough."""
+    """Formats a count, exactly if it is short enough."""
     if not abs(value) >= 10_000:
         return f"{value:,.0f}"
     if abs(value) < 1e9:
@@ -34,7 +34,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """Returns a duration in the format of a clock."""
+    """Formats a duration as a clock shows it."""
     if seconds is None:
         return "–:––"
     minutes, rest = divmod(max(int(seconds), 0), 60)
@@ -43,12 +43,12 @@ def clock(seconds: float | None) -> str:
 
 
 def since(at_ns: int, start_ns: int) -> str:
-    """Returns a time since the session's start, as in the log."""
+    """Formats a time since the session's start, as in the log."""
     return f"{(at_ns - start_ns) / 1e9:+.3f}"
 
 
 def size(count: int) -> str:
-    """Returns a number of bytes in at most five characters; empty for 0."""
+    """Formats a number of bytes in at most five characters; empty for 0."""
     if count <= 0:
         return ""
     if count < 10_000:

@@ -24,7 +24,7 @@ import msgspec
 
 REDACTED = "[redacted]"
 HIDDEN = "…"
-"""Replaces a secret in a URL or in a table of settings, at a known position."""
+"""Replacement for a secret at a known position, in a URL or in a table of settings."""
 SHORTEST_SECRET = 6
 """Minimum length in characters; a shorter value (such as a header with value "1") would match everywhere."""
 SHORTEST_LEARNT = 4
@@ -210,7 +210,7 @@ class LogFormatter(logging.Formatter):
     """Formats log records, with their tracebacks, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the line or lines of a record."""
+        """Returns the line or lines for a record."""
         return without_secrets(super().format(record))
 
 
@@ -404,7 +404,7 @@ def _without_cut_forms(text: str, forms: Iterable[str]) -> str:
 
 
 def _texts_in(value: object) -> Iterator[str]:
-    """Yields the texts in a JSON value that are long enough to be replaced elsewhere, numbers included."""
+    """Yields the texts in a JSON value, including numbers, that are long enough to be replaced elsewhere."""
     match value:
         case str():
             if len(value) >= SHORTEST_LEARNT:

@@ -1,4 +1,4 @@
-"""Strict conversion of tables: an unknown key or a wrong type is an error whose sentence names the key."""
+"""Converts tables strictly: an unknown key or a wrong type is an error whose message names the key."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def to_values(
 
 
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
-    """Converts a value from TOML, or with ``text`` from a variable or option. Raises `SettingsError`.
+    """Converts a value from TOML or, with ``text``, from a variable or option. Raises `SettingsError`.
 
     Such text is quoted in the error, since control characters in a variable are invisible. The text
     is never a secret.
@@ -69,7 +69,7 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
 
 
 def in_words(kind: Any) -> str:
-    """Returns the expected type, as the end of a sentence."""
+    """Returns words for the expected type, which end a sentence."""
     return _words(inspect.type_info(kind))
 
 
@@ -92,7 +92,7 @@ class Written(ABC):
     @classmethod
     @abstractmethod
     def read(cls, text: str) -> Self:
-        """Returns the value that a string stands for.
+        """Returns the value that a string represents.
 
         Raises `ValueError` if the string is not such a value at all, and `SettingsError` if part of
         it is wrong.

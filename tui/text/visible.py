@@ -13,7 +13,7 @@ _UNSAFE = re.compile(
 
 
 _JOINERS = "\u200c\u200d"
-"""Zero-width non-joiner and joiner: part of the spelling of Persian and Hindi, and of many emoji."""
+"""Zero-width non-joiner and joiner, which are part of the spelling of Persian and Hindi, and of many emoji."""
 
 
 def visible(text: str) -> str:

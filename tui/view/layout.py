@@ -1,4 +1,4 @@
-"""Layout: the requested side panes and their shares of the space; also decides which panes are shown."""
+"""Layout: stores the requested side panes and their shares of the space, and decides which panes are shown."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Arrangement:
 
     @property
     def shown(self) -> list[str]:
-        """Names of the shown panes in their order on the screen, which never changes."""
+        """Names of the shown panes, in their order on the screen, which never changes."""
         chosen = self.order[: self.room]
         return [name for name in self.names if name in chosen]
 

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from enum import Enum
 
 AUDIBLE_SPEED = 2.0
-"""Highest speed with sound, which is an octave higher. Faster speech is unintelligible and is muted."""
+"""Highest speed with sound; at this speed, the sound is an octave higher.
+
+Faster speech is unintelligible and is muted.
+"""
 
 
 class Sound(Enum):
-    """Choice of tracks to play; the value is the track's index in the file, None for all, -1 for none."""
+    """Choice of tracks to play; the value is the track's index in the file, None for all tracks, -1 for none."""
 
     BOTH = None
     USER = 0

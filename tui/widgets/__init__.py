@@ -1,1 +1,1 @@
-"""The panels: each panel draws a model and sends the user's intents upwards as messages."""
+"""The panels: each panel draws a model and reports the user's actions as messages."""

@@ -59,7 +59,7 @@ class ErrorBanner(Static, ModelPanel):
         return None if error is self._dismissed else error
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for errors, and for the status: a new session has no error."""
+        """Registers for errors, and for the status, because a new session has no error."""
         yield self.bridge.state.add_error_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
@@ -96,7 +96,7 @@ class ErrorBanner(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Does the same as the key for this action."""
+        """Does what the key for the error does."""
         self.post_message(self.Clicked())
 
 
@@ -122,7 +122,7 @@ def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
 
 
 class NoticeLine(Static, ModelPanel):
-    """Shows the newest audio problem, otherwise the last notice, otherwise advice.
+    """Shows the newest audio problem; if there is none, the last notice; otherwise advice.
 
     The line is hidden if there is nothing to show.
 
@@ -138,7 +138,7 @@ class NoticeLine(Static, ModelPanel):
         super().__init__(markup=False, id=id)
         self.bridge = bridge
         self.saved = False
-        """Whether a saved session is shown; set by the screen."""
+        """Whether a saved session is shown, as set by the screen."""
         self._dismissed: list[Notice] = []
 
     @property
@@ -159,7 +159,7 @@ class NoticeLine(Static, ModelPanel):
         return self.bridge.state.status.live or not notice.of_call
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for controls, which include notices, and for the status: a new session has no notice."""
+        """Registers for controls, which include notices, and for the status, because a new session has no notice."""
         yield self.bridge.state.add_controls_change_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
@@ -194,5 +194,5 @@ class NoticeLine(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Dismisses the text, as esc does."""
+        """Dismisses the text, like the key esc."""
         self.dismiss()

@@ -46,7 +46,7 @@ class CallbackHeader(Widget):
     """
 
     class Chosen(Message):
-        """The user chose a column to sort by."""
+        """The user chose a column by which to sort."""
 
         def __init__(self, column: Column) -> None:
             super().__init__()
@@ -163,7 +163,7 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
 
 
 def table_places(width: int) -> list[ColumnPlace]:
-    """Returns the columns of header and table, without the cursor's mark and the scrollbar."""
+    """Returns the columns of the header and the table, without the cursor's mark and the scrollbar."""
     return places(width - _MARK_CELLS - 1)
 
 

@@ -21,7 +21,7 @@ class Choice(Select[str]):
         *,
         id: str,  # noqa: A002 - Textual's name for it
     ) -> None:
-        """``names``: the values, or a mapping of values to labels."""
+        """``names`` contains the values, or maps values to labels."""
         self._offered = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
         super().__init__(self._prompts(), allow_blank=False, id=id, compact=True)
 
@@ -37,7 +37,7 @@ class Choice(Select[str]):
         self.choose(chosen)
 
     def choose(self, value: str) -> None:
-        """Chooses a value, offered or not."""
+        """Chooses a value, which need not be offered."""
         if value not in self._offered:
             self._offered[value] = value
             self.set_options(self._prompts())

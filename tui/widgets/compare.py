@@ -21,7 +21,7 @@ from tui.widgets.wrap import fit
 SIDE_BY_SIDE = 100
 """Minimum width in cells."""
 _BEFORE_DIFFERENCE = 10
-"""Equal characters shown before the first difference of two texts."""
+"""Number of equal characters that are shown before the first difference of two texts."""
 _STYLES = {
     Difference.SAME: "compare--same",
     Difference.ADDED: "compare--added",
@@ -69,7 +69,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return self._lines[self._cursor].row if self._lines else None
 
     def show_all(self, *, differences_only: bool) -> None:
-        """Shows all rows or only differences. The cursor stays on the same row if that row is still shown."""
+        """Shows all rows or only those that differ. The cursor stays on the same row if that row is still shown."""
         row, self.differences_only = self.row, differences_only
         self._lay_out()
         if row in (rows := [line.row for line in self._lines]):
@@ -192,7 +192,7 @@ def _shown(value: object, other: object, cells: int) -> str:
 
 
 def _alike_until(text: str, other: str) -> int:
-    """Returns the length of the common beginning, found by bisection because texts may be long."""
+    """Returns the length of the common prefix, found by bisection because texts may be long."""
     low, high = 0, min(len(text), len(other))
     while low < high:
         middle = (low + high + 1) // 2

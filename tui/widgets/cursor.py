@@ -35,7 +35,7 @@ class CursorKeys(Widget):
         self.move_to(self.cursor + lines)
 
     def action_page(self, pages: int) -> None:
-        """Moves up or down by pages."""
+        """Moves the cursor up or down by pages."""
         self.move_to(self.cursor + pages * self.page_lines)
 
     def action_first(self) -> None:

@@ -60,7 +60,7 @@ class ShownEvent:
         self.awaited = False
         """Whether the message was kept but is not on the disk yet."""
         self.content: object = None
-        """Content that the tree shows."""
+        """The content that the tree shows."""
 
     def read(self, audio: EventAudio) -> None:
         """Reads the message and its content."""
@@ -327,7 +327,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             super().action_cursor(lines)
 
     def action_page(self, pages: int) -> None:
-        """Moves up or down by pages."""
+        """Moves the cursor up or down by pages."""
         if self._tree is None:
             self.scroll_relative(y=pages * self.page_lines, animate=False)
         else:

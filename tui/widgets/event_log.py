@@ -30,7 +30,7 @@ FILTER_BUDGET_MS = 25.0
 """Part of a tick spent on filtering older events, in ms; a key press never waits longer than this."""
 
 _NAMED_KINDS = 12
-"""Kinds listed when nothing matches."""
+"""Number of kinds that are listed when nothing matches."""
 
 
 class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
@@ -148,7 +148,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return not isinstance(self.view.filter, Everything)
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for appended events and for a cleared log."""
+        """Registers for appended events and for the clearing of the log."""
         yield self.bridge.log.add_append_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self._cleared)
 
@@ -245,7 +245,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return marked
 
     def annotate(self, line: ViewLine, text: str) -> None:
-        """Writes a note on a line."""
+        """Adds a note to a line."""
         with self.in_place():
             self.view.annotate(line, without_secrets(text))
         self._warn_of_unsaved()

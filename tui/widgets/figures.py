@@ -130,4 +130,4 @@ SIGNS: Mapping[str, str] = {
     "saving, not saved": "Whether the call is being kept on disk.",
     "MUTED": "Silence is sent in place of the microphone.",
 }
-"""Signs and words next to the figures."""
+"""Signs and words that are shown next to the figures."""

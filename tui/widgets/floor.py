@@ -65,7 +65,7 @@ class FloorPane(RowsView):
         return self.bridge.state.metrics.floor
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for figures, and for the status: a new session has an empty floor."""
+        """Registers for figures, and for the status, because a new session has an empty floor."""
         yield self.bridge.state.add_metrics_update_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
@@ -81,7 +81,7 @@ class FloorPane(RowsView):
         super().refresh_from_model()
 
     def poll(self) -> None:
-        """Moves the lanes by whole cells, as time passes without events."""
+        """Moves the lanes by whole cells as time passes."""
         if self.bridge.state.status.live and self.following:
             cell = self._window(self.line_width)[0] // self._cell_ns(self.line_width)
             if cell != self._right_cell:
@@ -102,7 +102,7 @@ class FloorPane(RowsView):
         return len(self._moments)
 
     def event_of(self, index: int) -> int:
-        """Returns the number of the event in the log."""
+        """Returns the number of the row's event in the log."""
         return self._moments[index].event
 
     def why_empty(self) -> str:
@@ -235,7 +235,7 @@ def _extent(moment: FloorMoment) -> tuple[int, int]:
 
 
 def _lane(lane: Sequence[Speech], left_ns: int, span_ns: int, cells: int) -> str:
-    """Returns the speech of a party, in which a cell with any speech is full."""
+    """Returns the cells of a party's speech; a cell that contains any speech is full."""
     drawn = [SILENCE] * cells
     for speech in reversed(lane):
         until_ns = left_ns + span_ns if speech.ended_ns is None else speech.ended_ns

@@ -207,7 +207,7 @@ def _echo(t: Telemetry) -> str:
 
 
 def _none(t: Telemetry, word: str = "none") -> str:
-    """Returns the text for "nothing found", or a dash if nothing was measured."""
+    """Returns the text that means "nothing found", or a dash if nothing was measured."""
     return "–" if t == _NOTHING else word
 
 

@@ -34,7 +34,7 @@ def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
 
 
 class KeyBar(Static):
-    """Shows the keys of the focused pane and the screen from the left, and the program's from the right."""
+    """Shows the keys of the focused pane and the screen on the left, and those of the program on the right."""
 
     DEFAULT_CSS = """
     KeyBar { dock: bottom; height: 1; padding: 0 1; background: $footer-background; text-wrap: nowrap; }
@@ -58,7 +58,7 @@ class KeyBar(Static):
             self._show()
 
     def on_mount(self) -> None:
-        """Subscribes to changes of the keys that apply."""
+        """Subscribes to changes in the keys that apply."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def on_unmount(self) -> None:
@@ -122,7 +122,7 @@ class KeyBar(Static):
         right: list[ActiveBinding],
         width: int,
     ) -> None:
-        """Drops keys, the last first, until the line fits.
+        """Drops keys, starting with the last, until the line fits.
 
         The screen's keys are dropped first, then all but one of the program's, then the pane's.
         """

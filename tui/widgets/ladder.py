@@ -42,7 +42,7 @@ class LadderPane(RowsView):
         return self.bridge.scenario
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for steps and verdicts."""
+        """Registers for changes of steps and verdicts."""
         yield self.progress.add_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 

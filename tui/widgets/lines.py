@@ -28,7 +28,7 @@ Piece = tuple[str, str]
 """A text, and the component class of its style."""
 _KEPT_STRIPS = 1024
 _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
-"""Style of a highlighted line without colors."""
+"""Style of a highlighted line in a terminal without colors."""
 
 
 class LineView(ScrollView, can_focus=True):
@@ -81,7 +81,7 @@ class LineView(ScrollView, can_focus=True):
         return ""
 
     def component(self, name: str, highlight: str = "") -> Style:
-        """Returns the style of a component class, on the background of ``highlight`` if given."""
+        """Returns the style of a component class, on the background of ``highlight`` if that is given."""
         style = self.get_component_rich_style(name)
         if not highlight:
             return style
@@ -169,7 +169,7 @@ class LineView(ScrollView, can_focus=True):
         super().notify_style_update()
 
     def show_line(self, index: int, *, centre: bool = False) -> None:
-        """Scrolls a line into view, as little as possible or to the middle."""
+        """Scrolls a line into view, either as little as possible or to the middle."""
         top, height = self.scroll_offset.y, self.scrollable_content_region.height
         if top <= index < top + height:
             return
@@ -178,7 +178,7 @@ class LineView(ScrollView, can_focus=True):
 
 
 class FollowView(LineView, ModelPanel):
-    """A `LineView` of a growing model."""
+    """A `LineView` that shows a growing model."""
 
     TITLE: ClassVar[str] = ""
 

@@ -174,7 +174,7 @@ def _direction(line: LogLine, cells: int) -> list[Piece]:
 
 
 def _level(line: LogLine, cells: int) -> list[Piece]:
-    """Draws ✗ or !, otherwise whether a run is open."""
+    """Draws ✗ or !, or otherwise shows whether a run is open."""
     glyph = line.shape.level.value
     if line.is_run and not glyph.strip():
         glyph = "▾" if line.look.opened else "▸"
@@ -233,7 +233,7 @@ _KIND_CELLS = 19
 def _laid_out(
     width: int, absolute: bool, with_size: bool, longest_kind: int
 ) -> tuple[list[tuple[LogColumn, int]], int]:
-    """Returns the columns that are drawn, with their widths, and the width of the summary."""
+    """Returns the columns that are drawn with their widths, and the width of the summary."""
     wide = width >= WIDE
     cells = {column: column.wide_cells if wide else column.cells for column in COLUMNS}
     if absolute:

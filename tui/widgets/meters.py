@@ -63,7 +63,7 @@ class TrackMeter(Widget):
         self._shown: tuple[object, ...] = ()
 
     def update_level(self, level: float | None, peak: float | None, *, clipped: bool = False) -> None:
-        """Takes a new level and held peak, in dBFS; draws only if the meter looks different."""
+        """Takes a new level and a new held peak, in dBFS; draws the meter only if it looks different."""
         self._level = None if level is None else max(level, -200.0)
         self._peak = peak
         self._clipped = clipped

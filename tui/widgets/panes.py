@@ -63,7 +63,7 @@ class Panes(Container):
         self._kept = layout
         self._arrangement = Arrangement(tuple(side), transient, layout.panes)
         self._full = ""
-        """The pane that fills the space; "" while none does."""
+        """The pane that fills the space; "" if none does."""
         self._grabbed: tuple[Edge, str] | None = None
         self._beside = False
 
@@ -159,7 +159,7 @@ class Panes(Container):
             self.log_pane.focus()
 
     def resize(self, by: float) -> None:
-        """Enlarges the focused part, log or side, by a share of the whole."""
+        """Enlarges the focused part (the log or the side panes) by a share of the whole."""
         in_side = self.screen.focused in self.panes.values()
         self._share(self._log_share + (-by if in_side else by))
 
@@ -173,7 +173,7 @@ class Panes(Container):
     # a click on a title stays one
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Remembers the edge under the mouse: a drag may follow."""
+        """Remembers the edge under the mouse, because a drag may follow."""
         self._grabbed = self._edge_at(event.screen_x, event.screen_y)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:

@@ -21,7 +21,7 @@ _SHOWN_COMPLETIONS = 8
 
 
 class PromptLine(Vertical):
-    """Label and input line, with a message above."""
+    """A label and an input line, with a message above them."""
 
     TITLE = "Question"
     DEFAULT_CSS = """

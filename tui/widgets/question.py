@@ -16,7 +16,7 @@ class Question(msgspec.Struct, frozen=True):
 
     label: str
     hint: str
-    """Placeholder of the empty line."""
+    """Placeholder in the empty input line."""
     entered: Callable[[str], str]
     edited: Callable[[str], str] = _nothing
     """Called on every change of the text."""

@@ -12,7 +12,7 @@ MAX_RAW = 2_000_000
 
 
 def raw_lines(raw: bytes, width: int) -> Sequence[str]:
-    """Returns the lines of a message, made on demand."""
+    """Returns the lines of a message, which are made on demand."""
     shown = raw[:MAX_RAW]
     if b"\0" in shown:
         return _HexLines(raw, width)

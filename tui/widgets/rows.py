@@ -17,16 +17,16 @@ from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
-"""Lines of the foot; more if rows leave lines empty."""
+"""Number of lines in the foot; it has more if rows leave lines empty."""
 LEAST_ROWS = 3
-"""Rows that the foot leaves in a focused pane; one fewer if there is no room for more."""
+"""Number of rows for which the foot leaves room in a focused pane; one fewer if space is short."""
 AMPLE_ROWS = 8
-"""Rows that the foot leaves in a pane without focus."""
+"""Number of rows for which the foot leaves room in a pane without focus."""
 _GAP = "  "
 
 
 class RowsView(FollowView, CursorKeys, inherit_bindings=False):
-    """Head and foot do not scroll. `enter` or a double click chooses a row."""
+    """The head and the foot do not scroll. `enter` or a double click chooses a row."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "rows--plain",
@@ -129,11 +129,11 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def row_room(self) -> int:
-        """Lines for rows and foot."""
+        """Number of lines for the rows and the foot."""
         return self.scrollable_content_region.height - len(self._heads)
 
     def lay_out(self) -> None:
-        """Lays out head and foot for the view's size and the cursor's row."""
+        """Lays out the head and the foot for the view's size and the cursor's row."""
         region = self.scrollable_content_region
         shown = self.cursor < self.count()
         pieces, width = self.in_full(self.cursor) if shown else (), max(region.width, 1)
@@ -266,7 +266,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
 
 def laid_out(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
-    """Returns pieces laid out on lines; a longer piece is wrapped, and a piece that is a newline ends the line."""
+    """Lays out pieces on lines; a longer piece is wrapped, and a piece that is a newline ends the line."""
     lines: list[list[Piece]] = [[]]
     used = 0
     for text, style in pieces:

@@ -1,4 +1,4 @@
-"""SessionComparisonView: two sessions side by side, turn by turn, in a view that scrolls."""
+"""SessionComparisonView: two sessions side by side, turn by turn, in a scrolling view."""
 
 from __future__ import annotations
 

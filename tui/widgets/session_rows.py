@@ -29,7 +29,7 @@ _MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_C
 
 
 class SessionRows:
-    """The sessions, newest first, which of them match the filter, and which are marked."""
+    """The sessions, newest first, with those that match the filter and those that are marked."""
 
     def __init__(self) -> None:
         self.all: list[SessionSummary] = []
@@ -40,7 +40,7 @@ class SessionRows:
         self.filter = ""
 
     def take(self, found: Iterable[SessionSummary]) -> None:
-        """Adds sessions that were read."""
+        """Adds sessions that have been read."""
         self.all += found
         self.all.sort(key=age_key, reverse=True)
         self._select()

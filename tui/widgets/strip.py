@@ -75,7 +75,7 @@ class SessionStrip(Static, ModelPanel):
         self.hint = ""
         """Text shown while there is no session."""
         self.recorded = False
-        """Whether the session is a saved one, for which the saving light has no meaning."""
+        """Whether the session is a saved one, for which no saving light is shown."""
         self._shown: object = None
         """What was drawn last, and its width."""
 
@@ -103,7 +103,7 @@ class SessionStrip(Static, ModelPanel):
             self.update(Content("\n").join(spread(*line, width) for line in lines), layout=False)
 
     def _hint(self) -> list[Group]:
-        """Returns what to press in a call in which the user has not spoken yet."""
+        """Returns which keys to press in a call in which the user has not spoken yet."""
         hint = "" if self.recorded else what_to_press(self.bridge.state)
         return [Group([(hint, "$secondary")], 4)] if hint else []
 
@@ -265,7 +265,7 @@ def _greeting(metrics: SessionMetrics) -> Figure:
 
 
 def _asked_for(metrics: SessionMetrics) -> list[Group]:
-    """Returns what was dropped on purpose, which is not a loss."""
+    """Returns the audio that was dropped on purpose, which is not a loss."""
     return [
         Group([(f"{loss.label} ", _MUTED), (_amount(loss, amount), _PLAIN)], 3)
         for loss in Loss
@@ -274,7 +274,7 @@ def _asked_for(metrics: SessionMetrics) -> list[Group]:
 
 
 def _stalls(metrics: SessionMetrics) -> list[Group]:
-    """Returns how long devices delivered or accepted no audio."""
+    """Returns how long devices did not deliver or accept audio."""
     lasted_ms = sum(stalls.lasted_ms for stalls in metrics.stalls.values())
     return (
         [Group([(f"{ShownFigure.STALLED} ", _MUTED), (f"{lasted_ms / 1000:.1f} s", _WARN)], 2)]

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 
 class Tab(NamedTuple):
-    """One pane in the line."""
+    """One pane in the tab line."""
 
     name: str
     key: str
@@ -21,14 +21,14 @@ class Tab(NamedTuple):
 
 
 class PaneTabs(Static):
-    """Shows the panes: ▪ is visible, ▸ has the focus."""
+    """Shows the panes; ▪ marks visible panes, ▸ the pane that has the focus."""
 
     DEFAULT_CSS = """
     PaneTabs { height: 1; width: 1fr; background: $surface; text-wrap: nowrap; }
     """
 
     class Chosen(Message):
-        """Asks to go to a pane."""
+        """Asks for a pane to be shown and focused."""
 
         def __init__(self, name: str) -> None:
             super().__init__()

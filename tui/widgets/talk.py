@@ -74,7 +74,7 @@ class TalkButton(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draws what a press does, or that the microphone is open."""
+        """Draws a label that shows what a press does, or that the microphone is open."""
         width = self.size.width
         if self._recording:
             long, short, look = "talking" if self.held else "mic on", "mic on", "talk--open"

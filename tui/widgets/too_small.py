@@ -10,7 +10,7 @@ _SENTENCE = (
 
 
 class TooSmall(Static):
-    """The text, which is hidden unless the style sheets find the screen too small."""
+    """The text, which is hidden unless the screen is too small according to the style sheets."""
 
     def __init__(self) -> None:
         super().__init__(_SENTENCE, id="too-small", markup=False)

@@ -1,4 +1,4 @@
-"""TranscriptPane: shows who said what, and the tools called. Partial text is rewritten in place."""
+"""TranscriptPane: shows who said what, and which tools were called. Partial text is rewritten in place."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def _wordless(protocol: str) -> str:
 
 
 def words_of(entry: Entry) -> str:
-    """Returns an entry's words and state."""
+    """Returns the words and the state of an entry."""
     text = _call(entry.event) if isinstance(entry, ToolUse) else _words(entry)
     return f"{text}  {_mark(entry)}" if _mark(entry) else text
 

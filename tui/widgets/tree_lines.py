@@ -1,4 +1,4 @@
-"""Draws JSON: a line of an `EventTree` as pieces of text and their styles.
+"""Draws JSON: turns a line of an `EventTree` into pieces of text with styles.
 
 The texts come from the far side, so they are made visible here and cut to a readable length.
 """
@@ -31,7 +31,7 @@ Pieces = list[tuple[str, str]]
 
 
 def tree_of(value: object, width: Callable[[], int]) -> EventTree:
-    """Returns a tree for lines of the width that ``width`` returns when called; short values are open."""
+    """Returns a tree for lines of the width that ``width()`` returns; short values are open."""
 
     def fits(path: Path, text: str) -> bool:
         return _fits(text, width() - _before_value(path, width()))
@@ -118,7 +118,7 @@ def _before_value(path: Path, width: int) -> int:
 
 
 def _indent(depth: int, width: int) -> int:
-    """Returns the indent: at most half of the line, however deep."""
+    """Returns the indent, which is at most half of the line, however deep the value is."""
     return min(_STEP * depth, width // 2)
 
 

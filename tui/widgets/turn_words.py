@@ -43,7 +43,7 @@ LEAST_SHARE_MS = 0.05
 
 
 def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Judge) -> str:
-    """Returns the shares as cells of their glyphs; ``full_ms`` fills all cells.
+    """Returns the shares as cells filled with their glyphs; ``full_ms`` fills all cells.
 
     Thresholds beyond ``full_ms`` are marked.
     """
@@ -107,7 +107,7 @@ def judged(figure: Figure) -> str:
 
 
 def shown_shares(turn: Turn) -> list[Share]:
-    """Returns the shares of a response that took a noticeable time."""
+    """Returns those shares of a response that took a noticeable time."""
     return [share for share in shares_of(turn) if abs(share.ms) >= LEAST_SHARE_MS]
 
 
@@ -118,7 +118,7 @@ def telling_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:
 
 
 def further_lines(turn: Turn) -> list[str]:
-    """Returns what the agent reported and what else is known of the turn."""
+    """Returns what the agent reported and what else is known about the turn."""
     lines = []
     if turn.after_tools_ms is not None:
         lines.append(f"answer after tools {numbers.milliseconds(turn.after_tools_ms)}")

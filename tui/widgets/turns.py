@@ -31,12 +31,12 @@ _LEAST_BAR_CELLS, _MOST_BAR_CELLS = 8, 40
 _NUMBER_CELLS, _FIGURE_CELLS = 4, 8
 _HEAD_CELLS = _NUMBER_CELLS + _FIGURE_CELLS + 4
 _LEAST_LINES = 3
-"""Lines that the verdict leaves for rows and foot."""
+"""Number of lines that the verdict leaves for the rows and the foot."""
 _MOST_KEYS = 20
 _LEAST_QUOTED = 10
 _MOST_SPARKS = 24
 _TITLE_CELLS = 48
-"""Cells of the title next to its sparkline."""
+"""Number of cells of the title next to its sparkline."""
 
 
 class TurnsPane(RowsView):
@@ -78,7 +78,7 @@ class TurnsPane(RowsView):
         self._verdict: tuple[Hashable, str] = (None, "")
         """The verdict, and the values from which it was made."""
         self._full_ms = 0.0
-        """Length of a full bar: the worst turn shown."""
+        """Length of a full bar, which is that of the worst turn shown."""
 
     @property
     def turns(self) -> list[Turn]:
@@ -86,7 +86,7 @@ class TurnsPane(RowsView):
         return self.bridge.state.metrics.turns
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for figures, and for the status: a new session has no turns."""
+        """Registers for figures, and for the status, because a new session has no turns."""
         yield self.bridge.state.add_metrics_update_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
