@@ -1,6 +1,6 @@
 """Defines what the user can do in a call besides speaking, by protocol.
 
-It follows from the caller's end, which implements only what its protocol has (`tui.protocols.defaults`).
+This follows from the caller's end, which implements only what its protocol has (`tui.protocols.defaults`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Lacking(NamedTuple):
 
 @cache
 def lacking(protocol: str) -> Lacking:
-    """Returns what the protocol of that name lacks.
+    """Returns what the protocol with that name lacks.
 
     Only built-in protocols are checked; others would run third-party code.
     """
@@ -37,7 +37,7 @@ def lacking(protocol: str) -> Lacking:
 def lacking_in(protocol: Protocol) -> Lacking:
     """Returns what the protocol lacks.
 
-    If a function makes the caller's end, its abilities are known only during the call.
+    If a function creates the caller's end, its abilities are known only during the call.
     """
     caller = protocol.caller
     if not isinstance(caller, type):

@@ -21,11 +21,11 @@ from tui.protocols.log_rules import LogRules
 from tui.protocols.signs import Signs
 
 INTERFACE = 1
-"""The version of this interface. It rises when an existing protocol file would no longer work."""
+"""The version of this interface. It is incremented when existing protocol files would no longer work."""
 
 
 class ProtocolError(Exception):
-    """A frame that cannot be decoded: not JSON, not an object, no type, or binary instead of text.
+    """A frame cannot be decoded: it is not JSON or not an object, has no type, or is binary instead of text.
 
     ``code`` is a short stable word ("not-json", "too-deep", "wrong-type", …) by which each kind is counted;
     ``findings`` lists the rules of the specification that the frame breaks.
@@ -64,7 +64,7 @@ class TelephonyEventType(StrEnum):
     USAGE = "usage"
     """Cost so far, or a limit: ``text`` names what is counted, ``params`` contains the figures."""
     LATENCY = "latency"
-    """Delays that the agent itself reports for its answer: ``params`` are in ms, by its own names."""
+    """Delays that the agent itself reports for its answer: ``params`` has them in ms, under the agent's own names."""
     TOOL_CALL = "tool.call"
     """The agent calls a tool: ``text`` names it, ``params`` are the arguments, ``stream_id`` is the call.
 
@@ -92,13 +92,13 @@ class TelephonyEventType(StrEnum):
     RESPONSE_WANTED = "response.wanted"
     """The caller requests an answer.
 
-    ``params`` are the options of the request, ``text`` the words to answer if it has its own. With the option
-    ``conversation`` "none" the answer is separate from the conversation.
+    ``params`` are the options of the request; ``text`` is what to answer, if the request has its own text. If
+    the option ``conversation`` is "none", the answer is separate from the conversation.
     """
     RESPONSE_CANCELLED = "response.cancelled"
     """The caller cancelled the answer on the wire."""
     TOOL_OUTPUT = "tool.output"
-    """The result of a tool: ``stream_id`` is the call, ``text`` the output."""
+    """The result of a tool: ``stream_id`` identifies the call, and ``text`` is the output."""
 
 
 class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,25 +108,25 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     stream_id: str = ""
     """The play stream (the reply), or the user's item, that the event belongs to."""
     part: int = 0
-    """AGENT_TEXT: the content part of the reply, for protocols with several in one."""
+    """AGENT_TEXT: the content part of the reply, for protocols whose replies have several."""
     written: bool = False
-    """AGENT_TEXT: these words are written in addition to or instead of speech, and have no audio."""
+    """AGENT_TEXT: whether the words are written, in addition to or instead of speech, and have no audio."""
     format: AudioFormat | None = None
     """The format of the user stream (SESSION_ACCEPTED, …) or of a play stream (PLAY_STREAM_START)."""
     audio: bytes = b""
-    """Audio as on the wire, in the ``format`` of its stream, without base64 and WAV header."""
+    """Audio as sent on the wire, in the ``format`` of its stream, but without base64 and WAV header."""
     text: str = ""
     """The text of the event: hypothesis, recognition, alternative text, digits, transfer target or mark name."""
     final: bool = True
     """AGENT_TEXT: False for partial text, which the next event of the stream replaces."""
     confidence: float | None = None
     reason: str = ""
-    """The reason of an error, hang-up or clear."""
+    """The reason for an error, hang-up or clear."""
     code: str = ""
     fatal: bool = False
-    """SESSION_ERROR and AGENT_ERROR: the call cannot continue."""
+    """SESSION_ERROR and AGENT_ERROR: whether the call cannot continue."""
     answer_failed: bool = False
-    """AGENT_ERROR: the answer that was due failed, and no other was requested or is in progress."""
+    """AGENT_ERROR: whether the answer that was due failed and no other was requested or is in progress."""
     params: Mapping[str, Any] = {}
     """Members of the message that a handler may need (CONFIG, CALL_STARTED, SESSION_INITIATE)."""
 
@@ -139,7 +139,7 @@ class Finding(msgspec.Struct, frozen=True):
     text: str
     """One sentence: what was received and what was expected."""
     advice: bool = False
-    """Allowed but unwise, or a guess: it breaks no rule and never counts for ``--strict``."""
+    """Whether this is about something allowed but unwise, or guessed; advice never counts for ``--strict``."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -151,7 +151,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     summary: str = ""
     """One line for a person, without base64: "user audio 20 ms"."""
     audio_ms: float = 0.0
-    """The length of its audio; 0 without audio."""
+    """Duration of its audio; 0 if it has none."""
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -167,34 +167,34 @@ class Incoming(msgspec.Struct, frozen=True):
     """Answers that the protocol itself requires (acknowledgements), to be sent at once, in order."""
     findings: tuple[Finding, ...] = ()
     known: bool = True
-    """False for a message type that the protocol does not have: logged and counted, never fatal."""
+    """False for a message type that the protocol does not define, which is logged and counted but never fatal."""
     refused: str = ""
-    """Why the agent's end does not do what the message asks; empty if it does."""
+    """Why the agent's end refuses what the message requests; empty if it does not refuse."""
 
 
 class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a caller's end; each protocol uses those that apply to it."""
 
     formats: tuple[str, ...] = ()
-    """Audio formats to offer, by the protocol's own names, most preferred first; empty: its default."""
+    """Audio formats to offer, by the protocol's own names, most preferred first; empty for the default."""
     barge_in: bool = True
     agent_name: str = "opusagent-tui"
     caller: str = "+15550100"
     params: Mapping[str, str] = {}
     options: Mapping[str, str] = {}
-    """Settings of the protocol by name; it rejects unknown names with a `ValueError`."""
+    """Protocol-specific settings by name; the protocol rejects unknown names with a `ValueError`."""
     url: str = ""
-    """The URL that is dialled, as given: some protocols have settings in its query."""
+    """The URL to dial, as given; some protocols have settings in its query."""
 
     def check_options(self, protocol: str, known: Collection[str]) -> None:
-        """Raises `ValueError` for an option that is not ``known``; ``protocol`` names it in the sentence."""
+        """Raises `ValueError` for an option that is not ``known``; ``protocol`` is named in the message."""
         for name in self.options:
             if name not in known:
                 raise ValueError(f"{protocol} has no option {name!r}. Choose from {', '.join(known)}.")
 
 
 def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Raises `ValueError` for an audio format that is not ``known``; ``protocol`` names it in the sentence."""
+    """Raises `ValueError` for an audio format that is not ``known``; ``protocol`` is named in the message."""
     for name in names:
         if name not in known:
             supported = ", ".join(known)
@@ -217,12 +217,12 @@ class HangUpReason(StrEnum):
 class CallerEnd(Shape):
     """The caller's side of one call (AudioCodes: VoiceAI Connect; Twilio: Twilio; OpenAI: the client).
 
-    `Protocol.caller` makes it. Methods that return frames change the state as if these had been sent.
+    `Protocol.caller` creates it. Methods that return frames change the state as if the frames had been sent.
     """
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None until it is agreed."""
+        """The format that `user_audio` takes; None until it has been agreed on."""
         ...
 
     @property
@@ -240,7 +240,7 @@ class CallerEnd(Shape):
         ...
 
     def resumed(self) -> list[Outgoing] | None:
-        """Called on a new socket after a drop; returns the first messages, or None if it cannot resume."""
+        """Called on a new socket after a drop; returns the first messages, or None if the session cannot resume."""
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
@@ -268,11 +268,11 @@ class CallerEnd(Shape):
         ...
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Called when the last sample of a reply was played, or was flushed (then heard < received)."""
+        """Called when the last sample of a reply has been played or flushed (then ``heard_ms`` < ``received_ms``)."""
         ...
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Called when the audio before a MARK event was played, or was flushed."""
+        """Called when the audio before a MARK event has been played or flushed."""
         ...
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
@@ -329,12 +329,12 @@ class AwaitsGoodbye(Shape):
 
     @property
     def goodbye_answered(self) -> bool:
-        """Whether the agent has answered, or does not have to."""
+        """Whether the agent has answered the last message, or does not have to."""
         ...
 
     @property
     def missing_goodbye(self) -> Finding:
-        """What to report if it does not."""
+        """The finding to report if the agent does not answer."""
         ...
 
 
@@ -359,17 +359,17 @@ class AcknowledgesUserStream(Shape):
 
     @property
     def user_stream_opening(self) -> bool:
-        """Whether a start is not acknowledged yet."""
+        """Whether a start has not been acknowledged yet."""
         ...
 
     @property
     def user_stream_closing(self) -> bool:
-        """Whether a stop is not acknowledged yet."""
+        """Whether a stop has not been acknowledged yet."""
         ...
 
 
 def user_stream_opening(caller: CallerEnd) -> bool:
-    """Returns whether user audio may wait for the agent to open the stream; never if the agent is not asked to."""
+    """Returns whether user audio may have to wait until the agent opens the stream, if it is asked to at all."""
     return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_opening
 
 
@@ -380,7 +380,7 @@ def user_stream_closing(caller: CallerEnd) -> bool:
 
 @runtime_checkable
 class KnowsPlayFormat(Shape):
-    """A `CallerEnd` whose replies may have a different rate from user audio."""
+    """A `CallerEnd` whose replies may have a different sample rate from the user's audio."""
 
     @property
     def play_format(self) -> AudioFormat | None:
@@ -398,7 +398,7 @@ class AgentEnd(Shape):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio; None until it is agreed."""
+        """The format of the user's audio; None until it has been agreed on."""
         ...
 
     @property
@@ -407,7 +407,7 @@ class AgentEnd(Shape):
         ...
 
     def opened(self) -> list[Outgoing]:
-        """Called when a caller has connected; returns messages to send before it sends any."""
+        """Called when a caller has connected; returns messages to send before the caller sends any."""
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
@@ -452,10 +452,10 @@ class AgentEnd(Shape):
 
 
 class Handshake(msgspec.Struct, frozen=True):
-    """The HTTP request with which a caller opened its websocket, without anything secret."""
+    """The HTTP request with which a caller opened its websocket, without its secrets."""
 
     query: Mapping[str, str] = {}
-    """The parameters of the URL; of a repeated one, the last."""
+    """The URL's query parameters; for a repeated parameter, the last value."""
     beta: str = ""
     """The ``OpenAI-Beta`` header."""
     subprotocols: tuple[str, ...] = ()
@@ -476,8 +476,8 @@ class ReadsHandshake(AgentEnd, Shape):
     def admit(self, handshake: Handshake) -> Close | None:
         """Called before `opened`.
 
-        Returns None, or for a caller that is refused, how to close the socket once the messages of `opened`
-        are sent.
+        Returns None to admit the caller; to refuse it, returns how to close the socket once the messages from
+        `opened` have been sent.
         """
         ...
 
@@ -506,7 +506,7 @@ class CallsTools(AgentEnd, Shape):
         ...
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Calls a tool instead of answering; TOOL_OUTPUT follows."""
+        """Calls a tool instead of answering; a TOOL_OUTPUT event follows."""
         ...
 
 
@@ -519,15 +519,15 @@ class RunsOnUserAudio(AgentEnd, Shape):
 
     @property
     def heard_ms(self) -> float:
-        """The length of all user audio: so far its time may go."""
+        """Total duration of the user's audio, up to which the agent's time may advance."""
         ...
 
     def pass_time(self, now_ms: float) -> None:
-        """Moves its time: what is said next begins there."""
+        """Advances the agent's time, which is when its next speech begins."""
         ...
 
     def track(self) -> list[Outgoing]:
-        """Sends the track up to its time: what was said, and silence where nothing was."""
+        """Sends the track up to the agent's time: its speech, with silence in between."""
         ...
 
 
@@ -535,7 +535,7 @@ class RunsOnUserAudio(AgentEnd, Shape):
 class RealtimeAgentEnd(CallsTools, Shape):
     """An `AgentEnd` whose caller decides what the agent does on its own initiative.
 
-    Typed text (USER_TEXT) and tool outputs (TOOL_OUTPUT) are answered on RESPONSE_WANTED alone.
+    Typed text (USER_TEXT) and tool outputs (TOOL_OUTPUT) are answered only on RESPONSE_WANTED.
     """
 
     @property
@@ -545,7 +545,7 @@ class RealtimeAgentEnd(CallsTools, Shape):
 
     @property
     def answers_unasked(self) -> bool:
-        """Whether the agent answers a detected turn at once; otherwise on RESPONSE_WANTED."""
+        """Whether the agent answers a detected turn at once rather than on RESPONSE_WANTED."""
         ...
 
     @property
@@ -555,7 +555,7 @@ class RealtimeAgentEnd(CallsTools, Shape):
 
     @property
     def idle_timeout_ms(self) -> float | None:
-        """How long after a reply was heard the agent speaks again if the user does not; None: it waits."""
+        """Time after a reply was heard until the agent speaks again if the user stays silent; None: it waits."""
         ...
 
     def idle(self) -> list[Outgoing]:
@@ -564,13 +564,13 @@ class RealtimeAgentEnd(CallsTools, Shape):
 
 
 NewId = Callable[[], str]
-"""Makes the ids a protocol needs (a UUID, 32 hex digits, …) so that tests can fix them."""
+"""Creates the ids that a protocol needs (a UUID, 32 hex digits, …), so that tests can fix them."""
 UtcNow = Callable[[], str]
 """The wall clock as ISO 8601 with milliseconds and ``Z``, for messages that carry a timestamp."""
 
 
 def bearer(token: str, url: str) -> Mapping[str, str]:
-    """Returns the usual header for a token; no header without a token."""
+    """Returns the usual header for a token; no header if there is no token."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
@@ -579,7 +579,7 @@ def _as_given(url: str, options: Mapping[str, str]) -> str:
 
 
 def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:
-    """Stands for the agent's end of a protocol that has none."""
+    """Stands in for the agent's end of a protocol that does not have one."""
     raise NotImplementedError("this protocol does not implement the agent's end")
 
 
@@ -588,28 +588,28 @@ def _nothing_to_say(url: str) -> str:
 
 
 class Protocol(msgspec.Struct, frozen=True):
-    """One wire protocol: its names, its two ends, and what the program has to know of it."""
+    """One wire protocol: its names, its two ends, and what the program has to know about it."""
 
     name: str
-    """As in ``--protocol NAME``."""
+    """The name to use with ``--protocol NAME``."""
     title: str
-    """The name that is shown: "AudioCodes Bot API"."""
+    """The name shown to the user, such as "AudioCodes Bot API"."""
     path: str
-    """The path at which the local agent answers it, e.g. "/audiocodes"."""
+    """The path at which the local agent serves it, e.g. "/audiocodes"."""
     caller: Callable[[CallerSettings, NewId, UtcNow], CallerEnd]
     formats: Mapping[str, AudioFormat]
-    """The audio formats it has, by its own names."""
+    """The audio formats that it supports, by its own names for them."""
     other_paths: tuple[str, ...] = ()
-    """Further paths at which the local agent answers it, for clients that cannot choose theirs."""
+    """Further paths at which the local agent serves it, for clients that cannot choose the path."""
     headers: Callable[[str, str], Mapping[str, str]] = bearer
     """Returns the request headers that carry or prove a token, for the dialled URL."""
     proves_token: Callable[[Callable[[str], str], str, str], bool] | None = None
-    """Returns whether headers (by name) match the token and URL, if they differ from request to request.
+    """Returns whether headers (by name) match the token and URL, for headers that differ in each request.
 
-    For the local agent; by default a request has to have the `headers` of the token.
+    It is for the local agent; by default, a request must have the `headers` of the token.
     """
     agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
-    """Makes the agent's end. Without one, the local agent does not answer the protocol."""
+    """Creates the agent's end. Without one, the local agent does not serve the protocol."""
     token_subprotocols: tuple[str, ...] = ()
     """Prefixes of websocket subprotocols that carry the token, for callers that cannot set headers (browsers)."""
     dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
@@ -617,26 +617,26 @@ class Protocol(msgspec.Struct, frozen=True):
     log: LogRules = LogRules()
     """How the event log folds, pairs and plays its messages."""
     signs: Signs = Signs()
-    """The signs that it is recognized by with ``--protocol auto``."""
+    """The signs by which ``--protocol auto`` recognizes it."""
     interface: int = 0
-    """The `INTERFACE` that it was written for, checked when it is loaded; 0: not stated, not checked."""
+    """The `INTERFACE` that it was written for, checked on loading; 0: not stated, so not checked."""
     has_words: bool = True
-    """False if no message carries words; there is no transcript then."""
+    """Whether messages carry words; if not, there is no transcript."""
     checked_by_opening: bool = False
     """Whether `check` may open a session and end it at once, which has no effect and costs nothing."""
     calls_tools: bool = False
     """Whether the agent calls tools with TOOL_CALL events; `RelaysToolMessages.relay` sends their results."""
     offers_tools: bool = False
-    """Whether a caller with ``calls_tools`` names its tools to the agent.
+    """Whether a caller with ``calls_tools`` announces its tools to the agent.
 
-    It then gets them in the option ``tools``: a JSON array in the format of OpenAI Realtime.
+    They are passed to the caller's end in the option ``tools``: a JSON array in the format of OpenAI Realtime.
     """
     realtime_functions: bool = False
     """Whether the agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
     check_notice: str = ""
-    """What neither `check` nor a call can show of a real account, as a sentence for `check` to print."""
+    """What neither `check` nor a call can show about a real account, as a sentence for `check` to print."""
     url_notice: Callable[[str], str] = _nothing_to_say
-    """Returns a sentence about what the protocol does not allow in a URL; "" for a good one."""
+    """Returns a sentence about anything in a URL that the protocol does not allow; "" if there is nothing."""
     accepted_on_open: bool = False
     """Whether a call counts as accepted, in the caller's `user_format`, once the messages of `opened` are sent."""
     continuous: bool = False
@@ -645,8 +645,8 @@ class Protocol(msgspec.Struct, frozen=True):
     The caller's end withholds audio that must not be sent (``user_stream_open``).
     """
     reply_ends_after_ms: float = 0.0
-    """How long playback must be empty before a reply ends, in protocols without a message for its end.
+    """How long playback must be idle before a reply ends, in protocols without a message for the end.
 
     The session then calls `CallerEnd.playback_finished`, before it receives anything else; later audio starts
-    another reply. 0: the agent announces the end.
+    another reply. 0 if the agent announces the end.
     """

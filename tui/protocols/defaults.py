@@ -1,7 +1,7 @@
-"""Defaults for ends: they send no frames if the protocol has no message.
+"""Default implementations of both ends, which send no frames where the protocol has no message.
 
-A protocol's ends may derive from these and implement only what the protocol has. A protocol file should do so: it
-then also gets methods that are added to the interface later.
+A protocol's ends may derive from these and implement only what the protocol has. A protocol file should do
+so, because it then also inherits methods that are added to the interface later.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from tui.protocols.base import Outgoing
 
 
 class CallerDefaults:
-    """A `CallerEnd` without ``user_format``, ``user_stream_open``, ``receive`` and ``user_audio``."""
+    """A `CallerEnd` that lacks only ``user_format``, ``user_stream_open``, ``receive`` and ``user_audio``."""
 
     @property
     def barge_in(self) -> bool:
-        """Whether the user may interrupt: yes; the agent decides whether to stop."""
+        """Whether the user may interrupt: always, but the agent decides whether to stop."""
         return True
 
     def opened(self) -> list[Outgoing]:
@@ -34,11 +34,11 @@ class CallerDefaults:
         return []
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Sends nothing: the protocol has no keys."""
+        """Sends nothing: the protocol has no message for keys."""
         return []
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """Sends nothing: the protocol has no typed turns."""
+        """Sends nothing: the protocol has no message for typed turns."""
         return []
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
@@ -59,7 +59,7 @@ class CallerDefaults:
 
 
 class AgentDefaults:
-    """An `AgentEnd` without ``user_format``, ``play_format``, ``receive`` and ``say_audio``."""
+    """An `AgentEnd` that lacks only ``user_format``, ``play_format``, ``receive`` and ``say_audio``."""
 
     def opened(self) -> list[Outgoing]:
         """Sends nothing when a caller has connected."""
@@ -82,11 +82,11 @@ class AgentDefaults:
         return []
 
     def hypothesis(self, text: str) -> list[Outgoing]:
-        """Sends nothing: the protocol has no partial text."""
+        """Sends nothing: the protocol has no message for partial text."""
         return []
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Sends nothing: the protocol has no text of the user's turn."""
+        """Sends nothing: the protocol has no message for the text of a turn."""
         return []
 
     def hang_up(self, reason: str) -> list[Outgoing]:
@@ -94,5 +94,5 @@ class AgentDefaults:
         return []
 
     def end(self) -> list[Outgoing]:
-        """Sends what hanging up sends."""
+        """Sends the same messages as `hang_up`."""
         return self.hang_up("shutting down")

@@ -1,8 +1,8 @@
 """Detects which protocol an agent speaks from its URL or its first message.
 
-The signs belong to the protocols (`Protocol.signs`). Built-in protocols are tried first, and those of installed
-packages if none of them matches. If the URL matches nothing, the caller listens for `LISTEN_MS`; if the first
-message matches nothing either, it asks the user.
+The signs belong to the protocols (`Protocol.signs`). Built-in protocols are tried first, and those of
+installed packages only if none of them matches. If the URL matches no protocol, the program waits for a first
+message for `LISTEN_MS`; if that matches none either, it asks the user.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tui.protocols.json_frames import decode_object
 from tui.protocols.registry import BUILT_IN, ProtocolUnavailable, names, protocol_named
 
 LISTEN_MS = 300
-"""How long the first message may take; only agents of OpenAI and Deepgram speak first."""
+"""How long to wait for the first message; only OpenAI and Deepgram agents send one before the caller does."""
 
 _WORD = re.compile(r"[a-z0-9]+")
 
@@ -27,14 +27,14 @@ class Guess(NamedTuple):
     """A protocol that was recognized, and the reason."""
 
     protocol: str
-    """Its name, as in ``--protocol NAME``."""
+    """Its name, as used with ``--protocol NAME``."""
     title: str
     why: str
     """A clause for parentheses: 'the URL path contains “twilio”'."""
 
     @property
     def sentence(self) -> str:
-        """What to show the user."""
+        """The sentence to show to the user."""
         return f"Using the {self.title} protocol ({self.why})."
 
 
@@ -60,13 +60,13 @@ def from_first_frame(frame: str | bytes) -> Guess | None:
 
 
 def _first(guess: Callable[[Sequence[Protocol]], Guess | None]) -> Guess | None:
-    """Returns the first match; a package cannot claim the sign of a built-in protocol."""
+    """Returns the first match; built-in protocols come first, so that a package cannot claim their signs."""
     return guess([protocol_named(name) for name in BUILT_IN]) or guess(_installed())
 
 
 @cache
 def _installed() -> Sequence[Protocol]:
-    """Loads the protocols of installed packages; a broken one is reported when it is named."""
+    """Loads the protocols of installed packages; a broken one is reported only when it is requested by name."""
     found = []
     for name in names()[len(BUILT_IN) :]:
         try:
@@ -83,7 +83,7 @@ def _by_url(protocols: Sequence[Protocol], parts: SplitResult, host: str) -> Gue
     services = [(protocol, service) for protocol in protocols for service in protocol.signs.hosts]
     at_host = [found for found in services if f".{host}".endswith(f".{found[1].domain}")]
     if at_host:
-        # A known service has other websockets too, which no word in their paths makes this protocol.
+        # A known service has other websockets too, and no word in their paths makes them this protocol.
         return _guess(
             (protocol, f"{host} is {service.owner}" if _is_at(path, service.path_endings) else "")
             for protocol, service in at_host
@@ -107,5 +107,5 @@ def _is_at(path: str, endings: tuple[str, ...]) -> bool:
 
 
 def _guess(reasons: Iterable[tuple[Protocol, str]]) -> Guess | None:
-    """Returns the first protocol that has a reason."""
+    """Returns the first protocol for which there is a reason."""
     return next((Guess(protocol.name, protocol.title, why) for protocol, why in reasons if why), None)

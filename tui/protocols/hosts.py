@@ -1,4 +1,4 @@
-"""Whether a URL points to this machine."""
+"""Determines whether a URL points to this machine."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Replies of agents that send audio without marking where a reply starts or ends.
 
-A reply starts with the first audio while none is open. It ends when the agent clears or ends it, or when playback
-reports that it is finished: it ran dry, or was flushed. Nothing else ends it. A mark does not, because agents
-send one after every message.
+A reply starts with the first audio received while no reply is open. It ends when the agent clears or ends it,
+or when playback reports that it has finished because it ran dry or was flushed. Nothing else ends it, not
+even a mark, because agents send one after every message.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import CallerDefaults
 
 ENDS_AFTER_MS = 500.0
-"""Longer than network jitter and most pauses between two sentences of one answer."""
+"""Silence that ends a reply: longer than network jitter and most pauses between sentences of an answer."""
 
 
 class ImpliedReplies:
@@ -35,7 +35,7 @@ class ImpliedReplies:
         return self._open_format is not None
 
     def audio(self, audio: bytes, audio_format: AudioFormat) -> list[TelephonyEvent]:
-        """Returns the events of received audio; an open reply keeps the format it started in."""
+        """Returns the events for received audio; an open reply keeps the format in which it started."""
         events: list[TelephonyEvent] = []
         if self._open_format is None:
             self.begun += 1
@@ -49,34 +49,34 @@ class ImpliedReplies:
         return [*events, chunk]
 
     def clear(self, reason: str) -> list[TelephonyEvent]:
-        """Returns the events of a clear, which discards unplayed audio of earlier replies too."""
+        """Returns the events for a clear, which discards unplayed audio of earlier replies too."""
         cleared = TelephonyEvent(type=Type.CLEAR, stream_id=self.stream_id, reason=reason)
         return [cleared, *self.stop(reason)]
 
     def stop(self, reason: str = "") -> list[TelephonyEvent]:
-        """Returns the events of the end of the open reply; none if no reply is open."""
+        """Returns the events that end the open reply; none if no reply is open."""
         if not self.open:
             return []
         self._open_format = None
         return [TelephonyEvent(type=Type.PLAY_STREAM_STOP, stream_id=self.stream_id, reason=reason)]
 
     def finished(self, stream_id: str) -> None:
-        """Closes the reply when playback reports that it is finished."""
+        """Closes the reply when playback reports that it has finished."""
         if stream_id == self.stream_id:
             self._open_format = None
 
 
 class ImplyingCaller(CallerDefaults):
-    """A caller's end of a protocol without messages about replies in either direction."""
+    """The caller's end of a protocol that has no messages about replies in either direction."""
 
     def __init__(self) -> None:
         self._replies = ImpliedReplies()
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Closes the reply: later audio starts another one."""
+        """Closes the reply, so that later audio starts another one."""
         self._replies.finished(stream_id)
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Closes the reply: later audio starts another one."""
+        """Closes the reply, so that later audio starts another one."""
         return self.playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)

@@ -29,7 +29,7 @@ _Kind = TypeVar("_Kind")
 
 
 def decode_object(frame: str | bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
-    """Returns the JSON object in a text frame, and findings on repairs. Raises `ProtocolError`."""
+    """Returns the JSON object in a text frame, and findings about any repairs. Raises `ProtocolError`."""
     if isinstance(frame, bytes):
         raise ProtocolError("binary", f"got a {len(frame)}-byte binary frame, expected JSON text")
     if len(frame) > MAX_FRAME_CHARS:
@@ -45,7 +45,7 @@ def decode_object(frame: str | bytes) -> tuple[dict[str, Any], tuple[Finding, ..
 
 
 def encode(message: Mapping[str, Any]) -> str:
-    """Returns compact JSON that begins with ``{``, members in the given order; ``bytes`` as padded base64."""
+    """Returns compact JSON that begins with ``{``, with members in the given order and ``bytes`` as padded base64."""
     return msgspec.json.encode(message).decode()
 
 
@@ -76,7 +76,7 @@ class Members:
         self.findings.append(Finding(rule, text))
 
     def advise(self, rule: str, text: str) -> None:
-        """Gives advice about something that is allowed but unwise, or that this program has to guess."""
+        """Reports advice about something that is allowed but unwise, or that this program has to guess."""
         self.findings.append(Finding(rule, text, advice=True))
 
     def has(self, name: str) -> bool:
@@ -84,11 +84,11 @@ class Members:
         return self.body.get(name) is not None
 
     def text(self, name: str, *, required: bool = False) -> str:
-        """Returns a text member; "" if absent."""
+        """Returns a string member; "" if absent."""
         return self._member(name, str, "text", required=required) or ""
 
     def ident(self, name: str, *, required: bool = False) -> str:
-        """Returns a text member; an integer is converted, and reported."""
+        """Returns a string member; an integer is converted and reported."""
         value = self.body.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             self._note_type(name, "text")
@@ -100,7 +100,7 @@ class Members:
         return self._member(name, bool, "true or false")
 
     def number(self, name: str) -> float | None:
-        """Returns a numeric member, None if absent; a number written as text is converted, and reported."""
+        """Returns a numeric member, None if absent; a number written as a string is converted and reported."""
         value = self.body.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _finite(value)
@@ -109,7 +109,7 @@ class Members:
         return _finite(value) if isinstance(value, str) else None
 
     def json_object(self, name: str, *, required: bool = False) -> dict[str, Any] | None:
-        """Returns the object in a text member that is JSON, {} if it is blank or absent; None if it is no object."""
+        """Returns the JSON object in a string member; {} if that is blank or absent, None if it is not an object."""
         text = self.text(name, required=required)
         try:
             value = msgspec.json.decode(text) if text.strip() else {}
@@ -118,7 +118,7 @@ class Members:
         return value if isinstance(value, dict) else None
 
     def texts(self, name: str, *, required: bool = False) -> list[str]:
-        """Returns an array of texts; elements of other types are dropped, and reported."""
+        """Returns an array of strings; elements of other types are dropped and reported."""
         values = self._member(name, list, "an array", required=required) or []
         texts = [value for value in values if isinstance(value, str)]
         if len(texts) < len(values):
@@ -126,7 +126,7 @@ class Members:
         return texts
 
     def objects(self, name: str, *, required: bool = False) -> list[Members]:
-        """Returns an array of objects; elements of other types are dropped, and reported."""
+        """Returns an array of objects; elements of other types are dropped and reported."""
         values = self._member(name, list, "an array", required=required) or []
         objects = [
             Members(value, self.findings, f"{self._path}{name}[{index}].")
@@ -138,12 +138,12 @@ class Members:
         return objects
 
     def inside(self, name: str) -> Members:
-        """Returns an object member; an empty one if absent."""
+        """Returns an object member; an empty object if absent."""
         value = self._member(name, dict, "an object")
         return Members(value or {}, self.findings, f"{self._path}{name}.")
 
     def audio(self, name: str) -> bytes:
-        """Returns the bytes of a base64 member; sloppy base64 is decoded, and reported."""
+        """Returns the bytes of a base64 member; base64 with minor errors is decoded and reported."""
         text = self.text(name, required=True)
         try:
             return b64decode(text, validate=True)
@@ -194,11 +194,11 @@ class Message(Members):
         return kind
 
     def event(self, meaning: TelephonyEventType, **fields: Any) -> None:
-        """Adds a meaning of the message; the fields are those of `TelephonyEvent`."""
+        """Adds an event that the message stands for; the fields are those of `TelephonyEvent`."""
         self.events.append(TelephonyEvent(type=meaning, **fields))
 
     def unknown(self) -> str:
-        """Reports a type that the protocol does not have; returns the summary."""
+        """Reports a type that the protocol does not define; returns the summary."""
         self.known = False
         kind = cut(self.kind(), 60)
         self.find("unknown-type", f"“{kind}” is not a message of this protocol; it was ignored.")
@@ -222,7 +222,7 @@ _URL_ALPHABET = str.maketrans({"-": "+", "_": "/", " ": None, "\t": None, "\r": 
 
 
 def decode_loose_base64(text: str) -> bytes | None:
-    """Decodes base64 in the URL alphabet, without padding or with line breaks; None for anything else."""
+    """Decodes base64 even if it uses the URL alphabet, lacks padding or has line breaks; else returns None."""
     bare = text.translate(_URL_ALPHABET).rstrip("=")
     try:
         return b64decode(bare + "=" * (-len(bare) % 4), validate=True)
@@ -295,6 +295,6 @@ def _kind_of(value: Any) -> str:
 def _finite(value: str | float) -> float | None:
     try:
         number = float(value)
-    except (ValueError, OverflowError):  # JSON knows integers of any length
+    except (ValueError, OverflowError):  # JSON allows integers of any length
         return None
     return number if math.isfinite(number) else None

@@ -1,7 +1,7 @@
-"""LogRules: defines how the event log reads a protocol's messages: which fold, which belong together, where audio is.
+"""LogRules: defines which of a protocol's messages the event log folds or pairs, and where they carry audio.
 
-The rules are plain data. A session's first event carries those of a protocol that is not built in, so that the
-screen and a replay apply them without running any code of that protocol.
+The rules are plain data. If a protocol is not built in, a session's first event carries its rules, so that
+the screen and replays can apply them without running any of the protocol's code.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ class End(msgspec.Struct, frozen=True):
 
     sender: Sender
     kinds: tuple[str, ...]
-    """The names of such messages (`Incoming.kind`, `Outgoing.kind`)."""
+    """The names of the messages (`Incoming.kind`, `Outgoing.kind`)."""
     path: str = ""
-    """Where the identifier that both share is, as in ``mark.name`` or ``calls.0.id``; empty: they pair in order."""
+    """Path of the identifier that both messages share, such as ``calls.0.id``; empty to pair them in order."""
 
 
 class Pair(msgspec.Struct, frozen=True, omit_defaults=True, tag="pair"):
@@ -29,7 +29,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, tag="pair"):
     opens: End
     closes: End
     newest: bool = False
-    """Whether the closing message belongs to the newest open one; otherwise it belongs to the oldest."""
+    """Whether a closing message belongs to the newest open one rather than the oldest."""
 
 
 class Nearest(msgspec.Struct, frozen=True, omit_defaults=True, tag="nearest"):
@@ -37,7 +37,7 @@ class Nearest(msgspec.Struct, frozen=True, omit_defaults=True, tag="nearest"):
 
     kinds: tuple[str, ...]
     partners: tuple[str, ...]
-    """The names of the messages of which the nearest is the partner."""
+    """The names of possible partners, of which the nearest is chosen."""
     later: bool = False
     """Whether the partner comes after the message; otherwise it comes before."""
 
@@ -46,17 +46,17 @@ class LogRules(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the log folds, pairs and plays the messages of one protocol."""
 
     runs: tuple[str, ...] = ()
-    """Endings of the names of messages that fold into one row. Messages with audio always fold."""
+    """Name endings of messages that fold into one row. Messages with audio always fold."""
     pairs: tuple[Pair | Nearest, ...] = ()
-    """Tried in order; the first that finds a partner counts."""
+    """The rules for pairing, tried in order until one finds a partner."""
     audio_members: tuple[str, ...] = ()
-    """Where a JSON message carries audio as base64, as in ``media.payload``; the first that is present counts."""
+    """Paths to base64 audio in JSON messages, such as ``media.payload``; the first one present is used."""
     big_endian: bool = False
     """Whether 16-bit samples are sent with their high byte first."""
 
 
 def member_at(body: Any, path: str) -> Any:
-    """Returns the value at a path of a JSON message, such as ``mark.name`` or ``parts.0.data``; None without one."""
+    """Returns the value at a path of a JSON message, such as ``mark.name`` or ``parts.0.data``; None if missing."""
     value = body
     for name in path.split("."):
         match value:
@@ -70,10 +70,10 @@ def member_at(body: Any, path: str) -> Any:
 
 
 def request(kind: str, answer: str, path: str = "", answer_path: str = "") -> Pair:
-    """Returns the pair of a caller's message and the agent's answer; ``answer_path`` defaults to ``path``."""
+    """Returns the rule that pairs a caller's message with its answer; ``answer_path`` defaults to ``path``."""
     return Pair(End("caller", (kind,), path), End("agent", (answer,), answer_path or path))
 
 
 def span(sender: Sender, first: str, last: str, path: str = "") -> Pair:
-    """Returns the pair of the first and the last message of something that one side starts and stops."""
+    """Returns the rule that pairs the first and last messages of something that one side starts and stops."""
     return Pair(End(sender, (first,), path), End(sender, (last,), path), newest=True)

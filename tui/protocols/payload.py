@@ -13,10 +13,9 @@ from tui.protocols.log_rules import member_at
 
 
 def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
-    """Returns the samples in a frame, as on the wire, without a WAV header; None if it has none.
+    """Returns the samples in a frame, as on the wire but without a WAV header; None if there are none.
 
-    ``members`` are those of `LogRules.audio_members`: paths as in ``media.payload``; the first that is present
-    counts.
+    ``members`` are paths as in `LogRules.audio_members`, such as ``media.payload``; the first one present is used.
     """
     if frame[:1] != b"{":
         return strip_wav_header(frame)[0] or None if _is_binary(frame) else None
@@ -33,7 +32,7 @@ def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
 
 
 def _is_binary(frame: bytes) -> bool:
-    """Samples are hardly ever valid text; placeholders such as ``audio elided`` are."""
+    """Returns whether this is not text; samples hardly ever are, but placeholders such as ``audio elided`` are."""
     if b"\0" in frame:
         return True
     try:

@@ -37,9 +37,9 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "asterisk": "tui.protocols.asterisk:ASTERISK",
     }
 )
-"""Where each built-in protocol is defined, by name, in the order they are offered."""
+"""Where each built-in protocol is defined, by name, in the order in which they are offered."""
 ENTRY_POINTS = "opusagent_tui.protocols"
-"""The group of entry points in which packages register protocols."""
+"""The entry point group in which packages register protocols."""
 
 
 class ProtocolUnavailable(ValueError):
@@ -55,14 +55,14 @@ def names() -> tuple[str, ...]:
 
 
 def is_known(name: str) -> bool:
-    """Returns whether `names` has it; looks at packages only if it is not built in."""
+    """Returns whether `names` contains the name; looks at packages only if it is not built in."""
     return name in BUILT_IN or name in _installed()
 
 
 def protocol_named(name_or_path: str) -> Protocol:
-    """Returns the protocol of that name, or of that file if it ends in ``.py``. Raises `ProtocolUnavailable`.
+    """Returns the protocol with that name or, if it ends in ``.py``, in that file. Raises `ProtocolUnavailable`.
 
-    Runs a file again each time. A package cannot replace a built-in protocol.
+    A file is run again each time. A package cannot replace a built-in protocol.
     """
     if name_or_path.endswith(".py"):
         return _from_file(path_of(name_or_path))
@@ -84,7 +84,7 @@ def unknown(name: str, known: Sequence[str]) -> str:
 
 
 def by_path() -> Mapping[str, Protocol]:
-    """Returns the built-in protocols that the local agent can answer, by `Protocol.path`."""
+    """Returns the built-in protocols that the local agent can serve, by `Protocol.path`."""
     from tui.protocols.base import no_agent
 
     protocols = [protocol_named(name) for name in BUILT_IN]
@@ -186,14 +186,14 @@ def _wrong_members(protocol: Protocol) -> Iterator[str]:
     except (msgspec.ValidationError, TypeError) as error:
         yield f"its log is not a valid LogRules: {error}"
     try:
-        # Not through builtins: it holds a function.
+        # Not through builtins, because it contains a function.
         msgspec.convert(msgspec.structs.asdict(protocol.signs), Signs)
     except (msgspec.ValidationError, TypeError) as error:
         yield f"its signs are not valid Signs: {error}"
 
 
 def _missing(end: Callable[..., object], shape: type) -> Iterator[str]:
-    """Yields the methods that a class lacks; the result of a function is known only during the call."""
+    """Yields the methods that a class lacks; what a function returns is known only during the call."""
     due = (name for name in vars(shape) if not name.startswith("_"))
     lacks = [name for name in due if not hasattr(end, name)] if isinstance(end, type) else []
     if lacks:

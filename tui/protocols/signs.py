@@ -1,4 +1,4 @@
-"""Signs: lists what a protocol is recognized by when the user has not named one (`tui.protocols.detect`)."""
+"""Signs: the features by which a protocol is recognized when the user has not named one (`tui.protocols.detect`)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import msgspec
 
 
 class Host(msgspec.Struct, frozen=True):
-    """A service that speaks the protocol at a domain and everything below it."""
+    """A service that speaks the protocol at a domain and its subdomains."""
 
     domain: str
     owner: str
-    """Named in the reason, such as "Azure OpenAI"."""
+    """The name shown in the reason, such as "Azure OpenAI"."""
     path_endings: tuple[str, ...]
-    """Endings of the paths that speak it; the service has other websockets too. An empty path always counts."""
+    """Endings of the paths that speak the protocol, because the service has other websockets too. An empty
+    path always matches."""
 
 
 def _no_sign(message: Mapping[str, Any] | bytes) -> str:
@@ -23,19 +24,19 @@ def _no_sign(message: Mapping[str, Any] | bytes) -> str:
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a URL or the agent's first message looks like. Reasons are clauses, shown as in "(REASON)."."""
+    """What a URL or the agent's first message looks like. Reasons are clauses, which are shown in parentheses."""
 
     hosts: tuple[Host, ...] = ()
     path_words: tuple[str, ...] = ()
-    """Words of the URL's path, in lower case."""
+    """Words to look for in the URL's path, in lower case."""
     path_endings: Mapping[str, str] = {}
     """Endings of the URL's path, each with the owner of the convention: "Twilio's samples"."""
     web_address: str = ""
-    """The reason why an http or https URL is this protocol; empty: it is not."""
+    """Why an http or https URL belongs to this protocol; empty if it does not."""
     first_message: Callable[[Mapping[str, Any] | bytes], str] = _no_sign
-    """Returns the reason why a message that the agent sent before it received any belongs to this protocol.
+    """Returns why a message that the agent sent before it received any belongs to this protocol.
 
-    It is a JSON object or a binary frame. Returns "" for any other message; must not raise.
+    The message is a JSON object or a binary frame. Returns "" if it does not belong; must not raise.
     """
 
 

@@ -1,15 +1,15 @@
-"""Implements both ends of Asterisk's ``chan_websocket``: this program is Asterisk that dials the user's server.
+"""Implements both ends of Asterisk's ``chan_websocket``: this program plays Asterisk, which dials the user's server.
 
-Facts are from the driver (asterisk/asterisk, channels/chan_websocket.c at 0607f2c), from Asterisk's documentation
-("WebSocket", with SET_MEDIA_DIRECTION, which the driver at that commit does not have), and from galcymedia 0.1.1.
-Where they are silent, or a clock is needed:
+The facts come from the driver (asterisk/asterisk, channels/chan_websocket.c at 0607f2c), from Asterisk's
+documentation ("WebSocket", with SET_MEDIA_DIRECTION, which the driver at that commit does not have), and from
+galcymedia 0.1.1. Decisions where these sources are silent, or where a clock is needed:
 
-* Control messages are JSON unless ``control=plain`` is set: Asterisk's default is plain text, which is called
-  deprecated, and which most servers do not read.
-* Asterisk takes a frame from its queue every 20 ms. That clock is the user's audio, which flows in real time.
-* Marks, and the ends of buffering, are acknowledged once the audio before them was played here.
-* No message starts or ends a reply: it ends when it has run dry, or with FLUSH_MEDIA.
-* PAUSE_MEDIA and SET_MEDIA_DIRECTION are understood, and not obeyed.
+* Control messages are JSON unless ``control=plain`` is set: Asterisk defaults to plain text, which is
+  deprecated and which most servers cannot read.
+* Asterisk takes a frame from its queue every 20 ms. The clock for this is the user's audio, which flows in real time.
+* Marks and the ends of buffering are acknowledged once the audio before them has been played here.
+* No message starts or ends a reply: it ends when its audio has run dry, or with FLUSH_MEDIA.
+* PAUSE_MEDIA and SET_MEDIA_DIRECTION are understood but not obeyed.
 """
 
 from __future__ import annotations

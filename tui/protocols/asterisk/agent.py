@@ -1,4 +1,4 @@
-"""The agent's end of Asterisk's WebSocket channel: what the server that Asterisk dials does."""
+"""The agent's end of Asterisk's WebSocket channel, which plays the server that Asterisk dials."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from tui.protocols.telephony.samples import Cutter
 class AsteriskAgent(AgentDefaults):
     """Stands in for the server on one socket.
 
-    It answers in the form of MEDIA_START (JSON or plain text), and buffers each reply; the end of a reply is
-    acknowledged once it was played. Between MEDIA_XOFF and MEDIA_XON it holds back its messages.
+    It answers in the same form as MEDIA_START (JSON or plain text) and buffers each reply; the end of a reply
+    is acknowledged once the reply has been played. Between MEDIA_XOFF and MEDIA_XON it holds back its
+    messages.
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
@@ -37,14 +38,14 @@ class AsteriskAgent(AgentDefaults):
         self._open_stream_id: str | None = None
         self._replies = 0
         self._pending: dict[str, str] = {}
-        """The replies whose end is not acknowledged, by correlation id."""
+        """The replies whose end has not been acknowledged yet, by correlation id."""
         self._dropped: list[str] = []
         """The replies that a flush has ended, which Asterisk does not acknowledge."""
         self._stopped = False
         self._kept: list[Outgoing] = []
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Remembers the URL's query, in which a dial string passes parameters. Refuses nobody."""
+        """Remembers the URL's query, in which dial strings pass parameters; admits everyone."""
         self._query = handshake.query
         return None
 
@@ -55,7 +56,7 @@ class AsteriskAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes: the same."""
+        """The format that `say_audio` takes, which is the user's."""
         return self._format
 
     # Actions of the agent.
@@ -75,7 +76,7 @@ class AsteriskAgent(AgentDefaults):
         return self._send(*self._audio(self._cutter.cut(audio), self._format))
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Stops buffering; an interrupted reply is flushed while any of it is unplayed."""
+        """Stops buffering; an interrupted reply is flushed if any of it is unplayed."""
         is_open = stream_id == self._open_stream_id and self._format is not None
         if interrupted and (is_open or stream_id in self._pending.values()):
             self._dropped += [*self._pending.values(), *([stream_id] if is_open else [])]
@@ -96,7 +97,7 @@ class AsteriskAgent(AgentDefaults):
         )
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """Has Asterisk hang up."""
+        """Asks Asterisk to hang up."""
         self._open_stream_id = None
         return [] if self._format is None else [self._command("HANGUP", f"hang up: {reason}")]
 
@@ -120,7 +121,7 @@ class AsteriskAgent(AgentDefaults):
     # Messages from Asterisk.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one event of Asterisk, or audio. Raises `ProtocolError`."""
+        """Decodes one event or audio frame from Asterisk. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
         message = ControlMessage(frame, "event")
@@ -133,7 +134,7 @@ class AsteriskAgent(AgentDefaults):
     def _receive_audio(self, frame: bytes) -> Incoming:
         message = Message('{"type":"audio"}')
         if self._format is None:
-            # Asterisk may send audio before MEDIA_START; its format is not known yet.
+            # Asterisk may send audio before MEDIA_START, when its format is not known yet.
             return message.incoming("user audio, too early")
         self._end_dropped(message)
         message.audio_ms = self._format.duration_ms(len(frame))
@@ -142,7 +143,7 @@ class AsteriskAgent(AgentDefaults):
         return message.incoming(f"user audio {message.audio_ms:.0f} ms")
 
     def _end_dropped(self, message: Message) -> None:
-        """Ends the replies of the last flush with the next message: a flush is not answered."""
+        """Ends the flushed replies with the next message, because Asterisk does not acknowledge a flush."""
         for stream_id in self._dropped:
             message.event(Type.PLAY_FINISHED, stream_id=stream_id)
         self._dropped.clear()

@@ -1,4 +1,4 @@
-"""The caller's end of Asterisk's WebSocket channel: what Asterisk does when it dials a server."""
+"""The caller's end of Asterisk's WebSocket channel, which plays Asterisk when it dials a server."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ _COMPLETED, _PROCESSED = "MEDIA_BUFFERING_COMPLETED", "MEDIA_MARK_PROCESSED"
 class _Acknowledgement(NamedTuple):
     correlation_id: str
     answer: str
-    """The event that reports it as reached; "" after a flush dropped it."""
+    """The event that reports it as reached; "" once a flush has dropped it."""
 
 
 class AsteriskCaller(ImplyingCaller):
-    """Stands in for Asterisk in one call. ``settings.params`` become variables of the channel.
+    """Stands in for Asterisk in one call. ``settings.params`` become channel variables.
 
     Options: ``control`` (json or plain), ``connection`` (the name in websocket_client.conf), ``channel_id``,
     ``flush_ends_pause`` (on or off: the driver and its documentation disagree).
@@ -78,7 +78,7 @@ class AsteriskCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the call is up: its audio never pauses."""
+        """Whether the call is up; its audio never pauses."""
         return self._in_call
 
     # Actions of the user.
@@ -89,7 +89,7 @@ class AsteriskCaller(ImplyingCaller):
         return [self._channel.start()]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in frames of 20 ms, each of which is a tick of Asterisk's clock; the remainder waits."""
+        """Sends user audio in frames of 20 ms, each of which is a tick of Asterisk's clock; any remainder waits."""
         if not self._in_call:
             return []
         frames: list[Outgoing] = []
@@ -105,7 +105,7 @@ class AsteriskCaller(ImplyingCaller):
         return [self._channel.event("DTMF_END", f"dtmf {digit}", digit=digit) for digit in digits]
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Reports the first pending mark of that id as reached; nothing for a dropped or unknown one."""
+        """Reports the first pending mark with that id as reached; sends nothing for a dropped or unknown mark."""
         found = next((mark for mark in self._marks if mark.correlation_id == name), None)
         if not self._in_call or found is None:
             return []
@@ -122,7 +122,7 @@ class AsteriskCaller(ImplyingCaller):
 
     def _tick(self) -> list[Outgoing]:
         events = [self._channel.event("MEDIA_XON", "asks to go on")] if self._queue.tick() else []
-        # What is heard lags behind the queue: its end is not reported before that of the audio before the last mark.
+        # Playback lags behind the queue, so its end is reported only once all marks have been reached.
         heard = self._queue.length == 0 and not any(mark.answer for mark in self._marks)
         if self._drain_wanted and heard and not self._queue.paused:
             self._drain_wanted = False
@@ -132,7 +132,7 @@ class AsteriskCaller(ImplyingCaller):
     # Messages from the server.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one command of the server, or audio. Raises `ProtocolError`."""
+        """Decodes one command or audio frame from the server. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
         if (size := len(frame.encode(errors="surrogatepass"))) > MAX_COMMAND_BYTES:
@@ -207,7 +207,7 @@ class AsteriskCaller(ImplyingCaller):
                 faults.advise(message, "byte-order", text)
 
     def _other_control(self, frame: str) -> Incoming:
-        """Returns the result of a command in a form that this call does not use: Asterisk ignores it."""
+        """Handles a command in a form that this call does not use, which Asterisk ignores."""
         came, other, due = (
             ("JSON", "plain text", "json") if self._channel.plain else ("plain text", "JSON", "plain")
         )
@@ -342,7 +342,7 @@ class _Channel:
         return event("MEDIA_START", {**members, **variables}, f"start, {self.coding}", plain=self.plain)
 
     def event(self, kind: str, summary: str, **members: Any) -> Outgoing:
-        """Returns an event of this channel."""
+        """Returns an event for this channel."""
         return event(kind, {"channel_id": self._id, **members}, summary, plain=self.plain)
 
 
@@ -364,7 +364,7 @@ def _check(settings: CallerSettings) -> None:
 
 
 def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
-    """Makes the id of a channel as Asterisk does: seconds since 1970 and a number."""
+    """Creates a channel id as Asterisk does, from the seconds since 1970 and a number."""
     try:
         seconds = datetime.fromisoformat(utc_now()).timestamp()
     except ValueError:

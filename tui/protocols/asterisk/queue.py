@@ -6,17 +6,17 @@ MAX_FRAMES = 1_000
 XOFF_FRAMES = 900
 XON_FRAMES = 800
 _GRACE_TICKS = 50
-"""One second, which is longer than the audio that is still on its way when the server is asked to stop."""
+"""One second, which is longer than audio can still be in transit after the server was asked to stop."""
 
 
 class FrameQueue:
-    """Counts the frames that wait, and cuts messages into frames. Its clock is `tick`."""
+    """Counts waiting frames and cuts messages into frames. `tick` serves as its clock."""
 
     def __init__(self, frame_bytes: int) -> None:
         self.frame_bytes = frame_bytes
         self.length = 0
         self.full = False
-        """Whether the server was asked to stop, and not yet asked to continue."""
+        """Whether the server was asked to stop and has not been asked to continue yet."""
         self.buffering = False
         self.paused = False
         self._rest = b""
@@ -29,11 +29,11 @@ class FrameQueue:
 
     @property
     def ignored(self) -> bool:
-        """Whether the server was asked to stop long enough ago that it should have done so."""
+        """Whether the server was asked to stop so long ago that it should have stopped by now."""
         return self.full and self._ticks_full >= _GRACE_TICKS
 
     def put(self, audio: bytes) -> tuple[bytes, bytes]:
-        """Queues a message; returns the whole frames that it completes, and the part of it that is lost.
+        """Queues a message; returns the whole frames that it completes, and any part of it that is lost.
 
         While buffering, the remainder waits for the next message; otherwise it is lost.
         """
@@ -48,7 +48,7 @@ class FrameQueue:
         return frames, lost
 
     def stop_buffering(self, silence: bytes) -> bytes:
-        """Ends buffering; returns the frame of the remainder, filled with ``silence``, if there is one."""
+        """Ends buffering; returns any remainder as a frame that is filled up with ``silence``."""
         rest, self._rest, self.buffering = self._rest, b"", False
         if not rest:
             return b""

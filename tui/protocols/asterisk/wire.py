@@ -12,9 +12,9 @@ from tui.protocols.json_frames import Message, cut, encode
 
 FRAME_MS = 20
 MAX_COMMAND_BYTES = 128
-"""Asterisk ignores a longer command."""
+"""Maximum size of a command; Asterisk ignores longer ones."""
 MAX_MESSAGE_BYTES = 65_500
-"""A longer message makes Asterisk hang up."""
+"""Maximum size of a message; a longer one makes Asterisk hang up."""
 _RATES = {
     "slin": 8_000,
     "slin12": 12_000,
@@ -60,9 +60,9 @@ _PLAIN_MEMBERS: Mapping[str, tuple[str, ...]] = {
     ),
     "ERROR": ("channel_id", "error_text"),
 }
-"""The events whose plain text names its members, as in ``DTMF_END digit:5``; the others have an id, or nothing."""
+"""Events whose plain text names their members, as in ``DTMF_END digit:5``; other events have an id or nothing."""
 _FREE_TEXT = "error_text"
-"""The member that may contain blanks, and that comes last."""
+"""The member that may contain spaces and therefore comes last."""
 _NUMBERS = ("optimal_frame_size", "ptime", "queue_length", "xon_level", "xoff_level")
 _SWITCHES = {"true": True, "false": False}
 
@@ -96,7 +96,7 @@ class ControlMessage(Message):
 
 
 def event(kind: str, members: Mapping[str, Any], summary: str, *, plain: bool) -> Outgoing:
-    """Returns an event of Asterisk as the frame to send."""
+    """Returns an Asterisk event as the frame to send."""
     if not plain:
         return Outgoing(encode({"event": kind, **members}), kind, cut(summary))
     named = _PLAIN_MEMBERS.get(kind)
@@ -108,7 +108,7 @@ def event(kind: str, members: Mapping[str, Any], summary: str, *, plain: bool) -
 
 
 def command(kind: str, summary: str, *, plain: bool, correlation_id: str = "") -> Outgoing:
-    """Returns a command of a server as the frame to send."""
+    """Returns a server's command as the frame to send."""
     if plain:
         return Outgoing(f"{kind} {correlation_id}".rstrip(), kind, cut(summary))
     members = {"correlation_id": correlation_id} if correlation_id else {}
@@ -121,7 +121,7 @@ def is_plain(text: str) -> bool:
 
 
 def _from_plain(text: str, kind_member: str) -> str:
-    """Returns plain text as the JSON that means the same. Raises `ProtocolError`."""
+    """Converts plain text to the equivalent JSON. Raises `ProtocolError`."""
     kind, _, rest = text.strip().partition(" ")
     if not kind:
         raise ProtocolError("empty", "the message is empty")

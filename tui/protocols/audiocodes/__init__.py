@@ -1,8 +1,9 @@
 """Implements both ends of the AudioCodes Bot API over WebSocket (VoiceAI Connect, Live Hub).
 
-The caller's end stands in for VoiceAI Connect (VAIC), the agent's end for the bot. Facts are from AudioCodes'
-documentation of the WebSocket mode, from its SDK ac-bot-api 0.13.0 (src/websocket/types.ts and
-bot-conversation.ts), and from the integrations of Deepgram and Rasa. Where they are silent:
+The caller's end stands in for VoiceAI Connect (VAIC), the agent's end for the bot. The facts come from
+AudioCodes' documentation of the WebSocket mode, from its SDK ac-bot-api 0.13.0 (src/websocket/types.ts and
+bot-conversation.ts), and from the integrations of Deepgram and Rasa. Decisions where these sources are
+silent:
 
 * Audio for a stream that is not open is played, and reported: nothing the agent says is dropped.
 * ``playStream.stop`` means drain. Only ``abortPrompts``, and speech while barge-in is on, mean flush.

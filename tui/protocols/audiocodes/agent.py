@@ -1,4 +1,4 @@
-"""The agent's end of the AudioCodes Bot API: what the bot does."""
+"""The agent's end of the AudioCodes Bot API, which plays the bot."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class AudioCodesAgent:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio; None until it is agreed."""
+        """The format of the user's audio; None until it has been agreed on."""
         return FORMATS.get(self._user_media)
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes; None until it is agreed, unless it was specified."""
+        """The format that `say_audio` takes; None until it has been agreed on, unless it was specified."""
         return FORMATS.get(self._play_media)
 
     # Actions of the agent.
@@ -82,7 +82,7 @@ class AudioCodesAgent:
         return [*before, outgoing(start, summary)]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio; nothing for a reply that is not open."""
+        """Sends reply audio, or nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
         coding = FORMATS[self._play_media or DEFAULT_FORMAT]
@@ -115,7 +115,7 @@ class AudioCodesAgent:
         return [outgoing(words, f"hypothesis: {text}")]
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Sends the final text of the user's turn, and that the model has it."""
+        """Sends the final text of the user's turn, followed by a message that the text was committed."""
         alternatives = [{"text": text, "confidence": confidence}]
         words = {"type": "userStream.speech.recognition", "alternatives": alternatives}
         return [outgoing(words, f"recognition: {text}"), _speech("userStream.speech.committed")]
@@ -146,7 +146,7 @@ class AudioCodesAgent:
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the caller."""
+        """Decodes one message from the caller."""
         message = Message(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler is None:

@@ -1,4 +1,4 @@
-"""The caller's end of the AudioCodes Bot API: what VoiceAI Connect does."""
+"""The caller's end of the AudioCodes Bot API, which plays VoiceAI Connect."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class AudioCodesCaller:
     """Stands in for VoiceAI Connect in one call.
 
     Options: ``dtmf_event`` (the name of the event: ``DTMF`` in the documentation, ``dtmf`` in some bots),
-    ``play_finished`` (``on`` or ``off``: report to the agent when a reply was played), ``language`` (of the start
-    activity).
+    ``play_finished`` (``on`` or ``off``: report to the agent when a reply has been played), ``language`` (of
+    the start activity).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -94,12 +94,12 @@ class AudioCodesCaller:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None until it is agreed."""
+        """The format that `user_audio` takes; None until it has been agreed on."""
         return self._offer.user_format
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the agent has acknowledged the user stream, and it was not closed since."""
+        """Whether the agent has acknowledged the user stream and it has not been closed since."""
         return self._user_stream.open
 
     @property
@@ -145,7 +145,7 @@ class AudioCodesCaller:
         return [self._messages.message("session.resume", "resume")]
 
     def validate(self) -> list[Outgoing]:
-        """Probes the agent without a call. It answers with CONNECTION_VALIDATED, or not at all (SDK 0.13)."""
+        """Probes the agent without a call; it answers with CONNECTION_VALIDATED or, as in SDK 0.13, not at all."""
         return [self._messages.message("connection.validate", "validate connection")]
 
     def start_user_stream(self) -> list[Outgoing]:
@@ -193,12 +193,12 @@ class AudioCodesCaller:
         return frames + self._adjust_user_stream()
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Answers a mark; nothing for a mark that was never set."""
+        """Answers a mark; sends nothing for a mark that was never set."""
         answer = self._marks.take_answer(name) if self._call is _Call.ACTIVE else None
         return [answer] if answer else []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing: the protocol has no message for it, but the reply no longer needs a CLEAR."""
+        """Sends nothing, because the protocol has no message for this, but the reply no longer needs a CLEAR."""
         self._replies.interrupted(stream_id)
         return []
 
@@ -214,7 +214,7 @@ class AudioCodesCaller:
     # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the agent."""
+        """Decodes one message from the agent."""
         message = Message(frame)
         handler = self._HANDLERS.get(message.kind())
         self._check_common_members(message)
@@ -397,7 +397,7 @@ class AudioCodesCaller:
                 return "; ".join(filter(None, (title, session)))
 
     def _config(self, activity: Members, params: Members, session: str) -> str:
-        """Returns the summary of a config; activityParams apply to the activity alone, which has no effect here."""
+        """Returns the summary of a config; activityParams only affect their activity, which has no effect here."""
         parts = [session] if session else []
         if params.body:
             parts.append(f"for this activity only, without effect: {encode(params.body)}")
@@ -416,7 +416,7 @@ class AudioCodesCaller:
         return [self._messages.message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
 
     def _apply_session_params(self, message: Message, activity: Members) -> str:
-        """Applies what the agent sets for the rest of the call; returns what that was, and what has no effect."""
+        """Applies the agent's settings for the rest of the call; returns a summary, also of those without effect."""
         if not activity.has("sessionParams"):
             return ""
         params = activity.inside("sessionParams")
@@ -431,7 +431,7 @@ class AudioCodesCaller:
         return "; ".join([*parts, *([f"without effect here: {encode(others)}"] if others else [])])
 
     def _answered_without_sound(self, message: Message) -> None:
-        """Reopens the user stream that waits for an answer: nothing of this one is played here."""
+        """Reopens a user stream that waits for the answer, because this answer has no audio to play here."""
         self._awaits_reply = False
         message.replies += self._adjust_user_stream()
 

@@ -13,7 +13,7 @@ _MAX_MARK_CHARS = 4_096
 
 
 class WaitingMarks:
-    """The newest marks. An answer has all members of its mark."""
+    """The newest marks. The answer to a mark repeats all of the mark's members."""
 
     def __init__(self, conversation_id: str) -> None:
         self._conversation_id = conversation_id

@@ -1,4 +1,4 @@
-"""The streams of a call as the caller's end knows them: the user stream, and the agent's replies."""
+"""The streams of a call as seen by the caller's end: the user stream and the agent's replies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_REPLIES = 100
 
 @dataclass(slots=True)
 class UserStream:
-    """The user stream as requested from the agent, and as acknowledged by it."""
+    """The user stream, as requested from the agent and as acknowledged by it."""
 
     asked: bool = False
     open: bool = False
@@ -42,7 +42,7 @@ class UserStream:
         return "userStream.stop"
 
     def started(self) -> bool:
-        """Called when the agent reports that it started; returns whether that answers a request."""
+        """Called when the agent reports that the stream has started; returns whether that answers a request."""
         if not self._starts_unanswered:
             return False
         self._starts_unanswered -= 1
@@ -50,7 +50,7 @@ class UserStream:
         return True
 
     def stopped(self) -> bool:
-        """Called when the agent reports that it stopped; returns whether that answers a request."""
+        """Called when the agent reports that the stream has stopped; returns whether that answers a request."""
         if not self._stops_unanswered:
             return False
         self._stops_unanswered -= 1
@@ -65,7 +65,7 @@ class PlayStream:
     media: str
     open: bool = True
     closed_here: bool = False
-    """Whether this end closed it on its own; later messages for it are then not reported as faults."""
+    """Whether this end closed it unasked; later messages for it are then not reported as faults."""
     heard: bool = False
     cleared: bool = False
 
@@ -84,21 +84,21 @@ class PlayStreams:
 
     @property
     def any_unheard(self) -> bool:
-        """Whether the user still hears a reply, or will."""
+        """Whether the user is still hearing a reply or will hear one."""
         return any(not reply.heard for reply in self._pending)
 
     @property
     def any_to_clear(self) -> bool:
-        """Whether any reply was not cut off yet."""
+        """Whether any reply has not been cut off yet."""
         return any(not reply.cleared for reply in self._pending)
 
     def begin(self, reply: PlayStream) -> None:
-        """Starts a reply; the previous one was closed."""
+        """Starts a reply; the previous one must have been closed."""
         self.latest = reply
         self._pending = [*self._pending, reply][-_MAX_REPLIES:]
 
     def close(self, *, here: bool = False) -> PlayStream | None:
-        """Closes the open reply and returns it, None if no reply is open; ``here``: the agent did not ask for it."""
+        """Closes the open reply, if any, and returns it; ``here`` means that the agent did not request it."""
         reply = self.open
         if reply:
             reply.open, reply.closed_here = False, here
@@ -106,7 +106,7 @@ class PlayStreams:
         return reply
 
     def heard(self, stream_id: str) -> None:
-        """Marks the oldest waiting reply of that id as played or flushed."""
+        """Marks the oldest waiting reply with that id as played or flushed."""
         reply = next(
             (reply for reply in self._pending if reply.stream_id == stream_id and not reply.heard), None
         )
@@ -115,7 +115,7 @@ class PlayStreams:
             self._forget_done()
 
     def interrupted(self, stream_id: str) -> None:
-        """Marks the replies of that id as cut off by the user's side."""
+        """Marks the replies with that id as cut off by the user's side."""
         for reply in self._pending:
             reply.cleared = reply.cleared or reply.stream_id == stream_id
 
@@ -126,7 +126,7 @@ class PlayStreams:
         return self._pending[-1].stream_id if self._pending else ""
 
     def named(self, stream_id: str) -> PlayStream | None:
-        """Returns the newest remembered reply of that id."""
+        """Returns the newest remembered reply with that id."""
         known = [*self._pending, self.latest] if self.latest else self._pending
         return next((reply for reply in reversed(known) if reply.stream_id == stream_id), None)
 

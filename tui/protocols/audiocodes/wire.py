@@ -19,7 +19,7 @@ _CODINGS = {
 FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
     {f"{container}/{name}": coding for container in ("raw", "wav") for name, coding in _CODINGS.items()}
 )
-"""By ``mediaFormat``; ``wav/*`` is the same after a WAV header."""
+"""Audio formats by ``mediaFormat``; ``wav/*`` is the same audio after a WAV header."""
 DEFAULT_OFFER = ("raw/lpcm16", "raw/lpcm16_24", "raw/lpcm16_8", "raw/mulaw")
 DEFAULT_FORMAT = "raw/lpcm16"
 """The format that every known bot understands."""
@@ -34,7 +34,7 @@ SPEECH = {
 
 
 def audio_of(message: Message, media: str) -> bytes:
-    """Returns the samples of a chunk without a WAV header, and sets their length in the message."""
+    """Returns the samples of a chunk without any WAV header, and sets their duration in the message."""
     audio, had_header = strip_wav_header(message.audio("audioChunk"))
     if had_header and media.startswith("raw/"):
         message.find("wav-header-in-raw", f"Audio in {media} begins with a WAV header; it was removed.")
@@ -43,7 +43,7 @@ def audio_of(message: Message, media: str) -> bytes:
 
 
 def best_alternative(message: Message) -> tuple[str, float | None]:
-    """Returns text and confidence of the first alternative; Deepgram's bridge has them in the message itself."""
+    """Returns text and confidence of the first alternative; Deepgram's bridge puts them in the message itself."""
     if message.has("text") and not message.has("alternatives"):
         message.find(
             "text-without-alternatives", "The text is in the message itself; it should be in alternatives."
@@ -54,7 +54,7 @@ def best_alternative(message: Message) -> tuple[str, float | None]:
 
 
 def mark_name(message: Message) -> str:
-    """Returns the first member that could be the name of a mark; no list of fields is published."""
+    """Returns the first member that could be the name of a mark, because no list of fields is published."""
     return next(filter(None, (message.ident(member) for member in ("name", "mark", "markId", "id"))), "")
 
 
@@ -70,7 +70,7 @@ def each_activity(message: Message, read: Callable[[Message, Members], str]) -> 
 
 
 def is_message(activity: Members) -> bool:
-    """Returns whether the activity is a text rather than an event."""
+    """Returns whether the activity is a text message rather than an event."""
     kind = activity.text("type", required=True).lower()
     return kind == "message" or (not kind and activity.has("text") and not activity.has("name"))
 

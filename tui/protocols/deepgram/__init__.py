@@ -1,13 +1,13 @@
 """Implements both ends of the Deepgram Voice Agent (v1).
 
-Facts are from deepgram-sdk 7.17.0 (agent/v1) and Deepgram's pages "Agent Keep Alive" and "Errors & Warnings". Where
-they are silent:
+The facts come from deepgram-sdk 7.17.0 (agent/v1) and Deepgram's pages "Agent Keep Alive" and "Errors &
+Warnings". Decisions where these sources are silent:
 
-* A reply starts with its first audio, and ends with AgentAudioDone. One that is cut off may lack it: then
-  UserStartedSpeaking, or the next AgentStartedSpeaking, ends it.
-* UserStartedSpeaking flushes what has not been heard. Its agent does not learn how much was.
+* A reply starts with its first audio, and ends with AgentAudioDone. A reply that is cut off may lack it;
+  UserStartedSpeaking or the next AgentStartedSpeaking then ends the reply.
+* UserStartedSpeaking flushes audio that has not been heard. The agent is not informed how much was heard.
 * Audio is sent without pauses: KeepAlive alone has failed to keep a session open while the microphone was off.
-* Both formats are stated in Settings, because what is assumed for one that is missing differs by page.
+* Both formats are stated in Settings, because the pages disagree about the defaults.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["DEEPGRAM", "FORMATS", "DeepgramAgent", "DeepgramCaller"]
 
 _PATH = "/v1/agent/converse"
 _JSON_WEB_TOKEN = "eyJ"
-"""How temporary tokens begin: ``{"`` in base64."""
+"""The beginning of every temporary token: ``{"`` in base64."""
 
 
 def _headers(token: str, url: str) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The agent's end of the Deepgram Voice Agent: what the service does."""
+"""The agent's end of the Deepgram Voice Agent, which plays the service."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ _UPDATES = {
 class DeepgramAgent(AgentDefaults):
     """Stands in for the service on one socket.
 
-    Greets if Settings has a greeting (its words are sent with the audio of the recorded greeting), and calls the
-    functions of ``think`` that have no endpoint. Injected messages of the agent are refused: its voice is recorded.
+    It greets if Settings has a greeting (its words are sent with the audio of the recorded greeting), and
+    calls the functions of ``think`` that have no endpoint. Requests to speak an injected message are refused,
+    because the agent's voice is recorded.
     """
 
     must_call_tool = False
@@ -41,17 +42,17 @@ class DeepgramAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio; None before Settings."""
+        """The format of the user's audio; None before Settings has arrived."""
         return self._formats[0] if self._formats else None
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes; None before Settings."""
+        """The format that `say_audio` takes; None before Settings has arrived."""
         return self._formats[1] if self._formats else None
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions that the caller runs; none while the result of one is awaited."""
+        """The functions that the caller runs; none while a result is awaited."""
         return () if self._open_calls else self._functions
 
     # Actions of the agent.
@@ -68,22 +69,22 @@ class DeepgramAgent(AgentDefaults):
         return [_words("assistant", text)] if text else []
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio in one frame; nothing for a reply that is not open."""
+        """Sends reply audio in one frame, or nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio and self._formats):
             return []
         return [audio_frame(audio, self._formats[1], "agent")]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply. `speech_started` interrupts one; audio cannot be taken back for any other reason."""
+        """Ends a reply. Only `speech_started` interrupts one; sent audio cannot be taken back for other reasons."""
         if stream_id != self._open_stream_id:
             return []
         self._open_stream_id = None
         return [outgoing({"type": "AgentAudioDone"}, "agent audio done")]
 
     def speech_started(self) -> list[Outgoing]:
-        """Announces that the user speaks, which flushes playback and cancels open calls."""
+        """Announces that the user is speaking, which flushes playback and cancels open function calls."""
         frames = [outgoing({"type": "UserStartedSpeaking"}, "user started speaking")]
-        # No AgentAudioDone follows on a reply that is cut off.
+        # No AgentAudioDone follows a reply that is cut off.
         self._open_stream_id = None
         if self._open_calls:
             functions = [{"id": call_id, "name": name} for call_id, name in self._open_calls.items()]
@@ -116,7 +117,7 @@ class DeepgramAgent(AgentDefaults):
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the caller, or audio. Raises `ProtocolError`."""
+        """Decodes one message or audio frame from the caller. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
         message = Message(frame)
@@ -208,7 +209,7 @@ class DeepgramAgent(AgentDefaults):
 
 def _client_functions(members: Members) -> Sequence[Mapping[str, Any]]:
     """Returns the functions of ``think`` without an endpoint: those that the caller runs."""
-    # Of a list of providers, the others are fallbacks.
+    # In a list of providers, all but the first are fallbacks.
     listed = isinstance(members.body.get("think"), list)
     thinks = members.objects("think") if listed else [members.inside("think")]
     functions = thinks[0].objects("functions") if thinks else []

@@ -1,4 +1,4 @@
-"""The caller's end of the Deepgram Voice Agent: what its clients do."""
+"""The caller's end of the Deepgram Voice Agent, which plays a client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class DeepgramCaller(ImplyingCaller):
         self._accepted = False
         self._unheard: set[str] = set()
         self._worded = ("", 0)
-        """The reply whose words came last, and how many texts it has."""
+        """The reply that the newest words belong to, and how many texts it has."""
         self._tool_names: dict[str, str] = {}
 
     @property
@@ -48,13 +48,13 @@ class DeepgramCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always in a call, because an agent that hears nothing soon leaves."""
+        """Whether audio may flow: always during a call, because an agent that hears nothing soon disconnects."""
         return self._accepted and self._in_call
 
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Sends the settings; the agent answers that they are applied."""
+        """Sends the settings; the agent confirms that they are applied."""
         self._in_call = True
         return [outgoing(self._options.settings(), "settings")]
 
@@ -65,7 +65,7 @@ class DeepgramCaller(ImplyingCaller):
         return [audio_frame(audio, self._options.user_format, "user")]
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """Sends a typed turn, which the agent takes as if it had been spoken."""
+        """Sends a typed turn, which the agent treats as if it had been spoken."""
         if not (self.user_stream_open and text):
             return []
         return [outgoing({"type": "InjectUserMessage", "content": text}, f"message: {text}")]
@@ -83,7 +83,7 @@ class DeepgramCaller(ImplyingCaller):
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing: the agent does not learn what was heard."""
+        """Sends nothing: no message reports to the agent what was heard."""
         self._unheard.discard(stream_id)
         return []
 
@@ -105,7 +105,7 @@ class DeepgramCaller(ImplyingCaller):
     # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the agent, or audio. Raises `ProtocolError`."""
+        """Decodes one message or audio frame from the agent. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
         message = Message(frame)
@@ -154,7 +154,7 @@ class DeepgramCaller(ImplyingCaller):
         else:
             replies = self._replies
             reply = replies.stream_id if replies.open else f"reply-{replies.begun + 1}"
-            # Each text is a sentence of the reply, sent about when its audio is.
+            # Each text is a sentence of the reply, sent at about the same time as its audio.
             part = self._worded[1] if reply == self._worded[0] else 0
             self._worded = (reply, part + 1)
             message.event(Type.AGENT_TEXT, text=text, stream_id=reply, part=part)

@@ -1,4 +1,4 @@
-"""The ``Settings`` message of the Deepgram Voice Agent, from the options of a call."""
+"""Builds the ``Settings`` message of the Deepgram Voice Agent from the options of a call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OPTIONS = {
 
 
 class CallOptions:
-    """The options of one call. Raises `ValueError` with a sentence for one that is unknown or wrong."""
+    """The options of one call. Raises `ValueError`, which explains the problem, for an unknown or invalid option."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("The Deepgram Voice Agent", _OPTIONS)
@@ -37,7 +37,7 @@ class CallOptions:
         self._extra = _read("settings", self._chosen["settings"], dict)
 
     def settings(self) -> dict[str, Any]:
-        """Returns the message; both formats are stated, because defaults differ."""
+        """Returns the message; both formats are stated, because the documented defaults differ."""
         audio = {
             "input": described(self.user_format),
             "output": {**described(self.play_format), "container": "none"},

@@ -23,10 +23,10 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         for rate in rates
     }
 )
-"""By encoding and rate, in either direction."""
+"""Audio formats by encoding and rate, for both directions."""
 USER_FORMAT, PLAY_FORMAT = "linear16_16000", "linear16_24000"
 ASSUMED_FORMAT = FORMATS["linear16_24000"]
-"""The format of a direction that Settings leaves out."""
+"""The format assumed for a direction that Settings leaves out."""
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 
@@ -36,7 +36,7 @@ def described(coding: AudioFormat) -> Mapping[str, Any]:
 
 
 def read_format(audio: Members) -> AudioFormat | None:
-    """Returns the format that settings describe; None for one that this program does not decode."""
+    """Returns the format that the settings describe; None if this program cannot decode it."""
     encoding, rate = audio.text("encoding") or "linear16", audio.number("sample_rate") or ASSUMED_FORMAT.rate
     known = _ENCODINGS.get(encoding)
     if known is None or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:

@@ -1,15 +1,15 @@
 """Implements both ends of ElevenLabs Agents over WebSocket.
 
-Facts are from ElevenLabs' schema (elevenlabs/packages, packages/types/schemas/agent.asyncapi.yaml), its client
-(packages/client/src/utils/WebSocketConnection.ts), its Python package 2.78.0 (conversational_ai/conversation.py)
-and its page "Client events". Where they are silent:
+The facts come from ElevenLabs' schema (elevenlabs/packages, packages/types/schemas/agent.asyncapi.yaml), its
+client (packages/client/src/utils/WebSocketConnection.ts), its Python package 2.78.0
+(conversational_ai/conversation.py) and its page "Client events". Decisions where these sources are silent:
 
 * No message starts or ends a reply: it starts with its first audio, and ends when it has run dry
-  (`tui.protocols.implied_replies`), with an interruption, or with the words of the next. Words are sent with the
-  first audio: those that come before it belong to the reply that it starts.
-* User audio flows from the acceptance to the hang-up, as the SDKs send it: the agent finds turns by the silence.
+  (`tui.protocols.implied_replies`), with an interruption, or with the words of the next reply. Words are sent
+  with the first audio; words that come before it belong to the reply that it starts.
+* User audio flows from acceptance to hang-up, as with the SDKs, because the agent uses silence to find turns.
 * An interruption without an ``event_id`` is taken to mean all audio so far.
-* There is no message for a flush by the user: later audio is played, as a new reply.
+* There is no message for a flush by the user: later audio is played as a new reply.
 """
 
 from __future__ import annotations

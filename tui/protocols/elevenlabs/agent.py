@@ -1,4 +1,4 @@
-"""The agent's end of ElevenLabs Agents: what ElevenLabs does."""
+"""The agent's end of ElevenLabs Agents, which plays the service."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ElevenLabsAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes: the same; None in a conversation of text."""
+        """The format that `say_audio` takes, which is the user's; None in a text-only conversation."""
         return None if self._wishes.text_only else self.user_format
 
     @property
@@ -69,7 +69,7 @@ class ElevenLabsAgent(AgentDefaults):
         return [self._event("agent_response", f"agent: {text}", agent_response=text)]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio in one message; nothing for a reply that is not open."""
+        """Sends reply audio in one message, or nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio and self._wishes.wants("audio")):
             return []
         audio_ms = FORMATS[self._media].duration_ms(len(audio))
@@ -77,7 +77,7 @@ class ElevenLabsAgent(AgentDefaults):
         return [audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Sends nothing for a complete reply; for one that is cut short, an interruption of all audio so far."""
+        """Sends nothing for a complete reply; for one that is cut short, interrupts all audio so far."""
         if stream_id == self._open_stream_id:
             self._open_stream_id = None
         if not (interrupted and stream_id == self._last_stream_id):
@@ -119,7 +119,7 @@ class ElevenLabsAgent(AgentDefaults):
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the caller."""
+        """Decodes one message from the caller."""
         message = ElevenLabsMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler and not self._initiated and message.kind() != INITIATION:
@@ -207,19 +207,19 @@ class ElevenLabsAgent(AgentDefaults):
 
 
 class _Wishes:
-    """What the caller overrides in the agent's configuration; members that are not understood are left out."""
+    """The caller's overrides of the agent's configuration; unknown members are ignored."""
 
     def __init__(self, override: Members | None = None) -> None:
         override = override or Members({}, [])
         agent, conversation = override.inside("agent"), override.inside("conversation")
         self.text_only = conversation.body.get("text_only") is True
         self.first_message = agent.text("first_message") if agent.has("first_message") else None
-        """None for the agent's own greeting, "" for none."""
+        """None for the agent's own greeting, "" for no greeting."""
         self.tools: Sequence[Mapping[str, Any]] = [
             {"name": name} for name in agent.inside("prompt").texts("tool_ids")
         ]
         self._events = frozenset(conversation.texts("client_events"))
 
     def wants(self, kind: str) -> bool:
-        """Returns whether events of that type are to be sent; all of them if the caller named none."""
+        """Returns whether events of that type are to be sent; all events are if the caller named none."""
         return not self._events or kind in self._events

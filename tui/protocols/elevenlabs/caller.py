@@ -1,4 +1,4 @@
-"""The caller's end of ElevenLabs Agents: what its clients do."""
+"""The caller's end of ElevenLabs Agents, which plays a client."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OVERRIDES: Mapping[str, tuple[str, ...]] = {
 class ElevenLabsCaller(ImplyingCaller):
     """Stands in for a client in one call.
 
-    ``settings.params`` become dynamic variables. The agent's settings must allow the options:
+    ``settings.params`` become dynamic variables. Options, which the agent's settings must allow:
     ``first_message``, ``language``, ``prompt``, ``voice_id``.
     """
 
@@ -61,12 +61,12 @@ class ElevenLabsCaller(ImplyingCaller):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that replies are expected in."""
+        """The format in which replies are expected."""
         return self._play_format
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always in a call, unless the user has to wait for the end of a reply."""
+        """Whether audio may flow: always during a call, unless the user has to wait for the end of a reply."""
         return self._user_format is not None and self._in_call and (self._barge_in or not self._unheard)
 
     @property
@@ -116,7 +116,7 @@ class ElevenLabsCaller(ImplyingCaller):
     # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the agent."""
+        """Decodes one message from the agent."""
         message = ElevenLabsMessage(frame)
         handler = self._HANDLERS.get(message.kind())
         return message.incoming(handler(self, message) if handler else message.unknown())
@@ -172,7 +172,7 @@ class ElevenLabsCaller(ImplyingCaller):
         if replies.open and self._worded == replies.stream_id:
             message.events += replies.stop("the next reply begins")
         elif self._worded == self._next_reply:
-            replies.begun += 1  # of words that never were spoken, as all are in a conversation of text
+            replies.begun += 1  # a reply whose words were never spoken, as in a text-only conversation
         self._worded = replies.stream_id if replies.open else self._next_reply
         message.event(Type.AGENT_TEXT, text=text, stream_id=self._worded)
         return f"agent: {text}"
@@ -217,7 +217,7 @@ class ElevenLabsCaller(ImplyingCaller):
         return f"error: {reason}"
 
     def _on_news(self, message: Message) -> str:
-        """Only shows the message: it has no meaning for the call."""
+        """Only shows the message, which does not affect the call."""
         payload = next((value for value in message.body.values() if isinstance(value, dict)), {})
         return f"{message.kind()}: {encode(payload)}" if payload else message.kind()
 

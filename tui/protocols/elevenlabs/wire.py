@@ -22,14 +22,14 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         "ulaw_8000": AudioFormat(Encoding.MULAW, 8_000),
     }
 )
-"""By ElevenLabs' names. The agent's own settings choose among them, for each direction."""
+"""Audio formats by ElevenLabs' names. The agent's own settings choose one for each direction."""
 
 INITIATION = "conversation_initiation_client_data"
 METADATA = "conversation_initiation_metadata"
 
 
 class ElevenLabsMessage(Message):
-    """A message of either end. Only the message with user audio has no type."""
+    """A message from either end. Only the message with user audio has no type."""
 
     def kind(self) -> str:
         """Returns the type of the message. Raises `ProtocolError` if it has none."""
@@ -37,7 +37,7 @@ class ElevenLabsMessage(Message):
 
 
 def read_event_id(members: Members) -> int | None:
-    """Returns the integer that orders the agent's events; None, and a finding, if it is missing."""
+    """Returns the integer that orders the agent's events; if it is missing, reports that and returns None."""
     value = members.body.get("event_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return value

@@ -1,15 +1,16 @@
 """Implements both ends of Gemini Live (BidiGenerateContent).
 
-Facts are from Google's SDK google-genai 3.6.1 (types.py, live.py, _live_converters.py) and its pages "Start and
-manage live sessions" and "Limits for sessions". Where they are silent or disagree:
+The facts come from Google's SDK google-genai 3.6.1 (types.py, live.py, _live_converters.py) and its pages
+"Start and manage live sessions" and "Limits for sessions". Decisions where these sources are silent or
+disagree:
 
-* Google's page has v1beta in the path, the SDK v1, Vertex AI v1beta1; tokens that expire have v1alpha and another
-  method. The URL decides for a caller; the agent's end answers all of them.
+* The path contains v1beta on Google's page, v1 in the SDK and v1beta1 on Vertex AI; ephemeral tokens need
+  v1alpha and a different method. The caller's end uses the URL as given; the agent's end serves all of them.
 * No message starts a reply. It starts with its first audio, and ends with ``generationComplete``, ``turnComplete``
   or ``interrupted``, whichever comes first.
-* Words come in pieces. They are shown as they grow, and are final once the turn is complete; the user's also once
-  the agent speaks.
-* User audio flows from the setup to the hang-up, as silence while the microphone is off.
+* Words arrive in pieces. They are shown as they arrive, and are final once the turn is complete; the user's
+  words also once the agent speaks.
+* User audio flows from setup to hang-up, as silence while the microphone is off.
 """
 
 from __future__ import annotations

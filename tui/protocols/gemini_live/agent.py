@@ -1,4 +1,4 @@
-"""The agent's end of Gemini Live: what the service does."""
+"""The agent's end of Gemini Live, which plays the service."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _SAMPLES_PER_TOKEN = 960
 class GeminiAgent(AgentDefaults):
     """Stands in for the service on one socket. It speaks first only if the caller asks it to.
 
-    Honors these members of ``setup``: transcription both ways, turn detection off, NO_INTERRUPTION, function
-    declarations, explicitVadSignal and sessionResumption.
+    Honors these members of ``setup``: transcription in both directions, turn detection off, NO_INTERRUPTION,
+    function declarations, explicitVadSignal and sessionResumption.
     """
 
     must_call_tool = False
     """The user's words decide whether a tool is called."""
     idle_timeout_ms = None
-    """It waits for the user."""
+    """The agent waits for the user, however long that takes."""
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
         self._new_id = new_id
@@ -49,17 +49,17 @@ class GeminiAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's newest audio; None before the setup."""
+        """The format of the user's newest audio; None before the setup message."""
         return self._user_format if self._setup else None
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes: 24 kHz; None before the setup."""
+        """The format that `say_audio` takes: 24 kHz; None before the setup message."""
         return FORMATS[PLAY_FORMAT] if self._setup else None
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions that the caller declares; none while the result of one is awaited."""
+        """The functions that the caller declares; none while a result is awaited."""
         return self._setup.tools if self._setup and not self._open_calls else ()
 
     @property
@@ -69,7 +69,7 @@ class GeminiAgent(AgentDefaults):
 
     @property
     def answers_unasked(self) -> bool:
-        """A detected turn is always answered."""
+        """Whether the agent answers a detected turn unasked: always."""
         return True
 
     @property
@@ -94,7 +94,7 @@ class GeminiAgent(AgentDefaults):
         return [_content({"outputTranscription": {"text": text}}, f"agent: {text}")]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio in one message; nothing for a reply that is not open."""
+        """Sends reply audio in one message, or nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
         audio_ms = FORMATS[PLAY_FORMAT].duration_ms(len(audio))
@@ -103,7 +103,7 @@ class GeminiAgent(AgentDefaults):
         return [_content({"modelTurn": {"parts": parts}}, f"agent audio {audio_ms:.0f} ms", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply: complete, or interrupted even if all of it was sent already."""
+        """Ends a reply, complete or interrupted; it can be interrupted even after all of it was sent."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:
@@ -122,7 +122,7 @@ class GeminiAgent(AgentDefaults):
         return [outgoing({"toolCall": {"functionCalls": [call]}}, f"tool call: {name} {encode(arguments)}")]
 
     def speech_started(self) -> list[Outgoing]:
-        """Cancels open tool calls, as speech does; announces the speech to callers that want that."""
+        """Cancels open tool calls, and announces the speech to callers that want this."""
         frames = []
         if self._open_calls and self.yields_to_speech:
             self._cancelled_calls.update(self._open_calls)
@@ -132,7 +132,7 @@ class GeminiAgent(AgentDefaults):
         return frames + self._voice_activity("ACTIVITY_START")
 
     def speech_stopped(self) -> list[Outgoing]:
-        """Announces the end of speech to callers that want that."""
+        """Announces the end of speech to callers that want this."""
         return self._voice_activity("ACTIVITY_END")
 
     def hypothesis(self, text: str) -> list[Outgoing]:
@@ -173,7 +173,7 @@ class GeminiAgent(AgentDefaults):
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the caller."""
+        """Decodes one message from the caller."""
         message = GeminiMessage(frame)
         members = [name for name in FROM_CALLER if message.has(name)]
         if not members:
@@ -284,7 +284,7 @@ class GeminiAgent(AgentDefaults):
 
 
 class _Setup:
-    """What the caller's setup requests; members that are not understood are ignored."""
+    """What the caller's setup requests; unknown members are ignored."""
 
     def __init__(self, setup: Members) -> None:
         turns, resumption = setup.inside("realtimeInputConfig"), setup.inside("sessionResumption")
@@ -299,7 +299,7 @@ class _Setup:
 
 
 def _declarations(tools: Sequence[Members]) -> Sequence[Mapping[str, Any]]:
-    """Returns the functions that are declared, with their schema in ``parameters``."""
+    """Returns the declared functions, with their schemas in ``parameters``."""
     declared = (function for tool in tools for function in tool.objects("functionDeclarations"))
     return [{**each.body, "parameters": _lower_types(_schema(each))} for each in declared]
 
@@ -309,7 +309,7 @@ def _schema(function: Members) -> Any:
 
 
 def _lower_types(schema: Any) -> Any:
-    """Returns a schema with JSON schema's types: Google's own are in capitals, such as "OBJECT"."""
+    """Returns a schema with the type names of JSON Schema; Google's own are in capitals, such as "OBJECT"."""
     match schema:
         case dict():
             return {

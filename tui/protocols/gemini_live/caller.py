@@ -1,4 +1,4 @@
-"""The caller's end of Gemini Live: what its clients do."""
+"""The caller's end of Gemini Live, which plays a client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, cut, encode
 
 _FAILED_TURNS = ("MALFORMED_FUNCTION_CALL", "RESPONSE_REJECTED")
-"""Reasons of turnCompleteReason for which there is no answer."""
+"""Values of ``turnCompleteReason`` that mean that there is no answer."""
 _MAX_WORDS_CHARS = 20_000
 
 
@@ -32,10 +32,11 @@ class GeminiCaller(ImplyingCaller):
     """Stands in for a client in one call.
 
     Options: ``model``, ``instructions``, ``voice``, ``language``, ``greet`` (on: the agent speaks first),
-    ``activity`` (off: the agent does not detect turns; starting and stopping to record announces them), ``typed``
-    (turn or realtime: how typed turns are sent), ``transcription``, ``resumption``, ``tool_behavior``
-    (non_blocking: the agent speaks on while a tool runs), ``tool_scheduling`` (silent, when_idle, interrupt),
-    ``tools`` (a JSON array), ``setup`` (a JSON object whose members replace those of the setup message).
+    ``activity`` (off: the agent does not detect turns; starting and stopping the recording announces them),
+    ``typed`` (turn or realtime: how typed turns are sent), ``transcription``, ``resumption``,
+    ``tool_behavior`` (non_blocking: the agent keeps speaking while a tool runs), ``tool_scheduling`` (silent,
+    when_idle, interrupt), ``tools`` (a JSON array), ``setup`` (a JSON object whose members replace those of
+    the setup message).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -56,12 +57,12 @@ class GeminiCaller(ImplyingCaller):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that replies are expected in."""
+        """The format in which replies are expected."""
         return FORMATS[PLAY_FORMAT]
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always in a call, unless its turns or its end are announced."""
+        """Whether audio may flow: always during a call, unless messages announce turns or the end of audio."""
         return self._phase.accepted and (self._phase.user_speaks or self._phase.flows)
 
     @property
@@ -77,11 +78,11 @@ class GeminiCaller(ImplyingCaller):
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Sends the setup; the agent answers that it is complete."""
+        """Sends the setup; the agent confirms that it is complete."""
         return [self._setup()]
 
     def resumed(self) -> list[Outgoing] | None:
-        """Sends the setup with the newest handle; None if the agent has sent none."""
+        """Sends the setup with the newest session handle; returns None if the agent has sent none."""
         if not self._handle:
             return None
         self._phase = _Phase(resumes=True)
@@ -147,7 +148,7 @@ class GeminiCaller(ImplyingCaller):
     # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the agent, which may have several members."""
+        """Decodes one message from the agent, which may have several members."""
         message = GeminiMessage(frame)
         if not is_known(message.body):
             return message.incoming(message.unknown())
@@ -210,7 +211,7 @@ class GeminiCaller(ImplyingCaller):
         return f"user: {shown.strip()}" if shown else ""
 
     def _user_is_understood(self, message: Message) -> None:
-        """Emits what the user said, once the agent has finished, or speaks itself."""
+        """Emits what the user said, once the agent has finished its turn or speaks."""
         words, self._words.user = self._words.user.strip(), ""
         if words:
             message.event(Type.SPEECH_RECOGNITION, text=words)
@@ -270,7 +271,7 @@ class GeminiCaller(ImplyingCaller):
         self._emit_agent_words(message, words.spoken, final=True)
         self._emit_agent_words(message, words.written, final=True, written=True)
         if (words.spoken or words.written) and not words.has_audio:
-            self._replies.begun += 1  # of words that were never spoken
+            self._replies.begun += 1  # a reply whose words were never spoken
         self._words = _TurnWords()
 
     def _on_tool_call(self, message: Message) -> str:
@@ -373,7 +374,7 @@ class _TurnWords:
 
 
 def _response(output: str) -> Mapping[str, Any]:
-    """Returns a tool's output, which is JSON, as an object, because a response must be one."""
+    """Returns a tool's JSON output as an object, because a response must be one."""
     try:
         value = msgspec.json.decode(output)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

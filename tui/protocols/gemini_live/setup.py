@@ -1,4 +1,4 @@
-"""The ``setup`` message of Gemini Live, from the options of a call."""
+"""Builds the ``setup`` message of Gemini Live from the options of a call."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 
 class Options:
-    """The options of one call. Raises `ValueError` with a sentence for one that is unknown or wrong."""
+    """The options of one call. Raises `ValueError`, which explains the problem, for an unknown or invalid option."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("Gemini Live", _OPTIONS)

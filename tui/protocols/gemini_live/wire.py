@@ -17,7 +17,7 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
 """The usual formats, by MIME type; the service converts user audio of any rate, and answers at 24 kHz."""
 USER_FORMAT, PLAY_FORMAT = "audio/pcm;rate=16000", "audio/pcm;rate=24000"
 FROM_CALLER = ("setup", "clientContent", "realtimeInput", "toolResponse", "contextUpdate")
-"""A message of the caller has exactly one of these members."""
+"""Members of which each message from the caller has exactly one."""
 FROM_AGENT = (
     "setupComplete",
     "serverContent",
@@ -30,9 +30,9 @@ FROM_AGENT = (
     "usageMetadata",
     "error",
 )
-"""A message of the agent has one or more of these; the first that is present names it."""
+"""Members of which each message from the agent has at least one; the first one present names the message."""
 _SPLIT = frozenset({"realtimeInput", "serverContent"})
-"""Members that stand for different things, and are named with the first member inside."""
+"""Members with several meanings, which are named together with their first inner member."""
 _KNOWN = frozenset({*FROM_CALLER, *FROM_AGENT})
 _NAMES = re.compile(r"[A-Za-z]{1,40}")
 _SNAKE = re.compile(r"_+([a-z0-9])")
@@ -43,7 +43,7 @@ _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 
 class GeminiMessage(Message):
-    """One message of either end.
+    """One message from either end.
 
     The service sends JSON in binary frames, and SDKs mix snake_case with camelCase: both are read everywhere.
     """
@@ -76,7 +76,7 @@ def kind_of(body: Mapping[str, Any]) -> str:
 
 
 def is_known(body: Mapping[str, Any]) -> bool:
-    """Returns whether any member is one that the protocol has."""
+    """Returns whether the protocol defines any of the members."""
     return any(member in _KNOWN for member in body)
 
 

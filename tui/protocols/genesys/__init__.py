@@ -1,14 +1,14 @@
-"""Genesys Audio Connector (AudioHook protocol 2), both ends: this program is Genesys Cloud, the agent the voice bot.
+"""Implements both ends of Genesys Audio Connector (AudioHook protocol 2): Genesys Cloud and the voice bot.
 
-Facts are from purecloudlabs/audiohook-reference-implementation (the client, its types and its signature builder),
-GenesysCloudBlueprints/audioconnector-server-reference-implementation, and pipecat 1.14 (serializers/genesys.py).
-Where they are silent or disagree:
+The facts come from purecloudlabs/audiohook-reference-implementation (the client, its types and its signature
+builder), GenesysCloudBlueprints/audioconnector-server-reference-implementation, and pipecat 1.14
+(serializers/genesys.py). Decisions where these sources are silent or disagree:
 
-* Signed are the components in the order that Genesys Cloud sends, for ten seconds.
-* Audio messages are limited to five a second on average and 25 at once, as the limits page of Genesys is relayed.
-  Excess messages are a finding and are answered with error 429; they are still played, so that the rest can be
-  judged. ``playback_started`` is sent with
-  its first audio, ``playback_completed`` when the queue has run empty.
+* Signatures cover the components in the order in which Genesys Cloud sends them, and are valid for ten seconds.
+* Audio messages are limited to five a second on average and 25 at once, according to secondhand reports of
+  Genesys' limits page. Excess messages are a finding and are answered with error 429; they are still played,
+  so that the rest of the call can be tested. ``playback_started`` is sent with the first audio of a reply,
+  and ``playback_completed`` when the queue has run empty.
 * Pings, positions and rates are timed by the audio sent, which flows in real time.
 """
 

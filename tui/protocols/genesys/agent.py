@@ -1,4 +1,4 @@
-"""The agent's end of AudioHook: what a voice bot does."""
+"""The agent's end of AudioHook, which plays the voice bot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tui.protocols.json_frames import Message, cut, encode
 
 _MESSAGE_MS = 200
 _PER_SECOND, _BURST = 5.0, 20.0
-"""Below the limits of Genesys Cloud, with room for the end of a reply."""
+"""Limits for audio messages, lower than those of Genesys Cloud to leave room for the end of a reply."""
 _MAX_MESSAGE_BYTES = 64_000
 
 
@@ -57,13 +57,13 @@ class GenesysAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes: the same."""
+        """The format that `say_audio` takes, which is the user's."""
         return self.user_format
 
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply with its words."""
+        """Starts a reply by sending its words."""
         if not self._media or self._over:
             return []
         self._open_stream_id = self._last_stream_id = stream_id
@@ -83,7 +83,7 @@ class GenesysAgent(AgentDefaults):
         return self._flush() if enough and self._rate.allows(self._heard_ms) else []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, for whose end there is no message; an interrupted one is flushed with barge_in."""
+        """Ends a reply, for which there is no message; an interrupted one is flushed with ``barge_in``."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:
@@ -96,7 +96,7 @@ class GenesysAgent(AgentDefaults):
         return frames
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """Disconnects; the caller answers with close."""
+        """Sends ``disconnect``, which the caller answers with ``close``."""
         if not self._media or self._over:
             return []
         self._over, self._open_stream_id = True, None
@@ -123,7 +123,7 @@ class GenesysAgent(AgentDefaults):
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the caller, or audio. Raises `ProtocolError`."""
+        """Decodes one message or audio frame from the caller. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
         message = AudioHookMessage(frame)

@@ -1,4 +1,4 @@
-"""The caller's end of AudioHook: what Genesys Cloud does."""
+"""The caller's end of AudioHook, which plays Genesys Cloud."""
 
 from __future__ import annotations
 
@@ -49,9 +49,10 @@ _CLOSE_REASONS = {
 class GenesysCaller(ImplyingCaller):
     """Stands in for Genesys Cloud in one call. ``settings.params`` become input variables.
 
-    The token is the API key, or KEY:SECRET with the client secret that signs the request. Options: ``organization``
-    and ``conversation`` (UUIDs), ``language``, ``dnis``, ``rate_limit`` and ``burst`` (of the agent's audio messages:
-    how many a second, and at once), ``signed_query`` (on or off: whether the query of the URL is signed).
+    The token is the API key, or KEY:SECRET with the client secret that signs the request. Options:
+    ``organization`` and ``conversation`` (UUIDs), ``language``, ``dnis``, ``rate_limit`` and ``burst`` (how
+    many audio messages the agent may send per second, and at once), ``signed_query`` (on or off: whether the
+    query of the URL is signed).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -74,7 +75,7 @@ class GenesysCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always in a call, unless the agent has paused it."""
+        """Whether audio may flow: always during a call, unless the agent has paused it."""
         return self._stream.flows
 
     @property
@@ -84,7 +85,7 @@ class GenesysCaller(ImplyingCaller):
 
     @property
     def missing_goodbye(self) -> Finding:
-        """What to report about an agent that did not answer close."""
+        """The finding to report if the agent did not answer ``close``."""
         return Finding("not-closed", "The agent did not answer close with closed.")
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
@@ -117,11 +118,11 @@ class GenesysCaller(ImplyingCaller):
         return [self._open(self._ids["conversation"], self._new_id())]
 
     def validate(self) -> list[Outgoing]:
-        """Opens the session as a probe of the connection, which has the null UUID as conversation."""
+        """Opens a session that only probes the connection; its conversation is the null UUID."""
         return [self._open(NULL_ID, NULL_ID)]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in frames of 200 ms, and a ping when one is due; the remainder waits."""
+        """Sends user audio in frames of 200 ms, and a ping when one is due; any remainder waits."""
         stream, coding = self._stream, self.user_format
         if coding is None or not stream.flows:
             return []
@@ -141,7 +142,7 @@ class GenesysCaller(ImplyingCaller):
         return [self._message("dtmf", f"dtmf {digit}", digit=digit) for digit in digits]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Reports that the queue has run empty, or was flushed."""
+        """Reports that the playback queue has run empty or was flushed."""
         was_newest = stream_id == self._replies.stream_id
         super().playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
         if not (was_newest and self._stream.plays and self._stream.in_call):
@@ -150,7 +151,7 @@ class GenesysCaller(ImplyingCaller):
         return [self._message("playback_completed", "playback completed")]
 
     def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
-        """Sends close, which the agent answers; nothing is sent afterwards."""
+        """Sends ``close``, which the agent answers; nothing is sent afterwards."""
         if not self._stream.opening or self._stream.closing:
             return []
         self._stream.closing = True
@@ -160,7 +161,7 @@ class GenesysCaller(ImplyingCaller):
     # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the agent, or audio. Raises `ProtocolError`."""
+        """Decodes one message or audio frame from the agent. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
         message = AudioHookMessage(frame)
@@ -346,7 +347,7 @@ class GenesysCaller(ImplyingCaller):
         return self._message("error", f"error {code}: {text}", code=code, message=text, **members)
 
     def _ping(self) -> list[Outgoing]:
-        """Returns the ping that is due; one that follows an unanswered ping is an error, and ends the session."""
+        """Returns the ping that is due; if the previous ping is unanswered, ends the session with an error."""
         stream = self._stream
         if not (stream.in_call and self._pings.due(stream.sent_ms)):
             return []
@@ -378,7 +379,7 @@ class GenesysCaller(ImplyingCaller):
 
 
 class _Stream:
-    """Stage of a session."""
+    """The stages of a session."""
 
     def __init__(self) -> None:
         self.opening = False
@@ -394,7 +395,7 @@ class _Stream:
 
     @property
     def in_call(self) -> bool:
-        """Whether messages may be sent: from opened to close."""
+        """Whether messages may be sent: from ``opened`` to ``close``."""
         return bool(self.media) and not self.closing
 
     @property

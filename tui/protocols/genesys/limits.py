@@ -8,7 +8,7 @@ _REPORT_EVERY_MS = 1_000
 
 
 class MessageRate:
-    """A token bucket for binary messages: a number per second on average, and a number at once."""
+    """A token bucket for binary messages, with an average rate per second and a burst size."""
 
     def __init__(self, per_second: float, burst: float) -> None:
         self.per_second = per_second
@@ -18,7 +18,7 @@ class MessageRate:
         self._reported_ms: float | None = None
 
     def allows(self, at_ms: float) -> bool:
-        """Counts one message; returns whether it is within the limits. A message over the limits uses up nothing."""
+        """Counts one message; returns whether it is within the limits. A message over the limits uses no token."""
         self._refill(at_ms)
         if self._left < 1:
             return False
@@ -26,7 +26,7 @@ class MessageRate:
         return True
 
     def spend(self, at_ms: float, messages: int) -> None:
-        """Counts messages that are sent in any case; later ones have to make up for what is beyond the limits."""
+        """Counts messages that are sent regardless; later messages have to make up for any excess."""
         self._refill(at_ms)
         self._left -= messages
 
@@ -35,7 +35,7 @@ class MessageRate:
         self._at_ms = at_ms
 
     def should_report(self, at_ms: float) -> bool:
-        """Returns whether a message over the limits is to be answered: once a second."""
+        """Returns whether to answer a message over the limits, which happens at most once a second."""
         if self._reported_ms is not None and at_ms < self._reported_ms + _REPORT_EVERY_MS:
             return False
         self._reported_ms = at_ms
@@ -43,11 +43,11 @@ class MessageRate:
 
 
 class Pings:
-    """When the caller pings: 1 s after opened, once more after the first pong, and then every 5 s."""
+    """Schedules the caller's pings: 1 s after ``opened``, again after the first pong, and then every 5 s."""
 
     def __init__(self) -> None:
         self.waiting = 0
-        """The seq of the unanswered ping; 0 if there is none."""
+        """The ``seq`` of the unanswered ping; 0 if there is none."""
         self._due_ms: float | None = _FIRST_PING_MS
         self._answered = 0
 
@@ -56,12 +56,12 @@ class Pings:
         return self._due_ms is not None and at_ms >= self._due_ms
 
     def sent(self, seq: int, at_ms: float) -> None:
-        """Notes that a ping was sent."""
+        """Records that a ping was sent."""
         self.waiting = seq
         self._due_ms = at_ms + _PING_EVERY_MS
 
     def answer(self, seq: object) -> bool:
-        """Notes a pong; returns whether it answers the pending ping."""
+        """Records a pong; returns whether it answers the pending ping."""
         if seq != self.waiting:
             return False
         self.waiting = 0
@@ -71,5 +71,5 @@ class Pings:
         return True
 
     def stop(self) -> None:
-        """Sends no more pings."""
+        """Stops the pings."""
         self._due_ms = None

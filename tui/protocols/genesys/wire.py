@@ -18,20 +18,20 @@ PCMU, L16 = "PCMU", "L16"
 FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
     {PCMU: AudioFormat(Encoding.MULAW, 8_000), L16: AudioFormat(Encoding.PCM16, 8_000)}
 )
-"""By the name in ``media``; L16 is little-endian in practice."""
+"""Audio formats by their name in ``media``; L16 is little-endian in practice."""
 VERSION = "2"
 NULL_ID = "00000000-0000-0000-0000-000000000000"
-"""As conversation and participant it marks a probe of the connection."""
+"""The null UUID, which marks a connection probe when used as conversation and participant."""
 DURATION = re.compile(r"PT(\d*\.)?\d+S")
 MAX_TEXT_CHARS = 65_535
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-5][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class AudioHookMessage(Message):
-    """One text message of either end, with the counters of its envelope checked."""
+    """A text message from either end, which checks the counters in its envelope."""
 
     def check_envelope(self, session_id: str, counters: Counters, other: str) -> None:
-        """Reports what is wrong with the envelope; ``other`` names the count of messages of the reading end."""
+        """Reports errors in the envelope; ``other`` is the member that counts the reading end's messages."""
         if (version := self.text("version", required=True)) not in (VERSION, ""):
             self.find("other-version", f"The version is {cut(version, 20)}; expected {VERSION}.")
         seen = self.text("id", required=True)
@@ -41,14 +41,14 @@ class AudioHookMessage(Message):
 
 
 class Counters:
-    """The numbers of messages in a session, as one end counts them."""
+    """The message numbers in a session, as counted by one end."""
 
     def __init__(self) -> None:
         self.sent = 0
         self.received = 0
 
     def check(self, message: Members, other: str) -> None:
-        """Reports a gap, and an ``other`` that counts messages never sent; continues from what was received."""
+        """Reports a gap, or an ``other`` that counts messages never sent; continues from the received number."""
         seq, known = _count(message, "seq"), _count(message, other)
         if seq is not None:
             if seq != self.received + 1:
@@ -60,7 +60,7 @@ class Counters:
 
 
 def envelope(kind: str, session_id: str, counters: Counters, other: str, **members: Any) -> Mapping[str, Any]:
-    """Returns the next message of one end; ``other`` names the number of the last one that it received."""
+    """Returns the next message of one end; ``other`` is the member for the number of the last one received."""
     counters.sent += 1
     counts = {"seq": counters.sent, other: counters.received}
     return {"version": VERSION, "id": session_id, "type": kind, **counts, **members}
@@ -87,16 +87,16 @@ def is_uuid(text: str) -> bool:
 
 
 def described(name: str) -> Mapping[str, Any]:
-    """Returns an entry of ``media`` for a format."""
+    """Returns the ``media`` entry for a format."""
     return {"type": "audio", "format": name, "channels": ["external"], "rate": 8_000}
 
 
 def signature_headers(
     headers: Mapping[str, str], secret: str, *, authority: str, target: str, created_s: int, nonce: str
 ) -> Mapping[str, str]:
-    """Returns the two headers that sign an upgrade request, with the components in the order of Genesys Cloud.
+    """Returns the two headers that sign an upgrade request, with the components in Genesys Cloud's order.
 
-    ``headers`` are those of AudioHook, with lower-case names; ``secret`` is in base64. Raises `ValueError` if not.
+    ``headers`` are AudioHook's headers, with lower-case names. Raises `ValueError` if ``secret`` is not base64.
     """
     try:
         key = b64decode(secret, validate=True)

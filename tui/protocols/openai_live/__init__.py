@@ -1,17 +1,18 @@
 """Implements both ends of OpenAI Live (GPT-Live): full-duplex sessions over one websocket.
 
-Facts are from the types of the openai Python package 3.57.0 (types/live), Microsoft's "GPT-Live reference" and
-OpenAI's guides "Live conversations" and "Voice websockets". Where they are silent or disagree:
+The facts come from the types of the openai Python package 3.57.0 (types/live), Microsoft's "GPT-Live
+reference" and OpenAI's guides "Live conversations" and "Voice websockets". Decisions where these sources are
+silent or disagree:
 
 * The agent's time passes only while the caller sends audio, so audio flows from ``session.started`` to
-  ``session.close``; while the microphone is off or muted it is silence. ``session.input_audio.mute`` is not sent,
-  because nothing states whether it stops that time.
-* The agent's audio is one continuous track with its silence, and no message starts, ends or interrupts a reply. A
-  reply begins with sound and ends after half a second of silence, sent or left out.
-* The SDK says that chunks of audio have a range of time only for observers, Azure's pages show it always. If it is
-  there it counts, and a gap between two ranges is silence that was left out.
-* Words come in fragments without an end. The agent's are of the reply that was spoken at their time; the user's are
-  one line until a second passes without any.
+  ``session.close``, as silence while the microphone is off or muted. ``session.input_audio.mute`` is not
+  sent, because no source says whether it stops the agent's time.
+* The agent's audio is one continuous track, silence included, and no message starts, ends or interrupts a
+  reply. A reply begins with sound and ends after half a second of silence, whether sent or left out.
+* According to the SDK, audio chunks have a time range only for observers; Azure's pages always show one. If
+  present, it is used, and a gap between two ranges counts as silence that was left out.
+* Words come in fragments, and nothing marks the last one. The agent's words belong to the reply that was
+  spoken at their time; the user's words form one line until a second passes without any.
 * OpenAI's path is /v1/live/sessions, Azure's /openai/v1/live.
 """
 

@@ -1,4 +1,4 @@
-"""The agent's end of OpenAI Live: what the service does."""
+"""The agent's end of OpenAI Live, which plays the service."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MEMBERS = (
     "client",
 )
 _TASKS = {"name": "delegation", "description": "anything about opening hours", "parameters": {}}
-"""The tasks that are delegated to a client that handles them."""
+"""The tasks that are delegated to clients that handle them."""
 
 
 class LiveRefusal(Exception):
@@ -47,9 +47,9 @@ class LiveRefusal(Exception):
 class LiveAgent(AgentDefaults):
     """Stands in for the service on one socket. Its time passes only while the caller sends audio.
 
-    Honors these members of the session: audio.format, and delegation to the client or to Responses with
+    Honors these members of the session: ``audio.format``, and delegation to the client or to Responses with
     function tools. It refuses members that the service does not know, decisions and audio fixtures. With
-    ``timestamps=on`` in the URL's query its audio has ranges of time, as on Azure.
+    ``timestamps=on`` in the URL's query its audio has time ranges, as on Azure.
     """
 
     must_call_tool = False
@@ -62,7 +62,7 @@ class LiveAgent(AgentDefaults):
         self._timestamps = False
         self._tasks = _Tasks()
         self._user_words = ("", 0.0)
-        """The words of the current turn that were sent, and until when they were spoken."""
+        """The words of the current turn that have been sent, and the time at which the last was spoken."""
         self._usage_due_ms = _USAGE_EVERY_MS
 
     @property
@@ -77,7 +77,7 @@ class LiveAgent(AgentDefaults):
 
     @property
     def heard_ms(self) -> float:
-        """The length of all user audio, muted audio included; its time may advance up to this."""
+        """Total duration of the user's audio, muted audio included, up to which the agent's time may advance."""
         return self._session.heard_ms if self._session else 0.0
 
     @property
@@ -86,14 +86,14 @@ class LiveAgent(AgentDefaults):
         return self._session.tools if self._session and not self._tasks.open else ()
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Reads from the URL whether audio has ranges of time; admits everyone."""
+        """Reads from the URL whether audio has time ranges; admits everyone."""
         self._timestamps = handshake.query.get("timestamps") == "on"
         return None
 
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Queues the words of a reply; each is sent when it was spoken."""
+        """Queues the words of a reply; each is sent once it has been spoken."""
         if self._session:
             self._session.said.begin(stream_id, text)
         return []
@@ -105,7 +105,7 @@ class LiveAgent(AgentDefaults):
         return []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, for which there is no message. If interrupted, what was not sent yet is never said."""
+        """Ends a reply, for which there is no message. If interrupted, the unsent part is dropped."""
         if self._session:
             self._session.said.end(stream_id, interrupted=interrupted)
         return []
@@ -115,12 +115,12 @@ class LiveAgent(AgentDefaults):
         return self._session.said.now_ms if self._session else 0.0
 
     def pass_time(self, now_ms: float) -> None:
-        """Moves its time: what is said next begins there."""
+        """Advances the agent's time, which is when its next speech begins."""
         if self._session:
             self._session.said.now_ms = now_ms
 
     def track(self) -> list[Outgoing]:
-        """Sends the track up to its time, the words that were spoken meanwhile and, now and then, the usage."""
+        """Sends the track up to the agent's time, the words spoken meanwhile and, every 15 s, the usage."""
         session = self._session
         if session is None:
             return []
@@ -145,7 +145,7 @@ class LiveAgent(AgentDefaults):
         return frames
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Delegates a task: to the client, or to Responses, which then calls a function of the client."""
+        """Delegates a task to the client, or to Responses, which then calls one of the client's functions."""
         session = self._session
         if session is None:
             return []
@@ -183,7 +183,7 @@ class LiveAgent(AgentDefaults):
         ]
 
     def hypothesis(self, text: str) -> list[Outgoing]:
-        """Sends the words of the user that are new, as a fragment of the transcript."""
+        """Sends the user's new words as a fragment of the transcript."""
         sent_words, since_ms = self._user_words
         if self._session is None or not text.startswith(sent_words) or text == sent_words:
             return []
@@ -236,7 +236,7 @@ class LiveAgent(AgentDefaults):
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the caller; one that is not allowed is refused, as the service does."""
+        """Decodes one message from the caller; refuses messages that are not allowed, as the service does."""
         message = Message(frame)
         kind, handler = message.kind(), self._HANDLERS.get(message.kind())
         try:
@@ -401,28 +401,28 @@ class LiveAgent(AgentDefaults):
 
 
 class _Tasks:
-    """The tasks that were delegated, and the calls of functions."""
+    """The delegated tasks and the function calls."""
 
     def __init__(self) -> None:
         self.open: list[str] = []
-        """Those whose result is awaited."""
+        """Ids of the tasks and calls whose results are awaited."""
         self.known: set[str] = set()
         self.outputs: dict[str, str] = {}
-        """Results that were sent, until the response is to continue."""
+        """Results from the caller, by call id, which are kept until it asks for the response to continue."""
 
     def add(self, ident: str) -> None:
-        """Awaits the result of one."""
+        """Adds a task or call whose result is awaited."""
         self.open.append(ident)
         self.known.add(ident)
 
     def finish(self, ident: str) -> None:
-        """Forgets one that has its result."""
+        """Removes a task or call whose result has arrived."""
         if ident in self.open:
             self.open.remove(ident)
 
 
 class _LiveSession:
-    """The caller's settings of the session, and its state."""
+    """The caller's settings for the session, and the session's state."""
 
     def __init__(self, asked: Members, ident: str, expires_at: int) -> None:
         audio = asked.inside("audio")
@@ -448,7 +448,7 @@ class _LiveSession:
             self.delegate(asked.inside("delegation"), first=True)
 
     def delegate(self, delegation: Members, *, first: bool = False) -> None:
-        """Sets who handles tasks, and the functions. Raises `LiveRefusal`, also if that is to change."""
+        """Sets who handles tasks, and the functions. Raises `LiveRefusal` for anything unsupported."""
         kind = delegation.text("type") or self.delegation
         if kind not in ("client", "responses") or not (first or kind == self.delegation):
             text = f"The delegation {cut(kind, 40)} is not supported, or not the one of the session."
@@ -474,7 +474,7 @@ class _LiveSession:
 
     @property
     def heard_ms(self) -> float:
-        """The length of all user audio."""
+        """Total duration of the user's audio."""
         return self.format.duration_ms(self.received_bytes)
 
     @property

@@ -1,4 +1,4 @@
-"""The caller's end of OpenAI Live: what its clients do."""
+"""The caller's end of OpenAI Live, which plays a client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui.protocols.openai_live.track import FragmentLine, SpokenTrack
 from tui.protocols.openai_live.wire import FORMATS, SIDEBAND_ONLY, format_in
 
 _BEHIND_MS = 2_000.0
-"""More than the delay of any network: the agent's track is as long as the audio it received."""
+"""Longer than any network delay; apart from that, the agent's track is as long as the audio it received."""
 _FULL_RATIO = 0.9
 _REASONS = {
     "close_requested": "the session was closed",
@@ -32,11 +32,11 @@ class LiveCaller(CallerDefaults):
     """Stands in for a client in one call.
 
     Options: ``model``, ``instructions``, ``voice``, ``greeting`` (what the agent is asked to say first),
-    ``delegation`` (client, or responses: the default with tools), ``delegation_model``, ``result`` (commentary or
-    thinking: how the result of a task delegated to the client is given), ``tools`` (a JSON array), ``session`` (a
-    JSON object whose members replace those of the session).
+    ``delegation`` (client, or responses: the default with tools), ``delegation_model``, ``result``
+    (commentary or thinking: how the result of a task delegated to the client is returned), ``tools`` (a JSON
+    array), ``session`` (a JSON object whose members replace those of the session).
 
-    The agent decides by itself whether to stop when the user speaks; nothing announces that.
+    The agent decides by itself whether to stop when the user speaks; no message announces it.
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -59,12 +59,12 @@ class LiveCaller(CallerDefaults):
 
     @property
     def goodbye_answered(self) -> bool:
-        """Whether the agent has confirmed the end of the session; one that never started has none."""
+        """Whether the agent has confirmed the end of the session, or the session never started."""
         return self._state.closed or not self._state.started
 
     @property
     def missing_goodbye(self) -> Finding:
-        """What to report if it does not."""
+        """The finding to report if the agent does not confirm the end."""
         return Finding(
             "no-session-closed",
             "“session.close” was not answered with “session.closed”: the final usage is unknown.",
@@ -106,7 +106,7 @@ class LiveCaller(CallerDefaults):
         ]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Closes a reply that ran dry: later audio starts another one. After a flush the rest of it is discarded."""
+        """Closes a reply that ran dry, so that later audio starts another; after a flush, discards the rest."""
         if heard_ms >= received_ms:
             self._track.ran_dry(stream_id)
         return []
@@ -128,7 +128,7 @@ class LiveCaller(CallerDefaults):
     # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the agent."""
+        """Decodes one message from the agent."""
         message = Message(frame)
         kind = message.kind()
         handler = self._HANDLERS.get(kind)
@@ -189,7 +189,7 @@ class LiveCaller(CallerDefaults):
         return f"agent audio {message.audio_ms:.0f} ms"
 
     def _check_time(self, message: Message) -> None:
-        """Advises about a track that stopped and, once, about one that is shorter than what the agent received."""
+        """Advises about a track that stopped and, once, about one that is shorter than the audio it received."""
         if self._track.stalled:
             text = "The agent's audio stopped in the middle of a sound, although its track is continuous."
             message.advise("track-stalled", text)
@@ -336,7 +336,7 @@ class LiveCaller(CallerDefaults):
         error = message.inside("error")
         reason = error.text("message", required=True) or "The agent reported an error without details."
         code = error.text("code", required=True)
-        # Before the start it is the answer to it; later ones need not end the session.
+        # Before the session starts, an error is the answer to the start; later errors need not end the session.
         fatal = not self._state.started
         message.event(Type.AGENT_ERROR, reason=reason, code=cut(code, 60), fatal=fatal)
         return f"error: {reason}"
@@ -393,13 +393,13 @@ class _SessionState:
         self.tasks: set[str] = set()
         """Ids of tasks that were delegated to this client."""
         self.unplaced: Counter[str] = Counter()
-        """How many of each kind were added and not confirmed."""
+        """How many additions of each kind have not been confirmed."""
         self.reported_behind = False
         self.reported_full = False
 
 
 def _range_in(message: Message, *, required: bool = False) -> tuple[float | None, float | None]:
-    """Returns ``start_ms`` and ``end_ms``; reports a range that is missing or runs backwards."""
+    """Returns ``start_ms`` and ``end_ms``; reports a range that is missing or goes backwards."""
     start_ms, end_ms = message.number("start_ms"), message.number("end_ms")
     if required and (start_ms is None or end_ms is None):
         message.find("missing-member", "start_ms or end_ms is missing; expected numbers.")

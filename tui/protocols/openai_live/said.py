@@ -1,4 +1,4 @@
-"""Builds the output of the agent's end: one continuous track, and the words on it at the pace of speech."""
+"""Builds the output of the agent's end: one continuous track, and its words at the pace of speech."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from tui.protocols.openai_live.wire import silence
 _CHUNK_MS = 100
 _FRAGMENT_MS = 200
 _WORD_MS = 300
-"""Speed of speech, about that of a person."""
+"""Duration of a word, at about the pace of a human speaker."""
 _WORDS_DELAY_MS = 600
-"""How long after they were spoken the service sends words."""
+"""Delay between when words are spoken and when the service sends them."""
 
 _Timed = tuple[float, float, str]
 
 
 class SaidTrack:
-    """Queues what is to be said, and yields it in chunks of 100 ms as time passes, with silence in between."""
+    """Queues speech and yields it in chunks of 100 ms as time passes, with silence in between."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self.now_ms = 0.0
         """Time at which the next speech begins."""
         self._format = audio_format
         self._queued = bytearray()
-        """The track from the end of the last chunk that was sent."""
+        """The part of the track that follows the last chunk sent."""
         self._words: deque[str] = deque()
         self._fragments: deque[_Timed] = deque()
-        """Words that were spoken and not sent yet."""
+        """Words that have been spoken but not sent yet."""
         self._reply = ""
         self._ends = False
         """Whether no more audio of the reply follows."""
         self._sent_ms = 0
         self._spoken_ms = 0.0
-        """How much of the reply was queued."""
+        """Duration of the reply's audio that has been queued."""
         self._fragment_words = 0
 
     def begin(self, reply: str, text: str) -> None:
@@ -45,7 +45,7 @@ class SaidTrack:
         self._words = deque(text.split(" ") if text else ())
 
     def add(self, reply: str, audio: bytes) -> None:
-        """Queues audio of the reply that was begun last: from now, or from the end of what is queued."""
+        """Queues audio of the current reply, to start now or after the audio already queued."""
         if reply != self._reply:
             return
         if not self._spoken_ms:
@@ -56,7 +56,7 @@ class SaidTrack:
         self._queued += audio
 
     def end(self, reply: str, *, interrupted: bool) -> None:
-        """Ends the reply: the rest of it is still said, or never."""
+        """Ends the reply; the rest of it is still spoken, unless ``interrupted``."""
         if reply != self._reply:
             return
         self._ends = True
@@ -90,7 +90,7 @@ class SaidTrack:
             yield self._fragments.popleft()
 
     def _speak_words(self, at_ms: float) -> None:
-        """Moves the words that were spoken by now to the fragments, every 200 ms."""
+        """Moves words that have been spoken to the fragments, every 200 ms."""
         if at_ms % _FRAGMENT_MS:
             return
         over = self._ends and not self._queued

@@ -1,4 +1,4 @@
-"""The ``session.start`` message of OpenAI Live, from the options of a call."""
+"""Builds the ``session.start`` message of OpenAI Live from the options of a call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHOICES = {"delegation": ("", "client", "responses"), "result": ("commentary", 
 
 
 class LiveOptions:
-    """The options of one call. Raises `ValueError` with a sentence for one that is unknown or wrong."""
+    """The options of one call. Raises `ValueError`, which explains the problem, for an unknown or invalid option."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("OpenAI Live", _OPTIONS)
@@ -46,7 +46,7 @@ class LiveOptions:
 
     @property
     def appends_result(self) -> str:
-        """How the result of a delegated task is given: ``commentary`` (spoken) or ``thinking`` (silent)."""
+        """How the result of a delegated task is returned: ``commentary`` (spoken) or ``thinking`` (silent)."""
         return self._chosen["result"]
 
     @property

@@ -1,4 +1,4 @@
-"""Finds replies in an agent's continuous audio, and lines in words that come without turns."""
+"""Finds replies in an agent's continuous audio, and groups words that come without turns into lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tui.protocols.implied_replies import ENDS_AFTER_MS, ImpliedReplies
 from tui.protocols.openai_live.wire import is_quiet
 
 _FRAGMENT_MS = 200.0
-"""Length of speech that a fragment of a transcript covers; its sound may begin at the end of it."""
+"""Duration of speech that a transcript fragment covers; the sound may begin only at its end."""
 _LINE_ENDS_AFTER_MS = 1_000.0
 _FRAGMENT_DELAY_MS = 1_000.0
 """How late a fragment may arrive; 0.5 to 0.7 s are common."""
@@ -21,18 +21,19 @@ _KEPT_REPLIES = 16
 class SpokenTrack:
     """Cuts the agent's track into replies: a reply begins with sound and ends after `ENDS_AFTER_MS` of silence.
 
-    Silence between replies is not played, so that each starts with a fresh buffer and delay cannot build up. Time is
-    that of the session: the range of each chunk if the agent sends it, otherwise the length of all chunks.
+    Silence between replies is not played, so that each starts with a fresh buffer and delay cannot build up.
+    Times are session times: from the range of each chunk if the agent sends one, otherwise from the total
+    duration of the chunks.
     """
 
     def __init__(self) -> None:
         self.replies = ImpliedReplies()
         self.now_ms = 0.0
-        """The end of the newest audio."""
+        """The time at which the newest audio ends."""
         self.received_ms = 0.0
-        """Length of all audio, without silence that the agent left out."""
+        """Total duration of the audio, without silence that the agent left out."""
         self.stalled = False
-        """Whether the newest audio continues sound that had run dry: the track had a gap."""
+        """Whether the newest audio continues a reply that had run dry because of a gap in the track."""
         self._quiet_ms = 0.0
         self._dry = False
         self._began_ms: deque[tuple[float, str]] = deque(maxlen=_KEPT_REPLIES)
@@ -40,14 +41,14 @@ class SpokenTrack:
     def audio(
         self, wire: bytes, audio_format: AudioFormat, start_ms: float | None, end_ms: float | None
     ) -> list[TelephonyEvent]:
-        """Returns the events of one chunk; ``start_ms`` and ``end_ms`` are its range, if the agent sends it."""
+        """Returns the events for one chunk; ``start_ms`` and ``end_ms`` are its range, if the agent sends one."""
         length_ms = audio_format.duration_ms(len(wire))
         starts_ms = self.now_ms if start_ms is None else start_ms
         left_out_ms = starts_ms - self.now_ms
         self.now_ms = starts_ms + length_ms if end_ms is None else end_ms
         self.received_ms += length_ms
         self.stalled, self._dry = self._dry and left_out_ms < 1, False
-        # The silence that was left out cannot be played any more: what follows starts with a fresh buffer.
+        # Silence that was left out cannot be played later, so what follows starts with a fresh buffer.
         events = self.replies.stop() if left_out_ms >= 1 else []
         if not is_quiet(wire, audio_format):
             self._quiet_ms = 0.0
@@ -61,35 +62,35 @@ class SpokenTrack:
         return events + (self.replies.stop() if self._quiet_ms >= ENDS_AFTER_MS else [])
 
     def ran_dry(self, reply: str) -> None:
-        """Notes that a reply was played to its end while more of it was due."""
+        """Records that a reply ran dry although more of it was due."""
         self._dry = self.replies.open and reply == self.replies.stream_id
         self.replies.finished(reply)
 
     def reply_at(self, at_ms: float) -> str:
-        """Returns the reply that a word spoken at that time belongs to; the next one before the first."""
+        """Returns the reply that a word spoken at that time belongs to; before the first reply, the next one."""
         begun = (reply for began_ms, reply in reversed(self._began_ms) if began_ms < at_ms + _FRAGMENT_MS)
         return next(begun, self._began_ms[0][1] if self._began_ms else "reply-1")
 
 
 class FragmentLine:
-    """The words of one speaker, which come in fragments without an end, while they are one line."""
+    """Joins the words of one speaker, which arrive in fragments, into lines."""
 
     def __init__(self) -> None:
         self.text = ""
         self.item = ""
-        """What the line belongs to."""
+        """The item that the line belongs to."""
         self._lines = 0
         self._open = False
         self._ended_ms = 0.0
 
     def continues(self, item: str, start_ms: float) -> bool:
-        """Returns whether a fragment continues the line: of the same item or, without one, after a short pause."""
+        """Returns whether a fragment continues the line: it has the same item or, without one, follows soon."""
         if item:
             return item == self.item
         return self._open and start_ms - self._ended_ms < _LINE_ENDS_AFTER_MS
 
     def begin(self, item: str = "") -> None:
-        """Begins a line, of ``item`` or of its own."""
+        """Begins a line for ``item`` or, without one, for an item of its own."""
         self._lines += 1
         self.item, self.text = item or f"user-{self._lines}", ""
 
@@ -100,7 +101,7 @@ class FragmentLine:
         self._open = True
 
     def is_over(self, now_ms: float) -> bool:
-        """Returns whether the line is open and no fragment of it can follow any more."""
+        """Returns whether the line is open and no further fragment of it can follow."""
         return self._open and now_ms - self._ended_ms >= _LINE_ENDS_AFTER_MS + _FRAGMENT_DELAY_MS
 
     def close(self) -> str:

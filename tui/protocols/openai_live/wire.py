@@ -21,9 +21,9 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
 """One of these is used in both directions; the first is the only one that Azure documents."""
 DEFAULT_FORMAT = "audio/pcm;rate=24000"
 SIDEBAND_ONLY = ("transport.", "session.input_audio.append", "session.paused", "session.resumed")
-"""Beginnings of the names of messages that only observers of a session receive."""
+"""Name prefixes of messages that only observers of a session receive."""
 _QUIET = 32
-"""The highest sample that counts as silence: -60 dBFS."""
+"""The highest sample value that counts as silence: -60 dBFS."""
 
 
 def format_member(name: str) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def format_in(members: Members) -> str:
 
 def is_quiet(wire: bytes, audio_format: AudioFormat) -> bool:
     """Returns whether no sample is above -60 dBFS."""
-    if not any(wire):  # digital silence of PCM, which most of an agent's track is
+    if not any(wire):  # digital silence in PCM, which makes up most of an agent's track
         return audio_format.encoding is Encoding.PCM16
     samples = samples_of(wire, audio_format.encoding)
     return not samples or max(max(samples), -min(samples)) <= _QUIET

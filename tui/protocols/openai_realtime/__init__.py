@@ -1,13 +1,15 @@
 """Implements both ends of the OpenAI Realtime API over WebSocket (GA, Azure's, and the old beta names on input).
 
-The caller's end is an ordinary client, the agent's end a server. Facts are from the types of the openai Python
-package 3.54.0 (types/realtime; beta from 1.109.1), its azure.py, OpenAI's guide "Realtime conversations" and
-Microsoft's pages on realtime audio over websockets. Where they are silent:
+The caller's end is an ordinary client, the agent's end a server. The facts come from the types of the openai
+Python package 3.54.0 (types/realtime; beta from 1.109.1), its azure.py, OpenAI's guide "Realtime
+conversations" and Microsoft's pages on realtime audio over websockets. Decisions where these sources are
+silent:
 
-* Audio of a response that was never announced, or of a reply that was complete, is played and reported as a finding.
+* Audio of a response that was never announced, or of a reply that was already complete, is played and
+  reported as a finding.
 * An error without an ``event_id`` while ``session.update`` is unanswered is treated as the answer to it.
-* One request for an answer is sent at a time; what is asked for while a response is active, and a request that was
-  refused because of one, is sent when that response has ended.
+* Only one request for an answer is sent at a time; a request made while a response is active, or refused
+  because of one, is sent once that response has ended.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ __all__ = ["DEFAULT_FORMAT", "FORMATS", "OPENAI_REALTIME", "OpenAIAgent", "OpenA
 _AZURE_GA_PATH = "/openai/v1/realtime"
 _AZURE_PREVIEW_PATH = "/openai/realtime"
 _JSON_WEB_TOKEN = "eyJ"
-"""How every one of them begins: ``{"`` in base64."""
+"""The beginning of every JSON Web Token: ``{"`` in base64."""
 
 
 def connect_url(url: str, model: str) -> str:
@@ -43,7 +45,7 @@ def connect_url(url: str, model: str) -> str:
 
 
 def _headers(token: str, url: str) -> Mapping[str, str]:
-    # Azure takes its own keys in a header of their own, and Entra's tokens like everybody else.
+    # Azure accepts its own keys in a separate header, and Entra tokens in the usual one.
     if token and _is_azure(url) and not token.startswith(_JSON_WEB_TOKEN):
         return {"api-key": token}
     return bearer(token, url)

@@ -122,7 +122,7 @@ class OpenAIAgent:
         return self._speaking.start(stream_id, text)
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Returns messages with reply audio; none for a reply that is not open."""
+        """Returns messages with reply audio; none if the reply is not open."""
         return self._speaking.audio(stream_id, audio)
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
@@ -132,7 +132,7 @@ class OpenAIAgent:
         return self._speaking.stop("turn_detected" if interrupted else "")
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Calls a function of the caller instead of answering."""
+        """Calls one of the caller's functions instead of answering."""
         return self._speaking.call_tool(name, arguments)
 
     def speech_started(self) -> list[Outgoing]:
@@ -192,13 +192,13 @@ class OpenAIAgent:
         return self._speaking.stop("turn_detected")
 
     def end(self) -> list[Outgoing]:
-        """Shuts down."""
+        """Ends the current reply, because the agent is shutting down."""
         return self.hang_up("shutting down")
 
     # Messages of the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Handles one message of the caller; a request that cannot be met is answered with an error."""
+        """Handles one message from the caller; a request that cannot be met is answered with an error."""
         message = Message(frame)
         handler = self._HANDLERS.get(message.kind())
         if handler is None:
@@ -214,7 +214,7 @@ class OpenAIAgent:
             return replace(incoming, refused=str(refused))
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
-        """Returns the error that answers a frame which is not an event."""
+        """Returns the error that answers a frame that is not an event."""
         if error.code in ("no-type", "wrong-type"):
             return [self._error(Refused("missing_required_parameter", f"Invalid event: {error}.", "type"))]
         return [self._error(Refused("invalid_json", f"Could not parse the event: {error}."))]

@@ -37,7 +37,7 @@ _FATAL = frozenset(
     }
 )
 _NOTHING_TO_CANCEL = "response_cancel_not_active"
-"""Race after a barge-in: the response ended while the cancellation was in transit."""
+"""The error code after a race: the response ended while its cancellation was in transit."""
 _BEFORE_UPDATED = (
     "session.created",
     "session.updated",
@@ -61,21 +61,20 @@ class _UserAudio:
     """The user's audio, and the part of it that is in the agent's input buffer."""
 
     format: AudioFormat | None = None
-    """None until the session is agreed."""
+    """None until the agent has confirmed the session."""
     wanted: bool = False
-    """Whether the user records."""
+    """Whether the user is recording."""
     buffered_bytes: int = 0
 
 
 class OpenAICaller(CallerDefaults):
     """A client of the Realtime API in one call.
 
-    Options: ``instructions``, ``voice``, ``turn_detection`` (``server_vad``, ``semantic_vad`` or ``off``; default:
-    the agent's own), ``transcription`` (a model, or ``off``) and its ``language``, ``format`` and
-    ``output_format``, ``tools`` (a JSON array), ``session`` (a JSON object with further members of the session),
-    ``greet`` (``on``: the agent is asked to speak first), ``dialect`` (``ga``, ``beta``, ``auto``,
-    ``azure-voice-live``, ``xai``) and ``model``
-    (which belongs into the URL: `connect_url`).
+    Options: ``instructions``, ``voice``, ``turn_detection`` (``server_vad``, ``semantic_vad`` or ``off``;
+    default: the agent's own), ``transcription`` (a model, or ``off``) and its ``language``, ``format`` and
+    ``output_format``, ``tools`` (a JSON array), ``session`` (a JSON object with further members of the
+    session), ``greet`` (``on``: the agent is asked to speak first), ``dialect`` (``ga``, ``beta``, ``auto``,
+    ``azure-voice-live``, ``xai``) and ``model`` (which belongs in the URL: `connect_url`).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -94,7 +93,7 @@ class OpenAICaller(CallerDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of `user_audio`; None until the session is agreed."""
+        """The format of `user_audio`; None until the agent has confirmed the session."""
         return self._input.format
 
     @property
@@ -104,7 +103,7 @@ class OpenAICaller(CallerDefaults):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the user records and does not have to wait for the agent to finish."""
+        """Whether the user is recording and does not have to wait for the agent to finish."""
         may_speak = self._barge_in or not self._responses.playing
         return self._stage is _Stage.ACTIVE and self._input.wanted and may_speak
 
@@ -170,7 +169,7 @@ class OpenAICaller(CallerDefaults):
         return [outgoing({"event_id": self._new_id(), **message}, f"{kind}{about}")]
 
     def update_instructions(self, text: str) -> list[Outgoing]:
-        """Changes the agent's instructions; before the session exists they are kept for the first update."""
+        """Changes the agent's instructions; before the session exists, they are kept for the first update."""
         self._wishes.instructions = text
         if self._stage not in (_Stage.CONFIGURING, _Stage.ACTIVE):
             return []
@@ -199,7 +198,7 @@ class OpenAICaller(CallerDefaults):
     # Messages of the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Handles one message of the agent."""
+        """Handles one message from the agent."""
         message = Message(frame)
         kind = GA_NAMES.get(message.kind(), message.kind())
         handler = self._HANDLERS.get(kind)
@@ -380,7 +379,7 @@ class OpenAICaller(CallerDefaults):
         return f"left: {', '.join(f'{name} {count:.0f}' for name, count in left.items())}"
 
     def _on_foreign(self, message: Message) -> str:
-        """Shows a message that only this dialect has."""
+        """Shows a message that only this dialect defines."""
         if not message.has("warning"):
             return describe(message)
         warning = message.inside("warning")
@@ -425,7 +424,7 @@ class OpenAICaller(CallerDefaults):
         return [self._message("response.cancel", "cancel response", **named)]
 
     def _truncate(self, reply: ReplyItem, heard_ms: float) -> list[Outgoing]:
-        """Reports how much was heard; more than was received would be refused as an error."""
+        """Reports how much was heard; reporting more than was received would be refused as an error."""
         if reply.truncated:
             return []
         reply.truncated = True

@@ -1,4 +1,4 @@
-"""The session of the agent's end: its defaults and the changes by ``session.update``.
+"""The session of the agent's end: its defaults, and the changes made by ``session.update``.
 
 Names and defaults are those of openai 3.54.0, types/realtime/realtime_session_create_request.py.
 """

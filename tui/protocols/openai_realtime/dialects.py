@@ -14,16 +14,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Differences between a service and OpenAI."""
 
     beta: bool | None = None
-    """Whether it uses the names of the beta; None if the first message decides."""
+    """Whether it uses the beta's names; None if the first message decides."""
     messages: tuple[str, ...] = ()
-    """Beginnings of the names of messages that only it has; none of them affects the call."""
+    """Name prefixes of messages that only this dialect has; none of them affects the call."""
     opens_with: str = ""
-    """The message it sends first, in place of ``session.created`` or before it."""
+    """The message that the service sends first, in place of ``session.created`` or before it."""
     has_azure_voices: bool = False
     """Whether Azure voices are objects rather than names."""
 
     def knows(self, kind: str) -> bool:
-        """Returns whether a message is one of its own."""
+        """Returns whether a message belongs to this dialect only."""
         return kind.startswith(self.messages) if self.messages else False
 
 
@@ -32,7 +32,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         "auto": Dialect(),
         "ga": Dialect(beta=False),
         "beta": Dialect(beta=True),
-        # azure-ai-voicelive 1.3.1: the names of the beta, and much for avatars and the timing of words.
+        # azure-ai-voicelive 1.3.1: the beta's names, and many messages for avatars and word timing.
         "azure-voice-live": Dialect(
             beta=True,
             messages=(
@@ -49,7 +49,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             ),
             has_azure_voices=True,
         ),
-        # docs.x.ai: the names of GA; ``conversation.created`` comes first.
+        # docs.x.ai: GA's names; ``conversation.created`` comes first.
         "xai": Dialect(
             beta=False,
             messages=("ping", "conversation.item.input_audio_transcription.updated"),
@@ -57,13 +57,13 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         ),
     }
 )
-"""By the value of the option ``dialect``."""
+"""Dialects by the value of the option ``dialect``."""
 _AZURE_VOICE = re.compile(r"[a-z]{2,3}-[A-Z][A-Za-z]+-\S+")
-"""A locale and a name, such as en-US-AvaNeural."""
+"""Pattern of a locale and a name, such as en-US-AvaNeural."""
 
 
 def voice_member(voice: str, dialect: Dialect) -> Mapping[str, Any]:
-    """Returns the member of a session that names the voice; none without one."""
+    """Returns the member of a session that names the voice; no member if there is no voice."""
     if not voice:
         return {}
     is_azures = dialect.has_azure_voices and _AZURE_VOICE.fullmatch(voice)

@@ -32,7 +32,7 @@ class Item:
     format: AudioFormat | None = None
     audio: bytearray = field(default_factory=bytearray)
     audio_bytes: int = 0
-    """Duration of its audio, even after the audio was discarded."""
+    """Size of its audio, even after the audio was discarded."""
 
     @property
     def item_id(self) -> str:
@@ -88,7 +88,7 @@ class Items:
         return self.before(item)
 
     def insert(self, item: Item, after: str) -> str | None:
-        """Inserts an item of the caller after another (``root``: first; empty: last).
+        """Inserts the caller's item after another one (``root``: first; empty: last).
 
         Returns the id of the previous item. Raises `Refused`.
         """

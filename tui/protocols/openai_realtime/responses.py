@@ -1,4 +1,4 @@
-"""The caller's record of the agent's responses, of the replies (spoken items) in them, and of its own requests."""
+"""The caller's record of the agent's responses, the replies (spoken items) in them, and its own requests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _Kept = TypeVar("_Kept")
 
 _ACTIVE_RESPONSE = "conversation_already_has_active_response"
 _MAX_REMEMBERED = 100
-"""Limit of remembered responses and replies; beyond it, the oldest is forgotten."""
+"""Maximum number of remembered responses and replies; beyond it, the oldest are forgotten."""
 _MAX_CONTENT_INDEX = 1_000
 _MAX_PARTS = 16
 _MAX_TEXT_CHARS = 20_000
-"""Limit of the partial text kept of a content part; the final message has all of it."""
+"""Maximum length of the partial text kept for a content part; the final message has all of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +39,7 @@ class Response:
 
 @dataclass(slots=True, eq=False)
 class ReplyItem:
-    """One item with speech or text of the agent; its id is the id of the play stream."""
+    """One item with the agent's speech or text; its id is the id of the play stream."""
 
     item_id: str
     response: Response
@@ -50,13 +50,13 @@ class ReplyItem:
     done: bool = False
     """Whether all its audio has arrived."""
     closed_here: bool = False
-    """Whether it counts as done only because another reply began: more audio of it then breaks no rule."""
+    """Whether it counts as done only because another reply began: further audio for it then breaks no rule."""
     heard: bool = False
     cut: bool = False
     truncated: bool = False
     """Whether the agent was informed of how much was heard."""
     dropped: bool = False
-    """Whether audio of it arrived too late to be played."""
+    """Whether any of its audio arrived too late to be played."""
     received_bytes: int = 0
     texts: dict[int, str] = field(default_factory=dict)
     """Partial text so far, by content part, of parts whose final text has not arrived."""
@@ -70,7 +70,7 @@ class ReplyItem:
 
     @property
     def received_ms(self) -> float:
-        """How much audio of it was received."""
+        """How much of its audio was received."""
         return self.response.format.duration_ms(self.received_bytes)
 
     def add_text(self, part: int, delta: str) -> str:
@@ -81,12 +81,12 @@ class ReplyItem:
 
 
 class Responses:
-    """The responses of one call: what was asked of the agent, what is active, and what is still owed.
+    """The responses of one call: which are requested, which are active, and which are still owed.
 
-    The agent refuses a request for an answer while a response is active in the conversation, so one request is
-    sent at a time: a request that was sent counts until the agent begins a response or refuses. Whatever is
-    requested during that time is owed, and so is what was refused because of another response; the caller's end
-    requests it when that response has ended.
+    The agent refuses a request for an answer while a response is active in the conversation, so one request
+    is sent at a time: a request stays in flight until the agent begins a response or refuses. Any request
+    made in the meantime is owed, and so is one that was refused because of another response; the caller's end
+    sends it when that response has ended.
     """
 
     def __init__(self) -> None:
@@ -94,11 +94,12 @@ class Responses:
         self._replies: dict[str, ReplyItem] = {}
         self._owed = False
         self._request_id = ""
-        """The event id of the last request."""
+        """The event id of the last request for an answer."""
         self._in_flight = False
-        """Whether that request was neither followed by a response nor refused."""
+        """Whether that request has been neither followed by a response nor refused."""
         self._items_since = False
-        """Whether an item was sent after it, so that its answer may not have taken the item into account."""
+        """Whether an item was sent after the last request, whose answer may therefore not have taken it into
+        account."""
 
     def item_sent(self) -> None:
         """Records that something that needs an answer was added to the conversation."""
@@ -110,7 +111,7 @@ class Responses:
             self._owed = True
 
     def take_request(self, new_id: NewId) -> str:
-        """Returns the event id of the request to send now; empty if none is owed, or it has to wait."""
+        """Returns the event id of the request to send now; empty if none is owed or the request has to wait."""
         if not self._owed or self._in_flight or self.active:
             return ""
         self._owed, self._in_flight, self._items_since = False, True, False

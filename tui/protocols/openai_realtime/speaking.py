@@ -16,7 +16,7 @@ from tui.protocols.openai_realtime.configuration import Configuration
 from tui.protocols.openai_realtime.items import Body, Item, Items
 
 _ARGUMENTS_CHARS = 20
-"""Characters of a function call's arguments in one delta; few, so that callers have to join several."""
+"""Number of characters of a function call's arguments in one delta; small, so that callers have to join several."""
 _REQUESTS, _TOKENS = 1_000, 40_000
 _USER_MS_PER_TOKEN, _AGENT_MS_PER_TOKEN, _CHARS_PER_TOKEN = 100, 50, 4
 
@@ -133,7 +133,7 @@ class Speaking:
         return frames
 
     def audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Returns audio of the current reply; nothing in a text response or for another stream."""
+        """Returns messages with audio of the current reply; none in a text response or for another stream."""
         response = self._response
         if not audio or response is None or response.stream_id != stream_id or response.format is None:
             return []

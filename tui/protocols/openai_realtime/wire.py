@@ -1,4 +1,4 @@
-"""Shared by both ends of the Realtime API: formats, names, sessions and log summaries of messages."""
+"""Defines what both ends of the Realtime API share: formats, names, sessions and log summaries of messages."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ WITHOUT_EFFECT = (
     "output_audio_buffer.stopped",
     "output_audio_buffer.cleared",
 )
-"""Messages of the agent without an effect here; the tool handlers read some of them."""
+"""Messages from the agent that have no effect here; the tool handlers read some of them."""
 MIN_COMMIT_MS = 100.0
-"""Least audio in the input buffer that can be committed, in milliseconds."""
+"""Minimum amount of audio in the input buffer that can be committed, in milliseconds."""
 _MAX_ID_CHARS = 256
 
 
 def ident(members: Members, name: str, *, required: bool = False) -> str:
-    """Returns an id of the far side, cut to a length that can be kept and sent back."""
+    """Returns an id from the far side, cut to a length that can be kept and sent back."""
     return members.ident(name, required=required)[:_MAX_ID_CHARS]
 
 
@@ -151,7 +151,7 @@ def output_format(owner: Members) -> AudioFormat | None:
 
 
 def read_format(members: Members, name: str) -> AudioFormat | None:
-    """Returns the format a member specifies; None if it is absent or unknown, which is a finding."""
+    """Returns the format a member specifies; None if it is absent or, which is reported as a finding, unknown."""
     match members.body.get(name):
         case None:
             return None

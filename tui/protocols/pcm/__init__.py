@@ -1,12 +1,13 @@
-"""Plain PCM over a websocket, both ends: the protocol of home-made voice servers. There is no standard.
+"""Implements both ends of plain PCM over a websocket, the protocol of home-made voice servers. There is no standard.
 
 A binary frame is 16-bit little-endian mono PCM, of any length, in either direction, at a rate that both sides
-know. Text is control, mostly JSON whose ``type`` (or ``event``, ``action``, ``op``) names it; common messages are
-understood, and anything else is shown as an event. Where practice differs:
+know. Text frames are control messages, mostly JSON whose ``type`` (or ``event``, ``action``, ``op``) names
+the kind; common messages are understood, and anything else is shown as an event. Decisions where practice
+differs:
 
-* Nothing accepts a call, and user audio flows from the beginning, silence included, because servers find the
-  end of a turn by it. The option ``end`` is for servers that expect a message instead.
-* A reply ends with ``end``, ``stop``, ``eos`` or an empty frame, else when it has run dry
+* No message accepts a call, and user audio flows from the beginning, silence included, because servers use
+  silence to find the end of a turn. The option ``end`` is for servers that expect a message instead.
+* A reply ends with ``end``, ``stop``, ``eos`` or an empty frame, otherwise when its audio has run dry
   (`tui.protocols.implied_replies`). ``interrupt``, ``clear`` and ``cancel`` flush it.
 """
 
@@ -44,7 +45,7 @@ PCM = Protocol(
     agent=PcmAgent,
     formats=FORMATS,
     log=LogRules(
-        # There is no standard: what home-made servers send many of is named as in the other protocols.
+        # There is no standard; messages that such servers send often are named as in other protocols.
         runs=("chunk", "delta", "append", "media", "hypothesis", "audio"),
         pairs=(span("caller", "start", "end"),),
         audio_members=("audio", "data"),

@@ -1,4 +1,4 @@
-"""The agent's end of plain PCM: the server."""
+"""The agent's end of plain PCM, which plays the server."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class PcmAgent(PcmEnd, AgentDefaults):
         return [*before, _transcript("agent", text)] if text else before
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio in one frame; nothing for a reply that is not open."""
+        """Sends reply audio in one frame, or nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
         return [audio_frame(audio, self._play_format, "agent")]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, or flushes it even if all of it was sent already."""
+        """Ends a reply, or flushes it even if all of it has already been sent."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:

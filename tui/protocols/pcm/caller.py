@@ -1,4 +1,4 @@
-"""The caller's end of plain PCM: the client."""
+"""The caller's end of plain PCM, which plays the client."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         self._says_hello = _switch(options, "hello")
         self._says_end = _switch(options, "end")
         self._worded = ("", 0)
-        """The reply whose words came last, and how many final texts it has."""
+        """The reply that the newest words belong to, and how many final texts it has."""
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always in a call; with the option ``end``, only while the user speaks."""
+        """Whether audio may flow: always during a call; with the option ``end``, only while the user speaks."""
         return self._in_call and (self._user_speaks or not self._says_end)
 
     @property
@@ -127,7 +127,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
             stream_id = self._replies.stream_id if self._replies.open else ""
             if stream_id != self._worded[0]:
                 self._worded = (stream_id, 0)
-            # A final text is a sentence of the reply, and the next one is another.
+            # A final text is one sentence of the reply, and the next text is another sentence.
             part = self._worded[1]
             self._worded = (stream_id, part + final)
             message.event(Type.AGENT_TEXT, text=text, stream_id=stream_id, part=part, final=final)
@@ -174,7 +174,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
 
 
 def _is_final(members: Members) -> bool:
-    """Returns whether the text is final, whichever member states it."""
+    """Returns whether the text is final, whichever member says so."""
     for name, final in (("final", True), ("is_final", True), ("partial", False)):
         flag = members.flag(name)
         if flag is not None:

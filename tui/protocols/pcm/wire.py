@@ -19,20 +19,20 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         for rate in (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
     }
 )
-"""The usual rates, by their name for ``--format``; the option ``rate`` accepts any."""
+"""Formats of the usual rates, by their names for ``--format``; the option ``rate`` accepts any rate."""
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
 FLUSH = ("interrupt", "clear", "cancel")
 END = ("end", "stop", "eos")
 PONG = outgoing({"type": "pong"}, "pong")
 _WORDS = frozenset({"ready", "ping", "pong", *FLUSH, *END})
-"""The kinds that are also understood as a bare word."""
+"""The kinds that are also understood as bare words."""
 _KIND_MEMBERS = ("type", "event", "action", "op")
 _SNIFFED_FLOATS = 64
 
 
 class PcmMessage(Message):
-    """A JSON text, whose kind may be in one of several members or missing."""
+    """A JSON message, whose kind may be in one of several members or missing."""
 
     def kind(self) -> str:
         """Returns the kind of the message in lower case; "json" if it has none."""
@@ -41,7 +41,7 @@ class PcmMessage(Message):
 
 
 def read_text(frame: str) -> PcmMessage | Incoming:
-    """Returns a text as a message; as shown text if it is neither JSON nor a known word."""
+    """Parses a text frame as a message; text that is neither JSON nor a known word is only shown."""
     text = frame.strip()
     if text.startswith("{"):
         return PcmMessage(text)
@@ -104,7 +104,7 @@ class PcmEnd:
         return self._play_format
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one frame of the other side: audio, a JSON text, or a bare word. Raises `ProtocolError`."""
+        """Decodes one frame from the other side: audio, JSON text, or a bare word. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
         message = read_text(frame)

@@ -1,1 +1,1 @@
-"""The media streams of telephony providers: one caller's end, driven by a table per provider."""
+"""The media streams of telephony providers: two shared ends, driven by a table for each provider."""

@@ -1,4 +1,4 @@
-"""The agent's end of a telephony stream: what the user's server does, by the provider's table."""
+"""The agent's end of a telephony stream, which plays the user's server according to the provider's table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SMALL_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class TelephonyAgent(AgentDefaults):
-    """Stands in for the server on one socket. Its replies end in a mark, whose return is PLAY_FINISHED."""
+    """Stands in for the server on one socket. Each reply ends with a mark, whose return is a PLAY_FINISHED event."""
 
     dialect: ClassVar[TelephonyDialect]
 
@@ -45,13 +45,13 @@ class TelephonyAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes: the same; None before the stream has started."""
+        """The format that `say_audio` takes, which is the user's; None before the stream has started."""
         return self._format
 
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply without a message; one that is still open ends here."""
+        """Starts a reply, for which there is no message; one that is still open ends here."""
         if self._format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
@@ -65,9 +65,9 @@ class TelephonyAgent(AgentDefaults):
         return [self._media(piece, self._format) for piece in self._samples.cutter.cut(audio)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply with a mark; an interrupted one is cleared while any of it is unplayed."""
+        """Ends a reply with a mark; an interrupted one is cleared if any of it is unplayed."""
         frames: list[Outgoing] = []
-        # A flush drops the mark as well: the answer to it is the end of the reply then.
+        # A flush drops the mark as well; in that case, the answer to the flush ends the reply.
         drops = interrupted and self.dialect.flushed == DROPPED
         if stream_id == self._open_stream_id:
             self._open_stream_id = None
@@ -90,7 +90,7 @@ class TelephonyAgent(AgentDefaults):
     # Messages from the provider.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the provider."""
+        """Decodes one message from the provider."""
         dialect = self.dialect
         if isinstance(frame, bytes) and not dialect.media.kind:
             audio = AudioFrame()
@@ -222,7 +222,7 @@ class TelephonyAgent(AgentDefaults):
             dialect.stopped: self._on_stop,
             dialect.error: self._on_error,
         }
-        # What the dialect does not have is without a kind.
+        # An empty kind stands for messages that the dialect does not have.
         handlers.pop("", None)
         return handlers
 
@@ -258,7 +258,7 @@ class TelephonyAgent(AgentDefaults):
 
 
 class _Samples:
-    """How audio crosses the wire in one stream: byte orders and sizes."""
+    """Byte orders and message sizes of the audio in one stream."""
 
     def __init__(self, dialect: TelephonyDialect, audio_format: AudioFormat | None) -> None:
         swapped = audio_format is not None and dialect.big_endian({}, audio_format)

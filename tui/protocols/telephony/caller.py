@@ -1,4 +1,4 @@
-"""The caller's end of a telephony stream: what the provider does, by its table."""
+"""The caller's end of a telephony stream, which plays the provider according to its table."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Mark(NamedTuple):
     name: str
     value: Any
     dropped: bool = False
-    """Whether a flush dropped it: its end is not reported to the server."""
+    """Whether a flush dropped the mark, which is then not reported to the server."""
 
 
 class _Directions(NamedTuple):
@@ -77,12 +77,12 @@ class TelephonyCaller(ImplyingCaller):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that replies are expected in."""
+        """The format in which replies are expected."""
         return self._call.play_format
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the call is up: its audio never pauses."""
+        """Whether the call is up; its audio never pauses."""
         return self._in_call
 
     # Actions of the user.
@@ -116,7 +116,7 @@ class TelephonyCaller(ImplyingCaller):
         return [self._send(self.dialect.key(self._call, digit), f"dtmf {digit}") for digit in digits]
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Reports the first pending mark of that name as played; nothing for a dropped or unknown one."""
+        """Reports the first pending mark with that name as played; sends nothing for a dropped or unknown mark."""
         found = next((mark for mark in self._marks if mark.name == name), None)
         if not self._in_call or found is None:
             return []
@@ -137,7 +137,7 @@ class TelephonyCaller(ImplyingCaller):
     # Messages from the server.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message of the server."""
+        """Decodes one message from the server."""
         dialect = self.dialect
         if isinstance(frame, bytes) and not dialect.say.kind:
             return self._receive_audio(frame)
@@ -260,7 +260,7 @@ class TelephonyCaller(ImplyingCaller):
             dialect.clear: self._on_clear,
             dialect.send_keys.kind: self._on_keys,
         }
-        # What the dialect does not have is without a kind.
+        # An empty kind stands for messages that the dialect does not have.
         handlers.pop("", None)
         return handlers
 

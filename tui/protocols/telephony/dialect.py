@@ -1,10 +1,10 @@
-"""TelephonyDialect: a table of what is specific to the media stream of one telephony provider.
+"""TelephonyDialect: a table of the specifics of one telephony provider's media stream.
 
-They all work alike: the provider dials the user's server; audio flows both ways; the server can ask when its audio
-has been played, and can have the rest dropped. A table names the messages; its functions make those with a special
-structure. The two ends (`caller`, `agent`) know only the table.
+All media streams work alike: the provider dials the user's server, audio flows both ways, and the server can
+ask when its audio has been played and can have the rest dropped. A table names the messages; its functions
+build those with a special structure. The two ends (`caller`, `agent`) know only the table.
 
-A message has a kind (its ``event``), and what it carries is at a path, as in ``media.payload``.
+A message has a kind (its ``event``), and its content is at a path such as ``media.payload``.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ BYTE_ORDER = "byte_order"
 Content = Mapping[str, Any]
 """The members of a message, or of an object in one."""
 Check = Callable[[str], str]
-"""Returns what the value of an option must be; "" if it is."""
+"""Returns what the value of an option must be; "" if the value is valid."""
 
 
 class Verb(NamedTuple):
-    """A kind of message, and the path of its content; without a kind, the dialect does not have it."""
+    """A kind of message, and the path of its content; an empty kind means that the dialect does not have it."""
 
     kind: str = ""
     path: str = ""
@@ -50,7 +50,7 @@ class Verb(NamedTuple):
         return members
 
     def place(self, message: Members) -> tuple[Members, str]:
-        """Returns the object in which the content is, and its name there."""
+        """Returns the object that contains the content, and the content's name in it."""
         *outer, name = self.path.split(".")
         for member in outer:
             message = message.inside(member)
@@ -58,12 +58,12 @@ class Verb(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """How many bytes of audio one message of the server may carry."""
+    """How many bytes of audio one message from the server may carry."""
 
     least: int
     most: int
     unit: int = 1
-    """Only multiples of it are accepted."""
+    """Sizes must be multiples of this."""
 
     def fit(self, size: int) -> bool:
         """Returns whether a message may carry that many bytes."""
@@ -101,24 +101,24 @@ class StreamCall:
 
     @property
     def at_ms(self) -> int:
-        """The time in the call: frames are sent in real time, so that their count is the time."""
+        """The time since the call started, from the number of frames, which are sent in real time."""
         return self.dialect.frame_ms * self.frames_sent
 
     @property
     def timestamp(self) -> str:
-        """The time in the call, or the milliseconds since 1970 if the option `TIMESTAMP` is "epoch"."""
+        """The time since the call started, or the milliseconds since 1970 if the option `TIMESTAMP` is "epoch"."""
         if self.settings.options.get(TIMESTAMP) != "epoch":
             return str(self.at_ms)
         return f"{1_000 * datetime.fromisoformat(self.utc_now()).timestamp():.0f}"
 
     @property
     def encoding(self) -> str:
-        """The name on the wire of the user's encoding."""
+        """The wire name of the user's encoding."""
         return self.format_name.partition(";")[0]
 
     @property
     def named_format(self) -> Content:
-        """The user's format, as a start message has it."""
+        """The user's format, as it appears in a start message."""
         return {"encoding": self.encoding, self.dialect.rate: self.dialect.rate_type(self.user_format.rate)}
 
     def numbered(self, kind: str, content: Content) -> dict[str, Any]:
@@ -146,19 +146,19 @@ def media(call: StreamCall, audio: bytes) -> Content | bytes:
 
 
 def first_format(dialect_formats: Mapping[str, AudioFormat]) -> Callable[[CallerSettings], str]:
-    """Returns the choice of the first format for every call."""
+    """Returns a function that chooses the first format for every call."""
     first = next(iter(dialect_formats))
     return lambda settings: first
 
 
 def named_mark(members: Members, name: str) -> tuple[str, Any] | None:
-    """Returns a mark's name twice, to identify it and to send back; None without a name."""
+    """Returns a mark's name twice: as its id and as the value to send back; None if it has no name."""
     text = members.ident(name, required=True)
     return None if not text and members.body.get(name) != "" else (text, text)
 
 
 def named_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
-    """Returns the format in ``media_format`` of a start message; by default, the table's first format."""
+    """Returns the format that ``media_format`` of a start message names; failing that, the table's first format."""
     described = start.inside(dialect.media_format)
     name = described.text("encoding", required=True)
     if dialect.rate_type is int:
@@ -180,7 +180,7 @@ def named_params(dialect: TelephonyDialect, message: Members, start: Members) ->
 
 
 def any_id(new_id: NewId) -> str:
-    """Makes an id of no particular form."""
+    """Creates an id of no particular form."""
     return new_id()
 
 
@@ -189,12 +189,12 @@ def _given(value: str) -> str:
 
 
 def one_of(*values: str) -> Check:
-    """Returns the check of an option that accepts one of the values."""
+    """Returns a check for an option that accepts only these values."""
     return lambda value: "" if value in values else f"one of {', '.join(values)}, not {cut(value, 60)!r}"
 
 
 def flushed_marks(default: str) -> Mapping[str, Check]:
-    """Returns the option for a dialect whose documentation does not say what a flush does to pending marks."""
+    """Returns the option for a dialect whose documentation does not say what happens to pending marks on a flush."""
     return {"flushed_marks": one_of(default, DROPPED if default == RETURNED else RETURNED)}
 
 
@@ -215,22 +215,22 @@ def _no_members(_: AudioFormat) -> Content:
 
 
 class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
-    """The table of one provider. An entry that is empty or None is something that the provider does not have."""
+    """The table of one provider. An empty or None entry means that the provider does not have that feature."""
 
     vendor: str
-    """As in sentences: "Twilio"."""
+    """The provider's name in sentences, such as "Twilio"."""
 
     # Names.
     kind_member: str = "event"
-    """Where the caller's messages have their kind."""
+    """The member with the kind of the caller's messages."""
     server_kind_member: str = "event"
-    """Where the server's messages have theirs."""
+    """The member with the kind of the server's messages."""
     stream_id: str = ""
     """The member, at the top of every message, that names the stream."""
     without_stream_id: tuple[str, ...] = ()
     """Kinds of the caller's messages that have no stream id at the top."""
     stream_id_due: tuple[str, ...] = ()
-    """Kinds of the server's messages that must have it."""
+    """Kinds of the server's messages that must have the stream id."""
     sequence: str = ""
     """The member that counts the caller's messages from 1."""
     media_format: str = ""
@@ -238,11 +238,11 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     params: str = ""
     """The members of ``start`` with the format, its rate, and the custom parameters."""
     ids: Mapping[str, Callable[[NewId], str]] = {}
-    """Makes the ids of a call; all but ``stream`` are options as well."""
+    """The functions that create the ids of a call; all ids but ``stream`` are options as well."""
     number: type[str] | type[int] = str
     """How the counters are written; a ``timestamp`` is always text."""
     numbers_vary: bool = False
-    """Whether counters that are due to be text are seen as numbers too."""
+    """Whether counters that should be text also occur as numbers."""
     ordered: bool = True
     """Whether messages arrive in the order of their numbers."""
     rate_type: type[str] | type[int] = int
@@ -256,11 +256,12 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     # Audio.
     formats: Mapping[str, AudioFormat]
-    """By their names on the wire. The part after a ``;`` distinguishes formats with the same name and is not sent."""
+    """Audio formats by their wire names. The part after a ``;`` distinguishes formats with the same name and
+    is not sent."""
     preferred_format: Callable[[CallerSettings], str]
     frame_ms: int = 20
     big_endian: Callable[[Mapping[str, str], AudioFormat], bool] = lambda options, audio_format: False
-    """Whether samples cross the wire with their high byte first."""
+    """Returns whether samples are sent with their high byte first."""
     reply_sizes: Callable[[AudioFormat], Sizes | None] = _nothing
     reply_format: Callable[[Members], AudioFormat | None] = _nothing
     """Returns the format that a message of the server names for its audio."""
@@ -269,7 +270,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     # Messages of the caller.
     opening: Callable[[StreamCall], list[Content]]
-    """Returns its complete first messages; the last of them starts the stream."""
+    """Returns the caller's complete first messages; the last of them starts the stream."""
     user_audio: Callable[[StreamCall, bytes], Content | bytes] = media
     key: Callable[[StreamCall, str], Content]
     """Returns the complete message for a pressed key."""
@@ -278,22 +279,22 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     media: Verb = Verb("media", "media.payload")
     dtmf: Verb = Verb("dtmf", "dtmf.digit")
     played: Verb = Verb("mark", "mark.name")
-    """A mark was reached."""
+    """The message that reports a mark as reached."""
     cleared: Verb = Verb()
-    """Unplayed audio was dropped."""
+    """The message that reports that unplayed audio was dropped."""
     stop: Callable[[StreamCall], Content | None] = _nothing
     """Returns the complete last message."""
     stopped: str = ""
     refusal: Callable[[StreamCall, list[Finding]], Content | None] = _nothing
     """Returns the answer to a message with these findings."""
     error: str = ""
-    """The answer to a message that was refused."""
+    """Kind of the message that answers a refused one."""
     required: Mapping[str, tuple[str, ...]] = {}
-    """Paths of the texts that the caller's messages must have, by kind."""
+    """Paths of the strings that the caller's messages must contain, by kind."""
     tracks: Mapping[str, tuple[str, ...]] = {}
     """The values that ``track`` may have, by kind."""
     check_start: Callable[[Members, Members], None] = _nothing
-    """Reports what is wrong with a start message and its content."""
+    """Reports errors in a start message and its content."""
     read_format: Callable[[TelephonyDialect, Members, Members], AudioFormat] = named_format
     """Returns the format that a start message and its content name."""
     read_params: Callable[[TelephonyDialect, Members, Members], Content] = named_params
@@ -301,17 +302,17 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     # Messages of the server.
     say: Verb = Verb("media", "media.payload")
-    """Audio; without a kind it is in binary frames."""
+    """The message with audio; an empty kind means binary frames."""
     mark: Verb = Verb("mark", "mark.name")
     clear: str = "clear"
     send_keys: Verb = Verb()
-    """Keys to be pressed in the call."""
+    """The message that asks for keys to be pressed in the call."""
     read_mark: Callable[[Members, str], tuple[str, Any] | None] = named_mark
-    """Returns a mark's name and what is sent back for it; None for one without a name."""
+    """Returns a mark's name and the value to send back for it; None if it has no name."""
     mark_value: Callable[[str], Any] = _same
-    """Returns what stands for a mark of that name in a message."""
+    """Returns the value that stands for a mark with that name in a message."""
     flushed: str = RETURNED
-    """What happens to pending marks at a flush: `RETURNED` or `DROPPED`; an option ``flushed_marks`` overrides it."""
+    """What happens to pending marks on a flush: `RETURNED` or `DROPPED`; an option ``flushed_marks`` overrides it."""
     server_members: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
     """The members that the server's messages may have, by kind; any other member is a fault."""
     own_message_rule: str = "callers-own-message"
@@ -328,7 +329,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(fault)
 
     def names_foreign(self) -> dict[str, str]:
-        """Returns the spellings of other vendors, each with that of this one."""
+        """Returns other vendors' spellings, each with this vendor's own."""
         own = {self.stream_id, self.sequence, self.media_format, self.rate, self.params, *self.ids_in_start}
         return {name: due for group in _SPELLINGS for due in group & own for name in group - own}
 
@@ -345,7 +346,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
 _WORD_START = re.compile("_|(?<=[a-z])(?=[A-Z])")
 STREAM_IDS = frozenset(("streamSid", "stream_sid", "stream_id", "streamId"))
-"""The members with which the vendors name a stream."""
+"""The members that different vendors use for a stream's id."""
 _SPELLINGS = tuple(
     map(
         frozenset,
@@ -363,11 +364,11 @@ _SPELLINGS = tuple(
 
 
 def describe(formats: Mapping[str, AudioFormat]) -> str:
-    """Returns the formats for a sentence: "audio/x-mulaw, 8000 Hz"."""
+    """Returns the formats as words for a sentence, such as "audio/x-mulaw, 8000 Hz"."""
     each = (f"{name.partition(';')[0]}, {coding.rate} Hz" for name, coding in formats.items())
     return " or ".join(each)
 
 
 def as_sent(content: Content) -> str:
-    """Returns content for a sentence, as one short line of JSON."""
+    """Returns content as one short line of JSON, for use in a sentence."""
     return cut(encode(content))

@@ -1,8 +1,8 @@
-"""Exotel AgentStream (the Voicebot applet, bidirectional), both ends.
+"""Implements both ends of Exotel AgentStream (the Voicebot applet, bidirectional).
 
-Facts are from Exotel's documentation of AgentStream and from pipecat 1.14 (serializers/exotel.py). The rate of the
-samples and the custom parameters are in the query of the URL. What happens to pending marks at a flush is not
-documented: they are returned unless ``flushed_marks=dropped``.
+The facts come from Exotel's documentation of AgentStream and from pipecat 1.14 (serializers/exotel.py). The
+sample rate and the custom parameters are in the URL's query. What happens to pending marks on a flush is not
+documented; they are returned unless ``flushed_marks=dropped`` is set.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from tui.protocols.telephony.dialect import Content
 class StreamMessage(Message):
     """A message whose ``event`` (or other member) names its kind.
 
-    ``foreign`` are other vendors' spellings, each with that of this one. They are read as this one, and remembered in
-    ``respelt``.
+    ``foreign`` maps other vendors' spellings to this vendor's. They are read as if spelled this vendor's way,
+    and recorded in ``respelt``.
     """
 
     def __init__(self, frame: str | bytes, kind_member: str, foreign: Mapping[str, str]) -> None:
@@ -71,7 +71,7 @@ class AudioFrame(Members):
 
 
 def pairs_in(text: str) -> Content:
-    """Returns parameters that are written as a JSON object, or as ``NAME=VALUE`` with semicolons between them."""
+    """Returns parameters that are written as a JSON object, or as ``NAME=VALUE`` pairs separated by semicolons."""
     if text.startswith("{"):
         try:
             return decode_object(text)[0]
@@ -85,7 +85,7 @@ _SPELT_INSIDE = ("start", "stop", "mediaFormat", "media_format")
 
 
 def outgoing(kind_member: str, message: Content | bytes, summary: str, audio_ms: float = 0.0) -> Outgoing:
-    """Returns a message as the frame to send; bytes are a binary frame."""
+    """Returns a message as the frame to send; bytes become a binary frame."""
     if isinstance(message, bytes):
         return Outgoing(message, "audio", cut(summary), audio_ms)
     return Outgoing(encode(message), message[kind_member], cut(summary), audio_ms)

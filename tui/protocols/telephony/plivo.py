@@ -1,7 +1,8 @@
-"""Plivo audio streams (bidirectional), both ends.
+"""Implements both ends of Plivo audio streams (bidirectional).
 
-Facts are from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. It does not say what
-happens to pending checkpoints at a flush: they are dropped, as implementers report (``flushed_marks``).
+The facts come from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. The
+documentation does not say what happens to pending checkpoints on a flush; by default they are dropped, as
+implementers report (``flushed_marks``).
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class PlivoCaller(TelephonyCaller):
     dialect = PLIVO_DIALECT
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
-        """Returns the signature of the request; nothing without a token, the auth token of the account."""
+        """Returns the headers that sign the request; none without a token, which is the account's auth token."""
         return signature_headers(token, url, self._call.new_id()) if token else {}
 
 

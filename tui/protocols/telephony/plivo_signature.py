@@ -1,4 +1,4 @@
-"""The signature of Plivo's requests, version 3. Facts are from plivo-python (utils/signature_v3.py)."""
+"""Signatures of Plivo's requests, version 3. The facts come from plivo-python (utils/signature_v3.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 
 def signature(token: str, url: str, nonce: str) -> str:
-    """Returns the signature of a GET of the URL, keyed by the account's auth token; the query is sorted."""
+    """Returns the signature of a GET request for the URL, keyed by the account's auth token; sorts the query."""
     parts = urlsplit(url)
     members = sorted(parse_qsl(parts.query, keep_blank_values=True))
     query = "&".join(f"{name}={value}" for name, value in members)
@@ -23,11 +23,11 @@ _SIGNATURE, _NONCE = "X-Plivo-Signature-V3", "X-Plivo-Signature-V3-Nonce"
 
 
 def signature_headers(token: str, url: str, nonce: str) -> Mapping[str, str]:
-    """Returns the headers that carry the signature of a GET of the URL."""
+    """Returns the headers that carry the signature of a GET request for the URL."""
     return {_SIGNATURE: signature(token, url, nonce), _NONCE: nonce}
 
 
 def is_signed(header: Callable[[str], str], token: str, url: str) -> bool:
-    """Returns whether one of the signatures in a request's headers is that of the URL."""
+    """Returns whether one of the signatures in a request's headers matches the URL."""
     due = signature(token, url, header(_NONCE)).encode()
     return any(hmac.compare_digest(due, seen.encode()) for seen in header(_SIGNATURE).split(","))

@@ -1,4 +1,4 @@
-"""The Protocol value of a telephony dialect: what follows from its table."""
+"""Builds the `Protocol` value of a telephony dialect from its table."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ def telephony_protocol(
     signs: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Protocol:
-    """Returns the protocol of a table.
+    """Returns the protocol that a table defines.
 
-    ``ends`` are its ends, if it needs more than the table; ``signs`` the fields of `Signs` about the URL, by
-    default the name in its path; ``more`` further fields of `Protocol`. A call is accepted once the first messages
-    are sent;
-    its audio flows from then on, silence included.
+    ``ends`` are its ends, if it needs more than the table; ``signs`` are the fields of `Signs` about the URL,
+    by default the name in its path; ``more`` are further fields of `Protocol`. A call is accepted once the
+    first messages are sent; its audio flows from then on, silence included.
     """
     caller, agent = ends or ends_of(table)
     return Protocol(

@@ -1,4 +1,4 @@
-"""The samples of a telephony stream: their byte order, and audio that does not match its stated encoding."""
+"""Handles the byte order of samples, and detects audio that does not match its stated encoding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SNIFFED_SAMPLES = 80
 _ROUGHER = 4
 _LEAST_HIGH_BYTES = 8
 _LOUD_PADDING = (b"\x00" * 40, b"\x80" * 40)
-"""5 ms at full scale: silence, to a server that mistakes mu-law for PCM."""
+"""5 ms at full scale, which is silence to a server that mistakes mu-law for PCM."""
 
 
 class ByteOrder:
@@ -35,7 +35,7 @@ class ByteOrder:
 
 
 class Cutter:
-    """Cuts the audio of a reply into messages of the sizes that the provider accepts; the remainder waits."""
+    """Cuts the audio of a reply into messages of sizes that the provider accepts; any remainder waits."""
 
     def __init__(self, sizes: Sizes | None) -> None:
         self._sizes = sizes
@@ -56,7 +56,7 @@ class Cutter:
         return pieces
 
     def last(self, audio_format: AudioFormat) -> list[bytes]:
-        """Returns the remainder with silence after it, as one message."""
+        """Returns the remainder, padded with silence, as one message."""
         rest, self._rest = self._rest, b""
         if not rest or self._sizes is None:
             return []
@@ -74,15 +74,15 @@ def looks_swapped(pcm: bytes) -> bool:
     if count < _SNIFFED_SAMPLES:
         return False
     as_is, swapped = (_roughness(struct.unpack_from(f"{order}{count}h", pcm)) for order in "<>")
-    # Near silence both are small, and mean nothing.
+    # Near silence both are small and mean nothing.
     return as_is > _ROUGHER * swapped and as_is > _SNIFFED_SAMPLES * 1_000
 
 
 def low_byte_first(wire: bytes) -> bytes:
-    """Returns whole 16-bit samples, stated to be big endian, as little-endian ones.
+    """Converts whole 16-bit samples that should be big-endian to little-endian.
 
-    The samples decide, if one order is much smoother than the other, because the option for the order is not known
-    here.
+    If the samples are much smoother in one byte order, that order is assumed, because the option for the
+    order is not known here.
     """
     swapped = ByteOrder().swap(wire)
     size = 2 * _SNIFFED_SAMPLES
@@ -104,7 +104,7 @@ def looks_like_mulaw(pcm: bytes) -> bool:
 
 
 def ends_loud(audio: bytes, audio_format: AudioFormat) -> bool:
-    """Returns whether mu-law ends in bytes that are silence in another encoding, and full scale in this one."""
+    """Returns whether mu-law audio ends in bytes that are silence in another encoding but full scale in mu-law."""
     return audio_format.encoding is Encoding.MULAW and audio.endswith(_LOUD_PADDING)
 
 

@@ -1,7 +1,8 @@
-"""Telnyx media streaming (bidirectional, ``stream_bidirectional_mode`` "rtp"), both ends.
+"""Implements both ends of Telnyx media streaming (bidirectional, ``stream_bidirectional_mode`` "rtp").
 
-Facts are from Telnyx' documentation (media streaming over websockets, its AsyncAPI page) and from pipecat 1.14
-(serializers/telnyx.py). Implementations disagree about the byte order of L16: big endian by default (``byte_order``).
+The facts come from Telnyx' documentation (media streaming over websockets, its AsyncAPI page) and from
+pipecat 1.14 (serializers/telnyx.py). Implementations disagree about the byte order of L16, which is
+big-endian by default (``byte_order``).
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Implements both ends of bidirectional Twilio Media Streams: caller and agent.
 
-The caller's end stands in for Twilio, the agent's end for the server that ``<Connect><Stream>`` names. Facts
-are from Twilio's documentation ("Media Streams - WebSocket Messages", the pages of warnings 31950 and 31951),
-from twilio-python 9.13 (request_validator.py) and from Twilio's samples. Where they are silent:
+The caller's end stands in for Twilio, the agent's end for the server that ``<Connect><Stream>`` names. The
+facts come from Twilio's documentation ("Media Streams - WebSocket Messages", the pages of warnings 31950 and
+31951), from twilio-python 9.13 (request_validator.py) and from Twilio's samples. Decisions where these
+sources are silent:
 
-* A call counts as accepted once ``start`` was sent, and its audio flows from then on, silence included.
+* A call counts as accepted once ``start`` has been sent, and its audio flows from then on, silence included.
 * A mark does not end a reply (`tui.protocols.implied_replies`): many servers send one after every message.
-* Faults that a server repeats in every message (a missing streamSid, …) are reported once per stream, as by Twilio.
-* There is no message for a flush by the user: later audio is played, as a new reply.
-* Names as Exotel and Telnyx spell them (``stream_sid``, ``stream_id``, …) are understood, and reported.
+* Faults that a server repeats in every message (a missing streamSid, …) are reported once per stream, as Twilio does.
+* There is no message for a flush by the user: later audio is played as a new reply.
+* Names in the spelling of Exotel and Telnyx (``stream_sid``, ``stream_id``, …) are understood and reported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SIDs, the form of all ids of Twilio: two capital letters and 32 lower-case hex digits."""
+"""SIDs, the form of all Twilio ids: two capital letters and 32 lower-case hex digits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEX_ID = re.compile(r"[a-f0-9]{32}")
 
 
 def new_sid(prefix: str) -> Callable[[NewId], str]:
-    """Returns the maker of a SID from an id: from its own hex digits if it has 32, as a UUID does."""
+    """Returns a function that makes a SID from an id, with the id's own hex digits if it has 32, like a UUID."""
 
     def make(new_id: NewId) -> str:
         made = new_id()
@@ -26,7 +26,7 @@ def new_sid(prefix: str) -> Callable[[NewId], str]:
 
 
 def is_sid(prefix: str) -> Check:
-    """Returns the check of an option that accepts a SID."""
+    """Returns a check for an option that accepts a SID."""
     due = f"{prefix} followed by 32 lower-case hex digits"
     return lambda value: "" if _SID.fullmatch(value) and value.startswith(prefix) else due
 

@@ -1,7 +1,7 @@
 """TwiML: the document that names the websocket for Twilio to dial, and its parameters.
 
-Facts are from Twilio's pages "TwiML Voice: Stream", "Security", those of the errors 11200, 11750, 31408 and 31941,
-and from the request validators of twilio-python 9.13 and of twilio-node 5.8.
+The facts come from Twilio's pages "TwiML Voice: Stream" and "Security", its pages on the errors 11200, 11750,
+31408 and 31941, and the request validators of twilio-python 9.13 and of twilio-node 5.8.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _url_of(stream: ElementTree.Element) -> str:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        # The library's text may hold a part of the password.
+        # The library's text may contain a part of the password.
         raise TwimlError(f"The url of the <Stream>, {_shown_url(url)}, is not a valid URL.") from None
     if parts.scheme in ("http", "https"):
         raise TwimlError(f"The url of the <Stream>, {_shown_url(url)}, must begin with wss://.")
@@ -195,8 +195,8 @@ def fetch_twiml(
 ) -> TwimlStream:
     """Posts an incoming call to the user's webhook, as Twilio does, and reads the answer. Blocks.
 
-    ``token`` is the account's auth token, which signs the request; ``fields`` are what `call_fields` makes.
-    A user and a password in the URL are sent at once; Twilio waits for a challenge. Redirects are not
+    ``token`` is the account's auth token, which signs the request; ``fields`` come from `call_fields`. A user
+    name and password in the URL are sent at once, whereas Twilio waits for a challenge. Redirects are not
     followed. Raises `TwimlError`.
     """
     fields = fields or {}
