@@ -211,7 +211,7 @@ def test_a_protocol_that_cannot_be_detected_has_to_be_named() -> None:
         ran = run("call", f"ws://127.0.0.1:{silent.socket.getsockname()[1]}/")
         silent.shutdown()
     assert ran.exit_code == 2
-    assert "Name it with --protocol (audiocodes, twilio, " in ran.stderr
+    assert "Specify it with --protocol (audiocodes, twilio, " in ran.stderr
 
 
 def play(

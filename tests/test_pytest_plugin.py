@@ -89,7 +89,7 @@ def test_each_step_and_limit_is_a_test_of_one_call(other: pytest.Pytester) -> No
 def test_an_agent_that_nobody_named_fails_the_tests(other: pytest.Pytester) -> None:
     ran = other.runpytest_inprocess(*OPTIONS, "-n", "0")
     ran.assert_outcomes(failed=4)
-    ran.stdout.fnmatch_lines(["*no agent to call. Name one with --call-url*"])
+    ran.stdout.fnmatch_lines(["*no agent to call. Specify one with --call-url*"])
 
 
 def test_tags_and_names_choose_tests(other: pytest.Pytester) -> None:

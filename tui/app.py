@@ -302,7 +302,7 @@ class OpusAgentApp(EndingApp):
         else:
             self.call(self.target)
 
-    @work(exclusive=True, group="demo", description="start the local agent if it is not there")
+    @work(exclusive=True, group="demo", description="start the local agent if it is not running")
     async def call_demo(self, before: Target | None) -> None:
         """Calls the local agent at its current address, with the settings of any previous call."""
         self.session.strip.hint = "starting the local agent …"
@@ -510,7 +510,7 @@ class OpusAgentApp(EndingApp):
         try:
             self._launch.change_settings(changes)
         except SettingsError as error:
-            sentence = f"{error} The change holds until you quit."
+            sentence = f"{error} The change applies until you quit."
             self.notify(one_line(sentence, 400), severity="error", markup=False)
         else:
             self.notify("Settings saved.", markup=False)

@@ -157,7 +157,7 @@ class Library:
         try:
             return msgspec.json.decode(printed, type=SessionComparison)
         except ValueError as error:
-            raise CommandFailed(f"its answer cannot be read: {error}") from error
+            raise CommandFailed(f"its output cannot be read: {error}") from error
 
     def close(self) -> None:
         """Closes the session that is open."""

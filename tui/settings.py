@@ -71,7 +71,7 @@ class Setting(NamedTuple):
 _SETTINGS = (
     Setting(
         "protocol", str, AUTO,
-        "{protocols}, a protocol of an installed package, your own FILE.py, or auto (detected from the "
+        "{protocols}, a protocol from an installed package, your own FILE.py, or auto (detected from the "
         "URL or the first message; the reason is shown).",
         flag="--protocol", metavar="NAME|FILE.py",
     ),
@@ -132,7 +132,7 @@ _SETTINGS = (
     ),
     Setting(
         "resume_timeout_s", float, 5.0,
-        "Time limit for resuming the session after the connection was lost (AudioCodes).",
+        "Time limit for resuming the session after the connection is lost (AudioCodes).",
         flag="--resume-timeout", metavar="S", above=0, most=600,
     ),
     Setting(
@@ -147,7 +147,7 @@ _SETTINGS = (
     ),
     Setting(
         "silence_timeout_s", float, 60.0,
-        "Time without any message or pong after which the connection counts as lost.",
+        "Time without any message or pong after which the connection is considered lost.",
         flag="--silence-timeout", metavar="S", above=0, most=3600,
     ),
     Setting(
@@ -157,12 +157,12 @@ _SETTINGS = (
     ),
     Setting(
         "quiet_s", float, 0.4,
-        "The agent has finished speaking once it has been silent for this long.",
+        "Length of silence after which the agent is considered to have finished speaking.",
         flag="--quiet-time", metavar="S", above=0, most=60, scope=Scope.HEADLESS,
     ),
     Setting(
         "max_turn_s", float, 60.0,
-        "Longest agent turn: after this long without an end, the turn counts as finished.",
+        "Longest agent turn; a turn that has not ended by then is considered finished.",
         flag="--max-turn", metavar="S", above=0, most=3600, scope=Scope.HEADLESS,
     ),
     Setting(
@@ -177,7 +177,7 @@ _SETTINGS = (
     ),
     Setting(
         "caller", str, "+15550100",
-        "Number of the caller (AudioCodes, telephony).",
+        "The caller's number (AudioCodes, telephony).",
         flag="--caller", metavar="NUMBER",
     ),
     Setting(
@@ -232,7 +232,7 @@ _SETTINGS = (
     Setting(
         "redact", tuple[str, ...], (),
         "JSON field whose value is not saved.",
-        file_help="JSON fields not saved, in addition to those under [sessions]",
+        file_help="JSON fields whose values are not saved, in addition to those under [sessions]",
         flag="--redact", metavar="FIELD", scope=Scope.EVERY_CALL, example='["card"]',
     ),
 )  # fmt: skip

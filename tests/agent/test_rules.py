@@ -79,15 +79,18 @@ def test_the_first_rule_that_fits_the_words_counts(tmp_path: Path) -> None:
     [
         ("answer = 1", "write each rule as [[answer]], and nothing else."),
         ("[[answers]]\ntext = 'a'", "write each rule as [[answer]], and nothing else."),
-        ("[[answer]]\ntext =", "this is not TOML"),
+        ("[[answer]]\ntext =", "is not valid TOML"),
         (
             "[[answer]]\ntext = 'a'\n[[answer]]\ntext = 'b'\npatern = 'c'",
             'line 3: The rule has no setting "patern"; did you mean "pattern"?',
         ),
         ("[[answer]]\npattern = 'a'", 'line 1: The rule needs "text" or "tool".'),
-        ("[[answer]]\npattern = '('\ntext = 'a'", "line 1: The rule has a pattern that is not a regular exp"),
+        (
+            "[[answer]]\npattern = '('\ntext = 'a'",
+            "line 1: The rule has a pattern that is not a valid regular exp",
+        ),
         ("[[answer]]\nargs = {a = 1}\ntext = 'a'", 'line 1: The rule has "args" without "tool".'),
-        ("[[answer]]\ntool = 'a'\nhang_up = true", 'line 1: The rule needs "text", which is said before'),
+        ("[[answer]]\ntool = 'a'\nhang_up = true", 'line 1: The rule needs "text", the words to say before'),
         ("[[answer]]\ntext = 'a'\ndelay_s = 61", "line 1: The rule delay_s should be a number from 0 to 60"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_calibration_of_the_same_devices_applies() -> None:
             0,
             "the sound server is ALSA, PipeWire 1.0, it was ALSA, Pulse",
         ),
-        (DEVICES, 30, "it is 30 days old or more"),
+        (DEVICES, 30, "it is at least 30 days old"),
     ],
 )
 def test_what_has_changed_makes_it_stale_and_is_named(now: DevicesInUse, days: int, problem: str) -> None:

@@ -76,5 +76,5 @@ def test_what_was_on_the_wire_sounds_as_it_did() -> None:
 
 
 def test_a_missing_file_gets_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(AudioFileError, match="There is no file"):
+    with pytest.raises(AudioFileError, match="does not exist"):
         wav_clip(tmp_path / "audio.wav", track=None, start_ms=0, end_ms=None, speed=1)

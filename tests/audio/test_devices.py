@@ -92,7 +92,7 @@ def test_what_cannot_be_found_gets_a_sentence(desk: FakeSoundDevice) -> None:
         "0 HDA Analog (ALSA), 2 USB Headset (ALSA), 4 HDA Analog (JACK)."
     )
     assert sentence(lambda: devices.find_device("usb", "input")) == (
-        "'usb' matches several input devices: 1 USB Headset (ALSA), 3 USB Camera (ALSA)."
+        "'usb' matches several input devices: 1 USB Headset (ALSA), 3 USB Camera (ALSA). Use more of the name."
     )
     assert sentence(lambda: devices.find_device("9", "input")).startswith(
         "Sound device 9 does not exist; available: 0 "
@@ -105,7 +105,7 @@ def test_what_cannot_be_found_gets_a_sentence(desk: FakeSoundDevice) -> None:
 def test_no_device_of_a_kind_gets_a_sentence(install: Install) -> None:
     install(FakeSoundDevice(device("Speaker", 0, 2)))
     assert sentence(lambda: devices.find_device("auto", "input")) == (
-        "None of the sound devices found (1) is an input device."
+        "None of the sound devices found (1) is an input device. Connect one."
     )
 
 
@@ -113,7 +113,7 @@ def test_no_device_at_all_is_a_sentence_with_the_remedy(install: Install) -> Non
     install(FakeSoundDevice())
     problem = devices.audio_problem()
     assert problem is not None
-    assert problem.startswith("There is no sound device. ")
+    assert problem.startswith("No sound device was found")
     assert sentence(lambda: devices.find_device("auto", "output")) == problem
 
 
@@ -127,7 +127,7 @@ def test_no_device_at_all_is_a_sentence_with_the_remedy(install: Install) -> Non
         ),
         ("lib/x86_64-linux-gnu", {"apt-get", "pulseaudio"}, "to start one, run `pulseaudio --start`."),
         ("lib64", {"dnf", "pipewire-pulse"}, "to start one, run `systemctl --user start pipewire-pulse`."),
-        ("lib", {"pacman"}, "No PulseAudio or PipeWire server answers."),
+        ("lib", {"pacman"}, "no PulseAudio or PipeWire server is responding."),
     ],
 )
 def test_what_is_installed_is_not_to_be_installed(
@@ -179,7 +179,7 @@ def test_the_library_can_be_hidden(desk: FakeSoundDevice, monkeypatch: pytest.Mo
     [
         ("linux", {"apt-get"}, "Run `sudo apt-get install libportaudio2`."),
         ("linux", {"dnf"}, "Run `sudo dnf install portaudio`."),
-        ("linux", set(), "Install libportaudio with the package manager of this system."),
+        ("linux", set(), "Install libportaudio with this system's package manager."),
         ("darwin", {"apt-get"}, "Run `pip install --force-reinstall sounddevice`."),
     ],
 )

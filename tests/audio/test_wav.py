@@ -235,7 +235,7 @@ def test_whatever_the_standard_library_writes_is_read(
 
 def test_what_cannot_be_read_gets_a_sentence(tmp_path: Path) -> None:
     missing = tmp_path / "missing.wav"
-    assert error_of(missing) == f"There is no file {missing}."
+    assert error_of(missing) == f"{missing} does not exist."
     assert error_of(tmp_path) == f"{tmp_path} cannot be read: Is a directory."
     path = saved(tmp_path, b"")
     assert error_of(path) == f"{path} is empty."
@@ -281,7 +281,10 @@ def test_a_written_file_is_whole_after_every_write(tmp_path: Path) -> None:
 def test_what_cannot_be_written_gets_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(AudioFileError, match=r"Cannot write to .*: No such file or directory"):
         WavWriter(tmp_path / "no" / "out.wav", 8_000)
-    with WavWriter(tmp_path / "out.wav", 8_000) as writer, pytest.raises(ValueError, match="not whole"):
+    with (
+        WavWriter(tmp_path / "out.wav", 8_000) as writer,
+        pytest.raises(ValueError, match="does not consist of whole"),
+    ):
         writer.write(b"\0")
 
 
@@ -332,7 +335,7 @@ def test_without_it_the_sentence_names_the_command(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "soundfile", None)
     path = saved(tmp_path, riff(fmt(2, 1, 8_000, 4), bytes(64)))
     assert error_of(path) == (
-        f"{path} holds 4-bit type 0x0002 samples: convert it to 16-bit PCM, or run `pip install soundfile`."
+        f"{path} contains 4-bit type 0x0002 samples: convert it to 16-bit PCM, or run `pip install soundfile`."
     )
 
 

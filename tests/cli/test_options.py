@@ -81,7 +81,7 @@ def test_options_of_one_target_need_that_target(
     result = ran("connect", *arguments)
     assert result.exit_code == 2
     assert result.output.strip() == (
-        f"{arguments[0]} needs a target: name a URL, or a profile from the settings file."
+        f"{arguments[0]} needs a target: pass a URL, or a profile from the settings file."
     )
 
 

@@ -74,7 +74,7 @@ def test_what_a_pipe_carries_is_judged_like_a_file_and_named_as_typed(pipe: Path
         spoken(pipe, timeout_s=20)
     writing.join()
     assert str(caught.value) == f"--say {pipe} is not a WAV file."
-    with pytest.raises(AudioFileError, match=r"^There is no file nothing\.wav\.$"):
+    with pytest.raises(AudioFileError, match=r"^nothing\.wav does not exist\.$"):
         spoken("nothing.wav")
 
 

@@ -122,7 +122,7 @@ def test_a_file_that_cannot_be_read_is_reported(portaudio: FakeSoundDevice, outp
         desk.player.play(PlayAudio(path="/nowhere/audio.wav", output=output))
         await desk.until(lambda: desk.ended)
 
-    assert drive(portaudio, story).reported[-1].problem == "There is no file /nowhere/audio.wav."
+    assert drive(portaudio, story).reported[-1].problem == "/nowhere/audio.wav does not exist."
 
 
 def test_a_machine_without_sound_is_reported(

@@ -102,7 +102,7 @@ def test_a_full_disk_ends_the_saving_and_not_the_call(
     resource.prlimit(handle_of(bridge).pid, resource.RLIMIT_FSIZE, (100_000, hard))
     until(bridge, lambda: any(isinstance(event, e.ErrorRaised) for event in bridge.log.events))
     error = next(event for event in bridge.log.events if isinstance(event, e.ErrorRaised))
-    assert error.message == "The session is no longer saved: File too large."
+    assert error.message == "The session is no longer being saved: File too large."
     assert not error.fatal
     until(bridge, lambda: bridge.log.events[-1].number > error.number + 20)
     assert bridge.state.status is Status.ACTIVE

@@ -53,7 +53,7 @@ def test_what_was_not_measured_cannot_be_judged() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("latency > 2s", 'There is no figure "latency". Choose from p50, p95,'),
+        ("latency > 2s", 'Unknown figure "latency". Choose from p50, p95,'),
         ("p95 is slow", '"p95 is slow" is not a condition. Write it like "p95 > 2s" or "failed".'),
         ("", '"" is not a condition.'),
         ("p95 > 2s or", '"p95 > 2s or" is not a condition.'),

@@ -46,12 +46,12 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ([], "silent.call.toml has no [target]. Name the agent with --url or --profile."),
+        ([], "silent.call.toml has no [target]. Specify the agent with --url or --profile."),
         (["--url", URL, "--users", "0"], "0 is not in the range x>=1."),
-        (["--url", URL, "--run-time", "soon"], "write a time like 90s, 10m or 1h30m."),
-        (["--url", URL, "--keep", "2"], "write a share from 0% to 100%."),
+        (["--url", URL, "--run-time", "soon"], "write a duration such as 90s, 10m or 1h30m."),
+        (["--url", URL, "--keep", "2"], "write a percentage from 0% to 100%."),
         (["--url", URL, "--fail-if", "p95 is slow"], '--fail-if: "p95 is slow" is not a condition.'),
-        (["--url", URL, "--keep-if", "p95 > 2s"], '--keep-if: There is no figure "p95"'),
+        (["--url", URL, "--keep-if", "p95 > 2s"], '--keep-if: Unknown figure "p95"'),
         (["--url", URL, "--master", "--worker"], "--master and --worker cannot be used together"),
         (["--url", URL, "--worker"], "--worker needs --master-host"),
         (["--url", URL, "--web", "--headless"], "--web and --headless cannot be used together."),

@@ -119,7 +119,7 @@ async def test_samples_of_another_type_are_reported_and_never_escape() -> None:
         unsubscribe()
         default_reporter.clear()
     assert [report.message for report in reports] == [
-        "capture delivers int32; 16-bit integers or floats are expected"
+        "capture delivered int32; expected 16-bit integers or floats"
     ]
 
 

@@ -175,7 +175,7 @@ class TestBinaryFramesAndSpelling:
     def test_the_service_sends_json_in_binary_frames(self) -> None:
         caller = a_caller()
         assert types(caller.receive(b'{"setupComplete":{}}')) == [T.SESSION_ACCEPTED]
-        with pytest.raises(ProtocolError, match="not JSON in UTF-8"):
+        with pytest.raises(ProtocolError, match="does not contain UTF-8 JSON"):
             caller.receive(b'{"\xff')
         with pytest.raises(ProtocolError, match="binary frame"):
             caller.receive(b"\1\2")

@@ -228,7 +228,7 @@ async def test_a_full_disk_ends_saving_and_is_reported(tmp_path: Path) -> None:
         writer.take(event)
     writer._thread.start()
     await wait_for(lambda: bool(problems))
-    assert problems == ["The session is no longer saved: No space left on device."]
+    assert problems == ["The session is no longer being saved: No space left on device."]
     assert writer.append(b"x") == -1
     event = message()
     assert writer.take(event) is event
@@ -249,7 +249,7 @@ async def test_a_problem_of_the_tracks_ends_only_the_tracks(
     writer.take(started())
     writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
     await wait_for(lambda: bool(problems))
-    assert problems == ["The tracks are no longer saved: a WAV file cannot exceed 4 GB."]
+    assert problems == ["The audio tracks are no longer being saved: a WAV file cannot exceed 4 GB."]
     writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
     writer.take(said(e.Party.USER, "still here"))
     await writer.close()
@@ -288,7 +288,7 @@ async def test_a_file_that_is_removed_during_the_call_ends_the_saving_at_once(
     removed_s = time.monotonic()
     await wait_for(lambda: bool(problems))
     assert time.monotonic() - removed_s < LIMIT_S
-    assert problems == [f"The session is no longer saved: {removed or 'its folder'} was removed."]
+    assert problems == [f"The session is no longer being saved: {removed or 'its folder'} was removed."]
     for _ in range(3):
         writer.append(b"{}")
         writer.take(started())

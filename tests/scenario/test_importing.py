@@ -144,8 +144,8 @@ def test_several_scenarios_in_one_file_of_pipecat(tmp_path: Path) -> None:
         ("a: [", "a.yaml, line 1: this is not valid YAML."),
         ("- 1", "is not a scenario of streamdouble, voicebench or pipecat."),
         ("name: a", "is not a scenario of streamdouble, voicebench or pipecat."),
-        ("persona: somebody", "can be carried over: persona: a simulated user."),
-        ("steps: 3", "can be carried over."),
+        ("persona: somebody", "could be imported: persona: a simulated user."),
+        ("steps: 3", "could be imported."),
     ],
 )
 def test_what_cannot_be_imported_is_a_sentence(tmp_path: Path, text: str, says: str) -> None:

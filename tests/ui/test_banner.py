@@ -154,8 +154,8 @@ async def test_notices_about_a_call_are_hidden_when_it_is_over(stage: Staging, s
         await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
         assert not s.session.notice.display
         assert "The speaker had gaps." in s.text(), "the log keeps it"
-        await s.play(script.add(e.NoticeRaised, text="There is no call to type into.").take())
-        assert "! There is no call to type into." in s.text()
+        await s.play(script.add(e.NoticeRaised, text="Cannot type: no call is active.").take())
+        assert "! Cannot type: no call is active." in s.text()
 
 
 async def test_advice_is_shown_as_information_and_only_when_nothing_is_wrong(

@@ -233,7 +233,7 @@ async def test_a_url_that_is_typed_is_called_as_the_settings_say(stage: Staging)
 async def test_a_forgotten_secret_must_be_typed_again(stage: Staging) -> None:
     async with stage(target=None, recent=[Target(url="ws://h/x?key=…")]) as s:
         await s.press("down", "enter")
-        assert "not remembered. Type it again." in " ".join(s.text().split())
+        assert "not saved. Type it again." in " ".join(s.text().split())
         assert called(s) == []
 
 

@@ -49,7 +49,7 @@ async def test_help_describes_the_place_where_it_was_opened(stage: Staging, scri
         await s.play(to_active(script).take())
         text = await help_text(s)
         assert "Row up" in text
-        assert "Jump to the event of the last error. (not now: there was no error)" in text
+        assert "Jump to the event with the last error. (not now: there was no error)" in text
         await s.press("escape", "tab", "question_mark")
         assert "First words" in s.text()
         assert "Row up" not in s.text()

@@ -94,7 +94,7 @@ async def test_the_light_says_whether_the_call_is_saved(stage: Staging, script: 
             e.ErrorRaised,
             source="session file",
             code="unsaved",
-            message="The session is no longer saved: full.",
+            message="The session is no longer being saved: full.",
         )
         await s.play(full.take())
         assert "not saved  0:00" in s.text("#strip")

@@ -83,10 +83,10 @@ async def test_notices_of_the_recorded_call_stay_in_the_log_and_those_of_opening
     opened: Opening, script: Script
 ) -> None:
     async with opened() as r:
-        await r.stage.play(script.add(e.NoticeRaised, text="There is no sound device.").take())
+        await r.stage.play(script.add(e.NoticeRaised, text="No sound device was found.").take())
         assert not r.stage.session.notice.display
         await r.stage.press("end")
-        assert "There is no sound device." in r.stage.text(), "the log keeps it"
+        assert "No sound device was found." in r.stage.text(), "the log keeps it"
         script.add(e.NoticeRaised, text="events.jsonl is truncated.", of_opening=True)
         await r.stage.play(script.take())
         assert "! events.jsonl is truncated." in r.stage.text()

@@ -146,7 +146,9 @@ async def test_a_file_that_cannot_be_written_is_a_sentence_and_the_change_holds(
         await s.press("f4")
         form(s).good.value = "100"
         await s.press("ctrl+s")
-        assert notices(s) == f"{file} cannot be written: Permission denied. The change holds until you quit."
+        assert (
+            notices(s) == f"{file} cannot be written: Permission denied. The change applies until you quit."
+        )
         assert "response 480 ms ~" in s.text()
 
 

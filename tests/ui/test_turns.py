@@ -107,10 +107,10 @@ async def test_health_keeps_the_last_figures_of_a_call_that_is_over(stage: Stagi
         await s.play(script.status(Status.ACTIVE, Status.ENDING).take())
         await s.play([telemetry(None, None), *script.status(Status.ENDING, Status.ENDED).take()])
         assert figures()["level"] == "-20 dB, peak -15 dB"
-        assert {name for name in figures() if "last values of the call" in name} == {
-            "Capture · last values of the call",
-            "Playback · last values of the call",
-            "This program · last values of the call",
+        assert {name for name in figures() if "final values of the call" in name} == {
+            "Capture · final values of the call",
+            "Playback · final values of the call",
+            "This program · final values of the call",
         }
         await s.play(to_active(script).take())
         assert figures()["level"] == "–"

@@ -142,7 +142,7 @@ async def test_an_edge_that_a_second_detector_finds_elsewhere_is_listed_at_both_
         await s.press("end")
         text = read(s, "TurnPage")
         assert "0.0 ms heard the user's last sound" in text
-        assert "229 ms second the end of user speech, by a second detector" in text
+        assert "229 ms second the end of user speech, according to a second detector" in text
 
 
 async def test_a_turn_names_what_was_reported_beside_what_was_heard(stage: Staging, script: Script) -> None:

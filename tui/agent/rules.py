@@ -40,11 +40,11 @@ class AnswerRule(msgspec.Struct, frozen=True):
         if self.args and not self.tool:
             raise ValueError('has "args" without "tool"')
         if self.hang_up and not self.text.strip():
-            raise ValueError('needs "text", which is said before the agent hangs up')
+            raise ValueError('needs "text", the words to say before the agent hangs up')
         try:
             re.compile(self.pattern or "")
         except re.error as error:
-            raise ValueError(f"has a pattern that is not a regular expression ({error})") from error
+            raise ValueError(f"has a pattern that is not a valid regular expression ({error})") from error
 
     def fits(self, words: str) -> bool:
         """Returns whether the rule matches these words."""
@@ -76,7 +76,7 @@ def read_rules(path: Path) -> list[AnswerRule]:
         text = content.decode()
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise AgentError(f"{path}: this is not TOML: {error}.") from error
+        raise AgentError(f"{path} is not valid TOML: {error}.") from error
     except UnicodeDecodeError as error:
         raise AgentError(f"{path} is not UTF-8 text.") from error
     except OSError as error:

@@ -169,7 +169,7 @@ class AgentServer:
         if protocol is None or protocol is not self._protocols.get(_ELEVENLABS) or path == protocol.path:
             return None
         if self._settings.token and not _proves(request, protocol, self._settings.token):
-            sentence = "This agent requires its token in the header xi-api-key.\n"
+            sentence = "This agent requires its token in the xi-api-key header.\n"
             return self._refuse(socket, HTTPStatus.UNAUTHORIZED, sentence)
         scheme = self.url.partition(":")[0]
         base = f"{scheme}://{_header(request, 'Host')}{protocol.path}"
@@ -359,4 +359,4 @@ def _watch(lifeline: int, stop: asyncio.Event) -> None:
     try:
         asyncio.get_running_loop().add_reader(lifeline, read)
     except PermissionError as error:
-        raise AgentError("The lifeline is not a pipe.") from error
+        raise AgentError("The file descriptor passed as the lifeline is not a pipe.") from error

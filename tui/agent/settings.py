@@ -93,7 +93,7 @@ class AgentSettings:
         if not 0 <= self.port <= 65_535:
             raise AgentError(f"The port must be between 0 and 65535, not {self.port}.")
         if not self.pace > 0:
-            raise AgentError(f"The pace must be a factor above 0, not {self.pace:g}.")
+            raise AgentError(f"The pace must be a factor greater than 0, not {self.pace:g}.")
         if not 1 <= self.chunk_ms <= 60_000:
             raise AgentError(f"The chunk length must be between 1 ms and 1 minute, not {self.chunk_ms:g} ms.")
         if not 0 <= self.reply_delay_ms <= 600_000:
@@ -104,7 +104,7 @@ class AgentSettings:
             raise AgentError("A private key was given without its certificate: add --cert FILE.")
         if not 0 <= self.interrupt_ms <= 10_000:
             raise AgentError(
-                f"Speech that interrupts must be 0 to 10000 ms long, not {self.interrupt_ms} ms."
+                f"The speech that interrupts must last 0 to 10000 ms, not {self.interrupt_ms} ms."
             )
         for what in ("yield", "backchannel", "talk_over"):
             delay_ms = getattr(self, f"{what}_ms")
@@ -115,7 +115,7 @@ class AgentSettings:
             raise AgentError(f"--overlap-chance must be between 0 and 1, not {self.overlap_chance:g}.")
         if not 100 <= self.silence_ms <= 10_000:
             raise AgentError(
-                f"The silence that ends a turn must be 100 to 10000 ms, not {self.silence_ms} ms."
+                f"The silence that ends a turn must last 100 to 10000 ms, not {self.silence_ms} ms."
             )
 
 

@@ -359,7 +359,9 @@ def find_among(devices: list[Device], spec: str, direction: Direction) -> Device
         raise AudioDeviceError(no_device_sentence())
     usable = [device for device in devices if device.channels(direction)]
     if not usable:
-        raise AudioDeviceError(f"None of the sound devices found ({len(devices)}) is an {direction} device.")
+        raise AudioDeviceError(
+            f"None of the sound devices found ({len(devices)}) is an {direction} device. Connect one."
+        )
     if spec == "auto":
         return next((device for device in usable if device.is_default(direction)), usable[0])
     if spec.isdecimal():
@@ -373,7 +375,9 @@ def find_among(devices: list[Device], spec: str, direction: Direction) -> Device
         )
     # The same name under several host APIs is one device; PortAudio lists the preferred API first.
     if len({device.name for device in matches}) > 1:
-        raise AudioDeviceError(f"{spec!r} matches several {direction} devices: {_listed(matches)}.")
+        raise AudioDeviceError(
+            f"{spec!r} matches several {direction} devices: {_listed(matches)}. Use more of the name."
+        )
     return matches[0]
 
 
@@ -549,7 +553,7 @@ def _no_library_sentence() -> str:
     if command is None and not sys.platform.startswith("linux"):
         command = "pip install --force-reinstall sounddevice"
     if command is None:
-        return "PortAudio is not installed. Install libportaudio with the package manager of this system."
+        return "PortAudio is not installed. Install libportaudio with this system's package manager."
     return f"PortAudio is not installed. Run `{command}`."
 
 
@@ -557,12 +561,12 @@ def no_device_sentence() -> str:
     """Returns advice for this system if PortAudio lists no devices."""
     command = _platform_command(_REACH_SOUND_SERVER)
     if command is None:
-        return "There is no sound device. Connect one, and allow this terminal to use it."
+        return "No sound device was found. Connect one, and allow this terminal to use it."
     if _reaches_sound_server():
         start = next((start for tool, start in _START_SOUND_SERVER.items() if shutil.which(tool)), None)
         how = f"; to start one, run `{start}`" if start else ""
-        return f"There is no sound device. No PulseAudio or PipeWire server answers{how}."
-    return f"There is no sound device. To let PortAudio reach PulseAudio or PipeWire, run `{command}`."
+        return f"No sound device was found: no PulseAudio or PipeWire server is responding{how}."
+    return f"No sound device was found. To let PortAudio reach PulseAudio or PipeWire, run `{command}`."
 
 
 def _reaches_sound_server() -> bool:

@@ -49,7 +49,7 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
     Raises `ValueError` if ``pcm`` ends in half a sample.
     """
     if len(pcm) % 2:
-        raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
+        raise ValueError(f"The audio does not consist of whole 16-bit samples ({len(pcm)} bytes).")
     if audio_format.encoding is Encoding.PCM16:
         return pcm
     # Imported late: it builds its tables with numpy, which the screen's process must not load.

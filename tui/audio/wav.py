@@ -94,7 +94,7 @@ class WavFile(_Closing):
             # Without O_NONBLOCK, opening a pipe would wait for a writer.
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            raise AudioFileError(f"There is no file {path}.") from error
+            raise AudioFileError(f"{path} does not exist.") from error
         except OSError as error:
             raise AudioFileError(f"{path} cannot be read: {error.strerror or error}.") from error
         try:
@@ -272,7 +272,7 @@ def _to_values(path: Path, header: _Header, data: bytes) -> Floats:
         header.tag, f"type {header.tag:#06x}"
     )
     raise NotReadHere(
-        f"{path} holds {header.sample_bits}-bit {kind} samples: convert it to 16-bit PCM, "
+        f"{path} contains {header.sample_bits}-bit {kind} samples: convert it to 16-bit PCM, "
         "or run `pip install soundfile`."
     )
 
@@ -340,7 +340,7 @@ class WavWriter(_Closing):
     def write(self, pcm: bytes) -> None:
         """Append whole samples. Raises `ValueError` if ``pcm`` ends in half a sample."""
         if len(pcm) % 2:
-            raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples.")
+            raise ValueError(f"The audio does not consist of whole 16-bit samples ({len(pcm)} bytes).")
         if self._streams:
             with self._sentence():
                 self._write(pcm)

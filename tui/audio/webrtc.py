@@ -55,7 +55,7 @@ def make_processor() -> Processor:
         return _LiveKit()
     except (ImportError, OSError, RuntimeError) as error:
         raise EchoUnavailable(
-            f"Echo cannot be canceled: the package livekit failed to load: {error}."
+            f"Echo cannot be canceled: the livekit package failed to load: {error}."
         ) from error
 
 

@@ -161,7 +161,7 @@ async def _converse(
     await session.user.record(True)
     await _until(lambda: audio.capture.microphone.source is not None and caller.frames > 0, _OPEN_S)
     if audio.capture.microphone.source is None or not caller.frames:
-        raise CalibrationFailed(notes.problem or "The microphone delivers nothing.")
+        raise CalibrationFailed(notes.problem or "The microphone is not delivering any audio.")
     rate = audio.capture.format.rate
     line = next(each for each in caller_lines() if each.name == _LINE)
     pcm = await asyncio.to_thread(read_wav, str(line.path), rate)
@@ -174,7 +174,7 @@ async def _converse(
         await asyncio.sleep(dice.uniform(0.3, 0.6) if interrupts else dice.uniform(0.7, 0.9))
         spoken = caller.say(pcm, dice.randrange(rate // 20), rate)
         if not await _until(lambda: caller.frames >= spoken.ended, _ANSWER_S):  # noqa: B023 - awaited at once
-            raise CalibrationFailed(notes.problem or "The microphone stopped delivering.")
+            raise CalibrationFailed(notes.problem or "The microphone stopped delivering audio.")
         ended_ns = caller.at_ns(spoken.ended, rate)
         await _until(lambda: _heard_since(state.metrics.turns, ended_ns), _ANSWER_S)  # noqa: B023
         if interrupts:
@@ -219,7 +219,7 @@ def _evaluate(
     if len(errors.responses) < _LEAST_TURNS:
         raise CalibrationFailed(
             f"Only {len(errors.responses)} answers could be measured."
-            " Use a longer --seconds, and let nothing else keep this machine busy."
+            " Use a longer --seconds, and close other programs that keep this machine busy."
         )
     stated_ms = float(np.median(notes.output_ms)) + target.block_ms
     return Calibration(

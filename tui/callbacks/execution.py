@@ -67,7 +67,7 @@ def spawn(
         if not task.cancelled():
             error = task.exception()
         else:  # it was asked to stop, or it awaited something that was cancelled
-            error = None if task.cancelling() else asyncio.CancelledError("it awaited a cancelled task")
+            error = None if task.cancelling() else asyncio.CancelledError("it awaited a canceled task")
         if error is not None:
             reporter.report(error, callback=name, event=event)
 

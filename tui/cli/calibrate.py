@@ -40,14 +40,14 @@ _LEAST_SECONDS = 15.0
     "--protocol",
     type=NearChoice(LOCAL_PROTOCOLS),
     default="audiocodes",
-    help="Protocol of the local agent that is called.",
+    help="Protocol to use when calling the local agent.",
 )
 @option(
     "--seconds",
     type=NumberInRange(min=_LEAST_SECONDS),
     default=60.0,
     metavar="S",
-    help="Length of the call; clock rates need 30 s.",
+    help="Length of the call; measuring the clocks takes 30 s or more.",
 )
 @option(
     "--check",
@@ -94,7 +94,7 @@ def calibrate(protocol: str, seconds: float, check_ms: float | None, as_json: bo
         path = keep_calibration(calibration)
     except OSError as error:
         reason = one_line(error.strerror or str(error))
-        raise Sentence(f"The calibration cannot be kept: {reason}.", ExitCode.OUTPUT_FAILED) from error
+        raise Sentence(f"The calibration cannot be saved: {reason}.", ExitCode.OUTPUT_FAILED) from error
     click.echo(f"Kept in {one_line(str(path), 300)}.", err=True)
     sys.exit(_checked(calibration, check_ms))
 
@@ -108,7 +108,7 @@ def _lines(of: Calibration) -> Iterator[str]:
     rows = (("response time", of.response), ("onset to silence", of.silence), ("barge-in onset", of.signal))
     for name, spread in rows:
         yield f"  {name:18}{spread or 'not measured: too few'}"
-    yield f"  {'dead air':18}as response time, whose edges it has"
+    yield f"  {'dead air':18}same as response time, because it has the same edges"
     clocks = (("microphone", of.capture_ppm), ("speaker", of.playback_ppm))
     rates = [f"{name} {'not measured' if ppm is None else f'{ppm:+.0f} ppm'}" for name, ppm in clocks]
     yield f"  {'clocks':18}{', '.join(rates)}"
@@ -117,8 +117,8 @@ def _lines(of: Calibration) -> Iterator[str]:
     yield f"  {'round trip':18}stated {stated}, true {true}"
     if of.round_trip_ms is None:
         yield (
-            "The microphone does not hear the speaker, so that the delay of the devices was not measured:"
-            " response times stay at their stated ±. Connect the two, or use a speaker and turn it up."
+            "The microphone cannot hear the speaker, so the delay of the devices was not measured, and"
+            " response times keep their stated ±. Connect the two with a cable, or turn the speaker up."
         )
 
 
@@ -127,9 +127,11 @@ def _checked(of: Calibration, most_ms: float | None) -> ExitCode:
     if most_ms is None:
         return ExitCode.FINE
     if of.bound_ms is None:
-        click.echo("Without a loop it is not known how exact response times are.", err=True)
+        click.echo("Without a loop, the accuracy of response times cannot be measured.", err=True)
         return ExitCode.NOT_JUDGED
     if of.bound_ms <= most_ms:
         return ExitCode.FINE
-    click.echo(f"Response times are exact to ± {of.bound_ms:.1f} ms; {most_ms:g} ms are allowed.", err=True)
+    click.echo(
+        f"Response times are accurate to ± {of.bound_ms:.1f} ms; the limit is ± {most_ms:g} ms.", err=True
+    )
     return ExitCode.LIMIT_EXCEEDED

@@ -37,7 +37,9 @@ class SettingRow(NamedTuple):
 
 @click.command(cls=GroupedCommand, example="opusagent-tui config --init")
 @option("--init", is_flag=True, help="Create a settings file with every setting commented out.")
-@option("--keys", is_flag=True, help="List every action that [keys] can name, by screen, with its keys.")
+@option(
+    "--keys", is_flag=True, help="List every action that can be used under [keys], by screen, with its keys."
+)
 @config_option
 def config(init: bool, keys: bool) -> None:
     """Show the settings file, the effective settings and where each comes from."""

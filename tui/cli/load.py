@@ -55,7 +55,7 @@ class _RunTime(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gen
         """Returns the time in seconds."""
         found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(value).strip())
         if not value or found is None:
-            self.fail("write a time like 90s, 10m or 1h30m.", param, ctx)
+            self.fail("write a duration such as 90s, 10m or 1h30m.", param, ctx)
         hours, minutes, seconds = (float(part or 0) for part in found.groups())
         return hours * 3_600 + minutes * 60 + seconds
 
@@ -69,7 +69,7 @@ class _Share(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gener
         """Returns the share as a value in 0..1."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip())
         if found is None or float(found[1]) > 100:
-            self.fail("write a share from 0% to 100%.", param, ctx)
+            self.fail("write a percentage from 0% to 100%.", param, ctx)
         return float(found[1]) / 100
 
 
@@ -103,15 +103,15 @@ _load_options = together(
     option("--web", group="Output", is_flag=True, help="Serve Locust's web page (http://localhost:8089)."),
     option("--headless", group="Output", is_flag=True, help="Print a line every five seconds; don't open a screen."),
     option("--json", "json_file", group="Output", default="", metavar="FILE",
-           help="Write the summary as JSON; - is standard output."),
+           help="Write the summary as JSON (- for standard output)."),
     option("--report", "report_file", group="Output", default="", metavar="FILE",
            help="Write the summary as an HTML page with plots."),
     option("--fail-if", group="Verdict", multiple=True, metavar="COND",
-           help='Exit with 1 if this holds, such as "p95 > 2s" or "failed > 1%". Repeatable.'),
+           help='Exit with 1 if this condition is met, such as "p95 > 2s" or "failed > 1%". Repeatable.'),
     option("--keep-if", group="Verdict", multiple=True, metavar="COND",
-           help='Save calls for which this holds, such as "failed or response > 2s". Repeatable.'),
+           help='Save calls that meet this condition, such as "failed or response > 2s". Repeatable.'),
     option("--keep", group="Verdict", type=_Share(), default="0%", metavar="SHARE",
-           help="Save this share of all calls, such as 1%."),
+           help="Save this percentage of all calls, such as 1%."),
 )
 # fmt: on
 
@@ -148,7 +148,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
     found = _read(scenario)
     name = url or profile or found.target.url or found.target.profile
     if not name:
-        raise Sentence(f"{found.path} has no [target]. Name the agent with --url or --profile.")
+        raise Sentence(f"{found.path} has no [target]. Specify the agent with --url or --profile.")
     flags = typed_settings(options)
     if found.target.protocol and "protocol" not in flags:
         flags["protocol"] = found.target.protocol
@@ -207,7 +207,7 @@ def _check_options(own: dict[str, Any]) -> None:
     if own["master"] and own["worker"]:
         raise Sentence("--master and --worker cannot be used together: run them on different machines.")
     if own["worker"] and not own["master_host"]:
-        raise Sentence("--worker needs --master-host, the address of the machine with --master.")
+        raise Sentence("--worker needs --master-host, the address of the machine that runs --master.")
     if own["canary"] and (own["master"] or own["worker"]):
         raise Sentence(
             "--canary works only on a single machine. During a distributed run, use `opusagent-tui connect`."
@@ -232,7 +232,7 @@ def _read(path: Path) -> Scenario:
     try:
         files = find_scenarios([path])
         if len(files) != 1:
-            raise Sentence(f"{path} has {len(files)} scenarios. Name a single file.")
+            raise Sentence(f"{path} contains {len(files)} scenarios. Specify a single file.")
         return read_scenario(files[0])
     except ValueError as error:
         raise Sentence(one_line(str(error), 500)) from error

@@ -298,7 +298,7 @@ def _show_calibrations() -> None:
         age = f"{each.measured:%Y-%m-%d}{', out of date' if each.is_old() else ''}"
         click.echo(one_line(f"calibrated: {of.capture} → {of.playback}  ({settings})  {exact}  {age}"))
     if not known:
-        click.echo("not calibrated; `opusagent-tui calibrate` measures how exact response times are")
+        click.echo("not calibrated; `opusagent-tui calibrate` measures how accurate response times are")
 
 
 def main() -> None:

@@ -175,7 +175,7 @@ behaviour_options = together(
     option("--reply-delay", group="Local agent", type=NumberInRange(min=0), default=0.0, metavar="S",
            help="Delay before each answer."),
     option("--pace", group="Local agent", default="1", metavar="N|all",
-           help="Sending speed: real time (1), N times faster, or all in one message."),
+           help="Sending speed: 1 (real time), N (N times real time) or all (in one message)."),
     option("--interrupt", group="Local agent", type=NumberInRange(0, 10), default=0.0, metavar="S",
            help="Speech this long interrupts the agent; shorter speech (a backchannel) does not."),
     option("--yield", "yield_after", group="Local agent", type=NumberInRange(0, 60), default=0.0, metavar="S",
@@ -185,26 +185,26 @@ behaviour_options = together(
     option("--talk-over", group="Local agent", type=NumberInRange(0, 60), default=0.0, metavar="S",
            help="Start a sentence this long after you begin to speak."),
     option("--overlap-chance", group="Local agent", type=NumberInRange(0, 1), default=1.0, metavar="P",
-           help="Share of your turns with --backchannel or --talk-over."),
+           help="Share of your turns in which --backchannel and --talk-over apply."),
     option("--seed", group="Local agent", type=int, default=0, metavar="N",
-           help="Selects these turns, the same ones in every call."),
+           help="Random seed that selects these turns, the same ones in every call."),
     option("--fault", group="Local agent", type=NearChoice(FAULTS),
            help="Plant a bug in the agent, to check that your tests find it."),
     option("--hear", group="Local agent", is_flag=True,
            help="Transcribe any sentence, not only the recorded lines (needs the speech extra)."),
     option("--answers", group="Local agent", type=click.Path(path_type=Path), metavar="FILE",
-           help="TOML file with rules: what to answer to which words."),
+           help="TOML file with rules for answering what the user says."),
 )
 script_options = together(
     option("--say", group="Script", multiple=True, type=click.Path(path_type=Path), metavar="WAV|TEXT",
-           help="WAV file to play as one turn (also a pipe; - is standard input), the number of a recorded line "
-                "(1 to 9), or any sentence (a file of that name wins). "
-                "FLAC, Ogg, MP3 and AIFF need the package soundfile. Repeatable."),
+           help="WAV file or pipe to play as one turn (- for standard input), the number of a recorded line "
+                "(1 to 9), or any sentence (an existing file with that name takes precedence). "
+                "FLAC, Ogg, MP3 and AIFF need the soundfile package. Repeatable."),
     option("--output", group="Script", default="none", metavar="WAV",
            help="WAV file, pipe or device file to write the agent's audio to, as played."),
     option("--json", "as_json", is_flag=True, help="Print events as JSON, one per line."),
     option("--max-response-ms", group="Script", type=NumberInRange(min=0), metavar="MS",
-           help="Exit with 1 if a response took longer."),
+           help="Exit with 1 if a response takes longer than this."),
     option("--strict", is_flag=True, help="Exit with 5 if any error or finding was reported."),
     option("--timeout", group="Script", type=NumberInRange(min=0.1), default=10.0, metavar="S",
            help="Time limit for each answer."),
@@ -213,13 +213,15 @@ agent_options = together(
     option("--host", default="127.0.0.1", help="Address to listen on."),
     option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT",
            help="Port to listen on; 0 picks a free one."),
-    option("--token-env", metavar="NAME", help="Environment variable with a token that callers must send."),
+    option("--token-env", metavar="NAME", help="Environment variable that holds the token callers must send."),
     option("--chunk", "chunk_ms", type=NumberInRange(1, 60_000), default=20.0, metavar="MS",
            help="Length of the audio in each message."),
     option("--silence", "silence_ms", type=click.IntRange(100, 10_000), default=400, metavar="MS",
            help="Length of silence that ends the user's turn."),
-    option("--cert", default="", metavar="FILE", help="Certificate chain in PEM; serves wss:// instead of ws://."),
-    option("--key", default="", metavar="FILE", help="Private key in PEM, unless the certificate file contains it."),
+    option("--cert", default="", metavar="FILE",
+           help="PEM file with the certificate chain; serves wss:// instead of ws://."),
+    option("--key", default="", metavar="FILE",
+           help="PEM file with the private key, unless the certificate file contains it."),
     option("--quiet", is_flag=True, help="Don't print calls, refused requests, or findings about clients."),
 )
 # fmt: on
@@ -362,7 +364,7 @@ def refuse_settings_of_one_target(typed: TargetSettings) -> None:
     """Refuses a token, header or protocol if no target is named for it to apply to. Raises `Sentence`."""
     of_one = [SETTINGS[name].flag for name in typed if SETTINGS[name].scope is Scope.TARGET]
     if of_one:
-        raise Sentence(f"{of_one[0]} needs a target: name a URL, or a profile from the settings file.")
+        raise Sentence(f"{of_one[0]} needs a target: pass a URL, or a profile from the settings file.")
 
 
 def _word_or_number(setting: Setting, text: str) -> Any:

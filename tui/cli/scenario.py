@@ -186,26 +186,28 @@ _test_options = together(
         "--repeat",
         type=click.IntRange(1, 10_000),
         metavar="N",
-        help="Runs of each scenario; overrides the file.",
+        help="Number of runs of each scenario; overrides the file.",
     ),
     option(
         "--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Number of simultaneous calls."
     ),
-    option("--tag", "tags", multiple=True, metavar="TAG", help="Only scenarios with this tag. Repeatable."),
+    option(
+        "--tag", "tags", multiple=True, metavar="TAG", help="Run only scenarios with this tag. Repeatable."
+    ),
     option("--fail-fast", is_flag=True, help="Stop once a scenario can no longer pass."),
     option(
         "--json",
         "json_file",
         metavar="FILE",
         group="Output",
-        help="Write the results as JSON; - for standard output.",
+        help="Write the results as JSON (- for standard output).",
     ),
     option(
         "--junit",
         "junit_file",
         metavar="FILE",
         group="Output",
-        help="Write the results as JUnit XML; - for standard output.",
+        help="Write the results as JUnit XML (- for standard output).",
     ),
     option(
         "--baseline",
@@ -338,7 +340,7 @@ def _plans(scenarios: Sequence[Scenario], chosen: dict[str, Any], flags: dict[st
     for each in tagged:
         name = chosen["url"] or chosen["profile"] or each.target.url or each.target.profile
         if not name:
-            raise Sentence(f"{each.path} has no [target]. Name the agent with --url or --profile.")
+            raise Sentence(f"{each.path} has no [target]. Specify the agent with --url or --profile.")
         own = {"protocol": each.target.protocol} if each.target.protocol else {}
         target = target_of(name, {**own, **flags})
         if chosen["reports"] and not target.save:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tui.saving.listing import SessionSummary
 
 folder_option = option(
-    "--save", metavar="DIR", help="Folder of the sessions; default: the user's data directory."
+    "--save", metavar="DIR", help="Folder that contains the sessions; default: the user's data directory."
 )
 
 
@@ -84,10 +84,15 @@ class SessionsGroup(click.Group):
     "--since",
     type=LocalTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
     metavar="DATE[ TIME]",
-    help="Only sessions that began later, in local time.",
+    help="Only sessions that began after this date (local time).",
 )
 @option("--errors/--no-errors", default=None, help="Only sessions with errors, or only those without.")
-@option("--min-duration", type=NumberInRange(min=0), metavar="S", help="Only sessions that lasted longer.")
+@option(
+    "--min-duration",
+    type=NumberInRange(min=0),
+    metavar="S",
+    help="Only sessions that lasted longer than this.",
+)
 @option(
     "--trash", is_flag=True, help="List the sessions in the trash; delete and prune then apply to the trash."
 )
@@ -383,7 +388,10 @@ def metrics(session: Path, as_json: bool) -> None:
 @click.command(cls=GroupedCommand, example="opusagent-tui report latest -o report.html")
 @click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
 @option(
-    "-o", "--output", metavar="FILE", help="Output file; default: next to the session; - is standard output."
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Output file (- for standard output); default: next to the session.",
 )
 @option("--no-audio", is_flag=True, help="Draw the waveform but leave the audio out.")
 @option("--open", "open_it", is_flag=True, help="Open the report in the web browser.")
@@ -455,19 +463,22 @@ def compare(left: Path, right: Path, as_json: bool) -> None:
     "-o",
     "--output",
     metavar="FILE",
-    help="Output file. Default: named after the session, in the current folder.",
+    help="Output file; default: named after the session, in the current folder.",
 )
 @option(
     "--format",
     "format_",
     type=click.Choice(["jsonl", "csv", "txt"]),
-    help="File format. Default: by the suffix of FILE, otherwise JSON Lines.",
+    help="File format; default: determined by the extension of FILE, otherwise JSON Lines.",
 )
 @option(
-    "--filter", "filter_", metavar="TEXT", help="Only events that match this filter, written as in the log."
+    "--filter",
+    "filter_",
+    metavar="TEXT",
+    help="Export only events that match this filter (same syntax as in the log).",
 )
-@option("--marked", is_flag=True, help="Only marked events.")
-@option("--raw", is_flag=True, help="With the raw messages.")
+@option("--marked", is_flag=True, help="Export only marked events.")
+@option("--raw", is_flag=True, help="Include the raw messages.")
 @option("--overwrite", is_flag=True, help="Replace an existing file.")
 @config_option
 def export(

@@ -24,12 +24,12 @@ class Thresholds(Struct, frozen=True, kw_only=True):
     slow_ms: Annotated[Milliseconds, Meta(description="Response times above this limit are bad.")] = SLOW_MS
     backchannel_ms: Annotated[
         Milliseconds,
-        Meta(description="Speech up to here that does not take the floor is a backchannel."),
+        Meta(description="Speech up to this long that does not take the floor is a backchannel."),
     ] = BACKCHANNEL_MS
     backchannel_gap_ms: Annotated[
         Milliseconds,
         Meta(
-            description="In a pause of the other party, it is one only if both silences are at most this long."
+            description="In the other party's pause, only if the silences before and after it are at most this long."
         ),
     ] = BACKCHANNEL_GAP_MS
 
@@ -93,8 +93,8 @@ class SessionsSettings(Struct, frozen=True, kw_only=True):
             Meta(
                 ge=1,
                 description=(
-                    "All but this many sessions are deleted when a call ends, oldest first; without a "
-                    "limit nothing is deleted."
+                    "Number of sessions to keep; the oldest ones beyond it are deleted when a call ends. Without a "
+                    "limit, nothing is deleted."
                 ),
                 examples=[100],
             ),

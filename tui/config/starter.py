@@ -41,7 +41,7 @@ def starter_file() -> str:
             _HEAD,
             _section(
                 "[thresholds]",
-                "what is a good (green), slow (amber) or bad (red) response; a backchannel",
+                "what counts as a good (green), slow (amber) or bad (red) response, and as a backchannel",
             ),
             *_lines(_entries_of(Thresholds)),
             _section("[screen]", ""),
@@ -54,7 +54,7 @@ def starter_file() -> str:
             *_lines(_entries_of(SpeechSettings)),
             _section(
                 "[target]",
-                "settings of every call, unless a profile overrides them: all of those below except url",
+                "settings for every call, unless a profile overrides them; any setting below except url is allowed",
             ),
             *_lines(map(_entry, for_every_call)),
             _section("# [profiles.staging]", "opusagent-tui connect staging"),

@@ -155,7 +155,7 @@ class ClipPlayer:
             raise AudioDeviceError(f"{name} has disappeared: reconnect it or choose another device.")
         if speaker.callback_ns is not None and self._clock_ns() - speaker.callback_ns > STALLED_NS:
             raise AudioDeviceError(
-                f"{name} is not accepting audio: it is suspended, or its sound server is hanging."
+                f"{name} is not accepting audio: it is suspended, or its sound server is not responding."
             )
 
     async def _close_speaker(self) -> None:

@@ -71,7 +71,7 @@ def _term(text: str, names: Collection[str]) -> _Comparison:
     name, compare, number, unit = found.groups()
     if name not in names:
         raise SettingsError(
-            f"There is no figure {quoted(name)}{did_you_mean(name, names)} Choose from {', '.join(names)}."
+            f"Unknown figure {quoted(name)}{did_you_mean(name, names)} Choose from {', '.join(names)}."
         )
     return name, compare or ">", float(number or 0) * _UNITS[unit or ""]
 

@@ -367,5 +367,5 @@ def pcm_of(indata: Any) -> bytes:
     if np.issubdtype(indata.dtype, np.floating):
         return pcm.from_float(indata.reshape(-1))
     if indata.dtype != np.int16:
-        raise TypeError(f"capture delivers {indata.dtype}; 16-bit integers or floats are expected")
+        raise TypeError(f"capture delivered {indata.dtype}; expected 16-bit integers or floats")
     return indata.astype("<i2").tobytes()

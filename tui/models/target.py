@@ -115,7 +115,9 @@ def check_url(url: str) -> str:
     if not parts.hostname:
         raise TargetError(f"{safe_url(url)} has no host. Use ws://HOST:PORT/PATH.")
     if "#" in url:
-        raise TargetError(f"{safe_url(url)} has a fragment (#…), which a websocket does not have. Remove it.")
+        raise TargetError(
+            f"{safe_url(url)} has a fragment (#…), which a websocket URL cannot have. Remove it."
+        )
     if parts.username is not None and parts.password is None:
         raise TargetError(
             f"{safe_url(url)} has a user name without a password. Write ws://USER:PASSWORD@HOST."

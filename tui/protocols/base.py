@@ -580,7 +580,7 @@ def _as_given(url: str, options: Mapping[str, str]) -> str:
 
 def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:
     """Stands in for the agent's end of a protocol that does not have one."""
-    raise NotImplementedError("this protocol does not implement the agent's end")
+    raise NotImplementedError("this protocol does not implement the agent's side")
 
 
 def _nothing_to_say(url: str) -> str:

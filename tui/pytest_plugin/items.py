@@ -42,7 +42,7 @@ def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> T
     name = chosen["url"] or chosen["profile"] or agent or ini["url"] or ini["profile"]
     if not name:
         raise pytest.UsageError(
-            "no agent to call. Name one with --call-url or --call-profile, or with call_url or call_profile in "
+            "no agent to call. Specify one with --call-url or --call-profile, or with call_url or call_profile in "
             "pytest's settings, or as [target] in the scenario file."
         )
     protocol = chosen["protocol"] or settings.get("protocol") or ini["protocol"]

@@ -49,7 +49,7 @@ def find_to_delete(parent: Path, name: str) -> Path:
     Raises `SavedSessionError`.
     """
     if not name.strip():
-        raise SavedSessionError("The name of a session is missing. Nothing was deleted.")
+        raise SavedSessionError("No session name was given. Nothing was deleted.")
     if name in (".", "..") or "/" in name or "\0" in name:
         raise SavedSessionError(
             f"{one_line(name, 80)} is not the name of a session in {parent}. Nothing was deleted. "
@@ -158,7 +158,9 @@ def check_deletable(folder: Path) -> None:
     if is_running(folder):
         raise SavedSessionError(f"{folder.name} is still being saved. End its call first.")
     if in_use(folder):
-        raise SavedSessionError(f"{folder.name} is open in another opusagent-tui. Close it there first.")
+        raise SavedSessionError(
+            f"{folder.name} is open in another opusagent-tui window. Close it there first."
+        )
 
 
 def _check_own(folder: Path) -> None:

@@ -106,7 +106,7 @@ class FolderWriter:
                 self._tracks.settle(now_ns)
             except TracksFull as full:
                 self._tracks.abandon()
-                problem = f"The tracks are no longer saved: {full.strerror}."
+                problem = f"The audio tracks are no longer being saved: {full.strerror}."
             self.record.audio_rate = self._tracks.rate
             self.record.audio_starts_ns = self._tracks.origin_ns
         self._write_record()

@@ -31,7 +31,7 @@ def move_to_trash(folder: Path) -> Path:
     """
     check_deletable(folder)
     if folder.parent.name == TRASH:
-        raise SavedSessionError(f"{folder.name} is in the trash already.")
+        raise SavedSessionError(f"{folder.name} is already in the trash.")
     trash = trash_of(folder.parent)
     try:
         trash.mkdir(mode=0o700, exist_ok=True)

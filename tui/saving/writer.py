@@ -139,7 +139,7 @@ class _WriterThread(threading.Thread):
             logger.exception("saving the session ended early")
             self.over.set()
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            self._report_end(f"The session is no longer saved: {reason}.")
+            self._report_end(f"The session is no longer being saved: {reason}.")
             self._queue.clear()
             self._files.close(self._clock_ns(), problem=reason)
         finally:
@@ -256,7 +256,7 @@ class SessionWriter:
                     SavedAudio(file, path, starts_ns), turns, at_ns=self._clock_ns(), until_s=until_s
                 )
         except (OSError, EOFError, wave.Error):
-            logger.exception("the tracks could not be read again")
+            logger.exception("the audio tracks could not be read back")
             return []
 
     # -- on the session's loop --

@@ -156,7 +156,7 @@ class Baseline:
         kept = self._scenarios.get(_key(self._path, scenario))
         if kept is not None and kept.fingerprint != fingerprint(scenario):
             raise BaselineError(
-                f"{scenario.path} has other steps, or another caller, than when {self._path} was saved, so they "
+                f"The steps or the caller of {scenario.path} have changed since {self._path} was saved, so they "
                 "cannot be compared. Save it again with --save-baseline."
             )
 
@@ -167,7 +167,7 @@ class Baseline:
             return [_not_compared(result, "everything", "The baseline does not have this scenario.")]
         if result.protocol and kept.protocol and result.protocol != kept.protocol:
             raise BaselineError(
-                f"{scenario.path} was called over {result.protocol}, and over {kept.protocol} when {self._path} "
+                f"{scenario.path} used the protocol {result.protocol}, but {kept.protocol} when {self._path} "
                 "was saved, so they cannot be compared."
             )
         return [_rates(kept, result), *_percentiles(kept, result)]
@@ -204,7 +204,7 @@ def _percentiles(kept: Kept, result: ScenarioResult) -> Iterator[FigureChange]:
             change = Change.BETTER
         reason = (
             f"It is {milliseconds(now_ms)}; the baseline is {milliseconds(before_ms)}, "
-            f"and {milliseconds(allowed_ms)} more are allowed."
+            f"and {milliseconds(allowed_ms)} more would be allowed."
         )
         yield FigureChange(scenario=result.name, figure=figure, change=change, reason=reason)
 

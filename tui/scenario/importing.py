@@ -86,7 +86,7 @@ def import_scenarios(path: Path) -> list[Imported]:
         each.left_out += left_out
     if not any(each.steps for each in found):
         why = next((f": {each.left_out[0]}" for each in found if each.left_out), "")
-        raise ScenarioError(f"Nothing in {path} can be carried over{one_line(why)}.")
+        raise ScenarioError(f"Nothing in {path} could be imported{one_line(why)}.")
     return [each for each in found if each.steps]
 
 
@@ -332,4 +332,4 @@ def _duration(value_ms: float) -> str:
 
 def refusal_of(path: Path) -> str:
     """Returns a sentence stating that the file already exists."""
-    return f"{quoted(str(path))} already exists. Name another folder with --output."
+    return f"{quoted(str(path))} already exists. Choose another folder with --output."

@@ -143,7 +143,7 @@ class Performance:
         self._leave_out("the call had ended")
         while self.words.unjudged:
             index, _ = self.words.unjudged.popitem()
-            reason = "The call was left before its words were recognized."
+            reason = "The call was closed before the agent's words were recognized."
             self._settle_case(index, StepVerdict.NOT_MEASURED, reason)
         run = self.result()
         limits = run.cases[1 + len(self.cases) :]

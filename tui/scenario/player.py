@@ -296,7 +296,7 @@ class Player:
         await self._until(end_ns)
         late_ns = onset_ns - at_ns
         if step.when is not None and late_ns > _LATE_NS:
-            reason = f"It began {late_ns / NS_PER_MS:,.0f} ms late, because its moment was detected too late."
+            reason = f"It began {late_ns / NS_PER_MS:,.0f} ms late, because its cue was detected too late."
             self.late = self.late or f"Step {self._index + 1} began late: {reason}"
             return StepOutcome(StepVerdict.NOT_MEASURED, end_ns, reason)
         return StepOutcome(StepVerdict.DONE, end_ns)

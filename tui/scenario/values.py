@@ -135,7 +135,7 @@ class Sign(Written):
         if kind.argument and not argument:
             raise SettingsError(f"{quoted(kind)} needs {kind.argument} after it.")
         if argument and not kind.argument:
-            raise SettingsError(f"Nothing can follow {quoted(kind)}, but {quoted(argument)} does.")
+            raise SettingsError(f"{quoted(kind)} cannot be followed by {quoted(argument)}. Remove it.")
         try:
             return cls(kind, argument)
         except FilterError as error:

@@ -212,7 +212,7 @@ APP: Sequence[Action] = (
         "quit",
         "q",
         "Quit",
-        "End the call and quit; during a call it asks once.",
+        "End the call and quit, after asking once if a call is active.",
         "leave",
         area=ActionArea.PROGRAM,
         show=True,

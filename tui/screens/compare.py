@@ -40,7 +40,7 @@ COMPARE = (
         "compare_copy_value",
         "y",
         "Copy",
-        "Copy the value under the cursor; the right one if there are two.",
+        "Copy the value under the cursor (the right-hand one if there are two).",
         "copy_value",
         show=True,
     ),

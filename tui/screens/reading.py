@@ -75,7 +75,7 @@ class Reading:
 
     def copy_path(self) -> None:
         """Copies the path of the value under the detail's cursor."""
-        self._copy(self._screen.detail.copied_path(), "No path here: the raw message is shown.")
+        self._copy(self._screen.detail.copied_path(), "A raw message has no paths to copy.")
 
     def copy_message(self) -> None:
         """Copies the whole message, as received or sent."""

@@ -32,7 +32,7 @@ SESSIONS = (
         "sessions_filter",
         "f,slash",
         "Filter",
-        "Show only sessions with these words: title, URL, protocol, date, outcome.",
+        "Show only sessions with these words in the title, URL, protocol, date or outcome.",
         "filter",
         show=True,
     ),
@@ -40,7 +40,7 @@ SESSIONS = (
         "sessions_mark",
         "space",
         "Mark",
-        "Mark two sessions to compare, or remove the mark.",
+        "Mark the session for comparison, or remove the mark.",
         "mark",
         show=True,
     ),
@@ -231,7 +231,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         if len(oldest_first) == 2:
             self.app.push_screen(CompareSessionsScreen(self.library, *oldest_first))
         else:
-            self.notify("Mark another session to compare it with (space).", markup=False)
+            self.notify("Press space to mark another session to compare.", markup=False)
 
     def action_report(self) -> None:
         """Asks where to save the report of the session under the cursor."""
@@ -286,4 +286,4 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
             return self._listing.problem
         if self.rows.all:
             return f"No session matches “{self.rows.filter}”. esc clears the filter."
-        return f"No saved sessions in {self.library.folder}. Calls are saved there; n starts one."
+        return f"No saved sessions in {self.library.folder}. Calls are saved there; press n to start one."

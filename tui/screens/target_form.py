@@ -29,7 +29,7 @@ from tui.widgets.writing import WordLine
 if TYPE_CHECKING:
     from tui.config.pasted import Pasted
 
-_FORGOTTEN = "The part after … was a secret and was not remembered. Type it again."
+_FORGOTTEN = "The part after … was a secret and was not saved. Type it again."
 
 
 class UrlLine(WordLine):

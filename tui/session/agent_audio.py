@@ -131,4 +131,4 @@ class AgentAudio:
     def _discarded(self, event: TelephonyEvent) -> None:
         if event.format is not None:
             late_ms, reply = event.format.duration_ms(len(event.audio)), event.stream_id
-            self._journal.lost(e.Loss.UNHEARD, late_ms, f"late audio of reply {reply}", reply=reply)
+            self._journal.lost(e.Loss.UNHEARD, late_ms, f"late audio for reply {reply}", reply=reply)

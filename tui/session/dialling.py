@@ -100,7 +100,7 @@ async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
         await client.close()
     raise ProtocolNotDetected(
         f"Neither the URL nor the first {detect.LISTEN_MS} ms show which protocol {target.safe_url} speaks. "
-        f"Name it with --protocol ({', '.join(names())})."
+        f"Specify it with --protocol ({', '.join(names())})."
     )
 
 

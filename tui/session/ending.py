@@ -116,7 +116,9 @@ class Ending:
         if dropped:
             limit = pending.resuming
             why = (
-                "it lasted longer than a session can be resumed" if limit else "the session cannot be resumed"
+                "it lasted longer than the limit for resuming a session"
+                if limit
+                else "the session cannot be resumed"
             )
             self.finish(f"broken off: {DROPPED}, and {why}")
             return

@@ -42,7 +42,7 @@ class UserCommands:
         """Start or stop sending captured audio to the agent."""
         if on == self._state.controls.recording:
             return
-        if on and self._in_call("record into"):
+        if on and self._in_call("record"):
             await self._start_recording(silent=self._only_for_a_line)
         elif not on:
             self.end_recording()
@@ -59,7 +59,7 @@ class UserCommands:
 
         With ``begins_ns``, the line's first sample is captured at that time.
         """
-        if not self._in_call("speak into"):
+        if not self._in_call("speak"):
             return
         if not self._state.controls.recording:
             self._only_for_a_line = True
@@ -87,7 +87,7 @@ class UserCommands:
 
     def send_dtmf(self, digits: str) -> None:
         """Send telephone key presses."""
-        if not self._in_call("press keys in"):
+        if not self._in_call("press keys"):
             return
         if messages := self._link.caller.dtmf(digits):
             self._link.send(messages)
@@ -97,7 +97,7 @@ class UserCommands:
 
     async def send_text(self, text: str) -> None:
         """Send a typed turn."""
-        if not self._in_call("type into"):
+        if not self._in_call("type"):
             return
         await self._take_turn()
         if messages := self._link.caller.user_text(text):
@@ -131,7 +131,7 @@ class UserCommands:
         """Returns whether a call is active; if not, emits a notice."""
         active = self._state.status is e.Status.ACTIVE
         if not active:
-            self._journal.notice(f"There is no call to {purpose}.", "Call first.")
+            self._journal.notice(f"Cannot {purpose}: no call is active.", "Call first.")
         return active
 
     async def _take_turn(self) -> None:

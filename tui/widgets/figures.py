@@ -25,10 +25,10 @@ class ShownFigure(StrEnum):
     # the header
     RESPONSE = (
         "response",
-        "Response time of the latest turn: from the user's last sound to the agent's first, as heard.",
+        "Response time of the latest turn: from the user's last sound to the agent's first audible one.",
     )
     LOSS = "loss", "What was lost unintentionally in this call, by kind; the kinds are explained below."
-    STALLED = "stalled", "How long a sound device delivered or accepted no audio although it was open."
+    STALLED = "stalled", "How long an open sound device delivered or accepted no audio."
     ERRORS = "errors", "Errors of the agent, the connection or this program. Press e to go to the last one."
     FINDINGS = "findings", "Messages in which the agent broke its protocol's specification."
     ADVICE = (
@@ -43,34 +43,40 @@ class ShownFigure(StrEnum):
     TOKENS = "tokens", "Tokens used, as the agent reports them."
     TOKENS_LEFT = "tokens left", "Tokens left in the agent's rate limit, as the agent reports them."
     VOLUME = "volume", "Playback volume. Shown only when it isn't 100%."
-    QUEUED = "queued", "Agent audio that has arrived and waits to be played."
+    QUEUED = "queued", "Agent audio that has arrived and is waiting to be played."
 
     # the health pane
-    LEVEL = "level", "RMS level now and the held peak, in dB below full scale (0 dB)."
+    LEVEL = "level", "Current RMS level and held peak, in dB relative to full scale (0 dB)."
     CLIPPING = (
         "clipping",
         "Whether the microphone reaches full scale and distorts. If it does, lower its gain.",
     )
     SILENCE = (
         "silence",
-        "Whether the microphone sends only zeros, as it does when it is muted or not permitted.",
+        "Whether the microphone sends only zeros, as it does when it is muted or access is denied.",
     )
-    DC_OFFSET = "DC offset", "Mean of the microphone's samples; with working sound hardware it is 0%."
+    DC_OFFSET = (
+        "DC offset",
+        "Mean of the microphone's samples; it is 0% if the sound hardware works properly.",
+    )
     ECHO = "echo", "The agent's sound as the microphone picks it up: level relative to playback, and delay."
     CLOCK = "clock", "The microphone's clock relative to the speaker's, in parts per million."
-    QUEUE = "queued now, worst", "Agent audio waiting to be played: now, and the most in this call."
+    QUEUE = (
+        "queued now, worst",
+        "Agent audio waiting to be played: the current amount, and the most in this call.",
+    )
     BUFFER = (
         "buffer",
-        "How much of a reply has to arrive before it plays: more if audio arrives unevenly. It delays the response.",
+        "How much of a reply has to arrive before it plays; more if audio arrives unevenly. It delays the response.",
     )
     DEVICE_LATENCY = "device latency", "Audio held in the playback device, as the device reports it."
     TIMING = (
         "timing",
-        "How far response times can be trusted with these devices. Measure it with `opusagent-tui calibrate`.",
+        "How accurate response times are with these devices. Measure this with `opusagent-tui calibrate`.",
     )
     JITTER = (
         "arrival jitter p95",
-        "95% of the current reply's chunks in the last 10 s were at most this late relative to real time.",
+        "In the last 10 s, 95% of the current reply's chunks were at most this late relative to real time.",
     )
     DELIVERY = (
         "delivery",
@@ -78,13 +84,13 @@ class ShownFigure(StrEnum):
     )
     SENDING = (
         "callback to socket",
-        "Time from a microphone block to the socket: median and 99th percentile.",
+        "Time that a microphone block takes to reach the socket: median and 99th percentile.",
     )
     SENDING_WORST = (
         "worst of last second",
-        "The longest time from the microphone to the socket in the last second.",
+        "The longest time that a block took from the microphone to the socket in the last second.",
     )
-    LOOP_LAG = "event loop lag", "The furthest that this program fell behind in the last second."
+    LOOP_LAG = "event loop lag", "The most that this program fell behind in the last second."
     CALLBACK_LOAD = (
         "callback load",
         "Largest share of a block's length spent in an audio callback in the last second.",
@@ -118,16 +124,16 @@ LOSS_MEANINGS: Mapping[Loss, str] = {
 
 SIGNS: Mapping[str, str] = {
     "✓ ~ ✗": "A response time that is good, slow or bad; the thresholds are in the settings.",
-    "? uncertain": "The figure may be wrong; the reason is given with the turn.",
+    "? uncertain": "The figure may be wrong; the reason is shown with the turn.",
     "–": "Not measured, or not measured yet.",
-    "p50, p95": "Half (p50) or 95% (p95) of the response times are at most this long. Shown from 20 turns on.",
-    "talk-over": "How long user and agent spoke at the same time.",
-    "floor": "The right to speak, determined by sound: whoever speaks alone has it until the other takes it.",
-    "yield": "Time from the onset of the other party until the party that held the floor was silent.",
+    "p50, p95": "Half (p50) or 95% (p95) of the response times are at most this long. Shown after 20 turns.",
+    "talk-over": "How long the user and the agent spoke at the same time.",
+    "floor": "The right to speak, judged by sound: whoever speaks alone has it until the other party takes it.",
+    "yield": "Time from when the other party begins to speak until the party that held the floor is silent.",
     "backchannel": "Short speech that does not take the floor; backchannel_ms and backchannel_gap_ms are settings.",
-    "false interruption": "The party that held the floor stopped for a backchannel, and went on.",
-    "mic on, mic off": "Whether the microphone's sound goes to the agent. The call is saved either way.",
-    "saving, not saved": "Whether the call is being kept on disk.",
-    "MUTED": "Silence is sent in place of the microphone.",
+    "false interruption": "The party that held the floor stopped for a backchannel, then continued.",
+    "mic on, mic off": "Whether the microphone's audio is sent to the agent. The call is saved either way.",
+    "saving, not saved": "Whether the call is being saved to disk.",
+    "MUTED": "Silence is sent instead of the microphone's audio.",
 }
 """Signs and words that are shown next to the figures."""

@@ -38,9 +38,9 @@ class FloorPane(RowsView):
 
     TITLE = "Floor"
     HELP = (
-        f"speech of both on two lanes; between them {GAP} gap, {OVERLAP} overlap at a change of speaker, {TALK_OVER} "
-        f"talk-over, {BACKCHANNEL} backchannel, {PAUSE} pause, ◆ the selected row · one row per event with its gap, "
-        "overlap (−) or length; enter shows its events in the log"
+        f"each party's speech on its own lane; between them {GAP} gap, {OVERLAP} overlap at a change of speaker, "
+        f"{TALK_OVER} talk-over, {BACKCHANNEL} backchannel, {PAUSE} pause, ◆ the selected row · one row per event "
+        "with its gap, overlap (−) or length; enter shows its events in the log"
     )
 
     def __init__(
@@ -140,7 +140,7 @@ class FloorPane(RowsView):
         if moment.by is not Party.USER:
             return []
         return [
-            f"the agent's account: barge-in {each.kind}, signal after {numbers.milliseconds(each.signal_ms)}"
+            f"reported by the agent: barge-in {each.kind}, signal after {numbers.milliseconds(each.signal_ms)}"
             for each in self.bridge.state.metrics.barge_ins
             if each.at_ns == moment.at_ns
         ]

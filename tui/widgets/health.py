@@ -25,7 +25,7 @@ from tui.widgets.wrap import fit
 _NAME_CELLS = 22
 _LAG_MS, _SEND_MS, _LOAD = 30.0, 50.0, 0.5
 _NOTHING = Telemetry(at_ns=0)
-_LAST = " · last values of the call"
+_LAST = " · final values of the call"
 
 
 class HealthLine(NamedTuple):

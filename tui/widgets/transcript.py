@@ -76,7 +76,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         Binding("pageup", "page_up", "Page up", show=False, id="transcript.page_up"),
         Binding("pagedown", "page_down", "Page down", show=False, id="transcript.page_down"),
         Binding("home", "scroll_home", "First words", show=False, id="transcript.first"),
-        Binding("end", "follow_end", "Go to the last words and follow", show=False, id="transcript.last"),
+        Binding("end", "follow_end", "Go to the latest words and follow", show=False, id="transcript.last"),
     ]
     FOOTER: ClassVar[Sequence[str]] = ("follow",)
 

@@ -148,7 +148,11 @@ def _timeline(turn: Turn) -> Iterator[Line]:
     began_ns = turn.user_ended_ns or 0
     # The first instant of each is listed above.
     second = [
-        ((dispute.second_ns - began_ns) / NS_PER_MS, "second", f"the {dispute.edge}, by a second detector")
+        (
+            (dispute.second_ns - began_ns) / NS_PER_MS,
+            "second",
+            f"the {dispute.edge}, according to a second detector",
+        )
         for dispute in turn.disputes
         if dispute.second_ns is not None
     ]

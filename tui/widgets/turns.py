@@ -45,12 +45,12 @@ class TurnsPane(RowsView):
     TITLE = "Turns"
     vital_pieces = VITAL_PIECES
     HELP = (
-        "response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · a bar of where it went, ┊ thresholds: "
+        "response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · a bar of what it consists of, ┊ thresholds: "
         "· capture ░ network ▞ end of speech ▤ reported steps ▚ tools █ agent or unexplained ▒ buffer ▓ device "
         "_ leading silence · why; below: the selected turn; enter opens it, P plots the response times"
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        own_key("enter", "open_turn", "Open turn", "Open the turn: where its time went.", "turns.open"),
+        own_key("enter", "open_turn", "Open turn", "Open the turn to see where its time went.", "turns.open"),
         own_key("P", "plot", "Plot", "Plot the response times.", "turns.plot"),
     ]
     FOOTER: ClassVar[Sequence[str]] = ("turns.open", "turns.plot", "follow")
@@ -217,7 +217,7 @@ class TurnsPane(RowsView):
         if any(turn.number and turn.response_ms is not None for turn in self.turns):
             self.post_message(self.PlotWanted())
         else:
-            self.notify("No response time was measured yet.", markup=False)
+            self.notify("No response time has been measured yet.", markup=False)
 
     def line_clicked(self, index: int, event: events.Click) -> None:
         """Selects the turn; a double click opens it."""

@@ -129,7 +129,7 @@ class _Parser:
     def _read(self) -> _Token:
         match = re.compile(_TOKEN).match(self._text, self._at)
         if match is None:
-            raise AssertionError("every text matches some token")
+            raise AssertionError("text that matches no token")
         self._at = match.end()
         kind = next(name for name, text in match.groupdict().items() if text is not None)
         column, text = match.start(kind) + 1, match[kind]

@@ -242,7 +242,9 @@ class AsteriskCaller(ImplyingCaller):
     def _mark(self, message: Message, answer: str, what: str) -> str:
         correlation_id = message.text("correlation_id")
         if len(self._marks) >= _MAX_MARKS:
-            message.advise("too-many-marks", f"Marks beyond {_MAX_MARKS} pending ones are not answered.")
+            message.advise(
+                "too-many-marks", f"While {_MAX_MARKS} marks are pending, further marks are not answered."
+            )
             return f"{what}, not answered"
         self._marks.append(_Acknowledgement(correlation_id, answer))
         message.event(Type.MARK, stream_id=self._replies.stream_id, text=correlation_id)

@@ -258,7 +258,7 @@ class AudioCodesAgent:
     def _check_conversation_id(self, message: Message) -> None:
         conversation_id = message.ident("conversationId", required=True)
         if conversation_id and self._conversation_id and conversation_id != self._conversation_id:
-            message.find("foreign-conversation-id", "The conversationId is not that of this call.")
+            message.find("foreign-conversation-id", "The conversationId does not match this call.")
 
     def _check_in_session(self, message: Message) -> None:
         if not self._user_media:

@@ -248,7 +248,8 @@ class AudioCodesCaller:
         reason = message.text("reason", required=True)
         if self._call is _Call.RESUMING:
             message.advise(
-                "resume-refused", "The agent cannot resume a session (neither can AudioCodes' SDK 0.13)."
+                "resume-refused",
+                "The agent cannot resume a session (nor can version 0.13 of the AudioCodes SDK).",
             )
         self._call = _Call.ENDED
         self._user_stream = UserStream()
@@ -402,7 +403,7 @@ class AudioCodesCaller:
         if params.body:
             parts.append(f"for this activity only, without effect: {encode(params.body)}")
         if not parts:
-            activity.advise("empty-config", "config has no sessionParams, so it changes nothing.")
+            activity.advise("empty-config", "“config” has no “sessionParams”, so it changes nothing.")
         return f"config {'; '.join(parts)}" if parts else "empty config"
 
     # The user stream.
@@ -476,7 +477,7 @@ class AudioCodesCaller:
         if message.has("participantId"):
             message.advise("deprecated-participant-id", "“participantId” is deprecated; use “participant”.")
         if message.has("conversationId") and message.body["conversationId"] != self._messages.conversation_id:
-            message.find("foreign-conversation-id", "The conversationId is not that of this call.")
+            message.find("foreign-conversation-id", "The conversationId does not match this call.")
 
     def _check_play_start(self, message: Message, stream_id: str) -> None:
         latest = self._replies.latest

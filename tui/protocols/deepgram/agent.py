@@ -185,7 +185,9 @@ class DeepgramAgent(AgentDefaults):
             del self._open_calls[call_id]
             message.event(Type.TOOL_OUTPUT, stream_id=call_id, text=content)
         elif call_id and call_id not in self._cancelled_calls:
-            message.find("unknown-function-call", f"No function call with the id {cut(call_id, 60)} is open.")
+            message.find(
+                "unknown-function-call", f"No function call with the id {cut(call_id, 60)} is pending."
+            )
         return f"function result: {content}"
 
     def _on_force_end_turn(self, message: Message) -> str:

@@ -267,5 +267,7 @@ def _arguments(function: Members) -> Mapping[str, Any]:
     arguments = function.json_object("arguments", required=True)
     if arguments is not None:
         return arguments
-    function.find("bad-arguments", "arguments is not a JSON object; the function is called without any.")
+    function.find(
+        "bad-arguments", "“arguments” is not a JSON object; the function is called without arguments."
+    )
     return {}

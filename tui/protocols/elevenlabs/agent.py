@@ -168,7 +168,7 @@ class ElevenLabsAgent(AgentDefaults):
             self._open_calls.remove(call_id)
             message.event(Type.TOOL_OUTPUT, stream_id=call_id, text=result)
         elif call_id:
-            message.find("unknown-tool-call", f"No tool call with the id {cut(call_id, 60)} is open.")
+            message.find("unknown-tool-call", f"No tool call with the id {cut(call_id, 60)} is pending.")
         return f"tool result: {result}"
 
     def _on_pong(self, message: Message) -> str:

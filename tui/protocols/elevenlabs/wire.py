@@ -42,7 +42,7 @@ def read_event_id(members: Members) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     rule = "missing-member" if value is None else "wrong-type-member"
-    members.find(rule, "event_id is missing or not an integer; it orders the agent's events.")
+    members.find(rule, "“event_id”, which orders the agent's events, is missing or not an integer.")
     return None
 
 

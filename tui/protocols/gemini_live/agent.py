@@ -179,7 +179,7 @@ class GeminiAgent(AgentDefaults):
         if not members:
             return message.incoming(message.unknown())
         if len(members) > 1:
-            message.find("more-than-one-member", f"A message has one of {', '.join(members)}, not several.")
+            message.find("more-than-one-member", f"A message must contain only one of {', '.join(members)}.")
         if members[0] != "setup" and self._setup is None:
             message.find("message-before-setup", f"“{members[0]}” was sent before “setup”.")
         return message.incoming(self._HANDLERS[members[0]](self, message))
@@ -263,7 +263,7 @@ class GeminiAgent(AgentDefaults):
                 if response.text("scheduling") != "SILENT":
                     message.event(Type.RESPONSE_WANTED)
             elif call_id and call_id not in self._cancelled_calls:
-                text = f"No tool call with the id {cut(call_id, 60)} is open."
+                text = f"No tool call with the id {cut(call_id, 60)} is pending."
                 response.find("unknown-tool-call", text)
         return f"tool result: {', '.join(outputs)}"
 

@@ -53,7 +53,7 @@ class GeminiMessage(Message):
             try:
                 frame = frame.decode()
             except UnicodeDecodeError as error:
-                raise ProtocolError("not-utf8", "the binary frame is not JSON in UTF-8") from error
+                raise ProtocolError("not-utf8", "the binary frame does not contain UTF-8 JSON") from error
         super().__init__(frame)
         self.body = _camel_case(self.body)
 
@@ -91,7 +91,7 @@ def audio_in(blob: Members, default: AudioFormat) -> tuple[bytes, AudioFormat]:
     data = blob.text("data", required=True)
     audio = decode_loose_base64(data)
     if audio is None:
-        blob.find("bad-base64", f"data is not base64; {len(data)} characters of audio were lost.")
+        blob.find("bad-base64", f"“data” is not base64; {len(data)} characters of audio were lost.")
         return b"", default
     if not mime_type.lower().startswith("audio/pcm"):
         shown = cut(mime_type, 60) or "missing"

@@ -207,7 +207,8 @@ class GenesysAgent(AgentDefaults):
                 )
         elif position_s < self._position_s:
             message.find(
-                "position-backwards", f"The position is {cut(text, 40)}, before that of the last message."
+                "position-backwards",
+                f"The position is {cut(text, 40)}, which is earlier than in the previous message.",
             )
         else:
             self._position_s = position_s

@@ -86,7 +86,7 @@ class GenesysCaller(ImplyingCaller):
     @property
     def missing_goodbye(self) -> Finding:
         """The finding to report if the agent did not answer ``close``."""
-        return Finding("not-closed", "The agent did not answer close with closed.")
+        return Finding("not-closed", "The agent did not answer “close” with “closed”.")
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
         """Returns the ids of the call and, if the token has a secret, the signature of the request."""
@@ -219,9 +219,9 @@ class GenesysCaller(ImplyingCaller):
 
     def _chosen(self, message: Message, media: list[Members]) -> str:
         if len(media) > 1:
-            message.find("more-than-one-medium", f"opened selects {len(media)} media; one is allowed.")
+            message.find("more-than-one-medium", f"“opened” selects {len(media)} media; only one is allowed.")
         if not media:
-            message.advise("no-medium", "opened selects no media, so no audio will be sent.")
+            message.advise("no-medium", "“opened” selects no media, so no audio will be sent.")
             return self._offer[0]
         chosen = media[0]
         name, rate = chosen.text("format"), chosen.number("rate")
@@ -256,7 +256,7 @@ class GenesysCaller(ImplyingCaller):
             message.replies.extend(self._ping())
         else:
             message.find(
-                "wrong-pong", f"The clientseq of pong must be {self._pings.waiting}, that of its ping."
+                "wrong-pong", f"The clientseq of “pong” must be {self._pings.waiting}, as in the “ping”."
             )
             message.replies.append(self._error(400, "Wrong clientseq in pong"))
         return "pong"

@@ -36,7 +36,7 @@ class AudioHookMessage(Message):
             self.find("other-version", f"The version is {cut(version, 20)}; expected {VERSION}.")
         seen = self.text("id", required=True)
         if session_id and seen and seen != session_id:
-            self.find("other-session-id", f"The id is {cut(seen, 60)}; this session has a different one.")
+            self.find("other-session-id", f"The id {cut(seen, 60)} does not match this session.")
         counters.check(self, other)
 
 
@@ -129,5 +129,5 @@ def _count(members: Members, name: str) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53:
         return value
     rule = "missing-member" if value is None else "wrong-type-member"
-    members.find(rule, f"{name} is missing or not a count; it numbers the messages of a session.")
+    members.find(rule, f"{name}, which numbers the messages of a session, is missing or not a count.")
     return None

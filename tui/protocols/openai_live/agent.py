@@ -246,7 +246,9 @@ class LiveAgent(AgentDefaults):
                     "unknown_event", f"Supported events are {', '.join(self._HANDLERS)}.", "type"
                 )
             if self._session is None and kind != "session.start":
-                raise LiveRefusal("session_not_started", f"“{cut(kind, 60)}” was sent without a session.")
+                raise LiveRefusal(
+                    "session_not_started", f"“{cut(kind, 60)}” was sent before a session had started."
+                )
             return message.incoming(handler(self, message))
         except LiveRefusal as refusal:
             message.events.clear()
@@ -295,9 +297,10 @@ class LiveAgent(AgentDefaults):
         session, audio = self._running, message.audio("audio")
         if session.format.encoding is Encoding.PCM16 and len(audio) % 2:
             message.find(
-                "odd-bytes", f"The audio has {len(audio)} bytes, which are not whole 16-bit samples."
+                "odd-bytes",
+                f"The audio has {len(audio)} bytes, which is not a whole number of 16-bit samples.",
             )
-            raise LiveRefusal("invalid_audio", "The audio is not whole 16-bit samples.", "audio")
+            raise LiveRefusal("invalid_audio", "The audio is not a whole number of 16-bit samples.", "audio")
         message.audio_ms = session.format.duration_ms(len(audio))
         if audio:
             session.received_bytes += len(audio)
@@ -323,7 +326,9 @@ class LiveAgent(AgentDefaults):
         ident = message.text("delegation_id")
         if ident and session.delegation == "responses":
             raise LiveRefusal(
-                "invalid_value", "Responses delegation does not accept a delegation_id.", "delegation_id"
+                "invalid_value",
+                "With delegation type 'responses', delegation_id must be null.",
+                "delegation_id",
             )
         if ident and ident not in self._tasks.known:
             raise LiveRefusal("unknown_delegation", f"No task has the id {cut(ident, 60)}.", "delegation_id")

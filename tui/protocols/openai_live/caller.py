@@ -163,7 +163,7 @@ class LiveCaller(CallerDefaults):
         asked = self._options.session().get("model")
         if model and asked and not model.startswith(str(asked)):
             message.advise(
-                "other-model", f"The session has the model {cut(model, 60)}; {asked} was requested."
+                "other-model", f"The session uses the model {cut(model, 60)}; {asked} was requested."
             )
         message.event(Type.SESSION_ACCEPTED, format=self.user_format, text=self._media)
         if self._options.greeting:
@@ -179,7 +179,8 @@ class LiveCaller(CallerDefaults):
         start_ms, end_ms = _range_in(message)
         if audio_format.encoding is Encoding.PCM16 and len(audio) % 2:
             message.find(
-                "odd-bytes", f"The audio has {len(audio)} bytes, which are not whole 16-bit samples."
+                "odd-bytes",
+                f"The audio has {len(audio)} bytes, which is not a whole number of 16-bit samples.",
             )
         message.audio_ms = audio_format.duration_ms(len(audio))
         if audio:
@@ -309,7 +310,9 @@ class LiveCaller(CallerDefaults):
         reason = message.text("reason", required=True)
         words = _REASONS.get(reason)
         if reason and words is None:
-            message.find("unknown-reason", f"The reason {cut(reason, 40)} is none of {', '.join(_REASONS)}.")
+            message.find(
+                "unknown-reason", f"The reason is {cut(reason, 40)}; expected one of {', '.join(_REASONS)}."
+            )
         self._count_usage(message, message.inside("usage"))
         self._finish_user_line(message)
         self._finish_agent_line(message)
@@ -404,9 +407,7 @@ def _range_in(message: Message, *, required: bool = False) -> tuple[float | None
     if required and (start_ms is None or end_ms is None):
         message.find("missing-member", "start_ms or end_ms is missing; expected numbers.")
     if start_ms is not None and end_ms is not None and end_ms < start_ms:
-        message.find(
-            "backward-range", f"The range ends at {end_ms:g} ms, before it begins at {start_ms:g} ms."
-        )
+        message.find("backward-range", f"The range ends ({end_ms:g} ms) before it begins ({start_ms:g} ms).")
         return start_ms, start_ms
     return start_ms, end_ms
 
@@ -417,6 +418,7 @@ def _arguments(item: Members) -> Mapping[str, Any]:
     if arguments is not None:
         return arguments
     item.find(
-        "bad-arguments", f"The arguments of a call are not a JSON object: {cut(item.text('arguments'), 60)}."
+        "bad-arguments",
+        f"The arguments of a function call are not a JSON object: {cut(item.text('arguments'), 60)}.",
     )
     return {}

@@ -260,7 +260,7 @@ class OpenAICaller(CallerDefaults):
             self._nothing_is_active(message)
             return f"nothing to cancel: {text}"
         if self._responses.refused(ident(error, "event_id"), code):
-            return f"asked too early, will ask again: {text}"
+            return f"requested too early, will be requested again: {text}"
         fatal = code in _FATAL
         # Not every server names the message that an error answers.
         if (
@@ -395,7 +395,7 @@ class OpenAICaller(CallerDefaults):
     def _finish(self, message: Message, response: Response, status: str) -> None:
         for reply in self._responses.replies_of(response):
             if reply.started and not reply.done and status == "completed":
-                message.find("audio-not-done", f"No audio.done was received for {cut(reply.item_id, 60)}.")
+                message.find("audio-not-done", f"No “audio.done” was received for {cut(reply.item_id, 60)}.")
             self._responses.stop(message, reply, reason=status)
             for part, text in reply.texts.items():
                 written = part in reply.written

@@ -60,7 +60,9 @@ def _format(value: Any, path: str) -> _Object:
             "invalid_value", f"Invalid value for '{path}': expected one of {', '.join(FORMATS)}.", path
         )
     if name == DEFAULT_FORMAT and value.get("rate", FORMATS[name].rate) != FORMATS[name].rate:
-        raise Refused("invalid_value", f"Invalid value for '{path}.rate': PCM is 24000 Hz.", f"{path}.rate")
+        raise Refused(
+            "invalid_value", f"Invalid value for '{path}.rate': PCM must be 24000 Hz.", f"{path}.rate"
+        )
     return format_object(name)
 
 

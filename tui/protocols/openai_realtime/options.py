@@ -144,7 +144,7 @@ def _tools(text: str) -> list[_Object]:
 def _extra(text: str) -> _Object:
     extra = _read("session", text, {})
     if not isinstance(extra, dict):
-        raise ValueError("The session option must be a JSON object with members for session.update.")
+        raise ValueError("The session option must be a JSON object with fields for session.update.")
     return extra
 
 

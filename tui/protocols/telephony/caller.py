@@ -216,7 +216,7 @@ class TelephonyCaller(ImplyingCaller):
             return "mark without a name"
         name, value = read
         if len(name) > _MAX_MARK_CHARS or len(self._marks) >= _MAX_MARKS:
-            limits = f"longer than {_MAX_MARK_CHARS} characters or beyond {_MAX_MARKS} pending ones"
+            limits = f"longer than {_MAX_MARK_CHARS} characters, or sent while {_MAX_MARKS} are pending,"
             message.advise("too-many-marks", f"Marks {limits} are not answered.")
             return f"mark not answered: {name}"
         self._marks.append(_Mark(name, value))

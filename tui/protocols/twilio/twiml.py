@@ -78,7 +78,7 @@ class _Builder(ElementTree.TreeBuilder):
 
     def doctype(self, name: str, pubid: str, system: str) -> NoReturn:
         """Called at the start of a DOCTYPE, before anything in it is read."""
-        raise TwimlError("The TwiML has a DOCTYPE, which TwiML never has; it was rejected.")
+        raise TwimlError("The TwiML has a DOCTYPE, which TwiML does not allow; it was rejected.")
 
 
 def _read(document: str | bytes) -> ElementTree.Element:
@@ -120,7 +120,7 @@ def _why_no_stream(root: ElementTree.Element) -> str:
 def _url_of(stream: ElementTree.Element) -> str:
     url = stream.get("url", "").strip()
     if not url:
-        raise TwimlError("The <Stream> in the TwiML has no url.")
+        raise TwimlError("The <Stream> in the TwiML has no url attribute.")
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -239,13 +239,11 @@ def _web_address(url: str) -> SplitResult:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise TwimlError(f"The address of the webhook, {_shown_url(url)}, is not a valid URL.") from None
+        raise TwimlError(f"The webhook address {_shown_url(url)} is not a valid URL.") from None
     if _NOT_OF_A_URL.search(url):
-        raise TwimlError(
-            "The address of the webhook contains a space or a character that must be written as %XX."
-        )
+        raise TwimlError("The webhook address contains a space or a character that must be written as %XX.")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise TwimlError("The address of a webhook must begin with http:// or https:// and contain a host.")
+        raise TwimlError("A webhook address must begin with http:// or https:// and contain a host.")
     return parts
 
 
