@@ -41,6 +41,8 @@ expect = "tool book"
 OPTIONS = (
     "-p",
     "no:cacheprovider",
+    "-p",
+    "no:rerunfailures",  # it takes every run with a `workerinput` for one of its own workers
     "-o",
     "asyncio_mode=auto",
     "-o",

@@ -67,12 +67,12 @@ def call(
         held = Held(terminal)
         try:
             terminal.run("connect", url, "--protocol", "pcm", "--latency", latency, "--save", str(sessions))
-            terminal.wait_for("active", limit_s=30)
+            terminal.wait_for("active")
             yield held
             terminal.press("d")
-            terminal.wait_for("■ ended", limit_s=30)
+            terminal.wait_for("■ ended")
             terminal.press("q")
-            terminal.wait_for("EXIT 0", limit_s=30)
+            terminal.wait_for("EXIT 0")
             terminal.wait_until_gone()
             (session,) = sessions.iterdir()
             held.read(session)

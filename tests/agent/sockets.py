@@ -23,7 +23,7 @@ from tui.protocols.base import (
 )
 from tui.protocols.base import TelephonyEventType as Type
 
-LIMIT_S = 10
+LIMIT_S = 30
 _UTC = "2026-01-01T00:00:00.000Z"
 _OPTIONS = {
     "openai": {"greet": "on"},

@@ -44,7 +44,7 @@ from tui.protocols.base import Outgoing
 
 Event = TypeVar("Event")
 
-_LIMIT_S = 10
+_LIMIT_S = 30
 _RATE = 24_000
 _SETTINGS = AgentSettings(pace=10, token="secret")
 """The longest answer then takes almost a second: enough time to interrupt it."""

@@ -16,6 +16,8 @@ from pathlib import Path
 VIRTUAL_AUDIO = Path(__file__).parent / "virtual-audio"
 PROGRAM = [sys.executable, "-m", "tui"]
 ROOT = Path(__file__).parents[2]
+LIMIT_S = 45
+"""For every state that is waited for: a machine that also runs other tests may need 20 s to start an agent."""
 
 
 class Terminal:
@@ -71,7 +73,7 @@ class Terminal:
         """What is on the screen now."""
         return self._tmux("capture-pane", "-p")
 
-    def wait_for(self, *texts: str | re.Pattern[str], limit_s: float = 20) -> str:
+    def wait_for(self, *texts: str | re.Pattern[str], limit_s: float = LIMIT_S) -> str:
         """Until all of these stand on the screen; gives the screen."""
         until = time.monotonic() + limit_s
         while True:
@@ -113,9 +115,9 @@ class Terminal:
         """The process that runs a module: "tui" the screen, "tui.engine" or "tui.agent"."""
         return next(pid for pid, command in self.processes().items() if f" {module} " in command + " ")
 
-    def wait_until_gone(self, limit_s: float = 10) -> None:
+    def wait_until_gone(self) -> None:
         """Until no process of ours is left."""
-        until = time.monotonic() + limit_s
+        until = time.monotonic() + LIMIT_S
         while left := self.processes():
             if time.monotonic() > until:
                 raise AssertionError(f"still running: {left}")

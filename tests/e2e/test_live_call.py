@@ -16,7 +16,7 @@ from tests.e2e.terminal import Terminal, recorded_speaker, say
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 HOURS = caller_lines()[0]
 ONE_BLOCK = RATE * 20 // 1000
@@ -36,7 +36,7 @@ def test_a_live_call_is_seen_and_heard_whole(
     heard_path = tmp_path / "heard.raw"
     with recorded_speaker(sound, heard_path, RATE):
         terminal.run("demo", "--latency", "0.1")
-        terminal.wait_for("● active", "How can I help you?", limit_s=15)
+        terminal.wait_for("● active", "How can I help you?")
         # The log shows the wire in order, with arrival times.
         terminal.wait_for("playFinished")
         terminal.press("f")
@@ -55,7 +55,7 @@ def test_a_live_call_is_seen_and_heard_whole(
         terminal.wait_for("◉ mic on")
         say(sound, HOURS.path)
         terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
-        terminal.wait_for(re.compile(r"s played: play-2|play-2 ended"), limit_s=30)
+        terminal.wait_for(re.compile(r"s played: play-2|play-2 ended"))
         terminal.wait_for(re.compile(r"response \d+( ± \d+)? ms"))
 
         # Stop: nothing is recorded, but silence flows on. Then the call is ended and the program left.
@@ -84,13 +84,13 @@ def test_without_portaudio_the_caller_lines_are_the_microphone(tmp_path: Path, s
     terminal = Terminal(tmp_path, {"OPUSAGENT_TUI_HIDE_PORTAUDIO": "1"})
     try:
         terminal.run("demo")
-        terminal.wait_for("active", re.compile("[Rr]ecorded lines"), limit_s=15)
+        terminal.wait_for("active", re.compile("[Rr]ecorded lines"))
         terminal.wait_for(re.compile(r"s played: play-1|play-1 ended"))
         terminal.press("1")
         terminal.wait_for(HOURS.text, prompts()["hours"].text[:30])
         terminal.wait_for(re.compile(r"s played: play-2|play-2 ended"))
         terminal.press("9")
-        terminal.wait_for("the agent hung up", "■ ended", limit_s=30)
+        terminal.wait_for("the agent hung up", "■ ended")
         terminal.press("q")
         terminal.wait_for("EXIT 0")
         assert terminal.modes() == "0 0 1"
@@ -101,23 +101,21 @@ def test_without_portaudio_the_caller_lines_are_the_microphone(tmp_path: Path, s
 
 def test_an_agent_that_is_killed_leaves_a_usable_screen(terminal: Terminal) -> None:
     terminal.run("demo", "--latency", "0.1")
-    terminal.wait_for("active", limit_s=15)
+    terminal.wait_for("active")
     os.kill(terminal.process("tui.agent"), signal.SIGKILL)
     terminal.wait_for("could not be resumed", "✗ error  demo")  # the call has ended, not only failed
     terminal.press("c")
-    terminal.wait_for(
-        "● active", "How can I help you?", limit_s=15
-    )  # that of the first call is still in its log
+    terminal.wait_for("● active", "How can I help you?")
     terminal.press("q", "Enter")
     terminal.wait_for("EXIT 0")
 
 
 def test_an_engine_that_is_killed_can_be_started_again(terminal: Terminal) -> None:
     terminal.run("demo", "--latency", "0.1")
-    terminal.wait_for("active", limit_s=15)
+    terminal.wait_for("active")
     os.kill(terminal.process("tui.engine"), signal.SIGKILL)
     terminal.wait_for("engine process has ended")
     terminal.press("c")
-    terminal.wait_for("● active", "How can I help you?", limit_s=15)
+    terminal.wait_for("● active", "How can I help you?")
     terminal.press("q", "Enter")
     terminal.wait_for("EXIT 0")

@@ -16,7 +16,7 @@ from tui.audio.wav import read_wav
 from tui.models.events import SessionStarted
 from tui.saving.stereo import Channel, StereoFile
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(240)
 ONE_BLOCK = RATE * 20 // 1000
 
 

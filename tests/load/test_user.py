@@ -70,7 +70,8 @@ def test_every_call_is_accounted_for(run: Run) -> None:
 
 def test_locust_counts_what_a_call_is_made_of(run: Run) -> None:
     entries = {key[1]: stats for key, stats in run.environment.stats.entries.items()}
-    assert {"call"} <= set(entries) <= {"call", "connect", "response"}  # a busy machine leaves figures out
+    # A busy machine leaves figures out, and makes the agent silent for long.
+    assert {"call"} <= set(entries) <= {"call", "connect", "response", "dead air"}
     assert entries["call"].num_failures == 0
     assert entries["call"].max_response_time < 8_000  # a line that begins with the call is not missed
     responses = entries["response"].num_requests if "response" in entries else 0
