@@ -1,6 +1,6 @@
-"""The Textual application: handles themes, the tick, calls, and which screen is shown.
+"""The Textual application: handles themes, the tick, calls, and the choice of the screen.
 
-It contains no session logic.
+The application contains no session logic.
 """
 
 from __future__ import annotations

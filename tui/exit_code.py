@@ -1,4 +1,4 @@
-"""ExitCode: the exit codes of every command. They are described for scripts in `docs/exit-codes.md`."""
+"""ExitCode: the exit codes of every command. For scripts, the codes are described in `docs/exit-codes.md`."""
 
 from __future__ import annotations
 

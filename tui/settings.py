@@ -23,7 +23,7 @@ class Scope(Enum):
     """Which calls a command-line option applies to."""
 
     TARGET = "target"
-    """Only the call for which it was typed, so that no token, header or protocol goes to another agent."""
+    """Only the call for which the option was typed, so that no token, header or protocol goes to another agent."""
     EVERY_CALL = "every call"
     """This call, calls that are chosen later, and calls to the local agent."""
     HEADLESS = "headless"
@@ -33,7 +33,11 @@ class Scope(Enum):
 
 
 class Setting(NamedTuple):
-    """One setting. Its environment variable is ``OPUSAGENT_TUI_TARGET_`` followed by the name in capitals."""
+    """One setting.
+
+    The environment variable of a setting is ``OPUSAGENT_TUI_TARGET_`` followed by the name in
+    capitals.
+    """
 
     name: str
     """Name of the setting in the settings file, and of the field of `Target`."""

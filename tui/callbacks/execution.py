@@ -90,7 +90,7 @@ def is_cancellation(error: BaseException) -> bool:
     """Returns whether ``error`` is the cancellation of the current task.
 
     A callback that awaits a task that was cancelled elsewhere raises the same CancelledError,
-    although its caller was not asked to stop. Such a callback has failed.
+    although its caller was not asked to stop. A callback that does this has failed.
     """
     if not isinstance(error, asyncio.CancelledError):
         return False

@@ -35,7 +35,7 @@ _CLOSE_S = 0.5
 
 
 async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
-    """Opens the socket, requests validation if the protocol supports it, and closes; prints a sentence per step.
+    """Opens the socket, requests validation if the protocol supports it, and closes; prints a line per step.
 
     An agent that ignores the request is asked to accept a session, which is then ended immediately.
     If the protocol allows sessions to be opened at no cost, only that is checked.
@@ -132,7 +132,7 @@ class _Probe:
         return code
 
     async def _ask(self, request: Sequence[Outgoing], limit_s: float) -> float:
-        """Sends a request and waits for an answer, an error, the close or the time limit; returns the time in ms."""
+        """Sends a request and waits for an answer, an error, a close or the time limit; returns the time in ms."""
         began_ns = time.monotonic_ns()
         with contextlib.suppress(TimeoutError, Closed):
             async with asyncio.timeout(limit_s):

@@ -1,6 +1,6 @@
 """The options of the commands, and the values of these options.
 
-They are either call settings (`tui.settings`) or specific to a command. Options that are call
+Options are either call settings (`tui.settings`) or specific to a command. Options that are call
 settings have an entry in `tui.settings`. Everything heavy is imported late, because ``--help``
 loads this module.
 """
@@ -118,7 +118,7 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
     """One of several words; an error message suggests the closest match."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Returns a sentence on what is wrong with the value."""
+        """Returns a sentence that states what is wrong with the value."""
         from tui.text.strict import did_you_mean
         from tui.text.visible import one_line
 
@@ -322,7 +322,7 @@ def pass_time_limit(in_force: SettingsInForce) -> None:
 
 
 def check_devices(typed: TargetSettings) -> None:
-    """Refuses a device that was named but does not exist. Raises `Sentence`.
+    """Rejects a device that was named but does not exist. Raises `Sentence`.
 
     If the sound system does not answer, the device cannot be checked, and the call will report
     that.
@@ -361,7 +361,7 @@ def _value(setting: Setting, value: Any) -> Any:
 
 
 def refuse_settings_of_one_target(typed: TargetSettings) -> None:
-    """Refuses a token, header or protocol if no target is named for it to apply to. Raises `Sentence`."""
+    """Rejects a token, header or protocol if no target is named to which it could apply. Raises `Sentence`."""
     of_one = [SETTINGS[name].flag for name in typed if SETTINGS[name].scope is Scope.TARGET]
     if of_one:
         raise Sentence(f"{of_one[0]} needs a target: pass a URL, or a profile from the settings file.")

@@ -120,7 +120,7 @@ def _refusal(error: Exception) -> click.ClickException:
 
 
 def path_problem(path: str | bytes | os.PathLike[str], error: OSError) -> str:
-    """Returns a sentence on a file system error for a path."""
+    """Returns a sentence about a file system error for a path."""
     from tui.text.visible import one_line
 
     return f"{one_line(os.fsdecode(path), 200)} cannot be used: {error.strerror or error}."
@@ -158,7 +158,7 @@ class _Output(FileIO):
 
 
 def prepare_streams() -> None:
-    """Makes standard streams that accept any text, even if they were closed when the program started."""
+    """Creates standard streams that accept any text, even if they were closed when the program started."""
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:

@@ -305,7 +305,7 @@ def _hand_over(
 
 
 def _baseline(path: Path | None, scenarios: Sequence[Scenario]) -> Baseline | None:
-    """Reads a baseline, and refuses scenarios that cannot be compared with it. Raises `ValueError`, `OSError`."""
+    """Reads a baseline, and rejects scenarios that cannot be compared with it. Raises `ValueError`, `OSError`."""
     from tui.scenario.baseline import Baseline
 
     if path is None:

@@ -98,7 +98,7 @@ class Opening(msgspec.Struct, frozen=True):
     folder: Path
     """The folder that contains the sessions."""
     session: Path | None = None
-    """Folder of the session to open; None shows the list of all."""
+    """Folder of the session to open; None shows the list of all sessions."""
     speed: float | None = None
     """Replay speed as a multiple of real time; None shows the whole session immediately."""
     output: str = AUTO

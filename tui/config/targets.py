@@ -156,7 +156,7 @@ def _profile(name: str, in_force: SettingsInForce) -> str:
 
 
 def url_problem(url: str, protocol: str) -> str:
-    """Returns a sentence on why a URL cannot be called; empty if it can be called.
+    """Returns a sentence that explains why a URL cannot be called; empty if it can be called.
 
     A Twilio webhook is an http(s) URL.
     """

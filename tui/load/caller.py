@@ -26,7 +26,7 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LATE_FOR_RESPONSE_NS = 100_000_000
-"""Time in ns before the end of the caller's speech within which lateness still delays that end for the agent."""
+"""Period in ns before the end of the caller's speech; lateness in this period still delays the end for the agent."""
 
 
 class CallerScript(msgspec.Struct, frozen=True, kw_only=True):

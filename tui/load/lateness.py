@@ -59,7 +59,7 @@ class Lateness:
             self._late.append((due_ns, now_ns, late_ms))
 
     def second(self, since_ns: int, now_ns: int, processor: float) -> None:
-        """Reports one second, during which ``processor`` of a core was used."""
+        """Reports one second, during which the share ``processor`` of a core was used."""
         if processor > BUSY:
             # Whatever waited for the processor was late, by an unknown part of this second.
             self._late.append((since_ns, now_ns, max(self._worst_ms, LOOP_LIMIT_MS)))

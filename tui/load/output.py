@@ -90,7 +90,7 @@ def _calls(summary: Summary) -> Iterator[str]:
 
 
 def verdict_on_capacity(summary: Summary) -> str:
-    """Returns a sentence on the number of calls that the agent can handle, as far as the run shows it."""
+    """Returns a sentence about the number of calls that the agent can handle, as far as the run shows it."""
     if summary.generator_limit:
         return f"No knee was determined. {summary.generator_limit}"
     if summary.knee is None:
@@ -105,7 +105,7 @@ def verdict_on_capacity(summary: Summary) -> str:
 
 
 def words_of_drift(summary: Summary) -> str:
-    """Returns a sentence on how response times changed over time at full load; empty if they did not change."""
+    """Returns a sentence about changes in response times over time at full load; empty if there were none."""
     drift = summary.drift
     if drift is None:
         return ""

@@ -129,8 +129,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     levels: Sequence[CallLevel] = ()
     knee: Knee | None = None
     generator_limit: str = ""
-    """Sentence on why the load generator rather than the agent was the bottleneck, in which case there is no knee;
-    empty if it was not."""
+    """Sentence that explains why the load generator rather than the agent was the bottleneck, in
+    which case there is no knee; empty if it was not.
+    """
     drift: Drift | None = None
     clusters: Sequence[Cluster] = ()
     workers: Sequence[WorkerSummary] = ()
@@ -317,7 +318,7 @@ def _generator_limit(
     workers: Sequence[WorkerSummary],
     seconds: Sequence[WorkerSecond],
 ) -> str:
-    """Returns a sentence on why the load generator was the bottleneck; empty if it was not."""
+    """Returns a sentence that explains why the load generator was the bottleneck; empty if it was not."""
     for words, sentence in _LOCAL_LIMITS.items():
         if any(words in call.reason for call in calls):
             return f"On the load generator, {sentence}."

@@ -1,6 +1,6 @@
 """VoiceUser: a Locust user that makes one call after another.
 
-Subclass it in your own locustfile, with Locust's waits, weights and shapes::
+Subclass `VoiceUser` in your own locustfile, with Locust's waits, weights and shapes::
 
     from tui.load import VoiceUser
 
@@ -47,7 +47,7 @@ from tui.speech.process import SpeechProcess
 logger = logging.getLogger(__name__)
 
 _PAUSE_AFTER_REFUSAL_S = 1.0
-"""Pause in seconds before a caller that was not accepted calls again."""
+"""Pause in seconds before a caller that the agent did not accept makes another call."""
 
 _stations: WeakKeyDictionary[Environment, Station] = WeakKeyDictionary()
 _boards: WeakKeyDictionary[Environment, Board] = WeakKeyDictionary()

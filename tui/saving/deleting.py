@@ -33,7 +33,7 @@ class Deletion(msgspec.Struct, frozen=True):
     report: Path | None = None
     """Path of a report next to the folder; the report is kept."""
     problem: str = ""
-    """Sentence on why nothing was deleted; empty if there was no problem."""
+    """Sentence that explains why nothing was deleted; empty if there was no problem."""
 
 
 class _Origin(msgspec.Struct):
@@ -204,7 +204,7 @@ def _some(names: list[str]) -> str:
 
 
 def _contents(folder: int | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the names of this program's files in a folder, in order of deletion, and of all other files."""
+    """Returns two lists of names: this program's files in a folder, in order of deletion, and all other files."""
     with os.scandir(folder) as entries:
         files = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     own = tuple(name for name in SESSION_FILES if files.get(name))

@@ -62,7 +62,7 @@ class FolderWriter:
 
     @property
     def tracks_over(self) -> bool:
-        """Whether nothing more will be added to the tracks, if any."""
+        """Whether the tracks, if there are any, are finished, so that nothing more will be added to them."""
         return self._tracks is not None and self._tracks.closed
 
     @property

@@ -1,4 +1,4 @@
-"""Asks the second detector about the edges from which the response times of a session are measured."""
+"""Uses the second detector to check the edges from which the response times of a session are measured."""
 
 from __future__ import annotations
 

@@ -122,7 +122,10 @@ class _WriterThread(threading.Thread):
         self.tracks_over = threading.Event()
         """Set once both tracks are completely on disk, or never will be."""
         self.metrics: SessionMetrics | None = None
-        """Final figures. They are set before `over`, on the session's loop, once events no longer change them."""
+        """Final figures.
+
+        The figures are set before `over`, on the session's loop, once events no longer change them.
+        """
         self._queue = queue
         self._files = files
         self._clock_ns = clock_ns

@@ -3,7 +3,7 @@
 A figure is worse if it grew by more than a relative **and** an absolute limit, so that neither an
 extra 20 ms of a long response nor an extra 50 % of a short one counts. Percentiles are compared
 only if both sides have enough turns, and pass rates are worse only if their 95 % intervals do not
-overlap. Results from another scenario or protocol are refused.
+overlap. Results from another scenario or protocol are rejected.
 """
 
 from __future__ import annotations

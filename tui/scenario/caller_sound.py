@@ -37,8 +37,8 @@ _CODECS = {"mulaw": Encoding.MULAW, "alaw": Encoding.ALAW}
 class CallerSound:
     """The last step of the capture chain: adds noise, applies the codec of the line, drops lost packets.
 
-    ``rate`` returns the rate of the blocks in Hz; it is known once the agent has accepted the call. Raises
-    `ScenarioError` for a noise that cannot be read.
+    ``rate`` returns the rate of the blocks in Hz; it is known once the agent has accepted the call.
+    Raises `ScenarioError` if the noise cannot be read.
     """
 
     def __init__(self, scenario: Scenario, rate: Callable[[], int]) -> None:

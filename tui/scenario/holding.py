@@ -106,7 +106,7 @@ async def hold(
     follow: Callable[[LiveSession], object] = lambda _: None,
     keep: Callable[[RunResult], bool] = lambda run: run.verdict is not StepVerdict.PASSED,
 ) -> RunResult:
-    """Calls the agent, plays the scenario, hangs up, and judges.
+    """Calls the agent, plays the scenario, hangs up, and judges the run.
 
     Returns the run, even if the agent could not be called.
 

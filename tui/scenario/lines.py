@@ -37,7 +37,7 @@ class SpokenLine(msgspec.Struct, frozen=True):
 def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, SpokenLine]:
     """Returns the lines of a scenario, keyed by the text of their steps. May take a while. Raises `ScenarioError`.
 
-    ``speak`` synthesizes sentences; without it, a sentence is refused.
+    ``speak`` synthesizes sentences; without it, sentences are rejected.
     """
     found: dict[str, SpokenLine] = {}
     for step in scenario.steps:

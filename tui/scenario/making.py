@@ -51,7 +51,7 @@ class MadeScenario(msgspec.Struct):
     sounds: int
     """Number of WAV files next to the scenario file."""
     left_out: list[str]
-    """Parts that could not be carried over, each as a phrase."""
+    """Parts that could not be carried over, each described by a phrase."""
 
 
 class _Act(msgspec.Struct):
@@ -127,7 +127,7 @@ class _Story:
         return list(_joined(self.stretches[e.Party.AGENT], _AGENT_PAUSE_NS, ()))
 
     def said(self, party: e.Party, since_ns: int, until_ns: int) -> str:
-        """Returns the words of a party that arrived between two instants."""
+        """Returns those words of a party that arrived between two instants."""
         found = (
             each.text for each in self.words if each.speaker is party and since_ns <= each.at_ns < until_ns
         )
@@ -159,7 +159,7 @@ def make_scenario(folder: Path, path: Path, slow_ms: float) -> MadeScenario:
 
 
 class _Maker:
-    """Makes the text of one scenario, and the sounds that it names."""
+    """Makes the text of one scenario, and the audio files that it names."""
 
     def __init__(self, saved: SavedSession, path: Path, slow_ms: float) -> None:
         self.sounds: dict[str, bytes] = {}
@@ -321,7 +321,10 @@ class _Maker:
 
 
 def _joined(stretches: Sequence[_Stretch], pause_ns: int, splits_ns: Sequence[int]) -> Iterator[_Stretch]:
-    """Yields stretches; those with a short pause between them are joined unless something happened in that pause."""
+    """Yields the periods.
+
+    Periods with a short pause between them are joined unless something happened in the pause.
+    """
     current: _Stretch | None = None
     for each in sorted(stretches, key=lambda stretch: stretch.began_ns):
         if current is None:

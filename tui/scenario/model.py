@@ -137,9 +137,9 @@ class LineFault(Acting, frozen=True, kw_only=True):
     by: Duration | None = None
     """How long messages are delayed."""
     share: Percent | None = None
-    """Share of the caller's audio messages that the next one overtakes."""
+    """Share of the caller's audio messages that are overtaken by the next one."""
     direction: Literal["both", "sent", "received"] = "both"
-    """Messages that are affected: the caller's are sent, the agent's are received."""
+    """Which messages are affected; the caller's are "sent", the agent's are "received"."""
     seed: int = 1
 
     def __post_init__(self) -> None:

@@ -193,7 +193,7 @@ class Performance:
     # -- by hand --
 
     async def take_over(self) -> None:
-        """Gives the call to the user: the current step is not measured, and no other is carried out."""
+        """Hands the call over to the user: the current step is not measured, and no other step is carried out."""
         if self.by_hand or self.listening.over or len(self.cases) >= len(self.scenario.steps):
             return
         self.by_hand = True
@@ -216,7 +216,10 @@ class Performance:
         self._emit(e.ScenarioPhase.PLAYING)
 
     async def _until_given_back(self, limit: asyncio.Timeout) -> str:
-        """Waits while the user has the call, without counting that time; returns the reason if no step can follow."""
+        """Waits while the user controls the call, without counting that time.
+
+        Returns the reason if no step can follow.
+        """
         taken = self.by_hand
         if not taken:
             return ""

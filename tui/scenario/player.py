@@ -75,18 +75,18 @@ class StepOutcome(NamedTuple):
 
 
 class Aids(NamedTuple):
-    """Things that steps need besides the call; a step that lacks one is not measured."""
+    """Aids that steps need in addition to the call; a step that lacks one of them is not measured."""
 
     lines: Mapping[str, SpokenLine] = {}
     """Lines of the `Say` steps, by their text."""
     may_run: Callable[[str], Awaitable[bool]] | None = None
-    """Returns whether a shell command may be run; None refuses all commands."""
+    """Returns whether a shell command may be run; None rejects all commands."""
     environment: Mapping[str, str] = {}
     """Environment variables for shell commands."""
     hear: Recognizer | None = None
     """Recognizes the agent's words."""
     hears_meanwhile: bool = False
-    """Whether words are judged as soon as they were said; otherwise after the call, because
+    """Whether words are judged as soon as they have been said; otherwise after the call, because
     recognition may disturb it.
     """
 
@@ -130,7 +130,9 @@ class Player:
         self.silences: list[tuple[int, int]] = []
         """Periods in which the caller is intentionally silent."""
         self.late = ""
-        """Sentence on why the run cannot be judged because this program was late; empty if it was in time."""
+        """Sentence that explains why the run cannot be judged because this program was late; empty
+        if it was in time.
+        """
 
     def begin(self, since_ns: int) -> None:
         """Starts the player; events before this instant are ignored."""
@@ -162,7 +164,7 @@ class Player:
         return outcome
 
     def pause(self) -> None:
-        """Stops counting any part of the script as due, and ends its faults, because the user has the call."""
+        """Stops counting any part of the script as due, and ends its faults, while the user controls the call."""
         pending = self._session.pending
         pending.lines_left, pending.answer_due = 0, ""
         self._session.faults.lift()
@@ -204,7 +206,7 @@ class Player:
     # -- the caller --
 
     async def _moment(self, step: Acting) -> int | str:
-        """Returns the instant for a caller step, or a sentence on why there was none."""
+        """Returns the instant for a caller step, or a sentence that explains why there was none."""
         when = step.when
         if when is None:
             if isinstance(step, TURNS) and not self._heard_out:

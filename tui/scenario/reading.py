@@ -1,4 +1,7 @@
-"""Reads scenario files, which are TOML and are checked strictly. Every error is a sentence with the file and line."""
+"""Reads scenario files, which are TOML and are checked strictly.
+
+Every error is reported as a sentence with the file and line.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,7 @@ def commands_of(scenario: Scenario) -> tuple[str, ...]:
 
 
 def _check_order(scenario: Scenario) -> None:
-    """Refuses steps that cannot be carried out at their position."""
+    """Rejects steps that cannot be carried out at their position."""
     ended: Step | None = None
     for step in scenario.steps:
         where = f"{step.file}, line {step.line}"
@@ -183,7 +186,10 @@ class _Source:
         return f"{self._path}, line {self.line(key, number)}"
 
     def line(self, key: str, number: int | None = None) -> int:
-        """Returns the line number of a key in the given step, or above all steps; otherwise that of the heading."""
+        """Returns the line number of a key in the given step, or above all steps.
+
+        If the key is missing, returns that of the heading.
+        """
         first, lines = 1, self._text.splitlines()
         headings = [at for at, text in enumerate(lines, 1) if re.match(r"\s*\[\[\s*step\s*\]\]", text)]
         last = len(lines)

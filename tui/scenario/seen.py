@@ -219,7 +219,7 @@ class Seen:
 
 
 def has(arguments: str, wanted: Mapping[str, Any]) -> bool:
-    """Returns whether the arguments of a tool, in JSON, contain all wanted values, even in nested objects."""
+    """Returns whether the arguments of a tool, in JSON, contain all expected values, even in nested objects."""
     try:
         given = msgspec.json.decode(arguments) if arguments else {}
     except msgspec.DecodeError:

@@ -133,7 +133,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
     least_rate: float = 1.0
     runs: Sequence[RunResult] = ()
     limits: Sequence[Case] = ()
-    """Limits that are checked over all runs together."""
+    """Limits that are checked for all runs together."""
 
     @property
     def rate(self) -> PassRate:

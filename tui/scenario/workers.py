@@ -1,4 +1,4 @@
-"""Workers: make calls in several processes, because one event loop is too slow for many calls.
+"""Workers: processes that make calls, because one event loop is too slow for many calls.
 
 A worker reads one `CallOrder` as JSON per line from standard input and writes one `CallOutcome` per
 line to standard output. The worker reads the scenario files itself. At the end of its input, the

@@ -1,4 +1,7 @@
-"""Defines the actions, from which keys, footer, help and palette are made, and when each action applies."""
+"""Defines the actions and when each one applies.
+
+The keys, the footer, the help and the palette are made from them.
+"""
 
 from __future__ import annotations
 

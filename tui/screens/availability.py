@@ -57,7 +57,7 @@ class Availability:
         return "" if action is None else action.needs(self.situation)
 
     def why_not_here(self, bound: Iterable[Binding]) -> str:
-        """Returns why none of a key's actions exists here, with the name of one; "" for a key without actions."""
+        """Returns why none of a key's actions exists here, with the name of one; "" if the key has no actions."""
         here = self.situation.origin
         for binding in bound:
             action = ACTIONS_BY_ID.get(binding.id or "")

@@ -1,4 +1,4 @@
-"""CallControls: the user's actions in a call: record, mute, play a line, press keys, type, hang up."""
+"""CallControls: the user's actions in a call, such as record, mute, play a line, press keys, type and hang up."""
 
 from __future__ import annotations
 

@@ -148,6 +148,6 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
 
 
 def _whole_ticks(first: int, last: int) -> list[float]:
-    """Returns at most `_MOST_TICKS` turn numbers at equal distances, from the first one on."""
+    """Returns at most `_MOST_TICKS` turn numbers at equal distances, starting with the first one."""
     step = max(1, -(-(last - first) // (_MOST_TICKS - 1)))
     return [float(number) for number in range(first, last + 1, step)]

@@ -196,7 +196,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.post_message(self.SessionChosen(self._newest[event.option_index][0]))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Puts a cursor on the list of saved sessions, which ignores enter without one."""
+        """Puts a cursor on the list of saved sessions, because the list ignores enter without a cursor."""
         if event.widget is self.saved and self.saved.highlighted is None:
             self.saved.highlighted = 0
 
@@ -212,13 +212,13 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
                 self.action_back()
 
     def on_paste(self, event: events.Paste) -> None:
-        """Takes text pasted outside a field, where it would be lost, as the URL of a new target."""
+        """Uses text pasted outside a field, where it would be lost, as the URL of a new target."""
         if self.form.url.clean(event.text):
             self._begin_new()
             self.form.url.paste(event.text)
 
     def on_key(self, event: events.Key) -> None:
-        """Takes a character typed outside a field as the start of a URL. No character of a URL may be a command."""
+        """Uses a character typed outside a field as the start of a URL. No character of a URL may be a command."""
         typed = event.character if event.is_printable and event.key != "space" else None
         outside = self.focused is None or isinstance(self.focused, (OptionList, Button))
         if typed and outside:

@@ -112,7 +112,7 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, str]]]:
-    """Returns the actions that a keymap can name, by where they apply, with id, current keys and description."""
+    """Returns the actions that a keymap can name, by the place where they apply, with id, keys and description."""
     found: dict[str, dict[str, tuple[list[str], str]]] = {}
     owners: list[tuple[type[DOMNode], type[DOMNode]]] = [(App, App)]
     owners += [(screen, owner) for screen, panes in PLACES.items() for owner in (screen, *panes)]

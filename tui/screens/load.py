@@ -26,7 +26,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 class LoadApp(App[int]):
-    """Shows the progress of a run, and ends with it. Returns the exit code of the run.
+    """Shows the progress of a run, and ends when the run ends. Returns the exit code of the run.
 
     ``printed`` holds the other output of the processes, to be printed once the screen is gone.
     """

@@ -61,7 +61,7 @@ class LogJumps:
         pane.show_remark("" if shown else f"event {number:,} is hidden by the filter")
 
     def to_place(self, text: str) -> str:
-        """Goes to a time since the session's start, or to the event with a number.
+        """Goes to a time since the session's start, or to the event with a given number.
 
         Returns the problem with the input, or "".
         """

@@ -110,7 +110,7 @@ class LogQuestions:
         await self.ask(question, before)
 
     async def ask_path(self, label: str, hint: str, entered: Callable[[str], str], value: str = "") -> None:
-        """Asks for a file; ``entered`` returns a sentence on what is wrong with the answer."""
+        """Asks for a file; ``entered`` returns a sentence that states what is wrong with the answer."""
         await self.ask(Question(label, hint, entered, complete=_paths), value)
 
     async def ask(self, question: Question, value: str = "") -> None:

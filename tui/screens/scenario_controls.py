@@ -1,4 +1,4 @@
-"""ScenarioControls: plays a scenario in the call, takes over from it, and gives the call back."""
+"""ScenarioControls: plays a scenario in the call, takes over from it, and hands the call back."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ScenarioControls:
         self._screen.availability.update()
 
     def toggle_hand(self) -> None:
-        """Takes over from the scenario, or gives the call back to it."""
+        """Takes over from the scenario, or hands the call back to it."""
         by_hand = self._bridge.scenario.phase is not ScenarioPhase.BY_HAND
         self._bridge.send(SteerScenario(by_hand=by_hand))
 
@@ -95,7 +95,7 @@ class ScenarioControls:
             app.notify(one_line(words, 400), markup=False)
 
     def _play(self, text: str) -> str:
-        """Plays a file; returns a sentence on what is wrong with it, or ""."""
+        """Plays a file; returns a sentence that states what is wrong with it, or ""."""
         from tui.scenario.reading import ScenarioError, commands_of, read_scenario
 
         path = Path(text).expanduser()

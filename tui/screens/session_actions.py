@@ -72,7 +72,10 @@ SEARCHING: Sequence[Action] = (
         key_display="N",
     ),
 )
-"""Actions during a search. They are listed before the session's own actions, so that ``n`` goes to the next match."""
+"""Actions during a search.
+
+These are listed before the session's own actions, so that ``n`` goes to the next match.
+"""
 
 LOG: Sequence[Action] = (
     Action(
@@ -514,8 +517,8 @@ REPLAY: Sequence[Action] = (
 )
 """Actions of a saved session.
 
-They are listed before the session's own actions, because they replace the keys of actions that need
-a call.
+These are listed before the session's own actions, because they replace the keys of actions that
+need a call.
 """
 
 SESSION: Sequence[Action] = (

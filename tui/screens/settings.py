@@ -8,7 +8,7 @@ from tui.text.strict import SettingsError
 
 
 def check_screen(in_force: SettingsInForce) -> None:
-    """Checks theme and keymap. Raises `SettingsError`."""
+    """Checks the theme and the keymap. Raises `SettingsError`."""
     settings, variable = in_force.settings, in_force.variables.get("screen.theme")
     where = f"${variable}" if variable else str(in_force.path)
     try:

@@ -83,7 +83,7 @@ class TargetForm:
         self._devices: DeviceList | None = None
 
     def compose_url(self) -> ComposeResult:
-        """Yields the address bar, and below it its problem and the note on pasted headers."""
+        """Yields the address bar and, below it, the bar's problem and the note about pasted headers."""
         with Horizontal(classes="field"):
             yield Label("URL")
             yield self.url

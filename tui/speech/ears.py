@@ -57,7 +57,7 @@ class Ears:
 
 
 def missing_recognizer() -> str:
-    """Returns a sentence on what to install so that speech can be recognized; empty if nothing is missing.
+    """Returns a sentence that states what to install so that speech can be recognized; empty if nothing is missing.
 
     Loads nothing.
     """

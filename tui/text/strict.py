@@ -69,7 +69,7 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
 
 
 def in_words(kind: Any) -> str:
-    """Returns words for the expected type, which end a sentence."""
+    """Describes the expected type in words that can end a sentence."""
     return _words(inspect.type_info(kind))
 
 
@@ -80,7 +80,7 @@ def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
 
 
 def quoted(word: str) -> str:
-    """Returns a word from a file in quotes, safe to show."""
+    """Quotes a word from a file, and makes it safe to show."""
     return f'"{one_line(word, 60)}"'
 
 

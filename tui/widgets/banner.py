@@ -21,7 +21,7 @@ from tui.widgets.wrap import fit, wrap
 Notice = ConditionChanged | NoticeRaised | FindingRaised
 _REMEMBERED = 20
 _ROOMY_ROWS = 24
-"""Screen height in rows from which a long message and a long hint take two lines each."""
+"""Minimum screen height, in rows, at which a long message and a long hint take two lines each."""
 _MOST_LINES = 4
 """Maximum number of lines of a notice. The message is never cut to make room for the hint."""
 _DISMISS = "esc dismiss"

@@ -107,7 +107,7 @@ class LineView(ScrollView, can_focus=True):
         self._painted.clear()
 
     def refresh_changed(self) -> None:
-        """Paints only the rows that have changed, because most of a frame equals the last one."""
+        """Paints only the rows that have changed, because most of a frame is the same as the last one."""
         self.measure()
         for y in range(self.scrollable_content_region.height):
             if y not in self._painted or self._painted[y] != self.key_at(y):
@@ -210,7 +210,7 @@ class FollowView(LineView, ModelPanel):
     def grows(self) -> bool:
         """Whether more lines can be appended.
 
-        None are ever added to a saved session that has been read completely.
+        No lines are ever added to a saved session that has been read completely.
         """
         return self.bridge.grows
 

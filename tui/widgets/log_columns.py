@@ -233,7 +233,7 @@ _KIND_CELLS = 19
 def _laid_out(
     width: int, absolute: bool, with_size: bool, longest_kind: int
 ) -> tuple[list[tuple[LogColumn, int]], int]:
-    """Returns the columns that are drawn with their widths, and the width of the summary."""
+    """Returns the drawn columns with their widths, and the width of the summary."""
     wide = width >= WIDE
     cells = {column: column.wide_cells if wide else column.cells for column in COLUMNS}
     if absolute:

@@ -16,7 +16,7 @@ from tui.view.layout import Arrangement, Layout, share_of, weight_of
 from tui.widgets.panel import ModelPanel
 
 BESIDE_CELLS = 120
-"""Width from which side panes are next to the log."""
+"""Minimum width at which side panes are next to the log."""
 PANE_LINES = 16
 """Another side pane is shown only if each pane still has this many lines."""
 _MOST_PANES = 3
@@ -164,7 +164,7 @@ class Panes(Container):
         self._share(self._log_share + (-by if in_side else by))
 
     def resize_height(self, factor: float) -> None:
-        """Scales the height of the focused one of several side panes."""
+        """Scales the height of the focused side pane, if there are several."""
         name = next((name for name in self.shown if self.panes[name].has_focus), None)
         if name is not None:
             self._weigh({name: self._weight(name) * factor})

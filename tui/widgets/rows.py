@@ -91,7 +91,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @abstractmethod
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns the head lines, of which there are few enough for a view of the given height."""
+        """Returns the head lines, few enough to fit a view of the given height."""
 
     @abstractmethod
     def row(self, index: int, width: int) -> Sequence[Piece]:
@@ -117,7 +117,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def foot_lines(self) -> int:
-        """Lines of the foot: those that the rows leave empty, and some more if focused; otherwise all or none."""
+        """Number of lines in the foot: those that the rows leave empty, or more if the pane is focused."""
         room = self.row_room
         empty = room - self.count()
         least = max(FOOT_LINES, self._vital_lines)

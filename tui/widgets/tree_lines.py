@@ -21,7 +21,7 @@ MAX_STRING = 200
 KEPT_OF_STRING = 24
 """Number of characters shown of a longer text, which is mostly audio."""
 OPENED_TEXT = 1_000
-"""Longest text, in characters, that is opened from the start if it does not fit on a line."""
+"""Maximum length, in characters, of a text that is opened from the start although it does not fit on a line."""
 _MAX_KEY = 40
 _PREVIEWED = 12
 _NOISE = re.compile(r"[A-Za-z0-9+/=_-]{100,}")

@@ -92,11 +92,11 @@ class LazyLines(Sequence[str]):
 
     @abstractmethod
     def line(self, index: int) -> str:
-        """Returns one line; the index is in range."""
+        """Returns one line; the index is always in range."""
 
 
 class _Broken(LazyLines):
-    """Lines of a fixed number of characters: as many as fit if all had the greatest width."""
+    """Lines with a fixed number of characters, which is as many as fit if all have the greatest width."""
 
     def __init__(self, text: str, width: int) -> None:
         self._paragraphs = text.split("\n")
