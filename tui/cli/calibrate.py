@@ -75,7 +75,7 @@ def calibrate(protocol: str, seconds: float, check_ms: float | None, as_json: bo
     from tui.text.json_text import json_of
     from tui.text.visible import one_line
 
-    logging.getLogger().addHandler(logging.NullHandler())  # the sentences say the same
+    logging.getLogger().addHandler(logging.NullHandler())  # the printed sentences report the same
     flags = {**typed_settings(options), "protocol": protocol}
     check_devices(flags)
     pass_time_limit(effective_settings())

@@ -283,7 +283,7 @@ def _hand_over(
         if chosen["save_baseline"] and not received:
             _write(str(chosen["save_baseline"]), save_baseline(chosen["save_baseline"], pairs))
     except ValueError as error:
-        # Raised at the end: what was measured is written nevertheless.
+        # Raised at the end, so that what was measured is written nevertheless.
         refused = str(error)
     printer.comparisons(compared)
     worse = any(each.change is Change.WORSE for each in compared)

@@ -46,7 +46,7 @@ class LocalAgent:
 
     def start(self) -> AgentProcess:
         """Starts the agent without waiting until it listens for connections. Raises `AgentError`."""
-        # Imported late, like everything that the first picture does not need.
+        # Imported late, like everything that the first paint does not need.
         from tui.agent.process import start_agent
         from tui.agent.settings import AgentSettings
 

@@ -258,7 +258,7 @@ def _header(name: str, value: str, where: str) -> str:
 
 
 def _expanded(text: str, where: str) -> str:
-    """Replaces each ``${NAME}`` by the value of that variable. Raises `SettingsError`."""
+    """Replaces each ``${NAME}`` with the value of that variable. Raises `SettingsError`."""
 
     def value(match: re.Match[str]) -> str:
         try:

@@ -225,7 +225,8 @@ class _Records:
         """Returns the knee so far; None if there is none, or if the run is too long for repeated analysis."""
         if len(self.ended) > _MOST_CALLS_FOR_KNEE:
             return None
-        # Calls that are under way are active too, only unmeasured: when they were accepted is not known yet.
+        # Calls in progress are active too, but not measured: it is not known yet when they were
+        # accepted.
         now_s = time.time()
         under_way = [
             CallRecord(

@@ -57,7 +57,7 @@ class Station:
         """
         call = f"{self.worker}-{next(self._numbers)}"
         began_s = time.time()
-        # Sent before the call: a worker that is lost later must not take the knowledge of its calls with it.
+        # Sent before the call: if the worker is lost later, its calls must still be known.
         self._outbox.append(CallBegan(call, self.worker, began_s))
         self.flush()
         saves = bool(script.target.save) and (script.keep_if is not None or random.random() < keep)

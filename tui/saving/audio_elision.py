@@ -1,4 +1,4 @@
-"""Replaces the audio in messages by its length, for sessions whose audio is not saved."""
+"""Replaces the audio in messages with its length, for sessions whose audio is not saved."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def _move(folder: Path, into: Path, name: str) -> Path:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     source = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # The sessions' own folder may be a link of the user; the trash is never one.
+        # The sessions folder itself may be a link created by the user; the trash is never a link.
         target = os.open(into, flags if into.name == TRASH else flags & ~os.O_NOFOLLOW)
         try:
             os.rename(folder.name, name, src_dir_fd=source, dst_dir_fd=target)

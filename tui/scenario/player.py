@@ -281,7 +281,7 @@ class Player:
     async def _say(self, step: Say, at_ns: int) -> StepOutcome:
         spoken = self._aids.lines[step.say]
         handed_ns = self.now_ns()
-        # Without a moment of its own the line begins as soon as it can.
+        # A line without its own moment begins as soon as it can.
         begins_ns = max(at_ns, handed_ns) if step.when is None else at_ns - spoken.onset_ns
         pending = self._session.pending
         pending.lines_left -= 1

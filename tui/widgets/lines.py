@@ -288,7 +288,7 @@ class FollowView(LineView, ModelPanel):
         title = self.title_of(parts)
         if title != self._shown_title:
             self._shown_title = title
-            # Setting `border_title` would have every line painted again, ten times a second in a call.
+            # Setting `border_title` would repaint every line, ten times a second in a call.
             self._border_title = Content(title)
             self.refresh(Region(0, -self.content_offset.y, self.size.width, 1))
 

@@ -110,7 +110,8 @@ class LogLine:
         line, log = look.line, view.log
         self.view, self.look = view, look
         self.row = row = log.rows[line.row]
-        # The shape holds what `describe` would return, and the event need not be put together again at each draw.
+        # The shape holds what `describe` would return, so the event need not be assembled again on
+        # each draw.
         self.shape = log.events.shape(line.event)
         self.level_style = _LEVEL_STYLES.get(self.shape.level)
         self.is_run = row.count > 1 and not line.member

@@ -169,8 +169,8 @@ class Panes(Container):
         if name is not None:
             self._weigh({name: self._weight(name) * factor})
 
-    # the mouse: an edge is grabbed when the mouse goes down on it, and dragged only when it then moves, so that
-    # a click on a title stays one
+    # the mouse: an edge is grabbed when the mouse goes down on it, and dragged only when it then
+    # moves, so that a click on a title remains a click
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Remembers the edge under the mouse, because a drag may follow."""

@@ -123,7 +123,8 @@ class TurnsPane(RowsView):
         sentences = [[(line, "rows--heading")] for line in wrap(said, max(width, 1))] if said else []
         axis = [[(self._axis(width), "rows--muted")]]
         room = height - max(_LEAST_LINES, self.least_lines)
-        # The verdict rather than the axis; with neither, the rows and the sentence that says why.
+        # The verdict rather than the axis; with neither, the rows and the sentence that gives the
+        # reason.
         return next(
             heads for heads in ([*sentences, *axis], sentences, axis, []) if len(heads) <= max(room, 0)
         )

@@ -21,14 +21,14 @@ _VISIBLE = r"[!-~\u00a1-\u00ac\u00ae-\u1fff\u3001-\ud7ff]"
 
 
 class TextLine(Input):
-    """A line of input; several pasted lines become one, cut at the limit."""
+    """A line of input; several pasted lines become one line, which is cut at the limit."""
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default().stop()
         self.paste(event.text)
 
     def paste(self, text: str) -> None:
-        """Replaces the selection by a text, as far as the field accepts it."""
+        """Replaces the selection with a text, as far as the field accepts it."""
         line = self.clean(text)
         room = self.max_length - len(self.value) if self.max_length else len(line)
         self.replace(line[: max(room, 0)], *self.selection)
