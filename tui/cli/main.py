@@ -205,7 +205,7 @@ def check(url: str, **options: Any) -> None:
     from tui.config.targets import FOR_EVERYBODY
     from tui.session.dialling import DiallingError
 
-    logging.getLogger().addHandler(logging.NullHandler())  # the printed sentences report the same, without secrets
+    logging.getLogger().addHandler(logging.NullHandler())  # the sentences report the same, without secrets
     target = target_of(url, typed_settings(options), ignoring=FOR_EVERYBODY)
     try:
         sys.exit(asyncio.run(probe.check(target, click.echo)))

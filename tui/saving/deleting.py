@@ -29,7 +29,7 @@ class Deletion(msgspec.Struct, frozen=True):
     size_bytes: int = 0
     """Disk usage of the removed files, in bytes."""
     left: tuple[str, ...] = ()
-    """Names of the other files in the folder, which are kept, as is the folder."""
+    """Names of the other files in the folder; these files and the folder are kept."""
     report: Path | None = None
     """Path of a report next to the folder; the report is kept."""
     problem: str = ""

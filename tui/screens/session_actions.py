@@ -72,10 +72,7 @@ SEARCHING: Sequence[Action] = (
         key_display="N",
     ),
 )
-"""Actions during a search.
-
-These are listed before the session's own actions, so that ``n`` goes to the next match.
-"""
+"""Actions during a search, listed before the session's own so that ``n`` goes to the next match."""
 
 LOG: Sequence[Action] = (
     Action(
@@ -515,10 +512,8 @@ REPLAY: Sequence[Action] = (
         key_display="-",
     ),
 )
-"""Actions of a saved session.
-
-These are listed before the session's own actions, because they replace the keys of actions that
-need a call.
+"""Actions of a saved session, listed before the session's own because they replace the keys of
+actions that need a call.
 """
 
 SESSION: Sequence[Action] = (

@@ -64,7 +64,7 @@ class ErrorBanner(Static, ModelPanel):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hides this error; the next error will be shown again."""
+        """Hides this error; later errors are shown again."""
         self._dismissed = self.bridge.state.last_error
         self.refresh_from_model()
 

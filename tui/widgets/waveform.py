@@ -47,7 +47,7 @@ class WaveformStrip(ModelPanel, Widget):
     Drag or click to seek, and scroll to zoom.
 
     Heights are square roots, so that quiet speech can be seen. Draws from
-    `tui.view.waveform.Waveform`, and only if it looks different when it is polled.
+    `tui.view.waveform.Waveform` when polled, and only if the picture has changed.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
