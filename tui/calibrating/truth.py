@@ -166,7 +166,7 @@ class TruthOfCall:
         """The onset of each answer that was found, on the agent's track and in the microphone's stream."""
 
     def errors(self, onsets_ns: Sequence[int], since_ns: int = 0) -> FigureErrors:
-        """Returns the errors of the figures for everything heard since a time.
+        """Returns the errors of the figures for everything that was heard since a given time.
 
         ``onsets_ns`` are the starts of user speech that the program has found. If no answer is
         found in the microphone's stream, there is no loop, and only the errors of the edges are

@@ -57,7 +57,7 @@ class ScenarioFile(pytest.File):
     """One scenario file. The runs are made only once, when the first result is requested."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yields the steps and limits; a single test if they could end up on several pytest-xdist workers."""
+        """Yields the steps and limits, or a single test if they could end up on several pytest-xdist workers."""
         try:
             scenario = self.scenario
         except ScenarioError as error:

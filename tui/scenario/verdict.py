@@ -152,7 +152,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> StepVerdict:
-        """Verdict on the pass rate; failed if a limit over all runs failed."""
+        """Verdict on the pass rate; also "failed" if a limit over all runs failed."""
         failed = any(case.verdict is StepVerdict.FAILED for case in self.limits)
         return StepVerdict.FAILED if failed else self.rate_verdict
 

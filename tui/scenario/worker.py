@@ -1,6 +1,6 @@
 """The process that `tui.scenario.workers` starts: ``python -m tui.scenario.worker SYNTHESIZER MODEL``.
 
-Either argument may be empty, as for `SpeechProcess`.
+As for `SpeechProcess`, either argument may be empty.
 """
 
 from __future__ import annotations

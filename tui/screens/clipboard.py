@@ -16,7 +16,7 @@ from tui.text.visible import one_line
 
 TIMEOUT_S = 3.0
 TERMINALS_TAKE_BYTES = 74_994
-"""Longest text in bytes for terminals that apply xterm's limit of 100,000 bytes (in base64)."""
+"""Maximum length of a text, in bytes, for terminals that apply xterm's limit of 100,000 bytes (in base64)."""
 _TOOLS = (
     ("WAYLAND_DISPLAY", ("wl-copy",)),
     ("DISPLAY", ("xclip", "-selection", "clipboard")),

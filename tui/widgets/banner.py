@@ -96,7 +96,7 @@ class ErrorBanner(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Does what the key for the error does."""
+        """Asks for the error's event to be shown, like the key for it."""
         self.post_message(self.Clicked())
 
 
