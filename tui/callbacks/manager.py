@@ -148,7 +148,7 @@ class CallbackManager:
             return True
 
     def _await_somewhere(self, event_type: Hashable, call: Callback, result: object) -> None:
-        """Awaits ``result`` if it is awaitable: in a task if a loop runs in this thread, otherwise immediately."""
+        """Awaits ``result`` if it is awaitable: in a task if a loop runs in this thread, otherwise at once."""
         if not isawaitable(result):
             return
         try:

@@ -20,7 +20,7 @@ _WRAPPED_CHARS = 4_000
 def fit(text: str, cells: int, *, keep_ends: bool = False) -> str:
     """Returns a text exactly ``cells`` wide: padded, or cut with an ellipsis.
 
-    With ``keep_ends`` it is cut in the middle, and most of what remains is its end.
+    With ``keep_ends``, the text is cut in the middle, and most of what remains is its end.
     """
     if cells <= 0:
         return ""

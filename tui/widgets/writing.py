@@ -45,7 +45,7 @@ class WordLine(TextLine):
         super().__init__(placeholder=placeholder, restrict=f"{_VISIBLE}*", id=id, compact=True)
 
     def clean(self, text: str) -> str:
-        """Returns the characters that could be typed; an `Input` would drop a paste that contains any other."""
+        """Returns the characters that could be typed; an `Input` would drop a paste with other characters."""
         return "".join(re.findall(_VISIBLE, text))
 
 
