@@ -19,6 +19,7 @@ from tui.protocols.audiocodes import AUDIOCODES
 from tui.protocols.base import (
     AgentEnd,
     CallerSettings,
+    Handshake,
     Outgoing,
     Protocol,
     RunsOnUserAudio,
@@ -80,6 +81,7 @@ class Call:
         agent: AgentEnd | None = None,
         offer: Sequence[str] = (),
         options: Mapping[str, str] | None = None,
+        path: str = "",
         barge_in: bool = True,
         greeted: bool = True,
         reports_play_finished: bool = True,
@@ -87,7 +89,9 @@ class Call:
         self.protocol = protocol
         ids = itertools.count(1)
         uuids = (f"00000000-0000-4000-8000-{number:012d}" for number in ids)
-        wishes = CallerSettings(formats=tuple(offer), barge_in=barge_in, options=options or {})
+        wishes = CallerSettings(
+            formats=tuple(offer), barge_in=barge_in, options=options or {}, url=f"ws://127.0.0.1{path}"
+        )
         self.agent = agent or protocol.agent(lambda: f"agents-{next(ids)}", lambda: _UTC)
         self.caller = protocol.caller(wishes, lambda: next(uuids), lambda: _UTC)
         self.problems: list[tuple[str, str]] = []
@@ -102,6 +106,7 @@ class Call:
         """The events the caller received, with their time in the call in ms."""
         self.received: list[Outgoing] = []
         """The frames of it."""
+        self.sent: list[Outgoing] = []
         self.cut_short: list[str] = []
         """The replies the agent did not say to their end."""
         self._whole: list[str] = []
@@ -110,7 +115,7 @@ class Call:
         self._marks: list[str] = []
         self._reports_play_finished = reports_play_finished
         self._note_stops()
-        self.deliver(self.conversation.opened())
+        self.deliver(self.conversation.opened(Handshake(path=path)))
         self.send(self.caller.opened())
         self.wait(0)
         if protocol.continuous:
@@ -132,6 +137,7 @@ class Call:
     def send(self, frames: Iterable[Outgoing]) -> None:
         """The caller sends, and gets its answers."""
         for frame in frames:
+            self.sent.append(frame)
             self.deliver(self.conversation.receive(frame.frame, self.now_ns))
 
     def deliver(self, frames: Iterable[Outgoing]) -> None:

@@ -199,6 +199,27 @@ def test_every_format_of_openai(media: str) -> None:
     assert_understands_and_speaks(Call(protocol=OPENAI_REALTIME, options=_GREET, offer=[media]))
 
 
+@pytest.mark.parametrize(
+    ("path", "media"),
+    [
+        ("/voice-live/realtime", "pcm16"),
+        ("/voice-live/realtime", "pcm16_16000hz"),
+        ("/voice-live/realtime", "g711_ulaw"),
+        ("/xai/v1/realtime", "pcm16_48000hz"),
+    ],
+)
+def test_dialects_of_openai(path: str, media: str) -> None:
+    """The caller knows the dialect from the URL, too."""
+    call = Call(protocol=OPENAI_REALTIME, options={**_GREET, "format": media}, path=path)
+    assert_understands_and_speaks(call)
+    call.say("services")
+    call.wait(1_000)
+    call.say("interrupt")
+    call.wait_for_reply()
+    assert call.audio() == due(call, "listening")
+    assert (call.count(Type.CLEAR), call.count(Type.AGENT_ERROR)) == (1, 0)
+
+
 @pytest.mark.parametrize("media", ["ulaw_8000", "pcm_8000", "pcm_44100"])
 def test_formats_of_elevenlabs(media: str) -> None:
     agent = ElevenLabsAgent(lambda: "id", lambda: "now", media=media)

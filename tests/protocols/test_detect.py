@@ -84,6 +84,10 @@ def test_a_url_is_a_sign_of_its_protocol(url: str, protocol: str) -> None:
             "wss://my.openai.azure.com/",
             "Using the OpenAI Realtime protocol (my.openai.azure.com is Azure OpenAI).",
         ),
+        (
+            "ws://127.0.0.1:9000/voice-live/realtime",
+            "Using the OpenAI Realtime protocol (the URL path ends in /voice-live/realtime, as in Azure Voice Live).",
+        ),
     ],
 )
 def test_the_reason_is_shown(url: str, sentence: str) -> None:

@@ -203,8 +203,7 @@ class AgentServer:
         return next(plain, next(iter(offered), None))
 
     def _protocol_at(self, target: str) -> Protocol | None:
-        # SDKs that join a base URL and a path dial "//…".
-        path = "/" + target.partition("?")[0].strip("/")
+        path = _path_of(target)
         return self._protocols.get(path) or self._other_paths.get(path)
 
     async def _converse(self, socket: ServerConnection) -> None:
@@ -229,6 +228,11 @@ class AgentServer:
             notes.ended(f"closed with code {socket.close_code or 1006}")
             if not self._calls:
                 await asyncio.to_thread(collector.give_back)
+
+
+def _path_of(target: str) -> str:
+    # SDKs that join a base URL and a path dial "//…".
+    return "/" + target.partition("?")[0].strip("/")
 
 
 def _tls_context(settings: AgentSettings) -> ssl.SSLContext | None:
@@ -287,7 +291,12 @@ def _handshake(socket: ServerConnection) -> Handshake:
     request = socket.request
     assert request is not None
     query = dict(parse_qsl(urlsplit(request.path).query, keep_blank_values=True))
-    return Handshake(query, _header(request, "OpenAI-Beta"), _subprotocols(request))
+    return Handshake(
+        query=query,
+        path=_path_of(request.path),
+        beta=_header(request, "OpenAI-Beta"),
+        subprotocols=_subprotocols(request),
+    )
 
 
 async def _hold(socket: ServerConnection, call: Conversation, transcripts: Transcripts | None) -> None:

@@ -456,6 +456,8 @@ class Handshake(msgspec.Struct, frozen=True):
 
     query: Mapping[str, str] = {}
     """The URL's query parameters; for a repeated parameter, the last value."""
+    path: str = ""
+    """The URL's path, without a slash at its end."""
     beta: str = ""
     """The ``OpenAI-Beta`` header."""
     subprotocols: tuple[str, ...] = ()

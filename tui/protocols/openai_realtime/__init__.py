@@ -22,6 +22,7 @@ from tui.protocols.base import Protocol, bearer
 from tui.protocols.log_rules import End, LogRules, Nearest, Pair, request, span
 from tui.protocols.openai_realtime.agent import OpenAIAgent
 from tui.protocols.openai_realtime.caller import OpenAICaller
+from tui.protocols.openai_realtime.dialects import DIALECTS, dialect_of
 from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS
 from tui.protocols.signs import Host, Signs
 
@@ -46,7 +47,8 @@ def connect_url(url: str, model: str) -> str:
 
 def _headers(token: str, url: str) -> Mapping[str, str]:
     # Azure accepts its own keys in a separate header, and Entra tokens in the usual one.
-    if token and _is_azure(url) and not token.startswith(_JSON_WEB_TOKEN):
+    is_azure = _is_azure(url) or dialect_of(url) == "azure-voice-live"
+    if token and is_azure and not token.startswith(_JSON_WEB_TOKEN):
         return {"api-key": token}
     return bearer(token, url)
 
@@ -113,6 +115,7 @@ OPENAI_REALTIME = Protocol(
     name="openai",
     title="OpenAI Realtime",
     path="/v1/realtime",
+    other_paths=tuple(dialect.path for dialect in DIALECTS.values() if dialect.path),
     caller=OpenAICaller,
     agent=OpenAIAgent,
     formats=FORMATS,
@@ -124,7 +127,7 @@ OPENAI_REALTIME = Protocol(
             Host("x.ai", "xAI", ("/realtime",)),
         ),
         path_words=("openai",),
-        path_endings={"/realtime": "OpenAI's API"},
+        path_endings={"/voice-live/realtime": "Azure Voice Live", "/realtime": "OpenAI's API"},
         first_message=_first_message,
     ),
     headers=_headers,

@@ -1,4 +1,4 @@
-"""The agent's end of the Realtime API: it takes the place of the model's server. GA only."""
+"""The agent's end of the Realtime API: it takes the place of the model's server, in GA or a dialect of the path."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from tui.protocols.openai_realtime.configuration import (
     callable_tools,
     check_response,
 )
+from tui.protocols.openai_realtime.dialects import dialect_of
 from tui.protocols.openai_realtime.items import Item, Items, item_from, texts_of
 from tui.protocols.openai_realtime.refused import Refused
 from tui.protocols.openai_realtime.speaking import Speaking
+from tui.protocols.openai_realtime.spelling import Spelling, spelling_of
 from tui.protocols.openai_realtime.wire import MIN_COMMIT_MS, ident, item_summary
 
 _SESSION_S = 3600
@@ -50,6 +52,7 @@ class OpenAIAgent:
         expires: dict[str, int] = {}
         with suppress(ValueError):
             expires["expires_at"] = int(datetime.fromisoformat(utc_now()).timestamp()) + _SESSION_S
+        self._spelling = Spelling()
         self._configuration = Configuration(id=f"sess_{new_id()}", **expires)
         self._items = Items()
         self._speaking = Speaking(self._event, new_id, self._items, self._configuration)
@@ -103,7 +106,9 @@ class OpenAIAgent:
     # Actions of the agent.
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Takes the model from the URL; refuses callers that ask for the beta, as the service does."""
+        """Takes dialect and model from the URL; refuses callers that ask for the beta, as the service does."""
+        self._spelling = spelling_of(dialect_of(handshake.path))
+        self._configuration.rules = self._spelling.rules
         self._configuration.body["model"] = handshake.query.get("model") or DEFAULT_MODEL
         offers_beta = any(name.startswith(_BETA_SUBPROTOCOL) for name in handshake.subprotocols)
         if "realtime=" in handshake.beta or offers_beta:
@@ -114,8 +119,11 @@ class OpenAIAgent:
     def opened(self) -> list[Outgoing]:
         """Announces the session with its defaults or, to a refused caller, sends the reason."""
         if self._refusal:
-            return [self._error(self._refusal)]
-        return [self._event("session.created", "session created", session=self._configuration.body)]
+            return self._error(self._refusal)
+        if self._spelling.opens_with == "conversation.created":
+            shown = {"id": self._speaking.conversation_id, "object": "realtime.conversation"}
+            return self._event("conversation.created", "conversation created", conversation=shown)
+        return self._event("session.created", "session created", session=self._configuration.body)
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
         """Begins a reply; one that is still open is interrupted first."""
@@ -145,7 +153,7 @@ class OpenAIAgent:
         members = {"audio_start_ms": start_ms, "item_id": self._next_item_id}
         unsaid = self.yields_to_speech and self._speaking.stream_id is None
         return [
-            self._event("input_audio_buffer.speech_started", "user speech started", **members),
+            *self._event("input_audio_buffer.speech_started", "user speech started", **members),
             *(self._speaking.stop("turn_detected") if unsaid else []),
         ]
 
@@ -155,7 +163,7 @@ class OpenAIAgent:
             return []
         members = {"audio_end_ms": int(self._received_ms), "item_id": self._next_item_id}
         stopped = self._event("input_audio_buffer.speech_stopped", "user speech stopped", **members)
-        return [stopped, *self._commit()]
+        return stopped + self._commit()
 
     def idle(self) -> list[Outgoing]:
         """Commits the silence as a turn, because the user has been silent for too long."""
@@ -166,7 +174,7 @@ class OpenAIAgent:
         triggered = self._event("input_audio_buffer.timeout_triggered", "the user is silent", **place)
         committed = self._commit()
         self._to_transcribe = None
-        return [triggered, *committed]
+        return triggered + committed
 
     def hypothesis(self, text: str) -> list[Outgoing]:
         """Returns nothing, because transcription begins when the turn is committed."""
@@ -183,8 +191,8 @@ class OpenAIAgent:
         usage = {"type": "duration", "seconds": seconds}
         kind = "conversation.item.input_audio_transcription"
         return [
-            self._event(f"{kind}.delta", f"hypothesis: {text}", **place, delta=text),
-            self._event(f"{kind}.completed", f"recognition: {text}", **place, transcript=text, usage=usage),
+            *self._event(f"{kind}.delta", f"hypothesis: {text}", **place, delta=text),
+            *self._event(f"{kind}.completed", f"recognition: {text}", **place, transcript=text, usage=usage),
         ]
 
     def hang_up(self, reason: str) -> list[Outgoing]:
@@ -200,24 +208,28 @@ class OpenAIAgent:
     def receive(self, frame: str | bytes) -> Incoming:
         """Handles one message from the caller; a request that cannot be met is answered with an error."""
         message = Message(frame)
-        handler = self._HANDLERS.get(message.kind())
-        if handler is None:
-            summary = message.unknown()
-            text = f"Invalid value: '{cut(message.kind(), 60)}'. Supported values are {', '.join(self._HANDLERS)}."
-            message.replies.append(self._error(Refused("invalid_value", text, "type"), message))
-            return message.incoming(summary)
+        kind = message.kind()
         try:
-            return message.incoming(handler(self, message))
+            message.body = self._spelling.read(message.body, self._configuration.body)
+            handler = self._HANDLERS.get(message.kind())
+            if handler is not None:
+                return message.incoming(handler(self, message))
         except Refused as refused:
-            message.replies.append(self._error(refused, message))
-            incoming = message.incoming(f"{message.kind()}, refused: {refused}")
+            message.replies += self._error(refused, message)
+            incoming = message.incoming(f"{kind}, refused: {refused}")
             return replace(incoming, refused=str(refused))
+        if kind in self._spelling.without_effect:
+            return message.incoming(kind)
+        summary = message.unknown()
+        text = f"Invalid value: '{cut(kind, 60)}'. Supported values are {', '.join(self._HANDLERS)}."
+        message.replies += self._error(Refused("invalid_value", text, "type"), message)
+        return message.incoming(summary)
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
         """Returns the error that answers a frame that is not an event."""
         if error.code in ("no-type", "wrong-type"):
-            return [self._error(Refused("missing_required_parameter", f"Invalid event: {error}.", "type"))]
-        return [self._error(Refused("invalid_json", f"Could not parse the event: {error}."))]
+            return self._error(Refused("missing_required_parameter", f"Invalid event: {error}.", "type"))
+        return self._error(Refused("invalid_json", f"Could not parse the event: {error}."))
 
     def _on_session_update(self, message: Message) -> str:
         before = self.user_format
@@ -230,7 +242,7 @@ class OpenAIAgent:
             self._buffer.clear()
         session = self._configuration.body
         message.event(Type.CONFIG, format=self.user_format, params=session)
-        message.replies.append(self._event("session.updated", "session updated", session=session))
+        message.replies += self._event("session.updated", "session updated", session=session)
         return "session settings"
 
     def _on_append(self, message: Message) -> str:
@@ -266,7 +278,7 @@ class OpenAIAgent:
         self._buffer.clear()
         self._user_speaks = False
         message.event(Type.USER_STREAM_CLEARED)
-        message.replies.append(self._event("input_audio_buffer.cleared", "user audio cleared"))
+        message.replies += self._event("input_audio_buffer.cleared", "user audio cleared")
         return "clear user audio"
 
     def _on_item_create(self, message: Message) -> str:
@@ -283,15 +295,14 @@ class OpenAIAgent:
 
     def _on_item_retrieve(self, message: Message) -> str:
         item = self._items.find(ident(message, "item_id"), "retrieve")
-        message.replies.append(
-            self._event("conversation.item.retrieved", f"item {item.item_id}", item=item.with_audio())
-        )
+        shown = item.with_audio()
+        message.replies += self._event("conversation.item.retrieved", f"item {item.item_id}", item=shown)
         return f"retrieve {item.item_id}"
 
     def _on_item_delete(self, message: Message) -> str:
         item_id = ident(message, "item_id")
         self._items.delete(item_id)
-        message.replies.append(self._event("conversation.item.deleted", "item deleted", item_id=item_id))
+        message.replies += self._event("conversation.item.deleted", "item deleted", item_id=item_id)
         return f"delete {item_id}"
 
     def _on_item_truncate(self, message: Message) -> str:
@@ -305,10 +316,15 @@ class OpenAIAgent:
             raise Refused("invalid_value", "Invalid value for 'content_index': expected 0.", "content_index")
         item.truncate(end_ms)
         heard = {"item_id": item.item_id, "content_index": 0, "audio_end_ms": int(end_ms)}
-        message.replies.append(self._event("conversation.item.truncated", "item truncated", **heard))
+        message.replies += self._event("conversation.item.truncated", "item truncated", **heard)
         return f"heard {end_ms:.0f} ms of {item.item_id}"
 
     def _on_response_create(self, message: Message) -> str:
+        if (
+            self._spelling.cancels_previous
+            and message.inside("response").flag("cancel_previous") is not False
+        ):
+            self._cancel_active(message)
         if active := self._speaking.response_id:
             text = f"Conversation already has an active response in progress: {active}."
             raise Refused("conversation_already_has_active_response", text)
@@ -322,11 +338,19 @@ class OpenAIAgent:
         active = self._speaking.response_id
         if active is None or ident(message, "response_id") not in ("", active):
             raise Refused("response_cancel_not_active", "Cancellation failed: no active response found.")
-        message.event(Type.RESPONSE_CANCELLED, stream_id=self._speaking.stream_id or "")
-        message.replies += self._speaking.stop("client_cancelled")
+        self._cancel_active(message)
         return "cancel response"
 
+    def _cancel_active(self, message: Message) -> None:
+        if self._speaking.response_id is None:
+            return
+        message.event(Type.RESPONSE_CANCELLED, stream_id=self._speaking.stream_id or "")
+        message.replies += self._speaking.stop("client_cancelled")
+
     def _on_output_clear(self, message: Message) -> str:
+        if self._spelling.clears_output:
+            message.replies += self._event("output_audio_buffer.cleared", "output audio cleared")
+            return "clear output audio"
         raise Refused("invalid_value", "“output_audio_buffer.clear” is only for WebRTC and SIP.", "type")
 
     # The user's audio and the conversation.
@@ -352,21 +376,28 @@ class OpenAIAgent:
         self._to_transcribe = item
         members = {"item_id": item_id, "previous_item_id": self._items.last_id}
         committed = self._event("input_audio_buffer.committed", "user turn committed", **members)
-        return [committed, *self._item_added(item, self._items.add(item))]
+        return committed + self._item_added(item, self._items.add(item))
 
     def _item_added(self, item: Item, previous: str | None) -> list[Outgoing]:
         members = {"previous_item_id": previous, "item": item.body}
         kinds = ("conversation.item.added", "conversation.item.done")
+        shown = item.body["type"]
         return [
-            self._event(kind, f"{item.body['type']} {kind.rpartition('.')[2]}", **members) for kind in kinds
+            frame
+            for kind in kinds
+            for frame in self._event(kind, f"{shown} {kind.rpartition('.')[2]}", **members)
         ]
 
     # Messages to the caller.
 
-    def _event(self, kind: str, summary: str, /, **members: Any) -> Outgoing:
-        return outgoing({"type": kind, "event_id": f"event_{self._new_id()}", **members}, summary)
+    def _event(self, kind: str, summary: str, /, **members: Any) -> list[Outgoing]:
+        spelled = self._spelling.event(kind, members)
+        if spelled is None:
+            return []
+        kind, members = spelled[0], dict(spelled[1])
+        return [outgoing({"type": kind, "event_id": f"event_{self._new_id()}", **members}, summary)]
 
-    def _error(self, refused: Refused, message: Message | None = None) -> Outgoing:
+    def _error(self, refused: Refused, message: Message | None = None) -> list[Outgoing]:
         error = {
             "type": "invalid_request_error",
             "code": refused.code,

@@ -16,7 +16,6 @@ from tui.protocols.openai_realtime.options import Wishes
 from tui.protocols.openai_realtime.partial_transcripts import PartialTranscripts
 from tui.protocols.openai_realtime.responses import ReplyItem, Response, Responses, part_of
 from tui.protocols.openai_realtime.wire import (
-    FORMATS,
     GA_NAMES,
     MIN_COMMIT_MS,
     SPEECH,
@@ -24,7 +23,6 @@ from tui.protocols.openai_realtime.wire import (
     Effective,
     describe,
     ident,
-    output_format,
 )
 
 _FATAL = frozenset(
@@ -74,7 +72,8 @@ class OpenAICaller(CallerDefaults):
     default: the agent's own), ``transcription`` (a model, or ``off``) and its ``language``, ``format`` and
     ``output_format``, ``tools`` (a JSON array), ``session`` (a JSON object with further members of the
     session), ``greet`` (``on``: the agent is asked to speak first), ``dialect`` (``ga``, ``beta``, ``auto``,
-    ``azure-voice-live``, ``xai``) and ``model`` (which belongs in the URL: `connect_url`).
+    ``azure-voice-live``, ``xai``), ``truncate`` (``on`` or ``off``: whether the agent is informed of how much was
+    heard; default: the dialect's) and ``model`` (which belongs in the URL: `connect_url`).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -84,8 +83,8 @@ class OpenAICaller(CallerDefaults):
         self._stage = _Stage.OPENING
         self._beta = self._wishes.dialect.beta is True
         self._update_id = ""
-        asked_in, asked_out = self._wishes.input_format, self._wishes.output_format
-        self._session = Effective(FORMATS[asked_in], FORMATS[asked_out], {})
+        wishes = self._wishes
+        self._session = Effective(wishes.input_format, wishes.output_format, {}, wishes.dialect.pcm_rates)
         self._input = _UserAudio()
         self._responses = Responses()
         self._transcripts = PartialTranscripts()
@@ -316,7 +315,7 @@ class OpenAICaller(CallerDefaults):
         if in_conversation and self._responses.active:
             text = "A response began while another was active in the same conversation."
             message.find("overlapping-responses", text)
-        media = output_format(response) or self._session.output_format
+        media = self._session.read_output_format(response) or self._session.output_format
         response_id = ident(response, "id", required=True)
         self._responses.begin(response_id, media, in_conversation=in_conversation)
         return "response begins"
@@ -425,7 +424,7 @@ class OpenAICaller(CallerDefaults):
 
     def _truncate(self, reply: ReplyItem, heard_ms: float) -> list[Outgoing]:
         """Reports how much was heard; reporting more than was received would be refused as an error."""
-        if reply.truncated:
+        if reply.truncated or not self._wishes.truncates:
             return []
         reply.truncated = True
         end_ms = max(int(min(heard_ms, reply.received_ms)), 0)
@@ -521,7 +520,7 @@ class OpenAICaller(CallerDefaults):
             message.find(rule, text)
 
     def _check_formats(self, message: Message) -> None:
-        asked = FORMATS[self._wishes.input_format], FORMATS[self._wishes.output_format]
+        asked = self._wishes.input_format, self._wishes.output_format
         given = self._session.input_format, self._session.output_format
         if asked != given:
             text = f"The session uses {given[0]} in and {given[1]} out; {asked[0]} and {asked[1]} were requested."

@@ -5,22 +5,27 @@ Names and defaults are those of openai 3.54.0, types/realtime/realtime_session_c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from tui.audio.formats import AudioFormat
 from tui.protocols.json_frames import cut
 from tui.protocols.openai_realtime.refused import Refused
-from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS, format_object
+from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS, PCM_RATES, format_object, format_of
 
 DEFAULT_MODEL = "opusagent-local"
 """The model of a session whose URL does not name one."""
 
 _Object = dict[str, Any]
 _Rule = Callable[[Any, str], Any]
+Rules = Mapping[str, Any]
+"""A check for each member that a session may have; a mapping for an object."""
 
-_TURN_DEFAULTS: Mapping[str, _Object] = {
-    "server_vad": {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500},
+VAD_DEFAULTS: Mapping[str, Any] = {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+_TURN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "server_vad": VAD_DEFAULTS,
     "semantic_vad": {"eagerness": "auto"},
 }
 _MIN_IDLE_MS, _MAX_IDLE_MS = 5_000, 30_000
@@ -53,26 +58,28 @@ def _object_or_null(value: Any, path: str) -> _Object | None:
     return value
 
 
-def _format(value: Any, path: str) -> _Object:
+def _format(pcm_rates: Collection[int], value: Any, path: str) -> _Object:
     name = value.get("type") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in FORMATS:
         raise Refused(
             "invalid_value", f"Invalid value for '{path}': expected one of {', '.join(FORMATS)}.", path
         )
-    if name == DEFAULT_FORMAT and value.get("rate", FORMATS[name].rate) != FORMATS[name].rate:
+    rate = value.get("rate", FORMATS[name].rate)
+    if name == DEFAULT_FORMAT and (isinstance(rate, bool) or rate not in pcm_rates):
+        due = " or ".join(map(str, pcm_rates))
         raise Refused(
-            "invalid_value", f"Invalid value for '{path}.rate': PCM must be 24000 Hz.", f"{path}.rate"
+            "invalid_value", f"Invalid value for '{path}.rate': PCM must be {due} Hz.", f"{path}.rate"
         )
-    return format_object(name)
+    return format_object(format_of({**value, "rate": int(rate)} if name == DEFAULT_FORMAT else value))
 
 
-def _turn_detection(value: Any, path: str) -> _Object | None:
+def _turn_detection(detections: Mapping[str, Mapping[str, Any]], value: Any, path: str) -> _Object | None:
     wanted = _object_or_null(value, path)
     if wanted is None:
         return None
     kind = wanted.get("type", "server_vad")
-    if not isinstance(kind, str) or kind not in _TURN_DEFAULTS:
-        known = ", ".join(_TURN_DEFAULTS)
+    if not isinstance(kind, str) or kind not in detections:
+        known = ", ".join(detections)
         raise Refused(
             "invalid_value", f"Invalid value for '{path}.type': expected one of {known}.", f"{path}.type"
         )
@@ -82,7 +89,7 @@ def _turn_detection(value: Any, path: str) -> _Object | None:
     if "prefix_padding_ms" in wanted:
         _number(wanted["prefix_padding_ms"], f"{path}.prefix_padding_ms")
     _check_idle_timeout(wanted.get("idle_timeout_ms"), kind, f"{path}.idle_timeout_ms")
-    return {"type": kind, **_TURN_DEFAULTS[kind], **_FLAGS, **wanted}
+    return {"type": kind, **detections[kind], **_FLAGS, **wanted}
 
 
 def _check_idle_timeout(value: Any, kind: str, path: str) -> None:
@@ -124,40 +131,54 @@ def _kind(value: Any, path: str) -> str:
     return "realtime"
 
 
-_INPUT: Mapping[str, _Rule] = {
-    "format": _format,
-    "turn_detection": _turn_detection,
-    "transcription": _object_or_null,
-    "noise_reduction": _object_or_null,
-}
-_OUTPUT: Mapping[str, _Rule] = {"format": _format, "voice": _anything, "speed": _number}
-_RULES: Mapping[str, Any] = {
-    "type": _kind,
-    "audio": {"input": _INPUT, "output": _OUTPUT},
-    "instructions": _text,
-    "output_modalities": _modalities,
-    "tools": _tools,
-    "tool_choice": _tool_choice,
-    **dict.fromkeys(
-        (
-            "include",
-            "max_output_tokens",
-            "model",
-            "parallel_tool_calls",
-            "prompt",
-            "reasoning",
-            "tracing",
-            "truncation",
-        ),
-        _anything,
-    ),
-}
+_UNCHECKED = (
+    "include",
+    "max_output_tokens",
+    "model",
+    "parallel_tool_calls",
+    "prompt",
+    "reasoning",
+    "tracing",
+    "truncation",
+)
+
+
+def session_rules(
+    pcm_rates: Collection[int] = PCM_RATES,
+    *,
+    turn_detections: Mapping[str, Mapping[str, Any]] = MappingProxyType(_TURN_DEFAULTS),
+    others: Sequence[str] = (),
+) -> Rules:
+    """Returns the checks for sessions of a dialect: its rates, its turn detections, and members that only it has."""
+    media = partial(_format, pcm_rates)
+    audio_input: Mapping[str, _Rule] = {
+        "format": media,
+        "turn_detection": partial(_turn_detection, turn_detections),
+        "transcription": _object_or_null,
+        "noise_reduction": _object_or_null,
+    }
+    return {
+        "type": _kind,
+        "audio": {
+            "input": audio_input,
+            "output": {"format": media, "voice": _anything, "speed": _number},
+        },
+        "instructions": _text,
+        "output_modalities": _modalities,
+        "tools": _tools,
+        "tool_choice": _tool_choice,
+        **dict.fromkeys((*_UNCHECKED, *others), _anything),
+    }
+
+
+GA_RULES = session_rules()
 
 
 class Configuration:
     """The session object and its meaning."""
 
     def __init__(self, **members: Any) -> None:
+        self.rules = GA_RULES
         self.body: _Object = {
             "type": "realtime",
             "object": "realtime.session",
@@ -171,12 +192,12 @@ class Configuration:
             "truncation": "auto",
             "audio": {
                 "input": {
-                    "format": format_object(DEFAULT_FORMAT),
+                    "format": format_object(FORMATS[DEFAULT_FORMAT]),
                     "transcription": None,
                     "noise_reduction": None,
-                    "turn_detection": _turn_detection({}, ""),
+                    "turn_detection": _turn_detection(_TURN_DEFAULTS, {}, ""),
                 },
-                "output": {"format": format_object(DEFAULT_FORMAT), "voice": "marin", "speed": 1.0},
+                "output": {"format": format_object(FORMATS[DEFAULT_FORMAT]), "voice": "marin", "speed": 1.0},
             },
         }
 
@@ -190,7 +211,7 @@ class Configuration:
         if "type" not in change:
             text = "Missing required parameter: 'session.type'."
             raise Refused("missing_required_parameter", text, "session.type")
-        body = {**_merged(self.body, change, _RULES, "session"), "model": self.model}
+        body = {**_merged(self.body, change, self.rules, "session"), "model": self.model}
         if has_spoken and body["audio"]["output"]["voice"] != self.voice:
             text = "Cannot update a conversation's voice if assistant audio is present."
             raise Refused("cannot_update_voice", text, "session.audio.output.voice")
@@ -204,12 +225,12 @@ class Configuration:
     @property
     def input_format(self) -> AudioFormat:
         """The format of the user's audio."""
-        return FORMATS[self.body["audio"]["input"]["format"]["type"]]
+        return format_of(self.body["audio"]["input"]["format"])
 
     @property
     def output_format(self) -> AudioFormat:
         """The format of replies."""
-        return FORMATS[self.body["audio"]["output"]["format"]["type"]]
+        return format_of(self.body["audio"]["output"]["format"])
 
     @property
     def voice(self) -> Any:

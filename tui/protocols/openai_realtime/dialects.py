@@ -6,8 +6,11 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
+
+from tui.protocols.openai_realtime.wire import PCM_RATES
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +24,14 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The message that the service sends first, in place of ``session.created`` or before it."""
     has_azure_voices: bool = False
     """Whether Azure voices are objects rather than names."""
+    pcm_rates: tuple[int, ...] = PCM_RATES
+    """The rates of PCM that it has."""
+    truncates: bool = True
+    """Whether it accepts ``conversation.item.truncate``, with which a client reports how much was heard."""
+    host: str = ""
+    """The host, and everything below it, at which its URLs are."""
+    path: str = ""
+    """The end of the path of its URLs, at which the local agent answers it too."""
 
     def knows(self, kind: str) -> bool:
         """Returns whether a message belongs to this dialect only."""
@@ -48,18 +59,41 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 "warning",
             ),
             has_azure_voices=True,
+            pcm_rates=(8_000, 16_000, 24_000),
+            path="/voice-live/realtime",
         ),
-        # docs.x.ai: GA's names; ``conversation.created`` comes first.
+        # docs.x.ai: GA's names; ``conversation.created`` comes first. LiveKit's and pydantic-ai's clients do not
+        # truncate, pipecat's does.
         "xai": Dialect(
             beta=False,
             messages=("ping", "conversation.item.input_audio_transcription.updated"),
             opens_with="conversation.created",
+            pcm_rates=(8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+            truncates=False,
+            host="x.ai",
+            path="/xai/v1/realtime",
         ),
     }
 )
 """Dialects by the value of the option ``dialect``."""
 _AZURE_VOICE = re.compile(r"[a-z]{2,3}-[A-Z][A-Za-z]+-\S+")
 """Pattern of a locale and a name, such as en-US-AvaNeural."""
+
+
+def dialect_of(url: str) -> str:
+    """Returns the name of the dialect that a URL indicates; "auto" if it indicates none."""
+    try:
+        parts = urlsplit(url)
+        host = f".{parts.hostname or ''}"
+    except ValueError:
+        return "auto"
+    path = parts.path.rstrip("/")
+    for name, dialect in DIALECTS.items():
+        if dialect.path and path.endswith(dialect.path):
+            return name
+        if dialect.host and host.endswith(f".{dialect.host}"):
+            return name
+    return "auto"
 
 
 def voice_member(voice: str, dialect: Dialect) -> Mapping[str, Any]:

@@ -8,8 +8,16 @@ from typing import Any
 import msgspec
 
 from tui.protocols.base import CallerSettings
-from tui.protocols.openai_realtime.dialects import DIALECTS, Dialect, voice_member
-from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, beta_format, format_named, format_object
+from tui.protocols.openai_realtime.dialects import DIALECTS, Dialect, dialect_of, voice_member
+from tui.protocols.openai_realtime.wire import (
+    DEFAULT_FORMAT,
+    FORMATS,
+    PCM_RATES,
+    beta_format,
+    beta_output_format,
+    format_named,
+    format_object,
+)
 
 _DEFAULTS = {
     "model": "",
@@ -23,6 +31,7 @@ _DEFAULTS = {
     "tools": "",
     "greet": "off",
     "dialect": "auto",
+    "truncate": "",
     "session": "",
 }
 _CHOICES = {
@@ -38,6 +47,7 @@ _CHOICES = {
         "off": "off",
     },
     "greet": {"on": "on", "off": "off"},
+    "truncate": {"": "", "on": "on", "off": "off"},
     "dialect": {name: name for name in DIALECTS},
 }
 _Object = dict[str, Any]
@@ -51,10 +61,14 @@ class Wishes:
         self._chosen = {**_DEFAULTS, **settings.options}
         for name in _CHOICES:
             self._chosen[name] = _chosen(name, self._chosen[name])
+        if self._chosen["dialect"] == "auto":
+            self._chosen["dialect"] = dialect_of(settings.url)
         self._barge_in = settings.barge_in
-        first = next((format_named(name) for name in settings.formats), DEFAULT_FORMAT)
-        self.input_format = format_named(self._chosen["format"] or first)
-        self.output_format = format_named(self._chosen["output_format"] or self.input_format)
+        rates = self.dialect.pcm_rates
+        first = next(iter(settings.formats), DEFAULT_FORMAT)
+        self.input_format = format_named(self._chosen["format"] or first, rates)
+        output = self._chosen["output_format"]
+        self.output_format = format_named(output, rates) if output else self.input_format
         self.instructions = self._chosen["instructions"]
         self._tools = _tools(self._chosen["tools"])
         self._extra = _extra(self._chosen["session"])
@@ -63,6 +77,12 @@ class Wishes:
     def dialect(self) -> Dialect:
         """Differences between the service and OpenAI."""
         return DIALECTS[self._chosen["dialect"]]
+
+    @property
+    def truncates(self) -> bool:
+        """Whether the service accepts a report of how much of a reply was heard."""
+        chosen = self._chosen["truncate"]
+        return chosen == "on" if chosen else self.dialect.truncates
 
     @property
     def greet(self) -> bool:
@@ -95,11 +115,18 @@ class Wishes:
             **({"instructions": self.instructions} if self.instructions else {}),
             **self._voice(),
             "input_audio_format": beta_format(self.input_format),
-            "output_audio_format": beta_format(self.output_format),
+            **self._sampling_rate(),
+            "output_audio_format": beta_output_format(self.output_format),
             "input_audio_transcription": self._transcription(),
             **self._turn_detection(in_force),
             **self._tool_members(),
         }
+
+    def _sampling_rate(self) -> _Object:
+        """Returns the member that Voice Live has for the rate of PCM; none for the usual one."""
+        media = self.input_format
+        usual = media in FORMATS.values() or self.dialect.pcm_rates == PCM_RATES
+        return {} if usual else {"input_audio_sampling_rate": media.rate}
 
     def _voice(self) -> Mapping[str, Any]:
         return voice_member(self._chosen["voice"], self.dialect)

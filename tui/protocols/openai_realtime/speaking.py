@@ -24,8 +24,8 @@ _USER_MS_PER_TOKEN, _AGENT_MS_PER_TOKEN, _CHARS_PER_TOKEN = 100, 50, 4
 class MakeEvent(Shape):
     """Creates an event of the agent with its own id."""
 
-    def __call__(self, kind: str, summary: str, /, **members: Any) -> Outgoing:
-        """Returns the event."""
+    def __call__(self, kind: str, summary: str, /, **members: Any) -> list[Outgoing]:
+        """Returns the event; nothing if the dialect does not have it."""
         ...
 
 
@@ -112,7 +112,7 @@ class Speaking:
         """Begins a response whose content follows later."""
         self._response = response = _Response(f"resp_{self._new_id()}", asked, self._format_for(asked))
         self._made += 1
-        return [self._event("response.created", "response begins", response=self._body(response))]
+        return self._event("response.created", "response begins", response=self._body(response))
 
     def start(self, stream_id: str, text: str) -> list[Outgoing]:
         """Begins to speak, in the requested response if there is one."""
@@ -124,12 +124,10 @@ class Speaking:
         frames += self._add_item(response, f"item_{self._new_id()}", shown)
         response.stream_id, response.text = stream_id, text
         part = response.part("")
-        frames.append(
-            self._event("response.content_part.added", "part begins", **response.part_place, part=part)
-        )
+        frames += self._event("response.content_part.added", "part begins", **response.part_place, part=part)
         if text:
             kind = f"{response.words}.delta"
-            frames.append(self._event(kind, f"agent: {text}", **response.part_place, delta=text))
+            frames += self._event(kind, f"agent: {text}", **response.part_place, delta=text)
         return frames
 
     def audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
@@ -143,8 +141,8 @@ class Speaking:
         response.item.add_audio(audio)
         audio_ms = media.duration_ms(len(audio))
         summary = f"agent audio {audio_ms:.0f} ms"
-        delta = self._event("response.output_audio.delta", summary, **response.part_place, delta=audio)
-        return [replace(delta, audio_ms=audio_ms)]
+        deltas = self._event("response.output_audio.delta", summary, **response.part_place, delta=audio)
+        return [replace(delta, audio_ms=audio_ms) for delta in deltas]
 
     def stop(self, interrupted: str = "") -> list[Outgoing]:
         """Completes the response or, if ``interrupted``, ends it with a reason that the protocol defines."""
@@ -166,9 +164,9 @@ class Speaking:
         place, kind = {**response.place, "call_id": call_id}, "response.function_call_arguments"
         for at in range(0, len(text), _ARGUMENTS_CHARS):
             piece = text[at : at + _ARGUMENTS_CHARS]
-            frames.append(self._event(f"{kind}.delta", f"arguments {piece}", **place, delta=piece))
+            frames += self._event(f"{kind}.delta", f"arguments {piece}", **place, delta=piece)
         summary = f"call {name}({text})"
-        frames.append(self._event(f"{kind}.done", summary, **place, name=name, arguments=text))
+        frames += self._event(f"{kind}.done", summary, **place, name=name, arguments=text)
         frames += self._item_done(response, summary, status="completed", arguments=text)
         response.text = text
         return frames + self._end(response, "")
@@ -181,18 +179,18 @@ class Speaking:
         index = {"response_id": response.response_id, "output_index": 0}
         begins = self._event("response.output_item.added", f"{members['type']} begins", **index, item=shown)
         if response.is_apart:
-            return [begins]
+            return begins
         place = {"previous_item_id": self._items.add(response.item), "item": shown}
-        return [begins, self._event("conversation.item.added", f"{members['type']} added", **place)]
+        return begins + self._event("conversation.item.added", f"{members['type']} added", **place)
 
     def _stop_item(self, response: _Response, interrupted: str) -> list[Outgoing]:
         text, place = response.text, response.part_place
         words, is_text = f"{response.words}.done", response.is_text
         said = {"text" if is_text else "transcript": text}
-        frames = [] if is_text else [self._event("response.output_audio.done", "audio complete", **place)]
-        frames.append(self._event(words, f"agent: {text}", **place, **said))
+        frames = [] if is_text else self._event("response.output_audio.done", "audio complete", **place)
+        frames += self._event(words, f"agent: {text}", **place, **said)
         part = response.part(text)
-        frames.append(self._event("response.content_part.done", "part complete", **place, part=part))
+        frames += self._event("response.content_part.done", "part complete", **place, part=part)
         status = "incomplete" if interrupted else "completed"
         content = [{"type": f"output_{part['type']}", **said}]
         return frames + self._item_done(response, f"message {status}", status=status, content=content)
@@ -205,10 +203,10 @@ class Speaking:
         place = {"response_id": response.response_id, "output_index": 0}
         done = self._event("response.output_item.done", summary, **place, item=item.body)
         if response.is_apart or item.body["status"] == "incomplete":
-            return [done]
+            return done
         previous = self._items.before(item)
         kind = "conversation.item.done"
-        return [self._event(kind, summary, previous_item_id=previous, item=item.body), done]
+        return self._event(kind, summary, previous_item_id=previous, item=item.body) + done
 
     def _end(self, response: _Response, interrupted: str) -> list[Outgoing]:
         status = "cancelled" if interrupted else "completed"
@@ -221,8 +219,8 @@ class Speaking:
         ]
         summary = " ".join(filter(None, ("response", status, interrupted)))
         return [
-            self._event("response.done", summary, response=body),
-            self._event("rate_limits.updated", "rate limits", rate_limits=limits),
+            *self._event("response.done", summary, response=body),
+            *self._event("rate_limits.updated", "rate limits", rate_limits=limits),
         ]
 
     def _body(self, response: _Response) -> Body:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -69,7 +70,11 @@ WITHOUT_EFFECT = (
 """Messages from the agent that have no effect here; the tool handlers read some of them."""
 MIN_COMMIT_MS = 100.0
 """Minimum amount of audio in the input buffer that can be committed, in milliseconds."""
+PCM_RATES = (24_000,)
+"""The rates of PCM that OpenAI has."""
 _MAX_ID_CHARS = 256
+_PCM_WITH_RATE = re.compile(r"pcm16[_-](\d{4,5})hz")
+"""How Azure Voice Live names PCM at other rates."""
 
 
 def ident(members: Members, name: str, *, required: bool = False) -> str:
@@ -77,23 +82,51 @@ def ident(members: Members, name: str, *, required: bool = False) -> str:
     return members.ident(name, required=required)[:_MAX_ID_CHARS]
 
 
-def format_object(name: str) -> dict[str, Any]:
+def format_object(media: AudioFormat) -> dict[str, Any]:
     """Returns a format in GA notation; only PCM has a rate."""
-    return {"type": name, "rate": FORMATS[name].rate} if name == "audio/pcm" else {"type": name}
+    name = _ga_name(media)
+    return {"type": name, "rate": media.rate} if media.encoding is Encoding.PCM16 else {"type": name}
 
 
-def beta_format(name: str) -> str:
-    """Returns a format in beta notation."""
-    return next(beta for beta, ga in BETA_FORMATS.items() if ga == name)
+def format_of(stated: Mapping[str, Any]) -> AudioFormat:
+    """Returns the format that a valid object in GA notation specifies."""
+    media = FORMATS[stated["type"]]
+    is_pcm = media.encoding is Encoding.PCM16
+    return AudioFormat(Encoding.PCM16, stated.get("rate", media.rate)) if is_pcm else media
 
 
-def format_named(name: str) -> str:
-    """Returns the GA name of a format given by its GA or beta name. Raises `ValueError` for others."""
+def beta_format(media: AudioFormat) -> str:
+    """Returns a format in beta notation, which has no rate."""
+    return next(beta for beta, ga in BETA_FORMATS.items() if ga == _ga_name(media))
+
+
+def beta_output_format(media: AudioFormat) -> str:
+    """Returns a format in beta notation, with a rate where Azure Voice Live adds one."""
+    has_rate = media.encoding is Encoding.PCM16 and media.rate not in PCM_RATES
+    return f"pcm16_{media.rate}hz" if has_rate else beta_format(media)
+
+
+def pcm_with_rate(name: str) -> AudioFormat | None:
+    """Returns the format of a name such as ``pcm16_16000hz`` (older: ``pcm16-16000hz``); None for any other."""
+    found = _PCM_WITH_RATE.fullmatch(name)
+    return AudioFormat(Encoding.PCM16, int(found[1])) if found else None
+
+
+def format_named(name: str, pcm_rates: Collection[int]) -> AudioFormat:
+    """Returns the format of a GA or beta name, or of a PCM rate. Raises `ValueError` for others."""
+    with_rate = pcm_with_rate(name)
+    if with_rate and with_rate.rate in pcm_rates:
+        return with_rate
     ga_name = BETA_FORMATS.get(name, name)
     if ga_name not in FORMATS:
-        known = ", ".join((*FORMATS, *BETA_FORMATS))
+        rates = (f"pcm16_{rate}hz" for rate in pcm_rates if rate not in PCM_RATES)
+        known = ", ".join((*FORMATS, *BETA_FORMATS, *rates))
         raise ValueError(f"Unknown audio format {name!r} for OpenAI Realtime. Choose from {known}.")
-    return ga_name
+    return FORMATS[ga_name]
+
+
+def _ga_name(media: AudioFormat) -> str:
+    return next(name for name, known in FORMATS.items() if known.encoding is media.encoding)
 
 
 @dataclass(slots=True)
@@ -104,6 +137,8 @@ class Effective:
     output_format: AudioFormat
     turn_detection: Mapping[str, Any] | None
     """None if the agent does not detect turns."""
+    pcm_rates: Collection[int] = PCM_RATES
+    """The rates of PCM that the service has."""
 
     @property
     def interrupts(self) -> bool:
@@ -127,15 +162,29 @@ class Effective:
     def read(self, session: Members) -> None:
         """Applies a session object in the format of GA or the beta."""
         audio_input = session.inside("audio").inside("input")
-        self.input_format = self._format(audio_input, session, "input") or self.input_format
-        self.output_format = output_format(session) or self.output_format
+        self.input_format = self._read_input_format(audio_input, session) or self.input_format
+        self.output_format = self.read_output_format(session) or self.output_format
         for place in (session, audio_input):
             if "turn_detection" in place.body:
                 self.turn_detection = place.inside("turn_detection").body if _is_on(place) else None
 
-    @staticmethod
-    def _format(audio: Members, session: Members, direction: str) -> AudioFormat | None:
-        return read_format(audio, "format") or read_format(session, f"{direction}_audio_format")
+    def read_output_format(self, owner: Members) -> AudioFormat | None:
+        """Returns the output format that a session or response specifies."""
+        output = owner.inside("audio").inside("output") if owner.has("audio") else owner
+        stated = read_format(output, "format", self.pcm_rates)
+        return stated or read_format(owner, "output_audio_format", self.pcm_rates)
+
+    def _read_input_format(self, audio: Members, session: Members) -> AudioFormat | None:
+        stated = read_format(audio, "format", self.pcm_rates)
+        stated = stated or read_format(session, "input_audio_format", self.pcm_rates)
+        rate = session.number("input_audio_sampling_rate")
+        if (
+            rate is not None
+            and rate in self.pcm_rates
+            and (stated is None or stated.encoding is Encoding.PCM16)
+        ):
+            return AudioFormat(Encoding.PCM16, int(rate))
+        return stated
 
 
 def _is_on(place: Members) -> bool:
@@ -144,20 +193,19 @@ def _is_on(place: Members) -> bool:
     return value is not None and not (isinstance(value, dict) and value.get("type") == "none")
 
 
-def output_format(owner: Members) -> AudioFormat | None:
-    """Returns the output format that a session or response specifies."""
-    output = owner.inside("audio").inside("output") if owner.has("audio") else owner
-    return read_format(output, "format") or read_format(owner, "output_audio_format")
-
-
-def read_format(members: Members, name: str) -> AudioFormat | None:
+def read_format(members: Members, name: str, pcm_rates: Collection[int] = PCM_RATES) -> AudioFormat | None:
     """Returns the format a member specifies; None if it is absent or, which is reported as a finding, unknown."""
     match members.body.get(name):
         case None:
             return None
-        case {"type": "audio/pcm", "rate": int(rate)} if rate != FORMATS["audio/pcm"].rate and rate > 0:
-            members.find("pcm-rate", f"{name} is PCM at {rate} Hz; only 24000 Hz is specified.")
+        case {"type": "audio/pcm", "rate": int(rate)} if rate in pcm_rates:
+            return AudioFormat(Encoding.PCM16, rate)
+        case {"type": "audio/pcm", "rate": int(rate)} if rate > 0:
+            specified = ", ".join(map(str, pcm_rates))
+            members.find("pcm-rate", f"{name} is PCM at {rate} Hz; only {specified} Hz is specified.")
             return AudioFormat(Encoding.PCM16, rate) if 8_000 <= rate <= 192_000 else None
+        case str(stated) if (media := pcm_with_rate(stated)) and media.rate in pcm_rates:
+            return media
         case {"type": str(stated)} | str(stated) if (ga_name := BETA_FORMATS.get(stated, stated)) in FORMATS:
             return FORMATS[ga_name]
         case stated:
