@@ -67,7 +67,7 @@ class CaptureHandoff:
         self._asleep = False
 
     def put(self, block: Block) -> None:
-        """Append a block; called on PortAudio's thread or on the loop. It never waits and never takes a lock."""
+        """Appends a block; called on PortAudio's thread or on the loop. It never waits and never takes a lock."""
         if len(self._blocks) >= self._max_blocks:
             try:
                 self._blocks.popleft()
@@ -88,11 +88,11 @@ class CaptureHandoff:
                 self._loop.call_soon_threadsafe(self._arrived.set)
 
     def skip(self, blocks: int) -> None:
-        """Count blocks of silence that are too old to be delivered. Must be called on the loop."""
+        """Counts blocks of silence that are too old to be delivered. Must be called on the loop."""
         self.dropped_blocks += blocks
 
     def take(self) -> list[Block]:
-        """Remove and return all queued blocks, oldest first. The list may be empty. Must be called on the loop."""
+        """Removes and returns all queued blocks, oldest first. The list may be empty. Must be called on the loop."""
         taken: list[Block] = []
         while True:
             try:
@@ -101,7 +101,7 @@ class CaptureHandoff:
                 return taken
 
     async def wait(self) -> None:
-        """Wait until a block is queued. Must be called on the loop, in one task only."""
+        """Waits until a block is queued. Must be called on the loop, in one task only."""
         self._loop, self._loop_thread = asyncio.get_running_loop(), threading.get_ident()
         while not self._blocks:
             self._arrived.clear()
@@ -127,7 +127,7 @@ class BlockTiming:
         self.restart(rate)
 
     def restart(self, rate: int) -> None:
-        """Start over, and resample to this rate (in Hz) from now on."""
+        """Starts over, and resamples to this rate (in Hz) from now on."""
         self._rate = rate
         self._elsewhere = Source(rate, from_device=False)
         self._source: Source | None = None

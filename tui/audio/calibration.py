@@ -237,7 +237,7 @@ def calibrations() -> list[Calibration]:
 
 
 def keep_calibration(calibration: Calibration) -> Path:
-    """Store a calibration, replacing any with the same devices, latency and block. Blocks the calling thread.
+    """Stores a calibration, replacing any with the same devices, latency and block. Blocks the calling thread.
 
     Raises `OSError`.
     """

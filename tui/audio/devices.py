@@ -205,13 +205,13 @@ class Stream:
             raise
 
     def stop(self) -> None:
-        """Stop once the device has played its buffer; blocks until then. Raises `AudioDeviceError`."""
+        """Stops once the device has played its buffer; blocks until then. Raises `AudioDeviceError`."""
         # Before the call: PortAudio may call the finished callback before `stop` returns.
         self._ending = True
         self._do("stop")
 
     def abort(self) -> None:
-        """Stop immediately and discard the device's buffer.
+        """Stops immediately and discards the device's buffer.
 
         This takes 1 to 3 ms, at worst 25 ms: call it from a worker, never from the callback. Raises
         `AudioDeviceError`.
@@ -220,7 +220,7 @@ class Stream:
         self._do("abort")
 
     def close(self) -> None:
-        """Release the device; harmless if repeated, or if the device has disappeared."""
+        """Releases the device; harmless if repeated, or if the device has disappeared."""
         self._ending = True
         # Always in this order, or a refresh and a close on two threads could wait for each other forever. The
         # action lock waits for a start or stop under way: closing frees what it works on.
@@ -230,7 +230,7 @@ class Stream:
             _open_streams.discard(self)
 
     def take_away(self) -> None:
-        """Close the stream while it is still in use; to its user, the device appears to have vanished."""
+        """Closes the stream while it is still in use; to its user, the device appears to have vanished."""
         self.close()
         self._ended_unasked = True
 
@@ -279,7 +279,7 @@ def listing_limit_s() -> float:
 
 
 def begin_trial() -> Trial | None:
-    """Start testing PortAudio in a child process, without waiting.
+    """Starts testing PortAudio in a child process, without waiting.
 
     Returns None if PortAudio is already loaded or is hidden.
     """
@@ -412,7 +412,7 @@ def open_input(
     *,
     latency: Latency = "low",
 ) -> Stream:
-    """Open a microphone; ``callback`` receives its blocks after the stream is started.
+    """Opens a microphone; ``callback`` receives its blocks after the stream is started.
 
     Raises `AudioDeviceError` if the device is busy, denied or gone, or does not support this rate
     (see `supported_rate`).
@@ -428,7 +428,7 @@ def open_output(
     *,
     latency: Latency = "low",
 ) -> Stream:
-    """Open a speaker; ``callback`` must fill every block completely. Otherwise it works like `open_input`."""
+    """Opens a speaker; ``callback`` must fill every block completely. Otherwise it works like `open_input`."""
     return _open("output", device, rate, block_frames, callback, latency)
 
 
@@ -459,7 +459,7 @@ def _open(
 
 @contextmanager
 def _as_sentence(sentence: Callable[[Exception], str]) -> Iterator[None]:
-    """Convert any error from the wrapper to an `AudioDeviceError` with this sentence."""
+    """Converts any error from the wrapper to an `AudioDeviceError` with this sentence."""
     try:
         yield
     except AudioDeviceError:

@@ -32,11 +32,11 @@ class EchoGuard(Protocol):
         ...
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Add a played block, including silence, whose first sample leaves the speaker at ``start_ns``."""
+        """Adds a played block, including silence, whose first sample leaves the speaker at ``start_ns``."""
         ...
 
     def agent_cut(self, at_ns: int) -> None:
-        """Record that playback was cut at ``at_ns``: audio announced for later is never played."""
+        """Records that playback was cut at ``at_ns``: audio announced for later is never played."""
         ...
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:

@@ -61,7 +61,7 @@ def names_device(spec: str, direction: devices.Direction) -> bool:
 
 
 async def find(input_spec: str, output_spec: str) -> Endpoints:
-    """Find the endpoints, within the sound system's time limit. Raises an exception only on cancellation."""
+    """Finds the endpoints, within the sound system's time limit. Raises an exception only on cancellation."""
     problem: str | None = None
     found: list[devices.Device] = []
     if wants_device(input_spec, output_spec):

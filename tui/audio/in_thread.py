@@ -43,7 +43,7 @@ async def in_thread(
     cancellable: bool = False,
     limit_s: float | None = None,
 ) -> T:
-    """Call ``function`` in a thread and return its result, or raise its exception.
+    """Calls ``function`` in a thread and returns its result, or raises its exception.
 
     Raises `AudioDeviceError` after ``limit_s`` (default: the sound system's time limit), and
     immediately while an earlier call has not returned. An abandoned call keeps running; when it

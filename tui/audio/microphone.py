@@ -116,7 +116,7 @@ class Microphone:
         return self._calls.take_missed_ns() / 1_000_000
 
     async def start(self, *, silent: bool) -> None:
-        """Start delivering audio from the device, or silence.
+        """Starts delivering audio from the device, or silence.
 
         If it raises `AudioDeviceError`, silence is delivered.
         """
@@ -125,23 +125,23 @@ class Microphone:
             await self._follow_mode()
 
     async def stop(self) -> None:
-        """Stop delivering blocks, and release the device."""
+        """Stops delivering blocks, and releases the device."""
         self._mode = _Mode.NOTHING
         await self._follow_mode()
 
     async def close(self) -> None:
-        """Stop for good; nothing is delivered after this."""
+        """Stops for good; nothing is delivered after this."""
         self._closed = True
         await self.stop()
 
     async def drop(self) -> None:
-        """Release the device temporarily; silence is delivered in the meantime."""
+        """Releases the device temporarily; silence is delivered in the meantime."""
         async with self._lock:
             await self._close_device()
             self._keep_time()
 
     async def reopen(self, device: devices.Device) -> None:
-        """Deliver audio from this device, now or at the next `start`.
+        """Delivers audio from this device, now or at the next `start`.
 
         If it raises `AudioDeviceError`, silence is delivered and the previous device remains selected.
         """
@@ -165,13 +165,13 @@ class Microphone:
                 self._keep_time()
 
     def _rest(self) -> None:
-        """Note that no sound is wanted, so no device audio counts as missed, and only silence may be delivered."""
+        """Notes that no sound is wanted, so no device audio counts as missed and only silence is delivered."""
         if self._mode is not _Mode.SOUND:
             self._calls.rest()
             self._keep_time()
 
     async def _open_device(self, device: devices.Device) -> None:
-        """Open the device; call with the lock held. Raises `AudioDeviceError`, in which case silence is delivered."""
+        """Opens the device; call with the lock held. If it raises `AudioDeviceError`, silence is delivered."""
         try:
             await in_thread(partial(self._open, device), undo=self._close_late)
         except devices.AudioDeviceError:
@@ -203,7 +203,7 @@ class Microphone:
         self._calls.opened()
 
     def _close_late(self) -> None:
-        """Close a stream that was opened after the loop gave up waiting. Runs on the thread that opened it."""
+        """Closes a stream that was opened after the loop gave up waiting. Runs on the thread that opened it."""
         # Either of them: the driver may have hung before the stream was known, or while it started.
         for opened in (self._lost, self._opened):
             if opened is not None:
@@ -211,7 +211,7 @@ class Microphone:
         self._lost = self._opened = None
 
     async def _close_device(self) -> None:
-        """Close the device; call with the lock held."""
+        """Closes the device; call with the lock held."""
         # Forgotten first: what PortAudio still delivers while it closes comes after the stop and is dropped.
         opened, self._opened = self._opened, None
         if opened is not None:
@@ -220,7 +220,7 @@ class Microphone:
                 await in_thread(opened.stream.close)
 
     def _keep_time(self) -> None:
-        """Deliver silence if something must be delivered and no device is doing so."""
+        """Delivers silence if something must be delivered and no device is doing so."""
         if self._mode is not _Mode.NOTHING and self.source is None:
             self._silence.start(Source(self.rate, from_device=False))
         else:
@@ -266,15 +266,15 @@ class _DeviceCalls:
         self._missed_ns = 0
 
     def opened(self) -> None:
-        """Note that a stream has started; a device that never calls back counts as stalled from then on."""
+        """Notes that a stream has started; a device that never calls back counts as stalled from then on."""
         self.last_ns = self.last_ns or self._clock_ns()
 
     def opening(self) -> None:
-        """Note that a stream is about to start; the time since the previous stream does not count as a gap."""
+        """Notes that a stream is about to start; the time since the previous stream does not count as a gap."""
         self._called_ns = None
 
     def begin(self, block_ms: int) -> int:
-        """Note that the callback was entered, and return the time.
+        """Notes that the callback was entered, and returns the time.
 
         The callback's samples were captured during the previous block.
         """
@@ -286,15 +286,15 @@ class _DeviceCalls:
         return began_ns
 
     def end(self, began_ns: int) -> None:
-        """Note that the callback is returning."""
+        """Notes that the callback is returning."""
         self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
 
     def give_up(self) -> None:
-        """Note that the stream was closed to open another one; audio is missed until the new one calls back."""
+        """Notes that the stream was closed to open another one; audio is missed until the new one calls back."""
         self._given_up_ns = self.last_ns
 
     def rest(self) -> None:
-        """Note that the device should no longer deliver blocks; no audio counts as missed after this."""
+        """Notes that the device should no longer deliver blocks; no audio counts as missed after this."""
         self.last_ns = None
         self._miss_until(self._clock_ns())
 

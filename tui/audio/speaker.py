@@ -238,7 +238,7 @@ class Speaker:
         self._callbacks.last_ns = self._callbacks.last_ns or self._clock.now_ns()
 
     def _close_late(self) -> None:
-        """Close a stream that was opened after the loop gave up waiting. Runs on the thread that opened it."""
+        """Closes a stream that was opened after the loop gave up waiting. Runs on the thread that opened it."""
         for opened in (self._lost, self._opened):
             if opened is not None:
                 opened.stream.close()

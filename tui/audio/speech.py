@@ -168,7 +168,7 @@ class SileroClassifier:
 
 
 def load_detector() -> None:
-    """Load the network that all detectors share.
+    """Loads the network that all detectors share.
 
     This blocks every thread of the process for a while, so do it before a call.
     """

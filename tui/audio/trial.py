@@ -78,7 +78,7 @@ class Trial:
             return self._outcome
 
     def stop(self) -> None:
-        """Stop the child if it is still running; `result` then fails immediately."""
+        """Stops the child if it is still running; `result` then fails immediately."""
         if self._child is not None:
             self._child.kill()
 
@@ -123,7 +123,7 @@ def _how_it_ended(returncode: int) -> str:
 
 
 def main() -> None:
-    """Run the child process: print a `TrialResult` as JSON."""
+    """Runs the child process: print a `TrialResult` as JSON."""
     from tui.audio import devices
 
     # Libraries under PortAudio print; only the answer may reach the pipe.

@@ -70,7 +70,7 @@ class _Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +141,7 @@ class WavFile(_Closing):
         return values.reshape(-1, self._header.channels)
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         os.close(self._descriptor)
 
     def _take_apart(self) -> tuple[_Header, int, int]:
@@ -338,7 +338,7 @@ class WavWriter(_Closing):
             raise
 
     def write(self, pcm: bytes) -> None:
-        """Append whole samples. Raises `ValueError` if ``pcm`` ends in half a sample."""
+        """Appends whole samples. Raises `ValueError` if ``pcm`` ends in half a sample."""
         if len(pcm) % 2:
             raise ValueError(f"The audio does not consist of whole 16-bit samples ({len(pcm)} bytes).")
         if self._streams:
@@ -356,7 +356,7 @@ class WavWriter(_Closing):
         self.frames += len(pcm) // 2
 
     def close(self) -> None:
-        """Close the file; harmless if repeated."""
+        """Closes the file; harmless if repeated."""
         with self._sentence():
             self._file.close()
 

@@ -36,7 +36,7 @@ is ten times longer."""
 
 
 def main() -> None:
-    """Run until the screen has exited."""
+    """Runs until the screen has exited."""
     collector.hold()
     stdin, stdout = take_pipes()
     log_without_secrets(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def take_pipes() -> tuple[int, int]:
-    """Move the pipes off descriptors 0 and 1, so that a library that prints disturbs neither pipe nor terminal."""
+    """Moves the pipes off descriptors 0 and 1, so that a library that prints disturbs neither pipe nor terminal."""
     stdin, stdout = os.dup(0), os.dup(1)
     # Not merely closed: the next file that is opened would get descriptor 0 or 1.
     null = os.open(os.devnull, os.O_RDONLY)
@@ -71,7 +71,7 @@ def take_pipes() -> tuple[int, int]:
 
 
 async def serve(stdin: int, stdout: int, *, warm: bool) -> None:
-    """Connect the engine to its pipes, and serve until it ends."""
+    """Connects the engine to its pipes, and serves until it ends."""
     from tui.engine.engine import Engine  # most of what is loaded: see `collector.hold`
 
     loop = asyncio.get_running_loop()
@@ -111,7 +111,7 @@ async def _listen(reader: asyncio.StreamReader, engine: Engine) -> None:
 
 
 async def _drain(transport: asyncio.WriteTransport) -> None:
-    """Give the screen half a second to read the last frames."""
+    """Gives the screen half a second to read the last frames."""
     for _ in range(50):
         if transport.is_closing() or not transport.get_write_buffer_size():
             break

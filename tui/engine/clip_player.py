@@ -48,7 +48,7 @@ class ClipPlayer:
         self._plays = 0
 
     def play(self, command: PlayAudio) -> None:
-        """Play the given audio in place of the current clip.
+        """Plays the given audio in place of the current clip.
 
         Without a path or wire audio, it only stops the current clip.
         """
@@ -98,7 +98,7 @@ class ClipPlayer:
             self._report(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=False, problem=problem))
 
     async def _play_clip(self, clip: Clip, speaker: Speaker, command: PlayAudio) -> float:
-        """Play to the end or until another request arrives; returns the position in the recording, in ms."""
+        """Plays to the end or until another request arrives; returns the position in the recording, in ms."""
         queue, fed_frames = speaker.queue, 0
         self._plays += 1
         reply = str(self._plays)
@@ -145,7 +145,7 @@ class ClipPlayer:
         return speaker
 
     def _check(self, speaker: Speaker) -> None:
-        """Raise `AudioDeviceError` if the speaker has failed or no longer plays."""
+        """Raises `AudioDeviceError` if the speaker has failed or no longer plays."""
         # Emptied and dropped: a clip has no turns, and the list would grow for as long as it plays.
         speaker.queue.take_happenings()
         name = speaker.device.name if speaker.device else "The speaker"

@@ -92,7 +92,7 @@ class Engine:
         self._scenario: ScenarioPlay | None = None
 
     async def run(self) -> None:
-        """Serve until `Shutdown` or `shut_down`, then end the call on the wire."""
+        """Serves until `Shutdown` or `shut_down`, then ends the call on the wire."""
         flusher = spawn(self._flush_batches(), "engine batches")
         warmer = spawn(self._load_portaudio(), "load PortAudio") if self._warm else None
         await self._shutdown.wait()
@@ -107,16 +107,16 @@ class Engine:
         self._frames.flush()
 
     async def _load_portaudio(self) -> None:
-        """Load PortAudio, so that neither the first call nor the first device list waits for it."""
+        """Loads PortAudio, so that neither the first call nor the first device list waits for it."""
         with contextlib.suppress(AudioDeviceError):  # whoever needs it reports it
             await in_thread(devices.list_devices, cancellable=True, limit_s=devices.listing_limit_s())
 
     def shut_down(self) -> None:
-        """End the engine, because the screen has exited or is quitting."""
+        """Ends the engine, because the screen has exited or is quitting."""
         self._shutdown.set()
 
     async def handle(self, command: wire.Command) -> None:
-        """Carry out one command. Commands that need a call are ignored if there is none."""
+        """Carries out one command. Commands that need a call are ignored if there is none."""
         session = self._session
         match command:
             case wire.Connect():
@@ -191,7 +191,7 @@ class Engine:
         self._frames.add(found)
 
     async def _look_again(self) -> None:
-        """Make PortAudio list the devices again. This restarts PortAudio and interrupts a call's audio."""
+        """Makes PortAudio list the devices again. This restarts PortAudio and interrupts a call's audio."""
         if self._call is not None and not self._call.done():
             await self._audio.rescan()
         else:
@@ -238,7 +238,7 @@ class Engine:
             await asyncio.sleep(0)
 
     def _keep_messages(self, set_up: CallSetUp) -> None:
-        """Keep the raw messages in a separate file if the session is not saved, and report the file's path."""
+        """Keeps the raw messages in a separate file if the session is not saved, and reports the file's path."""
         if set_up.writer is None:
             self._file = SessionFile(on_failure=set_up.problems.report)
         file = set_up.writer or self._file
@@ -247,7 +247,7 @@ class Engine:
         self._frames.add(wire.MessagesFile(path=str(file.path), session=session))
 
     async def _hold(self, target: Target, set_up: CallSetUp, scenario: wire.PlayScenario | None) -> None:
-        """Run one call, from dialing to its end. Cancel it to hang up while dialing."""
+        """Runs one call, from dialing to its end. Cancel it to hang up while dialing."""
         try:
             # In this task and not in the command: hanging up must not wait for a sound system that does not answer.
             await set_up.find_devices(target, lines=caller_lines())
@@ -307,13 +307,13 @@ class Engine:
             self._call.cancel()
 
     def _emit_dialling(self, target: Target) -> None:
-        """Show immediately that the target is being called; the saved session begins only after dialing."""
+        """Shows immediately that the target is being called; the saved session begins only after dialing."""
         journal = self._journal(target, self._frames.add_event)
         journal.begin(target, volume=self._audio.volume)
         journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, set_up: CallSetUp, error: Exception) -> None:
-        """Emit a separate session for a call that cannot begin, in which the call is requested and refused."""
+        """Emits a separate session for a call that cannot begin, in which the call is requested and refused."""
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
             source, code, sentence, hint = error.source, error.code, error.message, error.hint
@@ -330,7 +330,7 @@ class Engine:
         journal.become(Status.ERROR, sentence)
 
     def _report_hung_up(self, target: Target, set_up: CallSetUp) -> None:
-        """Emit a separate session for a call that was hung up while dialing."""
+        """Emits a separate session for a call that was hung up while dialing."""
         journal = self._journal(target, set_up.take)
         journal.begin(target, volume=self._audio.volume)
         set_up.problems.begun(journal)
@@ -338,7 +338,7 @@ class Engine:
             journal.become(status, "" if status is Status.CONNECTING else OURS)
 
     def _journal(self, target: Target, sink: Callable[[SessionEvent], object]) -> Journal:
-        """Return a journal for a call that has not started."""
+        """Returns a journal for a call that has not started."""
         return Journal(
             SessionState(),
             sink=sink,
@@ -396,7 +396,7 @@ class Engine:
 
 
 async def _a_moment(work: Coroutine[Any, Any, None]) -> None:
-    """Wait briefly for work in which a driver may hang, because the next command may be to hang up."""
+    """Waits briefly for work in which a driver may hang, because the next command may be to hang up."""
     task = spawn(work, "command")
     done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
     for finished in done:

@@ -32,23 +32,23 @@ class Frames:
         self._dropped = 0
 
     def add(self, item: FrameItem) -> None:
-        """Send an item with the next batch."""
+        """Sends an item with the next batch."""
         self._items.append(item)
 
     def add_event(self, event: SessionEvent) -> None:
-        """Send an event; beyond `MAX_HELD_EVENTS`, events are only counted."""
+        """Sends an event; beyond `MAX_HELD_EVENTS`, events are only counted."""
         if len(self._items) < MAX_HELD_EVENTS:
             self._items.append(EventItem(event=event))
         else:
             self._dropped += 1
 
     def replace(self, item: FrameItem) -> None:
-        """Send an item in place of an unsent one of the same kind, so that only the latest is sent."""
+        """Sends an item in place of an unsent one of the same kind, so that only the latest is sent."""
         # Old telemetry is useless, and a screen that was stopped must not find minutes of it.
         self._latest[type(item)] = item
 
     def flush(self) -> int:
-        """Send pending items if the screen is reading. Returns the number of events dropped in the meantime."""
+        """Sends pending items if the screen is reading. Returns the number of events dropped in the meantime."""
         # The transport buffers without limit, so what a stopped screen leaves unread has to be held here, where it
         # can be counted and dropped.
         if self.paused or self._backlog() > _MAX_BACKLOG_BYTES:

@@ -46,7 +46,7 @@ class EngineHandle:
         self._at_end = False
 
     def start(self) -> Self:
-        """Start the process if it has not been started yet. Raises `OSError`."""
+        """Starts the process if it has not been started yet. Raises `OSError`."""
         if self._process is not None:
             return self
         self._process = subprocess.Popen(
@@ -92,13 +92,13 @@ class EngineHandle:
         return items
 
     def send(self, command: Command) -> None:
-        """Send a command; bytes that the pipe does not accept immediately are sent by the next `drain`."""
+        """Sends a command; bytes that the pipe does not accept immediately are sent by the next `drain`."""
         self._unsent += pack([command])
         if self._process is not None:
             self._write()
 
     def stop(self, timeout_s: float = GOODBYE_TIMEOUT_S) -> None:
-        """Let the engine end the call on the wire and exit; after ``timeout_s``, terminate it, and finally kill it.
+        """Lets the engine end the call on the wire and exit; after ``timeout_s``, terminates, then kills it.
 
         Blocks the calling thread.
         """

@@ -28,5 +28,5 @@ class EngineLink(Protocol):
         ...
 
     def send(self, command: Command) -> None:
-        """Send a command; never blocks. Does nothing if the engine has exited."""
+        """Sends a command; never blocks. Does nothing if the engine has exited."""
         ...

@@ -104,7 +104,7 @@ class SavedEngine:
         return [*items, *self._problems()]
 
     def send(self, command: Command) -> None:
-        """Pass on commands about sound; a saved session accepts no others."""
+        """Passes on commands about sound; a saved session accepts no others."""
         if self._sound and isinstance(command, PlayAudio | FindPeaks | ListDevices | Pause | Shutdown):
             self._sound.send(command)
             if isinstance(command, PlayAudio):
@@ -121,7 +121,7 @@ class SavedEngine:
         return min(max(passed_ns / whole_ns, 0.0), 0.99) if whole_ns > 0 else 0.0
 
     def _begin_again(self) -> None:
-        """Return all events again from the first, which resets every model, because models cannot go back in time."""
+        """Returns all events again from the first, which resets every model: models cannot go back in time."""
         self._events = self.saved.events()
         self._next = next(self._events, None)
         self._last_ns = self.playhead.first_ns

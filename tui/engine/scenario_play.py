@@ -36,12 +36,12 @@ class ScenarioPlay:
         """The voice and the recognizer of the newest scenario."""
 
     def take(self, event: SessionEvent) -> None:
-        """Process an event of the call."""
+        """Processes an event of the call."""
         if self._performance is not None:
             self._performance.take(event)
 
     async def prepare(self, wanted: PlayScenario) -> Performance:
-        """Read a scenario and prepare the audio of its lines, which takes a while. Raises `ScenarioError`."""
+        """Reads a scenario and prepares the audio of its lines, which takes a while. Raises `ScenarioError`."""
         self._end_speech()
         self._speech = SpeechProcess(synthesizer=wanted.synthesizer, model=wanted.speech_model)
         try:
@@ -53,13 +53,13 @@ class ScenarioPlay:
         return performance
 
     def follow(self, performance: Performance, session: LiveSession, *, whole_call: bool) -> None:
-        """Play the scenario in this session, from its beginning to its end or from now on."""
+        """Plays the scenario in this session, from its beginning to its end or from now on."""
         self._performance = performance
         performance.follow(session)
         self._task = spawn(self._play(performance, session, whole_call=whole_call), "scenario")
 
     async def begin(self, wanted: PlayScenario, session: LiveSession) -> None:
-        """Play a scenario in the active call, unless one is already being played."""
+        """Plays a scenario in the active call, unless one is already being played."""
         if self._task is not None and not self._task.done():
             session.journal.notice("A scenario is already being played.", "Wait until it ends, or hang up.")
             return
@@ -72,12 +72,12 @@ class ScenarioPlay:
             self.follow(performance, session, whole_call=False)
 
     async def steer(self, *, by_hand: bool) -> None:
-        """Take over the call by hand, or hand it back to the scenario."""
+        """Takes over the call by hand, or hands it back to the scenario."""
         if self._performance is not None:
             await (self._performance.take_over() if by_hand else self._performance.give_back())
 
     def hurry(self) -> None:
-        """Stop waiting for the steps that can follow the call."""
+        """Stops waiting for the steps that can follow the call."""
         self._hurry.set()
 
     async def finish(self) -> None:
@@ -94,7 +94,7 @@ class ScenarioPlay:
         performance.judge()
 
     def close(self) -> None:
-        """Leave the call."""
+        """Leaves the call."""
         if self._task is not None:
             self._task.cancel()
         if self._sound is not None:
@@ -102,7 +102,7 @@ class ScenarioPlay:
         self._end_speech()
 
     def _end_speech(self) -> None:
-        """End the process for voices and recognition, which may be busy with words that are no longer needed."""
+        """Ends the process for voices and recognition, which may be busy with words that are no longer needed."""
         if self._speech is not None:
             spawn(asyncio.to_thread(self._speech.close), "end of speech recognition")
 

@@ -30,7 +30,7 @@ class SessionFile:
             self._fd, self.path = fd, path
 
     def append(self, raw: bytes) -> int:
-        """Append a message. Returns its offset, or -1 if it could not be written."""
+        """Appends a message. Returns its offset, or -1 if it could not be written."""
         # Events go on without their raw messages: a full disk must not end the call.
         if self._fd is None:
             return -1
@@ -48,7 +48,7 @@ class SessionFile:
         return offset
 
     def close(self) -> None:
-        """Remove the file; a process that has it open can still read it."""
+        """Removes the file; a process that has it open can still read it."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

@@ -298,7 +298,7 @@ class Unpacker:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> None:
-        """Add received bytes."""
+        """Adds received bytes."""
         self._buffer += data
 
     def bodies(self) -> Iterator[bytes]:

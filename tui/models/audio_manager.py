@@ -79,7 +79,7 @@ class AudioManager:
         fade_ms: int = 0,
         lines: list[CallerLine] | None = None,
     ) -> None:
-        """Prepare for a call: find the devices without opening them. `poll` reports missing devices."""
+        """Prepares for a call: find the devices without opening them. `poll` reports missing devices."""
         found = await endpoints.find(input, output)
         self._pending = PendingEvents(self._pending.clock_ns)
         self._losses = Tally()
@@ -150,7 +150,7 @@ class AudioManager:
         return self._on_audio_chunk.callback if self._on_audio_chunk else None
 
     def set_audio_chunk_callback(self, callback: AudioChunkCallback | None) -> None:
-        """Call ``callback`` with every captured block, in place of the previous one; None removes it.
+        """Calls ``callback`` with every captured block, in place of the previous one; None removes it.
 
         It only observes: the call and the callbacks of `add_audio_chunk_callback` receive the block
         either way. It runs on PortAudio's thread, so it should copy the block and return.
@@ -160,7 +160,7 @@ class AudioManager:
         self._on_audio_chunk = self.add_audio_chunk_callback(callback) if callback else None
 
     def add_audio_chunk_callback(self, callback: AudioChunkCallback) -> Registration:
-        """Call ``callback`` with every captured block, in addition to others, until its registration ends."""
+        """Calls ``callback`` with every captured block, in addition to others, until its registration ends."""
         return self._observers.register_callback(AUDIO_CHUNK, callback)
 
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
@@ -182,13 +182,13 @@ class AudioManager:
             self._failures.report(error, callback="_recording_callback", event=AUDIO_CHUNK)
 
     def prepare_capture(self, user_format: AudioFormat) -> None:
-        """Prepare to capture and keep user audio in the format agreed on with the agent."""
+        """Prepares to capture and keep user audio in the format agreed on with the agent."""
         self.capture.prepare(user_format)
         for track in self.tracks:
             track.user_format(user_format)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
-        """Keep a captured block that passed through the chain, or silence if it was not sent to the agent."""
+        """Keeps a captured block that passed through the chain, or silence if it was not sent to the agent."""
         for track in self.tracks:
             track.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
@@ -265,13 +265,13 @@ class AudioManager:
         return self._drift.capture_ppm, self._drift.playback_ppm
 
     async def close(self) -> None:
-        """Release the devices at the end of the call."""
+        """Releases the devices at the end of the call."""
         await self._care.close()
         await self.capture.close()
         await self.playback.close()
 
     async def switch(self, direction: str, spec: str) -> None:
-        """Switch to another microphone ("input") or speaker ("output"); `poll` reports the outcome.
+        """Switches to another microphone ("input") or speaker ("output"); `poll` reports the outcome.
 
         ``spec`` takes the same values as the options: "auto", an index, or part of the name.
         """
@@ -293,7 +293,7 @@ class AudioManager:
             self._report_opened()
 
     async def rescan(self) -> None:
-        """Make PortAudio list the devices again; during a call, sound pauses briefly."""
+        """Makes PortAudio list the devices again; during a call, sound pauses briefly."""
         await self._care.rescan(self._cared())
 
     def _cared(self) -> dict[str, Caredfor]:
@@ -347,11 +347,11 @@ class _DeferredReporter(ErrorReporter):
         self._waiting: deque[tuple[BaseException, str, str]] = deque(maxlen=self._KEPT)
 
     def report(self, error: BaseException, *, callback: str, event: str = "") -> None:
-        """Keep one failure for later. Can be called from any thread."""
+        """Keeps one failure for later. Can be called from any thread."""
         self._waiting.append((error, callback, event))
 
     def pass_on(self) -> None:
-        """Report the kept failures in the same way as those of any other callback. Must be called on the loop."""
+        """Reports the kept failures in the same way as those of any other callback. Must be called on the loop."""
         while self._waiting:
             error, callback, event = self._waiting.popleft()
             default_reporter.report(error, callback=callback, event=event)

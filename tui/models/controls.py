@@ -27,7 +27,7 @@ class Controls:
         """Name of the recorded line that is playing; empty if none is."""
 
     def apply(self, event: SessionEvent) -> bool:
-        """Apply one event. Returns whether the event concerns the controls."""
+        """Applies one event. Returns whether the event concerns the controls."""
         match event:
             case RecordingChanged():
                 self.recording = event.recording

@@ -46,7 +46,7 @@ class Journal:
         self._losing: Tally[tuple[e.Loss, str]] = Tally()
 
     def emit(self, event: Emitted) -> Emitted:
-        """Remove secrets from the event, number it, apply it and pass it on. Returns the resulting event."""
+        """Removes secrets from the event, numbers it, applies it and passes it on. Returns the resulting event."""
         self.number += 1
         event = msgspec.structs.replace(self.redactor.event(event), number=self.number)
         self.state.apply(event)
@@ -62,7 +62,7 @@ class Journal:
         volume: float = 1.0,
         log_rules: LogRules | None = None,
     ) -> None:
-        """Begin a session with the given target; a session that is refused before it becomes a call has no id.
+        """Begins a session with the given target; a session that is refused before it becomes a call has no id.
 
         ``volume`` is the playback volume of the previous call: it is kept, and is emitted if it
         differs from the state's. ``log_rules`` are the rules of a custom protocol.
@@ -82,7 +82,7 @@ class Journal:
             self.emit(e.VolumeChanged(at_ns=self.clock_ns(), volume=volume))
 
     def become(self, new: e.Status, reason: str = "") -> bool:
-        """Change the session's status.
+        """Changes the session's status.
 
         Returns False, and emits an error event, for a transition that is not allowed.
         """
@@ -105,7 +105,7 @@ class Journal:
         at_ns: int | None = None,
         known: bool = True,
     ) -> e.MessageLogged:
-        """Log a message that was sent or received, and keep it verbatim except for secrets."""
+        """Logs a message that was sent or received, and keeps it verbatim except for secrets."""
         raw = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
         kept = self.redactor.message(raw)
         offset = self._keep_raw(kept)
@@ -134,7 +134,7 @@ class Journal:
         about: int = 0,
         count: int = 1,
     ) -> e.ErrorRaised:
-        """Report that something failed."""
+        """Reports that something failed."""
         return self.emit(
             e.ErrorRaised(
                 at_ns=self.clock_ns(),
@@ -149,7 +149,7 @@ class Journal:
         )
 
     def notice(self, text: str, hint: str = "") -> None:
-        """Show the user something that is not an error."""
+        """Shows the user something that is not an error."""
         self.emit(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint))
 
     def find(self, found: Finding, *, about: int = 0, count: int = 1) -> None:
@@ -166,16 +166,16 @@ class Journal:
         )
 
     def lost(self, loss: e.Loss, count: float, detail: str = "", *, reply: str = "") -> None:
-        """Emit a loss."""
+        """Emits a loss."""
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
     def losing(self, loss: e.Loss, detail: str = "", more: int = 1) -> None:
-        """Count one or more losses of a kind that may continue; they are emitted immediately, then once a second."""
+        """Counts one or more losses of a kind that may continue; they are emitted immediately, then once a second."""
         if count := self._losing.add((loss, detail), self.clock_ns(), more):
             self.lost(loss, count.new, detail)
 
     def report_losses(self, *, final: bool = False) -> None:
-        """Emit losses counted by `losing` if their last event is at least a second old, or all if ``final``.
+        """Emits losses counted by `losing` if their last event is at least a second old, or all if ``final``.
 
         Call it often.
         """

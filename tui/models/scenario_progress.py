@@ -43,7 +43,7 @@ class ScenarioProgress:
         """Index of the current step; None between steps, and once all steps are over."""
 
     def add_change_callback(self, callback: Callable[[], object]) -> Registration:
-        """Call ``callback()`` whenever something changed."""
+        """Calls ``callback()`` whenever something changed."""
         return self.callbacks.register_callback(CHANGED, callback)
 
     @property
@@ -65,7 +65,7 @@ class ScenarioProgress:
         return next(failed, len(self.rungs) - 1)
 
     def apply(self, event: SessionEvent) -> None:
-        """Apply one event."""
+        """Applies one event."""
         match event:
             case ScenarioChanged():
                 if event.steps:

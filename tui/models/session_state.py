@@ -140,27 +140,27 @@ class SessionState:
         return self._metrics.last_heard_ns(speaker, now_ns)
 
     def add_status_change_callback(self, callback: StateChangeCallback[Status]) -> Registration:
-        """Call ``callback(old, new)`` whenever the status changes."""
+        """Calls ``callback(old, new)`` whenever the status changes."""
         return self.callbacks.register_callback(Area.STATUS, callback)
 
     def add_metrics_update_callback(self, callback: Callable[[SessionMetrics], object]) -> Registration:
-        """Call ``callback(metrics)`` whenever a figure changes."""
+        """Calls ``callback(metrics)`` whenever a figure changes."""
         return self.callbacks.register_callback(Area.METRICS, callback)
 
     def add_controls_change_callback(self, callback: Callable[[SessionState], object]) -> Registration:
-        """Call ``callback(state)`` when recording, mute, volume, devices, notice, recorded line or usage changes."""
+        """Calls ``callback(state)`` when recording, mute, volume, devices, notice, recorded line or usage changes."""
         return self.callbacks.register_callback(Area.CONTROLS, callback)
 
     def add_error_callback(self, callback: ErrorCallback) -> Registration:
-        """Call ``callback(SessionError, source)`` for every error of the session."""
+        """Calls ``callback(SessionError, source)`` for every error of the session."""
         return self.callbacks.register_callback(Area.ERROR, callback)
 
     def add_completion_callback(self, callback: CompletionCallback[Completed]) -> Registration:
-        """Call ``callback(event)`` when a recorded line or a tool call has finished, or a reply has been played."""
+        """Calls ``callback(event)`` when a recorded line or a tool call has finished, or a reply has been played."""
         return self.callbacks.register_callback(Area.COMPLETION, callback)
 
     def apply(self, event: SessionEvent) -> None:
-        """Apply one event and fire the callbacks for what it changed."""
+        """Applies one event and fires the callbacks for what it changed."""
         if isinstance(event, SessionStarted):
             self._begin(event)
         if self._metrics.apply(event):
@@ -190,7 +190,7 @@ class SessionState:
         self.callbacks.trigger(Area.STATUS, old, self.status)
 
     def _update_status(self, new_status: SessionStatus) -> None:
-        """Update the status and fire its callbacks."""
+        """Updates the status and fires its callbacks."""
         old_status, self.status = self.status, new_status
         self.callbacks.trigger(Area.STATUS, old_status, new_status)
 

@@ -38,7 +38,7 @@ class Tally(Generic[Kind]):
         self._reported: dict[Kind, tuple[float, int]] = {}
 
     def add(self, kind: Kind, at_ns: int, more: float = 1) -> Count | None:
-        """Add one or more to the count. Returns the count if it is due, and then marks it as reported."""
+        """Adds one or more to the count. Returns the count if it is due, and then marks it as reported."""
         return self.update(kind, self._totals.get(kind, 0) + more, at_ns)
 
     def update(self, kind: Kind, total: float, at_ns: int, *, final: bool = False) -> Count | None:

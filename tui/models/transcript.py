@@ -108,11 +108,11 @@ class Transcript:
         """Tool calls, by call id and name."""
 
     def add_change_callback(self, callback: Callable[[int], object]) -> Registration:
-        """Call ``callback(index)`` with the index of the first changed entry; later ones may have changed too."""
+        """Calls ``callback(index)`` with the index of the first changed entry; later ones may have changed too."""
         return self.callbacks.register_callback(CHANGED, callback)
 
     def apply(self, event: SessionEvent) -> None:
-        """Apply one event and fire the change callbacks if it concerns the transcript."""
+        """Applies one event and fires the change callbacks if it concerns the transcript."""
         more_ms = self._cut.apply(event)
         match event:
             case SessionStarted():

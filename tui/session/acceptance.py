@@ -18,22 +18,22 @@ class Acceptance:
         self._given = asyncio.Event()
 
     def give(self) -> None:
-        """Note that the agent has accepted the session."""
+        """Notes that the agent has accepted the session."""
         self._given.set()
 
     def withdraw(self) -> None:
-        """Require the agent to accept again, because the socket is a new one."""
+        """Requires the agent to accept again, because the socket is a new one."""
         self._given.clear()
 
     async def wait(self) -> None:
-        """Wait until the agent has accepted. If that takes longer than the target allows, the call fails."""
+        """Waits until the agent has accepted. If that takes longer than the target allows, the call fails."""
         link, limit_s = self._link, self._link.target.accept_timeout_s
         if not await self._accepted_within(limit_s):
             messages = link.messages
             self._ending.not_accepted(limit_s, messages.received, messages.understood, link.protocol.title)
 
     async def wait_for_resuming(self, left_s: float) -> None:
-        """Wait until the agent has resumed the session. The call fails after ``left_s`` seconds."""
+        """Waits until the agent has resumed the session. The call fails after ``left_s`` seconds."""
         if not await self._accepted_within(left_s):
             self._ending.not_resumed(self._link.target.resume_timeout_s)
 

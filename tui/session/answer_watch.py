@@ -30,7 +30,7 @@ class AnswerWatch:
         """The turn that was reported as unanswered."""
 
     def poll(self) -> None:
-        """Emit an event when an answer becomes overdue or is no longer overdue."""
+        """Emits an event when an answer becomes overdue or is no longer overdue."""
         state, now_ns = self._journal.state, self._journal.clock_ns()
         turn = state.metrics.turns[-1] if state.metrics.turns else None
         waits = state.status is e.Status.ACTIVE and not self._pending.tools

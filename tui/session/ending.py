@@ -34,7 +34,7 @@ class Ending:
         return self._due.is_set()
 
     async def wait(self) -> None:
-        """Wait until the call should end."""
+        """Waits until the call should end."""
         await self._due.wait()
 
     @property
@@ -53,29 +53,29 @@ class Ending:
         return HangUpReason.FAILED if self._failure and not self._reason else self._hang_up_reason
 
     def finish(self, reason: str = OURS, hang_up_reason: HangUpReason = HangUpReason.USER) -> None:
-        """End the call for the given reason."""
+        """Ends the call for the given reason."""
         if not self._reason:
             self._reason, self._hang_up_reason = reason, hang_up_reason
         self._due.set()
 
     def agent_left(self, reason: str, hang_up_reason: HangUpReason = HangUpReason.AGENT) -> None:
-        """End the call because the agent hung up or transferred it; the call fails if lines of a script are left."""
+        """Ends the call because the agent hung up or transferred it; the call fails if lines of a script are left."""
         self.finish(reason, hang_up_reason)
         if self.ours or not self.pending.lines_left:
             return
         self._fail_as_left_early(f"{reason[0].upper()}{reason[1:]}")
 
     def fail(self, source: str, code: str, message: str, hint: str = "") -> None:
-        """End the call with an error, and emit the error."""
+        """Ends the call with an error, and emits the error."""
         self.fail_with(self._journal.error(source, code, message, hint, fatal=True))
 
     def fail_with(self, failure: e.ErrorRaised) -> None:
-        """End the call with an error that has already been emitted."""
+        """Ends the call with an error that has already been emitted."""
         self._failure = self._failure or failure
         self._due.set()
 
     def not_accepted(self, limit_s: float, received: int, understood: int, protocol: str) -> None:
-        """Fail the call because the agent did not accept it in time.
+        """Fails the call because the agent did not accept it in time.
 
         ``received`` is the number of messages that the agent sent, and ``understood`` is how many
         of them ``protocol`` knows.
@@ -96,14 +96,14 @@ class Ending:
         )
 
     def not_resumed(self, limit_s: float) -> None:
-        """Fail the call because the agent did not resume it on a new socket in time."""
+        """Fails the call because the agent did not resume it on a new socket in time."""
         message = f"The socket was lost, and the agent did not resume the session within {limit_s:g} s."
         self.fail("agent", "not-resumed", message, "Call again.")
 
     def socket_closed(
         self, how: str, *, lost: bool, failed: bool, violation: str = "", dropped: bool = False
     ) -> None:
-        """End or fail the call because its socket closed, unless it is already ending.
+        """Ends or fails the call because its socket closed, unless it is already ending.
 
         ``violation`` describes what the agent sent if that made this side close the socket. Even a
         normal close fails the call if something was still due. ``dropped`` means that a fault
@@ -157,7 +157,7 @@ class Ending:
         return " and ".join(self.pending.in_words())
 
     def emit(self) -> None:
-        """Emit an event with the reason why the call has ended."""
+        """Emits an event with the reason why the call has ended."""
         if self._failure:
             self._journal.become(e.Status.ERROR, self.reason)
             return

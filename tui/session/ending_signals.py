@@ -12,7 +12,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 @contextlib.contextmanager
 def on_ending_signals(end: Callable[[], object]) -> Iterator[list[signal.Signals]]:
-    """Call ``end`` on each signal that ends a program, instead of stopping; yields the list of signals received.
+    """Calls ``end`` on each signal that ends a program, instead of stopping; yields the list of signals received.
 
     Runs on the main thread, in an event loop.
     """

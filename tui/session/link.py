@@ -89,13 +89,13 @@ class AgentLink:
         return None if self.target.protocol in BUILT_IN else self.protocol.log
 
     async def read(self) -> None:
-        """Handle every frame until the socket closes."""
+        """Handles every frame until the socket closes."""
         self._all_read.clear()
         await self.connection.read(self.messages.handle_message)
         self._all_read.set()
 
     async def hang_up(self, reason: HangUpReason) -> None:
-        """Send the protocol's last messages, and wait briefly until they have been sent and answered."""
+        """Sends the protocol's last messages, and waits briefly until they have been sent and answered."""
         self.connection.faults.lift()  # an agent that got no goodbye would seem to be at fault
         if not self.connection.is_open:
             return
@@ -111,18 +111,18 @@ class AgentLink:
             await self.connection.closed(_CLOSE_LIMIT_S)
 
     async def _user_stream_stopped(self) -> None:
-        """Wait briefly for the agent to acknowledge the end of the user stream."""
+        """Waits briefly for the agent to acknowledge the end of the user stream."""
         await self._messages_until(lambda: not user_stream_closing(self.caller), _ACKNOWLEDGE_LIMIT_S)
 
     async def _goodbye_answered(self, caller: AwaitsGoodbye) -> None:
-        """Wait for the agent to answer the last message; emit a finding if it does not."""
+        """Waits for the agent to answer the last message; emits a finding if it does not."""
         # Not until the socket is closed: the answer may be the last frame before that, and not handled yet.
         await self._messages_until(lambda: caller.goodbye_answered, _GOODBYE_LIMIT_S)
         if not caller.goodbye_answered:
             self.log.find(caller.missing_goodbye)
 
     async def _messages_until(self, happened: Callable[[], bool], limit_s: float) -> None:
-        """Wait until the condition is true after a message, or no more messages can arrive."""
+        """Waits until the condition is true after a message, or no more messages can arrive."""
         arrived = asyncio.Event()
         watching = self.messages.add_message_handler(lambda _: arrived.set())
         reading = asyncio.ensure_future(self._all_read.wait())
@@ -157,7 +157,7 @@ class AgentLink:
         self._journal.emit(e.RoundTripMeasured(at_ns=at_ns, round_trip_ms=round_trip_ms))
 
     def _emit_pongs(self, arrive: bool) -> None:
-        """Emit an event when pongs are missing, or when they arrive again."""
+        """Emits an event when pongs are missing, or when they arrive again."""
         if arrive and ("connection", e.Condition.NO_PONGS) not in self._journal.state.conditions:
             return
         silence_s = self.target.silence_timeout_s

@@ -97,16 +97,16 @@ class Listening:
         """Number of replies that the agent began and then abandoned without an end."""
 
     def follow(self, state: SessionState, pending: Pending) -> None:
-        """Start listening to a session; call it before the session begins."""
+        """Starts listening to a session; call it before the session begins."""
         self._state, self._pending = state, pending
 
     def take(self, event: e.SessionEvent) -> None:
-        """Process an event of the session."""
+        """Processes an event of the session."""
         if self._heard.take(event):
             self._changed.set()
 
     def end(self) -> None:
-        """Record that the session is over, for whatever reason."""
+        """Records that the session is over, for whatever reason."""
         self._returned = True
         self._changed.set()
 
@@ -116,7 +116,7 @@ class Listening:
         return self._returned or self._state.status in (e.Status.ENDING, e.Status.ENDED, e.Status.ERROR)
 
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Wait for a condition. Returns False if that took too long or the call ended first.
+        """Waits for a condition. Returns False if that took too long or the call ended first.
 
         Time does not count while a tool runs or the session is being resumed; both have their own limits.
         """
@@ -131,22 +131,22 @@ class Listening:
         return True
 
     async def resumed(self) -> None:
-        """Wait while the session is being resumed, which has a separate time limit."""
+        """Waits while the session is being resumed, which has a separate time limit."""
         await self.until(lambda: not self._pending.resuming, _LOOK_S)
 
     async def greeting(self) -> None:
-        """Wait for the agent's greeting and its end, for as long as an agent that greets may take."""
+        """Waits for the agent's greeting and its end, for as long as an agent that greets may take."""
         await self.answer(0, self._limits.greeting_s)
         await self.turn_end()
 
     async def line_end(self, since_ns: int, timeout_s: float) -> None:
-        """Wait until a line that begins after ``since_ns`` has been spoken or has failed."""
+        """Waits until a line that begins after ``since_ns`` has been spoken or has failed."""
         await self.until(lambda: self._heard.line_ended_ns > since_ns, timeout_s)
 
     async def answer(
         self, since_ns: int, timeout_s: float | None = None, *, after_tool: bool = False
     ) -> Answered:
-        """Wait until the agent is heard, or has answered in text, with a reply that began after ``since_ns``.
+        """Waits until the agent is heard, or has answered in text, with a reply that began after ``since_ns``.
 
         After a tool, audio that was sent before the tool's result does not count as an answer.
         """
@@ -166,7 +166,7 @@ class Listening:
         return Answered.FAILED if self._failed_since(since_ns) else Answered.NONE
 
     async def turn_end(self) -> Answered:
-        """Wait until the agent's turn is over.
+        """Waits until the agent's turn is over.
 
         A running tool keeps the turn open until the agent answers the tool's result. Returns
         `Answered.NONE` or `Answered.FAILED` if the agent did not answer.
@@ -263,7 +263,7 @@ class _Received:
         """When the agent last reported a failed answer; 0 if the user has spoken since."""
 
     def take(self, event: e.SessionEvent) -> bool:
-        """Process one event; returns True if waits must check their conditions again."""
+        """Processes one event; returns True if waits must check their conditions again."""
         match event:
             case e.MessageLogged():
                 if event.audio_ms > 0 and event.direction is e.Direction.RECEIVED:

@@ -161,7 +161,7 @@ class LiveSession:
     # -- the call --
 
     async def run(self) -> None:
-        """Run the call.
+        """Runs the call.
 
         It returns when the call has ended for any reason, and never raises an exception because of
         the far side.
@@ -200,12 +200,12 @@ class LiveSession:
         await self._watch.compare_edges()
 
     def hang_up(self) -> None:
-        """End the call from this side. If it is already ending, stop waiting for the agent's last audio."""
+        """Ends the call from this side. If it is already ending, stops waiting for the agent's last audio."""
         self._ending.finish()
         self.audio.playback.stop_draining()
 
     async def _connect(self) -> None:
-        """Open the socket, unless the user hangs up first. Raises `ConnectionFailed`."""
+        """Opens the socket, unless the user hangs up first. Raises `ConnectionFailed`."""
         self.journal.become(e.Status.CONNECTING)
         opening = asyncio.ensure_future(self._link.connection.open())
         giving_up = asyncio.ensure_future(self._ending.wait())
@@ -248,7 +248,7 @@ class LiveSession:
         )
 
     async def _resume(self) -> bool:
-        """Continue the session on a new socket, unless the agent ended it or the protocol cannot resume."""
+        """Continues the session on a new socket, unless the agent ended it or the protocol cannot resume."""
         connection, limit_s = self._link.connection, self._link.target.resume_timeout_s
         closed = connection.lost or connection.restarts
         if self._ending.due or not closed or self.state.status is not e.Status.ACTIVE:
@@ -273,14 +273,14 @@ class LiveSession:
             self.journal.notice(text)
 
     async def _say_goodbye(self) -> None:
-        """Send the closing messages before the socket closes."""
+        """Sends the closing messages before the socket closes."""
         self.journal.become(e.Status.ENDING, self._ending.reason)
         self.user.end_recording()
         await self.functions.close()
         await self._link.hang_up(self._ending.hang_up_reason)
 
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Run all closing steps in order, even after one fails; the first exception is raised at the end."""
+        """Runs all closing steps in order, even after one fails; the first exception is raised at the end."""
         steps = (
             self.audio.capture.stop,
             partial(self._leave, tasks[:-1]),
@@ -295,7 +295,7 @@ class LiveSession:
                 stack.push_async_callback(step)
 
     async def _leave(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Close the socket.
+        """Closes the socket.
 
         Audio that the agent sent before it hung up is played to the end, unless the user hung up.
         """
@@ -336,12 +336,12 @@ class LiveSession:
             await self.audio.capture.start(silent=True)
 
     async def _route(self, incoming: Incoming) -> None:
-        """Pass the raw message to the router if a handler is registered for its wire name."""
+        """Passes the raw message to the router if a handler is registered for its wire name."""
         if incoming.kind in self.router.realtime_handlers:
             await self.router.handle_realtime_event(incoming.body)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message from the `FunctionHandler`; some protocols decide when to send it."""
+        """Sends a message from the `FunctionHandler`; some protocols decide when to send it."""
         if isinstance(self._link.caller, RelaysToolMessages):
             self._link.send(self._link.caller.relay(message))
         else:

@@ -50,22 +50,22 @@ class MessageLog:
         self._undecodable = 0
 
     def register_with(self, messages: MessageHandler) -> None:
-        """Register handlers for every message and every error."""
+        """Registers handlers for every message and every error."""
         messages.add_message_handler(self.received)
         messages.add_error_handler(self.report_error)
 
     def sent(self, message: Outgoing) -> None:
-        """Log a message that is about to be written."""
+        """Logs a message that is about to be written."""
         self._journal.message(
             e.Direction.SENT, message.frame, message.kind, message.summary, message.audio_ms
         )
 
     def dropped(self, message: Outgoing) -> None:
-        """Count user audio that will never be sent."""
+        """Counts user audio that will never be sent."""
         self._journal.losing(e.Loss.UNSENT, message.kind)
 
     async def received(self, received: Received) -> None:
-        """Log a message that arrived, whether it was understood or not; then answer and route it."""
+        """Logs a message that arrived, whether it was understood or not; then answers and routes it."""
         incoming = received.incoming
         logged = self._journal.message(
             e.Direction.RECEIVED,
@@ -85,7 +85,7 @@ class MessageLog:
             await self._route(incoming)
 
     def find(self, found: Finding, *, about: int = 0) -> None:
-        """Emit a finding or advice.
+        """Emits a finding or advice.
 
         If the same rule has been broken before, only count it; the log does not list repetitions.
 
@@ -101,7 +101,7 @@ class MessageLog:
         self._journal.find(repeated.found, about=about, count=repeated.count)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
-        """Emit the counts of repeated findings. Called regularly, and at the end of the call."""
+        """Emits the counts of repeated findings. Called regularly, and at the end of the call."""
         if at_the_end:
             for repeated in self._findings.values():
                 if repeated.count > repeated.emitted:

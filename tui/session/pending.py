@@ -26,7 +26,7 @@ class Pending:
         """Whether the socket was lost and the session is being resumed."""
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Apply one event."""
+        """Applies one event."""
         match event:
             case e.MessageLogged():
                 return  # first: nearly every event is one

@@ -56,14 +56,14 @@ class SelfCheck:
         self._stalls: dict[str, _Stall] = {}
 
     def woke(self, due_ns: int) -> None:
-        """Measure the lag of the loop in a task that slept until ``due_ns``."""
+        """Measures the lag of the loop in a task that slept until ``due_ns``."""
         now_ns = self._clock_ns()
         lag_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._lags.append((now_ns, lag_ms))
         self.judge("the event loop", lag_ms, LOOP_LIMIT_MS, now_ns)
 
     def look(self, audio: AudioManager, pace: SendPace) -> None:
-        """Check the timing of sending, of the devices and of the speaker's clock. Call it regularly."""
+        """Checks the timing of sending, of the devices and of the speaker's clock. Call it regularly."""
         now_ns = self._clock_ns()
         self.judge("sending", pace.worst_ms(now_ns) or 0.0, SEND_LIMIT_MS, now_ns)
         speaker = audio.playback.speaker
@@ -87,7 +87,7 @@ class SelfCheck:
     def judge(
         self, what: str, late_ms: float, limit_ms: float, now_ns: int, *, lasted_ms: float | None = None
     ) -> None:
-        """Report a delay beyond its limit, at most once per second and kind.
+        """Reports a delay beyond its limit, at most once per second and kind.
 
         The delay lasted until now, for ``lasted_ms`` (by default, ``late_ms``).
         """

@@ -49,7 +49,7 @@ class SendPace:
         self._recent: deque[tuple[int, float]] = deque()
 
     def gave(self, block: Captured, messages: list[Outgoing], *, held: bool = False) -> None:
-        """Note that a block became these messages, or is ``held`` until a message is complete."""
+        """Notes that a block became these messages, or is ``held`` until a message is complete."""
         sent = _Sent(block, messages[-1] if messages else None)
         self._blocks.append(sent)
         if messages:
@@ -60,7 +60,7 @@ class SendPace:
             self._held.append(sent)
 
     def sent(self, message: Outgoing, now_ns: int) -> None:
-        """Note that a message was written to the socket at the given time."""
+        """Notes that a message was written to the socket at the given time."""
         found = False
         for block in reversed(self._blocks):
             if block.last_message is message:

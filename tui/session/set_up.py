@@ -33,7 +33,7 @@ class CallSetUp:
         """Saves the session; None if the session is not saved."""
 
     async def prepare(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
-        """Start saving, and find the devices. Raises whatever prevents the call."""
+        """Starts saving, and finds the devices. Raises whatever prevents the call."""
         await self.start_saving(target)
         await self.find_devices(target, lines=lines)
 
@@ -66,7 +66,7 @@ class CallSetUp:
         keep_raw: Callable[[bytes], int] = lambda _: -1,
         on_begun: Callable[[], object] = lambda: None,
     ) -> LiveSession:
-        """Return the session, ready to run. Raises `ValueError` for settings that the protocol does not support.
+        """Returns the session, ready to run. Raises `ValueError` for settings that the protocol does not support.
 
         ``keep_raw`` stores the raw messages of a session that is not saved.
         """
@@ -91,7 +91,7 @@ class CallSetUp:
         )
 
     def take(self, event: SessionEvent) -> None:
-        """Save an event if the session is saved, and pass it on."""
+        """Saves an event if the session is saved, and passes it on."""
         self._sink(self.writer.take(event) if self.writer else event)
 
     async def close(self) -> None:

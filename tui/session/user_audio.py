@@ -44,11 +44,11 @@ class UserAudio:
         self._heard_until_ns = 0
 
     def begin(self, rate: int) -> None:
-        """Prepare to detect speech in user audio at this rate (in Hz), which the agent has accepted."""
+        """Prepares to detect speech in user audio at this rate (in Hz), which the agent has accepted."""
         self._speech = make_detector(rate)
 
     async def pump(self) -> None:
-        """Send captured blocks until cancelled."""
+        """Sends captured blocks until cancelled."""
         async for block in self._audio.capture.blocks():
             block = block._replace(pcm=await self._audio.capture.chain.execute_chain(block.pcm))
             for_agent = self._send_block(block)
@@ -57,18 +57,18 @@ class UserAudio:
             self._detect_speech(block if for_agent else block._replace(pcm=bytes(len(block.pcm))))
 
     def send_early(self, _: object = None) -> None:
-        """Send the blocks that waited for the user stream to open."""
+        """Sends the blocks that waited for the user stream to open."""
         while self._early and self._caller.user_stream_open:
             self._send_now(self._early.popleft())
         self._report_waiting(False, "The user stream is open.")
 
     def sent(self, message: Outgoing) -> None:
-        """Note that a message was written to the socket."""
+        """Notes that a message was written to the socket."""
         if message.audio_ms:
             self.pace.sent(message, self._journal.clock_ns())
 
     def _send_block(self, block: Captured) -> bool:
-        """Send a block to the agent or keep it for later; returns False if the agent will never receive it."""
+        """Sends a block to the agent or keeps it for later; returns False if the agent will never receive it."""
         if self._caller.user_stream_open:
             self.send_early()
             self._send_now(block)
@@ -102,7 +102,7 @@ class UserAudio:
             self._report_waiting(True, "The agent has not opened the user stream: no user audio is sent.")
 
     def _drop_early(self) -> None:
-        """Count the blocks that waited for the user stream as lost."""
+        """Counts the blocks that waited for the user stream as lost."""
         while self._early:
             self._early.popleft()
             self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
@@ -124,7 +124,7 @@ class UserAudio:
         )
 
     def finish(self) -> None:
-        """Emit the end of any current speech, and the timing of sending. Call it after capture has ended."""
+        """Emits the end of any current speech, and the timing of sending. Call it after capture has ended."""
         self._drop_early()
         if self._speech:
             self._emit_edges(self._speech.finish(self._heard_until_ns))

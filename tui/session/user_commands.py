@@ -39,7 +39,7 @@ class UserCommands:
         self._state.add_completion_callback(self._stop_after_line)
 
     async def record(self, on: bool) -> None:
-        """Start or stop sending captured audio to the agent."""
+        """Starts or stops sending captured audio to the agent."""
         if on == self._state.controls.recording:
             return
         if on and self._in_call("record"):
@@ -50,12 +50,12 @@ class UserCommands:
             await self._stop_user_stream()
 
     async def open_line(self) -> None:
-        """Start sending silence to an agent that detects turns itself, so that recorded lines can be played."""
+        """Starts sending silence to an agent that detects turns itself, so that recorded lines can be played."""
         if agent_detects_turns(self._link.caller) and not self._state.controls.recording:
             await self._start_recording(silent=True)
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
-        """Play a recorded line in place of the microphone; if necessary, recording is turned on while it plays.
+        """Plays a recorded line in place of the microphone; if necessary, recording is turned on while it plays.
 
         With ``begins_ns``, the line's first sample is captured at that time.
         """
@@ -67,18 +67,18 @@ class UserCommands:
         await self._audio.capture.lines.speak(line, begins_ns)
 
     def end_recording(self) -> None:
-        """Emit an event to show that user audio is no longer sent to the agent."""
+        """Emits an event to show that user audio is no longer sent to the agent."""
         self._only_for_a_line = False
         self._emit_recording(False)
 
     def set_muted(self, muted: bool) -> None:
-        """Send silence instead of the user's audio, or stop doing so."""
+        """Sends silence instead of the user's audio, or stops doing so."""
         if muted != self._state.controls.muted:
             self._audio.capture.level.muted = muted
             self._journal.emit(e.MutedChanged(at_ns=self._journal.clock_ns(), muted=muted))
 
     def change_volume(self, by: float) -> None:
-        """Change the playback volume by a step, within 0..2.
+        """Changes the playback volume by a step, within 0..2.
 
         Every key press counts, no matter how quickly one follows another.
         """
@@ -86,7 +86,7 @@ class UserCommands:
         self._journal.emit(e.VolumeChanged(at_ns=self._journal.clock_ns(), volume=self._audio.volume))
 
     def send_dtmf(self, digits: str) -> None:
-        """Send telephone key presses."""
+        """Sends telephone key presses."""
         if not self._in_call("press keys"):
             return
         if messages := self._link.caller.dtmf(digits):
@@ -96,7 +96,7 @@ class UserCommands:
             self._journal.notice(f"{NO_KEYS.format(self._link.protocol.title)}.")
 
     async def send_text(self, text: str) -> None:
-        """Send a typed turn."""
+        """Sends a typed turn."""
         if not self._in_call("type"):
             return
         await self._take_turn()
@@ -111,14 +111,14 @@ class UserCommands:
             self._journal.notice(f"{NO_TYPED_TURNS.format(self._link.protocol.title)}.")
 
     def send_instructions(self, text: str) -> None:
-        """Send the agent new instructions."""
+        """Sends the agent new instructions."""
         if isinstance(self._link.caller, HasInstructions) and self._state.status is e.Status.ACTIVE:
             self._link.send(self._link.caller.update_instructions(text))
         else:
             self._journal.notice(f"{NO_INSTRUCTIONS.format(self._link.protocol.title)}.")
 
     async def interrupt(self) -> None:
-        """Discard the agent's audio that has not been played yet."""
+        """Discards the agent's audio that has not been played yet."""
         await self._interrupt("interrupted by the user")
 
     async def _start_recording(self, *, silent: bool) -> None:
@@ -135,7 +135,7 @@ class UserCommands:
         return active
 
     async def _take_turn(self) -> None:
-        """Interrupt an agent that does not detect turns, because speech alone would not interrupt it."""
+        """Interrupts an agent that does not detect turns, because speech alone would not interrupt it."""
         if not agent_detects_turns(self._link.caller) and self._audio.playback.playing:
             await self._interrupt("the user takes a turn")
 

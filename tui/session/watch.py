@@ -59,7 +59,7 @@ class SessionWatch:
         self._failed_callbacks = 0
 
     async def run(self) -> None:
-        """Poll until cancelled."""
+        """Polls until cancelled."""
         clock_ns = self._journal.clock_ns
         for polls in count():
             # Taken before the work, so that a poll that takes long counts as lateness of the loop as well.
@@ -79,13 +79,13 @@ class SessionWatch:
             self._self_check.woke(due_ns)
 
     async def finish(self) -> None:
-        """Emit the remaining events after audio and messages have stopped."""
+        """Emits the remaining events after audio and messages have stopped."""
         self._user_audio.finish()
         self._agent_audio.poll(at_the_end=True)
         self._emit_counts(at_the_end=True)
 
     async def compare_edges(self) -> None:
-        """Emit what a second detector finds on the tracks, once the tracks have ended."""
+        """Emits what a second detector finds on the tracks, once the tracks have ended."""
         turns = self._journal.state.metrics.turns
         if all(turn.response_latency_ms is None for turn in turns):
             return

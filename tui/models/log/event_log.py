@@ -58,7 +58,7 @@ class Rows(Sequence[Row]):
         self.sizes = array("q")
 
     def append(self, index: int, audio_ms: float, size_bytes: int) -> None:
-        """Append a row that begins with the event at ``index``."""
+        """Appends a row that begins with the event at ``index``."""
         self.firsts.append(index)
         self.lasts.append(index)
         self.counts.append(1)
@@ -66,7 +66,7 @@ class Rows(Sequence[Row]):
         self.sizes.append(size_bytes)
 
     def extend(self, row: int, index: int, audio_ms: float, size_bytes: int) -> None:
-        """Add an event to a run."""
+        """Adds an event to a run."""
         self.lasts[row] = index
         self.counts[row] += 1
         self.audio_ms[row] += audio_ms
@@ -123,15 +123,15 @@ class EventLog:
         return len(self.rows)
 
     def add_append_callback(self, callback: Callable[[SessionEvent], object]) -> Registration:
-        """Call ``callback(event)`` for every event, listed or not."""
+        """Calls ``callback(event)`` for every event, listed or not."""
         return self.callbacks.register_callback(APPENDED, callback)
 
     def add_clear_callback(self, callback: Callable[[], object]) -> Registration:
-        """Call ``callback()`` when a new session empties the log."""
+        """Calls ``callback()`` when a new session empties the log."""
         return self.callbacks.register_callback(CLEARED, callback)
 
     def apply(self, event: SessionEvent) -> None:
-        """Append one event; a `SessionStarted` empties the log first."""
+        """Appends one event; a `SessionStarted` empties the log first."""
         if isinstance(event, SessionStarted):
             self._reset()
             self.rules = _rules_of(event)
@@ -229,7 +229,7 @@ class EventLog:
         self.row_ids.append(row)
 
     def _leave_out(self, event: SessionEvent) -> None:
-        """Count an event that is left out; the first time, log a notice."""
+        """Counts an event that is left out; the first time, logs a notice."""
         if not self.left_out:
             text = f"The log is full ({self.max_bytes / 1e6:,.0f} MB): messages are no longer listed."
             hint = "If the session is saved, it includes the events that are not listed."

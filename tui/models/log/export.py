@@ -98,7 +98,7 @@ class EventWriter:
         """Number of raw messages that had not been kept."""
 
     def write(self, index: int) -> None:
-        """Write the event at this position in the log."""
+        """Writes the event at this position in the log."""
         event, raw = self.events[index], None
         if self.raw is not None and isinstance(event, MessageLogged):
             raw = self.raw(event)
@@ -107,14 +107,14 @@ class EventWriter:
 
     @abstractmethod
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Write an event and, if there is one, its raw message."""
+        """Writes an event and, if there is one, its raw message."""
 
 
 class JsonWriter(EventWriter):
     """One JSON object per line: the fields of the event, and the time, mark, note and raw message."""
 
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Write a line."""
+        """Writes a line."""
         extra: dict[str, Any] = {"seconds": round(self.log.seconds(index), 6)}
         if event.number in self.marks:
             extra["marked"] = True
@@ -138,7 +138,7 @@ class CsvWriter(EventWriter):
         self._csv.writerow([*COLUMNS, "raw"] if raw else COLUMNS)
 
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Write a row."""
+        """Writes a row."""
         what, message = describe(event), isinstance(event, MessageLogged)
         cells = [
             event.number,
@@ -159,7 +159,7 @@ class TextWriter(EventWriter):
     """One line per event, as the log shows it; notes and raw messages follow on the lines below."""
 
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Write the event's line and the lines below it."""
+        """Writes the event's line and the lines below it."""
         what, note = describe(event), self.marks.notes.get(event.number, "")
         mark = "*" if event.number in self.marks else " "
         size = str(self.events.sizes[index] or "")
@@ -210,17 +210,17 @@ class Export:
             raise _failure(path, error) from error
 
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:
-        """Call ``callback(fraction)`` after each step, 0.0 to 1.0."""
+        """Calls ``callback(fraction)`` after each step, 0.0 to 1.0."""
         return self.callbacks.register_callback(PROGRESS, callback)
 
     def run(self) -> ExportReport:
-        """Write all events."""
+        """Writes all events."""
         while (report := self.step(100)) is None:
             pass
         return report
 
     def step(self, budget_ms: float = 8.0) -> ExportReport | None:
-        """Write for about ``budget_ms``, but at least one slice. Returns the report when the export is done."""
+        """Writes for about ``budget_ms``, but at least one slice. Returns the report when the export is done."""
         deadline = self._clock() + budget_ms / 1000
         report = None
         try:

@@ -35,7 +35,7 @@ class Marks:
         return len(self.numbers)
 
     def toggle(self, number: int) -> bool:
-        """Mark or unmark an event; returns whether it is now marked."""
+        """Marks or unmarks an event; returns whether it is now marked."""
         marked = number not in self
         self._change(Marking(number, marked=marked))
         return marked
@@ -45,13 +45,13 @@ class Marks:
         return self.numbers[bisect_left(self.numbers, low) : bisect_right(self.numbers, high)]
 
     def annotate(self, number: int, text: str) -> None:
-        """Write a note on an event; an empty one deletes it."""
+        """Writes a note on an event; an empty one deletes it."""
         text = text.strip()
         if text != self.notes.get(number, ""):
             self._change(Marking(number, note=text))
 
     def apply(self, change: Marking) -> None:
-        """Apply a saved change; `on_change` is not called."""
+        """Applies a saved change; `on_change` is not called."""
         number = change.event
         if change.marked is not None and change.marked != (number in self):
             if change.marked:
@@ -64,7 +64,7 @@ class Marks:
             self.notes.pop(number, None)
 
     def clear(self) -> None:
-        """Forget all marks and notes; `on_change` is not called."""
+        """Forgets all marks and notes; `on_change` is not called."""
         self.numbers.clear()
         self.notes.clear()
 

@@ -175,7 +175,7 @@ class RawSearch:
         return 1.0 if self.done else min(self._rows / max(len(self._view.rows), 1), 1.0)
 
     def step(self, budget_ms: float = 8.0) -> float:
-        """Continue the search for about ``budget_ms`` and at least one row; returns the progress."""
+        """Continues the search for about ``budget_ms`` and at least one row; returns the progress."""
         deadline = self._clock() + budget_ms / 1000
         while not self.done:
             if self._view.log.events is not self._events:

@@ -79,7 +79,7 @@ class Worded:
         """The last message received: a `Transcribed` that restates one comes directly after it."""
 
     def transcribed(self) -> None:
-        """Note that the last received message carried such a text."""
+        """Notes that the last received message carried such a text."""
         if self.last_received is not None:
             self.positions.append(self.last_received)
             self.last_received = None
@@ -114,7 +114,7 @@ class Events(Sequence[SessionEvent]):
         self._own: list[SessionEvent] = []
 
     def append(self, event: SessionEvent) -> None:
-        """Append one event."""
+        """Appends one event."""
         self.numbers.append(event.number)
         self.at_ns.append(event.at_ns)
         self.held_bytes += COLUMNS_BYTES

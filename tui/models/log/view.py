@@ -68,13 +68,13 @@ class EventView:
         self.set_filter(self.filter)
 
     def close(self) -> None:
-        """Unregister from the log."""
+        """Unregisters from the log."""
         self._registration.unregister()
 
     # What is shown.
 
     def set_filter(self, new: Filter) -> None:
-        """Show what this filter matches; opened runs are closed. Call `step` until `progress` is 1."""
+        """Shows what this filter matches; opened runs are closed. Call `step` until `progress` is 1."""
         self.filter = new
         self._opened.clear()
         self._next = self._unscanned = self._scan_from = len(self.log.events)
@@ -89,7 +89,7 @@ class EventView:
         return 1 - self._unscanned / self._scan_from if self._unscanned else 1.0
 
     def step(self, budget_ms: float = 8.0) -> float:
-        """Filter older events for about ``budget_ms``, but at least one slice; returns the progress."""
+        """Filters older events for about ``budget_ms``, but at least one slice; returns the progress."""
         deadline = self._clock() + budget_ms / 1000
         found: set[int] = set()
         while self._unscanned:
@@ -102,7 +102,7 @@ class EventView:
         return self.progress
 
     def update(self) -> bool:
-        """Filter the events appended since the last call; returns whether there were any."""
+        """Filters the events appended since the last call; returns whether there were any."""
         until = len(self.log.events)
         if until == self._next:
             return False
@@ -189,7 +189,7 @@ class EventView:
         return self._opened.get(row)
 
     def toggle_run(self, row: int) -> bool:
-        """Open or close a run; returns whether it is now open. A row that is not a run stays closed."""
+        """Opens or closes a run; returns whether it is now open. A row that is not a run stays closed."""
         self.update()
         if self._opened.pop(row, None) is not None or self.log.rows.counts[row] < 2 or not self.shows(row):
             return False
@@ -209,11 +209,11 @@ class EventView:
         return 0 if self._seen_rows is None else len(self.rows) - bisect_left(self.rows, self._seen_rows)
 
     def follow(self) -> None:
-        """Start following: stay at the end as rows are appended."""
+        """Starts following: stay at the end as rows are appended."""
         self._seen_rows = None
 
     def hold(self) -> None:
-        """Stop following, and count the rows appended from now on."""
+        """Stops following, and counts the rows appended from now on."""
         if self._seen_rows is None:
             self._seen_rows = len(self.log.rows)
 
@@ -224,7 +224,7 @@ class EventView:
         return self.log.events.numbers[line.first]
 
     def toggle_mark(self, line: ViewLine) -> bool:
-        """Mark or unmark a line; returns whether it is now marked. Unmarking a run removes all its marks."""
+        """Marks or unmarks a line; returns whether it is now marked. Unmarking a run removes all its marks."""
         if marked := self.marks_in(line):
             for number in marked:
                 self.marks.toggle(number)
@@ -234,7 +234,7 @@ class EventView:
         return not marked
 
     def annotate(self, line: ViewLine, text: str) -> None:
-        """Write a note on a line; an empty one deletes it."""
+        """Writes a note on a line; an empty one deletes it."""
         self.marks.annotate(self.number(line), text)
         self._judge_again(line.row)
 
@@ -245,7 +245,7 @@ class EventView:
         return [n for n in among if self.log.row_ids[self.log.events.find(n) or 0] == line.row]
 
     def _judge_again(self, row: int) -> None:
-        """Filter a row again, because a filter may depend on marks and notes."""
+        """Filters a row again, because a filter may depend on marks and notes."""
         self.update()
         members = self.select(self.log.members(row))
         if members:
@@ -261,7 +261,7 @@ class EventView:
         return {row_ids[index] for index in events}
 
     def _show(self, found: list[int]) -> None:
-        """Add rows in ascending order; nearly all lie above or below those shown."""
+        """Adds rows in ascending order; nearly all lie above or below those shown."""
         if not self.rows:
             self.rows.extend(found)
             return
@@ -276,7 +276,7 @@ class EventView:
             self.rows = array("I", found[:above]) + self.rows
 
     def _cleared(self) -> None:
-        """Start over, because a new session began."""
+        """Starts over, because a new session began."""
         self.marks.clear()
         self._seen_rows = None
         self.set_filter(self.filter)

@@ -55,7 +55,7 @@ class _Node:
         """Number of lines below the node's own line."""
 
     def grow(self, by: int) -> None:
-        """Change the number of lines below this node and below all its parents."""
+        """Changes the number of lines below this node and below all its parents."""
         node: _Node | None = self
         while node is not None:
             node.size += by
@@ -90,7 +90,7 @@ class EventTree:
         return index if node.parent is None else self._position(node.parent, node.place)
 
     def toggle(self, index: int) -> bool:
-        """Open or close a line; returns whether there was anything to open or close."""
+        """Opens or closes a line; returns whether there was anything to open or close."""
         node, place = self._find(index)
         if node.lines is not None:
             return False
@@ -101,7 +101,7 @@ class EventTree:
         return self._open(node, place) is not None
 
     def open_some(self, wanted: Callable[[object], bool]) -> None:
-        """Open values for which ``wanted`` is true, outermost first, up to `OPENED_LINES`."""
+        """Opens values for which ``wanted`` is true, outermost first, up to `OPENED_LINES`."""
         waiting = deque([self._root])
         while waiting:
             node = waiting.popleft()
@@ -113,7 +113,7 @@ class EventTree:
                         waiting.append(opened)
 
     def reflow(self) -> None:
-        """Wrap opened texts to a new width."""
+        """Wraps opened texts to a new width."""
         waiting = [self._root]
         while waiting:
             node = waiting.pop()

@@ -96,7 +96,7 @@ class Capture:
         """
 
     def prepare(self, user_format: AudioFormat) -> None:
-        """Set the rate to that of the format agreed on with the agent; call it before the first `start`."""
+        """Sets the rate to that of the format agreed on with the agent; call it before the first `start`."""
         self.format = user_format
         self.microphone.rate = self.lines.rate = user_format.rate
         self._timing.restart(user_format.rate)
@@ -113,7 +113,7 @@ class Capture:
         return device.name if device else self._found.input_name
 
     async def start(self, *, silent: bool) -> None:
-        """Start delivering blocks from the microphone (or the next recorded line), or silence.
+        """Starts delivering blocks from the microphone (or the next recorded line), or silence.
 
         A device that does not open is reported and replaced by silence.
         """
@@ -132,26 +132,26 @@ class Capture:
             self._pending.error("device", str(error))
 
     def choose(self, device: Device) -> None:
-        """Switch to this microphone, even from recorded lines."""
+        """Switches to this microphone, even from recorded lines."""
         self._found = msgspec.structs.replace(
             self._found, input=InputKind.DEVICE, input_name=device.name, input_device=device
         )
         self.lines.stop()
 
     async def stop(self) -> None:
-        """Stop delivering blocks, and release the microphone."""
+        """Stops delivering blocks, and releases the microphone."""
         # A start that is still reading a file learns from this number that a newer one has replaced it.
         self._starts += 1
         self.lines.stop()
         await self.microphone.stop()
 
     async def close(self) -> None:
-        """Stop for good: no microphone is opened after this."""
+        """Stops for good: no microphone is opened after this."""
         self.lines.stop()
         await self.microphone.close()
 
     async def blocks(self) -> AsyncIterator[Captured]:
-        """Yield every captured block at the agreed rate, with the echo removed; ends only when cancelled."""
+        """Yields every captured block at the agreed rate, with the echo removed; ends only when cancelled."""
         while True:
             await self._handoff.wait()
             for block in self._handoff.take():
@@ -172,7 +172,7 @@ class Capture:
                 yield Captured(end_ns, block.at_ns, self._timing.resample(pcm))
 
     def poll(self, now_ns: int) -> None:
-        """Report audio missed while a microphone was being reopened, and check for echo."""
+        """Reports audio missed while a microphone was being reopened, and checks for echo."""
         if missed_ms := self.microphone.take_missed_ms():
             blocks = max(round(missed_ms / self.microphone.block_ms), 1)
             detail = f"{missed_ms:,.0f} ms until the microphone was open again"
@@ -182,7 +182,7 @@ class Capture:
         self.echo.poll(now_ns)
 
     def _judge(self, end_ns: int, block: bytes, rate: int) -> None:
-        """Judge a block from the device before anything changes it."""
+        """Judges a block from the device before anything changes it."""
         for verdict in self.health.feed(block, len(block) / 2 * 1000 / rate):
             self._pending.add(
                 e.ConditionChanged(

@@ -45,7 +45,7 @@ class CaptureHealth:
         self.opened()
 
     def opened(self) -> None:
-        """Start over after the microphone was opened; its first block follows."""
+        """Starts over after the microphone was opened; its first block follows."""
         self._zeros_ms = 0.0
         self._sounded = False
         self._pauses = False

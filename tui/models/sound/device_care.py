@@ -69,7 +69,7 @@ class Watchdog:
         self._retry_s = FIRST_RETRY_S
 
     def look(self, now_ns: int, callback_ns: int, *, vanished: bool) -> bool:
-        """Judge the device by its last callback, or by its opening if there was none.
+        """Judges the device by its last callback, or by its opening if there was none.
 
         Returns whether the health changed.
         """
@@ -94,7 +94,7 @@ class Watchdog:
         return True
 
     def forget(self) -> None:
-        """Reset the state, because the device is not in use."""
+        """Resets the state, because the device is not in use."""
         self.health = Health.WORKS
 
     def retry_due(self, now_ns: int) -> bool:
@@ -125,7 +125,7 @@ class Caredfor(Protocol):
         ...
 
     async def drop(self) -> None:
-        """Close the stream temporarily; meanwhile, sound waits or is replaced by silence."""
+        """Closes the stream temporarily; meanwhile, sound waits or is replaced by silence."""
         ...
 
     def take_busy_ns(self) -> int:
@@ -133,7 +133,7 @@ class Caredfor(Protocol):
         ...
 
     async def reopen(self, device: Device) -> None:
-        """Continue with this device. If it raises `AudioDeviceError`, no stream is open."""
+        """Continues with this device. If it raises `AudioDeviceError`, no stream is open."""
         ...
 
 
@@ -166,7 +166,7 @@ class DeviceCare:
         self._closed = False
 
     def poll(self, cared: dict[str, Caredfor], now_ns: int) -> None:
-        """Judge the open devices, report changes, and start reopening a device if necessary."""
+        """Judges the open devices, reports changes, and starts reopening a device if necessary."""
         if self._lock.locked():
             return  # a stream that is closed now was closed here: it neither stalls nor vanishes
         for path, one in cared.items():
@@ -209,7 +209,7 @@ class DeviceCare:
             spawn(self.open_again(speaker), "open speaker with more latency")
 
     async def switch(self, one: Caredfor, device: Device) -> bool:
-        """Switch to another device.
+        """Switches to another device.
 
         Returns whether the device is now in use; if it cannot be opened, the previous one stays in use.
         """
@@ -228,7 +228,7 @@ class DeviceCare:
             return switched
 
     async def rescan(self, cared: dict[str, Caredfor]) -> None:
-        """Make PortAudio list the devices again; open streams are closed and reopened."""
+        """Makes PortAudio list the devices again; open streams are closed and reopened."""
         async with self._lock:
             concerned = [one for one in cared.values() if one.callback_ns is not None]
             try:
@@ -240,19 +240,19 @@ class DeviceCare:
                     await self._try_again(one, one.device)
 
     async def open_again(self, one: Caredfor) -> None:
-        """Reopen the same device with its current settings."""
+        """Reopens the same device with its current settings."""
         async with self._lock:
             if one.device is not None and not self._closed and await self._try(one, one.device):
                 self._on_opened()
 
     async def close(self) -> None:
-        """Wait for the change in progress at the end of the call, and start nothing new."""
+        """Waits for the change in progress at the end of the call, and starts nothing new."""
         self._closed = True
         async with self._lock:
             pass
 
     async def _recover(self, path: str, cared: dict[str, Caredfor]) -> None:
-        """Reopen a device.
+        """Reopens a device.
 
         A vanished device can be found only by listing the devices again, which closes every stream.
         """
@@ -281,7 +281,7 @@ class DeviceCare:
         await in_thread(devices.refresh_devices)
 
     async def _try_again(self, one: Caredfor, device: Device) -> None:
-        """Reopen a device that worked before; if that fails, the watchdog keeps trying."""
+        """Reopens a device that worked before; if that fails, the watchdog keeps trying."""
         try:
             await one.reopen(await in_thread(partial(_again, device)))
         except AudioDeviceError as error:
@@ -297,7 +297,7 @@ class DeviceCare:
         return True
 
     async def _wait_for_block(self, one: Caredfor) -> None:
-        """Wait up to half a second for the first block, because a device that has just been opened is not stalled."""
+        """Waits up to half a second for the first block: a device that has just been opened is not stalled."""
         before_ns = one.callback_ns
         for _ in range(_FIRST_BLOCK_POLLS):
             if self._closed or one.callback_ns != before_ns:

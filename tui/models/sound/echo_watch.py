@@ -42,14 +42,14 @@ class EchoWatch:
         self._looking = False
 
     def captured(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Add a block from the microphone."""
+        """Adds a block from the microphone."""
         # Another device may deliver at another rate, and tracks of two rates cannot be joined.
         if self._captured is None or self._captured.full_rate != rate:
             self._captured = Track(rate)
         self._captured.feed(end_ns, pcm)
 
     def played(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Add a block that has left the speaker."""
+        """Adds a block that has left the speaker."""
         if self._played is None or self._played.full_rate != rate:
             self._played = Track(rate)
         # Silence is played all the time, and cannot return as an echo.
@@ -58,7 +58,7 @@ class EchoWatch:
         self._played.feed(end_ns, pcm)
 
     def poll(self, now_ns: int) -> None:
-        """Look for an echo once a second if the agent was heard within the last two seconds."""
+        """Looks for an echo once a second if the agent was heard within the last two seconds."""
         if self._looking or now_ns - self._looked_ns < INTERVAL_NS:
             return
         self._looked_ns = now_ns
@@ -77,7 +77,7 @@ class EchoWatch:
             self._looking = False
 
     def _judge(self, found: Echo | None, now_ns: int) -> None:
-        """Report an echo that was found twice at the same delay.
+        """Reports an echo that was found twice at the same delay.
 
         Voices may be similar by chance, but hardly twice at the same delay.
         """
@@ -154,13 +154,13 @@ class EchoControl:
         return block
 
     def played(self, end_ns: int, block: bytes, rate: int) -> None:
-        """Add a block that has left the speaker and may return as an echo."""
+        """Adds a block that has left the speaker and may return as an echo."""
         self._sent.played(end_ns, block, rate)
         if self._raw is not self._sent:
             self._raw.played(end_ns, block, rate)
 
     def poll(self, now_ns: int) -> None:
-        """Check for an echo if a check is due."""
+        """Checks for an echo if a check is due."""
         self._sent.poll(now_ns)
         if self._raw is not self._sent:
             self._raw.poll(now_ns)

@@ -63,11 +63,11 @@ class RecordedLines:
         return self._position / len(self._pcm) if self._pcm else None
 
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:
-        """Call ``callback(done)`` with 0..1 for every block of a line."""
+        """Calls ``callback(done)`` with 0..1 for every block of a line."""
         return self.callbacks.register_callback(PROGRESS, callback)
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
-        """Start playing a line, in place of the current one. An unreadable file results in an error event.
+        """Starts playing a line, in place of the current one. An unreadable file results in an error event.
 
         With ``begins_ns``, its first sample is captured at that time or, if that has passed, in the
         next block.
@@ -88,13 +88,13 @@ class RecordedLines:
             self._add_change(line)
 
     async def speak_next(self) -> None:
-        """Play the next of the lines that replace a microphone, unless one is playing."""
+        """Plays the next of the lines that replace a microphone, unless one is playing."""
         if self._lines and not self.speaking:
             await self.speak(self._lines[self._next % len(self._lines)])
             self._next += 1
 
     def stop(self) -> None:
-        """Stop the line, and discard one that is still being read."""
+        """Stops the line, and discards one that is still being read."""
         self._loading = None
         self._finish()
 

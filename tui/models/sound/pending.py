@@ -15,19 +15,19 @@ class PendingEvents:
         self._events: list[e.SessionEvent] = []
 
     def add(self, event: e.SessionEvent) -> None:
-        """Append an event that already has its time."""
+        """Appends an event that already has its time."""
         self._events.append(event)
 
     def error(self, code: str, message: str) -> None:
-        """Append an error of the audio path with the current time."""
+        """Appends an error of the audio path with the current time."""
         self.add(audio_error(self.clock_ns(), code, message))
 
     def notice(self, text: str, hint: str = "", *, of_call: bool = False) -> None:
-        """Append a notice with the current time."""
+        """Appends a notice with the current time."""
         self.add(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint, of_call=of_call))
 
     def take(self) -> list[e.SessionEvent]:
-        """Remove and return everything collected so far."""
+        """Removes and returns everything collected so far."""
         taken = list(self._events)
         # By count and not `clear()`: another thread may append between the copy and the removal.
         del self._events[: len(taken)]

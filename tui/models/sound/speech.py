@@ -36,7 +36,7 @@ class HeardSpeech:
         self._silent_ms = _REST_MS
 
     def feed(self, start_ns: int, block: bytes, rate: int, now_ns: int) -> None:
-        """Measure a block whose first sample left the speaker at ``start_ns``."""
+        """Measures a block whose first sample left the speaker at ``start_ns``."""
         end_ns = start_ns + frames_to_ns(len(block) // 2, rate)
         self.meter.feed(block, now_ns)
         self._on_played(end_ns, block, rate)
@@ -56,7 +56,7 @@ class HeardSpeech:
         self._end_ns = end_ns
 
     def finish(self) -> None:
-        """Emit the end of the current sound, because nothing more will be heard."""
+        """Emits the end of the current sound, because nothing more will be heard."""
         if self._speech:
             self._emit_edges(self._speech.finish(self._end_ns))
 

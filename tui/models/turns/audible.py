@@ -53,7 +53,7 @@ class Audible:
         """Whether the detector distinguishes speech from other sounds; detection by loudness does not."""
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Apply one event."""
+        """Applies one event."""
         if not isinstance(event, e.SpeechEdge):
             return
         self._tells_speech = self._tells_speech or event.method != "energy"

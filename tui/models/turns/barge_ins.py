@@ -139,7 +139,7 @@ class BargeInFold:
         self._doubt(barge_in)
 
     def _doubt(self, barge_in: BargeIn) -> None:
-        """Mark a barge-in that was measured while the program itself was late."""
+        """Marks a barge-in that was measured while the program itself was late."""
         if barge_in.at_ns is None:
             return
         lasted_ms = (barge_in.signal_ms, barge_in.silence_ms, barge_in.stop_ms)
@@ -167,7 +167,7 @@ class BargeInFold:
         return self._audible.heard_between(e.Party.AGENT, since_ns, max(onset_ns, _silent_ns(flush)))
 
     def _agent_ended(self) -> None:
-        """Drop a barge-in if the agent was already silent, which becomes known half a second later."""
+        """Drops a barge-in if the agent was already silent, which becomes known half a second later."""
         over = self._over
         if over and over.at_ns is not None and not self._heard_at(over.at_ns):
             self._over = None

@@ -224,7 +224,7 @@ class FloorFold:
         self._closed = False
 
     def apply(self, event: e.SessionEvent, audible: Audible) -> bool:
-        """Apply one event, which ``audible`` has processed; returns whether a figure may have changed."""
+        """Applies one event, which ``audible`` has processed; returns whether a figure may have changed."""
         match event:
             case e.SpeechEdge(started=True) if event.speaker not in self._open:
                 stretch = audible.current(event.speaker)
@@ -245,7 +245,7 @@ class FloorFold:
         return True
 
     def begin(self, by: e.Party, at_ns: int, event: int = 0) -> None:
-        """Note the start of speech."""
+        """Notes the start of speech."""
         lane = self._lane(by)
         before = lane[-1] if lane else None
         if before and before.ended_ns is not None and at_ns - before.ended_ns <= _ADJOINS_NS:
@@ -259,20 +259,20 @@ class FloorFold:
         self._newest_ns = max(self._newest_ns, at_ns)
 
     def end(self, by: e.Party, at_ns: int) -> None:
-        """Note the end of speech."""
+        """Notes the end of speech."""
         speech = self._open.pop(by)
         speech.ended_ns = max(at_ns, speech.began_ns)
         self._newest_ns = max(self._newest_ns, at_ns)
 
     def close(self, at_ns: int) -> None:
-        """End the session: open speech ends, and everything undecided is decided."""
+        """Ends the session: open speech ends, and everything undecided is decided."""
         for by in tuple(self._open):
             self.end(by, at_ns)
         self._closed = True
         self._fold_again()
 
     def _forget(self, by: e.Party) -> None:
-        """Drop a sound that turned out to be background."""
+        """Drops a sound that turned out to be background."""
         speech = self._open.pop(by)
         self._lane(by).remove(speech)
         if speech in self._tail:
@@ -282,7 +282,7 @@ class FloorFold:
         return self.floor.user if by is e.Party.USER else self.floor.agent
 
     def _fold_again(self) -> None:
-        """Fold the unsettled speech, and settle what can no longer change."""
+        """Folds the unsettled speech, and settles what can no longer change."""
         floor, state = self.floor, self._settled
         turns, talk_overs, backchannels, pauses = state.counts
         del floor.turns[turns:], floor.talk_overs[talk_overs:]

@@ -199,7 +199,7 @@ class MetricsFold:
         self._floor = FloorFold(self.metrics.floor)
 
     def apply(self, event: SessionEvent) -> bool:
-        """Apply one event; returns whether a figure changed."""
+        """Applies one event; returns whether a figure changed."""
         counted = self._count(event)
         if isinstance(event, MessageLogged) and event.audio_ms:
             return True  # most events of a call are audio messages, which change nothing else
@@ -290,7 +290,7 @@ class StallFold:
         self._until_ns: dict[str, int] = {}
 
     def apply(self, event: SessionEvent) -> bool:
-        """Apply one event; returns whether a figure changed."""
+        """Applies one event; returns whether a figure changed."""
         match event:
             case ConditionChanged(condition=Condition.STALLED | Condition.VANISHED):
                 if event.active:

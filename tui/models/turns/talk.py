@@ -26,7 +26,7 @@ class TalkFold:
         self._spoke_last: e.Party | None = None
 
     def apply(self, event: e.SessionEvent) -> bool:
-        """Apply one event; returns whether a figure changed."""
+        """Applies one event; returns whether a figure changed."""
         match event:
             case e.StatusChanged(new=e.Status.ACTIVE) if self._quiet_since_ns is None:
                 self._quiet_since_ns = event.at_ns
@@ -70,7 +70,7 @@ class TalkFold:
         self._quiet_since_ns = max(self._quiet_since_ns or at_ns, at_ns)
 
     def _close(self, at_ns: int) -> bool:
-        """End the session, including any open speech."""
+        """Ends the session, including any open speech."""
         changed = bool(self._talking)
         for speaker, stretch in list(self._talking.items()):
             stretch.ended_ns = max(at_ns, stretch.began_ns)

@@ -19,7 +19,7 @@ class Trust:
         self._latenesses: deque[e.LatenessSeen] = deque(maxlen=_KEPT_LATENESSES)
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Apply one event."""
+        """Applies one event."""
         match event:
             case e.AudioOpened():
                 self.timing = event.timing

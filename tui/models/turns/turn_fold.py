@@ -133,7 +133,7 @@ class TurnIndex:
         self._boundary = TurnBoundary()
 
     def apply(self, index: int, event: e.SessionEvent) -> None:
-        """Apply the event at this position."""
+        """Applies the event at this position."""
         if self._boundary.begins(event):
             self.starts.append(index)
 
@@ -224,7 +224,7 @@ class _Measured:
         return self.answer.playing if self.answer else None
 
     def heard(self, sound: _Sound) -> None:
-        """Note a sound, unless the turn is answered."""
+        """Notes a sound, unless the turn is answered."""
         if all(self._is_within_speech(earlier) for earlier in self.sounds):
             self.sounds.append(sound)
 
@@ -279,7 +279,7 @@ class TurnFold:
         return self._now.turn if self._now else None
 
     def apply(self, event: e.SessionEvent) -> None:
-        """Apply one event."""
+        """Applies one event."""
         if self._boundary.begins(event):
             self._begin(event)
         elif self._now is None and _is_of_agent(event):
@@ -394,7 +394,7 @@ class TurnFold:
         return self._now
 
     def _ends_unspoken(self, measured: _Measured, at_ns: int, method: str) -> None:
-        """Start waiting for the answer to typed words or keys when they are sent."""
+        """Starts waiting for the answer to typed words or keys when they are sent."""
         turn = measured.turn
         turn.began_ns = at_ns if turn.began_ns is None else turn.began_ns
         turn.method = method
@@ -443,7 +443,7 @@ class TurnFold:
             self._heard_in(measured, at_ns)
 
     def _heard_in(self, measured: _Measured, at_ns: int) -> None:
-        """Note that the agent was first heard in a turn."""
+        """Notes that the agent was first heard in a turn."""
         begun = [playing for playing in self._playings if playing.at_ns <= at_ns + EARLY_NS]
         playing = begun[-1] if begun else None
         ended_ns = measured.tool.ended_ns
@@ -498,7 +498,7 @@ class TurnFold:
         tool.answered_ns = None
 
     def _reported(self, measured: _Measured | None, name: str, at_ns: int) -> None:
-        """Note a report from the agent; if the agent repeats it at every pause, the last one counts."""
+        """Notes a report from the agent; if the agent repeats it at every pause, the last one counts."""
         if measured and measured.turn.number:
             measured.reported_ns[name] = at_ns
             self._measure(measured)
@@ -509,7 +509,7 @@ class TurnFold:
             measured.turn.reported_ms[event.name] = event.reported_ms
 
     def _disputed(self, event: e.EdgeDisputed) -> None:
-        """Mark the turn with the edge that the second detector does not confirm."""
+        """Marks the turn with the edge that the second detector does not confirm."""
         turn = next((turn for turn in self.turns if turn.number == event.turn), None)
         if turn is None:
             return
@@ -573,7 +573,7 @@ class TurnFold:
         return "the greeting started before the agent accepted the session"
 
     def _doubt(self, measured: _Measured) -> None:
-        """Mark figures that were measured while the program itself was late."""
+        """Marks figures that were measured while the program itself was late."""
         turn = measured.turn
         if turn.response_latency_ms is None or turn.agent_began_ns is None:
             return
@@ -584,7 +584,7 @@ class TurnFold:
             turn.doubt, turn.error_ms = reason, max(turn.error_ms or 0.0, late_ms)
 
     def _explain(self, measured: _Measured) -> None:
-        """Set the reason why a finished turn has no response time, if it has none."""
+        """Sets the reason why a finished turn has no response time, if it has none."""
         turn = measured.turn
         if measured.audible_ns is None and turn.interrupted:
             turn.unmeasured = "the answer was cut off before it was heard"
