@@ -1,1 +1,1 @@
-"""Wire protocols without input or output of their own, both ends of each."""
+"""Both ends of each wire protocol, which do no I/O themselves."""

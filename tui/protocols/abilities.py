@@ -18,7 +18,7 @@ NO_INSTRUCTIONS = "{} does not support changing instructions during a call"
 
 
 class Lacking(NamedTuple):
-    """Why each action is unavailable, without a full stop; "" if available, or unknown before the call."""
+    """Why each action is unavailable, without a full stop; "" if it is available or this is not known yet."""
 
     keypad: str = ""
     write: str = ""
@@ -29,7 +29,7 @@ class Lacking(NamedTuple):
 def lacking(protocol: str) -> Lacking:
     """Returns what the protocol with that name lacks.
 
-    Only built-in protocols are checked; others would run third-party code.
+    Only built-in protocols are checked, because others would run third-party code.
     """
     return lacking_in(protocol_named(protocol)) if protocol in BUILT_IN else Lacking()
 

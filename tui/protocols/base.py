@@ -62,13 +62,15 @@ class TelephonyEventType(StrEnum):
     AGENT_TEXT = "agent.text"
     AGENT_ERROR = "agent.error"
     USAGE = "usage"
-    """Cost so far, or a limit: ``text`` names what is counted, ``params`` contains the figures."""
+    """The cost so far, or a limit: ``text`` names what is counted, ``params`` contains the figures."""
     LATENCY = "latency"
     """Delays that the agent itself reports for its answer: ``params`` has them in ms, under the agent's own names."""
     TOOL_CALL = "tool.call"
-    """The agent calls a tool: ``text`` names it, ``params`` are the arguments, ``stream_id`` is the call.
+    """The agent calls a tool: ``text`` is its name, ``params`` are the arguments, and ``stream_id``
+    identifies the call.
 
-    Without a ``stream_id`` no result is expected. Protocols with ``realtime_functions`` call tools by their messages.
+    Without a ``stream_id`` no result is expected. Protocols with ``realtime_functions`` use their own
+    messages to call tools.
     """
     TOOL_CALL_CANCELLED = "tool.call_cancelled"
     """The agent no longer wants the result of the call ``stream_id``."""
@@ -114,7 +116,8 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     format: AudioFormat | None = None
     """The format of the user stream (SESSION_ACCEPTED, …) or of a play stream (PLAY_STREAM_START)."""
     audio: bytes = b""
-    """Audio as sent on the wire, in the ``format`` of its stream, but without base64 and WAV header."""
+    """Audio as sent on the wire, in the ``format`` of its stream, but decoded from base64 and without a WAV
+    header."""
     text: str = ""
     """The text of the event: hypothesis, recognition, alternative text, digits, transfer target or mark name."""
     final: bool = True
@@ -132,14 +135,14 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A rule of the specification that the far side breaks, or advice about what it does; never fatal."""
+    """A violation of the specification by the far side, or advice about its behavior; never fatal."""
 
     rule: str
-    """Short and stable, e.g. "format-not-offered"."""
+    """A short and stable name, such as "format-not-offered"."""
     text: str
     """One sentence: what was received and what was expected."""
     advice: bool = False
-    """Whether this is about something allowed but unwise, or guessed; advice never counts for ``--strict``."""
+    """Whether this is advice about something allowed but unwise, or a guess; it never counts for ``--strict``."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
@@ -149,13 +152,13 @@ class Outgoing(msgspec.Struct, frozen=True):
     kind: str
     """The protocol's own name for the message, e.g. "userStream.chunk"."""
     summary: str = ""
-    """One line for a person, without base64: "user audio 20 ms"."""
+    """A one-line description without base64, such as "user audio 20 ms"."""
     audio_ms: float = 0.0
     """Duration of its audio; 0 if it has none."""
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One received frame, decoded."""
+    """One decoded frame from the far side."""
 
     kind: str
     summary: str = ""
@@ -215,7 +218,7 @@ class HangUpReason(StrEnum):
 
 
 class CallerEnd(Shape):
-    """The caller's side of one call (AudioCodes: VoiceAI Connect; Twilio: Twilio; OpenAI: the client).
+    """The caller's side of one call (such as VoiceAI Connect, Twilio or an OpenAI client).
 
     `Protocol.caller` creates it. Methods that return frames change the state as if the frames had been sent.
     """
@@ -316,7 +319,7 @@ class SendsHeaders(CallerEnd, Shape):
     """A `CallerEnd` whose upgrade request carries the ids of its call."""
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
-        """Returns headers to send in addition to those of the token.
+        """Returns headers to send in addition to those for the token.
 
         Raises `ValueError` for a token it cannot use.
         """
@@ -389,12 +392,12 @@ class KnowsPlayFormat(Shape):
 
 
 def foreseen_play_format(caller: CallerEnd, user_format: AudioFormat | None) -> AudioFormat | None:
-    """Returns the likely format of the first reply: the user's format, unless the protocol has a better answer."""
+    """Returns the likely format of the first reply: the user's format, unless the protocol knows better."""
     return caller.play_format if isinstance(caller, KnowsPlayFormat) else user_format
 
 
 class AgentEnd(Shape):
-    """The agent's side of one call, for the local agent. The rules of `CallerEnd` apply."""
+    """The agent's side of one call, for the local agent. The same rules apply as for `CallerEnd`."""
 
     @property
     def user_format(self) -> AudioFormat | None:
@@ -473,7 +476,7 @@ class Close(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class ReadsHandshake(AgentEnd, Shape):
-    """An `AgentEnd` for which it matters how the caller connected."""
+    """An `AgentEnd` that needs to know how the caller connected."""
 
     def admit(self, handshake: Handshake) -> Close | None:
         """Called before `opened`.
@@ -525,7 +528,7 @@ class RunsOnUserAudio(AgentEnd, Shape):
         ...
 
     def pass_time(self, now_ms: float) -> None:
-        """Advances the agent's time, which is when its next speech begins."""
+        """Advances the agent's time; its next speech begins then."""
         ...
 
     def track(self) -> list[Outgoing]:
@@ -557,7 +560,7 @@ class RealtimeAgentEnd(CallsTools, Shape):
 
     @property
     def idle_timeout_ms(self) -> float | None:
-        """Time after a reply was heard until the agent speaks again if the user stays silent; None: it waits."""
+        """Time from the end of a reply until the agent speaks again if the user stays silent; None means never."""
         ...
 
     def idle(self) -> list[Outgoing]:
@@ -566,9 +569,9 @@ class RealtimeAgentEnd(CallsTools, Shape):
 
 
 NewId = Callable[[], str]
-"""Creates the ids that a protocol needs (a UUID, 32 hex digits, …), so that tests can fix them."""
+"""Creates the ids that a protocol needs (a UUID, 32 hex digits, …); tests pass fixed ids."""
 UtcNow = Callable[[], str]
-"""The wall clock as ISO 8601 with milliseconds and ``Z``, for messages that carry a timestamp."""
+"""Returns the wall-clock time as ISO 8601 with milliseconds and ``Z``, for messages that carry a timestamp."""
 
 
 def bearer(token: str, url: str) -> Mapping[str, str]:
@@ -606,9 +609,9 @@ class Protocol(msgspec.Struct, frozen=True):
     headers: Callable[[str, str], Mapping[str, str]] = bearer
     """Returns the request headers that carry or prove a token, for the dialled URL."""
     proves_token: Callable[[Callable[[str], str], str, str], bool] | None = None
-    """Returns whether headers (by name) match the token and URL, for headers that differ in each request.
+    """Returns whether headers (by name) match the token and URL, if these headers differ from request to request.
 
-    It is for the local agent; by default, a request must have the `headers` of the token.
+    Used by the local agent; by default, a request must have the `headers` of the token.
     """
     agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
     """Creates the agent's end. Without one, the local agent does not serve the protocol."""
@@ -640,7 +643,8 @@ class Protocol(msgspec.Struct, frozen=True):
     url_notice: Callable[[str], str] = _nothing_to_say
     """Returns a sentence about anything in a URL that the protocol does not allow; "" if there is nothing."""
     accepted_on_open: bool = False
-    """Whether a call counts as accepted, in the caller's `user_format`, once the messages of `opened` are sent."""
+    """Whether a call counts as accepted, in the caller's `user_format`, once the messages from `opened` have
+    been sent."""
     continuous: bool = False
     """Whether user audio flows from acceptance to hang-up, as silence while the microphone is off.
 

@@ -30,11 +30,11 @@ class Guess(NamedTuple):
     """Its name, as used with ``--protocol NAME``."""
     title: str
     why: str
-    """A clause for parentheses: 'the URL path contains “twilio”'."""
+    """The reason as a clause in parentheses, such as 'the URL path contains “twilio”'."""
 
     @property
     def sentence(self) -> str:
-        """The sentence to show to the user."""
+        """The sentence to show the user."""
         return f"Using the {self.title} protocol ({self.why})."
 
 

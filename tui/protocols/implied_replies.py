@@ -17,7 +17,7 @@ ENDS_AFTER_MS = 500.0
 
 
 class ImpliedReplies:
-    """Turns the agent's audio in one call into the events of replies; at most one reply is open."""
+    """Turns the agent's audio in one call into reply events; at most one reply is open."""
 
     def __init__(self) -> None:
         self.begun = 0

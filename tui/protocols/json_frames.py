@@ -63,7 +63,7 @@ def cut(text: str, limit: int = SUMMARY_CHARS) -> str:
 class Members:
     """Typed access to the members of one JSON object.
 
-    ``null`` counts as absent. A member of the wrong type does too, and is reported as a finding.
+    ``null`` counts as absent. A member of the wrong type also counts as absent, and is reported as a finding.
     """
 
     def __init__(self, body: Mapping[str, Any], findings: list[Finding], path: str = "") -> None:
@@ -72,7 +72,7 @@ class Members:
         self._path = path
 
     def find(self, rule: str, text: str) -> None:
-        """Reports a rule of the specification that the far side breaks."""
+        """Reports a violation of the specification by the far side."""
         self.findings.append(Finding(rule, text))
 
     def advise(self, rule: str, text: str) -> None:

@@ -33,7 +33,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, tag="pair"):
 
 
 class Nearest(msgspec.Struct, frozen=True, omit_defaults=True, tag="nearest"):
-    """Many messages that make up one thing, such as chunks and the start of their stream."""
+    """Messages that together make up one thing, such as chunks and the start of their stream."""
 
     kinds: tuple[str, ...]
     partners: tuple[str, ...]

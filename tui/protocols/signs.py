@@ -24,13 +24,16 @@ def _no_sign(message: Mapping[str, Any] | bytes) -> str:
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
-    """What a URL or the agent's first message looks like. Reasons are clauses, which are shown in parentheses."""
+    """Features of a URL or of the agent's first message that identify the protocol.
+
+    Reasons are clauses, which are shown in parentheses.
+    """
 
     hosts: tuple[Host, ...] = ()
     path_words: tuple[str, ...] = ()
     """Words to look for in the URL's path, in lower case."""
     path_endings: Mapping[str, str] = {}
-    """Endings of the URL's path, each with the owner of the convention: "Twilio's samples"."""
+    """Endings of the URL's path, each with the owner of the convention, such as "Twilio's samples"."""
     web_address: str = ""
     """Why an http or https URL belongs to this protocol; empty if it does not."""
     first_message: Callable[[Mapping[str, Any] | bytes], str] = _no_sign

@@ -1,4 +1,4 @@
-"""Implements both ends of Asterisk's ``chan_websocket``: this program plays Asterisk, which dials the user's server.
+"""Implements both ends of Asterisk's ``chan_websocket``, with which Asterisk dials the user's server.
 
 The facts come from the driver (asterisk/asterisk, channels/chan_websocket.c at 0607f2c), from Asterisk's
 documentation ("WebSocket", with SET_MEDIA_DIRECTION, which the driver at that commit does not have), and from

@@ -1,4 +1,4 @@
-"""The agent's end of Asterisk's WebSocket channel, which plays the server that Asterisk dials."""
+"""The agent's end of Asterisk's WebSocket channel, in the role of the server that Asterisk dials."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class AsteriskAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts buffering; a reply that is still open ends here."""
+        """Starts buffering; a reply that is still open ends first."""
         if self._format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []

@@ -1,4 +1,4 @@
-"""The caller's end of Asterisk's WebSocket channel, which plays Asterisk when it dials a server."""
+"""The caller's end of Asterisk's WebSocket channel, in the role of Asterisk, which dials a server."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _COMPLETED, _PROCESSED = "MEDIA_BUFFERING_COMPLETED", "MEDIA_MARK_PROCESSED"
 class _Acknowledgement(NamedTuple):
     correlation_id: str
     answer: str
-    """The event that reports it as reached; "" once a flush has dropped it."""
+    """The event that reports the mark as reached; "" once a flush has dropped it."""
 
 
 class AsteriskCaller(ImplyingCaller):

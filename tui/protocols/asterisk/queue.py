@@ -24,7 +24,7 @@ class FrameQueue:
 
     @property
     def overflows(self) -> bool:
-        """Whether the next message is dropped as a whole."""
+        """Whether the next message will be dropped entirely."""
         return self.length >= MAX_FRAMES
 
     @property
@@ -48,7 +48,7 @@ class FrameQueue:
         return frames, lost
 
     def stop_buffering(self, silence: bytes) -> bytes:
-        """Ends buffering; returns any remainder as a frame that is filled up with ``silence``."""
+        """Ends buffering; returns any remainder as a frame that is padded with ``silence``."""
         rest, self._rest, self.buffering = self._rest, b"", False
         if not rest:
             return b""

@@ -1,4 +1,4 @@
-"""Defines what both ends of Asterisk's WebSocket channel share: names, formats, and both control-message forms."""
+"""Defines what both ends of Asterisk's WebSocket channel share: names, formats, and control messages."""
 
 from __future__ import annotations
 

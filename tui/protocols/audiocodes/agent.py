@@ -1,4 +1,4 @@
-"""The agent's end of the AudioCodes Bot API, which plays the bot."""
+"""The agent's end of the AudioCodes Bot API, in the role of the bot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The caller's end of the AudioCodes Bot API, which plays VoiceAI Connect."""
+"""The caller's end of the AudioCodes Bot API, in the role of VoiceAI Connect."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class AudioCodesCaller:
     """Stands in for VoiceAI Connect in one call.
 
     Options: ``dtmf_event`` (the name of the event: ``DTMF`` in the documentation, ``dtmf`` in some bots),
-    ``play_finished`` (``on`` or ``off``: report to the agent when a reply has been played), ``language`` (of
-    the start activity).
+    ``play_finished`` (``on`` or ``off``: whether to report to the agent when a reply has been played),
+    ``language`` (of the start activity).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:

@@ -21,12 +21,12 @@ class UserStream:
 
     @property
     def opening(self) -> bool:
-        """Whether a start waits for its acknowledgement."""
+        """Whether a start is waiting to be acknowledged."""
         return self.asked and not self.open
 
     @property
     def closing(self) -> bool:
-        """Whether a stop waits for its acknowledgement."""
+        """Whether a stop is waiting to be acknowledged."""
         return self._stops_unanswered > 0
 
     def turn(self, *, on: bool) -> str | None:
@@ -115,7 +115,7 @@ class PlayStreams:
             self._forget_done()
 
     def interrupted(self, stream_id: str) -> None:
-        """Marks the replies with that id as cut off by the user's side."""
+        """Marks the replies with that id as cut off on the user's side."""
         for reply in self._pending:
             reply.cleared = reply.cleared or reply.stream_id == stream_id
 

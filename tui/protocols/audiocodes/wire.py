@@ -43,7 +43,7 @@ def audio_of(message: Message, media: str) -> bytes:
 
 
 def best_alternative(message: Message) -> tuple[str, float | None]:
-    """Returns text and confidence of the first alternative; Deepgram's bridge puts them in the message itself."""
+    """Returns the text and confidence of the first alternative; Deepgram's bridge puts them in the message itself."""
     if message.has("text") and not message.has("alternatives"):
         message.find(
             "text-without-alternatives", "The text is in the message itself; it should be in alternatives."

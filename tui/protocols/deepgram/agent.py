@@ -1,4 +1,4 @@
-"""The agent's end of the Deepgram Voice Agent, which plays the service."""
+"""The agent's end of the Deepgram Voice Agent, in the role of the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The caller's end of the Deepgram Voice Agent, which plays a client."""
+"""The caller's end of the Deepgram Voice Agent, in the role of a client."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _LATENCY = "_latency"
 class DeepgramCaller(ImplyingCaller):
     """Stands in for a client in one call.
 
-    Options: ``prompt``, ``greeting`` (empty: none), ``voice``, ``listen``, ``think`` (PROVIDER/MODEL), ``language``,
-    ``agent`` (the id of a stored agent, instead of these), ``play_format``, ``tools`` (a JSON array), ``settings``
-    (a JSON object whose members replace those of Settings).
+    Options: ``prompt``, ``greeting`` (empty: none), ``voice``, ``listen``, ``think`` (PROVIDER/MODEL),
+    ``language``, ``agent`` (the id of a stored agent to use instead of these), ``play_format``, ``tools`` (a
+    JSON array), ``settings`` (a JSON object whose members replace those of Settings).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:

@@ -25,7 +25,7 @@ _OPTIONS = {
 
 
 class CallOptions:
-    """The options of one call. Raises `ValueError`, which explains the problem, for an unknown or invalid option."""
+    """The options of one call. Raises `ValueError`, with an explanation, for an unknown or invalid option."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("The Deepgram Voice Agent", _OPTIONS)

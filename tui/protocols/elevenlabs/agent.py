@@ -1,4 +1,4 @@
-"""The agent's end of ElevenLabs Agents, which plays the service."""
+"""The agent's end of ElevenLabs Agents, in the role of the service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tui.protocols.json_frames import Members, Message, cut, outgoing
 class ElevenLabsAgent(AgentDefaults):
     """Stands in for ElevenLabs on one socket: sends text with its audio, and pings once.
 
-    Honors these overrides of the caller: ``text_only``, ``client_events``, ``first_message`` (its words are
+    Honors these overrides by the caller: ``text_only``, ``client_events``, ``first_message`` (its words are
     sent with the audio of the recorded greeting; with "" the agent does not greet), and ``tool_ids``, in
     which the id of a client tool is its name.
     """
@@ -221,5 +221,5 @@ class _Wishes:
         self._events = frozenset(conversation.texts("client_events"))
 
     def wants(self, kind: str) -> bool:
-        """Returns whether events of that type are to be sent; all events are if the caller named none."""
+        """Returns whether events of that type are to be sent; if the caller named none, all are."""
         return not self._events or kind in self._events

@@ -1,4 +1,4 @@
-"""The caller's end of ElevenLabs Agents, which plays a client."""
+"""The caller's end of ElevenLabs Agents, in the role of a client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agent's end of Gemini Live, which plays the service."""
+"""The agent's end of Gemini Live, in the role of the service."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class GeminiAgent(AgentDefaults):
 
     @property
     def answers_unasked(self) -> bool:
-        """Whether the agent answers a detected turn unasked: always."""
+        """Whether the agent answers detected turns unasked; it always does."""
         return True
 
     @property
@@ -122,7 +122,7 @@ class GeminiAgent(AgentDefaults):
         return [outgoing({"toolCall": {"functionCalls": [call]}}, f"tool call: {name} {encode(arguments)}")]
 
     def speech_started(self) -> list[Outgoing]:
-        """Cancels open tool calls, and announces the speech to callers that want this."""
+        """Cancels open tool calls and announces the speech to callers that asked for this."""
         frames = []
         if self._open_calls and self.yields_to_speech:
             self._cancelled_calls.update(self._open_calls)
@@ -132,7 +132,7 @@ class GeminiAgent(AgentDefaults):
         return frames + self._voice_activity("ACTIVITY_START")
 
     def speech_stopped(self) -> list[Outgoing]:
-        """Announces the end of speech to callers that want this."""
+        """Announces the end of speech to callers that asked for this."""
         return self._voice_activity("ACTIVITY_END")
 
     def hypothesis(self, text: str) -> list[Outgoing]:

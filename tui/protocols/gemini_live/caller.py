@@ -1,4 +1,4 @@
-"""The caller's end of Gemini Live, which plays a client."""
+"""The caller's end of Gemini Live, in the role of a client."""
 
 from __future__ import annotations
 
@@ -360,7 +360,7 @@ class _Phase:
         self.accepted = False
         self.user_speaks = False
         self.flows = False
-        """Whether audio flows, as silence, while the user does not speak."""
+        """Whether audio keeps flowing, as silence, while the user does not speak."""
 
 
 class _TurnWords:

@@ -37,7 +37,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 
 class Options:
-    """The options of one call. Raises `ValueError`, which explains the problem, for an unknown or invalid option."""
+    """The options of one call. Raises `ValueError`, with an explanation, for an unknown or invalid option."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("Gemini Live", _OPTIONS)

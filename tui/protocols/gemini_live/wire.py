@@ -63,7 +63,7 @@ class GeminiMessage(Message):
 
 
 def kind_of(body: Mapping[str, Any]) -> str:
-    """Returns the name of a message: "setup", "realtimeInput.audio". Raises `ProtocolError` if it has none."""
+    """Returns the name of a message, such as "realtimeInput.audio". Raises `ProtocolError` if it has none."""
     known = (member for member in (*FROM_CALLER, *FROM_AGENT) if member in body)
     name = next(known, next(iter(body), None))
     if name is None:

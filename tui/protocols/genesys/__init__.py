@@ -6,9 +6,9 @@ builder), GenesysCloudBlueprints/audioconnector-server-reference-implementation,
 
 * Signatures cover the components in the order in which Genesys Cloud sends them, and are valid for ten seconds.
 * Audio messages are limited to five a second on average and 25 at once, according to secondhand reports of
-  Genesys' limits page. Excess messages are a finding and are answered with error 429; they are still played,
-  so that the rest of the call can be tested. ``playback_started`` is sent with the first audio of a reply,
-  and ``playback_completed`` when the queue has run empty.
+  Genesys' limits page. Excess messages are reported as a finding and answered with error 429; they are still
+  played, so that the rest of the call can be tested. ``playback_started`` is sent with the first audio of a
+  reply, and ``playback_completed`` when the queue has run empty.
 * Pings, positions and rates are timed by the audio sent, which flows in real time.
 """
 

@@ -1,4 +1,4 @@
-"""The agent's end of AudioHook, which plays the voice bot."""
+"""The agent's end of AudioHook, in the role of the voice bot."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class GenesysAgent(AgentDefaults):
         return self._flush() if enough and self._rate.allows(self._heard_ms) else []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, for which there is no message; an interrupted one is flushed with ``barge_in``."""
+        """Ends a reply without sending a message; an interrupted one is flushed with ``barge_in``."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:

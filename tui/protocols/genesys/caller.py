@@ -1,4 +1,4 @@
-"""The caller's end of AudioHook, which plays Genesys Cloud."""
+"""The caller's end of AudioHook, in the role of Genesys Cloud."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class GenesysCaller(ImplyingCaller):
     The token is the API key, or KEY:SECRET with the client secret that signs the request. Options:
     ``organization`` and ``conversation`` (UUIDs), ``language``, ``dnis``, ``rate_limit`` and ``burst`` (how
     many audio messages the agent may send per second, and at once), ``signed_query`` (on or off: whether the
-    query of the URL is signed).
+    URL's query is signed).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:

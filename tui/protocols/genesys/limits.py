@@ -1,4 +1,4 @@
-"""Limits and timing of an AudioHook session: the rate of audio messages, and pings. Its clock is the audio sent."""
+"""Limits and timing of an AudioHook session: the rate of audio messages, and pings. The audio sent is its clock."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-5][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-
 
 
 class AudioHookMessage(Message):
-    """A text message from either end, which checks the counters in its envelope."""
+    """A text message from either end, with a check of its envelope."""
 
     def check_envelope(self, session_id: str, counters: Counters, other: str) -> None:
         """Reports errors in the envelope; ``other`` is the member that counts the reading end's messages."""
@@ -72,12 +72,12 @@ def outgoing(message: Mapping[str, Any], summary: str) -> Outgoing:
 
 
 def duration(seconds: float) -> str:
-    """Returns seconds as AudioHook writes them: "PT1.234S"."""
+    """Returns seconds in AudioHook's notation, such as "PT1.234S"."""
     return f"PT{max(seconds, 0.0):.3f}S"
 
 
 def seconds_in(text: str) -> float | None:
-    """Returns the seconds of a duration; None if it is not one."""
+    """Returns the seconds in a duration; None if the text is not a duration."""
     return float(text[2:-1]) if DURATION.fullmatch(text) and len(text) < _MAX_DURATION_CHARS else None
 
 

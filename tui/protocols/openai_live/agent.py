@@ -1,4 +1,4 @@
-"""The agent's end of OpenAI Live, which plays the service."""
+"""The agent's end of OpenAI Live, in the role of the service."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class LiveRefusal(Exception):
 
 
 class LiveAgent(AgentDefaults):
-    """Stands in for the service on one socket. Its time passes only while the caller sends audio.
+    """Stands in for the service on one socket. The agent's time passes only while the caller sends audio.
 
     Honors these members of the session: ``audio.format``, and delegation to the client or to Responses with
     function tools. It refuses members that the service does not know, decisions and audio fixtures. With
@@ -67,7 +67,7 @@ class LiveAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of both directions; None before the session has started."""
+        """The format for both directions; None before the session has started."""
         return self._session.format if self._session else None
 
     @property
@@ -105,7 +105,7 @@ class LiveAgent(AgentDefaults):
         return []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, for which there is no message. If interrupted, the unsent part is dropped."""
+        """Ends a reply without sending a message. If interrupted, the unsent part is dropped."""
         if self._session:
             self._session.said.end(stream_id, interrupted=interrupted)
         return []
@@ -115,7 +115,7 @@ class LiveAgent(AgentDefaults):
         return self._session.said.now_ms if self._session else 0.0
 
     def pass_time(self, now_ms: float) -> None:
-        """Advances the agent's time, which is when its next speech begins."""
+        """Advances the agent's time; its next speech begins then."""
         if self._session:
             self._session.said.now_ms = now_ms
 
@@ -453,7 +453,7 @@ class _LiveSession:
             self.delegate(asked.inside("delegation"), first=True)
 
     def delegate(self, delegation: Members, *, first: bool = False) -> None:
-        """Sets who handles tasks, and the functions. Raises `LiveRefusal` for anything unsupported."""
+        """Sets who handles tasks, and which functions exist. Raises `LiveRefusal` for anything unsupported."""
         kind = delegation.text("type") or self.delegation
         if kind not in ("client", "responses") or not (first or kind == self.delegation):
             text = f"The delegation {cut(kind, 40)} is not supported, or not the one of the session."

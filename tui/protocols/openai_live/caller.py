@@ -1,4 +1,4 @@
-"""The caller's end of OpenAI Live, which plays a client."""
+"""The caller's end of OpenAI Live, in the role of a client."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class LiveCaller(CallerDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of both directions; None before the session has started."""
+        """The format for both directions; None before the session has started."""
         return FORMATS[self._media] if self._state.started else None
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio flows: always in a session, because the agent's time passes only while it does."""
+        """Whether audio flows: always during a session, because the agent's time passes only while it does."""
         return self._state.started and not self._state.ending
 
     @property

@@ -25,7 +25,7 @@ _CHOICES = {"delegation": ("", "client", "responses"), "result": ("commentary", 
 
 
 class LiveOptions:
-    """The options of one call. Raises `ValueError`, which explains the problem, for an unknown or invalid option."""
+    """The options of one call. Raises `ValueError`, with an explanation, for an unknown or invalid option."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("OpenAI Live", _OPTIONS)

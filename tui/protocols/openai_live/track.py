@@ -1,4 +1,4 @@
-"""Finds replies in an agent's continuous audio, and groups words that come without turns into lines."""
+"""Finds replies in an agent's continuous audio, and groups words without turn boundaries into lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FRAGMENT_MS = 200.0
 """Duration of speech that a transcript fragment covers; the sound may begin only at its end."""
 _LINE_ENDS_AFTER_MS = 1_000.0
 _FRAGMENT_DELAY_MS = 1_000.0
-"""How late a fragment may arrive; 0.5 to 0.7 s are common."""
+"""How late a fragment may arrive; 0.5 to 0.7 s is common."""
 _MAX_LINE_CHARS = 20_000
 _KEPT_REPLIES = 16
 

@@ -1,4 +1,4 @@
-"""The agent's end of the Realtime API: it takes the place of the model's server, in GA or a dialect of the path."""
+"""The agent's end of the Realtime API (GA or the dialect of the path), in the role of the model's server."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ class OpenAIAgent:
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format `say_audio` expects. A response keeps its format; None if it is text only."""
+        """The format that `say_audio` expects, which is fixed within a response; None if it is text-only."""
         return self._speaking.format
 
     @property
     def detects_turns(self) -> bool:
-        """Whether the agent detects the end of turns, rather than the caller."""
+        """Whether the agent, rather than the caller, detects the end of turns."""
         return self._configuration.turn_detection is not None
 
     @property
@@ -144,7 +144,7 @@ class OpenAIAgent:
         return self._speaking.call_tool(name, arguments)
 
     def speech_started(self) -> list[Outgoing]:
-        """Notes that the user began to speak; an answer that has not started is abandoned."""
+        """Records that the user began to speak; an answer that has not started is abandoned."""
         if not self.detects_turns:
             return []
         self._user_speaks = True

@@ -1,4 +1,4 @@
-"""The caller's end of the Realtime API: an ordinary client of the model."""
+"""The caller's end of the Realtime API, in the role of an ordinary client."""
 
 from __future__ import annotations
 
@@ -550,6 +550,6 @@ class OpenAICaller(CallerDefaults):
 
 
 def _with_param(text: str, error: Members) -> str:
-    """Returns an error's message, with the member it is about if the message does not name it."""
+    """Returns an error's message, adding the member that it concerns if the message does not name it."""
     param = cut(error.text("param"), 60)
     return f"{text} ({param})" if param and param not in text else text

@@ -26,7 +26,7 @@ Body = dict[str, Any]
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One item; ``body`` is its form in events, without audio."""
+    """A conversation item; ``body`` is its form in events, without audio."""
 
     body: Body
     format: AudioFormat | None = None

@@ -25,7 +25,7 @@ _MAX_TEXT_CHARS = 20_000
 
 @dataclass(slots=True, eq=False)
 class Response:
-    """One response of the agent; it may contain several replies."""
+    """One response from the agent; it may contain several replies."""
 
     response_id: str
     format: AudioFormat

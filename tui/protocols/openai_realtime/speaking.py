@@ -35,7 +35,7 @@ class _Response:
     asked: Mapping[str, Any]
     """The caller's settings for this response."""
     format: AudioFormat | None
-    """The audio format, fixed for the whole response; None if it is text only."""
+    """The audio format, fixed for the whole response; None if it is text-only."""
     stream_id: str | None = None
     item: Item | None = None
     text: str = ""
@@ -43,12 +43,12 @@ class _Response:
 
     @property
     def is_apart(self) -> bool:
-        """Whether it is separate from the conversation: its items are not added to it."""
+        """Whether the response is separate from the conversation, so that its items are not added to it."""
         return self.asked.get("conversation") == "none"
 
     @property
     def is_text(self) -> bool:
-        """Whether the response is text only."""
+        """Whether the response is text-only."""
         return self.format is None
 
     @property
@@ -64,7 +64,7 @@ class _Response:
 
     @property
     def words(self) -> str:
-        """The name prefix of the events with its text."""
+        """The name prefix of the events that carry its text."""
         return "response.output_text" if self.is_text else "response.output_audio_transcript"
 
     def part(self, text: str) -> Body:
@@ -100,7 +100,7 @@ class Speaking:
 
     @property
     def format(self) -> AudioFormat | None:
-        """The audio format of the current or next response; None if it is text only."""
+        """The audio format of the current or next response; None if it is text-only."""
         return self._response.format if self._response else self._format_for({})
 
     def setting(self, name: str) -> Any:

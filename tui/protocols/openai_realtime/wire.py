@@ -147,7 +147,7 @@ class Effective:
 
     @property
     def yields_to_speech(self) -> bool:
-        """Whether speech of the user ends the response, by the agent or, without turn detection, by the client.
+        """Whether the user's speech ends the response, by the agent or, without turn detection, by the client.
 
         ``interrupt_response: false`` means that speech does not interrupt: neither side cancels, truncates or
         flushes.
@@ -194,7 +194,7 @@ def _is_on(place: Members) -> bool:
 
 
 def read_format(members: Members, name: str, pcm_rates: Collection[int] = PCM_RATES) -> AudioFormat | None:
-    """Returns the format a member specifies; None if it is absent or, which is reported as a finding, unknown."""
+    """Returns the format that a member specifies; None if it is absent or unknown. Reports unknown formats."""
     match members.body.get(name):
         case None:
             return None

@@ -1,4 +1,4 @@
-"""The caller's end of plain PCM, which plays the client."""
+"""The caller's end of plain PCM, in the role of the client."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Sends the hello, if the option ``hello`` is on."""
+        """Sends the hello message if the option ``hello`` is on."""
         self._in_call = True
         if not self._says_hello:
             return []

@@ -1,4 +1,4 @@
-"""The agent's end of a telephony stream, which plays the user's server according to the provider's table."""
+"""The agent's end of a telephony stream, in the role of the user's server and driven by the provider's table."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TelephonyAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply, for which there is no message; one that is still open ends here."""
+        """Starts a reply without sending a message; one that is still open ends first."""
         if self._format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []

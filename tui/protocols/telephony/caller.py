@@ -1,4 +1,4 @@
-"""The caller's end of a telephony stream, which plays the provider according to its table."""
+"""The caller's end of a telephony stream, in the role of the provider and driven by its table."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class TelephonyCaller(ImplyingCaller):
         return [*(self._send(message, message[member]) for message in first), self._send(start, summary)]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in frames of the dialect's length; the remainder waits for the next call."""
+        """Sends user audio in frames of the dialect's length; any remainder waits for more audio."""
         if not self._in_call:
             return []
         call, frame_ms = self._call, self.dialect.frame_ms

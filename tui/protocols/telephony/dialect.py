@@ -42,7 +42,7 @@ class Verb(NamedTuple):
     path: str = ""
 
     def holding(self, value: Any, beside: Content = MappingProxyType({})) -> dict[str, Any]:
-        """Returns the members that hold the value at the path, with other members next to it."""
+        """Returns the members that contain the value at the path, next to other members."""
         *outer, name = self.path.split(".")
         members = {**beside, name: value}
         for member in reversed(outer):
@@ -133,12 +133,12 @@ class StreamCall:
         return {**body, **content}
 
     def reply(self, verb: Verb, value: Any = None) -> dict[str, Any]:
-        """Returns a complete message that holds the value."""
+        """Returns a complete message that contains the value."""
         return self.numbered(verb.kind, verb.holding(value) if verb.path else {})
 
 
 def media(call: StreamCall, audio: bytes) -> Content | bytes:
-    """Returns the message for one frame of the user's audio, as most dialects write it."""
+    """Returns the message for one frame of the user's audio, in the form that most dialects use."""
     dialect = call.dialect
     number = dialect.number(call.frames_sent + 1)
     counted = {"chunk": number, "timestamp": call.timestamp, "payload": audio}
@@ -226,9 +226,9 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     server_kind_member: str = "event"
     """The member with the kind of the server's messages."""
     stream_id: str = ""
-    """The member, at the top of every message, that names the stream."""
+    """The top-level member of every message that identifies the stream."""
     without_stream_id: tuple[str, ...] = ()
-    """Kinds of the caller's messages that have no stream id at the top."""
+    """Kinds of the caller's messages that have no top-level stream id."""
     stream_id_due: tuple[str, ...] = ()
     """Kinds of the server's messages that must have the stream id."""
     sequence: str = ""
@@ -264,9 +264,9 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     """Returns whether samples are sent with their high byte first."""
     reply_sizes: Callable[[AudioFormat], Sizes | None] = _nothing
     reply_format: Callable[[Members], AudioFormat | None] = _nothing
-    """Returns the format that a message of the server names for its audio."""
+    """Returns the format that a server's message gives for its audio."""
     reply_members: Callable[[AudioFormat], Content] = _no_members
-    """Returns what an audio message of the server carries in addition to its payload."""
+    """Returns what a server's audio message carries in addition to its payload."""
 
     # Messages of the caller.
     opening: Callable[[StreamCall], list[Content]]
@@ -296,7 +296,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     check_start: Callable[[Members, Members], None] = _nothing
     """Reports errors in a start message and its content."""
     read_format: Callable[[TelephonyDialect, Members, Members], AudioFormat] = named_format
-    """Returns the format that a start message and its content name."""
+    """Returns the format given in a start message and its content."""
     read_params: Callable[[TelephonyDialect, Members, Members], Content] = named_params
     """Returns the custom parameters of a start message and its content."""
 
@@ -318,7 +318,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     own_message_rule: str = "callers-own-message"
 
     def check(self, settings: CallerSettings) -> None:
-        """Raises `ValueError` for settings that the provider does not have."""
+        """Raises `ValueError` for settings that the provider does not support."""
         ids = (name for name in self.ids if name != "stream")
         options: dict[str, Check] = {**dict.fromkeys(ids, _given), **self.options}
         settings.check_options(self.vendor, options)
@@ -335,7 +335,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def stream_id_rule(self) -> str:
-        """The stream id as part of the name of a rule: "stream-sid"."""
+        """The stream id as part of a rule's name, such as "stream-sid"."""
         return _WORD_START.sub("-", self.stream_id).lower()
 
     @property

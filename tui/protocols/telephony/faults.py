@@ -20,12 +20,12 @@ class Faults:
         self._reported: set[str] = set()
 
     def report(self, message: Members, rule: str, text: str) -> None:
-        """Reports a fault, unless it was reported before."""
+        """Reports a fault unless it has been reported before."""
         if self.is_new(text):
             message.find(rule, text)
 
     def advise(self, message: Members, rule: str, text: str) -> None:
-        """Reports advice, unless it was reported before."""
+        """Reports advice unless it has been reported before."""
         if self.is_new(text):
             message.advise(rule, text)
 

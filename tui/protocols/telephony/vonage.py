@@ -1,4 +1,4 @@
-"""Implements both ends of Vonage Voice API websockets: JSON text for control, 16-bit binary frames for audio.
+"""Implements both ends of Vonage Voice API websockets: JSON text for control, binary frames of 16-bit audio.
 
 The facts come from Vonage's guide "WebSockets", from vonage-voice 1.5.1 (models/common.py) and from pipecat
 1.14 (serializers/vonage.py). Pending notifications are dropped on a flush, as implementers report, unless

@@ -1,7 +1,7 @@
 """Implements both ends of bidirectional Twilio Media Streams: caller and agent.
 
 The caller's end stands in for Twilio, the agent's end for the server that ``<Connect><Stream>`` names. The
-facts come from Twilio's documentation ("Media Streams - WebSocket Messages", the pages of warnings 31950 and
+facts come from Twilio's documentation ("Media Streams - WebSocket Messages", the pages on warnings 31950 and
 31951), from twilio-python 9.13 (request_validator.py) and from Twilio's samples. Decisions where these
 sources are silent:
 

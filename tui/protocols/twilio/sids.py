@@ -32,7 +32,7 @@ def is_sid(prefix: str) -> Check:
 
 
 def check_sids(message: Members, start: Members) -> None:
-    """Reports malformed SIDs, and a stream with two different ones."""
+    """Reports malformed SIDs, and a stream that has two different SIDs."""
     for name in ("streamSid", "accountSid", "callSid"):
         sid = start.body.get(name)
         if isinstance(sid, str) and sid and not _SID.fullmatch(sid):
