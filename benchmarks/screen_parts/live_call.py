@@ -107,7 +107,7 @@ async def _called(folder: Path, environment: dict[str, str], url: str) -> AsyncI
         await _seen(terminal, "active")
         await asyncio.sleep(SETTLE_S)
         yield terminal
-        terminal.press("q")
+        terminal.press("q", "Enter")  # in a call, the program asks
         await asyncio.to_thread(terminal.wait_for, "EXIT 0")
     finally:
         terminal.kill()

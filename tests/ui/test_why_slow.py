@@ -172,6 +172,21 @@ async def test_the_turn_shows_uncertainty_and_barge_ins_before_its_parts(
         assert text.index("barge-in yielded: silence after 340 ms") < parts
 
 
+async def test_equal_barge_ins_are_one_line_with_their_number(stage: Staging, script: Script) -> None:
+    async with stage((120, 36)) as s:
+        await s.play(session(script, _PROMPT).take())
+        missed = BargeIn(kind=BargeInKind.MISSED, turn=2, talk_over_ms=1_000)
+        s.bridge.state.metrics.barge_ins += [
+            missed,
+            BargeIn(kind=BargeInKind.YIELDED, turn=2, silence_ms=340),
+        ]
+        s.bridge.state.metrics.barge_ins += [missed] * 10
+        await s.press("u", "up", "enter")
+        text = read(s, "TurnPage")
+        assert "barge-in missed: talk-over 1000 ms (11 times)" in text
+        assert "barge-in yielded: silence after 340 ms" in text
+
+
 async def test_the_answer_is_received_after_the_wait_for_a_whole_message(
     stage: Staging, script: Script
 ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from textual.renderables.sparkline import Sparkline
 
@@ -114,7 +115,12 @@ def shown_shares(turn: Turn) -> list[Share]:
 def telling_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:
     """Returns why the figure is uncertain and what else happened in the turn."""
     lines = [f"? uncertain: {one_line(turn.doubt, _MAX_TEXT)}"] if turn.doubt else []
-    return [*lines, *map(_barge_in, barge_ins)]
+    return [*lines, *counted(map(_barge_in, barge_ins))]
+
+
+def counted(lines: Iterable[str]) -> list[str]:
+    """Returns each line once, in order, with how often it occurs if that is more than once."""
+    return [line if times == 1 else f"{line} ({times} times)" for line, times in Counter(lines).items()]
 
 
 def further_lines(turn: Turn) -> list[str]:

@@ -24,7 +24,7 @@ from tui.widgets.cursor import own_key
 from tui.widgets.hints import KEYS_TO_TALK
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
-from tui.widgets.turn_words import VITAL_PIECES, axis_of, bar_of, sparkline_of, turn_in_full
+from tui.widgets.turn_words import VITAL_PIECES, axis_of, bar_of, counted, sparkline_of, turn_in_full
 from tui.widgets.wrap import fit, wrap
 
 _LEAST_BAR_CELLS, _MOST_BAR_CELLS = 8, 40
@@ -253,7 +253,9 @@ class TurnsPane(RowsView):
         words = ["greeting"] if turn.number == 0 else []
         if figure.grade != "good":
             words += [f"{share.stage} {numbers.seconds(share.ms)}" for share in longest]
-        words += [f"barge-in {barge_in.kind} {silence_of(barge_in)}" for barge_in in self._barge_ins(turn)]
+        words += counted(
+            f"barge-in {barge_in.kind} {silence_of(barge_in)}" for barge_in in self._barge_ins(turn)
+        )
         words += [f"keys {one_line(turn.keys, _MOST_KEYS)}"] if turn.keys else []
         words += ["cut off"] if turn.interrupted else []
         words += [f"[{one_line(name, 40)}]" for name in turn.tools]
