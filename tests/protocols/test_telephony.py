@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from tests.protocols.both_ends import example, messages_from
 from tests.protocols.shown import advice, bodies, rules, types
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import CallerSettings, Incoming, ProtocolError
+from tui.protocols.base import CallerSettings, Handshake, Incoming, ProtocolError
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.registry import protocol_named
 from tui.protocols.telephony.agent import TelephonyAgent
 from tui.protocols.telephony.caller import TelephonyCaller
-from tui.protocols.telephony.dialect import Sizes
+from tui.protocols.telephony.dialect import MULAW_8K, Sizes
 from tui.protocols.telephony.samples import Cutter, looks_like_mulaw, looks_swapped
 
 NAMES = ("telnyx", "plivo", "exotel", "vonage", "signalwire")
@@ -51,6 +51,10 @@ def an_agent(name: str, *frames: dict[str, Any]) -> TelephonyAgent:
 
 def say(end: TelephonyCaller | TelephonyAgent, **members: Any) -> Incoming:
     return end.receive(json.dumps(members))
+
+
+def said_by(agent: TelephonyAgent, audio: bytes) -> bytes:
+    return b"".join(b64decode(sent["media"]["payload"]) for sent in bodies(agent.say_audio("s", audio)))
 
 
 def payload(audio: bytes) -> dict[str, str]:
@@ -433,6 +437,45 @@ class TestSignalWire:
             assert (incoming.events[1].audio, rules(incoming)) == (TONE * 2, [])
             incoming = say(caller, event="media", streamSid="id-1", media=payload(other * 2))
             assert advice(incoming) == ["byte-order"]
+
+    @pytest.mark.parametrize(
+        ("name", "media", "default"),
+        [("telnyx", "L16;16000", "big"), ("signalwire", "audio/x-l16;16000", "little")],
+    )
+    @pytest.mark.parametrize("order", ["big", "little"])
+    @pytest.mark.parametrize("stated", [True, False])
+    def test_the_agent_has_the_order_of_its_url_or_of_the_wire(
+        self, name: str, media: str, default: str, order: str, stated: bool
+    ) -> None:
+        caller = a_caller(name, formats=(media,), options={"byte_order": order})
+        agent = an_agent(name)
+        agent.admit(Handshake(query={"byte_order": order} if stated else {"byte_order": "middle", "x": "y"}))
+        for frame in caller.opened():
+            agent.receive(frame.frame)
+        on_the_wire = TONE if order == "little" else TONE_SWAPPED
+        agent.say_start("s")
+        if stated or order == default:
+            assert on_the_wire[:640] in said_by(agent, TONE * 2)
+        quiet, loud = (
+            event.audio
+            for audio in (bytes(640), TONE * 2)
+            for frame in caller.user_audio(audio)
+            for event in agent.receive(frame.frame).events
+        )
+        assert (quiet, loud) == (bytes(640), TONE * 2)
+        assert on_the_wire[:640] in said_by(agent, TONE * 2)
+
+    def test_the_agent_answers_in_the_format_for_replies(self) -> None:
+        options = {"reply_format": "PCMU"}
+        caller, agent = a_caller("telnyx", formats=("L16;16000",), options=options), an_agent("telnyx")
+        agent.admit(Handshake(query=options))
+        for frame in caller.opened():
+            agent.receive(frame.frame)
+        assert (agent.user_format, agent.play_format) == (AudioFormat(Encoding.PCM16, 16_000), MULAW_8K)
+        agent.say_start("s")
+        (sent,) = agent.say_audio("s", b"\x80" * 160)
+        chunk = caller.receive(sent.frame).events[-1]
+        assert (sent.audio_ms, chunk.format, chunk.audio) == (20, MULAW_8K, b"\x80" * 160)
 
     def test_audio_may_have_any_length(self) -> None:
         for size in (1, 159, 20_000):

@@ -56,6 +56,8 @@ class LocalAgent:
 
     def target(self) -> Target:
         """Waits until the agent listens, and returns it as a target. Raises `RuntimeError` with one sentence."""
+        from urllib.parse import urlencode
+
         from tui.agent.settings import AgentError
         from tui.protocols.registry import protocol_named
         from tui.targets import DEMO_TITLE
@@ -66,6 +68,9 @@ class LocalAgent:
             url = self.start().url(protocol.path)
         except AgentError as error:
             raise RuntimeError(str(error)) from error
+        # What no message states, the agent has to learn from its URL.
+        shared = {name: value for name, value in self._base.options.items() if name in protocol.wire_options}
+        url += f"?{urlencode(shared)}" if shared else ""
         return msgspec.structs.replace(self._base, url=url, protocol=protocol.name, title=DEMO_TITLE)
 
     def stop(self) -> None:

@@ -619,6 +619,10 @@ class Protocol(msgspec.Struct, frozen=True):
     """Prefixes of websocket subprotocols that carry the token, for callers that cannot set headers (browsers)."""
     dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
     """Returns the URL to dial, for the given URL and options."""
+    wire_options: tuple[str, ...] = ()
+    """Options that change the bytes on the wire, which the local agent reads from the query of its URL."""
+    log_of: Callable[[Mapping[str, str]], LogRules] | None = None
+    """Returns ``log`` for a call with these options, if it depends on them."""
     log: LogRules = LogRules()
     """How the event log folds, pairs and plays its messages."""
     signs: Signs = Signs()

@@ -85,8 +85,10 @@ class AgentLink:
 
     @property
     def own_log_rules(self) -> LogRules | None:
-        """Log rules of a custom protocol, which the session must carry; None for a built-in protocol."""
-        return None if self.target.protocol in BUILT_IN else self.protocol.log
+        """Log rules that the session must carry: a custom protocol's, or what options change; None otherwise."""
+        protocol, target = self.protocol, self.target
+        rules = protocol.log_of(target.options) if protocol.log_of else protocol.log
+        return None if target.protocol in BUILT_IN and rules == protocol.log else rules
 
     async def read(self) -> None:
         """Handles every frame until the socket closes."""

@@ -14,6 +14,7 @@ from tui.models import events as e
 from tui.models.log.event_log import EventLog
 from tui.models.message.audio import MAX_PLAYED_S, EventAudio
 from tui.protocols.log_rules import LogRules
+from tui.protocols.registry import protocol_named
 
 MULAW = AudioFormat(Encoding.MULAW, 8_000)
 ALAW = AudioFormat(Encoding.ALAW, 8_000)
@@ -144,11 +145,21 @@ def test_a_long_run_is_played_in_part() -> None:
     assert sound.ms == MAX_PLAYED_S * 1000
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
-def test_samples_with_the_high_byte_first_are_put_in_order(order: str) -> None:
-    """Unless they are already, as the option of the protocol for the other order has them."""
+@pytest.mark.parametrize(
+    ("protocol", "options", "order"),
+    [
+        ("telnyx", {}, ">"),
+        ("telnyx", {"byte_order": "little"}, "<"),
+        ("signalwire", {}, "<"),
+        ("signalwire", {"byte_order": "big"}, ">"),
+    ],
+)
+def test_samples_are_put_in_order(protocol: str, options: dict[str, str], order: str) -> None:
+    """The session carries the rules that the options of its call make."""
+    log_of = protocol_named(protocol).log_of
+    assert log_of
     tone = [0] * 160 + [round(9_000 * math.sin(index / 6)) for index in range(160)]
-    call = Call("telnyx")
+    call = Call(protocol, log_of(options) if options else None)
     media = {"payload": b64encode(struct.pack(f"{order}320h", *tone)).decode()}
     indexes = [call.message({"event": "media", "media": media}, 20) for _ in range(2)]
     for sound in (call.audio.of(indexes[0]), call.audio.of_run(indexes)):

@@ -243,7 +243,10 @@ def _rules_of(started: SessionStarted) -> LogRules:
     Only code of built-in protocols runs here: a saved session may name any file as its protocol.
     """
     if started.protocol in BUILT_IN:
-        return protocol_named(started.protocol).log
+        known = protocol_named(started.protocol).log
+        # Options of the call change the byte order, and nothing else.
+        swaps = started.log_rules.big_endian if started.log_rules else known.big_endian
+        return msgspec.structs.replace(known, big_endian=swaps)
     if started.log_rules is not None:
         return started.log_rules
     rules = [protocol_named(name).log for name in BUILT_IN]

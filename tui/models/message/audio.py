@@ -19,7 +19,7 @@ from tui.models.log.event_log import EventLog, RawMessage
 from tui.protocols.base import Protocol
 from tui.protocols.payload import audio_payload
 from tui.protocols.registry import BUILT_IN, protocol_named
-from tui.protocols.telephony.samples import low_byte_first
+from tui.protocols.telephony.samples import ByteOrder
 
 MAX_PLAYED_S = 60
 """Longest part of a run that is played, counted from its beginning."""
@@ -77,7 +77,7 @@ class EventAudio:
     def _ordered(self, wire: bytes, audio_format: AudioFormat) -> MessageAudio:
         """Returns the audio with the low byte of each sample first."""
         if self._log.rules.big_endian and audio_format.encoding is Encoding.PCM16:
-            wire = low_byte_first(wire)
+            wire = ByteOrder().swap(wire)
         return MessageAudio(wire, audio_format)
 
     def _payload(self, index: int) -> tuple[bytes, float]:

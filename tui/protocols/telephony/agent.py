@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from tui.audio.formats import AudioFormat
-from tui.protocols.base import Incoming, NewId, Outgoing, TelephonyEvent, UtcNow
+from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, TelephonyEvent, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Members, cut
-from tui.protocols.telephony.dialect import DROPPED, TelephonyDialect, Verb
+from tui.protocols.telephony.dialect import BYTE_ORDER, DROPPED, REPLY_FORMAT, TelephonyDialect, Verb
 from tui.protocols.telephony.faults import Faults
 from tui.protocols.telephony.message import AudioFrame, StreamMessage, outgoing
-from tui.protocols.telephony.samples import ByteOrder, Cutter
+from tui.protocols.telephony.samples import ByteOrder, Cutter, looks_swapped
 
 _SMALL_NUMBER = re.compile(r"[0-9]{1,15}")
 
@@ -31,7 +31,8 @@ class TelephonyAgent(AgentDefaults):
         self._open_stream_id: str | None = None
         self._unheard: list[str] = []
         self._dropped: list[str] = []
-        self._samples = _Samples(dialect, None)
+        self._options: Mapping[str, str] = {}
+        self._samples = _Samples(dialect, {}, None, None)
         counters = (dialect.sequence, "chunk")
         self._sequence_number, self._chunk = (_Counter(name, dialect) for name in counters)
         self._faults = Faults(dialect.vendor)
@@ -45,8 +46,16 @@ class TelephonyAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes, which is the user's; None before the stream has started."""
-        return self._format
+        """The format that `say_audio` takes: the user's, unless an option sets another; None before the start."""
+        named = self._options.get(REPLY_FORMAT)
+        return self._format if named is None or self._format is None else self.dialect.formats[named]
+
+    def admit(self, handshake: Handshake) -> Close | None:
+        """Takes settings of the provider that no message states from the URL's query."""
+        known = self.dialect.options
+        given = {name: value for name, value in handshake.query.items() if name in known}
+        self._options = {name: value for name, value in given.items() if not known[name](value)}
+        return None
 
     # Actions of the agent.
 
@@ -60,9 +69,10 @@ class TelephonyAgent(AgentDefaults):
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
         """Sends audio of the open reply, in messages of the sizes that the provider accepts."""
-        if stream_id != self._open_stream_id or self._format is None:
+        coding = self.play_format
+        if stream_id != self._open_stream_id or coding is None:
             return []
-        return [self._media(piece, self._format) for piece in self._samples.cutter.cut(audio)]
+        return [self._media(piece, coding) for piece in self._samples.cutter.cut(audio)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
         """Ends a reply with a mark; an interrupted one is cleared if any of it is unplayed."""
@@ -124,7 +134,7 @@ class TelephonyAgent(AgentDefaults):
             self._stream_id = message.text(dialect.stream_id) or start.text(dialect.stream_id)
         dialect.check_start(message, start)
         self._format = dialect.read_format(dialect, message, start)
-        self._samples = _Samples(dialect, self._format)
+        self._samples = _Samples(dialect, self._options, self._format, self.play_format)
         self._open_stream_id = None
         message.event(Type.SESSION_INITIATE, format=self._format, params=start.body)
         message.event(Type.CALL_STARTED, params=dialect.read_params(dialect, message, start))
@@ -144,8 +154,7 @@ class TelephonyAgent(AgentDefaults):
             self._faults.report(message, "media-before-start", text)
         coding = self._format or next(iter(self.dialect.formats.values()))
         message.audio_ms = coding.duration_ms(len(audio) if size is None else size)
-        if self._samples.heard is not None:
-            audio = self._samples.heard.swap(audio)
+        audio = self._samples.hear(audio)
         if audio:
             message.events.append(TelephonyEvent(type=Type.USER_STREAM_CHUNK, format=coding, audio=audio))
         return f"user audio {message.audio_ms:.0f} ms"
@@ -230,8 +239,7 @@ class TelephonyAgent(AgentDefaults):
 
     def _media(self, audio: bytes, coding: AudioFormat) -> Outgoing:
         dialect, audio_ms = self.dialect, coding.duration_ms(len(audio))
-        if self._samples.said is not None:
-            audio = self._samples.said.swap(audio)
+        audio = self._samples.say(audio)
         summary = f"agent audio {audio_ms:.0f} ms"
         if not dialect.say.kind:
             return outgoing(dialect.server_kind_member, audio, summary, audio_ms)
@@ -240,11 +248,11 @@ class TelephonyAgent(AgentDefaults):
 
     def _rest(self, interrupted: bool) -> list[Outgoing]:
         """Returns the last message of a reply's audio; drops it if the reply was interrupted."""
-        cutter = self._samples.cutter
-        if interrupted or self._format is None:
+        cutter, coding = self._samples.cutter, self.play_format
+        if interrupted or coding is None:
             cutter.drop()
             return []
-        return [self._media(piece, self._format) for piece in cutter.last(self._format)]
+        return [self._media(piece, coding) for piece in cutter.last(coding)]
 
     def _verb(self, verb: Verb, summary: str, name: str) -> Outgoing:
         return self._message(verb.kind, summary, **verb.holding(self.dialect.mark_value(name)))
@@ -258,13 +266,48 @@ class TelephonyAgent(AgentDefaults):
 
 
 class _Samples:
-    """Byte orders and message sizes of the audio in one stream."""
+    """How audio crosses the wire in one stream: byte orders and sizes.
 
-    def __init__(self, dialect: TelephonyDialect, audio_format: AudioFormat | None) -> None:
-        swapped = audio_format is not None and dialect.big_endian({}, audio_format)
-        self.heard = ByteOrder() if swapped else None
-        self.said = ByteOrder() if swapped else None
-        self.cutter = Cutter(None if audio_format is None else dialect.reply_sizes(audio_format))
+    If the byte order of a provider is an option and the URL does not set it, the user's first loud samples decide it
+    for both directions.
+    """
+
+    def __init__(
+        self,
+        dialect: TelephonyDialect,
+        options: Mapping[str, str],
+        user_format: AudioFormat | None,
+        play_format: AudioFormat | None,
+    ) -> None:
+        codings = user_format, play_format
+        hears_pcm, self._says_pcm = (
+            coding is not None and coding.encoding is Encoding.PCM16 for coding in codings
+        )
+        self._heard, self._said = (
+            ByteOrder() if coding is not None and dialect.big_endian(options, coding) else None
+            for coding in codings
+        )
+        self._undecided = hears_pcm and BYTE_ORDER in dialect.options and BYTE_ORDER not in options
+        self.cutter = Cutter(None if play_format is None else dialect.reply_sizes(play_format))
+
+    def hear(self, audio: bytes) -> bytes:
+        """Returns the user's samples with the low byte first."""
+        samples = self._heard.swap(audio) if self._heard else audio
+        if not self._undecided:
+            return samples
+        other = ByteOrder().swap(samples)
+        if looks_swapped(samples):
+            self._undecided = False
+            self._heard = None if self._heard else ByteOrder()
+            if self._says_pcm:
+                self._said = None if self._said else ByteOrder()
+            return other
+        self._undecided = not looks_swapped(other)
+        return samples
+
+    def say(self, audio: bytes) -> bytes:
+        """Returns the agent's samples in the order of the wire."""
+        return self._said.swap(audio) if self._said else audio
 
 
 class _Counter:

@@ -28,6 +28,8 @@ TIMESTAMP = "timestamp"
 """The option for what a timestamp counts, where sources disagree: "elapsed" or "epoch"."""
 BYTE_ORDER = "byte_order"
 """The option for the order of the bytes in 16-bit samples, if it is not documented."""
+REPLY_FORMAT = "reply_format"
+"""The option for the format of replies, where it may differ from that of the user's audio."""
 
 Content = Mapping[str, Any]
 """The members of a message, or of an object in one."""
@@ -97,7 +99,7 @@ class StreamCall:
     @property
     def play_format(self) -> AudioFormat:
         """The format that replies must have, unless a message names another."""
-        return self.dialect.formats[self.settings.options.get("reply_format", self.format_name)]
+        return self.dialect.formats[self.settings.options.get(REPLY_FORMAT, self.format_name)]
 
     @property
     def at_ms(self) -> int:

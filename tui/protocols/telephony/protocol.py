@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from tui.protocols.base import Protocol
@@ -11,7 +12,13 @@ from tui.protocols.log_rules import End, LogRules, Pair, span
 from tui.protocols.signs import Signs
 from tui.protocols.telephony.agent import TelephonyAgent
 from tui.protocols.telephony.caller import TelephonyCaller
-from tui.protocols.telephony.dialect import STREAM_IDS, TelephonyDialect, named_mark
+from tui.protocols.telephony.dialect import (
+    BYTE_ORDER,
+    REPLY_FORMAT,
+    STREAM_IDS,
+    TelephonyDialect,
+    named_mark,
+)
 
 
 def telephony_protocol(
@@ -37,7 +44,9 @@ def telephony_protocol(
         caller=caller,
         agent=agent,
         formats=table.formats,
-        log=_log_rules(table),
+        wire_options=tuple(name for name in (BYTE_ORDER, REPLY_FORMAT) if name in table.options),
+        log_of=partial(_log_rules, table) if BYTE_ORDER in table.options else None,
+        log=_log_rules(table, {}),
         signs=Signs(first_message=_first_message(table), **(signs or {"path_words": (name,)})),
         has_words=False,
         accepted_on_open=True,
@@ -74,7 +83,7 @@ def _first_message(dialect: TelephonyDialect) -> Callable[[Mapping[str, Any] | b
     return reason
 
 
-def _log_rules(dialect: TelephonyDialect) -> LogRules:
+def _log_rules(dialect: TelephonyDialect, options: Mapping[str, str]) -> LogRules:
     mark, played, carriers = dialect.mark, dialect.played, (dialect.media, dialect.say)
     named = dialect.read_mark is named_mark
     paths = (mark.path, played.path) if named else ("", "")
@@ -87,6 +96,6 @@ def _log_rules(dialect: TelephonyDialect) -> LogRules:
     return LogRules(
         runs=tuple(dict.fromkeys(runs)),
         pairs=tuple(pairs),
-        big_endian=any(dialect.big_endian({}, coding) for coding in dialect.formats.values()),
+        big_endian=any(dialect.big_endian(options, coding) for coding in dialect.formats.values()),
         audio_members=tuple(dict.fromkeys(verb.path for verb in carriers if verb.path)),
     )

@@ -78,22 +78,6 @@ def looks_swapped(pcm: bytes) -> bool:
     return as_is > _ROUGHER * swapped and as_is > _SNIFFED_SAMPLES * 1_000
 
 
-def low_byte_first(wire: bytes) -> bytes:
-    """Converts whole 16-bit samples that should be big-endian to little-endian.
-
-    If the samples are much smoother in one byte order, that order is assumed, because the option for the
-    order is not known here.
-    """
-    swapped = ByteOrder().swap(wire)
-    size = 2 * _SNIFFED_SAMPLES
-    for at in range(0, len(swapped) - size + 1, size):
-        if looks_swapped(wire[at : at + size]):
-            return swapped
-        if looks_swapped(swapped[at : at + size]):
-            return wire
-    return swapped
-
-
 def looks_like_mulaw(pcm: bytes) -> bool:
     """Returns whether bytes that should be 16-bit samples are mu-law: quiet sound near 0xFF and 0x7F."""
     head = pcm[: 2 * _SNIFFED_SAMPLES]

@@ -14,6 +14,7 @@ from tui.protocols.base import Finding
 from tui.protocols.telephony.dialect import (
     BYTE_ORDER,
     MULAW_8K,
+    REPLY_FORMAT,
     Content,
     Sizes,
     StreamCall,
@@ -84,7 +85,7 @@ TELNYX_DIALECT = TelephonyDialect(
     params="custom_parameters",
     ids=dict.fromkeys(("stream", "user_id", "call_control_id", "call_session_id"), any_id),
     media_members={"track": "inbound"},
-    options={"reply_format": one_of(*FORMATS), BYTE_ORDER: one_of("big", "little")},
+    options={REPLY_FORMAT: one_of(*FORMATS), BYTE_ORDER: one_of("big", "little")},
     formats=FORMATS,
     preferred_format=first_format(FORMATS),
     big_endian=_big_endian,
