@@ -228,6 +228,28 @@ def test_a_flush_drops_queued_and_late_audio(queue: PlaybackQueue, speaker: Spea
     assert queue.cut(speaker.now_ns) == []
 
 
+def test_held_audio_is_kept_and_its_silence_is_no_loss(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, 1_000), 0)
+    assert speaker.play() == numbers(1, BLOCK)
+    queue.held = True
+    queue.feed("a", ramp(1_001, 50), speaker.now_ns)
+    queue.end("a")
+    assert not any(speaker.play(20))
+    assert (queue.stats.gap_frames, queue.playing) == (0, "a")
+    queue.held = False
+    assert [sample for sample in speaker.play(6) if sample] == numbers(BLOCK + 1, 1_050 - BLOCK)
+    assert kinds(queue.take_happenings()) == [("began", "a"), ("clipped end", "a"), ("drained", "a")]
+
+
+def test_a_flush_drops_held_audio_without_a_fade(queue: PlaybackQueue, speaker: Speaker) -> None:
+    queue.feed("a", ramp(1, 1_000), 0)
+    speaker.play()
+    queue.held = True
+    (cut,) = queue.cut(speaker.now_ns, fade_frames=BLOCK)
+    assert (cut.heard_frames, cut.unheard_frames) == (BLOCK, 1_000 - BLOCK)
+    assert not any(speaker.play(3))
+
+
 def test_the_next_reply_plays_after_a_flush(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, 1_000), 0)
     speaker.play()

@@ -58,7 +58,7 @@ class TestTheExample:
         caller = in_call()
         received = [say(caller, **message) for message in messages_from("agent", example("asterisk"))]
         assert all(incoming.known for incoming in received)
-        assert {rule for incoming in received for rule in rules(incoming)} == {"marks-lost", "not-simulated"}
+        assert {rule for incoming in received for rule in rules(incoming)} == {"marks-lost"}
         assert T.HANG_UP in types(received[-1])
 
     def test_the_agent_understands_the_callers_events(self) -> None:
@@ -340,26 +340,53 @@ class TestCommands:
         assert types(say(in_call(), "HANGUP")) == [T.HANG_UP]
         assert types(in_call(options=PLAIN).receive("HANGUP")) == [T.HANG_UP]
 
-    def test_a_pause_is_kept_in_the_status_and_is_advice(self) -> None:
+    def test_a_pause_holds_playback_and_is_kept_in_the_status(self) -> None:
         caller = in_call()
-        assert advice(say(caller, "CONTINUE_MEDIA")) == []
-        assert advice(say(caller, "PAUSE_MEDIA")) == ["not-simulated"]
+        assert types(say(caller, "CONTINUE_MEDIA")) == []
+        paused = say(caller, "PAUSE_MEDIA")
+        assert (types(paused), paused.findings) == ([T.PLAY_HELD], ())
         assert bodies(say(caller, "GET_STATUS").replies)[0]["media_paused"] is True
-        say(caller, "CONTINUE_MEDIA")
+        assert types(say(caller, "CONTINUE_MEDIA")) == [T.PLAY_CONTINUED]
         assert bodies(say(caller, "GET_STATUS").replies)[0]["media_paused"] is False
+
+    def test_a_reply_that_starts_during_a_pause_is_held(self) -> None:
+        caller = in_call()
+        say(caller, "PAUSE_MEDIA")
+        held = [T.PLAY_STREAM_START, T.PLAY_HELD, T.PLAY_STREAM_CHUNK]
+        assert types(caller.receive(FRAME)) == held
+        assert types(caller.receive(FRAME)) == [T.PLAY_STREAM_CHUNK]
+
+    def test_nothing_is_reported_during_a_pause(self) -> None:
+        caller = in_call()
+        caller.receive(FRAME)
+        for command in ("MARK_MEDIA", "REPORT_QUEUE_DRAINED", "PAUSE_MEDIA"):
+            say(caller, command, correlation_id="m")
+        assert (caller.mark_reached("m"), ticks(caller, 3)) == ([], [])
+        continued = say(caller, "CONTINUE_MEDIA")
+        assert (kinds(continued), ticks(caller, 2)) == (["MEDIA_MARK_PROCESSED"], ["QUEUE_DRAINED"])
+
+    def test_a_flush_during_a_pause_drops_the_marks_that_waited(self) -> None:
+        caller = in_call()
+        say(caller, "MARK_MEDIA", correlation_id="m")
+        say(caller, "PAUSE_MEDIA")
+        caller.mark_reached("m")
+        say(caller, "FLUSH_MEDIA")
+        assert kinds(say(caller, "CONTINUE_MEDIA")) == []
 
     @pytest.mark.parametrize(("options", "paused"), [({}, True), ({"flush_ends_pause": "on"}, False)])
     def test_whether_a_flush_ends_a_pause_is_an_option(self, options: dict[str, str], paused: bool) -> None:
         caller = in_call(options=options)
         say(caller, "PAUSE_MEDIA")
-        say(caller, "FLUSH_MEDIA")
+        flushed = say(caller, "FLUSH_MEDIA")
+        assert (types(flushed)[-1] is T.PLAY_CONTINUED) is not paused
         assert bodies(say(caller, "GET_STATUS").replies)[0]["media_paused"] is paused
 
     @pytest.mark.parametrize(
         ("direction", "expected"),
         [
             ("both", []),
-            ("out", ["not-simulated"]),
+            ("out", []),
+            ("in", []),
             ("left", ["bad-direction"]),
             (None, ["missing-member"]),
         ],
@@ -369,6 +396,42 @@ class TestCommands:
         if direction:
             plain = in_call(options=PLAIN).receive(f"SET_MEDIA_DIRECTION direction:{direction}")
             assert rules(plain) == expected
+
+    def test_after_out_the_users_audio_is_withheld_and_the_clock_continues(self) -> None:
+        caller = in_call()
+        caller.receive(FRAME * 2)
+        say(caller, "REPORT_QUEUE_DRAINED")
+        say(caller, "SET_MEDIA_DIRECTION", direction="out")
+        assert (caller.user_stream_open, caller.user_audio(FRAME)) == (False, [])
+        assert kinds(caller.withheld(FRAME * 3)) == ["QUEUE_DRAINED"]
+        say(caller, "SET_MEDIA_DIRECTION", direction="both")
+        assert kinds(caller.user_audio(FRAME)) == ["audio"]
+
+    @pytest.mark.parametrize(
+        "command",
+        ["START_MEDIA_BUFFERING", "STOP_MEDIA_BUFFERING", "MARK_MEDIA", "PAUSE_MEDIA", "CONTINUE_MEDIA"],
+    )
+    def test_after_in_no_command_for_playback_is_accepted(self, command: str) -> None:
+        caller = in_call()
+        say(caller, "SET_MEDIA_DIRECTION", direction="in")
+        refused = say(caller, command)
+        assert (kinds(refused), rules(refused), types(refused)) == (
+            ["ERROR"],
+            ["command-against-direction"],
+            [],
+        )
+        assert kinds(say(caller, "GET_STATUS")) == ["STATUS"]
+        say(caller, "SET_MEDIA_DIRECTION", direction="both")
+        assert "command-against-direction" not in rules(say(caller, command))
+
+    def test_after_in_the_servers_audio_is_dropped(self) -> None:
+        caller = in_call()
+        say(caller, "SET_MEDIA_DIRECTION", direction="in")
+        dropped = caller.receive(FRAME)
+        assert (types(dropped), advice(dropped)) == ([T.PLAY_STREAM_DISCARDED], ["audio-against-direction"])
+        assert kinds(caller.user_audio(FRAME)) == ["audio"]
+        say(caller, "SET_MEDIA_DIRECTION", direction="out")
+        assert types(caller.receive(FRAME)) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
 
 
 class TestTheAgent:

@@ -475,6 +475,19 @@ async def test_the_log_rules_of_a_built_in_protocol_are_not_repeated_in_the_sess
     assert held.of(e.SessionStarted)[0].log_rules is None
 
 
+@pytest.mark.parametrize(("order", "carried"), [("big", False), ("little", True)])
+async def test_the_log_rules_that_an_option_changes_are_in_the_session(order: str, carried: bool) -> None:
+    options = {"byte_order": order}
+    async with (
+        agent(lambda peer: peer.stay()) as url,
+        call(url, protocol="telnyx", options=options) as held,
+    ):
+        await held.until_status(Status.ACTIVE)
+    rules = held.of(e.SessionStarted)[0].log_rules
+    assert (rules is not None) == carried
+    assert rules is None or not rules.big_endian
+
+
 async def test_gemini_is_offered_tools_and_may_cancel_a_call(tmp_path: Path) -> None:
     tools_file = tmp_path / "tools.py"
     tools_file.write_text(
@@ -565,6 +578,45 @@ async def test_genesys_expects_an_answer_to_its_close(
         held.session.hang_up()
         await held.until(e.StatusChanged, lambda event: event.new is Status.ENDED)
     assert [finding.rule for finding in held.of(e.FindingRaised)] == expected
+
+
+async def test_asterisk_holds_and_continues_and_its_clock_runs_while_it_sends_nothing() -> None:
+    between: list[bytes] = []
+    paused, asked = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        async def until(event: str) -> list[bytes]:
+            audio: list[bytes] = []
+            async for frame in peer.socket:
+                if isinstance(frame, str) and json.loads(frame)["event"] == event:
+                    break
+                audio += [frame] if isinstance(frame, bytes) else []
+            return audio
+
+        await until("MEDIA_START")
+        await peer.send({"command": "SET_MEDIA_DIRECTION", "direction": "out"}, {"command": "GET_STATUS"})
+        await until("STATUS")
+        await peer.send(bytes([0x55]) * 480, {"command": "REPORT_QUEUE_DRAINED"})
+        between.extend(await until("QUEUE_DRAINED"))
+        await peer.send({"command": "PAUSE_MEDIA"}, bytes([0x55]) * 480, {"command": "GET_STATUS"})
+        await until("STATUS")
+        paused.set()
+        await asked.wait()
+        await peer.send({"command": "MARK_MEDIA", "correlation_id": "m"}, {"command": "CONTINUE_MEDIA"})
+        await until("MEDIA_MARK_PROCESSED")
+        await peer.socket.close()
+
+    async with agent(script) as url, call(url, protocol="asterisk") as held:
+        await paused.wait()
+        queue = held.audio.playback.queue
+        assert queue
+        states = [queue.held]
+        asked.set()
+        await held.until(e.StatusChanged, lambda event: event.new is Status.ENDED)
+        states.append(queue.held)
+    assert states == [True, False]
+    assert between == []
+    assert held.of(e.FindingRaised) == []
 
 
 LIVE_SESSION = {"id": "live_1", "expires_at": 1, "model": "gpt-live-1.1", "status": "active"}

@@ -146,11 +146,12 @@ class PlaybackStats(msgspec.Struct):
     """
 
 
-class _Gain:
-    """The requested volume and the current volume, which approaches it over one block."""
+class _Controls:
+    """The requested volume, the current volume, which approaches it over one block, and whether playback is held."""
 
     def __init__(self) -> None:
         self.wanted = self.now = 1.0
+        self.held = False
 
 
 class PlaybackQueue:
@@ -176,7 +177,7 @@ class PlaybackQueue:
         # Collected until the loop asks, as the pulling thread must run nothing but the queue's own code.
         self._happenings: deque[Happening] = deque()
         self._stats = PlaybackStats()
-        self._gain = _Gain()
+        self._controls = _Controls()
         self._fading = b""
         """Faded audio of a flushed reply that still has to be pulled."""
 
@@ -193,11 +194,20 @@ class PlaybackQueue:
     @property
     def volume(self) -> float:
         """Factor applied to the samples, bit-exact at 1; a change takes effect smoothly from the next block on."""
-        return self._gain.wanted
+        return self._controls.wanted
 
     @volume.setter
     def volume(self, volume: float) -> None:
-        self._gain.wanted = volume
+        self._controls.wanted = volume
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing is played, although audio may be queued; a flush does not change it."""
+        return self._controls.held
+
+    @held.setter
+    def held(self, held: bool) -> None:
+        self._controls.held = held
 
     # what the agent sends: on the feeding thread
 
@@ -268,7 +278,8 @@ class PlaybackQueue:
         """
         cuts: list[Cut] = []
         with self._lock:
-            self._fading += self._fade_out(fade_frames)
+            if not self._controls.held:  # held audio is silent already
+                self._fading += self._fade_out(fade_frames)
             for reply in self._known.values():
                 heard_frames = reply.handed.frames
                 if aborted_latency_ms is not None:
@@ -297,13 +308,14 @@ class PlaybackQueue:
         parts: list[memoryview | bytes] = []
         filled = 0
         with self._lock:
-            clock, gain = self._clock, self._gain
+            clock, controls = self._clock, self._controls
             rate, stream_frame = clock.rate, clock.stream_frame + clock.frames
             if self._fading:
                 parts.append(self._fading[: 2 * frames])
                 self._fading = self._fading[2 * frames :]
                 filled = len(parts[0]) // 2
-            while filled < frames:
+            held = controls.held  # read once: a block is held or it is not
+            while filled < frames and not held:
                 reply = self._next(at_ns + frames_to_ns(filled, rate), stream_frame + filled)
                 if reply is None:
                     break
@@ -315,15 +327,15 @@ class PlaybackQueue:
                 reply.handed.end_ns = at_ns + frames_to_ns(filled, rate)
                 reply.handed.end_stream_frame = stream_frame + filled
             current = self._current
-            if current is not None and not current.queued_frames:
+            if current is not None and not current.queued_frames and not held:
                 if current.ended:
                     self._drained(current)
                 else:
                     current.gap_frames += frames - filled
             # Replaced as one object: `pulled_frames` reads it without the lock, and must not see half an update.
             self._clock = Clock(rate, stream_frame, at_ns, frames)
-            start_gain, gain.now = gain.now, gain.wanted
-            end_gain = gain.now
+            start_gain, controls.now = controls.now, controls.wanted
+            end_gain = controls.now
         # The whole block, always: PortAudio plays the buffer as it is, with whatever it held before.
         if not filled:
             return bytes(2 * frames)

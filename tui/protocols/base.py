@@ -74,6 +74,10 @@ class TelephonyEventType(StrEnum):
     """
     TOOL_CALL_CANCELLED = "tool.call_cancelled"
     """The agent no longer wants the result of the call ``stream_id``."""
+    PLAY_HELD = "play.held"
+    """Playback of all replies stops, but what is queued is kept."""
+    PLAY_CONTINUED = "play.continued"
+    """Playback continues where it was held."""
     PLAY_STREAM_DISCARDED = "play_stream.discarded"
     """Audio that arrived after its reply was cut off: counted, but not played."""
     # from the caller
@@ -323,6 +327,15 @@ class SendsHeaders(CallerEnd, Shape):
 
         Raises `ValueError` for a token it cannot use.
         """
+        ...
+
+
+@runtime_checkable
+class PassesTime(Shape):
+    """A `CallerEnd` whose clock is the user's audio, even while that is withheld."""
+
+    def withheld(self, audio: bytes) -> list[Outgoing]:
+        """Lets the time of withheld user audio pass; returns the messages that are due."""
         ...
 
 

@@ -48,6 +48,8 @@ class AgentAudio:
             T.PLAY_STREAM_STOP: lambda event: self._end(event.stream_id),
             T.PLAY_STREAM_DISCARDED: self._discarded,
             T.CLEAR: lambda event: self.interrupt(event.reason, by_agent=True),
+            T.PLAY_HELD: lambda event: self._audio.playback.hold(True),
+            T.PLAY_CONTINUED: lambda event: self._audio.playback.hold(False),
             T.MARK: lambda event: self._audio.playback.mark(event.text),
         }
         for event_type, handler in handlers.items():

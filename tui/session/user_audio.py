@@ -12,7 +12,7 @@ from tui.audio.speech import SpeechDetector, TrackEdge, make_detector
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
-from tui.protocols.base import CallerEnd, Outgoing, user_stream_opening
+from tui.protocols.base import CallerEnd, Outgoing, PassesTime, user_stream_opening
 from tui.session.send_pace import SendPace
 
 EARLY_BLOCKS = 100
@@ -84,6 +84,8 @@ class UserAudio:
             self._journal.losing(e.Loss.UNSENT, _NO_SOCKET)
         elif controls.recording:
             self._journal.losing(e.Loss.WITHHELD)
+        if isinstance(self._caller, PassesTime):
+            self._send(self._caller.withheld(encode(block.pcm, self._audio.capture.format)))
         self._audio.keep_user_block(block.end_ns, block.pcm, sent=False)
         return False
 

@@ -106,6 +106,11 @@ class Playback:
         """
         return self.queue.end(reply) if self.queue else None
 
+    def hold(self, held: bool) -> None:
+        """Stops playing what is queued, or continues; has no effect before the first reply."""
+        if self.queue:
+            self.queue.held = held
+
     def socket_lost(self) -> None:
         """Stops reporting missing audio until more arrives, because the lost socket is the reason, not the agent."""
         self._arrival_watch.excuse()

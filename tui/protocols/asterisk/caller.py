@@ -29,6 +29,7 @@ from tui.protocols.base import (
     NewId,
     Outgoing,
     ProtocolError,
+    TelephonyEvent,
     UtcNow,
     check_formats,
 )
@@ -43,6 +44,14 @@ _TITLE = "Asterisk"
 _OPTIONS = ("control", "connection", "channel_id", "flush_ends_pause")
 _MAX_MARKS = 10_000
 _SNIFFED_MESSAGES = 100
+_FOR_PLAYBACK = (
+    "START_MEDIA_BUFFERING",
+    "STOP_MEDIA_BUFFERING",
+    "MARK_MEDIA",
+    "PAUSE_MEDIA",
+    "CONTINUE_MEDIA",
+)
+"""Commands that Asterisk refuses while audio flows only to the server."""
 _COMPLETED, _PROCESSED = "MEDIA_BUFFERING_COMPLETED", "MEDIA_MARK_PROCESSED"
 
 
@@ -68,6 +77,9 @@ class AsteriskCaller(ImplyingCaller):
         self._queue = FrameQueue(size)
         self._marks: deque[_Acknowledgement] = deque()
         self._drain_wanted = False
+        self._direction = "both"
+        self._reached_paused: list[str] = []
+        """Marks that were reached during a pause, which Asterisk reports only afterwards."""
         self._sniffs = _SNIFFED_MESSAGES
         self._faults = Faults(_TITLE)
 
@@ -78,8 +90,8 @@ class AsteriskCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the call is up; its audio never pauses."""
-        return self._in_call
+        """Whether audio flows to the server: during the call, unless the server has set the direction ``out``."""
+        return self._in_call and self._direction != "out"
 
     # Actions of the user.
 
@@ -90,11 +102,17 @@ class AsteriskCaller(ImplyingCaller):
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
         """Sends user audio in frames of 20 ms, each of which is a tick of Asterisk's clock; any remainder waits."""
-        if not self._in_call:
-            return []
+        return self._clocked(audio, sends=True) if self.user_stream_open else []
+
+    def withheld(self, audio: bytes) -> list[Outgoing]:
+        """Lets Asterisk's clock continue while no audio flows to the server; returns the events that are due."""
+        return self._clocked(audio, sends=False) if self._in_call else []
+
+    def _clocked(self, audio: bytes, *, sends: bool) -> list[Outgoing]:
         frames: list[Outgoing] = []
         for frame in self._cutter.cut(audio):
-            frames.append(Outgoing(frame, "audio", f"user audio {FRAME_MS} ms", float(FRAME_MS)))
+            if sends:
+                frames.append(Outgoing(frame, "audio", f"user audio {FRAME_MS} ms", float(FRAME_MS)))
             frames += self._tick()
         return frames
 
@@ -108,6 +126,9 @@ class AsteriskCaller(ImplyingCaller):
         """Reports the first pending mark with that id as reached; sends nothing for a dropped or unknown mark."""
         found = next((mark for mark in self._marks if mark.correlation_id == name), None)
         if not self._in_call or found is None:
+            return []
+        if self._queue.paused and found.answer:
+            self._reached_paused.append(name)
             return []
         self._marks.remove(found)
         if not found.answer:
@@ -150,12 +171,28 @@ class AsteriskCaller(ImplyingCaller):
         handler = self._HANDLERS.get(message.kind())
         if handler is None:
             return message.incoming(message.unknown())
+        if self._direction == "in" and message.kind() in _FOR_PLAYBACK:
+            return message.incoming(self._refuse(message))
         return message.incoming(handler(self, message))
+
+    def _refuse(self, message: Message) -> str:
+        """Answers a command for playback while the server has set the direction ``in``."""
+        kind = message.kind()
+        text = f"“{kind}” was sent while the media direction is “in”; Asterisk answers it with an error."
+        message.find("command-against-direction", text)
+        error = f"{kind} not supported while the media direction is in"
+        message.replies.append(self._channel.event("ERROR", "error", error_text=error))
+        return f"{kind}, refused"
 
     def _receive_audio(self, frame: bytes) -> Incoming:
         message, coding = Message('{"type":"audio"}'), self._channel.coding
         audio, had_header = strip_wav_header(frame)
         message.audio_ms = coding.duration_ms(len(audio))
+        if self._direction == "in":
+            text = "Audio was sent while the media direction is “in”, in which Asterisk plays none."
+            self._faults.advise(message, "audio-against-direction", text)
+            self._discard(message, audio)
+            return message.incoming(f"agent audio {message.audio_ms:.0f} ms, not played")
         self._check_audio(message, frame, audio, had_header=had_header)
         was_full, overflows = self._queue.full, self._queue.overflows
         played, lost = self._queue.put(audio)
@@ -167,14 +204,20 @@ class AsteriskCaller(ImplyingCaller):
         return message.incoming(f"agent audio {message.audio_ms:.0f} ms")
 
     def _play(self, message: Message, audio: bytes) -> None:
+        begins = not self._replies.open
         if audio:
             message.events += self._replies.audio(audio, self._channel.coding)
+        if audio and begins and self._queue.paused:
+            # The first reply opens the queue that is held.
+            message.events.insert(-1, TelephonyEvent(type=Type.PLAY_HELD))
+
+    def _discard(self, message: Message, audio: bytes) -> None:
+        stream_id, coding = self._replies.stream_id, self._channel.coding
+        message.event(Type.PLAY_STREAM_DISCARDED, stream_id=stream_id, format=coding, audio=audio)
 
     def _lose(self, message: Message, lost: bytes, *, overflows: bool) -> None:
         coding, faults = self._channel.coding, self._faults
-        message.event(
-            Type.PLAY_STREAM_DISCARDED, stream_id=self._replies.stream_id, format=coding, audio=lost
-        )
+        self._discard(message, lost)
         lost_ms = coding.duration_ms(len(lost))
         if overflows:
             text = f"{MAX_FRAMES} frames (20 s) are queued; Asterisk drops further audio without an answer."
@@ -256,9 +299,9 @@ class AsteriskCaller(ImplyingCaller):
             self._faults.advise(message, "marks-lost", text)
         self._marks = deque(mark._replace(answer="") for mark in self._marks)
         self._queue.flush()
-        if self._channel.flush_ends_pause:
-            self._queue.paused = False
         message.events += self._replies.clear("FLUSH_MEDIA")
+        if self._channel.flush_ends_pause:
+            self._continue(message)
         return "flush"
 
     def _on_hang_up(self, message: Message) -> str:
@@ -286,19 +329,30 @@ class AsteriskCaller(ImplyingCaller):
         return "asks for the end of the queue"
 
     def _on_pause(self, message: Message) -> str:
-        self._queue.paused = message.kind() == "PAUSE_MEDIA"
-        if self._queue.paused:
-            text = "PAUSE_MEDIA is not simulated: Asterisk would play silence, but here the audio continues."
-            self._faults.advise(message, "not-simulated", text)
-        return "pause" if self._queue.paused else "continue"
+        self._queue.paused = True
+        message.event(Type.PLAY_HELD)
+        return "pause"
+
+    def _on_continue(self, message: Message) -> str:
+        self._continue(message)
+        return "continue"
+
+    def _continue(self, message: Message) -> None:
+        """Ends a pause, and reports the marks that were reached during it."""
+        if not self._queue.paused:
+            return
+        self._queue.paused = False
+        message.event(Type.PLAY_CONTINUED)
+        reached, self._reached_paused = self._reached_paused, []
+        for name in reached:
+            message.replies += self.mark_reached(name)
 
     def _on_direction(self, message: Message) -> str:
         direction = message.text("direction", required=True)
         if direction not in ("both", "in", "out", ""):
             message.find("bad-direction", f"The direction is {cut(direction, 40)}; expected both, in or out.")
-        elif direction in ("in", "out"):
-            text = "“SET_MEDIA_DIRECTION” is not simulated: audio continues to flow both ways."
-            self._faults.advise(message, "not-simulated", text)
+        elif direction:
+            self._direction = direction
         return f"direction {direction}"
 
     def _xoff(self) -> Outgoing:
@@ -312,7 +366,7 @@ class AsteriskCaller(ImplyingCaller):
         "MARK_MEDIA": _on_mark,
         "FLUSH_MEDIA": _on_flush,
         "PAUSE_MEDIA": _on_pause,
-        "CONTINUE_MEDIA": _on_pause,
+        "CONTINUE_MEDIA": _on_continue,
         "GET_STATUS": _on_status,
         "REPORT_QUEUE_DRAINED": _on_drained,
         "SET_MEDIA_DIRECTION": _on_direction,
