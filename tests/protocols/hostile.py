@@ -92,6 +92,7 @@ def check_incoming(receive: Callable[[str | bytes], Incoming], frame: str | byte
         assert reply.kind in (
             body.get("type"),
             body.get("event"),
+            body.get("command"),
             next(iter(body)),
             f"{next(iter(body))}.turnComplete",
         )

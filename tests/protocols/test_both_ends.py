@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.protocols.both_ends import Line, Side
 from tests.protocols.hostile import check_incoming, hostile_values, mutated_messages, no_messages
 from tests.protocols.messages import ACCEPTING, MESSAGES
-from tui.protocols.base import AgentEnd, CallerSettings, TelephonyEventType
+from tui.protocols.base import AgentEnd, CallerEnd, CallerSettings, TelephonyEventType
 from tui.protocols.json_frames import decode_object
 from tui.protocols.registry import protocol_named
 
@@ -364,9 +364,8 @@ def test_audio_and_words_arrive_unchanged(
 EXPECTED: dict[Side, dict[str, list[T]]] = {"caller": HEARD_BY_CALLER, "agent": HEARD_BY_AGENT}
 
 
-def use(call: Call) -> None:
+def use(caller: CallerEnd, agent: AgentEnd) -> None:
     """Calls everything that the user, the speaker and the local agent can do, in any state."""
-    caller, agent = call.caller, call.agent
     sent = [
         *caller.start_user_stream(),
         *caller.user_audio(bytes(320)),
@@ -423,7 +422,7 @@ def test_only_a_protocol_error_escapes_whatever_is_received(
     for frame in [ACCEPTING[protocol], *data.draw(st.lists(hostile, min_size=5, max_size=5))]:
         check_incoming(call.caller.receive, frame)
         check_incoming(call.agent.receive, frame)
-        use(call)
+        use(call.caller, call.agent)
 
 
 @every_decoder
