@@ -85,7 +85,7 @@ def conversation_with(
     on_problem: Callable[[str, str], None],
     rules: AnswerRules | None = None,
 ) -> Conversation:
-    """Returns a conversation on the clock of the agent's end: real time or the caller's audio."""
+    """Returns a conversation that is timed as the agent's end requires: in real time or by the caller's audio."""
     if isinstance(agent, RunsOnUserAudio):
         return TimedByCaller(agent, settings, hearing, on_problem, rules=rules)
     return Conversation(agent, settings, hearing, on_problem, rules=rules)

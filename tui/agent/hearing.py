@@ -29,7 +29,7 @@ class TurnBegan:
     """The user has spoken for long enough to interrupt the agent."""
 
     ago_ms: float
-    """How long ago the speech began, in the time of the user's audio."""
+    """How long ago the speech began, measured in the user's audio."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The user has been silent for long enough."""
+    """The user has been silent for long enough to end the turn."""
 
     pcm: bytes
     """The utterance as 16-bit PCM, with a short margin of silence."""
@@ -51,7 +51,7 @@ class TurnEnded:
     words: str = ""
     """The words as transcribed by a speech recognizer; empty if they were not transcribed."""
     brief: bool = False
-    """Whether it was too short to interrupt the agent, in which case no `TurnBegan` preceded it."""
+    """Whether the utterance was too short to interrupt the agent, in which case no `TurnBegan` preceded it."""
 
     @property
     def text(self) -> str:

@@ -109,7 +109,7 @@ class PacedReply:
         return frames
 
     def _start(self, agent: AgentEnd) -> list[Outgoing]:
-        """Starts the reply and encodes the answer; not earlier, because the format may change until then."""
+        """Starts the reply. The answer is encoded only now, because the format may change until then."""
         self.started = True
         frames = agent.say_start(self.stream_id, self._answer.text)
         self._format = media = agent.play_format

@@ -145,7 +145,7 @@ class AgentServer:
         await socket.close(_GOING_AWAY, "the agent shuts down")
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Returns None for a caller that is accepted, otherwise the refusal, or the answer to a web request."""
+        """Returns None for a caller that is accepted, otherwise the refusal or the response to a web request."""
         if signed := self._signed_url(socket, request):
             return signed
         protocol = self._protocol_at(request.path)
@@ -340,7 +340,7 @@ async def serve(
 ) -> None:
     """Runs the agent until SIGINT or SIGTERM; calls ``on_ready`` with its URL and ``report`` with lines about calls.
 
-    ``lifeline`` is the file descriptor of a pipe; its end of file ends the agent as well. Raises `AgentError`.
+    ``lifeline`` is the file descriptor of a pipe; end-of-file on it also ends the agent. Raises `AgentError`.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

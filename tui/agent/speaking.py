@@ -35,7 +35,7 @@ class Mouth:
 
     @property
     def next_due_ns(self) -> int | None:
-        """The time at which `due` has something to send, or the goodbye counts as heard."""
+        """The time at which `due` has something to send, or at which the goodbye counts as heard."""
         return self._reply.next_due_ns if self._reply and self.busy else self._goodbye_heard_ns
 
     @property

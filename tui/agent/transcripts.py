@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tui.agent.hearing import TurnEnded
 
 Recognize = Callable[[bytes, int], str]
-"""Returns the words in 16-bit mono PCM at a rate in Hz; blocks the calling thread. Raises `SpeechError`."""
+"""Returns the words in 16-bit mono PCM with the given rate in Hz; blocks the calling thread. Raises `SpeechError`."""
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ class Transcripts:
         spawn(self._transcribe(self.newest), "transcription of a turn")
 
     def take(self) -> list[tuple[AskedTurn, bool]]:
-        """Returns the turns transcribed since the last call, each with a flag: whether it is the newest."""
+        """Returns the turns transcribed since the last call, each with a flag that marks the newest."""
         done, self._done = self._done, []
         found = [(asked, asked is self.newest) for asked in done]
         if any(newest for _, newest in found):

@@ -12,7 +12,7 @@ from tui.protocols.base import TelephonyEvent, TelephonyEventType
 logger = logging.getLogger(__name__)
 
 TelephonyHandler = Callable[[Any], object]
-"""A handler, plain or coroutine, of a `TelephonyEvent` or of a mapping with a ``type``."""
+"""A plain or coroutine function that handles a `TelephonyEvent` or a mapping with a ``type``."""
 
 
 class EventRouter:

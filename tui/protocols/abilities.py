@@ -29,7 +29,7 @@ class Lacking(NamedTuple):
 def lacking(protocol: str) -> Lacking:
     """Returns what the protocol with that name lacks.
 
-    Only built-in protocols are checked, because others would run third-party code.
+    Only built-in protocols are checked, because checking others would run third-party code.
     """
     return lacking_in(protocol_named(protocol)) if protocol in BUILT_IN else Lacking()
 

@@ -473,7 +473,7 @@ class Handshake(msgspec.Struct, frozen=True):
     query: Mapping[str, str] = {}
     """The URL's query parameters; for a repeated parameter, the last value."""
     path: str = ""
-    """The URL's path, without a slash at its end."""
+    """The URL's path, without a trailing slash."""
     beta: str = ""
     """The ``OpenAI-Beta`` header."""
     subprotocols: tuple[str, ...] = ()

@@ -37,7 +37,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     web_address: str = ""
     """Why an http or https URL belongs to this protocol; empty if it does not."""
     first_message: Callable[[Mapping[str, Any] | bytes], str] = _no_sign
-    """Returns why a message that the agent sent before it received any belongs to this protocol.
+    """Returns why a message that the agent sent unasked, as its first, belongs to this protocol.
 
     The message is a JSON object or a binary frame. Returns "" if it does not belong; must not raise.
     """

@@ -1,4 +1,4 @@
-"""Explains in a sentence why a socket could not be opened, from the exceptions of the libraries.
+"""Explains in one sentence why a socket could not be opened, based on the libraries' exceptions.
 
 The text of a library's exception is never passed on, because it may contain the URL with its password, a
 header with a token, or bytes from the far side. Each kind of exception is interpreted; if the cause is
@@ -44,7 +44,7 @@ _NOT_TLS = (
     "PACKET_LENGTH_TOO_LONG",
     "RECORD_LAYER_FAILURE",
 )
-"""OpenSSL's error codes for first bytes that are not a TLS record."""
+"""OpenSSL's error codes for a peer whose first bytes are not a TLS record."""
 _OF_THE_ANSWER = ("upgrade", "connection", "sec-websocket-")
 """Prefixes of the headers that the library checks in the response to a websocket request."""
 

@@ -157,7 +157,7 @@ class Passage(Generic[T]):
 
 
 class _Shuffle(Generic[T]):
-    """Lets random messages be overtaken by the next one; the same ones for the same seed."""
+    """Lets random messages be overtaken by the next one; the same seed selects the same messages."""
 
     def __init__(self, share: float, until_ns: int, seed: int) -> None:
         self.until_ns = until_ns
@@ -178,7 +178,7 @@ class _Shuffle(Generic[T]):
 
 
 class _Jitter:
-    """Random delays; the same ones for the same seed."""
+    """Random delays, which are the same for the same seed."""
 
     def __init__(self, most_ns: int, seed: int) -> None:
         self._most_ns = most_ns

@@ -163,9 +163,9 @@ class _Round:
 class Rounds:
     """Determines when to ask the agent for its answer to function calls.
 
-    It is asked once for all calls in a response: when the last of them has been answered and the response
-    itself has ended. A response that the user cancelled by speaking needs no answer, because that speech will
-    get one.
+    The agent is asked once for all calls in a response: when the last of them has been answered and the
+    response itself has ended. A response that the user cancelled by speaking needs no answer, because that
+    speech will get one.
     """
 
     def __init__(self) -> None:

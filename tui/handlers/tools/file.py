@@ -18,7 +18,7 @@ from tui.handlers.tools.schema import NotATool, Signature, describe
 from tui.user_code import UserCodeError, run_file
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""The function names that OpenAI accepts."""
+"""Pattern of the function names that OpenAI accepts."""
 
 
 class ToolsFileError(Exception):

@@ -63,7 +63,7 @@ class ToolOutcome:
 
 
 class DaemonThreads:
-    """Runs each function in a separate thread, for one loop, and counts the threads that outlive their caller."""
+    """Runs each function in a separate thread for one event loop; counts threads that outlive their caller."""
 
     def __init__(self, name: str = "tool") -> None:
         self._name = name

@@ -6,7 +6,7 @@ client (packages/client/src/utils/WebSocketConnection.ts), its Python package 2.
 
 * No message starts or ends a reply: it starts with its first audio, and ends when it has run dry
   (`tui.protocols.implied_replies`), with an interruption, or with the words of the next reply. Words are sent
-  with the first audio; words that come before it belong to the reply that it starts.
+  with the first audio of their reply; words that come before it belong to the reply that it starts.
 * User audio flows from acceptance to hang-up, as with the SDKs, because the agent uses silence to find turns.
 * An interruption without an ``event_id`` is taken to mean all audio so far.
 * There is no message for a flush by the user: later audio is played as a new reply.

@@ -26,7 +26,7 @@ class MessageRate:
         return True
 
     def spend(self, at_ms: float, messages: int) -> None:
-        """Counts messages that are sent regardless; later messages have to make up for any excess."""
+        """Counts messages that are sent regardless of the limits; later ones have to make up for any excess."""
         self._refill(at_ms)
         self._left -= messages
 
@@ -35,7 +35,7 @@ class MessageRate:
         self._at_ms = at_ms
 
     def should_report(self, at_ms: float) -> bool:
-        """Returns whether to answer a message over the limits, which happens at most once a second."""
+        """Returns whether to answer a message over the limits; at most one is answered per second."""
         if self._reported_ms is not None and at_ms < self._reported_ms + _REPORT_EVERY_MS:
             return False
         self._reported_ms = at_ms

@@ -49,7 +49,7 @@ class LiveAgent(AgentDefaults):
 
     Honors these members of the session: ``audio.format``, and delegation to the client or to Responses with
     function tools. It refuses members that the service does not know, decisions and audio fixtures. With
-    ``timestamps=on`` in the URL's query its audio has time ranges, as on Azure.
+    ``timestamps=on`` in the URL's query, its audio has time ranges, as on Azure.
     """
 
     must_call_tool = False
@@ -413,7 +413,7 @@ class _Tasks:
         """Ids of the tasks and calls whose results are awaited."""
         self.known: set[str] = set()
         self.outputs: dict[str, str] = {}
-        """Results from the caller, by call id, which are kept until it asks for the response to continue."""
+        """Results from the caller, by call id, kept until the caller continues the response."""
 
     def add(self, ident: str) -> None:
         """Adds a task or call whose result is awaited."""

@@ -16,7 +16,7 @@ from tui.protocols.openai_live.track import FragmentLine, SpokenTrack
 from tui.protocols.openai_live.wire import FORMATS, SIDEBAND_ONLY, format_in
 
 _BEHIND_MS = 2_000.0
-"""Longer than any network delay; apart from that, the agent's track is as long as the audio it received."""
+"""Longer than any network delay, the only reason for the agent's track to lag behind the audio it receives."""
 _FULL_RATIO = 0.9
 _REASONS = {
     "close_requested": "the session was closed",

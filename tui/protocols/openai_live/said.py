@@ -90,7 +90,7 @@ class SaidTrack:
             yield self._fragments.popleft()
 
     def _speak_words(self, at_ms: float) -> None:
-        """Moves words that have been spoken to the fragments, every 200 ms."""
+        """Moves spoken words into fragments, every 200 ms."""
         if at_ms % _FRAGMENT_MS:
             return
         over = self._ends and not self._queued

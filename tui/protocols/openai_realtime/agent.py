@@ -106,7 +106,7 @@ class OpenAIAgent:
     # Actions of the agent.
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Takes dialect and model from the URL; refuses callers that ask for the beta, as the service does."""
+        """Takes the dialect and model from the URL; refuses callers that ask for the beta, as the service does."""
         self._spelling = spelling_of(dialect_of(handshake.path))
         self._configuration.rules = self._spelling.rules
         self._configuration.body["model"] = handshake.query.get("model") or DEFAULT_MODEL

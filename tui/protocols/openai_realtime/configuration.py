@@ -21,7 +21,7 @@ DEFAULT_MODEL = "opusagent-local"
 _Object = dict[str, Any]
 _Rule = Callable[[Any, str], Any]
 Rules = Mapping[str, Any]
-"""A check for each member that a session may have; a mapping for an object."""
+"""A check for each member that a session may have; for an object, a mapping of such checks."""
 
 VAD_DEFAULTS: Mapping[str, Any] = {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
 _TURN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -149,7 +149,7 @@ def session_rules(
     turn_detections: Mapping[str, Mapping[str, Any]] = MappingProxyType(_TURN_DEFAULTS),
     others: Sequence[str] = (),
 ) -> Rules:
-    """Returns the checks for sessions of a dialect: its rates, its turn detections, and members that only it has."""
+    """Returns the checks for a dialect's sessions: its rates, turn detections, and members that only it has."""
     media = partial(_format, pcm_rates)
     audio_input: Mapping[str, _Rule] = {
         "format": media,

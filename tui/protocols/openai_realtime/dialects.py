@@ -25,13 +25,13 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     has_azure_voices: bool = False
     """Whether Azure voices are objects rather than names."""
     pcm_rates: tuple[int, ...] = PCM_RATES
-    """The rates of PCM that it has."""
+    """The PCM sample rates that the service supports, in Hz."""
     truncates: bool = True
-    """Whether it accepts ``conversation.item.truncate``, with which a client reports how much was heard."""
+    """Whether the service accepts ``conversation.item.truncate``, which reports how much was heard."""
     host: str = ""
-    """The host, and everything below it, at which its URLs are."""
+    """The domain of the service's URLs, including all subdomains."""
     path: str = ""
-    """The end of the path of its URLs, at which the local agent answers it too."""
+    """The ending of the path in the service's URLs; the local agent serves the dialect there too."""
 
     def knows(self, kind: str) -> bool:
         """Returns whether a message belongs to this dialect only."""

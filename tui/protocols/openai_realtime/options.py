@@ -123,7 +123,7 @@ class Wishes:
         }
 
     def _sampling_rate(self) -> _Object:
-        """Returns the member that Voice Live has for the rate of PCM; none for the usual one."""
+        """Returns Voice Live's member for the PCM sample rate; no member for the usual rate."""
         media = self.input_format
         usual = media in FORMATS.values() or self.dialect.pcm_rates == PCM_RATES
         return {} if usual else {"input_audio_sampling_rate": media.rate}

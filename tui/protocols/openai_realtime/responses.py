@@ -50,7 +50,7 @@ class ReplyItem:
     done: bool = False
     """Whether all its audio has arrived."""
     closed_here: bool = False
-    """Whether it counts as done only because another reply began: further audio for it then breaks no rule."""
+    """Whether it counts as done only because another reply began, so that further audio for it breaks no rule."""
     heard: bool = False
     cut: bool = False
     truncated: bool = False

@@ -25,7 +25,7 @@ class MakeEvent(Shape):
     """Creates an event of the agent with its own id."""
 
     def __call__(self, kind: str, summary: str, /, **members: Any) -> list[Outgoing]:
-        """Returns the event; nothing if the dialect does not have it."""
+        """Returns the event, or nothing if the dialect does not have it."""
         ...
 
 

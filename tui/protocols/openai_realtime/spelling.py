@@ -1,4 +1,4 @@
-"""How the agent's end spells its messages: as GA does, or as a dialect does."""
+"""Spelling: how the agent's end writes and reads messages, as in GA or in a dialect."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _Body = dict[str, Any]
 
 
 class Spelling:
-    """Writes and reads messages as GA has them."""
+    """Writes and reads messages in the form of GA."""
 
     rules: Rules = GA_RULES
-    """What a session may have."""
+    """The checks for the members of a session."""
     opens_with = "session.created"
     cancels_previous = False
     """Whether a request for an answer cancels the active response, rather than being refused."""
     without_effect: tuple[str, ...] = ()
-    """Messages of the caller that change nothing here."""
+    """Messages from the caller that have no effect here."""
     clears_output = False
     """Whether the caller may send ``output_audio_buffer.clear``."""
 
     def event(self, kind: str, members: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
-        """Returns an event's kind and members; None if the dialect does not have it."""
+        """Returns an event's kind and members; None if the dialect does not have the event."""
         return kind, members
 
     def read(self, body: Mapping[str, Any], session: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns a message of the caller as GA has it; ``session`` is in force. Raises `Refused`."""
+        """Returns a message from the caller in the form of GA; ``session`` is the current one. Raises `Refused`."""
         return body
 
 
 class XaiSpelling(Spelling):
-    """The names of GA, with more rates; the conversation comes first."""
+    """xAI: GA's names and more sample rates; the conversation is announced first."""
 
     rules = session_rules(DIALECTS["xai"].pcm_rates)
     opens_with = "conversation.created"
@@ -67,7 +67,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "input_audio_noise_reduction": ("audio", "input", "noise_reduction"),
     "voice": ("audio", "output", "voice"),
 }
-"""Where GA has the members of a session, by their names in Voice Live."""
+"""The paths of session members in GA, by their names in Voice Live."""
 _ONLY_AZURE = (
     "animation",
     "avatar",
@@ -78,7 +78,7 @@ _ONLY_AZURE = (
     "reasoning_effort",
     "temperature",
 )
-"""Members of a session that only Voice Live has; the local agent repeats them, and nothing else."""
+"""Session members that only Voice Live has; the local agent repeats them but does not act on them."""
 _FORMATS = ("modalities", "input_audio_format", "input_audio_sampling_rate", "output_audio_format")
 _WITHOUT = ("conversation.item.done", "rate_limits.updated")
 _BETA_NAMES = {ga: beta for beta, ga in GA_NAMES.items() if beta.startswith("response.")}
@@ -89,7 +89,7 @@ _REQUESTS = {
     "input_audio.turn.cancel": "input_audio_buffer.clear",
     "input_audio.clear": "input_audio_buffer.clear",
 }
-"""A turn whose limits the client sets is the input buffer under another name."""
+"""Messages for turns that the client delimits; such a turn is the input buffer under another name."""
 _PARTS = {"output_text": "text", "output_audio": "audio"}
 _GA_PARTS = {beta: ga for ga, beta in _PARTS.items()}
 
@@ -97,8 +97,8 @@ _GA_PARTS = {beta: ga for ga, beta in _PARTS.items()}
 class VoiceLiveSpelling(Spelling):
     """Azure Voice Live: the beta's names and flat sessions.
 
-    Names are those of azure-ai-voicelive 1.3.1 (models/_models.py). It has one event for a new item, and none for
-    rate limits.
+    Names are those of azure-ai-voicelive 1.3.1 (models/_models.py). Voice Live has one event for a new item,
+    and none for rate limits.
     """
 
     rules = session_rules(
@@ -111,7 +111,7 @@ class VoiceLiveSpelling(Spelling):
     clears_output = True
 
     def event(self, kind: str, members: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
-        """Returns an event of GA as Voice Live has it; None for one that it does not have."""
+        """Returns a GA event in Voice Live's form; None if Voice Live does not have the event."""
         if kind in _WITHOUT:
             return None
         spelled = dict(members)
@@ -123,7 +123,7 @@ class VoiceLiveSpelling(Spelling):
         return _KINDS.get(kind, kind), spelled
 
     def read(self, body: Mapping[str, Any], session: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns a message of the caller as GA has it. Raises `Refused`."""
+        """Returns a message from the caller in the form of GA. Raises `Refused`."""
         match body:
             case {"type": "session.update", "session": dict(change)}:
                 return {**body, "session": _nested(change, session)}
@@ -139,7 +139,7 @@ class VoiceLiveSpelling(Spelling):
 
 
 def _flat(session: _Body) -> _Body:
-    """Returns a session of GA as Voice Live has it."""
+    """Converts a GA session to Voice Live's form."""
     flat = {name: session[name] for name in ("id", "expires_at", *_ONLY_AZURE) if name in session}
     for name, path in _PLACES.items():
         value: Any = session
@@ -158,7 +158,7 @@ def _flat(session: _Body) -> _Body:
 
 
 def _nested(change: _Body, session: Mapping[str, Any]) -> _Body:
-    """Returns a change of a session as GA has it. Raises `Refused` for members that Voice Live does not have."""
+    """Converts a session change to GA's form. Raises `Refused` for members that Voice Live does not have."""
     nested: _Body = {"type": "realtime", **_modalities(change)}
     for name, value in change.items():
         if name in _FORMATS:
@@ -229,7 +229,7 @@ def _item(item: _Body) -> _Body:
 def _part(part: Any, names: Mapping[str, str]) -> Any:
     if not isinstance(part, dict) or not isinstance(kind := part.get("type"), str):
         return part
-    # The models of user audio require its bytes, which events do not carry.
+    # The models for user audio require its bytes, which events do not carry.
     audio = {"audio": ""} if kind == "input_audio" else {}
     return {**audio, **part, "type": names.get(kind, kind)}
 
@@ -238,5 +238,5 @@ _SPELLINGS: Mapping[str, type[Spelling]] = {"azure-voice-live": VoiceLiveSpellin
 
 
 def spelling_of(dialect: str) -> Spelling:
-    """Returns the spelling of a dialect; GA for those that the local agent does not know."""
+    """Returns the spelling of a dialect, or GA's for dialects that the local agent does not know."""
     return _SPELLINGS.get(dialect, Spelling)()

@@ -71,7 +71,7 @@ WITHOUT_EFFECT = (
 MIN_COMMIT_MS = 100.0
 """Minimum amount of audio in the input buffer that can be committed, in milliseconds."""
 PCM_RATES = (24_000,)
-"""The rates of PCM that OpenAI has."""
+"""The PCM sample rates that OpenAI supports, in Hz."""
 _MAX_ID_CHARS = 256
 _PCM_WITH_RATE = re.compile(r"pcm16[_-](\d{4,5})hz")
 """How Azure Voice Live names PCM at other rates."""
@@ -107,13 +107,13 @@ def beta_output_format(media: AudioFormat) -> str:
 
 
 def pcm_with_rate(name: str) -> AudioFormat | None:
-    """Returns the format of a name such as ``pcm16_16000hz`` (older: ``pcm16-16000hz``); None for any other."""
+    """Returns the format for a name such as ``pcm16_16000hz`` (older: ``pcm16-16000hz``); None for other names."""
     found = _PCM_WITH_RATE.fullmatch(name)
     return AudioFormat(Encoding.PCM16, int(found[1])) if found else None
 
 
 def format_named(name: str, pcm_rates: Collection[int]) -> AudioFormat:
-    """Returns the format of a GA or beta name, or of a PCM rate. Raises `ValueError` for others."""
+    """Returns the format for a GA or beta name or a PCM rate. Raises `ValueError` for anything else."""
     with_rate = pcm_with_rate(name)
     if with_rate and with_rate.rate in pcm_rates:
         return with_rate
@@ -138,7 +138,7 @@ class Effective:
     turn_detection: Mapping[str, Any] | None
     """None if the agent does not detect turns."""
     pcm_rates: Collection[int] = PCM_RATES
-    """The rates of PCM that the service has."""
+    """The PCM sample rates that the service supports, in Hz."""
 
     @property
     def interrupts(self) -> bool:

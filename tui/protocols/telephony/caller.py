@@ -45,7 +45,7 @@ class _Directions(NamedTuple):
 
 
 class TelephonyCaller(ImplyingCaller):
-    """Stands in for the provider of ``dialect`` in one call. Its options are those of the table."""
+    """Stands in for the provider of ``dialect`` in one call. The table defines its options."""
 
     dialect: ClassVar[TelephonyDialect]
     faults: ClassVar[type[StreamFaults]] = StreamFaults

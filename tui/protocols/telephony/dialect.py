@@ -366,7 +366,7 @@ _SPELLINGS = tuple(
 
 
 def describe(formats: Mapping[str, AudioFormat]) -> str:
-    """Returns the formats as words for a sentence, such as "audio/x-mulaw, 8000 Hz"."""
+    """Returns the formats as text for use in a sentence, such as "audio/x-mulaw, 8000 Hz"."""
     each = (f"{name.partition(';')[0]}, {coding.rate} Hz" for name, coding in formats.items())
     return " or ".join(each)
 
