@@ -91,7 +91,7 @@ _SETTINGS = (
     ),
     Setting(
         "subprotocols", tuple[str, ...], (),
-        "Websocket subprotocol to offer, in order of preference.",
+        "Websocket subprotocol to offer; the first one is preferred.",
         flag="--subprotocol", metavar="NAME", example='["realtime"]',
     ),
     Setting(
@@ -106,7 +106,7 @@ _SETTINGS = (
     ),
     Setting(
         "formats", tuple[str, ...], (),
-        "Audio format to offer, by the protocol's name, in order of preference.",
+        "Audio format to offer, as the protocol names it; the first one is preferred.",
         flag="--format", metavar="NAME", example='["wav/lpcm16"]',
     ),
     Setting(
@@ -141,7 +141,7 @@ _SETTINGS = (
     ),
     Setting(
         "tool_timeout_s", float, 30.0,
-        "Time limit for each tool call; the agent then receives an error.",
+        "Time limit for each tool call; after that, the agent receives an error.",
         flag="--tool-timeout", metavar="S", above=0, most=3600,
     ),
     Setting(

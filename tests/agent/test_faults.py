@@ -132,5 +132,5 @@ def test_wrong_values_differ_and_keep_their_type() -> None:
 
 
 def test_an_impossible_interruption_is_refused() -> None:
-    with pytest.raises(AgentError, match="must be 0 to 10000 ms long"):
+    with pytest.raises(AgentError, match="must be between 0 and 10 s, not 10"):
         AgentSettings(interrupt_ms=10_001)

@@ -77,8 +77,8 @@ def test_the_first_rule_that_fits_the_words_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("answer = 1", "write each rule as [[answer]], and nothing else."),
-        ("[[answers]]\ntext = 'a'", "write each rule as [[answer]], and nothing else."),
+        ("answer = 1", "the file can contain only rules, each written as [[answer]]."),
+        ("[[answers]]\ntext = 'a'", "the file can contain only rules, each written as [[answer]]."),
         ("[[answer]]\ntext =", "is not valid TOML"),
         (
             "[[answer]]\ntext = 'a'\n[[answer]]\ntext = 'b'\npatern = 'c'",

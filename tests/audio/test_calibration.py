@@ -74,7 +74,7 @@ def test_what_has_changed_makes_it_stale_and_is_named(now: DevicesInUse, days: i
 
 def test_without_a_loop_the_stated_bound_stays() -> None:
     timing = timing_of([msgspec.structs.replace(KNOWN, round_trip_ms=None)], DEVICES, DAY)
-    assert timing.problem == "calibrated without a loop, so the delay of the devices is not known"
+    assert timing.problem == "calibrated without a loopback, so the delay of the devices is not known"
     assert timing.response == (0.0, 20.0)
 
 

@@ -308,7 +308,7 @@ def test_a_stream_that_vanished_is_recognised_and_not_started_again(desk: FakeSo
     stream.start()
     desk.streams[0].end()
     assert stream.vanished
-    assert sentence(stream.start) == "USB Headset has disappeared. Reopen it."
+    assert sentence(stream.start) == "USB Headset has disappeared. Reconnect it or choose another device."
     assert desk.streams[0].calls == ["start"]
 
 

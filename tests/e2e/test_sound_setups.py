@@ -57,7 +57,7 @@ def test_portaudio_that_aborts_without_a_default_device_is_one_sentence(
     assert (run.returncode, run.stdout) == (4, "")
     assert run.stderr == (
         "PortAudio crashed while listing the sound devices (SIGABRT)."
-        " Check the ALSA configuration: PortAudio needs a device called default.\n"
+        " Check the ALSA configuration: PortAudio needs a device called “default”.\n"
     )
 
 

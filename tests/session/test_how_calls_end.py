@@ -158,7 +158,7 @@ async def left_with(messages: list[dict[str, Any]], *, lines_left: int, answer_d
     [
         ([HANG_UP], "The agent hung up, with one line not spoken."),
         ([TRANSFER], "Transferred to tel:1, with one line not spoken."),
-        ([], "The agent left: the socket was closed with code 1000, with one line not spoken."),
+        ([], "The agent disconnected early: the socket was closed with code 1000, with one line not spoken."),
     ],
 )
 async def test_an_agent_that_leaves_before_the_script_is_done_has_left_early(
@@ -347,7 +347,7 @@ async def test_a_refusal_to_resume_names_the_loss_as_well() -> None:
     async with agent(InTurn(vanish, refuse)) as url, call(url) as held:
         await held.until_status(Status.ERROR)
     assert fatal(held).message == (
-        "The socket was lost, and the agent refused to resume the session: conversation not found"
+        "The connection was lost, and the agent refused to resume the session: conversation not found"
     )
 
 

@@ -83,7 +83,7 @@ def read_rules(path: Path) -> list[AnswerRule]:
         raise AgentError(f"{path} cannot be read: {error.strerror or error}.") from error
     tables = table.get(_TABLE)
     if not isinstance(tables, list) or len(table) > 1:
-        raise AgentError(f"{path}: write each rule as [[{_TABLE}]], and nothing else.")
+        raise AgentError(f"{path}: the file can contain only rules, each written as [[{_TABLE}]].")
     headings = [
         number
         for number, line in enumerate(text.splitlines(), 1)

@@ -103,9 +103,7 @@ class AgentSettings:
         if self.key and not self.cert:
             raise AgentError("A private key was given without its certificate: add --cert FILE.")
         if not 0 <= self.interrupt_ms <= 10_000:
-            raise AgentError(
-                f"The speech that interrupts must last 0 to 10000 ms, not {self.interrupt_ms} ms."
-            )
+            raise AgentError(f"--interrupt must be between 0 and 10 s, not {self.interrupt_ms / 1000:g} s.")
         for what in ("yield", "backchannel", "talk_over"):
             delay_ms = getattr(self, f"{what}_ms")
             if not 0 <= delay_ms <= 60_000:
@@ -114,9 +112,7 @@ class AgentSettings:
         if not 0 <= self.overlap_chance <= 1:
             raise AgentError(f"--overlap-chance must be between 0 and 1, not {self.overlap_chance:g}.")
         if not 100 <= self.silence_ms <= 10_000:
-            raise AgentError(
-                f"The silence that ends a turn must last 100 to 10000 ms, not {self.silence_ms} ms."
-            )
+            raise AgentError(f"--silence must be between 100 and 10000 ms, not {self.silence_ms} ms.")
 
 
 def parse_pace(text: str) -> float:

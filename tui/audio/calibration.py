@@ -138,7 +138,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         if self.is_old(at):
             return f"the calibration is out of date: it is at least {VALID_DAYS} days old"
         if self.bound_ms is None:
-            return "calibrated without a loop, so the delay of the devices is not known"
+            return "calibrated without a loopback, so the delay of the devices is not known"
         return ""
 
 

@@ -196,7 +196,9 @@ class Stream:
         """
         if self.vanished:
             # PortAudio's ALSA backend would wait for the lost device forever.
-            raise AudioDeviceError(f"{self.device.name} has disappeared. Reopen it.")
+            raise AudioDeviceError(
+                f"{self.device.name} has disappeared. Reconnect it or choose another device."
+            )
         self._ending = False
         try:
             self._do("start")

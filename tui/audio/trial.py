@@ -103,7 +103,7 @@ class Trial:
         if child.returncode != 0:
             return TrialFailed(
                 f"PortAudio crashed while listing the sound devices ({_how_it_ended(child.returncode)})."
-                " Check the ALSA configuration: PortAudio needs a device called default."
+                " Check the ALSA configuration: PortAudio needs a device called “default”."
             )
         try:
             answer = msgspec.json.decode(written, type=TrialResult)

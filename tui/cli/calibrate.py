@@ -108,7 +108,7 @@ def _lines(of: Calibration) -> Iterator[str]:
     rows = (("response time", of.response), ("onset to silence", of.silence), ("barge-in onset", of.signal))
     for name, spread in rows:
         yield f"  {name:18}{spread or 'not measured: too few'}"
-    yield f"  {'dead air':18}same as response time, because it has the same edges"
+    yield f"  {'dead air':18}same as response time (measured from the same edges)"
     clocks = (("microphone", of.capture_ppm), ("speaker", of.playback_ppm))
     rates = [f"{name} {'not measured' if ppm is None else f'{ppm:+.0f} ppm'}" for name, ppm in clocks]
     yield f"  {'clocks':18}{', '.join(rates)}"
@@ -127,7 +127,7 @@ def _checked(of: Calibration, most_ms: float | None) -> ExitCode:
     if most_ms is None:
         return ExitCode.FINE
     if of.bound_ms is None:
-        click.echo("Without a loop, the accuracy of response times cannot be measured.", err=True)
+        click.echo("Without a loopback, the accuracy of response times cannot be measured.", err=True)
         return ExitCode.NOT_JUDGED
     if of.bound_ms <= most_ms:
         return ExitCode.FINE

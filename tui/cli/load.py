@@ -82,7 +82,7 @@ _load_options = together(
     option("--run-time", "run_time_s", group="Load", type=_RunTime(), metavar="T",
            help="Length of the run, such as 90s or 10m. Default: until Ctrl+C."),
     option("--warm-up", "warm_up_s", group="Load", type=_RunTime(), default="0s", metavar="T",
-           help="Exclude calls that start during this time from the figures."),
+           help="Exclude calls that start during this initial period from the figures."),
     option("--canary", group="Load", is_flag=True,
            help="Make and save an extra call in a separate process, first alone and then alongside the others."),
     option("--max-call-minutes", group="Load", type=NumberInRange(min=0.01), metavar="N",

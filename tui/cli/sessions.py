@@ -335,7 +335,7 @@ def open_session(session: Path | None, speed: float | None, **options: str) -> N
 
     in_force = effective_settings()
     if session is None and speed is not None:
-        raise Sentence("--speed needs a session: opusagent-tui open latest --speed 8.")
+        raise Sentence("--speed needs a session, as in `opusagent-tui open latest --speed 8`.")
     check_terminal("opusagent-tui sessions" if session is None else f"opusagent-tui metrics {session}")
     with session_sentences(), settings_errors():
         output = speaker(in_force, typed_settings(options))

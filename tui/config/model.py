@@ -29,7 +29,7 @@ class Thresholds(Struct, frozen=True, kw_only=True):
     backchannel_gap_ms: Annotated[
         Milliseconds,
         Meta(
-            description="In the other party's pause, only if the silences before and after it are at most this long."
+            description="For a backchannel in the other party's pause: longest silence before and after it."
         ),
     ] = BACKCHANNEL_GAP_MS
 
@@ -81,7 +81,7 @@ class SessionsSettings(Struct, frozen=True, kw_only=True):
             Meta(
                 gt=0,
                 le=36_500,
-                description="Older sessions in this folder are deleted when a call ends.",
+                description="Sessions in this folder older than this are deleted when a call ends.",
                 examples=[30],
             ),
         ]

@@ -156,7 +156,9 @@ def figure_sections() -> list[HelpSection]:
     """Returns explanations of every figure and sign on the screen."""
     stages = [HelpRow(f"{STAGE_GLYPHS[stage]} {stage}", stage.meaning) for stage in Stage]
     return [
-        HelpSection("Figures in header and health pane", [HelpRow(f, f.meaning) for f in ShownFigure]),
+        HelpSection(
+            "Figures in the header and the health pane", [HelpRow(f, f.meaning) for f in ShownFigure]
+        ),
         HelpSection("What can be lost", [HelpRow(loss.label, LOSS_MEANINGS[loss]) for loss in Loss]),
         HelpSection("Where the time of a turn goes", stages),
         HelpSection("Signs", [HelpRow(sign, meaning) for sign, meaning in SIGNS.items()], CLOSING),

@@ -69,7 +69,7 @@ class LoadApp(App[int]):
     def action_stop(self) -> None:
         """Hangs up every call; a second press ends the run immediately."""
         self._stopping = True
-        self.query_one("#figures", Static).update("Hanging up every call… Press q again to end at once.")
+        self.query_one("#figures", Static).update("Hanging up every call… Press q again to end immediately.")
         self._processes.stop()
 
     def _follow(self) -> None:

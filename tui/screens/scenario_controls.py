@@ -62,7 +62,7 @@ class ScenarioControls:
         folder = self._bridge.folder.path
         if folder is None:
             self._screen.app.notify(
-                "This session is not saved, so no scenario can be made from it.",
+                "This session is not being saved, so no scenario can be made from it.",
                 severity="warning",
                 markup=False,
             )

@@ -145,7 +145,7 @@ class Ending:
             message = f"The agent cut off the call: the socket was {how}, with {self._due_in_words()}."
             self.fail("socket", "broken-off", message, "The agent's own log may say why.")
         elif pending.lines_left or pending.answer_due:
-            self._fail_as_left_early(f"The agent left: the socket was {how}")
+            self._fail_as_left_early(f"The agent disconnected early: the socket was {how}")
         else:
             self.finish(f"the agent left: {how}")
 

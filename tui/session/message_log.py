@@ -116,7 +116,7 @@ class MessageLog:
         hint = self._hint_for_undecodable() if undecodable else ""
         message = error.message
         if error.fatal and error.source == "agent" and self._journal.state.status is e.Status.RESUMING:
-            message = f"The socket was lost, and the agent refused to resume the session: {message}"
+            message = f"The connection was lost, and the agent refused to resume the session: {message}"
         about = self._journal.number
         raised = self._journal.emit(msgspec.structs.replace(error, message=message, hint=hint, about=about))
         if raised.fatal:

@@ -40,8 +40,8 @@ class ShownFigure(StrEnum):
     FLUSHED = "flushed", "How often the agent's queued audio was discarded, by a barge-in or with the i key."
     RECEIVED = "received", "Messages received from the agent."
     SENT = "sent", "Messages sent to the agent."
-    TOKENS = "tokens", "Tokens used, as the agent reports them."
-    TOKENS_LEFT = "tokens left", "Tokens left in the agent's rate limit, as the agent reports them."
+    TOKENS = "tokens", "Tokens used, as reported by the agent."
+    TOKENS_LEFT = "tokens left", "Tokens left in the agent's rate limit, as reported by the agent."
     VOLUME = "volume", "Playback volume. Shown only when it isn't 100%."
     QUEUED = "queued", "Agent audio that has arrived and is waiting to be played."
 
@@ -69,7 +69,7 @@ class ShownFigure(StrEnum):
         "buffer",
         "How much of a reply has to arrive before it plays; more if audio arrives unevenly. It delays the response.",
     )
-    DEVICE_LATENCY = "device latency", "Audio held in the playback device, as the device reports it."
+    DEVICE_LATENCY = "device latency", "Audio held in the playback device, as reported by the device."
     TIMING = (
         "timing",
         "How accurate response times are with these devices. Measure this with `opusagent-tui calibrate`.",

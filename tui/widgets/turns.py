@@ -45,7 +45,7 @@ class TurnsPane(RowsView):
     TITLE = "Turns"
     vital_pieces = VITAL_PIECES
     HELP = (
-        "response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · a bar of what it consists of, ┊ thresholds: "
+        "response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · a bar of its parts, ┊ thresholds: "
         "· capture ░ network ▞ end of speech ▤ reported steps ▚ tools █ agent or unexplained ▒ buffer ▓ device "
         "_ leading silence · why; below: the selected turn; enter opens it, P plots the response times"
     )

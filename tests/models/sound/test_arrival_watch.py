@@ -41,7 +41,7 @@ def test_a_lost_socket_suppresses_the_report_until_audio_arrives() -> None:
         (True, "The agent stopped sending in the middle of reply a: silent for 0.6 s.")
     ]
     assert reported(("a", 600), "lost", ("a", 620))[1:] == [
-        (False, "The socket was lost, so no more audio for reply a will arrive.")
+        (False, "The connection was lost, so no more audio for reply a will arrive.")
     ]
 
 

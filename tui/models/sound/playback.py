@@ -350,7 +350,7 @@ class ArrivalWatch:
             if reply != self._reply:
                 text = f"Reply {self._reply} ended {waited_s:.1f} s after its last audio."
             elif self._excused:
-                text = f"The socket was lost, so no more audio for reply {self._reply} will arrive."
+                text = f"The connection was lost, so no more audio for reply {self._reply} will arrive."
             self._report(now_ns, self._reply, text, active=False)
             self._reply = None
         if stalls and self._reply is None and reply is not None:

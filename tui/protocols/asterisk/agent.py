@@ -161,7 +161,7 @@ class AsteriskAgent(AgentDefaults):
         if size != due:
             found = "missing" if size is None else f"{size:g}"
             message.find(
-                "other-frame-size", f"optimal_frame_size is {found}; a frame of {name} has {due} bytes."
+                "other-frame-size", f"optimal_frame_size is {found}; a {name} frame has {due} bytes."
             )
         self._format = coding
         self._cutter = Cutter(Sizes(due, MAX_MESSAGE_BYTES - MAX_MESSAGE_BYTES % due, due))

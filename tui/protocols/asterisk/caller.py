@@ -350,7 +350,9 @@ class AsteriskCaller(ImplyingCaller):
     def _on_direction(self, message: Message) -> str:
         direction = message.text("direction", required=True)
         if direction not in ("both", "in", "out", ""):
-            message.find("bad-direction", f"The direction is {cut(direction, 40)}; expected both, in or out.")
+            message.find(
+                "bad-direction", f"The direction is {cut(direction, 40)}; expected “both”, “in” or “out”."
+            )
         elif direction:
             self._direction = direction
         return f"direction {direction}"

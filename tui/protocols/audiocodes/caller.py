@@ -260,7 +260,7 @@ class AudioCodesCaller:
         reason = message.text("reason") or message.text("reasonCode")
         message.find(
             "session-end-from-agent",
-            "Only the caller sends session.end; the agent ends a call with a hangup activity.",
+            "Only the caller sends “session.end”; the agent ends a call with a “hangup” activity.",
         )
         message.event(Type.HANG_UP, reason=reason, code=message.text("reasonCode"))
         return f"session end: {reason}"

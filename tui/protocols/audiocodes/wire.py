@@ -46,7 +46,7 @@ def best_alternative(message: Message) -> tuple[str, float | None]:
     """Returns the text and confidence of the first alternative; Deepgram's bridge puts them in the message itself."""
     if message.has("text") and not message.has("alternatives"):
         message.find(
-            "text-without-alternatives", "The text is in the message itself; it should be in alternatives."
+            "text-without-alternatives", "The text is in the message itself; it should be in “alternatives”."
         )
         return message.text("text"), message.number("confidence")
     best = next(iter(message.objects("alternatives", required=True)), None)

@@ -293,7 +293,9 @@ class LiveCaller(CallerDefaults):
             usage.find("missing-member", "usage.seconds is missing; expected a number.")
             return
         if seconds < self._state.used_s:
-            text = f"usage.seconds fell from {self._state.used_s:g} to {seconds:g}; it is cumulative."
+            text = (
+                f"usage.seconds fell from {self._state.used_s:g} to {seconds:g}, although it is cumulative."
+            )
             message.find("usage-fell", text)
         self._state.used_s = seconds
         message.event(Type.USAGE, text="session", params=usage.body)

@@ -93,7 +93,7 @@ def _read_list(name: str, text: str) -> list[dict[str, Any]]:
 def _read_object(name: str, text: str) -> dict[str, Any]:
     value = _decode(name, text) if text.strip() else {}
     if not isinstance(value, dict):
-        raise ValueError(f"The {name} option must be a JSON object with fields of the session.")
+        raise ValueError(f"The {name} option must be a JSON object with session fields.")
     return value
 
 

@@ -40,4 +40,4 @@ def check_sids(message: Members, start: Members) -> None:
             start.find("bad-sid", text)
     inner, outer = start.body.get("streamSid"), message.body.get("streamSid")
     if isinstance(inner, str) and inner and outer is not None and inner != outer:
-        start.find("wrong-stream-sid", "start contains two different streamSids.")
+        start.find("wrong-stream-sid", "“start” contains two different values of “streamSid”.")
