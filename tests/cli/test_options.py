@@ -9,12 +9,14 @@ import subprocess
 import sys
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
 
 from tui.cli.main import cli
 from tui.cli.options import check_terminal
+from tui.cli.screen import LocalAgent
 from tui.models.target import Target
 
 URL = "ws://127.0.0.1:9/agent"
@@ -239,3 +241,18 @@ def test_a_call_that_cannot_begin_prints_one_json_object(arguments: list[str], c
     assert result.stderr.endswith(error.pop("message") + "\n")
     assert error == {"event": "error", "source": source, "code": name, "fatal": True, "exit_code": code}
     assert ran("call", *arguments, "--no-save").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ({"byte_order": "little", "user_id": "7"}, "ws://h/telnyx?byte_order=little"),
+        ({"user_id": "7"}, "ws://h/telnyx"),
+    ],
+)
+def test_demo_shows_its_agent_the_options_that_no_message_states(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], url: str
+) -> None:
+    local = LocalAgent(None, Target(url="", protocol="telnyx", options=options))
+    monkeypatch.setattr(local, "start", lambda: SimpleNamespace(url=lambda path: f"ws://h{path}"))
+    assert (local.target().url, local.target().options) == (url, options)

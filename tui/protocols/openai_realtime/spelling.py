@@ -220,10 +220,12 @@ def _response(response: _Body) -> _Body:
 
 
 def _item(item: _Body) -> _Body:
-    content = item.get("content")
-    return (
-        {**item, "content": [_part(part, _PARTS) for part in content]} if isinstance(content, list) else item
-    )
+    shown = dict(item)
+    if item.get("type") == "function_call_output":
+        shown.pop("status", None)  # Voice Live has none there
+    if isinstance(content := item.get("content"), list):
+        shown["content"] = [_part(part, _PARTS) for part in content]
+    return shown
 
 
 def _part(part: Any, names: Mapping[str, str]) -> Any:
