@@ -35,7 +35,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A planned answer, before deciding whether to call a function instead."""
+    """A planned answer; a function may still be called instead."""
 
     answer: Answer
     words: str = ""

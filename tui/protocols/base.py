@@ -77,7 +77,7 @@ class TelephonyEventType(StrEnum):
     PLAY_HELD = "play.held"
     """Playback of all replies stops, but what is queued is kept."""
     PLAY_CONTINUED = "play.continued"
-    """Playback continues where it was held."""
+    """Playback continues where it was paused."""
     PLAY_STREAM_DISCARDED = "play_stream.discarded"
     """Audio that arrived after its reply was cut off: counted, but not played."""
     # from the caller
@@ -335,7 +335,7 @@ class PassesTime(Shape):
     """A `CallerEnd` whose clock is the user's audio, even while that is withheld."""
 
     def withheld(self, audio: bytes) -> list[Outgoing]:
-        """Lets the time of withheld user audio pass; returns the messages that are due."""
+        """Advances the clock by the withheld user audio; returns the messages that are due."""
         ...
 
 
@@ -635,7 +635,7 @@ class Protocol(msgspec.Struct, frozen=True):
     wire_options: tuple[str, ...] = ()
     """Options that change the bytes on the wire, which the local agent reads from the query of its URL."""
     log_of: Callable[[Mapping[str, str]], LogRules] | None = None
-    """Returns ``log`` for a call with these options, if it depends on them."""
+    """Returns the value of ``log`` for a call with these options, if it depends on them."""
     log: LogRules = LogRules()
     """How the event log folds, pairs and plays its messages."""
     signs: Signs = Signs()

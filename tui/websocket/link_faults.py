@@ -89,7 +89,7 @@ class Passage(Generic[T]):
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
     def reorder(self, share: float, until_ns: int, seed: int) -> None:
-        """Lets this share of audio messages be overtaken by the next one until that time."""
+        """Lets the next message overtake this share of audio messages, until that time."""
         self._flush_held_back()
         self._shuffle = _Shuffle(share, until_ns, seed)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
@@ -235,7 +235,7 @@ class LinkFaults:
             passage.delay(by_ns, self._clock_ns() + for_ns)
 
     def reorder(self, share: float, for_ns: int, seed: int) -> None:
-        """Lets this share of the user's audio messages be overtaken by the next one for that time."""
+        """Lets the next message overtake this share of the user's audio messages, for that time."""
         self.sent.reorder(share, self._clock_ns() + for_ns, seed)
 
     def jitter(self, most_ns: int, seed: int) -> None:

@@ -453,7 +453,7 @@ class _LiveSession:
             self.delegate(asked.inside("delegation"), first=True)
 
     def delegate(self, delegation: Members, *, first: bool = False) -> None:
-        """Sets who handles tasks, and which functions exist. Raises `LiveRefusal` for anything unsupported."""
+        """Sets who handles tasks and which functions are available. Raises `LiveRefusal` for anything unsupported."""
         kind = delegation.text("type") or self.delegation
         if kind not in ("client", "responses") or not (first or kind == self.delegation):
             text = f"The delegation {cut(kind, 40)} is not supported, or not the one of the session."

@@ -1,4 +1,4 @@
-"""Spelling: how the agent's end writes and reads messages, as in GA or in a dialect."""
+"""Spelling: how the agent's end writes and reads messages in GA or in a dialect."""
 
 from __future__ import annotations
 

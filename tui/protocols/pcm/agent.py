@@ -14,7 +14,7 @@ from tui.protocols.pcm.wire import DEFAULT_RATE, END, PcmEnd, answer_ping, audio
 
 
 class PcmAgent(PcmEnd, AgentDefaults):
-    """Stands in for the server on one socket: announces its rates, ends its replies, sends text as transcripts."""
+    """Stands in for the server on one socket: announces its rates, ends its replies and sends text as transcripts."""
 
     def __init__(
         self, new_id: NewId, utc_now: UtcNow, *, rate: int = DEFAULT_RATE, play_rate: int | None = None

@@ -51,7 +51,7 @@ class TelephonyAgent(AgentDefaults):
         return self._format if named is None or self._format is None else self.dialect.formats[named]
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Takes settings of the provider that no message states from the URL's query."""
+        """Reads from the URL's query the provider settings that no message states."""
         known = self.dialect.options
         given = {name: value for name, value in handshake.query.items() if name in known}
         self._options = {name: value for name, value in given.items() if not known[name](value)}
@@ -266,7 +266,7 @@ class TelephonyAgent(AgentDefaults):
 
 
 class _Samples:
-    """How audio crosses the wire in one stream: byte orders and sizes.
+    """Byte orders and message sizes of the audio in one stream.
 
     If the byte order of a provider is an option and the URL does not set it, the user's first loud samples decide it
     for both directions.
@@ -306,7 +306,7 @@ class _Samples:
         return samples
 
     def say(self, audio: bytes) -> bytes:
-        """Returns the agent's samples in the order of the wire."""
+        """Returns the agent's samples in the byte order of the wire."""
         return self._said.swap(audio) if self._said else audio
 
 

@@ -103,7 +103,7 @@ class StreamCall:
 
     @property
     def at_ms(self) -> int:
-        """The time since the call started, from the number of frames, which are sent in real time."""
+        """The time since the call started, computed from the number of frames, which are sent in real time."""
         return self.dialect.frame_ms * self.frames_sent
 
     @property

@@ -79,7 +79,7 @@ def looks_swapped(pcm: bytes) -> bool:
 
 
 def looks_like_mulaw(pcm: bytes) -> bool:
-    """Returns whether bytes that should be 16-bit samples look like quiet mu-law, which is near 0xFF and 0x7F."""
+    """Returns whether bytes that should be 16-bit samples look like quiet mu-law (near 0xFF and 0x7F)."""
     head = pcm[: 2 * _SNIFFED_SAMPLES]
     # The high bytes of quiet samples hardly differ.
     if len(head) < 2 * _SNIFFED_SAMPLES or len(set(head[1::2])) < _LEAST_HIGH_BYTES:

@@ -1,8 +1,8 @@
 """Implements both ends of Telnyx media streaming (bidirectional, ``stream_bidirectional_mode`` "rtp").
 
 The facts come from Telnyx's documentation (media streaming over websockets, its AsyncAPI page) and from
-pipecat 1.14 (serializers/telnyx.py). Implementations disagree about the byte order of L16, which is
-big-endian by default (``byte_order``).
+pipecat 1.14 (serializers/telnyx.py). Implementations disagree about the byte order of L16; the default is
+big-endian (``byte_order``).
 """
 
 from __future__ import annotations
