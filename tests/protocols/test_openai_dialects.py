@@ -202,7 +202,7 @@ class TestVoiceLiveAtTheAgentsEnd:
         created = ask(agent, "conversation.item.create", item=item)
         assert kinds(created) == ["conversation.item.created"]
         assert bodies(created.replies)[0]["item"]["content"] == content
-        output = {"type": "function_call_output", "call_id": "c", "output": "x"}
+        output = {"id": "o", "type": "function_call_output", "call_id": "c", "output": "x"}
         added = ask(agent, "conversation.item.create", item=output)
         assert "status" not in bodies(added.replies)[0]["item"]
         said = [*agent.say_start("s", "Yes."), *agent.say_audio("s", bytes(960)), *agent.say_stop("s")]
