@@ -89,7 +89,7 @@ class Passage(Generic[T]):
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
     def reorder(self, share: float, until_ns: int, seed: int) -> None:
-        """Lets the next message overtake this share of audio messages, until that time."""
+        """Until that time, lets the next message overtake this share of audio messages."""
         self._flush_held_back()
         self._shuffle = _Shuffle(share, until_ns, seed)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
@@ -178,7 +178,7 @@ class _Shuffle(Generic[T]):
 
 
 class _Jitter:
-    """Random delays, which are the same for the same seed."""
+    """Random delays; the same seed yields the same delays."""
 
     def __init__(self, most_ns: int, seed: int) -> None:
         self._most_ns = most_ns
@@ -235,7 +235,7 @@ class LinkFaults:
             passage.delay(by_ns, self._clock_ns() + for_ns)
 
     def reorder(self, share: float, for_ns: int, seed: int) -> None:
-        """Lets the next message overtake this share of the user's audio messages, for that time."""
+        """For that time, lets the next message overtake this share of the user's audio messages."""
         self.sent.reorder(share, self._clock_ns() + for_ns, seed)
 
     def jitter(self, most_ns: int, seed: int) -> None:

@@ -119,7 +119,7 @@ class OpenAICaller(CallerDefaults):
     # Actions of the user.
 
     def start_user_stream(self) -> list[Outgoing]:
-        """Starts sending user audio, for which the protocol has no message."""
+        """Starts sending user audio; the protocol has no message that announces this."""
         self._input.wanted = True
         return []
 
