@@ -20,8 +20,9 @@ _SMALL_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class TelephonyAgent(AgentDefaults):
-    """Stands in for the server on one socket. Each reply ends with a mark; its return is reported as
-    PLAY_FINISHED.
+    """Stands in for the server on one socket.
+
+    Each reply ends with a mark; its return is reported as PLAY_FINISHED.
     """
 
     dialect: ClassVar[TelephonyDialect]
