@@ -155,9 +155,8 @@ class OpusAgentApp(EndingApp):
         return screen
 
     def get_default_screen(self) -> Screen[Any]:
-        """Returns the session screen; before the first call, an empty screen below the connect screen."""
-        if self.library.opened is not None:
-            return self._screen_of(self.library.opened)
+        """Returns the call screen; before the first call, an empty screen below all others."""
+        # A saved session is pushed onto it: Textual cannot replace its first screen.
         return self._laid_out(self.session) if self._calls_at_once else Screen()
 
     @property
@@ -215,7 +214,9 @@ class OpusAgentApp(EndingApp):
             self.call_after_refresh(self.call_demo, self.target)
         elif self.target is not None:
             self.call_after_refresh(self.call, self.target)
-        elif self.library.opened is None:
+        elif self.library.opened is not None:
+            self.push_screen(self._screen_of(self.library.opened))
+        else:
             # Only once Textual paints: before that, it would lay out and draw the form for nothing.
             self.call_next(self.show_sessions if self._launch.browse else self.choose_target)
 
@@ -341,11 +342,7 @@ class OpusAgentApp(EndingApp):
         """Shows the call screen, and closes any screen that is above it or in its place."""
         while self.screen is not self.screen_stack[0] and self.screen is not self.session:
             self.pop_screen()
-        if self.screen is self.session:
-            pass
-        elif self.library.opened is not None and type(self.screen) is not Screen:
-            self.switch_screen(self._laid_out(self.session))
-        else:
+        if self.screen is not self.session:
             self.push_screen(self._laid_out(self.session))
         self.library.close()
 
@@ -387,11 +384,9 @@ class OpusAgentApp(EndingApp):
         if opened is None:
             return
         of_session = [getattr(screen, "bridge", None) is opened.bridge for screen in self.screen_stack]
-        while any(of_session[1:]):
+        while any(of_session):
             self.pop_screen()
             of_session.pop()
-        if of_session[0]:
-            self.switch_screen(Screen())
         self.library.close()
 
     def on_session_screen_report_wanted(self) -> None:

@@ -8,10 +8,12 @@ import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from click.testing import CliRunner
+from textual.screen import Screen
 from textual.widgets import OptionList
 
 from tests.saving.events import a_session, write_now
@@ -218,6 +220,31 @@ async def test_the_browser_can_come_first(stage: Staging, folder: Path) -> None:
         assert isinstance(s.top(), ConnectScreen)
         await s.press("escape")
         assert isinstance(s.top(), SessionsScreen)
+
+
+@pytest.mark.parametrize(("key", "shown_next"), [("ctrl+o", SessionsScreen), ("n", ConnectScreen)])
+async def test_a_session_that_was_opened_from_the_command_line_can_be_left(
+    stage: Staging, folder: Path, key: str, shown_next: type[Screen[Any]]
+) -> None:
+    known = Target(url="ws://127.0.0.1:9/x", title="", protocol="pcm")
+    library = Library(folder)
+    library.open(folder / NAMES[1], FakeEngine())
+    async with stage((120, 36), target=None, recent=[known], library=library) as s:
+        assert isinstance(s.top(), SessionScreen)
+        await s.press(key)
+        assert isinstance(s.top(), shown_next)
+
+
+async def test_c_in_a_session_that_was_opened_from_the_command_line_calls(
+    stage: Staging, folder: Path
+) -> None:
+    library = Library(folder)
+    library.open(folder / NAMES[1], FakeEngine())
+    known = Target(url="ws://127.0.0.1:9/x", title="", protocol="pcm")
+    async with stage((120, 36), target=None, recent=[known], library=library) as s:
+        await s.press("c")
+        assert s.top() is s.app.session
+        assert [type(command) for command in s.sent() if isinstance(command, Connect)] == [Connect]
 
 
 async def test_c_in_an_opened_session_calls_its_agent(stage: Staging, folder: Path) -> None:
