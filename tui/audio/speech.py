@@ -4,7 +4,8 @@ A classifier decides, window by window, whether there is speech. The detector tu
 into edges. It moves each edge back to the block where the sound rose out of the noise floor or sank
 into it, and within that block to the first or last loud millisecond. Silero's network is robust but
 late (about 80 ms at an onset, 40 to 140 ms at an end); after this correction, the median error of
-edges is within 10 ms at signal-to-noise ratios of 30 dB or more. On an agent's track, edges of
+edges is within 10 ms. In noise, an edge is where the sound rises out of it or sinks into it, so the
+soft start and end of words are lost (figures: docs/calibrate.md). On an agent's track, edges of
 other sounds are found by loudness alone; each edge names the method that found it.
 """
 
