@@ -1,17 +1,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tui.audio.calibration import Timing
+from tui.models.events import Party
+from tui.models.turns.floor import Floor, TalkOver
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import BargeIn, BargeInKind, DeadAir, Turn
 from tui.scenario.limits import judge_call, judge_runs
 from tui.scenario.model import Bounds, CallLimits, Scenario
+from tui.scenario.results import judged, summarize
 from tui.scenario.values import Duration
-from tui.scenario.verdict import StepVerdict
+from tui.scenario.verdict import RunResult, StepVerdict
 
 S = 1_000_000_000
+SECONDS = Duration(3_000)
 PASSED, FAILED, NOT_MEASURED = StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED
 
 TURNS = [
@@ -22,6 +28,9 @@ TURNS = [
 DOUBTED = [Turn(number=1, response_latency_ms=1_300.0, doubt="the machine was busy")]
 YIELDED = BargeIn(BargeInKind.YIELDED, 1, silence_ms=350.0)
 MISSED = BargeIn(BargeInKind.MISSED, 2)
+HEARD = TalkOver(10 * S, 300.0, Party.AGENT, Party.AGENT)
+ANNOUNCED = BargeIn(BargeInKind.YIELDED, 1, at_ns=10 * S, silence_ms=250.0)
+GAVE_WAY = TalkOver(20 * S, 900.0, Party.AGENT, Party.USER)
 BOTH = SessionMetrics(user_talk_ms=2_000.0, agent_talk_ms=5_000.0)
 
 
@@ -87,12 +96,39 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         NOT_MEASURED,
         "The agent was not interrupted.",
     ),
+    # A full-duplex agent announces nothing; it is heard to stop.
+    (CallLimits(barge_in=up_to(300)), SessionMetrics(floor=Floor(talk_overs=[HEARD])), PASSED, ""),
+    (
+        CallLimits(barge_in=up_to(299)),
+        SessionMetrics(floor=Floor(talk_overs=[HEARD])),
+        FAILED,
+        "It was 300 ms.",
+    ),
+    (
+        CallLimits(barge_in=up_to(1_000)),
+        SessionMetrics(barge_ins=[MISSED], floor=Floor(talk_overs=[HEARD])),
+        FAILED,
+        "The agent did not stop for 1 of 2 interruptions.",
+    ),
+    # Announced and heard, it counts once; the user who gave way was not an agent that stopped.
+    (
+        CallLimits(barge_in=up_to(250)),
+        SessionMetrics(barge_ins=[ANNOUNCED], floor=Floor(talk_overs=[HEARD, GAVE_WAY])),
+        PASSED,
+        "",
+    ),
     (CallLimits(dead_air=Duration(2_000)), SessionMetrics(), PASSED, ""),
     (
         CallLimits(dead_air=Duration(3_000)),
         SessionMetrics(dead_air=[DeadAir(0, 3_001.0)]),
         FAILED,
         "It was 3001 ms.",
+    ),
+    (
+        CallLimits(dead_air=Duration(3_000)),
+        SessionMetrics(dead_air=[DeadAir(0, 3_001.0)], timing=Timing()),
+        NOT_MEASURED,
+        "It was 3001 ± 20 ms, which is too close to call.",
     ),
     (CallLimits(talk_over=Duration(0)), BOTH, PASSED, ""),
     (
@@ -117,8 +153,8 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
     (CallLimits(errors=0), SessionMetrics(), PASSED, ""),
     (CallLimits(errors=0), SessionMetrics(errors=1), FAILED, "1 were reported; the limit is 0."),
 ]
-KNOWN = {"dead_air", "findings", "errors"}
-"""What is counted or timed in every call: it is always measured."""
+COUNTED = {"findings", "errors"}
+"""Counts of a call are always known; they are not measured where the call itself was not."""
 
 
 @pytest.mark.parametrize(("limits", "metrics", "verdict", "reason"), EACH)
@@ -155,4 +191,33 @@ def test_percentiles_need_twenty_turns_of_all_runs() -> None:
 def test_no_limit_is_without_its_three_verdicts(name: str) -> None:
     default = CallLimits()
     seen = {verdict for limits, _, verdict, _ in EACH if getattr(limits, name) != getattr(default, name)}
-    assert seen == {PASSED, FAILED} | (set() if name in KNOWN else {NOT_MEASURED})
+    assert seen == {PASSED, FAILED} | (set() if name in COUNTED else {NOT_MEASURED})
+
+
+@pytest.mark.parametrize("name", CallLimits.__struct_fields__)
+@pytest.mark.parametrize("run", [RunResult(late="It was late."), RunResult(unreachable="Nobody answered.")])
+def test_no_limit_is_measured_in_a_call_that_was_not(name: str, run: RunResult) -> None:
+    value: Any = {"response": up_to(1_000), "barge_in": up_to(1_000)}.get(
+        name, 0 if name in COUNTED else SECONDS
+    )
+    limited = scenario(CallLimits(**{name: value}))
+    *_, case = summarize(limited, judged(limited, [run]))
+    assert case.name.startswith(name)
+    assert case.verdict is NOT_MEASURED
+
+
+@pytest.mark.parametrize("bound", Bounds.__struct_fields__)
+def test_each_bound_of_response_and_barge_in_has_its_three_verdicts(bound: str) -> None:
+    limits = Bounds(**{bound: Duration(1_000)})
+    for slowest_ms, turns, verdict in ((999.0, 40, PASSED), (1_001.0, 40, FAILED), (999.0, 0, NOT_MEASURED)):
+        times_ms = [slowest_ms] * turns
+        answered = [Turn(number=number + 1, response_latency_ms=ms) for number, ms in enumerate(times_ms)]
+        yielded = [BargeIn(BargeInKind.YIELDED, 1, silence_ms=ms) for ms in times_ms]
+        metrics = SessionMetrics(turns=answered, barge_ins=yielded)
+        response, barge_in = scenario(CallLimits(response=limits)), scenario(CallLimits(barge_in=limits))
+        found = [*judge_call(response, metrics, []), *judge_runs(response, times_ms)]
+        found += judge_call(barge_in, metrics, [])
+        assert [(case.name, case.verdict) for case in found] == [
+            (f"response {bound} ≤ 1 s", verdict),
+            (f"barge_in {bound} ≤ 1 s", verdict),
+        ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from tui.models.events import Party
 from tui.models.turns.figures import Against, Figure, against, response_of, timed, too_close
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import LEAST_TURNS, BargeInKind, percentiles_of
@@ -97,6 +98,9 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
     times_ms = [found.silent_after_ms for found in metrics.barge_ins if found.kind is BargeInKind.YIELDED]
     missed = sum(found.kind is BargeInKind.MISSED for found in metrics.barge_ins)
     bound_ms = max((found.bound_ms + found.error_ms for found in metrics.barge_ins), default=0.0)
+    if heard_ms := _heard_to_stop(metrics):
+        times_ms += heard_ms
+        bound_ms = max(bound_ms, metrics.timing.silence.bound_ms if metrics.timing else 0.0)
     known_ms = sorted(time_ms for time_ms in times_ms if time_ms is not None)
     for name, limit in limits.set:
         title = f"barge_in {name} ≤ {limit}"
@@ -110,6 +114,21 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
             found = percentiles_of(known_ms)
             value = found.worst_ms if name == "max" else getattr(found, f"{name}_ms")
             yield _case(title, timed(value, bound_ms), limit, missing="The agent was not interrupted.")
+
+
+def _heard_to_stop(metrics: SessionMetrics) -> list[float]:
+    """Returns how long after the caller's onset the agent was silent where it stopped without a message, in ms.
+
+    A full-duplex agent sends none: it just falls silent, which only the sound shows.
+    """
+    announced_ns = [found.at_ns for found in metrics.barge_ins if found.at_ns is not None]
+    bias_ms = metrics.timing.silence.bias_ms if metrics.timing else 0.0
+    return [
+        over.length_ms - bias_ms
+        for over in metrics.floor.talk_overs
+        if over.held_by is over.gave_way is Party.AGENT
+        and not any(0 <= at_ns - over.at_ns <= over.length_ms * NS_PER_MS for at_ns in announced_ns)
+    ]
 
 
 def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
