@@ -15,12 +15,14 @@ import pytest
 from tests.builders import MS, active, message, status
 from tui.models import events as e
 from tui.models.session_state import SessionState
+from tui.models.sound.lines import CallerLine
 from tui.protocols.base import TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
-from tui.scenario.model import STEPS, Acting, Expect, Hear, Run, Scenario, Silence, Step
-from tui.scenario.player import Aids, Player
+from tui.scenario.lines import SpokenLine
+from tui.scenario.model import STEPS, Acting, Expect, Hear, Run, Say, Scenario, Silence, Step
+from tui.scenario.player import Aids, Player, StepOutcome
 from tui.scenario.seen import Seen
-from tui.scenario.values import Duration, Sign, SignKind
+from tui.scenario.values import Duration, Sign, SignKind, When
 from tui.scenario.verdict import StepVerdict
 from tui.scenario.words import AgentWords, Excerpt
 from tui.session.listening import Limits, Listening
@@ -34,6 +36,10 @@ BEGAN_MS = 10_000
 
 def edge(at_ms: float, *, started: bool) -> e.SpeechEdge:
     return e.SpeechEdge(at_ns=int(at_ms * MS), speaker=e.Party.AGENT, started=started, method="silero")
+
+
+def heard(reply: str, at_ms: float) -> e.PlaybackStarted:
+    return e.PlaybackStarted(at_ns=int(at_ms * MS), reply=reply)
 
 
 def tool(at_ms: float, people: int) -> e.ToolChanged:
@@ -65,6 +71,11 @@ def sent(at_ms: float, event: TelephonyEvent) -> list[Happening]:
     return [(at_ms, event)]
 
 
+UNSPOKEN = soon(
+    e.ErrorRaised(at_ns=(BEGAN_MS + 100) * MS, source="audio", code="unreadable", message="It has no sound.")
+)
+"""The line that the caller speaks first fails."""
+LINE = SpokenLine(CallerLine("yes", "Yes", "yes.wav"), onset_ns=0, end_ns=500 * MS, length_ns=500 * MS)
 SIGNS: dict[SignKind, tuple[str, list[Happening], list[Happening], list[Happening]]] = {
     # What follows the words, and what happens where the step passes, fails, and is not measured.
     SignKind.SPEAKS: (
@@ -122,15 +133,16 @@ SIGNS: dict[SignKind, tuple[str, list[Happening], list[Happening], list[Happenin
         soon(LATE),
     ),
     SignKind.HANG_UP: ("", soon(ENDING), [], soon(LATE)),
+    # It has seconds, which no lateness explains; only what was not asked is not measured.
+    SignKind.ANSWERS: ("", soon(edge(BEGAN_MS + 900, started=True)), [], UNSPOKEN),
 }
-BESIDE = {SignKind.ANSWERS}
-"""Judged by whether it happens within seconds, which no lateness explains; tests/test_call.py has its verdicts."""
 
 
 class Stage:
     """A player whose time passes only while it waits; ``happens`` is what becomes known meanwhile."""
 
     def __init__(self, step: Step, happens: Sequence[Happening], aids: Aids = Aids()) -> None:  # noqa: B008
+        steps = [Say(say="yes", when=When(None, Duration(0))), step] if happens is UNSPOKEN else [step]
         self.now_ns = BEGAN_MS * MS
         self._happens = sorted(happens, key=lambda each: each[0])
         self.state = SessionState()
@@ -150,13 +162,27 @@ class Stage:
             pending=Pending(replies_are_ended=True),
             dropped=False,
             messages=messages,
+            user=SimpleNamespace(speak=self._speak),
         )
         self._seen.follow(session)
         self._listening.follow(self.state, session.pending)
-        scenario = Scenario(name="staged", steps=[step])
-        self.player = Player(scenario, session, seen=self._seen, listening=self._listening, aids=aids)
+        self._steps = steps
+        self.player = Player(
+            Scenario(name="staged", steps=steps),
+            session,
+            seen=self._seen,
+            listening=self._listening,
+            aids=aids._replace(lines={"yes": LINE}),
+        )
         self.player.begin(self.now_ns)
         self._happen()
+
+    async def verdict(self) -> StepOutcome:
+        """Carry out all steps; returns the outcome of the last one."""
+        return [await self.player.carry_out(index) for index in range(len(self._steps))][-1]
+
+    async def _speak(self, line: CallerLine, begins_ns: int) -> None:
+        pass
 
     async def sleep(self, time_s: float) -> None:
         self.now_ns += round(time_s * 1e9)
@@ -171,6 +197,14 @@ class Stage:
                 self.state.apply(event)
                 self._seen.take(event)
                 self._listening.take(event)
+
+
+def expected(kind: SignKind) -> Expect:
+    """Returns a step that expects the sign of the table."""
+    second = Duration(1_000)
+    times: dict[str, Any] = {"for_": second} if kind.lasts else {"within": second}
+    args = {"people": 2} if kind is SignKind.TOOL else {}
+    return Expect(expect=Sign(kind, SIGNS[kind][0]), args=args, **times)
 
 
 @pytest.fixture
@@ -188,23 +222,56 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[Stage]:
 def test_every_step_is_judged_here_or_by_nobody() -> None:
     judged = {kind for kind in STEPS.values() if not issubclass(kind, (Acting, Silence))}
     assert judged == {Expect, Hear, Run}
-    assert set(SIGNS) | BESIDE == set(SignKind)
+    assert set(SIGNS) == set(SignKind)
 
 
 @pytest.mark.parametrize("kind", SIGNS)
 async def test_each_sign_passes_fails_and_is_not_measured(kind: SignKind, clock: list[Stage]) -> None:
-    text, *happenings = SIGNS[kind]
-    second = Duration(1_000)
-    times: dict[str, Any] = {"for_": second} if kind.lasts else {"within": second}
-    args = {"people": 2} if kind is SignKind.TOOL else {}
-    step = Expect(expect=Sign(kind, text), args=args, **times)
+    _, *happenings = SIGNS[kind]
+    step = expected(kind)
     found = []
     for happens in happenings:
         clock[:] = [Stage(step, happens)]
-        outcome = await clock[0].player.carry_out(0)
+        outcome = await clock[0].verdict()
         found.append(outcome.verdict)
         assert bool(outcome.reason) is (outcome.verdict is not PASSED)
     assert found == [PASSED, FAILED, NOT_MEASURED]
+
+
+@pytest.mark.parametrize(
+    ("ended_after_ms", "next_after_ms", "since_ms"),
+    [
+        # The caller's turn cuts a reply short: what is left of it is no answer.
+        (300, 310, BEGAN_MS + 310),
+        # The same reply answers, or goes on long after the turn.
+        (300, None, BEGAN_MS),
+        (1_500, 1_600, BEGAN_MS),
+        # It had ended before the turn did.
+        (-100, 310, BEGAN_MS),
+    ],
+)
+async def test_the_rest_of_an_interrupted_reply_is_not_among_the_words(
+    ended_after_ms: int, next_after_ms: int | None, since_ms: int, clock: list[Stage]
+) -> None:
+    ended = e.PlaybackEnded(at_ns=(BEGAN_MS + ended_after_ms) * MS, reply="greeting", heard_ms=1_000)
+    happens = soon(heard("greeting", BEGAN_MS - 1_000), ended)
+    if next_after_ms is not None:
+        happens += soon(heard("answer", BEGAN_MS + next_after_ms))
+    clock[:] = [Stage(Hear(hear="yes"), happens)]
+    await clock[0].sleep(2)
+    assert clock[0].player.answer_since_ns == since_ms * MS
+
+
+@pytest.mark.parametrize("step", [Hear(hear="yes"), *map(expected, SignKind)], ids=lambda step: step.title)
+async def test_nothing_is_judged_after_a_line_that_could_not_be_spoken(
+    step: Expect | Hear, clock: list[Stage]
+) -> None:
+    clock[:] = [Stage(step, UNSPOKEN)]
+    outcome = await clock[0].verdict()
+    assert (outcome.verdict, outcome.reason) == (
+        NOT_MEASURED,
+        "The caller's line before it could not be spoken.",
+    )
 
 
 def no_recognizer(pcm: bytes, rate: int) -> str:

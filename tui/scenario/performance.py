@@ -263,8 +263,8 @@ class Performance:
             outcome = StepOutcome(StepVerdict.NOT_MEASURED, self.player.now_ns(), "Taken over by hand.")
         finally:
             self._work = None
-        if isinstance(step, Hear) and not self.by_hand:
-            excerpt = self.words.between(self.player.turn_ended_ns, outcome.ended_ns)
+        if isinstance(step, Hear) and not outcome.reason:
+            excerpt = self.words.between(self.player.answer_since_ns, outcome.ended_ns)
             if words_later and not step.stop:
                 self.words.unjudged[len(self.cases)] = (step, excerpt)
                 self._add_case(outcome)

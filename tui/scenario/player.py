@@ -63,6 +63,8 @@ class CallerTurn(NamedTuple):
     step: Step | None
     began_ns: int
     ended_ns: int
+    spoken: bool = True
+    """False for a line that could not be spoken, to which the agent has nothing to answer."""
 
 
 class StepOutcome(NamedTuple):
@@ -147,9 +149,14 @@ class Player:
             self._ended_ns, self._heard_out = self.now_ns(), True
 
     @property
-    def turn_ended_ns(self) -> int:
-        """Time of the audible end of the caller's last turn; the start of the call if there was no turn yet."""
-        return self._turn.ended_ns
+    def answer_since_ns(self) -> int:
+        """Time from which the agent's words answer the caller's last turn.
+
+        This is the end of that turn (before the first one, the start of the call) or, if the turn interrupted a
+        reply, the start of the next one: a part of the interrupted one is still heard before the agent reacts.
+        """
+        ended_ns = self._turn.ended_ns
+        return self._seen.next_reply(ended_ns) or ended_ns
 
     async def carry_out(self, index: int) -> StepOutcome:
         """Carries out the step with the given index, and judges it; words are not judged."""
@@ -158,6 +165,9 @@ class Player:
         follows = ("run", "hear") if self._session.dropped else ("expect", "run", "hear")
         if self._listening.over and step.KIND not in follows:
             reason = f"Not reached: {self._over()}."
+            return StepOutcome(StepVerdict.NOT_MEASURED, self._ended_ns, reason)
+        if not self._turn.spoken and isinstance(step, (Expect, Hear)):
+            reason = "The caller's line before it could not be spoken."
             return StepOutcome(StepVerdict.NOT_MEASURED, self._ended_ns, reason)
         outcome = await self._outcome(step)
         self._ended_ns = outcome.ended_ns
@@ -291,7 +301,7 @@ class Player:
         await self._session.user.speak(spoken.line, begins_ns)
         began_ns = await self._line_begun(spoken, handed_ns, begun_before)
         if began_ns is None:
-            self._turn = CallerTurn(step, handed_ns, self.now_ns())
+            self._turn = CallerTurn(step, handed_ns, self.now_ns(), spoken=self._listening.over)
             return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), "The line could not be spoken.")
         onset_ns, end_ns = began_ns + spoken.onset_ns, began_ns + spoken.end_ns
         self._turn = CallerTurn(step, onset_ns, end_ns)

@@ -22,12 +22,24 @@ _PAUSE_NS = 1_000_000_000
 """Silence in ns after which an agent that does not mark the end of its replies has stopped speaking."""
 
 
+_CUT_NS = 1_000_000_000
+"""Longest time in ns that a reply goes on after the turn of the caller that cuts it short."""
+
+
 class ToolSeen(NamedTuple):
     """A tool call by the agent."""
 
     at_ns: int
     name: str
     arguments: str
+
+
+class PlayedReply(NamedTuple):
+    """Times at which a reply was first and last played."""
+
+    began_ns: int
+    ended_ns: int | None = None
+    """None while it is being played."""
 
 
 class Seen:
@@ -44,7 +56,7 @@ class Seen:
         self._state = SessionState()
         self._texts: list[tuple[int, str]] = []
         self._flushes: list[int] = []
-        self._playing: set[str] = set()
+        self._replies: dict[str, PlayedReply] = {}
         self._signals: list[tuple[int, SignKind, str]] = []
         self._lines: list[tuple[int, str]] = []
         self._failed_ns = 0
@@ -76,9 +88,9 @@ class Seen:
             case e.Flushed():
                 self._flushes.append(event.at_ns if event.silent_ns is None else event.silent_ns)
             case e.PlaybackStarted():
-                self._playing.add(event.reply)
-            case e.PlaybackEnded():
-                self._playing.discard(event.reply)
+                self._replies[event.reply] = PlayedReply(event.at_ns)
+            case e.PlaybackEnded() if event.reply in self._replies:
+                self._replies[event.reply] = self._replies[event.reply]._replace(ended_ns=event.at_ns)
             case e.StatusChanged(new=e.Status.ENDING | e.Status.ERROR) if self.left_ns is None:
                 self.left_ns = event.at_ns
             case e.LineChanged(finished=False):
@@ -171,6 +183,21 @@ class Seen:
         """Returns the time of the first flush of playback after an instant; None if there was none."""
         return next((at_ns for at_ns in self._flushes if at_ns >= since_ns), None)
 
+    def next_reply(self, at_ns: int) -> int | None:
+        """Returns the start of the reply that followed one which was cut short at an instant; None without one."""
+        ended_ns = next(
+            (
+                reply.ended_ns
+                for reply in self._replies.values()
+                if reply.ended_ns is not None and reply.began_ns < at_ns <= reply.ended_ns <= at_ns + _CUT_NS
+            ),
+            None,
+        )
+        if ended_ns is None:
+            return None
+        began_ns = (reply.began_ns for reply in self._replies.values())
+        return min((each for each in began_ns if each >= ended_ns), default=None)
+
     def stopped(self, since_ns: int, now_ns: int) -> int | None:
         """Returns when an agent that was heard at an instant stopped for good; None if that is not known yet."""
         if not self.heard(since_ns, since_ns):
@@ -181,7 +208,8 @@ class Seen:
             return flushed_ns
         if ended_ns is None:
             return None
-        return ended_ns if not self._playing or now_ns - ended_ns > _PAUSE_NS else None
+        playing = any(reply.ended_ns is None for reply in self._replies.values())
+        return ended_ns if not playing or now_ns - ended_ns > _PAUSE_NS else None
 
     def longest_gap_ms(self, since_ns: int, until_ns: int) -> float:
         """Returns the agent's longest silence between two instants, in ms."""
