@@ -16,7 +16,7 @@ from benchmarks.call_parts.agent import Agent
 from benchmarks.call_parts.devices import Recorder, devices, speak, with_cable
 from benchmarks.call_parts.program import call
 from benchmarks.call_parts.result import judged
-from benchmarks.call_parts.turns import Answering, Comparison, plan, spoken, truths
+from benchmarks.call_parts.turns import AGREE_TO_MS, Answering, Comparison, plan, spoken, truths
 from benchmarks.measuring import Measured
 from tests.e2e.terminal import ROOT
 from tui.audio.calibration import Calibration
@@ -47,6 +47,7 @@ def measure(seconds: float, turns: int, *, seed: int = 1) -> tuple[list[Measured
         judged(f"an injected device delay of {LATE_MS:g} ms: off by", off_ms, _FOUND_TO_MS, told=told),
         comparison.responses.row("response latency with calibration, worst error", _EXACT_TO_MS),
         comparison.again.row("the same, measured again from the saved session", _EXACT_TO_MS),
+        comparison.apart.row("the saved session differs from the screen by", AGREE_TO_MS),
     ], lines
 
 

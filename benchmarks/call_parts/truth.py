@@ -11,6 +11,7 @@ from benchmarks.call_parts.devices import RATE, Samples
 AUDIBLE_RMS = 32.8
 """-60 dBFS: a millisecond above it is heard."""
 _MS = RATE // 1000
+_CLEAR_RMS, _SMOOTHED_MS = 4 * AUDIBLE_RMS, 10
 LIKE_ENOUGH = 0.9
 _TOLD = 12
 
@@ -20,6 +21,17 @@ def audible(samples: Samples) -> tuple[int, int]:
     whole = samples[: len(samples) // _MS * _MS].astype(np.float64).reshape(-1, _MS)
     loud = np.flatnonzero(np.sqrt(np.mean(whole * whole, axis=1)) > AUDIBLE_RMS)
     return int(loud[0]) * _MS, (int(loud[-1]) + 1) * _MS
+
+
+def ended_sharply(samples: Samples) -> Samples:
+    """Cut where the samples are last clearly heard.
+
+    A sound that sinks through the threshold of hearing has no instant at which it ends: whether single milliseconds
+    or blocks of ten are judged made 13 to 21 ms of difference for one of the words of `turns`.
+    """
+    whole = samples[: len(samples) // _MS * _MS].astype(np.float64).reshape(-1, _MS)
+    smoothed = np.sqrt(np.convolve(np.mean(whole * whole, axis=1), np.full(_SMOOTHED_MS, 1 / _SMOOTHED_MS)))
+    return samples[: int(np.flatnonzero(smoothed[: len(whole)] > _CLEAR_RMS)[-1] + 1) * _MS]
 
 
 def find(track: Samples, probe: Samples, start: int = 0, end: int | None = None) -> int | None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,8 @@ import numpy as np
 from benchmarks.call_parts.agent import Agent, Call
 from benchmarks.call_parts.devices import RATE, Recorder, Samples, Tracks, speak
 from benchmarks.call_parts.program import Held, call
-from benchmarks.call_parts.result import judged, percentile
-from benchmarks.call_parts.truth import audible, find, silent_from
+from benchmarks.call_parts.result import judged
+from benchmarks.call_parts.truth import audible, ended_sharply, find, silent_from
 from benchmarks.measuring import Measured
 from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
@@ -23,6 +24,7 @@ from tui.models.turns.turns import BargeIn, BargeInKind, Turn
 
 TURNS_A_CALL = 25
 ONE_BLOCK_MS = 20.0
+AGREE_TO_MS = 2.0
 _QUIET_MS, _LOUD = 150, 300
 _PAUSE_S, _PLAYBACK_S = 0.8, 0.25
 _PROBE_FRAMES = RATE * 3 // 10
@@ -53,7 +55,9 @@ class Step(NamedTuple):
 def plan(turns: int, dice: random.Random) -> list[Step]:
     """A call's turns; every fourth is a barge-in on a reply that is long enough for it."""
     lines = {line.name: _samples(line.path) for line in caller_lines()}
-    words = [lines[name][first * RATE // 1000 : last * RATE // 1000] for name, first, last in _WORDS]
+    words = [
+        ended_sharply(lines[name][first * RATE // 1000 : last * RATE // 1000]) for name, first, last in _WORDS
+    ]
     replies = [_samples(prompt.path) for name, prompt in prompts().items() if name.startswith("dtmf-")]
     long_reply = _samples(prompts()["workshop"].path)[: 5 * RATE]
     steps: list[Step] = []
@@ -189,29 +193,28 @@ class Errors:
 
     def __init__(self) -> None:
         self.ms: list[float] = []
-        self.doubted_ms: list[float] = []
-        """Those among them that the program itself does not vouch for."""
+        self.marked_ms: list[float] = []
+        """Those that the program itself marks as uncertain."""
         self.missing: list[str] = []
 
-    def add(self, said_ms: float | None, true_ms: float, why_not: str, *, doubted: bool = False) -> None:
+    def add(self, said_ms: float | None, true_ms: float, why_not: str, *, marked: bool = False) -> None:
         """One figure."""
         if said_ms is None:
             self.missing.append(why_not)
-            return
-        self.ms.append(said_ms - true_ms)
-        if doubted:
-            self.doubted_ms.append(said_ms - true_ms)
+        else:
+            (self.marked_ms if marked else self.ms).append(said_ms - true_ms)
 
     def row(self, what: str, bound_ms: float = ONE_BLOCK_MS) -> Measured:
-        """The worst of them, and their spread; a missing figure misses the bound."""
-        if not self.ms:
+        """The worst of those that are not marked, and the spread of all; a missing figure misses the bound."""
+        every = self.ms + self.marked_ms
+        if not every:
             return judged(what, None, bound_ms)
-        spread = f"{min(self.ms):+.1f} to {max(self.ms):+.1f}, median {percentile(self.ms, 0.5):+.1f}"
-        told = f"of {len(self.ms)}: {spread}"
-        if self.doubted_ms:
-            vouched_for = max((abs(ms) for ms in self.ms if ms not in self.doubted_ms), default=0.0)
-            told += f"; {vouched_for:.0f} ms without {len(self.doubted_ms)} that it marks as doubtful"
-        row = judged(what, max(map(abs, self.ms)), bound_ms, told=told)
+        told = f"of {len(self.ms)}"
+        if self.marked_ms:
+            worst_ms = max(map(abs, self.marked_ms))
+            told += f"; {len(self.marked_ms)} more are marked as uncertain, worst {worst_ms:.0f} ms"
+        told += f"; all {min(every):+.1f} to {max(every):+.1f}, median {median(every):+.1f}"
+        row = judged(what, max(map(abs, self.ms), default=0.0), bound_ms, told=told)
         if not self.missing:
             return row
         return Measured(row.what, f"{row.value}; {len(self.missing)} missing", row.bound, False)
@@ -222,6 +225,8 @@ class Comparison:
 
     def __init__(self) -> None:
         self.responses, self.again, self.silences, self.signals = (Errors() for _ in range(4))
+        self.apart = Errors()
+        """Saved session minus screen."""
         self.untrue = 0
         """Steps that the tracks themselves do not have whole."""
         self.lines: list[str] = []
@@ -246,8 +251,8 @@ class Comparison:
             true_ms = (true.answered - true.ended) * 1000 / RATE
             turn = _turn_at(shown, tracks.ns_of(true.ended))
             doubt = turn.doubt if turn else ""
-            self.responses.add(_said(turn), true_ms, _why(turn), doubted=bool(doubt))
-            self.again.add(_said(_turn_at(again, tracks.ns_of(true.ended))), true_ms, "")
+            self.responses.add(_said(turn), true_ms, _why(turn), marked=bool(doubt))
+            self._add_again(turn, _turn_at(again, tracks.ns_of(true.ended)), true_ms)
             if step.barges_in and true.silent is not None and number in agent.interrupted_ns:
                 self._add_barge_in(_barge_in_at(shown, tracks.ns_of(true.began)), true, tracks, agent, number)
             said = _said(turn)
@@ -260,6 +265,14 @@ class Comparison:
                 f"{number:3} true {true_ms:7.1f} ms, error {error} ({ends} → {begins}); {parts}"
             )
 
+    def _add_again(self, shown: Turn | None, again: Turn | None, true_ms: float) -> None:
+        """A turn on the screen, and as it was measured again from the saved session."""
+        marked = bool(again and again.doubt)
+        self.again.add(_said(again), true_ms, _why(again), marked=marked)
+        shown_ms = _said(shown)
+        if shown_ms is not None:
+            self.apart.add(_said(again), shown_ms, _why(again), marked=marked or bool(shown and shown.doubt))
+
     def _add_barge_in(
         self, said: BargeIn | None, true: Truth, tracks: Tracks, agent: Answering, number: int
     ) -> None:
@@ -267,8 +280,9 @@ class Comparison:
         why = "not told" if said is None else str(said.kind)
         silence_ms = (true.silent - true.began) * 1000 / RATE
         signal_ms = (agent.interrupted_ns[number] - tracks.ns_of(true.began)) / 1e6
-        self.silences.add(said.silent_after_ms if said else None, silence_ms, why)
-        self.signals.add(said.signal_ms if said else None, signal_ms, why)
+        marked = bool(said and said.doubt)
+        self.silences.add(said.silent_after_ms if said else None, silence_ms, why, marked=marked)
+        self.signals.add(said.signal_ms if said else None, signal_ms, why, marked=marked)
         self.lines.append(f"    barge-in true signal {signal_ms:.1f}, silence {silence_ms:.1f}; said {said}")
 
     def rows(self) -> list[Measured]:
@@ -276,6 +290,7 @@ class Comparison:
         rows = [
             self.responses.row("response latency on the screen, worst error"),
             self.again.row("the same, measured again from the saved session"),
+            self.apart.row("the saved session differs from the screen by", AGREE_TO_MS),
             self.silences.row("barge-in: user's onset to silence, worst error"),
             self.signals.row("barge-in: user's onset to the agent's signal, worst error"),
         ]

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.call_parts.devices import RATE
 from benchmarks.call_parts.loss import coded
-from benchmarks.call_parts.truth import account, audible, find, silent_from
+from benchmarks.call_parts.truth import account, audible, ended_sharply, find, silent_from
 
 SENT = coded(2, seed=1)
 SILENCE = np.zeros(500, np.int16)
@@ -47,3 +47,11 @@ def test_silence_begins_behind_the_last_sample_before_it() -> None:
     track = np.concatenate([SENT[:3_000], SILENCE, SENT[3_000:6_000], np.zeros(RATE, np.int16)])
     assert silent_from(track, 100) == 6_500
     assert silent_from(track, 7_000) == 7_000
+
+
+def test_a_sound_that_fades_is_cut_where_it_is_still_clear() -> None:
+    sound = np.random.default_rng(4).uniform(-1, 1, RATE) * np.linspace(4_000, 0, RATE)
+    cut = ended_sharply(sound.astype(np.int16))
+    level = np.sqrt(np.mean(cut[-RATE // 100 :].astype(float) ** 2))
+    assert 100 < level < 200
+    assert audible(cut)[1] == len(cut)
