@@ -149,3 +149,10 @@ def test_a_report_opens_in_the_browser_on_request(
     ran("report", str(call), "--no-audio", "-o", str(path), "--open")
     assert opened == [path.as_uri()]
     assert "--open needs a file" in ran("report", str(call), "-o", "-", "--open", code=2).output
+
+
+def test_each_sessions_figures_of_the_floor_are_compared(call: Path, short: Path) -> None:
+    printed = ran("compare", str(call), str(short)).output
+    assert [line[:1] for line in printed.splitlines() if "after the other's end" in line] == ["A"]
+    floor = json.loads(ran("compare", str(call), str(short), "--json").output)["left"]["floor"]
+    assert floor["agent"]["offsets"] == 1

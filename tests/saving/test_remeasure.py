@@ -6,6 +6,7 @@ import pytest
 
 from tests.report.sessions import QUESTION_MS
 from tui.models import events as e
+from tui.models.turns.floor_figures import floor_figures
 from tui.models.turns.metrics import MetricsFold
 from tui.saving.reading import SavedSession
 from tui.saving.remeasure import remeasure, remeasured_events, speech_edges
@@ -64,6 +65,9 @@ def test_the_call_dates_the_edges_so_that_the_screen_and_the_disk_show_the_same_
     for before, after in zip(shown.metrics.turns, again.turns, strict=True):
         assert before.response_latency_ms is not None
         assert after.response_latency_ms == pytest.approx(before.response_latency_ms, abs=2)
+    figures = floor_figures(again.floor, again.timing)
+    assert figures == floor_figures(shown.metrics.floor, shown.metrics.timing)
+    assert figures.agent.offsets == 1
 
 
 def test_a_call_whose_edges_the_tracks_do_not_have_is_marked_when_it_is_measured_again(

@@ -19,10 +19,10 @@ _TELLING = (MomentKind.TALK_OVER, MomentKind.BACKCHANNEL)
 def floor_section(content: Content, judge: Judge) -> Markup:
     """Returns the lanes, figures and events of the floor; empty if the floor never changed hands."""
     floor = judged_by(content.metrics.floor, judge)
-    lines = list(floor_lines(floor_figures(floor)))
+    lines = list(floor_lines(floor_figures(floor, content.metrics.timing)))
     if not lines:
         return Markup()
-    moments = moments_of(floor)
+    moments = moments_of(floor, content.metrics.timing)
     rows = [
         (seek_s(content.seconds(each.at_ns)), each.kind.value, each.words, str(each.figure))
         for each in moments[:_MOST_LISTED]

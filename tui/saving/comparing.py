@@ -15,6 +15,8 @@ from tui.models.turns.comparison import (
     verdict_of,
 )
 from tui.models.turns.figures import Judge, shown_ms
+from tui.models.turns.floor import judged_by
+from tui.models.turns.floor_figures import floor_figures
 from tui.models.turns.metrics import MetricsFold
 from tui.saving.reading import SavedSession
 from tui.saving.remeasure import remeasured_events
@@ -48,6 +50,7 @@ def _read(saved: SavedSession, judge: Judge) -> tuple[SessionOf, dict[int, TurnO
         outcome=saved.outcome,
         length_s=(last_ns - (last_ns if first_ns is None else first_ns)) / 1e9,
         verdict=verdict_of(metrics, judge),
+        floor=floor_figures(judged_by(metrics.floor, judge), metrics.timing),
         median_ms=_shown(metrics.percentiles().p50_ms),
         worst_ms=_shown(max(metrics.response_latencies_ms, default=None)),
         findings=outside(metrics, findings),

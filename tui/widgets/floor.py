@@ -9,6 +9,7 @@ from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
 from tui.models.events import Party
+from tui.models.turns.figures import timing_line
 from tui.models.turns.floor import PEOPLE_MS, Floor, Speech, judged_by
 from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_figures, floor_lines, moments_of
 from tui.text import numbers
@@ -24,6 +25,8 @@ TALK_OVER, BACKCHANNEL, GAP, OVERLAP, PAUSE = "▼", "◦", "┄", "╳", "…"
 """Signs between the lanes. Their shapes differ, so that none depends on color."""
 _LANE_LINES = 3
 _NAME_CELLS, _TIME_CELLS, _FIGURE_CELLS = 6, 9, 8
+_BOUND_CELLS = 6
+"""For the ± of a figure, with devices."""
 _SIGNS = {
     MomentKind.TALK_OVER: (TALK_OVER, "rows--slow"),
     MomentKind.BACKCHANNEL: (BACKCHANNEL, "rows--bar"),
@@ -72,12 +75,13 @@ class FloorPane(RowsView):
 
     def refresh_from_model(self) -> None:
         """Makes the rows and figures again only if an edge was added: most changes do not concern the floor."""
-        floor, rules = self.floor, self.thresholds
+        floor, rules, timing = self.floor, self.thresholds, self.bridge.state.metrics.timing
         newest = [(len(lane), lane[-1].ended_ns if lane else None) for lane in (floor.user, floor.agent)]
-        known = *newest, rules, self.bridge.state.status.live
+        known = *newest, rules, timing, self.bridge.state.status.live
         if known != self._known:
             judged = judged_by(floor, rules)
-            self._known, self._moments, self._figures = known, moments_of(judged), floor_figures(judged)
+            self._known, self._moments = known, moments_of(judged, timing)
+            self._figures = floor_figures(judged, timing)
         super().refresh_from_model()
 
     def poll(self) -> None:
@@ -94,7 +98,7 @@ class FloorPane(RowsView):
         holder = self.floor.holder
         held = [f"held by {holder}"] if holder and self.bridge.state.status.live else []
         sides = (("agent after", figures.agent), ("user after", figures.user))
-        offsets = [f"{name} {side.offset}" for name, side in sides if side.offsets]
+        offsets = [f"{name} {side.offset.short}" for name, side in sides if side.offsets]
         return [self.TITLE, *held, *offsets, *([f"people {PEOPLE_MS:.0f} ms"] if offsets else [])]
 
     def count(self) -> int:
@@ -118,11 +122,12 @@ class FloorPane(RowsView):
         """Returns the time, sign, figure and words of an event."""
         moment = self._moments[index]
         sign, look = self._sign(moment)
-        words = max(width - _TIME_CELLS - _FIGURE_CELLS - 6, 0)
+        cells = _FIGURE_CELLS + (_BOUND_CELLS if self.bridge.state.metrics.timing else 0)
+        words = max(width - _TIME_CELLS - cells - 6, 0)
         return [
             (f"{numbers.since(moment.at_ns, self._start_ns()):>{_TIME_CELLS}} ", "rows--muted"),
             (f" {sign} ", look),
-            (f"{moment.figure!s:>{_FIGURE_CELLS}} ", "rows--plain"),
+            (f"{moment.figure!s:>{cells}} ", "rows--plain"),
             (fit(moment.words, words), look if moment.kind is MomentKind.TALK_OVER else "rows--plain"),
         ]
 
@@ -133,6 +138,8 @@ class FloorPane(RowsView):
         pieces += [(line, "rows--muted") for line in self._account(moment)]
         for name, words in floor_lines(self._figures):
             pieces += [("\n", ""), (f"{name}: {words}", "rows--plain")]
+        if bound := timing_line(self.bridge.state.metrics.timing):
+            pieces += [("\n", ""), (bound, "rows--muted")]
         return pieces
 
     def _account(self, moment: FloorMoment) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.builders import AGENT, MS, USER, active, at, edge, ended, numbered
 from tests.models.turns.test_turns import fold
+from tui.audio.calibration import Calibration, DevicesInUse, Spread, Timing
 from tui.config.model import Thresholds
 from tui.models import events as e
 from tui.models.turns.floor import (
@@ -24,7 +26,7 @@ from tui.models.turns.floor import (
     TalkOver,
     floor_of,
 )
-from tui.models.turns.floor_figures import floor_figures, floor_lines, moments_of
+from tui.models.turns.floor_figures import MomentKind, floor_figures, floor_lines, moments_of
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.models.turns.output import in_json
 
@@ -191,6 +193,50 @@ def test_the_figures_of_the_floor_in_words() -> None:
         ("longest", "agent 8.5 s, user 2.0 s without a change of speaker"),
     ]
     assert list(floor_lines(floor_figures(floor((AGENT, 0, 5000))))) == []
+
+
+CALIBRATED = Timing(
+    Calibration(
+        devices=DevicesInUse("mic", "speaker", 40.0, 20),
+        measured=datetime(2026, 3, 1, tzinfo=UTC),
+        response=Spread(-37.0, 2.5, 17),
+        silence=Spread(-30.0, 4.0, 8),
+        round_trip_stated_ms=70.0,
+        round_trip_ms=107.0,
+    ),
+    "",
+)
+"""The agent is heard 37 ms later than stated."""
+
+
+def test_a_time_from_one_party_to_the_other_has_the_error_of_the_devices() -> None:
+    figures = floor_figures(TALKATIVE, CALIBRATED)
+    assert (str(figures.agent.offset), str(figures.user.offset)) == ("607 ± 2.5 ms", "−87 ± 2.5 ms")
+    assert (str(figures.agent.yielded), str(figures.agent.slowest_yield)) == ("380 ± 4.0 ms", "430 ± 4.0 ms")
+    # between two edges of one party, the delay of its device cancels
+    assert (str(figures.agent.resumed), str(figures.agent.pause)) == ("1100 ms", "900 ms")
+    assert [str(moment.figure) for moment in moments_of(TALKATIVE, CALIBRATED)][3:7] == [
+        "−437 ± 2.5 ms",
+        "430 ± 4.0 ms",
+        "537 ± 2.5 ms",
+        "500 ms",
+    ]
+
+
+def test_a_party_that_gives_way_to_the_holder_is_timed_by_its_own_device() -> None:
+    held = floor((AGENT, 0, 6000), (USER, 2000, 3500))
+    (over,) = (each for each in moments_of(held, CALIBRATED) if each.kind is MomentKind.TALK_OVER)
+    assert str(over.figure) == "1500 ms"
+    yields = floor((USER, 0, 3000), (AGENT, 2500, 6000))
+    assert str(floor_figures(yields, CALIBRATED).user.yielded) == "470 ± 4.0 ms"
+
+
+def test_without_a_calibration_the_stated_bound_is_shown() -> None:
+    figures = floor_figures(TALKATIVE, Timing())
+    assert (str(figures.agent.offset), figures.agent.offset.short) == ("570 ± 20 ms", "570±20")
+    values = in_json(SessionMetrics(floor=TALKATIVE, timing=Timing()), Thresholds())["floor"]["figures"]
+    assert values["agent"]["offset"] == {"ms": 570.0, "error_ms": 20.0}
+    assert values["agent"]["pause"] == {"ms": 900.0}
 
 
 def test_the_figures_of_the_floor_for_programs() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from tui.models.turns.figures import Figure, Judge, response_of
+from tui.models.turns.floor_figures import FloorFigures, floor_lines
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import Turn
 from tui.models.turns.why import verdict, why_of
@@ -52,6 +53,7 @@ class SessionOf(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: str
     length_s: float
     verdict: str
+    floor: FloorFigures | None = None
     median_ms: float | None = None
     worst_ms: float | None = None
     findings: list[str] = []
@@ -138,6 +140,9 @@ def comparison_lines(comparison: SessionComparison) -> Iterator[str]:
     for letter, side in sides:
         yield one_line(f"{letter}  {side.verdict}")
         yield from (f"   ! {one_line(text, 300)}" for text in (*side.problems, *side.findings))
+    for letter, side in sides:
+        if side.floor is not None:
+            yield from (f"{letter}  {name:<11} {words}" for name, words in floor_lines(side.floor))
     for pair in comparison.turns:
         name = f"turn {pair.turn}" if pair.turn else "greeting"
         by_ms = pair.difference_ms

@@ -12,9 +12,10 @@ from statistics import median
 
 import msgspec
 
+from tui.audio.calibration import Bound, Timing
 from tui.models import events as e
-from tui.models.turns.figures import Figure, shown_ms
-from tui.models.turns.floor import PEOPLE_MS, Backchannel, Floor, FloorPause
+from tui.models.turns.figures import Figure, timed
+from tui.models.turns.floor import PEOPLE_MS, Backchannel, Floor, FloorPause, TalkOver
 from tui.text import numbers
 
 
@@ -82,11 +83,37 @@ class FloorMoment(msgspec.Struct, frozen=True):
     """Number of the event that shows the turn-taking moment."""
 
 
-def floor_figures(floor: Floor) -> FloorFigures:
-    """Returns the turn-taking figures."""
-    return FloorFigures(
-        _side(floor, e.Party.USER), _side(floor, e.Party.AGENT), talk_overs=len(floor.talk_overs)
-    )
+class _Times:
+    """Makes figures of times on the floor, with the ± of the devices.
+
+    A time from one party's edge to the other's depends on the delays of both devices: from the user's to the agent's
+    the bias of the devices is that of a response time, the other way round it has the opposite sign. A time between
+    two edges of one party has the delay of its device twice, which cancels.
+    """
+
+    def __init__(self, timing: Timing | None) -> None:
+        self._offset = timing.response if timing else Bound()
+        self._silence = timing.silence if timing else Bound()
+
+    def offset(self, ms: float | None, to: e.Party) -> Figure:
+        """Returns a floor transfer offset with which a party took the floor."""
+        return _between(ms, self._offset, to)
+
+    def given_way(self, ms: float | None, by: e.Party) -> Figure:
+        """Returns the time from the other's onset to the silence of the party that had the floor and gave way."""
+        return _between(ms, self._silence, by)
+
+    def of(self, over: TalkOver) -> Figure:
+        """Returns the length of a talk-over."""
+        gave_way = over.gave_way is over.held_by
+        return self.given_way(over.length_ms, over.held_by) if gave_way else timed(over.length_ms)
+
+
+def floor_figures(floor: Floor, timing: Timing | None = None) -> FloorFigures:
+    """Returns the figures of the floor, with the ± of the devices in use."""
+    times = _Times(timing)
+    sides = (_side(floor, by, times) for by in (e.Party.USER, e.Party.AGENT))
+    return FloorFigures(*sides, talk_overs=len(floor.talk_overs))
 
 
 def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
@@ -131,54 +158,52 @@ def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
         yield "longest", f"{', '.join(longest)} without a change of speaker"
 
 
-def moments_of(floor: Floor) -> list[FloorMoment]:
-    """Returns the turn-taking moments, in order of time."""
-    found = [*_turns(floor), *_talk_overs(floor)]
+def moments_of(floor: Floor, timing: Timing | None = None) -> list[FloorMoment]:
+    """Returns what happened on the floor, in order of time, with the ± of the devices in use."""
+    times = _Times(timing)
+    found = [*_turns(floor, times), *_talk_overs(floor, times)]
     found += [_lasting(MomentKind.BACKCHANNEL, each, "backchannel") for each in floor.backchannels]
     found += [_lasting(MomentKind.PAUSE, each, "pauses") for each in floor.pauses]
     return sorted(found, key=lambda moment: moment.at_ns)
 
 
-def time_of(ms: float | None) -> Figure:
-    """Returns a turn-taking time as a figure, without a grade."""
-    return Figure() if ms is None else Figure(shown_ms(ms))
+def _between(ms: float | None, error: Bound, until: e.Party) -> Figure:
+    """Returns a time that runs from an edge of one party to one of the party ``until``."""
+    bias_ms = error.bias_ms if until is e.Party.AGENT else -error.bias_ms
+    return timed(None if ms is None else ms - bias_ms, error.bound_ms)
 
 
-def _turns(floor: Floor) -> Iterator[FloorMoment]:
+def _turns(floor: Floor, times: _Times) -> Iterator[FloorMoment]:
     for turn in floor.turns:
-        offset_ms = turn.offset_ms
-        if offset_ms is None:
+        offset = times.offset(turn.offset_ms, turn.by)
+        if offset.ms is None:
             words = f"{turn.by} begins"
-        elif offset_ms < 0:
+        elif offset.ms < 0:
             words = f"{turn.by} takes the floor before {turn.by.other} ends"
         else:
             words = f"{turn.by} takes the floor after a gap"
         length_ms = turn.length_ms
         words += f", for {numbers.seconds(length_ms)}" if length_ms is not None else ", and holds it"
-        yield FloorMoment(
-            MomentKind.TURN, turn.by, turn.began_ns, turn.ended_ns, time_of(offset_ms), words, turn.event
-        )
+        yield FloorMoment(MomentKind.TURN, turn.by, turn.began_ns, turn.ended_ns, offset, words, turn.event)
 
 
-def _talk_overs(floor: Floor) -> Iterator[FloorMoment]:
+def _talk_overs(floor: Floor, times: _Times) -> Iterator[FloorMoment]:
     for over in floor.talk_overs:
         by = over.held_by.other
         words = f"{by} speaks over {over.held_by}, {over.gave_way} gives way"
         if over.resumed_ms is not None:
-            words += f" and goes on after {time_of(over.resumed_ms)}: a false interruption"
+            words += f" and goes on after {timed(over.resumed_ms)}: a false interruption"
         until_ns = over.at_ns + round(over.length_ms * 1e6)
-        yield FloorMoment(
-            MomentKind.TALK_OVER, by, over.at_ns, until_ns, time_of(over.length_ms), words, over.event
-        )
+        yield FloorMoment(MomentKind.TALK_OVER, by, over.at_ns, until_ns, times.of(over), words, over.event)
 
 
 def _lasting(kind: MomentKind, each: Backchannel | FloorPause, does: str) -> FloorMoment:
     until_ns = each.at_ns + round(each.length_ms * 1e6)
     words = f"{each.by} {does}"
-    return FloorMoment(kind, each.by, each.at_ns, until_ns, time_of(each.length_ms), words, each.event)
+    return FloorMoment(kind, each.by, each.at_ns, until_ns, timed(each.length_ms), words, each.event)
 
 
-def _side(floor: Floor, by: e.Party) -> SideOfFloor:
+def _side(floor: Floor, by: e.Party, times: _Times) -> SideOfFloor:
     yields_ms = floor.yields_ms(by)
     resumed_ms = [
         each.resumed_ms for each in floor.talk_overs if each.held_by is by and each.resumed_ms is not None
@@ -187,12 +212,12 @@ def _side(floor: Floor, by: e.Party) -> SideOfFloor:
     longest = floor.longest(by)
     return SideOfFloor(
         turns=sum(turn.by is by for turn in floor.turns),
-        offset=time_of(floor.offset_ms(by)),
+        offset=times.offset(floor.offset_ms(by), by),
         offsets=len(floor.offsets_ms(by)),
         gave_way=sum(each.gave_way is by for each in floor.talk_overs),
         yields=len(yields_ms),
-        yielded=_median(yields_ms),
-        slowest_yield=time_of(max(yields_ms, default=None)),
+        yielded=times.given_way(median(yields_ms) if yields_ms else None, by),
+        slowest_yield=times.given_way(max(yields_ms, default=None), by),
         false_interruptions=len(resumed_ms),
         resumed=_median(resumed_ms),
         backchannels=sum(each.by is by for each in floor.backchannels),
@@ -203,7 +228,7 @@ def _side(floor: Floor, by: e.Party) -> SideOfFloor:
 
 
 def _median(values_ms: Sequence[float]) -> Figure:
-    return time_of(median(values_ms) if values_ms else None)
+    return timed(median(values_ms) if values_ms else None)
 
 
 def _times(count: int) -> str:

@@ -28,7 +28,7 @@ def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
         yield one_line(bound)
     for turn in metrics.turns:
         yield _line_of(turn, judge)
-    for name, words in floor_lines(floor_figures(judged_by(metrics.floor, judge))):
+    for name, words in floor_lines(floor_figures(judged_by(metrics.floor, judge), metrics.timing)):
         yield f"{name:<11} {words}"
 
 
@@ -39,7 +39,8 @@ def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
         for turn in metrics.turns
     ]
     judged = judged_by(metrics.floor, judge)
-    floor = {**msgspec.to_builtins(judged), "figures": msgspec.to_builtins(floor_figures(judged))}
+    figures = floor_figures(judged, metrics.timing)
+    floor = {**msgspec.to_builtins(judged), "figures": msgspec.to_builtins(figures)}
     return {
         **msgspec.to_builtins(metrics),
         "floor": floor,
