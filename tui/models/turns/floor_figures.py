@@ -112,8 +112,8 @@ class _Times:
 def floor_figures(floor: Floor, timing: Timing | None = None) -> FloorFigures:
     """Returns the figures of the floor, with the ± of the devices in use."""
     times = _Times(timing)
-    sides = (_side(floor, by, times) for by in (e.Party.USER, e.Party.AGENT))
-    return FloorFigures(*sides, talk_overs=len(floor.talk_overs))
+    user, agent = (_side(floor, by, times) for by in (e.Party.USER, e.Party.AGENT))
+    return FloorFigures(user, agent, talk_overs=len(floor.talk_overs))
 
 
 def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
