@@ -84,7 +84,7 @@ def test_results_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     baseline.check(made)
     with pytest.raises(BaselineError, match=r"The steps or the caller of .* have changed"):
         baseline.check(scenario(tmp_path, say="2"))
-    with pytest.raises(BaselineError, match="used the protocol pcm, but twilio when"):
+    with pytest.raises(BaselineError, match="used the protocol pcm now, but twilio when"):
         baseline.compare(made, judged(made, [run([100.0], protocol="pcm")]))
 
 

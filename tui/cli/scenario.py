@@ -65,7 +65,7 @@ scenario_option = option(
     metavar="FILE",
     type=click.Path(path_type=Path),
     group="Agent",
-    help="Play a scenario (FILE.call.toml) in the call; any key that acts on the call takes over from it.",
+    help="Play a scenario (FILE.call.toml) in the call; press any key that acts on the call to take over.",
 )
 
 

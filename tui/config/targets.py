@@ -197,7 +197,7 @@ def _check(merged: MergedSettings) -> None:
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
             raise merged.error(
                 "subprotocols",
-                "a name cannot contain spaces, commas or quotes; list several names one by one.",
+                "a name cannot contain spaces, commas or quotes; give each name separately.",
             )
     for setting in SETTINGS.values():
         path = merged.get(setting.name) if setting.must_exist else ""

@@ -325,7 +325,7 @@ def _make(target: Target, began_ns: int) -> tuple[Path, FolderWriter]:
     try:
         parent = Path(target.save).expanduser()
     except RuntimeError as error:
-        raise SavingError(f"Cannot write to {target.save}: that user has no home folder") from error
+        raise SavingError(f"Cannot write to {target.save}: the user's home folder is unknown") from error
     folder = new_session_folder(parent, target.name, now)
     redactor = target.redactor()
     settings = redactor.text(msgspec.json.encode(target_without_secrets(target)).decode())

@@ -167,7 +167,7 @@ class Baseline:
             return [_not_compared(result, "everything", "The baseline does not have this scenario.")]
         if result.protocol and kept.protocol and result.protocol != kept.protocol:
             raise BaselineError(
-                f"{scenario.path} used the protocol {result.protocol}, but {kept.protocol} when {self._path} "
+                f"{scenario.path} used the protocol {result.protocol} now, but {kept.protocol} when {self._path} "
                 "was saved, so they cannot be compared."
             )
         return [_rates(kept, result), *_percentiles(kept, result)]

@@ -183,7 +183,7 @@ class GenesysCaller(ImplyingCaller):
             self._find_rate(message)
         audio, had_header = strip_wav_header(frame)
         if had_header:
-            message.find("wav-header", "The audio begins with a WAV header, which plays as noise.")
+            message.find("wav-header", "The audio begins with a WAV header, which would be heard as noise.")
         message.audio_ms = coding.duration_ms(len(audio))
         if audio:
             message.events += self._replies.audio(audio, coding)
