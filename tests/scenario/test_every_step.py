@@ -270,7 +270,7 @@ async def test_nothing_is_judged_after_a_line_that_could_not_be_spoken(
     outcome = await clock[0].verdict()
     assert (outcome.verdict, outcome.reason) == (
         NOT_MEASURED,
-        "The caller's line before it could not be spoken.",
+        "The caller's previous line could not be spoken.",
     )
 
 

@@ -93,7 +93,7 @@ class SessionsSettings(Struct, frozen=True, kw_only=True):
             Meta(
                 ge=1,
                 description=(
-                    "Number of sessions to keep; the oldest ones beyond it are deleted when a call ends. Without a "
+                    "Number of sessions to keep; beyond that, the oldest are deleted when a call ends. Without a "
                     "limit, nothing is deleted."
                 ),
                 examples=[100],

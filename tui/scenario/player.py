@@ -167,7 +167,7 @@ class Player:
             reason = f"Not reached: {self._over()}."
             return StepOutcome(StepVerdict.NOT_MEASURED, self._ended_ns, reason)
         if not self._turn.spoken and isinstance(step, (Expect, Hear)):
-            reason = "The caller's line before it could not be spoken."
+            reason = "The caller's previous line could not be spoken."
             return StepOutcome(StepVerdict.NOT_MEASURED, self._ended_ns, reason)
         outcome = await self._outcome(step)
         self._ended_ns = outcome.ended_ns
