@@ -71,7 +71,8 @@ class Script:
 
     def add(self, event_type: type[e.Event], /, **fields: object) -> Script:
         self._number += 1
-        event = event_type(number=self._number, at_ns=self.now_ns, **fields)
+        fields.setdefault("at_ns", self.now_ns)
+        event = event_type(number=self._number, **fields)  # type: ignore[arg-type]
         self.items.append(EventItem(event=event))  # type: ignore[arg-type]
         return self
 

@@ -34,6 +34,20 @@ async def test_a_mark_and_a_note_are_saved_at_once_and_shown_when_the_session_is
         assert read_marks(tmp_path).numbers == []
 
 
+async def test_in_a_pane_a_mark_and_a_note_belong_to_its_row(
+    stage: Staging, script: Script, tmp_path: Path
+) -> None:
+    async with stage((120, 40)) as s:
+        await s.play(a_call(script).take())
+        await s.press("home", "u", "end", "b", "a")
+        log, turn = s.bridge.log, s.bridge.state.metrics.turns[-1]
+        assert log.row_of(s.number) == log.row_of(turn.first_event)
+        assert f"on event #{s.number}" in s.text()
+        await s.press(*"slow", "enter")
+        marks = read_marks(tmp_path)
+        assert (marks.numbers, marks.notes) == ([s.number], {s.number: "slow"})
+
+
 async def test_marks_of_one_call_are_not_those_of_the_next(
     stage: Staging, script: Script, tmp_path: Path
 ) -> None:

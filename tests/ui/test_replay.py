@@ -154,6 +154,28 @@ async def test_choosing_a_turn_seeks_to_it(opened: Opening) -> None:
         assert r.head.at_ns == event_at_cursor(r).at_ns
 
 
+async def test_a_turn_whose_speech_was_noticed_late_keeps_the_cursor(opened: Opening, script: Script) -> None:
+    async with opened((160, 50)) as r:
+        began_ns = script.now_ns + 10 * MS
+        for _ in range(8):
+            script.after(20).message("session.update", {}, "later than the speech", sent=True)
+            script.message("session.updated", {}, "")
+        script.after(30).add(
+            e.SpeechEdge, at_ns=began_ns, speaker=e.Party.USER, started=True, method="silero"
+        )
+        script.after(900).add(e.SpeechEdge, speaker=e.Party.USER, started=False, method="silero")
+        await r.stage.play(script.take())
+        session = r.stage.session
+        assert session.replay is not None
+        number = r.stage.bridge.state.metrics.turns[-1].first_event
+        session.replay.seek_to_event(number)
+        session.jumps.to_event(number)
+        r.stage.app.tick()  # before the log's message that its cursor has moved is handled
+        await r.stage.settle()
+        edge = event_at_cursor(r)
+        assert (edge.number, edge.at_ns) == (number, began_ns)
+
+
 async def test_speeds_up_to_2x_are_audible(opened: Opening) -> None:
     async with opened() as r:
         await r.stage.press("space", "2")

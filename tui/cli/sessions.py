@@ -137,7 +137,7 @@ def sessions(
             click.echo(_json_of(each))
         return
     if found:
-        click.echo("began             length   outcome  worst        size  name, protocol, path")
+        click.echo("began             length   outcome  worst         size  name, protocol, path")
     for each in found:
         click.echo(_line_of(each))
     size = _size(sum(each.size_bytes for each in found)).strip()
@@ -165,7 +165,6 @@ def _line_of(summary: SessionSummary) -> str:
 
     began = summary.started.astimezone().strftime("%Y-%m-%d %H:%M") if summary.started else "–"
     length = "–" if summary.duration_s is None else str(timedelta(seconds=round(summary.duration_s)))
-    worst = numbers.milliseconds(max(summary.response_latencies_ms, default=None))
     notes = [
         numbers.counted(summary.errors, "error") if summary.errors else "",
         f"{summary.not_answered} not answered" if summary.not_answered else "",
@@ -175,9 +174,8 @@ def _line_of(summary: SessionSummary) -> str:
         one_line(summary.problem or (summary.reason if summary.outcome != "ended" else ""), 80),
     ]
     note = ", ".join(filter(None, notes))
-    head = (
-        f"{began:16}  {length:>7}  {one_line(summary.outcome, 10):7}  {worst:>8}  {_size(summary.size_bytes)}"
-    )
+    outcome = one_line(summary.outcome, 10)
+    head = f"{began:16}  {length:>7}  {outcome:7}  {summary.worst.short:>9}  {_size(summary.size_bytes)}"
     named = f"{head}  {one_line(summary.name, 90)}"
     line = f"{named}{_about(summary)}"
     return (line if len(line) <= _columns() else named) + (f"  ({note})" if note else "")

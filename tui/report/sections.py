@@ -9,7 +9,15 @@ from datetime import UTC, datetime
 from tui.models import events as e
 from tui.models.log.describe import describe
 from tui.models.transcript import Heard, ToolUse
-from tui.models.turns.figures import Figure, Judge, barge_in_figures, graded, response_of, timing_line
+from tui.models.turns.figures import (
+    Figure,
+    Judge,
+    barge_in_figures,
+    graded,
+    response_of,
+    timing_line,
+    worst_of,
+)
 from tui.models.turns.turns import LEAST_TURNS, BargeIn, Turn
 from tui.models.turns.why import Stage, shares_of, verdict, why_of
 from tui.report.content import Content, Spoken
@@ -85,7 +93,7 @@ def figures(content: Content, judge: Judge) -> Markup:
     tiles = [
         _graded_tile("Response p50", graded(of.p50_ms, judge, m.timing), withheld),
         _graded_tile("Response p95", graded(of.p95_ms, judge, m.timing), withheld),
-        _graded_tile("Worst response", graded(of.worst_ms, judge, m.timing), of_turns),
+        _graded_tile("Worst response", worst_of(m.turns, judge), of_turns),
         _tile("Greeting", numbers.milliseconds(m.greeting_latency_ms), "after the session became active"),
         _tile("Turns", str(turns), f"{answered} with a measured response"),
         _tile("Barge-ins", str(len(m.barge_ins)), ", ".join(f"{n} {kind}" for kind, n in kinds.items())),

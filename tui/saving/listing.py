@@ -14,6 +14,7 @@ import msgspec
 
 from tui.files import path_of
 from tui.models.events import Instant
+from tui.models.turns.figures import Figure, worst_of
 from tui.models.turns.metrics import SessionMetrics
 from tui.saving.folders import NAME_TIME, is_file, is_session, open_regular, session_folders
 from tui.saving.marks_file import read_marks
@@ -60,6 +61,8 @@ class SessionSummary(msgspec.Struct, frozen=True):
     turns: int | None
     """Number of user turns."""
     response_latencies_ms: list[float]
+    worst: Figure
+    """The longest response time, without a grade."""
     not_answered: int | None
     """Number of user turns that were not answered."""
     size_bytes: int
@@ -202,6 +205,7 @@ def summarise(folder: Path) -> SessionSummary:
         errors=errors,
         turns=None if metrics is None else sum(turn.number > 0 for turn in metrics.turns),
         response_latencies_ms=(metrics or SessionMetrics()).response_latencies_ms,
+        worst=worst_of((metrics or SessionMetrics()).turns),
         not_answered=None if metrics is None else metrics.turns_not_answered,
         size_bytes=size_of_session(folder),
         has_audio=is_file(folder / AUDIO_FILE),

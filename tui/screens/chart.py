@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 
 from tui.bridge import Bridge
 from tui.config.model import Thresholds
-from tui.models.turns.figures import Grade, graded, response_of
+from tui.models.turns.figures import Grade, graded, response_of, worst_of
 from tui.models.turns.turns import LEAST_TURNS, Turn
 from tui.models.turns.why import why_of
 from tui.screens.actions import Action, bindings
@@ -90,8 +90,9 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
 
     def _head(self) -> str:
         of, judge = self._percentiles, self._judge
-        named = (("p50", of.p50_ms), ("p95", of.p95_ms), ("worst", of.worst_ms))
-        figures = [f"{name} {ms:.0f} ms {graded(ms, judge).glyph}" for name, ms in named if ms is not None]
+        named = {"p50": graded(of.p50_ms, judge), "p95": graded(of.p95_ms, judge)}
+        named["worst"] = worst_of(self._turns, judge)
+        figures = [f"{name} {each} {each.glyph}" for name, each in named.items() if each.ms is not None]
         few = [f"p50, p95 and the histogram need {LEAST_TURNS} turns"] if of.p50_ms is None else []
         limits = f"✓ ≤ {judge.good_ms:g} ms, ~ ≤ {judge.slow_ms:g} ms, ✗ above"
         return " · ".join((f"{len(self._turns):,} response times", *figures, *few, limits))

@@ -106,7 +106,8 @@ class LogQuestions:
             return
         self._pane.hold()
         before = view.marks.notes.get(view.number(line), "")
-        question = Question("Note", "enter saves, empty deletes", partial(self._note, line))
+        hint = f"on event #{view.number(line):,} · enter saves, empty deletes"
+        question = Question("Note", hint, partial(self._note, line))
         await self.ask(question, before)
 
     async def ask_path(self, label: str, hint: str, entered: Callable[[str], str], value: str = "") -> None:

@@ -134,15 +134,21 @@ class Replay:
             return
         self._led_to = number
         self._seek_to_cursor()
-        self._led_for = head.at_ns, len(self._pane.view)
-        self._screen.transcript.show_instant(head.at_ns)
+        self._placed()
+
+    def _placed(self) -> None:
+        """Notes that the cursor is where it belongs at this instant."""
+        self._led_for = self.playhead.at_ns, len(self._pane.view)
+        self._screen.transcript.show_instant(self.playhead.at_ns)
 
     def seek_to_event(self, number: int) -> None:
-        """Seeks to an event, such as that of a turn or tool call."""
+        """Seeks to an event, such as that of a turn or tool call; the caller moves the log's cursor to it."""
         events = self._bridge.log.events
         index = events.find(number)
         if index is not None:
             self.playhead.seek(events.at_ns[index])
+            # Events that were logged late are not in the order of time: the next tick would move the cursor away.
+            self._placed()
 
     def step(self, lines: int) -> None:
         """Moves a number of log lines forward, or back if negative."""

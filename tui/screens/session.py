@@ -360,10 +360,29 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self._show_event(event.event_number)
 
     def _show_event(self, number: int) -> None:
+        self.log_pane.focus()
+        self._go_to_event(number)
+
+    def _go_to_event(self, number: int) -> None:
         if self.replay is not None:
             self.replay.seek_to_event(number)
-        self.log_pane.focus()
         self.jumps.to_event(number)
+
+    async def note(self) -> None:
+        """Asks for a note on the event that is looked at."""
+        self._go_to_focused_row()
+        await self.questions.ask_note()
+
+    def mark(self) -> None:
+        """Marks or unmarks the event that is looked at."""
+        self._go_to_focused_row()
+        self.log_pane.toggle_mark()
+
+    def _go_to_focused_row(self) -> None:
+        """Moves the log's cursor to the row of the focused pane, because its own row may be out of sight."""
+        pane = self.focused
+        if isinstance(pane, RowsView) and pane.cursor < pane.count():
+            self._go_to_event(pane.event_of(pane.cursor))
 
     def on_turns_pane_opened(self, event: TurnsPane.Opened) -> None:
         """Shows one turn in full; pressing enter there shows its events."""

@@ -129,9 +129,9 @@ LOG: Sequence[Action] = (
         "mark",
         "b",
         "Mark",
-        "Mark or unmark the event.",
+        "Mark or unmark the event (in a pane: the event of its row).",
         area=ActionArea.KEEP,
-        do=lambda s: s.log_pane.toggle_mark(),
+        do=lambda s: s.mark(),
         needs=needs.events,
     ),
     Action(
@@ -160,7 +160,7 @@ LOG: Sequence[Action] = (
         "Note",
         "Add a note to the event.",
         area=ActionArea.KEEP,
-        do=lambda s: s.questions.ask_note(),
+        do=lambda s: s.note(),
         needs=needs.events,
     ),
     Action(

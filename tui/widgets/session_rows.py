@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from tui.config.model import Thresholds
-from tui.models.turns.figures import Judge, graded
+from tui.models.turns.figures import Judge, with_grade
 from tui.saving.listing import SessionSummary, age_key
 from tui.saving.record import Outcome
 from tui.text import numbers
@@ -25,7 +25,7 @@ _WIDE_CELLS = 100
 _TO_COMPARE = 2
 _TEXT_CHARS = 300
 _DAMAGED = "damaged"
-_MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_CELLS = 2, 8, 8, 6, 11, 7
+_MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_CELLS = 2, 8, 8, 6, 13, 7
 
 
 class SessionRows:
@@ -166,7 +166,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         """Returns the session's figures in columns."""
         summary = self.rows.rows[index]
         title_cells, when_cells = self._cells(width)
-        worst = graded(max(summary.response_latencies_ms, default=None), self.thresholds)
+        worst = with_grade(summary.worst, self.thresholds)
         outcome = outcome_in_words(summary)
         marks = summary.marks + summary.notes
         return [

@@ -10,13 +10,13 @@ from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 
-from tui.audio.calibration import Timing
 from tui.bridge import Bridge
 from tui.callbacks import Registration
 from tui.config.model import Thresholds
 from tui.models.events import Condition, Status
-from tui.models.turns.figures import Figure, Judge, graded, response_of, silence_of
-from tui.models.turns.turns import BargeIn, Percentiles, Turn
+from tui.models.turns.figures import Figure, Judge, graded, response_of, silence_of, worst_of
+from tui.models.turns.metrics import SessionMetrics
+from tui.models.turns.turns import BargeIn, Turn
 from tui.models.turns.why import shares_of, telling, verdict
 from tui.text import numbers
 from tui.text.visible import one_line
@@ -98,7 +98,7 @@ class TurnsPane(RowsView):
         room = min(max(self.line_width - _TITLE_CELLS, _LEAST_BAR_CELLS), _MOST_SPARKS)
         sparks = sparkline_of(self.bridge.state.metrics.response_latencies_ms[-room:])
         metrics = self.bridge.state.metrics
-        figures = _percentiles(metrics.percentiles(), self.thresholds, metrics.timing)
+        figures = _percentiles(metrics, self.thresholds)
         # Shown once for all rows, which show only the ±.
         note = [one_line(metrics.timing.problem, 120)] if metrics.timing and metrics.timing.problem else []
         return [self.TITLE, *counted, *([sparks] if sparks else []), *figures, *note]
@@ -282,7 +282,10 @@ def _whole(words: Sequence[str], cells: int) -> str:
     return fit(line, cells)
 
 
-def _percentiles(of: Percentiles, judge: Judge, timing: Timing | None) -> list[str]:
-    named = (("p50", of.p50_ms), ("p95", of.p95_ms), ("worst", of.worst_ms))
-    figures = [(name, graded(ms, judge, timing)) for name, ms in named if ms is not None]
-    return [f"{name} {figure.short} {figure.glyph}" for name, figure in figures]
+def _percentiles(metrics: SessionMetrics, judge: Judge) -> list[str]:
+    of = metrics.percentiles()
+    named = {name: graded(ms, judge, metrics.timing) for name, ms in (("p50", of.p50_ms), ("p95", of.p95_ms))}
+    named["worst"] = worst_of(metrics.turns, judge)
+    return [
+        f"{name} {figure.short} {figure.glyph}" for name, figure in named.items() if figure.ms is not None
+    ]

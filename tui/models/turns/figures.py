@@ -120,7 +120,11 @@ def timed(value_ms: float | None, bound_ms: float = 0.0, doubt: str = "") -> Fig
 
 def graded(value_ms: float | None, judge: Judge, timing: Timing | None = None) -> Figure:
     """Returns a response time that belongs to no turn (a percentile), as a figure with the ± of the devices."""
-    figure = timed(value_ms, timing.response.bound_ms if timing else 0.0)
+    return with_grade(timed(value_ms, timing.response.bound_ms if timing else 0.0), judge)
+
+
+def with_grade(figure: Figure, judge: Judge) -> Figure:
+    """Returns a response time with its grade."""
     return figure if figure.ms is None else msgspec.structs.replace(figure, grade=judge.judge(figure.ms))
 
 
@@ -172,6 +176,13 @@ def response_of(turn: Turn, judge: Judge | None) -> Figure:
     grade = judge.judge(ms) if judge and turn.number else None
     within_ms = turn.within_ms
     return Figure(ms, grade, error_ms=None if within_ms is None else shown_ms(within_ms), doubt=turn.doubt)
+
+
+def worst_of(turns: Sequence[Turn], judge: Judge | None = None) -> Figure:
+    """Returns the longest response time with the doubt of its own turn; the greeting does not count."""
+    answered = [turn for turn in turns if turn.number and turn.response_ms is not None]
+    worst = max(answered, key=lambda turn: turn.response_ms or 0.0, default=None)
+    return Figure() if worst is None else response_of(worst, judge)
 
 
 def slow_turns(turns: Sequence[Turn], judge: Judge) -> list[Turn]:
