@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tests.audio.signals import noise, silence_around, tone, voice
 from tests.audio.test_speech import START_NS, edges_of, times_ms
 from tui.audio.pcm import to_float
+from tui.audio.silero import Scoring
 from tui.audio.speech import Method, SpeechDetector, TrackEdge, Window, make_detector
 
 RATE = 16_000
@@ -108,7 +109,8 @@ class Scripted:
     fed_frames: int = 0
     judged: int = 0
 
-    def feed(self, pcm: bytes) -> list[Window]:
+    def feed(self, pcm: bytes) -> Scoring[list[Window]]:
+        yield from ()
         self.fed_frames += len(pcm) // 2
         blocks = self.fed_frames * 100 // RATE
         windows = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from tests.audio.recordings import TRACKS
 from tests.audio.signals import noise
 from tui.assets import caller_lines
 from tui.audio.pcm import from_float
-from tui.audio.silero import WINDOW_FRAMES, SileroNetwork
+from tui.audio.silero import WINDOW_FRAMES, SileroNetwork, WindowInput, WindowScore
 from tui.audio.speech import make_detector
 from tui.audio.wav import read_wav
 
@@ -71,9 +73,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     judged: list[int] = []
     score = SileroNetwork.score
 
-    def counted(network: SileroNetwork, samples: Floats, state: Floats) -> object:
-        judged.append(1)
-        return score(network, samples, state)
+    def counted(network: SileroNetwork, windows: Sequence[WindowInput]) -> list[WindowScore]:
+        judged.extend([1] * len(windows))
+        return score(network, windows)
 
     monkeypatch.setattr(SileroNetwork, "score", counted)
     return judged

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from tests.audio.signals import noise, silence_around, voice
 from tui.audio.pcm import from_float
+from tui.audio.silero import Scoring
 from tui.audio.speech import SpeechDetector, TrackEdge, Window, make_detector
 
 START_NS = 5_000_000_000
@@ -92,8 +93,9 @@ class Scripted:
     def __init__(self, windows: list[Window]) -> None:
         self.windows = windows
 
-    def feed(self, pcm: bytes) -> list[Window]:
+    def feed(self, pcm: bytes) -> Scoring[list[Window]]:
         windows, self.windows = self.windows, []
+        yield from ()
         return windows
 
 

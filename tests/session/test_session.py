@@ -154,7 +154,7 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
         def finish(self, end_ns: int) -> list[TrackEdge]:
             return []
 
-    monkeypatch.setattr("tui.session.user_audio.make_detector", lambda rate: Watching())
+    monkeypatch.setattr("tui.models.audio_manager.make_detector", lambda rate: Watching())
     sent: list[bool] = []
     async with agent(listens) as url, call(url) as held:
         await held.until_status(Status.ACTIVE)

@@ -32,21 +32,27 @@ class ClockedBlocks:
         self._max_catch_up_blocks = max(int(max_catch_up_ms * 1_000_000) // self.block_ns, 1)
         self._clock_ns = clock_ns
         self._sleep_s = sleep_s
+        self._due_ns: int | None = None
 
     async def run(self) -> None:
         """Calls the function until cancelled; the first call is immediate."""
-        due_ns = self._clock_ns()
+        self._due_ns = self._clock_ns()
         while True:
-            now_ns = self._clock_ns()
-            due_blocks = (now_ns - due_ns) // self.block_ns + 1 if now_ns >= due_ns else 0
-            if due_blocks > self._max_catch_up_blocks:
-                skipped_blocks = due_blocks - self._max_catch_up_blocks
-                due_ns += skipped_blocks * self.block_ns
-                self._on_skipped(skipped_blocks)
-                due_blocks = self._max_catch_up_blocks
-            # Due times advance by whole blocks, not from now, so late wake-ups do not add up to drift.
-            for _ in range(due_blocks):
-                self._function(due_ns)
-                due_ns += self.block_ns
+            self.catch_up(self._clock_ns())
             # Even for 0 s: a clock that catches up must let the loop's other tasks run.
-            await self._sleep_s(max(due_ns - self._clock_ns(), 0) / 1e9)
+            await self._sleep_s(max(self._due_ns - self._clock_ns(), 0) / 1e9)
+
+    def catch_up(self, now_ns: int) -> None:
+        """Makes all calls that are due by now, for whoever needs no timer; the first is due at the first catch-up."""
+        if self._due_ns is None:
+            self._due_ns = now_ns
+        due_blocks = (now_ns - self._due_ns) // self.block_ns + 1 if now_ns >= self._due_ns else 0
+        if due_blocks > self._max_catch_up_blocks:
+            skipped_blocks = due_blocks - self._max_catch_up_blocks
+            self._due_ns += skipped_blocks * self.block_ns
+            self._on_skipped(skipped_blocks)
+            due_blocks = self._max_catch_up_blocks
+        # Due times advance by whole blocks, not from now, so late wake-ups do not add up to drift.
+        for _ in range(due_blocks):
+            due_ns, self._due_ns = self._due_ns, self._due_ns + self.block_ns
+            self._function(due_ns)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from tui.audio import devices
 from tui.audio.blocks import Source, Stamp
 from tui.audio.clocked import ClockedBlocks
+from tui.audio.crowd import SharedClock, Ticking
 from tui.audio.in_thread import driver_hangs, in_thread
 
 RecordingCallback = Callable[[Any, int, Any, Any], None]
@@ -41,9 +42,10 @@ class Microphone:
     The device is open only while the user records. It delivers silence if there is no device, while
     a recorded line is playing, and while the agent must hear the silence after the last word.
 
-    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on
-    PortAudio's thread, the clock for silence on the loop. ``on_skipped`` receives the number of
-    blocks of silence that were too old to deliver. Call the methods only from the event loop.
+    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on PortAudio's thread, the
+    silence clock on the loop. ``on_skipped`` receives the number of blocks of silence that were too old to deliver.
+    ``shared_clock`` replaces the silence clock.
+    Call the methods only from the event loop.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Microphone:
         device: devices.Device | None = None,
         on_skipped: Callable[[int], object] = lambda _: None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        shared_clock: SharedClock | None = None,
     ) -> None:
         self.rate = rate
         """Sample rate of silence, in Hz; a device is opened at this rate if it supports it.
@@ -66,7 +69,9 @@ class Microphone:
         self.device = device
         self._callback = callback
         self._clock_ns = clock_ns
-        self._silence = _SilenceClock(self._deliver_silence, block_ms, spawn, on_skipped, clock_ns)
+        self._silence = _SilenceClock(
+            self._deliver_silence, block_ms, spawn, on_skipped, clock_ns, shared_clock
+        )
         self._calls = _DeviceCalls(clock_ns)
         self._mode = _Mode.NOTHING
         # Set at once by whoever asks, before any device follows: from then on blocks that no longer fit are dropped,
@@ -329,20 +334,26 @@ class _SilenceClock:
         spawn: Callable[..., asyncio.Task[None]],
         on_skipped: Callable[[int], object],
         clock_ns: Callable[[], int],
+        shared_clock: SharedClock | None,
     ) -> None:
+        self._shared_clock = shared_clock
         self._function = function
         self._block_ms = block_ms
         self._spawn = spawn
         self._on_skipped = on_skipped
         self._clock_ns = clock_ns
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | Ticking | None = None
 
     @property
     def running(self) -> bool:
         return self._task is not None
 
     def start(self, source: Source) -> None:
-        if self._task is None:
+        if self._task is not None:
+            return
+        if self._shared_clock is not None:
+            self._task = self._shared_clock.call(partial(self._function, source), self._on_skipped)
+        else:
             clock = ClockedBlocks(
                 self._block_ms,
                 partial(self._function, source),

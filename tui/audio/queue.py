@@ -394,11 +394,16 @@ class PlaybackQueue:
         return reply is not None and reply.flushed
 
     @property
+    def gap_frames(self) -> int:
+        """Silence since the last sample of the current reply, which has not ended; see `PlaybackStats`."""
+        current = self._current
+        return 0 if current is None else current.gap_frames
+
+    @property
     def stats(self) -> PlaybackStats:
         """A snapshot of the counters and the depth."""
         with self._lock:
-            gap_frames = 0 if self._current is None else self._current.gap_frames
-            return msgspec.structs.replace(self._stats, gap_frames=gap_frames)
+            return msgspec.structs.replace(self._stats, gap_frames=self.gap_frames)
 
     # called with the lock held
 

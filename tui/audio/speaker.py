@@ -148,8 +148,8 @@ class _Clocked(NamedTuple):
 class Speaker:
     """Plays one `PlaybackQueue` to a device, to a file, or nowhere. Runs on the engine's loop.
 
-    ``tracks`` receive every block as it is pulled, on the playing thread. Once closed, it is never
-    opened again.
+    ``tracks`` receive every block as it is pulled, on the playing thread. With ``on_demand``, playback without a
+    device has no timer: `catch_up` pulls what is due. Once closed it is never opened again.
     """
 
     def __init__(
@@ -161,6 +161,7 @@ class Speaker:
         fade_ms: int = 0,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         tracks: Sequence[AgentTrack] = (),
+        on_demand: bool = False,
     ) -> None:
         self.queue = queue
         self.latency = latency
@@ -170,6 +171,7 @@ class Speaker:
         self._block_ms = block_ms
         self._fade_ms = fade_ms
         self._tracks = tracks
+        self._on_demand = ClockedBlocks(block_ms, self._play_block, clock_ns=clock_ns) if on_demand else None
         self._clock = _DeviceClock(queue.rate, clock_ns)
         self._callbacks = _Callbacks()
         # Held while a worker opens, aborts or closes the device, which can take seconds: PortAudio frees a stream
@@ -292,8 +294,19 @@ class Speaker:
         """Starts playing to a file or nowhere. Raises `AudioFileError`."""
         file = WavWriter(path, self.queue.rate) if kind is OutputKind.FILE else None
         self._clock.lead_ns = 0
+        if self._on_demand:
+            self._on_demand.catch_up(self._clock.now_ns())
+            return
         clock = ClockedBlocks(self._block_ms, self._play_block)
         self._clocked = _Clocked(spawn(clock.run(), "speaker clock"), file)
+
+    def catch_up(self, now_ns: int) -> None:
+        """Pulls the blocks that are due, if playback is on demand.
+
+        Call it before the queue changes, so that each block contains what had arrived when it was due.
+        """
+        if self._on_demand and not self._closed:
+            self._on_demand.catch_up(now_ns)
 
     def heard_at_ns(self, stream_frame: int) -> int | None:
         """Returns when a frame of the queue's stream leaves the speaker; None if that is not known yet."""
@@ -311,6 +324,7 @@ class Speaker:
         fade, the device plays its buffer and then the fade.
         """
         opened, now_ns = self._opened, self._clock.now_ns()
+        self.catch_up(now_ns)
         if self._fade_ms:
             fade_frames = self.queue.rate * self._fade_ms // 1000
             cuts = self.queue.cut(now_ns, fade_frames=fade_frames)
@@ -346,8 +360,12 @@ class Speaker:
         return silent_ns
 
     def take_heard(self, now_ns: int) -> list[tuple[int, bytes]]:
-        """Returns the blocks heard completely since the previous call, each with the instant at which it began."""
-        return self._clock.take_heard(self._block_ms * 1_000_000, now_ns)
+        """Returns the blocks heard to their end since the last call, each with the instant at which it began.
+
+        Playback on demand has no device that could still discard a block: it counts as heard once it is pulled.
+        """
+        block_ns = self._block_ms * 1_000_000
+        return self._clock.take_heard(block_ns, now_ns + block_ns if self._on_demand else now_ns)
 
     def take_callback_error(self) -> Exception | None:
         """Returns the exception raised in `_playback_callback` since the previous call, if any."""

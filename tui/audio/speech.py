@@ -22,7 +22,7 @@ from tui.audio import silero
 from tui.audio.loudness import Loudness
 from tui.audio.other_sounds import FrameEdge, OtherSounds
 from tui.audio.pcm import frames_to_ns, to_float
-from tui.audio.silero import WINDOW_FRAMES, SileroTrack
+from tui.audio.silero import WINDOW_FRAMES, Scoring, SileroTrack, score_alone
 
 Method = Literal["silero", "energy"]
 
@@ -51,8 +51,8 @@ class Window(NamedTuple):
 class Classifier(Protocol):
     """Decides whether there is speech, window by window."""
 
-    def feed(self, pcm: bytes) -> list[Window]:
-        """Returns the windows that ``pcm`` completes."""
+    def feed(self, pcm: bytes) -> Scoring[list[Window]]:
+        """Judges the windows that ``pcm`` completes."""
         ...
 
 
@@ -86,15 +86,21 @@ class SpeechDetector:
         A stop is detected after ``silence_ms`` of silence; starts and stops are back-dated to where
         the sound changed. Raises `ValueError` if ``pcm`` ends in half a sample.
         """
+        return score_alone(self.feeding(pcm, end_ns))
+
+    def feeding(self, pcm: bytes, end_ns: int) -> Scoring[list[TrackEdge]]:
+        """Does the same as `feed`, for whoever judges the windows of several tracks together."""
         self._loudness.feed(pcm)
         self._fed_frames += len(pcm) // 2
+        fed_frames = self._fed_frames
+        windows = yield from self._classifier.feed(pcm)
         return [
             TrackEdge(
                 edge.started,
-                end_ns - frames_to_ns(self._fed_frames - edge.frame, self.rate),
+                end_ns - frames_to_ns(fed_frames - edge.frame, self.rate),
                 "silero" if edge.speech else "energy",
             )
-            for window in self._classifier.feed(pcm)
+            for window in windows
             for edge in self._found_with(window)
         ]
 
@@ -150,7 +156,7 @@ class SileroClassifier:
         self._pending: NDArray[np.float32] = np.empty(0, np.float32)
         self._judged_frames = 0
 
-    def feed(self, pcm: bytes) -> list[Window]:
+    def feed(self, pcm: bytes) -> Scoring[list[Window]]:
         """See `Classifier`."""
         values = to_float(pcm)
         if self._resampler is not None:
@@ -160,7 +166,7 @@ class SileroClassifier:
         windows: list[Window] = []
         while len(self._pending) >= WINDOW_FRAMES:
             window, self._pending = self._pending[:WINDOW_FRAMES], self._pending[WINDOW_FRAMES:]
-            score = self._track.score(window)
+            score = yield from self._track.score(window)
             start_frame = self._judged_frames * self._rate // silero.RATE
             self._judged_frames += WINDOW_FRAMES
             end_frame = self._judged_frames * self._rate // silero.RATE

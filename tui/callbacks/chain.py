@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from inspect import isawaitable
 from typing import Any
 
 from tui.callbacks.errors import ErrorReporter, default_reporter
-from tui.callbacks.execution import ISOLATED, is_cancellation, maybe_await
+from tui.callbacks.execution import ISOLATED, is_cancellation
 from tui.callbacks.registration import Registration
 from tui.callbacks.tracing import callback_tracing
 from tui.callbacks.types import Callback
@@ -45,7 +46,11 @@ class CallbackChain:
         for step in self._steps:
             try:
                 if step.active:
-                    result = await maybe_await(step.call(result))
+                    returned = step.call(result)
+                    # First what most steps return: the other check takes longer than a step.
+                    if not isinstance(returned, bytes) and isawaitable(returned):
+                        returned = await returned
+                    result = returned
             except ISOLATED as error:
                 self._failed(step, error)
                 break

@@ -28,7 +28,9 @@ async def safe_callback_execution(
     (KeyboardInterrupt).
     """
     try:
-        await maybe_await(callback(data))
+        result = callback(data)
+        if result is not None:
+            await maybe_await(result)
     except ISOLATED as error:
         if is_cancellation(error):
             raise

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from tui.audio.crowd import Crowd
 from tui.handlers.tools.file import Tool
 from tui.load.caller_thread import Ticket
 from tui.load.conditions import Criterion, figures_of_call
@@ -83,8 +84,12 @@ async def hold_call(
     ticket: Ticket[CallRecord],
     *,
     saves: bool,
+    crowd: Crowd | None = None,
 ) -> CallRecord:
-    """Makes a call that follows the script. Returns its record. ``saves`` is whether to save this call."""
+    """Makes a call that follows the script. Returns its record.
+
+    ``saves`` is whether to save this call. ``crowd`` is the worker's; None for a call that is measured alone.
+    """
     watch = _Watch()
     target = script.target if saves else msgspec.structs.replace(script.target, save="")
 
@@ -106,6 +111,7 @@ async def hold_call(
         show=watch.take,
         follow=follow,
         keep=is_kept,
+        crowd=crowd,
     )
     return record_of(run)
 

@@ -13,6 +13,7 @@ import gevent
 from gevent.timeout import Timeout
 from locust.env import Environment
 
+from tui.audio.crowd import Crowd
 from tui.audio.speech import load_detector
 from tui.load.caller import CallerScript, hold_call
 from tui.load.caller_thread import CallerThread, Ticket
@@ -47,7 +48,8 @@ class Station:
         self.stopping = False
         """Whether the run is being stopped, so that no call may begin."""
         self._lateness = Lateness(self.worker, self._outbox.append, lambda: self.thread.calls - 1)
-        self._watch = self.thread.submit(lambda _: self._lateness.watch())
+        self._crowd = Crowd()
+        self._watch = self.thread.submit(lambda _: self._serve())
         self._flusher = gevent.spawn(self._flush_always)
 
     def hold(self, script: CallerScript, *, keep: float = 0.0) -> CallRecord:
@@ -101,6 +103,12 @@ class Station:
             gevent.sleep(_FLUSH_S)
             self.flush()
 
+    async def _serve(self) -> None:
+        """Do what all calls need, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._lateness.watch())
+            tasks.create_task(self._crowd.run())
+
     async def _held(
         self, script: CallerScript, call: str, ticket: Ticket[CallRecord], began_s: float, *, saves: bool
     ) -> CallRecord:
@@ -121,7 +129,9 @@ class Station:
             )
 
         try:
-            record = await hold_call(script, call, self.worker, self._lateness, ticket, saves=saves)
+            record = await hold_call(
+                script, call, self.worker, self._lateness, ticket, saves=saves, crowd=self._crowd
+            )
         except asyncio.CancelledError:
             record = without_call(CallEnding.STOPPED)
         except Exception as error:  # one call must not end the others

@@ -20,17 +20,20 @@ from tui.audio import devices, endpoints, pcm
 from tui.audio.blocks import Block, CaptureHandoff, Stamp
 from tui.audio.calibration import KnownDevices, known_devices
 from tui.audio.cancel import EchoCanceller
+from tui.audio.crowd import Crowd
 from tui.audio.devices import AudioDeviceError
 from tui.audio.drift import DriftMeter
 from tui.audio.echo_guard import EchoGate, EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat
 from tui.audio.in_thread import in_thread
+from tui.audio.speech import SpeechDetector, make_detector
 from tui.audio.webrtc import EchoUnavailable, make_processor
 from tui.callbacks import CallbackManager, ErrorReporter, Registration, default_reporter
 from tui.models import events as e
 from tui.models.sound.capture import Capture
 from tui.models.sound.device_care import Caredfor, DeviceCare
+from tui.models.sound.known_speech import KnownSpeech
 from tui.models.sound.lines import CallerLine
 from tui.models.sound.pending import PendingEvents
 from tui.models.sound.playback import Playback, PlaybackOutput
@@ -49,7 +52,8 @@ class AudioManager:
     """Manages the capture, playback, volume, levels and losses of one call at a time.
 
     Everything runs on the engine's loop except `_recording_callback`, which PortAudio's thread calls. Call
-    `configure` first.
+    `configure` first. ``crowd`` makes it the audio of one of many callers that nobody watches: without devices and
+    tracks, speaking nothing but lines whose edges are known. Levels are then not measured.
     """
 
     capture: Capture
@@ -58,12 +62,14 @@ class AudioManager:
     _drift: DriftMeter
     _losses: Tally[e.Loss]
 
-    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self, clock_ns: Callable[[], int] = time.monotonic_ns, *, crowd: Crowd | None = None
+    ) -> None:
+        self.crowd = crowd
         self.tracks: Sequence[TrackSink] = ()
         """Receivers of the audio that is sent and heard; set them before `configure`."""
         self._handoff = CaptureHandoff()
-        self._failures = _DeferredReporter()
-        self._observers = CallbackManager(self._failures)
+        self._observers = _Observers()
         self._on_audio_chunk: Registration | None = None
         self._pending = PendingEvents(clock_ns)
         self._volume = 1.0
@@ -101,8 +107,9 @@ class AudioManager:
             recording_callback=self._recording_callback,
             pending=self._pending,
             guard=guard,
+            crowd=self.crowd,
         )
-        self.playback = Playback(
+        self.playback = self._playback(
             PlaybackOutput(
                 found=found,
                 path=output,
@@ -110,14 +117,21 @@ class AudioManager:
                 latency=latency,
                 fade_ms=fade_ms,
                 tracks=[*self.tracks, *([guard] if guard else [])],
-            ),
+                crowd=self.crowd,
+            )
+        )
+        self._report_found(found)
+
+    def _playback(self, output: PlaybackOutput) -> Playback:
+        playback = Playback(
+            output,
             emit=self._pending.add,
             clock_ns=self._pending.clock_ns,
             on_opened=self._report_opened,
             on_played=self.capture.echo.played,
         )
-        self.playback.set_volume(self._volume)
-        self._report_found(found)
+        playback.set_volume(self._volume)
+        return playback
 
     def _report_found(self, found: Endpoints) -> None:
         for message in found.warnings:
@@ -179,13 +193,18 @@ class AudioManager:
             self._handoff.put(block)
             self._observers.trigger(AUDIO_CHUNK, block.pcm)
         except Exception as error:  # noqa: BLE001 - sounddevice would print it and end the stream
-            self._failures.report(error, callback="_recording_callback", event=AUDIO_CHUNK)
+            self._observers.failures.report(error, callback="_recording_callback", event=AUDIO_CHUNK)
 
     def prepare_capture(self, user_format: AudioFormat) -> None:
         """Prepares to capture and keep user audio in the format agreed on with the agent."""
         self.capture.prepare(user_format)
         for track in self.tracks:
             track.user_format(user_format)
+
+    def user_speech(self) -> SpeechDetector | KnownSpeech:
+        """Returns what finds the user's speech in captured blocks, from now on."""
+        rate = self.capture.format.rate
+        return make_detector(rate) if self.crowd is None else KnownSpeech(self.capture.lines, rate)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
         """Keeps a captured block that passed through the chain, or silence if it was not sent to the agent."""
@@ -216,19 +235,25 @@ class AudioManager:
 
         A continuing loss is reported once a second, and when it ends.
         """
-        self._care.poll(self._cared(), now_ns)
-        self._care.step_latency(self.playback.speaker, now_ns)
-        self.capture.poll(now_ns)
         speaker = self.playback.speaker
-        played_ns = speaker.heard_at_ns(0) if speaker and speaker.device else None
-        self._drift.feed(now_ns, self.capture.clock_start_ns, played_ns)
+        if self.crowd is None:  # one of a crowd has no devices
+            self._care.poll(self._cared(), now_ns)
+            self._care.step_latency(speaker, now_ns)
+            self.capture.poll(now_ns)
+            played_ns = speaker.heard_at_ns(0) if speaker and speaker.device else None
+            self._drift.feed(now_ns, self.capture.clock_start_ns, played_ns)
         self.playback.take_news(now_ns)
         if at_the_end:
             self.playback.finish_listening()
         self._report_losses(now_ns, final=at_the_end)
-        self._failures.pass_on()
+        self._observers.failures.pass_on()
         if speaker and (error := speaker.take_callback_error()) is not None:
             self._pending.error("playback-callback", f"The playback callback failed: {error}.")
+        return self._pending.take()
+
+    def poll_sound(self, now_ns: int) -> list[e.SessionEvent]:
+        """Returns the events of lines and replies since the previous call; `poll` has still to be called at times."""
+        self.playback.take_news(now_ns)
         return self._pending.take()
 
     def telemetry(self, now_ns: int) -> Telemetry:
@@ -355,6 +380,14 @@ class _DeferredReporter(ErrorReporter):
         while self._waiting:
             error, callback, event = self._waiting.popleft()
             default_reporter.report(error, callback=callback, event=event)
+
+
+class _Observers(CallbackManager):
+    """Callbacks that observe captured blocks, on PortAudio's thread."""
+
+    def __init__(self) -> None:
+        self.failures = _DeferredReporter()
+        super().__init__(self.failures)
 
 
 def pcm_of(indata: Any) -> bytes:

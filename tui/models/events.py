@@ -214,6 +214,8 @@ class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
     """Length of the message in the session file if secrets or audio were removed; if 0, it is `size_bytes`."""
     audio_ms: float = 0.0
     known: bool = True
+    count: Count = 1
+    """Number of messages; sizes and durations are their sums. More than one only for audio in load tests."""
 
 
 class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):

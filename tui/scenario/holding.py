@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from tui.audio.crowd import BLOCK_MS, Crowd
 from tui.handlers.tools.file import Tool
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
@@ -16,7 +17,7 @@ from tui.models.target import Target
 from tui.protocols.abilities import lacking
 from tui.saving.deleting import delete_sessions
 from tui.scenario.model import Scenario
-from tui.scenario.performance import Performance
+from tui.scenario.performance import Performance, reads_messages
 from tui.scenario.player import NO_AIDS, Aids
 from tui.scenario.verdict import RunResult, StepVerdict
 from tui.session.dialling import Dialled, DiallingError, ProtocolNotDetected, settle
@@ -31,9 +32,9 @@ _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
 class HeadlessCall:
     """One scripted call: `prepare`, then `hold`.
 
-    ``show`` receives every event. ``note`` receives a sentence when the agent's turn was ended by a
-    limit rather than by the agent. ``answer_s`` is the longest wait for the agent's answer after
-    one of its tool calls.
+    ``show`` receives every event. ``note`` receives a sentence when a limit, rather than the agent, ended the agent's
+    turn. ``answer_s`` is the longest wait for the agent's answer after one of its tool calls. ``crowd`` is that of
+    the worker of a load test; see `hold`.
     """
 
     def __init__(
@@ -45,11 +46,12 @@ class HeadlessCall:
         answer_s: float = 10.0,
         show: Callable[[e.SessionEvent], object] = lambda _: None,
         note: Callable[[str], None] = lambda _: None,
+        crowd: Crowd | None = None,
     ) -> None:
         limits = Limits.of(dialled.target, answer_s)
         self.performance = Performance(scenario, limits, aids=aids, note=note)
         self._dialled = dialled
-        self._audio = AudioManager()
+        self._audio = AudioManager(crowd=crowd)
         self._set_up = CallSetUp(self._audio, _sinks(self.performance.take, show))
         self.session: LiveSession
 
@@ -105,6 +107,7 @@ async def hold(
     show: Callable[[e.SessionEvent], object] = lambda _: None,
     follow: Callable[[LiveSession], object] = lambda _: None,
     keep: Callable[[RunResult], bool] = lambda run: run.verdict is not StepVerdict.PASSED,
+    crowd: Crowd | None = None,
 ) -> RunResult:
     """Calls the agent, plays the scenario, hangs up, and judges the run.
 
@@ -112,16 +115,22 @@ async def hold(
 
     An agent whose protocol cannot carry the steps is not called.
 
-    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is
-    deleted afterwards unless ``keep`` accepts the run.
+    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted again
+    unless ``keep`` accepts the run. ``crowd`` makes this one of many calls that nobody watches, at a fraction of the
+    cost. It is not used for a call that is saved, whose caller has noise or a bad line, or whose scenario looks at
+    single messages.
     """
+    if target.save or target.block_ms != BLOCK_MS or reads_messages(scenario):
+        crowd = None
+    if scenario.caller.noise or scenario.caller.line:
+        crowd = None
     try:
         dialled = await dial(target)
     except (DiallingError, ProtocolNotDetected) as error:
         return RunResult(unreachable=one_line(str(error)))
     if not_applicable := scenario.lacks(lacking(dialled.target.protocol)):
         return RunResult(not_applicable=not_applicable, protocol=dialled.target.protocol)
-    call = HeadlessCall(scenario, dialled, aids=aids, show=show)
+    call = HeadlessCall(scenario, dialled, aids=aids, show=show, crowd=crowd)
     await call.prepare(tools)
     follow(call.session)
     await call.hold()

@@ -10,7 +10,7 @@ import msgspec
 
 from tui.assets import caller_lines
 from tui.audio.pcm import frames_to_ns
-from tui.audio.speech import make_detector
+from tui.audio.speech import TrackEdge, make_detector
 from tui.audio.wav import AudioFileError, read_wav
 from tui.models.sound.lines import CallerLine, line_of
 from tui.scenario.model import Say, Scenario
@@ -20,6 +20,8 @@ from tui.text.strict import quoted
 from tui.units import NS_PER_S
 
 _RATE = 16_000
+_BLOCK_BYTES = 2 * _RATE // 50
+_SILENCE_MS = 600
 _MOST_NAME_CHARS = 60
 Speaker = Callable[[str], Path]
 """Synthesizes a sentence, and returns its WAV file. Raises `SpeechError`, whose text names what is missing."""
@@ -68,15 +70,20 @@ def _line_for(step: Say, speak: Speaker | None) -> CallerLine:
 
 
 def _spoken(line: CallerLine) -> SpokenLine:
-    onset_ns, end_ns, length_ns = _edges(
+    edges_ns, length_ns = _edges(
         line.path, Path(line.path).stat().st_mtime_ns if Path(line.path).exists() else 0
     )
-    return SpokenLine(line, onset_ns, end_ns, length_ns)
+    return SpokenLine(
+        msgspec.structs.replace(line, edges_ns=edges_ns),
+        onset_ns=edges_ns[0] if edges_ns else 0,
+        end_ns=edges_ns[-1] if edges_ns else length_ns,
+        length_ns=length_ns,
+    )
 
 
 @lru_cache(maxsize=256)
-def _edges(path: str, _changed_ns: int) -> tuple[int, int, int]:
-    """Returns where speech begins and ends in a file, and the file's length, all in ns from its start.
+def _edges(path: str, _changed_ns: int) -> tuple[tuple[int, ...], int]:
+    """Returns where speech starts, ends, starts … in a file, and the file's length, all in ns from its start.
 
     The speech detector is the one that judges the call. In a file without speech, speech is taken
     to begin with the first sample.
@@ -84,10 +91,14 @@ def _edges(path: str, _changed_ns: int) -> tuple[int, int, int]:
     pcm = read_wav(path, _RATE)
     length_ns = frames_to_ns(len(pcm) // 2, _RATE)
     detector = make_detector(_RATE)
-    edges = [*detector.feed(pcm, length_ns), *detector.finish(length_ns)]
-    starts = [edge.at_ns for edge in edges if edge.started]
-    ends = [edge.at_ns for edge in edges if not edge.started]
-    return max(starts[0], 0) if starts else 0, ends[-1] if ends else length_ns, length_ns
+    # In blocks, after silence, as in a call.
+    detector.feed(bytes(2 * _RATE * _SILENCE_MS // 1000), 0)
+    edges: list[TrackEdge] = []
+    for at in range(0, len(pcm), _BLOCK_BYTES):
+        block = pcm[at : at + _BLOCK_BYTES]
+        edges += detector.feed(block, frames_to_ns((at + len(block)) // 2, _RATE))
+    edges += detector.finish(length_ns)
+    return tuple(max(edge.at_ns, 0) for edge in edges), length_ns
 
 
 SLACK_S = 10.0

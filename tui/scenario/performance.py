@@ -62,7 +62,7 @@ class Performance:
         """Time at which the current step began."""
         self.words = AgentWords(aids.hear)
         """A sink for the agent's audio; needed if `judges_words`."""
-        self._seen = Seen(time.monotonic_ns, keeps_messages=_reads_messages(scenario))
+        self._seen = Seen(time.monotonic_ns, keeps_messages=reads_messages(scenario))
         self._aids = aids
         self._work: asyncio.Future[StepOutcome] | None = None
         """The step that is being carried out."""
@@ -353,7 +353,8 @@ def _sent_late(metrics: SessionMetrics) -> str:
     return f"The caller's audio was sent up to {worst_ms:,.0f} ms late: this computer was too busy."
 
 
-def _reads_messages(scenario: Scenario) -> bool:
+def reads_messages(scenario: Scenario) -> bool:
+    """Returns whether steps of a scenario look at single messages."""
     if not scenario.steps:
         return True  # they come one by one, from code
     signs = [step.expect for step in scenario.steps if isinstance(step, Expect)]

@@ -62,6 +62,12 @@ class AgentAudio:
         for name in self._audio.playback.reached_marks():
             self._send(self._caller.mark_reached(name))
 
+    def poll_sound(self) -> None:
+        """Emits the events of lines and replies since the last call, for a call that is polled with every block."""
+        self.end_dry_reply()
+        for event in self._audio.poll_sound(self._journal.clock_ns()):
+            self._journal.emit(event)
+
     def end_dry_reply(self) -> None:
         """Ends a reply whose end the agent does not mark, once it has had nothing to play for long enough."""
         if self._ends_after_ms and (reply := self._audio.playback.ran_dry(self._ends_after_ms)):

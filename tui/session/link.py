@@ -40,9 +40,9 @@ _CLOSE_LIMIT_S = 0.3
 class AgentLink:
     """Everything between a session and its agent, for one target. Runs on the session's loop.
 
-    ``route`` receives each message that was understood, ``on_fatal`` receives an error that ends
-    the session, and ``on_sent`` receives each message once it has been written. Raises `ValueError`
-    for an unknown protocol or for settings that it does not support.
+    ``route`` receives each message that was understood, ``on_fatal`` an error that ends the session, ``on_sent`` each
+    message once it is written; ``sums_audio`` is as in `MessageLog`. Raises `ValueError` for an unknown protocol or
+    for settings that it does not support.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class AgentLink:
         route: Callable[[Incoming], Awaitable[None]],
         on_fatal: Callable[[e.ErrorRaised], object],
         on_sent: Callable[[Outgoing], None],
+        sums_audio: bool = False,
     ) -> None:
         self.target = target
         self._journal = journal
@@ -70,6 +71,7 @@ class AgentLink:
             reply=lambda messages: self.send(messages),
             route=route,
             on_fatal=on_fatal,
+            sums_audio=sums_audio,
         )
         self.log.register_with(self.messages)
         self.connection = Connection(

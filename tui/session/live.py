@@ -89,14 +89,16 @@ class LiveSession:
             route=self._route,
             on_fatal=self._ending.fail_with,
             on_sent=lambda message: self._user_audio.sent(message),
+            sums_audio=audio.crowd is not None,
         )
         self._acceptance = Acceptance(self._ending, link)
-        self._user_audio = UserAudio(journal, audio, link.caller, link.send)
         ends_after_ms = link.protocol.reply_ends_after_ms
         checks = ReplyChecks(lambda found: link.log.find(found, about=journal.number))
         self._agent_audio = AgentAudio(
             journal, audio, link.caller, link.send, checks, ends_after_ms=ends_after_ms
         )
+        on_block = None if audio.crowd is None else self._agent_audio.poll_sound
+        self._user_audio = UserAudio(journal, audio, link.caller, link.send, on_block)
         self.user = UserCommands(journal, audio, link, interrupt=self._agent_audio.interrupt)
         self.functions = self._function_handler(tools)
         self._watch = self._session_watch(telemetry)
@@ -329,7 +331,7 @@ class LiveSession:
         user_format = event.format or self._link.caller.user_format
         if user_format is not None:
             self.audio.prepare_capture(user_format)
-            self._user_audio.begin(user_format.rate)
+            self._user_audio.begin()
         if play_format := foreseen_play_format(self._link.caller, user_format):
             self.audio.playback.prepare(play_format)
         if self._link.protocol.continuous:

@@ -13,6 +13,19 @@ from tui.models.tally import is_round
 from tui.protocols.base import Finding, Incoming, Outgoing
 from tui.websocket.message_handler import MessageHandler, Received
 
+_MOST_SUMMED = 50
+
+
+@dataclass
+class _AudioSum:
+    """Audio messages of one direction that were not logged yet."""
+
+    count: int = 0
+    size_bytes: int = 0
+    audio_ms: float = 0.0
+    at_ns: int = 0
+    """Time of the first one."""
+
 
 @dataclass
 class _Repeated:
@@ -27,8 +40,9 @@ class _Repeated:
 class MessageLog:
     """Emits what a session's `MessageHandler` and `Connection` report. Runs on the session's loop.
 
-    ``reply`` sends the protocol's own answer right after the message that it answers is logged.
-    ``route`` is then called with the message, or ``on_fatal`` with an error that ends the session.
+    ``reply`` sends the protocol's own answer right after the answered message is logged. ``route`` is then called
+    with the message, and ``on_fatal`` with an error that ends the session. With ``sums_audio``, audio messages that
+    were understood and have no findings are logged in sum, with `emit_counts` or before the next other message.
     """
 
     def __init__(
@@ -39,7 +53,10 @@ class MessageLog:
         reply: Callable[[Iterable[Outgoing]], None],
         route: Callable[[Incoming], Awaitable[None]],
         on_fatal: Callable[[e.ErrorRaised], object],
+        sums_audio: bool = False,
     ) -> None:
+        self._sums_audio = sums_audio
+        self._sums = {direction: _AudioSum() for direction in e.Direction}
         self._journal = journal
         self._protocol = protocol
         self._reply = reply
@@ -56,6 +73,10 @@ class MessageLog:
 
     def sent(self, message: Outgoing) -> None:
         """Logs a message that is about to be written."""
+        if message.audio_ms and self._sums_audio:
+            self._add(e.Direction.SENT, message.frame, message.audio_ms, self._journal.clock_ns())
+            return
+        self._log_sums()
         self._journal.message(
             e.Direction.SENT, message.frame, message.kind, message.summary, message.audio_ms
         )
@@ -67,6 +88,12 @@ class MessageLog:
     async def received(self, received: Received) -> None:
         """Logs a message that arrived, whether it was understood or not; then answers and routes it."""
         incoming = received.incoming
+        if self._sums_audio and incoming and incoming.audio_ms and not received.findings:
+            self._add(e.Direction.RECEIVED, received.frame, incoming.audio_ms, received.at_ns)
+            if incoming.replies:
+                self._reply(incoming.replies)
+            return
+        self._log_sums()
         logged = self._journal.message(
             e.Direction.RECEIVED,
             received.frame,
@@ -101,14 +128,46 @@ class MessageLog:
         self._journal.find(repeated.found, about=about, count=repeated.count)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
-        """Emits the counts of repeated findings. Called regularly, and at the end of the call."""
-        if at_the_end:
+        """Emits the counts of repeated findings and sums of audio messages. Called regularly, and at the end."""
+        if not at_the_end:
+            self.emit_sums()
+        else:
+            self._log_sums()
             for repeated in self._findings.values():
                 if repeated.count > repeated.emitted:
                     self._emit_finding(repeated)
         if self._undecodable:
             undecodable, self._undecodable = self._undecodable, 0
             self._journal.lost(e.Loss.UNDECODABLE, undecodable)
+
+    def _add(self, direction: e.Direction, frame: str | bytes, audio_ms: float, at_ns: int) -> None:
+        added = self._sums[direction]
+        if not added.count:
+            added.at_ns = at_ns
+        added.count += 1
+        added.size_bytes += len(frame)
+        added.audio_ms += audio_ms
+
+    def emit_sums(self) -> None:
+        """Emits the sum of received audio, which waits depend on; that of sent audio is emitted with it."""
+        if self._sums[e.Direction.RECEIVED].count or self._sums[e.Direction.SENT].count >= _MOST_SUMMED:
+            self._log_sums()
+
+    def _log_sums(self) -> None:
+        for direction, added in self._sums.items():
+            if added.count:
+                self._sums[direction] = _AudioSum()
+                self._journal.emit(
+                    e.MessageLogged(
+                        at_ns=added.at_ns,
+                        direction=direction,
+                        kind="audio",
+                        summary=f"{added.count} audio messages, {added.audio_ms:.0f} ms",
+                        size_bytes=added.size_bytes,
+                        audio_ms=added.audio_ms,
+                        count=added.count,
+                    )
+                )
 
     def report_error(self, error: e.ErrorRaised) -> None:
         """Emits the error with a reference to the last logged message; registered with the `MessageHandler`."""

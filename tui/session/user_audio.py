@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable
 
 from tui.audio.blocks import Captured
 from tui.audio.formats import encode
-from tui.audio.speech import SpeechDetector, TrackEdge, make_detector
+from tui.audio.speech import SpeechDetector, TrackEdge
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
+from tui.models.sound.known_speech import KnownSpeech
 from tui.protocols.base import CallerEnd, Outgoing, PassesTime, user_stream_opening
 from tui.session.send_pace import SendPace
 
@@ -23,7 +24,10 @@ _NO_SOCKET = "the connection was lost"
 
 
 class UserAudio:
-    """Passes captured blocks through the capture chain to the protocol. Runs on the session's loop."""
+    """Passes captured blocks through the capture chain to the protocol. Runs on the session's loop.
+
+    ``on_block`` is called after each block; without it, the loop's other tasks run instead.
+    """
 
     def __init__(
         self,
@@ -31,28 +35,35 @@ class UserAudio:
         audio: AudioManager,
         caller: CallerEnd,
         send: Callable[[Iterable[Outgoing]], None],
+        on_block: Callable[[], None] | None = None,
     ) -> None:
         self._journal = journal
         self._audio = audio
         self._caller = caller
         self._send = send
+        self._on_block = on_block
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
         self._waits = False
         """Whether it was reported that the user stream did not open."""
-        self._speech: SpeechDetector | None = None
+        self._speech: SpeechDetector | KnownSpeech | None = None
         self._heard_until_ns = 0
 
-    def begin(self, rate: int) -> None:
-        """Prepares to detect speech in user audio at this rate (in Hz), which the agent has accepted."""
-        self._speech = make_detector(rate)
+    def begin(self) -> None:
+        """Prepares to detect speech in user audio, in the format of captured audio, which the agent has accepted."""
+        self._speech = self._audio.user_speech()
 
     async def pump(self) -> None:
         """Sends captured blocks until cancelled."""
         async for block in self._audio.capture.blocks():
-            block = block._replace(pcm=await self._audio.capture.chain.execute_chain(block.pcm))
+            pcm = await self._audio.capture.chain.execute_chain(block.pcm)
+            if pcm is not block.pcm:
+                block = block._replace(pcm=pcm)
             for_agent = self._send_block(block)
-            await asyncio.sleep(0)  # the socket's writer runs first: detecting speech can wait
+            if self._on_block is not None:
+                self._on_block()
+            else:
+                await asyncio.sleep(0)  # the socket's writer runs first: detecting speech can wait
             # What the agent never gets is silence to it: such speech neither begins nor prolongs a turn.
             self._detect_speech(block if for_agent else block._replace(pcm=bytes(len(block.pcm))))
 

@@ -23,6 +23,7 @@ from tui.session.user_audio import UserAudio
 from tui.units import NS_PER_S
 
 _INTERVAL_NS = 20_000_000
+_CROWD_INTERVAL_NS, _CROWD_IDLE_EVERY = 100_000_000, 5
 _IDLE_EVERY = 3
 """Number of polls between two publications of telemetry, and between two checks of idle audio; the
 screen draws levels no more often."""
@@ -61,16 +62,24 @@ class SessionWatch:
     async def run(self) -> None:
         """Polls until cancelled."""
         clock_ns = self._journal.clock_ns
+        # One of a crowd polls its sound with every block that it sends.
+        interval_ns, idle_every = (
+            (_INTERVAL_NS, _IDLE_EVERY)
+            if self._audio.crowd is None
+            else (_CROWD_INTERVAL_NS, _CROWD_IDLE_EVERY)
+        )
         for polls in count():
             # Taken before the work, so that a poll that takes long counts as lateness of the loop as well.
-            due_ns = clock_ns() + _INTERVAL_NS
-            is_full = polls % _IDLE_EVERY == 0
-            if is_full or self._audio.moving:
+            due_ns = clock_ns() + interval_ns
+            is_full = polls % idle_every == 0
+            if is_full or (self._audio.crowd is None and self._audio.moving):
                 self._agent_audio.end_dry_reply()
                 self._agent_audio.poll()
                 self._answers.poll()
                 self._count_late_results()
                 self._emit_counts()
+            else:
+                self._log.emit_sums()
             if is_full:
                 self._self_check.look(self._audio, self._user_audio.pace)
                 if self._telemetry is not None:

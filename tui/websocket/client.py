@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 import websockets.exceptions as ws_errors
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import broadcast
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
@@ -32,7 +33,9 @@ _LATE_PONGS = 2
 """Consecutive unanswered pings after which the missing pongs are reported."""
 GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
-"""Maximum time spent on buffered messages before other tasks, above all sending, may run."""
+"""Longest time for which buffered messages are handled before other tasks, above all sending, may run."""
+_WAITED_NS = 500_000
+"""A longer call of `recv` has waited for a message, so that other tasks have run."""
 _ORDINARY_CODES = (1000, 1001, 1005)
 """Close codes that do not indicate an error: normal closure, going away, no code (RFC 6455, 7.4.1)."""
 _VIOLATIONS = {
@@ -140,13 +143,16 @@ class WebSocketClient:
         turn_ns = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
             while True:
+                asked_ns = self._clock_ns()
                 frame = await self._socket.recv()
                 at_ns = self._clock_ns()
                 self._messages += 1
                 yield at_ns, frame
                 # `recv` returns at once while messages are buffered, without giving way to other tasks: thousands
                 # that arrived together would stop the sending of audio until all were handled.
-                if at_ns - turn_ns > LONGEST_TURN_NS:
+                if at_ns - asked_ns > _WAITED_NS:
+                    turn_ns = at_ns
+                elif at_ns - turn_ns > LONGEST_TURN_NS:
                     await asyncio.sleep(0)
                     turn_ns = at_ns
 
@@ -157,6 +163,19 @@ class WebSocketClient:
             await self._socket.send(frame)
         except ws_errors.ConnectionClosed as error:
             raise Closed from error
+
+    @property
+    def writable(self) -> bool:
+        """Whether a message would be written at once, because the socket is open and nothing waits before it."""
+        socket = self._socket
+        return (
+            socket is not None and socket.state is State.OPEN and not socket.transport.get_write_buffer_size()
+        )
+
+    def send_now(self, frame: str | bytes) -> None:
+        """Writes one message without waiting; only while `writable`."""
+        assert self._socket is not None
+        broadcast((self._socket,), frame)
 
     async def wait_closed(self) -> None:
         """Waits until the socket is closed."""

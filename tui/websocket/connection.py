@@ -37,7 +37,14 @@ class Connection:
         self._new_client = new_client
         self._timeout_s = timeout_s
         self._client = new_client()
-        self._outbox = Outbox(self._send, on_sending=on_sending, on_dropped=on_dropped, on_sent=on_sent)
+        self._outbox = Outbox(
+            self._send,
+            may_send_now=lambda: not self.faults.sent.holds and self._client.writable,
+            send_now=lambda message: self._client.send_now(message.frame),
+            on_sending=on_sending,
+            on_dropped=on_dropped,
+            on_sent=on_sent,
+        )
         self._reopened = asyncio.Event()
         self._handle: Callable[[str | bytes, int], Awaitable[None]]
         self._clock_ns = clock_ns

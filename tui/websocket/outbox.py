@@ -13,12 +13,17 @@ LIMIT_AUDIO_MS = 10_000.0
 
 
 class Outbox:
-    """A queue of messages and the task that sends them in order. Use it on one event loop only."""
+    """A queue of messages and the task that sends them in order. Use it on one event loop only.
+
+    While nothing is queued and ``may_send_now`` returns True, audio is not queued, but passed to ``send_now``.
+    """
 
     def __init__(
         self,
         send: Callable[[Outgoing], Awaitable[None]],
         *,
+        may_send_now: Callable[[], bool] = lambda: False,
+        send_now: Callable[[Outgoing], None] = lambda _: None,
         on_sending: Callable[[Outgoing], None],
         on_dropped: Callable[[Outgoing], None],
         on_sent: Callable[[Outgoing], None] = lambda _: None,
@@ -27,6 +32,10 @@ class Outbox:
         self._on_sending = on_sending
         self._on_dropped = on_dropped
         self._on_sent = on_sent
+        self._may_send_now = may_send_now
+        self._send_now = send_now
+        self._idle = False
+        """Whether `run` waits for a message."""
         self._queue: deque[Outgoing] = deque()
         self._queued_audio_ms = 0.0
         self._filled = asyncio.Event()
@@ -37,6 +46,12 @@ class Outbox:
         """Queues messages; audio beyond the limit is dropped and passed to ``on_dropped``."""
         # Only audio is ever dropped: without a control message the two sides would disagree about the session.
         for message in messages:
+            # The task would take a turn of the loop for each block.
+            if message.audio_ms and self._idle and not self._queue and self._may_send_now():
+                self._on_sending(message)
+                self._send_now(message)
+                self._on_sent(message)
+                continue
             if message.audio_ms and self._queued_audio_ms >= LIMIT_AUDIO_MS:
                 self._on_dropped(message)
                 continue
@@ -57,7 +72,11 @@ class Outbox:
     async def run(self) -> None:
         """Sends queued messages until cancelled. Raises whatever ``send`` raises."""
         while True:
-            await self._filled.wait()
+            self._idle = True
+            try:
+                await self._filled.wait()
+            finally:
+                self._idle = False
             while self._queue:
                 message = self._queue.popleft()
                 self._queued_audio_ms -= message.audio_ms

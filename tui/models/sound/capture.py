@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from tui.audio.blocks import BlockTiming, Captured, CaptureHandoff
+from tui.audio.crowd import Crowd
 from tui.audio.devices import AudioDeviceError, Device
 from tui.audio.echo_guard import EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
@@ -27,8 +28,9 @@ DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
 class LevelStep:
     """The last step of the capture chain: replaces blocks with silence while `muted`, and measures their level."""
 
-    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns, *, measures: bool = True) -> None:
         self.muted = False
+        self._measures = measures
         self._clock_ns = clock_ns
         self._meter = LevelMeter()
 
@@ -36,7 +38,8 @@ class LevelStep:
         """Returns the block, or silence of the same length."""
         if self.muted:
             block = bytes(len(block))
-        self._meter.feed(block, self._clock_ns())
+        if self._measures:
+            self._meter.feed(block, self._clock_ns())
         return block
 
     def read(self, at_ns: int) -> MeterReading | None:
@@ -47,8 +50,8 @@ class LevelStep:
 class Capture:
     """Manages the microphone, the recorded lines that replace it, and the capture chain of one call.
 
-    Runs on the engine's loop. The microphone passes each block to ``recording_callback``, which
-    puts it into ``handoff``, from which `blocks` takes it. Events go to ``pending``.
+    Runs on the engine's loop. The microphone delivers to ``recording_callback``, which puts each block into
+    ``handoff``, from where `blocks` takes it. Events go to ``pending``. ``crowd`` is as in `AudioManager`.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Capture:
         recording_callback: RecordingCallback,
         pending: PendingEvents,
         guard: EchoGuard | None = None,
+        crowd: Crowd | None = None,
     ) -> None:
         self.format = DEFAULT_FORMAT
         """The format of user audio agreed on with the agent."""
@@ -72,11 +76,12 @@ class Capture:
             device=found.input_device,
             on_skipped=handoff.skip,
             clock_ns=pending.clock_ns,
+            shared_clock=crowd.clock if crowd else None,
         )
         self.health = CaptureHealth()
         self.echo = EchoControl(guard, pending)
         self.lines = RecordedLines(lines, pending, rate=self.format.rate)
-        self.level = LevelStep(pending.clock_ns)
+        self.level = LevelStep(pending.clock_ns, measures=crowd is None)
         self.chain = CallbackChain("capture")
         """Steps that every block passes through on its way to the wire; custom steps can be added.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,17 @@ class CallerLine(msgspec.Struct, frozen=True):
     name: str
     text: str
     path: str
+    edges_ns: tuple[int, ...] = ()
+    """Times in the file at which speech starts, ends, starts, … ; empty if they were not determined."""
+
+
+class _Begun(msgspec.Struct):
+    """A line that has begun, with the time of its first sample."""
+
+    line: CallerLine
+    began_ns: int
+    ended_ns: int | None = None
+    """Time after its last sample; None while it is spoken."""
 
 
 def line_of(path: str | Path, text: str = "") -> CallerLine:
@@ -48,7 +60,8 @@ class RecordedLines:
         self._pcm = b""
         self._position = 0
         self._begins_ns: int | None = None
-        """Time of the first sample of a scheduled line; None once the line has begun."""
+        """Time of the first sample of a scheduled line; None after it has begun."""
+        self._begun: deque[_Begun] = deque(maxlen=2)
         self.block_end_ns = 0
         """Time at which the last sample of the next block left the microphone; set by the owner of the chain."""
 
@@ -65,6 +78,18 @@ class RecordedLines:
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:
         """Calls ``callback(done)`` with 0..1 for every block of a line."""
         return self.callbacks.register_callback(PROGRESS, callback)
+
+    def speech_between(self, since_ns: int, until_ns: int) -> list[tuple[int, int]]:
+        """Returns the periods with speech in the latest lines, from the edges that were determined for them."""
+        periods = []
+        for begun in self._begun:
+            last_ns = until_ns if begun.ended_ns is None else min(until_ns, begun.ended_ns)
+            edges = iter(begun.line.edges_ns)
+            for start_ns, end_ns in zip(edges, edges, strict=False):
+                period = max(begun.began_ns + start_ns, since_ns), min(begun.began_ns + end_ns, last_ns)
+                if period[0] < period[1]:
+                    periods.append(period)
+        return periods
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
         """Starts playing a line, in place of the current one. An unreadable file results in an error event.
@@ -105,6 +130,9 @@ class RecordedLines:
             return block
         if self._begins_ns is not None:
             return self._begin(block, self._begins_ns)
+        if not self._position and self._spoken is not None:
+            block_ns = frames_to_ns(len(block) // 2, self.rate)
+            self._begun.append(_Begun(self._spoken, self.block_end_ns - block_ns))
         part = self._pcm[self._position : self._position + len(block)]
         self._position += len(part)
         self.callbacks.trigger(PROGRESS, self._position / len(self._pcm))
@@ -127,6 +155,8 @@ class RecordedLines:
 
     def _finish(self) -> None:
         line, self._spoken = self._spoken, None
+        if self._begun and self._begun[-1].ended_ns is None:
+            self._begun[-1].ended_ns = self.block_end_ns
         begun, self._begins_ns = self._begins_ns is None, None
         self._pcm, self._position = b"", 0
         if line is not None and begun:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from tui.audio.crowd import Crowd
 from tui.audio.devices import AudioDeviceError, Device
 from tui.audio.endpoints import Endpoints, OutputKind
 from tui.audio.formats import AudioFormat
@@ -40,14 +41,15 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
     """Length of the fade with which a flush ends; 0 cuts immediately."""
     tracks: list[AgentTrack] = []
     """Receivers of the agent's audio."""
+    crowd: Crowd | None = None
+    """As in `AudioManager`."""
 
 
 class Playback:
     """Plays the replies of one call and emits their playback events. Runs on the engine's loop.
 
-    The first reply determines the rate; later replies at other rates are resampled. ``on_opened``
-    is called when a speaker has been opened; ``on_played`` receives each block that was heard, as
-    ``(end_ns, pcm, rate)``.
+    The first reply decides the rate; later replies at other rates are resampled. ``on_opened`` is called when a
+    speaker was opened; ``on_played`` receives each heard block as ``(end_ns, pcm, rate)``.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Playback:
         self._emit = emit
         self._clock_ns = clock_ns
         self._on_opened = on_opened
-        self._heard = HeardSpeech(emit, on_played)
+        self._heard = HeardSpeech(emit, on_played, output.crowd.detectors if output.crowd else None)
         self._volume = 1.0
         self._opening: asyncio.Task[None] | None = None
         self._ending: dict[str, e.PlaybackEnded] = {}
@@ -104,7 +106,10 @@ class Playback:
 
         Returns the number of ms received, or None if the reply was not open.
         """
-        return self.queue.end(reply) if self.queue else None
+        if self.speaker is None:
+            return None
+        self.speaker.catch_up(self._clock_ns())
+        return self.speaker.queue.end(reply)
 
     def hold(self, held: bool) -> None:
         """Stops playing what is queued, or continues; has no effect before the first reply."""
@@ -119,8 +124,8 @@ class Playback:
         """Returns the reply that was being heard and has had nothing to play for ``after_ms``, if there is one."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
-        # Not before the device has played its buffer: until then, the user has not heard silence.
-        gap_ms = self.stats.gap_frames / self.frames_per_ms
+        # Not before the device has played what it holds: until then the user has heard no silence.
+        gap_ms = self.speaker.queue.gap_frames / self.frames_per_ms
         return self.speaker.queue.playing if gap_ms >= max(after_ms, self.speaker.latency_ms) else None
 
     @property
@@ -218,14 +223,17 @@ class Playback:
     def take_news(self, now_ns: int) -> None:
         """Emits the reply events since the previous call."""
         if self.speaker:
+            self.speaker.catch_up(now_ns)
             queue = self.speaker.queue
             for happening in queue.take_happenings():
                 self._take(happening, self.speaker, now_ns)
             # As heard, not as queued: the user never heard what a flush dropped.
             for start_ns, block in self.speaker.take_heard(now_ns):
                 self._heard.feed(start_ns, block, queue.rate, now_ns)
-            self._arrival_watch.poll(now_ns, queue.playing, self.stats.gap_frames / self.frames_per_ms)
+            self._arrival_watch.poll(now_ns, queue.playing, queue.gap_frames / self.frames_per_ms)
         # The queue is done with a reply when the device takes its last sample; it ends when that sample is heard.
+        if not self._ending:
+            return
         self._ending = {ended.reply: ended for ended in self._still_ending()}
         for ended in list(self._ending.values()):
             if now_ns >= ended.at_ns:
@@ -277,6 +285,8 @@ class Playback:
     def _queue_for(self, audio_format: AudioFormat) -> PlaybackQueue:
         """Returns the playback queue to use."""
         queue = self.queue
+        if self.speaker:
+            self.speaker.catch_up(self._clock_ns())
         # Until a reply has begun the rate is a guess, and opening again is cheaper than resampling the whole call.
         if queue is None or (queue.unused and audio_format.rate != queue.rate):
             return self._open(audio_format.rate).queue
@@ -293,6 +303,7 @@ class Playback:
             fade_ms=output.fade_ms,
             clock_ns=self._clock_ns,
             tracks=output.tracks,
+            on_demand=output.crowd is not None,
         )
         self._opening = spawn(self._open_speaker(speaker, self.speaker, self._opening), "open speaker")
         self.speaker = speaker

@@ -264,11 +264,11 @@ class MetricsFold:
     def _count_message(self, event: MessageLogged) -> None:
         m = self.metrics
         if event.direction is Direction.SENT:
-            m.messages_sent += 1
+            m.messages_sent += event.count
             m.bytes_sent += event.size_bytes
             m.audio_sent_ms += event.audio_ms
         else:
-            m.messages_received += 1
+            m.messages_received += event.count
             m.bytes_received += event.size_bytes
             m.audio_received_ms += event.audio_ms
             m.unknown_messages += not event.known

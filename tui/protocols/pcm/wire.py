@@ -29,6 +29,8 @@ _WORDS = frozenset({"ready", "ping", "pong", *FLUSH, *END})
 """The kinds that are also understood as bare words."""
 _KIND_MEMBERS = ("type", "event", "action", "op")
 _SNIFFED_FLOATS = 64
+_MOST_SNIFFS = 50
+"""Frames with sound after which samples that did not look like floats are integers."""
 
 
 class PcmMessage(Message):
@@ -64,7 +66,7 @@ class Samples:
     """Reads the binary frames of one direction, and reports what is wrong with them."""
 
     def __init__(self) -> None:
-        self._floats_reported = False
+        self._sniffs_left = _MOST_SNIFFS
 
     def read(self, frame: bytes, findings: list[Finding]) -> bytes:
         """Returns the samples of one frame; appends findings."""
@@ -74,8 +76,11 @@ class Samples:
             findings.append(
                 Finding("wav-header", text, advice=True)
             )  # pipecat's ``add_wav_header`` is allowed
-        if not self._floats_reported and _looks_like_floats(audio):
-            self._floats_reported = True
+        floats = _looks_like_floats(audio) if self._sniffs_left else None
+        if floats is not None:
+            self._sniffs_left -= 1
+        if floats:
+            self._sniffs_left = 0
             text = "The samples look like 32-bit floats, which play as noise; send 16-bit integers."
             findings.append(Finding("float-samples", text))
         return audio
@@ -125,12 +130,14 @@ def answer_ping(end: PcmEnd, message: Message) -> str:
     return "ping"
 
 
-def _looks_like_floats(audio: bytes) -> bool:
-    """Returns whether the first samples, read as 32-bit floats, are in -1..1 and most are neither 0 nor tiny."""
+def _looks_like_floats(audio: bytes) -> bool | None:
+    """Returns whether the first samples, read as 32-bit floats, are in -1..1 and not tiny; None if most are 0."""
     if len(audio) % 4 or len(audio) < 4 * _SNIFFED_FLOATS:
-        return False
+        return None
     values = [value for value in struct.unpack_from(f"<{_SNIFFED_FLOATS}f", audio) if value]
-    return 2 * len(values) > _SNIFFED_FLOATS and all(1e-7 < abs(value) <= 1.0 for value in values)
+    if 2 * len(values) <= _SNIFFED_FLOATS:
+        return None
+    return all(1e-7 < abs(value) <= 1.0 for value in values)
 
 
 def rate_in(members: Members, *names: str) -> int | None:

@@ -1,0 +1,132 @@
+"""What the calls of a load test share: one timer, and detectors that are run together."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.audio.recordings import TRACKS
+from tui.audio.crowd import BLOCK_MS, SharedClock
+from tui.audio.detector_pool import DetectorPool
+from tui.audio.speech import SpeechDetector, TrackEdge, make_detector
+
+MS = 1_000_000
+
+
+class Caller:
+    """Takes the blocks of one call."""
+
+    def __init__(self, clock: SharedClock) -> None:
+        self.dues_ms: list[float] = []
+        self.skipped = 0
+        self.ticking = clock.call(lambda due_ns: self.dues_ms.append(due_ns / MS), self._skip)
+
+    def _skip(self, blocks: int) -> None:
+        self.skipped += blocks
+
+
+def test_every_call_gets_one_block_in_20_ms_and_not_all_at_the_same_time() -> None:
+    clock = SharedClock(clock_ns=lambda: 0)
+    callers = [Caller(clock) for _ in range(7)]
+    for now_ms in range(0, 200, 3):  # a timer that is never in time
+        clock.catch_up(now_ms * MS)
+    for caller in callers:
+        first_ms = caller.dues_ms[0]
+        assert caller.dues_ms == [first_ms + BLOCK_MS * number for number in range(10)]
+    assert sorted({caller.dues_ms[0] for caller in callers}) == [0, 4, 8, 12, 16]
+
+
+def test_a_call_that_has_ended_gets_no_block_and_its_place_is_taken_again() -> None:
+    clock = SharedClock(clock_ns=lambda: 0)
+    callers = [Caller(clock) for _ in range(5)]
+    for now_ms in (0, 16):
+        clock.catch_up(now_ms * MS)
+    callers[2].ticking.cancel()
+    clock.catch_up(36 * MS)
+    assert [len(caller.dues_ms) for caller in callers] == [2, 2, 1, 2, 2]
+    late = Caller(clock)
+    clock.catch_up(56 * MS)
+    assert late.dues_ms == [48]
+
+
+def test_blocks_that_are_too_old_are_counted_for_every_call() -> None:
+    clock = SharedClock(clock_ns=lambda: 0)
+    callers = [Caller(clock) for _ in range(5)]
+    for now_ms in (0, 16):
+        clock.catch_up(now_ms * MS)
+    clock.catch_up(3_016 * MS)  # as after the process was stopped: of 150 blocks, 50 are not too old
+    assert [(len(caller.dues_ms), caller.skipped) for caller in callers] == [(51, 100)] * 5
+    assert all(caller.dues_ms[-1] - caller.dues_ms[-2] == BLOCK_MS for caller in callers)
+
+
+class Track:
+    """A track that is fed in blocks of 20 ms, from a recording."""
+
+    def __init__(self, name: str, begin_ms: int, lasts_ms: int) -> None:
+        self.rate, pcm = TRACKS[name]
+        per_ms = 2 * self.rate // 1000
+        self.pcm = pcm()[begin_ms * per_ms : (begin_ms + lasts_ms) * per_ms]
+        self.detector = make_detector(self.rate, other_sounds=True)
+        self.edges: list[TrackEdge] = []
+        self._at = 0
+
+    def next_block(self) -> tuple[bytes, int]:
+        """Returns a block, and when its last sample ended."""
+        block = self.pcm[self._at : self._at + 2 * self.rate // 50]
+        self._at += len(block)
+        return block, self._at // 2 * 1_000_000_000 // self.rate
+
+
+def alone(track: Track) -> list[TrackEdge]:
+    """Returns the edges that a detector of its own finds."""
+    edges: list[TrackEdge] = []
+    while (block := track.next_block())[0]:
+        edges += track.detector.feed(*block)
+    return edges
+
+
+PARTS = [("clean", 1_000, 3_500), ("clean", 24_000, 1_200), ("clean", 5_800, 4_500)]
+
+
+async def test_detectors_that_run_together_find_the_edges_that_each_finds_alone() -> None:
+    pool, tracks = DetectorPool(), [Track(*part) for part in PARTS]
+    blocks = True
+    while blocks:
+        blocks = False
+        for track in tracks:
+            # Several blocks between two batches, as on a busy worker.
+            for block, end_ns in (track.next_block() for _ in range(3)):
+                blocks = blocks or bool(block)
+                if block:
+                    pool.feed(track.detector, block, end_ns, track.edges.extend)
+        await pool.judge()
+    expected = [alone(Track(*part)) for part in PARTS]
+    assert all(len(edges) >= 2 for edges in expected)
+    for track, edges in zip(tracks, expected, strict=True):
+        assert [edge.started for edge in track.edges] == [edge.started for edge in edges]
+        assert [edge.at_ns / MS for edge in track.edges] == pytest.approx(
+            [edge.at_ns / MS for edge in edges], abs=1
+        )
+
+
+async def test_a_track_that_ends_is_judged_at_once_even_in_the_middle_of_a_batch() -> None:
+    pool, track = DetectorPool(), Track(*PARTS[0])
+    others = [Track(*PARTS[0]) for _ in range(20)]  # more than one run of the network takes
+    length_ns = len(track.pcm) // 2 * 1_000_000_000 // track.rate
+    half = len(track.pcm) // 4 * 2
+    for each in (*others, track):
+        pool.feed(each.detector, each.pcm[:half], length_ns // 2, each.edges.extend)
+    judging = asyncio.ensure_future(pool.judge())
+    await asyncio.sleep(0)  # the first run of many
+    pool.feed(track.detector, track.pcm[half:], length_ns, track.edges.extend)
+    pool.settle(track.detector)
+    expected = [edge.started for edge in alone(Track(*PARTS[0]))]
+    assert [edge.started for edge in track.edges] == expected
+    judging.cancel()
+
+
+def test_settling_a_track_that_was_never_fed_does_nothing() -> None:
+    detector: SpeechDetector = make_detector(16_000)
+    DetectorPool().settle(detector)
+    assert not detector.speaking

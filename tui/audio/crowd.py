@@ -1,0 +1,85 @@
+"""Crowd: what the calls of one worker of a load test share, so that each costs a fraction of a call of its own.
+
+Nobody watches or hears these calls. One timer serves the blocks of all of them, and their detectors run in batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from tui.audio.clocked import ClockedBlocks
+from tui.audio.detector_pool import DetectorPool
+
+BLOCK_MS = 20
+_SLOTS = 5
+"""The callers of a worker take turns within a block: if all sent at once, the last would be late."""
+
+
+class Ticking:
+    """A function that is called for every block, until `cancel`."""
+
+    def __init__(self, function: Callable[[int], None], on_skipped: Callable[[int], object]) -> None:
+        self.function = function
+        self.on_skipped = on_skipped
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Stops calling it."""
+        self.cancelled = True
+
+
+class SharedClock:
+    """One timer for the blocks of many calls. For one loop, on which `run` has to run."""
+
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._slots: list[list[Ticking]] = [[] for _ in range(_SLOTS)]
+        self._turns = 0
+        """Number of slots that were served or skipped so far."""
+        self._blocks = ClockedBlocks(BLOCK_MS / _SLOTS, self._serve, on_skipped=self._skip, clock_ns=clock_ns)
+
+    def call(self, function: Callable[[int], None], on_skipped: Callable[[int], object]) -> Ticking:
+        """Calls ``function(due_ns)`` once for every block, as `ClockedBlocks` does."""
+        ticking = Ticking(function, on_skipped)
+        min(self._slots, key=len).append(ticking)
+        return ticking
+
+    async def run(self) -> None:
+        """Serves all calls until cancelled."""
+        await self._blocks.run()
+
+    def catch_up(self, now_ns: int) -> None:
+        """Makes all calls that are due by now."""
+        self._blocks.catch_up(now_ns)
+
+    def _serve(self, due_ns: int) -> None:
+        number = self._turns % _SLOTS
+        self._turns += 1
+        for ticking in self._slots[number]:
+            if not ticking.cancelled:
+                ticking.function(due_ns)
+        if any(ticking.cancelled for ticking in self._slots[number]):
+            self._slots[number] = [ticking for ticking in self._slots[number] if not ticking.cancelled]
+
+    def _skip(self, turns: int) -> None:
+        for number, slot in enumerate(self._slots):
+            first = (number - self._turns) % _SLOTS
+            if blocks := len(range(first, turns, _SLOTS)):
+                for ticking in slot:
+                    ticking.on_skipped(blocks)
+        self._turns += turns
+
+
+class Crowd:
+    """The shared parts of a worker's calls. For one loop, on which `run` has to run."""
+
+    def __init__(self) -> None:
+        self.clock = SharedClock()
+        self.detectors = DetectorPool()
+
+    async def run(self) -> None:
+        """Serves all calls until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.clock.run())
+            tasks.create_task(self.detectors.run())

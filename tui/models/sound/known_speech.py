@@ -1,0 +1,50 @@
+"""KnownSpeech: edges of the user's speech in recorded lines, whose own edges were found when they were read."""
+
+from __future__ import annotations
+
+from tui.audio.pcm import frames_to_ns, is_zero
+from tui.audio.speech import TrackEdge
+from tui.models.sound.lines import RecordedLines
+from tui.units import NS_PER_S
+
+SILENCE_NS = NS_PER_S // 2
+"""Silence after which speech counts as over, as in `tui.audio.speech`."""
+
+
+class KnownSpeech:
+    """Stands in for a `SpeechDetector` on a user track that has only recorded lines and silence.
+
+    The callers of a load test speak the same few files all the time, and the detector has judged each of them. Edges
+    become known as a detector would find them: a start at once, an end after half a second. A line that is muted, cut
+    short or not sent is silence.
+    """
+
+    def __init__(self, lines: RecordedLines, rate: int) -> None:
+        self._lines = lines
+        self._rate = rate
+        self._speaking = False
+        self._heard_ns = 0
+        """Time until which speech was last heard."""
+
+    def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
+        """Returns the edges that are known with a block, whose last sample ended at ``end_ns``."""
+        edges: list[TrackEdge] = []
+        start_ns = end_ns - frames_to_ns(len(pcm) // 2, self._rate)
+        if not is_zero(pcm):
+            for began_ns, ended_ns in self._lines.speech_between(start_ns, end_ns):
+                edges += self._end(began_ns)
+                if not self._speaking:
+                    self._speaking = True
+                    edges.append(TrackEdge(True, began_ns, "silero"))
+                self._heard_ns = ended_ns
+        return edges + self._end(end_ns)
+
+    def finish(self, end_ns: int) -> list[TrackEdge]:
+        """Ends the track at ``end_ns``; returns the end of current speech, if any."""
+        return self._end(end_ns + SILENCE_NS)
+
+    def _end(self, now_ns: int) -> list[TrackEdge]:
+        if not self._speaking or now_ns - self._heard_ns < SILENCE_NS:
+            return []
+        self._speaking = False
+        return [TrackEdge(False, self._heard_ns, "silero")]
