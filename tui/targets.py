@@ -111,7 +111,7 @@ class Targets:
         )
 
     def moved(self, demo: Target, fresh: Target) -> Target:
-        """Returns an earlier local agent, with its path and protocol, at the address of the current one."""
+        """Moves the target of an earlier local agent to the current one's address; keeps its path and protocol."""
         place = urlsplit(fresh.url)
         url = urlsplit(demo.url)._replace(scheme=place.scheme, netloc=place.netloc).geturl()
         return msgspec.structs.replace(demo, url=url)

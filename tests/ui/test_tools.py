@@ -24,6 +24,14 @@ async def test_tools(stage: Staging, script: Script, size: tuple[int, int]) -> N
         s.check("tools", "ToolsPane")
 
 
+async def test_after_the_call_an_empty_pane_names_no_keys(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        to_active(script).status(e.Status.ACTIVE, e.Status.ENDING).status(e.Status.ENDING, e.Status.ENDED)
+        await s.play(script.take())
+        await s.press("J")
+        assert rows(s)[2].strip() == "No tool calls in this call."
+
+
 async def test_a_call_that_runs_is_rewritten_in_its_row(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.press("J")

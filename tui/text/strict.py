@@ -35,7 +35,7 @@ def to_struct(kind: type[T], table: object, where: str) -> T:
 def to_values(
     kinds: Mapping[str, Any], table: object, where: str, required: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """Converts the values of a table, whose ``kinds`` are known by key. Raises `SettingsError`."""
+    """Converts the values of a table; ``kinds`` maps each key to the type of its value. Raises `SettingsError`."""
     if not isinstance(table, Mapping):
         raise SettingsError(f"{where} should be a table of settings.")
     for key in table:

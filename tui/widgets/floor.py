@@ -13,7 +13,7 @@ from tui.models.turns.figures import timing_line
 from tui.models.turns.floor import PEOPLE_MS, Floor, Speech, judged_by
 from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_figures, floor_lines, moments_of
 from tui.text import numbers
-from tui.widgets.hints import KEYS_TO_TALK
+from tui.widgets.hints import nothing_shown
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
 from tui.widgets.wrap import fit
@@ -111,7 +111,7 @@ class FloorPane(RowsView):
 
     def why_empty(self) -> str:
         """Returns why nothing is shown."""
-        return f"Nobody has spoken yet. {KEYS_TO_TALK}"
+        return nothing_shown(self.bridge.state, "Nobody has spoken")
 
     def row_key(self, index: int) -> Hashable:
         """Returns the parts that are drawn."""

@@ -7,7 +7,14 @@ from tui.models.session_state import SessionState
 from tui.targets import DEMO_TITLE
 
 KEYS_TO_CALL = "Press c to call, n to choose an agent."
-KEYS_TO_TALK = "In a call, press r to talk or 1 to play a recorded line."
+_KEYS_TO_TALK = "In a call, press r to talk or 1 to play a recorded line."
+
+
+def nothing_shown(state: SessionState, nothing: str, until: str = "") -> str:
+    """Returns why a pane is empty and what will fill it; after the call, and in a saved session, only that it is."""
+    if state.status in (Status.ENDED, Status.ERROR):
+        return f"{nothing} in this call."
+    return " ".join(filter(None, (f"{nothing} yet.", until, _KEYS_TO_TALK)))
 
 
 def what_to_press(state: SessionState) -> str:

@@ -10,7 +10,7 @@ from tui.models.events import ToolChanged
 from tui.models.transcript import ToolUse
 from tui.text import numbers
 from tui.text.visible import one_line
-from tui.widgets.hints import KEYS_TO_TALK
+from tui.widgets.hints import nothing_shown
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
 from tui.widgets.wrap import fit
@@ -78,7 +78,9 @@ class ToolsPane(RowsView):
 
     def why_empty(self) -> str:
         """Returns why nothing is shown."""
-        return f"No tool calls yet. Each call will be listed with its arguments and result. {KEYS_TO_TALK}"
+        return nothing_shown(
+            self.bridge.state, "No tool calls", "Each call will be listed with its arguments and result."
+        )
 
     def row_key(self, index: int) -> Hashable:
         """Returns a call's event and state."""

@@ -17,7 +17,7 @@ from tui.models.transcript import Entry, Heard, ToolUse, Utterance
 from tui.protocols.registry import BUILT_IN, protocol_named
 from tui.text import numbers
 from tui.text.visible import one_line, visible
-from tui.widgets.hints import KEYS_TO_TALK
+from tui.widgets.hints import nothing_shown
 from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import wrap
 
@@ -140,7 +140,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
             return f"{wordless} carries audio only, so there is no transcript."
         if state.status in (Status.ENDED, Status.ERROR):
             return "The agent sent no transcript in this session."
-        return f"No transcript yet. It appears when the agent sends one. {KEYS_TO_TALK}"
+        return nothing_shown(self.bridge.state, "No transcript", "It appears when the agent sends one.")
 
     def line_key(self, index: int) -> Hashable:
         """Returns a line's pieces, and whether the playhead is in it."""

@@ -21,7 +21,7 @@ from tui.models.turns.why import shares_of, telling, verdict
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.cursor import own_key
-from tui.widgets.hints import KEYS_TO_TALK
+from tui.widgets.hints import nothing_shown
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
 from tui.widgets.turn_words import VITAL_PIECES, axis_of, bar_of, counted, sparkline_of, turn_in_full
@@ -45,9 +45,9 @@ class TurnsPane(RowsView):
     TITLE = "Turns"
     vital_pieces = VITAL_PIECES
     HELP = (
-        "response time, ✓ good ~ slow ✗ bad, ? uncertain, … waiting · a bar of its parts, ┊ thresholds: "
+        "response time (✓ good, ~ slow, ✗ bad, ? uncertain, … waiting); a bar of its parts (┊ marks the thresholds): "
         "· capture ░ network ▞ end of speech ▤ reported steps ▚ tools █ agent or unexplained ▒ buffer ▓ device "
-        "_ leading silence · why; below: the selected turn; enter opens it, P plots the response times"
+        "_ leading silence; the reason. Below: the selected turn. Enter opens it; P plots the response times."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         own_key("enter", "open_turn", "Open turn", "Open the turn to see where its time went.", "turns.open"),
@@ -160,7 +160,9 @@ class TurnsPane(RowsView):
 
     def why_empty(self) -> str:
         """Returns why nothing is shown."""
-        return f"No turns yet. A turn starts when you speak or when the agent greets you. {KEYS_TO_TALK}"
+        return nothing_shown(
+            self.bridge.state, "No turns", "A turn starts when you speak or when the agent greets you."
+        )
 
     def poll(self) -> None:
         """Updates the waiting time, which changes without events."""
