@@ -22,8 +22,9 @@ from tui.audio.pcm import from_float
 from tui.audio.resample import resample_floats
 from tui.audio.speech import make_detector
 from tui.models import events as e
+from tui.models.turns.figures import response_of
 from tui.models.turns.metrics import MetricsFold
-from tui.models.turns.turns import Turn
+from tui.models.turns.turns import Dispute, Turn
 from tui.saving.saved_audio import SavedAudio
 from tui.saving.second_opinion import compare_edges
 
@@ -205,6 +206,37 @@ def test_an_edge_where_there_is_no_sound_is_disputed_and_so_is_a_word_that_was_m
     assert [each.second_ns for each in disputes] == pytest.approx([first.user_ended_ns] * 2, abs=15 * MS)
 
 
+@pytest.mark.parametrize("deaf_to", ["agent_began_ns", "user_ended_ns"])
+def test_every_turn_of_a_detector_that_finds_nothing_is_marked(deaf_to: str) -> None:
+    call, right = recorded("clean"), _right("clean")
+    edges = ("user_ended_ns", "agent_began_ns")
+    deaf = [Turn(turn.number) for turn in right]
+    for turn, heard in zip(deaf, right, strict=True):
+        for edge in edges:
+            setattr(turn, edge, None if edge == deaf_to else getattr(heard, edge))
+    events = [event for event in call.events(deaf) if isinstance(event, e.EdgeDisputed)]
+    assert [event.turn for event in events] == [turn.number for turn in right]
+    missed = {event.turn: event.second_ns for event in events}
+    assert [missed[turn.number] for turn in right] == pytest.approx(
+        [getattr(turn, deaf_to) for turn in right], abs=40 * MS
+    )
+    fold = MetricsFold()
+    fold.metrics.turns += deaf
+    for event in events:
+        fold.apply(event)
+    assert {response_of(turn, None).doubt for turn in fold.metrics.turns} == {str(Dispute(events[0].edge))}
+    assert {turn.error_ms for turn in fold.metrics.turns} == {None}
+
+
+def test_a_turn_that_nobody_answered_is_not_marked() -> None:
+    call, (first, *_) = recorded("clean"), _right("clean")
+    assert first.user_ended_ns is not None
+    assert first.agent_began_ns is not None
+    unanswered = Turn(1, user_ended_ns=first.user_ended_ns)
+    following = Turn(2, began_ns=first.agent_began_ns - 40 * MS, agent_text_ns=1)
+    assert call.events([unanswered, following]) == [e.EdgesCompared(at_ns=1, compared=1, disputed=0)]
+
+
 def test_edges_that_cannot_be_heard_are_not_compared() -> None:
     call = recorded("clean")
     (first, *_), end_ns = call.turns, STARTS_NS + 10**15
@@ -212,7 +244,7 @@ def test_edges_that_cannot_be_heard_are_not_compared() -> None:
     typed = _turn(1, STARTS_NS + 100 * MS, first.agent_began_ns)
     typed.method = "typed"
     beyond = _turn(2, end_ns, end_ns + 500 * MS)
-    unmeasured = Turn(3, user_ended_ns=STARTS_NS)
+    unmeasured = Turn(3, user_ended_ns=STARTS_NS, agent_text_ns=STARTS_NS + 500 * MS)
     assert call.events([typed, beyond, unmeasured]) == [
         e.EdgesCompared(at_ns=1, compared=1, disputed=0, left_out=2)
     ]

@@ -447,8 +447,8 @@ class EdgeDisputed(Event, frozen=True, kw_only=True, gc=False, tag="edge_dispute
 
     turn: Count
     edge: CheckedEdge
-    first_ns: Instant
-    """Where the edge was found during the call."""
+    first_ns: Instant | None = None
+    """Where the edge was found during the call; None if it was missed."""
     second_ns: Instant | None = None
     """Where the second detector finds it; None if it finds no sound nearby."""
 

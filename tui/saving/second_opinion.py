@@ -69,8 +69,19 @@ def compare_edges(
     """
     disputed: list[e.SessionEvent] = []
     compared = left_out = 0
-    for turn in turns:
+    for number, turn in enumerate(turns):
         edges = _edges_of(turn)
+        gap = (
+            None
+            if edges
+            else _gap_of(turn, turns[max(number - 1, 0) : number], turns[number + 1 : number + 2])
+        )
+        if gap and _has(audio, gap.edge_ns) and time.monotonic() <= until_s:
+            compared += 1
+            if (second_ns := _missed_in(audio, gap)) is not None:
+                disputed.append(
+                    e.EdgeDisputed(at_ns=at_ns, turn=turn.number, edge=gap.edge, second_ns=second_ns)
+                )
         if not edges:
             continue
         if time.monotonic() > until_s or not all(_has(audio, edge_ns) for edge_ns in edges.values()):
@@ -87,6 +98,47 @@ def compare_edges(
         return []
     counts = e.EdgesCompared(at_ns=at_ns, compared=compared, disputed=len(disputed), left_out=left_out)
     return [*disputed, counts]
+
+
+class _Gap(NamedTuple):
+    """A period in which an edge of a turn would be, if the first detector missed it."""
+
+    edge: e.CheckedEdge
+    since_ns: int
+    until_ns: int
+
+    @property
+    def edge_ns(self) -> int:
+        """The edge of the other party, from which the missing one is looked for."""
+        return self.since_ns if self.edge is e.CheckedEdge.AGENT_BEGAN else self.until_ns
+
+
+def _gap_of(turn: Turn, previous: Sequence[Turn], following: Sequence[Turn]) -> _Gap | None:
+    """Returns where the missing edge of a turn without a response time would be; None if none is missing.
+
+    ``previous`` and ``following`` are the turns next to it, if there are any.
+    """
+    if not turn.number or turn.agent_text_ns is not None or turn.interrupted or turn.method in _NOT_SOUND:
+        return None
+    user_ns, agent_ns = turn.user_ended_ns, turn.agent_began_ns
+    if user_ns is not None and agent_ns is None:
+        begins_ns = [next_turn.began_ns for next_turn in following if next_turn.began_ns is not None]
+        return _Gap(e.CheckedEdge.AGENT_BEGAN, user_ns, min([user_ns + _LONGEST_NS, *begins_ns]))
+    if user_ns is None and agent_ns is not None:
+        answers_ns = [last.agent_began_ns for last in previous if last.agent_began_ns is not None]
+        return _Gap(e.CheckedEdge.USER_ENDED, max([agent_ns - _LONGEST_NS, *answers_ns]), agent_ns)
+    return None
+
+
+def _missed_in(audio: SavedAudio, gap: _Gap) -> int | None:
+    """Returns where a gap has the edge of a sound that was missed; None if it has none."""
+    is_of_agent = gap.edge is e.CheckedEdge.AGENT_BEGAN
+    party = e.Party.AGENT if is_of_agent else e.Party.USER
+    stretch = _stretch(audio, party, gap.edge_ns, gap.since_ns, gap.until_ns)
+    found = stretch.missed(*((at_ns - gap.edge_ns) / NS_PER_MS for at_ns in (gap.since_ns, gap.until_ns)))
+    if not found:
+        return None
+    return _moved(gap.edge_ns, found[0].begins_ms if is_of_agent else found[-1].ends_ms)
 
 
 def _edges_of(turn: Turn) -> dict[e.CheckedEdge, int]:

@@ -171,7 +171,7 @@ def response_of(turn: Turn, judge: Judge | None) -> Figure:
     Without a judge, no figure has a grade.
     """
     if turn.response_ms is None:
-        return Figure(unmeasured=turn.unmeasured)
+        return Figure(unmeasured=turn.unmeasured, doubt=turn.doubt)
     ms = shown_ms(turn.response_ms)
     grade = judge.judge(ms) if judge and turn.number else None
     within_ms = turn.within_ms

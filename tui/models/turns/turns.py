@@ -61,17 +61,21 @@ class Dispute(msgspec.Struct, frozen=True, omit_defaults=True):
 
     edge: str
     """Name of the edge, as in `tui.models.events.CheckedEdge`."""
-    first_ns: int
-    """Where the edge was found during the call."""
+    first_ns: int | None = None
+    """Where the edge was found during the call; None if it was missed."""
     second_ns: int | None = None
     """Where the second detector finds the edge; None if it finds no sound nearby."""
 
     @property
     def off_ms(self) -> float | None:
-        """How much later the second detector finds the edge; None if it does not find it."""
-        return None if self.second_ns is None else (self.second_ns - self.first_ns) / 1_000_000
+        """How much later the second detector finds the edge; None if only one of them finds it."""
+        if self.first_ns is None or self.second_ns is None:
+            return None
+        return (self.second_ns - self.first_ns) / 1_000_000
 
     def __str__(self) -> str:
+        if self.first_ns is None:
+            return f"a second detector finds the {self.edge}, which the first one missed"
         if self.off_ms is None:
             return f"a second detector finds no {self.edge} there"
         way = "later" if self.off_ms > 0 else "earlier"
