@@ -186,7 +186,7 @@ def test_every_turn_of_a_detector_that_is_late_or_early_is_disputed(edge: str, o
     offs_ms = [
         (event.second_ns - event.first_ns) / MS
         for event in call.events(wrong)
-        if isinstance(event, e.EdgeDisputed) and event.second_ns is not None
+        if isinstance(event, e.EdgeDisputed) and event.first_ns is not None and event.second_ns is not None
     ]
     assert offs_ms == pytest.approx([-off_ms] * len(right), abs=25)
 
