@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -110,6 +111,23 @@ def test_a_lost_worker_loses_its_own_calls_and_without_their_master_workers_hang
         finally:
             for process in (master, *workers):
                 process.end()
+
+
+def test_workers_hang_up_and_end_when_the_command_is_killed(tmp_path: Path) -> None:
+    options = ["--users", "4", "--spawn-rate", "4", "--workers", "2", "--headless"]
+    with serving() as server:
+        scenario = silent_scenario(tmp_path, silence="10m")
+        with running([*PROGRAM, "load", str(scenario), "--url", server.url, *options]) as program:
+            server.until(lambda seen: seen["heard"] == 4)
+            children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
+            processes = [os.pidfd_open(int(child)) for child in children]
+            assert len(processes) == 3  # the master and its workers
+            program.kill()
+            seen = server.until(lambda seen: seen["open"] == 0)
+            assert seen["codes"] == {"1000": 4}
+            for process in processes:
+                select.select([process], [], [])  # readable once the process has ended
+                os.close(process)
 
 
 def plan_for(server: Server, scenario: Path) -> LoadPlan:

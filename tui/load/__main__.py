@@ -43,7 +43,9 @@ def _run() -> None:
     set_plan(plan)
     if plan.role is Role.CANARY:
         from tui.load.canary import main as hold_calls
+        from tui.load.parent import end_with_parent
 
+        end_with_parent()
         hold_calls(plan)
         return
     # Regardless of the environment: without the patches, a master that waits for its workers would
@@ -54,8 +56,10 @@ def _run() -> None:
     import locust.runners
     from gevent.hub import Hub
 
+    from tui.load.parent import end_with_parent
     from tui.text.redaction import log_without_secrets
 
+    end_with_parent()
     log_without_secrets(logging.WARNING, "%(message)s")
     logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)  # the summary shows the same
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
@@ -64,7 +68,6 @@ def _run() -> None:
     locust.runners.MASTER_HEARTBEAT_TIMEOUT = round(plan.master_timeout_s)  # Locust's default is a minute
     environments: list[Environment] = []
     locust.events.init.add_listener(lambda environment, **_: environments.append(environment))
-    _end_with_parent()
     sys.argv = ["locust", *arguments(plan)]
     code: int | str | None = 0
     try:
@@ -104,19 +107,6 @@ def _read_plan(descriptor: int) -> LoadPlan:
     while (byte := os.read(descriptor, 1)) not in (b"\n", b""):
         data += byte
     return msgspec.json.decode(bytes(data), type=LoadPlan)
-
-
-def _end_with_parent() -> None:
-    import gevent
-
-    watcher = gevent.get_hub().loop.io(0, 1, ref=False)
-
-    def look() -> None:
-        if not os.read(0, 1024):
-            watcher.stop()
-            os.kill(os.getpid(), signal.SIGINT)
-
-    watcher.start(look)
 
 
 def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:

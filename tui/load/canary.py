@@ -6,7 +6,6 @@ The canary shows what a single user hears, first without and then during the oth
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from pathlib import Path
@@ -47,13 +46,7 @@ async def _call_again(plan: LoadPlan) -> None:
         ended.set()
         ticket.hang_up()
 
-    def look() -> None:
-        if not os.read(0, 1_024):  # the command that started it is gone
-            loop.remove_reader(0)
-            end()
-
     loop.add_signal_handler(signal.SIGINT, end)
-    loop.add_reader(0, look)
     number = 0
     while not ended.is_set():
         number += 1

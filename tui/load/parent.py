@@ -1,0 +1,32 @@
+"""Ends a process of a load test when the command that started it is gone, because its calls may cost money."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from gevent.monkey import get_original
+
+from tui.exit_code import ExitCode
+
+LIMIT_S = 15.0
+"""Time in seconds for hanging up, after which the process ends in any case."""
+
+
+def end_with_parent(limit_s: float = LIMIT_S) -> None:
+    """Interrupts the main thread at the end of stdin, and ends the process if it is still there ``limit_s`` later.
+
+    Must be called in the main thread. If gevent replaces threads in this process, call it after that: a thread that
+    exists before makes gevent's import lock wait forever.
+    """
+    # A thread of the operating system also works while the hub is blocked, or waits for messages from a lost peer.
+    sleep, main_thread = get_original("time", "sleep"), get_original("_thread", "get_ident")()
+
+    def watch() -> None:
+        while os.read(0, 1_024):
+            pass
+        signal.pthread_kill(main_thread, signal.SIGINT)
+        sleep(limit_s)
+        os._exit(ExitCode.INTERRUPTED)
+
+    get_original("_thread", "start_new_thread")(watch, ())
