@@ -120,8 +120,8 @@ def test_both_are_listed(parent: Path) -> None:
 def test_the_commands_read_them(parent: Path) -> None:
     listed = CliRunner().invoke(cli, ["sessions", "--save", str(parent)])
     assert listed.exit_code == 0
-    assert "0:00:14  ended      907 ms" in listed.stdout
-    assert "0:00:04  ended      687 ms" in listed.stdout
+    assert "0:00:14  ended       907 ms" in listed.stdout
+    assert "0:00:04  ended       687 ms" in listed.stdout
     measured = CliRunner().invoke(cli, ["metrics", str(parent / AUDIOCODES)])
     assert measured.exit_code == 0
     said, *turns, figures = measured.stdout.splitlines()
