@@ -153,7 +153,7 @@ def test_the_command_never_overwrites_a_file(save: Saving, tmp_path: Path) -> No
     folder = save(e.KeysPressed(at_ns=2_000 * MS, digits="1"))
     arguments = ["scenario", "make", str(folder), "-o", str(tmp_path / "bug.call.toml")]
     ran = CliRunner().invoke(cli, arguments)
-    assert (ran.exit_code, ran.output) == (0, f"{tmp_path / 'bug.call.toml'}: 2 steps, 0 WAV files\n")
+    assert (ran.exit_code, ran.output) == (0, f"{tmp_path / 'bug.call.toml'}: 2 steps and 0 WAV files\n")
     ran = CliRunner().invoke(cli, arguments)
     assert ran.exit_code == 2
     assert "already exists. Choose another name." in ran.output

@@ -60,6 +60,18 @@ async def test_the_ladder_comes_with_the_scenario(
         assert "S Scenario" in s.text("PaneTabs") or "S Sc" in s.text("PaneTabs")
 
 
+async def test_the_current_step_stays_in_view_when_the_pane_gets_smaller(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((80, 24)) as s:
+        scenario(to_active(script), steps=tuple(f"press {number}" for number in range(1, 16)))
+        await s.play(script.add(e.StepChanged, step=1, text="press 1").take())
+        assert "▶   1 press 1" in s.text("LadderPane")
+        await s.pilot.resize_terminal(80, 20)
+        await s.tick()
+        assert "▶   1 press 1" in s.text("LadderPane")
+
+
 async def test_verdicts_come_and_the_last_is_that_of_the_whole(stage: Staging, script: Script) -> None:
     async with stage((200, 60)) as s:
         at_the_fourth_step(script)
@@ -182,8 +194,8 @@ async def test_a_scenario_is_made_of_the_session_that_is_shown(
         await s.press("enter")
         await s.until(lambda: s.app._notifications)
         (told,) = s.app._notifications
-        assert told.message == f"Wrote 5 steps and 1 WAV files to {path}."
+        assert told.message == f"Wrote 5 steps and 1 WAV file to {path}."
         assert path.exists()
         s.bridge.folder.use(None)
         await s.press("X")
-        assert "This session is not saved" in list(s.app._notifications)[-1].message
+        assert "This session is not being saved" in list(s.app._notifications)[-1].message

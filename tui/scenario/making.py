@@ -25,6 +25,7 @@ from tui.saving.reading import SavedSession, open_session
 from tui.scenario.reading import SUFFIX, ScenarioError, read_scenario
 from tui.scenario.writing import toml_of
 from tui.session.ending import OURS
+from tui.text.numbers import counted
 from tui.text.redaction import HIDDEN
 from tui.text.strict import quoted
 from tui.text.visible import one_line
@@ -52,6 +53,11 @@ class MadeScenario(msgspec.Struct):
     """Number of WAV files next to the scenario file."""
     left_out: list[str]
     """Parts that could not be carried over, each described by a phrase."""
+
+    @property
+    def contents(self) -> str:
+        """What was written, in words."""
+        return f"{counted(self.steps, 'step')} and {counted(self.sounds, 'WAV file')}"
 
 
 class _Act(msgspec.Struct):
@@ -179,12 +185,13 @@ class _Maker:
         steps = list(self._steps())
         if not self._call.first_ns or not self._acts:
             raise ScenarioError("The caller did not speak, type or press a key in this session.")
-        record = self._saved.record
+        title, session = self._saved.record.title, one_line(self._saved.folder.name)
+        name = session if title in session else f"{title} {session}"
         lines = [
-            f"# Made from the session {one_line(self._saved.folder.name)}. What a healthy agent would do is",
+            f"# Made from the session {session}. What a healthy agent would do is",
             "# expected: correct what is not, such as the arguments of a tool.",
             *(f"# not carried over: {one_line(each)}" for each in self.left_out),
-            f"name = {toml_of(one_line(f'{record.title} {self._saved.folder.name}'.strip(), _MOST_CHARS))}",
+            f"name = {toml_of(one_line(name, _MOST_CHARS))}",
             *self._target(),
             *self._limits(),
         ]

@@ -91,7 +91,7 @@ class ScenarioControls:
             app.notify(one_line(str(error), 400), severity="error", markup=False)
         else:
             left_out = f", {len(made.left_out)} not carried over" if made.left_out else ""
-            words = f"Wrote {made.steps} steps and {made.sounds} WAV files to {made.path}{left_out}."
+            words = f"Wrote {made.contents} to {made.path}{left_out}."
             app.notify(one_line(words, 400), markup=False)
 
     def _play(self, text: str) -> str:

@@ -124,20 +124,15 @@ class LadderPane(RowsView):
             self._cursor = focus
         self._cursor = min(self._cursor, max(count - 1, 0))
         self.lay_out()
-        with self._moving_ourselves():
-            self._items = self._seen = count
-            self.set_lines(count + self.foot_lines)
-            if self.following:
-                self._show_cursor()
-        self._update_title()
-        self.refresh_changed()
+        self.grow(count + self.foot_lines, count)
 
     def follow(self) -> None:
         """Goes to the current step and stays with it."""
         self.following = True
         self.refresh_from_model()
 
-    def _show_cursor(self) -> None:
+    def show_followed(self) -> None:
+        """Scrolls to the step that is followed."""
         top, rows = self.scroll_offset.y, self.row_room - self.foot_lines
         if rows > 0 and not top <= self.cursor < top + rows:
             target = self.cursor if self.cursor < top else self.cursor - rows + 1

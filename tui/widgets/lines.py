@@ -228,7 +228,7 @@ class FollowView(LineView, ModelPanel):
             self.set_lines(lines)
             if self.following:
                 self._seen = items
-                self.scroll_end(animate=False, immediate=True, x_axis=False)
+                self.show_followed()
         self._update_title()
         self.refresh_changed()
 
@@ -260,11 +260,15 @@ class FollowView(LineView, ModelPanel):
                 self._seen = self._items
             self._update_title()
 
+    def show_followed(self) -> None:
+        """Scrolls to the lines that are followed: those at the end."""
+        self.scroll_end(animate=False, immediate=True, x_axis=False)
+
     def on_resize(self) -> None:
-        """Keeps the end in view."""
+        """Keeps the followed lines in view."""
         if self.following:
             with self._moving_ourselves():
-                self.scroll_end(animate=False, immediate=True, x_axis=False)
+                self.show_followed()
 
     def on_click(self, event: events.Click) -> None:
         """Starts following when the title is clicked."""
