@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -41,20 +41,22 @@ if TYPE_CHECKING:
 
     Results = list[tuple[Scenario, ScenarioResult]]
 
-_OWN = (
-    "url",
-    "profile",
-    "repeat",
-    "jobs",
-    "tags",
-    "fail_fast",
-    "json_file",
-    "junit_file",
-    "reports",
-    "baseline",
-    "save_baseline",
-)
-"""Options of `test` that are not call settings."""
+
+class _Chosen(NamedTuple):
+    """Options of `test` that are not call settings."""
+
+    url: str | None
+    profile: str | None
+    repeat: int | None
+    jobs: int
+    tags: Sequence[str]
+    fail_fast: bool
+    json_file: str | None
+    junit_file: str | None
+    reports: Path | None
+    baseline: Path | None
+    save_baseline: Path | None
+
 
 _files = click.argument(
     "files", metavar="FILE|DIR…", nargs=-1, required=True, type=click.Path(path_type=Path)
@@ -132,7 +134,7 @@ def make(session: Path, output: Path) -> None:
 
     with _refusals(), session_sentences():
         made = make_scenario(named_session(session), output, effective_settings().thresholds.slow_ms)
-    click.echo(f"{made.path}: {made.steps} steps, {made.sounds} WAV files")
+    click.echo(f"{made.path}: {made.contents}")
     for each in made.left_out:
         click.echo(f"  not carried over: {one_line(each, 200)}", err=True)
 
@@ -174,64 +176,28 @@ def import_file(file: Path, output: Path | None) -> None:
                 click.echo(f"  not carried over: {one_line(missing, 200)}", err=True)
 
 
+# fmt: off
 _test_options = together(
     option("--url", metavar="URL", group="Agent", help="The agent's URL; overrides the scenario's target."),
-    option(
-        "--profile",
-        metavar="NAME",
-        group="Agent",
-        help="A profile from the settings file; overrides the scenario's target.",
-    ),
-    option(
-        "--repeat",
-        type=click.IntRange(1, 10_000),
-        metavar="N",
-        help="Number of runs of each scenario; overrides the file.",
-    ),
-    option(
-        "--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Number of simultaneous calls."
-    ),
-    option(
-        "--tag", "tags", multiple=True, metavar="TAG", help="Run only scenarios with this tag. Repeatable."
-    ),
+    option("--profile", metavar="NAME", group="Agent",
+           help="A profile from the settings file; overrides the scenario's target."),
+    option("--repeat", type=click.IntRange(1, 10_000), metavar="N",
+           help="Number of runs of each scenario; overrides the file."),
+    option("--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Number of simultaneous calls."),
+    option("--tag", "tags", multiple=True, metavar="TAG", help="Run only scenarios with this tag. Repeatable."),
     option("--fail-fast", is_flag=True, help="Stop once a scenario can no longer pass."),
-    option(
-        "--json",
-        "json_file",
-        metavar="FILE",
-        group="Output",
-        help="Write the results as JSON (- for standard output).",
-    ),
-    option(
-        "--junit",
-        "junit_file",
-        metavar="FILE",
-        group="Output",
-        help="Write the results as JUnit XML (- for standard output).",
-    ),
-    option(
-        "--baseline",
-        metavar="FILE",
-        group="Baseline",
-        type=click.Path(path_type=Path),
-        help="Compare with the results in this file; exit with 1 if any are worse.",
-    ),
-    option(
-        "--save-baseline",
-        metavar="FILE",
-        group="Baseline",
-        type=click.Path(path_type=Path),
-        help="Save the results in this file as a baseline for later runs.",
-    ),
-    option(
-        "--report",
-        "reports",
-        metavar="DIR",
-        group="Output",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Write a report of each run that did not pass; it opens at the failed step.",
-    ),
+    option("--json", "json_file", metavar="FILE", group="Output",
+           help="Write the results as JSON (- for standard output)."),
+    option("--junit", "junit_file", metavar="FILE", group="Output",
+           help="Write the results as JUnit XML (- for standard output)."),
+    option("--baseline", metavar="FILE", group="Baseline", type=click.Path(path_type=Path),
+           help="Compare with the results in this file; exit with 1 if any are worse."),
+    option("--save-baseline", metavar="FILE", group="Baseline", type=click.Path(path_type=Path),
+           help="Save the results in this file as a baseline for later runs."),
+    option("--report", "reports", metavar="DIR", group="Output", type=click.Path(path_type=Path, file_okay=False),
+           help="Write a report of each run that did not pass; it opens at the failed step."),
 )
+# fmt: on
 
 
 @click.command(cls=GroupedCommand, example="opusagent-tui test tests/calls --profile staging --jobs 4")
@@ -249,15 +215,15 @@ def test(files: Sequence[Path], **options: Any) -> None:
     import asyncio
 
     logging.getLogger().addHandler(logging.NullHandler())  # the printed verdicts show the same
-    chosen = {name: options.pop(name) for name in _OWN}
-    if chosen["baseline"] and chosen["save_baseline"]:
+    chosen = _Chosen(**{name: options.pop(name) for name in _Chosen._fields})
+    if chosen.baseline and chosen.save_baseline:
         raise Sentence("Use either --baseline or --save-baseline, not both.")
     plans = _plans(_read(files), chosen, typed_settings(options))
-    printer = _printer(on_stderr="-" in (chosen["json_file"], chosen["junit_file"]))
+    printer = _printer(on_stderr="-" in (chosen.json_file, chosen.junit_file))
     with _refusals():
-        baseline = _baseline(chosen["baseline"], [plan.scenario for plan in plans])
-        pairs, received = asyncio.run(_play(plans, printer, chosen["jobs"], fail_fast=chosen["fail_fast"]))
-    if reports := chosen["reports"]:
+        baseline = _baseline(chosen.baseline, [plan.scenario for plan in plans])
+        pairs, received = asyncio.run(_play(plans, printer, chosen.jobs, fail_fast=chosen.fail_fast))
+    if reports := chosen.reports:
         thresholds = effective_settings().thresholds
         pairs = [(each, write_reports(result, reports, thresholds)) for each, result in pairs]
     printer.table([result for _, result in pairs])
@@ -267,7 +233,7 @@ def test(files: Sequence[Path], **options: Any) -> None:
 
 
 def _hand_over(
-    pairs: Results, chosen: dict[str, Any], printer: RunPrinter, baseline: Baseline | None, received: int
+    pairs: Results, chosen: _Chosen, printer: RunPrinter, baseline: Baseline | None, received: int
 ) -> ExitCode:
     """Compares the results, and writes them to the requested files. Returns the exit code."""
     from tui.scenario import github
@@ -280,20 +246,20 @@ def _hand_over(
     compared: list[FigureChange] = []
     try:
         compared = [each for pair in pairs for each in (baseline.compare(*pair) if baseline else ())]
-        if chosen["save_baseline"] and not received:
-            _write(str(chosen["save_baseline"]), save_baseline(chosen["save_baseline"], pairs))
+        if chosen.save_baseline and not received:
+            _write(str(chosen.save_baseline), save_baseline(chosen.save_baseline, pairs))
     except ValueError as error:
         # Raised at the end, so that what was measured is written nevertheless.
         refused = str(error)
     printer.comparisons(compared)
     worse = any(each.change is Change.WORSE for each in compared)
     code = ExitCode(128 + received) if received else exit_code(results, worse=worse)
-    if chosen["json_file"]:
-        _write(chosen["json_file"], in_json(results, code, compared))
-    if chosen["junit_file"]:
+    if chosen.json_file:
+        _write(chosen.json_file, in_json(results, code, compared))
+    if chosen.junit_file:
         from tui.scenario.junit import in_junit
 
-        _write(chosen["junit_file"], in_junit(pairs))
+        _write(chosen.junit_file, in_junit(pairs))
     if github.runs_here():
         for line in github.error_commands(pairs):
             printer.command(line)
@@ -325,27 +291,27 @@ def _printer(*, on_stderr: bool) -> RunPrinter:
     return RunPrinter(Console(file=stream, highlight=False, markup=False, emoji=False))
 
 
-def _plans(scenarios: Sequence[Scenario], chosen: dict[str, Any], flags: dict[str, Any]) -> list[Planned]:
+def _plans(scenarios: Sequence[Scenario], chosen: _Chosen, flags: dict[str, Any]) -> list[Planned]:
     """Returns the runs to make: the scenarios that have the tags, each with its agent. Raises `Sentence`."""
     from tui.scenario.running import Planned
 
-    tags = set(chosen["tags"])
+    tags = set(chosen.tags)
     tagged = [each for each in scenarios if not tags or tags & set(each.tags)]
     if not tagged:
         from tui.text.strict import did_you_mean
 
         known = sorted({tag for each in scenarios for tag in each.tags})
-        raise Sentence(f"No scenario has the tag {chosen['tags'][0]}{did_you_mean(chosen['tags'][0], known)}")
+        raise Sentence(f"No scenario has the tag {chosen.tags[0]}{did_you_mean(chosen.tags[0], known)}")
     plans = []
     for each in tagged:
-        name = chosen["url"] or chosen["profile"] or each.target.url or each.target.profile
+        name = chosen.url or chosen.profile or each.target.url or each.target.profile
         if not name:
             raise Sentence(f"{each.path} has no [target]. Specify the agent with --url or --profile.")
         own = {"protocol": each.target.protocol} if each.target.protocol else {}
         target = target_of(name, {**own, **flags})
-        if chosen["reports"] and not target.save:
+        if chosen.reports and not target.save:
             raise Sentence("--report needs saved sessions: leave out --no-save.")
-        plans.append(Planned(each, target, chosen["repeat"] or each.repeat))
+        plans.append(Planned(each, target, chosen.repeat or each.repeat))
     return plans
 
 
