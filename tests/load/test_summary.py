@@ -146,6 +146,29 @@ def test_a_slow_worker_is_recognised_and_its_turns_are_left_out() -> None:
     )
 
 
+def test_workers_that_were_each_late_for_a_few_turns_are_named_together() -> None:
+    records = [
+        msgspec.structs.replace(
+            record,
+            turns=[
+                msgspec.structs.replace(
+                    turn, late_ms=40.0 if index % 3 == 0 and turn.at_s > START_S + 90 else 0.0
+                )
+                for index, turn in enumerate(record.turns)
+            ],
+        )
+        if isinstance(record, CallRecord)
+        else record
+        for record in ramp(80, lambda calls, at_s: 600.0)
+    ]
+    records += [busy("worker 0", 40.0, 0.5), busy("worker 1", 35.0, 0.5)]
+    summary = summarise(records)
+    assert all(0 < worker.turns_not_trusted < 0.2 * worker.turns for worker in summary.workers)
+    assert (
+        "2 of 2 workers were too slow (their event loop was late, by up to 40 ms)" in summary.generator_limit
+    )
+
+
 def busy(worker: str, lag_ms: float, processor: float) -> WorkerSecond:
     return WorkerSecond(
         worker=worker,

@@ -331,13 +331,15 @@ def _generator_limit(
     if late <= MOST_UNTRUSTED * len(at_load):
         return ""
     slow = [worker for worker in workers if worker.turns_not_trusted > MOST_UNTRUSTED * worker.turns]
-    busy = [worker for worker in slow if worker.busiest > BUSY]
-    why = "their processor was busy" if len(busy) > len(slow) / 2 else "their event loop was late"
+    # Each may have been late for a few turns, and all of them together for too many.
+    late_workers = slow or [worker for worker in workers if worker.turns_not_trusted]
+    busy = [worker for worker in late_workers if worker.busiest > BUSY]
+    why = "their processor was busy" if len(busy) > len(late_workers) / 2 else "their event loop was late"
+    worst_ms = max((worker.worst_lag_ms for worker in late_workers), default=0.0)
     share = late / len(at_load)
     return (
-        f"At high load {share:.0%} of the turns are not trusted: {len(slow)} of {len(workers)} workers were too slow "
-        f"({why}, by up to {max((worker.worst_lag_ms for worker in slow), default=0.0):,.0f} ms). "
-        "Use more workers, or more machines."
+        f"At high load {share:.0%} of the turns are not trusted: {len(late_workers)} of {len(workers)} workers were "
+        f"too slow ({why}, by up to {worst_ms:,.0f} ms). Use more workers, or more machines."
     )
 
 
