@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -15,10 +16,11 @@ from pipecat.frames.frames import InputAudioRawFrame, InputDTMFFrame, Interrupti
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.agent.calls import prompt
+from tui.exit_code import ExitCode
 
 SCENARIO = Path(__file__).parent / "whole.call.toml"
 _LOUD = 300.0
-_ANSWERS = ("waiting", "workshop", "listening")
+_ANSWERS = ("listening", "workshop", "confirmed")
 """To each turn of the scenario; the second is long, and is interrupted."""
 
 
@@ -124,7 +126,12 @@ async def whole_call(kind: type[B], path: str, folder: Path, *options: str) -> B
         finally:
             with contextlib.suppress(ProcessLookupError):
                 test.kill()
-    assert test.returncode == 0, printed.decode()
+    # A busy machine sends late, after which no time is judged; what the bot received is judged all the same.
+    words = printed.decode()
+    assert test.returncode in (ExitCode.FINE, ExitCode.NOT_JUDGED), words
+    assert "failed" not in words, words
+    for rule in ("findings ≤ 0", "errors ≤ 0"):
+        assert re.search(rf"passed +whole.call.toml:\d+ +{rule}", words) or test.returncode == 0, words
     (bot,) = bots
     assert (bot.turns, bot.interruptions, bot.keys) == (3, 1, "5#")
     return bot

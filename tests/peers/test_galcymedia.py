@@ -17,7 +17,7 @@ from pipecat.frames.frames import InterruptionFrame
 from tests.peers.bots import Bot, whole_call
 from tests.peers.conftest import LIMIT_S
 
-pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(2 * LIMIT_S)]
+pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 class AsteriskBot(Bot):

@@ -52,6 +52,8 @@ async def test_a_whole_conversation(
             async with asyncio.timeout(LIMIT_S):
                 async for message in session.receive():
                     seen["bytes"] += len(message.data or b"")
+                    if message.data:
+                        speaks.set()
                     if message.tool_call and message.tool_call.function_calls:
                         seen["call"] = message.tool_call.function_calls[0]
                         return seen
@@ -63,6 +65,7 @@ async def test_a_whole_conversation(
                     seen["interrupted"] |= bool(content and content.interrupted)
             return seen
 
+        speaks = asyncio.Event()
         await session.send_client_content(turn_complete=True)
         greeting = await turn()
         assert (greeting["agent"], greeting["bytes"] > 24_000) == (prompts()["greeting"].text, True)
@@ -82,8 +85,9 @@ async def test_a_whole_conversation(
         assert (await turn())["agent"].startswith(prompts()["hours"].text)
 
         await speak("services")
+        speaks.clear()
         speaking = asyncio.ensure_future(turn())
-        await asyncio.sleep(0.5)
+        await speaks.wait()
         await speak("interrupt")
         assert (await speaking)["agent"] == prompts()["workshop"].text
         said = await turn()

@@ -130,10 +130,14 @@ async def test_a_whole_conversation(agent: AgentProcess) -> None:
 
         await talk.speak(spoken("services", _RATE))
         await talk.listen(1)
+        while not loud(
+            talk.agent[-_CHUNK_BYTES:]
+        ).all():  # the answer has pauses, in which nobody is interrupted
+            await talk.listen(0.1)
         before = len(talk.user)
         await talk.speak(spoken("interrupt", _RATE))
         both = loud(talk.user[before:]) & loud(talk.agent[before:])
-        assert 0.05 < both.sum() / 50 < 0.6  # it gives way as soon as it notices
+        assert 0 < both.sum() / 50 < 0.6  # it gives way as soon as it notices
         await talk.listen(3)
         assert any(event.type == "session.usage.updated" for event in talk.events)
 

@@ -21,7 +21,7 @@ from tui.audio.g711 import decode_mulaw, encode_mulaw
 from tui.protocols.base import CallerSettings
 from tui.protocols.telephony.plivo import PlivoCaller
 
-pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(2 * LIMIT_S)]
+pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 class PlivoSdkBot(Bot):

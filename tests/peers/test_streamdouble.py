@@ -20,9 +20,7 @@ pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 async def test_a_whole_conversation(agent: AgentProcess, tmp_path: Path) -> None:
-    yes, services, interrupt, goodbye = (
-        str(line_named(name).path) for name in ("yes", "services", "interrupt", "goodbye")
-    )
+    yes, services, goodbye = (str(line_named(name).path) for name in ("yes", "services", "goodbye"))
     scenario = parse(
         {
             "steps": [
@@ -32,9 +30,9 @@ async def test_a_whole_conversation(agent: AgentProcess, tmp_path: Path) -> None
                 {"say": services},
                 {"wait": 0.5},
                 {"expect": "audio"},
-                {"say": interrupt},
+                {"say": yes},
                 {"expect": "clear"},
-                {"wait": 1.5},
+                {"wait_for": "mark"},
                 {"say": goodbye},
                 {"expect": "no_violations"},
             ]
