@@ -281,7 +281,7 @@ class OpusAgentApp(EndingApp):
         self.session.controls.instructions = target.options.get("instructions", "")
         if not self.bridge.engine.alive and not self._restart_engine():
             return
-        self.session.strip.hint = "calling …"
+        self.session.strip.hint = "calling…"
         self.bridge.send(Connect(target=target, scenario=self._scenario))
         self.targets.remember(target)
 
@@ -306,7 +306,7 @@ class OpusAgentApp(EndingApp):
     @work(exclusive=True, group="demo", description="start the local agent if it is not running")
     async def call_demo(self, before: Target | None) -> None:
         """Calls the local agent at its current address, with the settings of any previous call."""
-        self.session.strip.hint = "starting the local agent …"
+        self.session.strip.hint = "starting the local agent…"
         try:
             fresh = await asyncio.to_thread(self.targets.demo)
         except START_FAILURES as error:

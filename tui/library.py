@@ -129,7 +129,7 @@ class Library:
         self.run = run
 
     def listing(self) -> Listing:
-        """Returns a new listing of the sessions, which does not read them until it is started."""
+        """Returns a new listing of the sessions; it reads no session until it is started."""
         return Listing(self.folder)
 
     def open(self, folder: Path, sound: EngineLink, *, speed: float | None = None) -> Opened:

@@ -63,7 +63,7 @@ CALLS = [
 OTHERS = [
     (
         ["sessions", "--since", "yesterday"],
-        "'yesterday' is not a date; write 2026-01-31 or 2026-01-31T09:30.",
+        "'yesterday' is not a date; use a format like 2026-01-31 or 2026-01-31T09:30.",
     ),
     (["sessions", "--min-duration", "-1"], "'--min-duration': -1.0 is not in the range x>=0."),
     (["sessions", "--errors=yes"], "does not take a value"),

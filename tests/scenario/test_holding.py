@@ -121,7 +121,7 @@ def verdicts(run: RunResult) -> list[StepVerdict]:
     return [case.verdict for case in run.cases]
 
 
-BROKEN_OFF = "broken off: the scenario dropped the connection, and "
+BROKEN_OFF = "cut off: the scenario dropped the connection, and "
 
 
 def test_a_dropped_socket_breaks_the_call_off_where_the_session_cannot_be_resumed(

@@ -45,7 +45,7 @@ class LocalAgent:
         self._process: AgentProcess | None = None
 
     def start(self) -> AgentProcess:
-        """Starts the agent without waiting until it listens for connections. Raises `AgentError`."""
+        """Starts the agent without waiting for it to listen. Raises `AgentError`."""
         # Imported late, like everything that the first paint does not need.
         from tui.agent.process import start_agent
         from tui.agent.settings import AgentSettings

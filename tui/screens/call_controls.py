@@ -86,7 +86,7 @@ class CallControls:
 
     @cached_property
     def write_line(self) -> WriteLine:
-        """The line for typed turns; created when first used, because it would delay the first paint."""
+        """The line for typed turns; created on first use, because creating it earlier would delay the first paint."""
         from tui.widgets.writing import WriteLine
 
         return WriteLine(id="write")

@@ -54,7 +54,7 @@ CONNECT = (
         "connect_sessions",
         "ctrl+o",
         "Sessions",
-        "Show the saved sessions, to open, report or delete them.",
+        "Show the saved sessions, to open or delete them or to create a report.",
         "sessions",
         show=True,
         key_display="^o",
@@ -269,7 +269,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         """Starts the local agent, then calls it."""
         if not self._known.has_demo:
             return
-        show_problem(self.form.call_problem, "Starting the local agent …")
+        show_problem(self.form.call_problem, "Starting the local agent…")
         try:
             target = await asyncio.to_thread(self._known.demo)
         except START_FAILURES as error:

@@ -93,7 +93,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             return
         self._shown = shown
         if listed is None:
-            self._show_problem("Looking for devices …")
+            self._show_problem("Looking for devices…")
             return
         for direction, options in self._lists.items():
             self._fill(options, direction, listed)

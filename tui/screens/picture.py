@@ -36,7 +36,7 @@ def save_picture(app: App[Any], folder: Path) -> Path:
 
 
 def text_in(svg: str) -> str:
-    """Returns the lines of a picture of the screen, without trailing blanks."""
+    """Returns the text of the screen, line by line, without trailing blanks."""
     lines: dict[int, str] = {}
     for x, line, text in _TEXT.findall(svg):
         before, start = lines.get(int(line), ""), round(float(x) / _CELL_WIDTH)

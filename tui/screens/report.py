@@ -88,7 +88,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
 
     @work(exclusive=True, group="report", description="make a report")
     async def _make(self, path: Path) -> None:
-        self._show("Measuring the session and writing the report …")
+        self._show("Measuring the session and writing the report…")
         try:
             await self._library.report(self._folder, path, show=self.browser.chosen == "yes")
         except (CommandFailed, OSError) as error:

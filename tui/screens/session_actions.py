@@ -655,7 +655,7 @@ SESSION: Sequence[Action] = (
         "sessions",
         "ctrl+o",
         "Sessions",
-        "Show the saved sessions, to open, report or delete them.",
+        "Show the saved sessions, to open or delete them or to create a report.",
         area=ActionArea.KEEP,
         do=lambda s: s.controls.show_sessions(),
         needs=needs.no_call,

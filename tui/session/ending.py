@@ -120,7 +120,7 @@ class Ending:
                 if limit
                 else "the session cannot be resumed"
             )
-            self.finish(f"broken off: {DROPPED}, and {why}")
+            self.finish(f"cut off: {DROPPED}, and {why}")
             return
         if violation:
             message = f"The call was cut off because {violation}."

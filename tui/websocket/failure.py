@@ -59,7 +59,7 @@ class ConnectionFailed(Exception):
 
 
 class Credentials(NamedTuple):
-    """The credentials of a request, as named in an error about its refusal."""
+    """The credentials sent with a request, as described in the error if the request is refused."""
 
     sent: str = ""
     """For example "the token in $AC" or "the header Authorization"; "" if nothing was sent."""

@@ -32,7 +32,7 @@ WRITTEN_WITHIN_S = 5.0
 """Time in seconds after which a message that is not on disk never will be: the file is written ten times a second."""
 
 _NOT_KEPT = "This message was not kept or can no longer be read."
-_NOT_YET = "This message has just arrived and is being written …"
+_NOT_YET = "This message has just arrived and is being written…"
 
 
 class Copied(NamedTuple):

@@ -55,7 +55,7 @@ class SessionComparisonView(LineView, inherit_bindings=False):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
         self.comparison: SessionComparison | None = None
-        self.notice = "Measuring both sessions …"
+        self.notice = "Measuring both sessions…"
         """Shown until there is a comparison."""
         self._lines: list[Line] = []
         self._places: dict[int, int] = {}

@@ -93,7 +93,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         super().__init__(id=id)
         self.rows = rows
         self.thresholds: Judge = thresholds
-        self.empty = "Reading …"
+        self.empty = "Reading…"
         """Shown when there are no rows."""
         self._this_year = datetime.now().astimezone().year
 

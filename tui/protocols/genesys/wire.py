@@ -129,5 +129,5 @@ def _count(members: Members, name: str) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53:
         return value
     rule = "missing-member" if value is None else "wrong-type-member"
-    members.find(rule, f"{name}, which numbers the messages of a session, is missing or not a count.")
+    members.find(rule, f"{name}, which numbers the messages in a session, is missing or not a whole number.")
     return None
