@@ -49,7 +49,9 @@ class LocalTime(click.DateTime):
             from tui.text.visible import one_line
 
             shown = one_line(str(value), 60)
-            self.fail(f"'{shown}' is not a date; use a format like 2026-01-31 or 2026-01-31T09:30.", param, ctx)
+            self.fail(
+                f"'{shown}' is not a date; use a format like 2026-01-31 or 2026-01-31T09:30.", param, ctx
+            )
 
 
 class SessionsGroup(click.Group):
