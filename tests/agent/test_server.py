@@ -251,7 +251,7 @@ async def test_a_port_in_use_is_one_sentence() -> None:
 def test_missing_recordings_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = replace(caller_lines()[0], path=tmp_path / "gone.wav")
     monkeypatch.setattr(tui.agent.server, "caller_lines", lambda: (missing,))
-    with pytest.raises(AgentError, match=r"no file .*gone\.wav"):
+    with pytest.raises(AgentError, match=r"gone\.wav does not exist"):
         AgentServer(AgentSettings())
 
 

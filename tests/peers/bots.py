@@ -85,9 +85,11 @@ class Bot(ABC):
     async def speak(self, pcm: bytes) -> None:
         """Send a prompt, a little faster than it is spoken."""
         size = 2 * self.RATE * self.MESSAGE_MS // 1_000
+        due_s = asyncio.get_running_loop().time()
         for at in range(0, len(pcm), size):
             await self.send(OutputAudioRawFrame(pcm[at : at + size], self.RATE, 1))
-            await asyncio.sleep(0.9 * self.MESSAGE_MS / 1_000)
+            due_s += 0.9 * self.MESSAGE_MS / 1_000  # a serializer that resamples takes its time from this
+            await asyncio.sleep(max(due_s - asyncio.get_running_loop().time(), 0))
 
     async def _stop(self) -> None:
         if self._speaking and not self._speaking.done():

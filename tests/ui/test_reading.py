@@ -94,7 +94,7 @@ async def test_without_a_detail_the_message_is_copied(stage: Staging, script: Sc
 async def test_bytes_and_other_events_are_copied_as_text(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await read(s, script, b"\x00\xff\x01", "Y", "C")
-        assert "No path here" in notices(s)
+        assert "no paths to copy" in notices(s)
         assert base64.b64decode(s.app.clipboard) == b"\x00\xff\x01"
         assert "in base64 (4 characters)" in notices(s)
         await s.play(script.add(e.NoticeRaised, text="late").take())
