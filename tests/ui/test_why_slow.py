@@ -255,7 +255,11 @@ async def test_the_chart_lists_the_slowest_turns_to_go_to(stage: Staging, script
         await s.press("enter")
         assert s.app.screen.query_one(TurnPage).border_title == "Turn 2 of 3"
         await s.press("escape")
+        assert isinstance(s.top(), ChartScreen), "back where it was opened"
+        await s.press("enter", "enter")
+        assert s.top() is s.session
         assert s.session.turns.cursor == 2
+        assert s.number == s.bridge.state.metrics.turns[2].first_event
 
 
 async def test_from_20_turns_on_the_chart_has_percentiles_and_a_histogram(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -50,15 +51,20 @@ _IN_THEME = {
 
 
 class ChartScreen(Screen[int | None], inherit_bindings=False):
-    """Plots the response times so far. Returns the turn that was chosen, or None."""
+    """Plots the response times so far. Returns the turn whose events should be shown in the log, or None.
+
+    ``opened`` is called with the number of every turn that is opened from here.
+    """
 
     CSS_PATH = "chart.tcss"
     TITLE = "Chart"
     ACTIONS = CHART
     BINDINGS: ClassVar[list[BindingType]] = bindings(CHART)
 
-    def __init__(self, bridge: Bridge, thresholds: Thresholds) -> None:
+    def __init__(self, bridge: Bridge, thresholds: Thresholds, opened: Callable[[int], object]) -> None:
         super().__init__()
+        self._bridge = bridge
+        self._opened = opened
         metrics = bridge.state.metrics
         self._judge = thresholds
         self._turns = [turn for turn in metrics.turns if turn.number and turn.response_ms is not None]
@@ -141,7 +147,15 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(int(event.option_id or 0))
+        from tui.screens.turn import TurnScreen
+
+        number = int(event.option_id or 0)
+        self._opened(number)
+        self.app.push_screen(TurnScreen(self._bridge, self._judge, number), self._turn_left)
+
+    def _turn_left(self, number: int | None) -> None:
+        if number is not None:
+            self.dismiss(number)
 
     def action_close(self) -> None:
         """Returns to the turns."""

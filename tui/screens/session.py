@@ -392,7 +392,8 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """Shows the chart of response times; pressing enter there opens a turn."""
         from tui.screens.chart import ChartScreen
 
-        self.app.push_screen(ChartScreen(self.bridge, self.thresholds), self._open_turn)
+        chart = ChartScreen(self.bridge, self.thresholds, self.turns.go_to_turn)
+        self.app.push_screen(chart, self._show_turn)
 
     def _open_turn(self, number: int | None) -> None:
         from tui.screens.turn import TurnScreen
