@@ -25,7 +25,6 @@ TALK_OVER, BACKCHANNEL, GAP, OVERLAP, PAUSE = "▼", "◦", "┄", "╳", "…"
 """Signs between the lanes. Their shapes differ, so that none depends on color."""
 _LANE_LINES = 3
 _NAME_CELLS, _TIME_CELLS, _FIGURE_CELLS = 6, 9, 8
-_BOUND_CELLS = 6
 """For the ± of a figure, with devices."""
 _SIGNS = {
     MomentKind.TALK_OVER: (TALK_OVER, "rows--slow"),
@@ -122,12 +121,11 @@ class FloorPane(RowsView):
         """Returns the time, sign, figure and words of an event."""
         moment = self._moments[index]
         sign, look = self._sign(moment)
-        cells = _FIGURE_CELLS + (_BOUND_CELLS if self.bridge.state.metrics.timing else 0)
-        words = max(width - _TIME_CELLS - cells - 6, 0)
+        words = max(width - _TIME_CELLS - _FIGURE_CELLS - 6, 0)
         return [
             (f"{numbers.since(moment.at_ns, self._start_ns()):>{_TIME_CELLS}} ", "rows--muted"),
             (f" {sign} ", look),
-            (f"{moment.figure!s:>{cells}} ", "rows--plain"),
+            (f"{moment.figure.short:>{_FIGURE_CELLS}} ", "rows--plain"),
             (fit(moment.words, words), look if moment.kind is MomentKind.TALK_OVER else "rows--plain"),
         ]
 
