@@ -73,6 +73,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory, sound: dict[str, str]) -> di
         "UV_TOOL_DIR": str(folder / "uv"),
         "UV_TOOL_BIN_DIR": str(folder / "bin"),
         "UV_PYTHON": sys.executable,
+        "PIP_NO_COMPILE": "0",  # "0" is pip's way to turn it on; half of its time would go into bytecode
         "PIPX_HOME": str(folder / "pipx"),
         "PIPX_BIN_DIR": str(folder / "pipx-bin"),
     }
