@@ -62,7 +62,8 @@ class Call:
             seen = [type(each).__name__ for each in self.events if not isinstance(each, e.MessageLogged)]
             raise AssertionError(f"{self._target.protocol}: no {kind.__name__} in {seen}") from None
 
-    async def end(self) -> None:
+    async def end_when_interrupted(self) -> None:
+        await self.until(e.Flushed)
         self.session.hang_up()
         await self.running
         await self._audio.close()
@@ -110,11 +111,10 @@ async def hold(protocols: list[str]) -> dict[str, object]:
         interrupting = await asyncio.create_subprocess_exec(
             "paplay", "--device=virtual_mic_feed", _LINES["lamp"]
         )
-        for call in calls.values():
-            await call.until(e.Flushed)
+        # Each hangs up at once: in a pause of the line, the agent would begin another answer.
+        await asyncio.gather(*(call.end_when_interrupted() for call in calls.values()))
         interrupting.terminate()
         await interrupting.wait()
-        await asyncio.gather(*(call.end() for call in calls.values()))
     return {name: call.result() for name, call in calls.items()}
 
 
