@@ -27,7 +27,7 @@ PROGRAM = (sys.executable, "-m", "tui")
 BARE = "bare"
 WAYS: dict[str, tuple[tuple[str, ...], bytes]] = {
     BARE: ((sys.executable, str(Path(__file__).with_name("bare_app.py"))), b"ready"),
-    "`opusagent-tui`, the connect screen": (PROGRAM, b"Quit"),
+    "`opusagent-tui`, the connect screen": (PROGRAM, b"All"),
     "`opusagent-tui connect URL`": (
         (*PROGRAM, "connect", "ws://127.0.0.1:9/audiocodes", "--no-save"),
         b"Quit",
