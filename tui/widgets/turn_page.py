@@ -16,7 +16,7 @@ from tui.text import numbers
 from tui.text.visible import one_line
 from tui.units import NS_PER_MS
 from tui.widgets.lines import LineView, Piece, line_of
-from tui.widgets.turn_words import STAGE_GLYPHS, further_lines, judged, shown_shares, telling_lines
+from tui.widgets.turn_words import STAGE_GLYPHS, further_lines, judged, notable_lines, shown_shares
 from tui.widgets.wrap import fit, wrap
 
 _MS_CELLS, _SHARE_CELLS, _NAME_CELLS, _INDENT = 10, 5, 16, 2
@@ -110,7 +110,7 @@ def _lines(
         yield [(f"Response time {judged(figure)}", f"turn--{figure.grade or 'plain'}")]
     if why := why_of(turn):
         yield from _wrapped(f"{why}.", "turn--plain", width)
-    for line in telling_lines(turn, barge_ins):
+    for line in notable_lines(turn, barge_ins):
         yield from _wrapped(line, "turn--slow", width)
     shares = shown_shares(turn)
     if shares:

@@ -91,7 +91,7 @@ def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiti
         pieces.append((judged(figure), f"rows--{figure.grade or 'plain'}"))
     if why := why_of(turn):
         pieces.append((f"{why}.", "rows--plain"))
-    pieces += [(line, "rows--slow") for line in telling_lines(turn, barge_ins)]
+    pieces += [(line, "rows--slow") for line in notable_lines(turn, barge_ins)]
     if turn.keys:
         pieces.append((f"keys {one_line(turn.keys, _MAX_TEXT)}", "rows--plain"))
     pieces += [
@@ -112,7 +112,7 @@ def shown_shares(turn: Turn) -> list[Share]:
     return [share for share in shares_of(turn) if abs(share.ms) >= LEAST_SHARE_MS]
 
 
-def telling_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:
+def notable_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:
     """Returns why the figure is uncertain and what else happened in the turn."""
     lines = [f"? uncertain: {one_line(turn.doubt, _MAX_TEXT)}"] if turn.doubt else []
     return [*lines, *counted(map(_barge_in, barge_ins))]

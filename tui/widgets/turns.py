@@ -17,7 +17,7 @@ from tui.models.events import Condition, Status
 from tui.models.turns.figures import Figure, Judge, graded, response_of, silence_of, worst_of
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import BargeIn, Turn
-from tui.models.turns.why import shares_of, telling, verdict
+from tui.models.turns.why import notable, shares_of, verdict
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.cursor import own_key
@@ -251,7 +251,7 @@ class TurnsPane(RowsView):
 
     def _words(self, turn: Turn, figure: Figure) -> list[str]:
         """Returns the facts worth mentioning, the most telling first: for a slow turn, where its time went."""
-        longest = sorted(telling(shares_of(turn)), key=lambda share: -share.ms)
+        longest = sorted(notable(shares_of(turn)), key=lambda share: -share.ms)
         words = ["greeting"] if turn.number == 0 else []
         if figure.grade != "good":
             words += [f"{share.stage} {numbers.seconds(share.ms)}" for share in longest]

@@ -120,7 +120,7 @@ def shares_of(turn: Turn) -> list[Share]:
     return [*known, *([Share(Stage.REST, rest_ms)] if abs(rest_ms) >= _LEAST_MS else [])]
 
 
-def telling(shares: Sequence[Share]) -> list[Share]:
+def notable(shares: Sequence[Share]) -> list[Share]:
     """Returns the shares that account for most of the time, at most three, longest first."""
     whole_ms = sum(share.ms for share in shares)
     large = [share for share in shares if shown_ms(share.ms) > 0 and share.ms >= whole_ms * _TELLING]
@@ -130,7 +130,7 @@ def telling(shares: Sequence[Share]) -> list[Share]:
 
 def why_of(turn: Turn) -> str:
     """Returns a description of where the response time of one turn went; empty if unknown."""
-    return ", ".join(map(str, telling(shares_of(turn))))
+    return ", ".join(map(str, notable(shares_of(turn))))
 
 
 def verdict(metrics: SessionMetrics, judge: Judge) -> str:
@@ -153,7 +153,7 @@ def _of_responses(turns: Sequence[Turn], judge: Judge) -> str:
         return f"{_of(len(turns), len(turns))} good ({_range(turns, judge)})."
     which = f"{_numbers(slow)}: " if len(slow) < len(turns) else ""
     head = f"{_of(len(slow), len(turns))} slow ({which}{_range(slow, judge)})"
-    causes = telling(_mean(slow))
+    causes = notable(_mean(slow))
     if not causes:
         return f"{head}."
     seconds = {numbers.seconds(turn.response_ms) for turn in slow}
