@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import msgspec
 
+from tui.audio.calibration import Calibration, DevicesInUse, Spread, Timing
 from tui.models import events as e
 
 MS = 1_000_000
@@ -186,3 +188,17 @@ def flushed(at_ms: float, by_agent: bool = True, silent_ms: float | None = None)
         asked_ns=at(at_ms),
         silent_ns=None if silent_ms is None else at(silent_ms),
     )
+
+
+CALIBRATED = Timing(
+    Calibration(
+        devices=DevicesInUse("mic", "speaker", 40.0, 20),
+        measured=datetime(2026, 3, 1, tzinfo=UTC),
+        response=Spread(-37.0, 2.5, 17),
+        silence=Spread(-30.0, 4.0, 8),
+        round_trip_stated_ms=70.0,
+        round_trip_ms=107.0,
+    ),
+    "",
+)
+"""The agent is heard 37 ms later than stated."""

@@ -39,14 +39,13 @@ class EventRouter:
 
     async def handle_platform_event(self, data: TelephonyEvent | Mapping[str, Any]) -> None:
         """Runs the handler for a telephony event."""
-        if isinstance(data, TelephonyEvent):  # nearly always
-            event_type: TelephonyEventType | None = data.type
-        else:
-            event_type = self._get_platform_event_type(data["type"])
+        name = data.type if isinstance(data, TelephonyEvent) else data["type"]
+        known = isinstance(name, TelephonyEventType)  # nearly always
+        event_type = name if known else self._get_platform_event_type(name)
         if event_type is not None and (handler := self.telephony_handlers.get(event_type)):
             await safe_callback_execution(handler, data, f"{event_type} event")
         else:
-            self._warn_once(str(data.type if isinstance(data, TelephonyEvent) else data["type"]))
+            self._warn_once(str(name))
 
     async def handle_realtime_event(self, data: Mapping[str, Any]) -> None:
         """Runs the handler for a realtime event, which is chosen by its ``type``."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
-from tui.audio.calibration import Calibration, DevicesInUse, Spread, Timing
+from tests.builders import CALIBRATED
+from tui.audio.calibration import Timing
 from tui.config.model import Thresholds
 from tui.models import events as e
 from tui.models.turns.figures import (
@@ -26,17 +25,6 @@ from tui.models.turns.why import Stage, shares_of
 
 MS = 1_000_000
 JUDGE = Thresholds()
-CALIBRATED = Timing(
-    Calibration(
-        devices=DevicesInUse("mic", "speaker", 40.0, 20),
-        measured=datetime(2026, 3, 1, tzinfo=UTC),
-        response=Spread(-37.0, 2.5, 17),
-        silence=Spread(-30.0, 4.0, 8),
-        round_trip_stated_ms=70.0,
-        round_trip_ms=107.0,
-    ),
-    "",
-)
 
 
 def call(timing: Timing | None, *more: e.SessionEvent) -> SessionMetrics:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -11,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import AGENT, MS, USER, active, at, edge, ended, numbered
+from tests.builders import AGENT, CALIBRATED, MS, USER, active, at, edge, ended, numbered
 from tests.models.turns.test_turns import fold
-from tui.audio.calibration import Calibration, DevicesInUse, Spread, Timing
+from tui.audio.calibration import Timing
 from tui.config.model import Thresholds
 from tui.models import events as e
 from tui.models.turns.floor import (
@@ -193,20 +192,6 @@ def test_the_figures_of_the_floor_in_words() -> None:
         ("longest", "agent 8.5 s, user 2.0 s without a change of speaker"),
     ]
     assert list(floor_lines(floor_figures(floor((AGENT, 0, 5000))))) == []
-
-
-CALIBRATED = Timing(
-    Calibration(
-        devices=DevicesInUse("mic", "speaker", 40.0, 20),
-        measured=datetime(2026, 3, 1, tzinfo=UTC),
-        response=Spread(-37.0, 2.5, 17),
-        silence=Spread(-30.0, 4.0, 8),
-        round_trip_stated_ms=70.0,
-        round_trip_ms=107.0,
-    ),
-    "",
-)
-"""The agent is heard 37 ms later than stated."""
 
 
 def test_a_time_from_one_party_to_the_other_has_the_error_of_the_devices() -> None:

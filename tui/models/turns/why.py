@@ -15,7 +15,7 @@ from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import Turn
 from tui.text import numbers
 
-_TELLING = 0.1
+_NOTABLE = 0.1
 """Smallest share of the response time that is mentioned."""
 _MOST_NAMED = 3
 _LEAST_MS = 1.0
@@ -123,7 +123,7 @@ def shares_of(turn: Turn) -> list[Share]:
 def notable(shares: Sequence[Share]) -> list[Share]:
     """Returns the shares that account for most of the time, at most three, longest first."""
     whole_ms = sum(share.ms for share in shares)
-    large = [share for share in shares if shown_ms(share.ms) > 0 and share.ms >= whole_ms * _TELLING]
+    large = [share for share in shares if shown_ms(share.ms) > 0 and share.ms >= whole_ms * _NOTABLE]
     longest = sorted(large, key=lambda share: -share.ms)[:_MOST_NAMED]
     return [share for share in shares if share in longest]
 
