@@ -1,6 +1,6 @@
-"""Defines what the user can do in a call besides speaking, by protocol.
+"""Determines what else the user can do in a call besides speaking, depending on the protocol.
 
-This follows from the caller's end, which implements only what its protocol has (`tui.protocols.defaults`).
+An action is available if the caller's end implements it instead of inheriting it (`tui.protocols.defaults`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NO_INSTRUCTIONS = "{} does not support changing instructions during a call"
 
 
 class Lacking(NamedTuple):
-    """Why each action is unavailable, without a full stop; "" if it is available or this is not known yet."""
+    """Why each action is unavailable, without a full stop; "" if it is available or its availability is unknown."""
 
     keypad: str = ""
     write: str = ""
@@ -27,7 +27,7 @@ class Lacking(NamedTuple):
 
 @cache
 def lacking(protocol: str) -> Lacking:
-    """Returns what the protocol with that name lacks.
+    """Returns which actions the named protocol does not support.
 
     Only built-in protocols are checked, because checking others would run third-party code.
     """
@@ -35,9 +35,10 @@ def lacking(protocol: str) -> Lacking:
 
 
 def lacking_in(protocol: Protocol) -> Lacking:
-    """Returns what the protocol lacks.
+    """Returns which actions the protocol does not support.
 
-    If a function creates the caller's end, its abilities are known only during the call.
+    Returns no restrictions if a function creates the caller's end, because its class is known only during the
+    call.
     """
     caller = protocol.caller
     if not isinstance(caller, type):

@@ -1,8 +1,8 @@
 """The interface of a wire protocol: two ends without sockets, clocks or globals.
 
-A protocol is a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local agent plays) and a
-`Protocol` value that names them, in one file or a package; one line in `tui.protocols.registry` adds it.
-Frames go in; telephony events and frames to send come out, so that everything can be tested with literals.
+A protocol is a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local agent plays) and
+a `Protocol` value that names them, in one file or package; a line in `tui.protocols.registry` registers it.
+Both ends turn received frames into telephony events and frames to send, so tests need only literals.
 
 Both ends are called from one thread (the engine's or the agent's event loop).
 """
@@ -27,7 +27,7 @@ INTERFACE = 1
 class ProtocolError(Exception):
     """A frame cannot be decoded: it is not JSON or not an object, has no type, or is binary instead of text.
 
-    ``code`` is a short stable word ("not-json", "too-deep", "wrong-type", …) by which each kind is counted;
+    ``code`` is a short, stable word ("not-json", "too-deep", "wrong-type", …) by which errors are counted;
     ``findings`` lists the rules of the specification that the frame breaks.
     """
 
@@ -38,7 +38,7 @@ class ProtocolError(Exception):
 
 
 class TelephonyEventType(StrEnum):
-    """The meanings that a message can have for a call, in any protocol."""
+    """What a message can mean for a call, in any protocol."""
 
     # from the agent
     SESSION_ACCEPTED = "session.accepted"
@@ -64,7 +64,9 @@ class TelephonyEventType(StrEnum):
     USAGE = "usage"
     """The cost so far, or a limit: ``text`` names what is counted, ``params`` contains the figures."""
     LATENCY = "latency"
-    """Delays that the agent itself reports for its answer: ``params`` has them in ms, under the agent's own names."""
+    """Delays that the agent itself reports for its answer: ``params`` contains them in ms, under the agent's
+    names.
+    """
     TOOL_CALL = "tool.call"
     """The agent calls a tool: ``text`` is its name, ``params`` are the arguments, and ``stream_id``
     identifies the call.
@@ -75,7 +77,7 @@ class TelephonyEventType(StrEnum):
     TOOL_CALL_CANCELLED = "tool.call_cancelled"
     """The agent no longer wants the result of the call ``stream_id``."""
     PLAY_HELD = "play.held"
-    """Playback of all replies stops, but what is queued is kept."""
+    """Playback of all replies pauses; queued audio is kept."""
     PLAY_CONTINUED = "play.continued"
     """Playback continues where it was paused."""
     PLAY_STREAM_DISCARDED = "play_stream.discarded"
@@ -94,15 +96,15 @@ class TelephonyEventType(StrEnum):
     CONNECTION_VALIDATE = "connection.validate"
     USER_TEXT = "user.text"
     USER_STREAM_CLEARED = "user_stream.cleared"
-    """The audio since the last turn is to be discarded."""
+    """The caller discards its audio since the last turn."""
     RESPONSE_WANTED = "response.wanted"
     """The caller requests an answer.
 
-    ``params`` are the options of the request; ``text`` is what to answer, if the request has its own text. If
+    ``params`` are the options of the request; ``text`` is the text to answer, if the request contains one. If
     the option ``conversation`` is "none", the answer is separate from the conversation.
     """
     RESPONSE_CANCELLED = "response.cancelled"
-    """The caller cancelled the answer on the wire."""
+    """The caller sent a message that cancels the answer."""
     TOOL_OUTPUT = "tool.output"
     """The result of a tool: ``stream_id`` identifies the call, and ``text`` is the output."""
 
@@ -116,12 +118,11 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     part: int = 0
     """AGENT_TEXT: the content part of the reply, for protocols whose replies have several."""
     written: bool = False
-    """AGENT_TEXT: whether the words are written, in addition to or instead of speech, and have no audio."""
+    """AGENT_TEXT: whether the words are text without audio, in addition to or instead of speech."""
     format: AudioFormat | None = None
     """The format of the user stream (SESSION_ACCEPTED, …) or of a play stream (PLAY_STREAM_START)."""
     audio: bytes = b""
-    """Audio as sent on the wire, in the ``format`` of its stream, but decoded from base64 and without a WAV
-    header."""
+    """Audio in the ``format`` of its stream, as on the wire but decoded from base64 and without a WAV header."""
     text: str = ""
     """The text of the event: hypothesis, recognition, alternative text, digits, transfer target or mark name."""
     final: bool = True
@@ -133,7 +134,7 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     fatal: bool = False
     """SESSION_ERROR and AGENT_ERROR: whether the call cannot continue."""
     answer_failed: bool = False
-    """AGENT_ERROR: whether the answer that was due failed and no other was requested or is in progress."""
+    """AGENT_ERROR: whether the expected answer failed and no other answer is requested or in progress."""
     params: Mapping[str, Any] = {}
     """Members of the message that a handler may need (CONFIG, CALL_STARTED, SESSION_INITIATE)."""
 
@@ -144,13 +145,13 @@ class Finding(msgspec.Struct, frozen=True):
     rule: str
     """A short and stable name, such as "format-not-offered"."""
     text: str
-    """One sentence: what was received and what was expected."""
+    """One sentence that states what was received and what was expected."""
     advice: bool = False
-    """Whether this is advice about something allowed but unwise, or a guess; it never counts for ``--strict``."""
+    """Whether this is advice (about a guess or something allowed but unwise), which never counts for ``--strict``."""
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """One frame to send, and its line in the log."""
+    """One frame to send, with its log line."""
 
     frame: str | bytes
     kind: str
@@ -176,7 +177,7 @@ class Incoming(msgspec.Struct, frozen=True):
     known: bool = True
     """False for a message type that the protocol does not define, which is logged and counted but never fatal."""
     refused: str = ""
-    """Why the agent's end refuses what the message requests; empty if it does not refuse."""
+    """Why the agent's end refuses the message's request; empty if it does not."""
 
 
 class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,7 +190,7 @@ class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
     caller: str = "+15550100"
     params: Mapping[str, str] = {}
     options: Mapping[str, str] = {}
-    """Protocol-specific settings by name; the protocol rejects unknown names with a `ValueError`."""
+    """Protocol-specific settings by name; the protocol raises `ValueError` for unknown names."""
     url: str = ""
     """The URL to dial, as given; some protocols have settings in its query."""
 
@@ -209,7 +210,7 @@ def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -
 
 
 class HangUpReason(StrEnum):
-    """Reason why the caller's side ends a call; the text is its line in the log."""
+    """Why the caller's side ends a call; the text appears in the log."""
 
     USER = "Client Side"
     """The user, or this program, hung up."""
@@ -229,7 +230,7 @@ class CallerEnd(Shape):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None until it has been agreed on."""
+        """The format that `user_audio` takes; None until it has been negotiated."""
         ...
 
     @property
@@ -275,7 +276,7 @@ class CallerEnd(Shape):
         ...
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Called when the last sample of a reply has been played or flushed (then ``heard_ms`` < ``received_ms``)."""
+        """Called when a reply has been played completely or flushed (if flushed, ``heard_ms`` < ``received_ms``)."""
         ...
 
     def mark_reached(self, name: str) -> list[Outgoing]:
@@ -332,7 +333,7 @@ class SendsHeaders(CallerEnd, Shape):
 
 @runtime_checkable
 class PassesTime(Shape):
-    """A `CallerEnd` whose clock is the user's audio, even while that is withheld."""
+    """A `CallerEnd` whose clock is the user's audio, even while that audio is withheld."""
 
     def withheld(self, audio: bytes) -> list[Outgoing]:
         """Advances the clock by the withheld user audio; returns the messages that are due."""
@@ -345,7 +346,7 @@ class AwaitsGoodbye(Shape):
 
     @property
     def goodbye_answered(self) -> bool:
-        """Whether the agent has answered the last message, or does not have to."""
+        """Whether the agent has answered the last message or need not answer it."""
         ...
 
     @property
@@ -375,22 +376,22 @@ class AcknowledgesUserStream(Shape):
 
     @property
     def user_stream_opening(self) -> bool:
-        """Whether a start has not been acknowledged yet."""
+        """Whether a start has yet to be acknowledged."""
         ...
 
     @property
     def user_stream_closing(self) -> bool:
-        """Whether a stop has not been acknowledged yet."""
+        """Whether a stop has yet to be acknowledged."""
         ...
 
 
 def user_stream_opening(caller: CallerEnd) -> bool:
-    """Returns whether user audio may have to wait until the agent opens the stream, if it is asked to at all."""
+    """Returns whether the agent has yet to acknowledge that the user stream was opened."""
     return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_opening
 
 
 def user_stream_closing(caller: CallerEnd) -> bool:
-    """Returns whether the agent still has to acknowledge that the user stream was closed."""
+    """Returns whether the agent has yet to acknowledge that the user stream was closed."""
     return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_closing
 
 
@@ -405,7 +406,7 @@ class KnowsPlayFormat(Shape):
 
 
 def foreseen_play_format(caller: CallerEnd, user_format: AudioFormat | None) -> AudioFormat | None:
-    """Returns the likely format of the first reply: the user's format, unless the protocol knows better."""
+    """Returns the likely format of the first reply: the user's format, unless the protocol specifies another."""
     return caller.play_format if isinstance(caller, KnowsPlayFormat) else user_format
 
 
@@ -414,7 +415,7 @@ class AgentEnd(Shape):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio; None until it has been agreed on."""
+        """The format of the user's audio; None until it has been negotiated."""
         ...
 
     @property
@@ -520,7 +521,7 @@ class CallsTools(AgentEnd, Shape):
 
     @property
     def must_call_tool(self) -> bool:
-        """Whether the caller wants one of the tools to be called, whatever the user said."""
+        """Whether the caller requires a tool call, regardless of what the user said."""
         ...
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
@@ -532,7 +533,7 @@ class CallsTools(AgentEnd, Shape):
 class RunsOnUserAudio(AgentEnd, Shape):
     """An `AgentEnd` whose time passes only while the caller sends audio.
 
-    What it says is one continuous track, as long as the audio that it received.
+    Its output is one continuous track, which is as long as the audio that it has received.
     """
 
     @property
@@ -551,7 +552,7 @@ class RunsOnUserAudio(AgentEnd, Shape):
 
 @runtime_checkable
 class RealtimeAgentEnd(CallsTools, Shape):
-    """An `AgentEnd` whose caller decides what the agent does on its own initiative.
+    """An `AgentEnd` whose caller controls what the agent does unprompted.
 
     Typed text (USER_TEXT) and tool outputs (TOOL_OUTPUT) are answered only on RESPONSE_WANTED.
     """
@@ -577,7 +578,7 @@ class RealtimeAgentEnd(CallsTools, Shape):
         ...
 
     def idle(self) -> list[Outgoing]:
-        """Announces that the user has not spoken for `idle_timeout_ms`; the agent speaks next."""
+        """Announces that the user has been silent for `idle_timeout_ms`; the agent speaks next."""
         ...
 
 
@@ -588,7 +589,7 @@ UtcNow = Callable[[], str]
 
 
 def bearer(token: str, url: str) -> Mapping[str, str]:
-    """Returns the usual header for a token; no header if there is no token."""
+    """Returns the ``Authorization`` header for a token; no header if there is no token."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
@@ -597,7 +598,7 @@ def _as_given(url: str, options: Mapping[str, str]) -> str:
 
 
 def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:
-    """Stands in for the agent's end of a protocol that does not have one."""
+    """The default `Protocol.agent`, for protocols that have no agent's end."""
     raise NotImplementedError("this protocol does not implement the agent's side")
 
 
@@ -606,7 +607,7 @@ def _nothing_to_say(url: str) -> str:
 
 
 class Protocol(msgspec.Struct, frozen=True):
-    """One wire protocol: its names, its two ends, and what the program has to know about it."""
+    """One wire protocol: its names, its two ends, and its properties."""
 
     name: str
     """The name to use with ``--protocol NAME``."""
@@ -618,11 +619,11 @@ class Protocol(msgspec.Struct, frozen=True):
     formats: Mapping[str, AudioFormat]
     """The audio formats that it supports, by its own names for them."""
     other_paths: tuple[str, ...] = ()
-    """Further paths at which the local agent serves it, for clients that cannot choose the path."""
+    """Additional paths at which the local agent serves it, for clients that cannot choose the path."""
     headers: Callable[[str, str], Mapping[str, str]] = bearer
-    """Returns the request headers that carry or prove a token, for the dialled URL."""
+    """Returns the request headers that carry or prove a token, for the dialed URL."""
     proves_token: Callable[[Callable[[str], str], str, str], bool] | None = None
-    """Returns whether headers (by name) match the token and URL, if these headers differ from request to request.
+    """Returns whether headers (by name) prove the token for the URL, if they differ from request to request.
 
     Used by the local agent; by default, a request must have the `headers` of the token.
     """
@@ -635,17 +636,17 @@ class Protocol(msgspec.Struct, frozen=True):
     wire_options: tuple[str, ...] = ()
     """Options that change the bytes on the wire, which the local agent reads from the query of its URL."""
     log_of: Callable[[Mapping[str, str]], LogRules] | None = None
-    """Returns the value of ``log`` for a call with these options, if it depends on them."""
+    """Returns the value of ``log`` for a call with these options, if it depends on the options."""
     log: LogRules = LogRules()
     """How the event log folds, pairs and plays its messages."""
     signs: Signs = Signs()
     """The signs by which ``--protocol auto`` recognizes it."""
     interface: int = 0
-    """The `INTERFACE` that it was written for, checked on loading; 0: not stated, so not checked."""
+    """The `INTERFACE` version that it was written for, checked on loading; 0 if not stated, which skips the check."""
     has_words: bool = True
     """Whether messages carry words; if not, there is no transcript."""
     checked_by_opening: bool = False
-    """Whether `check` may open a session and end it at once, which has no effect and costs nothing."""
+    """Whether `check` may open a session and end it at once, because this has no effect and costs nothing."""
     calls_tools: bool = False
     """Whether the agent calls tools with TOOL_CALL events; `RelaysToolMessages.relay` sends their results."""
     offers_tools: bool = False
@@ -656,9 +657,9 @@ class Protocol(msgspec.Struct, frozen=True):
     realtime_functions: bool = False
     """Whether the agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
     check_notice: str = ""
-    """What neither `check` nor a call can show about a real account, as a sentence for `check` to print."""
+    """A sentence for `check` to print about what neither it nor a call can verify for a real account."""
     url_notice: Callable[[str], str] = _nothing_to_say
-    """Returns a sentence about anything in a URL that the protocol does not allow; "" if there is nothing."""
+    """Returns a sentence about anything in a URL that the protocol does not allow; "" if the URL is allowed."""
     accepted_on_open: bool = False
     """Whether a call counts as accepted, in the caller's `user_format`, once the messages from `opened` have
     been sent."""
@@ -670,6 +671,6 @@ class Protocol(msgspec.Struct, frozen=True):
     reply_ends_after_ms: float = 0.0
     """How long playback must be idle before a reply ends, in protocols without a message for the end.
 
-    The session then calls `CallerEnd.playback_finished`, before it receives anything else; later audio starts
-    another reply. 0 if the agent announces the end.
+    When a reply ends, the session calls `CallerEnd.playback_finished` before it handles another message, and
+    later audio starts another reply. 0 if the agent announces the end.
     """

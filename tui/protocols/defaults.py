@@ -1,7 +1,7 @@
-"""Default implementations of both ends, which send no frames where the protocol has no message.
+"""Default implementations of both ends, which send nothing.
 
-A protocol's ends may derive from these and implement only what the protocol has. A protocol file should do
-so, because it then also inherits methods that are added to the interface later.
+The ends of a protocol can derive from these and implement only what the protocol supports. Protocol files
+should do so, because they then also inherit methods that are added to the interface later.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Detects which protocol an agent speaks from its URL or its first message.
 
 The signs belong to the protocols (`Protocol.signs`). Built-in protocols are tried first, and those of
-installed packages only if none of them matches. If the URL matches no protocol, the program waits for a first
-message for `LISTEN_MS`; if that matches none either, it asks the user.
+installed packages only if none of them matches. If the URL matches no protocol, the program waits up to
+`LISTEN_MS` for a first message; if that matches none either, it asks the user.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def from_url(url: str) -> Guess | None:
 
 
 def from_first_frame(frame: str | bytes) -> Guess | None:
-    """Returns the protocol indicated by a frame that the agent sent before it received anything."""
+    """Returns the protocol that the agent's first frame indicates; the agent must have sent it unprompted."""
     if isinstance(frame, bytes) and (not frame or frame.lstrip().startswith(b"{")):
         return None
     try:
@@ -83,7 +83,7 @@ def _by_url(protocols: Sequence[Protocol], parts: SplitResult, host: str) -> Gue
     services = [(protocol, service) for protocol in protocols for service in protocol.signs.hosts]
     at_host = [found for found in services if f".{host}".endswith(f".{found[1].domain}")]
     if at_host:
-        # A known service has other websockets too, and no word in their paths makes them this protocol.
+        # A known service also has websockets with other protocols, so words in their paths prove nothing.
         return _guess(
             (protocol, f"{host} is {service.owner}" if _is_at(path, service.path_endings) else "")
             for protocol, service in at_host

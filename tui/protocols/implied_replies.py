@@ -13,7 +13,7 @@ from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import CallerDefaults
 
 ENDS_AFTER_MS = 500.0
-"""Silence that ends a reply: longer than network jitter and most pauses between sentences of an answer."""
+"""Duration of silence that ends a reply: longer than network jitter and most pauses between sentences."""
 
 
 class ImpliedReplies:
@@ -61,7 +61,7 @@ class ImpliedReplies:
         return [TelephonyEvent(type=Type.PLAY_STREAM_STOP, stream_id=self.stream_id, reason=reason)]
 
     def finished(self, stream_id: str) -> None:
-        """Closes the reply when playback reports that it has finished."""
+        """Closes the reply, because it was played or flushed."""
         if stream_id == self.stream_id:
             self._open_format = None
 

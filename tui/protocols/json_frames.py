@@ -18,7 +18,7 @@ import msgspec
 from tui.protocols.base import Finding, Incoming, Outgoing, ProtocolError, TelephonyEvent, TelephonyEventType
 
 MAX_FRAME_CHARS = 64 * 1024 * 1024
-"""The longest frame that is decoded: seventeen minutes of 24 kHz PCM in one message."""
+"""The longest frame that is decoded: about seventeen minutes of 24 kHz PCM in one message."""
 MAX_DEPTH = 64
 """The deepest nesting of arrays and objects; no known protocol needs ten levels."""
 SUMMARY_CHARS = 120
@@ -76,7 +76,7 @@ class Members:
         self.findings.append(Finding(rule, text))
 
     def advise(self, rule: str, text: str) -> None:
-        """Reports advice about something that is allowed but unwise, or that this program has to guess."""
+        """Reports advice about something that is allowed but unwise, or about a guess that this program made."""
         self.findings.append(Finding(rule, text, advice=True))
 
     def has(self, name: str) -> bool:
@@ -194,7 +194,7 @@ class Message(Members):
         return kind
 
     def event(self, meaning: TelephonyEventType, **fields: Any) -> None:
-        """Adds an event that the message stands for; the fields are those of `TelephonyEvent`."""
+        """Adds a telephony event to the decoded message; the keyword arguments are fields of `TelephonyEvent`."""
         self.events.append(TelephonyEvent(type=meaning, **fields))
 
     def unknown(self) -> str:
@@ -230,7 +230,8 @@ def decode_loose_base64(text: str) -> bytes | None:
         return None
 
 
-# Any escape, so that an escaped backslash before "ud800" is not taken for the beginning of one; pairs first.
+# Matches any escape, so that an escaped backslash before "ud800" is not mistaken for a surrogate; pairs come
+# first.
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|.)", re.DOTALL
 )

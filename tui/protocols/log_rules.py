@@ -1,7 +1,7 @@
-"""LogRules: defines which of a protocol's messages the event log folds or pairs, and where they carry audio.
+"""LogRules: defines which messages of a protocol the event log folds or pairs, and where they carry audio.
 
-The rules are plain data. If a protocol is not built in, a session's first event carries its rules, so that
-the screen and replays can apply them without running any of the protocol's code.
+The rules are plain data. If a protocol is not built in, the first event of a session carries its rules, so
+that the screen and replays can apply them without running the protocol's code.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, tag="pair"):
 
 
 class Nearest(msgspec.Struct, frozen=True, omit_defaults=True, tag="nearest"):
-    """Messages that together make up one thing, such as chunks and the start of their stream."""
+    """Messages that belong together, such as chunks and the start of their stream."""
 
     kinds: tuple[str, ...]
     partners: tuple[str, ...]

@@ -43,7 +43,7 @@ ENTRY_POINTS = "opusagent_tui.protocols"
 
 
 class ProtocolUnavailable(ValueError):
-    """A protocol that does not exist or cannot be used; the message is one sentence with the reason."""
+    """Raised for a protocol that does not exist or cannot be used; the message is one sentence with the reason."""
 
 
 def names() -> tuple[str, ...]:
@@ -55,14 +55,14 @@ def names() -> tuple[str, ...]:
 
 
 def is_known(name: str) -> bool:
-    """Returns whether `names` contains the name; looks at packages only if it is not built in."""
+    """Returns whether `names` contains the name; checks packages only if it is not built in."""
     return name in BUILT_IN or name in _installed()
 
 
 def protocol_named(name_or_path: str) -> Protocol:
     """Returns the protocol with that name or, if it ends in ``.py``, in that file. Raises `ProtocolUnavailable`.
 
-    A file is run again each time. A package cannot replace a built-in protocol.
+    A file is run again on each call. A package cannot replace a built-in protocol.
     """
     if name_or_path.endswith(".py"):
         return _from_file(path_of(name_or_path))
@@ -75,7 +75,7 @@ def protocol_named(name_or_path: str) -> Protocol:
 
 
 def unknown(name: str, known: Sequence[str]) -> str:
-    """Returns the sentence for a protocol that does not exist, with the name that was probably meant."""
+    """Returns the error sentence for an unknown protocol, with the most similar name as a suggestion."""
     from difflib import get_close_matches  # 5 ms
 
     meant = get_close_matches(name, known, n=1)
@@ -154,7 +154,7 @@ def _faults(protocol: Protocol) -> Iterator[str]:
             f"it is written for version {protocol.interface} of the protocol interface, but this program "
             f"has version {INTERFACE} (tui/protocols/README.md)"
         )
-    # A msgspec struct does not check the types of its fields when it is made.
+    # msgspec structs do not check the types of their fields on construction.
     for member in ("name", "title", "path"):
         value: object = getattr(protocol, member)
         if not (isinstance(value, str) and value):
@@ -186,14 +186,14 @@ def _wrong_members(protocol: Protocol) -> Iterator[str]:
     except (msgspec.ValidationError, TypeError) as error:
         yield f"its log is not a valid LogRules: {error}"
     try:
-        # Not through builtins, because it contains a function.
+        # Not converted to builtins first, because signs contain a function.
         msgspec.convert(msgspec.structs.asdict(protocol.signs), Signs)
     except (msgspec.ValidationError, TypeError) as error:
         yield f"its signs are not valid Signs: {error}"
 
 
 def _missing(end: Callable[..., object], shape: type) -> Iterator[str]:
-    """Yields the methods that a class lacks; what a function returns is known only during the call."""
+    """Yields the methods that a class lacks; a function's result cannot be checked before the call."""
     due = (name for name in vars(shape) if not name.startswith("_"))
     lacks = [name for name in due if not hasattr(end, name)] if isinstance(end, type) else []
     if lacks:

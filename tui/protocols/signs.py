@@ -15,8 +15,9 @@ class Host(msgspec.Struct, frozen=True):
     owner: str
     """The name shown in the reason, such as "Azure OpenAI"."""
     path_endings: tuple[str, ...]
-    """Endings of the paths that speak the protocol, because the service has other websockets too. An empty
-    path always matches."""
+    """Endings of the paths that speak the protocol, because the service also has websockets with other
+    protocols. An empty path always matches.
+    """
 
 
 def _no_sign(message: Mapping[str, Any] | bytes) -> str:
@@ -26,7 +27,7 @@ def _no_sign(message: Mapping[str, Any] | bytes) -> str:
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
     """Features of a URL or of the agent's first message that identify the protocol.
 
-    Reasons are clauses, which are shown in parentheses.
+    Reasons are clauses that are shown in parentheses.
     """
 
     hosts: tuple[Host, ...] = ()
@@ -37,12 +38,12 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     web_address: str = ""
     """Why an http or https URL belongs to this protocol; empty if it does not."""
     first_message: Callable[[Mapping[str, Any] | bytes], str] = _no_sign
-    """Returns why a message that the agent sent unasked, as its first, belongs to this protocol.
+    """Returns why the agent's first message, sent unprompted, belongs to this protocol.
 
     The message is a JSON object or a binary frame. Returns "" if it does not belong; must not raise.
     """
 
 
 def sent(kind: object, owner: str) -> str:
-    """Returns the reason for a first message whose kind only one protocol has."""
+    """Returns the reason for a first message of a kind that only one protocol has."""
     return f"the agent sent {kind}, which is a message of {owner}"

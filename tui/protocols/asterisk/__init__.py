@@ -1,15 +1,16 @@
-"""Implements both ends of Asterisk's ``chan_websocket``, with which Asterisk dials the user's server.
+"""Implements both ends of Asterisk's ``chan_websocket``, through which Asterisk dials the user's server.
 
 The facts come from the driver (asterisk/asterisk, channels/chan_websocket.c at 0607f2c), from Asterisk's
 documentation ("WebSocket", with SET_MEDIA_DIRECTION, which the driver at that commit does not have), and from
-galcymedia 0.1.1. Decisions where these sources are silent, or where a clock is needed:
+galcymedia 0.1.1. Decisions where these sources are silent, or where timing matters:
 
 * Control messages are JSON unless ``control=plain`` is set: Asterisk defaults to plain text, which is
   deprecated and which most servers cannot read.
-* Asterisk takes a frame from its queue every 20 ms. The clock for this is the user's audio, which flows in real time.
-* Marks and the ends of buffering are acknowledged once the audio before them has been played here.
-* No message starts or ends a reply: it ends when its audio has run dry, or with FLUSH_MEDIA.
-* PAUSE_MEDIA and SET_MEDIA_DIRECTION are understood but not obeyed.
+* Asterisk takes a frame from its queue every 20 ms. This is timed by the user's audio, which flows in real
+  time.
+* A mark or an end of buffering is acknowledged once this program has played the audio before it.
+* No message marks the start or end of a reply. A reply ends when its audio runs out or FLUSH_MEDIA arrives.
+* Marks that are reached during a pause (PAUSE_MEDIA) are acknowledged when the pause ends.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ from tui.protocols.telephony.samples import Cutter
 class AsteriskAgent(AgentDefaults):
     """Stands in for the server on one socket.
 
-    It answers in the same form as MEDIA_START (JSON or plain text) and buffers each reply; the end of a reply
-    is acknowledged once the reply has been played. Between MEDIA_XOFF and MEDIA_XON it holds back its
-    messages.
+    It sends commands in the same form as MEDIA_START (JSON or plain text). It buffers each reply, and
+    Asterisk acknowledges the end of the reply once it has been played. Messages are held back between
+    MEDIA_XOFF and MEDIA_XON.
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
@@ -40,12 +40,12 @@ class AsteriskAgent(AgentDefaults):
         self._pending: dict[str, str] = {}
         """The replies whose end has not been acknowledged yet, by correlation id."""
         self._dropped: list[str] = []
-        """The replies that a flush has ended, which Asterisk does not acknowledge."""
+        """The replies that were ended by a flush; Asterisk does not acknowledge them."""
         self._stopped = False
         self._kept: list[Outgoing] = []
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Remembers the URL's query, in which dial strings pass parameters; admits everyone."""
+        """Stores the query of the URL, which contains parameters from the dial string; admits every caller."""
         self._query = handshake.query
         return None
 
@@ -62,7 +62,7 @@ class AsteriskAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts buffering; a reply that is still open ends first."""
+        """Starts buffering, after ending any reply that is still open."""
         if self._format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
@@ -76,7 +76,7 @@ class AsteriskAgent(AgentDefaults):
         return self._send(*self._audio(self._cutter.cut(audio), self._format))
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Stops buffering; an interrupted reply is flushed if any of it is unplayed."""
+        """Stops buffering; flushes an interrupted reply if any of it is unplayed."""
         is_open = stream_id == self._open_stream_id and self._format is not None
         if interrupted and (is_open or stream_id in self._pending.values()):
             self._dropped += [*self._pending.values(), *([stream_id] if is_open else [])]
@@ -109,7 +109,7 @@ class AsteriskAgent(AgentDefaults):
         ]
 
     def _send(self, *frames: Outgoing) -> list[Outgoing]:
-        """Returns the frames that may be sent now; holds them back while Asterisk's queue is full."""
+        """Returns the frames that can be sent now; holds them back while Asterisk's queue is full."""
         if not self._stopped:
             return list(frames)
         self._kept += frames
@@ -143,7 +143,7 @@ class AsteriskAgent(AgentDefaults):
         return message.incoming(f"user audio {message.audio_ms:.0f} ms")
 
     def _end_dropped(self, message: Message) -> None:
-        """Ends the flushed replies with the next message, because Asterisk does not acknowledge a flush."""
+        """Reports flushed replies as finished with the next message; Asterisk does not acknowledge a flush."""
         for stream_id in self._dropped:
             message.event(Type.PLAY_FINISHED, stream_id=stream_id)
         self._dropped.clear()

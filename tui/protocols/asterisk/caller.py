@@ -51,21 +51,21 @@ _FOR_PLAYBACK = (
     "PAUSE_MEDIA",
     "CONTINUE_MEDIA",
 )
-"""Commands that Asterisk refuses while audio flows only to the server."""
+"""Playback commands, which Asterisk refuses while audio flows only to the server."""
 _COMPLETED, _PROCESSED = "MEDIA_BUFFERING_COMPLETED", "MEDIA_MARK_PROCESSED"
 
 
 class _Acknowledgement(NamedTuple):
     correlation_id: str
     answer: str
-    """The event that reports the mark as reached; "" once a flush has dropped it."""
+    """The event that reports the mark as reached; "" once a flush has dropped the mark."""
 
 
 class AsteriskCaller(ImplyingCaller):
     """Stands in for Asterisk in one call. ``settings.params`` become channel variables.
 
     Options: ``control`` (json or plain), ``connection`` (the name in websocket_client.conf), ``channel_id``,
-    ``flush_ends_pause`` (on or off: the driver and its documentation disagree).
+    ``flush_ends_pause`` (on or off, because the driver and its documentation disagree).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -79,7 +79,7 @@ class AsteriskCaller(ImplyingCaller):
         self._drain_wanted = False
         self._direction = "both"
         self._reached_paused: list[str] = []
-        """Marks that were reached during a pause, which Asterisk reports only afterwards."""
+        """Marks that were reached during a pause; Asterisk reports them after the pause."""
         self._sniffs = _SNIFFED_MESSAGES
         self._faults = Faults(_TITLE)
 
@@ -90,7 +90,7 @@ class AsteriskCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio flows to the server: during the call, unless the server has set the direction ``out``."""
+        """Whether audio flows to the server: during the call, unless the server has set the direction to ``out``."""
         return self._in_call and self._direction != "out"
 
     # Actions of the user.
@@ -101,11 +101,11 @@ class AsteriskCaller(ImplyingCaller):
         return [self._channel.start()]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in frames of 20 ms, each of which is a tick of Asterisk's clock; any remainder waits."""
+        """Sends user audio in 20 ms frames, each one tick of Asterisk's clock; keeps any incomplete frame."""
         return self._clocked(audio, sends=True) if self.user_stream_open else []
 
     def withheld(self, audio: bytes) -> list[Outgoing]:
-        """Lets Asterisk's clock continue while no audio flows to the server; returns the events that are due."""
+        """Advances Asterisk's clock while no audio flows to the server; returns the events that are due."""
         return self._clocked(audio, sends=False) if self._in_call else []
 
     def _clocked(self, audio: bytes, *, sends: bool) -> list[Outgoing]:
@@ -143,7 +143,8 @@ class AsteriskCaller(ImplyingCaller):
 
     def _tick(self) -> list[Outgoing]:
         events = [self._channel.event("MEDIA_XON", "asks to go on")] if self._queue.tick() else []
-        # Playback lags behind the queue, so its end is reported only once all marks have been reached.
+        # Playback lags behind the queue, so the queue counts as drained only once all marks have been
+        # reached.
         heard = self._queue.length == 0 and not any(mark.answer for mark in self._marks)
         if self._drain_wanted and heard and not self._queue.paused:
             self._drain_wanted = False
@@ -176,7 +177,7 @@ class AsteriskCaller(ImplyingCaller):
         return message.incoming(handler(self, message))
 
     def _refuse(self, message: Message) -> str:
-        """Answers a command for playback while the server has set the direction ``in``."""
+        """Answers a playback command with an error, because the server has set the direction to ``in``."""
         kind = message.kind()
         text = f"“{kind}” was sent while the media direction is “in”; Asterisk answers it with an error."
         message.find("command-against-direction", text)
@@ -208,7 +209,7 @@ class AsteriskCaller(ImplyingCaller):
         if audio:
             message.events += self._replies.audio(audio, self._channel.coding)
         if audio and begins and self._queue.paused:
-            # The first reply opens the queue that is held.
+            # A reply that begins during a pause must be held as well.
             message.events.insert(-1, TelephonyEvent(type=Type.PLAY_HELD))
 
     def _discard(self, message: Message, audio: bytes) -> None:
@@ -250,7 +251,7 @@ class AsteriskCaller(ImplyingCaller):
                 faults.advise(message, "byte-order", text)
 
     def _other_control(self, frame: str) -> Incoming:
-        """Handles a command in a form that this call does not use, which Asterisk ignores."""
+        """Handles a command in the form (JSON or plain text) that this call does not use; Asterisk ignores it."""
         came, other, due = (
             ("JSON", "plain text", "json") if self._channel.plain else ("plain text", "JSON", "plain")
         )
@@ -338,7 +339,7 @@ class AsteriskCaller(ImplyingCaller):
         return "continue"
 
     def _continue(self, message: Message) -> None:
-        """Ends a pause, and reports the marks that were reached during it."""
+        """Ends a pause and reports the marks that were reached during it."""
         if not self._queue.paused:
             return
         self._queue.paused = False
@@ -386,7 +387,7 @@ class _Channel:
         self.format_name = settings.formats[0] if settings.formats else next(iter(FORMATS))
         self.coding = FORMATS[self.format_name]
         self._id = options.get("channel_id") or _unique_id(new_id, utc_now)
-        # Plain text separates its members by blanks.
+        # In plain text, spaces separate the members.
         connection = options.get("connection") or "-".join(settings.agent_name.split())
         address = sha256(self._id.encode()).hexdigest()[:10]
         self._names = {"connection_id": connection, "channel": f"WebSocket/{connection}/0x7f{address}"}
@@ -422,7 +423,7 @@ def _check(settings: CallerSettings) -> None:
 
 
 def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
-    """Creates a channel id as Asterisk does, from the seconds since 1970 and a number."""
+    """Creates a channel id in Asterisk's form: the Unix time and a number."""
     try:
         seconds = datetime.fromisoformat(utc_now()).timestamp()
     except ValueError:
@@ -431,7 +432,7 @@ def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
 
 
 def _ignored(frame: str, rule: str, text: str) -> Incoming:
-    """Returns a command that Asterisk does not carry out, and reports the reason as a finding."""
+    """Returns the result for a command that Asterisk ignores, with the reason as a finding."""
     kind = next((name for name in COMMANDS if name in frame), "text")
     message = Message('{"type":"text"}')
     message.find(rule, text)

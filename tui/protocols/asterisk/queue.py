@@ -6,17 +6,17 @@ MAX_FRAMES = 1_000
 XOFF_FRAMES = 900
 XON_FRAMES = 800
 _GRACE_TICKS = 50
-"""One second, which is longer than audio can still be in transit after the server was asked to stop."""
+"""One second: longer than audio can remain in transit after the server was asked to stop."""
 
 
 class FrameQueue:
-    """Counts waiting frames and cuts messages into frames. `tick` serves as its clock."""
+    """Counts queued frames and splits messages into frames. `tick` is its clock."""
 
     def __init__(self, frame_bytes: int) -> None:
         self.frame_bytes = frame_bytes
         self.length = 0
         self.full = False
-        """Whether the server was asked to stop and has not been asked to continue yet."""
+        """Whether the server has been asked to stop sending and not yet to continue."""
         self.buffering = False
         self.paused = False
         self._rest = b""
@@ -29,13 +29,13 @@ class FrameQueue:
 
     @property
     def ignored(self) -> bool:
-        """Whether the server was asked to stop so long ago that it should have stopped by now."""
+        """Whether the server should have stopped sending by now, because it was asked long enough ago."""
         return self.full and self._ticks_full >= _GRACE_TICKS
 
     def put(self, audio: bytes) -> tuple[bytes, bytes]:
-        """Queues a message; returns the whole frames that it completes, and any part of it that is lost.
+        """Queues a message; returns the frames that it completes and any part of it that is lost.
 
-        While buffering, the remainder waits for the next message; otherwise it is lost.
+        While buffering, an incomplete frame waits for the next message; otherwise it is lost.
         """
         if self.overflows:
             return b"", audio
@@ -48,7 +48,7 @@ class FrameQueue:
         return frames, lost
 
     def stop_buffering(self, silence: bytes) -> bytes:
-        """Ends buffering; returns any remainder as a frame that is padded with ``silence``."""
+        """Ends buffering; returns any incomplete frame, padded with ``silence``."""
         rest, self._rest, self.buffering = self._rest, b"", False
         if not rest:
             return b""
@@ -56,14 +56,14 @@ class FrameQueue:
         return rest + silence[len(rest) :]
 
     def flush(self) -> None:
-        """Drops all frames and the remainder, and ends buffering.
+        """Drops all frames, including an incomplete one, and ends buffering.
 
         The server is asked to continue at the next tick.
         """
         self.length, self._rest, self.buffering = 0, b"", False
 
     def tick(self) -> bool:
-        """Takes a frame from the queue; returns whether to ask the server to continue."""
+        """Takes a frame from the queue; returns whether to ask the server to continue sending."""
         if self.full:
             self._ticks_full += 1
         if self.paused:

@@ -60,7 +60,7 @@ _PLAIN_MEMBERS: Mapping[str, tuple[str, ...]] = {
     ),
     "ERROR": ("channel_id", "error_text"),
 }
-"""Events whose plain text names their members, as in ``DTMF_END digit:5``; other events have an id or nothing."""
+"""Events whose plain text names their members, as in ``DTMF_END digit:5``; other events have at most an id."""
 _FREE_TEXT = "error_text"
 """The member that may contain spaces and therefore comes last."""
 _NUMBERS = ("optimal_frame_size", "ptime", "queue_length", "xon_level", "xoff_level")
@@ -73,7 +73,7 @@ def frame_bytes(coding: AudioFormat) -> int:
 
 
 class ControlMessage(Message):
-    """A control message of either form, whose kind is in ``event`` (Asterisk's) or ``command`` (a server's)."""
+    """A control message in either form; its kind is in ``event`` (from Asterisk) or ``command`` (from a server)."""
 
     def __init__(self, text: str, kind_member: str) -> None:
         super().__init__(_from_plain(text, kind_member) if is_plain(text) else text)

@@ -4,9 +4,10 @@ The caller's end stands in for VoiceAI Connect (VAIC), the agent's end for the b
 AudioCodes' documentation of the WebSocket mode, from its SDK ac-bot-api 0.13.0 (src/websocket/types.ts and
 bot-conversation.ts), and from Deepgram's and Rasa's integrations. Decisions where these sources are silent:
 
-* Audio for a stream that is not open is played and reported, so that nothing the agent says is dropped.
+* Audio for a stream that is not open is played and reported, so that no agent audio is lost.
 * ``playStream.stop`` means drain. Only ``abortPrompts``, and speech while barge-in is on, mean flush.
-* ``playStream.mark.set`` has no published fields; all of it is sent back, with the type replaced.
+* The fields of ``playStream.mark.set`` are not published, so all of them are sent back, with the type
+  replaced.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Members, Message, outgoing
 
-# Both spellings of DTMF are in use.
+# Bots use both spellings of DTMF.
 _EVENTS = ("start", "DTMF", "dtmf", "playFinished", "noUserInput", "dialoutInitiated", "hangup")
 _BEFORE_SESSION = ("session.initiate", "session.resume", "connection.validate")
 
@@ -55,12 +55,12 @@ class AudioCodesAgent:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio; None until it has been agreed on."""
+        """The format of the user's audio; None until it has been negotiated."""
         return FORMATS.get(self._user_media)
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes; None until it has been agreed on, unless it was specified."""
+        """The format that `say_audio` takes; None until it has been negotiated, unless it was specified."""
         return FORMATS.get(self._play_media)
 
     # Actions of the agent.
@@ -70,7 +70,7 @@ class AudioCodesAgent:
         return []
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply; one that is still open is stopped first."""
+        """Starts a reply, after stopping any that is still open."""
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = stream_id
         media = self._play_media or DEFAULT_FORMAT
@@ -115,7 +115,7 @@ class AudioCodesAgent:
         return [outgoing(words, f"hypothesis: {text}")]
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Sends the final text of the user's turn, followed by a message that the text was committed."""
+        """Sends the final text of the user's turn, followed by the message that commits it."""
         alternatives = [{"text": text, "confidence": confidence}]
         words = {"type": "userStream.speech.recognition", "alternatives": alternatives}
         return [outgoing(words, f"recognition: {text}"), _speech("userStream.speech.committed")]
@@ -140,7 +140,7 @@ class AudioCodesAgent:
         return [*before, *self.activity("hangup", activityParams={"hangupReason": reason})]
 
     def end(self) -> list[Outgoing]:
-        """Hangs up, unless the call has ended."""
+        """Hangs up unless the call has already ended."""
         return self.hang_up("shutting down")
 
     # Messages from the caller.

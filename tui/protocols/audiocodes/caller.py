@@ -94,7 +94,7 @@ class AudioCodesCaller:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None until it has been agreed on."""
+        """The format that `user_audio` takes; None until it has been negotiated."""
         return self._offer.user_format
 
     @property
@@ -104,12 +104,12 @@ class AudioCodesCaller:
 
     @property
     def user_stream_opening(self) -> bool:
-        """Whether the agent has not acknowledged a start yet."""
+        """Whether the agent has yet to acknowledge a start."""
         return self._user_stream.opening
 
     @property
     def user_stream_closing(self) -> bool:
-        """Whether the agent has not acknowledged a stop yet."""
+        """Whether the agent has yet to acknowledge a stop."""
         return self._user_stream.closing
 
     @property
@@ -120,7 +120,7 @@ class AudioCodesCaller:
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Initiates the session."""
+        """Sends the message that initiates the session."""
         self._call = _Call.INITIATING
         return [
             self._messages.message(
@@ -193,12 +193,12 @@ class AudioCodesCaller:
         return frames + self._adjust_user_stream()
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Answers a mark; sends nothing for a mark that was never set."""
+        """Reports a mark as reached; sends nothing for a mark that was never set."""
         answer = self._marks.take_answer(name) if self._call is _Call.ACTIVE else None
         return [answer] if answer else []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing, because the protocol has no message for this, but the reply no longer needs a CLEAR."""
+        """Sends nothing, because the protocol has no such message; the reply no longer needs a CLEAR event."""
         self._replies.interrupted(stream_id)
         return []
 
@@ -379,7 +379,7 @@ class AudioCodesCaller:
             case "config":
                 return self._config(activity, params, session)
             case "sendDtmf":
-                # One bridge spells it dtmf: a finding, but the digits are shown.
+                # One bridge spells the member ``dtmf``; that is a finding, but the digits are still shown.
                 digits = params.ident("dtmfDigits", required=True) or params.ident("dtmf")
                 return f"sendDtmf {digits}"
             case "playUrl":
@@ -398,7 +398,7 @@ class AudioCodesCaller:
                 return "; ".join(filter(None, (title, session)))
 
     def _config(self, activity: Members, params: Members, session: str) -> str:
-        """Returns the summary of a config; activityParams only affect their activity, which has no effect here."""
+        """Returns the summary of a config; activityParams apply to this activity only and have no effect here."""
         parts = [session] if session else []
         if params.body:
             parts.append(f"for this activity only, without effect: {encode(params.body)}")
@@ -409,7 +409,7 @@ class AudioCodesCaller:
     # The user stream.
 
     def _adjust_user_stream(self) -> list[Outgoing]:
-        """Opens or closes the user stream, as the user, the session and barge-in require."""
+        """Opens or closes the user stream as required by the user, the session and barge-in."""
         agent_has_the_word = self._awaits_reply or self._replies.any_unheard
         withheld = agent_has_the_word and not self._barge_in
         due = self._call is _Call.ACTIVE and self._user_wants_stream and not withheld
@@ -417,7 +417,7 @@ class AudioCodesCaller:
         return [self._messages.message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
 
     def _apply_session_params(self, message: Message, activity: Members) -> str:
-        """Applies the agent's settings for the rest of the call; returns a summary, also of those without effect."""
+        """Applies the agent's settings for the rest of the call; returns a summary, which lists ignored ones too."""
         if not activity.has("sessionParams"):
             return ""
         params = activity.inside("sessionParams")
@@ -432,7 +432,7 @@ class AudioCodesCaller:
         return "; ".join([*parts, *([f"without effect here: {encode(others)}"] if others else [])])
 
     def _answered_without_sound(self, message: Message) -> None:
-        """Reopens a user stream that waits for the answer, because this answer has no audio to play here."""
+        """Reopens a user stream that was waiting for the end of the answer, which has no audio to play."""
         self._awaits_reply = False
         message.replies += self._adjust_user_stream()
 

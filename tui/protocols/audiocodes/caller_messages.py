@@ -1,4 +1,4 @@
-"""CallerMessages: the messages of one call as VoiceAI Connect writes them."""
+"""Builds the messages of one call in the form that VoiceAI Connect sends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tui.protocols.json_frames import outgoing
 
 
 class CallerMessages:
-    """Writes messages that carry the call's id, and activities that have their own id and time."""
+    """Builds messages with the call's id, and activities with their own ids and timestamps."""
 
     def __init__(self, conversation_id: str, new_id: NewId, utc_now: UtcNow) -> None:
         self.conversation_id = conversation_id

@@ -21,7 +21,7 @@ class WaitingMarks:
         self._seen = 0
 
     def set(self, message: Message) -> tuple[str, bool]:
-        """Adds a mark; returns its name, and whether it will be answered."""
+        """Adds a mark; returns its name and whether it will be answered."""
         self._seen += 1
         name = mark_name(message) or f"mark {self._seen}"
         body = {**message.body, "type": "playStream.mark.reached", "conversationId": self._conversation_id}

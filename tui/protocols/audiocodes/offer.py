@@ -1,4 +1,4 @@
-"""Offer: the audio formats that a caller offers, and the one that is agreed on."""
+"""Negotiates the audio format of a call: the caller offers formats, and the agent accepts one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.protocols.json_frames import Message, cut
 
 
 class Offer:
-    """The formats that were offered, and the one that was agreed on. Raises `ValueError` for unknown names."""
+    """The formats that were offered and the one that was accepted. Raises `ValueError` for unknown names."""
 
     def __init__(self, names: Sequence[str]) -> None:
         check_formats("AudioCodes", names, FORMATS)
@@ -21,7 +21,7 @@ class Offer:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that was agreed on; None before the agent has accepted."""
+        """The format that was accepted; None before the agent has accepted one."""
         return FORMATS.get(self.agreed)
 
     @property
@@ -30,7 +30,7 @@ class Offer:
         return self.agreed or self.names[0]
 
     def accepted(self, message: Message) -> str:
-        """Returns the format in ``session.accepted``, known or not; if it is missing, the agreed or first one."""
+        """Returns the format in ``session.accepted``, known or not; if missing, the accepted or first offered one."""
         media = message.text("mediaFormat").lower()
         if not media and self.agreed:
             return self.agreed

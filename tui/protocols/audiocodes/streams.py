@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _MAX_REPLIES = 100
-"""The number of unplayed replies that are remembered; older ones are forgotten."""
+"""Maximum number of unplayed replies that are remembered; beyond it, the oldest are forgotten."""
 
 
 @dataclass(slots=True)
@@ -15,7 +15,7 @@ class UserStream:
     asked: bool = False
     open: bool = False
     header_due: bool = False
-    """Whether the next audio has to begin with a WAV header: each stream of a ``wav/*`` format does."""
+    """Whether the next audio must begin with a WAV header, as each stream in a ``wav/*`` format does."""
     _starts_unanswered: int = 0
     _stops_unanswered: int = 0
 
@@ -30,7 +30,7 @@ class UserStream:
         return self._stops_unanswered > 0
 
     def turn(self, *, on: bool) -> str | None:
-        """Returns the message that opens or closes the stream; None if that was already requested."""
+        """Returns the type of the message that opens or closes the stream; None if that was already requested."""
         if on == self.asked:
             return None
         self.asked = on
@@ -42,7 +42,7 @@ class UserStream:
         return "userStream.stop"
 
     def started(self) -> bool:
-        """Called when the agent reports that the stream has started; returns whether that answers a request."""
+        """Records that the agent has started the stream; returns whether a start had been requested."""
         if not self._starts_unanswered:
             return False
         self._starts_unanswered -= 1
@@ -50,7 +50,7 @@ class UserStream:
         return True
 
     def stopped(self) -> bool:
-        """Called when the agent reports that the stream has stopped; returns whether that answers a request."""
+        """Records that the agent has stopped the stream; returns whether a stop had been requested."""
         if not self._stops_unanswered:
             return False
         self._stops_unanswered -= 1
@@ -59,13 +59,13 @@ class UserStream:
 
 @dataclass(slots=True)
 class PlayStream:
-    """A reply of the agent, until it is both complete and played."""
+    """A reply of the agent; it is kept until it is both complete and played."""
 
     stream_id: str
     media: str
     open: bool = True
     closed_here: bool = False
-    """Whether this end closed it unasked; later messages for it are then not reported as faults."""
+    """Whether this end closed it on its own initiative; later messages for it are then not reported as faults."""
     heard: bool = False
     cleared: bool = False
 
@@ -84,12 +84,12 @@ class PlayStreams:
 
     @property
     def any_unheard(self) -> bool:
-        """Whether the user is still hearing a reply or will hear one."""
+        """Whether any reply is being played or waiting to be played."""
         return any(not reply.heard for reply in self._pending)
 
     @property
     def any_to_clear(self) -> bool:
-        """Whether any reply has not been cut off yet."""
+        """Whether any reply has yet to be cut off."""
         return any(not reply.cleared for reply in self._pending)
 
     def begin(self, reply: PlayStream) -> None:

@@ -22,7 +22,7 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
 """Audio formats by ``mediaFormat``; ``wav/*`` is the same audio after a WAV header."""
 DEFAULT_OFFER = ("raw/lpcm16", "raw/lpcm16_24", "raw/lpcm16_8", "raw/mulaw")
 DEFAULT_FORMAT = "raw/lpcm16"
-"""The format that every known bot understands."""
+"""The format that every known bot supports."""
 
 _MAX_ACTIVITIES = 100
 SPEECH = {
@@ -30,7 +30,7 @@ SPEECH = {
     "userStream.speech.stopped": (Type.SPEECH_STOPPED, "user speech stopped"),
     "userStream.speech.committed": (Type.SPEECH_COMMITTED, "user turn committed"),
 }
-"""The meaning and the summary of messages without members of their own."""
+"""Event type and log summary of messages that consist only of their type."""
 
 
 def audio_of(message: Message, media: str) -> bytes:
@@ -59,7 +59,7 @@ def mark_name(message: Message) -> str:
 
 
 def each_activity(message: Message, read: Callable[[Message, Members], str]) -> str:
-    """Decodes the activities in order; returns their summaries in one line."""
+    """Decodes the activities in order; returns their summaries as one line."""
     activities = message.objects("activities", required=True)
     if len(activities) > _MAX_ACTIVITIES:
         text = (
@@ -76,7 +76,7 @@ def is_message(activity: Members) -> bool:
 
 
 def event_name(activity: Members, known: Sequence[str]) -> str:
-    """Returns the event's name as the documentation spells it; "" for one that is not ``known``."""
+    """Returns the event's name in the documented spelling; "" for a name that is not ``known``."""
     name = activity.text("name", required=True)
     if name in known:
         return name

@@ -3,11 +3,12 @@
 The facts come from deepgram-sdk 7.17.0 (agent/v1) and Deepgram's pages "Agent Keep Alive" and "Errors &
 Warnings". Decisions where these sources are silent:
 
-* A reply starts with its first audio, and ends with AgentAudioDone. A reply that is cut off may lack it;
-  UserStartedSpeaking or the next AgentStartedSpeaking then ends the reply.
-* UserStartedSpeaking flushes audio that has not been heard. The agent is not informed how much was heard.
-* Audio is sent without pauses: KeepAlive alone has failed to keep a session open while the microphone was off.
-* Both formats are stated in Settings, because the pages disagree about the defaults.
+* A reply starts with its first audio, and ends with AgentAudioDone. If a reply is cut off, that message may
+  be missing; UserStartedSpeaking or the next AgentStartedSpeaking then ends the reply.
+* UserStartedSpeaking flushes unplayed audio. No message informs the agent how much was heard.
+* Audio is sent without pauses, because KeepAlive alone did not keep a session open while the microphone was
+  off.
+* Settings always states both formats, because the pages disagree about the defaults.
 """
 
 from __future__ import annotations

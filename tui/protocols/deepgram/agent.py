@@ -24,9 +24,9 @@ _UPDATES = {
 class DeepgramAgent(AgentDefaults):
     """Stands in for the service on one socket.
 
-    It greets if Settings has a greeting (its words are sent with the audio of the recorded greeting), and
-    calls the functions of ``think`` that have no endpoint. Requests to speak an injected message are refused,
-    because the agent's voice is recorded.
+    It greets if Settings has a greeting, whose words are sent with the audio of the recorded greeting. It
+    calls the functions of ``think`` that have no endpoint. It refuses to speak injected messages, because it
+    can play only recorded speech.
     """
 
     must_call_tool = False
@@ -52,7 +52,7 @@ class DeepgramAgent(AgentDefaults):
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions that the caller runs; none while a result is awaited."""
+        """The functions that the caller runs; empty while a result is pending."""
         return () if self._open_calls else self._functions
 
     # Actions of the agent.
@@ -75,7 +75,7 @@ class DeepgramAgent(AgentDefaults):
         return [audio_frame(audio, self._formats[1], "agent")]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply. Only `speech_started` interrupts one; sent audio cannot be taken back for other reasons."""
+        """Ends a reply. Only `speech_started` can interrupt one; otherwise, audio that was sent is played."""
         if stream_id != self._open_stream_id:
             return []
         self._open_stream_id = None
@@ -84,7 +84,7 @@ class DeepgramAgent(AgentDefaults):
     def speech_started(self) -> list[Outgoing]:
         """Announces that the user is speaking, which flushes playback and cancels open function calls."""
         frames = [outgoing({"type": "UserStartedSpeaking"}, "user started speaking")]
-        # No AgentAudioDone follows a reply that is cut off.
+        # A reply that is cut off is not followed by AgentAudioDone.
         self._open_stream_id = None
         if self._open_calls:
             functions = [{"id": call_id, "name": name} for call_id, name in self._open_calls.items()]

@@ -48,7 +48,7 @@ class DeepgramCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always during a call, because an agent that hears nothing soon disconnects."""
+        """Whether audio may flow: always during a call, because an agent that receives no audio soon disconnects."""
         return self._accepted and self._in_call
 
     # Actions of the user.
@@ -75,15 +75,12 @@ class DeepgramCaller(ImplyingCaller):
         return [outgoing({"type": "UpdatePrompt", "prompt": text}, f"prompt: {text}")]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing, because nothing of the reply is left to discard.
-
-        A reply that is still being sent stays open.
-        """
+        """Sends nothing: the reply has no audio left to discard. If it is still being sent, it stays open."""
         self._unheard.discard(stream_id)
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing: no message reports to the agent what was heard."""
+        """Sends nothing: the protocol has no message that reports how much was heard."""
         self._unheard.discard(stream_id)
         return []
 
@@ -154,7 +151,7 @@ class DeepgramCaller(ImplyingCaller):
         else:
             replies = self._replies
             reply = replies.stream_id if replies.open else f"reply-{replies.begun + 1}"
-            # Each text is a sentence of the reply, sent at about the same time as its audio.
+            # Each text is one sentence of the reply, sent at about the same time as its audio.
             part = self._worded[1] if reply == self._worded[0] else 0
             self._worded = (reply, part + 1)
             message.event(Type.AGENT_TEXT, text=text, stream_id=reply, part=part)
@@ -176,7 +173,7 @@ class DeepgramCaller(ImplyingCaller):
         return self._report_latency(message, "latency report")
 
     def _report_latency(self, message: Message, what: str) -> str:
-        """Passes on the agent's own figures, converted from seconds to ms."""
+        """Reports the agent's own latency figures, converted from seconds to ms."""
         seconds = {
             name.removesuffix(_LATENCY): message.number(name)
             for name in message.body

@@ -1,4 +1,4 @@
-"""Defines what both ends of the Deepgram Voice Agent share: formats, and how settings name them."""
+"""Defines what both ends of the Deepgram Voice Agent share: formats, and their names in settings."""
 
 from __future__ import annotations
 

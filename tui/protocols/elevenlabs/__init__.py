@@ -4,12 +4,14 @@ The facts come from ElevenLabs' schema (elevenlabs/packages, packages/types/sche
 client (packages/client/src/utils/WebSocketConnection.ts), its Python package 2.78.0
 (conversational_ai/conversation.py) and its page "Client events". Decisions where these sources are silent:
 
-* No message starts or ends a reply: it starts with its first audio, and ends when it has run dry
-  (`tui.protocols.implied_replies`), with an interruption, or with the words of the next reply. Words are sent
-  with the first audio of their reply; words that come before it belong to the reply that it starts.
-* User audio flows from acceptance to hang-up, as with the SDKs, because the agent uses silence to find turns.
-* An interruption without an ``event_id`` is taken to mean all audio so far.
-* There is no message for a flush by the user: later audio is played as a new reply.
+* No message marks the start or end of a reply. A reply starts with its first audio. It ends when its audio
+  runs out (`tui.protocols.implied_replies`), with an interruption, or with the words of the next reply. The
+  agent sends the words of a reply with its first audio; words that arrive earlier belong to the reply that
+  this audio starts.
+* User audio flows from acceptance to hang-up, as with the SDKs, because the agent needs silence to detect
+  turns.
+* An interruption without an ``event_id`` is assumed to cover all audio received so far.
+* No message informs the agent that the user flushed playback; later audio is played as a new reply.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class ElevenLabsAgent(AgentDefaults):
         return [audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Sends nothing for a complete reply; for one that is cut short, interrupts all audio so far."""
+        """Sends nothing for a complete reply; for an interrupted one, interrupts all audio so far."""
         if stream_id == self._open_stream_id:
             self._open_stream_id = None
         if not (interrupted and stream_id == self._last_stream_id):
@@ -221,5 +221,5 @@ class _Wishes:
         self._events = frozenset(conversation.texts("client_events"))
 
     def wants(self, kind: str) -> bool:
-        """Returns whether events of that type are to be sent; if the caller named none, all are."""
+        """Returns whether the caller wants events of that type; a caller that names no types wants all of them."""
         return not self._events or kind in self._events

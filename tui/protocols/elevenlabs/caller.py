@@ -56,7 +56,7 @@ class ElevenLabsCaller(ImplyingCaller):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None before the agent has named it."""
+        """The format that `user_audio` takes; None before the agent has specified it."""
         return self._user_format
 
     @property
@@ -66,7 +66,7 @@ class ElevenLabsCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always during a call, unless the user has to wait for the end of a reply."""
+        """Whether audio may flow: always during a call, unless the user has to wait until a reply ends."""
         return self._user_format is not None and self._in_call and (self._barge_in or not self._unheard)
 
     @property
@@ -172,7 +172,7 @@ class ElevenLabsCaller(ImplyingCaller):
         if replies.open and self._worded == replies.stream_id:
             message.events += replies.stop("the next reply begins")
         elif self._worded == self._next_reply:
-            replies.begun += 1  # a reply whose words were never spoken, as in a text-only conversation
+            replies.begun += 1  # the words had no audio, as in a text-only conversation
         self._worded = replies.stream_id if replies.open else self._next_reply
         message.event(Type.AGENT_TEXT, text=text, stream_id=self._worded)
         return f"agent: {text}"
@@ -211,7 +211,7 @@ class ElevenLabsCaller(ImplyingCaller):
         event = message.inside("error_event")
         code, told = event.body.get("code"), ("message", "reason", "debug_message", "error_type")
         reason = next(filter(None, map(event.text, told)), "The agent reported an error without details.")
-        # It is sent just before the close.
+        # Fatal, because the agent closes the socket right after an error.
         known_code = str(code) if isinstance(code, str | int) else ""
         message.event(Type.AGENT_ERROR, reason=reason, code=cut(known_code, 60), fatal=True)
         return f"error: {reason}"
@@ -265,7 +265,7 @@ def _media(event: Members, name: str) -> str:
 
 
 def _is_error(output: str) -> bool:
-    """Returns whether a tool's output, which is JSON, is the object that denotes a failure."""
+    """Returns whether a tool's JSON output is the object that indicates a failure."""
     try:
         value = msgspec.json.decode(output)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -22,7 +22,7 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         "ulaw_8000": AudioFormat(Encoding.MULAW, 8_000),
     }
 )
-"""Audio formats by ElevenLabs' names. The agent's own settings choose one for each direction."""
+"""Audio formats by ElevenLabs' names. The agent's own settings determine the format of each direction."""
 
 INITIATION = "conversation_initiation_client_data"
 METADATA = "conversation_initiation_metadata"
@@ -37,7 +37,7 @@ class ElevenLabsMessage(Message):
 
 
 def read_event_id(members: Members) -> int | None:
-    """Returns the integer that orders the agent's events; if it is missing, reports that and returns None."""
+    """Returns the integer that orders the agent's events; reports a missing one and returns None."""
     value = members.body.get("event_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return value

@@ -6,10 +6,10 @@ disagree:
 
 * The path contains v1beta on Google's page, v1 in the SDK and v1beta1 on Vertex AI; ephemeral tokens need
   v1alpha and a different method. The caller's end uses the URL as given; the agent's end serves all of them.
-* No message starts a reply. It starts with its first audio, and ends with ``generationComplete``, ``turnComplete``
-  or ``interrupted``, whichever comes first.
-* Words arrive in pieces. They are shown as they arrive, and are final once the turn is complete; the user's
-  words also once the agent speaks.
+* No message marks the start of a reply. A reply starts with its first audio and ends with the first
+  ``generationComplete``, ``turnComplete`` or ``interrupted``.
+* Words arrive in fragments, which are shown as they arrive. They become final when the turn is complete; the
+  user's words also become final when the agent speaks.
 * User audio flows from setup to hang-up, as silence while the microphone is off.
 """
 

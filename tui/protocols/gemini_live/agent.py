@@ -34,7 +34,7 @@ class GeminiAgent(AgentDefaults):
     must_call_tool = False
     """The user's words decide whether a tool is called."""
     idle_timeout_ms = None
-    """The agent waits for the user, however long that takes."""
+    """The agent waits for the user indefinitely."""
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
         self._new_id = new_id
@@ -59,7 +59,7 @@ class GeminiAgent(AgentDefaults):
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions that the caller declares; none while a result is awaited."""
+        """The functions that the caller declares; empty while a result is pending."""
         return self._setup.tools if self._setup and not self._open_calls else ()
 
     @property
@@ -69,7 +69,7 @@ class GeminiAgent(AgentDefaults):
 
     @property
     def answers_unasked(self) -> bool:
-        """Whether the agent answers detected turns unasked; it always does."""
+        """Whether the agent answers detected turns without a request; always true."""
         return True
 
     @property
@@ -103,7 +103,7 @@ class GeminiAgent(AgentDefaults):
         return [_content({"modelTurn": {"parts": parts}}, f"agent audio {audio_ms:.0f} ms", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, complete or interrupted; it can be interrupted even after all of it was sent."""
+        """Ends a reply, complete or interrupted; a reply can be interrupted even after all of it was sent."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:
@@ -122,7 +122,7 @@ class GeminiAgent(AgentDefaults):
         return [outgoing({"toolCall": {"functionCalls": [call]}}, f"tool call: {name} {encode(arguments)}")]
 
     def speech_started(self) -> list[Outgoing]:
-        """Cancels open tool calls and announces the speech to callers that asked for this."""
+        """Cancels open tool calls and announces the speech to callers that requested this."""
         frames = []
         if self._open_calls and self.yields_to_speech:
             self._cancelled_calls.update(self._open_calls)
@@ -132,7 +132,7 @@ class GeminiAgent(AgentDefaults):
         return frames + self._voice_activity("ACTIVITY_START")
 
     def speech_stopped(self) -> list[Outgoing]:
-        """Announces the end of speech to callers that asked for this."""
+        """Announces the end of speech to callers that requested this."""
         return self._voice_activity("ACTIVITY_END")
 
     def hypothesis(self, text: str) -> list[Outgoing]:

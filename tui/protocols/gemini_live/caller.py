@@ -24,7 +24,7 @@ from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, cut, encode
 
 _FAILED_TURNS = ("MALFORMED_FUNCTION_CALL", "RESPONSE_REJECTED")
-"""Values of ``turnCompleteReason`` that mean that there is no answer."""
+"""Values of ``turnCompleteReason`` that mean that no answer will come."""
 _MAX_WORDS_CHARS = 20_000
 
 
@@ -62,7 +62,7 @@ class GeminiCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always during a call, unless messages announce turns or the end of audio."""
+        """Whether audio may flow: always in a call, except after `stop_user_stream` or between announced turns."""
         return self._phase.accepted and (self._phase.user_speaks or self._phase.flows)
 
     @property
@@ -211,7 +211,7 @@ class GeminiCaller(ImplyingCaller):
         return f"user: {shown.strip()}" if shown else ""
 
     def _user_is_understood(self, message: Message) -> None:
-        """Emits what the user said, once the agent has finished its turn or speaks."""
+        """Emits the user's words as final, because the agent speaks or has finished its turn."""
         words, self._words.user = self._words.user.strip(), ""
         if words:
             message.event(Type.SPEECH_RECOGNITION, text=words)
@@ -271,7 +271,7 @@ class GeminiCaller(ImplyingCaller):
         self._emit_agent_words(message, words.spoken, final=True)
         self._emit_agent_words(message, words.written, final=True, written=True)
         if (words.spoken or words.written) and not words.has_audio:
-            self._replies.begun += 1  # a reply whose words were never spoken
+            self._replies.begun += 1  # the words had no audio
         self._words = _TurnWords()
 
     def _on_tool_call(self, message: Message) -> str:
@@ -334,7 +334,7 @@ class GeminiCaller(ImplyingCaller):
         reason = error.text("message") or "The agent reported an error without details."
         known = (error.body.get(name) for name in ("status", "code"))
         code = next((str(value) for value in known if isinstance(value, str | int)), "")
-        # It is sent just before the close.
+        # Fatal, because the service closes the socket right after an error.
         message.event(Type.AGENT_ERROR, reason=reason, code=cut(code, 60), fatal=True)
         return f"error: {reason}"
 
@@ -374,7 +374,7 @@ class _TurnWords:
 
 
 def _response(output: str) -> Mapping[str, Any]:
-    """Returns a tool's JSON output as an object, because a response must be one."""
+    """Returns a tool's JSON output as an object, because a response must be an object."""
     try:
         value = msgspec.json.decode(output)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -14,7 +14,7 @@ from tui.protocols.json_frames import Members, Message, cut, decode_loose_base64
 FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
     {f"audio/pcm;rate={rate}": AudioFormat(Encoding.PCM16, rate) for rate in (16_000, 24_000, 48_000, 8_000)}
 )
-"""The usual formats, by MIME type; the service converts user audio of any rate, and answers at 24 kHz."""
+"""The usual formats, by MIME type; the service accepts user audio at any rate and answers at 24 kHz."""
 USER_FORMAT, PLAY_FORMAT = "audio/pcm;rate=16000", "audio/pcm;rate=24000"
 FROM_CALLER = ("setup", "clientContent", "realtimeInput", "toolResponse", "contextUpdate")
 """Members of which each message from the caller has exactly one."""
@@ -32,7 +32,7 @@ FROM_AGENT = (
 )
 """Members of which each message from the agent has at least one; the first one present names the message."""
 _SPLIT = frozenset({"realtimeInput", "serverContent"})
-"""Members with several meanings, which are named together with their first inner member."""
+"""Members with several meanings; such a message is named after the member and its first inner member."""
 _KNOWN = frozenset({*FROM_CALLER, *FROM_AGENT})
 _NAMES = re.compile(r"[A-Za-z]{1,40}")
 _SNAKE = re.compile(r"_+([a-z0-9])")
@@ -45,7 +45,8 @@ _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 class GeminiMessage(Message):
     """One message from either end.
 
-    The service sends JSON in binary frames, and SDKs mix snake_case with camelCase: both are read everywhere.
+    The service sends JSON in binary frames, and SDKs mix snake_case with camelCase; both ends accept all of
+    these.
     """
 
     def __init__(self, frame: str | bytes) -> None:
@@ -86,7 +87,7 @@ def outgoing(body: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -> Ou
 
 
 def audio_in(blob: Members, default: AudioFormat) -> tuple[bytes, AudioFormat]:
-    """Returns the samples of a blob (``data``, ``mimeType``) and their format; reports what is wrong with it."""
+    """Returns the samples of a blob (``data``, ``mimeType``) and their format; reports any faults in the blob."""
     mime_type = blob.text("mimeType")
     data = blob.text("data", required=True)
     audio = decode_loose_base64(data)

@@ -4,12 +4,14 @@ The facts come from purecloudlabs/audiohook-reference-implementation (the client
 builder), GenesysCloudBlueprints/audioconnector-server-reference-implementation, and pipecat 1.14
 (serializers/genesys.py). Decisions where these sources are silent or disagree:
 
-* Signatures cover the components in the order in which Genesys Cloud sends them, and are valid for ten seconds.
-* Audio messages are limited to five a second on average and 25 at once, according to secondhand reports of
-  Genesys' limits page. Excess messages are reported as a finding and answered with error 429; they are still
-  played, so that the rest of the call can be tested. ``playback_started`` is sent with the first audio of a
-  reply, and ``playback_completed`` when the queue has run empty.
-* Pings, positions and rates are timed by the audio sent, which flows in real time.
+* A signature covers the components in the order in which Genesys Cloud sends them, and is valid for ten
+  seconds.
+* Audio messages are limited to five per second on average and 25 at once, according to secondhand reports
+  about Genesys' limits page. Excess messages are reported as a finding and answered with error 429; they are
+  still played, so that the rest of the call can be tested.
+* ``playback_started`` is sent with the first audio of a reply, and ``playback_completed`` when the playback
+  queue is empty. Pings, positions and rates are timed by the user audio that was sent, which flows in real
+  time.
 """
 
 from __future__ import annotations

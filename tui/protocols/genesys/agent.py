@@ -27,14 +27,14 @@ from tui.protocols.json_frames import Message, cut, encode
 
 _MESSAGE_MS = 200
 _PER_SECOND, _BURST = 5.0, 20.0
-"""Limits for audio messages, lower than those of Genesys Cloud to leave room for the end of a reply."""
+"""Limits for audio messages. They are lower than Genesys Cloud's, to leave room for the end of a reply."""
 _MAX_MESSAGE_BYTES = 64_000
 
 
 class GenesysAgent(AgentDefaults):
     """Stands in for the voice bot on one socket.
 
-    It sends audio in messages of 200 ms, or in longer ones if audio comes faster than in real time, because
+    It sends audio in messages of 200 ms, or longer ones if audio arrives faster than in real time, because
     Genesys Cloud limits the number of messages.
     """
 
@@ -74,7 +74,7 @@ class GenesysAgent(AgentDefaults):
         return [self._event("bot_turn_response", turn, f"bot_turn_response match: {text}")]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio once there is enough for a message that the limits allow."""
+        """Sends reply audio once there is enough of it for a message and the limits allow one."""
         coding = self.user_format
         if not (stream_id == self._open_stream_id and audio and coding):
             return []

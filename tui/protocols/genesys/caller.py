@@ -51,8 +51,8 @@ class GenesysCaller(ImplyingCaller):
 
     The token is the API key, or KEY:SECRET with the client secret that signs the request. Options:
     ``organization`` and ``conversation`` (UUIDs), ``language``, ``dnis``, ``rate_limit`` and ``burst`` (how
-    many audio messages the agent may send per second, and at once), ``signed_query`` (on or off: whether the
-    URL's query is signed).
+    many audio messages the agent may send per second on average, and at once), ``signed_query`` (on or off:
+    whether the URL's query is signed).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -80,7 +80,7 @@ class GenesysCaller(ImplyingCaller):
 
     @property
     def goodbye_answered(self) -> bool:
-        """Whether ``close`` was answered, or never sent."""
+        """Whether ``close`` was answered or never sent."""
         return self._stream.closed or not self._stream.closing
 
     @property
@@ -118,11 +118,11 @@ class GenesysCaller(ImplyingCaller):
         return [self._open(self._ids["conversation"], self._new_id())]
 
     def validate(self) -> list[Outgoing]:
-        """Opens a session that only probes the connection; its conversation is the null UUID."""
+        """Opens a session that only probes the connection; its conversation id is the null UUID."""
         return [self._open(NULL_ID, NULL_ID)]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in frames of 200 ms, and a ping when one is due; any remainder waits."""
+        """Sends user audio in 200 ms frames, and any ping that is due; keeps the remainder for the next call."""
         stream, coding = self._stream, self.user_format
         if coding is None or not stream.flows:
             return []
@@ -142,7 +142,7 @@ class GenesysCaller(ImplyingCaller):
         return [self._message("dtmf", f"dtmf {digit}", digit=digit) for digit in digits]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Reports that the playback queue has run empty or was flushed."""
+        """Reports that the playback queue is empty or was flushed."""
         was_newest = stream_id == self._replies.stream_id
         super().playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
         if not (was_newest and self._stream.plays and self._stream.in_call):
@@ -188,7 +188,7 @@ class GenesysCaller(ImplyingCaller):
         if audio:
             message.events += self._replies.audio(audio, coding)
             if not stream.plays and stream.in_call:
-                # The queue plays within a few hundredths of a second.
+                # Not delayed until playback, which begins within a few hundredths of a second.
                 stream.plays = True
                 message.replies.append(self._message("playback_started", "playback started"))
         return message.incoming(f"agent audio {message.audio_ms:.0f} ms")
@@ -347,7 +347,7 @@ class GenesysCaller(ImplyingCaller):
         return self._message("error", f"error {code}: {text}", code=code, message=text, **members)
 
     def _ping(self) -> list[Outgoing]:
-        """Returns the ping that is due; if the previous ping is unanswered, ends the session with an error."""
+        """Returns the ping that is due; ends the session with an error if the previous ping was not answered."""
         stream = self._stream
         if not (stream.in_call and self._pings.due(stream.sent_ms)):
             return []

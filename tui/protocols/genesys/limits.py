@@ -1,4 +1,4 @@
-"""Limits and timing of an AudioHook session: the rate of audio messages, and pings. The audio sent is its clock."""
+"""The rate limit for audio messages and the timing of pings in an AudioHook session, timed by the audio sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MessageRate:
         self._reported_ms: float | None = None
 
     def allows(self, at_ms: float) -> bool:
-        """Counts one message; returns whether it is within the limits. A message over the limits uses no token."""
+        """Counts one message; returns whether it is within the limits. A message that exceeds them uses no token."""
         self._refill(at_ms)
         if self._left < 1:
             return False
@@ -26,7 +26,7 @@ class MessageRate:
         return True
 
     def spend(self, at_ms: float, messages: int) -> None:
-        """Counts messages that are sent regardless of the limits; later ones have to make up for any excess."""
+        """Counts messages that are sent regardless of the limits; later messages have to wait longer in return."""
         self._refill(at_ms)
         self._left -= messages
 
@@ -35,7 +35,7 @@ class MessageRate:
         self._at_ms = at_ms
 
     def should_report(self, at_ms: float) -> bool:
-        """Returns whether to answer a message over the limits; at most one is answered per second."""
+        """Returns whether to answer a message that exceeds the limits; at most one is answered per second."""
         if self._reported_ms is not None and at_ms < self._reported_ms + _REPORT_EVERY_MS:
             return False
         self._reported_ms = at_ms

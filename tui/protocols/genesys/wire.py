@@ -21,7 +21,7 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
 """Audio formats by their name in ``media``; L16 is little-endian in practice."""
 VERSION = "2"
 NULL_ID = "00000000-0000-0000-0000-000000000000"
-"""The null UUID, which marks a connection probe when used as conversation and participant."""
+"""The null UUID; used as conversation and participant id, it marks a connection probe."""
 DURATION = re.compile(r"PT(\d*\.)?\d+S")
 MAX_TEXT_CHARS = 65_535
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-5][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -31,7 +31,7 @@ class AudioHookMessage(Message):
     """A text message from either end, with a check of its envelope."""
 
     def check_envelope(self, session_id: str, counters: Counters, other: str) -> None:
-        """Reports errors in the envelope; ``other`` is the member that counts the reading end's messages."""
+        """Reports errors in the envelope; ``other`` is the member that counts this end's messages."""
         if (version := self.text("version", required=True)) not in (VERSION, ""):
             self.find("other-version", f"The version is {cut(version, 20)}; expected {VERSION}.")
         seen = self.text("id", required=True)
@@ -48,7 +48,7 @@ class Counters:
         self.received = 0
 
     def check(self, message: Members, other: str) -> None:
-        """Reports a gap, or an ``other`` that counts messages never sent; continues from the received number."""
+        """Reports a gap in ``seq`` or an ``other`` that is too large; continues from the received ``seq``."""
         seq, known = _count(message, "seq"), _count(message, other)
         if seq is not None:
             if seq != self.received + 1:
@@ -60,7 +60,7 @@ class Counters:
 
 
 def envelope(kind: str, session_id: str, counters: Counters, other: str, **members: Any) -> Mapping[str, Any]:
-    """Returns the next message of one end; ``other`` is the member for the number of the last one received."""
+    """Returns the next message of one end; ``other`` is the member for the number of the last message received."""
     counters.sent += 1
     counts = {"seq": counters.sent, other: counters.received}
     return {"version": VERSION, "id": session_id, "type": kind, **counts, **members}

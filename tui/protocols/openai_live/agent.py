@@ -19,7 +19,7 @@ from tui.protocols.openai_live.wire import DEFAULT_FORMAT, FORMATS, format_in, f
 _USAGE_EVERY_MS = 15_000
 _LASTS_S = 3_600
 _CONTEXT_S = 3_600
-"""Amount of audio that fills the context window."""
+"""Duration of audio that fills the context window."""
 _MEMBERS = (
     "model",
     "instructions",
@@ -32,11 +32,11 @@ _MEMBERS = (
     "client",
 )
 _TASKS = {"name": "delegation", "description": "anything about opening hours", "parameters": {}}
-"""The tasks that are delegated to clients that handle them."""
+"""The tasks that are delegated to a client, if it handles them."""
 
 
 class LiveRefusal(Exception):
-    """The agent refuses a message and answers it with an ``error``; nothing has changed."""
+    """Raised when the agent refuses a message, which it answers with an ``error``; nothing has changed."""
 
     def __init__(self, code: str, text: str, param: str = "") -> None:
         super().__init__(text)
@@ -48,8 +48,8 @@ class LiveAgent(AgentDefaults):
     """Stands in for the service on one socket. The agent's time passes only while the caller sends audio.
 
     Honors these members of the session: ``audio.format``, and delegation to the client or to Responses with
-    function tools. It refuses members that the service does not know, decisions and audio fixtures. With
-    ``timestamps=on`` in the URL's query, its audio has time ranges, as on Azure.
+    function tools. It refuses unknown members, decisions and audio fixtures. With ``timestamps=on`` in the
+    URL's query, its audio chunks have time ranges, as on Azure.
     """
 
     must_call_tool = False
@@ -62,7 +62,7 @@ class LiveAgent(AgentDefaults):
         self._timestamps = False
         self._tasks = _Tasks()
         self._user_words = ("", 0.0)
-        """The words of the current turn that have been sent, and the time at which the last was spoken."""
+        """The words of the current turn that have been sent, and the time at which the last of them was spoken."""
         self._usage_due_ms = _USAGE_EVERY_MS
 
     @property
@@ -82,18 +82,18 @@ class LiveAgent(AgentDefaults):
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions that may be called, or the tasks that may be delegated; none while a result is awaited."""
+        """The functions that may be called, or the tasks that may be delegated; empty while a result is pending."""
         return self._session.tools if self._session and not self._tasks.open else ()
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Reads from the URL whether audio has time ranges; admits everyone."""
+        """Reads from the URL whether audio chunks get time ranges; admits every caller."""
         self._timestamps = handshake.query.get("timestamps") == "on"
         return None
 
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Queues the words of a reply; each is sent once it has been spoken."""
+        """Queues the words of a reply, each to be sent once it has been spoken."""
         if self._session:
             self._session.said.begin(stream_id, text)
         return []
@@ -105,7 +105,7 @@ class LiveAgent(AgentDefaults):
         return []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply without sending a message. If interrupted, the unsent part is dropped."""
+        """Ends a reply without sending a message; drops the unsent part of an interrupted one."""
         if self._session:
             self._session.said.end(stream_id, interrupted=interrupted)
         return []
@@ -198,7 +198,7 @@ class LiveAgent(AgentDefaults):
         return frames
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """Ends the session from this side."""
+        """Ends the session on the agent's initiative."""
         return self._closed("remote_hangup")
 
     def end(self) -> list[Outgoing]:
@@ -377,7 +377,7 @@ class LiveAgent(AgentDefaults):
 
     @property
     def _running(self) -> _LiveSession:
-        assert self._session is not None  # `receive` refuses everything before the start
+        assert self._session is not None  # `receive` refuses all other messages before the start
         return self._session
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[LiveAgent, Message], str]]] = {

@@ -16,7 +16,9 @@ from tui.protocols.openai_live.track import FragmentLine, SpokenTrack
 from tui.protocols.openai_live.wire import FORMATS, SIDEBAND_ONLY, format_in
 
 _BEHIND_MS = 2_000.0
-"""Longer than any network delay, the only reason for the agent's track to lag behind the audio it receives."""
+"""Longer than any network delay, which is the only valid reason for the agent's track to lag behind the audio
+that it received.
+"""
 _FULL_RATIO = 0.9
 _REASONS = {
     "close_requested": "the session was closed",
@@ -54,7 +56,7 @@ class LiveCaller(CallerDefaults):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio flows: always during a session, because the agent's time passes only while it does."""
+        """Whether audio flows: always during a session, because the agent's time passes only while audio flows."""
         return self._state.started and not self._state.ending
 
     @property
@@ -91,7 +93,7 @@ class LiveCaller(CallerDefaults):
         return self._append("instructions", text) if text else []
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends the result of a tool: to the Responses backend, or as the result of a delegated task."""
+        """Sends the result of a tool, either to the Responses backend or as the result of a delegated task."""
         item = message.get("item", {})
         if item.get("type") != "function_call_output":
             return []
@@ -106,7 +108,7 @@ class LiveCaller(CallerDefaults):
         ]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Closes a reply that ran dry, so that later audio starts another; after a flush, discards the rest."""
+        """Closes a reply whose audio ran out, so that later audio starts another; discards the rest if flushed."""
         if heard_ms >= received_ms:
             self._track.ran_dry(stream_id)
         return []
@@ -190,7 +192,7 @@ class LiveCaller(CallerDefaults):
         return f"agent audio {message.audio_ms:.0f} ms"
 
     def _check_time(self, message: Message) -> None:
-        """Advises about a track that stopped and, once, about one that is shorter than the audio it received."""
+        """Reports advice about a track that has stopped and, once, one that is shorter than the user's audio."""
         if self._track.stalled:
             text = "The agent's audio stopped in the middle of a sound, although its track is continuous."
             message.advise("track-stalled", text)
@@ -341,7 +343,8 @@ class LiveCaller(CallerDefaults):
         error = message.inside("error")
         reason = error.text("message", required=True) or "The agent reported an error without details."
         code = error.text("code", required=True)
-        # Before the session starts, an error is the answer to the start; later errors need not end the session.
+        # Before the session starts, an error is the answer to the start message; later errors need not end
+        # the session.
         fatal = not self._state.started
         message.event(Type.AGENT_ERROR, reason=reason, code=cut(code, 60), fatal=fatal)
         return f"error: {reason}"
@@ -394,7 +397,7 @@ class _SessionState:
         self.sent_ms = 0.0
         self.used_s = 0.0
         self.request = ""
-        """The user's last line."""
+        """The user's newest line."""
         self.tasks: set[str] = set()
         """Ids of tasks that were delegated to this client."""
         self.unplaced: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Builds the output of the agent's end: one continuous track, and its words at the pace of speech."""
+"""Builds the output of the agent's end: one continuous track, and its transcript at the pace of speech."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SaidTrack:
         """Time at which the next speech begins."""
         self._format = audio_format
         self._queued = bytearray()
-        """The part of the track that follows the last chunk sent."""
+        """The part of the track after the last chunk that was sent."""
         self._words: deque[str] = deque()
         self._fragments: deque[_Timed] = deque()
         """Words that have been spoken but not sent yet."""
@@ -56,7 +56,7 @@ class SaidTrack:
         self._queued += audio
 
     def end(self, reply: str, *, interrupted: bool) -> None:
-        """Ends the reply; the rest of it is still spoken, unless ``interrupted``."""
+        """Ends the reply; its remaining audio is still sent, unless the reply was ``interrupted``."""
         if reply != self._reply:
             return
         self._ends = True

@@ -21,9 +21,9 @@ _KEPT_REPLIES = 16
 class SpokenTrack:
     """Cuts the agent's track into replies: a reply begins with sound and ends after `ENDS_AFTER_MS` of silence.
 
-    Silence between replies is not played, so that each starts with a fresh buffer and delay cannot build up.
-    Times are session times: from the range of each chunk if the agent sends one, otherwise from the total
-    duration of the chunks.
+    Silence between replies is not played, so that each reply starts with a fresh buffer and delay cannot
+    build up. Times are session times: from the range of each chunk if the agent sends one, otherwise from the
+    total duration of the chunks.
     """
 
     def __init__(self) -> None:
@@ -31,9 +31,9 @@ class SpokenTrack:
         self.now_ms = 0.0
         """The time at which the newest audio ends."""
         self.received_ms = 0.0
-        """Total duration of the audio, without silence that the agent left out."""
+        """Total duration of the audio, excluding silence that the agent omitted."""
         self.stalled = False
-        """Whether the newest audio continues a reply that had run dry because of a gap in the track."""
+        """Whether the newest audio continues a reply whose audio had run out because of a gap in the track."""
         self._quiet_ms = 0.0
         self._dry = False
         self._began_ms: deque[tuple[float, str]] = deque(maxlen=_KEPT_REPLIES)
@@ -48,7 +48,7 @@ class SpokenTrack:
         self.now_ms = starts_ms + length_ms if end_ms is None else end_ms
         self.received_ms += length_ms
         self.stalled, self._dry = self._dry and left_out_ms < 1, False
-        # Silence that was left out cannot be played later, so what follows starts with a fresh buffer.
+        # Omitted silence cannot be played later, so the audio after it starts with a fresh buffer.
         events = self.replies.stop() if left_out_ms >= 1 else []
         if not is_quiet(wire, audio_format):
             self._quiet_ms = 0.0
@@ -62,12 +62,12 @@ class SpokenTrack:
         return events + (self.replies.stop() if self._quiet_ms >= ENDS_AFTER_MS else [])
 
     def ran_dry(self, reply: str) -> None:
-        """Records that a reply ran dry although more of it was due."""
+        """Records that a reply's audio ran out although more was due."""
         self._dry = self.replies.open and reply == self.replies.stream_id
         self.replies.finished(reply)
 
     def reply_at(self, at_ms: float) -> str:
-        """Returns the reply that a word spoken at that time belongs to; before the first reply, the next one."""
+        """Returns the reply that was being spoken at that time; before the first reply, the next one."""
         begun = (reply for began_ms, reply in reversed(self._began_ms) if began_ms < at_ms + _FRAGMENT_MS)
         return next(begun, self._began_ms[0][1] if self._began_ms else "reply-1")
 
@@ -84,13 +84,13 @@ class FragmentLine:
         self._ended_ms = 0.0
 
     def continues(self, item: str, start_ms: float) -> bool:
-        """Returns whether a fragment continues the line: it has the same item or, without one, follows soon."""
+        """Returns whether a fragment continues the line: it has the same item or, if it has none, follows soon."""
         if item:
             return item == self.item
         return self._open and start_ms - self._ended_ms < _LINE_ENDS_AFTER_MS
 
     def begin(self, item: str = "") -> None:
-        """Begins a line for ``item`` or, without one, for an item of its own."""
+        """Begins a line for ``item``; if that is empty, for a new item."""
         self._lines += 1
         self.item, self.text = item or f"user-{self._lines}", ""
 

@@ -18,7 +18,7 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
         "audio/pcma": AudioFormat(Encoding.ALAW, 8_000),
     }
 )
-"""One of these is used in both directions; the first is the only one that Azure documents."""
+"""Both directions use the same format; Azure documents only the first of these."""
 DEFAULT_FORMAT = "audio/pcm;rate=24000"
 SIDEBAND_ONLY = ("transport.", "session.input_audio.append", "session.paused", "session.resumed")
 """Name prefixes of messages that only observers of a session receive."""
@@ -32,7 +32,7 @@ def format_member(name: str) -> dict[str, Any]:
 
 
 def format_in(members: Members) -> str:
-    """Returns the name of the format in ``audio.format``; "" for one that does not exist."""
+    """Returns the name of the format in ``audio.format``; "" for an unknown one."""
     kind, rate = members.text("type"), members.number("rate")
     found = (name for name, media in FORMATS.items() if name.partition(";")[0] == kind and media.rate == rate)
     return next(found, "")
@@ -40,7 +40,7 @@ def format_in(members: Members) -> str:
 
 def is_quiet(wire: bytes, audio_format: AudioFormat) -> bool:
     """Returns whether no sample is above -60 dBFS."""
-    if not any(wire):  # digital silence in PCM, which makes up most of an agent's track
+    if not any(wire):  # fast path for digital silence in PCM, which makes up most of an agent's track
         return audio_format.encoding is Encoding.PCM16
     samples = samples_of(wire, audio_format.encoding)
     return not samples or max(max(samples), -min(samples)) <= _QUIET

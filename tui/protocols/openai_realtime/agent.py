@@ -36,15 +36,14 @@ _BETA_CLOSE = Close(4000, "invalid_request_error.beta_api_shape_disabled")
 _BETA_SUBPROTOCOL = "openai-beta."
 _MAX_APPEND_CHARS = 15 * 1024 * 1024
 _MAX_BUFFER_S = 120
-"""Longest user turn that is kept; only the end of a longer one is kept."""
+"""Maximum duration of a user turn that is kept; of a longer turn, only the end is kept."""
 
 
 class OpenAIAgent:
     """Takes the place of the model's server on one socket.
 
-    The owner of this end provides what the agent hears and says. A turn that was heard is committed with
-    `speech_stopped`; if the caller has turned off turn detection, with the caller's own
-    ``input_audio_buffer.commit``.
+    The owner of this end detects the user's speech and supplies the replies. `speech_stopped` commits a turn;
+    if the caller has turned off turn detection, the caller's ``input_audio_buffer.commit`` does.
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
@@ -80,7 +79,7 @@ class OpenAIAgent:
 
     @property
     def answers_unasked(self) -> bool:
-        """Whether the agent answers a turn without being asked."""
+        """Whether the agent answers a turn without a request."""
         return self._configuration.turn_flag("create_response")
 
     @property
@@ -106,7 +105,7 @@ class OpenAIAgent:
     # Actions of the agent.
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Takes the dialect and model from the URL; refuses callers that ask for the beta, as the service does."""
+        """Takes the dialect and model from the URL; refuses callers that request the beta, as the service does."""
         self._spelling = spelling_of(dialect_of(handshake.path))
         self._configuration.rules = self._spelling.rules
         self._configuration.body["model"] = handshake.query.get("model") or DEFAULT_MODEL
@@ -126,7 +125,7 @@ class OpenAIAgent:
         return self._event("session.created", "session created", session=self._configuration.body)
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begins a reply; one that is still open is interrupted first."""
+        """Begins a reply, after interrupting any that is still open."""
         return self._speaking.start(stream_id, text)
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
@@ -144,7 +143,7 @@ class OpenAIAgent:
         return self._speaking.call_tool(name, arguments)
 
     def speech_started(self) -> list[Outgoing]:
-        """Records that the user began to speak; an answer that has not started is abandoned."""
+        """Records that the user has begun to speak; abandons an answer that has not started."""
         if not self.detects_turns:
             return []
         self._user_speaks = True
@@ -158,7 +157,7 @@ class OpenAIAgent:
         ]
 
     def speech_stopped(self) -> list[Outgoing]:
-        """Commits the turn, because the user stopped speaking."""
+        """Commits the turn, because the user has stopped speaking."""
         if not (self.detects_turns and self._user_speaks):
             return []
         members = {"audio_end_ms": int(self._received_ms), "item_id": self._next_item_id}
@@ -196,14 +195,14 @@ class OpenAIAgent:
         ]
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """Ends the current reply. The protocol has no message for a hang-up; the socket is closed."""
+        """Ends the current reply. The protocol has no message for a hang-up, so the socket is then closed."""
         return self._speaking.stop("turn_detected")
 
     def end(self) -> list[Outgoing]:
         """Ends the current reply, because the agent is shutting down."""
         return self.hang_up("shutting down")
 
-    # Messages of the caller.
+    # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
         """Handles one message from the caller; a request that cannot be met is answered with an error."""
@@ -358,7 +357,7 @@ class OpenAIAgent:
     def _keep(self, audio: bytes, media: AudioFormat) -> None:
         waits_for_speech = self.detects_turns and not self._user_speaks
         kept_ms = self._configuration.prefix_padding_ms if waits_for_speech else _MAX_BUFFER_S * 1000.0
-        # Keep at least what a commit needs, because a caller may commit while the agent detects turns.
+        # Keep at least the minimum for a commit, because a caller may commit while the agent detects turns.
         kept_bytes = int(max(kept_ms, MIN_COMMIT_MS) * media.bytes_per_second / 1000) & ~1
         self._buffer += audio
         del self._buffer[: max(len(self._buffer) - kept_bytes, 0)]
@@ -423,7 +422,7 @@ class OpenAIAgent:
 
 
 def _asked_words(wishes: Mapping[str, Any]) -> str:
-    """Returns the words of the last user message among a response's own input items."""
+    """Returns the words of the last user message among the input items of a ``response.create``."""
     items = wishes.get("input")
     for item in reversed(items if isinstance(items, list) else []):
         match item:

@@ -46,7 +46,7 @@ _BEFORE_UPDATED = (
 
 
 class _Stage(Enum):
-    """The stage of a call."""
+    """The stages of a call."""
 
     OPENING = auto()
     CONFIGURING = auto()
@@ -113,7 +113,7 @@ class OpenAICaller(CallerDefaults):
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent detects the end of turns; otherwise `stop_user_stream` asks for the answer."""
+        """Whether the agent detects the end of turns; otherwise `stop_user_stream` requests the answer."""
         return self._session.turn_detection is not None
 
     # Actions of the user.
@@ -133,7 +133,7 @@ class OpenAICaller(CallerDefaults):
         return [outgoing(append, f"user audio {audio_ms:.0f} ms", audio_ms)]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """Stops sending user audio; if the agent does not detect turns, ends the turn and asks for the answer."""
+        """Stops sending user audio; if the agent does not detect turns, ends the turn and requests the answer."""
         was_wanted, self._input.wanted = self._input.wanted, False
         if not was_wanted or self.agent_detects_turns or not self._input.format:
             return []
@@ -148,7 +148,7 @@ class OpenAICaller(CallerDefaults):
         return [self._message("input_audio_buffer.clear", summary)]
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """Sends a typed turn and asks for the answer."""
+        """Sends a typed turn and requests the answer."""
         if self._stage is not _Stage.ACTIVE or not text:
             return []
         item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
@@ -157,7 +157,7 @@ class OpenAICaller(CallerDefaults):
         return [create, *self._ask_at_once()]
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Passes on a message of a `FunctionHandler`; a request for an answer may have to wait for its turn."""
+        """Sends a message from a `FunctionHandler`; a request for an answer may have to wait for its turn."""
         kind = message["type"]
         if kind == "response.create":
             self._responses.owe()
@@ -175,7 +175,7 @@ class OpenAICaller(CallerDefaults):
         return [self._update({"instructions": text}, f"instructions: {text}", self._new_id())]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Returns nothing: the agent assumes that everything was heard unless `interrupted` truncated it."""
+        """Returns nothing: the agent assumes that all of a reply was heard unless `interrupted` reports otherwise."""
         if reply := self._responses.reply(stream_id):
             reply.heard = True
         return []
@@ -194,7 +194,7 @@ class OpenAICaller(CallerDefaults):
         self._input.wanted = False
         return []
 
-    # Messages of the agent.
+    # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
         """Handles one message from the agent."""
@@ -261,7 +261,7 @@ class OpenAICaller(CallerDefaults):
         if self._responses.refused(ident(error, "event_id"), code):
             return f"requested too early, will be requested again: {text}"
         fatal = code in _FATAL
-        # Not every server names the message that an error answers.
+        # Not every server states which message an error answers.
         if (
             self._stage is _Stage.CONFIGURING
             and not fatal
@@ -364,7 +364,7 @@ class OpenAICaller(CallerDefaults):
         if body.has("usage"):
             message.event(Type.USAGE, text="response", params=body.inside("usage").body)
         request = self._request_answer()
-        # Not every server names the conversation; null stands for none.
+        # Not every server names the conversation; null means that there is none.
         apart = body.body.get("conversation_id", "") is None
         due = not (request or apart or self._responses.active)
         reason = self._report_outcome(message, body, status, answer_failed=due)
@@ -423,7 +423,7 @@ class OpenAICaller(CallerDefaults):
         return [self._message("response.cancel", "cancel response", **named)]
 
     def _truncate(self, reply: ReplyItem, heard_ms: float) -> list[Outgoing]:
-        """Reports how much was heard; reporting more than was received would be refused as an error."""
+        """Reports how much was heard; the agent rejects a duration that exceeds the audio that it sent."""
         if reply.truncated or not self._wishes.truncates:
             return []
         reply.truncated = True
@@ -458,16 +458,16 @@ class OpenAICaller(CallerDefaults):
             answer_failed=answer_failed,
         )
 
-    # Asking for answers.
+    # Requests for answers.
 
     def _ask_at_once(self) -> list[Outgoing]:
-        """Asks for the answer to a user turn, which cancels an active response if the user may interrupt."""
+        """Requests the answer to a user turn; first cancels an active response if the user may interrupt it."""
         self._responses.owe()
         active = self._responses.active if self._barge_in else []
         return [*(frame for response in active for frame in self._cancel(response)), *self._request_answer()]
 
     def _ask_for_detected_turn(self) -> list[Outgoing]:
-        """Asks for the answer to a turn that the agent detected, if the session leaves that to the client."""
+        """Requests the answer to a turn that the agent detected, if the session leaves the request to the client."""
         if not self._session.leaves_asking:
             return []
         self._responses.item_sent()

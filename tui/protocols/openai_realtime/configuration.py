@@ -21,7 +21,7 @@ DEFAULT_MODEL = "opusagent-local"
 _Object = dict[str, Any]
 _Rule = Callable[[Any, str], Any]
 Rules = Mapping[str, Any]
-"""A check for each member that a session may have; for an object, a mapping of such checks."""
+"""A check for each member that a session may have; for a member that is an object, a mapping of such checks."""
 
 VAD_DEFAULTS: Mapping[str, Any] = {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
 _TURN_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -175,7 +175,7 @@ GA_RULES = session_rules()
 
 
 class Configuration:
-    """The session object and its meaning."""
+    """The session object, and the settings that it contains."""
 
     def __init__(self, **members: Any) -> None:
         self.rules = GA_RULES
@@ -202,7 +202,7 @@ class Configuration:
         }
 
     def update(self, change: Any, *, has_spoken: bool) -> None:
-        """Applies the members that are present, except the model, which is fixed when the session opens.
+        """Applies the members that are present, except the model, which cannot change once the session is open.
 
         Raises `Refused` without changing anything.
         """

@@ -17,13 +17,13 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Differences between a service and OpenAI."""
 
     beta: bool | None = None
-    """Whether it uses the beta's names; None if the first message decides."""
+    """Whether it uses the beta's names; None if its first message determines this."""
     messages: tuple[str, ...] = ()
-    """Name prefixes of messages that only this dialect has; none of them affects the call."""
+    """Name prefixes of messages that exist only in this dialect; none of them affects the call."""
     opens_with: str = ""
     """The message that the service sends first, in place of ``session.created`` or before it."""
     has_azure_voices: bool = False
-    """Whether Azure voices are objects rather than names."""
+    """Whether Azure voices are sent as objects rather than names."""
     pcm_rates: tuple[int, ...] = PCM_RATES
     """The PCM sample rates that the service supports, in Hz."""
     truncates: bool = True

@@ -45,7 +45,7 @@ class Item:
         self.audio_bytes += len(audio)
 
     def with_audio(self) -> Body:
-        """Returns its form in ``conversation.item.retrieved``."""
+        """Returns the item with its audio, as in ``conversation.item.retrieved``."""
         if not self.audio:
             return self.body
         first, *others = self.body.get("content") or [{"type": "output_audio"}]
@@ -68,7 +68,7 @@ class Item:
 
 
 class Items:
-    """The items of one conversation; beyond a limit the oldest is removed."""
+    """The items of one conversation; beyond a limit, the oldest is removed."""
 
     def __init__(self) -> None:
         self._items: list[Item] = []

@@ -90,7 +90,7 @@ class Wishes:
         return self._chosen["greet"] == "on"
 
     def session(self, *, beta: bool, in_force: Mapping[str, Any] | None) -> _Object:
-        """Returns the object for ``session.update``; ``in_force`` is the agent's own turn detection."""
+        """Returns the object for ``session.update``; ``in_force`` is the agent's current turn detection."""
         plain = self._beta(in_force) if beta else self._ga(in_force)
         return _merged(plain, self._extra)
 

@@ -32,7 +32,7 @@ class Response:
     active: bool
     """Whether the agent is still producing it."""
     cut: bool = False
-    """Whether the rest of it must not be played."""
+    """Whether its remaining audio must not be played."""
     in_conversation: bool = True
     """False for an out-of-band response, which may speak at the same time as the conversation's own."""
 
@@ -50,7 +50,7 @@ class ReplyItem:
     done: bool = False
     """Whether all its audio has arrived."""
     closed_here: bool = False
-    """Whether it counts as done only because another reply began, so that further audio for it breaks no rule."""
+    """Whether it counts as done only because another reply began; further audio for it then breaks no rule."""
     heard: bool = False
     cut: bool = False
     truncated: bool = False
@@ -81,11 +81,11 @@ class ReplyItem:
 
 
 class Responses:
-    """The responses of one call: which are requested, which are active, and which are still owed.
+    """The responses in one call that are active, requested or still owed.
 
     The agent refuses a request for an answer while a response is active in the conversation, so one request
-    is sent at a time: a request stays in flight until the agent begins a response or refuses. Any request
-    made in the meantime is owed, and so is one that was refused because of another response; the caller's end
+    is sent at a time: a request stays in flight until the agent begins a response or refuses. A request made
+    in the meantime is owed, and so is one that was refused because a response was active; the caller's end
     sends it when that response has ended.
     """
 
@@ -96,17 +96,16 @@ class Responses:
         self._request_id = ""
         """The event id of the last request for an answer."""
         self._in_flight = False
-        """Whether that request has been neither followed by a response nor refused."""
+        """Whether the agent has neither begun a response to that request nor refused it."""
         self._items_since = False
-        """Whether an item was sent after the last request, whose answer may therefore not have taken it into
-        account."""
+        """Whether an item was sent after the last request, so that the answer may not take the item into account."""
 
     def item_sent(self) -> None:
         """Records that something that needs an answer was added to the conversation."""
         self._items_since = True
 
     def owe(self) -> None:
-        """Records that an answer is wanted, unless the request in flight covers everything that was sent."""
+        """Records that an answer is needed, unless the request in flight covers everything that was sent."""
         if not self._in_flight or self._items_since:
             self._owed = True
 
@@ -121,7 +120,7 @@ class Responses:
     def refused(self, event_id: str, code: str) -> bool:
         """Records an error; returns whether it refused our request only because a response was active.
 
-        Not every server names the message that an error answers.
+        Not every server states which message an error answers.
         """
         if not self._request_id or event_id not in ("", self._request_id):
             return False
@@ -154,7 +153,7 @@ class Responses:
 
     def end(self, response: Response | None) -> bool:
         """Records the end of a response, known or not; returns whether it was active."""
-        self._in_flight = False  # a server may leave out that it began
+        self._in_flight = False  # the server may have omitted the start of the response
         was_active = response is not None and response.active
         if response is not None:
             response.active = False
@@ -211,7 +210,7 @@ class Responses:
         return summary
 
     def stop(self, message: Message, reply: ReplyItem, reason: str = "") -> None:
-        """Records that no more audio of a reply will come."""
+        """Records that a reply has no more audio to come."""
         if reply.started and not reply.done:
             message.event(Type.PLAY_STREAM_STOP, stream_id=reply.item_id, reason=reason)
         reply.done = True

@@ -16,7 +16,9 @@ from tui.protocols.openai_realtime.configuration import Configuration
 from tui.protocols.openai_realtime.items import Body, Item, Items
 
 _ARGUMENTS_CHARS = 20
-"""Number of characters of a function call's arguments in one delta; small, so that callers have to join several."""
+"""Number of characters of a function call's arguments in one delta; small, so that callers have to join
+several deltas.
+"""
 _REQUESTS, _TOKENS = 1_000, 40_000
 _USER_MS_PER_TOKEN, _AGENT_MS_PER_TOKEN, _CHARS_PER_TOKEN = 100, 50, 4
 
@@ -115,7 +117,7 @@ class Speaking:
         return self._event("response.created", "response begins", response=self._body(response))
 
     def start(self, stream_id: str, text: str) -> list[Outgoing]:
-        """Begins to speak, in the requested response if there is one."""
+        """Begins speaking, in the requested response if there is one."""
         frames = self.stop("turn_detected") if self.stream_id is not None else []
         frames += [] if self._response else self.begin({})
         response = self._response
@@ -248,7 +250,7 @@ class Speaking:
         return None if modalities == ["text"] else self._configuration.output_format
 
     def _usage(self, response: _Response) -> Body:
-        """Returns invented token counts, in proportion to the amount of audio."""
+        """Returns made-up token counts that are proportional to the duration of the audio."""
         item = response.item
         said_ms = item.format.duration_ms(item.audio_bytes) if item and item.format else 0.0
         context_chars = len(self._configuration.body["instructions"]) + self._words_chars

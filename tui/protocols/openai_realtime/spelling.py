@@ -27,7 +27,7 @@ class Spelling:
     """The checks for the members of a session."""
     opens_with = "session.created"
     cancels_previous = False
-    """Whether a request for an answer cancels the active response, rather than being refused."""
+    """Whether a request for an answer cancels the active response; otherwise the request is refused."""
     without_effect: tuple[str, ...] = ()
     """Messages from the caller that have no effect here."""
     clears_output = False
@@ -89,7 +89,7 @@ _REQUESTS = {
     "input_audio.turn.cancel": "input_audio_buffer.clear",
     "input_audio.clear": "input_audio_buffer.clear",
 }
-"""Messages for turns that the client delimits; such a turn is the input buffer under another name."""
+"""Messages with which a client delimits turns; each is another name for a message about the input buffer."""
 _PARTS = {"output_text": "text", "output_audio": "audio"}
 _GA_PARTS = {beta: ga for ga, beta in _PARTS.items()}
 
@@ -222,7 +222,7 @@ def _response(response: _Body) -> _Body:
 def _item(item: _Body) -> _Body:
     shown = dict(item)
     if item.get("type") == "function_call_output":
-        shown.pop("status", None)  # Voice Live has none there
+        shown.pop("status", None)  # Voice Live has no such member here
     if isinstance(content := item.get("content"), list):
         shown["content"] = [_part(part, _PARTS) for part in content]
     return shown
@@ -231,7 +231,7 @@ def _item(item: _Body) -> _Body:
 def _part(part: Any, names: Mapping[str, str]) -> Any:
     if not isinstance(part, dict) or not isinstance(kind := part.get("type"), str):
         return part
-    # The models for user audio require its bytes, which events do not carry.
+    # Voice Live's types require the bytes of user audio, which events do not carry.
     audio = {"audio": ""} if kind == "input_audio" else {}
     return {**audio, **part, "type": names.get(kind, kind)}
 

@@ -74,7 +74,7 @@ PCM_RATES = (24_000,)
 """The PCM sample rates that OpenAI supports, in Hz."""
 _MAX_ID_CHARS = 256
 _PCM_WITH_RATE = re.compile(r"pcm16[_-](\d{4,5})hz")
-"""How Azure Voice Live names PCM at other rates."""
+"""Azure Voice Live's names for PCM at other rates."""
 
 
 def ident(members: Members, name: str, *, required: bool = False) -> str:
@@ -147,7 +147,7 @@ class Effective:
 
     @property
     def yields_to_speech(self) -> bool:
-        """Whether the user's speech ends the response, by the agent or, without turn detection, by the client.
+        """Whether the user's speech ends the response: the agent ends it or, if it does not detect turns, the client.
 
         ``interrupt_response: false`` means that speech does not interrupt: neither side cancels, truncates or
         flushes.
@@ -156,11 +156,11 @@ class Effective:
 
     @property
     def leaves_asking(self) -> bool:
-        """Whether the agent detects turns but the client has to ask for the answers (``create_response: false``)."""
+        """Whether the agent detects turns but the client has to request the answers (``create_response: false``)."""
         return self.turn_detection is not None and self.turn_detection.get("create_response") is False
 
     def read(self, session: Members) -> None:
-        """Applies a session object in the format of GA or the beta."""
+        """Applies a session object in GA or beta format."""
         audio_input = session.inside("audio").inside("input")
         self.input_format = self._read_input_format(audio_input, session) or self.input_format
         self.output_format = self.read_output_format(session) or self.output_format
@@ -235,7 +235,7 @@ def _first_words(item: Members) -> str:
 
 
 def describe(message: Message) -> str:
-    """Returns the log summary of a message without an effect of its own."""
+    """Returns the log summary of a message that has no effect here."""
     kind = message.kind()
     if message.has("item"):
         return f"{item_summary(message.inside('item'))} {kind.rpartition('.')[2]}"

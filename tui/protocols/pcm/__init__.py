@@ -7,8 +7,8 @@ differs:
 
 * No message accepts a call, and user audio flows from the beginning, silence included, because servers use
   silence to find the end of a turn. The option ``end`` is for servers that expect a message instead.
-* A reply ends with ``end``, ``stop``, ``eos`` or an empty frame, otherwise when its audio has run dry
-  (`tui.protocols.implied_replies`). ``interrupt``, ``clear`` and ``cancel`` flush it.
+* A reply ends with ``end``, ``stop``, ``eos`` or an empty frame; without one of these, it ends when its audio
+  runs out (`tui.protocols.implied_replies`). ``interrupt``, ``clear`` and ``cancel`` flush it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ PCM = Protocol(
     agent=PcmAgent,
     formats=FORMATS,
     log=LogRules(
-        # There is no standard; messages that such servers send often are named as in other protocols.
+        # There is no standard; servers often name frequent messages as other protocols do.
         runs=("chunk", "delta", "append", "media", "hypothesis", "audio"),
         pairs=(span("caller", "start", "end"),),
         audio_members=("audio", "data"),

@@ -68,7 +68,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         return [outgoing({"type": "start", **audio}, f"start, {self._user_format}")]
 
     def start_user_stream(self) -> list[Outgoing]:
-        """Sends nothing: audio simply flows."""
+        """Sends nothing: no message announces user audio."""
         self._user_speaks = True
         return []
 
@@ -79,7 +79,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         return [audio_frame(audio, self._user_format, "user")]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """Sends the end of the turn with the option ``end``; otherwise the agent hears the silence that follows."""
+        """Ends the turn with a message if the option ``end`` is on; otherwise, the agent just hears silence."""
         was_open, self._user_speaks = self.user_stream_open, False
         return [outgoing({"type": "end"}, "end")] if was_open and self._says_end else []
 
@@ -123,7 +123,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         if role in ("", "user", "caller", "human"):
             message.event(Type.SPEECH_RECOGNITION if final else Type.SPEECH_HYPOTHESIS, text=text)
         else:
-            # Between replies it may belong to the last or to the next.
+            # Text that arrives between replies may belong to the previous or the next one.
             stream_id = self._replies.stream_id if self._replies.open else ""
             if stream_id != self._worded[0]:
                 self._worded = (stream_id, 0)
@@ -153,7 +153,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         members = [message.body.get(name) for name in ("message", "error", "reason", "detail")]
         told = [member for member in members if isinstance(member, str)]
         reason, code = told[0] if told else cut(encode(message.body)), message.body.get("code")
-        # The protocol has no failed reply: whatever the error is about, a client cannot expect an answer after it.
+        # The protocol cannot mark a reply as failed, so after any error a client cannot expect an answer.
         message.event(
             Type.AGENT_ERROR,
             reason=reason,
@@ -174,7 +174,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
 
 
 def _is_final(members: Members) -> bool:
-    """Returns whether the text is final, whichever member says so."""
+    """Returns whether ``final``, ``is_final`` or ``partial`` marks the text as final; true if all are absent."""
     for name, final in (("final", True), ("is_final", True), ("partial", False)):
         flag = members.flag(name)
         if flag is not None:

@@ -26,11 +26,11 @@ FLUSH = ("interrupt", "clear", "cancel")
 END = ("end", "stop", "eos")
 PONG = outgoing({"type": "pong"}, "pong")
 _WORDS = frozenset({"ready", "ping", "pong", *FLUSH, *END})
-"""The kinds that are also understood as bare words."""
+"""The kinds that are also accepted as bare words."""
 _KIND_MEMBERS = ("type", "event", "action", "op")
 _SNIFFED_FLOATS = 64
 _MOST_SNIFFS = 50
-"""Frames with sound after which samples that did not look like floats are integers."""
+"""Number of frames with sound that are checked for floats; after that, samples are assumed to be integers."""
 
 
 class PcmMessage(Message):
@@ -63,7 +63,7 @@ def audio_frame(audio: bytes, coding: AudioFormat, whose: str) -> Outgoing:
 
 
 class Samples:
-    """Reads the binary frames of one direction, and reports what is wrong with them."""
+    """Reads the binary frames of one direction and reports faults in them."""
 
     def __init__(self) -> None:
         self._sniffs_left = _MOST_SNIFFS
@@ -75,7 +75,7 @@ class Samples:
             text = "The audio begins with a WAV header; it was removed."
             findings.append(
                 Finding("wav-header", text, advice=True)
-            )  # pipecat's ``add_wav_header`` is allowed
+            )  # advice only, because pipecat's ``add_wav_header`` is allowed
         floats = _looks_like_floats(audio) if self._sniffs_left else None
         if floats is not None:
             self._sniffs_left -= 1
@@ -141,7 +141,7 @@ def _looks_like_floats(audio: bytes) -> bool | None:
 
 
 def rate_in(members: Members, *names: str) -> int | None:
-    """Returns the first of the members that is present, if it is a valid rate."""
+    """Returns the value of the first member that is present, if it is a valid rate."""
     name = next(filter(members.has, names), "")
     rate = members.number(name) if name else None
     if rate is None:

@@ -22,7 +22,7 @@ _SMALL_NUMBER = re.compile(r"[0-9]{1,15}")
 class TelephonyAgent(AgentDefaults):
     """Stands in for the server on one socket.
 
-    Each reply ends with a mark; its return is reported as PLAY_FINISHED.
+    It ends each reply with a mark, and reports PLAY_FINISHED when the mark comes back.
     """
 
     dialect: ClassVar[TelephonyDialect]
@@ -54,7 +54,7 @@ class TelephonyAgent(AgentDefaults):
         return self._format if named is None or self._format is None else self.dialect.formats[named]
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Reads from the URL's query the provider settings that no message states."""
+        """Reads provider settings that are not part of any message from the URL's query."""
         known = self.dialect.options
         given = {name: value for name, value in handshake.query.items() if name in known}
         self._options = {name: value for name, value in given.items() if not known[name](value)}
@@ -63,7 +63,7 @@ class TelephonyAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply without sending a message; one that is still open ends first."""
+        """Starts a reply, after ending any that is still open. The start itself has no message."""
         if self._format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
@@ -78,7 +78,7 @@ class TelephonyAgent(AgentDefaults):
         return [self._media(piece, coding) for piece in self._samples.cutter.cut(audio)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply with a mark; an interrupted one is cleared if any of it is unplayed."""
+        """Ends a reply with a mark; clears an interrupted one if any of it is unplayed."""
         frames: list[Outgoing] = []
         # A flush drops the mark as well; in that case, the answer to the flush ends the reply.
         drops = interrupted and self.dialect.flushed == DROPPED
@@ -193,7 +193,8 @@ class TelephonyAgent(AgentDefaults):
         return "stop"
 
     def _on_error(self, message: StreamMessage) -> str:
-        # Telnyx' newer errors have a payload, the older ones of its OpenAPI description an error.
+        # Telnyx' newer errors have a member ``payload``; older ones, as in its OpenAPI description, have
+        # ``error``.
         title = message.inside("payload").text("title") or message.inside("error").text("title")
         text = f"{self.dialect.vendor} refused a message: {cut(title, 60)}"
         message.find("refused", f"{text.rstrip('. ')}.")
@@ -211,7 +212,7 @@ class TelephonyAgent(AgentDefaults):
             self._faults.report(message, f"wrong-{dialect.stream_id_rule}", text)
 
     def _track(self, message: StreamMessage, content: Members) -> str:
-        """Returns the track of a message if the dialect has tracks, and reports an unknown one."""
+        """Returns the track of a message if the dialect has tracks; reports an unknown track."""
         kind = message.kind()
         due = self.dialect.tracks.get(kind)
         if due is None:
@@ -250,7 +251,7 @@ class TelephonyAgent(AgentDefaults):
         return self._message(dialect.say.kind, summary, audio_ms, **content)
 
     def _rest(self, interrupted: bool) -> list[Outgoing]:
-        """Returns the last message of a reply's audio; drops it if the reply was interrupted."""
+        """Returns the message with the rest of a reply's audio; drops that audio if the reply was interrupted."""
         cutter, coding = self._samples.cutter, self.play_format
         if interrupted or coding is None:
             cutter.drop()
@@ -271,8 +272,8 @@ class TelephonyAgent(AgentDefaults):
 class _Samples:
     """Byte orders and message sizes of the audio in one stream.
 
-    If the byte order of a provider is an option and the URL does not set it, the user's first loud samples decide it
-    for both directions.
+    If byte order is an option of the provider and the URL does not set it, it is detected from the user's
+    first loud samples, for both directions.
     """
 
     def __init__(

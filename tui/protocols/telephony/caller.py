@@ -34,11 +34,11 @@ class _Mark(NamedTuple):
     name: str
     value: Any
     dropped: bool = False
-    """Whether a flush dropped the mark, which is then not reported to the server."""
+    """Whether a flush dropped the mark, in which case it is not reported to the server."""
 
 
 class _Directions(NamedTuple):
-    """The byte order of each direction; None if samples are in this program's order."""
+    """The byte order of each direction; None if samples are already in this program's order."""
 
     to_server: ByteOrder | None
     from_server: ByteOrder | None
@@ -82,7 +82,7 @@ class TelephonyCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the call is up; its audio never pauses."""
+        """Whether the call is active; user audio never pauses during a call."""
         return self._in_call
 
     # Actions of the user.
@@ -96,7 +96,7 @@ class TelephonyCaller(ImplyingCaller):
         return [*(self._send(message, message[member]) for message in first), self._send(start, summary)]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in frames of the dialect's length; any remainder waits for more audio."""
+        """Sends user audio in frames of the dialect's length; keeps any incomplete frame for the next call."""
         if not self._in_call:
             return []
         call, frame_ms = self._call, self.dialect.frame_ms

@@ -1,8 +1,8 @@
-"""TelephonyDialect: a table of the specifics of one telephony provider's media stream.
+"""TelephonyDialect: a table that describes the media stream of one telephony provider.
 
 All media streams work alike: the provider dials the user's server, audio flows both ways, and the server can
-ask when its audio has been played and can have the rest dropped. A table names the messages; its functions
-build those with a special structure. The two ends (`caller`, `agent`) know only the table.
+have unplayed audio dropped and be notified when audio has been played. A table names the messages; its
+functions build those that have a special structure. The two ends (`caller`, `agent`) know only the table.
 
 A message has a kind (its ``event``), and its content is at a path such as ``media.payload``.
 """
@@ -23,18 +23,18 @@ from tui.protocols.json_frames import Members, cut, encode
 
 MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
 RETURNED, DROPPED = "returned", "dropped"
-"""What happens to pending marks when the server discards the rest of its audio."""
+"""What happens to pending marks when the server discards its unplayed audio."""
 TIMESTAMP = "timestamp"
-"""The option for what a timestamp counts, where sources disagree: "elapsed" or "epoch"."""
+"""The option for the meaning of timestamps, if sources disagree: "elapsed" or "epoch"."""
 BYTE_ORDER = "byte_order"
 """The option for the order of the bytes in 16-bit samples, if it is not documented."""
 REPLY_FORMAT = "reply_format"
-"""The option for the format of replies, where it may differ from that of the user's audio."""
+"""The option for the format of replies, if it may differ from that of the user's audio."""
 
 Content = Mapping[str, Any]
 """The members of a message, or of an object in one."""
 Check = Callable[[str], str]
-"""Returns what the value of an option must be; "" if the value is valid."""
+"""Checks the value of an option: returns what the value must be, or "" if it is valid."""
 
 
 class Verb(NamedTuple):
@@ -44,7 +44,7 @@ class Verb(NamedTuple):
     path: str = ""
 
     def holding(self, value: Any, beside: Content = MappingProxyType({})) -> dict[str, Any]:
-        """Returns the members that contain the value at the path, next to other members."""
+        """Returns members with the value at the path; ``beside`` contains further members next to it."""
         *outer, name = self.path.split(".")
         members = {**beside, name: value}
         for member in reversed(outer):
@@ -98,12 +98,12 @@ class StreamCall:
 
     @property
     def play_format(self) -> AudioFormat:
-        """The format that replies must have, unless a message names another."""
+        """The format that replies must have, unless a message specifies another."""
         return self.dialect.formats[self.settings.options.get(REPLY_FORMAT, self.format_name)]
 
     @property
     def at_ms(self) -> int:
-        """The time since the call started, computed from the number of frames, which are sent in real time."""
+        """Time since the call started, in ms, computed from the number of frames, which are sent in real time."""
         return self.dialect.frame_ms * self.frames_sent
 
     @property
@@ -182,7 +182,7 @@ def named_params(dialect: TelephonyDialect, message: Members, start: Members) ->
 
 
 def any_id(new_id: NewId) -> str:
-    """Creates an id of no particular form."""
+    """Creates an id that needs no specific form."""
     return new_id()
 
 
@@ -196,7 +196,7 @@ def one_of(*values: str) -> Check:
 
 
 def flushed_marks(default: str) -> Mapping[str, Check]:
-    """Returns the option for a dialect whose documentation does not say what happens to pending marks on a flush."""
+    """Returns the option for dialects in which it is not documented what a flush does to pending marks."""
     return {"flushed_marks": one_of(default, DROPPED if default == RETURNED else RETURNED)}
 
 
@@ -238,18 +238,18 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     media_format: str = ""
     rate: str = ""
     params: str = ""
-    """The members of ``start`` with the format, its rate, and the custom parameters."""
+    """The members of ``start`` that contain the format, its rate and the custom parameters."""
     ids: Mapping[str, Callable[[NewId], str]] = {}
     """The functions that create the ids of a call; all ids but ``stream`` are options as well."""
     number: type[str] | type[int] = str
     """How the counters are written; a ``timestamp`` is always text."""
     numbers_vary: bool = False
-    """Whether counters that should be text also occur as numbers."""
+    """Whether counters that should be text may also be numbers."""
     ordered: bool = True
     """Whether messages arrive in the order of their numbers."""
     rate_type: type[str] | type[int] = int
     media_members: Content = {}
-    """What each frame of the user's audio carries besides counters and payload."""
+    """Members of each frame of the user's audio besides counters and payload."""
 
     # Settings.
     options: Mapping[str, Check] = {}
@@ -266,7 +266,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     """Returns whether samples are sent with their high byte first."""
     reply_sizes: Callable[[AudioFormat], Sizes | None] = _nothing
     reply_format: Callable[[Members], AudioFormat | None] = _nothing
-    """Returns the format that a server's message gives for its audio."""
+    """Returns the audio format that a server's message specifies."""
     reply_members: Callable[[AudioFormat], Content] = _no_members
     """Returns what a server's audio message carries in addition to its payload."""
 
@@ -314,7 +314,9 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     mark_value: Callable[[str], Any] = _same
     """Returns the value that stands for a mark with that name in a message."""
     flushed: str = RETURNED
-    """What happens to pending marks on a flush: `RETURNED` or `DROPPED`; an option ``flushed_marks`` overrides it."""
+    """What happens to pending marks on a flush: `RETURNED` or `DROPPED`. The option ``flushed_marks``
+    overrides it.
+    """
     server_members: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
     """The members that the server's messages may have, by kind; any other member is a fault."""
     own_message_rule: str = "callers-own-message"
@@ -331,7 +333,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(fault)
 
     def names_foreign(self) -> dict[str, str]:
-        """Returns other vendors' spellings, each with this vendor's own."""
+        """Returns the spellings of other vendors, each with this vendor's spelling."""
         own = {self.stream_id, self.sequence, self.media_format, self.rate, self.params, *self.ids_in_start}
         return {name: due for group in _SPELLINGS for due in group & own for name in group - own}
 
@@ -348,7 +350,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
 _WORD_START = re.compile("_|(?<=[a-z])(?=[A-Z])")
 STREAM_IDS = frozenset(("streamSid", "stream_sid", "stream_id", "streamId"))
-"""The members that different vendors use for a stream's id."""
+"""The names that different vendors use for the stream id."""
 _SPELLINGS = tuple(
     map(
         frozenset,

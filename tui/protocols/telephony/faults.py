@@ -1,4 +1,4 @@
-"""Findings about the far side of a telephony stream; a fault that recurs in every message is reported once."""
+"""Findings about the far side of a telephony stream; each fault is reported once per stream."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Faults:
             message.advise(rule, text)
 
     def check_end(self, message: Members, audio: bytes, audio_format: AudioFormat) -> None:
-        """Advises about audio whose padding is loud in its format."""
+        """Reports advice about audio whose padding is loud in its format."""
         if ends_loud(audio, audio_format):
             text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
             self.advise(message, "loud-silence", text)
@@ -71,10 +71,10 @@ class StreamFaults(Faults):
                 self._report_extra(message, message.inside(name), members, f"{kind}.{name}")
 
     def warn(self, message: StreamMessage) -> None:
-        """Adds what the provider itself would log for the message's findings."""
+        """Adds the warnings that the provider itself would log for the message's findings."""
 
     def warned(self, error: ProtocolError) -> ProtocolError:
-        """Returns the error for an unreadable message, with what the provider itself would log."""
+        """Returns the error for an unreadable message, with the warning that the provider itself would log."""
         return error
 
     def _check_stream_id(self, message: StreamMessage) -> None:

@@ -13,7 +13,7 @@ from tui.protocols.telephony.dialect import Content
 class StreamMessage(Message):
     """A message whose ``event`` (or other member) names its kind.
 
-    ``foreign`` maps other vendors' spellings to this vendor's. They are read as if spelled this vendor's way,
+    ``foreign`` maps other vendors' spellings to this vendor's. They are read as if they were this vendor's,
     and recorded in ``respelt``.
     """
 

@@ -1,8 +1,8 @@
 """Implements both ends of Plivo audio streams (bidirectional).
 
-The facts come from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. The
-documentation does not say what happens to pending checkpoints on a flush; by default they are dropped, as
-implementers report (``flushed_marks``).
+The facts come from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. It is not
+documented what a flush does to pending checkpoints; by default they are dropped, as implementers report
+(option ``flushed_marks``).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class PlivoCaller(TelephonyCaller):
     dialect = PLIVO_DIALECT
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
-        """Returns the headers that sign the request; none without a token, which is the account's auth token."""
+        """Returns the headers that sign the request with the account's auth token; no headers without a token."""
         return signature_headers(token, url, self._call.new_id()) if token else {}
 
 

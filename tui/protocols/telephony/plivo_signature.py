@@ -1,4 +1,4 @@
-"""Signatures of Plivo's requests, version 3. The facts come from plivo-python (utils/signature_v3.py)."""
+"""Signs Plivo's requests and checks signatures, in version 3 (plivo-python, utils/signature_v3.py)."""
 
 from __future__ import annotations
 

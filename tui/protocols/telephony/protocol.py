@@ -32,9 +32,9 @@ def telephony_protocol(
 ) -> Protocol:
     """Returns the protocol that a table defines.
 
-    ``ends`` are its ends, if it needs more than the table; ``signs`` are the fields of `Signs` about the URL,
-    by default the name in its path; ``more`` are further fields of `Protocol`. A call is accepted once the
-    first messages are sent; its audio flows from then on, silence included.
+    ``ends`` replaces the ends that are based on the table alone. ``signs`` contains the fields of `Signs`
+    about the URL (default: the name in its path), and ``more`` further fields of `Protocol`. A call is
+    accepted once the first messages have been sent; from then on its audio flows, silence included.
     """
     caller, agent = ends or ends_of(table)
     return Protocol(

@@ -15,11 +15,11 @@ _SNIFFED_SAMPLES = 80
 _ROUGHER = 4
 _LEAST_HIGH_BYTES = 8
 _LOUD_PADDING = (b"\x00" * 40, b"\x80" * 40)
-"""5 ms at full scale, which is silence to a server that mistakes mu-law for PCM."""
+"""5 ms of bytes that are silence in PCM but full scale in mu-law, as sent by servers that confuse the two."""
 
 
 class ByteOrder:
-    """Swaps the bytes of the samples in one direction; half a sample waits for the next message."""
+    """Swaps the bytes of the samples in one direction; keeps half a sample for the next message."""
 
     def __init__(self) -> None:
         self._odd = b""
@@ -35,7 +35,7 @@ class ByteOrder:
 
 
 class Cutter:
-    """Cuts the audio of a reply into messages of sizes that the provider accepts; any remainder waits."""
+    """Splits the audio of a reply into messages of sizes that the provider accepts; keeps any remainder."""
 
     def __init__(self, sizes: Sizes | None) -> None:
         self._sizes = sizes
@@ -74,7 +74,7 @@ def looks_swapped(pcm: bytes) -> bool:
     if count < _SNIFFED_SAMPLES:
         return False
     as_is, swapped = (_roughness(struct.unpack_from(f"{order}{count}h", pcm)) for order in "<>")
-    # Near silence both are small and mean nothing.
+    # Near silence, both values are small and prove nothing.
     return as_is > _ROUGHER * swapped and as_is > _SNIFFED_SAMPLES * 1_000
 
 
@@ -88,7 +88,7 @@ def looks_like_mulaw(pcm: bytes) -> bool:
 
 
 def ends_loud(audio: bytes, audio_format: AudioFormat) -> bool:
-    """Returns whether mu-law audio ends in bytes that are silence in another encoding but full scale in mu-law."""
+    """Returns whether mu-law audio ends with bytes that are silence in another encoding but full scale in mu-law."""
     return audio_format.encoding is Encoding.MULAW and audio.endswith(_LOUD_PADDING)
 
 

@@ -1,9 +1,8 @@
 """Implements both ends of SignalWire ``<Stream>`` (bidirectional).
 
 The facts come from SignalWire's documentation (Compatibility API, cXML, ``<Stream>``), which uses Twilio's
-names. The documentation has no example of L16: its name, ``audio/x-l16``, is an assumption, and so is its
-byte order, which is little-endian unless ``byte_order=big`` is set. The unit of a key's duration is not
-documented.
+names. The documentation has no example of L16: the name ``audio/x-l16`` is an assumption, and so is its byte
+order (little-endian unless ``byte_order=big`` is set). The unit of a key's duration is not documented.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ FORMATS = {
     **{f"audio/x-l16;{rate}": AudioFormat(Encoding.PCM16, rate) for rate in (16_000, 24_000)},
 }
 _KEY_DURATION = 2_080
-"""The duration of a key in the documentation's example."""
+"""The duration of a key in the documented example."""
 
 
 def _opening(call: StreamCall) -> list[Content]:
@@ -48,7 +47,7 @@ def _call_ids(call: StreamCall) -> dict[str, str]:
 
 
 def _user_audio(call: StreamCall, audio: bytes) -> Content:
-    """Returns a frame whose timestamp is the time at its end, which is 20 for the first one."""
+    """Returns a frame whose timestamp is the time at its end, in ms; it is 20 for the first frame."""
     number = call.frames_sent + 1
     counted = {"chunk": str(number), "timestamp": str(call.dialect.frame_ms * number)}
     return call.numbered("media", {"media": {"track": "inbound", **counted, "payload": audio}})

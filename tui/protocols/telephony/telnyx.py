@@ -2,7 +2,7 @@
 
 The facts come from Telnyx's documentation (media streaming over websockets, its AsyncAPI page) and from
 pipecat 1.14 (serializers/telnyx.py). Implementations disagree about the byte order of L16; the default is
-big-endian (``byte_order``).
+big-endian (option ``byte_order``).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from tui.protocols.twilio.sids import check_sids, is_sid, new_sid
 
 FORMATS = {"audio/x-mulaw": MULAW_8K}
 _MAX_PARAMETER_CHARS = 499
-# Telnyx lets the server choose among these; Exotel sends the last.
+# Names used by similar services: Telnyx lets the server choose among these; Exotel always sends the last.
 _OTHER_ENCODINGS = {
     "pcmu": Encoding.MULAW,
     "pcma": Encoding.ALAW,
@@ -61,7 +61,7 @@ def _stop(call: StreamCall) -> Content:
 
 
 def _read_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
-    """Returns the format in a start message, which differs among similar services; mu-law if it is unreadable."""
+    """Returns the format in a start message, in the form of any similar service; mu-law if it is unreadable."""
     described = start.inside(dialect.media_format)
     name, rate = described.text("encoding", required=True), described.number(dialect.rate)
     if name not in FORMATS or rate != MULAW_8K.rate or described.number("channels") != 1:

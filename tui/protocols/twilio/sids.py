@@ -1,4 +1,4 @@
-"""SIDs, the form of all Twilio ids: two capital letters and 32 lower-case hex digits."""
+"""SIDs, the ids of all Twilio objects: two capital letters followed by 32 lower-case hex digits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HEX_ID = re.compile(r"[a-f0-9]{32}")
 
 
 def new_sid(prefix: str) -> Callable[[NewId], str]:
-    """Returns a function that makes a SID from an id, with the id's own hex digits if it has 32, like a UUID."""
+    """Returns a function that creates a SID from an id, keeping the id's hex digits if it has 32, as a UUID does."""
 
     def make(new_id: NewId) -> str:
         made = new_id()
@@ -32,7 +32,7 @@ def is_sid(prefix: str) -> Check:
 
 
 def check_sids(message: Members, start: Members) -> None:
-    """Reports malformed SIDs, and a stream that has two different SIDs."""
+    """Reports malformed SIDs, and two different SIDs for the same stream."""
     for name in ("streamSid", "accountSid", "callSid"):
         sid = start.body.get(name)
         if isinstance(sid, str) and sid and not _SID.fullmatch(sid):

@@ -27,7 +27,7 @@ from tui.text.http_reason import reason_in_body, shortened
 from tui.text.redaction import safe_url
 
 MAX_BYTES = 64 * 1024
-"""The longest document that Twilio accepts (error 11750)."""
+"""Maximum size of a document that Twilio accepts (error 11750)."""
 TIMEOUT_S = 15.0
 """How long Twilio waits for a document."""
 
@@ -41,7 +41,7 @@ _HINTS = {
 
 
 class TwimlError(ValueError):
-    """The reason why no stream can be dialled, in one sentence."""
+    """Raised when no stream can be dialed; the message is one sentence with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class TwimlStream:
     """Remarks about the document for the user, in sentences."""
 
 
-# Reading a document.
+# Parsing of a document.
 
 
 def parse_twiml(document: str | bytes) -> TwimlStream:
@@ -74,7 +74,7 @@ def parse_twiml(document: str | bytes) -> TwimlStream:
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """Rejects a DOCTYPE, and with it the entities that it could declare."""
+    """Rejects a DOCTYPE and thus the entities that it could declare."""
 
     def doctype(self, name: str, pubid: str, system: str) -> NoReturn:
         """Called at the start of a DOCTYPE, before anything in it is read."""
@@ -162,7 +162,7 @@ def _shown(element: ElementTree.Element) -> str:
     return f"<{cut(element.tag, 40)}>"
 
 
-# Requesting a document.
+# Requests for a document.
 
 
 def call_fields(*, account_sid: str, call_sid: str, caller: str, called: str) -> dict[str, str]:
@@ -196,8 +196,8 @@ def fetch_twiml(
     """Posts an incoming call to the user's webhook, as Twilio does, and reads the answer. Blocks.
 
     ``token`` is the account's auth token, which signs the request; ``fields`` come from `call_fields`. A user
-    name and password in the URL are sent at once, whereas Twilio waits for a challenge. Redirects are not
-    followed. Raises `TwimlError`.
+    name and password in the URL are sent with the first request, whereas Twilio waits for a challenge.
+    Redirects are not followed. Raises `TwimlError`.
     """
     fields = fields or {}
     where = _shown_url(url)
@@ -300,7 +300,7 @@ def _body_of(error: urllib.error.HTTPError) -> bytes:
 
 
 def _reason(error: object) -> str:
-    """Returns the system's description of an error, without its number."""
+    """Returns the operating system's description of an error, without its number."""
     match error:
         case TimeoutError():
             return "it did not answer in time"
@@ -313,5 +313,5 @@ def _reason(error: object) -> str:
         case OSError(strerror=str() as told):
             return told
         case _:
-            # Not the text, in which the library may quote the far side or the URL.
+            # Not the exception's text, because the library may quote the far side or the URL in it.
             return type(error).__name__
