@@ -20,8 +20,15 @@ from tui.exit_code import ExitCode
 
 SCENARIO = Path(__file__).parent / "whole.call.toml"
 _LOUD = 300.0
+_LEAST_LOUD_MS = 80
+_PAUSE_MS = 500
+"""Quiet that ends the caller's turn. In time, not in messages: a serializer that resamples joins several into one."""
+_GREETING = "confirmed"
 _ANSWERS = ("listening", "workshop", "confirmed")
 """To each turn of the scenario; the second is long, and is interrupted."""
+_INTERRUPTED = "workshop"
+_ENOUGH_MS = 700
+"""What is not interrupted is cut to this length, because the call takes as long as it takes to listen."""
 
 
 class Bot(ABC):
@@ -29,10 +36,6 @@ class Bot(ABC):
 
     RATE: ClassVar[int] = 8_000
     MESSAGE_MS: ClassVar[int] = 20
-    PAUSE_FRAMES: ClassVar[int] = 25
-    """Quiet messages that end the caller's turn."""
-    LEAST_LOUD: ClassVar[int] = 4
-    """Loud messages that make a turn."""
 
     def __init__(self, socket: ServerConnection) -> None:
         self.socket = socket
@@ -40,7 +43,7 @@ class Bot(ABC):
         self.keys = ""
         self._greeted = False
         self._speaking: asyncio.Task[None] | None = None
-        self._loud = self._quiet = 0
+        self._loud_ms = self._quiet_ms = 0.0
 
     @abstractmethod
     async def hold(self) -> None:
@@ -66,20 +69,22 @@ class Bot(ABC):
         """Take audio of the caller; stops when they speak, and answers when they have spoken."""
         if not self._greeted:
             self._greeted = True
-            self._say("confirmed")
+            self._say(_GREETING)
         samples = np.frombuffer(pcm, np.int16).astype(np.float64)
+        audio_ms = 1_000 * len(samples) / self.RATE
         if np.sqrt(np.mean(samples**2)) > _LOUD:
-            self._loud, self._quiet = self._loud + 1, 0
+            self._loud_ms, self._quiet_ms = self._loud_ms + audio_ms, 0
             await self._stop()
         else:
-            self._quiet += 1
-        if self._loud >= self.LEAST_LOUD and self._quiet == self.PAUSE_FRAMES:
-            self._loud = 0
+            self._quiet_ms += audio_ms
+        if self._loud_ms >= _LEAST_LOUD_MS and self._quiet_ms >= _PAUSE_MS:
+            self._loud_ms = 0
             self.turns += 1
             self._say(_ANSWERS[self.turns - 1])
 
     def _say(self, name: str) -> None:
-        speaking = self.speak(prompt(name, rate=self.RATE))
+        pcm = prompt(name, rate=self.RATE)
+        speaking = self.speak(pcm if name == _INTERRUPTED else pcm[: 2 * self.RATE * _ENOUGH_MS // 1_000])
         self._speaking = asyncio.create_task(speaking)  # noqa: TID251  # kept until it is cancelled
 
     async def speak(self, pcm: bytes) -> None:

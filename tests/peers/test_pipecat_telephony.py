@@ -21,7 +21,7 @@ from pipecat.serializers.vonage import VonageFrameSerializer
 from tests.peers.bots import Bot, whole_call
 from tests.peers.conftest import LIMIT_S
 
-pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(2 * LIMIT_S)]
+pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 class SerializerBot(Bot):
@@ -80,9 +80,6 @@ class PlivoBot(SerializerBot):
 
 
 class ExotelBot(SerializerBot):
-    PAUSE_FRAMES = 5
-    LEAST_LOUD = 1
-
     async def started(self) -> Any:
         await self.next("connected")
         start = (await self.next("start"))["start"]
@@ -101,8 +98,6 @@ class VonageBot(SerializerBot):
 class GenesysBot(SerializerBot):
     MESSAGE_MS = 200
     """As pipecat's documentation asks for: Genesys Cloud limits the number of messages."""
-    PAUSE_FRAMES = 3
-    LEAST_LOUD = 1
 
     async def started(self) -> Any:
         return GenesysAudioHookSerializer()
