@@ -1,1 +1,1 @@
-"""The state of a session: its events, and the models that are computed from them."""
+"""Session state: the events of a session and the models computed from them."""

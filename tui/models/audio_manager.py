@@ -1,8 +1,8 @@
 """AudioManager: handles all audio of a call between the sound devices and the wire.
 
-It lives in the engine and outlives a call: `configure` prepares it for a call, `close` releases the
-devices. Its two directions are `capture` and `playback`. The manager connects them, watches their
-devices, and returns audio events from `poll`, each with the time of its sample.
+It lives in the engine and outlives a call: `configure` prepares it for a call, `close` releases the devices.
+The manager connects its two directions, `capture` and `playback`, watches their devices, and returns audio
+events from `poll`. Each event has the time of its sample.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class AudioManager:
     """Manages the capture, playback, volume, levels and losses of one call at a time.
 
     Everything runs on the engine's loop except `_recording_callback`, which PortAudio's thread calls. Call
-    `configure` first. ``crowd`` makes it the audio of one of many callers that nobody watches: without devices and
-    tracks, speaking nothing but lines whose edges are known. Levels are then not measured.
+    `configure` first. ``crowd`` is set for the callers of a load test: they use no devices and no tracks,
+    play only recorded lines whose speech edges are known, and measure no levels.
     """
 
     capture: Capture
@@ -67,7 +67,7 @@ class AudioManager:
     ) -> None:
         self.crowd = crowd
         self.tracks: Sequence[TrackSink] = ()
-        """Receivers of the audio that is sent and heard; set them before `configure`."""
+        """Receivers of sent and played audio; set them before `configure`."""
         self._handoff = CaptureHandoff()
         self._observers = _Observers()
         self._on_audio_chunk: Registration | None = None
@@ -85,7 +85,7 @@ class AudioManager:
         fade_ms: int = 0,
         lines: list[CallerLine] | None = None,
     ) -> None:
-        """Prepares for a call: find the devices without opening them. `poll` reports missing devices."""
+        """Prepares for a call: finds the devices without opening them. `poll` reports missing devices."""
         found = await endpoints.find(input, output)
         self._pending = PendingEvents(self._pending.clock_ns)
         self._losses = Tally()
@@ -164,10 +164,11 @@ class AudioManager:
         return self._on_audio_chunk.callback if self._on_audio_chunk else None
 
     def set_audio_chunk_callback(self, callback: AudioChunkCallback | None) -> None:
-        """Calls ``callback`` with every captured block, in place of the previous one; None removes it.
+        """Calls ``callback`` with every captured block. It replaces the previous callback; None removes it.
 
-        It only observes: the call and the callbacks of `add_audio_chunk_callback` receive the block
-        either way. It runs on PortAudio's thread, so it should copy the block and return.
+        The callback only observes: it cannot change what the agent or the callbacks of
+        `add_audio_chunk_callback` receive. It runs on PortAudio's thread, so it should copy the block and
+        return.
         """
         if self._on_audio_chunk:
             self._on_audio_chunk.unregister()
@@ -178,18 +179,18 @@ class AudioManager:
         return self._observers.register_callback(AUDIO_CHUNK, callback)
 
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
-        """PortAudio's callback: puts a copy of the block into the hand-off, then calls the observers.
+        """Receives a block from PortAudio: puts a copy into the hand-off, then calls the observers.
 
-        The microphone passes its `Stamp` as ``time``. Blocks from other streams may carry
-        PortAudio's own time, which is replaced by the current time. Integers are kept exactly;
-        floats in -1..1 are scaled and clipped.
+        The microphone passes its `Stamp` as ``time``. Blocks from other streams may carry PortAudio's own
+        time, which is replaced by the current time. Integers are kept exactly; floats in -1..1 are scaled and
+        clipped.
         """
         try:
             if status and status.input_overflow:
                 self._handoff.overflows += 1
             at_ns, source = time if isinstance(time, Stamp) else (self._pending.clock_ns(), None)
             block = Block(at_ns, source, pcm_of(indata))
-            # The call comes first: no observer can delay a block, or keep it from being sent.
+            # The call comes first, so that no observer can delay a block or prevent it from being sent.
             self._handoff.put(block)
             self._observers.trigger(AUDIO_CHUNK, block.pcm)
         except Exception as error:  # noqa: BLE001 - sounddevice would print it and end the stream
@@ -202,12 +203,12 @@ class AudioManager:
             track.user_format(user_format)
 
     def user_speech(self) -> SpeechDetector | KnownSpeech:
-        """Returns what finds the user's speech in captured blocks, from now on."""
+        """Returns a new detector for the user's speech in captured blocks."""
         rate = self.capture.format.rate
         return make_detector(rate) if self.crowd is None else KnownSpeech(self.capture.lines, rate)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
-        """Keeps a captured block that passed through the chain, or silence if it was not sent to the agent."""
+        """Adds a captured block to the tracks after the capture chain, or silence if the block was not sent."""
         for track in self.tracks:
             track.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
@@ -236,7 +237,7 @@ class AudioManager:
         A continuing loss is reported once a second, and when it ends.
         """
         speaker = self.playback.speaker
-        if self.crowd is None:  # one of a crowd has no devices
+        if self.crowd is None:  # callers of a load test have no devices
             self._care.poll(self._cared(), now_ns)
             self._care.step_latency(speaker, now_ns)
             self.capture.poll(now_ns)
@@ -252,7 +253,7 @@ class AudioManager:
         return self._pending.take()
 
     def poll_sound(self, now_ns: int) -> list[e.SessionEvent]:
-        """Returns the events of lines and replies since the previous call; `poll` has still to be called at times."""
+        """Returns the line and reply events since the previous call. Call `poll` occasionally as well."""
         self.playback.take_news(now_ns)
         return self._pending.take()
 
@@ -286,7 +287,10 @@ class AudioManager:
 
     @property
     def clock_ppm(self) -> tuple[float | None, float | None]:
-        """How much faster than their nominal rates capture and playback run, in ppm; None in the first 30 s."""
+        """Deviation of the capture and playback clocks from their nominal rates, in ppm; positive if they run fast.
+
+        None in the first 30 s.
+        """
         return self._drift.capture_ppm, self._drift.playback_ppm
 
     async def close(self) -> None:
@@ -363,7 +367,10 @@ async def _known(found: Endpoints, block_ms: int) -> KnownDevices:
 
 
 class _DeferredReporter(ErrorReporter):
-    """Holds failures from PortAudio's thread until the loop reports them, because reporting takes a lock and logs."""
+    """Holds failures from PortAudio's thread until the loop reports them.
+
+    Reporting takes a lock and writes to the log.
+    """
 
     _KEPT = 1_000
 

@@ -1,4 +1,4 @@
-"""Holds the user's settings for the call and the names of its open devices."""
+"""The user's settings for the call, and the names of the open devices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Controls:
         self.playback = ""
         """Name of the playback device; empty if there is none."""
         self.line = ""
-        """Name of the recorded line that is playing; empty if none is."""
+        """Name of the recorded line that is playing; empty if no line is playing."""
 
     def apply(self, event: SessionEvent) -> bool:
         """Applies one event. Returns whether the event concerns the controls."""

@@ -1,8 +1,8 @@
-"""The events of a session: immutable, numbered records, each with a monotonic timestamp taken where it occurs.
+"""The events of a session: immutable, numbered records, each with a monotonic timestamp taken where the event occurs.
 
-The engine emits them and models fold them; they cross the pipe to the screen as msgpack and are
-saved as JSON. ``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample
-at the microphone or the speaker, so it may be earlier than that of the previous event.
+The engine emits them and models fold them; they cross the pipe to the screen as msgpack and are saved as
+JSON. ``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample at the microphone
+or the speaker, so it may be earlier than that of the previous event.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import msgspec
 from tui.audio.calibration import Timing
 from tui.protocols.log_rules import LogRules
 
-# Saved events may be damaged or forged: the bounds keep them, and sums of them, within 64 bits.
+# Saved events may be damaged or forged. These bounds keep their values, and sums of the values, within 64
+# bits.
 Instant = Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Size = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
@@ -85,25 +86,25 @@ class SpeechPhase(StrEnum):
 
 
 class Loss(StrEnum):
-    """Kinds of lost audio or messages, each with a counter on the screen."""
+    """Kinds of loss, each with a counter on the screen."""
 
     CAPTURE_OVERFLOW = "capture overflow"
     """PortAudio lost microphone samples; counted in blocks that carry its overflow flag."""
     CAPTURE_DROPPED = "capture dropped"
-    """Blocks that the engine was too late to process, or that were missed while the microphone was being reopened."""
+    """Blocks that the engine processed too late, or that were missed while the microphone was being reopened."""
     UNSENT = "unsent"
-    """User audio recorded while no user stream was open; counted in blocks."""
+    """User audio captured while no user stream was open; counted in blocks."""
     WITHHELD = "withheld"
     """User audio withheld on purpose while the agent plays (barge-in off, --echo gate); counted in blocks.
 
     This is not a fault.
     """
     UNDERRUN = "underrun"
-    """Playback ran dry during a reply; occurrences are counted, and the detail contains the duration."""
+    """Playback ran dry during a reply. Occurrences are counted; the detail contains the duration."""
     DEVICE_UNDERFLOW = "device underflow"
     """PortAudio inserted a gap; counted in blocks that carry its underflow flag."""
     UNHEARD = "unheard"
-    """Agent audio discarded by or after a flush; counted in milliseconds."""
+    """Agent audio discarded during or after a flush; counted in milliseconds."""
     QUEUE_FULL = "queue full"
     """Agent audio beyond the limit of the playback queue; counted in milliseconds."""
     UNDECODABLE = "undecodable"
@@ -124,7 +125,7 @@ class Loss(StrEnum):
         return {"unheard": "unplayed", "underrun": "dropout"}.get(self.value, self.value)
 
     def in_words(self, amount: float) -> str:
-        """Returns what was lost and how much of it, in words."""
+        """Returns a phrase that names the loss and its amount."""
         return f"{self.label} {amount:,.0f} {self.unit}".rstrip()
 
     @property
@@ -143,7 +144,7 @@ class Condition(StrEnum):
     ONLY_ZEROS = "only zeros"
     """The microphone sends only exact zeros: it may be muted, or permission may be missing."""
     ECHO = "echo"
-    """The agent hears itself: playback is picked up by the microphone."""
+    """The agent hears itself: the microphone picks up the playback."""
     CLIPPED_START = "clipped start"
     """A reply starts above the noise floor: its first word may be cut off."""
     CLIPPED_END = "clipped end"
@@ -161,7 +162,7 @@ class Condition(StrEnum):
 
     @property
     def is_advice(self) -> bool:
-        """Whether this is only a guess: the audio may be intact, because a tone starts like a clipped word."""
+        """Whether the condition is only a guess: for example, a tone can look like a clipped word in intact audio."""
         return self in (Condition.CLIPPED_START, Condition.CLIPPED_END)
 
     @property
@@ -211,11 +212,11 @@ class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
     offset: Offset = -1
     """Position of the raw message in the session file; -1 if it is not there."""
     kept_bytes: Size = 0
-    """Length of the message in the session file if secrets or audio were removed; if 0, it is `size_bytes`."""
+    """Length of the message in the session file if secrets or audio were removed; 0 if the length is `size_bytes`."""
     audio_ms: float = 0.0
     known: bool = True
     count: Count = 1
-    """Number of messages; sizes and durations are their sums. More than one only for audio in load tests."""
+    """Number of messages, over which size and duration are summed; more than 1 only for audio in load tests."""
 
 
 class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
@@ -226,25 +227,25 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
     code: str
     message: str
     hint: str = ""
-    """What the user can do about the error; empty if nothing can be done."""
+    """What the user can do about the error; empty if there is no advice."""
     fatal: bool = False
     answer_failed: bool = False
     """The agent abandoned the answer that was due, so there is no point in waiting for it."""
     about: Count = 0
-    """Number of the event that the error is about; 0 if there is none."""
+    """Number of the event that caused the error; 0 if unknown."""
     count: Count = 1
     """Total occurrences so far, if repeats are reported together."""
 
 
 class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
-    """The agent broke a rule of its protocol, or there is advice about what it does."""
+    """The agent broke a rule of its protocol, or does something that this program advises against."""
 
     rule: str
     text: str
     advice: bool = False
     """Allowed but unwise behavior, or a guess by this program; never counts for ``--strict``."""
     about: Count = 0
-    """Number of the first message that caused the finding since the previous report."""
+    """Number of the first message since the previous report that caused the finding."""
     count: Count = 1
     """Total occurrences so far; reported at 1, 10, 100 … and at the end of the call."""
 
@@ -271,7 +272,7 @@ class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
     latency_ms: float = 0.0
     """Buffer of the playback device, as the device reports it; 0 if there is no device."""
     timing: Timing | None = None
-    """How far the times can be trusted from now on; None if there are no devices, because times are then exact."""
+    """Accuracy of times from this event on; None if there are no devices, because times are then exact."""
 
 
 class RecordingChanged(Event, frozen=True, kw_only=True, gc=False, tag="recording"):
@@ -301,7 +302,7 @@ class LineChanged(Event, frozen=True, kw_only=True, gc=False, tag="line"):
 
 
 class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
-    """The agent reports that user speech began, ended, or was passed to its model."""
+    """The agent reported that user speech began, ended, or was passed to its model."""
 
     phase: SpeechPhase
     item: str = ""
@@ -309,9 +310,10 @@ class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
 
 
 class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
-    """Speech began or ended on a track, measured here; ``at_ns`` is back-dated to the edge itself.
+    """This program detected the start or end of speech on a track.
 
-    On the agent's track, this includes other sounds, such as a tone or music.
+    ``at_ns`` is back-dated to the edge itself. On the agent's track, other sounds, such as tones or music,
+    have edges too.
     """
 
     speaker: Party
@@ -333,9 +335,9 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
     text: str
     final: bool
     item: str = ""
-    """For the agent's words, the reply (stream id); for the user's, the id of the speech.
+    """The stream id of the reply for the agent's words, or the id of the speech for the user's.
 
-    If it is empty, the words are ordered by time.
+    If empty, the words are ordered by time.
     """
     part: Count = 0
     """The content part of the item to which the words belong."""
@@ -343,7 +345,7 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
     """Whether the agent sent the words as text, in addition to or instead of speech; such words have no audio."""
     confidence: float | None = None
     typed: bool = False
-    """The user typed the words; the turn ends here, without speech."""
+    """Whether the user typed the words. If so, the turn ends here, without speech."""
 
 
 class KeysPressed(Event, frozen=True, kw_only=True, gc=False, tag="keys"):
@@ -367,7 +369,7 @@ class ReplyEnded(Event, frozen=True, kw_only=True, gc=False, tag="reply_ended"):
 
 
 class PlaybackStarted(Event, frozen=True, kw_only=True, gc=False, tag="playback_started"):
-    """The first sample of a reply leaves the speaker."""
+    """The first sample of a reply left the speaker."""
 
     reply: str
     arrived_ns: Instant | None = None
@@ -429,21 +431,21 @@ class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
     """The program itself was late, so figures measured around this time are uncertain."""
 
     what: str
-    """What was late: the event loop, sending, the speaker's clock."""
+    """The part that was late: "the event loop", "sending" or "the speaker's clock"."""
     late_ms: float
     since_ns: Instant
     """Start of the period of lateness, which ends at ``at_ns``."""
 
 
 class CheckedEdge(StrEnum):
-    """An edge of sound from which a response time is measured; the value is its name on the screen."""
+    """The edges of sound from which response times are measured; each value is the edge's name on the screen."""
 
     USER_ENDED = "end of user speech"
     AGENT_BEGAN = "start of the answer"
 
 
 class EdgeDisputed(Event, frozen=True, kw_only=True, gc=False, tag="edge_disputed"):
-    """A second detector, run over the tracks after the call, does not confirm an edge of a turn."""
+    """A second detector, which ran over the tracks after the call, did not confirm an edge of a turn."""
 
     turn: Count
     edge: CheckedEdge
@@ -454,7 +456,7 @@ class EdgeDisputed(Event, frozen=True, kw_only=True, gc=False, tag="edge_dispute
 
 
 class EdgesCompared(Event, frozen=True, kw_only=True, gc=False, tag="edges_compared"):
-    """How many edges of turns a second detector checked; emitted once, after its `EdgeDisputed` events."""
+    """A second detector checked edges of turns. Emitted once, after its `EdgeDisputed` events."""
 
     compared: Count
     disputed: Count
@@ -463,7 +465,7 @@ class EdgesCompared(Event, frozen=True, kw_only=True, gc=False, tag="edges_compa
 
 
 class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_reported"):
-    """The agent reported a latency figure, which keeps the name that the agent gave it."""
+    """The agent reported a latency figure, under a name of its choice."""
 
     name: str
     reported_ms: float
@@ -471,7 +473,10 @@ class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_r
 
 
 class SendingMeasured(Event, frozen=True, kw_only=True, gc=False, tag="sending"):
-    """Delay of blocks from capture callback to socket over the whole call; emitted at its end."""
+    """The delay of blocks from capture callback to socket was measured over the whole call.
+
+    Emitted at the end of the call.
+    """
 
     blocks: Count
     p50_ms: float
@@ -498,14 +503,14 @@ class ToolChanged(Event, frozen=True, kw_only=True, gc=False, tag="tool"):
 
 
 class UsageReported(Event, frozen=True, kw_only=True, gc=False, tag="usage"):
-    """Usage of the session, or what remains of the agent's limits, as reported by the agent."""
+    """The agent reported the session's usage, or what remains of its limits."""
 
     what: str
     figures: dict[str, float] = {}
 
 
 class ScenarioPhase(StrEnum):
-    """Phase of a scenario that is played in a call."""
+    """Phase of a scenario that runs in a call."""
 
     PLAYING = "playing"
     BY_HAND = "by hand"
@@ -522,24 +527,24 @@ class ScenarioChanged(Event, frozen=True, kw_only=True, gc=False, tag="scenario"
     steps: tuple[str, ...] = ()
     """All steps in words; set only when the scenario begins."""
     verdict: str = ""
-    """"passed", "failed" or "not measured", once the scenario is over."""
+    """"passed", "failed" or "not measured" once the scenario is over; empty until then."""
     reason: str = ""
-    """Why the verdict is what it is, as a sentence."""
+    """The reason for the verdict, as a sentence."""
 
 
 class StepChanged(Event, frozen=True, kw_only=True, gc=False, tag="step"):
-    """A step of a scenario began, or was carried out and evaluated; or a limit of the scenario was checked."""
+    """A step of a scenario began or was evaluated, or a limit of the scenario was checked."""
 
     step: Count
     """Number of the step, from 1; limits are numbered after the last step."""
     text: str
     """The step in words."""
     place: str = ""
-    """Where the step is written: "FILE, line N"."""
+    """Where the step is defined: "FILE, line N"."""
     verdict: str = ""
     """"passed", "failed", "not measured" or "done" (a step without a verdict); empty while the step is running."""
     reason: str = ""
-    """Why the verdict is what it is, as a sentence."""
+    """The reason for the verdict, as a sentence."""
 
 
 SessionEvent = (
@@ -576,4 +581,4 @@ SessionEvent = (
     | ScenarioChanged
     | StepChanged
 )
-"""Every kind of event as one type, for decoders and `match`."""
+"""Union of all event types, for decoders and `match`."""

@@ -1,4 +1,4 @@
-"""Numbers events, applies them to the session's state, and passes them on."""
+"""Journal: numbers events, applies them to the session's state, and passes them on."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
 
 class Journal:
-    """The only way into a session's event stream. Runs on the session's loop.
+    """The only entry to a session's event stream. Runs on the session's loop.
 
-    ``redactor`` first removes the secrets of the call from every event and message. ``sink`` receives every event in
-    order, after it was applied to ``state``; ``keep_raw`` stores a raw message and returns its offset, or -1 if it
-    was not kept.
+    ``redactor`` first removes the secrets of the call from every event and message. ``sink`` receives every
+    event in order, after it was applied to ``state``; ``keep_raw`` stores a raw message and returns its
+    offset, or -1 if it was not kept.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Journal:
         self.number += 1
         event = msgspec.structs.replace(self.redactor.event(event), number=self.number)
         self.state.apply(event)
-        # After the fold, so that whoever gets an event finds it in the state.
+        # After the fold, so that the state already includes the event when the sink receives it.
         self._sink(event)
         return event
 
@@ -62,10 +62,10 @@ class Journal:
         volume: float = 1.0,
         log_rules: LogRules | None = None,
     ) -> None:
-        """Begins a session with the given target; a session that is refused before it becomes a call has no id.
+        """Begins a session with the given target. A session that is refused before it becomes a call has no id.
 
-        ``volume`` is the playback volume of the previous call: it is kept, and is emitted if it
-        differs from the state's. ``log_rules`` are the rules of a custom protocol.
+        ``volume`` is the playback volume of the previous call; an event is emitted if it differs from the
+        state's. ``log_rules`` are the rules of a custom protocol.
         """
         self.emit(
             e.SessionStarted(
@@ -82,10 +82,7 @@ class Journal:
             self.emit(e.VolumeChanged(at_ns=self.clock_ns(), volume=volume))
 
     def become(self, new: e.Status, reason: str = "") -> bool:
-        """Changes the session's status.
-
-        Returns False, and emits an error event, for a transition that is not allowed.
-        """
+        """Changes the session's status. For a transition that is not allowed, emits an error and returns False."""
         old = self.state.status
         if not old.may_become(new):
             message = f"A session that is {old} cannot become {new}."
@@ -149,7 +146,7 @@ class Journal:
         )
 
     def notice(self, text: str, hint: str = "") -> None:
-        """Shows the user something that is not an error."""
+        """Emits a notice, which informs the user of something that is not an error."""
         self.emit(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint))
 
     def find(self, found: Finding, *, about: int = 0, count: int = 1) -> None:
@@ -170,7 +167,7 @@ class Journal:
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
     def losing(self, loss: e.Loss, detail: str = "", more: int = 1) -> None:
-        """Counts one or more losses of a kind that may continue; they are emitted immediately, then once a second."""
+        """Counts losses that may continue. The first is emitted immediately, later ones once a second."""
         if count := self._losing.add((loss, detail), self.clock_ns(), more):
             self.lost(loss, count.new, detail)
 

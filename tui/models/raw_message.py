@@ -7,7 +7,7 @@ import os
 from tui.models.events import MessageLogged
 
 _MAX_BYTES = 256 * 1024 * 1024
-"""A message on the wire is at most 64 MiB long, so a much larger size means that the file is damaged."""
+"""Messages on the wire are at most 64 MiB long, so a much larger size means that the session file is damaged."""
 
 
 def read_raw_message(descriptor: int | None, event: MessageLogged) -> bytes | None:

@@ -1,4 +1,4 @@
-"""ScenarioProgress: folds the events of a scenario that is played in a call into a ladder of steps and verdicts."""
+"""ScenarioProgress: the steps and verdicts of the scenario that runs in a call, folded from events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_STEPS = 10_000
 
 
 class Rung(msgspec.Struct):
-    """A step or limit of the ladder, updated in place."""
+    """A step or limit of the scenario, updated in place."""
 
     text: str
     place: str = ""
@@ -29,7 +29,7 @@ class Rung(msgspec.Struct):
 
 
 class ScenarioProgress:
-    """Follows the scenario of one session at a time. Not thread-safe."""
+    """The progress of one session's scenario at a time. Not thread-safe."""
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
         self.callbacks = callbacks or CallbackManager()
@@ -37,13 +37,13 @@ class ScenarioProgress:
 
     def _begin(self) -> None:
         self.scenario: ScenarioChanged | None = None
-        """The newest event about the scenario as a whole; None if no scenario is being played."""
+        """The latest event about the scenario itself; None if there is no scenario."""
         self.rungs: list[Rung] = []
         self.current: int | None = None
         """Index of the current step; None between steps, and once all steps are over."""
 
     def add_change_callback(self, callback: Callable[[], object]) -> Registration:
-        """Calls ``callback()`` whenever something changed."""
+        """Calls ``callback()`` after every change."""
         return self.callbacks.register_callback(CHANGED, callback)
 
     @property
@@ -69,7 +69,7 @@ class ScenarioProgress:
         match event:
             case ScenarioChanged():
                 if event.steps:
-                    # Another scenario may be played in the same call.
+                    # Another scenario may run in the same call.
                     self._begin()
                     self.rungs = [Rung(text) for text in event.steps[:MOST_STEPS]]
                 self.scenario = event
@@ -96,5 +96,5 @@ class ScenarioProgress:
         rung.verdict, rung.reason = event.verdict, event.reason
         if not event.verdict:
             self.current = index
-        elif self.current == index:  # words are judged while later steps are under way
+        elif self.current == index:  # transcripts are judged while later steps run
             self.current = None

@@ -1,4 +1,4 @@
-"""SessionState: the current state of the session, derived from events, with callbacks for its observers."""
+"""SessionState: the current state of the session, folded from events, with callbacks for observers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MAX_USAGE_FIGURES = 64
 
 
 class SessionError(Exception):
-    """An `ErrorRaised` event as the exception that error callbacks receive."""
+    """The exception that error callbacks receive for an `ErrorRaised` event."""
 
     def __init__(self, event: ErrorRaised) -> None:
         super().__init__(event.message)
@@ -63,11 +63,10 @@ Completed = PlaybackEnded | LineChanged | ToolChanged
 
 
 class SessionState:
-    """Holds the status, controls, metrics and last error of one session at a time.
+    """Status, controls, metrics and last error of one session at a time.
 
-    Only `apply` changes it. A `SessionStarted` event begins a new session and resets everything but
-    the registered callbacks. Callbacks run while an event is applied, on the thread that applies
-    it.
+    Only `apply` changes it. A `SessionStarted` event begins a new session and resets everything but the
+    registered callbacks. Callbacks run while an event is applied, on the thread that applies it.
     """
 
     def __init__(self, callbacks: CallbackManager | None = None) -> None:
@@ -83,12 +82,12 @@ class SessionState:
         self.controls = Controls()
         self.notice: NoticeRaised | None = None
         self.advice: FindingRaised | None = None
-        """The latest advice whose kind had not been seen before."""
+        """The latest advice of a kind that was new at the time."""
         self.conditions: dict[tuple[str, Condition], ConditionChanged] = {}
         """Ongoing audio problems, by path ("capture", "playback") and condition."""
         self.last_error: ErrorRaised | None = None
         self.fatal_error: ErrorRaised | None = None
-        """The error that ended the call or prevented it; if there are several, the first."""
+        """The first error that ended or prevented the call."""
         self.usage: dict[str, float] = {}
         """Usage of the session so far (``total_tokens``), and remaining limits (``tokens left``)."""
         self._metrics = MetricsFold()
@@ -120,7 +119,7 @@ class SessionState:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code for the way in which the call ended; response times and findings are not considered."""
+        """The exit code for how the call ended, regardless of response times and findings."""
         if self.fatal_error is None:
             return ExitCode.FINE
         return _exit_code_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
@@ -132,7 +131,7 @@ class SessionState:
 
     @property
     def audible(self) -> Audible:
-        """The periods in which each party could be heard."""
+        """The periods in which each party was heard."""
         return self._metrics.audible
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
@@ -156,7 +155,7 @@ class SessionState:
         return self.callbacks.register_callback(Area.ERROR, callback)
 
     def add_completion_callback(self, callback: CompletionCallback[Completed]) -> Registration:
-        """Calls ``callback(event)`` when a recorded line or a tool call has finished, or a reply has been played."""
+        """Calls ``callback(event)`` when a recorded line, a tool call or the playback of a reply has finished."""
         return self.callbacks.register_callback(Area.COMPLETION, callback)
 
     def apply(self, event: SessionEvent) -> None:
@@ -197,7 +196,7 @@ class SessionState:
     def _apply_controls(self, event: SessionEvent) -> bool:
         match event:
             case MessageLogged():
-                return False  # first: nearly every event is one
+                return False  # checked first, because most events are messages
             case NoticeRaised():
                 self.notice = event
             case FindingRaised(advice=True, count=1):
@@ -224,7 +223,7 @@ class SessionState:
 
 
 def _exit_code_of(fatal: ErrorRaised, *, accepted: bool) -> ExitCode:
-    """Returns the exit code of a call that this error ended; ``accepted`` says whether it had been active."""
+    """Returns the exit code of a call that this error ended. ``accepted`` is true if the call was active before."""
     match fatal:
         case ErrorRaised(source="engine"):
             return ExitCode.CRASHED
@@ -239,4 +238,4 @@ def _exit_code_of(fatal: ErrorRaised, *, accepted: bool) -> ExitCode:
 
 
 SessionStatus = Status
-"""Alias for the status, under the name that the guide uses."""
+"""Alias for `Status`: the name used in the callbacks guide."""

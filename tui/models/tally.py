@@ -1,4 +1,4 @@
-"""Limits frequent reports to one per second, without losing a count."""
+"""Tally: limits frequent reports to one per interval without losing counts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Kind = TypeVar("Kind", bound=Hashable)
 
 
 def is_round(count: int) -> bool:
-    """Returns whether a count is 1, 10, 100 …, so that a flood of the same mistake is reported only a few times."""
+    """Returns whether a count is 1, 10, 100 …; used to report a flood of the same mistake only a few times."""
     return str(count).strip("0") == "1"
 
 
 class Count(NamedTuple):
-    """The counts to report for one kind of event."""
+    """The count of one kind of event, to be reported."""
 
     total: float
     """Total since the beginning."""
@@ -27,9 +27,8 @@ class Count(NamedTuple):
 class Tally(Generic[Kind]):
     """Keeps counts by kind of event.
 
-    A kind is due at its first count, and then once per interval if its count has grown.
-
-    Times are passed in, in ns of any single clock. Not thread-safe.
+    A kind is due at its first count, and then once per interval if its count has grown. Times are in ns of
+    any one clock. Not thread-safe.
     """
 
     def __init__(self, interval_ns: int = NS_PER_S) -> None:
@@ -38,11 +37,11 @@ class Tally(Generic[Kind]):
         self._reported: dict[Kind, tuple[float, int]] = {}
 
     def add(self, kind: Kind, at_ns: int, more: float = 1) -> Count | None:
-        """Adds one or more to the count. Returns the count if it is due, and then marks it as reported."""
+        """Adds ``more`` to the count. If it is due, marks it as reported and returns it."""
         return self.update(kind, self._totals.get(kind, 0) + more, at_ns)
 
     def update(self, kind: Kind, total: float, at_ns: int, *, final: bool = False) -> Count | None:
-        """Works like `add`, for a total that is counted elsewhere. If ``final`` is true, any increase is due."""
+        """Works like `add` for a total that is counted elsewhere. If ``final``, any increase is due."""
         self._totals[kind] = total
         before, reported_ns = self._reported.get(kind, (0, at_ns - self._interval_ns))
         if total <= before or (at_ns - reported_ns < self._interval_ns and not final):

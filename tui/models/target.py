@@ -1,4 +1,4 @@
-"""Target: the agent to call and how to call it; sent with a connect command."""
+"""Target: the agent to call and how to call it; part of a connect command."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     """Extra request headers; their values are secrets too."""
     subprotocols: tuple[str, ...] = ()
-    """Websocket subprotocols to offer; a subprotocol may contain a key after its first dot."""
+    """Websocket subprotocols to offer; the part after the first dot may be a key."""
     insecure: bool = default_of("insecure")
     cacert: str = default_of("cacert")
     input: str = default_of("input")
@@ -46,7 +46,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     block_ms: int = default_of("block_ms")
     echo: str = default_of("echo")
     fade_ms: int = default_of("fade_ms")
-    on_stop: str = msgspec.field(default=default_of("on_stop"), name="stop")  # the name in saved sessions
+    on_stop: str = msgspec.field(default=default_of("on_stop"), name="stop")  # name in saved sessions
     formats: tuple[str, ...] = ()
     barge_in: bool = default_of("barge_in")
     agent_name: str = default_of("agent_name")
@@ -80,7 +80,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values that must not be shown, printed or saved, except for those of the fields to redact."""
+        """Values that must not be shown, printed or saved; the values of fields to redact are not included."""
         return (
             self.token,
             *header_secrets(self.headers),
@@ -100,12 +100,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_url(url: str) -> str:
-    """Returns the URL if it can be called. Raises `TargetError`, whose message suggests a correct URL."""
+    """Returns the URL if it is valid. Raises `TargetError`, whose message suggests a valid URL."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        # The library's text may hold a part of the password.
+        # The library's message may contain part of the password.
         raise TargetError(f"{safe_url(url)} is not a URL: check its host and port.") from None
     if parts.scheme in ("http", "https"):
         right = "wss" if parts.scheme == "https" else "ws"

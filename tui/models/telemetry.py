@@ -1,4 +1,4 @@
-"""Telemetry: current levels and delays, which need no history."""
+"""Telemetry: current levels and delays."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import msgspec
 class Telemetry(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="telemetry"
 ):
-    """Current values without a history: only the latest ones are sent, and they are neither logged nor saved.
-
-    Levels are in dBFS.
-    """
+    """Current values. Only the latest are sent, and they are neither logged nor saved. Levels are in dBFS."""
 
     at_ns: int
     user_dbfs: float | None = None
@@ -23,20 +20,20 @@ class Telemetry(
     queued_worst_ms: float = 0.0
     user_clipped: bool = False
     prebuffer_ms: float | None = None
-    """How much of a reply is queued before it plays; adapts to the jitter of agent audio."""
+    """How much of a reply is queued before playback starts; adapts to the jitter of agent audio."""
     output_latency_ms: float | None = None
     """Buffer of the playback device, as the device reports it."""
     arrival_jitter_ms: float | None = None
-    """95th percentile of how late chunks of the current reply arrived in the last 10 s."""
+    """95th percentile of the lateness of chunks of the current reply in the last 10 s."""
     delivery_ratio: float | None = None
     """Length of received audio of the current reply divided by the time it took to arrive; 1 is real time."""
     user_dc: float | None = None
     """Mean of the microphone's samples, in -1..1."""
     user_is_zero: bool = False
     callback_load: float | None = None
-    """Highest share of a block's length spent in an audio callback in the last second; 1 is the whole block."""
+    """Longest audio callback of the last second, as a share of a block's length."""
     drift_ppm: float | None = None
-    """How fast the capture clock runs compared with the playback clock, in parts per million."""
+    """Rate of the capture clock relative to the playback clock, in parts per million of deviation."""
     echo_delay_ms: float | None = None
     echo_db: float | None = None
     """Level of the agent's echo at the microphone, relative to the played audio."""

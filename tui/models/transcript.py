@@ -1,4 +1,4 @@
-"""Transcript: the words of both parties and the tools called, including how much of each reply was played."""
+"""Transcript: the words of both parties, the tools called, and how much of each reply was played."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Heard(StrEnum):
     """Whether the agent's words were played; the user's own are always HEARD."""
 
     IN_TEXT = "in text"
-    """No audio has arrived for these words; an agent may answer in text."""
+    """No audio has arrived for these words, because an agent may answer in text."""
     QUEUED = "queued"
     SPEAKING = "speaking"
     HEARD = "heard"
@@ -50,13 +50,13 @@ class Utterance(msgspec.Struct):
     heard_share: float | None = None
     """Share of a reply that was played before it was cut off, 0..1."""
     written: bool = False
-    """Whether the utterance is text in addition to or instead of speech, without audio."""
+    """Whether the utterance was sent as text, in addition to or instead of speech."""
     sounds_ns: int | None = None
-    """When the utterance's first sound was heard or spoken, if known."""
+    """Time of the utterance's first sound, if known."""
 
     @property
     def began_ns(self) -> int:
-        """When the utterance began for a listener."""
+        """Time at which the utterance began for a listener."""
         return self.at_ns if self.sounds_ns is None else self.sounds_ns
 
 
@@ -64,7 +64,7 @@ class ToolUse(msgspec.Struct):
     """One tool call, updated in place."""
 
     at_ns: int
-    """When the tool call began."""
+    """Time at which the tool call began."""
     event: ToolChanged
     """The latest event of the call."""
     number: int = 0
@@ -72,7 +72,7 @@ class ToolUse(msgspec.Struct):
 
     @property
     def began_ns(self) -> int:
-        """When the tool call began."""
+        """Time at which the tool call began."""
         return self.at_ns
 
 
@@ -91,7 +91,7 @@ class Transcript:
     def _begin(self) -> None:
         self.entries: list[Entry] = []
         self._open: dict[Party, Utterance] = {}
-        """Partial utterances without an item."""
+        """Partial utterances that have no item id."""
         self._replies: dict[str, dict[int, Utterance]] = {}
         """The agent's utterances, by reply and content part."""
         self._speech: dict[str, Utterance] = {}
@@ -108,7 +108,7 @@ class Transcript:
         """Tool calls, by call id and name."""
 
     def add_change_callback(self, callback: Callable[[int], object]) -> Registration:
-        """Calls ``callback(index)`` with the index of the first changed entry; later ones may have changed too."""
+        """Calls ``callback(index)`` with the index of the first changed entry. Later entries may have changed too."""
         return self.callbacks.register_callback(CHANGED, callback)
 
     def apply(self, event: SessionEvent) -> None:
@@ -168,7 +168,7 @@ class Transcript:
             self._follow_playback(said, self._playing.get(event.item, Heard.IN_TEXT))
             self.entries.append(said)
         elif said.final and event.final and said.heard is Heard.CUT:
-            # The agent's own correction, which ends where the reply was cut off: all of it was heard.
+            # The agent corrected the text to end where the reply was cut off, so all of it was heard.
             said.heard_share = None
         said.text, said.final = event.text, event.final
         return said
@@ -190,7 +190,7 @@ class Transcript:
         return said
 
     def _place(self, said: Utterance) -> None:
-        """Moves words that arrived late to where their speech began, before the answer."""
+        """Moves words that arrived late to the position where their speech began, before the answer."""
         at = len(self.entries)
         while at and self.entries[at - 1].at_ns > said.at_ns:
             at -= 1

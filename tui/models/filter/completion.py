@@ -1,4 +1,4 @@
-"""Completes a filter as it is typed, and suggests other conditions if it finds nothing."""
+"""Completes filters while they are typed, and suggests other conditions if a filter matches nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BEGINNINGS = [
 
 
 def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
-    """Returns possible completions of the text before the cursor, as whole texts, likeliest first."""
+    """Returns possible completions of the text before the cursor, each as the complete text, most likely first."""
     head, last = _split(prefix)
     field, colon, value = last.partition(":")
     term = FIELDS.get(field.lower()) if colon else None
@@ -37,9 +37,9 @@ def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
     return [head + candidate for candidate in candidates[:MAX_COMPLETIONS] if candidate != last]
 
 
-@lru_cache(maxsize=1)  # asked for each time that there is nothing to draw
+@lru_cache(maxsize=1)  # called on every draw of an empty list
 def suggestions(filter_: Filter, kinds_seen: tuple[str, ...]) -> list[str]:
-    """Returns conditions spelled similarly to the words of a filter that finds nothing, closest first."""
+    """Returns conditions whose spelling is similar to the words of a filter that matches nothing, closest first."""
     known = {word: word for word in WORDS if word.isalpha()}
     known |= {name: term.FIELDS[name][0] for name, term in FIELDS.items()}
     known |= {choice: f"{name}:{choice}" for name, term in FIELDS.items() for choice in term.CHOICES}

@@ -20,7 +20,7 @@ MAX_DEPTH = 50
 """Nesting limit of parentheses and negations."""
 OPERATORS = ("and", "or", "not")
 
-# A string rather than a compiled pattern: nobody filters before the first picture.
+# A string rather than a compiled pattern, because compiling would delay the first screen.
 _TOKEN = rf"""(?xis)\s*(?:
     (?P<end>$)
   | (?P<paren>[()])
@@ -33,12 +33,12 @@ _TOKEN = rf"""(?xis)\s*(?:
 
 
 def parse(text: str) -> Filter:
-    """Returns the filter that a string describes; an empty string matches all events. Raises `FilterError`."""
+    """Parses a filter. An empty string matches all events. Raises `FilterError`."""
     return _Parser(text).parse()
 
 
 def help_rows() -> list[tuple[str, str]]:
-    """Returns the rows of the help table: examples, and what they show."""
+    """Returns the rows of the help table: examples and their meanings."""
     return [row for term in TERMS for row in term.HELP]
 
 

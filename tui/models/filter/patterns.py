@@ -13,7 +13,7 @@ import msgspec
 Span = tuple[int, int]
 """Start and end of a match."""
 
-# Strings rather than compiled patterns: nobody filters before the first picture.
+# Strings rather than compiled patterns, because compiling would delay the first screen.
 _QUOTED = r'(?s)"((?:[^"\\]|\\.)*)"'
 _REGEX = r"(?si)/((?:[^/\\]|\\.)*)/(i?)"
 
@@ -31,21 +31,21 @@ class FilterError(ValueError):
 
 
 class Phrase(msgspec.Struct, frozen=True):
-    """Matches texts that contain the phrase, in upper or lower case."""
+    """Matches texts that contain the phrase, ignoring case."""
 
     text: str
 
     def select(self, among: Sequence[int], texts: Sequence[str]) -> list[int]:
-        """Returns the positions whose text matches."""
+        """Returns the positions in ``among`` whose text matches."""
         wanted = self.text.casefold()
         return [index for index in among if wanted in texts[index].casefold()]
 
     def matches(self, text: str) -> bool:
-        """Returns whether the text matches."""
+        """Returns whether the text contains the phrase."""
         return self.text.casefold() in text.casefold()
 
     def spans(self, text: str) -> list[Span]:
-        """Returns what to highlight in a string."""
+        """Returns the spans to highlight in a text."""
         return _spans(re.compile(re.escape(self.text), re.IGNORECASE), text)
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Phrase(msgspec.Struct, frozen=True):
 
 
 class Regex(msgspec.Struct, frozen=True):
-    """Matches texts in which the regular expression is found. Raises `re.error` if the expression is not valid."""
+    """Matches texts in which the regular expression is found. Raises `re.error` if the expression is invalid."""
 
     source: str
     ignore_case: bool = False
@@ -62,16 +62,16 @@ class Regex(msgspec.Struct, frozen=True):
         _ = self._compiled
 
     def select(self, among: Sequence[int], texts: Sequence[str]) -> list[int]:
-        """Returns the positions whose text matches."""
+        """Returns the positions in ``among`` whose text matches."""
         search = self._compiled.search
         return [index for index in among if search(texts[index])]
 
     def matches(self, text: str) -> bool:
-        """Returns whether the text matches."""
+        """Returns whether the expression matches anywhere in the text."""
         return self._compiled.search(text) is not None
 
     def spans(self, text: str) -> list[Span]:
-        """Returns what to highlight in a string."""
+        """Returns the spans to highlight in a text."""
         return _spans(self._compiled, text)
 
     def __str__(self) -> str:

@@ -1,13 +1,13 @@
-"""The conditions of filters.
+"""The terms of the filter language.
 
-Each kind of term is one class, which defines its syntax, its help, and the events it selects.
+Each kind of term is a class that defines its syntax, its help, and the events it selects.
 
-A filter takes positions of events and returns those that match, in the same order. It works on many
-positions at once, using the columns of the log, because a function call for each of a million
-events would cost more than the comparison.
+A filter takes positions of events and returns those that match, in the same order. It works on many positions
+at once, using the columns of the log, because a function call for each of a million events would cost more
+than the comparison.
 
-To add a term, write a subclass of `Term` and list it in `TERMS`. The parser, the help and the
-completion are derived from that list.
+To add a term, write a subclass of `Term` and list it in `TERMS`. The parser, the help and the completion are
+derived from that list.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tui.models.log.storage import Shape
 from tui.units import NS_PER_S
 
 Examples = Mapping[str, tuple[str, ...]]
-"""Examples of terms, by name."""
+"""Examples, by the name of the term."""
 
 
 class Context(NamedTuple):
-    """Data that a filter reads: the log and the reader's marks."""
+    """Data that a filter reads: the log and the user's marks."""
 
     log: EventLog
     marks: Marks
@@ -107,7 +107,7 @@ class Term(Filter, frozen=True):
     """A condition, written as a word, a field (``name:value``) or a comparison (``name > value``)."""
 
     HELP: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Examples, with two spaces between alternatives, and what they show."""
+    """Examples, with two spaces between alternatives, each with its meaning."""
     WORDS: ClassVar[tuple[str, ...]] = ()
     """Words that are complete conditions, in lower case; read by `from_word`."""
     FIELDS: ClassVar[Examples] = {}
@@ -119,7 +119,7 @@ class Term(Filter, frozen=True):
 
     @classmethod
     def from_word(cls, word: str) -> Self:
-        """Returns the condition that one of `WORDS` stands for."""
+        """Returns the condition for one of `WORDS`."""
         raise NotImplementedError
 
     @classmethod
@@ -136,7 +136,7 @@ class Term(Filter, frozen=True):
 class Text(Term, frozen=True):
     """Events whose summary or kind, as shown in the row, contains a text.
 
-    The parser turns any other word into this term.
+    The parser uses this term for any word that no other term reads.
     """
 
     HELP = (
@@ -169,7 +169,7 @@ class Kind(Term, frozen=True):
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Returns the condition on the kind."""
+        """Returns the condition ``kind:value``."""
         return cls(pattern_of(value, column))
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -199,7 +199,7 @@ class DirectionTerm(Term, frozen=True):
 
     @classmethod
     def from_word(cls, word: str) -> Self:
-        """Returns the condition that an arrow stands for."""
+        """Returns the condition for an arrow."""
         return cls(_DIRECTIONS[_ARROWS[word]])
 
     @classmethod
@@ -267,7 +267,7 @@ class Flag(Term, frozen=True):
 
     @classmethod
     def from_word(cls, word: str) -> Self:
-        """Returns the only condition that the word stands for."""
+        """Returns the condition for the word."""
         return cls()
 
     def __str__(self) -> str:
@@ -286,7 +286,7 @@ class Audio(Flag, frozen=True):
 
 
 class TranscriptTerm(Flag, frozen=True):
-    """Messages from the agent that carry the words of either party."""
+    """Messages from the agent that contain a transcript of either party."""
 
     HELP = (("transcript", "messages from the agent with the text of what either side said"),)
     WORDS = ("transcript",)
@@ -320,14 +320,14 @@ class Noted(Flag, frozen=True):
 
 
 class Range(Term, frozen=True):
-    """A range of values, both ends included; None leaves an end open."""
+    """A range of values, both ends included. An end that is None is open."""
 
     low: int | None
     high: int | None
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Parses ``low..high``, with either end open, or a single value."""
+        """Parses ``low..high``, of which either end may be omitted, or a single value."""
         return cls(*_range(name, _whole, value, column, cls.FIELDS[name]))
 
     def _holds(self, value: int) -> bool:
@@ -367,10 +367,10 @@ class Time(Range, frozen=True):
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Parses a range of times, of which one end may be open."""
+        """Parses a range of times, of which one end may be omitted."""
         examples = cls.FIELDS[name]
         if name == "time":
-            # No event is likely to be at one exact instant, so a single time is not a range.
+            # A single time is rejected: hardly any event has exactly that time.
             return cls(*_range(name, _time_ns, value, column, examples, single=False))
         time_ns = _time_ns(value)
         if time_ns is None:
@@ -457,7 +457,7 @@ FIELDS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.F
 COMPARISONS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.COMPARISONS}
 """Names that precede a comparison sign."""
 
-# How values are written. Strings rather than compiled patterns: nobody filters before the first picture.
+# Syntax of values. Strings rather than compiled patterns, because compiling would delay the first screen.
 _SIZE = r"(?ia)(\d{1,12}(?:\.\d{1,9})?)([km]?)b?"
 _TIME = r"(?a)(?:(?:(\d{1,9}):)?(\d{1,9}):)?(\d{1,9}(?:\.\d{1,9})?)"
 _WHOLE = r"(?a)\d{1,15}"
@@ -483,7 +483,10 @@ def _range(
     *,
     single: bool = True,
 ) -> tuple[int | None, int | None]:
-    """Parses ``low..high`` with one end or both, or a single value if ``single``. Raises `FilterError`."""
+    """Parses ``low..high``, of which one end may be omitted.
+
+    If ``single``, also parses a single value. Raises `FilterError`.
+    """
     low_text, dots, high_text = value.partition("..")
     if not dots and single:
         high_text = low_text
@@ -501,7 +504,7 @@ def _hint(examples: Sequence[str]) -> str:
 
 
 def _shaped(among: Sequence[int], context: Context, wanted: Callable[[Shape], bool]) -> list[int]:
-    """Tests each shape only once, and selects the events whose shape passes."""
+    """Returns the positions of the events with a wanted shape; tests each shape only once."""
     shape_ids, shapes = context.log.events.shape_ids, context.log.events.shapes
     right = {shape_id for shape_id in {shape_ids[index] for index in among} if wanted(shapes[shape_id])}
     return [index for index in among if shape_ids[index] in right] if right else []

@@ -1,4 +1,4 @@
-"""Describes events in one line: for the event log, headless calls and exports."""
+"""Describes events in one line each, for the event log, headless calls and exports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Severity(StrEnum):
 
 _STEP_LEVELS = {"failed": Severity.ERROR, "not measured": Severity.WARNING}
 UNLISTED = (e.Transcribed, e.KeysPressed, e.UserSpeech, e.ReplyStarted, e.ReplyEnded, e.RoundTripMeasured)
-"""Events that restate a message or only feed a figure: models need them, but the log does not list them."""
+"""Events that the log does not list, because they restate a message or only feed a figure. Models need them."""
 
 
 class Description(NamedTuple):

@@ -1,8 +1,7 @@
 """The event log: every event of the session, and the rows that show them.
 
-A run of audio chunks, deltas or unknown messages is shown as one row per kind until another message
-arrives, so that the log does not show fifty chunks a second. An event that restates a message has
-no row.
+A run of audio chunks, deltas or unknown messages is one row per kind until another message arrives, so that
+the log does not fill with fifty chunks a second. An event that restates a message has no row.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from tui.protocols.registry import BUILT_IN, protocol_named
 MAX_BYTES = 512_000_000
 """Size limit of the log: two to five million events, or at least ten hours of a busy call."""
 RESERVED_BYTES = 16_000_000
-"""Bytes reserved beyond the limit for everything but messages, so that a full log still lists errors."""
+"""Bytes reserved beyond the limit for events other than messages, so that a full log still lists errors."""
 APPENDED = "appended"
 CLEARED = "cleared"
 RawMessage = Callable[[MessageLogged], bytes | None]
-"""Returns a message as it was on the wire; None if it was not kept. `tui.bridge.Bridge.raw_message` is an example."""
+"""Returns the raw bytes of a message; None if they were not kept. `tui.bridge.Bridge.raw_message` is one."""
 NO_ROW = 0xFFFF_FFFF
-"""Stands in `EventLog.row_ids` for an event that is not listed."""
+"""Entry in `EventLog.row_ids` for an event that is not listed."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -66,7 +65,7 @@ class Rows(Sequence[Row]):
         self.sizes.append(size_bytes)
 
     def extend(self, row: int, index: int, audio_ms: float, size_bytes: int) -> None:
-        """Adds an event to a run."""
+        """Adds an event to the run in this row."""
         self.lasts[row] = index
         self.counts[row] += 1
         self.audio_ms[row] += audio_ms
@@ -107,17 +106,17 @@ class EventLog:
 
     def _reset(self) -> None:
         self.events = Events()
-        """Replaced by a new object in every session, so that readers of the old one notice."""
+        """The events of the session. Each session has a new object, so that readers can detect the change."""
         self.rows = Rows()
         self.row_ids = array("I")
         """For each event: the index of its row, or `NO_ROW`."""
         self.turns = TurnIndex()
         self.rules = LogRules()
-        """How the messages of the session's protocol form runs and pairs, and which of them carry audio."""
+        """Rules of the session's protocol: which messages form runs and pairs, and which carry audio."""
         self.left_out = 0
         """Number of events left out because the log was full."""
         self._runs: dict[int, int] = {}
-        """Rows of the runs that may continue, by shape."""
+        """Rows of the runs that are still open, by shape."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -147,7 +146,7 @@ class EventLog:
 
     @property
     def limit_notice(self) -> str:
-        """Notice that the log is full; empty while there is room."""
+        """A notice that the log is full; empty while there is room."""
         if not self.left_out:
             return ""
         events = "event is" if self.left_out == 1 else "events are"
@@ -229,7 +228,7 @@ class EventLog:
         self.row_ids.append(row)
 
     def _leave_out(self, event: SessionEvent) -> None:
-        """Counts an event that is left out; the first time, logs a notice."""
+        """Counts an event that is left out, and logs a notice for the first one."""
         if not self.left_out:
             text = f"The log is full ({self.max_bytes / 1e6:,.0f} MB): messages are no longer listed."
             hint = "If the session is saved, it includes the events that are not listed."
@@ -244,7 +243,7 @@ def _rules_of(started: SessionStarted) -> LogRules:
     """
     if started.protocol in BUILT_IN:
         known = protocol_named(started.protocol).log
-        # Options of the call change the byte order, and nothing else.
+        # The call's options can change only the byte order.
         swaps = started.log_rules.big_endian if started.log_rules else known.big_endian
         return msgspec.structs.replace(known, big_endian=swaps)
     if started.log_rules is not None:

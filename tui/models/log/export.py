@@ -1,7 +1,7 @@
-"""Exports events to a file of JSON Lines, CSV or text, in slices, completely or not at all.
+"""Exports events to a JSON Lines, CSV or text file. The export runs in slices and never leaves a partial file.
 
-JSON Lines files contain the events unchanged and can be read back. CSV and text are for reading:
-the agent's texts pass through `visible`, and no spreadsheet interprets them as formulas.
+JSON Lines files contain the events unchanged and can be read back. CSV and text files are for people: control
+characters in the agent's texts are made visible, and spreadsheets do not interpret the texts as formulas.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tui.models.log.marks import Marks
 from tui.text.visible import one_line, visible
 
 Selection = Callable[[Sequence[int]], Sequence[int]]
-"""Returns which of the given positions to export: `everything`, `marked`, or `EventView.select` (what is shown)."""
+"""Returns the positions to export: `everything`, `marked`, or `EventView.select` (the events shown)."""
 
 PROGRESS = "progress"
 COLUMNS = (
@@ -51,7 +51,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportFormat(StrEnum):
-    """The format of the file; values are file name suffixes."""
+    """File formats; the values are file name suffixes."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -63,13 +63,13 @@ class ExportError(Exception):
 
 
 class ExportReport(msgspec.Struct, frozen=True):
-    """What an export wrote."""
+    """Result of an export."""
 
     path: Path
     events: int
     size_bytes: int
     missing: int = 0
-    """Number of messages whose raw text was requested but had not been kept."""
+    """Number of messages whose raw text was requested but not available."""
 
     def __str__(self) -> str:
         events = f"{self.events:,} event{'' if self.events == 1 else 's'}"
@@ -95,7 +95,7 @@ class EventWriter:
         self.file, self.log, self.marks, self.raw = file, log, marks, raw
         self.events = log.events
         self.missing = 0
-        """Number of raw messages that had not been kept."""
+        """Number of raw messages that were requested but not available."""
 
     def write(self, index: int) -> None:
         """Writes the event at this position in the log."""
@@ -111,7 +111,7 @@ class EventWriter:
 
 
 class JsonWriter(EventWriter):
-    """One JSON object per line: the fields of the event, and the time, mark, note and raw message."""
+    """Writes one JSON object per line: the event's fields, time, mark, note and raw message."""
 
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
         """Writes a line."""
@@ -125,12 +125,12 @@ class JsonWriter(EventWriter):
         try:
             line = msgspec.json.encode(event)[:-1] + b"," + msgspec.json.encode(extra)[1:]
             self.file.write(line.decode() + "\n")
-        except UnicodeEncodeError:  # lone surrogates, which JSON can only hold escaped
+        except UnicodeEncodeError:  # a lone surrogate can only be written escaped
             self.file.write(json.dumps(msgspec.to_builtins(event) | extra) + "\n")
 
 
 class CsvWriter(EventWriter):
-    """A table with `COLUMNS`; the first row names them."""
+    """Writes a table whose first row names its `COLUMNS`."""
 
     def __init__(self, file: IO[str], log: EventLog, marks: Marks, raw: RawMessage | None) -> None:
         super().__init__(file, log, marks, raw)
@@ -156,10 +156,10 @@ class CsvWriter(EventWriter):
 
 
 class TextWriter(EventWriter):
-    """One line per event, as the log shows it; notes and raw messages follow on the lines below."""
+    """Writes one line per event, as in the log; notes and raw messages follow on separate lines."""
 
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Writes the event's line and the lines below it."""
+        """Writes the event's line, note and raw message."""
         what, note = describe(event), self.marks.notes.get(event.number, "")
         mark = "*" if event.number in self.marks else " "
         size = str(self.events.sizes[index] or "")
@@ -180,8 +180,8 @@ _WRITERS: dict[ExportFormat, type[EventWriter]] = {
 class Export:
     """One export: call `step` until it returns a report, or call `run`. Raises `ExportError`.
 
-    Events that are appended while it runs are not exported. The file appears when it is complete; a cancelled export
-    leaves no file.
+    Events appended during the export are not included. The file appears only when it is complete; a cancelled
+    export leaves no file.
     """
 
     def __init__(
@@ -214,13 +214,16 @@ class Export:
         return self.callbacks.register_callback(PROGRESS, callback)
 
     def run(self) -> ExportReport:
-        """Writes all events."""
+        """Runs the export to its end."""
         while (report := self.step(100)) is None:
             pass
         return report
 
     def step(self, budget_ms: float = 8.0) -> ExportReport | None:
-        """Writes for about ``budget_ms``, but at least one slice. Returns the report when the export is done."""
+        """Writes at least one slice, and continues for about ``budget_ms``.
+
+        Returns the report when the export is done.
+        """
         deadline = self._clock() + budget_ms / 1000
         report = None
         try:
@@ -240,7 +243,7 @@ class Export:
         return report
 
     def cancel(self) -> None:
-        """Stop, and remove the unfinished file."""
+        """Stops the export and removes the unfinished file."""
         file = self._writer.file
         with contextlib.suppress(OSError):  # a full disk has been reported by the write that failed
             file.close()
@@ -275,9 +278,9 @@ def _as_text(raw: bytes | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Returns the text with control characters made visible.
+    """Returns the text for a cell, with control characters made visible.
 
-    Anything that a spreadsheet would run as a formula is preceded by an apostrophe, which makes it text.
+    A text that a spreadsheet would run as a formula starts with an apostrophe instead.
     """
     text = visible(text)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,4 +1,4 @@
-"""Marks: the events a reader has marked, and their notes, by event number."""
+"""Marks: the events that the user has marked, and their notes, by event number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One change to the marks, as it is saved; fields that are None stay unchanged."""
+    """One change to the marks, in the form in which it is saved. Fields that are None stay unchanged."""
 
     event: int
     """Number of the event."""
@@ -64,7 +64,7 @@ class Marks:
             self.notes.pop(number, None)
 
     def clear(self) -> None:
-        """Forgets all marks and notes; `on_change` is not called."""
+        """Removes all marks and notes; `on_change` is not called."""
         self.numbers.clear()
         self.notes.clear()
 

@@ -1,8 +1,8 @@
 """Pairs of events that belong together: a call and its result, a mark and its echo, a start and its stop.
 
-The protocol's rules (`tui.protocols.log_rules`) define which kinds of messages belong together; a
-shared identifier in the raw messages chooses among several. The messages that a rule concerns are
-read when a partner is first requested, and then as they arrive.
+The protocol's rules (`tui.protocols.log_rules`) define which kinds of messages belong together. If several
+messages qualify, an identifier in the raw messages decides. The messages that a rule applies to are read when
+a partner is first requested, and from then on as they arrive.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ _DIRECTIONS = {"caller": e.Direction.SENT, "agent": e.Direction.RECEIVED}
 
 
 class Pairs:
-    """Finds partners in one log. Not thread-safe."""
+    """Finds the partner of an event in one log. Not thread-safe."""
 
     def __init__(self, log: EventLog, raw: RawMessage) -> None:
         self._log = log
         self._raw = raw
         self._events = log.events
         self._rules: dict[Pair | None, _Matcher] = {}
-        """What each rule has matched so far; None stands for the rule for events of this program."""
+        """The pairs found so far, by rule; None stands for the rule for this program's own events."""
 
     def partner(self, number: int) -> int | None:
-        """Returns the number of the event that belongs to the one with this number; None if there is none."""
+        """Returns the number of the event paired with this one; None if there is no such event."""
         if self._events is not self._log.events:
             self._events = self._log.events
             self._rules.clear()
@@ -56,7 +56,7 @@ class Pairs:
                 return None
 
     def _matched(self, rule: Pair | None, index: int) -> int | None:
-        """Returns the index of an event's partner according to a rule; None stands for this program's own rule."""
+        """Returns the index of an event's partner by this rule (None: the rule for this program's own events)."""
         matcher = self._rules.setdefault(rule, _Matcher(newest=rule is None or rule.newest))
         events = self._events
         fits = {
@@ -95,7 +95,7 @@ class Pairs:
 
 
 class _Matcher:
-    """The pairs that one rule has found so far."""
+    """Pairs found so far by one rule."""
 
     def __init__(self, *, newest: bool) -> None:
         self.taken = 0
@@ -116,12 +116,12 @@ class _Matcher:
 
 
 def _fits(end: End, shape: Shape) -> bool:
-    """Returns whether events of this shape are the kind of message that this end of a pair describes."""
+    """Returns whether events of this shape match this end of a pair."""
     return shape.direction is _DIRECTIONS[end.sender] and shape.kind in end.kinds
 
 
 def _member(raw: bytes, path: str) -> str | None:
-    """Returns the value at this path of a JSON message, as text; None if it is not text or an integer."""
+    """Returns the value at this path in a JSON message, as text; None if the value is not a string or an integer."""
     try:
         value = member_at(msgspec.json.decode(raw), path)
     except (msgspec.DecodeError, RecursionError):
@@ -130,7 +130,7 @@ def _member(raw: bytes, path: str) -> str | None:
 
 
 def _own_end(event: e.SessionEvent) -> tuple[str, bool] | None:
-    """Returns what an event of this program starts or ends, and whether it starts it; None for other events."""
+    """Returns what an event of this program starts or ends, and True for a start; None for other events."""
     match event:
         case e.ToolChanged():
             return f"tool {event.call}", not event.finished

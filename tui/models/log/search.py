@@ -18,8 +18,7 @@ from tui.units import NS_PER_S
 ERRORS, MARKED = Category("errors"), Marked()
 
 COUNTED_EVENTS = 100_000
-"""Matches are not counted in a log with more events than this, because each step to the next match
-would count them again."""
+"""Longest log, in events, in which matches are counted. Each step to another match counts them again."""
 
 _BLOCK, _LARGEST_BLOCK = 128, 8192
 _PAYLOAD = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
@@ -29,9 +28,9 @@ class Found(NamedTuple):
     """A match."""
 
     position: int
-    """Position of the line with the match."""
+    """Position in the view of the line with the match."""
     event: int
-    """Index of the event that matches; in a closed run it may not be the one that the line shows."""
+    """Index of the matching event; in a closed run, the line may show a different event."""
     wrapped: bool
     """Whether the search wrapped around to the other end."""
 
@@ -44,9 +43,9 @@ class MatchNumber(NamedTuple):
 
 
 def search_pattern(text: str) -> Pattern:
-    """Parses what to search for: words in any case, ``"quoted"`` text, or ``/regex/``. Raises `FilterError`.
+    """Parses a search text: words (ignoring case), ``"quoted"`` text, or ``/regex/``.
 
-    Unlike in a filter, an unclosed quotation mark or slash is searched for literally.
+    Raises `FilterError`. Unlike in a filter, an unclosed quotation mark or slash is searched for literally.
     """
     closed = re.fullmatch(r'".*"|/.*/i?', text, re.DOTALL | re.IGNORECASE)
     return pattern_of(text, 1) if closed else Phrase(text)
@@ -57,8 +56,8 @@ def find(
 ) -> Found | None:
     """Returns the next line after ``position`` (or, backward, the previous one) that has a matching event.
 
-    The search goes from row to row, and in opened runs from event to event. To begin at one end,
-    pass -1 or the number of lines.
+    The search goes from row to row and, in opened runs, from event to event. To start at either end, pass -1
+    or the number of lines.
     """
     return next(filter(None, finding(view, wanted, position, forward=forward, wrap=wrap)), None)
 
@@ -68,7 +67,7 @@ def finding(
 ) -> Iterator[Found | None]:
     """Runs `find` one block of rows at a time: yields None for each block without a match, then the match, if any.
 
-    It stops when a new session begins.
+    Stops when a new session begins.
     """
     events = view.log.events
     row, rest = _leave(view, position, forward=forward)
@@ -85,9 +84,9 @@ def finding(
 
 
 def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber | None]:
-    """Counts the matches of `find` up to this event: yields None for each block of rows, then the number.
+    """Counts the matches of `find` up to this event: yields None for each block of rows, then the result.
 
-    Yields nothing if the log is too long, the filter is still running, or a new session begins.
+    Yields no result if the log is too long, the filter is still running, or a new session begins.
     """
     events, here, row, nth, of = view.log.events, _stop(view, event), -1, 0, 0
     if len(events) > COUNTED_EVENTS or view.progress < 1:
@@ -104,9 +103,9 @@ def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber
 
 
 def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | None:
-    """Returns the first line of the next turn or, if backward, of the current or previous turn.
+    """Returns the first line of the next turn or, backward, of the current or previous turn.
 
-    None if there is no such turn.
+    Returns None if there is no such turn.
     """
     turns, line = view.log.turns, view.line(position)
     turn = turns.turn_of(line.first)
@@ -137,7 +136,10 @@ def at_instant(view: EventView, at_ns: int) -> int:
 
 
 def at_number(view: EventView, number: int) -> int:
-    """Returns the line of the event with this number; the next one if it is not shown, or else the last line."""
+    """Returns the line of the event with this number.
+
+    If it is not shown, returns the next line, or the last if none follows.
+    """
     position = view.position_of_event(number)
     if position is None:
         position = view.position_from(bisect_left(view.log.events.numbers, number))
@@ -145,10 +147,10 @@ def at_number(view: EventView, number: int) -> int:
 
 
 class RawSearch:
-    """Searches the raw messages of a view for a pattern, once around, one `step` at a time.
+    """Searches all raw messages of a view for a pattern, one `step` at a time.
 
-    Audio is left out, because base64 may contain any short word. Discard the search when the user
-    starts another.
+    Audio is skipped, because base64 may contain any short word. Discard the object when the user starts
+    another search.
     """
 
     def __init__(
@@ -175,7 +177,7 @@ class RawSearch:
         return 1.0 if self.done else min(self._rows / max(len(self._view.rows), 1), 1.0)
 
     def step(self, budget_ms: float = 8.0) -> float:
-        """Continues the search for about ``budget_ms`` and at least one row; returns the progress."""
+        """Searches at least one row, and continues for about ``budget_ms``; returns the progress."""
         deadline = self._clock() + budget_ms / 1000
         while not self.done:
             if self._view.log.events is not self._events:
@@ -205,7 +207,7 @@ class RawSearch:
 
 
 def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Sequence[int]]:
-    """Returns the row of a line, and the events still ahead of the line in its run if the run is open."""
+    """Returns the row of a line and, if the line is in an open run, the events of the run that are still ahead."""
     if not 0 <= position < len(view):
         return (-1 if position < 0 else NO_ROW), ()
     line = view.line(position)
@@ -216,7 +218,7 @@ def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Seque
 
 
 def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iterator[int | None]:
-    """Yields, block by block, None or the nearest matching event in the rows beyond this one."""
+    """Searches the rows beyond this one block by block: yields the nearest matching event of each block, or None."""
     rows, size = view.rows, _BLOCK
     place = bisect_right(rows, row) if forward else bisect_left(rows, row)
     while place < len(rows) if forward else place > 0:
@@ -233,7 +235,7 @@ def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iter
 
 
 def _events_of(view: EventView, rows: Sequence[int]) -> list[int]:
-    """Returns the events of some rows, ascending; of an expanded run, only those that are shown."""
+    """Returns the events of the rows in ascending order; for an opened run, only the events that are shown."""
     firsts, counts = view.log.rows.firsts, view.log.rows.counts
     events = [firsts[row] for row in rows if counts[row] == 1]
     for row in rows:
@@ -262,9 +264,9 @@ def _stop(view: EventView, event: int) -> tuple[int, int]:
 
 
 def _walk(view: EventView, position: int, *, forward: bool) -> Iterator[tuple[list[int], bool]]:
-    """Yields the events of each row in order, wrapping around once, and whether the end was passed.
+    """Yields the events of each row in order, and whether the search has wrapped around.
 
-    Rows may come and go during the walk.
+    Stops after one full pass. Rows may be added or removed in the meantime.
     """
     begin, rest = _leave(view, position, forward=forward)
     yield list(rest) if forward else list(reversed(rest)), False

@@ -1,8 +1,8 @@
-"""The events of a session as columns of numbers: about 60 bytes per event, plus its text.
+"""Stores the events of a session as columns of numbers: about 60 bytes per event, plus its text.
 
-Nearly all events are messages, and a message consists of numbers, one of a few kinds, and a line of
-text that often repeats. It is therefore taken apart when it is appended and put together again when
-it is read. All other events are kept whole.
+Nearly all events are messages. A message consists of numbers, one of a few kinds, and a line of text that
+often repeats, so it is split into columns when it is appended and rebuilt when it is read. All other events
+are stored as objects.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tui.models.events import Direction, MessageLogged, SessionEvent, Transcribe
 from tui.models.log.describe import UNLISTED, Severity, describe
 
 COLUMNS_BYTES = 104
-"""Bytes that an event takes in this store and as a row of the log, not counting its text."""
+"""Size in bytes of an event in this store and as a row of the log, without its text."""
 _OWN_BYTES = 320
-"""Approximate additional bytes of an event that is kept whole, without its text."""
+"""Approximate additional size in bytes of an event that is stored as an object, without its text."""
 _SHARED_TEXTS = 4096
 
 
 class Shape(NamedTuple):
-    """Properties shared by all messages, or all events of this program, of one kind."""
+    """Properties shared by all events of one kind."""
 
     kind: str
     direction: Direction | None
@@ -32,54 +32,54 @@ class Shape(NamedTuple):
     level: Severity
     known: bool
     listed: bool = True
-    """False if such events restate a message and have no row."""
+    """Whether the log lists such events; False if they restate a message."""
 
 
 class Shapes(list[Shape]):
-    """Every shape, in order of first appearance, and recently seen texts.
-
-    An id is a position in this list.
-    """
+    """All shapes in order of first appearance, and recently seen texts. A shape's id is its position in this list."""
 
     def __init__(self) -> None:
         super().__init__()
         self.message_ids: dict[tuple[str, Direction, bool], int] = {}
-        """Ids by kind, direction and `known`: found without describing the message first."""
+        """Ids by kind, direction and `known`, for lookup without describing the message first."""
         self.texts: dict[str, str] = {}
-        """Recently seen texts, which are not stored again."""
+        """Recently seen texts, so that equal texts are stored once."""
         self._ids: dict[Shape, int] = {}
 
     def id_of(self, shape: Shape) -> int:
-        """Returns the id of a shape, which is new if the shape has not been seen before."""
+        """Returns the id of a shape; adds the shape if it is new."""
         shape_id = self._ids.setdefault(shape, len(self))
         if shape_id == len(self):
             self.append(shape)
         return shape_id
 
     def add_message(self, event: MessageLogged) -> int:
-        """Returns the id of the shape of a message whose key is not in `message_ids` yet."""
+        """Adds the shape of a message whose key is not in `message_ids` yet; returns the shape's id."""
         shape = Shape(event.kind, event.direction, describe(event).level, event.known)
         shape_id = self.message_ids[event.kind, event.direction, event.known] = self.id_of(shape)
         return shape_id
 
     def share(self, text: str) -> str:
-        """Makes later texts that are equal share this object."""
+        """Returns a recently seen text equal to this one, or the text itself."""
         if len(self.texts) >= _SHARED_TEXTS:
             self.texts.clear()
         return self.texts.setdefault(text, text)
 
 
 class Worded:
-    """Finds the received messages that carried the text of what was spoken."""
+    """Finds the received messages that carried a transcript."""
 
     def __init__(self) -> None:
         self.positions = array("I")
         """Positions of these messages, ascending."""
         self.last_received: int | None = None
-        """The last message received: a `Transcribed` that restates one comes directly after it."""
+        """Position of the last message received.
+
+        A `Transcribed` event directly follows the message that it restates.
+        """
 
     def transcribed(self) -> None:
-        """Notes that the last received message carried such a text."""
+        """Records that the last received message carried a transcript."""
         if self.last_received is not None:
             self.positions.append(self.last_received)
             self.last_received = None
@@ -99,17 +99,17 @@ class Events(Sequence[SessionEvent]):
         self.sizes = array("q")
         self.audio_ms = array("d")
         self.worded = Worded()
-        # A plain list: CPython's fast path for an index needs one, and filters read a million texts.
+        # A plain list, because filters index it a million times and CPython has a fast path for lists.
         self.texts: list[str] = []
         """The summary from `describe`; empty for events without a row.
 
-        Equal texts close to each other share one object.
+        Equal texts that are close to each other share one object.
         """
         self.shapes = Shapes()
         self.held_bytes = 0
         """Conservative estimate of the bytes used, including rows."""
         self._offsets = array("q")
-        """For a message, its position in the session file; for any other event, its position in `_own`."""
+        """Position in the session file for a message, or in `_own` for any other event."""
         self._kept_bytes = array("q")
         self._own: list[SessionEvent] = []
 
@@ -175,7 +175,7 @@ class Events(Sequence[SessionEvent]):
             self.worded.last_received = len(self.numbers) - 1
         shape_id = self.shapes.message_ids.get((event.kind, event.direction, event.known))
         if shape_id is None:
-            # An agent can invent any number of kinds, so they count; our own events have few.
+            # Shapes of messages count towards the size, because an agent can invent any number of kinds.
             shape_id = self.shapes.add_message(event)
             self.held_bytes += _OWN_BYTES + sys.getsizeof(event.kind)
         self.shape_ids.append(shape_id)

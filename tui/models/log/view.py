@@ -1,8 +1,8 @@
 """EventView: the rows of the log that match a filter, as lines, with runs that can be opened.
 
-A row is shown if one of its events matches. New events are filtered as they come (`update`). Those
-present when a filter is set are filtered from the newest backwards, a slice at a time (`step`): the
-end of the log is correct immediately, and keys pressed during that time are handled without delay.
+A row is shown if one of its events matches. New events are filtered as they arrive (`update`). When a filter
+is set, earlier events are filtered a slice at a time, newest first (`step`), so that the end of the log is
+correct immediately and key presses are handled without delay.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class ViewLine(NamedTuple):
     first: int
     """Index of the event whose time the line shows; for a run, the oldest."""
     member: bool
-    """Whether the line is one event of an opened run, shown below the run's own line."""
+    """Whether the line shows one event of an opened run, below the line of the run."""
 
 
 class EventView:
@@ -39,8 +39,8 @@ class EventView:
 
     Use it from one thread, and call `update` once per tick before drawing.
 
-    Lines move when rows are inserted above them: keep a `ViewLine`, and call `position` to find
-    where it is now.
+    Lines move when rows are inserted above them. To find a line later, keep its `ViewLine` and call
+    `position`.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class EventView:
         self._opened: dict[int, array[int]] = {}
         """Shown events of each opened run, by row."""
         self._next = 0
-        """Index from which events still have to be filtered by `update`."""
+        """Index of the first event that `update` has yet to filter."""
         self._unscanned = self._scan_from = 0
-        """Events before the first index still have to be filtered by `step`, which began at the second."""
+        """`step` has yet to filter the events before the first index; it began at the second."""
         self._seen_rows: int | None = None
         self._registration = log.add_clear_callback(self._cleared)
         self.set_filter(self.filter)
@@ -74,7 +74,7 @@ class EventView:
     # What is shown.
 
     def set_filter(self, new: Filter) -> None:
-        """Shows what this filter matches; opened runs are closed. Call `step` until `progress` is 1."""
+        """Sets the filter and closes opened runs. Call `step` until `progress` is 1."""
         self.filter = new
         self._opened.clear()
         self._next = self._unscanned = self._scan_from = len(self.log.events)
@@ -89,7 +89,7 @@ class EventView:
         return 1 - self._unscanned / self._scan_from if self._unscanned else 1.0
 
     def step(self, budget_ms: float = 8.0) -> float:
-        """Filters older events for about ``budget_ms``, but at least one slice; returns the progress."""
+        """Filters at least one slice of older events, and continues for about ``budget_ms``; returns the progress."""
         deadline = self._clock() + budget_ms / 1000
         found: set[int] = set()
         while self._unscanned:
@@ -117,7 +117,7 @@ class EventView:
         return True
 
     def select(self, among: Sequence[int]) -> list[int]:
-        """Returns the given events that are listed and that the filter matches."""
+        """Returns those of the given events that are listed and match the filter."""
         row_ids = self.log.row_ids
         return [index for index in self.filter(among, self.context) if row_ids[index] != NO_ROW]
 
@@ -148,18 +148,21 @@ class EventView:
         return ViewLine(row, self.log.rows.lasts[row], self.log.rows.firsts[row], False)
 
     def position(self, line: ViewLine) -> int:
-        """Returns the current position of a line, or of the next one if it is no longer shown."""
+        """Returns the current position of a line or, if it is no longer shown, of the next line."""
         if line.member and line.row in self._opened:
             return self.position_of(line.row) + 1 + bisect_left(self._opened[line.row], line.event)
         return self.position_of(line.row)
 
     def position_of(self, row: int) -> int:
-        """Returns the position of a row, or of the next one shown, or the number of lines if none follows."""
+        """Returns the position of a row or, if it is not shown, of the next row.
+
+        Returns the number of lines if no row follows.
+        """
         opened_before = sum(len(members) for opened, members in self._opened.items() if opened < row)
         return bisect_left(self.rows, row) + opened_before
 
     def position_from(self, index: int) -> int:
-        """Returns the position of the first row that begins with the event at this index or later."""
+        """Returns the position of the first row that begins at this index or later."""
         return self.position_of(bisect_left(self.log.rows.firsts, index))
 
     def position_of_event(self, number: int) -> int | None:
@@ -209,7 +212,7 @@ class EventView:
         return 0 if self._seen_rows is None else len(self.rows) - bisect_left(self.rows, self._seen_rows)
 
     def follow(self) -> None:
-        """Starts following: stay at the end as rows are appended."""
+        """Starts following: the view stays at the end as rows are appended."""
         self._seen_rows = None
 
     def hold(self) -> None:
@@ -220,7 +223,7 @@ class EventView:
     # Marks.
 
     def number(self, line: ViewLine) -> int:
-        """Returns the event number that marks a line: the number of its first event, because a run may grow."""
+        """Returns the number of the event to mark for a line: its first event, because a run may grow."""
         return self.log.events.numbers[line.first]
 
     def toggle_mark(self, line: ViewLine) -> bool:
@@ -245,7 +248,7 @@ class EventView:
         return [n for n in among if self.log.row_ids[self.log.events.find(n) or 0] == line.row]
 
     def _judge_again(self, row: int) -> None:
-        """Filters a row again, because a filter may depend on marks and notes."""
+        """Filters a row again, because the filter may depend on marks and notes."""
         self.update()
         members = self.select(self.log.members(row))
         if members:
@@ -261,7 +264,7 @@ class EventView:
         return {row_ids[index] for index in events}
 
     def _show(self, found: list[int]) -> None:
-        """Adds rows in ascending order; nearly all lie above or below those shown."""
+        """Adds rows, given in ascending order. Nearly all of them lie above or below the rows shown."""
         if not self.rows:
             self.rows.extend(found)
             return
@@ -276,7 +279,7 @@ class EventView:
             self.rows = array("I", found[:above]) + self.rows
 
     def _cleared(self) -> None:
-        """Starts over, because a new session began."""
+        """Resets the view for a new session."""
         self.marks.clear()
         self._seen_rows = None
         self.set_filter(self.filter)

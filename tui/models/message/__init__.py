@@ -1,1 +1,1 @@
-"""The parts of one message: JSON, tree, diff and audio."""
+"""Views of one message: JSON, tree, diff and audio."""

@@ -1,8 +1,7 @@
-"""Finds the audio in messages, its format and loudness, and joins the audio of a run of messages.
+"""Finds the audio in messages with its format and loudness, and joins the audio of a run of messages.
 
-A message's format was agreed on earlier in the call. However, its event states the duration of the
-audio, so the number of bytes determines the format, except between mu-law and A-law, which earlier
-messages decide.
+A message's format was agreed on earlier in the call. However, its event states the duration of the audio, so
+the number of bytes determines the format, except between mu-law and A-law, which earlier messages decide.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from tui.protocols.registry import BUILT_IN, protocol_named
 from tui.protocols.telephony.samples import ByteOrder
 
 MAX_PLAYED_S = 60
-"""Longest part of a run that is played, counted from its beginning."""
+"""Longest part of a run that is played, from its beginning."""
 _LOOKED_AT = 200
-"""Number of earlier messages without audio that are searched for the name of a format."""
+"""Number of earlier messages without audio that are searched for a format name."""
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 
@@ -40,7 +39,7 @@ class MessageAudio(msgspec.Struct, frozen=True):
         return self.format.duration_ms(len(self.wire))
 
     def loudness(self) -> MessageLevel | None:
-        """Returns the loudness of the audio; None if it does not contain one whole sample."""
+        """Returns the loudness of the audio; None if there is not even one whole sample."""
         return loudness(self.wire, self.format)
 
 
@@ -58,7 +57,7 @@ class EventAudio:
         return self._ordered(wire, audio_format) if audio_format else None
 
     def of_run(self, indexes: Iterable[int]) -> MessageAudio | None:
-        """Returns the audio of messages of one kind as one piece, up to `MAX_PLAYED_S`."""
+        """Returns the joined audio of messages of one kind, up to `MAX_PLAYED_S`."""
         audio_format: AudioFormat | None = None
         pieces: list[bytes] = []
         left_bytes = 0
@@ -75,7 +74,7 @@ class EventAudio:
         return None if audio_format is None else self._ordered(b"".join(pieces), audio_format)
 
     def _ordered(self, wire: bytes, audio_format: AudioFormat) -> MessageAudio:
-        """Returns the audio with the low byte of each sample first."""
+        """Returns the audio in little-endian byte order."""
         if self._log.rules.big_endian and audio_format.encoding is Encoding.PCM16:
             wire = ByteOrder().swap(wire)
         return MessageAudio(wire, audio_format)
@@ -112,7 +111,7 @@ class EventAudio:
         return AudioFormat(Encoding.PCM16, rate) if _LOWEST_RATE <= rate <= _HIGHEST_RATE else None
 
     def _decided(self, index: int, known: dict[str, AudioFormat]) -> AudioFormat:
-        """Returns which of several formats with the same rate was named last before this message."""
+        """Returns the format that was named last before this message, out of several with the same rate."""
         received = self._log.events.shape(index).direction is e.Direction.RECEIVED
         for event in islice(self._namers_before(index, replies=received), _LOOKED_AT):
             if isinstance(event, e.ReplyStarted):
@@ -134,5 +133,8 @@ class EventAudio:
 
 
 def _sounds(audio_format: AudioFormat, size_bytes: int, audio_ms: float) -> bool:
-    """Returns whether this many bytes in the format last this long, within 1 %; no two known rates are that close."""
+    """Returns whether this many bytes in the format have this duration, within 1 %.
+
+    No two known rates are that close.
+    """
     return abs(audio_format.duration_ms(size_bytes) - audio_ms) < audio_ms / 100

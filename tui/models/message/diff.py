@@ -1,6 +1,6 @@
-"""Compares two events: their JSON side by side, member by member, with equal parts on one line.
+"""Compares the JSON of two events side by side, with equal parts on one line.
 
-Members are compared by name, elements by position; values on both sides that differ are compared in depth.
+Members are compared by name and elements by position. If two values differ, their contents are compared.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import NamedTuple
 from tui.models.message.json import JsonObject, Key, Path, as_json, children_of
 
 MAX_ROWS = 10_000
-"""Maximum number of rows in a comparison; the result shows whether there are more."""
+"""Maximum number of rows in a comparison."""
 
 
 class Difference(StrEnum):
-    """How a value differs; each member of the enum is a glyph that is readable without color."""
+    """How a value differs; each enum value is a glyph that is readable without color."""
 
     SAME = " "
     ADDED = "+"
@@ -26,7 +26,7 @@ class Difference(StrEnum):
 
 
 class Missing:
-    """Stands for a missing value."""
+    """Marker for a missing value."""
 
 
 MISSING = Missing()
@@ -40,13 +40,13 @@ class DiffRow(NamedTuple):
     right: object
     difference: Difference
     inside: bool = False
-    """Whether rows for the value's members follow."""
+    """Whether rows for the value's contents follow."""
     alike: int = 0
-    """Number of equal elements from here on."""
+    """Number of equal elements that this row and the ones after it stand for."""
 
 
 class Comparison(NamedTuple):
-    """A whole comparison."""
+    """The rows of a comparison."""
 
     rows: list[DiffRow]
     added: int
@@ -117,7 +117,7 @@ def _below(path: Path, left: object, right: object) -> Iterator[DiffRow | tuple[
 
 
 def _named(members: JsonObject) -> dict[Key, object]:
-    """Returns members by name; a repeated name is followed by its count."""
+    """Returns the members by name; a repeated name gets its count appended."""
     named: dict[Key, object] = {}
     for name, value in members:
         key, again = name, 1

@@ -1,4 +1,6 @@
-"""JSON as it was sent: decoded, encoded, and named by paths, without rounding, sorting or merging anything.
+"""Decodes and encodes JSON exactly as it was sent, and names its values by paths.
+
+Nothing is rounded, sorted or merged.
 
 Numbers keep their characters, members keep their order, and duplicate names are kept.
 """
@@ -22,7 +24,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class JsonNumber(str):
-    """A number as it was written; it does not equal a text with the same characters."""
+    """A number with its original characters. It does not equal a string of the same characters."""
 
     __slots__ = ()
 
@@ -36,7 +38,7 @@ class JsonNumber(str):
 
 
 class JsonObject(tuple[tuple[str, object], ...]):
-    """An object: its members in order."""
+    """A JSON object: its members in order."""
 
     __slots__ = ()
 
@@ -62,7 +64,7 @@ def decode_json(raw: bytes | str) -> object:
 
 
 def as_json(value: object) -> str:
-    """Returns the value as compact JSON, at any depth."""
+    """Returns the value as compact JSON; values may be nested to any depth."""
     parts: list[str] = []
     waiting: list[object] = [value]
     while waiting:
@@ -91,7 +93,7 @@ def as_json(value: object) -> str:
 
 
 def from_builtins(value: object) -> object:
-    """Converts Python dictionaries, lists and numbers."""
+    """Converts Python dictionaries, lists and numbers to the types of this module."""
     match value:
         case dict():
             return JsonObject((str(name), from_builtins(member)) for name, member in value.items())
@@ -108,7 +110,7 @@ def from_builtins(value: object) -> object:
 def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
     """Returns the content of an event: the JSON, text or hex of a message, or the fields of any other event.
 
-    Returns None for a message that was not kept. ``start_ns`` is when the session began.
+    Returns None for a message that was not kept. ``start_ns`` is the start of the session.
     """
     if not isinstance(event, MessageLogged):
         names = (field.name for field in msgspec.structs.fields(event))
@@ -123,7 +125,7 @@ def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
 
 
 def _field(name: str, value: object, start_ns: int) -> tuple[str, object]:
-    """Returns an instant as time since the session's start, a duration with its unit, and anything else unchanged."""
+    """Returns a field for display: instants become times since the session's start, durations get a unit."""
     stem, _, unit = name.rpartition("_")
     if unit == "ns":
         time = JsonNumber(f"{since(value, start_ns)} s") if isinstance(value, int) else None
@@ -158,7 +160,7 @@ def _step(key: Key) -> str:
 
 
 def shown_key(key: Key) -> str:
-    """Returns a name as shown before its value: quoted if it could be taken for something else."""
+    """Returns a name as it is shown before its value. It is quoted if it could be mistaken for something else."""
     return (
         str(key)
         if isinstance(key, int) or _PLAIN_NAME.fullmatch(key)

@@ -1,8 +1,8 @@
-"""EventTree: JSON as lines that can be opened and closed. Children become lines when their parent is opened.
+"""EventTree: JSON as lines that can be opened and closed.
 
-A closed value costs nothing, whatever its size: an open node knows the number of its children and
-which of them are open. A line is therefore found by walking down the tree, and an array of 100,000
-elements opens immediately.
+Only the children of opened values are lines, so a closed value of any size costs nothing. An open node stores
+the number of its children and which of them are open; a line is found by walking down the tree. An array of
+100,000 elements therefore opens immediately.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import NamedTuple
 from tui.models.message.json import Path, child_at, children_of
 
 OPENED_LINES = 200
-"""Maximum number of lines that are open at the start."""
+"""Maximum number of lines that are opened at the start."""
 OPENED_CHILDREN = 100
 """A value with more children than this is not opened at the start."""
 
 Fits = Callable[[Path, str], bool]
-"""Returns whether a text fits next to its name."""
+"""Returns whether a text fits on the line next to its name."""
 BreakText = Callable[[Path, str], Sequence[str]]
-"""Returns the lines of an opened text, created on demand."""
+"""Returns the wrapped lines of an opened text."""
 
 
 class TreeLine(NamedTuple):
@@ -33,7 +33,7 @@ class TreeLine(NamedTuple):
     opened: bool | None
     """None if there is nothing to open."""
     text: str | None = None
-    """A line of the opened text ``value``."""
+    """One line of the opened text ``value``; None for a line that shows a value."""
 
     @property
     def depth(self) -> int:
@@ -85,7 +85,7 @@ class EventTree:
         return TreeLine(path, value, opened if opened or self._can_open(path, value) else None)
 
     def parent(self, index: int) -> int:
-        """Returns the line of the parent, or the line itself at the top level."""
+        """Returns the index of the parent's line, or ``index`` at the top level."""
         node, _ = self._find(index)
         return index if node.parent is None else self._position(node.parent, node.place)
 
@@ -101,7 +101,7 @@ class EventTree:
         return self._open(node, place) is not None
 
     def open_some(self, wanted: Callable[[object], bool]) -> None:
-        """Opens values for which ``wanted`` is true, outermost first, up to `OPENED_LINES`."""
+        """Opens the values for which ``wanted`` returns true, outermost first, up to `OPENED_LINES`."""
         waiting = deque([self._root])
         while waiting:
             node = waiting.popleft()
@@ -146,7 +146,7 @@ class EventTree:
         return () if self._bare else (*node.path, key), value
 
     def _find(self, index: int) -> tuple[_Node, int]:
-        """Returns the open node that a line is in, and the position of its child or text line."""
+        """Returns the open node that contains a line, and the position of the line's child or text in it."""
         node = self._root
         while True:
             inner, index = _below(node, index)
@@ -164,12 +164,15 @@ class EventTree:
 
 
 def _lines_before(node: _Node, place: int) -> int:
-    """Returns how many of a node's lines are above a child."""
+    """Returns the number of lines of a node above this child."""
     return place + sum(node.nodes[child].size for child in node.open_children if child < place)
 
 
 def _below(node: _Node, index: int) -> tuple[_Node | None, int]:
-    """Returns the open child that contains this line, and the line's place in it; or None and the child's place."""
+    """Returns the open child that contains this line, and the line's position in it.
+
+    Returns None and the child's position if the line is a child's own.
+    """
     before = 0
     for child in node.open_children:
         if index <= child + before:

@@ -1,4 +1,4 @@
-"""The call's microphone: turns PortAudio's blocks into blocks that are ready to be encoded."""
+"""Capture: turns blocks from the microphone into blocks that are ready to be encoded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
 
 
 class LevelStep:
-    """The last step of the capture chain: replaces blocks with silence while `muted`, and measures their level."""
+    """The last step of the capture chain: replaces blocks by silence while `muted`, and measures their level."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns, *, measures: bool = True) -> None:
         self.muted = False
@@ -43,15 +43,15 @@ class LevelStep:
         return block
 
     def read(self, at_ns: int) -> MeterReading | None:
-        """Returns the meter's state at that time; None before the first block."""
+        """Returns the meter reading at that time; None before the first block."""
         return self._meter.read(at_ns)
 
 
 class Capture:
     """Manages the microphone, the recorded lines that replace it, and the capture chain of one call.
 
-    Runs on the engine's loop. The microphone delivers to ``recording_callback``, which puts each block into
-    ``handoff``, from where `blocks` takes it. Events go to ``pending``. ``crowd`` is as in `AudioManager`.
+    Runs on the engine's loop. The microphone passes each block to ``recording_callback``, which puts it into
+    ``handoff``; `blocks` takes it from there. Events go to ``pending``. ``crowd`` is as in `AudioManager`.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Capture:
         self.lines = RecordedLines(lines, pending, rate=self.format.rate)
         self.level = LevelStep(pending.clock_ns, measures=crowd is None)
         self.chain = CallbackChain("capture")
-        """Steps that every block passes through on its way to the wire; custom steps can be added.
+        """The steps that process every block before it is encoded.
 
-        Each step must keep the block's length.
+        Custom steps can be added; each must keep the block's length.
         """
-        # Lines before the level: a muted line is silence, and the meter shows what is sent.
+        # Lines come before the level step, so that mute also silences lines and the meter shows what is sent.
         for step in (self.lines, self.level):
             self.chain.add_callback(step)
         self._found = found
@@ -95,7 +95,7 @@ class Capture:
         self._timing = BlockTiming(self.format.rate)
         self._pending = pending
         self._starts = 0
-        """Number of times that capture was started or stopped.
+        """Number of starts and stops.
 
         A start that had to read a file compares this number with its own, so that the latest request wins.
         """
@@ -108,12 +108,12 @@ class Capture:
 
     @property
     def clock_start_ns(self) -> int | None:
-        """The latest estimate of when frame 0 of the device's stream was captured; None if there is no device."""
+        """Latest estimate of when frame 0 of the device's stream was captured; None if there is no device."""
         return self._timing.started_ns(self.microphone.source)
 
     @property
     def name(self) -> str:
-        """Name of the open or chosen device, or of its replacement."""
+        """Name of the open or chosen device, or of the source that replaces it."""
         device = self.microphone.device
         return device.name if device else self._found.input_name
 
@@ -124,14 +124,14 @@ class Capture:
         """
         self._starts += 1
         start = self._starts
-        # Before the microphone: the first block delivered is then the first of the line, not silence while the
-        # file is read.
+        # Lines are started before the microphone, so that the first block contains the line, not silence
+        # while the file is read.
         if not silent and self._found.input is not InputKind.DEVICE:
             await self.lines.speak_next()
         if start != self._starts:
             return
         try:
-            # A device that fails is an event and not an exception: the call continues, with silence.
+            # A failing device results in an event, not an exception, because the call continues with silence.
             await self.microphone.start(silent=silent)
         except AudioDeviceError as error:
             self._pending.error("device", str(error))
@@ -151,7 +151,7 @@ class Capture:
         await self.microphone.stop()
 
     async def close(self) -> None:
-        """Stops for good: no microphone is opened after this."""
+        """Stops capture at the end of the call; no microphone is opened after this."""
         self.lines.stop()
         await self.microphone.close()
 
@@ -160,20 +160,20 @@ class Capture:
         while True:
             await self._handoff.wait()
             for block in self._handoff.take():
-                # The blocks of one wake-up are handled together: more than one is waiting only if the loop was
-                # late.
+                # The blocks of one wake-up are processed together. More than one is waiting only if the loop
+                # was late.
                 begins = not self._timing.is_current(block.source)
                 source = self._timing.follow(block, self._handoff.dropped_blocks)
                 end_ns, pcm = self._timing.end_ns(block), block.pcm
                 if source.from_device:
                     if begins:
                         self.health.opened()
-                    # Judged at the device's own rate and before the guard: a resampler rings on zeros, and a
-                    # gate produces them.
+                    # Checked at the device's own rate and before the guard, because a resampler rings on
+                    # zeros and a gate produces them.
                     self._judge(end_ns, pcm, source.rate)
                     pcm = self.echo.clean(end_ns, pcm, source.rate)
                 self.lines.block_end_ns = end_ns
-                # Resampled last: the guard compares the block with what was played, sample by sample, in time.
+                # Resampled last, because the guard compares the block with the audio played sample by sample.
                 yield Captured(end_ns, block.at_ns, self._timing.resample(pcm))
 
     def poll(self, now_ns: int) -> None:
@@ -187,7 +187,7 @@ class Capture:
         self.echo.poll(now_ns)
 
     def _judge(self, end_ns: int, block: bytes, rate: int) -> None:
-        """Judges a block from the device before anything changes it."""
+        """Checks an unmodified block from the device."""
         for verdict in self.health.feed(block, len(block) / 2 * 1000 / rate):
             self._pending.add(
                 e.ConditionChanged(

@@ -1,4 +1,4 @@
-"""Checks a microphone's audio for digital silence, sound before recording began, and a DC offset."""
+"""CaptureHealth: checks a microphone's audio for digital silence, speech before recording began, and a DC offset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.models.events import Condition
 
 ZEROS_MS = 1_000.0
 MUTED_MS = 3_000.0
-"""Time limit after a sound; shorter runs of exact zeros are normal for a device that gates noise between words."""
+"""Longest normal run of exact zeros after a sound: a device that gates noise sends zeros between words."""
 _PAUSE_MS = 100.0
 _OPENING_MS = 40.0
 _LOUD_DBFS = -35.0
@@ -34,18 +34,21 @@ class Verdict(NamedTuple):
 
 
 class CaptureHealth:
-    """Checks the blocks of a microphone, and starts over each time it is opened. Not thread-safe."""
+    """Checks the blocks of a microphone. Not thread-safe."""
 
     def __init__(self) -> None:
         self.dc: float | None = None
-        """Mean of the samples of about one second, in -1..1."""
+        """Mean of the samples over about one second, in -1..1."""
         self.is_zero = False
-        """Whether the last block was all zeros: a muted device or missing permission, but never a quiet room."""
+        """Whether the last block was all zeros.
+
+        Zeros indicate a muted device or a missing permission, not a quiet room.
+        """
         self._reported_zeros = False
         self.opened()
 
     def opened(self) -> None:
-        """Starts over after the microphone was opened; its first block follows."""
+        """Resets the checks after the microphone was opened, before its first block."""
         self._zeros_ms = 0.0
         self._sounded = False
         self._pauses = False
@@ -53,12 +56,12 @@ class CaptureHealth:
         self._opening_ms = 0.0
 
     def feed(self, pcm: bytes, block_ms: float) -> list[Verdict]:
-        """Takes an unmodified block from the device, and returns the conditions that change with it."""
+        """Checks an unmodified block from the device; returns the conditions that changed."""
         samples = samples_of(pcm)
         if not len(samples):
             return []
         mean = float(np.add.reduce(samples, dtype=np.float64)) / len(samples) / FULL_SCALE
-        # An average over about a second: a single block of speech is off center by itself.
+        # Averaged over about a second, because a single block of speech has an offset by itself.
         self.dc = mean if self.dc is None else self.dc + (mean - self.dc) * _DC_SHARE
         self.is_zero = not samples.any()
         return [*self._judge_zeros(block_ms), *self._judge_opening(pcm, block_ms)]
@@ -82,7 +85,8 @@ class CaptureHealth:
         return [Verdict(Condition.ONLY_ZEROS, True, text, _ZERO_HINTS.get(sys.platform, ""))]
 
     def _take_sound(self) -> list[Verdict]:
-        # A device that gates noise sends zeros between words; one that was muted has sent them since it was opened.
+        # A device that gates noise sends zeros between words; a muted device has sent them since it was
+        # opened.
         self._pauses |= self._sounded and _PAUSE_MS <= self._zeros_ms < MUTED_MS
         self._sounded, self._zeros_ms = True, 0.0
         reported, self._reported_zeros = self._reported_zeros, False
@@ -93,7 +97,8 @@ class CaptureHealth:
             return []
         self._opening_ms += block_ms
         rms_dbfs = measure(pcm).rms_dbfs
-        # A microphone that was just opened delivers a quiet room; speech at once means that it began earlier.
+        # A microphone that was just opened normally delivers a quiet room, so immediate speech must have
+        # begun earlier.
         if rms_dbfs <= _LOUD_DBFS:
             return []
         self._opening_ms = _OPENING_MS

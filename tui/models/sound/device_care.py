@@ -1,9 +1,9 @@
-"""Keeps the devices of a call working during stalls, lost sound servers and switches by the user.
+"""DeviceCare: keeps the devices of a call working through stalls, lost sound servers and switches by the user.
 
-PortAudio does not report a stream that stalls: the stream stays "active" and raises and flags
-nothing (measured by suspending a PulseAudio source). A stream whose server has exited ends by
-itself and calls its finished callback. A `Watchdog` therefore judges each device by the times of
-its callbacks, and `DeviceCare` acts on the result.
+PortAudio does not report a stream that stalls: the stream stays "active" and raises and flags nothing
+(measured by suspending a PulseAudio source). A stream whose server has exited ends and calls its finished
+callback. A `Watchdog` therefore judges each device by the times of its callbacks, and `DeviceCare` acts on
+the result.
 """
 
 from __future__ import annotations
@@ -28,23 +28,22 @@ from tui.models.sound.pending import PendingEvents
 LEAST_STALL_MS = 500.0
 STALL_BLOCKS = 10
 BLIND_MS = 200.0
-"""Longest time between two checks.
+"""Longest interval between two checks that counts as evidence about the device.
 
-After a longer time, the whole program, including PortAudio's thread, was late or suspended, so that
-time is not evidence about the device.
+In a longer interval, the whole program, including PortAudio's thread, was late or suspended.
 """
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
 _FIRST_BLOCK_POLL_S, _FIRST_BLOCK_POLLS = 0.02, 25
 
 
 class Health(StrEnum):
-    """What is known about the health of a device."""
+    """Health of a device."""
 
     WORKS = "works"
     STALLED = "stalled"
     """No callback for half a second or ten blocks, whichever is longer."""
     VANISHED = "vanished"
-    """The device's stream ended although it was not stopped."""
+    """The device's stream ended without having been stopped."""
 
 
 _CONDITIONS = {Health.STALLED: e.Condition.STALLED, Health.VANISHED: e.Condition.VANISHED}
@@ -55,12 +54,12 @@ _HANGS_HINT = "The sound system has not finished an earlier request; the device 
 
 
 class Watchdog:
-    """Watches one device. It has no clock: times are passed in as monotonic ns. Not thread-safe."""
+    """Judges the health of one device. Times are passed in as monotonic ns. Not thread-safe."""
 
     def __init__(self, block_ms: float) -> None:
         self.health = Health.WORKS
         self.since_ns = 0
-        """Time at which the device was last known to work; meaningful only while it does not."""
+        """Time at which the device last worked; meaningful only while it does not work."""
         self._looked_ns: int | None = None
         self._saw_ns = 0
         """Start of the current run of uninterrupted checks."""
@@ -82,7 +81,7 @@ class Watchdog:
             silent_ns = now_ns - max(callback_ns, self._saw_ns)
             health = Health.STALLED if silent_ns >= self._limit_ns else Health.WORKS
         else:
-            # A device that stalled works again only with a callback: a pause between looks proves nothing.
+            # Only a new callback ends a stall; a pause between two checks is not evidence.
             health = Health.STALLED if now_ns - callback_ns >= self._limit_ns else Health.WORKS
         if health is self.health:
             return False
@@ -107,7 +106,7 @@ class Watchdog:
 
 
 class Caredfor(Protocol):
-    """The interface of a microphone or speaker that can use a device."""
+    """Interface of a microphone or speaker for `DeviceCare`."""
 
     @property
     def device(self) -> Device | None:
@@ -116,16 +115,22 @@ class Caredfor(Protocol):
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device's stream last called back or was opened; None while no stream should be open."""
+        """Time of the stream's last callback or, before the first, of its opening.
+
+        None while no stream should be open.
+        """
         ...
 
     @property
     def vanished(self) -> bool:
-        """Whether the device's stream ended by itself."""
+        """Whether the device's stream ended without having been stopped."""
         ...
 
     async def drop(self) -> None:
-        """Closes the stream temporarily; meanwhile, sound waits or is replaced by silence."""
+        """Closes the stream temporarily.
+
+        Until it is reopened, playback waits and captured audio is replaced by silence.
+        """
         ...
 
     def take_busy_ns(self) -> int:
@@ -133,7 +138,7 @@ class Caredfor(Protocol):
         ...
 
     async def reopen(self, device: Device) -> None:
-        """Continues with this device. If it raises `AudioDeviceError`, no stream is open."""
+        """Opens this device and continues with it. Raises `AudioDeviceError`; no stream is open then."""
         ...
 
 
@@ -159,16 +164,15 @@ class DeviceCare:
         self._pending = pending
         self._on_opened = on_opened
         self._lock = asyncio.Lock()
-        # One change at a time, of both devices together: PortAudio's device list is refreshed only by
-        # terminating it, which ends every stream of the process, so a refresh and an opening must never
-        # overlap.
+        # Allows one change at a time for both devices. Refreshing the device list requires terminating
+        # PortAudio, which ends all streams of the process, so a refresh and an opening must never overlap.
         self._recovering: set[str] = set()
         self._closed = False
 
     def poll(self, cared: dict[str, Caredfor], now_ns: int) -> None:
         """Judges the open devices, reports changes, and starts reopening a device if necessary."""
         if self._lock.locked():
-            return  # a stream that is closed now was closed here: it neither stalls nor vanishes
+            return  # streams closed during a change have neither stalled nor vanished
         for path, one in cared.items():
             dog, callback_ns = self._dogs[path], one.callback_ns
             if path in self._recovering:
@@ -185,17 +189,17 @@ class DeviceCare:
                 spawn(self._recover(path, cared), f"recover {_NAMES[path]}")
 
     def timing(self, microphone: Microphone, speaker: Speaker) -> Timing | None:
-        """Returns how far times can be trusted with the devices in use; None if there are none."""
+        """Returns the timing accuracy of the devices in use; None if there are no devices."""
         capture, playback = (one.device.name if one.device else None for one in (microphone, speaker))
         return self._known.timing(capture, playback, speaker.latency_ms)
 
     def callback_load(self, cared: dict[str, Caredfor], now_ns: int) -> float | None:
-        """Returns the highest share of a block's length that a callback took in the last second; None if none ran."""
+        """Returns the longest callback of the last second as a share of a block's length; None if no callback ran."""
         busy_ns = [one.take_busy_ns() for one in cared.values() if one.callback_ns is not None]
         return self._load.worst(now_ns, busy_ns)
 
     def step_latency(self, speaker: Speaker | None, now_ns: int) -> None:
-        """With ``--latency auto``, reopen the speaker with a larger buffer if it stutters with a small one."""
+        """With ``--latency auto``, reopens the speaker with a larger buffer if playback stutters with a small one."""
         if self._auto_latency is None or speaker is None or speaker.device is None:
             return
         if self._auto_latency.look(now_ns, speaker.underflows):
@@ -217,11 +221,10 @@ class DeviceCare:
             if self._closed:
                 return False
             before = one.device
-            # Inside the lock from close to open: the watchdog must not mistake the gap between them for a
-            # stall.
+            # The lock covers both close and open, so that the watchdog does not mistake the gap between them
+            # for a stall.
             switched = await self._try(one, device)
-            # The previous device was closed to open the new one, because many sound cards cannot be opened
-            # twice.
+            # The previous device had to be closed first, because many sound cards cannot be opened twice.
             if not switched and before is not None:
                 await self._try_again(one, before)
             self._on_opened()
@@ -240,13 +243,13 @@ class DeviceCare:
                     await self._try_again(one, one.device)
 
     async def open_again(self, one: Caredfor) -> None:
-        """Reopens the same device with its current settings."""
+        """Reopens the device to apply changed settings."""
         async with self._lock:
             if one.device is not None and not self._closed and await self._try(one, one.device):
                 self._on_opened()
 
     async def close(self) -> None:
-        """Waits for the change in progress at the end of the call, and starts nothing new."""
+        """Waits for a change in progress at the end of the call; no new change starts after this."""
         self._closed = True
         async with self._lock:
             pass
@@ -262,7 +265,8 @@ class DeviceCare:
                 if self._closed or (vanished and not cared[path].vanished):
                     return  # recovering the other device brought this one back too
                 concerned = [one for one in cared.values() if one.callback_ns is not None]
-                # Refreshing terminates PortAudio, which ends every stream, so the other device is reopened too.
+                # Refreshing terminates PortAudio, which ends all streams, so the other device must be
+                # reopened too.
                 if vanished:
                     await self._refresh(concerned)
                 for one in concerned if vanished else [cared[path]]:
@@ -271,7 +275,7 @@ class DeviceCare:
                 await self._wait_for_block(cared[path])
                 self._on_opened()
         except AudioDeviceError:
-            pass  # that the device is gone was reported already; another attempt follows
+            pass  # the loss of the device has been reported; another attempt follows
         finally:
             self._recovering.discard(path)
 
@@ -285,7 +289,7 @@ class DeviceCare:
         try:
             await one.reopen(await in_thread(partial(_again, device)))
         except AudioDeviceError as error:
-            if not driver_hangs():  # which was reported when it was found
+            if not driver_hangs():  # a hanging driver has been reported already
                 self._pending.error("device", str(error))
 
     async def _try(self, one: Caredfor, device: Device) -> bool:
@@ -297,7 +301,7 @@ class DeviceCare:
         return True
 
     async def _wait_for_block(self, one: Caredfor) -> None:
-        """Waits up to half a second for the first block: a device that has just been opened is not stalled."""
+        """Waits up to half a second for the first block, because a device that was just opened has not stalled."""
         before_ns = one.callback_ns
         for _ in range(_FIRST_BLOCK_POLLS):
             if self._closed or one.callback_ns != before_ns:
@@ -306,7 +310,7 @@ class DeviceCare:
 
     def _report_change(self, path: str, one: Caredfor, before: Health, dog: Watchdog, now_ns: int) -> None:
         away_s = (now_ns - dog.since_ns) / 1e9
-        # Without the driver, it is unknown whether the device is there.
+        # Without the driver, it is unknown whether the device exists.
         gone, hint = ("is not responding", _HANGS_HINT) if driver_hangs() else ("has disappeared", _GONE_HINT)
         now = {
             Health.WORKS: f"works again after {away_s:.1f} s",
@@ -355,5 +359,5 @@ def _again(device: Device) -> Device:
     listed = [other for other in devices.list_devices() if other.name == device.name]
     if not listed:
         raise AudioDeviceError(f"{device.name} was not found.")
-    # By name, because a new list has different indexes.
+    # By name, because indexes differ between lists.
     return next((other for other in listed if other.channels(direction)), listed[0])

@@ -1,4 +1,4 @@
-"""Keeps the agent from hearing itself, and reports when it does."""
+"""Removes the agent's echo from captured audio, and reports echo that remains."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ _SAME_DELAY_MS = 20.0
 _HINT = "Use headphones, --echo cancel, or --echo gate (half-duplex)."
 _GUARDED_HINT = "Echo gets through although --echo is on: use headphones, or turn the speaker down."
 _GONE_AFTER = 4
-"""Number of consecutive checks that must find no echo while the agent speaks before an echo counts as gone."""
+"""Number of consecutive checks without an echo, made while the agent speaks, after which an echo counts as gone."""
 
 
 class EchoWatch:
     """Compares the microphone's audio with the audio played, once a second.
 
-    Runs on the engine's loop; events go to ``emit``.
-
-    ``hint`` says what to do about an echo.
+    Runs on the engine's loop; events go to ``emit``. ``hint`` is advice for the user about what to do.
     """
 
     def __init__(self, emit: Callable[[e.SessionEvent], None], hint: str = "") -> None:
@@ -43,7 +41,7 @@ class EchoWatch:
 
     def captured(self, end_ns: int, pcm: bytes, rate: int) -> None:
         """Adds a block from the microphone."""
-        # Another device may deliver at another rate, and tracks of two rates cannot be joined.
+        # Another device may have another sample rate, and audio of two rates cannot be joined.
         if self._captured is None or self._captured.full_rate != rate:
             self._captured = Track(rate)
         self._captured.feed(end_ns, pcm)
@@ -52,23 +50,24 @@ class EchoWatch:
         """Adds a block that has left the speaker."""
         if self._played is None or self._played.full_rate != rate:
             self._played = Track(rate)
-        # Silence is played all the time, and cannot return as an echo.
+        # Silence is played most of the time and cannot return as an echo.
         if not is_zero(pcm):
             self._last_played_ns = end_ns
         self._played.feed(end_ns, pcm)
 
     def poll(self, now_ns: int) -> None:
-        """Looks for an echo once a second if the agent was heard within the last two seconds."""
+        """Checks for an echo once a second if the agent was heard within the last two seconds."""
         if self._looking or now_ns - self._looked_ns < INTERVAL_NS:
             return
         self._looked_ns = now_ns
         if now_ns - self._last_played_ns < 2 * INTERVAL_NS and self._captured and self._played:
             self._looking = True
-            # On a thread: the correlation is long compared with a block, and blocks must flow meanwhile.
+            # On a thread, because the correlation takes longer than a block, and blocks must not wait.
             spawn(self._look(self._captured, self._played, now_ns), "look for echo")
 
     async def _look(self, captured: Track, played: Track, now_ns: int) -> None:
-        # Blocks reach us up to 200 ms after they were heard or captured: before that both tracks are complete.
+        # Blocks arrive here up to 200 ms after they were heard or captured; both tracks are complete up to
+        # that time.
         until_ns = now_ns - INTERVAL_NS // 5
         tracks = captured.until(until_ns), played.until(until_ns)
         try:
@@ -79,7 +78,7 @@ class EchoWatch:
     def _judge(self, found: Echo | None, now_ns: int) -> None:
         """Reports an echo that was found twice at the same delay.
 
-        Voices may be similar by chance, but hardly twice at the same delay.
+        Two voices may match by chance, but hardly twice at the same delay.
         """
         before, self._before = self._before, found
         if found is not None:
@@ -132,7 +131,7 @@ class EchoControl:
 
     @property
     def found(self) -> Echo | None:
-        """The echo at the microphone, before the guard; None if there is none."""
+        """The echo at the microphone, before the guard; None if no echo was found."""
         return self._raw.echo
 
     @property
@@ -144,8 +143,8 @@ class EchoControl:
         """Returns a block from the device after the guard has cleaned it."""
         if self._guard is not None:
             self._raw.captured(end_ns, block, rate)
-            # With the current time as well: a canceller has to see what is about to be played before its echo
-            # arrives.
+            # With the current time as well, because a canceller needs the audio about to be played before its
+            # echo arrives.
             block = self._guard.clean(end_ns, self._pending.clock_ns(), block, rate)
             if self._guard.failure and not self._failed:
                 self._failed = True

@@ -1,4 +1,4 @@
-"""KnownSpeech: edges of the user's speech in recorded lines, whose own edges were found when they were read."""
+"""KnownSpeech: edges of the user's speech, taken from the known edges of recorded lines."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from tui.models.sound.lines import RecordedLines
 from tui.units import NS_PER_S
 
 SILENCE_NS = NS_PER_S // 2
-"""Silence after which speech counts as over, as in `tui.audio.speech`."""
+"""Length of silence that ends speech, as in `tui.audio.speech`."""
 
 
 class KnownSpeech:
-    """Stands in for a `SpeechDetector` on a user track that has only recorded lines and silence.
+    """Replaces a `SpeechDetector` on a user track that consists only of recorded lines and silence.
 
-    The callers of a load test speak the same few files all the time, and the detector has judged each of them. Edges
-    become known as a detector would find them: a start at once, an end after half a second. A line that is muted, cut
-    short or not sent is silence.
+    The callers of a load test play the same few files again and again, and a detector has already found the
+    edges in each file. Edges are returned when a detector would find them: a start immediately, an end after
+    half a second. A line that is muted, cut short or not sent counts as silence.
     """
 
     def __init__(self, lines: RecordedLines, rate: int) -> None:
@@ -27,7 +27,7 @@ class KnownSpeech:
         """Time until which speech was last heard."""
 
     def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
-        """Returns the edges that are known with a block, whose last sample ended at ``end_ns``."""
+        """Returns the edges that become known with a block whose last sample ended at ``end_ns``."""
         edges: list[TrackEdge] = []
         start_ns = end_ns - frames_to_ns(len(pcm) // 2, self._rate)
         if not is_zero(pcm):
@@ -40,7 +40,7 @@ class KnownSpeech:
         return edges + self._end(end_ns)
 
     def finish(self, end_ns: int) -> list[TrackEdge]:
-        """Ends the track at ``end_ns``; returns the end of current speech, if any."""
+        """Ends the track at ``end_ns``; returns the end edge of ongoing speech, if any."""
         return self._end(end_ns + SILENCE_NS)
 
     def _end(self, now_ns: int) -> list[TrackEdge]:

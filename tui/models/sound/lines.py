@@ -25,7 +25,7 @@ class CallerLine(msgspec.Struct, frozen=True):
     text: str
     path: str
     edges_ns: tuple[int, ...] = ()
-    """Times in the file at which speech starts, ends, starts, … ; empty if they were not determined."""
+    """Times in the file at which speech alternately starts and ends; empty if they were not determined."""
 
 
 class _Begun(msgspec.Struct):
@@ -34,7 +34,7 @@ class _Begun(msgspec.Struct):
     line: CallerLine
     began_ns: int
     ended_ns: int | None = None
-    """Time after its last sample; None while it is spoken."""
+    """Time after its last sample; None while the line is playing."""
 
 
 def line_of(path: str | Path, text: str = "") -> CallerLine:
@@ -50,7 +50,7 @@ class RecordedLines:
 
     def __init__(self, lines: Sequence[CallerLine], pending: PendingEvents, *, rate: int) -> None:
         self.rate = rate
-        """Sample rate in Hz at which lines are read, which is the rate of the blocks that they replace."""
+        """Sample rate in Hz of lines, and of the blocks that they replace."""
         self.callbacks = CallbackManager()
         self._lines = lines
         self._next = 0
@@ -60,7 +60,7 @@ class RecordedLines:
         self._pcm = b""
         self._position = 0
         self._begins_ns: int | None = None
-        """Time of the first sample of a scheduled line; None after it has begun."""
+        """Scheduled time of the line's first sample; None once the line has begun."""
         self._begun: deque[_Begun] = deque(maxlen=2)
         self.block_end_ns = 0
         """Time at which the last sample of the next block left the microphone; set by the owner of the chain."""
@@ -72,15 +72,15 @@ class RecordedLines:
 
     @property
     def progress(self) -> float | None:
-        """Share of the line that has been played, 0..1; None if there is no line."""
+        """Share of the line that has been played, 0..1; None if no line is playing."""
         return self._position / len(self._pcm) if self._pcm else None
 
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:
-        """Calls ``callback(done)`` with 0..1 for every block of a line."""
+        """Calls ``callback(progress)`` with a value of 0..1 for every block of a line."""
         return self.callbacks.register_callback(PROGRESS, callback)
 
     def speech_between(self, since_ns: int, until_ns: int) -> list[tuple[int, int]]:
-        """Returns the periods with speech in the latest lines, from the edges that were determined for them."""
+        """Returns the periods of speech in the latest lines, according to their known edges."""
         periods = []
         for begun in self._begun:
             last_ns = until_ns if begun.ended_ns is None else min(until_ns, begun.ended_ns)
@@ -92,20 +92,21 @@ class RecordedLines:
         return periods
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
-        """Starts playing a line, in place of the current one. An unreadable file results in an error event.
+        """Starts playing a line in place of the current one. An unreadable file results in an error event.
 
-        With ``begins_ns``, its first sample is captured at that time or, if that has passed, in the
-        next block.
+        With ``begins_ns``, its first sample is captured at that time or, if that has passed, in the next
+        block.
         """
         self._loading = line
         try:
-            # On a thread: resampling ten seconds takes a quarter of a second, and blocks are due every 20 ms.
+            # On a thread, because resampling ten seconds takes a quarter of a second, and blocks are due
+            # every 20 ms.
             recorded = await asyncio.to_thread(read_wav, line.path, self.rate, self._pending.notice)
         except AudioFileError as error:
             self._pending.error("file", str(error))
             return
         if self._loading is not line:
-            return  # another line, or a stop, came while this one was read
+            return  # another line or a stop was requested while this line was being read
         self.stop()
         self._spoken, self._pcm = line, recorded
         self._begins_ns = begins_ns
@@ -113,19 +114,19 @@ class RecordedLines:
             self._add_change(line)
 
     async def speak_next(self) -> None:
-        """Plays the next of the lines that replace a microphone, unless one is playing."""
+        """Plays the next of the lines that replace a microphone, unless a line is playing."""
         if self._lines and not self.speaking:
             await self.speak(self._lines[self._next % len(self._lines)])
             self._next += 1
 
     def stop(self) -> None:
-        """Stops the line, and discards one that is still being read."""
+        """Stops the current line, and discards a line that is still being read."""
         self._loading = None
         self._finish()
 
     def __call__(self, block: bytes) -> bytes:
         """Returns the block, or the same number of bytes of the line, padded with silence at its end."""
-        # In place of the block, and as long: the wire continues at the pace of the microphone.
+        # The result is as long as the block, so that audio is sent at the pace of the microphone.
         if not self._pcm:
             return block
         if self._begins_ns is not None:
@@ -141,7 +142,7 @@ class RecordedLines:
         return part.ljust(len(block), b"\0")
 
     def _begin(self, block: bytes, begins_ns: int) -> bytes:
-        """Returns the block, which contains the line's first samples if the line begins in it."""
+        """Returns the block; if the line begins during the block, the line's first samples replace its end."""
         block_ns = frames_to_ns(len(block) // 2, self.rate)
         wait_ns = begins_ns - (self.block_end_ns - block_ns)
         if wait_ns >= block_ns:

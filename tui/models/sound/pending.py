@@ -1,4 +1,4 @@
-"""Holds events about audio until the next poll emits them."""
+"""PendingEvents: holds audio events until the next poll emits them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ class PendingEvents:
     def take(self) -> list[e.SessionEvent]:
         """Removes and returns everything collected so far."""
         taken = list(self._events)
-        # By count and not `clear()`: another thread may append between the copy and the removal.
+        # Removed by count rather than with `clear()`, because another thread may append between the copy and
+        # the removal.
         del self._events[: len(taken)]
         return taken
 
 
 def audio_error(at_ns: int, code: str, message: str) -> e.ErrorRaised:
-    """Returns an error whose source is the audio path."""
+    """Returns an error event whose source is the audio path."""
     return e.ErrorRaised(at_ns=at_ns, source="audio", code=code, message=message)

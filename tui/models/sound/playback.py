@@ -1,4 +1,4 @@
-"""The call's speaker: handles agent audio from chunks on the wire to what was heard of each reply."""
+"""Playback: handles agent audio from the chunks on the wire to what was heard of each reply."""
 
 from __future__ import annotations
 
@@ -23,22 +23,25 @@ from tui.models.sound.pending import audio_error
 from tui.models.sound.speech import HeardSpeech
 
 STALL_MS = 500.0
-"""A silence inside a reply that is shorter than this is an underrun, reported once it has ended."""
+"""Shortest silence within a reply that counts as an arrival stall.
+
+Shorter ones are underruns, reported once they end.
+"""
 _PATIENCE_MS = 2_000
-"""Longest wait of `Playback.drained` while nothing leaves the queue."""
+"""Longest time that `Playback.drained` waits while nothing leaves the queue."""
 
 
 class PlaybackOutput(msgspec.Struct, frozen=True):
-    """The output of a call and its settings."""
+    """Output settings of a call."""
 
     found: Endpoints
     path: str
-    """The file to write when the output is a file."""
+    """The file to write if the output is a file."""
     block_ms: int
     latency: str
     """"auto", "low", "high" or a number of seconds, as in the options."""
     fade_ms: int = 0
-    """Length of the fade with which a flush ends; 0 cuts immediately."""
+    """Length of the fade-out of a flush; 0 cuts playback immediately."""
     tracks: list[AgentTrack] = []
     """Receivers of the agent's audio."""
     crowd: Crowd | None = None
@@ -48,8 +51,8 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
 class Playback:
     """Plays the replies of one call and emits their playback events. Runs on the engine's loop.
 
-    The first reply decides the rate; later replies at other rates are resampled. ``on_opened`` is called when a
-    speaker was opened; ``on_played`` receives each heard block as ``(end_ns, pcm, rate)``.
+    The first reply decides the rate; later replies at other rates are resampled. ``on_opened`` is called
+    after a speaker was opened; ``on_played`` receives each heard block as ``(end_ns, pcm, rate)``.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class Playback:
         on_played: Callable[[int, bytes, int], None],
     ) -> None:
         self.speaker: Speaker | None = None
-        """Set from the first reply (or `prepare`) on, even while its device is being opened."""
+        """The speaker, even while its device is being opened; None before the first reply or `prepare`."""
         self._output = output
         self._emit = emit
         self._clock_ns = clock_ns
@@ -71,7 +74,7 @@ class Playback:
         self._volume = 1.0
         self._opening: asyncio.Task[None] | None = None
         self._ending: dict[str, e.PlaybackEnded] = {}
-        """Replies whose last sample the device has taken but not played yet."""
+        """Replies whose last sample the device has taken but not yet played."""
         self._marks: deque[tuple[str, QueueTail]] = deque()
         self._arrival_watch = ArrivalWatch(emit)
         self._stop_draining = False
@@ -83,26 +86,27 @@ class Playback:
 
     def prepare(self, audio_format: AudioFormat) -> None:
         """Opens the device before the first reply, for replies in this format."""
-        # PortAudio takes the first blocks of a new stream in one burst. Opened only with the first reply, it would
-        # empty the queue of the reply's start, and the reply would stutter.
+        # PortAudio takes the first blocks of a new stream in one burst. If the stream opened with the first
+        # reply, the burst would empty the queue at the start of the reply, and playback would stutter.
         if self.speaker is None and self._output.found.output is OutputKind.DEVICE:
             self._open(audio_format.rate)
 
     def begin(self, reply: str, audio_format: AudioFormat) -> None:
-        """Begins a reply. The id of a flushed reply may be used again: it then refers to a new reply."""
+        """Begins a reply. The id of a flushed reply may be reused for a new reply."""
         self._queue_for(audio_format).begin(reply, audio_format)
 
     def play(self, reply: str, wire: bytes, audio_format: AudioFormat | None = None) -> None:
-        """Queues a chunk of a reply in its wire format. A late chunk of a flushed reply is counted as unheard.
+        """Queues a chunk of a reply in its wire format.
 
-        ``audio_format`` applies to a reply that was not begun.
+        A late chunk of a flushed reply is counted as unheard. ``audio_format`` is used for a reply that was
+        not begun.
         """
         audio_format = audio_format or DEFAULT_FORMAT
         self._arrival_watch.came()
         self._queue_for(audio_format).feed(reply, wire, self._clock_ns(), audio_format)
 
     def end(self, reply: str) -> float | None:
-        """Ends a reply: no more audio is expected, and queued audio still plays.
+        """Ends a reply: no more audio is expected. Audio in the queue still plays.
 
         Returns the number of ms received, or None if the reply was not open.
         """
@@ -112,19 +116,19 @@ class Playback:
         return self.speaker.queue.end(reply)
 
     def hold(self, held: bool) -> None:
-        """Stops playing what is queued, or continues; has no effect before the first reply."""
+        """Pauses or resumes playback; has no effect before the first reply."""
         if self.queue:
             self.queue.held = held
 
     def socket_lost(self) -> None:
-        """Stops reporting missing audio until more arrives, because the lost socket is the reason, not the agent."""
+        """Stops reporting missing audio until more arrives, because the socket was lost."""
         self._arrival_watch.excuse()
 
     def ran_dry(self, after_ms: float) -> str | None:
-        """Returns the reply that was being heard and has had nothing to play for ``after_ms``, if there is one."""
+        """Returns the reply being heard if it has had nothing to play for ``after_ms``; otherwise None."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
-        # Not before the device has played what it holds: until then the user has heard no silence.
+        # Not before the device has played its buffer, because until then the user hears no silence.
         gap_ms = self.speaker.queue.gap_frames / self.frames_per_ms
         return self.speaker.queue.playing if gap_ms >= max(after_ms, self.speaker.latency_ms) else None
 
@@ -136,9 +140,10 @@ class Playback:
     async def drained(self) -> None:
         """Waits until all queued audio has been heard or `stop_draining` is called.
 
-        It gives up if nothing moves for 2 s.
+        Gives up after 2 s without movement.
         """
-        # Bounded by movement, not by time: a reply of minutes is heard to its end, a stalled device ends the wait.
+        # The limit applies to time without movement: a reply of minutes is played to its end, but a stalled
+        # device ends the wait.
         block_ms, last_frames, still_ms = self._output.block_ms, -1, 0
         while self.playing and not self._stop_draining and still_ms < _PATIENCE_MS:
             await asyncio.sleep(block_ms / 1000)
@@ -153,7 +158,7 @@ class Playback:
 
     def mark(self, name: str) -> None:
         """Marks the end of the audio queued so far; `reached_marks` returns the name after it has played."""
-        # With the tail of the queue: a mark without audio before it is reached immediately.
+        # Set at the end of the queue: a mark that no audio precedes is reached immediately.
         self._marks.append((name, self.queue.tail() if self.queue else QueueTail()))
 
     def reached_marks(self) -> list[str]:
@@ -169,11 +174,11 @@ class Playback:
 
     @property
     def name(self) -> str:
-        """The output's name, known before it is opened."""
+        """Name of the output, which is known before it is opened."""
         return self._output.found.output_name
 
     async def opened(self) -> None:
-        """Waits until the speaker is open, if it is being opened."""
+        """If the speaker is being opened, waits until it is open."""
         if self._opening:
             await asyncio.gather(self._opening, return_exceptions=True)
 
@@ -185,8 +190,8 @@ class Playback:
         self._output = msgspec.structs.replace(self._output, found=found)
 
     def add_track(self, track: AgentTrack) -> None:
-        """Makes a track receive the agent's audio from now on, until the end of the call."""
-        # The playing thread iterates over this list, which appending does not disturb.
+        """Adds a track that receives the agent's audio until the end of the call."""
+        # Appending is safe while the playback thread iterates over this list.
         self._output.tracks.append(track)
 
     def set_volume(self, volume: float) -> None:
@@ -197,21 +202,21 @@ class Playback:
 
     @property
     def stats(self) -> PlaybackStats:
-        """Counters and depth of the queue; all zero before the first reply."""
+        """The queue's counters and depth; all zero before the first reply."""
         return self.queue.stats if self.queue else PlaybackStats()
 
     @property
     def delivery_ratio(self) -> float | None:
-        """Length of the newest reply divided by the time it took to arrive, 1 being real time; None if unknown."""
+        """Length of the latest reply divided by the time it took to arrive; 1 is real time. None if unknown."""
         return self.queue.arrivals.delivery_ratio if self.queue else None
 
     @property
     def frames_per_ms(self) -> float:
-        """Frames per ms at the queue's rate, for converting its counts to ms; 1 before the first reply."""
+        """Frames per ms at the queue's rate, for converting frame counts to ms; 1 before the first reply."""
         return self.queue.rate / 1000 if self.queue else 1.0
 
     def read_level(self, now_ns: int) -> MeterReading | None:
-        """Returns the current state of the agent's level meter."""
+        """Returns the current reading of the agent's level meter."""
         return self._heard.meter.read(now_ns)
 
     async def close(self) -> None:
@@ -227,11 +232,12 @@ class Playback:
             queue = self.speaker.queue
             for happening in queue.take_happenings():
                 self._take(happening, self.speaker, now_ns)
-            # As heard, not as queued: the user never heard what a flush dropped.
+            # From the audio heard, not queued, because the user never hears audio that a flush dropped.
             for start_ns, block in self.speaker.take_heard(now_ns):
                 self._heard.feed(start_ns, block, queue.rate, now_ns)
             self._arrival_watch.poll(now_ns, queue.playing, queue.gap_frames / self.frames_per_ms)
-        # The queue is done with a reply when the device takes its last sample; it ends when that sample is heard.
+        # The queue reports the end of a reply when the device takes its last sample, but the reply ends when
+        # that sample is heard.
         if not self._ending:
             return
         self._ending = {ended.reply: ended for ended in self._still_ending()}
@@ -241,17 +247,18 @@ class Playback:
                 self._emit(ended)
 
     def finish_listening(self) -> None:
-        """Emits the end of current speech, because nothing more will be heard."""
+        """Emits the end of ongoing speech, because nothing more will be heard."""
         self._heard.finish()
 
     def _still_ending(self) -> list[e.PlaybackEnded]:
-        """Returns the reply ends that are still to come, except those of replies flushed from the device."""
+        """Returns the ends of replies that the device is still playing, except replies flushed from the device."""
         queue = self.queue
         return [ended for ended in self._ending.values() if queue and not queue.flushed(ended.reply)]
 
     def _take(self, happening: Happening, speaker: Speaker, now_ns: int) -> None:
         reply = happening.reply_id
-        # Right after an abort the device's clock is unknown; the instant of the pull is at most a latency early.
+        # Right after an abort, the device's clock is unknown. The time at which the sample was taken is early
+        # by at most the latency.
         heard_at_ns = speaker.heard_at_ns(happening.stream_frame)
         heard_at_ns = happening.at_ns if heard_at_ns is None else heard_at_ns
         match happening.kind:
@@ -283,17 +290,18 @@ class Playback:
                 self._emit(_clipped(happening, e.Condition.CLIPPED_END, "ends", "last", now_ns))
 
     def _queue_for(self, audio_format: AudioFormat) -> PlaybackQueue:
-        """Returns the playback queue to use."""
+        """Returns the playback queue for replies in this format."""
         queue = self.queue
         if self.speaker:
             self.speaker.catch_up(self._clock_ns())
-        # Until a reply has begun the rate is a guess, and opening again is cheaper than resampling the whole call.
+        # Until a reply has begun, the rate is a guess, and reopening the device is cheaper than resampling
+        # the whole call.
         if queue is None or (queue.unused and audio_format.rate != queue.rate):
             return self._open(audio_format.rate).queue
         return queue
 
     def _open(self, rate: int) -> Speaker:
-        """Returns a speaker at this rate; it is opened in the background."""
+        """Returns a speaker with this rate, which is opened in the background."""
         queue, output = PlaybackQueue(rate), self._output
         queue.volume = self._volume
         speaker = Speaker(
@@ -312,7 +320,7 @@ class Playback:
     async def _open_speaker(
         self, speaker: Speaker, earlier: Speaker | None, opening: asyncio.Task[None] | None
     ) -> None:
-        # In this order, or the earlier speaker's device is still busy when this one asks for it.
+        # Close the previous speaker first; otherwise, its device would still be busy.
         if opening:
             await opening
         if earlier:
@@ -335,7 +343,7 @@ class Playback:
 
 
 class ArrivalWatch:
-    """Reports when agent audio stops arriving during a reply, and when it arrives again."""
+    """Reports when agent audio stops arriving during a reply, and when it resumes."""
 
     def __init__(self, emit: Callable[[e.SessionEvent], None]) -> None:
         self._emit = emit
@@ -349,11 +357,11 @@ class ArrivalWatch:
         self._excused = True
 
     def came(self) -> None:
-        """Notes that audio arrived."""
+        """Records that audio arrived."""
         self._excused = False
 
     def poll(self, now_ns: int, reply: str | None, gap_ms: float) -> None:
-        """Judges the open reply (None if there is none), which has had nothing to play for ``gap_ms``."""
+        """Checks the open reply (None if there is none), which has had nothing to play for ``gap_ms``."""
         stalls = reply is not None and gap_ms >= STALL_MS and not self._excused
         if self._reply is not None and (reply != self._reply or not stalls):
             waited_s = self._gap_ms / 1000

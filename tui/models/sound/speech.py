@@ -1,4 +1,4 @@
-"""Detects speech on the agent's track, as it is heard."""
+"""HeardSpeech: detects speech in the agent's audio as it is heard."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from tui.audio.speech import SpeechDetector, TrackEdge, make_detector
 from tui.models import events as e
 
 _REST_MS = 1_000.0
-"""How much silence is passed to the detector after a sound, so that it can confirm the end.
+"""How much silence after a sound is passed to the detector, so that it can confirm the end.
 
-More silence would change nothing.
+More would make no difference.
 """
 _BEFORE_MS = 300
-"""How much silence is passed on before a sound, so that a back-dated onset never lies in omitted silence."""
+"""How much silence is passed on before a sound, so that a back-dated onset never lies in skipped silence."""
 
 
 class HeardSpeech:
     """Measures the blocks that were heard. Runs on the engine's loop.
 
-    Edges of speech and other sounds go to ``emit``; ``on_played`` receives each block as ``(end_ns, pcm, rate)``. A
-    long silence costs nothing. With a ``pool``, edges are emitted a little later, and nothing else is measured.
+    Edges of speech and other sounds go to ``emit``; ``on_played`` receives each block as ``(end_ns, pcm,
+    rate)``. Long silence is skipped. With a ``pool``, edges are emitted slightly later, and nothing else is
+    measured.
     """
 
     def __init__(
@@ -46,14 +47,15 @@ class HeardSpeech:
         if self._pool is None:
             self.meter.feed(block, now_ns)
             self._on_played(end_ns, block, rate)
-        # A speaker plays exact zeros between replies. They are left out, as an agent may be silent for minutes.
+        # A speaker plays exact zeros between replies. They are skipped, because an agent may be silent for
+        # minutes.
         silent = is_zero(block)
         if silent and self._silent_ms >= _REST_MS:
             return
-        # Made for the rate of the first sound: a queue that was opened at another rate was never heard.
+        # Created with the rate of the first sound; a queue that was opened at another rate was never heard.
         if self._speech is None:
             self._speech = make_detector(rate, other_sounds=True)
-        # The omitted zeros would have set the detector's noise floor, so it receives a few of them.
+        # The detector receives some of the skipped zeros, because they set its noise floor.
         if self._silent_ms >= _REST_MS:
             self._detect(self._speech, bytes(2 * (rate * _BEFORE_MS // 1000)), start_ns)
         self._silent_ms = self._silent_ms + len(block) / 2 * 1000 / rate if silent else 0.0

@@ -1,4 +1,4 @@
-"""The interface for the two tracks of a call: the user's audio as sent, and the agent's as heard."""
+"""Interfaces for receivers of the two tracks of a call: the user's audio as sent, and the agent's as heard."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class TrackSink(AgentTrack, Protocol):
         ...
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Receives a captured block, silent if it was not sent; its last sample left the microphone at ``end_ns``."""
+        """Receives a captured block, or silence if it was not sent.
+
+        Its last sample left the microphone at ``end_ns``.
+        """
         ...
 
 
 @runtime_checkable
 class TrackJudge(Protocol):
-    """A receiver of both tracks that can also check them at the end."""
+    """A receiver of both tracks that can also check them after the call."""
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[e.SessionEvent]:
-        """Ends the tracks and returns what the second detector found at the edges of the turns.
-
-        It takes 2 s at most.
-        """
+        """Ends the tracks, and returns what a second detector found at the edges of the turns. Takes at most 2 s."""
         ...

@@ -1,8 +1,8 @@
-"""Records when each party can be heard, which decides where replies, answers and barge-ins begin and end.
+"""Audible: records when each party was heard, which determines where replies, answers and barge-ins begin and end.
 
-An agent may stream without a pause (silence, comfort noise, hold music), so neither its messages
-nor its playback show when it speaks. The edges of sound on both tracks show it; an edge becomes
-known up to `KNOWN_AFTER_NS` after its time.
+An agent may stream without a pause (silence, comfort noise, hold music), so neither its messages nor its
+playback show when it speaks. The edges of sound on the tracks do. An edge becomes known up to
+`KNOWN_AFTER_NS` after its time.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import msgspec
 from tui.models import events as e
 
 KNOWN_AFTER_NS = 600_000_000
-"""How long after its time an edge may become known: the detector needs 500 ms of silence to confirm
-an end, and 500 ms of a tone to confirm a tone."""
+"""Longest delay until an edge is known.
+
+The detector needs 500 ms of silence to confirm an end, and 500 ms of a tone to confirm a tone.
+"""
 BACKGROUND_NS = 10_000_000_000
-"""How long a sound other than speech lasts before it counts as background, such as hold music, and
-not as an answer."""
+"""Length from which a sound other than speech counts as background (such as hold music), not as an answer."""
 _ADJOINS_NS = 100_000_000
 _KEPT_STRETCHES = 32
 
@@ -30,19 +31,19 @@ class Stretch(msgspec.Struct):
     ended_ns: int | None = None
     """None while the stretch lasts."""
     method: str = ""
-    """Method that found the stretch: "silero" finds only speech, "energy" any sound."""
+    """Method that detected the stretch: "silero" detects only speech, "energy" any sound."""
     adjoins: bool = False
-    """Whether the stretch continues where another one ended."""
+    """Whether the stretch began where another one ended."""
 
     def overlaps(self, since_ns: int, until_ns: int) -> bool:
-        """Returns whether any part of the stretch lies between two times."""
+        """Returns whether the stretch overlaps the period between two times."""
         return self.began_ns <= until_ns and (self.ended_ns is None or self.ended_ns > since_ns)
 
 
 class Audible:
-    """Keeps the latest stretches of both parties, from edges of sound.
+    """The latest stretches of both parties, folded from edges of sound.
 
-    Processing an event takes constant time; not thread-safe.
+    Each event takes constant time. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class Audible:
             speaker: deque(maxlen=_KEPT_STRETCHES) for speaker in e.Party
         }
         self._tells_speech = False
-        """Whether the detector distinguishes speech from other sounds; detection by loudness does not."""
+        """Whether the detector can distinguish speech from other sounds; detection by loudness cannot."""
 
     def apply(self, event: e.SessionEvent) -> None:
         """Applies one event."""
@@ -71,12 +72,12 @@ class Audible:
             current.ended_ns = max(event.at_ns, current.began_ns)
 
     def last(self, speaker: e.Party) -> Stretch | None:
-        """Returns the newest stretch of a party, ended or not; None if it was never heard."""
+        """Returns the latest stretch of a party, ended or not; None if the party was never heard."""
         stretches = self._stretches[speaker]
         return stretches[-1] if stretches else None
 
     def current(self, speaker: e.Party) -> Stretch | None:
-        """Returns the stretch of a party that has no known end; None if it is silent."""
+        """Returns the ongoing stretch of a party; None if the party is silent."""
         last = self.last(speaker)
         return None if last is None or last.ended_ns is not None else last
 
@@ -85,12 +86,12 @@ class Audible:
         return list(self._stretches[speaker])
 
     def takes_turn(self, speaker: e.Party, now_ns: int) -> bool:
-        """Returns whether a party is being heard now, as far as known, with more than background sound."""
+        """Returns whether a party is being heard now with more than background sound, as far as is known."""
         current = self.current(speaker)
         return current is not None and not self.is_background(current, now_ns)
 
     def heard_between(self, speaker: e.Party, since_ns: int, until_ns: int) -> bool:
-        """Returns whether a party was heard between two times, as far as known, with more than background sound."""
+        """Returns whether a party was heard between two times with more than background sound, as far as is known."""
         return any(
             stretch.overlaps(since_ns, until_ns) and not self.is_background(stretch, since_ns)
             for stretch in self._stretches[speaker]
@@ -101,7 +102,7 @@ class Audible:
         return self.onset_from(speaker, since_ns, now_ns) is not None
 
     def onset_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> int | None:
-        """Returns when a party first became audible after a given time, with more than background; None if never."""
+        """Returns when a party first became audible after a given time with more than background; None if never."""
         return next(
             (
                 stretch.began_ns
@@ -115,7 +116,7 @@ class Audible:
     def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
         """Returns when a party was last heard with more than background sound.
 
-        It returns ``now_ns`` while the party is being heard, and None if it was never heard.
+        Returns ``now_ns`` while the party is being heard, and None if it was never heard.
         """
         for stretch in reversed(self._stretches[speaker]):
             until_ns = now_ns if stretch.ended_ns is None else stretch.ended_ns
@@ -126,7 +127,7 @@ class Audible:
     def is_background(self, stretch: Stretch, at_ns: int) -> bool:
         """Returns whether a stretch is background at that time.
 
-        Background is a sound that leads into speech, or one that lasts too long.
+        Sound is background if it leads into speech or lasts too long.
         """
         other_sound = stretch.method == "energy" and self._tells_speech
         return other_sound and (stretch.adjoins or at_ns - stretch.began_ns > BACKGROUND_NS)

@@ -1,8 +1,8 @@
-"""Finds where the user spoke over the agent, and whether and when the agent yielded.
+"""Detects where the user spoke over the agent, and whether and when the agent yielded.
 
-The agent's signal may precede the user's onset in the event stream, because an onset is back-dated
-and is emitted only when the detector is sure. A flush therefore waits one second for speech that
-may have caused it before it counts as a false barge-in.
+The agent's signal may precede the user's onset in the event stream, because an onset is back-dated and is
+emitted only when the detector is sure. A flush therefore counts as a false barge-in only if no speech that
+may have caused it is reported within one second.
 """
 
 from __future__ import annotations
@@ -18,31 +18,32 @@ from tui.units import NS_PER_MS
 YIELD_NS = 1_000_000_000
 """Time limit for the agent to yield, and longest time between user speech and a flush caused by it."""
 _LATE_ONES = 2
-"""How many of the newest barge-ins a period of lateness may affect, as it is reported only when it ends."""
+"""How many of the latest barge-ins a period of lateness may affect, because it is reported only when it ends."""
 _PAUSED_MS = 500.0
-"""A flush that drops more audio than this drops words; an agent that streams silence in real time has less queued."""
+"""A flush that drops more audio than this drops words.
+
+An agent that streams silence in real time has less in the queue.
+"""
 
 
 class CutReplies:
     """Tracks how much audio was received for replies whose playback has ended.
 
-    Processing an event takes constant time.
-
-    Audio of a flushed reply keeps arriving after its `PlaybackEnded`, so its length is not yet
-    final at that time.
+    Each event takes constant time. Audio of a flushed reply may still arrive after its `PlaybackEnded`, so
+    its length is not final at that time.
     """
 
     def __init__(self) -> None:
         self.received_ms: dict[str, float] = {}
-        """Heard, unplayed and late audio of each reply whose playback has ended, in ms."""
+        """Total heard, unplayed and late audio of each reply whose playback has ended, in ms."""
         self.cut_by: dict[str, int] = {}
-        """Number of the flush that cut off a reply; 0 if unknown."""
+        """Number of the flush that cut off each reply; 0 if unknown."""
         self.barge_in_of: dict[int, BargeIn] = {}
         """The barge-in that each flush belongs to, by the number of the flush."""
         self._last_flush = 0
 
     def apply(self, event: e.SessionEvent) -> float:
-        """Applies one event; returns by how many ms it increases the audio received for a reply that was cut off."""
+        """Applies one event; returns how many ms of audio it adds to a reply that was cut off."""
         match event:
             case e.Flushed():
                 self._last_flush = event.number
@@ -65,10 +66,10 @@ class CutReplies:
 
 
 class BargeInFold:
-    """Folds events into ``barge_ins``. Processing an event takes constant time.
+    """Folds events into ``barge_ins``.
 
-    ``audible`` and ``trust`` must have processed each event first, because speech over streamed
-    silence does not interrupt the agent.
+    Each event takes constant time. ``audible`` and ``trust`` must have processed each event first, because
+    speech over streamed silence does not interrupt the agent.
     """
 
     def __init__(self, barge_ins: list[BargeIn], audible: Audible, trust: Trust) -> None:
@@ -77,18 +78,18 @@ class BargeInFold:
         self._audible = audible
         self._now_ns = 0
         self._newest: tuple[BargeIn, e.Flushed] | None = None
-        """The newest barge-in to which the agent yielded, with its flush."""
+        """The latest barge-in to which the agent yielded, with its flush."""
         self._onset_ns: int | None = None
         """Time at which the user last started to speak."""
         self._speaking = False
         self._unspoken_ns: int | None = None
-        """Time at which the user last typed or pressed a key; an agent that stops then also yields."""
+        """Time at which the user last typed or pressed a key. An agent that stops at that point also yields."""
         self._signal_ns: int | None = None
         """Time at which the agent last signaled that it hears the user."""
         self._over: BargeIn | None = None
-        """The current barge-in, to which the agent has not yielded yet."""
+        """The current barge-in, to which the agent has not yet yielded."""
         self._flush: e.Flushed | None = None
-        """A flush by the agent that is not explained by any known user speech."""
+        """A flush by the agent that no known user speech explains."""
         self._cut = CutReplies()
 
     def apply(self, event: e.SessionEvent, turn: int) -> bool:
@@ -122,7 +123,7 @@ class BargeInFold:
         return len(self.barge_ins) != known or more_ms > 0
 
     def _late(self, number: int, late_ms: float) -> None:
-        """Adds audio that arrived late to the unplayed audio counted for the flush."""
+        """Adds late audio to the unplayed audio of the flush with this number."""
         if self._flush is not None and self._flush.number == number:
             self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
         elif number in self._cut.barge_in_of:
@@ -167,7 +168,10 @@ class BargeInFold:
         return self._audible.heard_between(e.Party.AGENT, since_ns, max(onset_ns, _silent_ns(flush)))
 
     def _agent_ended(self) -> None:
-        """Drops a barge-in if the agent was already silent, which becomes known half a second later."""
+        """Drops the current barge-in if the agent was already silent.
+
+        Silence is known only half a second after it began.
+        """
         over = self._over
         if over and over.at_ns is not None and not self._heard_at(over.at_ns):
             self._over = None
@@ -193,7 +197,7 @@ class BargeInFold:
         if not self._interrupts(over.at_ns, flush):
             return
         onset_ns, asked_ns, silent_ns = over.at_ns, _asked_ns(flush), flush.silent_ns
-        # An agent that announces speech before it clears has reacted with the announcement.
+        # If the agent reports speech before it flushes, the report is its first reaction.
         signal_ns = asked_ns
         if self._signal_ns is not None and abs(asked_ns - self._signal_ns) <= YIELD_NS:
             signal_ns = min(self._signal_ns, asked_ns)
@@ -209,8 +213,8 @@ class BargeInFold:
         self._newest = over, flush
 
     def _judge(self, turn: int) -> None:
-        """Decides open cases after one second, when it is known what was heard by then."""
-        # By the time of the events, not of a clock: a replay has to judge as the live session did.
+        """Decides open cases after one second, when everything heard until then is known."""
+        # Uses event times rather than a clock, so that a replay yields the same results as the live session.
         over, flush = self._over, self._flush
         if over is not None and over.at_ns is not None:
             yielded_ns = over.at_ns + YIELD_NS

@@ -16,11 +16,11 @@ from tui.text.visible import one_line
 
 _TEXT_CHARS = 2_000
 NOTICEABLE_MS = 50.0
-"""Smallest difference between two response times that deserves attention."""
+"""Smallest difference between two response times that is worth attention."""
 
 
 class Raised(msgspec.Struct, frozen=True):
-    """An error or a finding: the number of its event, and its text."""
+    """An error or finding: the number of its event, and its text."""
 
     event: int
     text: str
@@ -41,7 +41,7 @@ class TurnOf(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SessionOf(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One of the sessions as a whole."""
+    """One of the sessions."""
 
     name: str
     """Name of the session's folder."""
@@ -59,7 +59,7 @@ class SessionOf(msgspec.Struct, frozen=True, omit_defaults=True):
     findings: list[str] = []
     """Errors and findings that were raised outside any turn."""
     problems: list[str] = []
-    """The parts of the session that could not be read."""
+    """Problems with parts of the session that could not be read."""
 
 
 class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,13 +71,13 @@ class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def difference_ms(self) -> float | None:
-        """How much later the response on the right came; None unless both were measured."""
+        """Response time of the right turn minus that of the left; None unless both were measured."""
         left, right = (None if side is None else side.response.ms for side in (self.left, self.right))
         return None if left is None or right is None else right - left
 
     @property
     def differs(self) -> bool:
-        """Whether the turns differ enough to be worth looking at."""
+        """Whether the turns differ enough to be worth attention."""
         if self.left is None or self.right is None:
             return True
         by_ms = self.difference_ms
@@ -90,7 +90,7 @@ class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SessionComparison(msgspec.Struct, frozen=True):
-    """Both sessions, and their turns in order."""
+    """Both sessions, and their pairs of turns in order."""
 
     left: SessionOf
     right: SessionOf
@@ -114,12 +114,12 @@ def turns_of(metrics: SessionMetrics, findings: Sequence[Raised], judge: Judge) 
 
 
 def outside(metrics: SessionMetrics, findings: Sequence[Raised]) -> list[str]:
-    """Returns the findings that belong to no turn."""
+    """Returns the findings that do not belong to a turn."""
     return [finding.text for finding in findings if not any(_is_in(turn, finding) for turn in metrics.turns)]
 
 
 def paired(left: dict[int, TurnOf], right: dict[int, TurnOf]) -> list[TurnPair]:
-    """Returns the turns of both sessions, in order of their numbers."""
+    """Returns the turns of both sessions in pairs, by number."""
     return [
         TurnPair(number, left.get(number), right.get(number)) for number in sorted(left.keys() | right.keys())
     ]

@@ -1,7 +1,6 @@
 """Figure: a response time as all outputs show it, with its grade and its uncertainty.
 
-The screen, `metrics`, `--json` and the report take their figures from here, so that one session has
-one set of numbers.
+The screen, `metrics`, `--json` and the report all use it, so that they show the same numbers for a session.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Judge(Protocol):
 
     @property
     def slow_ms(self) -> float:
-        """Longest response time that counts as slow; longer ones are bad."""
+        """Longest response time that counts as slow. Longer ones are bad."""
 
     @property
     def backchannel_ms(self) -> float:
@@ -43,17 +42,17 @@ class Judge(Protocol):
 
 
 class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A measured time: its number, its grade, and how far it can be trusted."""
+    """A measured time with its grade and its accuracy."""
 
     ms: float | None = None
-    """The value as it is shown: whole milliseconds, or tenths below 10 ms. It is None if nothing was measured."""
+    """The value as it is shown: in whole milliseconds, or tenths below 10 ms. None if nothing was measured."""
     grade: Grade | None = None
     error_ms: float | None = None
-    """How far the true value may be from ``ms`` in either direction; None if no bound is known."""
+    """Largest error of ``ms`` in either direction; None if no bound is known."""
     doubt: str = ""
     """Why the figure is uncertain; empty if it is not."""
     unmeasured: str = ""
-    """Why there is no figure; empty if there is one."""
+    """Why there is no value; empty if there is one."""
 
     @property
     def glyph(self) -> str:
@@ -62,10 +61,9 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def short(self) -> str:
-        """The figure in ms, with ± or the unit.
+        """The value in ms, with its ± or the unit.
 
-        A question mark is added if it is uncertain; a dash stands for a figure that was not
-        measured.
+        A question mark is added if it is uncertain; a dash means that it was not measured.
         """
         number = numbers.milliseconds(self.ms)
         if self.ms is not None and self.error_ms is not None:
@@ -79,7 +77,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def shown_ms(value_ms: float) -> float:
-    """Returns a time as it is shown, so that a grade or a limit never contradicts the number next to it."""
+    """Rounds a time as it is shown, so that a grade or a limit never contradicts the number next to it."""
     return round(value_ms, 1) if abs(value_ms) < 10 else float(round(value_ms))
 
 
@@ -90,11 +88,11 @@ class Against(Enum):
     OVER = auto()
     """The time exceeds the limit by more than its ±."""
     TOO_CLOSE = auto()
-    """Too close to call: the limit lies within the ± of the time, or the time is uncertain without a known bound."""
+    """The limit lies within the ± of the time, or the time is uncertain without a known bound."""
 
 
 def against(figure: Figure, limit_ms: float) -> Against | None:
-    """Compares a time with a limit; None if it was not measured."""
+    """Compares a time with a limit. Returns None if the time was not measured."""
     if figure.ms is None:
         return None
     if figure.doubt and figure.error_ms is None:
@@ -106,20 +104,23 @@ def against(figure: Figure, limit_ms: float) -> Against | None:
 
 
 def too_close(number: int, figure: Figure) -> str:
-    """Returns why the response time of a turn cannot be compared with a limit, as a sentence without a full stop."""
+    """Returns a sentence, without a full stop, on why a turn's response time cannot be compared with a limit."""
     because = f": {figure.doubt}" if figure.doubt else ""
     return f"Turn {number} took {figure}, which is too close to call{because}"
 
 
 def timed(value_ms: float | None, bound_ms: float = 0.0, doubt: str = "") -> Figure:
-    """Returns a time that belongs to no turn, as a figure without a grade; a bound of 0 means that it is exact."""
+    """Returns a time that does not belong to a turn, as a figure without a grade.
+
+    A bound of 0 means that it is exact.
+    """
     if value_ms is None:
         return Figure()
     return Figure(shown_ms(value_ms), error_ms=shown_ms(bound_ms) if bound_ms else None, doubt=doubt)
 
 
 def graded(value_ms: float | None, judge: Judge, timing: Timing | None = None) -> Figure:
-    """Returns a response time that belongs to no turn (a percentile), as a figure with the ± of the devices."""
+    """Returns a response time that does not belong to one turn (a percentile), with the ± of the devices."""
     return with_grade(timed(value_ms, timing.response.bound_ms if timing else 0.0), judge)
 
 
@@ -137,7 +138,7 @@ def barge_in_figures(barge_in: BargeIn) -> dict[str, Figure]:
     """Returns the figures of a barge-in in order, each with its name."""
     overlap_ms = barge_in.talk_over_ms
     if overlap_ms is not None and barge_in.silence_ms is not None:
-        overlap_ms -= barge_in.bias_ms  # both end when the speaker is silent
+        overlap_ms -= barge_in.bias_ms  # both times end when the speaker is silent
     doubt = barge_in.doubt
     bound_ms, signal_bound_ms = (
         each + barge_in.error_ms for each in (barge_in.bound_ms, barge_in.signal_bound_ms)
@@ -151,7 +152,7 @@ def barge_in_figures(barge_in: BargeIn) -> dict[str, Figure]:
 
 
 def timing_line(timing: Timing | None) -> str:
-    """Returns a sentence on how far the times of a session can be trusted; empty if they are exact."""
+    """Returns a sentence on the accuracy of a session's times; empty if they are exact."""
     if timing is None:
         return ""
     response = timing.response
@@ -179,12 +180,12 @@ def response_of(turn: Turn, judge: Judge | None) -> Figure:
 
 
 def worst_of(turns: Sequence[Turn], judge: Judge | None = None) -> Figure:
-    """Returns the longest response time with the doubt of its own turn; the greeting does not count."""
+    """Returns the longest response time, with the uncertainty of its turn. The greeting does not count."""
     answered = [turn for turn in turns if turn.number and turn.response_ms is not None]
     worst = max(answered, key=lambda turn: turn.response_ms or 0.0, default=None)
     return Figure() if worst is None else response_of(worst, judge)
 
 
 def slow_turns(turns: Sequence[Turn], judge: Judge) -> list[Turn]:
-    """Returns the turns whose response time is worse than good, in order."""
+    """Returns the turns whose response time is graded worse than good, in order."""
     return [turn for turn in turns if response_of(turn, judge).grade in ("slow", "bad")]

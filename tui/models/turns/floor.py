@@ -1,27 +1,27 @@
-"""Determines who has the floor and how it changes hands, from what can be heard of both parties.
+"""Determines who has the floor and how it changes hands, from the audible speech of both parties.
 
-The floor is the right to speak: it belongs to whoever speaks alone, until the other party takes it.
-Nothing that a protocol reports is used, so the figures mean the same for an agent that takes turns
-as for one that speaks whenever it likes. The agent's own reports (its barge-ins, its speech events)
-are shown beside them.
+The floor is the right to speak. A party that speaks alone has the floor until the other party takes it.
+Nothing that a protocol reports is used, so the figures are comparable between agents that take turns and
+agents that may speak at any time. The agent's own reports (its barge-ins, its speech events) are shown beside
+them.
 
-Everything is based on stretches of speech, which the detector separates by half a second of silence
-or more; a shorter silence is part of a stretch. Terms and definitions:
+All figures are based on stretches of speech, which are separated by at least half a second of silence; a
+shorter silence is part of a stretch. Terms and definitions:
 
-* Floor transfer offset: start of the new speaker's turn minus end of the previous speaker's; a gap is positive, an
-  overlap negative. De Ruiter, Mitterer & Enfield (2006), Language 82, 515-535. People answer after about 200 ms (mean
-  of ten languages 208 ms: Stivers et al. (2009), PNAS 106, 10587-10592).
-* Gap, pause, overlap between and within speakers: distinguished by who spoke before and who speaks
-  after. Heldner & Edlund (2010), Journal of Phonetics 38, 555-568.
-* Lapse: a silence so long that the turn counts as over even if the same party speaks next. Sacks,
-  Schegloff & Jefferson (1974), Language 50, 696-735.
-* Backchannel: short speech by the listener that does not take the floor. Yngve (1970), Chicago
-  Linguistic Society 6, 567-578; up to one second long, as for the "very short utterances" of Edlund
-  et al. (2010), Interspeech, and in Full-Duplex-Bench (2025).
+* Floor transfer offset: start of the new speaker's turn minus end of the previous speaker's; a gap is
+  positive, an overlap negative. De Ruiter, Mitterer & Enfield (2006), Language 82, 515-535. People answer
+  after about 200 ms (mean of ten languages 208 ms: Stivers et al. (2009), PNAS 106, 10587-10592).
+* Gap, pause, overlap between and within speakers: distinguished by who speaks before and after. Heldner &
+  Edlund (2010), Journal of Phonetics 38, 555-568.
+* Lapse: a silence long enough to end the turn even if the same party speaks next. Sacks, Schegloff &
+  Jefferson (1974), Language 50, 696-735.
+* Backchannel: short speech by the listener that does not take the floor. Yngve (1970), Chicago Linguistic
+  Society 6, 567-578; up to one second long, as for the "very short utterances" of Edlund et al. (2010),
+  Interspeech, and in Full-Duplex-Bench (2025).
 
-Sound alone cannot show what was meant: a short "stop" that is followed by agent speech is counted
-as a false interruption, and a short answer in a pause of at most twice
-`BackchannelRules.backchannel_gap_ms` is counted as a backchannel.
+Sound alone does not show the speaker's intention: a short "stop" followed by agent speech counts as a false
+interruption, and a short answer in a pause of at most twice `BackchannelRules.backchannel_gap_ms` counts as a
+backchannel.
 """
 
 from __future__ import annotations
@@ -42,19 +42,21 @@ from tui.units import NS_PER_MS
 PEOPLE_MS = 200.0
 """Mean floor transfer offset between people."""
 TERMINAL_NS = 200_000_000
-"""Nobody reacts to speech faster than this, so if the holder ends this soon after the other's
-onset, the holder had finished anyway."""
+"""Shortest time in which anybody reacts to speech.
+
+A holder who stops sooner after the other's onset had finished anyway.
+"""
 RESUMES_NS = 2_000_000_000
-"""Longest time after a false interruption in which the holder may go on."""
+"""Longest time after a false interruption within which the holder resumes."""
 _ADJOINS_NS = 100_000_000
-"""A silence this short within a turn is not a pause, but a sound that turned into speech."""
+"""A silence this short within a turn is not a pause, but a change from a sound to speech."""
 
 
 BACKCHANNEL_MS, BACKCHANNEL_GAP_MS = 1_000.0, 300.0
 
 
 class BackchannelRules(Protocol):
-    """What counts as a backchannel."""
+    """Thresholds for backchannels."""
 
     @property
     def backchannel_ms(self) -> float:
@@ -107,19 +109,21 @@ class FloorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
 class TalkOver(msgspec.Struct, frozen=True, omit_defaults=True):
     """Speech of one party while the other holds the floor.
 
-    This includes neither a backchannel at which nobody stopped, nor an overlap with the last
-    `TERMINAL_NS` of a turn.
+    Excludes backchannels during which the holder kept talking, and overlaps with the last `TERMINAL_NS` of a
+    turn.
     """
 
     at_ns: int
     """Onset of the party that did not hold the floor."""
     length_ms: float
-    """Time until one of the parties was silent; if that was the holder of the floor, the time it took to yield."""
+    """Time until one of the parties was silent. If that was the floor holder, this is the time it took to yield."""
     held_by: e.Party
     gave_way: e.Party
     resumed_ms: float | None = None
-    """Set for a false interruption: the other party spoke only a backchannel, and the holder went
-    on after this silence."""
+    """For a false interruption: length of the silence before the holder went on.
+
+    The other party spoke only a backchannel.
+    """
     event: int = 0
 
 
@@ -133,7 +137,7 @@ class Backchannel(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class FloorPause(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A silence within a turn: both parties were silent, and the holder spoke next, within two seconds."""
+    """A silence of both parties within a turn, after which the holder spoke again within two seconds."""
 
     at_ns: int
     length_ms: float
@@ -143,11 +147,11 @@ class FloorPause(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Floor(msgspec.Struct, omit_defaults=True):
-    """Who held the floor in a session, and all turn-taking events in order of time."""
+    """Who held the floor in a session, and all turn-taking events in chronological order."""
 
     user: list[Speech] = []
     agent: list[Speech] = []
-    """The speech of each party, drawn as lanes."""
+    """The speech of each party, which is drawn as lanes."""
     turns: list[FloorTurn] = []
     talk_overs: list[TalkOver] = []
     backchannels: list[Backchannel] = []
@@ -155,20 +159,20 @@ class Floor(msgspec.Struct, omit_defaults=True):
 
     @property
     def holder(self) -> e.Party | None:
-        """Who holds the floor, as far as has been decided; None before the first speech."""
+        """Who holds the floor, as far as is known; None before the first speech."""
         return self.turns[-1].by if self.turns else None
 
     def offsets_ms(self, to: e.Party) -> list[float]:
-        """Returns the floor transfer offsets with which a party took the floor."""
+        """Returns the floor transfer offsets of a party's turns."""
         return [turn.offset_ms for turn in self.turns if turn.by is to and turn.offset_ms is not None]
 
     def offset_ms(self, to: e.Party) -> float | None:
-        """Returns the median of the floor transfer offsets with which a party took the floor."""
+        """Returns the median floor transfer offset of a party's turns."""
         offsets_ms = self.offsets_ms(to)
         return median(offsets_ms) if offsets_ms else None
 
     def yields_ms(self, by: e.Party) -> list[float]:
-        """Returns how long after the other's onset the party fell silent, for each time that it yielded the floor."""
+        """Returns the times that a party took to yield the floor: from the other's onset to the party's silence."""
         return [each.length_ms for each in self.talk_overs if each.held_by is by and each.gave_way is by]
 
     def longest(self, by: e.Party) -> FloorTurn | None:
@@ -178,39 +182,39 @@ class Floor(msgspec.Struct, omit_defaults=True):
 
 
 class _Fate(Enum):
-    """What became of speech by the party that did not hold the floor."""
+    """Outcome of speech by the party that did not hold the floor."""
 
     TAKES = auto()
     """The speech takes the floor after the holder has ended."""
     INTERRUPTS = auto()
-    """The speech takes the floor from the holder, who gives way."""
+    """The speech takes the floor from the holder, who yields."""
     GIVES_WAY = auto()
     """The speech ends while the holder speaks."""
     BACKCHANNEL = auto()
     RESUMED = auto()
-    """The speech was a backchannel at which the holder stopped; the holder speaks next."""
+    """The speech was a backchannel at which the holder stopped, and then resumed."""
 
 
 class _Standing(NamedTuple):
-    """State of the fold between two stretches of speech."""
+    """State between two stretches of speech."""
 
     turn: FloorTurn | None = None
     """The current turn."""
     last: Speech | None = None
-    """The newest speech of the holder."""
+    """The latest speech of the holder."""
     heard_ns: int = 0
     """End of the latest speech of either party."""
     counts: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Lengths of the lists in `Floor`; the turns are counted without the current one."""
+    """Lengths of the lists in `Floor`, not counting the current turn."""
 
 
 class FloorFold:
     """Folds edges of speech into `Floor`, regardless of the order in which they become known.
 
-    Decisions look ahead (speech is a backchannel only if the holder goes on), and edges of the two
-    tracks arrive up to `KNOWN_AFTER_NS` late. The newest stretches are therefore judged again at
-    each edge, and those that can no longer change are settled. The cost of an edge depends only on
-    the number of unsettled stretches. Not thread-safe.
+    Decisions depend on later speech (speech is a backchannel only if the holder goes on), and edges of the
+    two tracks arrive up to `KNOWN_AFTER_NS` late. The latest stretches are therefore judged again at each
+    edge, and settled once they can no longer change. The cost of an edge depends only on the number of
+    unsettled stretches. Not thread-safe.
     """
 
     def __init__(self, floor: Floor, rules: BackchannelRules | None = None) -> None:
@@ -245,7 +249,7 @@ class FloorFold:
         return True
 
     def begin(self, by: e.Party, at_ns: int, event: int = 0) -> None:
-        """Notes the start of speech."""
+        """Records the start of speech."""
         lane = self._lane(by)
         before = lane[-1] if lane else None
         if before and before.ended_ns is not None and at_ns - before.ended_ns <= _ADJOINS_NS:
@@ -259,13 +263,13 @@ class FloorFold:
         self._newest_ns = max(self._newest_ns, at_ns)
 
     def end(self, by: e.Party, at_ns: int) -> None:
-        """Notes the end of speech."""
+        """Records the end of speech."""
         speech = self._open.pop(by)
         speech.ended_ns = max(at_ns, speech.began_ns)
         self._newest_ns = max(self._newest_ns, at_ns)
 
     def close(self, at_ns: int) -> None:
-        """Ends the session: open speech ends, and everything undecided is decided."""
+        """Ends the session: ends ongoing speech and decides everything that is undecided."""
         for by in tuple(self._open):
             self.end(by, at_ns)
         self._closed = True
@@ -300,14 +304,14 @@ class FloorFold:
         del self._tail[:settled]
 
     def _is_certain(self, state: _Standing, speech: Speech) -> bool:
-        """Returns whether no edge that is still to come can change what became of the speech."""
+        """Returns whether later edges can no longer change the outcome of the speech."""
         ends_ns = speech.ended_ns, state.last.ended_ns if state.last else 0
         return all(
             at_ns is not None and at_ns + RESUMES_NS + KNOWN_AFTER_NS < self._newest_ns for at_ns in ends_ns
         )
 
     def _step(self, state: _Standing, speech: Speech, later: Sequence[Speech]) -> _Standing | None:
-        """Returns the state of the fold after the speech; None while that is undecided."""
+        """Returns the state after the speech; None while it is undecided."""
         turn, last = state.turn, state.last
         if turn is None or last is None:
             return self._took(state, speech, None)
@@ -362,14 +366,14 @@ class FloorFold:
         return _Standing(turn, last, max(state.heard_ns, heard_ns), counts)
 
     def _fate(self, speech: Speech, last: Speech, later: Sequence[Speech]) -> _Fate | None:
-        """Returns what became of speech by the other party; None while it is undecided."""
+        """Returns the outcome of speech by the other party; None while it is undecided."""
         began_ns, ended_ns, holder_ns = speech.began_ns, speech.ended_ns, last.ended_ns
         longest_ns, gap_ns = (
             round(ms * NS_PER_MS) for ms in (self._rules.backchannel_ms, self._rules.backchannel_gap_ms)
         )
         is_long = (self._newest_ns if ended_ns is None else ended_ns) - began_ns > longest_ns
         if holder_ns is None or (ended_ns is not None and began_ns < holder_ns and ended_ns <= holder_ns):
-            # The holder speaks on: until both are known, one of them may still have ended first.
+            # The holder is still speaking: until both ends are known, either party may have stopped first.
             if ended_ns is None:
                 return None
             return _Fate.GIVES_WAY if is_long else _Fate.BACKCHANNEL
@@ -394,7 +398,7 @@ class FloorFold:
 def floor_of(speech: Iterable[Speech], rules: BackchannelRules | None = None) -> Floor:
     """Returns the floor of a session from the speech of both parties.
 
-    Speech without an end lasts until the last edge.
+    Speech without an end is taken to last until the last edge.
     """
     fold = FloorFold(Floor(), rules)
     newest_ns = 0
@@ -408,7 +412,7 @@ def floor_of(speech: Iterable[Speech], rules: BackchannelRules | None = None) ->
 
 
 def judged_by(floor: Floor, rules: BackchannelRules) -> Floor:
-    """Returns the floor as judged by rules other than the default ones, or unchanged if the rules are the same."""
+    """Returns the floor judged again by these rules, or unchanged if they are the default rules."""
     if (rules.backchannel_ms, rules.backchannel_gap_ms) == (BACKCHANNEL_MS, BACKCHANNEL_GAP_MS):
         return floor
     return floor_of([*floor.user, *floor.agent], rules)

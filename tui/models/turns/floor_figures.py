@@ -23,28 +23,27 @@ class SideOfFloor(msgspec.Struct, frozen=True):
     """The turn-taking figures of one party."""
 
     turns: int
-    """How often the party held the floor."""
+    """Number of times the party held the floor."""
     offset: Figure
-    """Median floor transfer offset with which the party took the floor; negative if it began before
-    the other had ended."""
+    """Median floor transfer offset of the party's turns; negative if they began before the other party's ended."""
     offsets: int
-    """Number of offsets from which the median was taken."""
+    """Number of offsets in the median."""
     gave_way: int
-    """Number of talk-overs in which the party fell silent first, whoever held the floor."""
+    """Number of talk-overs in which the party fell silent first, regardless of who held the floor."""
     yields: int
     """Number of those talk-overs in which the party held the floor."""
     yielded: Figure
     """Median time from the other party's onset to this party's silence, when it yielded."""
     slowest_yield: Figure
     false_interruptions: int
-    """Number of yields after which the party went on, because the other had spoken only a backchannel."""
+    """Number of yields after which the party went on, because the other party spoke only a backchannel."""
     resumed: Figure
     """Median silence before the party went on."""
     backchannels: int
     pauses: int
-    """Number of silences within the party's turns."""
+    """Number of pauses within the party's turns."""
     pause: Figure
-    """Median length of these silences."""
+    """Median length of these pauses."""
     longest_ms: float | None
     """The party's longest monologue."""
 
@@ -69,7 +68,7 @@ class MomentKind(StrEnum):
 
 
 class FloorMoment(msgspec.Struct, frozen=True):
-    """A turn-taking event, in words."""
+    """A turn-taking event, described in words."""
 
     kind: MomentKind
     by: e.Party
@@ -80,15 +79,15 @@ class FloorMoment(msgspec.Struct, frozen=True):
     """The offset, or the length of the talk-over, backchannel or pause."""
     words: str
     event: int
-    """Number of the event that shows the turn-taking moment."""
+    """Number of the event at which the moment can be found."""
 
 
 class _Times:
-    """Makes figures of times on the floor, with the ± of the devices.
+    """Makes figures from turn-taking times, with the ± of the devices.
 
-    A time from one party's edge to the other's depends on the delays of both devices: from the user's to the agent's
-    the bias of the devices is that of a response time, the other way round it has the opposite sign. A time between
-    two edges of one party has the delay of its device twice, which cancels.
+    A time from one party's edge to the other's depends on the delays of both devices. From the user's edge to
+    the agent's, it has the same bias as a response time; in the opposite direction, the sign of the bias is
+    reversed. Between two edges of one party, the delay of the device cancels out.
     """
 
     def __init__(self, timing: Timing | None) -> None:
@@ -96,11 +95,11 @@ class _Times:
         self._silence = timing.silence if timing else Bound()
 
     def offset(self, ms: float | None, to: e.Party) -> Figure:
-        """Returns a floor transfer offset with which a party took the floor."""
+        """Returns the floor transfer offset of a turn of party ``to``."""
         return _between(ms, self._offset, to)
 
     def given_way(self, ms: float | None, by: e.Party) -> Figure:
-        """Returns the time from the other's onset to the silence of the party that had the floor and gave way."""
+        """Returns the time from the other's onset to the silence of the floor holder ``by``, who yielded."""
         return _between(ms, self._silence, by)
 
     def of(self, over: TalkOver) -> Figure:
@@ -117,7 +116,10 @@ def floor_figures(floor: Floor, timing: Timing | None = None) -> FloorFigures:
 
 
 def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
-    """Yields the figures as names and words; nothing if the floor never changed hands and nobody was interrupted."""
+    """Yields the figures as names and words.
+
+    Yields nothing if the floor never changed hands and nobody was interrupted.
+    """
     agent, user = figures.agent, figures.user
     if not (agent.offsets or user.offsets or figures.talk_overs):
         return
@@ -159,7 +161,7 @@ def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
 
 
 def moments_of(floor: Floor, timing: Timing | None = None) -> list[FloorMoment]:
-    """Returns what happened on the floor, in order of time, with the ± of the devices in use."""
+    """Returns the turn-taking moments in chronological order, with the ± of the devices in use."""
     times = _Times(timing)
     found = [*_turns(floor, times), *_talk_overs(floor, times)]
     found += [_lasting(MomentKind.BACKCHANNEL, each, "backchannel") for each in floor.backchannels]
@@ -168,7 +170,7 @@ def moments_of(floor: Floor, timing: Timing | None = None) -> list[FloorMoment]:
 
 
 def _between(ms: float | None, error: Bound, until: e.Party) -> Figure:
-    """Returns a time that runs from an edge of one party to one of the party ``until``."""
+    """Returns the time from an edge of the other party to an edge of the party ``until``."""
     bias_ms = error.bias_ms if until is e.Party.AGENT else -error.bias_ms
     return timed(None if ms is None else ms - bias_ms, error.bound_ms)
 

@@ -1,6 +1,6 @@
-"""The counts and measurements of a session, and the class that computes them from events.
+"""SessionMetrics: the counts and measurements of a session.
 
-Live calls, headless calls and tests all compute them in the same way.
+MetricsFold computes them from events, in the same way for live calls, headless calls and tests.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ TURN_EVENTS = (
     LatencyReported,
     EdgeDisputed,
 )
-"""Events that change the figures of a turn, in addition to the events that are counted."""
+"""Events that can change the figures of a turn without being counted themselves."""
 
 
 class Stalls(msgspec.Struct, omit_defaults=True):
@@ -100,14 +100,14 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     findings: int = 0
     """Number of times that the agent broke a rule of the protocol."""
     advice: int = 0
-    """Number of times that advice was given; not included in ``findings``."""
+    """Number of pieces of advice; not included in ``findings``."""
     interruptions: int = 0
     losses: dict[str, float] = {}
-    """Amounts lost, by name of the loss, in the unit of `tui.models.events.Loss`."""
+    """Amounts lost, by name of the loss, in units of `tui.models.events.Loss.unit`."""
     conditions: dict[str, int] = {}
-    """Number of occurrences of each `tui.models.events.Condition`."""
+    """Number of occurrences of each `tui.models.events.Condition`, by name."""
     stalls: dict[str, Stalls] = {}
-    """Stalls and absences of a device, by path ("capture", "playback"); a duration is added when the stall ends."""
+    """Stalls and absences of a device, by path ("capture", "playback"). Its duration is added when a stall ends."""
     round_trip_ms: float | None = None
     send_p50_ms: float | None = None
     """Median time from capture callback to socket over all blocks; known after the call."""
@@ -119,19 +119,23 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     user_talk_ms: float | None = None
     agent_talk_ms: float | None = None
     overlap_ms: float | None = None
-    """Talk-over: time in which both spoke."""
+    """Talk-over: total time in which both parties spoke."""
     edges_compared: int | None = None
-    """Number of edges of turns that a second detector checked; None if it did not run, for example without both
-    tracks."""
+    """Number of edges of turns that a second detector checked.
+
+    None if it did not run, for example because a track is missing.
+    """
     edges_disputed: int = 0
-    """Number of those edges that the second detector does not confirm; their turns are marked as uncertain."""
+    """Number of those edges that the second detector did not confirm; their turns are marked as uncertain."""
     edges_left_out: int = 0
     """Number of edges that could not be compared, for lack of time or audio."""
     dead_air: list[DeadAir] = []
     """Periods of more than two seconds in which nobody spoke."""
     floor: Floor = msgspec.field(default_factory=Floor)
-    """Who held the floor and how it changed hands, judged from what was heard by the default
-    `FloorRules`; use `tui.models.turns.floor.judged_by` for other rules."""
+    """Who held the floor and how it changed hands, judged by the default `FloorRules`.
+
+    For other rules, use `tui.models.turns.floor.judged_by`.
+    """
 
     @property
     def greeting_latency_ms(self) -> float | None:
@@ -159,12 +163,12 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def turns_not_answered(self) -> int:
-        """Number of user turns without an answer that could be heard or read; late answers do not count."""
+        """Number of user turns without an audible or written answer; late answers do not count."""
         return sum(turn.unmeasured in (NOT_ANSWERED, ONLY_SILENCE) for turn in self.turns)
 
     @property
     def turns_answered_in_text(self) -> int:
-        """Number of user turns that were answered with words but no sound."""
+        """Number of user turns that were answered in text but without sound."""
         return sum(turn.unmeasured == IN_TEXT for turn in self.turns)
 
     def percentiles(self) -> Percentiles:
@@ -177,14 +181,14 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
         return any(amount for loss, amount in self.losses.items() if Loss(loss).is_fault)
 
     def duration_s(self, now_ns: int) -> float | None:
-        """Duration of the active call so far, or in total."""
+        """Returns the duration of the active call so far or, once it has ended, in total."""
         if self.started_ns is None:
             return None
         return ((self.ended_ns or now_ns) - self.started_ns) / 1e9
 
 
 class MetricsFold:
-    """Folds events into `SessionMetrics`. Uses no clock other than the events' times; not thread-safe."""
+    """Folds events into `SessionMetrics`. Uses only the times of events, never a clock. Not thread-safe."""
 
     def __init__(self) -> None:
         self.metrics = SessionMetrics()
@@ -202,7 +206,7 @@ class MetricsFold:
         """Applies one event; returns whether a figure changed."""
         counted = self._count(event)
         if isinstance(event, MessageLogged) and event.audio_ms:
-            return True  # most events of a call are audio messages, which change nothing else
+            return True  # most events are audio messages, which affect no other figures
         self.audible.apply(event)
         self._trust.apply(event)
         self._turns.apply(event)
@@ -216,9 +220,9 @@ class MetricsFold:
         return counted or changed or isinstance(event, TURN_EVENTS)
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """Returns when the party was last heard: ``now_ns`` while it is being heard; None if it was never heard.
+        """Returns when the party was last heard, not counting hold music.
 
-        Hold music does not count.
+        Returns ``now_ns`` while the party is being heard, and None if it was never heard.
         """
         return self.audible.last_heard_ns(speaker, now_ns)
 
@@ -281,7 +285,10 @@ class MetricsFold:
 
 
 class StallFold:
-    """Folds device conditions into ``stalls``, by path. A stall that turns out to be a lost device counts once."""
+    """Folds device conditions into ``stalls``, by path.
+
+    A stall that turns out to be a lost device is counted only once.
+    """
 
     def __init__(self, stalls: dict[str, Stalls]) -> None:
         self._stalls = stalls

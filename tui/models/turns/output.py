@@ -1,4 +1,4 @@
-"""The measurements of a session: as lines for people, and as JSON for programs."""
+"""Formats the measurements of a session as lines for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tui.models.turns.why import verdict, why_of
 from tui.text.visible import one_line
 
 _CELLS, _BOUND_CELLS = 10, 6
-"""Width in characters of a response time and, if devices are used, of its ±."""
+"""Widths in characters of a response time and, if devices are in use, of its ±."""
 
 
 def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
-    """Yields the verdict, then a line per turn (response time, grade, where the time went), then the floor."""
+    """Yields the verdict, then one line per turn (response time, grade, breakdown), then the turn-taking figures."""
     said = verdict(metrics, judge)
     if said:
         yield said
@@ -33,7 +33,7 @@ def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
 
 
 def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
-    """Returns all figures and the verdict as JSON values; each response time is graded and rounded as it is shown."""
+    """Returns all figures and the verdict as JSON values. Response times are graded and rounded as they are shown."""
     turns = [
         {**msgspec.to_builtins(turn), "response": msgspec.to_builtins(response_of(turn, judge))}
         for turn in metrics.turns

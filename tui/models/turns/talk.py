@@ -1,4 +1,4 @@
-"""Measures how long each party spoke, how long both spoke at once, and when neither did."""
+"""TalkFold: measures how long each party spoke, how long both spoke at once, and when neither spoke."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DEAD_AIR_NS = 2_000_000_000
 
 
 class TalkFold:
-    """Folds the edges of speech on both tracks; the events arrive some time after the edges.
+    """Folds edges of speech on both tracks into talk times; the events arrive some time after the edges.
 
     ``audible`` must have processed each event first.
     """
@@ -70,13 +70,13 @@ class TalkFold:
         self._quiet_since_ns = max(self._quiet_since_ns or at_ns, at_ns)
 
     def _close(self, at_ns: int) -> bool:
-        """Ends the session, including any open speech."""
+        """Ends the session, including any ongoing speech."""
         changed = bool(self._talking)
         for speaker, stretch in list(self._talking.items()):
             stretch.ended_ns = max(at_ns, stretch.began_ns)
             self._end(speaker, stretch.ended_ns)
         if self._quiet_since_ns is not None:
-            # After the agent's last answer, nobody is waiting for anything; the user has just not hung up yet.
+            # Silence after the agent's last answer is not dead air: the user just has not hung up yet.
             if self._spoke_last is not e.Party.AGENT:
                 changed |= self._quiet(self._quiet_since_ns, at_ns)
             self._quiet_since_ns = None

@@ -1,4 +1,4 @@
-"""Trust: how far the times of a session can be trusted, given its devices and how late this program was."""
+"""Trust: the accuracy of a session's times, given its devices and the lateness of this program."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KEPT_LATENESSES = 32
 
 
 class Trust:
-    """Collects what limits the accuracy of times. Processing an event takes constant time; not thread-safe."""
+    """Collects what limits the accuracy of times. Each event takes constant time. Not thread-safe."""
 
     def __init__(self) -> None:
         self.timing: Timing | None = None
@@ -30,23 +30,23 @@ class Trust:
 
     @property
     def response(self) -> Bound:
-        """The error in a response time."""
+        """The error of a response time."""
         return self.timing.response if self.timing else Bound()
 
     @property
     def silence(self) -> Bound:
-        """The error in the time from the user's onset to silence at the speaker."""
+        """The error of the time from the user's onset to silence at the speaker."""
         return self.timing.silence if self.timing else Bound()
 
     @property
     def one_device(self) -> Bound:
-        """The error in a time that depends on only one device."""
+        """The error of a time that depends on only one device."""
         return self.timing.one_device if self.timing else Bound()
 
     def late_between(self, start_ns: int, end_ns: int) -> tuple[str, float]:
-        """Returns what was late between two times, as a reason, and by how much at most.
+        """Returns the reason for lateness between two times, and the greatest delay in ms.
 
-        It returns ("", 0) if nothing was late.
+        Returns ("", 0) if nothing was late.
         """
         reason, most_ms = "", 0.0
         for lateness in self._latenesses:

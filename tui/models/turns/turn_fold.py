@@ -1,18 +1,18 @@
-"""Finds where turns begin and which events belong to them; TurnFold measures their latencies.
+"""TurnBoundary finds where turns begin, TurnIndex which events belong to them, and TurnFold measures their latencies.
 
-A turn begins with user speech (reported by the agent or measured here), typed words or a pressed
-key, once the agent has answered the previous turn. Continued speech, speech that is reported twice,
-and further keys do not begin a new turn. Turn 0 is the greeting.
+A turn begins with user speech (reported by the agent or measured here), typed words or a pressed key, once
+the agent has answered the previous turn. Continued speech, speech that is reported twice, and further keys do
+not start a turn. Turn 0 is the greeting.
 
-An answer begins where it is first heard. Messages and playback do not show where that is: an agent
-may stream silence or music between its words, and may greet before it accepts the session. If
-nothing is heard, text is the answer. Speech of the agent that ends before the user's own speech does
-(a backchannel) is not an answer: the user goes on, and is answered later.
+An answer begins where it is first heard. Messages and playback do not show that point: an agent may stream
+silence or music between its words, and may greet before it accepts the session. If nothing is heard, text
+counts as the answer. Agent speech that ends before the user's speech does (a backchannel) is not an answer:
+the user goes on, and is answered later.
 
-Events come in the order in which they became known, not in order of time: the end of the user's
-speech is emitted after the silence that proves it, often after the first chunk of the answer; the
-agent's first audible sample is reported a moment after it was played. A turn is therefore measured
-again whenever one of its instants becomes known.
+Events arrive in the order in which they became known, not in chronological order. The end of the user's
+speech is emitted after the silence that confirms it, often after the first chunk of the answer. The agent's
+first audible sample is reported shortly after it was played. A turn is therefore measured again whenever one
+of its times becomes known.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _During:
 
     since_ns: int
     until_ns: int | None = None
-    """None while it lasts, as far as known."""
+    """None while it lasts, as far as is known."""
 
 
 class TurnBoundary:
@@ -55,11 +55,11 @@ class TurnBoundary:
         self._turn = 0
         self._answered = True
         self._began_ns = 0
-        """Agent sound from before this time is not an answer, even if its event arrives later."""
+        """Agent sound that began before this time is not an answer, even if its event arrives later."""
         self._due_ns: int | None = None
-        """When a reply last began to be sent or played; it may be heard before its sound is detected."""
+        """When a reply last began to be sent or played. It may be heard before its sound is detected."""
         self._speaking = False
-        """Whether the user is heard, as far as known."""
+        """Whether the user is being heard, as far as is known."""
         self._during: _During | None = None
         """Sound or text of the agent during the user's speech. It is an answer only if it outlasts the speech."""
         self._turn_of: dict[str, int] = {}
@@ -68,7 +68,7 @@ class TurnBoundary:
         """Ids of tool calls in progress."""
 
     def begins(self, event: e.SessionEvent) -> bool:
-        """Returns whether a turn begins with the next event of the session."""
+        """Returns whether a turn begins with this event, which must be the next of the session."""
         match event:
             case (
                 e.UserSpeech(phase=e.SpeechPhase.STARTED)
@@ -97,7 +97,8 @@ class TurnBoundary:
         return False
 
     def _user_acts(self, event: e.SessionEvent) -> bool:
-        # An agent that reports speech while it speaks is being interrupted, whether or not the user had paused.
+        # If the agent reports user speech while it speaks, it is being interrupted, whether or not the user
+        # had paused.
         self._answered |= self._during is not None and self._during.until_ns is None
         begins = self._begins_at(event.at_ns)
         self._speaking |= isinstance(event, e.SpeechEdge)
@@ -105,7 +106,7 @@ class TurnBoundary:
 
     def _begins_at(self, at_ns: int) -> bool:
         is_due = self._due_ns is not None and abs(at_ns - self._due_ns) <= KNOWN_AFTER_NS
-        # A running tool keeps its turn open: what the agent has said so far was not its answer.
+        # A running tool keeps its turn open: what the agent has said so far is not its answer.
         if self.tools or not (self._answered or is_due):
             return False
         self._answered, self._began_ns, self._due_ns = False, at_ns, None
@@ -177,10 +178,10 @@ class _Sound:
     """A stretch of the agent's sound in a turn, and the reply in which it was first heard."""
 
     began_ns: int
-    """Never before the first sample of the reply."""
+    """Start of the sound, but never earlier than the first sample of the reply."""
     playing: _Playing | None
     ended_ns: int | None = None
-    """None while it lasts, as far as known."""
+    """None while it lasts, as far as is known."""
 
 
 class _Measured:
@@ -189,10 +190,10 @@ class _Measured:
     def __init__(self, turn: Turn, since_ns: int) -> None:
         self.turn = turn
         self.since_ns = since_ns
-        """Agent sound from before this time belongs to an earlier turn."""
+        """Agent sound that began before this time belongs to an earlier turn."""
         self.end: e.SpeechEdge | None = None
         self.sounds: list[_Sound] = []
-        """What the agent was heard with, up to the answer."""
+        """Sounds of the agent in this turn, up to the answer."""
         self.begun_ns: dict[str, int] = {}
         """Time at which the agent began to send each reply of the turn."""
         self.reported_ns: dict[str, int] = {}
@@ -204,10 +205,10 @@ class _Measured:
 
     @property
     def answer(self) -> _Sound | None:
-        """The sound with which the agent answers; None while it has not, as far as known.
+        """The sound with which the agent answers; None if it has not answered, as far as is known.
 
-        Sound that was over before the user's speech ended is not an answer. If nothing follows, what was too long
-        for a backchannel is one nevertheless.
+        Sound that ended before the user's speech did is not an answer, unless it was too long for a
+        backchannel and no other sound follows.
         """
         outside = (sound for sound in self.sounds if not self._is_within_speech(sound))
         long = (sound for sound in self.sounds if (sound.ended_ns or 0) - sound.began_ns > _SHORT_NS)
@@ -220,16 +221,16 @@ class _Measured:
 
     @property
     def playing(self) -> _Playing | None:
-        """The reply in which the answer was first heard."""
+        """The times of the reply in which the answer was first heard."""
         return self.answer.playing if self.answer else None
 
     def heard(self, sound: _Sound) -> None:
-        """Notes a sound, unless the turn is answered."""
+        """Records a sound, unless the turn has been answered."""
         if all(self._is_within_speech(earlier) for earlier in self.sounds):
             self.sounds.append(sound)
 
     def _is_within_speech(self, sound: _Sound) -> bool:
-        """Returns whether the user began to speak before the sound and went on after it, as far as known."""
+        """Returns whether the user began to speak before the sound and went on after it, as far as is known."""
         began_ns, ended_ns = self.turn.began_ns, self.end.at_ns if self.end else None
         if began_ns is None or sound.ended_ns is None or sound.began_ns < began_ns:
             return False
@@ -243,16 +244,20 @@ class _Words:
         self._parts: dict[tuple[str, int], str] = {}
 
     def put(self, event: e.Transcribed) -> str:
-        """Stores final words under their item and part, or as new ones; returns all words of the turn."""
+        """Stores final words under their item and part, or as new words if they have no item.
+
+        Returns all words of the turn.
+        """
         key = (event.item, event.part) if event.item else ("", len(self._parts))
         self._parts[key] = event.text[: _EXCERPT_CHARS + 1]
         return _excerpt(" ".join(filter(None, self._parts.values())))
 
 
 class TurnFold:
-    """Folds events into ``turns``, in constant time per event. Uses no clock other than the events' times.
+    """Folds events into ``turns``, in constant time per event.
 
-    ``audible`` and ``trust`` must have processed each event first.
+    Uses only the times of events, never a clock. ``audible`` and ``trust`` must have processed each event
+    first.
     """
 
     def __init__(self, turns: list[Turn], audible: Audible, trust: Trust) -> None:
@@ -267,7 +272,7 @@ class TurnFold:
         """The previous turn."""
         self._playings: deque[_Playing] = deque(maxlen=_KEPT_PLAYINGS)
         self._sounding: list[tuple[_Measured, int]] = []
-        """The turns to which the agent's current sound belongs, each with its start."""
+        """The turns to which the agent's current sound belongs, each with the time at which its part began."""
         self._of_speech: dict[str, _Measured] = {}
         """The turn in which the agent reported user speech, by item; a transcript may arrive turns later."""
         self._transport_ms: float | None = None
@@ -283,7 +288,7 @@ class TurnFold:
         if self._boundary.begins(event):
             self._begin(event)
         elif self._now is None and _is_of_agent(event):
-            self._begin(event, number=0)  # the agent greets before it accepts
+            self._begin(event, number=0)  # the agent greets before it accepts the session
         if self._now:
             self._now.turn.last_event = event.number
         match event:
@@ -351,7 +356,7 @@ class TurnFold:
         if measured is None or measured.turn.number == 0:
             return
         turn = measured.turn
-        # A user who speaks while a tool runs, after a first answer, is not asking again: the figures stay
+        # Speech while a tool runs, after a first answer, is not a new question, so the figures stay
         # unchanged.
         waits_for_tool = bool(self._boundary.tools) and measured.audible_ns is not None
         if edge.started:
@@ -394,7 +399,10 @@ class TurnFold:
         return self._now
 
     def _ends_unspoken(self, measured: _Measured, at_ns: int, method: str) -> None:
-        """Starts waiting for the answer to typed words or keys when they are sent."""
+        """Ends the user's part of a turn with typed words or keys.
+
+        The wait for the answer starts when they are sent.
+        """
         turn = measured.turn
         turn.began_ns = at_ns if turn.began_ns is None else turn.began_ns
         turn.method = method
@@ -428,7 +436,7 @@ class TurnFold:
         if answer is not None and abs(answer.began_ns - event.at_ns) <= EARLY_NS:
             answer.playing = playing
             self._measure(measured)
-        # A reply that follows another too closely for a pause to be found has no edge of its own.
+        # A reply that follows another too closely for a pause to be detected has no separate edge.
         if self._sounding and self._audible.current(e.Party.AGENT) is not None:
             if measured is not self._sounding[-1][0] and measured.audible_ns is None:
                 self._sounding.append((measured, event.at_ns))
@@ -443,13 +451,13 @@ class TurnFold:
             self._heard_in(measured, at_ns)
 
     def _heard_in(self, measured: _Measured, at_ns: int) -> None:
-        """Notes that the agent was first heard in a turn."""
+        """Records that the agent was first heard in a turn."""
         begun = [playing for playing in self._playings if playing.at_ns <= at_ns + EARLY_NS]
         playing = begun[-1] if begun else None
         ended_ns = measured.tool.ended_ns
         if ended_ns is not None and measured.tool.answered_ns is None and at_ns >= ended_ns:
-            # A reply that was sent before the result but is heard after it belongs to what was said before the
-            # tool.
+            # A reply that was sent before the result belongs to the speech before the tool, even if it is
+            # heard later.
             before = playing and playing.begun_ns is not None and playing.begun_ns < ended_ns <= playing.at_ns
             measured.tool.answered_ns = None if before else at_ns
         measured.heard(_Sound(max(at_ns, playing.at_ns) if playing else at_ns, playing))
@@ -458,7 +466,7 @@ class TurnFold:
     def _agent_ends(self, at_ns: int) -> None:
         sounding, self._sounding = self._sounding, []
         while len(sounding) > 1 and at_ns <= sounding[-1][1] + EARLY_NS:
-            # The sound ended before the next reply began: that reply has yet to be heard.
+            # The sound ended before the next reply began, so that reply has yet to be heard.
             measured, _ = sounding.pop()
             measured.sounds.pop()
             self._measure(measured)
@@ -498,7 +506,7 @@ class TurnFold:
         tool.answered_ns = None
 
     def _reported(self, measured: _Measured | None, name: str, at_ns: int) -> None:
-        """Notes a report from the agent; if the agent repeats it at every pause, the last one counts."""
+        """Records a report from the agent. If the agent repeats it at every pause, the last one counts."""
         if measured and measured.turn.number:
             measured.reported_ns[name] = at_ns
             self._measure(measured)
@@ -516,7 +524,7 @@ class TurnFold:
         turn.disputes.append(Dispute(event.edge, event.first_ns, event.second_ns))
         turn.doubt = "; ".join(map(str, turn.disputes))
         off_ms = [abs(dispute.off_ms) for dispute in turn.disputes if dispute.off_ms is not None]
-        # An edge that does not exist at all may be off by any amount, so no bound is known.
+        # If only one detector found the edge, it may be off by any amount, so no bound is known.
         turn.error_ms = sum(off_ms) if len(off_ms) == len(turn.disputes) else None
 
     # -- measuring --
@@ -556,12 +564,14 @@ class TurnFold:
         self._doubt(measured)
 
     def _why_unmeasured(self, measured: _Measured, audible_ns: int, began_ns: int) -> str:
-        """Returns why the time from the end of the user's speech to the answer is not a response time, or ""."""
+        """Returns why the time between the user's speech and the answer is not a response time.
+
+        Empty if it is one.
+        """
         playing, end = measured.playing, measured.end
         if self._active_ns is not None and measured.turn.number and began_ns < self._active_ns:
             return "a time stamp is earlier than the start of the session"
-        # Speech that was withheld from the agent cannot delay its answer, so the arrival counts rather than the
-        # sound.
+        # Withheld speech cannot delay the agent's answer, so the arrival of the answer counts, not its sound.
         withheld = end is not None and end.sent_ns is None and end.method not in _UNSPOKEN
         arrived_ns = playing.arrived_ns if playing and playing.at_ns >= measured.since_ns else None
         if withheld and arrived_ns is not None and arrived_ns < began_ns - EARLY_NS:
@@ -605,7 +615,7 @@ class TurnFold:
 
 
 def _is_of_agent(event: e.SessionEvent) -> bool:
-    """Returns whether the event shows that the agent has begun to greet."""
+    """Returns whether the event shows that the agent has started its greeting."""
     match event:
         case e.ReplyStarted() | e.PlaybackStarted():
             return True
@@ -623,7 +633,8 @@ def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyPart
     framing_ms = _between(captured_ns, framed_ns)
     sending_ms = _between(captured_ns if framed_ns is None else framed_ns, sent_ns)
     if playing is None or (playing.arrived_ns is not None and playing.arrived_ns < began_ns - EARLY_NS):
-        # The answer is part of a stream that began earlier, so it is not known when its first sample arrived.
+        # The answer is part of a stream that began earlier, so the arrival time of its first sample is
+        # unknown.
         ours = LatencyParts(capture_ms=capture_ms, framing_ms=framing_ms, sending_ms=sending_ms)
         return ours if sum(length_ms for _, length_ms in ours.known()) <= latency_ms else LatencyParts()
     agent_ms, transport_ms = _between(sent_ns, playing.arrived_ns), playing.transport_ms
@@ -646,7 +657,7 @@ def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyPart
 def _between(start_ns: int | None, end_ns: int | None) -> float | None:
     """Returns the duration in ms.
 
-    It is None if either end is unknown, or if they are reversed by more than the tolerance.
+    Returns None if either end is unknown, or if they are reversed by more than the tolerance.
     """
     if start_ns is None or end_ns is None or end_ns < start_ns - EARLY_NS:
         return None

@@ -14,21 +14,24 @@ from enum import StrEnum
 import msgspec
 
 NOT_ANSWERED = "the agent did not answer"
-"""Value of `Turn.unmeasured` for a user turn without any answer. Saved sessions contain this value."""
+"""Value of `Turn.unmeasured` for a user turn without an answer. Saved sessions contain this value."""
 ONLY_SILENCE = "the agent answered with silence"
-"""Value of `Turn.unmeasured` for a user turn whose answer played without any sound."""
+"""Value of `Turn.unmeasured` for a user turn whose answer contained no sound."""
 IN_TEXT = "answered in text"
-"""Value of `Turn.unmeasured` for a turn that was answered with words but no sound."""
+"""Value of `Turn.unmeasured` for a turn that was answered in text but without sound."""
 
 
 class LatencyParts(msgspec.Struct, omit_defaults=True):
     """Breakdown of the time between the user's last sound and the agent's first.
 
-    The parts are consecutive, and add up to the response time if all of them are known.
+    The parts are consecutive and, if all are known, add up to the response time.
     """
 
     capture_ms: float | None = None
-    """From the last speech sample at the microphone to the end of the device's callback; covers device and block."""
+    """From the last speech sample at the microphone to the end of the device's callback.
+
+    Includes device and block delay.
+    """
     framing_ms: float | None = None
     """From the end of the callback to the complete message, if the protocol's messages are longer than a block."""
     sending_ms: float | None = None
@@ -36,14 +39,13 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     agent_ms: float | None = None
     """From the last speech passed to the socket to the first byte of audio received, without `transport_ms`."""
     transport_ms: float | None = None
-    """Round trip of the latest websocket ping; None if it was not measured, in which case it is
-    part of `agent_ms`."""
+    """Round trip of the latest websocket ping; None if it was not measured and is therefore part of `agent_ms`."""
     prebuffer_ms: float | None = None
     """From the first byte of audio to the first sample handed to the device."""
     device_ms: float | None = None
-    """From when the first sample is handed to the device until it leaves the speaker."""
+    """From the hand-over of the first sample to the device until the sample leaves the speaker."""
     leading_silence_ms: float | None = None
-    """From the first sample to the first audible one."""
+    """From the first sample to the first audible sample."""
 
     @property
     def to_agent_ms(self) -> float:
@@ -51,13 +53,13 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
         return sum(filter(None, (self.capture_ms, self.framing_ms, self.sending_ms, self.transport_ms)))
 
     def known(self) -> list[tuple[str, float]]:
-        """Returns the names (with spaces and without units) and durations of the known parts, in order."""
+        """Returns the names (with spaces, without units) and durations in ms of the known parts, in order."""
         values = [(name.removesuffix("_ms"), getattr(self, name)) for name in self.__struct_fields__]
         return [(name.replace("_", " "), value) for name, value in values if value is not None]
 
 
 class Dispute(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An edge of a turn that a second detector does not confirm."""
+    """An edge of a turn that a second detector did not confirm."""
 
     edge: str
     """Name of the edge, as in `tui.models.events.CheckedEdge`."""
@@ -68,7 +70,7 @@ class Dispute(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def off_ms(self) -> float | None:
-        """How much later the second detector finds the edge; None if only one of them finds it."""
+        """How much later the second detector found the edge; None if only one detector found it."""
         if self.first_ns is None or self.second_ns is None:
             return None
         return (self.second_ns - self.first_ns) / 1_000_000
@@ -102,7 +104,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
     """Time at which the first words of the answer arrived."""
     user_speech_ms: float | None = None
     agent_speech_ms: float | None = None
-    """How long the answer was heard, not counting leading and trailing silence or pauses."""
+    """How long the agent was heard in the answer, without pauses and silence at its start and end."""
     response_latency_ms: float | None = None
     """From the last sample of user speech at the microphone to the first audible agent sample leaving the speaker.
 
@@ -111,12 +113,15 @@ class Turn(msgspec.Struct, omit_defaults=True):
     after_tools_ms: float | None = None
     """From the last sample of user speech to the first audible sample after the last tool of the turn ended.
 
-    It is None if no tool ran.
+    None if no tool ran.
     """
     parts: LatencyParts = msgspec.field(default_factory=LatencyParts)
     reported_ms: dict[str, float] = {}
-    """The agent's own reports, in ms after the user's last sample ("speech stopped", "recognised"),
-    or its own latency figures, by name."""
+    """The agent's own figures in ms, by name.
+
+    Reports ("speech stopped", "recognised") are timed from the user's last sample; latency figures are the
+    agent's.
+    """
     unexplained_ms: float | None = None
     """The part of `parts.agent_ms` after the agent's last report or tool; None if the agent reported nothing."""
     tools_ms: float | None = None
@@ -126,13 +131,13 @@ class Turn(msgspec.Struct, omit_defaults=True):
     doubt: str = ""
     """Why the figures are uncertain; empty if they are not."""
     error_ms: float | None = None
-    """Bound on the error described in `doubt`, in either direction; None if unknown."""
+    """Bound on the error that `doubt` describes, in either direction; None if unknown."""
     bias_ms: float = 0.0
     """By how much `response_latency_ms` is too long, according to the calibration of the devices."""
     bound_ms: float = 0.0
-    """Bound on the error that remains without this bias, not including `error_ms`; 0 if there are no devices."""
+    """Bound on the error that remains after subtracting the bias, excluding `error_ms`. 0 if there are no devices."""
     disputes: list[Dispute] = []
-    """Edges that a second detector does not confirm; judged after the call has ended."""
+    """Edges that a second detector did not confirm; determined after the call has ended."""
     method: str = ""
     """Method that detected the end of user speech: "silero", "energy", "typed", "keys"."""
     interrupted: bool = False
@@ -159,7 +164,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
 
     @property
     def empty(self) -> bool:
-        """Whether only the agent reported the start of the turn, and no user speech, words or answer followed."""
+        """Whether the agent reported the start of the turn, but no user speech, words or answer followed."""
         return self.number > 0 and self.began_ns is None and not self.user_text and not self.replies
 
     @property
@@ -170,8 +175,8 @@ class Turn(msgspec.Struct, omit_defaults=True):
     def waited_ms(self, now_ns: int) -> float | None:
         """Returns how long the user has waited for an answer.
 
-        It is None while the user speaks, once the answer has been heard or its words have arrived,
-        and for the greeting.
+        Returns None while the user speaks, once the answer has been heard or its words have arrived, and for
+        the greeting.
         """
         if not self.number or self.user_ended_ns is None or self.answered:
             return None
@@ -184,7 +189,7 @@ class BargeInKind(StrEnum):
     YIELDED = "yielded"
     """The user spoke and the agent stopped."""
     FALSE = "false"
-    """The agent stopped although the user had not spoken."""
+    """The agent stopped although the user did not speak."""
     MISSED = "missed"
     """The user spoke and the agent did not stop within a second."""
 
@@ -194,7 +199,7 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
 
     kind: BargeInKind
     turn: int
-    """The turn that the user began, or was assumed to begin."""
+    """Number of the turn that the user began, or that the agent assumed."""
     event: int = 0
     """Number of the event that shows the barge-in."""
     at_ns: int | None = None
@@ -206,19 +211,18 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
     stop_ms: float | None = None
     """From the agent's signal to silence at the speaker."""
     talk_over_ms: float | None = None
-    """Talk-over: time in which both were heard."""
+    """Talk-over: time in which both parties were heard."""
     unheard_ms: float = 0.0
     bias_ms: float = 0.0
     """By how much `silence_ms` and `talk_over_ms` are too long, according to the calibration of the devices."""
     bound_ms: float = 0.0
-    """Bound on the error that remains in `silence_ms` and `talk_over_ms` without this bias; 0 if
-    there are no devices."""
+    """Bound on the error of `silence_ms` and `talk_over_ms` after subtracting the bias. 0 if there are no devices."""
     signal_bound_ms: float = 0.0
-    """Bound on the error in `signal_ms` and `stop_ms`; 0 if there are no devices."""
+    """Bound on the error of `signal_ms` and `stop_ms`; 0 if there are no devices."""
     doubt: str = ""
     """Why the figures are uncertain; empty if they are not."""
     error_ms: float = 0.0
-    """Bound on the error described in `doubt`, in either direction."""
+    """Bound on the error that `doubt` describes, in either direction."""
 
     @property
     def silent_after_ms(self) -> float | None:
@@ -234,7 +238,7 @@ class DeadAir(msgspec.Struct, frozen=True):
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Percentiles of the response times; with fewer than 20 turns all but the worst are None."""
+    """Percentiles of the response times. With fewer than 20 turns, only the worst is not None."""
 
     count: int
     worst_ms: float | None
@@ -243,14 +247,14 @@ class Percentiles(msgspec.Struct, frozen=True):
 
 
 LEAST_TURNS = 20
-"""Smallest number of turns for which percentiles are computed."""
+"""Minimum number of turns for percentiles."""
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Returns a percentile by the nearest-rank method, so it is a measured value.
+    """Returns a percentile by the nearest-rank method, so that it is a measured value.
 
-    The result is None with so few values that it would be the largest one: the median needs 2, p95
-    20 and p99 100.
+    Returns None if there are so few values that it would be the largest one: the median needs 2, p95 20 and
+    p99 100.
     """
     if not values or len(values) * (1 - share) < 1 - 1e-9:
         return None
@@ -258,7 +262,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
-    """Returns the percentiles of a call. The median is withheld as long as p95 is, because they are read together."""
+    """Returns the percentiles of a call. The median is None whenever p95 is None, because they are read together."""
     worst_ms = max(latencies_ms, default=None)
     if len(latencies_ms) < LEAST_TURNS:
         return Percentiles(len(latencies_ms), worst_ms, None, None)

@@ -1,6 +1,6 @@
-"""Explains where the time of a response went, and states the verdict on a session.
+"""Breaks down response times, and states the verdict on a session.
 
-The agent's part is divided at the agent's own reports; the rest counts as unexplained.
+The agent's part is divided at the agent's own reports; the rest is unexplained.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tui.models.turns.turns import Turn
 from tui.text import numbers
 
 _NOTABLE = 0.1
-"""Smallest share of the response time that is mentioned."""
+"""Smallest share of the response time worth mentioning."""
 _MOST_NAMED = 3
 _LEAST_MS = 1.0
 
@@ -46,7 +46,7 @@ class Stage(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """Returns a sentence that defines the start and end of the stage."""
+        """Returns a phrase that defines the start and end of the stage."""
         return _WORDS[self][1]
 
 
@@ -100,7 +100,7 @@ class Share(msgspec.Struct, frozen=True):
 
 
 def shares_of(turn: Turn) -> list[Share]:
-    """Returns the stages of a response in order, which add up to its time; empty if there is no response time."""
+    """Returns the stages of a response in order. They add up to its time. Empty if there is no response time."""
     if turn.response_ms is None:
         return []
     parts = turn.parts
@@ -129,12 +129,12 @@ def notable(shares: Sequence[Share]) -> list[Share]:
 
 
 def why_of(turn: Turn) -> str:
-    """Returns a description of where the response time of one turn went; empty if unknown."""
+    """Returns a short breakdown of the response time of one turn, in words; empty if unknown."""
     return ", ".join(map(str, notable(shares_of(turn))))
 
 
 def verdict(metrics: SessionMetrics, judge: Judge) -> str:
-    """Returns, in sentences, a verdict on the response times and where the time of slow responses went."""
+    """Returns a verdict on the response times, with a breakdown of slow responses, in sentences."""
     turns = [turn for turn in metrics.turns if turn.number and turn.response_ms is not None]
     sentences = [_of_responses(turns, judge)] if turns else []
     if metrics.turns_not_answered:
@@ -175,9 +175,9 @@ def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
     if agent_ms is None or unexplained_ms is None:
         yield Stage.AGENT, agent_ms
         return
-    # A report from before the last sound arrived explains nothing that came after it.
+    # A report that was sent before the last sound arrived explains no later delay.
     unexplained_ms = min(unexplained_ms, agent_ms)
-    # Reports are timed from the user's last sound, and the way to the agent is a separate share.
+    # Reports are timed from the user's last sound, and the transport to the agent is a separate share.
     way_ms = turn.parts.to_agent_ms
     noticed = [turn.reported_ms.get(name) for name in ("speech stopped", "speech committed")]
     noticed_ms = min((ms for ms in noticed if ms is not None), default=None)
