@@ -60,7 +60,7 @@ async def _serve(settings: AgentSettings, lifeline: int | None) -> None:
 
 
 def _report(line: str) -> None:
-    # UTF-8, which the parent reads, whatever the locale is.
+    # UTF-8 in every locale, because that is what the parent reads.
     sys.stdout.buffer.write(f"{line}\n".encode(errors="backslashreplace"))
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Chooses the agent's answers: a prompt, the user's own words, or a call to one of the caller's functions."""
+"""Chooses the agent's answers: a prompt, an echo of the user, or a call to one of the caller's functions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ToolCall:
     name: str
     arguments: Mapping[str, Any]
     answer: Answer
-    """What to say when the function's output arrives."""
+    """The answer to give when the function's output arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Answers:
         self.kept: Plan | None = None
         """The answer held until the caller asks for it."""
         self.turns = 0
-        """Number of turns that the user has taken."""
+        """Number of the user's turns so far."""
 
     def prompt(self, *names: str) -> Answer:
         """Returns an answer that plays the named prompts."""
@@ -66,12 +66,12 @@ class Answers:
         return prompt_answer(play_format.rate if play_format else _UNSPOKEN_RATE, *names)
 
     def greeting(self, words: str = "") -> Answer:
-        """Returns the greeting; ``words`` that the caller chose are sent as its text but not spoken."""
+        """Returns the greeting; ``words``, if the caller chose any, are sent as its text but not spoken."""
         answer = self.prompt("greeting")
         return replace(answer, text=words) if words else answer
 
     def backchannel(self) -> Answer:
-        """Returns the word that shows the user that the agent is listening."""
+        """Returns the word with which the agent shows that it is listening."""
         play_format = self._agent.play_format
         return backchannel_answer(play_format.rate if play_format else _UNSPOKEN_RATE)
 
@@ -99,12 +99,12 @@ class Answers:
         return self.prompt(*names) if names else None
 
     def to_tool_output(self, output: str) -> Plan:
-        """Returns the answer to a function's output: a prompt, with the output added to its text but not spoken."""
+        """Returns the answer to a function's output: a prompt; the output is added to its text but not spoken."""
         answer = self._called.answer if self._called else self.prompt(_AFTER_TOOL)
         return Plan(replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}"))
 
     def call_instead(self, plan: Plan) -> ToolCall | None:
-        """Returns a call to a function that matches the user's words or that the caller requires, if any."""
+        """Returns the function call, if any, that the user's words match or the caller requires."""
         if not isinstance(self._agent, CallsTools):
             return None
         rule = plan.rule
@@ -129,7 +129,7 @@ class Answers:
         return Plan(self.prompt(answer), words, _AFTER_TOOL if answer == _FALLBACK else answer)
 
     def _by_rule(self, rule: AnswerRule, words: str) -> Plan:
-        if not rule.text.strip():  # the rule only calls a function, which this caller may not offer
+        if not rule.text.strip():  # the rule only calls a function, and this caller may not offer it
             return Plan(self.prompt(_AFTER_TOOL), words, rule=rule)
         answer = Answer(
             rule.text,
@@ -142,6 +142,6 @@ class Answers:
 
 
 def _like(text: str) -> str:
-    """Returns the name of the prompt that answers the recorded line with these words, or of the fallback prompt."""
+    """Returns the name of the prompt that answers the recorded line with these words, or the fallback prompt."""
     said = comparable_words(text)
     return next((line.answer for line in caller_lines() if comparable_words(line.text) == said), _FALLBACK)

@@ -1,4 +1,4 @@
-"""Runs a conversation with the caller's audio as its clock, for agents whose time stops without audio."""
+"""Runs a conversation with the caller's audio as its clock, for agents whose time stops when no audio arrives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AUDIO_STOPPED_NS = 1_000_000_000
 class TimedByCaller(Conversation):
     """One call with an agent that listens and speaks at the same time; its clock is the audio it receives.
 
-    Reports when the caller's audio stops, because the agent then says nothing, however long the caller waits.
+    Reports when the caller's audio stops, because the agent then stays silent until audio arrives again.
     """
 
     def __init__(
@@ -45,17 +45,17 @@ class TimedByCaller(Conversation):
         return self._audio_due_ns
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
-        """Handles a frame from the caller; its audio advances the time, and messages that become due are returned."""
+        """Handles a frame from the caller, whose audio advances the time; returns the messages that become due."""
         before_ns, waits = self._now_ns, self._agent.user_format is None
         frames = super().receive(frame, self._now_ns)
         if self._now_ns > before_ns or (waits and self._agent.user_format is not None):
             self._audio_due_ns = now_ns + _AUDIO_STOPPED_NS
-        # An agent that has closed the session hears nothing that the caller still sends.
+        # After the agent has closed the session, it ignores everything that the caller sends.
         self.over = self.over or self._leaves_at_ns is not None
         return frames
 
     def _take(self, event: TelephonyEvent, now_ns: int) -> list[Outgoing]:
-        # Time advances before the audio is heard, so that reactions to the audio come after it.
+        # Time advances before the audio is processed, so that reactions to the audio come after it.
         frames = self._let_time_pass()
         return frames + super()._take(event, self._now_ns)
 
@@ -69,7 +69,7 @@ class TimedByCaller(Conversation):
         return frames
 
     def due(self, now_ns: int) -> list[Outgoing]:
-        """Reports that the caller's audio has stopped, once it is overdue; returns no messages."""
+        """Reports once that the caller's audio is overdue; returns no messages."""
         self._hearing.prepare(self._agent.user_format)
         if self._audio_due_ns is not None and now_ns >= self._audio_due_ns and self._agent.user_format:
             self._audio_due_ns = None
@@ -85,7 +85,7 @@ def conversation_with(
     on_problem: Callable[[str, str], None],
     rules: AnswerRules | None = None,
 ) -> Conversation:
-    """Returns a conversation that is timed as the agent's end requires: in real time or by the caller's audio."""
+    """Returns a conversation with the clock that the agent's end requires: real time or the caller's audio."""
     if isinstance(agent, RunsOnUserAudio):
         return TimedByCaller(agent, settings, hearing, on_problem, rules=rules)
     return Conversation(agent, settings, hearing, on_problem, rules=rules)

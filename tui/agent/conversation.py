@@ -1,15 +1,15 @@
-"""One call from the agent's side, which greets, listens, answers and hangs up.
+"""One call from the agent's side: the agent greets, listens, answers and hangs up.
 
-A conversation has no sockets and no clock: it is passed frames and the time, and returns frames to send. Its
-owner sends what `opened`, `receive` and `due` return, and calls `due` again at `next_due_ns`.
+A conversation has no sockets and no clock: it receives frames and the time, and returns frames to send. Its
+owner sends the frames that `opened`, `receive` and `due` return, and calls `due` again at `next_due_ns`.
 
-If the caller controls when the agent answers (`RealtimeAgentEnd`), typed text, tool outputs and turns that
-must not be answered unasked or during a reply wait until the caller asks for an answer. If speech other than
-the recorded lines is transcribed, which takes a while, the turn is answered once its words are known, unless
-the user is speaking again by then.
+If the caller controls when the agent answers (`RealtimeAgentEnd`), the agent answers typed text and tool
+outputs only on request; the same applies to turns if the caller disabled automatic answers, and to turns
+during a reply that cannot be interrupted. If all speech is transcribed, which takes a while, a turn is
+answered once its words are known, unless the user is speaking again by then.
 
-If asked for an answer when there was no turn, the agent greets if it has not spoken yet, and otherwise
-invites the user to go ahead.
+If the caller requests an answer when there was no turn, the agent greets if it has not spoken yet; otherwise
+it invites the user to go ahead.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _MEANWHILE = "fallback"
 _CRASHED = Close(1011, "internal error")
 _CRASHES_IN_TURN = 2
 _GOODBYE_TIMEOUT_NS = 3_000_000_000
-"""Time that a caller has to disconnect after the agent has hung up."""
+"""How long a caller may take to disconnect after the agent has hung up."""
 
 
 class Conversation:
@@ -137,7 +137,7 @@ class Conversation:
             case _ if self._leaves_at_ns is not None:
                 pass
             case Type.CALL_STARTED | Type.USER_STREAM_START:
-                # Some callers never announce that the call has started.
+                # Either event starts the call, because some callers never send CALL_STARTED.
                 return self._greet(now_ns, event.text)
             case Type.SESSION_RESUME:
                 self._greeted = True
@@ -198,7 +198,7 @@ class Conversation:
         return frames
 
     def _act(self, now_ns: int) -> list[Outgoing]:
-        """Performs the acts that are due; skips a backchannel if the user has stopped speaking."""
+        """Performs the acts that are due, but skips a backchannel if the user has stopped speaking."""
         frames: list[Outgoing] = []
         for act in self._interplay.due(now_ns):
             ear = self._hearing.ear
@@ -216,7 +216,7 @@ class Conversation:
         return ignored and self._mouth.busy
 
     def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
-        """Handles the end of a turn announced by the caller, which requests the answer separately."""
+        """Handles the end of a turn that the caller announced; the caller requests the answer separately."""
         if turn.pcm and self._transcribe(turn, committed=True):
             return []
         if turn.pcm:
@@ -224,7 +224,7 @@ class Conversation:
         return self._recognition(turn)
 
     def _transcribe(self, turn: TurnEnded, *, committed: bool = False) -> bool:
-        """Starts to transcribe a turn; returns False if its words are known or turns are not transcribed."""
+        """Starts transcribing a turn; returns False if its words are already known or turns are not transcribed."""
         transcripts = self._hearing.transcripts
         if transcripts is None or turn.match is not None:
             return False
@@ -232,7 +232,7 @@ class Conversation:
         return True
 
     def _transcribed(self, now_ns: int) -> list[Outgoing]:
-        """Reports and answers turns whose words have become known."""
+        """Reports and answers the turns that have been transcribed."""
         frames: list[Outgoing] = []
         ear, transcripts = self._hearing.ear, self._hearing.transcripts
         for heard, answerable in transcripts.take() if transcripts else []:
@@ -279,7 +279,7 @@ class Conversation:
         plan = self._answers.to_text(event.text) if event.text else self._answers.kept
         if plan:
             return self._answer(plan, now_ns, apart=apart)
-        if self._mouth.busy:  # with an answer that the caller did not ask for
+        if self._mouth.busy:  # with an answer that the caller did not request
             return []
         if not (self._greeted or apart or (self._wishes and self._wishes.must_call_tool)):
             return self._greet(now_ns)
@@ -288,7 +288,7 @@ class Conversation:
     def _answer(
         self, plan: Plan, now_ns: int, *, unasked: bool = True, apart: bool = False
     ) -> list[Outgoing]:
-        """Answers at once if ``unasked``; otherwise keeps the answer until the caller asks for it.
+        """Answers at once if ``unasked``; otherwise keeps the answer until the caller requests it.
 
         An answer that is ``apart`` from the conversation does not count as answering pending turns.
         """

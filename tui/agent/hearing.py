@@ -17,16 +17,16 @@ from tui.audio.pcm import frames_to_ns, ns_to_frames, to_float
 from tui.audio.speech import make_detector
 
 _MARGIN_MS = 150
-"""Audio kept around an utterance, because the detector marks only the loud part."""
+"""Margin of audio kept around an utterance, because the detector marks only the loud part."""
 _STILL_SPEAKING = 0.1
-"""Minimum peak of the last 100 ms relative to that of the utterance: -20 dB."""
+"""Minimum peak of the last 100 ms relative to the peak of the utterance: -20 dB."""
 _LONGEST_UTTERANCE_S = 120
-"""Longest utterance without a pause; only the end of a longer one is kept."""
+"""Maximum duration of an utterance that is kept; of a longer one, only the end is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnBegan:
-    """The user has spoken for long enough to interrupt the agent."""
+    """The user's speech is now long enough to interrupt the agent."""
 
     ago_ms: float
     """How long ago the speech began, measured in the user's audio."""
@@ -41,7 +41,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The user has been silent for long enough to end the turn."""
+    """The user's silence is now long enough to end the turn."""
 
     pcm: bytes
     """The utterance as 16-bit PCM, with a short margin of silence."""
@@ -49,7 +49,7 @@ class TurnEnded:
     speech_ms: float
     match: Match | None
     words: str = ""
-    """The words as transcribed by a speech recognizer; empty if they were not transcribed."""
+    """The words that a speech recognizer transcribed; empty if the turn was not transcribed."""
     brief: bool = False
     """Whether the utterance was too short to interrupt the agent, in which case no `TurnBegan` preceded it."""
 
@@ -70,7 +70,7 @@ Sound: TypeAlias = TurnBegan | Words | TurnEnded
 class Ear:
     """Listens to one user's audio streams, one after another, all in one format.
 
-    Speech makes a turn, and so do tones, because test clients send them. Other sounds do not, because a
+    Speech counts as a turn, and so do tones, because test clients send them. Other sounds do not, because a
     microphone always picks up noise.
 
     Time is counted in samples, so audio that arrives faster than real time is handled the same way.
@@ -104,14 +104,14 @@ class Ear:
     def end_of_stream(self) -> Iterator[Sound]:
         """Ends the stream and any turn in progress."""
         self._decoder.flush_remainder()
-        # The detector needs its silence to end a turn; the extra 500 ms cover the latency of its classifier.
+        # The detector needs silence to end a turn; the extra 500 ms cover the latency of its classifier.
         quiet_ms = self._silence_ms + 500 if self._detector.speaking or self.in_turn else 0
         yield from self._listen(bytes(2 * (self._rate * quiet_ms // 1000)))
         if self.in_turn:
             yield self._end_turn(self._ended_frame)
 
     def commit(self) -> TurnEnded:
-        """Ends the turn at the caller's request; returns its audio, pauses included, or an empty turn."""
+        """Ends the turn at the caller's request; returns it, pauses included, or an empty turn without speech."""
         turns = [sound for sound in self.end_of_stream() if isinstance(sound, TurnEnded)]
         return turns[-1] if turns else TurnEnded(b"", self._rate, 0.0, None)
 
@@ -121,7 +121,8 @@ class Ear:
         return self._hypotheses is not None
 
     def _listen(self, pcm: bytes) -> Iterator[Sound]:
-        step_bytes = 2 * (self._rate // 10)  # so that several edges in one large chunk each find their audio
+        # In small steps, so that each edge is handled while its audio is still kept.
+        step_bytes = 2 * (self._rate // 10)
         for at in range(0, len(pcm), step_bytes):
             yield from self._listen_to_block(pcm[at : at + step_bytes])
 
@@ -149,9 +150,10 @@ class Ear:
             yield TurnBegan((self._fed_frames - self._began_frame) * 1000 / self._rate)
 
     def _insists(self) -> bool:
-        """Returns whether the user has spoken for long enough to interrupt and is still speaking.
+        """Returns whether the user has spoken long enough to interrupt and is still speaking.
 
-        The detector reports the end of speech only after a silence that is longer than a backchannel.
+        The check for current speech is needed because the detector reports the end of speech only after a
+        silence.
         """
         if not self._interrupt_frames:
             return True

@@ -15,13 +15,13 @@ class Act(Enum):
     YIELD = auto()
     """The agent stops speaking."""
     BACKCHANNEL = auto()
-    """The agent says a word such as "yes" but leaves the floor to the user."""
+    """The agent says a word such as "yes" but lets the user continue."""
     TALK_OVER = auto()
     """The agent begins to speak and does not stop."""
 
 
 class Interplay:
-    """Plans acts at fixed delays after the user begins to speak; the seed determines which turns have one."""
+    """Plans acts at fixed delays after the user begins to speak; the seed determines in which turns."""
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
@@ -47,7 +47,7 @@ class Interplay:
             (Act.BACKCHANNEL, settings.backchannel_ms),
             (Act.TALK_OVER, settings.talk_over_ms),
         ):
-            # A number is drawn for each, so that one setting does not change the turns of the other.
+            # A number is drawn for each act, so that the setting of one does not affect the turns of the other.
             if self._random.random() < settings.overlap_chance and delay_ms:
                 self._plan(onset_ns, delay_ms, act)
 

@@ -18,8 +18,8 @@ _log = logging.getLogger(__name__)
 class CallNotes:
     """Prints the beginning, problems and end of one call; repeated problems are counted and summed up at the end.
 
-    ``report`` receives one line of text, which may quote the client; control characters in it are made
-    visible, and the token is removed.
+    ``report`` receives one line of text, which may quote the client; control characters in it have been made
+    visible, and the token has been removed.
     """
 
     def __init__(self, name: str, report: Callable[[str], None]) -> None:

@@ -21,7 +21,7 @@ _SPEAKING_LIMIT_S = 120.0
 
 
 class AgentProcess:
-    """A running agent; it ends on `stop`, at the end of a ``with`` block, or when this process ends."""
+    """A running agent, which ends on `stop`, at the end of a ``with`` block, or when this process ends."""
 
     def __init__(self, process: subprocess.Popen[bytes], start_limit_s: float = _START_LIMIT_S) -> None:
         self.process = process
@@ -31,7 +31,7 @@ class AgentProcess:
     def wait_until_ready(self, timeout_s: float | None = None) -> str:
         """Waits until the agent is listening; returns its URL without a path.
 
-        Raises `AgentError` after stopping the agent.
+        If the agent fails or takes too long, stops it and raises `AgentError`.
         """
         if not self._base_url:
             line = self._read_line(self._start_limit_s if timeout_s is None else timeout_s)
@@ -73,7 +73,7 @@ class AgentProcess:
         self.stop()
 
     def _read_line(self, timeout_s: float) -> str:
-        """Returns the first line that the agent prints, which is incomplete if the agent ends or takes too long."""
+        """Returns the first line that the agent prints; an incomplete line if the agent ends or takes too long."""
         assert self.process.stdout is not None
         descriptor = self.process.stdout.fileno()
         deadline = time.monotonic() + timeout_s

@@ -1,8 +1,8 @@
 """Recognizes the program's own recorded lines by their sound, and nothing else.
 
-No small offline speech recognizer knows more than a few words, so the local agent does not pretend to be one.
-It finds its own lines by normalized correlation: the share of the user's audio that comes from the line. This
-works at any gain and after mu-law, resampling and noise. The correlation of unrelated speech is below a
+Small offline speech recognizers know only a few words, so the local agent does not use one by default. It
+finds its own lines by normalized correlation, which measures how much of the user's audio comes from a line.
+This works at any gain and after mu-law, resampling and noise. The correlation of unrelated speech is below a
 third.
 """
 
@@ -22,15 +22,15 @@ Samples = NDArray[np.float32]
 Spectrum = NDArray[np.complexfloating]
 
 _RATE = 8_000
-"""Sample rate in Hz; every wire format carries at least its frequency range."""
+"""Sample rate in Hz; every wire format covers at least this rate's frequency range."""
 _FILE_RATE = 16_000
 _THRESHOLD = 0.6
 _EARLIEST_START_S = -0.3
-"""Longest part of a line's beginning that may be missing after a late start."""
+"""Earliest start of a line relative to the audio: up to 0.3 s of its beginning may be missing after a late start."""
 _LATEST_START_S = 1.5
 _PARTIAL_FROM_S = 0.6
 _PARTIAL_UNTIL_S = 3.0
-"""Speech that has not been identified within this time is not one of the lines."""
+"""Speech that has not been identified within this time is assumed not to be one of the lines."""
 _PARTIAL_STEP_S = 0.2
 _PARTIAL_WINDOW_S = 0.5
 
@@ -50,7 +50,7 @@ class Recogniser:
         self._templates = [_Template(line) for line in lines]
 
     def recognise(self, pcm: bytes, rate: int) -> Match | None:
-        """Returns the line that ``pcm`` consists of, with up to a second of silence around it."""
+        """Returns the line that ``pcm`` consists of, apart from up to a second of silence around it."""
         heard = _Heard(_to_8k(to_float(pcm), rate))
         length_s = len(heard.samples) / _RATE
         candidates = [
@@ -71,7 +71,7 @@ class Recogniser:
 
 
 class Beginning(NamedTuple):
-    """The position of a line in an utterance. Instances compare by quality: the better match sorts higher."""
+    """The position of a line in an utterance. Instances compare by quality: a better match sorts higher."""
 
     score: float
     start_frame: int
@@ -93,7 +93,7 @@ class Beginning(NamedTuple):
 
 
 class Hypotheses:
-    """Partial transcripts of one utterance, as long as it matches one of the lines."""
+    """Produces partial transcripts of one utterance as long as it matches one of the lines."""
 
     def __init__(self, recogniser: Recogniser, rate: int) -> None:
         self._recogniser = recogniser
@@ -153,7 +153,7 @@ class _Template:
         return self.line.key < other.line.key
 
     def find_in(self, heard: _Heard, *, whole: bool = False) -> Beginning:
-        """Returns where in ``heard`` the line most likely begins; unless ``whole``, the line may be unfinished."""
+        """Returns where in ``heard`` the line most likely begins; unless ``whole``, its end may still be missing."""
         length = len(heard.samples)
         first, last = round(_EARLIEST_START_S * _RATE), round(_LATEST_START_S * _RATE)
         size = _power_of_two(max(length, len(self.samples)) + last)
@@ -183,7 +183,7 @@ class _Template:
 
 
 def _to_8k(samples: Samples, rate: int) -> Samples:
-    """Resamples to 8 kHz by FFT, faster than a resampler would; removes hum and DC offset below 100 Hz."""
+    """Resamples to 8 kHz by FFT, which is faster than a resampler; removes hum and DC offset below 100 Hz."""
     if not len(samples):
         return samples
     duration_ms = 100 * _power_of_two(-(-len(samples) * 10 // rate))

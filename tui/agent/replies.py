@@ -37,7 +37,7 @@ def prompt_answer(rate: int, *names: str) -> Answer:
 
 
 def backchannel_answer(rate: int) -> Answer:
-    """Returns the first word ("Yes,") of the prompt ``listening``, up to the pause after it, at ``rate``."""
+    """Returns the first word ("Yes,") of the prompt ``listening``, cut at the pause after it, at ``rate``."""
     return Answer("Yes.", _prompt_pcm("listening", rate)[: 2 * (rate * _BACKCHANNEL_MS // 1000)], rate)
 
 
@@ -47,13 +47,13 @@ def _prompt_pcm(name: str, rate: int) -> bytes:
 
 
 def _at_rate(pcm: bytes, from_rate: int, to_rate: int) -> bytes:
-    # The best filter takes three times as long, which would delay the answer audibly.
+    # The best filter takes three times as long and would delay the answer audibly.
     resampler = LiveResampler(from_rate, to_rate)
     return resampler.feed(pcm) + resampler.finish()
 
 
 def load_prompts() -> None:
-    """Reads all prompts, so that a missing one is noticed at startup. Raises `AudioFileError`, `AssetsMissing`."""
+    """Reads all prompts, so that a missing one is detected at startup. Raises `AudioFileError`, `AssetsMissing`."""
     for name in prompts():
         _prompt_pcm(name, _PROMPT_RATE)
 
@@ -61,8 +61,8 @@ def load_prompts() -> None:
 class PacedReply:
     """One answer while it is being sent: schedules its frames and estimates when the user will have heard it.
 
-    Each chunk is due at its position in the reply divided by the pace, measured from the start, so that a
-    late chunk does not delay the ones after it.
+    The due time of each chunk is its position in the reply divided by the pace, counted from the start of the
+    reply, so that a late chunk does not delay later ones.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class PacedReply:
         return frames
 
     def _start(self, agent: AgentEnd) -> list[Outgoing]:
-        """Starts the reply. The answer is encoded only now, because the format may change until then."""
+        """Starts the reply. The answer is encoded only now, because the format may have changed before the start."""
         self.started = True
         frames = agent.say_start(self.stream_id, self._answer.text)
         self._format = media = agent.play_format

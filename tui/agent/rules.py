@@ -59,7 +59,7 @@ class AnswerRules:
         self._spoken = spoken or {}
 
     def find(self, words: str) -> AnswerRule | None:
-        """Returns the first rule that matches the user's words, which are empty if unknown; None if no rule does."""
+        """Returns the first rule that matches the user's words (empty if unknown); None if no rule matches."""
         return next((rule for rule in self._rules if rule.fits(words)), None)
 
     def pcm(self, rule: AnswerRule) -> bytes:
@@ -102,7 +102,7 @@ def read_rules(path: Path) -> list[AnswerRule]:
 def spoken_rules(rules: Sequence[AnswerRule], speak: Callable[[str], Path]) -> AnswerRules:
     """Returns the rules with their texts spoken by ``speak``, which returns a WAV file; this takes a while.
 
-    Raises `AudioFileError` and whatever ``speak`` raises.
+    Raises `AudioFileError` and the errors of ``speak``.
     """
     spoken: dict[str, bytes] = {}
     for rule in rules:

@@ -1,4 +1,4 @@
-"""The local agent's server: one port, a path for each protocol, and a conversation for each caller."""
+"""The local agent's server: one port with a path for each protocol, and a conversation for each caller."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _SIGNED_URL, _SIGNATURE = "/get-signed-url", "conversation_signature"
 
 _log = logging.getLogger(__name__)
 _socket_log = logging.getLogger(f"{__name__}.socket")
-_socket_log.setLevel(logging.CRITICAL)  # a port scan would log tracebacks
+_socket_log.setLevel(logging.CRITICAL)  # a port scan would cause tracebacks in the log
 
 
 class AgentServer:
@@ -95,7 +95,7 @@ class AgentServer:
     async def __aenter__(self) -> Self:
         host, port = self._settings.host, self._settings.port
         tls = _tls_context(self._settings)
-        # Before the first caller: loading it holds every thread of the process.
+        # Before the first caller, because loading it blocks every thread of the process.
         load_detector()
         if self._settings.hear:
             spawn(self._load_recognizer(), "loading of the recognizer")
@@ -130,7 +130,7 @@ class AgentServer:
         await asyncio.to_thread(self._speech.close)
 
     async def _load_recognizer(self) -> None:
-        """Has the recognizer load its model before the first turn."""
+        """Makes the recognizer load its model before the first turn."""
         try:
             await asyncio.to_thread(self._speech.hear, bytes(2 * VOICE_RATE), VOICE_RATE)
         except SpeechError as error:
@@ -145,7 +145,7 @@ class AgentServer:
         await socket.close(_GOING_AWAY, "the agent shuts down")
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Returns None for a caller that is accepted, otherwise the refusal or the response to a web request."""
+        """Returns None if the caller is accepted; otherwise the refusal or the response to a web request."""
         if signed := self._signed_url(socket, request):
             return signed
         protocol = self._protocol_at(request.path)
@@ -182,7 +182,7 @@ class AgentServer:
     def _is_signed(self, request: Request, protocol: Protocol) -> bool:
         query = request.path.partition("?")[2]
         signed, _, rest = query.partition(f"&{_SIGNATURE}=")
-        due, given = self._sign(signed), rest.partition("&")[0]  # clients append parameters
+        due, given = self._sign(signed), rest.partition("&")[0]  # clients append parameters to the signed URL
         return protocol.path == _ELEVENLABS and hmac.compare_digest(due.encode(), given.encode())
 
     def _sign(self, query: str) -> str:
@@ -196,7 +196,7 @@ class AgentServer:
     def _choose_subprotocol(
         self, socket: ServerConnection, offered: Sequence[Subprotocol]
     ) -> Subprotocol | None:
-        """Returns the first subprotocol that is not a token; browsers give up unless one of theirs is chosen."""
+        """Returns the first subprotocol that is not a token; browsers disconnect unless one of theirs is chosen."""
         protocol = self._protocol_at(socket.request.path) if socket.request else None
         secret = protocol.token_subprotocols if protocol else ()
         plain = (name for name in offered if not name.startswith(secret))
@@ -242,7 +242,7 @@ def _tls_context(settings: AgentSettings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     files = settings.cert + (f" with the key {settings.key}" if settings.key else "")
     try:
-        # With a password, OpenSSL does not ask for one at the terminal.
+        # If a password is given, OpenSSL does not prompt for one on the terminal.
         context.load_cert_chain(settings.cert, settings.key or None, password="")
     except (OSError, ValueError) as error:
         reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
@@ -262,7 +262,7 @@ def _proves(request: Request, protocol: Protocol, token: str) -> bool:
     if any(hmac.compare_digest(due, seen) for due in in_subprotocols for seen in offered):
         return True
     host = _header(request, "Host")
-    # A proof may cover the URL that was dialled; a proxy in between may have terminated TLS.
+    # A proof may cover the dialed URL, and a proxy may have terminated TLS, so both schemes are tried.
     urls = (f"{scheme}://{host}{request.path}" for scheme in ("ws", "wss"))
     proves = protocol.proves_token
     if proves is not None:
@@ -304,7 +304,7 @@ async def _hold(socket: ServerConnection, call: Conversation, transcripts: Trans
     while not call.over:
         due_ns = call.next_due_ns
         try:
-            # The loop's clock is the one of time.monotonic_ns.
+            # The loop uses the same clock as time.monotonic_ns.
             async with asyncio.timeout_at(None if due_ns is None else due_ns / 1e9) as waiting:
                 if transcripts is not None:
                     transcripts.wake(waiting)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 EVERYTHING_AT_ONCE = math.inf
-"""The pace that sends each reply as a single message, with the end-of-reply message right after it."""
+"""The pace at which each reply is sent as a single message, directly followed by the end-of-reply message."""
 
 
 class ReplyMode(StrEnum):
@@ -25,7 +25,7 @@ class Fault(StrEnum):
     LATE = "late"
     """Each answer starts 800 ms later."""
     IGNORES_BARGE_IN = "ignores-barge-in"
-    """The agent does not hear what the user says while it speaks."""
+    """The agent ignores everything that the user says while the agent speaks."""
     STOPS_AT_BACKCHANNEL = "stops-at-backchannel"
     """Any speech stops the agent, regardless of ``interrupt_ms``."""
     WRONG_ARGUMENT = "wrong-argument"
@@ -63,17 +63,17 @@ class AgentSettings:
     silence_ms: int = 400
     """How long the user has to be silent to end a turn."""
     interrupt_ms: int = 0
-    """How long the user has to speak to interrupt the agent; shorter speech during a reply is not answered."""
+    """How long the user has to speak to interrupt the agent; shorter speech during a reply is ignored."""
     yield_ms: int = 0
-    """Delay from the start of the user's speech until the agent stops speaking; 0: as soon as it notices."""
+    """Delay from the start of the user's speech until the agent stops speaking; 0: as soon as speech is detected."""
     backchannel_ms: int = 0
     """Delay from the start of the user's speech until the agent says one word and keeps listening; 0: never."""
     talk_over_ms: int = 0
     """Delay from the start of the user's speech until the agent starts a sentence; 0: never."""
     overlap_chance: float = 1.0
-    """Probability, from 0 to 1, that the agent reacts in one of these two ways; applied to each separately."""
+    """Probability, from 0 to 1, of each of these two reactions in a turn; they are drawn independently."""
     seed: int = 0
-    """Seed for choosing these turns at random; the choice is the same in every call."""
+    """Seed for the random choice of these turns, which is the same in every call."""
     fault: Fault | None = None
     """The bug planted in the agent; None for a correct agent."""
     hear: bool = False

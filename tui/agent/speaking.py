@@ -10,7 +10,7 @@ _PLAYOUT_MARGIN_NS = 200_000_000
 """Allowance for the caller's playback, which lags behind the audio that was sent."""
 _LATE_MS = 800.0
 _GOODBYE_MARGIN_NS = 1_000_000_000
-"""Time that a caller has to confirm the goodbye after it has been played."""
+"""How long a caller may take to confirm the goodbye after it has been played."""
 
 
 class Mouth:
@@ -35,7 +35,7 @@ class Mouth:
 
     @property
     def next_due_ns(self) -> int | None:
-        """The time at which `due` has something to send, or at which the goodbye counts as heard."""
+        """Time at which `due` next has something to send or the goodbye counts as heard."""
         return self._reply.next_due_ns if self._reply and self.busy else self._goodbye_heard_ns
 
     @property
@@ -65,7 +65,7 @@ class Mouth:
         return self._agent.say_stop(reply.stream_id, interrupted=True)
 
     def drop(self) -> PacedReply | None:
-        """Forgets the current reply, which the caller has ended; returns it if it was started."""
+        """Drops the current reply without a message; returns the reply if it was started."""
         reply, self._reply = self._reply, None
         if reply and not reply.started:
             self._begun -= 1
@@ -73,7 +73,7 @@ class Mouth:
         return reply
 
     def reply_heard(self) -> bool:
-        """Records that one more reply was heard; returns whether it was the goodbye."""
+        """Records that a reply was heard; returns whether it was the goodbye."""
         self._heard += 1
         reply = self._reply
         if reply is None or not reply.sent or self._heard < self._begun:
@@ -82,7 +82,7 @@ class Mouth:
         return reply.then_hang_up
 
     def goodbye_heard(self, now_ns: int) -> bool:
-        """Returns whether the goodbye must have been heard by now, even without confirmation."""
+        """Returns whether the goodbye must have been heard by now, even if the caller has not confirmed it."""
         heard_ns = self._goodbye_heard_ns
         return heard_ns is not None and now_ns >= heard_ns
 

@@ -1,4 +1,4 @@
-"""Distinguishes tones from noise, because test clients send tones where a user would speak."""
+"""Distinguishes tones from noise, because test clients send tones in place of speech."""
 
 from __future__ import annotations
 

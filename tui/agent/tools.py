@@ -1,9 +1,9 @@
 """Chooses which of a caller's functions to call, and its arguments, by comparing words; no model is involved.
 
 A function matches if the user said a word of its name or, failing that, of its description. Its arguments
-come from its JSON schema: the required ones, and those for which the schema has a value. A value is the first
-of ``const``, ``default``, ``examples`` and ``enum`` that is present, otherwise the smallest value of its
-type, such as "" for text.
+come from its JSON schema: the required ones, and those for which the schema suggests a value. A value is
+taken from the first of ``const``, ``default``, ``examples`` and ``enum`` that is present; otherwise it is the
+smallest value of its type, such as "" for text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LEAST: Mapping[str, Any] = {"integer": 0, "number": 0, "boolean": False, "array
 
 
 def fitting_tool(tools: Iterable[Tool], said: str, *, required: bool = False) -> Tool | None:
-    """Returns the tool that shares the most words with ``said``; None if no tool shares any, unless ``required``."""
+    """Returns the tool that shares the most words with ``said``; if no tool shares any, None unless ``required``."""
     words = _words(said)
     named = [tool for tool in tools if isinstance(tool.get("name"), str) and tool["name"]]
     shared = [(_shared(tool, words), tool) for tool in named]
@@ -39,7 +39,7 @@ def arguments_for(tool: Tool) -> dict[str, Any]:
 
 
 def wrong_value(value: Any) -> Any:
-    """Returns another value of the same type; a list or an object has only wrong values, or one too many."""
+    """Returns a different value of the same type: all values in a list or an object are wrong, or one is added."""
     match value:
         case bool():
             return not value

@@ -1,4 +1,4 @@
-"""Transcribes the turns of one call, one after another, with a recognizer in another process."""
+"""Transcribes the turns of one call in sequence, with a recognizer in another process."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class AskedTurn:
 
     turn: TurnEnded
     committed: bool
-    """Whether the caller ended the turn and will ask for the answer."""
+    """Whether the caller ended the turn and will request the answer."""
     wanted: bool = False
-    """Whether the caller has asked for the answer in the meantime."""
+    """Whether the caller has requested the answer in the meantime."""
 
 
 class Transcripts:
-    """The turns that are being transcribed, and those whose words are known. Runs on the call's loop.
+    """The turns that are being or have been transcribed. Runs on the call's loop.
 
     ``on_problem`` is called with a short name and a sentence when a turn cannot be transcribed.
     """
@@ -39,7 +39,7 @@ class Transcripts:
         self._recognize = recognize
         self._on_problem = on_problem
         self.newest: AskedTurn | None = None
-        """The newest turn, until it is taken; it is the only one that still needs an answer."""
+        """The newest turn until it is taken; only this turn still needs an answer."""
         self._done: list[AskedTurn] = []
         self._one_at_a_time = asyncio.Lock()
         self._waiting: asyncio.Timeout | None = None
@@ -50,7 +50,7 @@ class Transcripts:
         return bool(self._done)
 
     def ask(self, turn: TurnEnded, *, committed: bool = False) -> None:
-        """Starts to transcribe a turn without waiting for the result."""
+        """Starts transcribing a turn without waiting for the result."""
         self.newest = AskedTurn(turn, committed)
         spawn(self._transcribe(self.newest), "transcription of a turn")
 
@@ -63,7 +63,7 @@ class Transcripts:
         return found
 
     def wake(self, waiting: asyncio.Timeout) -> None:
-        """Makes the timeout of the call's current wait expire as soon as a turn has been transcribed."""
+        """Registers the timeout of the call's current wait, which expires as soon as a turn has been transcribed."""
         self._waiting = waiting
 
     async def _transcribe(self, asked: AskedTurn) -> None:
@@ -76,5 +76,5 @@ class Transcripts:
         asked.turn = replace(asked.turn, words=words)
         self._done.append(asked)
         if self._waiting is not None:
-            with contextlib.suppress(RuntimeError):  # the call does not wait at the moment
+            with contextlib.suppress(RuntimeError):  # the call is not waiting at the moment
                 self._waiting.reschedule(0)

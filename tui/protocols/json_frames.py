@@ -230,8 +230,7 @@ def decode_loose_base64(text: str) -> bytes | None:
         return None
 
 
-# Matches any escape, so that an escaped backslash before "ud800" is not mistaken for a surrogate; pairs come
-# first.
+# Matches any escape, so that an escaped backslash before "ud800" is not mistaken for a surrogate; pairs come first.
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|u[dD][89a-fA-F][\da-fA-F]{2}|.)", re.DOTALL
 )

@@ -1,1 +1,1 @@
-"""The socket and its messages."""
+"""The websocket of a call, and its messages."""

@@ -1,4 +1,4 @@
-"""The socket of one call: opening, reading with arrival times, writing, closing."""
+"""Opens, reads, writes and closes the socket of one call; messages are read with their arrival times."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _LATE_PONGS = 2
 """Consecutive unanswered pings after which the missing pongs are reported."""
 GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
-"""Longest time for which buffered messages are handled before other tasks, above all sending, may run."""
+"""Maximum time for handling buffered messages before other tasks, above all sending, may run."""
 _WAITED_NS = 500_000
-"""A longer call of `recv` has waited for a message, so that other tasks have run."""
+"""A call of `recv` that takes longer has waited for a message, so other tasks have had time to run."""
 _ORDINARY_CODES = (1000, 1001, 1005)
 """Close codes that do not indicate an error: normal closure, going away, no code (RFC 6455, 7.4.1)."""
 _VIOLATIONS = {
@@ -43,20 +43,21 @@ _VIOLATIONS = {
     1007: "the agent sent text that is not UTF-8",
     1009: f"the agent sent a message of more than {MAX_MESSAGE_BYTES // 1024**2} MiB",
 }
-"""The close codes with which the library rejects what it received (RFC 6455, 7.4.1), and the reason for each."""
+"""The close codes with which the library rejects received data (RFC 6455, 7.4.1), each with its reason."""
 _RESTART_CODES = (1001, 1012)
-"""Going away and service restart (RFC 6455, 7.4.1; IANA registry), as sent by proxies and during deployments."""
+"""Codes for going away and service restart (RFC 6455, 7.4.1; IANA registry), sent by proxies and on deployment."""
 
 
 class Closed(Exception):
-    """The socket is closed; see `WebSocketClient.close_reason`."""
+    """Raised when the socket is closed; see `WebSocketClient.close_reason`."""
 
 
 class Liveness(msgspec.Struct, frozen=True):
     """Settings for detecting a lost connection.
 
-    A missing pong proves nothing: a busy agent answers pings late, and some agents never answer them. It is
-    therefore only reported; the connection counts as lost only if nothing else arrives either.
+    A missing pong proves nothing, because a busy agent answers pings late and some agents never answer them.
+    Missing pongs are therefore only reported; the connection counts as lost only if nothing else arrives
+    either.
     """
 
     ping_s: float = default_of("ping_s")
@@ -70,7 +71,7 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class _Connect(connect):
-    """Connects without following redirects, because the headers of this request must not reach another host."""
+    """Connects without following redirects, because this request's headers must not reach another host."""
 
     def process_redirect(self, exc: Exception) -> Exception:
         """Returns the response unchanged, so that it is raised."""
@@ -124,10 +125,10 @@ class WebSocketClient:
                 max_size=MAX_MESSAGE_BYTES,
                 open_timeout=timeout_s,
                 close_timeout=GOODBYE_TIMEOUT_S,
-                # The library would end the call over a single late pong; `Liveness` has the reasons against it.
+                # The library would end the call over a single late pong; `Liveness` explains why that is wrong.
                 ping_interval=None,
                 user_agent_header=f"opusagent-tui/{__version__}",
-                # The library would send loopback traffic through a proxy of the environment, too.
+                # The library would send even loopback traffic through a proxy that is set in the environment.
                 proxy=None if is_loopback(self.url) else True,
             )
         except FAILURES as error:
@@ -148,8 +149,8 @@ class WebSocketClient:
                 at_ns = self._clock_ns()
                 self._messages += 1
                 yield at_ns, frame
-                # `recv` returns at once while messages are buffered, without giving way to other tasks: thousands
-                # that arrived together would stop the sending of audio until all were handled.
+                # While messages are buffered, `recv` returns at once, without letting other tasks run: if
+                # thousands arrived together, no audio would be sent until all of them were handled.
                 if at_ns - asked_ns > _WAITED_NS:
                     turn_ns = at_ns
                 elif at_ns - turn_ns > LONGEST_TURN_NS:
@@ -166,7 +167,7 @@ class WebSocketClient:
 
     @property
     def writable(self) -> bool:
-        """Whether a message would be written at once, because the socket is open and nothing waits before it."""
+        """Whether a message would be written at once: the socket is open, and nothing is waiting to be sent."""
         socket = self._socket
         return (
             socket is not None and socket.state is State.OPEN and not socket.transport.get_write_buffer_size()
@@ -204,15 +205,15 @@ class WebSocketClient:
 
     @property
     def violation(self) -> str:
-        """Description of what the agent sent, if that made this side close the socket; otherwise ""."""
+        """What the agent sent that made this side close the socket; "" if that is not why it closed."""
         sent = self._socket.protocol.close_sent if self._socket else None
-        # A code sent after one was received only repeats it.
+        # A code sent after one was received only repeats the received one.
         if self._socket is None or sent is None or self._socket.protocol.close_rcvd_then_sent:
             return ""
         because = _VIOLATIONS.get(sent.code, "")
         if sent.code == 1009 and "fragments" in sent.reason:
             because = "the agent sent a message in too many fragments"
-        # Only this text of the library is passed on: it names rules and numbers, but has no bytes of the far side.
+        # Only this text of the library is passed on: it contains rules and numbers, but no bytes from the far side.
         rule = f": {sent.reason}" if because and sent.code == 1002 and sent.reason else ""
         return f"{because}{rule} (closed with code {sent.code})" if because else ""
 
@@ -229,7 +230,7 @@ class WebSocketClient:
 
     @property
     def failed(self) -> bool:
-        """Whether the far side closed it with a code that indicates an error: 1011, 1008, or a private one."""
+        """Whether the far side closed the socket with a code that indicates an error: 1011, 1008 or a private one."""
         if self._socket is None or self.lost or self.violation:
             return False
         return self._socket.close_code not in _ORDINARY_CODES
@@ -243,13 +244,13 @@ class WebSocketClient:
 
     @property
     def restarts(self) -> bool:
-        """Whether the far side closed the socket to go away or restart, after which a session may be resumed."""
+        """Whether the far side closed the socket to go away or restart; the session may be resumed afterwards."""
         return self._socket is not None and self._socket.close_code in _RESTART_CODES
 
     async def _watch(self, socket: ClientConnection, liveness: Liveness) -> None:
         """Sends pings until the socket closes.
 
-        Counts pings rather than time, so that no fault is reported after the program was suspended.
+        Counts pings rather than time, so that suspending the program does not look like a lost connection.
         """
         missing = silent = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
@@ -274,9 +275,9 @@ class WebSocketClient:
         """Sends a ping; returns the time until its pong in ms, or None if no pong came within ``limit_s``."""
         began_ns = self._clock_ns()
         try:
-            # Sending waits as well, while the far side does not read.
+            # The timeout also covers sending, which waits while the far side is not reading.
             async with asyncio.timeout(limit_s):
-                # The first call sends the ping, and returns what resolves when this or a later pong has come.
+                # The inner await sends the ping and returns a future for its pong or a later one.
                 await (await socket.ping())
         except TimeoutError:
             return None
@@ -360,7 +361,7 @@ def client_for(
 
 
 def _offered_by_header(headers: dict[str, str]) -> list[str]:
-    """Removes the header that offers subprotocols and returns its values, which the library must send itself."""
+    """Removes the header that offers subprotocols and returns its values, which the library has to send itself."""
     named = next((name for name in headers if name.lower() == "sec-websocket-protocol"), "")
     value = headers.pop(named) if named else ""
     return [name.strip() for name in value.split(",") if name.strip()]

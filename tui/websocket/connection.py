@@ -14,7 +14,7 @@ from tui.websocket.link_faults import DROPPED, LinkFaults
 from tui.websocket.outbox import Outbox
 
 REOPEN_INTERVAL_S = 1.0
-"""A common retry interval; AudioCodes' VoiceAI Connect, whose sessions can be resumed, does not document one."""
+"""A common retry interval; AudioCodes' VoiceAI Connect, whose sessions can be resumed, documents none."""
 
 
 class Connection:
@@ -61,7 +61,7 @@ class Connection:
         await self._client.open(self._timeout_s)
 
     async def reopen(self, limit_s: float, on_failure: Callable[[ConnectionFailed], object]) -> bool:
-        """Replaces a lost socket and drops all queued messages. Returns False if this failed for ``limit_s``."""
+        """Replaces a lost socket and drops all queued messages. Returns False after failing for ``limit_s``."""
         self._reopened.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
@@ -134,7 +134,7 @@ class Connection:
 
     @property
     def failed(self) -> bool:
-        """Whether the far side closed it with a code that indicates an error."""
+        """Whether the far side closed the socket with a code that indicates an error."""
         return self._client.failed
 
     @property
@@ -144,7 +144,7 @@ class Connection:
 
     @property
     def violation(self) -> str:
-        """Description of what the agent sent, if that made this side close the socket; otherwise ""."""
+        """What the agent sent that made this side close the socket; "" if that is not why it closed."""
         return self._client.violation
 
     @property
@@ -159,7 +159,7 @@ class Connection:
 
     @property
     def dropped(self) -> bool:
-        """Whether a scenario's fault dropped the socket and no new one could be opened."""
+        """Whether a fault injected by a scenario dropped the socket and no new one could be opened."""
         return self.faults.breaks
 
     async def _send(self, message: Outgoing) -> None:
@@ -171,7 +171,7 @@ class Connection:
             raise Closed
 
     async def _write(self, message: Outgoing) -> None:
-        with contextlib.suppress(Closed):  # the writer of the outbox finds out by itself
+        with contextlib.suppress(Closed):  # the outbox's writer notices the closed socket by itself
             await self._client.send(message.frame)
 
     async def _receive(self, frame: str | bytes) -> None:

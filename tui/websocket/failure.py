@@ -22,7 +22,7 @@ from tui.text.http_reason import reason_in_body, shortened
 from tui.text.redaction import Redactor, safe_url
 
 FAILURES = (
-    OSError,  # TimeoutError and ssl.SSLError are kinds of it
+    OSError,  # includes TimeoutError and ssl.SSLError
     ws_errors.InvalidHandshake,
     ws_errors.InvalidURI,
     ws_errors.InvalidProxy,
@@ -30,7 +30,7 @@ FAILURES = (
     ValueError,
     EOFError,
 )
-"""Exceptions raised on opening a socket for reasons that a user can do something about."""
+"""Exceptions for which a user may be able to do something when a socket cannot be opened."""
 _CHECK_ADDRESS = "Check that the agent is running and that the address is right."
 _CHECK_PORT = "Check the port and the path."
 _NO_TLS = "Try ws:// instead of wss://."
@@ -44,13 +44,13 @@ _NOT_TLS = (
     "PACKET_LENGTH_TOO_LONG",
     "RECORD_LAYER_FAILURE",
 )
-"""OpenSSL's error codes for a peer whose first bytes are not a TLS record."""
+"""OpenSSL's error codes for a peer that does not answer with TLS."""
 _OF_THE_ANSWER = ("upgrade", "connection", "sec-websocket-")
 """Prefixes of the headers that the library checks in the response to a websocket request."""
 
 
 class ConnectionFailed(Exception):
-    """The call could not be set up: ``code`` is stable, the message is a sentence, ``hint`` suggests what to do."""
+    """Raised if a call cannot be set up. ``code`` is stable, the message is a sentence, ``hint`` says what to do."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -59,7 +59,7 @@ class ConnectionFailed(Exception):
 
 
 class Credentials(NamedTuple):
-    """The credentials sent with a request, as described in the error if the request is refused."""
+    """Describes the credentials sent with a request, for the error if the request is refused."""
 
     sent: str = ""
     """For example "the token in $AC" or "the header Authorization"; "" if nothing was sent."""
@@ -84,7 +84,8 @@ class Attempt(NamedTuple):
 def failure_of(attempt: Attempt, error: Exception) -> ConnectionFailed:
     """Returns the error, with its sentence and hint, for one of `FAILURES`."""
     where = attempt.where
-    # In this order: the first two are kinds of OSError, and InvalidStatus and ProxyError of InvalidHandshake.
+    # The order matters: the first two are subclasses of OSError; InvalidStatus and ProxyError are subclasses
+    # of InvalidHandshake.
     match error:
         case TimeoutError():
             message = f"{where} did not respond within {attempt.timeout_s:g} s."
@@ -123,7 +124,7 @@ def is_proxied(url: str) -> bool:
 
 def os_reason(error: OSError) -> str:
     """Returns the operating system's text for an error, such as "connection refused"."""
-    # asyncio lists the errors of all addresses of a host in one text.
+    # asyncio combines the errors for all addresses of a host in one text.
     numbers = {int(number) for number in re.findall(r"\[Errno (\d+)\]", str(error))}
     if not isinstance(error.errno, int) and len(numbers) == 1:
         return os.strerror(numbers.pop()).lower()
@@ -178,7 +179,7 @@ def _closed_unanswered(where: str) -> ConnectionFailed:
 def _not_a_websocket(where: str, error: Exception) -> ConnectionFailed:
     match error:
         case ws_errors.InvalidHeader(name=name) if not name.lower().startswith(_OF_THE_ANSWER):
-            # A header of the request: the library rejected it before sending anything.
+            # A request header, which the library rejected before sending anything.
             message = (
                 f"The header {name} contains a character that HTTP does not allow, so {where} was not called."
             )
@@ -259,7 +260,7 @@ def _refused(attempt: Attempt, response: Response) -> ConnectionFailed:
 def new_address(url: str, location: str) -> str:
     """Returns the target of a redirect as a URL to call, without secrets; ws:// replaces http://."""
     scheme = urlsplit(url).scheme
-    # `urljoin` knows neither ws:// nor how to keep it.
+    # `urljoin` does not support ws://.
     base = re.sub("^ws", "http", url) if scheme in ("ws", "wss") else url
     try:
         place = urljoin(base, location)

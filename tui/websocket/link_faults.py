@@ -1,8 +1,8 @@
-"""LinkFaults: degrades a connection on purpose by delaying, holding up or reordering messages or losing the socket.
+"""LinkFaults: degrades a connection on purpose by delaying, stalling or reordering messages or dropping the socket.
 
 Messages are held back between the session and the socket. The session's own figures, such as how soon
-captured audio is sent, therefore do not include the faults, and a received message counts as arrived when it
-is passed on. Pings are not affected.
+captured audio is sent, therefore do not include these delays, and a received message counts as arrived only
+when it is passed on. Pings are not affected.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tui.units import NS_PER_S
 T = TypeVar("T")
 DROPPED = "the scenario dropped the connection"
 _LONGEST_WAIT_S = 0.1
-"""Longest wait before checking again, because a fault can be prolonged or lifted."""
+"""Longest wait before checking again, because a fault can be extended or lifted."""
 
 
 class Heading(StrEnum):
@@ -34,7 +34,7 @@ class Heading(StrEnum):
 
 
 class Passage(Generic[T]):
-    """Messages in transit in one direction; they stay in order, as on any websocket, unless reordered on purpose.
+    """Messages in transit in one direction. They stay in order, as on any websocket, unless reordered on purpose.
 
     ``deliver`` passes one on. Runs on the session's loop.
     """
@@ -49,7 +49,7 @@ class Passage(Generic[T]):
         self._moved = asyncio.Event()
         self._stalled_until_ns = 0
         self._delay = (0, 0)
-        """By how much messages are delayed, and until when, both in ns."""
+        """Delay of messages and the time at which it ends, both in ns."""
         self._worse_until_ns = 0
         """Time at which the last fault is over."""
         self._shuffle: _Shuffle[T] | None = None
@@ -57,7 +57,7 @@ class Passage(Generic[T]):
 
     @property
     def holds(self) -> bool:
-        """Whether messages have to be `put` here instead of being passed on at once."""
+        """Whether messages must be `put` here instead of being passed on directly."""
         if self._task is not None or self._jitter is not None:
             return True
         return self._worse_until_ns > 0 and (self._clock_ns() < self._worse_until_ns or self._held_back)
@@ -79,7 +79,7 @@ class Passage(Generic[T]):
         self._start()
 
     def stall(self, until_ns: int) -> None:
-        """Passes on nothing until that time."""
+        """Holds back all messages until that time."""
         self._stalled_until_ns = max(self._stalled_until_ns, until_ns)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
@@ -151,23 +151,23 @@ class Passage(Generic[T]):
                         await asyncio.wait_for(self._moved.wait(), min(wait_ns / NS_PER_S, _LONGEST_WAIT_S))
                     continue
                 await self._deliver(self._queue.popleft()[1])
-                await asyncio.sleep(0)  # hundreds may be due at once, and sending must go on meanwhile
+                await asyncio.sleep(0)  # hundreds may be due at once, and sending must continue meanwhile
         finally:
             self._task = None
 
 
 class _Shuffle(Generic[T]):
-    """Lets random messages be overtaken by the next one; the same seed selects the same messages."""
+    """Swaps random messages with the next one; the same seed selects the same messages."""
 
     def __init__(self, share: float, until_ns: int, seed: int) -> None:
         self.until_ns = until_ns
         self.held: T | None = None
-        """Message that the next one overtakes."""
+        """Message that the next one will overtake."""
         self._share = share
         self._chance = random.Random(seed)
 
     def put(self, message: T, *, swaps: bool) -> list[T]:
-        """Returns the messages to pass on now. A message that cannot be swapped overtakes none."""
+        """Returns the messages to pass on now. A message is not reordered unless ``swaps`` is true."""
         held, self.held = self.held, None
         if held is not None:
             return [message, held] if swaps else [held, message]
@@ -225,7 +225,7 @@ class LinkFaults:
         self.breaks = False
 
     def stall(self, for_ns: int, heading: Heading = Heading.BOTH) -> None:
-        """Holds up all messages for that time, then passes them all on together."""
+        """Holds back all messages for that time, then passes them on together."""
         for passage in self._passages(heading):
             passage.stall(self._clock_ns() + for_ns)
 

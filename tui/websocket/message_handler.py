@@ -1,7 +1,7 @@
 """Decodes frames, and counts and reports those that cannot be decoded.
 
-Handlers of each kind are kept in a `CallbackManager`: for every message (the log), for session and audio events (the
-router), and for errors (the log).
+Its handlers are registered in a `CallbackManager`: for every message and for errors (the log), and for
+session and audio events (the router).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _AUDIO = frozenset(
 )
 _ERRORS = frozenset({TelephonyEventType.SESSION_ERROR, TelephonyEventType.AGENT_ERROR})
 _FOLLOWED = frozenset({TelephonyEventType.CONFIG, TelephonyEventType.USER_STREAM_STOPPED})
-"""Events that only affect the protocol's own state, which `receive` has already updated."""
+"""Events that affect only the protocol's own state, which `receive` has already updated."""
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class News(StrEnum):
 
 
 class MessageHandler:
-    """Decodes frames with the protocol's ``receive`` and passes on the results in order, on one event loop."""
+    """Decodes frames with the protocol's ``receive`` and passes the results on in order. Runs on one event loop."""
 
     def __init__(
         self, receive: Callable[[str | bytes], Incoming], callbacks: CallbackManager | None = None

@@ -1,4 +1,4 @@
-"""Queues messages for the socket, so that a sender never waits for the far side to read."""
+"""Queues messages for the socket, so that a sender never has to wait for the far side to read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMIT_AUDIO_MS = 10_000.0
 
 
 class Outbox:
-    """A queue of messages and the task that sends them in order. Use it on one event loop only.
+    """A queue of messages, which `run` sends in order. Use it on one event loop only.
 
     While nothing is queued and ``may_send_now`` returns True, audio is not queued, but passed to ``send_now``.
     """
@@ -35,7 +35,7 @@ class Outbox:
         self._may_send_now = may_send_now
         self._send_now = send_now
         self._idle = False
-        """Whether `run` waits for a message."""
+        """Whether `run` is waiting for a message."""
         self._queue: deque[Outgoing] = deque()
         self._queued_audio_ms = 0.0
         self._filled = asyncio.Event()
@@ -44,9 +44,9 @@ class Outbox:
 
     def put(self, messages: Iterable[Outgoing]) -> None:
         """Queues messages; audio beyond the limit is dropped and passed to ``on_dropped``."""
-        # Only audio is ever dropped: without a control message the two sides would disagree about the session.
+        # Only audio is ever dropped: after a missing control message, the two sides would disagree about the session.
         for message in messages:
-            # The task would take a turn of the loop for each block.
+            # Sent directly, because going through the task would cost an iteration of the loop for each block.
             if message.audio_ms and self._idle and not self._queue and self._may_send_now():
                 self._on_sending(message)
                 self._send_now(message)
@@ -70,7 +70,7 @@ class Outbox:
         self._empty.set()
 
     async def run(self) -> None:
-        """Sends queued messages until cancelled. Raises whatever ``send`` raises."""
+        """Sends queued messages until cancelled. Raises the errors of ``send``."""
         while True:
             self._idle = True
             try:

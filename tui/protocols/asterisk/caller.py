@@ -143,8 +143,7 @@ class AsteriskCaller(ImplyingCaller):
 
     def _tick(self) -> list[Outgoing]:
         events = [self._channel.event("MEDIA_XON", "asks to go on")] if self._queue.tick() else []
-        # Playback lags behind the queue, so the queue counts as drained only once all marks have been
-        # reached.
+        # Playback lags behind the queue, so the queue counts as drained only once all marks have been reached.
         heard = self._queue.length == 0 and not any(mark.answer for mark in self._marks)
         if self._drain_wanted and heard and not self._queue.paused:
             self._drain_wanted = False

@@ -193,8 +193,7 @@ class TelephonyAgent(AgentDefaults):
         return "stop"
 
     def _on_error(self, message: StreamMessage) -> str:
-        # Telnyx' newer errors have a member ``payload``; older ones, as in its OpenAPI description, have
-        # ``error``.
+        # Telnyx' newer errors have a member ``payload``; older ones, as in its OpenAPI description, have ``error``.
         title = message.inside("payload").text("title") or message.inside("error").text("title")
         text = f"{self.dialect.vendor} refused a message: {cut(title, 60)}"
         message.find("refused", f"{text.rstrip('. ')}.")
