@@ -1,6 +1,6 @@
-"""The callback kit: registers, calls, chains, traces and mocks callbacks, which may be plain or coroutine functions.
+"""The callback kit: registers, calls, chains, traces and mocks callbacks (plain or coroutine functions).
 
-The kit uses only the standard library and does not depend on what the callbacks are for.
+The kit uses only the standard library and does not depend on the purpose of the callbacks.
 """
 
 from tui.callbacks.chain import CallbackChain

@@ -37,7 +37,7 @@ class CallbackChain:
         return registration
 
     def remove(self, callback: Callback) -> bool:
-        """Removes the first step that is ``callback``; returns False if there was none."""
+        """Removes the first step that is ``callback``; returns False if there is no such step."""
         return any(step.callback == callback and step.unregister() for step in self._steps)
 
     async def execute_chain(self, initial_data: Any) -> Any:
@@ -47,7 +47,7 @@ class CallbackChain:
             try:
                 if step.active:
                     returned = step.call(result)
-                    # First what most steps return: the other check takes longer than a step.
+                    # Checked first because most steps return this; the other check takes longer than a step.
                     if not isinstance(returned, bytes) and isawaitable(returned):
                         returned = await returned
                     result = returned

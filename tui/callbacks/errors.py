@@ -29,7 +29,7 @@ class FailureReport:
 
     @property
     def reason(self) -> str:
-        """The failure as a sentence without the callback's name, for places that already show the name."""
+        """The failure as a sentence without the callback's name, for use where the name is shown separately."""
         where = f" on {self.event}" if self.event else ""
         message = f": {self.message}" if self.message else ""
         return f"Failed{where}: {self.error}{message.rstrip('.')}."

@@ -14,7 +14,7 @@ from tui.callbacks.types import Callback
 T = TypeVar("T")
 
 ISOLATED = (Exception, asyncio.CancelledError)
-"""Exceptions to catch around a callback; a CancelledError is a failure unless ``is_cancellation`` is true."""
+"""Exceptions to catch around a callback. A CancelledError is a failure unless `is_cancellation` returns true."""
 
 _tasks: set[asyncio.Task[Any]] = set()
 
@@ -24,8 +24,7 @@ async def safe_callback_execution(
 ) -> None:
     """Calls ``callback(data)``, awaits its result if it is awaitable, and reports its failure under ``context``.
 
-    Raises only the cancellation of the calling task, and exceptions that are not errors
-    (KeyboardInterrupt).
+    Raises only the calling task's cancellation, and exceptions that are not errors (KeyboardInterrupt).
     """
     try:
         result = callback(data)
@@ -68,7 +67,7 @@ def spawn(
         _tasks.discard(task)
         if not task.cancelled():
             error = task.exception()
-        else:  # it was asked to stop, or it awaited something that was cancelled
+        else:  # the task was asked to stop, or it awaited something that was cancelled
             error = None if task.cancelling() else asyncio.CancelledError("it awaited a canceled task")
         if error is not None:
             reporter.report(error, callback=name, event=event)
@@ -91,8 +90,8 @@ async def _wait_for(awaitable: Awaitable[T]) -> T:
 def is_cancellation(error: BaseException) -> bool:
     """Returns whether ``error`` is the cancellation of the current task.
 
-    A callback that awaits a task that was cancelled elsewhere raises the same CancelledError,
-    although its caller was not asked to stop. A callback that does this has failed.
+    A callback also raises CancelledError if it awaits a task that was cancelled elsewhere. In that case its
+    caller was not asked to stop, and the callback has failed.
     """
     if not isinstance(error, asyncio.CancelledError):
         return False
@@ -106,7 +105,7 @@ def is_cancellation(error: BaseException) -> bool:
 def is_coroutine_callback(callback: Callback) -> bool:
     """Returns whether calling ``callback`` always returns a coroutine: function, method, partial or callable object.
 
-    A plain function may still return an awaitable; only its result shows that.
+    A plain function may still return an awaitable, which can be seen only from its result.
     """
     while isinstance(callback, functools.partial):
         callback = callback.func
@@ -116,7 +115,7 @@ def is_coroutine_callback(callback: Callback) -> bool:
 def callback_name(callback: Callback) -> str:
     """Returns the name of ``callback`` for the screen and the log; every callable has one.
 
-    A bound method is named after its object's class, not after the base class that defines it.
+    The name of a bound method includes its object's class, not the base class that defines the method.
     """
     while isinstance(callback, functools.partial):
         callback = callback.func

@@ -1,9 +1,9 @@
 """The registry of callbacks by event type, and the dispatch that calls them.
 
-Dispatch walks a list of plain callables, so it costs little more than a handwritten loop. A change
-replaces the event's list and rewrites the old one in place, slot by slot, with callables that first
-check whether their registration is still active. A dispatch that is walking the old list therefore
-continues at the same position and skips callbacks that have been removed in the meantime.
+Dispatch walks a list of plain callables, so it costs little more than a handwritten loop. A change replaces
+the event's list. It also rewrites the old list in place, slot by slot, with callables that first check
+whether their registration is still active, so that a dispatch that is walking the old list continues at the
+same position and skips callbacks that have been removed in the meantime.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NOTHING: Final[Any] = object()
 
 
 class CallbackManager:
-    """Calls the callbacks of an event type in order of registration; a failure of one does not affect the others.
+    """Calls the callbacks of an event type in order of registration; if one fails, the others are not affected.
 
     An event type can be any hashable value, usually a string or an enum member. The same callback
     may be registered under several events, and several times under one. All methods may be called

@@ -39,13 +39,13 @@ class Registration:
     def unregister(self) -> bool:
         """Unregisters the callback, from any thread; returns False if it was unregistered already.
 
-        A dispatch in progress does not start the callback either, unless another thread is starting
-        it at that moment.
+        Even a dispatch in progress no longer calls the callback, unless another thread is calling it at that
+        moment.
         """
         return self._remove(self)
 
     def prepare(self) -> Callback:
-        """Chooses, depending on the tracing switch, what dispatch calls, and returns that callable."""
+        """Returns the callable that dispatch is to call, which depends on the tracing switch."""
         self.call = callback_tracing.instrument(self.event_type, self.callback)
         return self.call
 

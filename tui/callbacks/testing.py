@@ -50,10 +50,10 @@ class MockCallback:
     def assert_called_with(self, *args: Any, **kwargs: Any) -> None:
         """Fails unless the last call had these arguments.
 
-        The arguments can be written in two ways: as they were passed, ``assert_called_with(1,
-        key=2)``, or as ``assert_called_with(expected_args, expected_kwargs=None)`` with a tuple and
-        a dict; the latter ignores the keyword arguments of the call if ``expected_kwargs`` is left
-        out. Matching one of the two is enough.
+        The arguments can be written in two ways: as they were passed, ``assert_called_with(1, key=2)``, or as
+        ``assert_called_with(expected_args, expected_kwargs=None)`` with a tuple and a dict; the latter
+        ignores the keyword arguments of the call if ``expected_kwargs`` is omitted. It is enough if one of
+        the two matches.
         """
         assert self.calls, f"{self.__name__} was not called"
         last = self.calls[-1]

@@ -76,7 +76,7 @@ class CallbackStats:
     last_error: str | None = None
     mean_ms: float | None = None
     p50_ms: float | None = None
-    """The median and the 99th percentile cover the most recent calls, the mean and the maximum all calls."""
+    """The median and the 99th percentile cover the most recent calls; the mean and the maximum cover all calls."""
     p99_ms: float | None = None
     max_ms: float | None = None
 
@@ -104,7 +104,7 @@ class CallbackTracing:
         return self._enabled
 
     def enable(self) -> None:
-        """Measures all callbacks from now on, including those registered later, and logs each call at debug level."""
+        """Starts measuring all callbacks, including those registered later, and logging each call at debug level."""
         self._switch(True)
 
     def disable(self) -> None:
@@ -115,7 +115,7 @@ class CallbackTracing:
         """Discards the measurements."""
         with self._lock:
             self._meters.clear()
-        self._switch(self._enabled)  # otherwise registered callbacks would keep feeding the discarded meters
+        self._switch(self._enabled)  # otherwise callbacks would keep updating the discarded meters
 
     def snapshot(self) -> tuple[CallbackStats, ...]:
         """Returns a row for every callback that is registered or was called during measurement."""
@@ -129,12 +129,12 @@ class CallbackTracing:
         )
 
     def adopt(self, owner: Traceable) -> None:
-        """Applies the switch to ``owner`` too, as long as it exists; keeps only a weak reference."""
+        """Applies the switch to ``owner`` as well; keeps only a weak reference to it."""
         with self._lock:
             self._owners.add(owner)
 
     def instrument(self, event_type: Hashable, callback: Callback) -> Callback:
-        """Returns what to call in place of ``callback``, which is ``callback`` itself while the switch is off."""
+        """Returns the callable to call in place of ``callback``: ``callback`` itself while the switch is off."""
         if not self._enabled:
             return callback
         event, name = event_name(event_type), callback_name(callback)
@@ -142,7 +142,7 @@ class CallbackTracing:
             if (event, name) not in self._meters and len(self._meters) >= self._limit:
                 event, name = "(others)", "(others)"
             meter = self._meters.setdefault((event, name), _Meter(event, name, self._recent))
-        # the reporter logs the failure as an error; a second one would count it twice
+        # the reporter logs the failure as an error; logging a second one would count it twice
         traced = trace_callback(callback, name, failure_level=logging.DEBUG)
         return monitor_callback_performance(traced, meter.add)
 

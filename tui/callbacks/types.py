@@ -1,8 +1,7 @@
 """The five kinds of callback, as types.
 
-Each callback may be a plain or a coroutine function: its result is awaited if it is awaitable and
-otherwise ignored, hence ``object``. All arguments are positional, so callbacks can use any
-parameter names.
+Each callback may be a plain or a coroutine function. Its result is awaited if it is awaitable and ignored
+otherwise, so its type is ``object``. All arguments are positional, so callbacks can use any parameter names.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class CompletionCallback(Protocol[T_contra]):
 
 
 class ProgressCallback(Protocol):
-    """Follows an operation that takes a while, such as the export of a session."""
+    """Receives the progress of an operation that takes a while, such as the export of a session."""
 
     def __call__(self, fraction: float, /) -> object:
         """Receives the fraction that has been completed, from 0.0 to 1.0."""

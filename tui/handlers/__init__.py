@@ -1,1 +1,1 @@
-"""Routing of decoded messages to handlers, and the execution of tools."""
+"""Routes decoded messages to handlers, and runs tools."""

@@ -1,4 +1,4 @@
-"""EventRouter: one handler for each type of event. An event without a handler is logged and is never fatal."""
+"""EventRouter: calls the handler for each type of event. An event without a handler is logged; it is never fatal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class EventRouter:
     """Maps telephony events (what a message means) and realtime events (by wire name) to their handlers.
 
     The two are separate namespaces: a session passes `TelephonyEvent` values to `handle_platform_event`, and
-    messages, by their wire names, to `handle_realtime_event`. A handler that raises is reported
+    messages, by their wire names, to `handle_realtime_event`. An exception in a handler is reported
     (`tui.callbacks.errors`) and does not stop the others. Use it on one event loop only.
     """
 
@@ -40,7 +40,7 @@ class EventRouter:
     async def handle_platform_event(self, data: TelephonyEvent | Mapping[str, Any]) -> None:
         """Runs the handler for a telephony event."""
         name = data.type if isinstance(data, TelephonyEvent) else data["type"]
-        known = isinstance(name, TelephonyEventType)  # nearly always
+        known = isinstance(name, TelephonyEventType)  # the usual case
         event_type = name if known else self._get_platform_event_type(name)
         if event_type is not None and (handler := self.telephony_handlers.get(event_type)):
             await safe_callback_execution(handler, data, f"{event_type} event")

@@ -31,14 +31,14 @@ from tui.protocols.base import TelephonyEvent, TelephonyEventType
 from tui.settings import default_of
 
 NAME_LIMIT = 100
-"""Longest function name in an event or a report."""
+"""Maximum length of a function name in an event or a report."""
 HANG_UP_KEYS = ("hang_up", "hangup", "end_call")
 ACTION_KEYS = ("action", "next_action")
 _CANCELLED_BY_AGENT = "the agent no longer wants the result"
 
 
 class RealtimeWebSocket(Protocol):
-    """The connection that results are sent to."""
+    """The connection to which results are sent."""
 
     def send(self, message: Mapping[str, Any], /) -> object:
         """Sends one message, encoded as the protocol requires; may be a plain or a coroutine function."""
@@ -54,8 +54,9 @@ class FunctionHandler:
     At ``time_limit_s`` a coroutine is cancelled. A thread cannot be cancelled: it keeps running, its call is
     answered with an error, and its result is dropped and counted in `late_results`.
 
-    ``on_change`` receives a `ToolChanged` event at the start and at the end of every call; ``on_unknown`` receives
-    the name of a function that was called but is not registered, which is the agent's mistake, not a failed callback.
+    ``on_change`` receives a `ToolChanged` event at the start and at the end of every call; ``on_unknown``
+    receives the name of a function that was called but is not registered, which is an error of the agent, not
+    a failed callback.
     """
 
     def __init__(
@@ -112,9 +113,9 @@ class FunctionHandler:
         )
 
     async def close(self) -> None:
-        """Cancels running calls at hang-up; afterwards nothing is sent and no further call starts."""
+        """Cancels running calls at hang-up; afterwards, nothing is sent and no call starts."""
         self._closed = True
-        tasks = self._tasks.keys() - {asyncio.current_task()}  # a hang-up callback may be the caller
+        tasks = self._tasks.keys() - {asyncio.current_task()}  # one of the calls may be hanging up
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -126,7 +127,7 @@ class FunctionHandler:
     def retrace(self) -> None:
         """Does nothing, because each call checks the tracing switch itself."""
 
-    # -- messages of the agent --
+    # -- messages from the agent --
 
     def _on_item_added(self, data: Mapping[str, Any]) -> None:
         self._announcements.item_added(Announcement.read(data))
@@ -154,7 +155,7 @@ class FunctionHandler:
         loop = asyncio.get_running_loop()
         for task, call_id in self._tasks.items():
             if event.stream_id and call_id == event.stream_id:
-                # Not at once: a task that has not started yet would end without an event of its call.
+                # Not immediately: a task that has not started yet would end without an event for its call.
                 loop.call_soon(task.cancel, _CANCELLED_BY_AGENT)
 
     # -- running the calls --
@@ -178,7 +179,7 @@ class FunctionHandler:
     async def _execute_and_respond_to_function(
         self, function_name: str, arguments: str | Mapping[str, Any], call_id: str = ""
     ) -> None:
-        """Runs a function and sends its result or error; then hangs up if the result requests it.
+        """Runs a function and sends its result or error; hangs up afterwards if the result requests it.
 
         Without a ``call_id`` there is no call to answer, so nothing is sent.
         """

@@ -1,1 +1,1 @@
-"""One live call: `live.LiveSession` and its parts."""
+"""One live call: `tui.session.live.LiveSession` and its parts."""

@@ -1,4 +1,4 @@
-"""Limits how long the agent may take to accept the session, or to resume it on a new socket."""
+"""Limits the time that the agent may take to accept the session, or to resume it on a new socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Acceptance:
         self._given = asyncio.Event()
 
     def give(self) -> None:
-        """Notes that the agent has accepted the session."""
+        """Records that the agent has accepted the session."""
         self._given.set()
 
     def withdraw(self) -> None:
@@ -26,19 +26,19 @@ class Acceptance:
         self._given.clear()
 
     async def wait(self) -> None:
-        """Waits until the agent has accepted. If that takes longer than the target allows, the call fails."""
+        """Waits until the agent has accepted; the call fails if this exceeds the time limit of the target."""
         link, limit_s = self._link, self._link.target.accept_timeout_s
         if not await self._accepted_within(limit_s):
             messages = link.messages
             self._ending.not_accepted(limit_s, messages.received, messages.understood, link.protocol.title)
 
     async def wait_for_resuming(self, left_s: float) -> None:
-        """Waits until the agent has resumed the session. The call fails after ``left_s`` seconds."""
+        """Waits until the agent has resumed the session; if that takes longer than ``left_s``, the call fails."""
         if not await self._accepted_within(left_s):
             self._ending.not_resumed(self._link.target.resume_timeout_s)
 
     async def _accepted_within(self, limit_s: float) -> bool:
-        """Returns False if the time limit passed and the call was not already ending."""
+        """Returns False if the time limit expired and the call was not already ending."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._given.wait()

@@ -18,8 +18,8 @@ from tui.session.reply_checks import ReplyChecks
 class AgentAudio:
     """Plays the agent's replies, and reports the outcome as events and to the agent. Runs on the session's loop.
 
-    If a protocol has no message for the end of a reply, a reply ends once it has had nothing to
-    play for ``ends_after_ms``; 0 means that the agent marks the end.
+    If a protocol has no message for the end of a reply, a reply ends after it has had nothing to play for
+    ``ends_after_ms``; 0 means that the agent marks the end.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class AgentAudio:
             router.register_telephony_handler(event_type, handler)
 
     def poll(self, *, at_the_end: bool = False) -> None:
-        """Emits the audio events since the previous call, and reports to the agent which marks were reached."""
+        """Emits the audio events since the previous poll, and reports to the agent which marks were reached."""
         for event in self._audio.poll(self._journal.clock_ns(), at_the_end=at_the_end):
             self._journal.emit(event)
         for name in self._audio.playback.reached_marks():
             self._send(self._caller.mark_reached(name))
 
     def poll_sound(self) -> None:
-        """Emits the events of lines and replies since the last call, for a call that is polled with every block."""
+        """Emits events about lines and replies since the previous poll, for a call polled with every block."""
         self.end_dry_reply()
         for event in self._audio.poll_sound(self._journal.clock_ns()):
             self._journal.emit(event)
@@ -76,11 +76,11 @@ class AgentAudio:
     async def interrupt(self, reason: str, by_agent: bool = False) -> None:
         """Silences the agent: discards its audio in the queue and in the device, and reports how much was heard."""
         asked_ns = self._journal.clock_ns()
-        # First, because the flush stops the device and with it the clock that dates what happened until now.
+        # Polled first, because the flush stops the device, whose clock is needed to date earlier events.
         self.poll()
         speaker = self._audio.playback.speaker
         cuts, silent_ns = await speaker.flush() if speaker else ([], asked_ns)
-        # Before the ends of the replies, which folds attribute to the flush emitted last.
+        # Emitted before the ends of the replies, because folds attribute those to the most recent flush.
         if unheard_ms := sum(cut.unheard_ms for cut in cuts):
             self._journal.emit(
                 e.Flushed(

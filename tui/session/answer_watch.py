@@ -13,13 +13,13 @@ OPEN_STREAM_HINT = (
     " close: try --on-stop close or --no-barge-in."
 )
 LIMIT_MS = 3_000.0
-"""Time without an answer after which a user would assume that the agent is gone."""
+"""Time without an answer after which a user would assume that the agent is no longer there."""
 
 
 class AnswerWatch:
     """Polls the current turn; nothing is pushed to it. Runs on the session's loop.
 
-    An answer is audible speech or text. The agent does not count as late while one of our tools is running.
+    An answer is audible speech or text. No answer is overdue while a tool is running.
     """
 
     def __init__(self, journal: Journal, caller: CallerEnd, pending: Pending) -> None:
@@ -30,7 +30,7 @@ class AnswerWatch:
         """The turn that was reported as unanswered."""
 
     def poll(self) -> None:
-        """Emits an event when an answer becomes overdue or is no longer overdue."""
+        """Emits an event when an answer becomes overdue, and when it no longer is."""
         state, now_ns = self._journal.state, self._journal.clock_ns()
         turn = state.metrics.turns[-1] if state.metrics.turns else None
         waits = state.status is e.Status.ACTIVE and not self._pending.tools
@@ -73,7 +73,7 @@ class AnswerWatch:
 
     @property
     def _stream_open(self) -> bool:
-        """Whether the user stream is open, for protocols in which the agent can see it close."""
+        """Whether the user stream is open, in protocols in which the agent acknowledges its end; otherwise False."""
         return isinstance(self._caller, AcknowledgesUserStream) and self._caller.user_stream_open
 
     def _what_helps(self, turn: Turn | None) -> str:

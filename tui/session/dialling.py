@@ -24,7 +24,7 @@ _NAME_PROTOCOL = "Name the protocol with --protocol, and check the address and t
 
 
 class DiallingError(ValueError):
-    """The target cannot be dialed. The message says what to do.
+    """Raised when the target cannot be dialed. The message says what to do.
 
     ``source`` names what failed; ``code`` is stable and the same as in the `ErrorRaised` event that
     reports the error.
@@ -36,7 +36,7 @@ class DiallingError(ValueError):
 
 
 class ProtocolNotDetected(ValueError):
-    """The protocol cannot be detected. The message says what to do."""
+    """Raised when the protocol cannot be detected. The message says what to do."""
 
 
 class Dialled(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ class Dialled(msgspec.Struct, frozen=True):
 
 
 async def settle(target: Target) -> Dialled:
-    """Determine what the target does not specify, except for what only the call itself can show.
+    """Determines what the target does not specify, except for what only the call itself can show.
 
     Raises `DiallingError` and `ProtocolNotDetected`.
     """
@@ -61,7 +61,7 @@ async def settle(target: Target) -> Dialled:
     except ConnectionFailed as failure:
         raise DiallingError("socket", failure.code, str(failure), failure.hint) from None
     except DiallingError as error:
-        # The texts of a webhook are the far side's, and may repeat what it was sent.
+        # A webhook's texts come from the far side and may repeat the secrets that were sent to it.
         message, hint = redactor.text(error.message), redactor.text(error.hint)
         raise DiallingError(error.source, error.code, message, hint) from None
 
@@ -81,7 +81,7 @@ async def _settle(target: Target, redactor: Redactor) -> Dialled:
 
 
 async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
-    """Detect the protocol from the first message.
+    """Detects the protocol from the first message.
 
     Because some agents speak first, the socket is opened briefly for this.
     """
@@ -125,7 +125,7 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
     )
     context = tls_context(target.url, insecure=target.insecure, cacert=target.cacert)
     try:
-        # On a daemon thread: an answer may take long, and the program would wait for any other thread at its end.
+        # On a daemon thread: an answer may take long, and the program would wait for a normal thread before it exits.
         asked = functools.partial(twiml.fetch_twiml, target.url, target.token, fields, context=context)
         stream = await DaemonThreads("webhook").run(asked)
     except (twiml.TwimlError, OSError) as error:

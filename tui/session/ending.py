@@ -1,4 +1,4 @@
-"""Records in words why a call ends; if there are several reasons, the first one counts."""
+"""Records why a call ends, in words; if there are several reasons, the first one counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Ending:
 
     def __init__(self, journal: Journal, pending: Pending) -> None:
         self.pending = pending
-        """Tracks what is still due when the call ends."""
+        """What is still due when the call ends."""
         self._journal = journal
         self._due = asyncio.Event()
         self._reason = ""
@@ -59,7 +59,7 @@ class Ending:
         self._due.set()
 
     def agent_left(self, reason: str, hang_up_reason: HangUpReason = HangUpReason.AGENT) -> None:
-        """Ends the call because the agent hung up or transferred it; the call fails if lines of a script are left."""
+        """Ends the call because the agent hung up or transferred it; the call fails if script lines are left."""
         self.finish(reason, hang_up_reason)
         if self.ours or not self.pending.lines_left:
             return

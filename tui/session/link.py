@@ -34,15 +34,15 @@ _ACKNOWLEDGE_LIMIT_S = 0.5
 """Longest wait for the acknowledgment of the stop message; some agents send it while they are still
 answering the user."""
 _CLOSE_LIMIT_S = 0.3
-"""Longest wait for the agent to close the socket itself, which it may do once the session has ended."""
+"""Longest wait for the agent to close the socket, which it may do by itself once the session has ended."""
 
 
 class AgentLink:
     """Everything between a session and its agent, for one target. Runs on the session's loop.
 
-    ``route`` receives each message that was understood, ``on_fatal`` an error that ends the session, ``on_sent`` each
-    message once it is written; ``sums_audio`` is as in `MessageLog`. Raises `ValueError` for an unknown protocol or
-    for settings that it does not support.
+    ``route`` receives each message that was understood, ``on_fatal`` an error that ends the session, and
+    ``on_sent`` each message after it was written; ``sums_audio`` is as in `MessageLog`. Raises `ValueError`
+    for an unknown protocol or for settings that it does not support.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class AgentLink:
         self.target = target
         self._journal = journal
         self.protocol = protocol_named(target.protocol)
-        # Where the agent's own settings name its tools, there is nothing to offer.
+        # Some agents name their tools in their own settings, so there is nothing to offer to them.
         offered = () if self.protocol.calls_tools and not self.protocol.offers_tools else tools
         self.caller = self.protocol.caller(_settings(target, offered), lambda: str(uuid.uuid4()), utc_now)
         self.messages = MessageHandler(self.caller.receive)
@@ -87,7 +87,7 @@ class AgentLink:
 
     @property
     def own_log_rules(self) -> LogRules | None:
-        """Log rules that the session must carry: a custom protocol's, or what options change; None otherwise."""
+        """Log rules that the session must carry: those of a custom protocol or changed by options; None otherwise."""
         protocol, target = self.protocol, self.target
         rules = protocol.log_of(target.options) if protocol.log_of else protocol.log
         return None if target.protocol in BUILT_IN and rules == protocol.log else rules
@@ -100,7 +100,7 @@ class AgentLink:
 
     async def hang_up(self, reason: HangUpReason) -> None:
         """Sends the protocol's last messages, and waits briefly until they have been sent and answered."""
-        self.connection.faults.lift()  # an agent that got no goodbye would seem to be at fault
+        self.connection.faults.lift()  # without the goodbye, the agent would appear to be at fault
         if not self.connection.is_open:
             return
         acknowledges = isinstance(self.caller, AcknowledgesUserStream)
@@ -120,7 +120,7 @@ class AgentLink:
 
     async def _goodbye_answered(self, caller: AwaitsGoodbye) -> None:
         """Waits for the agent to answer the last message; emits a finding if it does not."""
-        # Not until the socket is closed: the answer may be the last frame before that, and not handled yet.
+        # Does not stop when the socket closes: the answer may be the last frame, which may not be handled yet.
         await self._messages_until(lambda: caller.goodbye_answered, _GOODBYE_LIMIT_S)
         if not caller.goodbye_answered:
             self.log.find(caller.missing_goodbye)
@@ -140,7 +140,7 @@ class AgentLink:
         watching.unregister()
 
     def _new_client(self) -> WebSocketClient:
-        self._emit_pongs(True)  # a new socket starts with no pong missing
+        self._emit_pongs(True)  # no pong is missing on a new socket
         liveness = Liveness(
             ping_s=self.target.ping_s,
             silence_s=self.target.silence_timeout_s,

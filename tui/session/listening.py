@@ -23,14 +23,15 @@ from tui.session.pending import Pending
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LULL_S = 1.0
-"""An agent that streams silence has finished after this long without audible sound; it is longer
-than a pause in speech."""
+"""Time without audible sound after which an agent that streams silence has finished; longer than a pause in
+speech.
+"""
 _TEXT_ONLY_S = 1.5
-"""Text that is not followed by sound within this time is the whole answer."""
+"""Text that is not followed by sound within this time counts as the whole answer."""
 _FLOWING_S = 0.3
 """Audio counts as arriving continuously as long as its latest chunk is no older than this."""
 _LOOK_S = 0.05
-"""Interval at which a wait checks again, because audibility and the passing of time do not cause events."""
+"""Interval at which a wait checks again, because audibility and elapsed time do not cause events."""
 
 
 class Answered(Enum):
@@ -40,7 +41,7 @@ class Answered(Enum):
     IN_TEXT = "in text"
     """The agent answered in text, without sound."""
     FAILED = "failed"
-    """There is no answer: the agent reported a failure."""
+    """The agent reported a failure instead of an answer."""
     NONE = "none"
     """There was no answer within the time limit, or the call ended first."""
 
@@ -53,9 +54,9 @@ class Limits(msgspec.Struct, frozen=True):
 
     answer_s: float = 10.0
     max_turn_s: float = 60.0
-    """Time after which continuous audible sound no longer delays the call."""
+    """Time after which the call continues even if the agent is still audible."""
     quiet_s: float = 0.4
-    """The agent has finished once nothing from it has been due for this long."""
+    """The agent has finished once none of its audio has been due for this long."""
     greeting_s: float = 3.0
 
     @classmethod
@@ -118,7 +119,7 @@ class Listening:
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Waits for a condition. Returns False if that took too long or the call ended first.
 
-        Time does not count while a tool runs or the session is being resumed; both have their own limits.
+        Time spent running a tool or resuming the session does not count; both have their own limits.
         """
         left_ns = timeout_s * NS_PER_S
         while not condition():
@@ -135,7 +136,7 @@ class Listening:
         await self.until(lambda: not self._pending.resuming, _LOOK_S)
 
     async def greeting(self) -> None:
-        """Waits for the agent's greeting and its end, for as long as an agent that greets may take."""
+        """Waits for the start of the agent's greeting, within its time limit, and for its end."""
         await self.answer(0, self._limits.greeting_s)
         await self.turn_end()
 
@@ -200,7 +201,7 @@ class Listening:
         audible, now_ns = self._state.audible, self._clock_ns()
         if audible.heard_from(e.Party.AGENT, since_ns, now_ns):
             return True
-        # A reply that follows another too closely for a pause to be found has no onset of its own.
+        # A reply that follows another without a detectable pause has no separate onset.
         played_ns = self._heard.played_ns
         if played_ns is None or played_ns < since_ns or now_ns < played_ns + KNOWN_AFTER_NS:
             return False
@@ -215,12 +216,12 @@ class Listening:
     def _failed_since(self, since_ns: int) -> bool:
         """Returns whether the answer failed after ``since_ns`` and none of its audio remains to be played."""
         heard, now_ns = self._heard, self._clock_ns()
-        # What has just been played becomes known as heard a little later.
+        # Audio that has just been played is detected as heard slightly later.
         played = not heard.playing and now_ns > heard.changed_ns + KNOWN_AFTER_NS
         return heard.failed_ns > since_ns and played
 
     def _is_quiet(self) -> bool:
-        """Returns whether the agent has finished, as far as can be known."""
+        """Returns whether the agent has probably finished."""
         heard, now_ns = self._heard, self._clock_ns()
         if not heard.playing:
             return now_ns - heard.changed_ns > self._limits.quiet_s * NS_PER_S
@@ -231,13 +232,13 @@ class Listening:
             heard.receiving.clear()
             return False
         if not heard.receiving or abs(late_ns) > _FLOWING_S * NS_PER_S:
-            return False  # a reply that was sent whole, or far ahead, is heard out; one that stalls may go on
+            return False  # a reply that was sent well ahead is played to its end, and one that stalls may continue
         last_ns = self._state.audible.last_heard_ns(e.Party.AGENT, now_ns) or 0
         return now_ns - max(last_ns, heard.changed_ns) > max(_LULL_S, self._limits.quiet_s) * NS_PER_S
 
 
 class _Received:
-    """Keeps track of which agent audio was received and played."""
+    """Tracks which agent audio was received and played."""
 
     def __init__(self) -> None:
         self.playing: set[str] = set()
@@ -245,22 +246,22 @@ class _Received:
         self.receiving: set[str] = set()
         """Those of `playing` that may still receive audio."""
         self.changed_ns = 0
-        """When a reply last began or ended."""
+        """Time at which a reply last began or ended."""
         self.arrives_until_ns = 0
-        """When all audio received so far will have been played; minutes of audio may arrive at once."""
+        """Time at which all audio received so far will have been played; minutes of audio may arrive at once."""
         self.played_ns: int | None = None
-        """When the newest reply began to play."""
+        """Time at which the newest reply began to play."""
         self.text_ns: int | None = None
-        """When the agent's newest text arrived."""
+        """Time at which the agent's newest text arrived."""
         self.line_ended_ns = 0
-        """When the user's newest line finished or failed."""
+        """Time at which the user's newest line finished or failed."""
         self.begun_ns = 0
-        """When the newest reply began to arrive."""
+        """Time at which the newest reply began to arrive."""
         self.awaits_tool = False
-        """Whether the agent's answer to a tool's result must still be awaited."""
+        """Whether the agent has yet to answer a tool's result."""
         self.tool_ended_ns = 0
         self.failed_ns = 0
-        """When the agent last reported a failed answer; 0 if the user has spoken since."""
+        """Time at which the agent last reported a failed answer; 0 if the user has spoken since."""
 
     def take(self, event: e.SessionEvent) -> bool:
         """Processes one event; returns True if waits must check their conditions again."""
@@ -296,7 +297,7 @@ class _Received:
             case e.LineChanged(finished=True) | e.ErrorRaised(source="audio"):
                 self.line_ended_ns = event.at_ns
             case e.SpeechEdge(speaker=e.Party.USER) if event.at_ns > self.failed_ns:
-                # What failed was the answer to a part of the turn; another to the rest of it may come.
+                # Only the answer to the first part of the turn failed; an answer to the rest may follow.
                 self.failed_ns = 0
             case e.StatusChanged() | e.SpeechEdge():
                 pass

@@ -142,17 +142,17 @@ class LiveSession:
 
     @property
     def pending(self) -> Pending:
-        """Tracks what is still due in the call."""
+        """What is still due in the call."""
         return self._ending.pending
 
     @property
     def faults(self) -> LinkFaults:
-        """Connection faults to inject, for testing the agent."""
+        """Injects connection faults, for testing the agent."""
         return self._link.connection.faults
 
     @property
     def dropped(self) -> bool:
-        """Whether the call ended because an injected fault closed its socket and it could not continue on another."""
+        """Whether the call ended because an injected fault closed its socket and no other could replace it."""
         return self._ending.dropped
 
     @property
@@ -165,11 +165,10 @@ class LiveSession:
     async def run(self) -> None:
         """Runs the call.
 
-        It returns when the call has ended for any reason, and never raises an exception because of
-        the far side.
+        Returns when the call has ended for any reason; never raises an exception because of the far side.
         """
         loop = asyncio.get_running_loop()
-        default_reporter.clear()  # a callback that failed in an earlier call is reported in this one too
+        default_reporter.clear()  # a callback that failed in an earlier call is to be reported in this one too
         # A callback may fail on any thread; the journal belongs to this loop.
         unsubscribe = default_reporter.subscribe(
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
@@ -198,11 +197,11 @@ class LiveSession:
             finally:
                 unsubscribe()
                 self._ending.emit()
-        # After the end: it takes a moment, which is not part of the call's length or of its silences.
+        # After the end, because it takes a moment that must not count towards the call's duration or silences.
         await self._watch.compare_edges()
 
     def hang_up(self) -> None:
-        """Ends the call from this side. If it is already ending, stops waiting for the agent's last audio."""
+        """Ends the call on the user's behalf. If it is already ending, stops waiting for the agent's last audio."""
         self._ending.finish()
         self.audio.playback.stop_draining()
 
@@ -286,7 +285,7 @@ class LiveSession:
         steps = (
             self.audio.capture.stop,
             partial(self._leave, tasks[:-1]),
-            # The watch is the last task: it keeps emitting what was heard while playback drains.
+            # The watch is the last task, because it keeps emitting what was heard while playback drains.
             partial(_stop, tasks),
             partial(self._agent_audio.interrupt, "hang-up"),
             self._watch.finish,
@@ -308,7 +307,7 @@ class LiveSession:
         if not self._ending.ours:
             await self.audio.playback.drained()
 
-    # -- what handlers do --
+    # -- handlers --
 
     def _register_handlers(self) -> None:
         self.messages.add_session_handler(self.router.handle_platform_event)

@@ -18,13 +18,13 @@ _MOST_SUMMED = 50
 
 @dataclass
 class _AudioSum:
-    """Audio messages of one direction that were not logged yet."""
+    """The audio messages in one direction that have not been logged yet."""
 
     count: int = 0
     size_bytes: int = 0
     audio_ms: float = 0.0
     at_ns: int = 0
-    """Time of the first one."""
+    """Time of the first of these messages."""
 
 
 @dataclass
@@ -34,15 +34,16 @@ class _Repeated:
     found: Finding
     count: int = 0
     emitted: int = 0
-    """The count that was last emitted."""
+    """The most recently emitted count."""
 
 
 class MessageLog:
     """Emits what a session's `MessageHandler` and `Connection` report. Runs on the session's loop.
 
-    ``reply`` sends the protocol's own answer right after the answered message is logged. ``route`` is then called
-    with the message, and ``on_fatal`` with an error that ends the session. With ``sums_audio``, audio messages that
-    were understood and have no findings are logged in sum, with `emit_counts` or before the next other message.
+    ``reply`` sends the protocol's own answer right after the answered message is logged. ``route`` is then
+    called with the message, and ``on_fatal`` with an error that ends the session. With ``sums_audio``, audio
+    messages that were understood and have no findings are logged as one sum, by `emit_counts` or before the
+    next message of another kind.
     """
 
     def __init__(
@@ -114,7 +115,8 @@ class MessageLog:
     def find(self, found: Finding, *, about: int = 0) -> None:
         """Emits a finding or advice.
 
-        If the same rule has been broken before, only count it; the log does not list repetitions.
+        If the same rule has been broken before, the finding is only counted, because the log does not list
+        repetitions.
 
         ``about`` is the number of the event that it concerns.
         """
@@ -149,7 +151,7 @@ class MessageLog:
         added.audio_ms += audio_ms
 
     def emit_sums(self) -> None:
-        """Emits the sum of received audio, which waits depend on; that of sent audio is emitted with it."""
+        """Emits sums of audio messages if audio was received, because waits depend on it, or if much was sent."""
         if self._sums[e.Direction.RECEIVED].count or self._sums[e.Direction.SENT].count >= _MOST_SUMMED:
             self._log_sums()
 

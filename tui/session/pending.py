@@ -6,10 +6,10 @@ from tui.models import events as e
 
 
 class Pending:
-    """Tracks what has begun and has not ended. Runs on the session's loop; processing an event takes constant time.
+    """Tracks what has begun and not ended. Runs on the session's loop; processing an event takes constant time.
 
-    ``replies_are_ended`` says whether the agent marks the end of each reply; if it does not, a
-    reply without an end is not due.
+    ``replies_are_ended`` states whether the agent marks the end of each reply. If it does not, nothing is due
+    from a reply that has begun.
     """
 
     def __init__(self, *, replies_are_ended: bool) -> None:
@@ -19,9 +19,9 @@ class Pending:
         self.line = ""
         """Name of the recorded line that is playing; empty if none is."""
         self.lines_left = 0
-        """Number of script lines that have not begun; set by the owner of the script."""
+        """Number of script lines that have yet to begin; set by the owner of the script."""
         self.answer_due = ""
-        """Name of the script line that the agent has not begun to answer; set by the owner of the script."""
+        """Name of the script line that the agent has yet to answer; set by the owner of the script."""
         self.resuming = False
         """Whether the socket was lost and the session is being resumed."""
 
@@ -29,14 +29,14 @@ class Pending:
         """Applies one event."""
         match event:
             case e.MessageLogged():
-                return  # first: nearly every event is one
+                return  # checked first, because nearly every event is one of these
             case e.ReplyStarted():
                 self._replies[event.reply] = None
                 self.answer_due = ""
             case e.Transcribed(speaker=e.Party.AGENT):
                 self.answer_due = ""
             case e.ReplyEnded() | e.PlaybackEnded():
-                # The playback of a reply that the agent has not ended is over only if it was cut off.
+                # If the agent has not ended the reply, its playback is over only if it was cut off.
                 self._replies.pop(event.reply, None)
             case e.LineChanged():
                 self.line = "" if event.finished else event.name

@@ -9,7 +9,9 @@ from tui.audio.formats import AudioFormat
 from tui.protocols.base import Finding
 
 SLOW_RATIO = 0.8
-"""Below this share of real time, playback stutters more than jitter or a pause between sentences can explain."""
+"""Arrival speed, relative to real time, below which jitter and pauses between sentences cannot explain the
+stutter.
+"""
 _LEAST_JUDGED_MS = 1_000.0
 _MAX_FORMATS = 8
 

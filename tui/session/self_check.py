@@ -1,4 +1,4 @@
-"""Watches for delays in the program itself, and reports when they make measurements uncertain."""
+"""Detects delays in the program itself, and reports when they make measurements uncertain."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from tui.session.send_pace import SendPace
 from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
-"""The loop records arrival times, so a longer lag makes them wrong by more than one block."""
+"""Limit for the lag of the loop, which records arrival times: more would make them wrong by over one block."""
 _LAGS = 100
 """Number of lags kept; at one poll every 20 ms, they cover more than a second."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
-"""How far the sound server's estimate of when a sample is heard may move within a second."""
+"""Limit for how far the sound server's estimate of when a sample is heard may move within a second."""
 STALL_LIMIT_MS = 60.0
-"""How long a device may go without a callback.
+"""Limit for the time between two callbacks of a device.
 
-After longer stalls of the sound server, both clocks were up to 90 ms off while the instants before
-the stall were still in their windows (measured).
+Measurements showed that after longer stalls of the sound server, both clocks were up to 90 ms off as long as
+their windows contained instants from before the stall.
 """
 
 
 class _Stall(NamedTuple):
-    """A device that did not call back for some time."""
+    """A period in which a device did not call back."""
 
     since_ns: int
     until_ns: int
-    """Time until which the stall is reported: the device's clock keeps the instants before the
-    stall for the length of its window, and a report (at most one per second) covers the time before
-    it."""
+    """Time until which the stall is reported: the device's clock uses instants from before the stall for the
+    length of its window, and each report (at most one per second) covers the time before it.
+    """
     gap_ms: float
 
 
@@ -96,7 +96,7 @@ class SelfCheck:
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
     def called_back(self, device: str, gap_ms: float, now_ns: int) -> None:
-        """Takes a device's longest time between two callbacks since the previous call; reports any stall."""
+        """Processes a device's longest time between two callbacks since the previous check; reports any stall."""
         if gap_ms > STALL_LIMIT_MS:
             self._stalls[device] = _Stall(
                 now_ns - int(gap_ms * NS_PER_MS), now_ns + WINDOW_NS + NS_PER_S, gap_ms

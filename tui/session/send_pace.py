@@ -1,4 +1,4 @@
-"""Measures when captured blocks are sent, and how long each one takes from the callback to the socket."""
+"""Measures when captured blocks are sent, and how long each takes from the device's callback to the socket."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _STEPS = 2_000
 
 
 class Way(NamedTuple):
-    """When a block left the device's callback, was put into a message, and was sent; None for what is unknown."""
+    """Times at which a block left the device's callback, was put into a message, and was sent; None if unknown."""
 
     captured_ns: int | None = None
     framed_ns: int | None = None
-    """Set only if the block waited for later ones, because the protocol's messages are longer."""
+    """Set only if the block had to wait for later ones, because the protocol's messages are longer than a block."""
     sent_ns: int | None = None
 
 
@@ -37,7 +37,7 @@ class _Sent:
 
 
 class SendPace:
-    """Measures from `gave` (called for every block) to `sent` (called for every message). Use it on one loop only."""
+    """Measures the time from `gave` (called for each block) to `sent` (called for each message), on one loop only."""
 
     def __init__(self) -> None:
         self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
@@ -49,7 +49,7 @@ class SendPace:
         self._recent: deque[tuple[int, float]] = deque()
 
     def gave(self, block: Captured, messages: list[Outgoing], *, held: bool = False) -> None:
-        """Notes that a block became these messages, or is ``held`` until a message is complete."""
+        """Records that a block was put into these messages, or is ``held`` until a message is complete."""
         sent = _Sent(block, messages[-1] if messages else None)
         self._blocks.append(sent)
         if messages:
@@ -60,7 +60,7 @@ class SendPace:
             self._held.append(sent)
 
     def sent(self, message: Outgoing, now_ns: int) -> None:
-        """Notes that a message was written to the socket at the given time."""
+        """Records that a message was written to the socket at the given time."""
         found = False
         for block in reversed(self._blocks):
             if block.last_message is message:

@@ -33,19 +33,19 @@ class CallSetUp:
         """Saves the session; None if the session is not saved."""
 
     async def prepare(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
-        """Starts saving, and finds the devices. Raises whatever prevents the call."""
+        """Starts saving, and finds the devices. Raises the error that prevents the call, if any."""
         await self.start_saving(target)
         await self.find_devices(target, lines=lines)
 
     async def start_saving(self, target: Target) -> None:
-        """Does the first part of `prepare`, with the same exceptions; a failed call is then saved with the reason."""
+        """Performs the first part of `prepare`; a call that fails afterwards is then saved with the reason."""
         self.writer = await start_saving(target, self.problems)
         tracks = self.writer.tracks if self.writer else None
         self._audio.tracks = [tracks] if tracks else []
 
     async def find_devices(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
-        """Does the second part of `prepare`; cancellation ends it immediately."""
-        # Now, on a thread, and not with the first sound: loading it holds up a loop that has audio to serve.
+        """Performs the second part of `prepare`; cancellation ends it immediately."""
+        # Loaded now and on a thread, because loading it with the first sound would delay the call's audio.
         await asyncio.to_thread(load_detector)
         await self._audio.configure(
             input=target.input,
@@ -95,6 +95,6 @@ class CallSetUp:
         self._sink(self.writer.take(event) if self.writer else event)
 
     async def close(self) -> None:
-        """Finish saving."""
+        """Finishes saving."""
         if self.writer is not None:
             await self.writer.close()

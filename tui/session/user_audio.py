@@ -17,7 +17,7 @@ from tui.protocols.base import CallerEnd, Outgoing, PassesTime, user_stream_open
 from tui.session.send_pace import SendPace
 
 EARLY_BLOCKS = 100
-"""Number of blocks kept while the user stream is being opened, so that the first word is not lost."""
+"""Maximum number of blocks kept while the user stream is being opened, so that the first word is not lost."""
 OPENING_LIMIT_NS = 1_000_000_000
 _NOT_OPEN = "the user stream is not open"
 _NO_SOCKET = "the connection was lost"
@@ -45,12 +45,12 @@ class UserAudio:
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
         self._waits = False
-        """Whether it was reported that the user stream did not open."""
+        """Whether a user stream that has not opened was reported."""
         self._speech: SpeechDetector | KnownSpeech | None = None
         self._heard_until_ns = 0
 
     def begin(self) -> None:
-        """Prepares to detect speech in user audio, in the format of captured audio, which the agent has accepted."""
+        """Prepares speech detection; called when the agent has accepted the call, so the capture format is known."""
         self._speech = self._audio.user_speech()
 
     async def pump(self) -> None:
@@ -63,18 +63,18 @@ class UserAudio:
             if self._on_block is not None:
                 self._on_block()
             else:
-                await asyncio.sleep(0)  # the socket's writer runs first: detecting speech can wait
-            # What the agent never gets is silence to it: such speech neither begins nor prolongs a turn.
+                await asyncio.sleep(0)  # let the socket's writer run first, because speech detection can wait
+            # Speech that the agent never receives is treated as silence, so it neither begins nor prolongs a turn.
             self._detect_speech(block if for_agent else block._replace(pcm=bytes(len(block.pcm))))
 
     def send_early(self, _: object = None) -> None:
-        """Sends the blocks that waited for the user stream to open."""
+        """Sends the blocks that were waiting for the user stream to open."""
         while self._early and self._caller.user_stream_open:
             self._send_now(self._early.popleft())
         self._report_waiting(False, "The user stream is open.")
 
     def sent(self, message: Outgoing) -> None:
-        """Notes that a message was written to the socket."""
+        """Records that a message was written to the socket."""
         if message.audio_ms:
             self.pace.sent(message, self._journal.clock_ns())
 
@@ -88,8 +88,8 @@ class UserAudio:
         if controls.recording and user_stream_opening(self._caller):
             self._keep_early(block)
             return True
-        # The stream is closed on purpose, and what is said meanwhile is never sent later: the agent would take old
-        # words for an answer to its reply.
+        # The stream is closed on purpose. Audio from this time is never sent later, because the agent would mistake
+        # old words for an answer to its reply.
         self._drop_early()
         if controls.recording and status is e.Status.RESUMING:
             self._journal.losing(e.Loss.UNSENT, _NO_SOCKET)
@@ -115,7 +115,7 @@ class UserAudio:
             self._report_waiting(True, "The agent has not opened the user stream: no user audio is sent.")
 
     def _drop_early(self) -> None:
-        """Counts the blocks that waited for the user stream as lost."""
+        """Drops the blocks that were waiting for the user stream, and counts them as lost."""
         while self._early:
             self._early.popleft()
             self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
@@ -137,7 +137,7 @@ class UserAudio:
         )
 
     def finish(self) -> None:
-        """Emits the end of any current speech, and the timing of sending. Call it after capture has ended."""
+        """Emits the end of any current speech, and the send timing. Call it after capture has ended."""
         self._drop_early()
         if self._speech:
             self._emit_edges(self._speech.finish(self._heard_until_ns))

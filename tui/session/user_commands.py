@@ -1,4 +1,4 @@
-"""Carries out the user's actions in a call: record, play a line, type, mute, interrupt."""
+"""Carries out the user's actions in a call, such as recording, playing a line, typing, muting and interrupting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui.session.link import AgentLink
 
 
 class UserCommands:
-    """Carries out the user's commands, or emits the reason why it cannot. Runs on the session's loop.
+    """Carries out the user's commands, or emits the reason why this is not possible. Runs on the session's loop.
 
     ``interrupt`` flushes playback and takes the reason as its argument.
     """
@@ -55,7 +55,7 @@ class UserCommands:
             await self._start_recording(silent=True)
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
-        """Plays a recorded line in place of the microphone; if necessary, recording is turned on while it plays.
+        """Plays a recorded line in place of the microphone; if necessary, turns on recording while the line plays.
 
         With ``begins_ns``, the line's first sample is captured at that time.
         """
@@ -67,7 +67,7 @@ class UserCommands:
         await self._audio.capture.lines.speak(line, begins_ns)
 
     def end_recording(self) -> None:
-        """Emits an event to show that user audio is no longer sent to the agent."""
+        """Emits an event which states that user audio is no longer sent to the agent."""
         self._only_for_a_line = False
         self._emit_recording(False)
 
@@ -78,9 +78,9 @@ class UserCommands:
             self._journal.emit(e.MutedChanged(at_ns=self._journal.clock_ns(), muted=muted))
 
     def change_volume(self, by: float) -> None:
-        """Changes the playback volume by a step, within 0..2.
+        """Changes the playback volume by ``by``, within 0..2.
 
-        Every key press counts, no matter how quickly one follows another.
+        Every key press takes effect, however quickly it follows the previous one.
         """
         self._audio.volume = round(self._audio.volume + by, 2)
         self._journal.emit(e.VolumeChanged(at_ns=self._journal.clock_ns(), volume=self._audio.volume))
@@ -146,7 +146,7 @@ class UserCommands:
         if closes and not self._link.protocol.continuous:
             await self._audio.capture.stop()
         else:
-            # An agent that detects turns has to hear the silence after the last word.
+            # An agent that detects turns needs the silence after the last word.
             await self._audio.capture.start(silent=True)
 
     def _stop_after_line(self, event: Completed) -> None:

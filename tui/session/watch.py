@@ -1,4 +1,4 @@
-"""Polls everything that no event reports during a call."""
+"""Polls, during a call, everything that no event reports."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ from tui.units import NS_PER_S
 _INTERVAL_NS = 20_000_000
 _CROWD_INTERVAL_NS, _CROWD_IDLE_EVERY = 100_000_000, 5
 _IDLE_EVERY = 3
-"""Number of polls between two publications of telemetry, and between two checks of idle audio; the
-screen draws levels no more often."""
+"""Number of polls after which telemetry is published and idle audio is checked; the screen draws levels no
+more often.
+"""
 
 
 class SessionWatch:
@@ -62,14 +63,14 @@ class SessionWatch:
     async def run(self) -> None:
         """Polls until cancelled."""
         clock_ns = self._journal.clock_ns
-        # One of a crowd polls its sound with every block that it sends.
+        # A call in a crowd is polled for sound with every block that it sends, so it needs fewer polls here.
         interval_ns, idle_every = (
             (_INTERVAL_NS, _IDLE_EVERY)
             if self._audio.crowd is None
             else (_CROWD_INTERVAL_NS, _CROWD_IDLE_EVERY)
         )
         for polls in count():
-            # Taken before the work, so that a poll that takes long counts as lateness of the loop as well.
+            # Computed before the work, so that a slow poll also counts as lateness of the loop.
             due_ns = clock_ns() + interval_ns
             is_full = polls % idle_every == 0
             if is_full or (self._audio.crowd is None and self._audio.moving):
@@ -94,7 +95,7 @@ class SessionWatch:
         self._emit_counts(at_the_end=True)
 
     async def compare_edges(self) -> None:
-        """Emits what a second detector finds on the tracks, once the tracks have ended."""
+        """Emits the findings of a second detector on the tracks, after the tracks have ended."""
         turns = self._journal.state.metrics.turns
         if all(turn.response_latency_ms is None for turn in turns):
             return
@@ -114,8 +115,8 @@ class SessionWatch:
             self._journal.lost(e.Loss.LATE_TOOL_RESULT, late)
 
     def _count_failed_callbacks(self) -> None:
-        # Polled rather than counted at each failure: a callback may fail at each of thousands of messages, or at
-        # the very event that reports its failure.
+        # Polled rather than counted at each failure, because a callback may fail for each of thousands of messages,
+        # or even for the event that reports its failure.
         if more := default_reporter.total - self._failed_callbacks:
             self._failed_callbacks += more
             self._journal.losing(e.Loss.CALLBACK_FAILED, more=more)

@@ -1,8 +1,8 @@
-"""Keeps track of function calls: determines which calls are complete and when answers to them are due.
+"""Tracks function calls: determines which calls are complete, and when the agent has to be asked for its answer.
 
-It works on OpenAI Realtime events and performs no I/O. Servers may announce a call more than once, send null
-for members that they leave out and, after a barge-in, announce calls as done even though their arguments were
-cut off.
+It works on OpenAI Realtime events and performs no I/O. Servers may announce a call more than once and send
+null for members that they leave out. After a barge-in, they may announce calls as done even though the
+arguments were cut off.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ class Announcements:
         """Appends to the arguments of a call."""
         gathered = self._gather(message.call_id, message.response_id)
         delta = message.delta or ""
-        if gathered.size <= ARGUMENTS_LIMIT:  # one delta over the limit is enough for the call to be refused
+        if gathered.size <= ARGUMENTS_LIMIT:  # longer arguments are refused anyway
             gathered.arguments.append(delta)
             gathered.size += len(delta)
 
     def arguments_done(self, message: Announcement) -> Call | None:
-        """Returns the call if its arguments are complete. If they were cut off, `item_done` decides."""
+        """Returns the call if its arguments are complete; if they were cut off, `item_done` decides about it."""
         gathered = self._gather(message.call_id, message.response_id, message.name, message.arguments)
         if not gathered.name or not _is_object("".join(gathered.arguments)):
             return None
@@ -112,7 +112,7 @@ class Announcements:
         return self._whole(message.item, message.response_id)
 
     def response_done(self, message: Announcement) -> list[Call]:
-        """Returns the calls that only the end of their response announced."""
+        """Returns the calls that were announced only by the end of their response."""
         response = message.response
         items = response.output or [] if response.status in (COMPLETED, None) else []
         calls = [call for item in items if (call := self._whole(item, response.id))]
@@ -157,15 +157,15 @@ class _Round:
 
     running: int = 0
     status: str = ""
-    """The status the response ended with; empty until then."""
+    """The status with which the response ended; empty until then."""
 
 
 class Rounds:
     """Determines when to ask the agent for its answer to function calls.
 
-    The agent is asked once for all calls in a response: when the last of them has been answered and the
-    response itself has ended. A response that the user cancelled by speaking needs no answer, because that
-    speech will get one.
+    The agent is asked once for all calls in a response, when the last of them has been answered and the
+    response has ended. A response that the user cancelled by speaking needs no request, because the agent
+    will answer that speech.
     """
 
     def __init__(self) -> None:
@@ -181,14 +181,14 @@ class Rounds:
         _remember(self._rounds, response_id, _Round(), OPEN_LIMIT).running += 1
 
     def call_answered(self, response_id: str) -> bool:
-        """Records that the output of a call was sent; returns whether an answer is due."""
+        """Records that the output of a call was sent; returns whether to request an answer now."""
         if response_id not in self._rounds:
             return False
         self._rounds[response_id].running -= 1
         return self._is_due(response_id)
 
     def response_ended(self, message: Announcement) -> bool:
-        """Records the end of a response; returns whether an answer to its calls is due."""
+        """Records the end of a response; returns whether to request the answer to its calls now."""
         response_id = message.response.id or ""
         if response_id not in self._rounds:
             return False

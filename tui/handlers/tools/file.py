@@ -22,16 +22,16 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class ToolsFileError(Exception):
-    """A tools file cannot be used; the message is one sentence with the place and the reason."""
+    """Raised when a tools file cannot be used; the message is one sentence with the place and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A function of a tools file.
 
-    It is called with the argument dict in a thread, as a `FunctionHandler` calls registered functions, and calls
-    the function with keyword arguments converted to its type hints. A coroutine function runs on a separate loop,
-    so that nothing in a tools file can block the caller's loop.
+    Like any registered function, it is called by a `FunctionHandler` in a thread, with the argument dict. It
+    calls the function with keyword arguments that are converted to its type hints. A coroutine function runs
+    on a separate loop, so that no code in a tools file can block the caller's loop.
     """
 
     name: str

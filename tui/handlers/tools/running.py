@@ -47,7 +47,7 @@ OUTPUT_LIMIT = 65_536
 
 
 class CallRefused(Exception):
-    """A call that cannot be made as the agent requested it; the message is sent to the agent.
+    """Raised when a call cannot be made as the agent requested it; the message is sent to the agent.
 
     It does not count as a failing callback, because the function did not cause it.
     """
@@ -55,7 +55,7 @@ class CallRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """The outcome of a call: its result, also as JSON for the agent, or its error."""
+    """The outcome of a call: its result (also as JSON for the agent) or its error."""
 
     result: object = None
     output: str = ""
@@ -73,7 +73,7 @@ class DaemonThreads:
         """Number of threads that returned after their caller had given up; their results were dropped."""
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Calls ``function`` in a thread and waits for it. Cancellation ends the wait, not the thread."""
+        """Calls ``function`` in a thread and waits for the result. Cancellation ends the wait but not the thread."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = functools.partial(contextvars.copy_context().run, function, *args)
@@ -91,7 +91,7 @@ class DaemonThreads:
         try:
             return await future
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled():  # the result came in the same turn of the loop
+            if future.done() and not future.cancelled():  # the result arrived in the same loop iteration
                 self._drop(None if future.exception() else future.result())
             raise
 
@@ -144,7 +144,7 @@ class ToolRunner:
             if max(self._running - 1, self.threads.running) >= CALLS_LIMIT:
                 raise CallRefused(f"{CALLS_LIMIT} function calls are already running.")
             result = await self._call(func, parse_arguments(arguments))
-            # in a thread too: a value without a JSON form is converted by its __str__, which is user code
+            # also in a thread: a value without a JSON form is converted by its __str__, which is user code
             output = within_limit(await self.threads.run(as_json, result))
         except (*ISOLATED, SystemExit) as error:
             if is_cancellation(error):
@@ -166,14 +166,14 @@ class ToolRunner:
 async def on_side_loop(function: Callable[[], Awaitable[T]]) -> T:
     """Runs a coroutine function on a loop that all tools share, in a separate thread, and waits for it here.
 
-    The loop exists as long as the process, because clients that a tool keeps between calls belong to a loop.
-    Cancellation is passed on to the function.
+    The loop lives as long as the process, because a client that a tool keeps between calls is bound to its
+    loop. Cancellation is passed on to the function.
     """
 
     async def contained() -> T:
         try:
             return await function()
-        except SystemExit as error:  # it would end the loop that all tools share
+        except SystemExit as error:  # it would stop the loop that all tools share
             raise _as_exception(error) from error
 
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(contained(), _side_loop()))

@@ -20,7 +20,7 @@ _ENTRY = re.compile(r"\*{0,2}(\w+)(?:\s*\([^)]*\))?\s*:\s*(.*)")
 
 
 class NotATool(ValueError):
-    """The function cannot be offered to an agent; the message is the reason."""
+    """Raised when a function cannot be offered to an agent; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter) -> Pa
 
 
 def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """Returns the hint, evaluated in the function's module, if it has a JSON schema."""
+    """Returns the parameter's type hint, evaluated in the function's module, if the type has a JSON schema."""
     if parameter.annotation is parameter.empty:
         return Any
     holder = types.SimpleNamespace(__annotations__={"hint": parameter.annotation})
@@ -134,7 +134,7 @@ def _description(texts: Mapping[str, str], name: str) -> dict[str, str]:
 
 
 def _default(signature: inspect.Signature, name: str) -> dict[str, Any]:
-    """Returns the default if it can be written as JSON and is informative."""
+    """Returns the default as a schema member if it is informative and can be written as JSON."""
     default = signature.parameters[name].default
     if default is inspect.Parameter.empty or default is None:
         return {}
