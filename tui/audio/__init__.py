@@ -1,4 +1,1 @@
-"""Sound: devices, queues, formats, levels and speech detection.
-
-This package does not depend on sessions or protocols.
-"""
+"""Sound: devices, queues, formats, levels and speech detection, independent of sessions and protocols."""

@@ -1,4 +1,4 @@
-"""Measures the arrival of agent audio: its jitter and rate, and how much of it to queue before it plays."""
+"""Measures the jitter and rate at which agent audio arrives, and derives how much to queue before playback starts."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections import deque
 from tui.units import NS_PER_MS
 
 WINDOW_NS = 10_000_000_000
-# Agents that pace their audio need depth: livekit/agents#7238 saw gaps of 150 to 180 ms between frames of 100
-# ms, and has queued 300 ms before each segment since then.
+# Agents that pace their audio need a deeper queue: livekit/agents#7238 observed gaps of 150 to 180 ms between
+# 100 ms frames, and has since queued 300 ms before each segment.
 LEAST_TARGET_MS, FIRST_TARGET_MS, MOST_TARGET_MS = 40.0, 80.0, 300.0
 _MARGIN_MS = 20.0
-_LEAST_CHUNKS = 20  # with fewer, the 95th percentile is the maximum: one late chunk would decide
+_LEAST_CHUNKS = 20  # with fewer chunks, the 95th percentile is the maximum, so one late chunk would decide
 
 
 class Arrivals:
-    """Measures the arrival of chunks, one reply at a time. Instants are in monotonic ns. Not thread-safe."""
+    """Measures the arrival of chunks, one reply at a time. Times are in monotonic ns. Not thread-safe."""
 
     def __init__(self) -> None:
         self._lateness: deque[tuple[int, float]] = deque()
         self._ordered_ms: list[float] = []
-        """The lateness values in ascending order, so that a percentile needs no sorting."""
+        """Lateness values in ascending order, so that computing a percentile needs no sorting."""
         self._reply = ""
         self._began_ns = self._last_ns = 0
         self._received_ms = self._last_chunk_ms = 0.0
@@ -31,7 +31,8 @@ class Arrivals:
         """Adds a chunk of a reply, ``audio_ms`` long, that arrived at ``at_ns``."""
         if reply != self._reply:
             self._reply, self._began_ns, self._received_ms = reply, at_ns, 0.0
-        # Compared with a listener who started with the first chunk: only audio that came earlier can have played.
+        # Relative to a listener who started with the first chunk, and can have heard only audio that arrived
+        # earlier.
         late_ms = (at_ns - self._began_ns) / NS_PER_MS - self._received_ms
         self._lateness.append((at_ns, max(late_ms, 0.0)))
         insort(self._ordered_ms, max(late_ms, 0.0))
@@ -43,13 +44,13 @@ class Arrivals:
 
     @property
     def jitter_ms(self) -> float | None:
-        """Returns the 95th percentile of how late chunks arrived in the last 10 s; None for fewer than 20 chunks."""
+        """Returns the 95th percentile of the lateness of chunks in the last 10 s; None for fewer than 20 chunks."""
         count = len(self._ordered_ms)
         return self._ordered_ms[math.ceil(count * 0.95) - 1] if count >= _LEAST_CHUNKS else None
 
     @property
     def delivery_ratio(self) -> float | None:
-        """Length of the newest reply's audio divided by the time it took to arrive; 1 is real time."""
+        """Length of the latest reply's audio divided by the time it took to arrive; 1 is real time."""
         took_ms = (self._last_ns - self._began_ns) / NS_PER_MS
         return (self._received_ms - self._last_chunk_ms) / took_ms if took_ms > 0 else None
 

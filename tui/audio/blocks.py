@@ -34,7 +34,7 @@ class Block(NamedTuple):
 
     at_ns: int
     source: Source | None
-    """None if the block is not from the microphone's stream; its rate is then the rate agreed on with the agent."""
+    """None if the block is not from the microphone's stream. It then has the rate agreed on with the agent."""
     pcm: bytes
     """16-bit mono PCM, copied from PortAudio's buffer."""
 
@@ -72,19 +72,19 @@ class CaptureHandoff:
             try:
                 self._blocks.popleft()
             except IndexError:
-                pass  # the consumer took everything since the length was read: nothing to drop
+                pass  # the consumer has emptied the queue since its length was read
             else:
                 self.dropped_blocks += 1
-        # deque.append and popleft are atomic under the interpreter's lock, so that neither side needs one of ours.
+        # deque.append and popleft are atomic under the GIL, so neither side needs a lock.
         self._blocks.append(block)
-        # Only a sleeping consumer is woken: waking writes to the loop's socket, a system call that releases the
-        # interpreter and may cost PortAudio's thread its turn.
+        # Only a sleeping consumer is woken. Waking it writes to the loop's socket, and that system call
+        # releases the GIL, which PortAudio's thread may have to wait to reacquire.
         if self._asleep and self._loop is not None:
             self._asleep = False
-            if threading.get_ident() == self._loop_thread:  # a block of a clock rather than of PortAudio
+            if threading.get_ident() == self._loop_thread:  # the block is from a clock, not from PortAudio
                 self._arrived.set()
                 return
-            with contextlib.suppress(RuntimeError):  # the loop is closed, nobody is waiting
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so nothing is waiting
                 self._loop.call_soon_threadsafe(self._arrived.set)
 
     def skip(self, blocks: int) -> None:
@@ -106,7 +106,8 @@ class CaptureHandoff:
         while not self._blocks:
             self._arrived.clear()
             self._asleep = True
-            # A block may have come before the flag was set; its producer did not wake us.
+            # A block may have arrived before the flag was set, in which case the producer did not wake this
+            # task.
             if self._blocks:
                 break
             await self._arrived.wait()
@@ -127,7 +128,7 @@ class BlockTiming:
         self.restart(rate)
 
     def restart(self, rate: int) -> None:
-        """Starts over, and resamples to this rate (in Hz) from now on."""
+        """Resets the sample count and the resampler; from now on, resamples to this rate in Hz."""
         self._rate = rate
         self._elsewhere = Source(rate, from_device=False)
         self._source: Source | None = None
@@ -136,10 +137,12 @@ class BlockTiming:
         self._resampler = LiveResampler(rate, rate)
 
     def follow(self, block: Block, dropped_blocks: int) -> Source:
-        """Takes the next block and returns its source; ``dropped_blocks`` is the total of the hand-off so far.
+        """Takes the next block and returns its source.
 
-        After a dropped block or a change of source, the sample count restarts; otherwise all later blocks would get
-        times that are too early.
+        ``dropped_blocks`` is the total number dropped by the hand-off so far.
+
+        After a dropped block or a change of source, the sample count restarts; otherwise all later blocks
+        would get times that are too early.
         """
         source = block.source or self._elsewhere
         if source is not self._source or dropped_blocks != self._dropped_blocks:

@@ -1,9 +1,9 @@
 """Calibrations of pairs of devices, the file that stores them, and the error bounds of measured times.
 
-All that this program knows about the delay of a microphone and a speaker is what their driver
-reports. A calibration (`tui.calibrating`) measures how far that is from the truth. It never changes
-an instant: bias and ± are kept beside the instants and are applied where a figure is shown. The
-screen and the engine both import this module, so it loads nothing heavy.
+Without a calibration, this program knows only the delays that the driver reports for a microphone and a
+speaker. A calibration (`tui.calibrating`) measures their error. It never changes recorded times: bias and ±
+are stored separately and applied when a figure is shown. The screen and the engine both import this module,
+so it loads nothing heavy.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from platformdirs import user_state_path
 from tui.files import private_folder, write_atomically
 
 STATED_BOUND_MS = 20.0
-"""Error bound of a time measured with devices that were not calibrated, found with virtual devices
-(`benchmarks/README.md`).
+"""Error bound of a time measured with uncalibrated devices, determined with virtual devices (`benchmarks/README.md`).
 
-Any delay that the driver does not report adds to this, and only a calibration can find it.
+Any delay that the driver does not report adds to this; only a calibration can reveal it.
 """
 LEAST_BOUND_MS = 1.0
 """Smallest possible bound, because edges of sound are found to the nearest millisecond."""
@@ -39,14 +38,14 @@ _SERVER_S = 1.0
 
 
 class Bound(NamedTuple):
-    """The error in one kind of figure: its bias, and how far it can be off once the bias is subtracted."""
+    """The error of one kind of figure: its bias, and the largest error that remains once the bias is subtracted."""
 
     bias_ms: float = 0.0
     bound_ms: float = 0.0
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Measured errors in one kind of figure: the figure minus the true value."""
+    """Measured errors (measured minus true value) of one kind of figure."""
 
     bias_ms: float
     """The median error."""
@@ -56,7 +55,7 @@ class Spread(msgspec.Struct, frozen=True):
 
     @property
     def bound_ms(self) -> float:
-        """The ± of a figure from which the bias was subtracted."""
+        """The ± of a figure after the bias was subtracted."""
         return max(self.spread_ms, LEAST_BOUND_MS)
 
     def __str__(self) -> str:
@@ -80,7 +79,7 @@ class DevicesInUse(msgspec.Struct, frozen=True):
         return self.capture, self.playback
 
     def change(self, now: DevicesInUse) -> str:
-        """Returns what differs now, in words; empty if nothing does."""
+        """Returns what differs now, in words; empty if nothing has changed."""
         if self.pair != now.pair:
             return "it was measured with other devices"
         if abs(self.latency_ms - now.latency_ms) > _SAME_LATENCY_MS:
@@ -93,36 +92,38 @@ class DevicesInUse(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The figures measured with a pair of devices. None means not measured."""
+    """The errors and delays measured with a pair of devices. None means not measured."""
 
     devices: DevicesInUse
     measured: Annotated[datetime, msgspec.Meta(tz=True)]
     protocol: str = ""
     response: Spread | None = None
-    """Error in response times."""
+    """Error of response times."""
     silence: Spread | None = None
-    """Error in the time from the user's onset in a barge-in to silence at the speaker."""
+    """Error of the time from the user's onset in a barge-in to silence at the speaker."""
     signal: Spread | None = None
-    """Error in the user's onset in a barge-in, and therefore in the time to the agent's signal,
-    without the microphone's delay."""
+    """Error of the user's onset in a barge-in, excluding the microphone's delay.
+
+    The time to the agent's signal has the same error.
+    """
     capture_ppm: float | None = None
-    """How much faster than its nominal rate the microphone's clock runs."""
+    """Deviation of the microphone's clock from its nominal rate, in ppm; positive if it runs fast."""
     playback_ppm: float | None = None
     round_trip_stated_ms: float | None = None
     """Time from the speaker's callback to the microphone's, as reported by the driver."""
     round_trip_ms: float | None = None
-    """Time from the speaker's callback to the microphone's, as measured with a loopback; None if there is none."""
+    """Time from the speaker's callback to the microphone's, as measured with a loopback; None without a loopback."""
 
     @property
     def unstated_ms(self) -> float | None:
-        """The delay of both devices that their driver does not report."""
+        """Total delay of both devices that the driver does not report."""
         if self.round_trip_ms is None or self.round_trip_stated_ms is None:
             return None
         return self.round_trip_ms - self.round_trip_stated_ms
 
     @property
     def bound_ms(self) -> float | None:
-        """The ± of a response time, without its bias; None if the bias was not measured with a loopback."""
+        """The ± of a response time after the bias was subtracted; None if no loopback was used to measure it."""
         if self.response is None or self.round_trip_ms is None:
             return None
         return self.response.bound_ms
@@ -143,7 +144,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How far the times of a call with devices can be trusted."""
+    """The accuracy of times in a call with devices."""
 
     calibration: Calibration | None = None
     """The calibration that applies; None if there is none."""
@@ -152,21 +153,21 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def response(self) -> Bound:
-        """The error in a response time, which depends on the delays of both devices."""
+        """The error of a response time, which depends on the delays of both devices."""
         of = self.calibration
         return self._bound(of.response if of else None)
 
     @property
     def silence(self) -> Bound:
-        """The error in the time from the user's onset to silence at the speaker."""
+        """The error of the time from the user's onset to silence at the speaker."""
         of = self.calibration
         return self._bound(of.silence or of.response if of else None)
 
     @property
     def one_device(self) -> Bound:
-        """The error in a time that depends on only one device.
+        """The error of a time that depends on only one device.
 
-        A loopback measures only the sum of the two delays, so the share of each device is unknown and cannot be
+        A loopback measures only the sum of both delays, so the delay of each device is unknown and cannot be
         subtracted.
         """
         both = self.response
@@ -174,7 +175,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def dead_air(self) -> Bound:
-        """The error in the length of a silence or an overlap, each end of which may be at either device."""
+        """The error of the length of a silence or an overlap, either end of which may be at either device."""
         return self.one_device
 
     def _bound(self, measured: Spread | None) -> Bound:
@@ -190,14 +191,14 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class KnownDevices(NamedTuple):
-    """What is known before a call about the accuracy of times with the call's devices."""
+    """What is known before a call about the timing accuracy of its devices."""
 
     block_ms: int
     calibrations: Sequence[Calibration] = ()
     server: str = ""
 
     def timing(self, capture: str | None, playback: str | None, latency_ms: float) -> Timing | None:
-        """Returns the timing with these devices in use; None if neither is used."""
+        """Returns the timing for these devices; None if neither is used."""
         if capture is None and playback is None:
             return None
         if capture is None or playback is None:
@@ -210,7 +211,7 @@ class KnownDevices(NamedTuple):
 def known_devices(block_ms: int, host_api: str) -> KnownDevices:
     """Returns what is known about the devices of this host API. Blocks the calling thread."""
     known = calibrations()
-    # Nobody compares the server without a calibration.
+    # The server is compared only if there is a calibration.
     return KnownDevices(block_ms, known, sound_server(host_api) if known else "")
 
 
@@ -226,9 +227,9 @@ def timing_of(known: Sequence[Calibration], now: DevicesInUse, at: datetime | No
 
 
 def calibrations() -> list[Calibration]:
-    """Returns the stored calibrations, newest last; empty if the file is missing or unreadable.
+    """Returns the stored calibrations, newest last.
 
-    Blocks the calling thread.
+    Empty if the file is missing or unreadable. Blocks the calling thread.
     """
     try:
         return msgspec.json.decode(_path().read_bytes(), type=list[Calibration])
@@ -255,7 +256,7 @@ def keep_calibration(calibration: Calibration) -> Path:
 
 
 def sound_server(host_api: str) -> str:
-    """Returns the host API and the sound server behind it, if `pactl` knows it.
+    """Returns the host API and, if `pactl` reports one, its sound server.
 
     Blocks the calling thread for at most a second.
     """

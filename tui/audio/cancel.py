@@ -8,8 +8,7 @@ from tui.audio.webrtc import FRAME_MS, Processor
 _LEAD_NS = 40_000_000
 """How long before playback a block is passed to the processor.
 
-The processor must see a block before its echo arrives, but must not see audio that a flush may
-still drop.
+The processor needs a block before its echo arrives, but must not receive audio that a flush may still drop.
 """
 _MAX_DELAY_MS = 500
 
@@ -36,7 +35,8 @@ class EchoCanceller(PlayedAhead):
         try:
             self._render_until(now_ns + _LEAD_NS)
             if self._rendered_end_ns is not None:
-                # Set for every block: the delay of a device wanders, and changes when the device is reopened.
+                # Set for every block, because the delay of a device drifts and changes when the device is
+                # reopened.
                 delay_ms = (self._rendered_end_ns - end_ns) // 1_000_000
                 self._processor.set_delay(min(max(delay_ms, 0), _MAX_DELAY_MS))
             cleaned = b"".join(self._processor.captured(frame, rate) for frame in _frames(pcm, rate))

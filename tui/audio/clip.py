@@ -1,4 +1,4 @@
-"""Reads a section of a recording piece by piece, for playback at a chosen speed."""
+"""Clip: reads a section of a recording piece by piece, for playback at a chosen speed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOWEST, FASTEST = 0.25, 4.0
 
 
 class Clip:
-    """One section of a recording, which is read once. Use it from one thread at a time, and close it.
+    """A section of a recording, which can be read once. Use it from one thread at a time, and close it.
 
     Changing the speed changes the pitch, as on a tape.
     """
@@ -47,32 +47,29 @@ class Clip:
     def next_piece(self) -> bytes | None:
         """Returns the next piece of mono PCM, which may be empty; None after the end. Raises `AudioFileError`."""
         if self._next_frame >= self._end_frame:
-            # The resampler holds back the last milliseconds until it is finished.
+            # The resampler holds back the last few milliseconds until it is finished.
             resampler, self._resampler = self._resampler, None
             return from_float(resampler.finish()) if resampler else None
         wanted_frames = min(self.rate * PIECE_MS // 1000, self._end_frame - self._next_frame)
         values = self._read(self._next_frame, wanted_frames)
-        # A file that was cut short has fewer frames than its header states: it ends where reading does.
+        # A truncated file has fewer frames than its header states, so the clip ends where reading ends.
         self._next_frame = self._next_frame + len(values) if len(values) == wanted_frames else self._end_frame
         return from_float(self._resampler.feed(values) if self._resampler else values)
 
     def ms_at(self, given_frame: int) -> float:
-        """Returns the position in the recording, in ms, of a frame returned by `next_piece`."""
+        """Returns the position in the recording, in ms, of a frame that `next_piece` returned."""
         return min(self._first_frame + given_frame * self.speed, self._end_frame) * 1000 / self.rate
 
 
 def wav_clip(
     path: str | Path, *, track: int | None, start_ms: float, end_ms: float | None, speed: float
 ) -> Clip:
-    """Returns a clip from a WAV file: one track (numbered from 0) or a mix of all tracks.
-
-    Raises `AudioFileError`.
-    """
+    """Returns a clip from a WAV file: one track (counted from 0) or a mix of all tracks. Raises `AudioFileError`."""
     file = WavFile(path)
 
     def read(first_frame: int, frames: int) -> NDArray[np.float32]:
         values = file.read(first_frame, frames)
-        # Added, as people in a room are: the mean would halve whoever speaks alone.
+        # Added, like voices in a room. A mean would halve the level of a party that speaks alone.
         mono = values.sum(axis=1) if track is None else values[:, min(track, file.channels - 1)]
         return mono.astype(np.float32)
 

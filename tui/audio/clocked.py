@@ -1,4 +1,4 @@
-"""A block clock for endpoints without a device: silence, recorded lines, or a speaker that is not a device."""
+"""ClockedBlocks: a clock for endpoints without a device, such as silence, recorded lines or file output."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 class ClockedBlocks:
     """Calls ``function(due_ns)`` once per block of monotonic time, without drift.
 
-    After waking up late, it makes all calls that are due, up to ``max_catch_up_ms``. It skips the
-    rest, for example after the process was suspended, and passes the number of skipped blocks to
-    ``on_skipped``. ``clock_ns`` and ``sleep_s`` exist for tests. Runs in the loop that awaits
-    `run`; an exception in ``function`` ends it.
+    After waking up late, it makes all calls that are due, up to ``max_catch_up_ms``. Beyond that, for example
+    after the process was suspended, it skips blocks and passes their number to ``on_skipped``. ``clock_ns``
+    and ``sleep_s`` exist for tests. Runs in the loop that awaits `run`; an exception in ``function`` ends
+    `run`.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class ClockedBlocks:
         self._due_ns = self._clock_ns()
         while True:
             self.catch_up(self._clock_ns())
-            # Even for 0 s: a clock that catches up must let the loop's other tasks run.
+            # Even for 0 s, so that the loop's other tasks can run while the clock catches up.
             await self._sleep_s(max(self._due_ns - self._clock_ns(), 0) / 1e9)
 
     def catch_up(self, now_ns: int) -> None:
-        """Makes all calls that are due by now, for whoever needs no timer; the first is due at the first catch-up."""
+        """Makes all calls that are due by now; for use without `run`. The first call is due at the first catch-up."""
         if self._due_ns is None:
             self._due_ns = now_ns
         due_blocks = (now_ns - self._due_ns) // self.block_ns + 1 if now_ns >= self._due_ns else 0
@@ -52,7 +52,8 @@ class ClockedBlocks:
             self._due_ns += skipped_blocks * self.block_ns
             self._on_skipped(skipped_blocks)
             due_blocks = self._max_catch_up_blocks
-        # Due times advance by whole blocks, not from now, so late wake-ups do not add up to drift.
+        # Due times advance by whole blocks rather than from now, so that late wake-ups do not add up to
+        # drift.
         for _ in range(due_blocks):
             due_ns, self._due_ns = self._due_ns, self._due_ns + self.block_ns
             self._function(due_ns)

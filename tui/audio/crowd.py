@@ -1,6 +1,7 @@
-"""Crowd: what the calls of one worker of a load test share, so that each costs a fraction of a call of its own.
+"""Crowd: resources shared by all calls of a load-test worker, which makes each call much cheaper.
 
-Nobody watches or hears these calls. One timer serves the blocks of all of them, and their detectors run in batches.
+Nobody watches or hears these calls. One timer serves the blocks of all of them, and their detectors run in
+batches.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from tui.audio.detector_pool import DetectorPool
 
 BLOCK_MS = 20
 _SLOTS = 5
-"""The callers of a worker take turns within a block: if all sent at once, the last would be late."""
+"""Number of slots per block over which the calls are spread. If all calls sent at once, the last would be late."""
 
 
 class Ticking:
-    """A function that is called for every block, until `cancel`."""
+    """A function that is called for every block until `cancel`."""
 
     def __init__(self, function: Callable[[int], None], on_skipped: Callable[[int], object]) -> None:
         self.function = function
@@ -26,17 +27,17 @@ class Ticking:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Stops calling it."""
+        """Stops calling the function."""
         self.cancelled = True
 
 
 class SharedClock:
-    """One timer for the blocks of many calls. For one loop, on which `run` has to run."""
+    """One timer for the blocks of many calls. Belongs to the loop that runs `run`."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._slots: list[list[Ticking]] = [[] for _ in range(_SLOTS)]
         self._turns = 0
-        """Number of slots that were served or skipped so far."""
+        """Number of slots served or skipped so far."""
         self._blocks = ClockedBlocks(BLOCK_MS / _SLOTS, self._serve, on_skipped=self._skip, clock_ns=clock_ns)
 
     def call(self, function: Callable[[int], None], on_skipped: Callable[[int], object]) -> Ticking:
@@ -46,7 +47,7 @@ class SharedClock:
         return ticking
 
     async def run(self) -> None:
-        """Serves all calls until cancelled."""
+        """Calls the functions when they are due, until cancelled."""
         await self._blocks.run()
 
     def catch_up(self, now_ns: int) -> None:
@@ -72,14 +73,14 @@ class SharedClock:
 
 
 class Crowd:
-    """The shared parts of a worker's calls. For one loop, on which `run` has to run."""
+    """The shared resources of a worker's calls. Belongs to the loop that runs `run`."""
 
     def __init__(self) -> None:
         self.clock = SharedClock()
         self.detectors = DetectorPool()
 
     async def run(self) -> None:
-        """Serves all calls until cancelled."""
+        """Runs the clock and the detectors until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.clock.run())
             tasks.create_task(self.detectors.run())

@@ -1,7 +1,7 @@
 """DetectorPool: runs the speech detectors of many calls together, because the network costs half as much in batches.
 
-A call that is watched or heard by a person has a detector of its own, whose edges are known at once. The callers of a
-load test share a pool: what they hear is judged together, at most `PERIOD_S` later, with the same edges.
+A call with a person has its own detector, which reports edges immediately. The callers of a load test share a
+pool, which judges their audio together and finds the same edges at most `PERIOD_S` later.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from tui.audio.silero import Scoring, WindowInput, WindowScore, network
 from tui.audio.speech import SpeechDetector, TrackEdge
 
 PERIOD_S = 0.02
-"""Interval between two batches. A longer one would make edges known later than scenarios expect."""
+"""Interval between two batches. With a longer one, edges would be known later than scenarios expect."""
 _MOST_WINDOWS = 16
-"""Windows in one run of the network, which takes 2 ms: the loop has audio to send meanwhile."""
+"""Maximum number of windows per run of the network, which then takes 2 ms.
+
+The loop must not be late in sending audio.
+"""
 
 TakeEdges = Callable[[list[TrackEdge]], None]
 
@@ -30,13 +33,13 @@ class _Fed:
 
 
 class _Job:
-    """The detection of one track's audio while it waits for the network."""
+    """Detection on one track, which waits for scores from the network."""
 
     def __init__(self, scoring: Scoring[list[TrackEdge]], take: TakeEdges) -> None:
         self._scoring = scoring
         self._take = take
         self.window: WindowInput | None = None
-        """The window to judge next; None once all are judged."""
+        """The next window to judge; None once all windows are judged."""
         self._advance(None)
 
     def resume(self, score: WindowScore) -> None:
@@ -52,7 +55,7 @@ class _Job:
 
 
 class DetectorPool:
-    """Judges the tracks of many calls together. For one loop, on which `run` has to run."""
+    """Judges the tracks of many calls together. Belongs to the loop that runs `run`."""
 
     def __init__(self) -> None:
         self._fed: dict[SpeechDetector, _Fed] = {}
@@ -60,7 +63,7 @@ class DetectorPool:
         """Jobs of the current batch."""
 
     def feed(self, detector: SpeechDetector, pcm: bytes, end_ns: int, take: TakeEdges) -> None:
-        """Has a detector judge samples, the last of which ended at ``end_ns``; ``take`` receives the edges later."""
+        """Queues samples for a detector. The last sample ended at ``end_ns``; ``take`` receives the edges later."""
         fed = self._fed.get(detector)
         if fed is None:
             fed = self._fed[detector] = _Fed(take)
@@ -68,7 +71,7 @@ class DetectorPool:
         fed.end_ns = end_ns
 
     def settle(self, detector: SpeechDetector) -> None:
-        """Judges everything that a detector was fed, before this returns."""
+        """Judges all queued audio of a detector before returning."""
         job = self._jobs.pop(detector, None)
         if job is not None:
             _finish(job)
@@ -77,13 +80,13 @@ class DetectorPool:
             _finish(_job(detector, fed))
 
     async def run(self) -> None:
-        """Judges what was fed, in batches, until cancelled."""
+        """Judges queued audio in batches, until cancelled."""
         while True:
             await asyncio.sleep(PERIOD_S)
             await self.judge()
 
     async def judge(self) -> None:
-        """Judges what was fed so far. Other tasks run between two batches."""
+        """Judges all queued audio. Other tasks can run between two batches."""
         fed, self._fed = self._fed, {}
         self._jobs = {detector: _job(detector, each) for detector, each in fed.items()}
         while due := [job for job in self._jobs.values() if job.window is not None][:_MOST_WINDOWS]:

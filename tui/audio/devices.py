@@ -1,11 +1,10 @@
 """Microphones and speakers through PortAudio.
 
-This is the only module that imports sounddevice, and it does so on demand. A missing library or
-device is an expected case: `audio_problem` describes it and says what to do; all other functions
-raise `AudioDeviceError`. PortAudio reads the device list once when it is loaded, and again when
-`refresh_devices` is called. Loading takes 150 to 290 ms, after a `Trial` in a child process that
-takes a little longer. All functions block and may be called from any thread; callbacks run on
-PortAudio's thread.
+This is the only module that imports sounddevice, and it does so on demand. A missing library or device is an
+expected case: `audio_problem` describes it with advice, and all other functions raise `AudioDeviceError`.
+PortAudio reads the device list once when it is loaded, and again when `refresh_devices` is called. Loading
+takes 150 to 290 ms, and the `Trial` in a child process before it slightly longer. All functions block and may
+be called from any thread; callbacks run on PortAudio's thread.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ import msgspec
 from tui.audio.trial import Trial, TrialFailed, time_limit_s
 
 HIDE_VARIABLE = "OPUSAGENT_TUI_HIDE_PORTAUDIO"
-"""If set to 1, this environment variable makes PortAudio appear not to be installed."""
+"""Environment variable that, if set to 1, makes PortAudio appear not to be installed."""
 
 _lists_lock = threading.RLock()
-"""PortAudio protects neither its device list nor its stream list, so this lock is held while one of them is read or
-changed.
+"""Held while PortAudio's device list or stream list is read or changed.
 
-Starting and ending a stream does not need the lock, so a barge-in never waits for devices to be
-listed or opened."""
+PortAudio itself does not protect them. Starting and ending a stream does not need the lock, so a barge-in
+never waits for devices to be listed or opened.
+"""
 _open_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 _trial_lock = threading.Lock()
 _trials: list[Trial] = []
-"""The current trial, if one was started; a list, so that the first caller can start it (see `begin_trial`)."""
+"""The current trial, if one was started. It is a list so that the first caller can set it (see `begin_trial`)."""
 
 _COMMON_RATES = (48_000, 44_100, 32_000, 24_000, 16_000, 8_000)
 _INVALID_RATE = -9997
@@ -65,7 +64,7 @@ _START_SOUND_SERVER = {
 
 
 class AudioDeviceError(Exception):
-    """A device, or sound in general, cannot be used. The message tells the user what is wrong and what to do."""
+    """A device, or sound in general, cannot be used. The message explains the problem and what to do."""
 
 
 Direction = Literal["input", "output"]
@@ -73,7 +72,7 @@ Direction = Literal["input", "output"]
 
 
 class Device(msgspec.Struct, frozen=True):
-    """One device as listed by PortAudio; the index is valid until the list is read again."""
+    """A device in PortAudio's list. The index is valid until the list is read again."""
 
     index: int
     name: str
@@ -117,14 +116,14 @@ class StreamFlags(Protocol):
 
     @property
     def output_underflow(self) -> bool:
-        """A gap was played."""
+        """The device played a gap."""
         ...
 
 
 class DeviceBuffer(Protocol):
-    """PortAudio's memory, valid only during the callback.
+    """PortAudio's buffer, valid only during the callback.
 
-    Read it with ``bytes(buffer)``, and write to it with ``buffer[:] = pcm``.
+    Read it with ``bytes(buffer)``; write to it with ``buffer[:] = pcm``.
     """
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
@@ -135,8 +134,7 @@ class DeviceBuffer(Protocol):
 StreamCallback = Callable[[DeviceBuffer, int, StreamTimes, StreamFlags], None]
 """Called with ``(buffer, frames, times, flags)`` on PortAudio's thread. An exception ends the stream silently."""
 Latency = float | Literal["low", "high"]
-"""Requested latency in seconds, or one of PortAudio's names; `Stream.latency_s` is the latency that
-the device chose."""
+"""Requested latency in seconds, or one of PortAudio's names for it. `Stream.latency_s` is the actual latency."""
 
 
 class Stream:
@@ -156,9 +154,9 @@ class Stream:
         self._ended_unasked = False
         self._closed = False
         self._action_lock = threading.Lock()
-        """Code that needs both locks acquires the lock for the lists first."""
-        # Opening and refreshing must not overlap: a refresh terminates PortAudio, which frees every stream, and
-        # has to know of this one to take it away first.
+        """If both locks are needed, `_lists_lock` is acquired first."""
+        # Opening and refreshing must not overlap. A refresh terminates PortAudio, which frees every stream,
+        # so it must know this stream and close it first.
         with _lists_lock:
             self._raw = open_raw(finished_callback=self._finished)
             _open_streams.add(self)
@@ -170,29 +168,31 @@ class Stream:
 
     @property
     def vanished(self) -> bool:
-        """Whether the stream ended by itself: device unplugged, sound server exited, or callback failed."""
-        # Both: a stream that was started again after it ended is active and has not vanished.
+        """Whether the stream ended unexpectedly: device unplugged, sound server exited, or callback failed."""
+        # Both conditions are needed: a stream that was restarted after it ended is active and has not
+        # vanished.
         return self._ended_unasked and not self.active
 
     @property
     def latency_s(self) -> float:
-        """Latency that PortAudio reports between callback and speaker, or between microphone and callback."""
+        """Latency between callback and speaker, or microphone and callback, as PortAudio reports it."""
         return float(self._raw.latency)
 
     @property
     def time_s(self) -> float:
-        """The current time on the clock that is used for the times of callbacks."""
+        """Current time on the clock of the callbacks' `StreamTimes`."""
         return float(self._raw.time)
 
     @property
     def active(self) -> bool:
-        """Whether callbacks are expected. It stays true while a device is stalled."""
+        """Whether callbacks are expected. Stays true while a device is stalled."""
         return not self._closed and bool(self._raw.active)
 
     def start(self) -> None:
-        """Start, or start again after `stop` or `abort`, but not after the stream has vanished.
+        """Starts the stream, or restarts it after `stop` or `abort`.
 
-        If it raises `AudioDeviceError`, the stream is closed and counts as vanished.
+        Cannot restart a stream that has vanished. Raises `AudioDeviceError`; the stream is then closed and
+        counts as vanished.
         """
         if self.vanished:
             # PortAudio's ALSA backend would wait for the lost device forever.
@@ -208,31 +208,32 @@ class Stream:
 
     def stop(self) -> None:
         """Stops once the device has played its buffer; blocks until then. Raises `AudioDeviceError`."""
-        # Before the call: PortAudio may call the finished callback before `stop` returns.
+        # Set before the call, because PortAudio may call the finished callback before `stop` returns.
         self._ending = True
         self._do("stop")
 
     def abort(self) -> None:
         """Stops immediately and discards the device's buffer.
 
-        This takes 1 to 3 ms, at worst 25 ms: call it from a worker, never from the callback. Raises
+        Takes 1 to 3 ms, at worst 25 ms: call it from a worker thread, never from the callback. Raises
         `AudioDeviceError`.
         """
         self._ending = True
         self._do("abort")
 
     def close(self) -> None:
-        """Releases the device; harmless if repeated, or if the device has disappeared."""
+        """Releases the device. Can be called repeatedly, and after the device has disappeared."""
         self._ending = True
-        # Always in this order, or a refresh and a close on two threads could wait for each other forever. The
-        # action lock waits for a start or stop under way: closing frees what it works on.
+        # The locks are always acquired in this order; otherwise, a refresh and a close on two threads could
+        # deadlock. The action lock waits for a start or stop in progress, because closing frees the stream's
+        # memory.
         with _lists_lock, self._action_lock:
             self._closed = True
             self._raw.close(ignore_errors=True)
             _open_streams.discard(self)
 
     def take_away(self) -> None:
-        """Closes the stream while it is still in use; to its user, the device appears to have vanished."""
+        """Closes the stream while it is still in use. To its owner, the device appears to have vanished."""
         self.close()
         self._ended_unasked = True
 
@@ -245,7 +246,7 @@ class Stream:
 
 
 def audio_problem() -> str | None:
-    """Returns why there is no sound and which command helps on this platform; None if a device is available."""
+    """Returns why there is no sound, and the command that helps on this platform; None if a device is available."""
     try:
         devices = list_devices()
     except AudioDeviceError as error:
@@ -262,15 +263,12 @@ def list_devices() -> list[Device]:
 
 
 def list_without_trial() -> list[Device]:
-    """Returns the same list as `list_devices`, for a process in which PortAudio may crash or hang."""
+    """Works like `list_devices`, but without a trial; only for a process in which PortAudio may crash or hang."""
     return _list_with(_load())
 
 
 def list_by_trial() -> list[Device]:
-    """Returns the same list as `list_devices` without loading PortAudio in this process.
-
-    Raises `AudioDeviceError`.
-    """
+    """Works like `list_devices`, but without loading PortAudio in this process. Raises `AudioDeviceError`."""
     _refuse_if_hidden()
     return msgspec.json.decode(_tried(), type=list[Device])
 
@@ -300,7 +298,7 @@ def _list_with(portaudio: Any) -> list[Device]:
         entries = _entries(portaudio, host_apis)
     found: list[Device] = []
     for index, entry in entries:
-        # One device with an unexpected description must not hide the others.
+        # A device with an unexpected description must not hide the others.
         with suppress(Exception):
             device = Device(
                 index=index,
@@ -317,11 +315,12 @@ def _list_with(portaudio: Any) -> list[Device]:
 
 
 def _entries(portaudio: Any, host_apis: Any) -> list[tuple[int, Any]]:
-    """Returns PortAudio's entry, with its index, for each device that PortAudio can describe."""
+    """Returns the index and entry of each device that PortAudio can describe."""
     try:
         return list(enumerate(portaudio.query_devices()))
     except Exception:
-        # The whole list fails with one device, such as one whose name is not UTF-8: then each is asked for alone.
+        # A single device, such as one whose name is not UTF-8, makes the whole list fail, so each device is
+        # then queried separately.
         entries: list[tuple[int, Any]] = []
         for index in sorted(index for api in host_apis for index in api.get("devices", ())):
             with suppress(Exception):
@@ -332,10 +331,10 @@ def _entries(portaudio: Any, host_apis: Any) -> list[tuple[int, Any]]:
 
 
 def refresh_devices() -> None:
-    """Have PortAudio list the devices again. This closes every open stream. Raises `AudioDeviceError`."""
+    """Makes PortAudio list the devices again, and closes every open stream. Raises `AudioDeviceError`."""
     with _trial_lock:
         if "sounddevice" not in sys.modules:
-            _trials.clear()  # a sound server that hung may answer by now
+            _trials.clear()  # a sound server that hung may respond by now
     portaudio = _portaudio()
     with _lists_lock:
         # PortAudio would free their memory while it is still in use.
@@ -347,10 +346,10 @@ def refresh_devices() -> None:
 
 
 def find_device(spec: str, direction: Direction) -> Device:
-    """Returns the device selected by "auto", by an index, or by all or part of its name (case-insensitive).
+    """Returns the device selected by "auto", by index, or by all or part of its name (case-insensitive).
 
-    Raises `AudioDeviceError` if there is no sound, no match, more than one match, or a match only
-    in the wrong direction.
+    Raises `AudioDeviceError` if there is no sound, no match, more than one match, or a match only in the
+    wrong direction.
     """
     return find_among(list_devices(), spec, direction)
 
@@ -375,7 +374,8 @@ def find_among(devices: list[Device], spec: str, direction: Direction) -> Device
         raise AudioDeviceError(
             f"No {direction} device has {spec!r} in its name; available: {_listed(usable)}."
         )
-    # The same name under several host APIs is one device; PortAudio lists the preferred API first.
+    # Entries with the same name under several host APIs are one device; PortAudio lists the preferred API
+    # first.
     if len({device.name for device in matches}) > 1:
         raise AudioDeviceError(
             f"{spec!r} matches several {direction} devices: {_listed(matches)}. Use more of the name."
@@ -392,7 +392,8 @@ def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
     portaudio = _portaudio()
     check = portaudio.check_input_settings if direction == "input" else portaudio.check_output_settings
     refusal: Exception | None = None
-    # The wanted rate first: PulseAudio, PipeWire and CoreAudio resample; only raw ALSA hardware refuses.
+    # The wanted rate is tried first: PulseAudio, PipeWire and CoreAudio can resample, and only raw ALSA
+    # hardware refuses.
     for rate in dict.fromkeys((wanted, device.default_rate, *_COMMON_RATES)):
         try:
             with _lists_lock:
@@ -430,7 +431,7 @@ def open_output(
     *,
     latency: Latency = "low",
 ) -> Stream:
-    """Opens a speaker; ``callback`` must fill every block completely. Otherwise it works like `open_input`."""
+    """Opens a speaker. Works like `open_input`, except that ``callback`` must fill every block completely."""
     return _open("output", device, rate, block_frames, callback, latency)
 
 
@@ -443,7 +444,7 @@ def _open(
     latency: Latency,
 ) -> Stream:
     portaudio = _portaudio()
-    # Raw streams pass a plain buffer: no numpy array is made for every block on PortAudio's thread.
+    # Raw streams pass a plain buffer, so that no numpy array is created per block on PortAudio's thread.
     stream_type = portaudio.RawInputStream if direction == "input" else portaudio.RawOutputStream
     open_raw = partial(
         stream_type,
@@ -471,7 +472,7 @@ def _as_sentence(sentence: Callable[[Exception], str]) -> Iterator[None]:
 
 
 def _portaudio() -> Any:
-    """Returns the sounddevice module. Raises `AudioDeviceError`, which says what to install."""
+    """Returns the sounddevice module. Raises `AudioDeviceError` with advice on what to install."""
     _refuse_if_hidden()
     if "sounddevice" not in sys.modules:
         _tried()
@@ -544,7 +545,7 @@ def _reason(error: Exception | None) -> str:
 
 
 def _platform_command(commands: dict[str, str]) -> str | None:
-    """Returns the install command for a Linux system with a known package manager."""
+    """Returns the install command for this system's package manager; None if it is unknown."""
     if not sys.platform.startswith("linux"):
         return None
     return next((command for tool, command in commands.items() if shutil.which(tool)), None)
@@ -560,7 +561,7 @@ def _no_library_sentence() -> str:
 
 
 def no_device_sentence() -> str:
-    """Returns advice for this system if PortAudio lists no devices."""
+    """Returns advice for this system, for when PortAudio lists no devices."""
     command = _platform_command(_REACH_SOUND_SERVER)
     if command is None:
         return "No sound device was found. Connect one, and allow this terminal to use it."
@@ -572,5 +573,5 @@ def no_device_sentence() -> str:
 
 
 def _reaches_sound_server() -> bool:
-    """Returns whether ALSA, which PortAudio uses, has its plugin for sound servers in any of the usual folders."""
+    """Returns whether the sound-server plugin of ALSA, which PortAudio uses, is in any of the usual folders."""
     return any(next(_SYSTEM.glob(f"{place}/{_ALSA_PLUGIN}"), None) for place in ("lib*", "lib*/*"))

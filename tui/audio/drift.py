@@ -1,4 +1,4 @@
-"""Measures how fast one device's clock runs compared with another's, using the times of their samples."""
+"""Measures the drift between the clocks of two devices, using the times of their samples."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 INTERVAL_NS = 1_000_000_000
 LEAST_NS, SPAN_NS = 30_000_000_000, 180_000_000_000
-"""Times are accurate to a third of a millisecond, which over 30 s is about 10 ppm."""
+"""Times are accurate to a third of a millisecond, which is about 10 ppm over 30 s."""
 _JUMP_NS = 5_000_000
 """A jump larger than this means that the stream was restarted or ran dry, so earlier offsets no longer apply."""
 
 
 class ClockDrift:
-    """Compares one device with the monotonic clock. Not thread-safe."""
+    """Measures the drift of one device against the monotonic clock. Not thread-safe."""
 
     def __init__(self) -> None:
         self.ppm: float | None = None
@@ -23,7 +23,7 @@ class ClockDrift:
         self._offsets: deque[tuple[int, int]] = deque()
 
     def feed(self, now_ns: int, start_ns: int | None) -> None:
-        """Adds the current estimate of when frame 0 passed the device (None if there is no stream).
+        """Adds the current estimate of when frame 0 passed the device, or None if there is no stream.
 
         Only one estimate per second is used.
         """
@@ -43,8 +43,8 @@ class ClockDrift:
     def _fit(self) -> float | None:
         if self._offsets[-1][0] - self._offsets[0][0] < LEAST_NS:
             return None
-        # A line through all offsets, not through the first and the last: each is off by up to 0.3 ms.
-        # Relative to the first one, which keeps the fit well conditioned.
+        # A line through all offsets, rather than through the first and last, because each is off by up to 0.3
+        # ms. Values are relative to the first offset to keep the fit well conditioned.
         base_ns, base_start_ns = self._offsets[0]
         seconds = np.array([(at_ns - base_ns) / 1e9 for at_ns, _ in self._offsets])
         starts_us = np.array([(start_ns - base_start_ns) / 1e3 for _, start_ns in self._offsets])
@@ -52,7 +52,7 @@ class ClockDrift:
 
 
 class DriftMeter:
-    """Compares the clocks of capture and playback, which drift apart during a long call."""
+    """Measures the drift of the capture and playback clocks during a call."""
 
     def __init__(self) -> None:
         self._capture, self._playback = ClockDrift(), ClockDrift()
@@ -64,16 +64,16 @@ class DriftMeter:
 
     @property
     def capture_ppm(self) -> float | None:
-        """How much faster than its nominal rate capture runs, in ppm; None until it is known."""
+        """Deviation of the capture clock from its nominal rate, in ppm; None until it is known."""
         return self._capture.ppm
 
     @property
     def playback_ppm(self) -> float | None:
-        """How much faster than its nominal rate playback runs, in ppm; None until it is known."""
+        """Deviation of the playback clock from its nominal rate, in ppm; None until it is known."""
         return self._playback.ppm
 
     @property
     def ppm(self) -> float | None:
-        """How much faster capture runs than playback, in ppm; None until both are known."""
+        """Deviation of the capture clock from the playback clock, in ppm; None until both are known."""
         capture, playback = self._capture.ppm, self._playback.ppm
         return None if capture is None or playback is None else capture - playback

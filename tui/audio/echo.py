@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from tui.audio.pcm import is_zero, to_float
 
 SPAN_MS = 3_000
-"""Length of the audio compared, on both tracks."""
+"""Length of audio compared on both tracks."""
 LONGEST_MS = 600
 """Longest echo delay that is searched for."""
 _LEAST_LIKENESS = 0.25
-"""Lowest correlation that counts as an echo, 0..1. Two different voices reach 0.19 (measured on all prompts)."""
+"""Lowest correlation that counts as an echo, 0..1.
+
+Two different voices reach up to 0.19 (measured on all prompts).
+"""
 _LEAST_PLAYED_RMS = 0.003
 _RATE = 4_000
-"""Sample rate for the comparison, in Hz: speech has most of its energy below 2 kHz."""
+"""Sample rate for the comparison, in Hz. Speech has most of its energy below 2 kHz."""
 
 
 class Echo(NamedTuple):
@@ -31,7 +34,7 @@ class Echo(NamedTuple):
 
 
 class Track:
-    """The last few seconds of a track, aligned with the clock. Not thread-safe."""
+    """The last few seconds of a track, aligned with the monotonic clock. Not thread-safe."""
 
     def __init__(self, rate: int) -> None:
         self.full_rate = rate
@@ -44,7 +47,8 @@ class Track:
         if is_zero(pcm):
             return  # `until` fills gaps with zeros
         values = to_float(pcm)
-        # A mean of neighbours is a crude filter, and enough: aliases are the same in both tracks.
+        # The mean of neighboring samples is a crude filter, but sufficient, because both tracks contain the
+        # same aliases.
         whole = len(values) // self._thin * self._thin
         thin = np.add.reduce(values[:whole].reshape(-1, self._thin), axis=1) / np.float32(self._thin)
         self._blocks.append((end_ns, thin))
@@ -64,19 +68,20 @@ class Track:
 
 
 def find_echo(heard: NDArray[np.float32], played: NDArray[np.float32], rate: int) -> Echo | None:
-    """Returns the echo of ``played`` in ``heard``. Both cover the same period and are floats in -1..1.
+    """Returns the echo of ``played`` in ``heard``; None if nothing was played or no echo was found.
 
-    It takes about a millisecond for three seconds at 4 kHz. Returns None if nothing was played or
-    no echo was found.
+    Both cover the same period and contain floats in -1..1. Takes about a millisecond for three seconds at 4
+    kHz.
     """
     power = float(np.mean(played * played))
     if power < _LEAST_PLAYED_RMS**2 or not heard.any():
         return None
-    # Twice as long, filled with zeros: the product of spectra wraps around, and the end would meet the beginning.
+    # Padded with zeros to twice the length, because the product of spectra wraps around and would otherwise
+    # mix the end with the beginning.
     size = 2 * len(heard)
     cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size)), size)
     lags = cross[: rate * LONGEST_MS // 1000]
-    # By magnitude: a loudspeaker or a microphone may invert the sound.
+    # By magnitude, because a loudspeaker or microphone may invert the signal.
     lag = int(np.argmax(np.abs(lags)))
     energy = float(np.dot(played[: len(played) - lag], played[: len(played) - lag]))
     if energy <= 0:

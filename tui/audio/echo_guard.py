@@ -1,4 +1,4 @@
-"""Guards that keep the agent from hearing itself: they receive played audio and remove it from captured audio."""
+"""Guards that keep the agent from hearing itself: they remove played audio from captured audio."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ _KEPT_BLOCKS = 500
 class EchoGuard(Protocol):
     """Keeps the agent from hearing itself.
 
-    `agent_heard` and `agent_cut` can be called from any thread and return immediately; call `clean`
-    on the engine's loop.
+    `agent_heard` and `agent_cut` can be called from any thread and return immediately. Call `clean` on the
+    engine's loop.
     """
 
     @property
     def failure(self) -> str:
-        """Why the guard stopped working, as a sentence; empty while it works."""
+        """A sentence on why the guard stopped working; empty while it works."""
         ...
 
     @property
     def held_blocks(self) -> int:
-        """Number of captured blocks with sound that were replaced by silence."""
+        """Number of captured blocks with sound that the guard replaced by silence."""
         ...
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
@@ -36,11 +36,11 @@ class EchoGuard(Protocol):
         ...
 
     def agent_cut(self, at_ns: int) -> None:
-        """Records that playback was cut at ``at_ns``: audio announced for later is never played."""
+        """Records that playback was cut at ``at_ns``: audio announced for later times is never played."""
         ...
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
-        """Returns the block to send for the captured block whose last sample left the microphone at ``end_ns``."""
+        """Returns the block to send for a captured block, whose last sample left the microphone at ``end_ns``."""
         ...
 
 
@@ -58,10 +58,7 @@ class Played(NamedTuple):
 
 
 class PlayedAhead:
-    """Blocks that were handed to the device and have not been collected yet.
-
-    One thread adds blocks, and one takes them.
-    """
+    """Blocks that were handed to the device and not yet collected. One thread adds blocks, and another takes them."""
 
     def __init__(self) -> None:
         self._blocks: deque[Played] = deque(maxlen=_KEPT_BLOCKS)
@@ -72,18 +69,19 @@ class PlayedAhead:
 
     def agent_cut(self, at_ns: int) -> None:
         """See `EchoGuard`."""
-        # From the end, one by one: the thread that plays may append meanwhile, which no iteration would survive.
+        # Removed one by one from the end, because the playback thread may append in the meantime, which would
+        # break an iteration.
         while self._blocks and self._blocks[-1].start_ns >= at_ns:
             self._blocks.pop()
 
     def take(self, until_ns: int) -> Iterator[Played]:
-        """Returns the blocks that were heard by that time, in order and once each."""
+        """Yields each block that was heard by that time, once and in order."""
         while self._blocks and self._blocks[0].start_ns <= until_ns:
             yield self._blocks.popleft()
 
 
 class EchoGate(PlayedAhead):
-    """A half-duplex guard: sends silence while the agent is heard, and for a short time after that."""
+    """A half-duplex guard: sends silence while the agent is heard and for a short time afterwards."""
 
     failure = ""
 

@@ -1,10 +1,9 @@
 """EncodingCheck: detects agent audio that is PCM although it is labeled as G.711, or the reverse.
 
-Two measurements must agree. Neighboring samples of a sound are similar, so their correlation is
-high in the right encoding and low in a wrong one. In 16-bit PCM the high bytes of samples have a
-different distribution from the low bytes, which are nearly random; in G.711 even and odd bytes have
-the same distribution. In this program's recordings, at 8, 16 and 24 kHz and three volumes, no
-second with the correct label is misjudged.
+Two measurements must agree. Neighboring samples of a sound are similar, so their correlation is high in the
+right encoding and low in the wrong one. In 16-bit PCM the high bytes of samples have a different distribution
+from the low bytes, which are nearly random; in G.711 even and odd bytes have the same distribution. In this
+program's recordings, at 8, 16 and 24 kHz and three volumes, no second with the correct label is misjudged.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _NAMES = {Encoding.PCM16: "16-bit PCM", Encoding.MULAW: "mu-law", Encoding.ALAW:
 
 
 class EncodingCheck:
-    """Checks the first audio that a call receives in a format, and costs nothing after that. Not thread-safe."""
+    """Checks the first audio that a call receives in a format, then does nothing more. Not thread-safe."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format
@@ -40,13 +39,13 @@ class EncodingCheck:
     def feed(self, wire: bytes) -> str:
         """Adds audio in its wire format.
 
-        Returns a sentence with the measurements, once, if the encoding is wrong; otherwise "".
+        If the encoding is wrong, returns a sentence with the measurements once; otherwise "".
         """
         if len(self._sound) >= WANTED_BYTES:
             return ""
         self._rest += wire[: 64 * WANTED_BYTES]
         while len(self._rest) >= _BLOCK_BYTES and len(self._sound) < WANTED_BYTES:
-            # Whole blocks of an even length, so that low bytes stay at even places.
+            # Whole blocks of an even length, so that low bytes stay at even positions.
             block, self._rest = self._rest[:_BLOCK_BYTES], self._rest[_BLOCK_BYTES:]
             if len(set(block)) > _SOUND_VALUES:
                 self._sound += block

@@ -1,4 +1,4 @@
-"""Finds the microphone and the speaker of a call from the user's options and the available devices."""
+"""Chooses the microphone and the speaker of a call from the user's options and the available devices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class InputKind(StrEnum):
     DEVICE = "device"
     FILE = "file"
     LINES = "lines"
-    """No microphone is used; recorded lines are played one after the other."""
+    """No microphone; recorded lines are played one after another."""
 
 
 class OutputKind(StrEnum):
@@ -32,7 +32,7 @@ class OutputKind(StrEnum):
 
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """The source and the destination of a call's audio."""
+    """Source and destination of a call's audio."""
 
     input: InputKind
     input_name: str
@@ -41,11 +41,11 @@ class Endpoints(msgspec.Struct, frozen=True):
     input_device: devices.Device | None = None
     output_device: devices.Device | None = None
     notice: str = ""
-    """One line that says what is missing."""
+    """One line about what is missing."""
     hint: str = ""
     """The command that installs what is missing."""
     warnings: tuple[str, ...] = ()
-    """Devices that were named but not found; the default device, or none, is used in their place."""
+    """Warnings about named devices that were not found; the default device, or none, is used instead."""
 
 
 def wants_device(input_spec: str, output_spec: str) -> bool:
@@ -55,13 +55,13 @@ def wants_device(input_spec: str, output_spec: str) -> bool:
 
 
 def names_device(spec: str, direction: devices.Direction) -> bool:
-    """Returns whether an option selects one device, by index or name, rather than auto, a file or no device."""
+    """Returns whether an option selects a device by index or name, rather than auto, a file or no device."""
     wants = wants_device(spec, "none") if direction == "input" else wants_device("lines", spec)
     return wants and spec != "auto"
 
 
 async def find(input_spec: str, output_spec: str) -> Endpoints:
-    """Finds the endpoints, within the sound system's time limit. Raises an exception only on cancellation."""
+    """Finds the endpoints within the sound system's time limit. Raises an exception only on cancellation."""
     problem: str | None = None
     found: list[devices.Device] = []
     if wants_device(input_spec, output_spec):
@@ -76,7 +76,7 @@ async def find(input_spec: str, output_spec: str) -> Endpoints:
 def resolve(
     input_spec: str, output_spec: str, listed: list[devices.Device], problem: str | None = None
 ) -> Endpoints:
-    """Returns the endpoints among the listed devices; ``problem`` is the reason if none are listed."""
+    """Chooses the endpoints from the listed devices. ``problem`` is the reason if no device is listed."""
     warnings: list[str] = []
     missing: list[str] = []
     input_kind, input_name = InputKind.LINES, "caller lines"
@@ -137,8 +137,8 @@ def _find(
         except AudioDeviceError as error:
             reason = str(error)
         else:
-            # A device that was typed was checked before dialing; this one is from settings or memory, and is
-            # unplugged.
+            # A device from the command line was checked before dialing, so this one comes from settings or
+            # was remembered, and is unplugged.
             if wanted != spec:
                 warnings.append(f"{reason} Using {found.name} instead.")
             return found

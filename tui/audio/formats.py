@@ -1,7 +1,8 @@
 """Audio formats on the wire, and conversion between them and 16-bit PCM.
 
-Inside the program, audio is always mono signed 16-bit little-endian PCM in ``bytes``; a format is its encoding on the
-wire and its rate. Importing this module does not load numpy: the screen's process uses formats too.
+Inside the program, audio is always mono signed 16-bit little-endian PCM in ``bytes``; a format is its
+encoding on the wire and its rate. Importing this module does not load numpy, because the screen's process
+uses formats too.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
         raise ValueError(f"The audio does not consist of whole 16-bit samples ({len(pcm)} bytes).")
     if audio_format.encoding is Encoding.PCM16:
         return pcm
-    # Imported late: it builds its tables with numpy, which the screen's process must not load.
+    # Imported late, because it builds its tables with numpy, which the screen's process must not load.
     from tui.audio import g711
 
     return g711.encode_mulaw(pcm) if audio_format.encoding is Encoding.MULAW else g711.encode_alaw(pcm)
@@ -61,7 +62,7 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
 class StreamDecoder:
     """Decodes one stream to PCM, whatever the size of its chunks. Not thread-safe.
 
-    A chunk of PCM16 may end in the middle of a sample; that byte waits for the next chunk.
+    A chunk of PCM16 may end in the middle of a sample; the byte is kept until the next chunk.
     """
 
     def __init__(self, audio_format: AudioFormat) -> None:
@@ -80,7 +81,7 @@ class StreamDecoder:
         return g711.decode_mulaw(wire) if self.format.encoding is Encoding.MULAW else g711.decode_alaw(wire)
 
     def flush_remainder(self) -> int:
-        """Ends the stream: discards half a sample, if there is one, and returns how many bytes (0 or 1) were lost."""
+        """Ends the stream and discards an incomplete sample, if any. Returns the number of bytes lost (0 or 1)."""
         lost_bytes = len(self._odd)
         self._odd = b""
         return lost_bytes

@@ -1,8 +1,8 @@
 """G.711 mu-law and A-law as numpy tables, bit-exact with ITU-T G.191 for every input.
 
-The standard is defined on 14-bit (mu) and 13-bit (A) samples: a 16-bit sample is first reduced by an arithmetic
-shift. Tables built with the widespread 16-bit shortcut differ from the standard in hundreds of places. The standard
-library's ``audioop``, which follows the standard, was removed in Python 3.13.
+The standard is defined on 14-bit (mu) and 13-bit (A) samples: a 16-bit sample is first reduced by an
+arithmetic shift. Tables built with the widespread 16-bit shortcut differ from the standard for hundreds of
+inputs. The standard library's ``audioop``, which follows the standard, was removed in Python 3.13.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _ALAW_EVEN_BITS = 0x55
 
 
 def _exponent(value: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Returns the position of the highest set bit, i.e. floor(log2), which is exact for integers; 0 for 0."""
+    """Returns the position of the highest set bit, i.e. floor(log2), exactly; 0 for 0."""
     _, exponent = np.frexp(np.maximum(value, 1).astype(np.float64))
     return exponent.astype(np.int32) - 1
 
@@ -55,7 +55,8 @@ def _alaw_samples() -> NDArray[np.int16]:
     return (np.where(code & 0x80, magnitude, -magnitude) << 3).astype(np.int16)
 
 
-# Built once: a lookup takes about 1.5 us for 20 ms of audio (measured), and the arithmetic above ten times as long.
+# Built once, because a lookup takes about 1.5 us for 20 ms of audio (measured) and the arithmetic above ten
+# times as long.
 _MULAW_CODES = _mulaw_codes()
 _MULAW_SAMPLES = _mulaw_samples().astype("<i2")
 _ALAW_CODES = _alaw_codes()

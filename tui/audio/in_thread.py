@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 _NAME = "sound driver"
 _hanging: list[threading.Thread] = []
-"""Abandoned calls that have not returned.
+"""Threads of abandoned calls that have not returned.
 
 PortAudio is not thread-safe, so no other call is made until they return.
 """
@@ -29,10 +29,7 @@ def driver_hangs() -> bool:
 
 
 def driver_busy() -> bool:
-    """Returns whether a call is in progress.
-
-    Exiting the interpreter during a call would crash, or wait for the driver.
-    """
+    """Returns whether a call is in progress. If so, exiting the interpreter would crash or wait for the driver."""
     return any(thread.name == _NAME for thread in threading.enumerate())
 
 
@@ -45,16 +42,17 @@ async def in_thread(
 ) -> T:
     """Calls ``function`` in a thread and returns its result, or raises its exception.
 
-    Raises `AudioDeviceError` after ``limit_s`` (default: the sound system's time limit), and
-    immediately while an earlier call has not returned. An abandoned call keeps running; when it
-    returns, ``undo`` is called in its thread. Cancellation also waits for the thread, unless the
-    call is ``cancellable``: opening or closing a device cannot be interrupted, and a lock held
-    meanwhile would be released too early.
+    Raises `AudioDeviceError` after ``limit_s`` (default: the sound system's time limit), and immediately
+    while an earlier call has not returned. An abandoned call keeps running; when it returns, ``undo`` is
+    called in its thread. Cancellation also waits for the thread, unless the call is ``cancellable``: opening
+    or closing a device cannot be interrupted, and a lock held during the call would otherwise be released too
+    early.
     """
     if driver_hangs():
         raise _not_answering()
     outcome: Future[T] = Future()
-    # A daemon thread: at exit, the interpreter would wait for an executor's thread as long as the driver hangs.
+    # A daemon thread, because at exit the interpreter would wait for an executor's thread for as long as the
+    # driver hangs.
     thread = threading.Thread(target=_work, args=(function, outcome, undo), name=_NAME, daemon=True)
     thread.start()
     waiting = asyncio.wrap_future(outcome)
@@ -75,7 +73,7 @@ async def in_thread(
     if cancelled is None:
         return await waiting
     await asyncio.wait([waiting])
-    waiting.exception()  # retrieved, because asyncio would otherwise log that nobody did
+    waiting.exception()  # retrieved, because asyncio would otherwise log it as never retrieved
     raise cancelled
 
 
@@ -84,7 +82,7 @@ def _work(function: Callable[[], T], outcome: Future[T], undo: Callable[[], obje
         settle = partial(outcome.set_result, function())
     except Exception as error:  # noqa: BLE001 - the caller raises it
         settle = partial(outcome.set_exception, error)
-    # The future decides, atomically, who was first: this thread, or the loop that gives the call up.
+    # The future decides atomically which came first: this result, or the loop's decision to abandon the call.
     if outcome.set_running_or_notify_cancel():
         settle()
     elif undo is not None:

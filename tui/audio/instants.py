@@ -1,14 +1,13 @@
-"""Computes when a sample passes a device, from the instants of the device's callbacks.
+"""Computes when a sample passes a device, from the times of the device's callbacks.
 
-Capture: callbacks arrive late, never early, and the times that PortAudio assigns to blocks wander
-over a range of 24 ms. The minimum of the callbacks' instants over the last two seconds, relative to
-the number of samples, stays within 0.3 ms (measured).
+Capture: callbacks arrive late, never early, and the times that PortAudio assigns to blocks vary over a range
+of 24 ms. The minimum of the callback times over the last two seconds, relative to the sample count, stays
+within 0.3 ms (measured).
 
-Playback: a device with a long latency takes its blocks in pairs, the second one block too early,
-and after a start it holds a different amount from the one it reports. The lead that PortAudio
-reports with each callback accounts for both: its median was within 0.2 ms of a recording of the
-device in most runs and within 6 ms in all (measured), while the callback time plus the reported
-latency was 5 to 25 ms early.
+Playback: a device with a long latency takes its blocks in pairs, the second one block too early, and after a
+start it holds a different amount from the one it reports. The lead that PortAudio reports with each callback
+accounts for both: its median was within 0.2 ms of a recording of the device in most runs and within 6 ms in
+all (measured), while the callback time plus the reported latency was 5 to 25 ms early.
 """
 
 from __future__ import annotations
@@ -20,17 +19,18 @@ from tui.audio.pcm import frames_to_ns
 
 WINDOW_NS = 2_000_000_000
 STALL_NS = 200_000_000
-"""A pause between callbacks longer than this separates two streams; offsets from the first do not
-apply to the second."""
+"""A longer pause between callbacks separates two streams; offsets from the first do not apply to the second."""
 _BLOCKS = 9
-"""Number of blocks over which the median is taken.
+"""Number of blocks in the median.
 
 It is small because a device that runs dry does not report it, but has a longer lead afterwards.
 """
 _WATCHED_BLOCKS = 50
-"""Number of blocks over which the median's movement is observed: a sound server that was busy when
-the stream started reported leads that were off by 50 ms, and corrected them by 8 ms per second
-(measured)."""
+"""Number of blocks over which the movement of the median is observed.
+
+A sound server that was busy when the stream started reported leads that were off by 50 ms, and corrected them
+by 8 ms per second (measured).
+"""
 
 
 class BlockInstants:
@@ -42,13 +42,13 @@ class BlockInstants:
         self._last_ns: int | None = None
 
     def feed(self, callback_ns: int, frame: int) -> None:
-        """Adds a callback that was entered at ``callback_ns``, for the block that starts at ``frame``."""
+        """Adds a callback entered at ``callback_ns`` for the block that starts at ``frame``."""
         if self._last_ns is not None and callback_ns - self._last_ns > STALL_NS:
             self._offsets.clear()
         self._last_ns = callback_ns
         offset_ns = callback_ns - frames_to_ns(frame, self.rate)
-        # Offsets that a later one undercuts can never be the minimum again. Without them the rest is in ascending
-        # order and the minimum comes first, at constant cost per block on PortAudio's thread.
+        # Offsets higher than a later one can never be the minimum again. Once they are removed, the rest is
+        # in ascending order with the minimum first, at constant cost per block on PortAudio's thread.
         while self._offsets and self._offsets[-1][1] >= offset_ns:
             self._offsets.pop()
         self._offsets.append((callback_ns, offset_ns))
@@ -56,7 +56,7 @@ class BlockInstants:
             self._offsets.popleft()
 
     def at(self, frame: int) -> int | None:
-        """Returns when the callback for ``frame`` would have come without delay; None before the first callback."""
+        """Returns when an undelayed callback for ``frame`` would have arrived; None before the first callback."""
         # Not "if self._offsets": the other thread may clear them between the test and the access.
         try:
             return self._offsets[0][1] + frames_to_ns(frame, self.rate)
@@ -75,7 +75,7 @@ class SoundInstants:
         self._offsets: deque[int] = deque(maxlen=_WATCHED_BLOCKS)
 
     def feed(self, heard_ns: int, frame: int) -> None:
-        """Adds a block whose first frame is ``frame`` and, according to its callback, is heard at ``heard_ns``."""
+        """Adds a block whose first frame, ``frame``, is heard at ``heard_ns`` according to its callback."""
         self._offsets.append(heard_ns - frames_to_ns(frame, self.rate))
 
     def restart(self) -> None:
@@ -87,13 +87,13 @@ class SoundInstants:
 
     def at(self, frame: int) -> int | None:
         """Returns when ``frame`` is heard; None before the first block."""
-        # A copy: the other thread may append while the median is computed.
+        # A copy, because the other thread may append while the median is computed.
         offsets = list(self._offsets)[-_BLOCKS:]
         return int(statistics.median_low(offsets)) + frames_to_ns(frame, self.rate) if offsets else None
 
     @property
     def moved_ns(self) -> int:
-        """How far the estimate moved over the last 50 blocks; 0 with fewer blocks."""
+        """How far the estimate has moved over the last 50 blocks; 0 with fewer blocks."""
         offsets = list(self._offsets)
         if len(offsets) < _WATCHED_BLOCKS:
             return 0

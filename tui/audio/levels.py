@@ -1,4 +1,4 @@
-"""Measures the loudness of blocks for a level meter that has a falling bar and a peak hold.
+"""Measures the loudness of blocks for a level meter with a falling bar and peak hold.
 
 Levels are in dBFS: 0 is a full-scale square wave, so a full-scale sine has a peak of 0 and an RMS of -3.
 """
@@ -13,11 +13,11 @@ import numpy as np
 from tui.audio.pcm import FULL_SCALE, is_zero, samples_of
 
 FLOOR_DBFS = -90.0
-"""The level of silence, and the lowest reported level (one step of 16 bits is -90.3 dBFS)."""
+"""Level of silence, and the lowest reported level (one 16-bit step is -90.3 dBFS)."""
 FALL_DB_PER_S = 40.0
-"""How fast a meter's bar falls, in dB per second."""
+"""Rate at which a meter's bar falls, in dB per second."""
 HOLD_MS = 1_500
-"""How long a peak and the clipping indicator are held; the peak then falls like the bar."""
+"""How long a peak and the clipping indicator are held. The peak then falls like the bar."""
 
 
 class Level(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ _NOTHING = Level(FLOOR_DBFS, FLOOR_DBFS, 0)
 
 
 class MeterReading(msgspec.Struct, frozen=True):
-    """The state of a level meter at one instant."""
+    """The state of a level meter at one time."""
 
     rms_dbfs: float
     held_peak_dbfs: float
@@ -53,7 +53,7 @@ def measure(pcm: bytes) -> Level:
     samples = samples_of(pcm)
     highest, lowest = int(samples.max()), int(samples.min())
     peak = max(highest, -lowest)
-    # As floats: the squares of 16-bit integers would overflow.
+    # As floats, because the squares of 16-bit integers would overflow.
     values = samples.astype(np.float32)
     rms = math.sqrt(float(np.dot(values, values)) / len(values))
     clipped_frames = 0
@@ -63,7 +63,7 @@ def measure(pcm: bytes) -> Level:
 
 
 class LevelMeter:
-    """Tracks the level between readings, so that no peak is missed however rarely it is read.
+    """Tracks the level between readings, so that no peak is missed even if readings are rare.
 
     Times are passed in as monotonic ns and must never decrease. Not thread-safe.
     """
@@ -101,7 +101,7 @@ class _Falling:
         self._since_ns = 0
 
     def raise_to(self, dbfs: float, at_ns: int) -> None:
-        # Compared with where the bar is by now: a quieter sound may be above one that has fallen.
+        # Compared with the bar's current height, because a quieter sound may be above a peak that has fallen.
         if dbfs >= self.at(at_ns):
             self._top_dbfs, self._since_ns = dbfs, at_ns
 

@@ -1,4 +1,4 @@
-"""Judges whether a device keeps up, from the load of its callbacks, and decides when it needs a larger buffer."""
+"""Measures the load of a device's callbacks, and decides when the device needs a larger buffer."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from tui.units import NS_PER_S
 
 SAFE_LATENCY = "0.1"
-"""Latency in seconds that had no dropouts in any run on a machine that lost 15 % of its CPU time (measured)."""
+"""Latency in seconds that caused no dropouts on a machine that lost 15 % of its CPU time (measured)."""
 _WINDOW_NS = 10 * NS_PER_S
 _LEAST_GAPS = 2
 _SETTLING_NS = 1 * NS_PER_S
 
 
 class CallbackLoad:
-    """The highest share of a block's length that an audio callback took within the last second."""
+    """The longest audio callback of the last second, as a share of a block's length."""
 
     def __init__(self, block_ms: float) -> None:
         self._block_ns = block_ms * 1_000_000
         self._recent: deque[tuple[int, float]] = deque()
 
     def worst(self, now_ns: int, busy_ns: Sequence[int]) -> float | None:
-        """Adds callback durations; returns the highest share, or None after a second without callbacks."""
+        """Adds callback durations. Returns the highest share, or None after a second without callbacks."""
         if busy_ns:
             self._recent.append((now_ns, max(busy_ns) / self._block_ns))
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
@@ -44,7 +44,7 @@ class AutoLatency:
     def look(self, now_ns: int, underflows: int) -> bool:
         """Takes the device's total number of dropouts, and returns whether to increase the latency."""
         self._began_ns = self._began_ns or now_ns
-        # By difference: the count continues when the stream is opened again.
+        # By difference, because the count continues when the stream is reopened.
         new, self._known = underflows - self._known, underflows
         if now_ns - self._began_ns >= _SETTLING_NS:
             self._gaps.extend([now_ns] * new)

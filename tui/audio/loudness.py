@@ -1,4 +1,4 @@
-"""Measures the loudness of the last few seconds of a track, block by block, and finds where sounds begin and end."""
+"""Measures the loudness of the last few seconds of a track block by block, and finds where sounds begin and end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tui.audio.pcm import samples_of
 
 BLOCK_MS = 10
 _SLICES = 10
-"""Number of slices per block; each has its own loudness, so that edges are accurate to a millisecond."""
+"""Number of slices per block. Loudness is measured per slice, so that edges are accurate to a millisecond."""
 _LOUD_FACTOR = 2.5
-"""How far above the noise floor a block must be to count as loud (a factor; 8 dB)."""
+"""Factor above the noise floor from which a block counts as loud (8 dB)."""
 _NOISE_PERCENTILE = 10
 _LEAST_LOUD = 33.0
 """-60 dBFS, as an amplitude.
@@ -37,7 +37,8 @@ class Loudness:
         self._slice_frames = np.diff(self._slice_starts, append=self.block_frames)
         self._fed_frames = 0
         self._unmeasured: list[NDArray[np.int16]] = []
-        # Measured when asked for: numpy takes as long for a second as for a block, and few blocks are asked about.
+        # Measured on demand, because numpy takes as long for a second as for a block, and few blocks are
+        # needed.
         self._unmeasured_frames = 0
         self._most_unmeasured_frames = rate
 
@@ -61,7 +62,7 @@ class Loudness:
         samples = np.concatenate(self._unmeasured)
         count = len(samples) // self.block_frames
         blocks = samples[: count * self.block_frames].reshape(count, self.block_frames).astype(np.float32)
-        # Blocks of a chunk size that is no multiple of 10 ms: what is left waits for the next chunk.
+        # If the chunk size is not a multiple of 10 ms, the rest waits for the next chunk.
         self._unmeasured = [samples[count * self.block_frames :]]
         self._unmeasured_frames = len(self._unmeasured[0])
         squares = blocks * blocks
@@ -74,21 +75,21 @@ class Loudness:
         self._measure()
         if not self._rms:
             return _LEAST_LOUD
-        # numpy's percentile loads half of numpy at its first call, which held the engine's loop for 100 ms.
+        # Not numpy's percentile: its first call loads many modules, which blocked the engine's loop for 100
+        # ms.
         floor = sorted(self._rms)[(len(self._rms) - 1) * _NOISE_PERCENTILE // 100]
         return max(floor * _LOUD_FACTOR, _LEAST_LOUD)
 
     def rms(self, block: int) -> float:
-        """Returns the RMS of a block by its number; 0 if it has not been measured yet or is no longer kept."""
+        """Returns the RMS of the block with this number; 0 if it is not complete or no longer kept."""
         self._measure()
         index = block - (self.blocks - len(self._rms))
         return self._rms[index] if 0 <= index < len(self._rms) else 0.0
 
     def edges_in(self, block: int, threshold: float | None = None) -> tuple[int, int]:
-        """Returns the first loud frame of a block and the frame after its last loud one, accurate to a millisecond.
+        """Returns the first loud frame of a block and the frame after the last loud one, accurate to a millisecond.
 
-        For a quiet block, the range is the whole block. Frames above ``threshold`` (default: the
-        current one) are loud.
+        For a quiet block, the range is the whole block. ``threshold`` defaults to the current threshold.
         """
         self._measure()
         begin, index = block * self.block_frames, block - (self.blocks - len(self._rms))
@@ -99,7 +100,7 @@ class Loudness:
         return begin + int(ends[loud[0]]), begin + int(ends[loud[-1] + 1])
 
     def onset_block(self, last: int) -> int | None:
-        """Returns the first block of the sound that is in progress in block ``last``, looking back 250 ms at most."""
+        """Returns the first block of the sound in progress in block ``last``, looking back at most 250 ms."""
         threshold = self.threshold()
         found: int | None = None
         for block in range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1):
@@ -110,7 +111,7 @@ class Loudness:
         return found
 
     def last_loud_block(self, last: int) -> int | None:
-        """Returns the last loud block up to and including ``last``, looking back 250 ms at most."""
+        """Returns the last loud block up to and including ``last``, looking back at most 250 ms."""
         threshold = self.threshold()
         candidates = range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1)
         return next((block for block in candidates if self.rms(block) > threshold), None)

@@ -1,4 +1,4 @@
-"""The microphone of a call: delivers blocks in real time, from a device or from a clock."""
+"""Microphone: delivers blocks in real time, from a device or from a clock."""
 
 from __future__ import annotations
 
@@ -39,13 +39,12 @@ class _OpenDevice(NamedTuple):
 class Microphone:
     """Delivers blocks of 16-bit mono samples from a device, or silence, to a callback.
 
-    The device is open only while the user records. It delivers silence if there is no device, while
-    a recorded line is playing, and while the agent must hear the silence after the last word.
+    The device is open only while the mic is on. Silence is delivered if there is no device, while a recorded
+    line is playing, and while the agent must hear the silence after the last word.
 
-    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on PortAudio's thread, the
-    silence clock on the loop. ``on_skipped`` receives the number of blocks of silence that were too old to deliver.
-    ``shared_clock`` replaces the silence clock.
-    Call the methods only from the event loop.
+    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on PortAudio's
+    thread, the silence clock on the loop. ``on_skipped`` receives the number of blocks of silence that were
+    too old to deliver. ``shared_clock`` replaces the silence clock. Call all methods on the event loop.
     """
 
     def __init__(
@@ -61,9 +60,9 @@ class Microphone:
         shared_clock: SharedClock | None = None,
     ) -> None:
         self.rate = rate
-        """Sample rate of silence, in Hz; a device is opened at this rate if it supports it.
+        """Sample rate of silence, in Hz.
 
-        Change it only while the microphone is stopped.
+        A device is opened at this rate if it supports it. Change it only while the microphone is stopped.
         """
         self.block_ms = block_ms
         self.device = device
@@ -74,16 +73,15 @@ class Microphone:
         )
         self._calls = _DeviceCalls(clock_ns)
         self._mode = _Mode.NOTHING
-        # Set at once by whoever asks, before any device follows: from then on blocks that no longer fit are dropped,
-        # although opening or closing a device takes up to seconds.
+        # Set immediately on request, before any device is opened or closed, which may take seconds. From then
+        # on, blocks that no longer fit the mode are dropped.
         self._closed = False
         self._lost: _OpenDevice | None = None
-        """The stream from an abandoned attempt to open it, kept until the driver returns and the
-        stream can be closed."""
+        """The stream of an abandoned attempt to open it, kept until the driver returns and it can be closed."""
         self._lock = asyncio.Lock()
-        # Held while a device is opened or closed. PortAudio's calls block and must not run for one stream on two
-        # threads; and as the mode may change meanwhile, it is read again under the lock, and once more when the
-        # device is open.
+        # Held while a device is opened or closed. PortAudio's calls block and must not run for one stream on
+        # two threads. The mode may change in the meantime, so it is read again under the lock, and once more
+        # when the device is open.
         self._opened: _OpenDevice | None = None
 
     @property
@@ -99,12 +97,12 @@ class Microphone:
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device last delivered a block or was opened; None while it is not meant to deliver."""
+        """When the device last delivered a block or was opened; None while no blocks are expected from it."""
         return self._calls.last_ns
 
     @property
     def vanished(self) -> bool:
-        """Whether the device is meant to deliver, but its stream ended by itself or could not be reopened."""
+        """Whether blocks are expected from the device, but its stream ended unexpectedly or could not be reopened."""
         opened = self._opened
         return self._calls.last_ns is not None and (opened is None or opened.stream.vanished)
 
@@ -113,17 +111,20 @@ class Microphone:
         return self._calls.take_busy_ns()
 
     def take_gap_ms(self) -> float:
-        """Returns the longest time between two callbacks of one stream since the previous call, in ms; 0 if none."""
+        """Returns the longest time between two callbacks of one stream since the previous call, in ms.
+
+        0 if unknown.
+        """
         return self._calls.take_gap_ns() / 1_000_000
 
     def take_missed_ms(self) -> float:
-        """Returns how many ms were not captured since the previous call because a stream was replaced."""
+        """Returns how many ms of audio were missed since the previous call because a stream was replaced."""
         return self._calls.take_missed_ns() / 1_000_000
 
     async def start(self, *, silent: bool) -> None:
         """Starts delivering audio from the device, or silence.
 
-        If it raises `AudioDeviceError`, silence is delivered.
+        Raises `AudioDeviceError`; silence is then delivered.
         """
         if not self._closed:
             self._mode = _Mode.SILENCE if silent else _Mode.SOUND
@@ -135,7 +136,7 @@ class Microphone:
         await self._follow_mode()
 
     async def close(self) -> None:
-        """Stops for good; nothing is delivered after this."""
+        """Stops at the end of the call; nothing is delivered after this."""
         self._closed = True
         await self.stop()
 
@@ -146,9 +147,9 @@ class Microphone:
             self._keep_time()
 
     async def reopen(self, device: devices.Device) -> None:
-        """Delivers audio from this device, now or at the next `start`.
+        """Delivers audio from this device, now or from the next `start`.
 
-        If it raises `AudioDeviceError`, silence is delivered and the previous device remains selected.
+        Raises `AudioDeviceError`; silence is then delivered and the previous device remains selected.
         """
         async with self._lock:
             if self._mode is _Mode.SOUND:
@@ -158,7 +159,8 @@ class Microphone:
             self.device = device
 
     async def _follow_mode(self) -> None:
-        # Before the lock: silence starts, or stops, at once, however long a device takes that is being opened.
+        # Before the lock is acquired, so that silence starts or stops immediately, even while a device is
+        # being opened.
         self._rest()
         async with self._lock:
             if self._mode is not _Mode.SOUND:
@@ -170,13 +172,13 @@ class Microphone:
                 self._keep_time()
 
     def _rest(self) -> None:
-        """Notes that no sound is wanted, so no device audio counts as missed and only silence is delivered."""
+        """Records that no sound is wanted, so that no device audio counts as missed and only silence is delivered."""
         if self._mode is not _Mode.SOUND:
             self._calls.rest()
             self._keep_time()
 
     async def _open_device(self, device: devices.Device) -> None:
-        """Opens the device; call with the lock held. If it raises `AudioDeviceError`, silence is delivered."""
+        """Opens the device; call with the lock held. Raises `AudioDeviceError`; silence is then delivered."""
         try:
             await in_thread(partial(self._open, device), undo=self._close_late)
         except devices.AudioDeviceError:
@@ -184,7 +186,7 @@ class Microphone:
                 self._lost, self._opened = self._opened, None
             raise
         finally:
-            if self._mode is not _Mode.SOUND:  # it changed while the device was opened
+            if self._mode is not _Mode.SOUND:  # the mode changed while the device was being opened
                 await self._close_device()
             self._rest()
             self._keep_time()
@@ -195,9 +197,9 @@ class Microphone:
         stream = devices.open_input(
             device, rate, rate * self.block_ms // 1000, partial(self._deliver, source), latency="low"
         )
-        # Before the start: PortAudio may call back before `start` returns, and a callback whose source is not
-        # the open one is dropped. From here on, blocks of the silence clock are dropped instead, so that none
-        # of them comes between two of the device's.
+        # Set before the start, because PortAudio may call back before `start` returns, and blocks from any
+        # source but the open one are dropped. From here on, blocks of the silence clock are dropped, so that
+        # none is inserted between blocks of the device.
         self._calls.opening()
         self._opened = _OpenDevice(stream, source)
         try:
@@ -208,8 +210,12 @@ class Microphone:
         self._calls.opened()
 
     def _close_late(self) -> None:
-        """Closes a stream that was opened after the loop gave up waiting. Runs on the thread that opened it."""
-        # Either of them: the driver may have hung before the stream was known, or while it started.
+        """Closes a stream that was opened after the loop stopped waiting for it.
+
+        Runs on the thread that opened it.
+        """
+        # Either attribute may refer to the stream: the driver may have hung before the stream was known, or
+        # while it was starting.
         for opened in (self._lost, self._opened):
             if opened is not None:
                 opened.stream.close()
@@ -217,26 +223,25 @@ class Microphone:
 
     async def _close_device(self) -> None:
         """Closes the device; call with the lock held."""
-        # Forgotten first: what PortAudio still delivers while it closes comes after the stop and is dropped.
+        # Cleared first, so that blocks that PortAudio delivers while it closes the stream are dropped.
         opened, self._opened = self._opened, None
         if opened is not None:
-            # A driver that hangs keeps the device; nothing more can be done about it here.
+            # A driver that hangs keeps the device open; nothing can be done about that here.
             with contextlib.suppress(devices.AudioDeviceError):
                 await in_thread(opened.stream.close)
 
     def _keep_time(self) -> None:
-        """Delivers silence if something must be delivered and no device is doing so."""
+        """Delivers silence if blocks are expected and no device is delivering them."""
         if self._mode is not _Mode.NOTHING and self.source is None:
             self._silence.start(Source(self.rate, from_device=False))
         else:
             self._silence.stop()
 
     def _deliver(self, source: Source, indata: Any, frames: int, times: Any, status: Any) -> None:
-        """Stamp the block and pass it on; runs on PortAudio's thread.
+        """Stamps the block and passes it on; runs on PortAudio's thread.
 
-        ``times`` is not used: the capture times that PortAudio assigns to blocks wander over a
-        range of 24 ms, while the earliest of the callbacks' instants stays within 0.3 ms
-        (measured).
+        ``times`` is not used, because the capture times that PortAudio assigns to blocks vary over a range of
+        24 ms, while the minimum of the callback times stays within 0.3 ms (measured).
         """
         if source is not self.source:
             return
@@ -245,7 +250,7 @@ class Microphone:
         self._calls.end(began_ns)
 
     def _deliver_silence(self, source: Source, due_ns: int) -> None:
-        # A device that was opened a moment ago delivers already, although the clock's task is not yet cancelled.
+        # A device that was just opened may deliver before the clock's task is cancelled.
         if self.source is None:
             frames = source.rate * self.block_ms // 1000
             self._callback(bytes(2 * frames), frames, Stamp(due_ns, source), None)
@@ -254,9 +259,9 @@ class Microphone:
 class _DeviceCalls:
     """The device's callback times and durations, and the audio missed between two streams.
 
-    PortAudio's thread calls `begin` and `end`; the loop calls everything else. Each attribute is a
-    single number that one thread writes and the other reads or resets, so no lock is needed; at
-    worst, a reset loses one busy time.
+    PortAudio's thread calls `begin` and `end`; the loop calls everything else. Each attribute is a number
+    that one thread writes and the other reads or resets, so no lock is needed. At worst, a reset loses one
+    duration.
     """
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:
@@ -264,24 +269,24 @@ class _DeviceCalls:
         self._clock_ns = clock_ns
         self._busy_ns = 0
         self._called_ns: int | None = None
-        """When the stream last called back; unlike `last_ns`, it does not count the opening."""
+        """Time of the stream's last callback. Unlike `last_ns`, it does not include the opening."""
         self._gap_ns = 0
         self._given_up_ns: int | None = None
-        """Time of the last callback of an abandoned stream, until its successor calls back."""
+        """Time of the last callback of an abandoned stream; reset when its successor calls back."""
         self._missed_ns = 0
 
     def opened(self) -> None:
-        """Notes that a stream has started; a device that never calls back counts as stalled from then on."""
+        """Records that a stream has started. A device that never calls back counts as stalled from then on."""
         self.last_ns = self.last_ns or self._clock_ns()
 
     def opening(self) -> None:
-        """Notes that a stream is about to start; the time since the previous stream does not count as a gap."""
+        """Records that a stream is about to start. The time since the previous stream does not count as a gap."""
         self._called_ns = None
 
     def begin(self, block_ms: int) -> int:
-        """Notes that the callback was entered, and returns the time.
+        """Records that the callback was entered, and returns the time.
 
-        The callback's samples were captured during the previous block.
+        Its samples were captured during the preceding block.
         """
         began_ns = self.last_ns = self._clock_ns()
         if self._called_ns is not None:
@@ -291,15 +296,15 @@ class _DeviceCalls:
         return began_ns
 
     def end(self, began_ns: int) -> None:
-        """Notes that the callback is returning."""
+        """Records that the callback is returning."""
         self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
 
     def give_up(self) -> None:
-        """Notes that the stream was closed to open another one; audio is missed until the new one calls back."""
+        """Records that the stream was closed to open another. Audio is missed until the new stream calls back."""
         self._given_up_ns = self.last_ns
 
     def rest(self) -> None:
-        """Notes that the device should no longer deliver blocks; no audio counts as missed after this."""
+        """Records that the device should no longer deliver blocks. No audio counts as missed after this."""
         self.last_ns = None
         self._miss_until(self._clock_ns())
 
@@ -314,7 +319,7 @@ class _DeviceCalls:
         return gap_ns
 
     def take_missed_ns(self) -> int:
-        """Returns how much audio was missed since the previous call."""
+        """Returns the length of the audio missed since the previous call."""
         missed_ns, self._missed_ns = self._missed_ns, 0
         return missed_ns
 

@@ -28,14 +28,14 @@ _USUAL_MASKS = {3: 0x7, 4: 0x33, 5: 0x37, 6: 0x3F, 7: 0x70F, 8: 0x63F}
 _CANCELS = 0.1
 """Channels cancel out if the mix is below a tenth of the loudest channel's level (-20 dB)."""
 _SILENCE = 1e-4
-"""Level below which there is nothing to cancel (-80 dBFS)."""
+"""Level below which a channel counts as silent, so that nothing can cancel (-80 dBFS)."""
 
 
 def mix(channels: NDArray[np.floating[Any]], mask: int = 0) -> NDArray[np.float32]:
     """Returns one channel of values in -1..1.
 
-    ``channels`` has one column per channel, and ``mask`` contains their positions. Two channels are
-    averaged; more are weighted as in ITU-R BS.775 (mono), and scaled down if the result would clip.
+    ``channels`` has one column per channel, and ``mask`` contains their positions. Two channels are averaged.
+    More channels are weighted as in ITU-R BS.775 (mono), and scaled down if the result would clip.
     """
     count = channels.shape[1]
     weights = _weights(count, mask) if count > 2 else None

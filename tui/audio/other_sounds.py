@@ -1,9 +1,8 @@
-"""Finds sounds other than speech on a track, such as a tone, a beep or hold music.
+"""Detects sounds other than speech on a track, such as a tone, a beep or hold music.
 
-An agent's track is clean: between sounds there is silence or comfort noise. A fixed loudness
-threshold is therefore enough to detect a sound; an adaptive floor would absorb a continuous tone.
-Speech has priority: its edges stay where its detector placed them, and a brief sound next to it (a
-breath, reverberation) belongs to it.
+An agent's track has only silence or comfort noise between sounds, so a fixed loudness threshold is enough; an
+adaptive noise floor would absorb a continuous tone. Speech has priority: its edges stay where its detector
+placed them, and a brief sound next to it (a breath, reverberation) is part of it.
 """
 
 from __future__ import annotations
@@ -17,14 +16,16 @@ from tui.audio.loudness import BLOCK_MS, Loudness
 AUDIBLE_RMS = 184.0
 """-45 dBFS as an amplitude: above comfort noise, and 19 dB below speech at its nominal level."""
 SUSTAINED_BLOCKS = 4
-"""Shortest uninterrupted loud period that counts as a sound; anything shorter is a click."""
+"""Shortest uninterrupted loud period that counts as a sound. Anything shorter is a click."""
 _APART_BLOCKS = 500 // BLOCK_MS
-"""Half a second: speech may still begin within this time, and a sound closer to speech must last at
-least this long."""
+"""Half a second.
+
+Speech may still begin within this time, and a sound closer to speech must last at least this long.
+"""
 
 
 class FrameEdge(NamedTuple):
-    """The start or end of speech or of another sound, as a frame counted from the first frame fed in."""
+    """The start or end of speech or another sound, as a frame counted from the first frame fed in."""
 
     started: bool
     frame: int
@@ -46,7 +47,8 @@ class _Run:
 class OtherSounds:
     """Merges the edges of other sounds with those of speech. Used on the thread of the track's `SpeechDetector`.
 
-    A sound is reported half a second after it began, and ends after ``silence_ms`` of quiet or when speech begins.
+    A sound is reported half a second after it begins. It ends after ``silence_ms`` of quiet or when speech
+    begins.
     """
 
     def __init__(self, loudness: Loudness, silence_ms: int) -> None:
@@ -60,14 +62,15 @@ class OtherSounds:
 
     @property
     def under_way(self) -> bool:
-        """Whether a sound is in progress, reported or not."""
+        """Whether a sound is in progress, even if it has not been reported."""
         return self._run is not None
 
     def beside(self, speech: FrameEdge | None, until_frame: int) -> list[FrameEdge]:
         """Returns all edges, in order, that are known once speech detection has reached ``until_frame``."""
         edges: list[FrameEdge] = []
         if speech is not None and speech.started:
-            # What was loud until now was the speech: its onset is dated back, so that both cannot overlap.
+            # The loud blocks until now were the speech, whose onset is back-dated, so a sound cannot overlap
+            # it.
             edges += self._end_run(speech.frame)
             self._next_block = None
         elif speech is not None:
@@ -103,13 +106,13 @@ class OtherSounds:
         return edges
 
     def _counts(self, run: _Run, block: int) -> bool:
-        # A breath after a word, or fading reverberation, is neither separate from speech nor long.
+        # A breath after a word, or fading reverberation, is short and close to speech.
         apart = run.first - self._speech_ended >= _APART_BLOCKS
         long = run.last + 1 - run.first >= _APART_BLOCKS
         return run.sustained and block + 1 - run.first >= _APART_BLOCKS and (apart or long)
 
     def _end_run(self, speech_frame: int | None = None) -> list[FrameEdge]:
-        """Ends the current sound at its last loud block, or where speech begins at ``speech_frame``."""
+        """Ends the current sound at its last loud block or at ``speech_frame``, where speech begins."""
         run, self._run = self._run, None
         if run is None or not run.reported:
             return []

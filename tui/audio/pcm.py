@@ -1,4 +1,4 @@
-"""Converts 16-bit PCM to numbers and back; the only module that scales, rounds and clips."""
+"""Converts between 16-bit PCM and numbers; the only module that scales, rounds and clips."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ FULL_SCALE = 32_768
 
 
 def samples_of(pcm: bytes) -> NDArray[np.int16]:
-    """Returns whole samples as a read-only view of shape (n,).
-
-    Raises `ValueError` if ``pcm`` ends in half a sample.
-    """
+    """Returns the samples as a read-only view of shape (n,). Raises `ValueError` if ``pcm`` ends in half a sample."""
     return np.frombuffer(pcm, "<i2")
 
 
 def is_zero(pcm: bytes) -> bool:
-    """Returns whether every sample is exactly 0 (digital silence). This is a cheap test."""
+    """Returns whether every sample is exactly 0 (digital silence). The test is fast."""
     return pcm == bytes(len(pcm))
 
 
@@ -29,12 +26,12 @@ def to_float(pcm: bytes) -> NDArray[np.float32]:
 
     The conversion is exact: `from_float` restores the same bytes.
     """
-    # Exact, as 16 bits fit the 24-bit mantissa and the scale is a power of two.
+    # Exact, because 16 bits fit into the 24-bit mantissa and the scale is a power of two.
     return samples_of(pcm).astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def from_float(values: NDArray[np.floating[Any]]) -> bytes:
-    """Returns samples in -1..1 as PCM, rounded to the nearest value, clipped at full scale, and 0 for NaN."""
+    """Converts samples in -1..1 to PCM: rounds to the nearest value, clips at full scale, and replaces NaN by 0."""
     return _to_pcm(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=-1.0) * FULL_SCALE)
 
 

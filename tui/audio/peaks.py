@@ -34,7 +34,7 @@ def outline_of(file: WavFile, max_frames: int | None = None) -> Iterator[Outline
     bin_frames = max(round(file.rate * BIN_MS / 1000), 1)
     frames = file.frames if max_frames is None else min(file.frames, max_frames)
     bins = -(-frames // bin_frames)
-    # Whole bins per read, so that no bin is split between two.
+    # Whole bins per read, so that no bin is split between two reads.
     stretch_bins = _STRETCH_S * 1000 // BIN_MS
     for first_bin in range(0, bins, stretch_bins):
         values = file.read(first_bin * bin_frames, stretch_bins * bin_frames)
@@ -45,6 +45,6 @@ def outline_of(file: WavFile, max_frames: int | None = None) -> Iterator[Outline
 def _peaks(values: NDArray[np.floating[Any]], bin_frames: int) -> bytes:
     whole = np.zeros(-(-len(values) // bin_frames) * bin_frames, np.float32)
     whole[: len(values)] = values
-    # The loudest sample and not the mean: an outline of means hides clicks and clipping.
+    # The loudest sample rather than the mean, because means would hide clicks and clipping.
     loudest = np.abs(whole).reshape(-1, bin_frames).max(axis=1)
     return bytes(np.rint(loudest * 255).astype(np.uint8))

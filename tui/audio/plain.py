@@ -1,6 +1,6 @@
-"""Reads and measures the samples of one message without numpy, which the screen's process does not load.
+"""Reads and measures the samples of a message without numpy, which the screen's process does not load.
 
-Python's own arrays are fast enough for one message; `tui.audio.levels` and `tui.audio.g711` are for streams.
+Python's arrays are fast enough for one message; `tui.audio.levels` and `tui.audio.g711` are for streams.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class MessageLevel(msgspec.Struct, frozen=True):
 
 def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
     """Returns the loudness of audio in its wire format; None if there is no complete sample."""
-    # Cut before it is decoded: a message may hold minutes of audio, and this runs in the process of the screen.
+    # Truncated before decoding, because a message may contain minutes of audio and this runs in the screen's
+    # process.
     samples = samples_of(wire[: MAX_SAMPLES * audio_format.encoding.sample_bytes], audio_format.encoding)
     if not samples:
         return None
@@ -46,12 +47,12 @@ def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
 
 
 def samples_of(wire: bytes, encoding: Encoding) -> array[int]:
-    """Returns the 16-bit samples of audio in its wire format; an incomplete one at the end is dropped."""
+    """Returns the 16-bit samples of audio in its wire format. An incomplete sample at the end is dropped."""
     if encoding is not Encoding.PCM16:
         table = _table(encoding)
         return array("h", [table[code] for code in wire])
     samples = array("h", wire[: len(wire) & ~1])
-    # The wire is little-endian, the array has the order of this machine.
+    # Samples on the wire are little-endian; the array has the byte order of this machine.
     if sys.byteorder == "big":
         samples.byteswap()
     return samples

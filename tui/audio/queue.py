@@ -1,12 +1,12 @@
-"""The queue between the agent's audio, which comes in any size and at any speed, and the speaker's regular blocks.
+"""PlaybackQueue: turns agent audio, which arrives in any size and at any speed, into regular blocks for the speaker.
 
-Replies play completely and in the order in which they began; audio is dropped only by a flush, or
-at a limit of several minutes. A reply starts when the target depth is queued, when it is complete,
-or 50 ms after the target should have been reached; once started, it never waits for the depth
-again. Times are passed in as monotonic ns.
+Replies are played completely and in the order in which they began. Audio is dropped only by a flush, or at a
+limit of several minutes. A reply starts when the target depth is queued, when it is complete, or 50 ms after
+the target should have been reached. Once started, it never waits for the target depth again. Times are passed
+in as monotonic ns.
 
-A single thread, that of the engine's loop, begins, feeds, ends and cuts replies. PortAudio's thread
-pulls blocks. Any thread may read the figures.
+A single thread, that of the engine's loop, begins, feeds, ends and cuts replies. PortAudio's thread pulls
+blocks. Any thread may read the figures.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from tui.audio.levels import measure
 from tui.audio.pcm import frames_to_ns, with_gain
 from tui.audio.reply import Clock, IncomingAudio, Reply
 
-# An agent that sends slower than real time may not reach the target depth; its reply must start all the same.
+# An agent that sends slower than real time may never reach the target depth, but its reply must start anyway.
 _START_GRACE_NS = 50_000_000
-# Late chunks of a flushed reply are a round trip behind, in which no agent begins this many others.
+# Chunks of a flushed reply are late by at most one round trip, during which no agent begins this many other
+# replies.
 _REMEMBERED_REPLIES = 256
 CLIPPED_DBFS = -32.0
-"""If the first or last millisecond has a higher RMS, the audio was probably clipped.
+"""If the first or last millisecond has a higher RMS, the audio was probably cut off.
 
-No built-in prompt reaches -35 dBFS; four out of five prompts that are cut at random places exceed
-this level (measured).
+No built-in prompt reaches -35 dBFS; four out of five prompts cut at random positions exceed this level
+(measured).
 """
 
 
@@ -42,7 +43,7 @@ class Fed(StrEnum):
     UNHEARD = "unheard"
     """Late audio of a flushed reply, which was discarded and counted."""
     FULL = "full"
-    """The limit was reached: the excess was dropped and counted, and appears as an error."""
+    """The limit was reached: the excess was dropped and counted, and is shown as an error."""
 
 
 class HappeningKind(StrEnum):
@@ -53,19 +54,19 @@ class HappeningKind(StrEnum):
     STARVED = "starved"
     """The reply had nothing to play for ``frames``, and then continued.
 
-    This is reported afterwards, because the silence could have been the reply's end.
+    Reported afterwards, because the silence could have been the end of the reply.
     """
     DRAINED = "drained"
     """The reply has ended, and its last sample was handed to the device."""
     FULL = "full"
     """``frames`` of the reply did not fit.
 
-    This is reported once per reply; `PlaybackStats.dropped_frames` counts all of them.
+    Reported once per reply; `PlaybackStats.dropped_frames` counts all such frames.
     """
     CLIPPED_START = "clipped start"
-    """The reply's first millisecond has the level ``edge_dbfs``, so the reply starts in the middle of a sound."""
+    """The reply starts in the middle of a sound: its first millisecond has the level ``edge_dbfs``."""
     CLIPPED_END = "clipped end"
-    """The reply's last millisecond has the level ``edge_dbfs``, so the reply ends in the middle of a sound."""
+    """The reply ends in the middle of a sound: its last millisecond has the level ``edge_dbfs``."""
     ODD_BYTE = "odd byte"
     """The reply ended with half a sample, which is lost."""
 
@@ -73,9 +74,9 @@ class HappeningKind(StrEnum):
 class Happening(msgspec.Struct, frozen=True):
     """Something that happened to a reply.
 
-    ``at_ns`` is when the sample was pulled: the instant of the pull plus the sample's place in the
-    block. The sample leaves the speaker one device latency later. For FULL, it is when the chunk
-    arrived; for clipped edges, it is the time of the last pull.
+    ``at_ns`` is when the sample was pulled: the time of the pull plus the sample's position in the block. The
+    sample leaves the speaker one device latency later. For FULL, ``at_ns`` is when the chunk arrived; for
+    clipped edges, it is the time of the last pull.
     """
 
     kind: HappeningKind
@@ -86,9 +87,9 @@ class Happening(msgspec.Struct, frozen=True):
     For DRAINED: the end of the last sample.
     """
     reply_frame: int
-    """Number of the reply's frames handed over before that time."""
+    """Number of the reply's frames handed to the device before that time."""
     stream_frame: int
-    """Number of all frames handed over before that time, including silence."""
+    """Total number of frames handed to the device before that time, including silence."""
     frames: int = 0
     arrived_ns: int | None = None
     """For BEGAN: when the first chunk arrived."""
@@ -102,7 +103,10 @@ class Cut(msgspec.Struct, frozen=True):
     handed_frames: int
     """Frames that the device pulled before the flush."""
     heard_frames: int
-    """Frames that have left the speaker or will leave it; fewer than handed over only if the device was aborted."""
+    """Frames that have left the speaker or will leave it.
+
+    Fewer than `handed_frames` only if the device was aborted.
+    """
     unheard_frames: int
     """Frames that were received and will never be heard."""
     rate: int
@@ -124,7 +128,7 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class QueueTail(msgspec.Struct, frozen=True):
-    """The end of all audio received so far; an opaque value for `PlaybackQueue.passed`."""
+    """The end of all audio received so far, as an opaque value for `PlaybackQueue.passed`."""
 
     replies: tuple[tuple[Reply, int], ...] = ()
     """Replies that have not been played to their end, each with its number of frames."""
@@ -142,12 +146,12 @@ class PlaybackStats(msgspec.Struct):
     gap_frames: int = 0
     """Frames of silence since the last sample of the current reply, which has not ended.
 
-    This silence is a loss only if the reply continues.
+    The silence is a loss only if the reply continues.
     """
 
 
 class _Controls:
-    """The requested volume, the current volume, which approaches it over one block, and whether playback is held."""
+    """The requested volume, the current volume (which approaches it over one block), and whether playback is held."""
 
     def __init__(self) -> None:
         self.wanted = self.now = 1.0
@@ -159,27 +163,30 @@ class PlaybackQueue:
 
     def __init__(self, rate: int, *, max_seconds: float = 600) -> None:
         self.arrivals = Arrivals()
-        # A limit in samples, and a high one: agents send minutes of audio in seconds, and a queue that drops when it
-        # is full loses words. Back-pressure is no way out, because the message that interrupts a reply comes after
-        # its audio on the same socket: the reader must never wait for playback.
+        # The limit, in samples, is high because agents send minutes of audio in seconds, and dropping audio
+        # from a full queue loses words. Back-pressure is not an option: the message that interrupts a reply
+        # follows its audio on the same socket, so the reader must never wait for playback.
         self._max_frames = int(rate * max_seconds)
-        # PortAudio's thread waits for this lock, so it is held for a few microseconds at a time: decoding,
-        # resampling, and the copying and scaling of a block all happen outside it.
+        # PortAudio's thread waits for this lock, so it is held for only a few microseconds. Decoding,
+        # resampling, and copying and scaling blocks all happen without it.
         self._lock = threading.Lock()
         self._known: dict[str, Reply] = {}
-        """Replies in the order in which they began, including the last 256 closed ones, whose late
-        audio must not be heard."""
+        """Replies in the order in which they began.
+
+        Includes the last 256 closed replies, whose late audio must not be heard.
+        """
         self._open: list[Reply] = []
         self._current: Reply | None = None
         self._last_handed: Reply | None = None
-        """The reply whose samples the device took last, even if it has since been drained or forgotten."""
+        """The reply whose samples the device took last, even if it has since drained or been removed."""
         self._clock = Clock(rate)
-        # Collected until the loop asks, as the pulling thread must run nothing but the queue's own code.
+        # Collected until the loop requests them, because the pulling thread must not run any code but the
+        # queue's.
         self._happenings: deque[Happening] = deque()
         self._stats = PlaybackStats()
         self._controls = _Controls()
         self._fading = b""
-        """Faded audio of a flushed reply that still has to be pulled."""
+        """Faded audio of a flushed reply that has yet to be pulled."""
 
     @property
     def rate(self) -> int:
@@ -193,7 +200,7 @@ class PlaybackQueue:
 
     @property
     def volume(self) -> float:
-        """Factor applied to the samples, bit-exact at 1; a change takes effect smoothly from the next block on."""
+        """Factor applied to the samples, bit-exact at 1. A change takes effect gradually over the next block."""
         return self._controls.wanted
 
     @volume.setter
@@ -202,21 +209,21 @@ class PlaybackQueue:
 
     @property
     def held(self) -> bool:
-        """Whether nothing is played, although audio may be queued; a flush does not change it."""
+        """Whether playback is paused, even if audio is queued. A flush does not change this."""
         return self._controls.held
 
     @held.setter
     def held(self, held: bool) -> None:
         self._controls.held = held
 
-    # what the agent sends: on the feeding thread
+    # audio from the agent: on the feeding thread
 
     def begin(self, reply_id: str, audio_format: AudioFormat | None = None) -> None:
-        """Begins a reply of audio in this format (default: PCM at the queue's rate), after those begun earlier.
+        """Begins a reply in this audio format (default: PCM at the queue's rate).
 
-        The id of a drained or flushed reply may be used again: it then refers to a new reply.
+        It plays after earlier replies. The id of a drained or flushed reply may be reused for a new reply.
         """
-        incoming = self._incoming(audio_format)  # before the lock: a resampler takes a while to make
+        incoming = self._incoming(audio_format)  # outside the lock, because creating a resampler takes time
         with self._lock:
             self._begin(reply_id).incoming = incoming
 
@@ -229,7 +236,7 @@ class PlaybackQueue:
         first_dbfs = measure(first_ms).rms_dbfs
         with self._lock:
             self.arrivals.feed(reply_id, at_ns, incoming.received_ms - before_ms)
-            # A reply that has ended may have been drained, by the other thread, while this chunk was decoded.
+            # The other thread may have drained an ended reply while this chunk was being decoded.
             reply = known if known and known.flushed else self._begin(reply_id)
             reply.incoming = incoming
             if reply.flushed:
@@ -242,10 +249,10 @@ class PlaybackQueue:
             return self._queue(reply, pcm, at_ns)
 
     def end(self, reply_id: str) -> float | None:
-        """Ends a reply: no more audio is expected, and queued audio still plays.
+        """Ends a reply: no more audio is expected.
 
-        Returns how many ms of the reply were received in all, including late audio, or None if it
-        was not open.
+        Audio in the queue still plays. Returns how many ms of the reply were received in total, including
+        late audio, or None if it was not open.
         """
         known = self._known.get(reply_id)
         if known is None or known.incoming is None:
@@ -278,13 +285,13 @@ class PlaybackQueue:
         """
         cuts: list[Cut] = []
         with self._lock:
-            if not self._controls.held:  # held audio is silent already
+            if not self._controls.held:  # held audio is already silent
                 self._fading += self._fade_out(fade_frames)
             for reply in self._known.values():
                 heard_frames = reply.handed.frames
                 if aborted_latency_ms is not None:
                     heard_frames = reply.handed.heard_frames(self._clock, at_ns, aborted_latency_ms)
-                # A drained reply counts only if the abort takes back samples that the device had not played.
+                # A drained reply counts only if the abort discards samples that the device had not played.
                 if reply.closed and (reply.flushed or heard_frames == reply.handed.frames):
                     continue
                 self._stats.queued_frames -= reply.queued_frames
@@ -298,12 +305,12 @@ class PlaybackQueue:
             self._current = None
         return cuts
 
-    # what the speaker takes: on the playing thread
+    # audio for the speaker: on the playing thread
 
     def pull(self, frames: int, at_ns: int) -> bytes:
         """Returns the next ``frames`` frames for the device as ``2 * frames`` bytes, with silence where needed.
 
-        Runs on PortAudio's thread: it copies and returns, and raises nothing.
+        Runs on PortAudio's thread, so it only copies data and never raises an exception.
         """
         parts: list[memoryview | bytes] = []
         filled = 0
@@ -314,7 +321,7 @@ class PlaybackQueue:
                 parts.append(self._fading[: 2 * frames])
                 self._fading = self._fading[2 * frames :]
                 filled = len(parts[0]) // 2
-            held = controls.held  # read once: a block is held or it is not
+            held = controls.held  # read once, so that it applies to the whole block
             while filled < frames and not held:
                 reply = self._next(at_ns + frames_to_ns(filled, rate), stream_frame + filled)
                 if reply is None:
@@ -332,20 +339,21 @@ class PlaybackQueue:
                     self._drained(current)
                 else:
                     current.gap_frames += frames - filled
-            # Replaced as one object: `pulled_frames` reads it without the lock, and must not see half an update.
+            # Replaced as one object, because `pulled_frames` reads it without the lock and must not see half
+            # an update.
             self._clock = Clock(rate, stream_frame, at_ns, frames)
             start_gain, controls.now = controls.now, controls.wanted
             end_gain = controls.now
-        # The whole block, always: PortAudio plays the buffer as it is, with whatever it held before.
+        # Always the whole block, because PortAudio plays the buffer with whatever it contained before.
         if not filled:
             return bytes(2 * frames)
         parts.append(bytes(2 * (frames - filled)))
         return with_gain(b"".join(parts), start_gain, end_gain)
 
-    # the current state: on any thread
+    # current state: on any thread
 
     def take_happenings(self) -> list[Happening]:
-        """Returns what happened since the previous call, in order."""
+        """Returns everything that happened since the previous call, in order."""
         with self._lock:
             happenings = list(self._happenings)
             self._happenings.clear()
@@ -364,7 +372,7 @@ class PlaybackQueue:
             return QueueTail(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
 
     def passed(self, tail: QueueTail, at_ns: int, device_latency_ms: float) -> bool:
-        """Returns whether all audio up to ``tail`` has left the speaker or never will."""
+        """Returns whether all audio up to ``tail`` has left the speaker or was dropped."""
         with self._lock:
             return all(
                 reply.handed.heard_frames(self._clock, at_ns, device_latency_ms)
@@ -374,7 +382,7 @@ class PlaybackQueue:
 
     @property
     def playing(self) -> str | None:
-        """The reply that has started to play and has not drained; None if there is none."""
+        """The reply that has started to play and has not drained; None if no reply is playing."""
         current = self._current
         return None if current is None else current.reply_id
 
@@ -425,7 +433,7 @@ class PlaybackQueue:
         return Fed.FULL
 
     def _fade_out(self, frames: int) -> bytes:
-        """Takes the current reply's next samples out of the queue and returns them faded to silence."""
+        """Removes the current reply's next samples from the queue and returns them faded to silence."""
         reply, parts = self._current, list[memoryview]()
         if reply is None or not reply.started:
             return b""
@@ -450,13 +458,13 @@ class PlaybackQueue:
         return reply
 
     def _next(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """Returns the reply that plays next, if it has samples and may start."""
+        """Returns the reply to play next, if it has samples and may start."""
         if self._current is None or not self._current.queued_frames:
             reply = self._first_due(at_ns, stream_frame)
             if reply is None:
                 return None
             if reply is not self._current:
-                # The previous reply was never ended; the silence after it was not a gap inside it.
+                # The previous reply was never ended, but the silence after it was not a gap within it.
                 if self._current is not None:
                     self._current.gap_frames = 0
                 self._current = reply
@@ -470,12 +478,9 @@ class PlaybackQueue:
         return reply
 
     def _first_due(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """Returns the first reply that has samples, if it may start.
-
-        It also drains any empty replies before it that have ended.
-        """
-        # An empty reply that has not ended is skipped: an agent that forgets to end a reply would otherwise never
-        # be heard again.
+        """Returns the first reply with samples, if it may start. Drains empty replies before it that have ended."""
+        # An empty reply that has not ended is skipped. Otherwise, an agent that forgets to end a reply would
+        # never be heard again.
         for reply in list(self._open):
             if reply.queued_frames:
                 return reply if self._may_start(reply, at_ns) else None

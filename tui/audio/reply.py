@@ -1,7 +1,7 @@
-"""One reply of the agent, from its chunks on the wire to the samples that were heard.
+"""Reply: one reply of the agent, from its chunks on the wire to the samples that were heard.
 
-The playback queue owns every `Reply`. `IncomingAudio` is used only by the feeding thread; the
-queue's lock guards the rest of a reply.
+The playback queue owns every `Reply`. `IncomingAudio` is used only by the feeding thread; the queue's lock
+protects the rest of a reply.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from tui.audio.resample import LiveResampler
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """Maps frames handed to the device to points in time, based on the last pull."""
+    """Maps frames handed to the device to times, based on the last pull."""
 
     rate: int
     stream_frame: int = 0
-    """Index of the block's first frame among all frames ever pulled."""
+    """Index of the block's first frame among all frames pulled so far."""
     at_ns: int = 0
     frames: int = 0
     """Length of the block, in frames."""
 
     @property
     def pulled_frames(self) -> int:
-        """Number of frames ever pulled, including silence."""
+        """Number of frames pulled so far, including silence."""
         return self.stream_frame + self.frames
 
     def heard_stream_frames(self, at_ns: int, device_latency_ms: float) -> int:
-        """Returns how many of all pulled frames have left the speaker by ``at_ns``."""
-        # At most the last block: if callbacks stall, time passes but nothing more is heard.
+        """Returns how many of the pulled frames have left the speaker by ``at_ns``."""
+        # At most to the end of the last block: if callbacks stall, time passes but nothing more is heard.
         since_ns = at_ns - self.at_ns - round(device_latency_ms * 1_000_000)
         return self.stream_frame + min(ns_to_frames(since_ns, self.rate), self.frames)
 
@@ -46,14 +46,15 @@ class IncomingAudio:
         self.last_ms = b""
         """The last millisecond of samples received."""
         self._decoder = StreamDecoder(audio_format)
-        # One per reply: a shared one would carry the end of one reply into the start of the next.
+        # One per reply, because a shared resampler would carry the end of one reply into the start of the
+        # next.
         self._resampler = LiveResampler(audio_format.rate, rate)
         self._edge_bytes = 2 * (audio_format.rate // 1000)
 
     def feed(self, wire: bytes) -> tuple[bytes, bytes]:
         """Returns the samples to queue, and the first millisecond if these are the reply's first samples.
 
-        Half a sample at the end of a chunk waits for the next chunk.
+        An incomplete sample at the end of a chunk is kept until the next chunk.
         """
         samples = self._decoder.feed(wire)
         first_ms = b"" if self.last_ms else samples[: self._edge_bytes]
@@ -62,27 +63,28 @@ class IncomingAudio:
         return self._resampler.feed(samples), first_ms
 
     def finish(self) -> tuple[bytes, int]:
-        """Returns the samples that the resampler held back, and the bytes (0 or 1) of an incomplete sample."""
+        """Returns the samples that the resampler held back, and the size (0 or 1 byte) of an incomplete sample."""
         return self._resampler.finish(), self._decoder.flush_remainder()
 
 
 class Handed:
-    """The samples of a reply that the device has taken, with their times."""
+    """The samples of a reply that the device has taken, and their times."""
 
     def __init__(self) -> None:
         self.frames = 0
         self.end_ns = 0
         """End of the last sample; for an empty reply, the time at which it would have played."""
         self.end_stream_frame = 0
-        """Position of the end, counted in frames pulled so far."""
+        """Position of the end in the stream of pulled frames."""
         self._runs: list[tuple[int, int]] = []
-        # After an abort the stream's position passes the discarded frames as if they had played, so the runs would
-        # count them as heard.
+        # After an abort, the stream's position advances over the discarded frames as if they had been played,
+        # so the runs would count them as heard.
         self._final_heard_frames: int | None = None
 
     def add(self, stream_frame: int, frames: int) -> None:
         """Records that ``frames`` were taken, starting at frame ``stream_frame`` of the stream."""
-        # A new run starts after silence or another reply, so the list grows with the gaps, not with the blocks.
+        # A new run starts after silence or another reply, so the list grows with the number of gaps, not
+        # blocks.
         start, length = self._runs[-1] if self._runs else (0, 0)
         if length and start + length == stream_frame:
             self._runs[-1] = (start, length + frames)
@@ -92,7 +94,7 @@ class Handed:
 
     @property
     def audible_frames(self) -> int:
-        """Number of frames that were heard or will be; less than the number taken only if the device was aborted."""
+        """Number of frames that were or will be heard; less than the number taken only if the device was aborted."""
         return self.frames if self._final_heard_frames is None else self._final_heard_frames
 
     def heard_frames(self, clock: Clock, at_ns: int, device_latency_ms: float) -> int:
@@ -108,27 +110,29 @@ class Handed:
 
 
 class Reply:
-    """Everything that is known about one reply. Frames are counted at the queue's rate."""
+    """The state of one reply. Frames are counted at the queue's rate."""
 
     def __init__(self, reply_id: str) -> None:
         self.reply_id = reply_id
         self.incoming: IncomingAudio | None = None
-        """Set while more audio is expected."""
+        """The decoder for further audio; None once no more is expected."""
         self.arrived_ns: int | None = None
         """When the first chunk arrived."""
         self.received_frames = 0
         """Number of frames accepted for playback."""
         self.handed = Handed()
         self.ended = False
-        """Whether no more audio is expected: the reply may then start below the target depth, and
-        has drained once it is empty."""
+        """Whether no more audio is expected.
+
+        The reply may then start below the target depth, and has drained once it is empty.
+        """
         self.closed = False
         """Whether the reply has drained or was flushed, so it is no longer in the queue."""
         self.flushed = False
         self.full = False
-        """Whether the full queue has been reported."""
+        """Whether the full queue has been reported for this reply."""
         self.gap_frames = 0
-        """Frames of silence since the reply's last sample, while more may come."""
+        """Frames of silence since the reply's last sample, while more may arrive."""
         self._chunks: deque[memoryview] = deque()
 
     @property
@@ -143,12 +147,12 @@ class Reply:
 
     @property
     def audible_frames(self) -> int:
-        """Number of frames that were heard or will be; less than the number received after a flush."""
+        """Number of frames that were or will be heard; after a flush, less than the number received."""
         return self.handed.audible_frames if self.flushed else self.received_frames
 
     def add(self, pcm: bytes, frames: int) -> None:
         """Queues the first ``frames`` of ``pcm``."""
-        # A view, not a copy: an agent may send minutes of audio as one message.
+        # A view rather than a copy, because an agent may send minutes of audio in one message.
         self._chunks.append(memoryview(pcm)[: frames * 2])
         self.received_frames += frames
 
@@ -164,6 +168,6 @@ class Reply:
         return part
 
     def drop(self) -> None:
-        """Discards the queued audio; nothing more of this reply will be handed over."""
+        """Discards the queued audio; no more of this reply will be handed over."""
         self._chunks.clear()
         self.flushed = self.closed = True

@@ -1,9 +1,8 @@
-"""Converts sample rates, either live and block by block, or for a whole recording at once.
+"""Converts sample rates, either live block by block, or for a whole recording.
 
-Live audio uses libsamplerate's sinc converters through python-samplerate. They hold back 3 ms of
-audio (6 ms if one side is 8 kHz), compared with at least 21 ms for soxr's streams with default
-settings, and their output does not depend on how the input was divided into chunks. Frame 0 of the
-output is frame 0 of the input.
+Live audio uses libsamplerate's sinc converters through python-samplerate. They hold back 3 ms of audio (6 ms
+if one side is 8 kHz); soxr's streams with default settings hold back at least 21 ms. Their output does not
+depend on how the input is divided into chunks. Frame 0 of the output corresponds to frame 0 of the input.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from tui.audio.pcm import from_float, to_float
 
 _FILTER_TAIL_MS = 50
-"""Length of the silence that flushes the last samples; it is longer than the reach of any of the filters."""
+"""Length of the silence that flushes the last samples; longer than any of the filters."""
 
 
 class FloatResampler:
@@ -36,7 +35,7 @@ class FloatResampler:
         self._returned_frames = 0
 
     def feed(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns the samples that are ready, which may be none."""
+        """Returns the samples that are ready, possibly none."""
         self._fed_frames += len(values)
         out = self._process(values)
         self._returned_frames += len(out)
@@ -46,7 +45,8 @@ class FloatResampler:
         """Returns the samples held back, so that output and input have the same length, and starts a new stream."""
         due_frames = (self._fed_frames * self._to_rate + self._from_rate // 2) // self._from_rate
         silence = np.zeros(self._from_rate * _FILTER_TAIL_MS // 1000, np.float32)
-        # Not end_of_input: python-samplerate sizes its output by the input of that call, which cuts the tail off.
+        # Not end_of_input, because python-samplerate limits the output to the length of that call's input,
+        # which cuts off the tail.
         tail = self._process(silence)[: max(due_frames - self._returned_frames, 0)]
         self._resampler.reset()
         self._fed_frames = self._returned_frames = 0
@@ -79,7 +79,7 @@ class LiveResampler:
 
 
 def resample_floats(values: NDArray[np.float32], from_rate: int, to_rate: int) -> NDArray[np.float32]:
-    """Returns a whole recording at another rate, resampled with the best filter; its duration stays the same."""
+    """Returns a whole recording at another rate, resampled with the best filter. Its duration stays the same."""
     if from_rate == to_rate or not len(values):
         return values
     stream = FloatResampler(from_rate, to_rate, "sinc_best")

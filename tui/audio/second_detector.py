@@ -1,11 +1,11 @@
-"""Finds sound on a track a second time, from its spectrum, to check the edges that the first detector found.
+"""Detects sound on a track independently, from its spectrum, to check the edges that the first detector found.
 
-It shares nothing with `tui.audio.speech` and `tui.audio.loudness`: no network, no block levels, no
-threshold. Each band between 100 Hz and 8 kHz is compared with its own noise floor over the whole
-stretch, which the first detector, running live, cannot know. An edge is an interval rather than an
-instant: where a sound fades slowly into noise, it lies between the last frame that is clearly sound
-and the last frame that may be. Its accuracy was measured on the recorded lines and prompts against
-the first detector's edges, in `tests/audio/test_second_detector.py`.
+It shares nothing with `tui.audio.speech` and `tui.audio.loudness`: no network, block levels or thresholds.
+Each band between 100 Hz and 8 kHz is compared with its noise floor over the whole stretch, which the first
+detector cannot know because it runs live. An edge is an interval, not a single time: if a sound fades slowly
+into noise, its end lies between the last frame that is clearly sound and the last frame that may be sound.
+Its accuracy was measured on the recorded lines and prompts against the first detector's edges, in
+`tests/audio/test_second_detector.py`.
 """
 
 from __future__ import annotations
@@ -18,27 +18,32 @@ from numpy.typing import NDArray
 _HOP_MS, _WINDOW_MS = 4, 16
 _BANDS_HZ = (100, 300, 500, 700, 1000, 1400, 1900, 2600, 3400, 4600, 6200, 7900)
 _LOUDEST_BANDS = 3
-"""Voices fill the low bands and hisses the high ones; the mean of the loudest bands finds both."""
+"""Number of loudest bands to average.
+
+Voices are loudest in low bands and hisses in high ones; the mean detects both.
+"""
 _FLOOR_PERCENTILE = 15
 _LEAST_POWER = 4.0
-"""Smallest noise floor, as a squared sample value per band; without it, any ripple would rise above
-digital silence."""
+"""Smallest noise floor, as a squared sample value per band.
+
+Without it, any ripple would rise above digital silence.
+"""
 _MAYBE, _SURE, _CLEAR = 2.2, 4.5, 5.0
 """Thresholds in powers of two above the floor: possibly sound, sound if it lasts, and clearly sound."""
 _LEAST_SOUND_MS = 40
 _JOINED_MS = 60
-"""Length of quiet within a word (a stop consonant) that never separates two sounds."""
+"""Longest quiet within a word (a stop consonant), which never separates two sounds."""
 _PAUSE_MS = 400
 """Length of quiet that ends a sound.
 
-It is shorter than the first detector's 500 ms, because that detector's windows see less of a pause.
+Shorter than the first detector's 500 ms, because a pause appears shorter to that detector's windows.
 """
 
 _Floats = NDArray[np.float32]
 
 
 class SoundFound(NamedTuple):
-    """A sound between two pauses; times are in ms from the beginning of the stretch."""
+    """A sound between two pauses. Times are in ms from the beginning of the stretch."""
 
     may_begin_ms: float
     begins_ms: float
@@ -54,9 +59,10 @@ class SoundFound(NamedTuple):
 
 
 def sounds_in(pcm: bytes, rate: int) -> list[SoundFound]:
-    """Returns the sounds in a stretch of 16-bit samples, in order. It takes about 1.3 ms per second of audio.
+    """Returns the sounds in a stretch of 16-bit samples, in order.
 
-    A stretch should include a pause; otherwise its own quietest parts count as the noise floor.
+    Takes about 1.3 ms per second of audio. A stretch should include a pause; otherwise, its quietest parts
+    count as the noise floor.
     """
     ratios = _over_the_floor(np.frombuffer(pcm, "<i2").astype(np.float32), rate)
     found = _joined(_runs(ratios > _MAYBE), _JOINED_MS)
@@ -103,11 +109,12 @@ def _joined(runs: list[tuple[int, int]], pause_ms: int) -> list[tuple[int, int]]
 
 def _sound(ratios: _Floats, begin: int, end: int) -> SoundFound:
     clear = np.flatnonzero(ratios[begin:end] > _CLEAR) + begin
-    # A sound without a clear hop has lasted on the level below: its edges are as wide as it is.
+    # A sound without any clear hop counts because it lasted at the level below. Its edges are as wide as the
+    # sound.
     first, last = (int(clear[0]), int(clear[-1])) if len(clear) else (end - 1, begin)
     return SoundFound(_ms(begin), _ms(max(first, begin)), _ms(min(last, end - 1) + 1), _ms(end))
 
 
 def _ms(hop: int) -> float:
-    """Returns the time of the boundary before a hop; hops are centered in their windows."""
+    """Returns the time of the boundary before a hop, in ms. Hops are centered in their windows."""
     return hop * _HOP_MS + (_WINDOW_MS - _HOP_MS) / 2

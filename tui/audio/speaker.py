@@ -1,8 +1,8 @@
-"""The speaker of a call: pulls blocks from the playback queue in real time, for a device, a file or no output at all.
+"""Speaker: pulls blocks from the playback queue in real time, for a device, a file or no output.
 
-Three threads meet here. The engine's loop opens, flushes and closes the speaker. Calls that can
-block in PortAudio (open, start, abort, close) run on a worker thread, one at a time. PortAudio's
-own thread calls back for each block.
+Three threads meet here. The engine's loop opens, flushes and closes the speaker. Calls that can block in
+PortAudio (open, start, abort, close) run on a worker thread, one at a time. PortAudio's own thread calls back
+for each block.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from tui.audio.resample import LiveResampler
 from tui.audio.wav import WavWriter
 
 _KEPT_BLOCKS = 500
-"""Maximum number of blocks waiting to be measured (10 s at 20 ms each), so that memory does not
-grow while the loop hangs."""
+"""Maximum number of blocks waiting to be measured (10 s at 20 ms each). Limits memory use while the loop hangs."""
 _MOST_LEAD_S = 2.0
-"""A lead longer than this is not plausible: on some hosts, PortAudio's times are zero or come from another clock."""
+"""Longest plausible lead. On some hosts, PortAudio's times are zero or come from another clock."""
 
 
 class AgentTrack(Protocol):
@@ -39,7 +38,7 @@ class AgentTrack(Protocol):
         ...
 
     def agent_cut(self, at_ns: int) -> None:
-        """Called when playback was cut at ``at_ns``: audio announced for later is never heard."""
+        """Records that playback was cut at ``at_ns``: audio announced for later times is never heard."""
         ...
 
 
@@ -52,10 +51,12 @@ class _DeviceClock:
         self.lead_ns = 0
         """Time from the last callback until its first sample is heard."""
         self.block_lead_ns = 0
-        """Time from the last callback until the last block pulled is heard, which may wait in the
-        resampler for the next callback."""
+        """Time from the last callback until the last pulled block is heard.
+
+        The block may wait in the resampler for the next callback.
+        """
         self.blocks: deque[tuple[int, bytes]] = deque(maxlen=_KEPT_BLOCKS)
-        """Blocks that were pulled and have not been heard completely, each with its first frame."""
+        """Pulled blocks that have not been heard completely, each with its first frame."""
 
     def pulling(self, frame: int, at_ns: int, waits_ns: int) -> int:
         """Records a block that plays ``waits_ns`` after the callback's first sample; returns when it is heard."""
@@ -65,7 +66,7 @@ class _DeviceClock:
         return heard_ns
 
     def take_heard(self, block_ns: int, now_ns: int) -> list[tuple[int, bytes]]:
-        """Returns the blocks heard completely since the previous call, each with the instant at which it began."""
+        """Returns the blocks heard completely since the previous call, each with the time at which it began."""
         heard: list[tuple[int, bytes]] = []
         while self.blocks:
             frame, block = self.blocks[0]
@@ -82,9 +83,9 @@ class _Callbacks:
 
     def __init__(self) -> None:
         self.last_ns: int | None = None
-        """When the device last called back, or was first opened."""
+        """Time of the device's last callback or, before that, of its first opening."""
         self.called_ns: int | None = None
-        """When the open stream last called back; None before its first callback."""
+        """Time of the open stream's last callback; None before its first callback."""
         self.gap_ns = 0
         """The longest time between two callbacks of one stream since this value was last read."""
         self.busy_ns = 0
@@ -102,13 +103,13 @@ class _OpenedOutput:
         self.resampled = b""
         """Audio at the device's rate that is left over for the next callback."""
         self.resting = False
-        """Whether the stream is about to be closed and takes nothing more from the queue."""
+        """Whether the stream is about to be closed and takes no more audio from the queue."""
         self.in_time = False
         """Whether the last callback was on time."""
 
     def rest(self, frames: int) -> bytes:
-        """Returns audio that was already taken from the queue, then silence."""
-        # The resampler holds back up to 6 ms that were pulled already and count as heard.
+        """Returns audio already taken from the queue, then silence."""
+        # The resampler holds back up to 6 ms that were already pulled and count as heard.
         if self.resampler:
             self.resampled += self.resampler.finish()
             self.resampler = None
@@ -121,17 +122,18 @@ class _OpenedOutput:
         return block
 
     def lead_ns(self, time: Any) -> int:
-        """Returns how long after this callback its first sample is heard."""
-        # Only differences of PortAudio's times mean anything: its clock is not Python's monotonic clock. Where even
-        # the difference makes no sense, the latency stated for the stream is the next best figure.
+        """Returns the time in ns from this callback until its first sample is heard."""
+        # Only differences of PortAudio's times are meaningful, because its clock is not Python's monotonic
+        # clock. If even the difference is implausible, the stream's reported latency is the next best figure.
         lead_s = time.outputBufferDacTime - time.currentTime
         return round((lead_s if 0 < lead_s < _MOST_LEAD_S else self.stream.latency_s) * 1e9)
 
     def too_late(self, time: Any) -> bool:
         """Returns whether the device ran dry while this callback waited for its turn."""
-        # PortAudio's ALSA backend then discards the block it is handed (measured: one block each time) and continues
-        # with the next, so nothing may be taken from the queue for it. If no callback is ever in time, the two times
-        # come from different clocks, and this test says nothing: hence only the first late one counts.
+        # PortAudio's ALSA backend then discards the block it receives (measured: one block each time) and
+        # continues with the next, so no audio may be taken from the queue for it. If no callback is ever on
+        # time, the two times come from different clocks and this test is meaningless, so only the first late
+        # callback counts.
         lead_s = time.outputBufferDacTime - time.currentTime
         late = 0 < lead_s < self.stream.time_s - time.currentTime
         was_in_time, self.in_time = self.in_time, not late
@@ -148,8 +150,9 @@ class _Clocked(NamedTuple):
 class Speaker:
     """Plays one `PlaybackQueue` to a device, to a file, or nowhere. Runs on the engine's loop.
 
-    ``tracks`` receive every block as it is pulled, on the playing thread. With ``on_demand``, playback without a
-    device has no timer: `catch_up` pulls what is due. Once closed it is never opened again.
+    ``tracks`` receive every block as it is pulled, on the playing thread. With ``on_demand``, playback
+    without a device has no timer: `catch_up` pulls the blocks that are due. A closed speaker cannot be
+    reopened.
     """
 
     def __init__(
@@ -174,15 +177,14 @@ class Speaker:
         self._on_demand = ClockedBlocks(block_ms, self._play_block, clock_ns=clock_ns) if on_demand else None
         self._clock = _DeviceClock(queue.rate, clock_ns)
         self._callbacks = _Callbacks()
-        # Held while a worker opens, aborts or closes the device, which can take seconds: PortAudio frees a stream
-        # on close, and an abort at the same time would use freed memory.
+        # Held while a worker opens, aborts or closes the device, which can take seconds. PortAudio frees a
+        # stream on close, so a simultaneous abort would use freed memory.
         self._lock = asyncio.Lock()
         self._closed = False
         self._opened: _OpenedOutput | None = None
         """The output that pulls from the queue; while it is set, no other output does."""
         self._lost: _OpenedOutput | None = None
-        """The output from an abandoned attempt to open it, kept until the driver returns and the
-        output can be closed."""
+        """The output of an abandoned attempt to open it, kept until the driver returns and it can be closed."""
         self._clocked: _Clocked | None = None
 
     @property
@@ -204,7 +206,7 @@ class Speaker:
     async def open(self, device: devices.Device) -> None:
         """Starts playing to a device rather than to a file or nowhere, at the queue's rate if the device supports it.
 
-        If it raises `AudioDeviceError`, nothing has changed.
+        Raises `AudioDeviceError`; nothing has changed then.
         """
         async with self._lock:
             if self._closed:
@@ -229,7 +231,7 @@ class Speaker:
         )
         self._clock.instants.restart()
         self._callbacks.called_ns = None
-        # Before start(), because the first callbacks come before it returns.
+        # Set before start(), because the first callbacks arrive before it returns.
         self._opened = opened
         try:
             opened.stream.start()
@@ -240,7 +242,10 @@ class Speaker:
         self._callbacks.last_ns = self._callbacks.last_ns or self._clock.now_ns()
 
     def _close_late(self) -> None:
-        """Closes a stream that was opened after the loop gave up waiting. Runs on the thread that opened it."""
+        """Closes a stream that was opened after the loop stopped waiting for it.
+
+        Runs on the thread that opened it.
+        """
         for opened in (self._lost, self._opened):
             if opened is not None:
                 opened.stream.close()
@@ -248,31 +253,35 @@ class Speaker:
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device last took a block, or was first opened; None if there is no device."""
+        """Time at which the device last took a block or was first opened; None if there is no device."""
         return None if self._closed else self._callbacks.last_ns
 
     @property
     def vanished(self) -> bool:
-        """Whether the device disappeared: its stream ended by itself or could not be reopened."""
+        """Whether the device disappeared: its stream ended unexpectedly or could not be reopened."""
         opened = self._opened
         return self.callback_ns is not None and (opened is None or opened.stream.vanished)
 
     def take_busy_ns(self) -> int:
         """Returns the duration of the longest callback since the previous call."""
-        # Without a lock: a callback in between loses one duration, which is cheaper than a callback that waits.
+        # Without a lock: a callback in between loses one duration, which is better than a callback that
+        # waits.
         busy_ns, self._callbacks.busy_ns = self._callbacks.busy_ns, 0
         return busy_ns
 
     def take_gap_ms(self) -> float:
-        """Returns the longest time between two callbacks of one stream since the previous call, in ms; 0 if none."""
+        """Returns the longest time between two callbacks of one stream since the previous call, in ms.
+
+        0 if unknown.
+        """
         gap_ns, self._callbacks.gap_ns = self._callbacks.gap_ns, 0
         return gap_ns / 1_000_000
 
     async def drop(self) -> None:
         """Closes the device temporarily. The device's buffer is played first, and queued audio waits."""
         if self._opened and not self._opened.stream.vanished:
-            # Silence from the next callback on, until the device has played its buffer: closing immediately
-            # would lose audio that counts as heard.
+            # Silence from the next callback until the device has played its buffer, because closing
+            # immediately would lose audio that counts as heard.
             self._opened.resting = True
             await asyncio.sleep(self._clock.lead_ns / 1e9 + self._block_ms / 1000)
         await self._close_device()
@@ -281,12 +290,12 @@ class Speaker:
         async with self._lock:
             opened, self._opened = self._opened, None
             if opened:
-                # A driver that hangs keeps the device; nothing more can be done about it here.
+                # A driver that hangs keeps the device open; nothing can be done about that here.
                 with contextlib.suppress(devices.AudioDeviceError):
                     await in_thread(opened.stream.close)
 
     async def reopen(self, device: devices.Device) -> None:
-        """Moves playback to this device. If it raises `AudioDeviceError`, audio goes only to a file, or nowhere."""
+        """Moves playback to this device. Raises `AudioDeviceError`; audio then goes only to a file, or nowhere."""
         await self.drop()
         await self.open(device)
 
@@ -303,7 +312,8 @@ class Speaker:
     def catch_up(self, now_ns: int) -> None:
         """Pulls the blocks that are due, if playback is on demand.
 
-        Call it before the queue changes, so that each block contains what had arrived when it was due.
+        Call it before the queue changes, so that each block contains the audio that had arrived when the
+        block was due.
         """
         if self._on_demand and not self._closed:
             self._on_demand.catch_up(now_ns)
@@ -318,10 +328,10 @@ class Speaker:
         return self._clock.instants.moved_ns / 1_000_000
 
     async def flush(self) -> tuple[list[Cut], int]:
-        """Silences the agent: discards queued audio and the audio in the device's buffer.
+        """Silences the agent: discards the audio in the queue and in the device's buffer.
 
-        Returns the effect on each reply, and the time from which the speaker is silent. With a
-        fade, the device plays its buffer and then the fade.
+        Returns the effect on each reply, and the time from which the speaker is silent. With a fade, the
+        device plays its buffer and then the fade.
         """
         opened, now_ns = self._opened, self._clock.now_ns()
         self.catch_up(now_ns)
@@ -330,14 +340,14 @@ class Speaker:
             cuts = self.queue.cut(now_ns, fade_frames=fade_frames)
             silent_ns = self.heard_at_ns(self.queue.pulled_frames + fade_frames)
             return cuts, now_ns if silent_ns is None else silent_ns
-        # The queue before the device: callbacks that come until the abort then hand over silence.
+        # The queue is flushed before the device, so that callbacks before the abort hand over silence.
         cuts = self.queue.cut(now_ns, aborted_latency_ms=self.lead_ms if opened else None)
         if opened and cuts:
             for track in self._tracks:
                 track.agent_cut(now_ns)
             opened.resampled = b""
             self._clock.blocks.clear()
-            # If the driver hangs, nothing is heard any more either.
+            # If the driver hangs, nothing more is heard either.
             with contextlib.suppress(devices.AudioDeviceError):
                 async with self._lock:
                     return cuts, await in_thread(partial(self._silence, opened))
@@ -348,11 +358,13 @@ class Speaker:
 
         Runs on a worker thread.
         """
-        # abort() then start(): clearing the queue alone leaves the device's latency, 40 to 150 ms, to be heard
-        # (measured at the monitor of the speaker; abort takes 0.5 to 3 ms).
+        # abort() and start(), because after clearing only the queue, the device's buffer (40 to 150 ms) would
+        # still be heard (measured at the speaker's monitor; abort takes 0.5 to 3 ms).
         silent_ns = self._clock.now_ns()
         if opened is self._opened and not opened.stream.vanished:
-            with contextlib.suppress(devices.AudioDeviceError):  # it counts as vanished, and is reopened
+            with contextlib.suppress(
+                devices.AudioDeviceError
+            ):  # the device counts as vanished and is reopened
                 opened.stream.abort()
                 silent_ns = self._clock.now_ns()
                 self._clock.instants.restart()
@@ -360,9 +372,9 @@ class Speaker:
         return silent_ns
 
     def take_heard(self, now_ns: int) -> list[tuple[int, bytes]]:
-        """Returns the blocks heard to their end since the last call, each with the instant at which it began.
+        """Returns the blocks heard completely since the previous call, each with the time at which it began.
 
-        Playback on demand has no device that could still discard a block: it counts as heard once it is pulled.
+        In playback on demand, no device can discard a block, so blocks count as heard once they are pulled.
         """
         block_ns = self._block_ms * 1_000_000
         return self._clock.take_heard(block_ns, now_ns + block_ns if self._on_demand else now_ns)
@@ -373,8 +385,8 @@ class Speaker:
         return error
 
     async def close(self) -> None:
-        """Stops for good and closes the device or the file."""
-        # First: whatever waits for the lock to open the device finds that it is too late.
+        """Stops playback at the end of the call, and closes the device or the file."""
+        # Set first, so that a task waiting for the lock does not open the device.
         self._closed = True
         await self._close_device()
         self._stop_clock()
@@ -387,7 +399,7 @@ class Speaker:
                 clocked.file.close()
 
     def _play_block(self, due_ns: int) -> None:
-        # A device that was opened meanwhile pulls now; two clocks would play at double speed.
+        # A device opened in the meantime now pulls the blocks. Two clocks would play at double speed.
         if self._opened:
             return
         block = self._pull(self.queue.rate * self._block_ms // 1000, due_ns)
@@ -399,21 +411,22 @@ class Speaker:
     ) -> None:
         """Fills a block.
 
-        It runs on PortAudio's thread: it only copies, never blocks for long and never raises an
+        Runs on PortAudio's thread, so it only copies data, never blocks for long and never raises an
         exception.
         """
         callbacks = self._callbacks
         try:
             if status and status.output_underflow:
                 callbacks.underflows += 1
-                # The gap that the device played shifts everything after it.
+                # The gap that the device played shifts all later audio.
                 self._clock.instants.restart()
             now_ns = callbacks.last_ns = self._clock.now_ns()
             if callbacks.called_ns is not None:
                 callbacks.gap_ns = max(callbacks.gap_ns, now_ns - callbacks.called_ns)
             callbacks.called_ns = now_ns
             self._clock.lead_ns = opened.lead_ns(time)
-            # Only of the stream in use: one that is being closed must not be asked for its time.
+            # Only for the stream in use, because a stream that is being closed must not be queried for its
+            # time.
             if opened is self._opened and opened.too_late(time):
                 outdata[:] = bytes(len(outdata))
             elif opened.resting:
@@ -429,7 +442,8 @@ class Speaker:
     def _pull(self, frames: int, now_ns: int, waits_ns: int = 0) -> bytes:
         """Returns a block from the queue that plays ``waits_ns`` after the callback's first sample."""
         frame = self.queue.pulled_frames
-        # The clock first: as soon as the queue reports a reply's start, the loop may ask when that is heard.
+        # The clock is updated first, because the loop may request the time of a reply's start as soon as the
+        # queue reports it.
         heard_ns = self._clock.pulling(frame, now_ns, waits_ns)
         block = self.queue.pull(frames, now_ns)
         self._clock.blocks.append((frame, block))
@@ -440,8 +454,8 @@ class Speaker:
     def _pull_resampled(
         self, opened: _OpenedOutput, resampler: LiveResampler, frames: int, now_ns: int
     ) -> bytes:
-        # Whole blocks of the queue, whatever the device asks for: the leftover is a fraction of a block, which the
-        # next callback plays first.
+        # Whole blocks are taken from the queue, however many frames the device requests. The rest, a fraction
+        # of a block, is played first by the next callback.
         while len(opened.resampled) < 2 * frames:
             waits_ns = len(opened.resampled) // 2 * self._block_ms * 1_000_000 // frames
             block = self._pull(self.queue.rate * self._block_ms // 1000, now_ns, waits_ns)

@@ -1,12 +1,12 @@
-"""Finds where speech starts and stops on one track, to within a few milliseconds.
+"""Detects where speech starts and stops on one track, to within a few milliseconds.
 
-A classifier decides, window by window, whether there is speech. The detector turns these decisions
-into edges. It moves each edge back to the block where the sound rose out of the noise floor or sank
-into it, and within that block to the first or last loud millisecond. Silero's network is robust but
-late (about 80 ms at an onset, 40 to 140 ms at an end); after this correction, the median error of
-edges is within 10 ms. In noise, an edge is where the sound rises out of it or sinks into it, so the
-soft start and end of words are lost (figures: docs/calibrate.md). On an agent's track, edges of
-other sounds are found by loudness alone; each edge names the method that found it.
+A classifier decides, window by window, whether there is speech. The detector turns these decisions into
+edges. It moves each edge back to the block where the sound rose above the noise floor or fell below it, and
+within that block to the first or last loud millisecond. Silero's network is robust but late (about 80 ms at
+an onset, 40 to 140 ms at an end); after this correction, the median error of edges is within 10 ms. In noise,
+an edge is where the sound rises above the noise or falls below it, so soft starts and ends of words are lost
+(figures: docs/calibrate.md). On an agent's track, edges of other sounds are detected by loudness alone. Each
+edge names the method that detected it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SILERO_THRESHOLD = 0.5
 
 
 class TrackEdge(msgspec.Struct, frozen=True):
-    """The start or end of speech or of another sound, at a monotonic time before its detection."""
+    """The start or end of speech or another sound, at a monotonic time before its detection."""
 
     started: bool
     at_ns: int
@@ -57,9 +57,9 @@ class Classifier(Protocol):
 
 
 class SpeechDetector:
-    """Finds edges of speech and, on request, of other sounds, on one track at one rate. Not thread-safe.
+    """Detects edges of speech and, on request, of other sounds, on one track at one rate.
 
-    It uses 1 % of a core while there is sound.
+    Not thread-safe. Uses 1 % of a core while there is sound.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SpeechDetector:
     ) -> None:
         self.rate = rate
         self.silence_ms = silence_ms
-        """Length of silence after which speech counts as over."""
+        """Length of silence that ends speech."""
         self.speaking = False
         self._classifier = classifier
         self._loudness = Loudness(rate)
@@ -89,7 +89,7 @@ class SpeechDetector:
         return score_alone(self.feeding(pcm, end_ns))
 
     def feeding(self, pcm: bytes, end_ns: int) -> Scoring[list[TrackEdge]]:
-        """Does the same as `feed`, for whoever judges the windows of several tracks together."""
+        """Works like `feed`, but lets the caller judge the windows of several tracks together."""
         self._loudness.feed(pcm)
         self._fed_frames += len(pcm) // 2
         fed_frames = self._fed_frames
@@ -130,7 +130,7 @@ class SpeechDetector:
         quiet_frames = window.end_frame - self._last_speech_frame
         if not self.speaking or quiet_frames * 1000 < self.silence_ms * self.rate:
             return None
-        # From the last window with speech, not from here: a whole silence lies between.
+        # Searched from the last window with speech, because the end precedes a whole silence.
         self.speaking = False
         block = self._loudness.last_loud_block(self._block_before(self._last_speech_frame))
         return self._last_speech_frame if block is None else self._loudness.edges_in(block)[1]
@@ -151,7 +151,7 @@ class SileroClassifier:
 
         self._rate = rate
         self._track = SileroTrack()
-        # The network looks at what is below 8 kHz; the cheapest filter is good enough for it.
+        # The network uses only frequencies below 8 kHz, so the cheapest filter is good enough.
         self._resampler = None if rate == silero.RATE else FloatResampler(rate, silero.RATE, "sinc_fastest")
         self._pending: NDArray[np.float32] = np.empty(0, np.float32)
         self._judged_frames = 0
@@ -161,7 +161,7 @@ class SileroClassifier:
         values = to_float(pcm)
         if self._resampler is not None:
             values = self._resampler.feed(values)
-        # Blocks of 20 ms do not divide into windows of 32: what is left waits for the next block.
+        # Blocks of 20 ms do not divide evenly into windows of 32 ms; the rest waits for the next block.
         self._pending = np.concatenate([self._pending, values])
         windows: list[Window] = []
         while len(self._pending) >= WINDOW_FRAMES:
@@ -177,7 +177,7 @@ class SileroClassifier:
 def load_detector() -> None:
     """Loads the network that all detectors share.
 
-    This blocks every thread of the process for a while, so do it before a call.
+    Loading blocks every thread of the process for a while, so call this before a call starts.
     """
     import samplerate  # noqa: F401
 
@@ -187,7 +187,7 @@ def load_detector() -> None:
 def make_detector(rate: int, *, silence_ms: int = 500, other_sounds: bool = False) -> SpeechDetector:
     """Returns a detector for a track at ``rate`` Hz.
 
-    With ``other_sounds``, it also finds tones and other sounds; use this for the track of an agent,
-    which may answer with one. After `load_detector`, this takes a fraction of a millisecond.
+    With ``other_sounds``, it also detects tones and other sounds; use this for the agent's track, because an
+    agent may answer with a tone. After `load_detector`, this takes a fraction of a millisecond.
     """
     return SpeechDetector(rate, SileroClassifier(rate), silence_ms=silence_ms, other_sounds=other_sounds)

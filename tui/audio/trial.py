@@ -1,8 +1,8 @@
 """Tests PortAudio in a child process, so that a driver that aborts or hangs does not affect the program.
 
-An ALSA setup without a default device makes PortAudio call ``abort()``, and a sound server that
-accepts connections but never answers blocks PortAudio's first call forever. Neither can be caught
-in the process in which it happens.
+An ALSA setup without a default device makes PortAudio call ``abort()``, and a sound server that accepts
+connections but never answers blocks PortAudio's first call forever. Neither can be handled within the
+affected process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 from tui.child import child_command
 
 TIMEOUT_VARIABLE = "OPUSAGENT_TUI_SOUND_TIMEOUT_S"
-"""The environment variable that passes the setting ``[sound] timeout_s`` to the processes that open devices."""
+"""Environment variable that passes the setting ``[sound] timeout_s`` to processes that open devices."""
 DEFAULT_TIMEOUT_S = 3.0
 
 
@@ -30,7 +30,7 @@ def time_limit_s() -> float:
 
 
 class TrialFailed(Exception):
-    """PortAudio cannot be used here. The message tells the user what happened and what to do."""
+    """PortAudio cannot be used here. The message explains what happened and what to do."""
 
 
 class TrialResult(msgspec.Struct, frozen=True):
@@ -39,13 +39,13 @@ class TrialResult(msgspec.Struct, frozen=True):
     devices: msgspec.Raw = msgspec.Raw(b"[]")
     """The devices as `tui.audio.devices` encodes them."""
     problem: str = ""
-    """Why there is no list, as text for the user."""
+    """Text for the user on why there is no list; empty if there is one."""
 
 
 class Trial:
-    """One child process that loads PortAudio and lists its devices. It starts immediately.
+    """A child process that loads PortAudio and lists its devices.
 
-    It can be used from any thread.
+    It starts immediately and can be used from any thread.
     """
 
     def __init__(self) -> None:
@@ -53,14 +53,15 @@ class Trial:
         self._outcome: bytes | TrialFailed | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._ends_s = time.monotonic() + time_limit_s()
-        # At once, so that the child loads PortAudio while its parent continues to start.
+        # Started immediately, so that the child loads PortAudio while its parent continues to start.
         with suppress(OSError):  # reported by `result`
             self._child = subprocess.Popen(
                 child_command("tui.audio.trial"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # A signal from the terminal is for the program; the child ends with the time limit at the latest.
+                # Signals from the terminal are for the program. The child ends at the time limit at the
+                # latest.
                 start_new_session=True,
             )
 
@@ -69,7 +70,7 @@ class Trial:
 
         If the trial failed, raises the same `TrialFailed` each time.
         """
-        # Under the lock: whoever comes second waits for the answer that the first one is reading.
+        # Under the lock, so that a second caller waits for the result that the first is reading.
         with self._lock:
             if self._outcome is None:
                 self._outcome = self._wait()
@@ -89,11 +90,13 @@ class Trial:
                 "Could not start a process to test PortAudio. Free some memory or close other programs."
             )
         try:
-            # With the pipe and not `wait`: a long list of devices would fill it, and the child would never end.
+            # Reads the pipe instead of calling `wait`, because a long device list would fill the pipe and the
+            # child would never end.
             written, _ = child.communicate(timeout=max(self._ends_s - time.monotonic(), 0.1))
         except subprocess.TimeoutExpired:
             child.kill()
-            # Not for longer: a process that hangs in the kernel does not end before its driver answers.
+            # No longer than this, because a process that hangs in the kernel does not end before its driver
+            # responds.
             with suppress(subprocess.TimeoutExpired):
                 child.wait(0.2)
             return TrialFailed(
@@ -123,10 +126,10 @@ def _how_it_ended(returncode: int) -> str:
 
 
 def main() -> None:
-    """Runs the child process: print a `TrialResult` as JSON."""
+    """Runs the child process: prints a `TrialResult` as JSON."""
     from tui.audio import devices
 
-    # Libraries under PortAudio print; only the answer may reach the pipe.
+    # Libraries that PortAudio uses print messages, but only the result may reach the pipe.
     pipe = os.dup(sys.stdout.fileno())
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
@@ -135,7 +138,7 @@ def main() -> None:
     except devices.AudioDeviceError as error:
         answer = TrialResult(problem=str(error))
     os.write(pipe, msgspec.json.encode(answer))
-    # Without PortAudio's own end, which may hang on a driver that has answered so far.
+    # Exits without terminating PortAudio, which may hang even if the driver has responded so far.
     os._exit(0)
 
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from tui.audio.formats import AudioFormat, Encoding
 
 if TYPE_CHECKING:
-    # The protocols handle WAV headers in the screen's process, which never loads numpy: whatever needs it, or what is
-    # built on it, imports it when samples are read.
+    # The protocols handle WAV headers in the screen's process, which never loads numpy. Numpy and modules
+    # that use it are therefore imported only when samples are read.
     import numpy as np
     from numpy.typing import NDArray
 
@@ -31,7 +31,7 @@ _TRAILERS = (b"LIST", b"id3 ", b"cue ")
 _UNKNOWN_BYTES = 0xFFFF_FFFF
 _PCM, _FLOAT, _ALAW, _MULAW, _EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 RATES = range(1_000, 768_001)
-"""Plausible sample rates; a header with any other rate counts as damaged."""
+"""Plausible sample rates. A header with any other rate counts as damaged."""
 _OTHER_FILES = {
     b"fLaC": "a FLAC file",
     b"OggS": "an Ogg file",
@@ -82,10 +82,10 @@ class _Closing(ABC):
 class WavFile(_Closing):
     """A WAV file that is read in sections. Use it from one thread at a time; `close` it, or use ``with``.
 
-    It reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, with a plain or an extensible
-    header. A truncated file is read as far as it goes; a file that is still growing keeps the
-    length that it had when it was opened. Raises `AudioFileError` if the file is missing,
-    unreadable or without samples, and `NotReadHere` if its format is not supported.
+    It reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, with a plain or an extensible header. A
+    truncated file is read up to its end; a file that is still growing keeps the length that it had when it
+    was opened. Raises `AudioFileError` if the file is missing, unreadable or without samples, and
+    `NotReadHere` if its format is not supported.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -127,10 +127,10 @@ class WavFile(_Closing):
         return self._header.channels
 
     def read(self, first_frame: int, frames: int) -> Floats:
-        """Returns the given section, as far as it exists.
+        """Returns the part of the given section that exists.
 
-        Values are in -1..1, with one row per frame and one column per channel. Values of float
-        files that exceed full scale are clipped, and NaN becomes 0.
+        Values are in -1..1, with one row per frame and one column per channel. Float values beyond full scale
+        are clipped, and NaN becomes 0.
         """
         first_frame = min(max(first_frame, 0), self.frames)
         wanted_bytes = min(frames, self.frames - first_frame) * self._frame_bytes
@@ -161,7 +161,7 @@ class WavFile(_Closing):
                 if header is None:
                     break
                 there_bytes = os.fstat(self._descriptor).st_size - at - 8
-                # Streamed files declare 0 or the largest size there is: what follows is the data.
+                # Streamed files declare 0 or the maximum size; all following bytes are the data.
                 return header, at + 8, min(size_bytes or there_bytes, there_bytes)
             at += 8 + size_bytes + size_bytes % 2
         raise AudioFileError(f"{self.path} is an incomplete WAV file: its format or data chunk is missing.")
@@ -211,7 +211,7 @@ def _read_by_soundfile(path: Path, refusal: NotReadHere) -> tuple[Floats, int]:
     """Returns the samples (one row per frame, one column per channel) and the rate."""
     try:
         import soundfile
-    except (ImportError, OSError):  # OSError: the package without its library
+    except (ImportError, OSError):  # OSError: the package is installed without its library
         raise refusal from None
     try:
         values, rate = soundfile.read(path, dtype="float32", always_2d=True)
@@ -243,7 +243,7 @@ def _read_header(path: Path, body: bytes) -> _Header:
 
 
 def _to_values(path: Path, header: _Header, data: bytes) -> Floats:
-    """Returns interleaved samples in -1..1; an incomplete frame is dropped."""
+    """Returns interleaved samples in -1..1. An incomplete frame is dropped."""
     import numpy as np
 
     from tui.audio import g711
@@ -284,7 +284,7 @@ def wav_header(audio_format: AudioFormat, *, channels: int = 1, data_bytes: int 
     frame_bytes = sample_bytes * channels
     rate = audio_format.rate
     form = struct.pack("<HHIIHH", tag, channels, rate, rate * frame_bytes, frame_bytes, 8 * sample_bytes)
-    # A stream claims the largest size there is, which readers take for "until the end".
+    # A stream declares the maximum size, which readers interpret as "until the end".
     riff_bytes = data_bytes if data_bytes == _UNKNOWN_BYTES else data_bytes + HEADER_BYTES - 8
     parts = (b"RIFF", riff_bytes, b"WAVE", b"fmt ", len(form), form, b"data", data_bytes)
     return struct.pack("<4sI4s4sI16s4sI", *parts)
@@ -312,9 +312,9 @@ def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
 class WavWriter(_Closing):
     """A 16-bit mono WAV file that is complete and valid after every write, so that a crash loses nothing.
 
-    Not thread-safe; each write is passed to the operating system immediately. A pipe receives a WAV
-    file of unknown length, and a reader that falls far behind causes an error rather than a delay.
-    Raises `AudioFileError` if the file cannot be created or written.
+    Not thread-safe; each write is passed to the operating system immediately. A pipe receives a WAV file of
+    unknown length. If the pipe's reader falls far behind, writing fails instead of waiting. Raises
+    `AudioFileError` if the file cannot be created or written.
     """
 
     def __init__(self, path: str | Path, rate: int) -> None:
@@ -323,8 +323,9 @@ class WavWriter(_Closing):
         self.frames = 0
         """Number of frames written so far."""
         with self._sentence():
-            # Unbuffered, or what a full disk refused would be tried again on closing. O_NONBLOCK for a pipe
-            # without a reader, which opening would wait for, and for a reader that stalls during the call.
+            # Unbuffered, because data that a full disk refused would otherwise be written again on closing.
+            # O_NONBLOCK, because opening a pipe would wait for a reader, and a reader may stall during the
+            # call.
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC
             self._file = os.fdopen(os.open(self.path, flags, 0o666), "wb", buffering=0)
         self._streams = not self._file.seekable()
@@ -350,13 +351,13 @@ class WavWriter(_Closing):
         if data_bytes > _MAX_DATA_BYTES:
             raise AudioFileError(f"{self.path} is full: a WAV file cannot exceed 4 GB.")
         with self._sentence():
-            # The header last: it never promises what is not there yet.
+            # The header is written last, so that it never declares data that has not been written yet.
             self._write_at(HEADER_BYTES + self.frames * 2, pcm)
             self._write_at(0, wav_header(AudioFormat(Encoding.PCM16, self.rate), data_bytes=data_bytes))
         self.frames += len(pcm) // 2
 
     def close(self) -> None:
-        """Closes the file; harmless if repeated."""
+        """Closes the file. Can be called repeatedly."""
         with self._sentence():
             self._file.close()
 

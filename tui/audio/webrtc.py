@@ -1,8 +1,8 @@
 """WebRTC's audio processing, from the ``livekit`` package.
 
-That package is an extra (30 MB, 200 to 280 ms to import), so it is imported only when cancellation
-is requested. It takes frames of exactly 10 ms at any device rate; processing 10 ms in both
-directions takes about 0.1 ms.
+That package is an extra (30 MB, 200 to 280 ms to import), so it is imported only when cancellation is
+requested. The library takes frames of exactly 10 ms at any device rate. Processing 10 ms in both directions
+takes about 0.1 ms.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ _INSTALL = "the package livekit is not installed. Run `pip install livekit`."
 
 
 class EchoUnavailable(Exception):
-    """Echo cannot be canceled here. The message tells the user why and what to do."""
+    """Echo cannot be canceled here. The message explains why and what to do."""
 
 
 class Processor(Protocol):
     """Audio processing for 10 ms frames of 16-bit mono PCM. Every method may raise `RuntimeError`."""
 
     def rendered(self, frame: bytes, rate: int) -> None:
-        """Takes the next frame that goes to the speaker; silent frames must be passed too."""
+        """Takes the next frame for the speaker. Silent frames must be passed too."""
         ...
 
     def captured(self, frame: bytes, rate: int) -> bytes:
-        """Takes a frame from the microphone, and returns it without its echo."""
+        """Takes a frame from the microphone and returns it without echo."""
         ...
 
     def set_delay(self, delay_ms: int) -> None:
-        """Sets the time from a call of `rendered` to the call of `captured` that contains the echo of that sound."""
+        """Sets the time from a call of `rendered` to the call of `captured` with the echo of that sound."""
         ...
 
 
 def missing() -> str | None:
     """Returns why echo cannot be canceled and what to do, as text that follows a colon; None if it can be canceled.
 
-    It imports nothing.
+    Imports nothing.
     """
     return None if find_spec("livekit") and find_spec("livekit.rtc") else _INSTALL
 
@@ -66,14 +66,15 @@ class _LiveKit:
         from livekit import rtc
 
         self._frame = rtc.AudioFrame
-        # Not the canceller alone: all three reduced the echo in a synthetic room by 51 dB, the canceller by 39.
+        # Not the canceller alone: in a synthetic room, all three together reduced the echo by 51 dB, the
+        # canceller alone by 39 dB.
         self._module = rtc.AudioProcessingModule(
             echo_cancellation=True, noise_suppression=True, high_pass_filter=True
         )
 
     def rendered(self, frame: bytes, rate: int) -> None:
         """See `Processor`."""
-        # A bytearray, as the frame is processed in place.
+        # A bytearray, because the frame is processed in place.
         self._module.process_reverse_stream(self._frame(bytearray(frame), rate, 1, len(frame) // 2))
 
     def captured(self, frame: bytes, rate: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Makes the call that calibrates a pair of devices."""
+"""Calibrates a pair of devices in a call."""
 
 from __future__ import annotations
 
@@ -152,7 +152,10 @@ async def _converse(
     seconds: float,
     dice: random.Random,
 ) -> None:
-    """Speaks at random times until the time is up; every other line interrupts the answer to the previous one."""
+    """Plays lines at random times until the time is up.
+
+    Every other line interrupts the answer to the previous line.
+    """
     state, clock = session.state, asyncio.get_running_loop().time
     await _until(lambda: state.status is e.Status.ACTIVE or bool(notes.problem), _ACTIVE_S)
     if state.status is not e.Status.ACTIVE:
@@ -165,7 +168,7 @@ async def _converse(
     rate = audio.capture.format.rate
     line = next(each for each in caller_lines() if each.name == _LINE)
     pcm = await asyncio.to_thread(read_wav, str(line.path), rate)
-    pcm = pcm[: -2 * rate]  # the second of silence at its end
+    pcm = pcm[: -2 * rate]  # without the second of silence at its end
     await _until(lambda: not audio.playback.playing, _ANSWER_S)
     number = 0
     while clock() < ends_s:
@@ -184,7 +187,7 @@ async def _converse(
 
 
 async def _until(condition: Callable[[], bool], limit_s: float) -> bool:
-    """Waits for a condition that no event announces, and returns whether it was met."""
+    """Polls a condition for which there is no event; returns whether it was met in time."""
     clock = asyncio.get_running_loop().time
     gives_up_s = clock() + limit_s
     while not condition():
@@ -207,11 +210,11 @@ def _evaluate(
     host_api: str,
     clock_ppm: tuple[float | None, float | None],
 ) -> Calibration:
-    """Returns the results of a call. Slow. Raises `CalibrationFailed`."""
+    """Computes the calibration from a call; slow. Raises `CalibrationFailed`."""
     latest = next((each for each in reversed(notes.opened) if each.latency_ms), None)
     if latest is None:
         raise CalibrationFailed(notes.problem or "The speaker was not opened.")
-    # If a buffer grew during the call, everything that was heard before that had another latency.
+    # If a buffer grew during the call, everything heard before that had a different latency.
     others_ns = [each.at_ns for each in notes.opened if abs(each.latency_ms - latest.latency_ms) > _SAME_MS]
     errors = TruthOfCall(notes.metrics, caller, PlayedTrack(notes.blocks, rate)).errors(
         notes.onsets_ns, max(others_ns, default=0)

@@ -1,4 +1,4 @@
-"""Determines what really happened in a calibration call and checks the program's figures against it."""
+"""Determines the true times in a calibration call, and checks the program's figures against them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ _AUDIBLE_RMS = 0.001
 """-60 dBFS, the level at which the program itself places edges."""
 _PROBE_MS, _APART_MS, _NEAR_MS = 300, 60, 400
 _EARLY_MS, _LATE_MS = 300, 1_500
-"""How far before and after the expected time the microphone's stream is searched for the speaker's audio."""
+"""Range around the expected time in which the microphone's stream is searched for the speaker's audio."""
 _LIKE_ENOUGH = 0.5
 _QUIETER = 0.05
-"""Share of the answer's level below which sound counts as silence: a microphone that hears the
-speaker also hears noise.
+"""Share of the answer's level below which sound counts as silence.
+
+A microphone that hears the speaker also hears noise.
 """
 _LEAST_FOR_BIAS = 3
 
 
 class LineInStream(NamedTuple):
-    """A line in the microphone's stream: its first audible frame, and the frame after its last audible one."""
+    """A line in the microphone's stream: its first audible frame, and the frame after its last audible frame."""
 
     began: int
     ended: int
@@ -55,7 +56,7 @@ class CallerInLoop:
         self._line = b""
 
     def __call__(self, block: bytes) -> bytes:
-        """Returns the same number of bytes of the line, or of silence."""
+        """Returns the same number of bytes from the line, or silence."""
         self._counts.append(self.frames + len(block) // 2)
         self._ends_ns.append(self._block_end_ns())
         self._blocks.append(block)
@@ -68,7 +69,7 @@ class CallerInLoop:
         return self._counts[-1] if self._counts else 0
 
     def say(self, pcm: bytes, wait_frames: int, rate: int) -> LineInStream:
-        """Speaks a line, which starts ``wait_frames`` after the first frame of the next block."""
+        """Plays a line, starting ``wait_frames`` after the first frame of the next block."""
         loud = np.flatnonzero(_loud(to_float(pcm), rate, _AUDIBLE_RMS)) * (rate // 1_000)
         start = self.frames + wait_frames
         self._line = bytes(2 * wait_frames) + pcm
@@ -86,10 +87,10 @@ class CallerInLoop:
 
 
 class PlayedTrack:
-    """Audio that was played, at the microphone's sample rate, with the times at which it was due to be heard."""
+    """Played audio at the microphone's sample rate, with the times at which it was due to be heard."""
 
     def __init__(self, blocks: Sequence[tuple[int, bytes, int]], rate: int) -> None:
-        """Each block is a tuple (instant of the first sample, 16-bit PCM, rate)."""
+        """Takes the played blocks, each as a tuple (time of the first sample, 16-bit PCM, rate)."""
         self.rate = rate
         parts: list[Samples] = []
         self._starts_ns: list[int] = []
@@ -126,7 +127,7 @@ class PlayedTrack:
         return sorted(offsets_ns)[len(offsets_ns) // 2] + round(frame * 1e9 / self.rate)
 
     def onset_near(self, at_ns: int) -> int | None:
-        """Returns the first audible frame after silence that was due closest to a given time, or None."""
+        """Returns the first audible frame after silence that was due closest to a given time; None if not found."""
         if not self._frames:
             return None
         per_ms, due = self.rate // 1_000, self.frame_at(at_ns)
@@ -150,11 +151,11 @@ class FigureErrors(NamedTuple):
     silences: list[float]
     onsets: list[float]
     loops: list[float]
-    """How much longer the audio takes from the speaker to the microphone than the reported latencies suggest."""
+    """Additional time that audio takes from the speaker to the microphone, beyond the reported latencies."""
 
 
 class TruthOfCall:
-    """Compares the figures of one call with its samples. Slow, so it should run in a thread."""
+    """Compares the figures of one call with its samples. This is slow, so run it in a thread."""
 
     def __init__(self, metrics: SessionMetrics, caller: CallerInLoop, track: PlayedTrack) -> None:
         self._metrics = metrics
@@ -166,11 +167,10 @@ class TruthOfCall:
         """The onset of each answer that was found, on the agent's track and in the microphone's stream."""
 
     def errors(self, onsets_ns: Sequence[int], since_ns: int = 0) -> FigureErrors:
-        """Returns the errors of the figures for everything that was heard since a given time.
+        """Returns the errors of the figures for everything heard since a given time.
 
-        ``onsets_ns`` are the starts of user speech that the program has found. If no answer is
-        found in the microphone's stream, there is no loop, and only the errors of the edges are
-        returned.
+        ``onsets_ns`` are the starts of user speech that the program has found. If no answer is found in the
+        microphone's stream, there is no loop, and only the errors of the edges are returned.
         """
         found = FigureErrors([], [], [], [])
         turns = [
@@ -280,8 +280,7 @@ def find(track: Samples, probe: Samples) -> int | None:
     correlation = np.fft.irfft(np.fft.rfft(a, size) * np.conj(np.fft.rfft(b, size)), size)[:lags]
     energy = np.concatenate([[0.0], np.cumsum(a * a)])
     windows = energy[len(b) :][:lags] - energy[:lags]
-    # A floor far below anything audible: without it, rounding errors could make silence resemble
-    # the probe.
+    # A floor far below anything audible. Without it, rounding errors could make silence resemble the probe.
     least = len(b) * (_AUDIBLE_RMS / 30) ** 2
     likeness = correlation / np.sqrt(np.maximum(windows, least) * float(np.dot(b, b)))
     best = int(np.argmax(likeness))

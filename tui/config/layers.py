@@ -1,4 +1,4 @@
-"""Merges layers of settings for a call: the last layer with a value wins, and the name of that layer is recorded."""
+"""Merges layers of settings for a call. The last layer with a value wins, and the name of that layer is recorded."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ class Pasted(msgspec.Struct, frozen=True):
 def read_command(text: str) -> Pasted | None:
     """Returns the URL and headers in a command line; None for any other text, and for a command without a URL.
 
-    Headers that every websocket client sets by itself are left out. A curl command's ``https://``
-    becomes ``wss://``, because curl sends a websocket handshake as an ordinary request.
+    Headers that every websocket client sets automatically are left out. A curl command's ``https://`` becomes
+    ``wss://``, because curl sends a websocket handshake as an ordinary request.
     """
     try:
         words = shlex.split(text.replace("\\\n", " "))

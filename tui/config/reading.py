@@ -65,7 +65,7 @@ class SettingsInForce(msgspec.Struct, frozen=True):
     written: frozenset[str]
     """Settings in the file, by section and key."""
     warning: str = ""
-    """A sentence stating that defaults apply because the user's own file cannot be reached; empty if it can."""
+    """A sentence that the defaults apply because the user's own file is inaccessible; empty if it is accessible."""
 
     @property
     def thresholds(self) -> Thresholds:
@@ -129,7 +129,10 @@ def _variable(section: str, key: str) -> str:
 
 
 def _unreachable(path: Path) -> str:
-    """Returns a sentence if it cannot be determined whether the file exists, as in an inaccessible home folder."""
+    """Returns a sentence if it is impossible to determine whether the file exists, as in an inaccessible home folder.
+
+    Otherwise "".
+    """
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -153,9 +156,9 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
     if len(content) > _MAX_BYTES:
         raise SettingsError(f"{path} is larger than 1 MB, the limit of a settings file.")
     try:
-        import tomllib  # only where there is a file
+        import tomllib  # imported only if there is a file
 
-        # Editors on Windows begin a file with a byte order mark, which they do not show.
+        # Editors on Windows begin files with an invisible byte order mark.
         return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not valid UTF-8 at byte {error.start}. Save it as UTF-8.") from error
@@ -247,7 +250,7 @@ def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, 
 
 
 def _in_environment(variable: str) -> str:
-    """Returns the value of a variable without the blanks, CR or quotes that ``.env`` files leave around it."""
+    """Returns the value of a variable without surrounding blanks, CR and quotes, which ``.env`` files may leave."""
     value = os.environ.get(variable, "").strip()
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         value = value[1:-1].strip()

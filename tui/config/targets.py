@@ -120,7 +120,7 @@ def merged_settings(
     *,
     ignoring: Collection[str] = (),
 ) -> MergedSettings:
-    """Returns the settings of a call from all sources; those in ``ignoring`` are taken only from flags."""
+    """Returns the settings of a call from all sources. Settings in ``ignoring`` are taken only from flags."""
     settings, path = in_force.settings, in_force.path
     saving = settings.sessions
     layers = [
@@ -179,7 +179,7 @@ def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]
         key: _header(key, value, f"{merged.label('headers')} {quoted(key)}")
         for key, value in fields["headers"].items()
     }
-    for name in ("input", "output", "latency"):  # may be numbers in the file
+    for name in ("input", "output", "latency"):  # the file may contain numbers
         fields[name] = str(fields[name])
     return {**fields, "token": _token(merged), "save": _folder(fields["save"], in_force)}
 
@@ -242,7 +242,7 @@ def sessions_folder(in_force: SettingsInForce) -> Path:
 
 
 def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:
-    """Returns the speaker on which to play a saved session."""
+    """Returns the speaker for playing a saved session."""
     return str(merged_settings(in_force, "", flags).get("output"))
 
 

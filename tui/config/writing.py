@@ -1,4 +1,4 @@
-"""Changes settings in the file; keeps the comments, the order and all other content."""
+"""Changes settings in the file, and keeps its comments, order and all other content."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def change_file(path: Path, changes: Changes) -> None:
     Raises `SettingsError` with a sentence if the file cannot be read or written; the file is then
     unchanged.
     """
-    import tomlkit  # only when something is changed
+    import tomlkit  # imported only if something changes
     from tomlkit.exceptions import TOMLKitError
 
     try:

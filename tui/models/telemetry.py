@@ -33,7 +33,10 @@ class Telemetry(
     callback_load: float | None = None
     """Longest audio callback of the last second, as a share of a block's length."""
     drift_ppm: float | None = None
-    """Rate of the capture clock relative to the playback clock, in parts per million of deviation."""
+    """Deviation of the capture clock from the playback clock, in parts per million.
+
+    Positive if capture runs faster.
+    """
     echo_delay_ms: float | None = None
     echo_db: float | None = None
     """Level of the agent's echo at the microphone, relative to the played audio."""

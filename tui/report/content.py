@@ -37,7 +37,7 @@ class EventRow(msgspec.Struct, array_like=True, frozen=True):
     kind: str
     summary: str
     detail: str
-    """The message as it was on the wire, or the event."""
+    """The raw message or, for other events, the event's fields."""
 
 
 class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
@@ -60,7 +60,7 @@ class MarkedRow(msgspec.Struct, frozen=True):
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """A transcript entry and the time at which it was first heard."""
+    """A transcript entry, and the time at which it was first heard."""
 
     seconds: float
     entry: Utterance | ToolUse
@@ -134,7 +134,7 @@ def read_content(saved: SavedSession) -> Content:
 
 
 class _Placed:
-    """Collects the events that are shown on the timeline."""
+    """Collects the events shown on the timeline."""
 
     def __init__(self) -> None:
         self.marked: list[e.SessionEvent] = []

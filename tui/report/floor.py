@@ -1,4 +1,4 @@
-"""The floor section of a report: both lanes of speech as a picture, the figures, and every event with its time."""
+"""The turn-taking section of a report: both lanes of speech as a picture, the figures, and all events."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tui.report.markup import Markup, element
 from tui.report.sections import listed_section, seek_s
 
 _UNITS = 1_000
-"""Width of the picture."""
+"""Width of the picture in SVG units."""
 _LANE_UNITS = 12
 _MOST_LISTED = 500
 _TELLING = (MomentKind.TALK_OVER, MomentKind.BACKCHANNEL)
 
 
 def floor_section(content: Content, judge: Judge) -> Markup:
-    """Returns the lanes, figures and events of the floor; empty if the floor never changed hands."""
+    """Returns the lanes, figures and turn-taking events; empty if the floor never changed hands."""
     floor = judged_by(content.metrics.floor, judge)
     lines = list(floor_lines(floor_figures(floor, content.metrics.timing)))
     if not lines:

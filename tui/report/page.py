@@ -49,7 +49,7 @@ class PageData(msgspec.Struct):
     starts_s: float = 0.0
     """Time of the first sample."""
     opens_s: float | None = None
-    """Time at which the page opens; None for the beginning."""
+    """Time that the page shows when it is opened; None for the beginning."""
     bin_s: float | None = None
     """Duration covered by one peak; None without tracks."""
     user: str = ""
@@ -65,7 +65,7 @@ _DEFAULT = Thresholds()
 def render(saved: SavedSession, thresholds: Thresholds = _DEFAULT, *, with_audio: bool = True) -> bytes:
     """Returns the report of a session as HTML.
 
-    ``with_audio`` is whether the audio can be played; it is always drawn.
+    The waveform is always included; ``with_audio`` adds the audio itself.
     """
     return page_of(read_content(saved), saved.audio, thresholds, with_audio=with_audio)
 
@@ -77,7 +77,7 @@ def page_of(
     *,
     with_audio: bool = True,
 ) -> bytes:
-    """Returns the page for content that has been read; see `render`."""
+    """Returns the page for content that has already been read; see `render`."""
     sound = sound_of(audio) if with_audio and audio and audio.frames else ReportAudio("", b"")
     style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
     values = {

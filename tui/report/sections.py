@@ -61,7 +61,7 @@ def header(content: Content) -> Markup:
 
 
 def failed_step(content: Content) -> Markup:
-    """Returns the first failed step of a scenario and its place in the file; empty if none failed."""
+    """Returns the first failed step of a scenario and its place in the file; empty if no step failed."""
     found = content.failed_step
     if found is None:
         return Markup()
@@ -118,7 +118,7 @@ def figures(content: Content, judge: Judge) -> Markup:
 
 
 def turns_table(content: Content, judge: Judge) -> Markup:
-    """Returns a table of all turns, with the breakdown of each response time."""
+    """Returns a table of all turns with the breakdown of each response time."""
     m = content.metrics
     longest_ms = max((turn.response_ms or 0.0 for turn in m.turns), default=0.0)
     barge_ins: dict[int, list[BargeIn]] = {}
@@ -327,7 +327,7 @@ def _section(name: str, title: str, *children: Child) -> Markup:
 def _table(title: str, heads: Iterable[str], rows: Iterable[Markup], class_: str | None = None) -> Markup:
     head = element("thead", element("tr", *(element("th", name, scope="col") for name in heads)))
     table = element("table", head, element("tbody", *rows), class_=class_)
-    # It scrolls, so it has to be reachable by keyboard.
+    # The table scrolls, so it must be reachable by keyboard.
     return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=title)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 _LONG_BASE64 = re.compile(rb'"([A-Za-z0-9+/_-]{41,}={0,2})"')
-"""Base64 strings longer than any identifier (a SHA-1 has 40); shorter ones hold less than 2 ms of telephone audio."""
+"""Base64 strings longer than any identifier (a SHA-1 hash has 40 characters).
+
+Shorter strings contain at most a few ms of telephone audio.
+"""
 
 
 def without_audio(raw: bytes) -> bytes | None:

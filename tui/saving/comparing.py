@@ -1,4 +1,4 @@
-"""Compares two saved sessions, after measuring both again in the same way as `metrics` and the report."""
+"""Compares two saved sessions after remeasuring both, like `metrics` and the report do."""
 
 from __future__ import annotations
 

@@ -119,7 +119,8 @@ def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
             own, left = _contents(descriptor)
             size_bytes = size_of_session(folder, own)
             if not dry_run:
-                # Relative to the folder that was checked: a link put in its place meanwhile is not followed.
+                # Relative to the folder that was checked, so that a link that has replaced it since then is
+                # not followed.
                 for name in own:
                     os.unlink(name, dir_fd=descriptor)
         finally:
@@ -143,7 +144,7 @@ def is_own(folder: Path) -> bool:
     try:
         origin = msgspec.json.decode(read_record_file(folder), type=_Origin)
     except msgspec.ValidationError:
-        return False  # intact, and written by another program
+        return False  # the file is intact, and another program wrote it
     except (OSError, ValueError, RecursionError):
         return has_session_name(folder) and not _others(folder)
     return origin.schema >= 1 and origin.program.partition(" ")[0] == PROGRAM
@@ -171,8 +172,8 @@ def _check_own(folder: Path) -> None:
 def retain(parent: Path, *, keep_days: float | None, keep_count: int | None) -> str:
     """Deletes sessions older than ``keep_days`` and all but the newest ``keep_count``, including those in the trash.
 
-    Without limits, it deletes nothing. Returns one line about deleted sessions and failures; empty
-    if there were none. Never raises.
+    Deletes nothing if there are no limits. Returns one line about deleted sessions and failures; empty if
+    there were none. Never raises.
     """
     if keep_days is None and keep_count is None:
         return ""

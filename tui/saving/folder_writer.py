@@ -58,11 +58,11 @@ class FolderWriter:
                 what = name if self._folder.is_dir() else "its folder"
                 raise FileNotFoundError(errno.ENOENT, f"{what} was removed") from error
             except OSError:
-                continue  # a network file system that is briefly unavailable
+                continue  # a network file system may be briefly unavailable
 
     @property
     def tracks_over(self) -> bool:
-        """Whether the tracks, if there are any, are finished, so that nothing more will be added to them."""
+        """Whether the tracks are finished, so that nothing more will be added; true if there are none."""
         return self._tracks is not None and self._tracks.closed
 
     @property
@@ -97,7 +97,7 @@ class FolderWriter:
 
         Returns a sentence if the tracks had to be ended, otherwise "".
         """
-        # Messages first, so that no event on disk points to a message that is not there yet.
+        # Messages are written first, so that no event on disk points to a missing message.
         self._raw.append(self._messages)
         self._events.append(self._lines)
         problem = ""
@@ -136,7 +136,7 @@ class FolderWriter:
             tracks.close(now_ns)
 
     def _note(self, event: e.SessionEvent) -> None:
-        """Updates ``session.json`` with the content of an event."""
+        """Updates the record for ``session.json`` from an event."""
         record = self.record
         match event:
             case e.SessionStarted():
@@ -155,7 +155,7 @@ class FolderWriter:
         content = encoded(self.record)
         if content == self._written_record:
             return
-        # Written under a temporary name first, so a reader never sees half of it.
+        # Written under a temporary name first, so that a reader never sees an incomplete file.
         part = self._folder / RECORD_PART_FILE
         if self._written_record and not is_file(self._folder / RECORD_FILE):
             raise FileNotFoundError(errno.ENOENT, f"{RECORD_FILE} was removed")
@@ -192,7 +192,7 @@ class _AppendedFile:
         self._whole_bytes += total_bytes
 
     def close(self) -> None:
-        """Closes the file, and removes a piece that a full disk accepted only in part."""
+        """Closes the file, and removes an incomplete piece, which a full disk may leave."""
         with contextlib.suppress(OSError):
             if os.fstat(self._fd).st_size > self._whole_bytes:
                 os.ftruncate(self._fd, self._whole_bytes)

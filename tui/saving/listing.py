@@ -35,7 +35,7 @@ LATEST = "latest"
 """The word that selects the newest session."""
 _TAIL_BYTES = 64 * 1024
 _ERROR_TAG = b'"event":"error"'
-"""Marker of an error event. The marker occurs nowhere else in a line, because quotes inside texts are escaped."""
+"""Marker of an error event. It cannot occur elsewhere in a line, because quotes inside texts are escaped."""
 _MAX_COUNTED_BYTES = 256 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _YEARS = range(1970, 9999)
@@ -56,7 +56,7 @@ class SessionSummary(msgspec.Struct, frozen=True):
     """One of `tui.saving.record.Outcome`."""
     reason: str
     duration_s: float | None
-    """Time from acceptance to the end; for a session that was cut off, the time from its first to its last event."""
+    """Time from acceptance to the end. For a session that was cut off, the time from its first to its last event."""
     errors: int | None
     turns: int | None
     """Number of user turns."""
@@ -110,7 +110,8 @@ def newest_in_lines(parent: Path, count: int) -> list[tuple[Path, str]]:
 
     Raises `SavedSessionError` if the folder cannot be read.
     """
-    # By name, which begins with the start: a list by content would read every session.
+    # Sorted by name, which begins with the start time. Sorting by content would require reading every
+    # session.
     return [(summary.folder, _in_line(summary)) for summary in islice(summaries(parent), count)]
 
 
@@ -184,7 +185,7 @@ def summarise(folder: Path) -> SessionSummary:
     started = _instant(record.started_utc)
     if started is None and record.started_utc:
         problem = problem or f"session.json has an impossible date: {record.started_utc}"
-    # The metrics of a session whose saving was cut off have no end time.
+    # If saving was cut off, the metrics have no end time.
     ended = metrics is not None and metrics.ended_ns is not None
     duration_s = metrics.duration_s(0) if metrics and ended else _seconds_of_events(folder, record)
     if duration_s is not None and not 0 <= duration_s <= _MAX_DURATION_S:
@@ -248,7 +249,7 @@ def _instant_in_name(name: str) -> datetime | None:
 
 
 def size_of_session(folder: Path, names: Iterable[str] = SESSION_FILES) -> int:
-    """Returns the disk usage of a session's files in bytes; a silent track is sparse and takes almost nothing."""
+    """Returns the disk usage of a session's files in bytes. A silent track is sparse and uses almost no space."""
     size_bytes = 0
     for name in names:
         with contextlib.suppress(OSError):
@@ -286,7 +287,7 @@ def _count_errors(folder: Path) -> int | None:
         with os.fdopen(open_regular(folder / EVENTS_FILE), "rb") as file:
             if os.fstat(file.fileno()).st_size > _MAX_COUNTED_BYTES:
                 return None
-            # Piece by piece rather than by line: a line may be as long as the file.
+            # In pieces rather than lines, because a line may be as long as the file.
             while piece := file.read(_PIECE_BYTES):
                 window = end + piece
                 errors += window.count(_ERROR_TAG)

@@ -1,7 +1,7 @@
 """``marks.jsonl``: the marks and notes of a session, one change per line.
 
-Lines are only appended, each in a single write. A crash therefore loses no entries, and two
-programs that have the same session open do not overwrite each other's notes.
+Lines are only appended, each in a single write, so that a crash loses no entries and two programs that have
+the same session open do not overwrite each other's notes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _markings: msgspec.json.Decoder[Marking] = msgspec.json.Decoder(Marking)
 
 
 def read_marks(folder: Path) -> Marks:
-    """Returns the marks and notes of the session in that folder; lines that cannot be read are left out."""
+    """Returns the marks and notes of the session in that folder. Lines that cannot be read are skipped."""
     marks = Marks()
     try:
         with os.fdopen(open_regular(folder / MARKS_FILE), "rb") as file:
@@ -34,7 +34,7 @@ def read_marks(folder: Path) -> Marks:
         try:
             marks.apply(_markings.decode(line))
         except (ValueError, RecursionError):
-            continue  # cut off by a full disk, or from a newer version
+            continue  # the line was cut off by a full disk, or written by a newer version
     return marks
 
 

@@ -11,16 +11,18 @@ from tui.audio.pcm import frames_to_ns, is_zero, samples_of
 from tui.audio.resample import LiveResampler
 
 LOOK_AHEAD_NS = 300_000_000
-"""Time that blocks wait before they are placed, because only later blocks show whether a block was
-late or followed a gap.
+"""Time in ns that blocks wait before they are placed.
+
+Only later blocks show whether a block was late or followed a gap.
 """
 _TOLERANCE_NS = 10_000_000
 _PATIENCE_NS = 60_000_000
-"""Largest offset in ns that counts as drift, which is corrected during silence; a larger offset is
-a gap and is corrected immediately.
+"""Largest offset in ns that counts as drift, which is corrected during silence.
+
+A larger offset is a gap and is corrected immediately.
 """
 _QUIET = 200
-"""Largest peak of a block (-44 dBFS) in which inserted or dropped samples are inaudible."""
+"""Largest peak of a block in which inserted or dropped samples are inaudible (-44 dBFS)."""
 
 
 class Placed(NamedTuple):
@@ -37,7 +39,7 @@ class _Waiting(NamedTuple):
     late_ns: int
     """The reported start time minus `ideal_ns`."""
     first: bool
-    """Whether the block begins a stream, so that the sample count starts at zero."""
+    """Whether the block begins a stream, with the sample count starting at zero."""
     pcm: bytes
 
 
@@ -46,8 +48,8 @@ class TrackPlacer:
 
     Must be used by a single thread, with blocks in order.
 
-    Consecutive samples stay together: their time follows from the sample count, aligned to the
-    clock by the earliest reported times around them, because callbacks are late but never early.
+    Consecutive samples stay together. Their times follow from the sample count, aligned to the clock by the
+    earliest reported times around them, because callbacks may be late but are never early.
     """
 
     def __init__(self, rate: int, origin_ns: int) -> None:
@@ -89,9 +91,9 @@ class TrackPlacer:
         self._run_began_ns = None
 
     def cut(self, at_ns: int) -> int:
-        """Discards the samples placed after a time, which were never played. Returns the frame at that time.
+        """Discards samples placed after a time, because they were never played.
 
-        Call `finish` first.
+        Returns the frame at that time. Call `finish` first.
         """
         frame = max(self.frame_at(at_ns), 0)
         self._next_frame = min(self._next_frame, frame)

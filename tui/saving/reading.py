@@ -1,4 +1,4 @@
-"""Reads as much as possible of a saved session, and lists the problems. Does not load numpy."""
+"""Reads as much of a saved session as possible, and lists the problems. Does not load numpy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MAX_RECORD_BYTES = 16 * 1024 * 1024
 _MAX_LINE_BYTES = 64 * 1024 * 1024
 _MAX_SKIPPED_BYTES = 256 * 1024 * 1024
 _MAX_AUDIO_AFTER_EVENTS_S = 120
-"""Limit for reading the tracks past the last event: if events are damaged, the session may have ended later."""
+"""Limit for reading the tracks past the last event. If events are damaged, the session may have ended later."""
 _MAX_PROBLEMS = 20
 _TAIL_BYTES = 256 * 1024
 
@@ -49,7 +49,7 @@ class SavedSession:
         self.problems: list[str] = []
         """Sentences about parts that could not be read; the list grows while events are read."""
         self.running = is_running(folder)
-        """Whether the session is still running and being saved."""
+        """Whether the session is running and being saved."""
         self._held = _hold(folder)
         self.record = self._read_record()
         self.audio = self._open_audio()
@@ -98,7 +98,7 @@ class SavedSession:
                 yield event
 
     def events(self) -> Iterator[e.SessionEvent]:
-        """Yields every event; for a session that was cut off, an error follows the last saved event."""
+        """Yields every event. For a session that was cut off, an error follows the last saved event."""
         status, last = e.Status.IDLE, None
         for event in self.written_events():
             last = event
@@ -166,7 +166,7 @@ class SavedSession:
                     audio_starts_ns=event.at_ns,
                 )
                 break
-        del self.problems[named:]  # reported again when the events are read
+        del self.problems[named:]  # these problems are reported again when the events are read
         return record
 
     def _open_audio(self) -> SavedAudio | None:
@@ -206,7 +206,7 @@ class SavedSession:
             audio.frames = most_frames
 
     def _open(self, name: str, missing: str = "") -> int | None:
-        """Opens a file of the session for reading; a problem is reported only once."""
+        """Opens a file of the session for reading. A problem is reported only once."""
         try:
             return open_regular(self.folder / name)
         except FileNotFoundError:
@@ -265,7 +265,7 @@ def schema_of(content: bytes) -> int:
 
 
 def outcome_of(record: SessionRecord, *, running: bool) -> str:
-    """Returns the outcome of a session: "running" counts only while its files are locked by a writer."""
+    """Returns the outcome of a session. "running" is returned only while a writer has its files locked."""
     return Outcome.CUT_OFF if record.outcome == Outcome.RUNNING and not running else record.outcome
 
 
@@ -280,7 +280,7 @@ def in_use(folder: Path) -> bool:
 
 
 def _hold(folder: Path) -> int | None:
-    """Marks the session as being read until the descriptor is closed; returns None if that is impossible."""
+    """Marks the session as being read until the returned descriptor is closed. Returns None if that is impossible."""
     try:
         descriptor = open_regular(folder / EVENTS_FILE)
     except OSError:
@@ -291,7 +291,7 @@ def _hold(folder: Path) -> int | None:
 
 
 def _is_locked(path: Path, against: int) -> bool:
-    """Returns whether a lock of this kind is refused because of another process's lock."""
+    """Returns whether another process's lock conflicts with a lock of this kind."""
     try:
         descriptor = open_regular(path)
     except OSError:
@@ -308,7 +308,7 @@ def _is_locked(path: Path, against: int) -> bool:
 
 
 def _lines(file: IO[bytes], report: Callable[[str], None]) -> Iterator[bytes]:
-    """Yields the lines with their line endings; the rest of a line that is far too long is left out.
+    """Yields the lines with their line endings, without the rest of lines that are far too long.
 
     Stops at a line that does not end within a reasonable length.
     """

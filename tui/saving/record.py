@@ -24,8 +24,11 @@ MARKS_FILE = "marks.jsonl"
 RECORD_PART_FILE = "session.json.part"
 """Name of a new ``session.json`` while it is being written."""
 SESSION_FILES = (MESSAGES_FILE, AUDIO_FILE, MARKS_FILE, RECORD_PART_FILE, EVENTS_FILE, RECORD_FILE)
-"""Every file that this program writes into a session's folder, in order of deletion. The file that shows who
-created the folder is deleted last, so that an interrupted deletion can be repeated."""
+"""Every file that this program writes into a session's folder, in order of deletion.
+
+The file that identifies the creator of the folder is deleted last, so that an interrupted deletion can be
+repeated.
+"""
 PROGRAM = "opusagent-tui"
 UNSAVED = "unsaved"
 """Code of the error after which nothing more is saved for a session."""
@@ -43,7 +46,7 @@ class Outcome(StrEnum):
     """Outcome of a saved session."""
 
     RUNNING = "running"
-    """Value in ``session.json`` while the session has not ended, or if its end was never written (see `CUT_OFF`)."""
+    """Value in ``session.json`` while the session is running, or if its end was never written (see `CUT_OFF`)."""
     ENDED = "ended"
     ERROR = "error"
     CUT_OFF = "cut off"
@@ -58,7 +61,7 @@ class Devices(msgspec.Struct, omit_defaults=True):
     latency_ms: float = 0.0
     """Latency that the playback device reports."""
     timing: Timing | None = None
-    """How far the times can be trusted with these devices; None without devices."""
+    """Timing accuracy of these devices; None if no devices are used."""
 
 
 class Formats(msgspec.Struct, omit_defaults=True):
@@ -72,7 +75,7 @@ class Formats(msgspec.Struct, omit_defaults=True):
 class SessionRecord(msgspec.Struct, kw_only=True):
     """The content of ``session.json``.
 
-    Instants whose names end in ``_ns`` are on the monotonic clock of the events.
+    Times whose names end in ``_ns`` are on the monotonic clock of the events.
     """
 
     schema: int = SCHEMA
@@ -84,7 +87,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     protocol: str = ""
     started_utc: str = ""
     started_ns: Instant | None = None
-    """The instant of ``started_utc``, which is the time of the first event."""
+    """The monotonic equivalent of ``started_utc``: the time of the first event."""
     ended_utc: str | None = None
     outcome: str = Outcome.RUNNING
     """One of `Outcome`, or a value from a newer version."""
@@ -94,7 +97,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     audio_rate: int | None = None
     """Sample rate of both tracks of ``audio.wav``; None without audio."""
     audio_starts_ns: Instant | None = None
-    """Time of the first sample of both tracks: on the left the user as sent, on the right the agent as played."""
+    """Time of the first sample of both tracks (left: the user as sent; right: the agent as played)."""
     metrics: SessionMetrics | None = None
     """Figures of the whole session, written at its end; None if saving ended earlier."""
     unsaved: int = 0

@@ -18,16 +18,16 @@ _CHUNK_MS = 1000
 _SAME_NS = 300_000_000
 """Edges from two detectors that are closer than this, in ns, count as the same edge.
 
-Edges from which response times are measured keep the call's times, which come from the device's
-callbacks; if the track has an edge elsewhere, `compare_edges` disputes the one from the call, on
-the screen too.
+Edges from which response times are measured keep the call's times, which come from the device's callbacks. If
+the track has the edge elsewhere, `compare_edges` disputes the call's edge, on the screen too.
 """
 _AGREES_NS = 40_000_000
-"""Any other edge of the track that is this close to an edge of the call confirms that edge:
-detectors judge windows of 32 ms, whose phase differs.
+"""Any other edge of the track that is this close to an edge of the call, in ns, confirms that edge.
+
+Detectors judge windows of 32 ms, which may start at different samples.
 """
 _PROOF_NS = 200_000_000
-"""Delay of an edge's event in ns, as in a call, so that the event follows the events to which it belongs."""
+"""Delay of an edge's event in ns, as in a call, so that it follows the events that it belongs to."""
 
 
 def remeasure(saved: SavedSession) -> SessionMetrics:
@@ -40,12 +40,11 @@ def remeasure(saved: SavedSession) -> SessionMetrics:
 
 
 def remeasured_events(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionEvent]:
-    """Yields a session's events, with the edges of speech replaced by those that are found in its tracks.
+    """Yields a session's events, with the edges of speech replaced by those found in its tracks.
 
-    Each event is folded before it is passed on: the second detector then examines the edges of the
-    turns that have been found so far. An edge that confirms an edge of the call keeps the call's
-    time, so that both show the same figures. Without tracks, the events are those that were saved.
-    An edge takes the number of the previous event.
+    Each event is folded before it is yielded, because the second detector examines the edges of the turns
+    found so far. An edge that confirms an edge of the call keeps the call's time, so that both yield the same
+    figures. Without tracks, yields the saved events. An edge gets the number of the previous event.
     """
     for event in _events_again(saved, fold):
         fold.apply(event)
@@ -77,7 +76,7 @@ def _events_again(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionE
 
 
 def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
-    """Returns the edges of speech on both tracks, and of other agent sounds, by time; None without tracks."""
+    """Returns the edges of speech on both tracks and of other agent sounds, in order of time; None without tracks."""
     audio = saved.audio
     if audio is None:
         return None
@@ -98,7 +97,7 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
 
 
 def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges; the user's edges include the time from sample to socket that was measured in the call."""
+    """Returns the edges. The user's edges include the times from sample to socket that the call measured."""
     ways = {
         started: sorted(
             (edge for edge in live if edge.started is started and edge.captured_ns is not None),
@@ -125,7 +124,10 @@ def _on_the_way_of(edge: e.SpeechEdge, ways: Sequence[e.SpeechEdge]) -> e.Speech
 
 
 def _confirming(edges: Sequence[e.SpeechEdge], live: Iterable[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges in order of time; an edge that confirms an edge of the call is replaced by that edge."""
+    """Returns the edges in order of time.
+
+    An edge that confirms an edge of the call is replaced by the call's edge.
+    """
     kinds: dict[tuple[e.Party, bool], list[e.SpeechEdge]] = {}
     for edge in live:
         kinds.setdefault((edge.speaker, edge.started), []).append(edge)

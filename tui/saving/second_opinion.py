@@ -14,21 +14,21 @@ from tui.saving.saved_audio import SavedAudio
 from tui.units import NS_PER_MS
 
 TOLERANCE_MS = 30.0
-"""How far an edge may lie outside the second detector's interval.
+"""Largest distance of an edge from the second detector's interval.
 
-With this tolerance, under 1 % of the correct edges of the recorded lines and prompts are disputed
-(clean, with noise at 15 dB, and as mu-law).
+With this tolerance, under 1 % of the correct edges of the recorded lines and prompts are disputed (clean,
+with noise at 15 dB, and as mu-law).
 """
 _BEFORE_NS, _AFTER_NS = 2_500_000_000, 1_500_000_000
-"""The period that is examined around an edge, which is long enough to determine the noise floor."""
+"""The period examined around an edge, which is long enough to determine the noise floor."""
 _LONGEST_NS = 15_000_000_000
 _MISSED_MS = 250.0
-"""A sound between the two edges that is at least this long was missed; a shorter sound may be a breath."""
+"""Shortest sound between the two edges that counts as missed. A shorter sound may be a breath."""
 _NOT_SOUND = ("typed", "keys")
 
 
 class _Around(NamedTuple):
-    """The sounds of one track around an edge; their times are in ms after the edge."""
+    """The sounds on one track around an edge. Times are in ms after the edge."""
 
     sounds: Sequence[SoundFound]
 
@@ -41,7 +41,7 @@ class _Around(NamedTuple):
         return self._off_ms([(sound.ends_ms, sound.may_end_ms) for sound in self.sounds])
 
     def missed(self, since_ms: float, until_ms: float) -> list[SoundFound]:
-        """Returns the long sounds that lie entirely between two instants, in order."""
+        """Returns the long sounds that lie entirely between two times, in order."""
         return [
             sound
             for sound in self.sounds
@@ -101,7 +101,7 @@ def compare_edges(
 
 
 class _Gap(NamedTuple):
-    """A period in which an edge of a turn would be, if the first detector missed it."""
+    """A period that would contain an edge of a turn if the first detector missed it."""
 
     edge: e.CheckedEdge
     since_ns: int
@@ -109,12 +109,12 @@ class _Gap(NamedTuple):
 
     @property
     def edge_ns(self) -> int:
-        """The edge of the other party, from which the missing one is looked for."""
+        """The edge of the other party, from which the search for the missing edge starts."""
         return self.since_ns if self.edge is e.CheckedEdge.AGENT_BEGAN else self.until_ns
 
 
 def _gap_of(turn: Turn, previous: Sequence[Turn], following: Sequence[Turn]) -> _Gap | None:
-    """Returns where the missing edge of a turn without a response time would be; None if none is missing.
+    """Returns where the missing edge of a turn without a response time would be; None if no edge is missing.
 
     ``previous`` and ``following`` are the turns next to it, if there are any.
     """
@@ -131,7 +131,7 @@ def _gap_of(turn: Turn, previous: Sequence[Turn], following: Sequence[Turn]) -> 
 
 
 def _missed_in(audio: SavedAudio, gap: _Gap) -> int | None:
-    """Returns where a gap has the edge of a sound that was missed; None if it has none."""
+    """Returns the position of the edge of a missed sound in the gap; None if no sound was missed."""
     is_of_agent = gap.edge is e.CheckedEdge.AGENT_BEGAN
     party = e.Party.AGENT if is_of_agent else e.Party.USER
     stretch = _stretch(audio, party, gap.edge_ns, gap.since_ns, gap.until_ns)
@@ -146,7 +146,7 @@ def _edges_of(turn: Turn) -> dict[e.CheckedEdge, int]:
     edges: dict[e.CheckedEdge, int] = {}
     if turn.response_latency_ms is None:
         return edges
-    # Audio that was withheld from the agent is silence on the user's track.
+    # Audio withheld from the agent is silence on the user's track.
     withheld = turn.parts.capture_ms is not None and turn.parts.sending_ms is None
     if turn.number and turn.user_ended_ns is not None and turn.method not in _NOT_SOUND and not withheld:
         edges[e.CheckedEdge.USER_ENDED] = turn.user_ended_ns
@@ -162,7 +162,7 @@ def _has(audio: SavedAudio, at_ns: int) -> bool:
 def _disputes(
     audio: SavedAudio, edges: dict[e.CheckedEdge, int]
 ) -> Iterator[tuple[e.CheckedEdge, int | None]]:
-    """Yields the edges that are not confirmed, with the places where the second detector finds them."""
+    """Yields the edges that are not confirmed, with the times at which the second detector finds them."""
     user_ns, agent_ns = edges.get(e.CheckedEdge.USER_ENDED), edges.get(e.CheckedEdge.AGENT_BEGAN)
     if user_ns is not None:
         until_ns = user_ns if agent_ns is None else min(agent_ns, user_ns + _LONGEST_NS)
@@ -185,7 +185,7 @@ def _moved(edge_ns: int, off_ms: float | None) -> int | None:
 
 
 def _stretch(audio: SavedAudio, party: e.Party, edge_ns: int, since_ns: int, until_ns: int) -> _Around:
-    """Returns the sounds of a track around an edge, covering at least the time between two instants."""
+    """Returns the sounds of a track around an edge, covering at least the time from ``since_ns`` to ``until_ns``."""
     first_frame = max(audio.frame_at(min(edge_ns - _BEFORE_NS, since_ns)), 0)
     last_frame = audio.frame_at(max(edge_ns + _AFTER_NS, until_ns))
     pair = audio.read(first_frame, last_frame - first_frame)

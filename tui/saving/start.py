@@ -1,4 +1,4 @@
-"""Starts saving a call, and reports in the call's events whatever is not saved."""
+"""Starts saving a call, and reports in the call's events anything that is not saved."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SavingProblems:
         """The code and the sentence of each problem that has not been reported yet."""
 
     def begun(self, journal: Journal) -> None:
-        """Emits the known problems, and new ones from now on, to the journal of the session that has begun."""
+        """Emits known problems to the journal of the session that has begun, and later ones as they occur."""
         self._journal = journal
         waiting, self._waiting = self._waiting, []
         for code, sentence in waiting:
@@ -53,7 +53,7 @@ def _emit(journal: Journal, code: str, sentence: str) -> None:
 
 
 async def start_saving(target: Target, problems: SavingProblems) -> SessionWriter | None:
-    """Starts saving the call that is about to begin; returns None if it is not to be saved or cannot be."""
+    """Starts saving the call that is about to begin. Returns None if it should not or cannot be saved."""
     if not target.save:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The two tracks of a session in one WAV file.
+"""Writes the two tracks of a session to one WAV file.
 
 The file is valid after every call to `extend`, even if the process dies.
 """
@@ -35,10 +35,10 @@ class TracksFull(OSError):
 
 
 class StereoFile:
-    """A WAV file of 16-bit stereo PCM. Samples may be written in any order; the rest is silence.
+    """A WAV file of 16-bit stereo PCM.
 
-    Not thread-safe; every write goes to the operating system immediately. All methods may raise
-    `OSError`.
+    Samples may be written in any order; everything else is silence. Not thread-safe. Every write is passed to
+    the operating system immediately. All methods may raise `OSError`.
     """
 
     def __init__(self, path: Path, rate: int) -> None:
@@ -54,7 +54,7 @@ class StereoFile:
         if frame < 0:
             pcm, frame = pcm[-2 * frame :], 0
         if is_zero(pcm) and frame >= self._written_frames:
-            return  # past the end there is silence anyway
+            return  # beyond the end, the track is silent anyway
         if pcm:
             frames = self._read(frame, len(pcm) // 2)
             frames[:, channel] = samples_of(pcm)
@@ -76,7 +76,7 @@ class StereoFile:
             os.ftruncate(self._fd, HEADER_BYTES + frames * _FRAME_BYTES)
             self._written_frames = frames
         if self._written_frames > self.frames:
-            # The header last, so that it never counts frames that are not written yet.
+            # The header is written last, so that it never counts frames that have not been written yet.
             self._write_header(self._written_frames)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The tracks of a session: places pieces from other threads in time and writes them to ``audio.wav``."""
+"""TracksWriter: places pieces of the tracks from other threads in time, and writes them to ``audio.wav``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AgentCut(NamedTuple):
 
 
 class TracksEnd(NamedTuple):
-    """Both tracks are complete; their length is that of the call until this time."""
+    """Both tracks are complete. They last from the start of the call until this time."""
 
     at_ns: int
 
@@ -45,18 +45,18 @@ TrackItem = UserSent | AgentHeard | AgentCut | TracksEnd | AudioFormat
 
 
 class TracksWriter:
-    """Writes ``audio.wav``, which is created when the rate of user audio is known, or with the first block.
+    """Writes ``audio.wav``, which is created when the rate of user audio is known or the first block arrives.
 
     Not thread-safe.
 
-    Both tracks have the rate of the user audio, which is thus saved bit for bit; agent audio at
-    another rate is resampled. All methods may raise `OSError`.
+    Both tracks have the rate of the user audio, which is saved bit for bit. Agent audio at another rate is
+    resampled. All methods may raise `OSError`.
     """
 
     def __init__(self, path: Path, origin_ns: int) -> None:
         self.origin_ns = origin_ns
         self.rate: int | None = None
-        """Sample rate of both tracks; None while there is no file."""
+        """Sample rate of both tracks; None until the file is created."""
         self.closed = False
         self._path = path
         self._file: StereoFile | None = None
@@ -82,7 +82,7 @@ class TracksWriter:
                 self.close(at_ns)
 
     def settle(self, now_ns: int) -> None:
-        """Writes the placed blocks, and extends the file with silence to a point shortly before now."""
+        """Writes the placed blocks, and extends the file with silence up to shortly before now."""
         if self._file is None:
             return
         for channel, placer in self._placers.items():

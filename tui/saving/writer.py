@@ -1,4 +1,4 @@
-"""Saves a running session on a separate thread, so that nothing waits for the disk."""
+"""SessionWriter: saves a running session on a separate thread, so that nothing waits for the disk."""
 
 from __future__ import annotations
 
@@ -32,31 +32,32 @@ from tui.saving.tracks import AgentCut, AgentHeard, TrackItem, TracksEnd, UserSe
 logger = logging.getLogger(__name__)
 
 CYCLE_S = 0.1
-"""Maximum time that events and messages stay in memory; audio also waits to be placed (`placing.LOOK_AHEAD_NS`)."""
+"""Maximum time that events and messages stay in memory. Audio also waits to be placed (`placing.LOOK_AHEAD_NS`)."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """Limit on queued events and messages in bytes, for a disk that cannot keep up."""
 MAX_WAITING_BLOCKS = 6_000
-"""Limit of queued audio blocks: a minute of both tracks."""
+"""Limit on queued audio blocks: a minute of both tracks."""
 CLOSE_TIMEOUT_S = 5.0
 COMPARING_S = 1.5
-"""Time limit for comparing edges when a call ends, because a screen that quits waits 3 s for everything."""
+"""Time limit for comparing edges at the end of a call. A screen that quits waits 3 s for everything."""
 _EVENT_BYTES = 400
 """Approximate size of an event in memory."""
 TOO_SLOW = "The disk is too slow: parts of this session were not saved."
 
 
 class _WriteQueue:
-    """Bounded queue of items to write; those that do not fit are counted in `dropped`.
+    """Bounded queue of items to write. Items that do not fit are counted in `dropped`.
 
-    `put` is for the session's loop, `put_audio` for any thread, `take` and `written` for the thread that writes.
+    `put` is for the session's loop, `put_audio` for any thread, `take` and `written` for the thread that
+    writes.
     """
 
     def __init__(self) -> None:
         self._items: deque[bytes | SessionEvent] = deque()
         self._audio: deque[TrackItem] = deque()
-        # One side only adds to the first, the other to the second, so that neither needs a lock.
+        # One side changes only the first counter and the other only the second, so no lock is needed.
         self._handed_bytes = self._written_bytes = 0
-        # Each is counted by one side only, for the same reason.
+        # Each counter is changed by only one side, for the same reason.
         self._dropped_items = self._dropped_blocks = 0
 
     @property
@@ -101,7 +102,7 @@ class _WriteQueue:
         self._written_bytes += size_bytes
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Empties the queue."""
         self._items.clear()
         self._audio.clear()
 
@@ -120,12 +121,9 @@ class _WriterThread(threading.Thread):
         super().__init__(name="session writer", daemon=True)
         self.over = threading.Event()
         self.tracks_over = threading.Event()
-        """Set once both tracks are completely on disk, or never will be."""
+        """Set once both tracks are completely on disk or can no longer be completed."""
         self.metrics: SessionMetrics | None = None
-        """Final figures.
-
-        The figures are set before `over`, on the session's loop, once events no longer change them.
-        """
+        """Final figures, set on the session's loop before `over`, once events no longer change them."""
         self._queue = queue
         self._files = files
         self._clock_ns = clock_ns
@@ -165,17 +163,17 @@ class _WriterThread(threading.Thread):
             self._report(problem)
         if self._files.tracks_over:
             self.tracks_over.set()
-        # Only now: what the operating system has not accepted still occupies memory.
+        # Only now, because data that the operating system has not accepted still occupies memory.
         self._queue.written(size_bytes)
 
 
 class SessionWriter:
     """The folder of one session, and the thread that writes into it. Created by `start`; ended by `close`.
 
-    `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called
-    from any thread. None of these methods waits or fails. If the disk is full, saving ends; if it
-    is slow, there are gaps. ``on_problem`` receives one sentence about each of these problems, only
-    once and on the loop; if ``on_end`` is given, it receives the sentence about the end instead.
+    `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any
+    thread. None of these methods waits or fails. If the disk is full, saving ends; if it is slow, there are
+    gaps. ``on_problem`` receives one sentence about each of these problems, once and on the loop. If
+    ``on_end`` is given, it receives the sentence about the end of saving instead.
     """
 
     def __init__(
@@ -233,7 +231,7 @@ class SessionWriter:
         return self if self._save_audio else None
 
     async def close(self) -> None:
-        """Writes the end of the session. Waits at most `CLOSE_TIMEOUT_S` for the disk; may be called again."""
+        """Writes the end of the session. Waits at most `CLOSE_TIMEOUT_S` for the disk. Can be called repeatedly."""
         self._thread.metrics = self._metrics()
         self._thread.over.set()
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
@@ -315,8 +313,9 @@ class SessionWriter:
             self._queue.put_audio(item)
 
     def _report(self, sentence: str, to: Callable[[str], object] | None = None) -> None:
-        # Through the loop, also from the loop itself: the reporting event must not overtake the one under way.
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and with it whoever would be notified
+        # Called through the loop, even from the loop itself, because the new event must not overtake the one
+        # in progress.
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody is left to be notified
             self._loop.call_soon_threadsafe(to or self._on_problem, sentence)
 
 

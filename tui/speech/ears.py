@@ -17,7 +17,7 @@ _MODEL_FILE = "model.bin"
 _MISSING = f"Speech recognition needs faster-whisper, which is not installed. Run `{EXTRA}`."
 _PACKAGE_NAME = re.compile(r"[a-zA-Z_][\w-]*")
 _MARGIN_FRAMES = _RATE * 3 // 10
-"""Frames of silence that are added before and after, because Whisper loses words at the edges of a recording."""
+"""Frames of silence added before and after a recording, because Whisper loses words at its edges."""
 
 
 class Ears:
@@ -33,7 +33,7 @@ class Ears:
             import faster_whisper
         except ModuleNotFoundError as error:
             if error.name != "faster_whisper":
-                raise  # it is installed, but something that it needs is not
+                raise  # the package is installed, but one of its dependencies is missing
             raise SpeechError(_MISSING) from None
         place = find_model(model, faster_whisper.available_models())
         try:
@@ -49,7 +49,8 @@ class Ears:
         from tui.audio.resample import resample_floats
 
         heard = np.pad(resample_floats(to_float(pcm), rate, _RATE), _MARGIN_FRAMES)
-        # Without the voice filter, Whisper invents sentences for silence. One temperature: the same every time.
+        # Without the voice filter, Whisper invents sentences for silence. A single temperature makes results
+        # reproducible.
         segments, _ = self._whisper.transcribe(
             heard, temperature=0.0, condition_on_previous_text=False, without_timestamps=True, vad_filter=True
         )
@@ -57,10 +58,7 @@ class Ears:
 
 
 def missing_recognizer() -> str:
-    """Returns a sentence that states what to install so that speech can be recognized; empty if nothing is missing.
-
-    Loads nothing.
-    """
+    """Returns a sentence on what to install for speech recognition; empty if nothing is missing. Loads nothing."""
     return "" if importlib.util.find_spec("faster_whisper") else _MISSING
 
 

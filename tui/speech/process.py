@@ -1,8 +1,8 @@
-"""SpeechProcess: synthesizes and recognizes speech in a child process, because both keep a core busy and load 300 MB.
+"""SpeechProcess: synthesizes and recognizes speech in a child process, because both use a full core and 300 MB.
 
-Requests go to the child's standard input and answers come from its standard output, each as one
-line of JSON. A recognition request is followed by the number of bytes of PCM that it announces.
-Uses only the standard library and msgspec.
+Requests go to the child's standard input and answers come from its standard output, each as one line of JSON.
+A recognition request is followed by the number of bytes of PCM that it announces. Uses only the standard
+library and msgspec.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _MAX_REASON_CHARS = 400
 class SpeechProcess:
     """Synthesizer and recognizer in a child process, which starts with the first request that needs it.
 
-    ``synthesizer`` and ``model`` are the settings of that name in ``[speech]``; if empty, the best
-    one installed is used. Requests are handled one after the other; every method may be called from
-    any thread, and blocks: use `asyncio.to_thread` in an event loop. Call `close`, or use ``with``;
-    the child also ends with this process.
+    ``synthesizer`` and ``model`` are the settings of that name in ``[speech]``; if empty, the best one
+    installed is used. Requests are handled one after another. Methods block and may be called from any
+    thread; in an event loop, use `asyncio.to_thread`. Call `close`, or use ``with``; the child also ends when
+    this process ends.
     """
 
     def __init__(self, *, synthesizer: str = "", model: str = "") -> None:
@@ -55,8 +55,8 @@ class SpeechProcess:
     def speak(self, text: str, voice: Voice = Voice.USER) -> Path:
         """Returns a WAV file of the text: 16-bit mono at 16 kHz, without silence around it, peak at -3 dBFS.
 
-        The file stays in the cache; the same text is synthesized only once for each voice and synthesizer, and a
-        cached sentence starts no process. Raises `SpeechError`.
+        The file stays in the cache: a text is synthesized only once for each voice and synthesizer, and a
+        cached text does not start the process. Raises `SpeechError`.
         """
         text = " ".join(text.encode(errors="replace").decode().split())
         if not text:
@@ -71,7 +71,7 @@ class SpeechProcess:
         path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.wav"
         try:
             if path.is_file():
-                path.touch()  # the cache drops the least recently spoken sentences
+                path.touch()  # the cache removes the least recently used sentences
                 return path
             _forget_oldest(private_folder(folder))
         except OSError as error:
@@ -96,7 +96,7 @@ class SpeechProcess:
         """Ends the child, even in the middle of a request, which then raises `SpeechError`."""
         child = self._child
         if child is not None:
-            child.kill()  # it holds nothing that could be lost
+            child.kill()  # it has no data that could be lost
             with self._lock:
                 self._forget(child)
 
@@ -131,7 +131,7 @@ class SpeechProcess:
         child.kill()
         child.wait()
         for pipe in (child.stdin, child.stdout):
-            with contextlib.suppress(OSError):  # what was still to be written to it
+            with contextlib.suppress(OSError):  # unsent data is discarded
                 if pipe is not None:
                     pipe.close()
         if self._child is child:
@@ -175,7 +175,7 @@ def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Deletes the least recently spoken sentences that exceed the limit. Raises `OSError`."""
+    """Deletes the least recently used sentences beyond the limit. Raises `OSError`."""
     files = [path for path in folder.glob("*.wav") if len(path.stem) == 32]
     if len(files) < _KEPT_FILES:
         return

@@ -52,7 +52,7 @@ class Synthesizer(ABC):
     @property
     @abstractmethod
     def version(self) -> str:
-        """Name and version; audio of another version is synthesized again."""
+        """Name and version. Cached audio from another version is synthesized again."""
 
     @abstractmethod
     def synthesize(self, text: str, speed: float) -> tuple[NDArray[np.float32], int]:
@@ -162,8 +162,8 @@ def speak(text: str, voice: Voice, synthesizer: Synthesizer) -> bytes:
     from tui.audio.pcm import from_float
     from tui.audio.resample import resample_floats
 
-    # A voice is lowered by playing it more slowly, formants included; it speaks faster to make up
-    # for that.
+    # A voice is lowered, including its formants, by playing it more slowly. To compensate, the text is
+    # synthesized faster.
     lowered = _LOWERED if voice is Voice.AGENT else 1.0
     samples, rate = synthesizer.synthesize(text, lowered)
     samples = resample_floats(samples.astype(np.float32), round(rate / lowered), RATE)

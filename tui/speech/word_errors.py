@@ -1,4 +1,4 @@
-"""Word error rates that do not depend on how numbers, case and punctuation are written."""
+"""Computes word error rates that ignore case, punctuation and the spelling of numbers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _NOT_IN_WORDS = re.compile(r"[^\w\s']|_")
 def word_error_rate(expected: str, heard: str) -> float:
     """Returns the word errors of ``heard`` as a share of the words of ``expected``: 0 for the same words.
 
-    Words are compared as `comparable_words` returns them. The result exceeds 1 if there are more
-    errors than expected words; it is 1 if words were heard but none expected. Raises `SpeechError`
-    if jiwer, which counts the errors, is not installed.
+    Words are compared as `comparable_words` returns them. The result exceeds 1 if there are more errors than
+    expected words. It is 1 if words were heard but none were expected. Raises `SpeechError` if jiwer, which
+    counts the errors, is not installed.
     """
     due, got = comparable_words(expected), comparable_words(heard)
     if not due:
@@ -61,7 +61,7 @@ def _with_digits(words: list[str]) -> Iterator[str]:
     """Yields the words, with the words of each number replaced by the number."""
     value: int | None = None
     room = 1
-    """Limit below which a number word belongs to the number so far: 100 after "hundred", 10 after "twenty"."""
+    """Number words below this limit continue the current number: 100 after "hundred", 10 after "twenty"."""
     follows_digit = False
     for word, following in zip(words, [*words, ""][1:], strict=True):
         number = _CARDINALS.get(word, _ORDINALS.get(word))

@@ -1,4 +1,4 @@
-"""Formats figures for the screen and reports. A value that was not measured is shown as a dash, never as 0."""
+"""Formats figures for the screen and for reports. A value that was not measured is shown as a dash, never as 0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def seconds(length_ms: float | None) -> str:
 
 
 def count(value: float) -> str:
-    """Formats a count, exactly if it is short enough."""
+    """Formats a count; short counts are exact."""
     if not abs(value) >= 10_000:
         return f"{value:,.0f}"
     if abs(value) < 1e9:
@@ -29,12 +29,12 @@ def count(value: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Returns a number and a noun, which is in the plural unless the number is one."""
+    """Returns a number and a noun, in the plural unless the number is 1."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def clock(seconds: float | None) -> str:
-    """Formats a duration as a clock shows it."""
+    """Formats a duration like a clock."""
     if seconds is None:
         return "–:––"
     minutes, rest = divmod(max(int(seconds), 0), 60)

@@ -26,9 +26,9 @@ REDACTED = "[redacted]"
 HIDDEN = "…"
 """Replacement for a secret at a known position, in a URL or in a table of settings."""
 SHORTEST_SECRET = 6
-"""Minimum length in characters; a shorter value (such as a header with value "1") would match everywhere."""
+"""Minimum length in characters. A shorter value, such as a header value "1", would match everywhere."""
 SHORTEST_LEARNT = 4
-"""The same limit for values of ``--redact`` fields, which the user has named one by one."""
+"""The same limit for values of ``--redact`` fields, which the user has named individually."""
 _LEARNT_VALUES = 256
 _VALUES_OF_A_PROCESS = 512
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -49,7 +49,7 @@ _PUBLIC_NAMES = frozenset(
         *("encoding", "codec"),
     }
 )
-"""Query parameters (lower case, letters only) whose values the agent repeats in ordinary messages."""
+"""Query parameters whose values agents repeat in ordinary messages; in lower case, letters only."""
 _SCHEME = re.compile(r"(?:basic|bearer|token|key|apikey|digest)\s+(?=\S+$)", re.IGNORECASE)
 _WHITE_SPACE = " \t\r\n\v\f\0\u00a0\u200b\ufeff\u2028\u2029"
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
@@ -60,11 +60,10 @@ AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 class Redactor:
     """Removes secrets from texts, raw messages and events. `add` and `text` may be called from any thread.
 
-    ``secrets`` are values replaced wherever they occur, even in the form that JSON, URLs or base64
-    give them; ``fields`` are names of JSON fields, at any depth and in JSON inside a JSON string,
-    whose values are replaced, whatever they are. A text found in such a field is replaced
-    everywhere from then on, because a transcript may repeat it. ``shared`` learns everything that
-    this redactor learns.
+    ``secrets`` are values replaced wherever they occur, including their forms in JSON, URLs and base64.
+    ``fields`` are names of JSON fields whose values are always replaced, at any depth and also in JSON inside
+    a JSON string. A text found in such a field is replaced everywhere from then on, because a transcript may
+    repeat it. All secrets that this redactor learns are added to ``shared`` too.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Redactor:
         self._learnt: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._names: dict[str, None] = {}
         self._field: re.Pattern[str] | None = None
-        # Replaced as a whole, never changed in place: another thread may be reading it.
+        # Replaced as one object and never changed in place, because another thread may be reading it.
         self._forms: tuple[str, ...] = ()
         self._lock = threading.Lock()
         self.add(secrets, fields)
@@ -113,7 +112,7 @@ class Redactor:
         return raw if clean is text or clean == text else clean.encode("utf-8", "surrogateescape")
 
     def text(self, text: str) -> str:
-        """Returns a text without secrets, including those that an ellipsis cuts short."""
+        """Returns a text without secrets, including secrets that are truncated with an ellipsis."""
         if self._field is not None:
             text = self._without_fields(text, self._field)
         for form in self._forms:
@@ -128,7 +127,7 @@ class Redactor:
         cleaned: dict[str, Any] = {}
         for name in event.__struct_fields__:
             value = getattr(event, name)
-            # Not a subclass of str: enumerations hold no secrets.
+            # No subclasses of str: enum members are not secrets.
             if type(value) is str:
                 # Most texts of an event are empty.
                 if len(value) >= SHORTEST_LEARNT and (clean := self.text(value)) is not value:
@@ -184,7 +183,7 @@ class Redactor:
         every = {
             form for known in (self._secrets, self._learnt) for forms in known.values() for form in forms
         }
-        # The longest first, or a part of one would remain.
+        # The longest first, because otherwise part of a longer secret could remain.
         self._forms = tuple(sorted(every, key=len, reverse=True))
 
 
@@ -192,7 +191,7 @@ _every_call = Redactor(most_values=_VALUES_OF_A_PROCESS)
 
 
 def redactor_of_call(secrets: Iterable[str], fields: Iterable[str] = ()) -> Redactor:
-    """Returns the redactor of one call; from now on, `without_secrets` also removes the secrets that it knows."""
+    """Returns the redactor for one call. From now on, `without_secrets` also removes its secrets."""
     return Redactor(secrets, fields, shared=_every_call)
 
 
@@ -225,7 +224,7 @@ def log_without_secrets(level: int | str, layout: str) -> None:
 
 
 def is_secret_name(name: str) -> bool:
-    """Returns whether a parameter or option of this name may hold a secret."""
+    """Returns whether a parameter or option of this name may contain a secret."""
     return bool(_SECRET_NAME.search(name))
 
 
@@ -235,11 +234,11 @@ def named_secrets(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def header_secrets(headers: Mapping[str, str]) -> Iterator[str]:
-    """Yields the values of headers, without a word such as "Bearer" in front."""
+    """Yields the values of headers, without a preceding word such as "Bearer"."""
     for name, value in headers.items():
         bare = _SCHEME.sub("", value, count=1)
         yield bare
-        # The agent may quote the last part alone, or one of several such as cookies.
+        # The agent may quote only the last part, or one of several parts, such as cookies.
         if len(parts := re.split(r"[;,\s]+", bare)) > 1 or name.lower() == "cookie":
             yield parts[-1]
             yield from (part.partition("=")[2].strip('"') for part in parts)
@@ -282,7 +281,7 @@ def clean_header(value: str) -> str:
     """
     value = clean_secret(value)
     for character in value:
-        if ord(character) > 0xFF:  # HTTP uses ISO 8859-1 there
+        if ord(character) > 0xFF:  # HTTP uses ISO 8859-1 in headers
             raise ValueError(
                 f"contains the character U+{ord(character):04X}, which an HTTP header cannot contain"
             )
@@ -317,14 +316,14 @@ class _UrlParts(NamedTuple):
 
 
 def safe_url(url: str) -> str:
-    """Returns a URL, or what was given for one, without user, password and fragment. The query values are hidden."""
+    """Returns a URL without user, password and fragment, and with its query values hidden. Accepts any text."""
     parts = _parts_of(url)
     query = "&".join(map(_safe_pair, parts.query.split("&")))
     return parts.before + parts.place + (f"?{query}" if parts.query else "")
 
 
 def host_of(url: str) -> str:
-    """Returns the host and port of a URL, or of what was given for one; safe to show."""
+    """Returns the host and port of a URL, safe to show. Accepts any text."""
     return _parts_of(url).place.partition("/")[0]
 
 
@@ -342,7 +341,7 @@ def _parts_of(url: str) -> _UrlParts:
     authority, slash, path = place.partition("/")
     userinfo, _, host = authority.rpartition("@")
     if not userinfo and _is_cut_userinfo(authority):
-        # A password with "/", "?" or "#" in it: everything up to the last "@" belongs to it.
+        # If a password contains "/", "?" or "#", everything up to the last "@" belongs to it.
         rest, found, after = url[len(before) :].rpartition("@")
         if found:
             return _parts_of(before + after)._replace(userinfo=rest)
@@ -378,13 +377,13 @@ def _forms(secret: str) -> frozenset[str]:
         quote_plus(secret, errors="replace"),
     ):
         forms |= {encoded, re.sub("%..", lambda match: match[0].lower(), encoded)}
-    if len(secret) >= SHORTEST_SECRET:  # a shorter one would be found in audio
+    if len(secret) >= SHORTEST_SECRET:  # a shorter value would match in audio
         forms.update(_base64_forms(secret.encode("utf-8", "replace")))
     return frozenset(forms)
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """Yields the characters that a value has in base64 whatever surrounds it, at each of three positions."""
+    """Yields the base64 characters of a value that are independent of adjacent data, for all three alignments."""
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + secret + b"\0\0")
         sure = encoded[-(-8 * before // 6) : 8 * (before + len(secret)) // 6].decode()
@@ -393,7 +392,7 @@ def _base64_forms(secret: bytes) -> Iterator[str]:
 
 
 def _without_cut_forms(text: str, forms: Iterable[str]) -> str:
-    """Returns the text without the beginnings of secrets that precede an ellipsis."""
+    """Returns the text without beginnings of secrets that an ellipsis follows."""
     pieces = text.split(HIDDEN)
     for form in forms:
         for index, piece in enumerate(pieces[:-1]):

@@ -50,12 +50,12 @@ def to_values(
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
     """Converts a value from TOML or, with ``text``, from a variable or option. Raises `SettingsError`.
 
-    Such text is quoted in the error, since control characters in a variable are invisible. The text
-    is never a secret.
+    The error quotes such text, because control characters in a variable are invisible. The text is never a
+    secret.
     """
     original = value
     if isinstance(kind, UnionType) and bool in get_args(kind):
-        # msgspec has no unions of bool and a type with its own notation.
+        # msgspec does not support unions of bool and a type with its own notation.
         kind = bool if isinstance(value, bool) else next(each for each in get_args(kind) if each is not bool)
     if text:
         value = _read_text(kind, str(value))

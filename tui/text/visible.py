@@ -1,11 +1,14 @@
-"""The one function through which every text from the far side passes before it is shown."""
+"""Makes control characters visible in text from the far side.
+
+All such text passes through `visible` before it is shown.
+"""
 
 from __future__ import annotations
 
 import re
 from unicodedata import category
 
-# C0 but tab and newline, DEL, C1, zero-width and bidi controls, line separators, lone surrogates, BOM.
+# C0 except tab and newline, DEL, C1, zero-width and bidi controls, line separators, lone surrogates, BOM.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u115f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -19,9 +22,9 @@ _JOINERS = "\u200c\u200d"
 def visible(text: str) -> str:
     """Returns the text with terminal control characters made visible instead of taking effect.
 
-    C0 controls become their Unicode pictures (ESC is ``␛``), everything else that could move, hide
-    or reorder what is drawn becomes its code point in angle quotes (``‹202E›``). Tab and newline
-    are kept, and so is a joiner inside a word or an emoji, because it moves and hides nothing.
+    C0 controls are replaced by their Unicode pictures (ESC is ``␛``). Other characters that could move, hide
+    or reorder text are replaced by their code points in angle quotes (``‹202E›``). Tab and newline are kept,
+    as are joiners within words and emoji, which are harmless.
     """
     return _UNSAFE.sub(_picture, text)
 
@@ -36,7 +39,7 @@ def one_line(text: str, width: int | None = None) -> str:
     line = visible(text if width is None else text[: 4 * width + 1]).replace("\n", "⏎").replace("\t", " ")
     if width is None or len(line) <= width:
         return line
-    # A joiner at the end would join the ellipsis.
+    # A joiner at the end would join with the ellipsis.
     return line[: max(width - 1, 0)].rstrip(_JOINERS) + "…"
 
 
@@ -55,5 +58,5 @@ def _joins(text: str, at: int) -> bool:
     ASCII has nothing to join.
     """
     before, after = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
-    # Letters, the marks on them, and emoji with their skin tones and variants.
+    # Letters, combining marks, and emoji with their skin tones and variants.
     return all(char and not char.isascii() and category(char)[0] in "LMS" for char in (before, after))

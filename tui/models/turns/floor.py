@@ -93,10 +93,9 @@ class FloorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     ended_ns: int | None = None
     """None while the turn lasts, as far as known."""
     offset_ms: float | None = None
-    """Floor transfer offset: the gap (or, if negative, the overlap) between the end of the other
-    party's turn and this one.
+    """Floor transfer offset from the other party's turn to this turn: a gap or, if negative, an overlap.
 
-    It is None if there was no earlier turn, or if the same party spoke last.
+    None if there was no earlier turn, or if the same party spoke last.
     """
     event: int = 0
 
@@ -176,7 +175,10 @@ class Floor(msgspec.Struct, omit_defaults=True):
         return [each.length_ms for each in self.talk_overs if each.held_by is by and each.gave_way is by]
 
     def longest(self, by: e.Party) -> FloorTurn | None:
-        """Returns the longest monologue: a party's longest completed turn, ignoring backchannels by the other."""
+        """Returns a party's longest monologue: its longest completed turn.
+
+        Backchannels by the other party are ignored.
+        """
         over = [turn for turn in self.turns if turn.by is by and turn.length_ms is not None]
         return max(over, key=lambda turn: turn.length_ms or 0.0, default=None)
 

@@ -37,7 +37,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     sending_ms: float | None = None
     """From the end of the callback, or the complete message, to the socket."""
     agent_ms: float | None = None
-    """From the last speech passed to the socket to the first byte of audio received, without `transport_ms`."""
+    """From passing the last speech to the socket to receiving the first byte of audio, minus `transport_ms`."""
     transport_ms: float | None = None
     """Round trip of the latest websocket ping; None if it was not measured and is therefore part of `agent_ms`."""
     prebuffer_ms: float | None = None
