@@ -1,6 +1,6 @@
-"""The engine process, ``python -m tui.engine``: commands on stdin, frames on stdout, its log on stderr.
+"""The engine process, ``python -m tui.engine``: reads commands on stdin, writes frames to stdout, logs to stderr.
 
-End of file on stdin means that the screen has exited, for whatever reason.
+End of file on stdin means that the screen has exited or crashed.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def main() -> None:
     collector.hold()
     stdin, stdout = take_pipes()
     log_without_secrets(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # Ctrl+C and the loss of the terminal concern the screen. It ends this process through the pipe, so that the
-    # call is ended on the wire first.
+    # The screen handles Ctrl+C and the loss of the terminal. It ends this process through the pipe, so that the call
+    # is first ended on the wire.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     warm = NO_DEVICES not in sys.argv[1:]
     if warm:
         begin_trial()  # in a child process, in parallel with the imports here
-    # Before there is audio: its imports hold every thread of the process for about 50 ms.
+    # Loaded before there is audio, because its imports block every thread of the process for about 50 ms.
     load_detector()
     try:
         asyncio.run(serve(stdin, stdout, warm=warm))
@@ -55,14 +55,14 @@ def main() -> None:
         sys.stderr.write(crash_details(error))
         sys.exit(ExitCode.CRASHED)
     if driver_busy():
-        # PortAudio ends at the interpreter's exit, which must not happen during a call.
+        # PortAudio terminates when the interpreter exits, which must not happen during a call.
         os._exit(0)
 
 
 def take_pipes() -> tuple[int, int]:
     """Moves the pipes off descriptors 0 and 1, so that a library that prints disturbs neither pipe nor terminal."""
     stdin, stdout = os.dup(0), os.dup(1)
-    # Not merely closed: the next file that is opened would get descriptor 0 or 1.
+    # Replaced rather than closed, because the next file to be opened would get descriptor 0 or 1.
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)
@@ -72,7 +72,7 @@ def take_pipes() -> tuple[int, int]:
 
 async def serve(stdin: int, stdout: int, *, warm: bool) -> None:
     """Connects the engine to its pipes, and serves until it ends."""
-    from tui.engine.engine import Engine  # most of what is loaded: see `collector.hold`
+    from tui.engine.engine import Engine  # most objects are created by these imports: see `collector.hold`
 
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
@@ -85,7 +85,7 @@ async def serve(stdin: int, stdout: int, *, warm: bool) -> None:
 
     engine = Engine(write, transport.get_write_buffer_size, warm=warm)
     loop.add_signal_handler(signal.SIGTERM, engine.shut_down)
-    # After the imports, so that what they allocated is never scanned again.
+    # After the imports, so that the objects that they allocated are never scanned again.
     collector.settle()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     listener = spawn(_listen(reader, engine), "engine commands")
@@ -99,7 +99,7 @@ async def _listen(reader: asyncio.StreamReader, engine: Engine) -> None:
     while data := await reader.read(65536):
         unpacker.feed(data)
         for body in unpacker.bodies():
-            # Bad bytes of one frame must not end the engine, and with it the call.
+            # Bad bytes in one frame must not end the engine and thus the call.
             try:
                 received = commands(body)
             except msgspec.DecodeError:
@@ -111,7 +111,7 @@ async def _listen(reader: asyncio.StreamReader, engine: Engine) -> None:
 
 
 async def _drain(transport: asyncio.WriteTransport) -> None:
-    """Gives the screen half a second to read the last frames."""
+    """Waits up to half a second for the screen to read the last frames."""
     for _ in range(50):
         if transport.is_closing() or not transport.get_write_buffer_size():
             break

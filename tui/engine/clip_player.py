@@ -20,16 +20,16 @@ from tui.callbacks import spawn
 from tui.engine.wire import PlayAudio, PlayingAudio
 
 AHEAD_MS = 500
-"""Amount of audio queued ahead of the speaker: enough for a slow disk, with little to flush when seeking."""
+"""Amount of audio queued ahead of the speaker: enough for a slow disk, and little to flush on seeking."""
 POLL_S = 0.02
 STALLED_NS = 2_000_000_000
 """Time without a request from the speaker after which the speaker counts as hung."""
 IDLE_S = 3.0
-"""How long the speaker stays open after a clip, so that seeking does not reopen it each time."""
+"""How long the speaker stays open after a clip, so that seeking does not have to reopen it each time."""
 
 
 class ClipPlayer:
-    """Plays one clip at a time; a new one replaces it. Everything runs on the engine's loop.
+    """Plays one clip at a time; a new clip replaces the current one. Everything runs on the engine's loop.
 
     ``report`` receives the position every 20 ms, and once more at the end, without ``playing``. An
     active call keeps its own stream, and the sound system mixes both.
@@ -58,7 +58,7 @@ class ClipPlayer:
             self._running = spawn(self._serve(), "clip player")
 
     async def close(self) -> None:
-        """Stop, and close the speaker."""
+        """Stops playback, and closes the speaker."""
         if self._running:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
@@ -66,7 +66,8 @@ class ClipPlayer:
 
     async def _serve(self) -> None:
         while True:
-            # Cleared with the command and before any await, so that a command that comes meanwhile sets it again.
+            # Cleared together with the command and before any await, so that a command that arrives meanwhile sets it
+            # again.
             wanted, self._wanted = self._wanted, None
             self._asked.clear()
             if wanted is not None:
@@ -76,7 +77,7 @@ class ClipPlayer:
                 await asyncio.wait_for(self._asked.wait(), IDLE_S)
             except TimeoutError:
                 await self._close_speaker()
-                # A command may have come while the speaker was being closed.
+                # A command may have arrived while the speaker was being closed.
                 if self._wanted is None:
                     return
 
@@ -93,7 +94,7 @@ class ClipPlayer:
         except (AudioFileError, AudioDeviceError) as error:
             problem = str(error)
             await self._close_speaker()
-        # A clip that was replaced reports no end: the screen follows the new one.
+        # The end of a replaced clip is not reported, because the screen follows the new one.
         if self._wanted is None:
             self._report(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=False, problem=problem))
 
@@ -117,7 +118,7 @@ class ClipPlayer:
             self._check(speaker)
             heard_frames = queue.position(reply, self._clock_ns(), speaker.latency_ms) or 0
             at_ms = clip.ms_at(heard_frames)
-            # Something newer was requested: the device's buffer must not be heard before it.
+            # A newer request has arrived, and the rest of the device's buffer must not be heard before it.
             if self._wanted is not None:
                 await speaker.flush()
                 return at_ms
@@ -128,13 +129,13 @@ class ClipPlayer:
 
     async def _speaker_for(self, rate: int, output: str) -> Speaker:
         """Returns the open speaker if it is suitable, or opens another. Raises `AudioDeviceError`."""
-        # The WAV file of a call's output holds the agent's audio; a clip must not be mixed into it.
+        # If a call's output is a WAV file, it contains the agent's audio; a clip must not be mixed into it.
         output = "auto" if output.lower().endswith(".wav") else output
         speaker = self._speaker
         if speaker and not speaker.vanished and (speaker.queue.rate, self._output) == (rate, output):
             return speaker
         await self._close_speaker()
-        # A safe latency: nobody waits for an answer here, and the disk is read on the same machine.
+        # A safe latency, because playback of a recording does not have to respond quickly.
         speaker = Speaker(PlaybackQueue(rate), block_ms=20, latency=SAFE_LATENCY, clock_ns=self._clock_ns)
         self._speaker, self._output = speaker, output
         if output == "none":
@@ -146,7 +147,7 @@ class ClipPlayer:
 
     def _check(self, speaker: Speaker) -> None:
         """Raises `AudioDeviceError` if the speaker has failed or no longer plays."""
-        # Emptied and dropped: a clip has no turns, and the list would grow for as long as it plays.
+        # Discarded, because a clip has no turns and the list would grow as long as it plays.
         speaker.queue.take_happenings()
         name = speaker.device.name if speaker.device else "The speaker"
         if error := speaker.take_callback_error():

@@ -44,13 +44,13 @@ logger = logging.getLogger(__name__)
 BATCH_INTERVAL_S = 0.04
 """Time between two frames. On average, half of it is added to the wait for the screen's next tick (16 per second).
 
-If frames were as rare as ticks, the effect of a key would appear 11 ms later.
+If frames were only as frequent as ticks, the effect of a key would appear 11 ms later.
 """
 PATIENCE_S = 0.5
-"""Longest time for which a command that needs a device may delay later commands."""
+"""Maximum time by which a command that needs a device may delay later commands."""
 TABLE_EVERY_BATCHES = 12
 _MOST_NAME_CHARS = 40
-"""A spoken sentence is named by its beginning, cut to this many characters."""
+"""A spoken sentence is named after its beginning, up to this many characters."""
 _BY_HAND = (
     wire.Record,
     wire.SetMuted,
@@ -67,7 +67,7 @@ _SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
 
 
 class Engine:
-    """Does the work of the engine process, except for its pipes.
+    """Implements the engine process, except for its pipes.
 
     ``write`` takes frames, and ``backlog`` returns the number of unread bytes. With ``warm``,
     PortAudio is loaded before it is needed.
@@ -78,7 +78,7 @@ class Engine:
     ) -> None:
         self._warm = warm
         self._in_order = asyncio.Lock()
-        """Held by one command of a call at a time; waiting commands continue in the order in which they arrived."""
+        """Held by one command of a call at a time; waiting commands continue in order of arrival."""
         self._frames = Frames(write, backlog)
         self._audio = AudioManager()
         self._clips = ClipPlayer(self._frames.replace)
@@ -96,19 +96,21 @@ class Engine:
         flusher = spawn(self._flush_batches(), "engine batches")
         warmer = spawn(self._load_portaudio(), "load PortAudio") if self._warm else None
         await self._shutdown.wait()
-        # The call first: the screen waits 3 s for the goodbye on the wire, and closing a device may hang.
+        # The call is ended first, because the screen waits only 3 s for the goodbye on the wire and closing a device
+        # may hang.
         await self._end_call()
         await self._clips.close()
         if warmer:
             warmer.cancel()
         flusher.cancel()
-        # The last events go out even if the screen has announced that it does not read: it waits for the engine now.
+        # The last events are sent even if the screen has announced that it is not reading, because it now waits for
+        # the engine.
         self._frames.paused = False
         self._frames.flush()
 
     async def _load_portaudio(self) -> None:
         """Loads PortAudio, so that neither the first call nor the first device list waits for it."""
-        with contextlib.suppress(AudioDeviceError):  # whoever needs it reports it
+        with contextlib.suppress(AudioDeviceError):  # the command that needs PortAudio will report it
             await in_thread(devices.list_devices, cancellable=True, limit_s=devices.listing_limit_s())
 
     def shut_down(self) -> None:
@@ -126,7 +128,7 @@ class Engine:
             case wire.PlayAudio():
                 self._clips.play(command)
             case wire.FindPeaks():
-                # Not awaited: a long recording takes seconds to read, and commands are carried out in order.
+                # Not awaited, because a long recording takes seconds to read and later commands would have to wait.
                 spawn(self._find_peaks(command.path), "outline of a recording")
             case wire.Pause():
                 self._frames.paused = command.paused
@@ -153,7 +155,8 @@ class Engine:
             await self._scenario.steer(by_hand=True)
         match command:
             case wire.PlayScenario():
-                # Not awaited: its lines may have to be spoken first, and commands are carried out in order.
+                # Not awaited, because its lines may have to be synthesized first and later commands would have to
+                # wait.
                 spawn(self._scenario_play(session.target).begin(command, session), "scenario of a call")
             case wire.SteerScenario() if self._scenario is not None:
                 await self._scenario.steer(by_hand=command.by_hand)
@@ -166,7 +169,7 @@ class Engine:
             case wire.SpeakLine():
                 await self._speak(session, command.key)
             case wire.SpeakSentence():
-                # Not awaited: a voice takes a second to load.
+                # Not awaited, because a voice takes a second to load.
                 spawn(self._speak_sentence(session, command), "a sentence")
             case wire.SendDtmf():
                 session.user.send_dtmf(command.digits)
@@ -218,7 +221,7 @@ class Engine:
             await session.user.speak(CallerLine(command.text[:_MOST_NAME_CHARS], command.text, path))
 
     async def _connect(self, command: wire.Connect) -> None:
-        # One call at a time: both would read the same microphone.
+        # One call at a time, because two would read the same microphone.
         await self._end_call()
         self._session = self._file = self._scenario = None
         self._early = []
@@ -233,8 +236,8 @@ class Engine:
             await set_up.close()
         else:
             self._call = spawn(self._hold(target, set_up, command.scenario), "call")
-            # Let it take its first step: a task that is cancelled before that ends without running its handlers,
-            # and the call would have no end.
+            # Let the task start: if it were cancelled before that, its handlers would not run and the call would
+            # never be reported as ended.
             await asyncio.sleep(0)
 
     def _keep_messages(self, set_up: CallSetUp) -> None:
@@ -249,7 +252,8 @@ class Engine:
     async def _hold(self, target: Target, set_up: CallSetUp, scenario: wire.PlayScenario | None) -> None:
         """Runs one call, from dialing to its end. Cancel it to hang up while dialing."""
         try:
-            # In this task and not in the command: hanging up must not wait for a sound system that does not answer.
+            # In this task rather than in the command, so that hanging up does not have to wait for an unresponsive
+            # sound system.
             await set_up.find_devices(target, lines=caller_lines())
             self._session = await self._dial(target, set_up, scenario)
         except asyncio.CancelledError:
@@ -264,16 +268,16 @@ class Engine:
             if self._scenario is not None:
                 self._scenario.close()
             await set_up.close()
-            # On a thread: trimming takes some milliseconds, in which the next call may begin.
+            # On a thread, because trimming takes some milliseconds, during which the next call may begin.
             await asyncio.to_thread(collector.give_back)
 
     async def _dial(
         self, target: Target, set_up: CallSetUp, scenario: wire.PlayScenario | None
     ) -> LiveSession:
-        """Determine what the target does not specify. Raises whatever prevents the call."""
+        """Determines what the target does not specify. Raises the error that prevents the call, if any."""
         dialled = await settle(target)
         performance = await self._scenario_play(dialled.target).prepare(scenario) if scenario else None
-        # The user's file is run on a thread, so that what it does at the top level does not stop the engine.
+        # The user's file is run on a thread, so that its top-level code cannot block the engine.
         tools = await DaemonThreads("tools file").run(load_tools, target.tools) if target.tools else []
         session = set_up.session(
             dialled,
@@ -287,7 +291,7 @@ class Engine:
         return session
 
     def _scenario_play(self, target: Target) -> ScenarioPlay:
-        """Returns the object that plays scenarios in this call; loaded when first needed."""
+        """Returns the object that plays scenarios in this call; imports it when it is first needed."""
         from tui.engine.scenario_play import ScenarioPlay
 
         if self._scenario is None:
@@ -295,7 +299,8 @@ class Engine:
         return self._scenario
 
     async def _catch_up(self) -> None:
-        # Taken first: a command that arrives during one of these goes to the session, not to this list.
+        # Taken before the loop, so that a command that arrives during these goes to the session rather than to this
+        # list.
         early, self._early = self._early, []
         for command in early:
             await safe_callback_execution(self.handle, command, type(command).__name__)
@@ -307,13 +312,13 @@ class Engine:
             self._call.cancel()
 
     def _emit_dialling(self, target: Target) -> None:
-        """Shows immediately that the target is being called; the saved session begins only after dialing."""
+        """Shows at once that the target is being called, because the saved session begins only after dialing."""
         journal = self._journal(target, self._frames.add_event)
         journal.begin(target, volume=self._audio.volume)
         journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, set_up: CallSetUp, error: Exception) -> None:
-        """Emits a separate session for a call that cannot begin, in which the call is requested and refused."""
+        """Emits a separate session for a call that cannot begin: the call is requested, and then it fails."""
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
             source, code, sentence, hint = error.source, error.code, error.message, error.hint
@@ -356,7 +361,8 @@ class Engine:
         if self._set_up:
             await self._set_up.close()
         if self._file:
-            # Not when the call ends: the screen keeps reading the messages of the call that it shows.
+            # Closed here rather than at the end of the call, because the screen still reads the messages of the last
+            # call.
             self._file.close()
 
     def _take_event(self, event: SessionEvent) -> None:
@@ -387,7 +393,7 @@ class Engine:
         for batch in count(1):
             if batch % TABLE_EVERY_BATCHES == 0 and callback_tracing.enabled:
                 self._frames.replace(wire.CallbackFigures(stats=callback_tracing.snapshot()))
-            # Reported in the call itself, so that the log shows where events are missing from it.
+            # Reported in the call itself, so that the log shows where events are missing.
             missed = self._frames.flush()
             if missed and self._session:
                 message = f"The screen did not read for too long: {missed} events were not shown."
@@ -396,7 +402,7 @@ class Engine:
 
 
 async def _a_moment(work: Coroutine[Any, Any, None]) -> None:
-    """Waits briefly for work in which a driver may hang, because the next command may be to hang up."""
+    """Waits briefly for work in which a driver may hang; no longer, because the next command may be to hang up."""
     task = spawn(work, "command")
     done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
     for finished in done:

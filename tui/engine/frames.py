@@ -43,19 +43,19 @@ class Frames:
             self._dropped += 1
 
     def replace(self, item: FrameItem) -> None:
-        """Sends an item in place of an unsent one of the same kind, so that only the latest is sent."""
-        # Old telemetry is useless, and a screen that was stopped must not find minutes of it.
+        """Queues an item in place of an unsent one of the same kind, so that only the latest is sent."""
+        # Old telemetry is useless, and a screen that was stopped must not have to read minutes of it.
         self._latest[type(item)] = item
 
     def flush(self) -> int:
         """Sends pending items if the screen is reading. Returns the number of events dropped in the meantime."""
-        # The transport buffers without limit, so what a stopped screen leaves unread has to be held here, where it
+        # The transport buffers without limit, so events that a stopped screen leaves unread are held here, where they
         # can be counted and dropped.
         if self.paused or self._backlog() > _MAX_BACKLOG_BYTES:
             return 0
         items = [*self._items, *self._latest.values()]
         self._items, self._latest = [], {}
-        # In several frames, because the screen decodes each as a whole between two of its ticks.
+        # Split into several frames, because the screen decodes each completely between two of its ticks.
         for start in range(0, len(items), _ITEMS_OF_A_FRAME):
             self._write(pack(items[start : start + _ITEMS_OF_A_FRAME]))
         dropped, self._dropped = self._dropped, 0

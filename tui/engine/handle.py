@@ -26,15 +26,15 @@ _KEPT_LOGS = 5
 
 
 class EngineHandle:
-    """One engine process; once started with `start`, it receives the commands that were sent earlier.
+    """One engine process; commands that are sent before `start` are delivered afterwards.
 
-    Starting it again does nothing. With ``devices``, PortAudio is loaded at the start, before a
-    device is needed.
+    Starting it again has no effect. With ``devices``, PortAudio is loaded at the start, before a device is
+    needed.
     """
 
     def __init__(self, *, devices: bool = True) -> None:
         self._arguments = () if devices else (NO_DEVICES,)
-        # Made before the start, so that the screen can name the log of an engine that dies while starting.
+        # Created before the start, so that the screen can name the log of an engine that dies while starting.
         self._log: int | None
         self._log, log = create_temporary(_LOG_SUFFIX)
         self.log_path = str(log)
@@ -51,16 +51,16 @@ class EngineHandle:
             return self
         self._process = subprocess.Popen(
             child_command("tui.engine", *self._arguments),
-            # Pipes and not a socket: when the screen dies, however that happens, the engine reads end of file.
+            # Pipes rather than a socket, so that the engine reads end of file however the screen dies.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            # In the screen's process group it would be killed with the terminal, before its goodbye.
+            # In the screen's process group, the engine would be killed with the terminal, before it says goodbye.
             start_new_session=True,
         )
-        # Only the engine holds its log from now on, and with its end the log counts as abandoned.
+        # From now on only the engine has its log open, and once the engine ends, the log counts as abandoned.
         self._close_log()
-        # Not earlier: the first picture does not wait for it.
+        # Not before the start, so that the first picture does not have to wait for it.
         remove_abandoned(_LOG_SUFFIX, keep=_KEPT_LOGS)
         remove_abandoned(".messages")
         assert self._process.stdin is not None
@@ -105,7 +105,7 @@ class EngineHandle:
         if self._process is not None:
             self._stop(self._process, timeout_s)
         self._close_log()
-        # What sound drivers print at a normal end explains nothing and would pile up.
+        # After a normal exit, the log contains only messages from sound drivers, which explain nothing.
         log = Path(self.log_path)
         failed = self._process is not None and self._process.returncode != 0
         if not failed or (log.exists() and not log.stat().st_size):
@@ -120,12 +120,12 @@ class EngineHandle:
         self.send(Shutdown())
         until = time.monotonic() + timeout_s
         while process.poll() is None and time.monotonic() < until:
-            # Keep reading: an engine whose pipe is full could not write its last frames, and would never exit.
+            # Keep reading, because an engine whose pipe is full could not write its last frames and would never exit.
             self._exchange()
             time.sleep(0.01)
         self._exchange()
         if process.poll() is None:
-            # A driver that hangs inside the kernel survives SIGTERM, hence the second step.
+            # A process with a driver that hangs in the kernel survives SIGTERM, so it has to be killed.
             process.terminate()
             try:
                 process.wait(0.5)

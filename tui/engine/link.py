@@ -20,7 +20,7 @@ class EngineLink(Protocol):
 
     @property
     def log_path(self) -> str:
-        """Path of the engine's own log, which is named to the user if the engine dies."""
+        """Path of the engine's own log, which is shown to the user if the engine dies."""
         ...
 
     def drain(self) -> list[FrameItem]:

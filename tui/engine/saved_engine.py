@@ -1,4 +1,4 @@
-"""Replaces the engine with a saved session, so that the screen shows it like a live one."""
+"""Takes the place of the engine for a saved session, so that the screen shows it like a live one."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class SavedEngine:
         """Returns the events that are due, and the items of the engine that plays the audio."""
         items: list[FrameItem] = self._heard()
         if not self._began:
-            # First of all items: the screen cannot show a message of an event before it knows the file.
+            # The first item, because the screen cannot show the message of an event before it knows the file.
             self._began = True
             items.append(MessagesFile(path=str(self.saved.messages_path), session=str(self.saved.folder)))
             if self.playhead.audio_path:
@@ -89,11 +89,11 @@ class SavedEngine:
         folds, now_ns = self.playhead.folds, self.playhead.at_ns
         if folds and now_ns < self._last_ns and isinstance(self._first, SessionStarted):
             self._begin_again()
-        # A limit for each tick: a saved hour has a million events, and the screen answers keys between two ticks.
+        # Limited for each tick, because a saved hour has a million events and the screen handles keys between ticks.
         given = 0
         while self._next is not None and given < AT_ONCE_EVENTS and not (folds and self._next.at_ns > now_ns):
             given += 1
-            # The latest instant, not that of the newest event: edges of speech are dated back.
+            # The latest time, which need not be that of the newest event, because edges of speech are back-dated.
             self._last_number, self._last_ns = self._next.number, max(self._last_ns, self._next.at_ns)
             items.append(EventItem(event=self._next))
             self._next = next(self._events, None)
@@ -115,13 +115,13 @@ class SavedEngine:
         return self.playhead.at_ns if self.playhead.folds else self._last_ns
 
     def _share_read(self) -> float:
-        """Returns the share of a session that has been read, judged by the times of its events."""
+        """Returns the share of the session that has been read, estimated from the times of its events."""
         head = self.playhead
         passed_ns, whole_ns = self._last_ns - head.first_ns, head.last_ns - head.first_ns
         return min(max(passed_ns / whole_ns, 0.0), 0.99) if whole_ns > 0 else 0.0
 
     def _begin_again(self) -> None:
-        """Returns all events again from the first, which resets every model: models cannot go back in time."""
+        """Starts again with the first event, which resets every model, because models cannot go back in time."""
         self._events = self.saved.events()
         self._next = next(self._events, None)
         self._last_ns = self.playhead.first_ns
@@ -131,7 +131,7 @@ class SavedEngine:
         if self._sound is None:
             return []
         items = [item for item in self._sound.drain() if isinstance(item, PlayingAudio | Peaks | DeviceList)]
-        # The bridge waits for the end of its clip, which an engine that died cannot report.
+        # The bridge waits for the end of its clip, which a dead engine cannot report.
         if self._clip is not None and not self._sound.alive:
             problem = f"The engine process has ended, so nothing can be played. See its log: {self.log_path}"
             items.append(PlayingAudio(clip=self._clip, at_ms=0.0, playing=False, problem=problem))

@@ -1,4 +1,4 @@
-"""ScenarioPlay: plays a scenario in the engine's call, which the user can take over."""
+"""ScenarioPlay: plays a scenario in the engine's call; the user can take over the call."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ScenarioPlay:
         return performance
 
     def follow(self, performance: Performance, session: LiveSession, *, whole_call: bool) -> None:
-        """Plays the scenario in this session, from its beginning to its end or from now on."""
+        """Plays the scenario in this session, either for the whole call or from now on."""
         self._performance = performance
         performance.follow(session)
         self._task = spawn(self._play(performance, session, whole_call=whole_call), "scenario")
@@ -77,11 +77,11 @@ class ScenarioPlay:
             await (self._performance.take_over() if by_hand else self._performance.give_back())
 
     def hurry(self) -> None:
-        """Stops waiting for the steps that can follow the call."""
+        """Makes `finish` stop waiting for the steps that can follow the call."""
         self._hurry.set()
 
     async def finish(self) -> None:
-        """Finish the steps that can follow the end of the call, and evaluate everything."""
+        """Finishes the steps that can follow the end of the call, and judges the scenario."""
         performance, task = self._performance, self._task
         if performance is None or task is None:
             return
@@ -94,7 +94,7 @@ class ScenarioPlay:
         performance.judge()
 
     def close(self) -> None:
-        """Leaves the call."""
+        """Stops playing, and releases everything that it used in the call."""
         if self._task is not None:
             self._task.cancel()
         if self._sound is not None:
@@ -102,7 +102,7 @@ class ScenarioPlay:
         self._end_speech()
 
     def _end_speech(self) -> None:
-        """Ends the process for voices and recognition, which may be busy with words that are no longer needed."""
+        """Ends the speech process, which may still be busy with words that are no longer needed."""
         if self._speech is not None:
             spawn(asyncio.to_thread(self._speech.close), "end of speech recognition")
 
@@ -116,7 +116,7 @@ class ScenarioPlay:
                 session.hang_up()
             await performance.judge_words()
         else:
-            # What the agent says now began before this was listened to.
+            # Wait until current agent speech ends, because it began before the scenario was listening.
             await performance.listening.until(
                 lambda: not self._audio.playback.playing, self._target.max_turn_s
             )
@@ -131,6 +131,7 @@ def _read(wanted: PlayScenario, target: Target, speech: SpeechProcess) -> Perfor
     async def may_run(command: str) -> bool:
         return command in wanted.commands
 
-    # A person watches: verdicts come as soon as they can, and the engine's own process is not disturbed.
+    # A user is watching, so verdicts are given as soon as possible; recognition does not disturb the engine's
+    # process.
     aids = Aids(lines=lines, may_run=may_run, hear=speech.hear, hears_meanwhile=True)
     return Performance(scenario, Limits.of(target), aids=aids)

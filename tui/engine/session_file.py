@@ -1,4 +1,4 @@
-"""The session file: contains every raw message once, verbatim; events refer to messages by offset and length."""
+"""The session file, which contains every raw message once, verbatim; events refer to it by offset and length."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tui.temporary import create_temporary
 class SessionFile:
     """An append-only file for one session, which is removed at the end. Runs on the engine's loop.
 
-    If it cannot be written, the call continues, no more messages are kept, and ``on_failure``
-    receives a sentence.
+    If a message cannot be written, no further messages are kept, ``on_failure`` receives a sentence, and the
+    call continues.
     """
 
     def __init__(self, on_failure: Callable[[str], object]) -> None:
@@ -22,7 +22,7 @@ class SessionFile:
         self._fd: int | None = None
         self.path = Path()
         try:
-            # Readable by its owner only: it holds what both sides sent.
+            # Readable only by its owner, because it contains everything that both sides sent.
             fd, path = create_temporary(".messages")
         except OSError as error:
             self._fail(error)
@@ -31,7 +31,7 @@ class SessionFile:
 
     def append(self, raw: bytes) -> int:
         """Appends a message. Returns its offset, or -1 if it could not be written."""
-        # Events go on without their raw messages: a full disk must not end the call.
+        # Events continue without their raw messages, because a full disk must not end the call.
         if self._fd is None:
             return -1
         offset = self._size_bytes
@@ -41,7 +41,7 @@ class SessionFile:
             while written < len(raw):
                 written += os.write(self._fd, raw[written:])
         except OSError as error:
-            # For good, as offsets of later messages would be wrong after a part of this one.
+            # Writing stops for good, because after a partial message the offsets of later ones would be wrong.
             self._fail(error)
             return -1
         self._size_bytes += len(raw)

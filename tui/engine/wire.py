@@ -27,11 +27,11 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True, tag_field="item"):
 
 
 class PlayScenario(_Item, frozen=True, tag="play_scenario"):
-    """Play a scenario in the active call or, in `Connect`, in the call that begins."""
+    """Plays a scenario in the active call or, in `Connect`, in the call that begins."""
 
     path: str
     commands: tuple[str, ...] = ()
-    """The scenario's shell commands that the user allows."""
+    """The shell commands of the scenario that the user allows."""
     synthesizer: str = ""
     """Name of the synthesizer for sentences, as in the settings; if empty, the best one installed."""
     speech_model: str = ""
@@ -39,44 +39,44 @@ class PlayScenario(_Item, frozen=True, tag="play_scenario"):
 
 
 class SteerScenario(_Item, frozen=True, tag="steer_scenario"):
-    """Take over from the scenario, or hand the call back to it."""
+    """Takes over from the scenario, or hands the call back to it."""
 
     by_hand: bool
 
 
 class Connect(_Item, frozen=True, tag="connect"):
-    """Call the target; an active call is ended first."""
+    """Calls the target; an active call is ended first."""
 
     target: Target
     scenario: PlayScenario | None = None
 
 
 class Record(_Item, frozen=True, tag="record"):
-    """Start or stop recording."""
+    """Starts or stops recording."""
 
     on: bool
 
 
 class SetMuted(_Item, frozen=True, tag="mute"):
-    """Mute or unmute the user."""
+    """Mutes or unmutes the user."""
 
     muted: bool
 
 
 class ChangeVolume(_Item, frozen=True, tag="volume"):
-    """Change the playback volume by this amount; at volume 1, samples are not scaled."""
+    """Changes the playback volume by ``by``; at volume 1, samples are not scaled."""
 
     by: float
 
 
 class SpeakLine(_Item, frozen=True, tag="speak"):
-    """Play a recorded line in place of the microphone, by its key ("1" to "9")."""
+    """Plays the recorded line with this key ("1" to "9") in place of the microphone."""
 
     key: str
 
 
 class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
-    """Speak any sentence in place of the microphone."""
+    """Speaks a sentence in place of the microphone."""
 
     text: str
     synthesizer: str = ""
@@ -84,48 +84,47 @@ class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
 
 
 class SendDtmf(_Item, frozen=True, tag="dtmf"):
-    """Send DTMF digits."""
+    """Sends DTMF digits."""
 
     digits: str
 
 
 class SendText(_Item, frozen=True, tag="text"):
-    """Send a typed turn."""
+    """Sends a typed turn."""
 
     text: str
 
 
 class SendInstructions(_Item, frozen=True, tag="instructions"):
-    """Replace the agent's instructions during the call."""
+    """Replaces the agent's instructions during the call."""
 
     text: str
 
 
 class Interrupt(_Item, frozen=True, tag="interrupt"):
-    """Flush the audio that is queued for playback."""
+    """Flushes the audio that is queued for playback."""
 
 
 class HangUp(_Item, frozen=True, tag="hang_up"):
-    """End the call."""
+    """Ends the call."""
 
 
 class SwitchDevice(_Item, frozen=True, tag="switch_device"):
-    """Switch the microphone or speaker during the call: ``auto``, an index, or part of a name."""
+    """Switches the microphone or speaker during the call; ``device`` is ``auto``, an index or part of a name."""
 
     direction: Direction
     device: str
 
 
 class PlayAudio(_Item, frozen=True, tag="play_audio"):
-    """Play part of a recording on the speaker, in addition to any call; stops the previous playback.
+    """Plays part of a recording on the speaker, in addition to any call; stops the previous playback.
 
     The recording is a WAV file; without ``path`` and ``wire``, the command only stops playback.
     `PlayingAudio` reports its progress.
     """
 
     clip: int = 0
-    """Returned in `PlayingAudio`, so that the sender recognizes its own request;
-    `tui.bridge.Bridge.play` numbers its requests."""
+    """Number of the request, which `tui.bridge.Bridge.play` assigns and `PlayingAudio` returns."""
     path: str = ""
     track: int | None = None
     """Track of the file (0: user, 1: agent); None plays all tracks together."""
@@ -137,36 +136,36 @@ class PlayAudio(_Item, frozen=True, tag="play_audio"):
     speed: float = 1.0
     """Playback speed, 0.25 to 4; any value but 1 also changes the pitch."""
     output: str = "auto"
-    """Takes the same values as the option of that name; a file means ``auto``."""
+    """The output device, with the same values as the option ``output``; a file means ``auto``."""
 
 
 class FindPeaks(_Item, frozen=True, tag="find_peaks"):
-    """Request the outline of a WAV file; `Peaks` follow as they are computed."""
+    """Requests the outline of a WAV file; `Peaks` follow as they are computed."""
 
     path: str
 
 
 class ListDevices(_Item, frozen=True, tag="list_devices"):
-    """Request a `DeviceList`."""
+    """Requests a `DeviceList`."""
 
     anew: bool = False
     """Whether to rescan first for new and removed devices, which closes and reopens every open device."""
 
 
 class Pause(_Item, frozen=True, tag="pause"):
-    """Hold frames back while the screen is not reading (ctrl+z), or send them again."""
+    """Holds frames back while the screen is not reading (ctrl+z), or resumes sending them."""
 
     paused: bool
 
 
 class TraceCallbacks(_Item, frozen=True, tag="trace_callbacks"):
-    """Turn the measurement of every registered callback on or off; while it is on, `CallbackFigures` follow."""
+    """Turns the measurement of all registered callbacks on or off; while it is on, `CallbackFigures` follow."""
 
     on: bool
 
 
 class Shutdown(_Item, frozen=True, tag="shutdown"):
-    """Say goodbye on the wire, close everything, and exit."""
+    """Says goodbye on the wire, closes everything, and exits."""
 
 
 Command = (
@@ -228,7 +227,7 @@ class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
     at_ms: float
     playing: bool
     problem: str = ""
-    """Why the recording could not be played, in one sentence; empty if it is playing."""
+    """Why the recording could not be played, in one sentence; empty if there is no problem."""
 
 
 class Peaks(_Item, frozen=True, tag="peaks"):
@@ -267,7 +266,7 @@ class ReadingSession(_Item, frozen=True, tag="reading_session"):
     """How much of a saved session has been read."""
 
     share: float
-    """From 0 to 1, where 1 is all of the session."""
+    """From 0 to 1, where 1 means the whole session."""
 
 
 FrameItem = (
@@ -286,7 +285,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 def pack(items: Iterable[Command | FrameItem]) -> bytes:
     """Returns a frame that contains these items."""
-    # The length first: a pipe has no boundaries, and a read may end anywhere.
+    # The length comes first, because a pipe has no message boundaries and a read may end anywhere.
     body = _encoder.encode(list(items))
     return struct.pack(">I", len(body)) + body
 
@@ -305,7 +304,7 @@ class Unpacker:
         """Yields the complete frames, without their length. Raises `ValueError` for a frame that is too long."""
         while len(self._buffer) >= 4:
             (length,) = struct.unpack_from(">I", self._buffer)
-            # Something else wrote to the pipe, so every length that follows would be wrong as well.
+            # Something else wrote to the pipe, so all following lengths would be wrong as well.
             if length > MAX_FRAME_BYTES:
                 raise ValueError(f"a frame of {length} bytes exceeds the limit of {MAX_FRAME_BYTES}")
             if len(self._buffer) < 4 + length:
@@ -325,7 +324,7 @@ def frame_items(body: bytes) -> list[FrameItem]:
     return _frame_decoder().decode(body)
 
 
-# Made when they are first used: each process needs only one of them, and the screen none for its first picture.
+# Created on first use, because each process needs only one of them and the screen needs none for its first picture.
 
 
 @cache

@@ -1,8 +1,8 @@
-"""A process of a load test: ``python -m tui.load`` reads its plan from stdin, as one line of JSON.
+"""A process of a load test: ``python -m tui.load`` reads its plan, one line of JSON, from stdin.
 
-The process runs Locust's own main function. Only in a master, which makes no calls, does gevent
-replace threads and sockets, as Locust's main function expects. End of file on stdin means that the
-command that started the process is gone.
+The process runs Locust's own main function. gevent replaces threads and sockets, as Locust's main function
+expects, only in a master, which makes no calls. End of file on stdin means that the command that started the
+process has exited.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ def main() -> None:
     """Runs the process, and exits with its code."""
     try:
         _run()
-    except KeyboardInterrupt:  # before Locust's main function, which handles it, is reached
+    except KeyboardInterrupt:  # interrupted before Locust's main function, which handles it
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout at exit
         sys.exit(ExitCode.OUTPUT_CLOSED)
 
 
 def _run() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells make background processes ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells make background processes ignore SIGINT
     plan = _read_plan(0)
     set_plan(plan)
     if plan.role is Role.CANARY:
@@ -48,8 +48,8 @@ def _run() -> None:
         end_with_parent()
         hold_calls(plan)
         return
-    # Regardless of the environment: without the patches, a master that waits for its workers would
-    # not receive their messages.
+    # Set regardless of the environment, because a master without the patches would not receive its workers' messages
+    # while it waits for them.
     os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "" if plan.role is Role.MASTER else "1"
     import locust
     import locust.main
@@ -61,9 +61,9 @@ def _run() -> None:
 
     end_with_parent()
     log_without_secrets(logging.WARNING, "%(message)s")
-    logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)  # the summary shows the same
+    logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)  # the summary shows the same figures
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
-    # An interruption ends the run properly. gevent would print the traceback of whatever it interrupted.
+    # An interruption ends the run properly, but gevent would print a traceback of the interrupted greenlet.
     Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)
     locust.runners.MASTER_HEARTBEAT_TIMEOUT = round(plan.master_timeout_s)  # Locust's default is a minute
     environments: list[Environment] = []
@@ -102,7 +102,7 @@ def arguments(plan: LoadPlan) -> list[str]:
 
 
 def _read_plan(descriptor: int) -> LoadPlan:
-    """Returns the plan, read byte by byte so that nothing after its line is consumed."""
+    """Reads the plan byte by byte, so that nothing after its line is consumed."""
     data = bytearray()
     while (byte := os.read(descriptor, 1)) not in (b"\n", b""):
         data += byte
@@ -148,7 +148,7 @@ def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
 
 
 def judge(plan: LoadPlan, summary: Summary) -> ExitCode:
-    """Prints those conditions of ``--fail-if`` that are met; returns the exit code."""
+    """Prints the conditions of ``--fail-if`` that are met; returns the exit code."""
     conditions = [Criterion(text, OF_A_RUN) for text in plan.fail_if]
     failed = [condition for condition in conditions if condition.holds(summary.figures)]
     unmeasured = [condition for condition in conditions if condition.unmeasured(summary.figures)]

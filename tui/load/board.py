@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 _WATCH_S = 0.5
 _NOBODY_S = 4.0
-"""Minimum time in seconds before a run without a single accepted call is aborted."""
+"""Minimum time, in seconds, before a run without any accepted call is aborted."""
 _NOBODY_CALLS = 5
-"""Minimum number of failed calls before a run without a single accepted call is aborted."""
+"""Minimum number of failed calls before a run without any accepted call is aborted."""
 _RECENT_S = 30.0
 _MOST_CALLS_FOR_KNEE = 5_000
 _CANARY_CALLS = 20
@@ -59,12 +59,12 @@ class Board:
         self._watcher: gevent.Greenlet | None = None
         self.ended_early = ""
         self.unreachable = ""
-        """Reason why no call was accepted, if that is why the run ended."""
+        """Reason why no call was accepted, if the run ended for this reason."""
         self.workers_gone = False
         """Whether the run ended because all workers were lost."""
 
     def take_message(self, environment: Environment, msg: Any, **_: Any) -> None:
-        """Takes records from a worker. Handles the message `tui.load.station.RECORDS`."""
+        """Takes records from a worker; the handler for the message `tui.load.station.RECORDS`."""
         try:
             records = decode(msg.data)
         except msgspec.DecodeError as error:
@@ -84,8 +84,8 @@ class Board:
     def wait_for_calls(self) -> None:
         """Makes every worker hang up, and waits for the records of the calls.
 
-        Locust also stops a run when no worker is left, but then it neither ends nor continues the
-        run, so this method ends it.
+        Locust also stops a run when no worker is left, but then it neither ends nor continues it, so this
+        method ends it.
         """
         runner = self._runner
         if not isinstance(runner, MasterRunner):
@@ -178,7 +178,7 @@ class Board:
 
 
 class _Records:
-    """The records of a run, counted as they arrive, because a run may last for hours."""
+    """The records of a run, which are counted as they arrive, because a run may last for hours."""
 
     def __init__(self) -> None:
         self.everything: list[Record] = []
@@ -191,7 +191,7 @@ class _Records:
         self.accepted = False
         """Whether any call was accepted."""
         self._begun_s: deque[float] = deque(maxlen=100_000)
-        """Times at which calls began, the latest last."""
+        """Times at which calls began, in order."""
         self._ended_minutes = 0.0
         self.first_s: float | None = None
         """Time at which the first call began; None if no call has begun."""
@@ -225,8 +225,7 @@ class _Records:
         """Returns the knee so far; None if there is none, or if the run is too long for repeated analysis."""
         if len(self.ended) > _MOST_CALLS_FOR_KNEE:
             return None
-        # Calls in progress are active too, but not measured: it is not known yet when they were
-        # accepted.
+        # Calls in progress are active too but not included, because it is not known yet when they were accepted.
         now_s = time.time()
         under_way = [
             CallRecord(

@@ -27,7 +27,9 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LATE_FOR_RESPONSE_NS = 100_000_000
-"""Period in ns before the end of the caller's speech; lateness in this period still delays the end for the agent."""
+"""Lateness of the worker in this period, in ns, before the end of the caller's speech delays that end for the
+agent.
+"""
 
 
 class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ class _Watch:
     def take(self, event: e.SessionEvent) -> None:
         match event:
             case e.MessageLogged():
-                return  # first: nearly every event is one
+                return  # checked first, because nearly every event is one of these
             case e.StatusChanged(new=e.Status.INITIATING):
                 self.connected_ns = event.at_ns
             case e.StatusChanged(new=e.Status.ACTIVE) if self.active_ns is None:
@@ -86,9 +88,10 @@ async def hold_call(
     saves: bool,
     crowd: Crowd | None = None,
 ) -> CallRecord:
-    """Makes a call that follows the script. Returns its record.
+    """Makes a call that follows the script; returns its record.
 
-    ``saves`` is whether to save this call. ``crowd`` is the worker's; None for a call that is measured alone.
+    ``saves`` is whether to save this call. ``crowd`` is the worker's crowd, or None for a call that is
+    measured alone.
     """
     watch = _Watch()
     target = script.target if saves else msgspec.structs.replace(script.target, save="")

@@ -1,4 +1,4 @@
-"""CallerThread: an asyncio loop in a real OS thread, to which greenlets pass calls and on which they wait.
+"""CallerThread: an asyncio loop in a real OS thread, which runs calls for greenlets.
 
 Audio has to be sent every 20 ms. Under gevent, each send would wait for other greenlets. Calls therefore run on a
 separate event loop, and a greenlet only waits for the end of its call.
@@ -27,7 +27,7 @@ PATCHED = (
 
 
 class ThreadsReplaced(RuntimeError):
-    """gevent's monkey-patching has replaced threads, so asyncio cannot run in a thread."""
+    """Raised if gevent's monkey-patching has replaced threads, so that asyncio cannot run in a thread."""
 
 
 class Ticket(Generic[T]):
@@ -49,7 +49,7 @@ class Ticket(Generic[T]):
         return result
 
     def hang_up(self) -> None:
-        """Asks the call to end. The result of the call still arrives."""
+        """Asks the call to end; its result still arrives."""
         self._loop.call_soon_threadsafe(self._hang_up)
 
     def _hang_up(self) -> None:
@@ -74,7 +74,7 @@ class CallerThread:
         self.loop = asyncio.new_event_loop()
         self._open: set[Ticket[Any]] = set()
         self._done: deque[tuple[Ticket[Any], Any, BaseException | None]] = deque()
-        # A result is set by the hub, woken by this: gevent's own events may only be set on the hub's thread.
+        # Wakes the hub, which then sets the results, because gevent's events may be set only on the hub's thread.
         self._waker = gevent.get_hub().loop.async_()
         self._waker.start(self._settle)
         self._thread = threading.Thread(target=self._run, name="callers", daemon=True)
@@ -118,7 +118,7 @@ class CallerThread:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
-        # What was imported so far is never scanned again: a full collection would delay all calls.
+        # Objects imported so far are never scanned again, because a full collection would delay all calls.
         self.loop.call_soon(collector.settle)
         try:
             self.loop.run_forever()

@@ -1,6 +1,6 @@
-"""The canary: one caller in addition to the others, in a separate process, with all of its calls saved.
+"""The canary: one additional caller in a separate process, all of whose calls are saved.
 
-The canary shows what a single user hears, first without and then during the other calls.
+The canary shows what a single user hears, first without the other calls and then during them.
 """
 
 from __future__ import annotations
@@ -73,5 +73,5 @@ def read_records(path: str) -> list[CallRecord]:
     if not path or not Path(path).exists():
         return []
     lines = Path(path).read_bytes().splitlines(keepends=True)
-    # The last line may be half written.
+    # The last line may be incomplete.
     return [msgspec.json.decode(line, type=CallRecord) for line in lines if line.endswith(b"\n")]

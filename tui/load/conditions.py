@@ -55,7 +55,7 @@ class Criterion:
         return any(all(_fulfils(term, figures) for term in terms) for terms in self._any_of)
 
     def unmeasured(self, figures: Figures) -> bool:
-        """Returns whether the condition cannot be judged because figures that it needs were not measured."""
+        """Returns whether the condition cannot be judged, because figures that it needs were not measured."""
         return not self.holds(figures) and any(
             figures.get(name) is None for terms in self._any_of for name, _, _ in terms
         )

@@ -52,16 +52,16 @@ class Lateness:
                 second_ns, used_ns = now_ns, now_used_ns
 
     def woke(self, due_ns: int, now_ns: int) -> None:
-        """Records that the loop is now running a task that was due at an instant."""
+        """Records that the loop is running a task at ``now_ns`` that was due at ``due_ns``."""
         late_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._worst_ms = max(self._worst_ms, late_ms)
         if late_ms > LOOP_LIMIT_MS:
             self._late.append((due_ns, now_ns, late_ms))
 
     def second(self, since_ns: int, now_ns: int, processor: float) -> None:
-        """Reports one second, during which the share ``processor`` of a core was used."""
+        """Emits the figures of one second, in which the share ``processor`` of a core was used."""
         if processor > BUSY:
-            # Whatever waited for the processor was late, by an unknown part of this second.
+            # Tasks that waited for the processor were late, by an unknown part of this second.
             self._late.append((since_ns, now_ns, max(self._worst_ms, LOOP_LIMIT_MS)))
         self._emit(
             WorkerSecond(
@@ -90,7 +90,7 @@ class Lateness:
 def _rss_bytes() -> int:
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except OSError:  # macOS has no /proc; this is the peak, which is in bytes there
+    except OSError:  # macOS has no /proc; this value is the peak, in bytes on macOS
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -19,7 +19,7 @@ _LEAST_TURNS = 10
 _LEAST_RISE, _LEAST_RISE_MS = 1.25, 50.0
 """Minimum rise at a knee, as a factor and in ms; users would not hear a smaller difference."""
 _LEAST_GAIN = 0.2
-"""Minimum share by which a bend has to reduce the error of a straight line."""
+"""Minimum share by which a bend has to reduce the error compared with a straight line."""
 _MOST_WEIGHT = 20
 """Maximum total weight of the turns at one number of calls."""
 _MOST_LEVELS = 20
@@ -97,10 +97,10 @@ def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
     if len(ordered) < 2 * _LEAST_TURNS:
         return None
     x, y = (np.array(column, float) for column in zip(*ordered, strict=True))
-    # A run stays longest at its full load: those turns must not outweigh the ramp-up.
+    # A run spends most of its time at full load, and those turns must not outweigh the ramp-up.
     _, level, sizes = np.unique(x, return_inverse=True, return_counts=True)
     weight = np.minimum(1.0, _MOST_WEIGHT / sizes)[level]
-    # A split comes after the last turn at a given number of calls.
+    # A split is only possible after the last turn at a given number of calls.
     splits = np.flatnonzero(np.diff(x)) + 1
     splits = splits[(splits >= _LEAST_TURNS) & (splits <= len(x) - _LEAST_TURNS)]
     if not len(splits):
@@ -122,7 +122,7 @@ class _Sums:
     """Weighted sums over the first n points, from which the error of a fitted line follows without another pass."""
 
     def __init__(self, x: _Numbers, y: _Numbers, weight: _Numbers) -> None:
-        x = x - x.mean()  # keeps the differences of large squares exact enough
+        x = x - x.mean()  # centered, to keep the differences of large squares exact enough
         products = (np.ones_like(x), x, y, x * x, x * y, y * y)
         self._sums = np.array([np.concatenate([[0.0], np.cumsum(weight * each)]) for each in products])
 

@@ -1,4 +1,4 @@
-"""The report of a load test: one HTML page with plots, which needs neither network nor scripts."""
+"""The report of a load test: one HTML page with plots, which needs no network access and no scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends a process of a load test when the command that started it is gone, because its calls may cost money."""
+"""Ends a process of a load test when the command that started it has exited, because its calls may cost money."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from gevent.monkey import get_original
 from tui.exit_code import ExitCode
 
 LIMIT_S = 15.0
-"""Time in seconds for hanging up, after which the process ends in any case."""
+"""Time for hanging up, in seconds, after which the process is ended in any case."""
 
 
 def end_with_parent(limit_s: float = LIMIT_S) -> None:
-    """Interrupts the main thread at the end of stdin, and ends the process if it is still there ``limit_s`` later.
+    """Interrupts the main thread at end of file on stdin; ends the process if it still runs ``limit_s`` later.
 
-    Must be called in the main thread. If gevent replaces threads in this process, call it after that: a thread that
-    exists before makes gevent's import lock wait forever.
+    Call it in the main thread and, if gevent replaces threads in this process, after that: if a thread exists
+    before, gevent's import lock blocks forever.
     """
-    # A thread of the operating system also works while the hub is blocked, or waits for messages from a lost peer.
+    # An OS thread, because it runs even while the hub is blocked or waits for messages from a lost peer.
     sleep, main_thread = get_original("time", "sleep"), get_original("_thread", "get_ident")()
 
     def watch() -> None:

@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. The plan contains the target's secrets, so it is passed through a pipe, never in arguments."""
+    """The plan of one run. It contains the target's secrets, so it is passed through a pipe, never in arguments."""
 
     role: Role = Role.ALONE
     scenario: str
@@ -50,7 +50,9 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     master_host: str = "127.0.0.1"
     master_port: int = 5557
     master_timeout_s: float = 10.0
-    """How long, in seconds, the master may be silent before the workers hang up, because a call may cost money."""
+    """Time, in seconds, without a message from the master after which the workers hang up, because calls may
+    cost money.
+    """
     workers: int = 0
     """Number of workers for which the master waits."""
     canary_file: str = ""
@@ -62,7 +64,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Further options for Locust."""
 
     def __repr__(self) -> str:
-        """Returns a text without secrets, because it may appear in a traceback."""
+        """Returns a text without secrets, because it may appear in tracebacks."""
         return f"LoadPlan({self.role}, {self.scenario!r}, {self.target!r})"
 
 

@@ -1,4 +1,4 @@
-"""Plots as SVG, in the colors of the page that contains them."""
+"""Draws plots as SVG, in the colors of the page that contains them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plot(
     mark: tuple[float, str] | None = None,
     height: int = 280,
 ) -> str:
-    """Draws lines over a common x axis; empty if there are no points. ``mark`` is an x value and its label."""
+    """Returns lines over a common x axis as SVG; "" if there are no points. ``mark`` is an x value and its label."""
     points = [point for each in series for point in each.points]
     if not points:
         return ""

@@ -18,7 +18,7 @@ from tui.exit_code import ExitCode
 from tui.load.plan import LoadPlan, Role
 
 _END_S = 16.0
-"""Time limit in seconds for the workers to end after their master, because they have to hang up first."""
+"""Time limit, in seconds, for the workers to end after their master; they have to hang up first."""
 
 
 def free_port() -> int:
@@ -33,8 +33,7 @@ class LoadProcesses:
 
     The first process is the master of the others.
 
-    A canary is started first; the others start once it has measured the agent's responses without
-    them.
+    A canary is started first; the others are started once it has measured the agent's responses without them.
 
     ``captures`` is whether `lines` will be read. All methods may be called from any thread.
     """
@@ -58,8 +57,7 @@ class LoadProcesses:
         return self
 
     def _start(self, plan: LoadPlan, *, is_read: bool) -> subprocess.Popen[bytes]:
-        # In its own session, so that Ctrl+C reaches only the master, which makes the workers hang
-        # up and report.
+        # In a separate session, so that Ctrl+C reaches only the master, which makes the workers hang up and report.
         process = subprocess.Popen(
             child_command("tui.load"),
             stdin=subprocess.PIPE,
@@ -102,7 +100,7 @@ class LoadProcesses:
         until_s = time.monotonic() + _END_S
         for worker in workers:
             if code < 0 or code in (ExitCode.CRASHED, ExitCode.INTERRUPTED):
-                worker.send_signal(signal.SIGINT)  # their master has not ended them
+                worker.send_signal(signal.SIGINT)  # they did not end with their master
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(max(until_s - time.monotonic(), 0))
         return code

@@ -1,4 +1,4 @@
-"""Records: what workers report about their calls and themselves. Plain structures, sent as MessagePack.
+"""Records: what workers report about their calls and themselves, as plain structures sent as MessagePack.
 
 Fields that end in ``_s`` are wall-clock times in seconds, because workers may run on several
 machines.
@@ -34,7 +34,7 @@ class CallBegan(msgspec.Struct, frozen=True, tag="began"):
 
 
 class TurnRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One turn by the caller that was answered, or should have been."""
+    """One turn of the caller that was answered or should have been answered."""
 
     at_s: float
     """Time at which the caller stopped speaking."""
@@ -45,7 +45,7 @@ class TurnRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def trusted(self) -> bool:
-        """Whether the figure reflects the agent's behavior, because the worker was in time."""
+        """Whether the worker was in time, so that the figure reflects the agent's behavior."""
         return not self.late_ms
 
 
@@ -75,7 +75,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     late_ms: float = 0.0
     """Largest lateness of the worker during the call."""
     sent_p99_ms: float | None = None
-    """99th percentile of the time that a block of audio takes from capture to the socket."""
+    """99th percentile of the time that a block of audio takes from its capture to the socket."""
     folder: str = ""
     """Folder of the saved session; empty if it was not kept."""
 

@@ -20,7 +20,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     failed: int
     calls_per_s: float
     p50_ms: float | None
-    """Median response time over the last 30 s, the period for all three percentiles."""
+    """Median response time over the last 30 s; all three percentiles cover this period."""
     p95_ms: float | None
     p99_ms: float | None
     not_trusted: int

@@ -28,7 +28,7 @@ RECORDS = "opusagent-tui records"
 HANG_UP = "opusagent-tui hang up"
 """Type of the messages from a master to its workers."""
 HANG_UP_S = 10.0
-"""Time limit in seconds for all calls to end properly, including the wait for the agent's goodbye."""
+"""Time limit, in seconds, for all calls to end properly, including the wait for the agent's goodbye."""
 _FLUSH_S = 0.25
 
 
@@ -42,7 +42,7 @@ class Station:
         self._environment = environment
         self._outbox: deque[Record] = deque()
         self._numbers = itertools.count(1)
-        load_detector()  # would delay calls in progress
+        load_detector()  # loading it later would delay calls in progress
         self.thread = CallerThread()
         self.worker: str = getattr(environment.runner, "client_id", "local")
         self.stopping = False
@@ -59,7 +59,7 @@ class Station:
         """
         call = f"{self.worker}-{next(self._numbers)}"
         began_s = time.time()
-        # Sent before the call: if the worker is lost later, its calls must still be known.
+        # Sent before the call, so that the call is known even if the worker is lost later.
         self._outbox.append(CallBegan(call, self.worker, began_s))
         self.flush()
         saves = bool(script.target.save) and (script.keep_if is not None or random.random() < keep)
@@ -104,7 +104,7 @@ class Station:
             self.flush()
 
     async def _serve(self) -> None:
-        """Do what all calls need, until cancelled."""
+        """Runs the tasks that all calls need, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._lateness.watch())
             tasks.create_task(self._crowd.run())
@@ -114,7 +114,7 @@ class Station:
     ) -> CallRecord:
         """Makes a call on the thread's loop.
 
-        The record of the call is sent even if nothing waits for it any longer.
+        The call's record is sent even if nothing is waiting for it any longer.
         """
 
         def without_call(outcome: CallEnding, kind: str = "", reason: str = "") -> CallRecord:
@@ -134,7 +134,7 @@ class Station:
             )
         except asyncio.CancelledError:
             record = without_call(CallEnding.STOPPED)
-        except Exception as error:  # one call must not end the others
+        except Exception as error:  # one failing call must not end the others
             logger.exception("A call ended with an internal error.")
             text = one_line(f"{type(error).__name__}: {error}", 200)
             record = without_call(CallEnding.FAILED, "internal error", text)

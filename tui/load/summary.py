@@ -16,9 +16,9 @@ from tui.load.records import CallBegan, CallEnding, CallRecord, Record, TurnReco
 from tui.models.turns.turns import percentile
 
 MOST_UNTRUSTED = 0.2
-"""Share of late turns at high load above which the load generator counts as the bottleneck."""
+"""Share of late turns at high load above which the load generator is considered the bottleneck."""
 _STEADY = 0.9
-"""Drift is measured at this share of the largest number of calls and above."""
+"""Drift is measured while at least this share of the largest number of calls is active."""
 _LEAST_TURNS_FOR_DRIFT = 30
 _LEAST_DRIFT, _LEAST_DRIFT_MS, _LEAST_Z = 0.1, 20.0, 4.0
 _MOST_CLUSTERS, _MOST_KEPT = 20, 20
@@ -46,7 +46,7 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """Failures of the same kind and, apart from numbers, with the same reason."""
+    """Failures of the same kind whose reasons are the same apart from numbers."""
 
     kind: str
     reason: str
@@ -123,14 +123,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     not_answered: int = 0
     """Number of trusted turns without a measured response time."""
     not_trusted: int = 0
-    """Number of turns that were left out because the worker was late."""
+    """Number of turns that were excluded because the worker was late."""
     findings: dict[str, int] = {}
     """Number of calls in which the agent broke a protocol rule, by rule."""
     levels: Sequence[CallLevel] = ()
     knee: Knee | None = None
     generator_limit: str = ""
-    """Sentence that explains why the load generator rather than the agent was the bottleneck, in
-    which case there is no knee; empty if it was not.
+    """Sentence that explains why the load generator, not the agent, was the bottleneck; there is no knee in that
+    case. Empty if it was not.
     """
     drift: Drift | None = None
     clusters: Sequence[Cluster] = ()
@@ -222,7 +222,7 @@ def summarise(
 
 
 def _with_calls(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
-    """Returns a summary with the figures of whole calls, without the times of calls in which the worker was late."""
+    """Returns a summary with the figures of whole calls, excluding times from calls in which the worker was late."""
     outcomes = Counter(call.outcome for call in calls)
     tried = [call for call in calls if call.active_s is not None or call.outcome is CallEnding.FAILED]
     in_time = [call for call in calls if not call.late_ms]
@@ -243,7 +243,7 @@ def _with_calls(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
 
 
 def with_canary(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
-    """Returns a summary with the canary's figures, without turns in which the canary itself was late."""
+    """Returns a summary with the canary's figures, excluding turns in which the canary itself was late."""
     if not calls:
         return summary
 
@@ -331,7 +331,7 @@ def _generator_limit(
     if late <= MOST_UNTRUSTED * len(at_load):
         return ""
     slow = [worker for worker in workers if worker.turns_not_trusted > MOST_UNTRUSTED * worker.turns]
-    # Each may have been late for a few turns, and all of them together for too many.
+    # Even if each worker was late for only a few turns, together they may have been late for too many.
     late_workers = slow or [worker for worker in workers if worker.turns_not_trusted]
     busy = [worker for worker in late_workers if worker.busiest > BUSY]
     why = "their processor was busy" if len(busy) > len(late_workers) / 2 else "their event loop was late"
@@ -385,7 +385,7 @@ def _clusters(calls: Sequence[CallRecord], start_s: float, concurrency: Concurre
 def _moments(
     calls: Sequence[CallRecord], turns: Sequence[TurnRecord], start_s: float, concurrency: Concurrency
 ) -> list[Moment]:
-    """Returns up to 120 intervals of equal length, each of at least a second."""
+    """Returns up to 120 intervals of equal length, each at least a second long."""
     end_s = max((call.ended_s for call in calls), default=start_s)
     width_s = max((end_s - start_s) / 120, 1.0)
     parts = int((end_s - start_s) // width_s) + 1

@@ -8,9 +8,9 @@ Subclass `VoiceUser` in your own locustfile, with Locust's waits, weights and sh
         scenario = "book.call.toml"
         weight = 3
 
-Every call is reported through Locust's `request` event: "call" (failed if it failed), "connect",
-"greeting", "response" (each turn), "barge-in", "dead air", "finding". Figures of turns in which the
-worker itself was late are left out.
+Every call is reported through Locust's `request` event: "call" (failed if the call failed), "connect",
+"greeting", "response" (each turn), "barge-in", "dead air", "finding". Figures of turns in which the worker
+itself was late are not reported.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ from tui.speech.process import SpeechProcess
 logger = logging.getLogger(__name__)
 
 _PAUSE_AFTER_REFUSAL_S = 1.0
-"""Pause in seconds before a caller that the agent did not accept makes another call."""
+"""Pause, in seconds, before a caller whose call was not accepted makes another one."""
 
 _stations: WeakKeyDictionary[Environment, Station] = WeakKeyDictionary()
 _boards: WeakKeyDictionary[Environment, Board] = WeakKeyDictionary()
 
 
 class CallFailed(Exception):
-    """A failed call, as Locust counts it; the message contains the kind of failure and its reason."""
+    """A failed call, as counted by Locust; the message contains the kind of failure and its reason."""
 
 
 class VoiceUser(locust.User):
@@ -70,7 +70,7 @@ class VoiceUser(locust.User):
     def script(cls) -> CallerScript:
         """Returns the script for callers of this class. May take a while.
 
-        Raises `ValueError`, whose text is a sentence.
+        Raises `ValueError`; its text is a sentence.
         """
         plan = current_plan()
         target = plan.target if plan and cls.target is None else cls.target
@@ -147,7 +147,7 @@ def _script_of(kind: type[VoiceUser]) -> CallerScript:
 
 
 def load_early(**_: Any) -> None:
-    """Loads what calls need. Handles Locust's `init_command_line_parser` event.
+    """Loads everything that calls need; the handler for Locust's `init_command_line_parser` event.
 
     Loading blocks the process. A worker that had already reported itself ready would miss
     heartbeats in the meantime, and a master that loses all of its workers stops the run.
@@ -171,7 +171,7 @@ def board_of(environment: Environment) -> Board | None:
 
 
 def prepare(environment: Environment, **_: Any) -> None:
-    """Prepares a Locust process for voice users. Handles Locust's `init` event.
+    """Prepares a Locust process for voice users; the handler for Locust's `init` event.
 
     If the preparation fails, prints a sentence and ends the process.
     """

@@ -1,9 +1,9 @@
-"""Baselines: earlier results, kept in a file, with which later results are compared by fixed rules.
+"""Baselines: earlier results in a file, with which later results are compared by fixed rules.
 
-A figure is worse if it grew by more than a relative **and** an absolute limit, so that neither an
-extra 20 ms of a long response nor an extra 50 % of a short one counts. Percentiles are compared
-only if both sides have enough turns, and pass rates are worse only if their 95 % intervals do not
-overlap. Results from another scenario or protocol are rejected.
+A figure is worse if it grew by more than a relative **and** an absolute limit, so that neither an extra 20 ms
+of a long response nor an extra 50 % of a short one counts. Percentiles are compared only if both sides have
+enough turns, and pass rates are worse only if their 95 % intervals do not overlap. Results of another
+scenario or protocol are rejected.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """Returns a hash of what is played: the steps, caller and timeout, but not the limits or the number of runs."""
+    """Returns a hash of what is played: the steps, the caller and the timeout, but not limits or numbers of runs."""
     steps = [
         (step.KIND, {name: _written(getattr(step, name)) for name in _compared_fields(step)})
         for step in scenario.steps
@@ -85,12 +85,12 @@ def fingerprint(scenario: Scenario) -> str:
 
 
 def _compared_fields(step: msgspec.Struct) -> list[str]:
-    # The step's place in the file, and what it allows the agent, do not change the call itself.
+    # A step's place in the file and the limits that it sets for the agent do not affect the call itself.
     return [name for name in step.__struct_fields__ if name not in ("line", "file", "within", "stop", "wer")]
 
 
 def _written(value: Any) -> Any:
-    """Returns a value of a step in a form that JSON can represent."""
+    """Converts a value of a step to a form that JSON can represent."""
     match value:
         case msgspec.Struct():
             return {name: _written(getattr(value, name)) for name in value.__struct_fields__}
@@ -151,7 +151,7 @@ class Baseline:
     def check(self, scenario: Scenario) -> None:
         """Raises `BaselineError` if results of the scenario could not be compared.
 
-        Use this check before any calls are made.
+        Call this before any calls are made.
         """
         kept = self._scenarios.get(_key(self._path, scenario))
         if kept is not None and kept.fingerprint != fingerprint(scenario):

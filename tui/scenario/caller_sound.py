@@ -35,7 +35,7 @@ _CODECS = {"mulaw": Encoding.MULAW, "alaw": Encoding.ALAW}
 
 
 class CallerSound:
-    """The last step of the capture chain: adds noise, applies the codec of the line, drops lost packets.
+    """The last step of the capture chain: adds noise, applies the line's codec, and drops lost packets.
 
     ``rate`` returns the rate of the blocks in Hz; it is known once the agent has accepted the call.
     Raises `ScenarioError` if the noise cannot be read.
@@ -50,7 +50,7 @@ class CallerSound:
         self._position = 0
         self._chance = np.random.default_rng(self._line.seed if self._line else 0)
         if self._noise:
-            # Before the call: making babble takes a third of a second and would block the event loop.
+            # Before the call, because creating babble takes a third of a second and would block the event loop.
             self._noises = _prepared(self._noise, scenario)
 
     def __call__(self, block: bytes) -> bytes:
@@ -76,7 +76,7 @@ class CallerSound:
 
 
 def _prepared(noise: Noise, scenario: Scenario) -> dict[int, NDArray[np.float32]]:
-    """Returns one period of a noise at each of the rates that calls usually have. Raises `ScenarioError`."""
+    """Returns one period of a noise at each of the usual sample rates of calls. Raises `ScenarioError`."""
     try:
         made = _noise_values(noise, scenario.path.parent)
     except (AudioFileError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Reports scenarios to GitHub Actions: a table on the run's page, and each failure at its line in the file.
+"""Reports scenarios to GitHub Actions: a table on the page of the run, and each failure at its line in the file.
 
 Workflow commands and the summary follow GitHub's documentation, "Workflow commands for GitHub
 Actions".
@@ -32,7 +32,7 @@ def runs_here(environment: Mapping[str, str] = os.environ) -> bool:
 def error_commands(
     results: Sequence[tuple[Scenario, ScenarioResult]], environment: Mapping[str, str] = os.environ
 ) -> Iterator[str]:
-    """Yields a line for each failed case, which GitHub shows at the case's place in the file."""
+    """Yields a workflow command for each failed case, which GitHub shows at the case's line in the file."""
     workspace = environment.get("GITHUB_WORKSPACE", "")
     for scenario, result in results:
         for case in summarize(scenario, result):
@@ -74,7 +74,7 @@ def _values(result: ScenarioResult) -> Iterator[str]:
 
 
 def _cell(value: str) -> str:
-    """Returns a value as a cell, escaped so that nothing in it is read as Markdown or HTML."""
+    """Returns a value as a table cell, escaped so that nothing in it is interpreted as Markdown or HTML."""
     line = one_line(value, _MOST_CHARS)
     return "".join(f"&#{ord(char)};" if char in "&<>|`*_[]()!#~\\@:" else char for char in line)
 

@@ -30,11 +30,11 @@ _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
 
 
 class HeadlessCall:
-    """One scripted call: `prepare`, then `hold`.
+    """One scripted call. Call `prepare`, then `hold`.
 
-    ``show`` receives every event. ``note`` receives a sentence when a limit, rather than the agent, ended the agent's
-    turn. ``answer_s`` is the longest wait for the agent's answer after one of its tool calls. ``crowd`` is that of
-    the worker of a load test; see `hold`.
+    ``show`` receives every event. ``note`` receives a sentence when a time limit, rather than the agent, ends
+    the agent's turn. ``answer_s`` is the longest wait for the agent's answer after one of its tool calls.
+    ``crowd`` is the crowd of a load test's worker; see `hold`.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class HeadlessCall:
             await self._set_up.find_devices(self._dialled.target)
             self.session = self._set_up.session(self._dialled, tools=tools)
             self.performance.follow(self.session)
-            # Before the call: making noise takes time and would block the event loop.
+            # Before the call, because creating noise takes time and would block the event loop.
             await self.performance.prepare_sound()
         except BaseException:
             await self._set_up.close()
@@ -111,14 +111,15 @@ async def hold(
 ) -> RunResult:
     """Calls the agent, plays the scenario, hangs up, and judges the run.
 
-    Returns the run, even if the agent could not be called.
+    Returns the run even if the agent could not be called. An agent whose protocol cannot carry the steps is
+    not called.
 
     An agent whose protocol cannot carry the steps is not called.
 
-    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted again
-    unless ``keep`` accepts the run. ``crowd`` makes this one of many calls that nobody watches, at a fraction of the
-    cost. It is not used for a call that is saved, whose caller has noise or a bad line, or whose scenario looks at
-    single messages.
+    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted
+    again unless ``keep`` accepts the run. ``crowd`` makes this one of many unattended calls, at a fraction of
+    the cost. It is ignored if the call is saved, if its caller has noise or a bad line, or if its scenario
+    checks single messages.
     """
     if target.save or target.block_ms != BLOCK_MS or reads_messages(scenario):
         crowd = None
@@ -142,7 +143,7 @@ async def hold(
 
 
 async def dial(target: Target) -> Dialled:
-    """Returns the settings for calling an agent without sound devices.
+    """Returns the dialed target for calling an agent without sound devices.
 
     Raises `DiallingError`, `ProtocolNotDetected`.
     """

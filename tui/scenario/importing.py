@@ -1,8 +1,8 @@
 """Imports scenarios from the YAML formats of other tools: streamdouble, voicebench, pipecat.
 
-The formats are documented by streamdouble (0.3, `streamdouble.scenario`), voicebench (0.2,
-"Scenario format") and pipecat (`pipecat.evals.script`, "Scripted scenarios"). Whatever cannot be
-imported is listed, and never dropped silently.
+The formats are documented by streamdouble (0.3, `streamdouble.scenario`), voicebench (0.2, "Scenario format")
+and pipecat (`pipecat.evals.script`, "Scripted scenarios"). Anything that cannot be imported is listed;
+nothing is dropped silently.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_BYTES = 1_000_000
 _PIPECAT_WITHIN_MS = 60_000
 _SPOKEN = ("response", "llm_response", "tts_response")
 _MOMENTS = {"bot_started_speaking": "agent speaks", "bot_stopped_speaking": "agent stops"}
-"""The agent's sign that corresponds to each pipecat event."""
+"""The sign of the agent that corresponds to each pipecat event."""
 _LIMITS = {
     "max_response_latency_ms": ("response", "max"),
     "p50_response_latency_ms": ("response", "p50"),
@@ -36,7 +36,7 @@ Table = dict[str, Any]
 
 
 class Imported(msgspec.Struct):
-    """An imported scenario, in the form of tables for a scenario file."""
+    """An imported scenario, as tables for a scenario file."""
 
     name: str
     source: str
@@ -44,7 +44,7 @@ class Imported(msgspec.Struct):
     head: Table = {}
     steps: list[Table] = []
     left_out: list[str] = []
-    """Phrases that name what could not be imported."""
+    """Phrases that describe what could not be imported."""
 
     def move(self, source: Path, folder: Path) -> None:
         """Rewrites paths of WAV files relative to ``source`` so that they are relative to ``folder``."""
@@ -99,7 +99,7 @@ def _read(path: Path) -> tuple[Table, list[str]]:
     left_out: list[str] = []
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]  # the library may have no types
-        """A YAML loader that does not load the content of other files."""
+        """A YAML loader that does not load other files."""
 
     def include(loader: Any, node: Any) -> None:
         left_out.append(f"!include {node.value}")
@@ -136,7 +136,7 @@ def _streamdouble(document: Table, path: Path) -> Imported:
 def _streamdouble_step(found: Imported, number: int, verb: str, value: Any) -> None:
     match verb:
         case "say":
-            # It speaks immediately, even over the agent.
+            # A streamdouble caller speaks immediately, even over the agent.
             found.steps.append({"say": str(value), "when": "now"})
         case "wait" if _is_number(value):
             found.steps.append({"silence": _duration(value * 1_000)})

@@ -1,4 +1,4 @@
-"""Calls written in code: the steps of a scenario are methods, carried out by the same player."""
+"""Calls written in code: the steps of a scenario are methods, which the same player carries out."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tui.text.visible import one_line
 
 
 class StepFailed(AssertionError):
-    """A step failed, or the agent could not be called; the message is one sentence."""
+    """Raised when a step failed or the agent could not be called; the message is one sentence."""
 
 
 class NotMeasured(Exception):
-    """A step could not be judged; the message is one sentence."""
+    """Raised when a step could not be judged; the message is one sentence."""
 
 
 def _raise(reason: str) -> NoReturn:
@@ -37,10 +37,10 @@ def _raise(reason: str) -> NoReturn:
 
 
 class CallInCode:
-    """A call that code controls step by step. Runs on the loop on which it began.
+    """A call that code controls step by step. Use it only on the loop on which it began.
 
-    A step that fails raises `StepFailed`; one that cannot be judged calls ``not_measured``, which
-    raises. Durations are written as in scenario files: "600ms", "2s".
+    A step that fails raises `StepFailed`. A step that cannot be judged calls ``not_measured``, which must
+    raise an exception. Durations are written as in scenario files: "600ms", "2s".
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class CallInCode:
         return self._call.session.state.metrics
 
     async def say(self, words: str, *, when: str = "") -> None:
-        """Speaks a recorded line (by name or number), a WAV file, or a sentence; returns once it has been spoken."""
+        """Speaks a recorded line (by name or number), a WAV file or a sentence; returns when it has been spoken."""
         await self._act("say", words, when)
 
     async def press(self, keys: str, *, when: str = "") -> None:
@@ -81,7 +81,7 @@ class CallInCode:
         await self._act("hang_up", True, when)
 
     async def fault(self, kind: str, *, lasts: str, when: str = "", **strength: str | int) -> None:
-        """Worsens the connection for a time: "drop", "stall", "delay" (with ``by``), "reorder" (with ``share``)."""
+        """Degrades the connection for a time: "drop", "stall", "delay" (with ``by``), "reorder" (with ``share``)."""
         table: dict[str, Any] = {"fault": kind, "for": lasts, **strength}
         await self._carry_out("fault", table | ({"when": when} if when else {}))
 

@@ -1,4 +1,4 @@
-"""Checks the limits of a scenario: those for one call against its metrics, percentiles against all runs."""
+"""Checks the limits of a scenario: limits for one call against its metrics, and percentiles against all runs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _cases(limits: CallLimits, metrics: SessionMetrics, silences: Silences) -> I
         longest_ms = max(
             (_unasked_ms(air.at_ns, air.length_ms, silences) for air in metrics.dead_air), default=0.0
         )
-        # If there was none, nothing was measured that could be inexact.
+        # Without dead air, there is no measured value that could be inexact.
         dead_air = timed(longest_ms, timing.dead_air.bound_ms if timing and longest_ms else 0.0)
         yield _case(f"dead_air ≤ {limits.dead_air}", dead_air, limits.dead_air)
     if limits.talk_over is not None:
@@ -117,9 +117,9 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
 
 
 def _heard_to_stop(metrics: SessionMetrics) -> list[float]:
-    """Returns how long after the caller's onset the agent was silent where it stopped without a message, in ms.
+    """Returns how long the agent took to fall silent, in ms, for interruptions that it did not confirm by a message.
 
-    A full-duplex agent sends none: it just falls silent, which only the sound shows.
+    A full-duplex agent sends no such message: only its audio shows that it stopped.
     """
     announced_ns = [found.at_ns for found in metrics.barge_ins if found.at_ns is not None]
     bias_ms = metrics.timing.silence.bias_ms if metrics.timing else 0.0
@@ -139,7 +139,7 @@ def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
 
 
 def _case(title: str, figure: Figure, limit: Duration, unclear: str = "", *, missing: str = "") -> Case:
-    """Returns a figure checked against a limit; ``unclear`` is the reason to give if the verdict depends on the ±."""
+    """Returns the case for a figure and its limit; ``unclear`` is the reason if the ± leaves the verdict open."""
     match against(figure, limit):
         case None:
             verdict, reason = StepVerdict.NOT_MEASURED, missing

@@ -24,11 +24,13 @@ _BLOCK_BYTES = 2 * _RATE // 50
 _SILENCE_MS = 600
 _MOST_NAME_CHARS = 60
 Speaker = Callable[[str], Path]
-"""Synthesizes a sentence, and returns its WAV file. Raises `SpeechError`, whose text names what is missing."""
+"""Synthesizes a sentence, and returns the path of its WAV file. Raises `SpeechError`, which states what is
+missing.
+"""
 
 
 class SpokenLine(msgspec.Struct, frozen=True):
-    """A line to speak, with the positions in its file at which speech begins and ends."""
+    """A line to speak, with the positions at which speech begins and ends in its file."""
 
     line: CallerLine
     onset_ns: int
@@ -37,9 +39,9 @@ class SpokenLine(msgspec.Struct, frozen=True):
 
 
 def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, SpokenLine]:
-    """Returns the lines of a scenario, keyed by the text of their steps. May take a while. Raises `ScenarioError`.
+    """Returns the lines of a scenario by the text of their steps. May take a while. Raises `ScenarioError`.
 
-    ``speak`` synthesizes sentences; without it, sentences are rejected.
+    ``speak`` synthesizes sentences; if it is None, sentences are rejected.
     """
     found: dict[str, SpokenLine] = {}
     for step in scenario.steps:
@@ -83,15 +85,15 @@ def _spoken(line: CallerLine) -> SpokenLine:
 
 @lru_cache(maxsize=256)
 def _edges(path: str, _changed_ns: int) -> tuple[tuple[int, ...], int]:
-    """Returns where speech starts, ends, starts … in a file, and the file's length, all in ns from its start.
+    """Returns the alternating starts and ends of speech in a file, and the file's length, all in ns from its start.
 
-    The speech detector is the one that judges the call. In a file without speech, speech is taken
-    to begin with the first sample.
+    Uses the same speech detector as the call. In a file without speech, speech is assumed to begin with the
+    first sample.
     """
     pcm = read_wav(path, _RATE)
     length_ns = frames_to_ns(len(pcm) // 2, _RATE)
     detector = make_detector(_RATE)
-    # In blocks, after silence, as in a call.
+    # Fed in blocks and after silence, as in a call.
     detector.feed(bytes(2 * _RATE * _SILENCE_MS // 1000), 0)
     edges: list[TrackEdge] = []
     for at in range(0, len(pcm), _BLOCK_BYTES):

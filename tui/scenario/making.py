@@ -1,9 +1,8 @@
 """Makes a scenario from a saved session, so that a bug report becomes a test.
 
-What the caller said, typed and pressed becomes steps. The steps expect a healthy agent, which
-answers and stops when interrupted, whether or not the agent did so in the session. Tool calls are
-expected with the arguments that they had in the session; correct them in the file if they were
-wrong.
+Everything that the caller said, typed and pressed becomes a step. The steps expect a healthy agent, which
+answers and stops when interrupted, even if the agent in the session did not. Tool calls are expected with the
+arguments from the session; if those were wrong, correct them in the file.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _PAUSE_NS = 1_200_000_000
-"""A pause shorter than this, in which the agent does not begin to speak, belongs to the caller's utterance."""
+"""Pauses shorter than this belong to the caller's utterance, unless the agent begins to speak in them."""
 _AGENT_PAUSE_NS = 1_000_000_000
 _LEAD_NS, _TAIL_NS = 200_000_000, 300_000_000
-"""Audio kept before and after an utterance."""
+"""Amount of audio kept before and after an utterance."""
 _BACKCHANNEL_NS = 700_000_000
 """Caller speech shorter than this while the agent speaks is not an interruption."""
 _PATIENCE_NS = 3_000_000_000
-"""A caller who is silent for this long is waiting for an answer."""
+"""A caller who is silent for this long is assumed to be waiting for an answer."""
 _ANSWER, _ANSWER_AFTER_TOOL, _GREETING = "3s", "10s", "5s"
 _MOST_CHARS = 120
 
@@ -56,7 +55,7 @@ class MadeScenario(msgspec.Struct):
 
     @property
     def contents(self) -> str:
-        """What was written, in words."""
+        """A description of the files that were written."""
         return f"{counted(self.steps, 'step')} and {counted(self.sounds, 'WAV file')}"
 
 
@@ -133,7 +132,7 @@ class _Story:
         return list(_joined(self.stretches[e.Party.AGENT], _AGENT_PAUSE_NS, ()))
 
     def said(self, party: e.Party, since_ns: int, until_ns: int) -> str:
-        """Returns those words of a party that arrived between two instants."""
+        """Returns the words of a party that arrived between two instants."""
         found = (
             each.text for each in self.words if each.speaker is party and since_ns <= each.at_ns < until_ns
         )
@@ -165,7 +164,7 @@ def make_scenario(folder: Path, path: Path, slow_ms: float) -> MadeScenario:
 
 
 class _Maker:
-    """Makes the text of one scenario, and the audio files that it names."""
+    """Creates the text of one scenario, and the audio files to which it refers."""
 
     def __init__(self, saved: SavedSession, path: Path, slow_ms: float) -> None:
         self.sounds: dict[str, bytes] = {}
@@ -181,7 +180,7 @@ class _Maker:
         self._acts = sorted([*call.acts, *spoken], key=lambda act: act.began_ns)
 
     def text(self) -> str:
-        """Returns the text of the file. Raises `ScenarioError` if there is nothing to make it from."""
+        """Returns the text of the file. Raises `ScenarioError` if the session contains nothing to make it from."""
         steps = list(self._steps())
         if not self._call.first_ns or not self._acts:
             raise ScenarioError("The caller did not speak, type or press a key in this session.")
@@ -219,7 +218,7 @@ class _Maker:
         if found:
             yield from ("", "[limits]", *(f"{key} = {toml_of(value)}" for key, value in found.items()))
 
-    # -- steps: a comment, and the keys of the step --
+    # -- steps: each is a comment and the keys of the step --
 
     def _steps(self) -> Iterator[tuple[str, dict[str, Any]]]:
         call, since_ns = self._call, self._call.first_ns
@@ -266,7 +265,7 @@ class _Maker:
         return f"now + {_duration(act.began_ns - before)}"
 
     def _answer_is_due(self, act: _Act, until_ns: int, *, is_last: bool) -> bool:
-        """Returns whether the agent answered, or the caller waited in vain for an answer."""
+        """Returns whether the agent answered, or the caller waited for an answer that did not come."""
         answered = any(act.ended_ns <= each.began_ns < until_ns for each in self._agent)
         if answered or act.kind == "press":
             return answered
@@ -292,7 +291,7 @@ class _Maker:
         return None
 
     def _cut(self, act: _Act) -> bytes | None:
-        """Returns what was said as a WAV file; None if its audio was not saved."""
+        """Returns the caller's speech in an act as a WAV file; None if its audio was not saved."""
         audio = self._saved.audio
         if audio is None:
             return None
@@ -328,9 +327,10 @@ class _Maker:
 
 
 def _joined(stretches: Sequence[_Stretch], pause_ns: int, splits_ns: Sequence[int]) -> Iterator[_Stretch]:
-    """Yields the periods.
+    """Yields the periods in order, some of them joined.
 
-    Periods with a short pause between them are joined unless something happened in the pause.
+    Two periods with a short pause between them are joined, unless one of the instants in ``splits_ns`` is in
+    the pause.
     """
     current: _Stretch | None = None
     for each in sorted(stretches, key=lambda stretch: stretch.began_ns):
@@ -356,7 +356,7 @@ def _duration(duration_ns: float) -> str:
 
 
 def _line_named(words: str) -> str:
-    """Returns the name of the recorded line with these words; if there is none, the words."""
+    """Returns the name of the recorded line with these words, or the words if there is no such line."""
     try:
         found = (line.name for line in caller_lines() if line.text.casefold() == words.casefold())
         return next(found, words)

@@ -1,4 +1,4 @@
-"""The model of a scenario: its steps, the caller it plays, and its limits.
+"""The model of a scenario: its steps, its caller, and its limits.
 
 `tui.scenario.reading` reads the model from TOML.
 
@@ -29,7 +29,9 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     KIND: ClassVar[str] = ""
     NEEDS: ClassVar[Literal["", "keypad", "write"]] = ""
-    """Ability that the step requires of the protocol, a field of `tui.protocols.abilities.Lacking`; empty if none."""
+    """Ability that the protocol must have for the step: a field of `tui.protocols.abilities.Lacking`; empty
+    if none.
+    """
     line: int = 0
     file: str = ""
 
@@ -40,7 +42,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """Description of the step for use in lists."""
+        """Description of the step, for lists."""
         return f"{self.KIND} {getattr(self, self.KIND)}"
 
 
@@ -54,7 +56,7 @@ class Expect(Step, frozen=True, kw_only=True):
     args: dict[str, Any] = {}
     """Arguments with which a tool must be called; additional ones are allowed."""
     stop: bool = False
-    """Whether the call ends here if the step fails."""
+    """Whether the call ends if the step fails."""
 
     def __post_init__(self) -> None:
         if self.args and self.expect.kind is not SignKind.TOOL:
@@ -139,7 +141,7 @@ class LineFault(Acting, frozen=True, kw_only=True):
     share: Percent | None = None
     """Share of the caller's audio messages that are overtaken by the next one."""
     direction: Literal["both", "sent", "received"] = "both"
-    """Which messages are affected; the caller's are "sent", the agent's are "received"."""
+    """Which messages are affected: "sent" are the caller's, "received" the agent's."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -231,14 +233,14 @@ class CallLimits(msgspec.Struct, frozen=True):
     greeting: Duration | None = None
     barge_in: Bounds = Bounds()
     dead_air: Duration | None = None
-    """Longest time in which nobody speaks, not counting ``silence`` steps."""
+    """Longest time during which nobody speaks, not counting ``silence`` steps."""
     talk_over: Duration | None = None
     """Largest total duration of talk-over."""
     findings: Annotated[int, msgspec.Meta(ge=0)] | None = None
     errors: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
     def __post_init__(self) -> None:
-        # Shorter periods are not recorded as dead air: such a limit could not fail.
+        # Shorter periods are not recorded as dead air, so a lower limit could never fail.
         if self.dead_air is not None and self.dead_air.ns < DEAD_AIR_NS:
             raise ValueError(f"dead_air should be at least {Duration(DEAD_AIR_NS / NS_PER_MS)}")
 
@@ -257,7 +259,7 @@ class PhoneLine(msgspec.Struct, frozen=True):
 
     codec: Literal["none", "mulaw", "alaw"] = "none"
     loss: Percent = Percent(0)
-    """Share of lost packets, each of 20 ms."""
+    """Share of packets (20 ms each) that are lost."""
     jitter: Duration = Duration(0)
     """Largest delay between the sending and the arrival of an audio message."""
     seed: int = 1
@@ -268,7 +270,7 @@ class PhoneLine(msgspec.Struct, frozen=True):
 
 
 class CallerSetting(msgspec.Struct, frozen=True):
-    """The caller's background noise and the line on which they call."""
+    """The caller's background noise and telephone line."""
 
     noise: Noise | None = None
     line: PhoneLine | None = None
@@ -289,7 +291,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     repeat: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1
     pass_rate: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
-    """Smallest share of the judged runs that has to pass, 0..1."""
+    """Minimum share of the judged runs that must pass, 0..1."""
     timeout: Duration = Duration(120_000)
     """Longest duration of the call."""
     target: Aim = Aim()
@@ -301,7 +303,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Line number of the limits in the file."""
 
     def lacks(self, lacking: Lacking) -> str:
-        """Returns why a protocol cannot carry the steps, as a sentence with file and line; empty if it can."""
+        """Returns a sentence, with file and line, on why a protocol cannot carry the steps; empty if it can."""
         for step in self.steps:
             if step.NEEDS and (reason := getattr(lacking, step.NEEDS)):
                 return f"{step.file}, line {step.line}: {reason}."

@@ -1,7 +1,6 @@
 """Performance: plays a scenario in one call, step by step, and collects verdicts. The user can take over.
 
-A performance is used without a screen (`tui.scenario.holding`) and in the engine, with a user
-present.
+A performance runs either without a screen (`tui.scenario.holding`) or in the engine, with a user present.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS
 
 _MOST_SENDING_MS = 200.0
-"""A gap in the caller's audio that is longer than this may be taken for the end of a turn."""
+"""An agent may mistake a longer gap in the caller's audio for the end of a turn."""
 _LOOK_S = 0.05
 """Interval in seconds at which a wait checks its condition."""
 
@@ -39,8 +38,8 @@ _LOOK_S = 0.05
 class Performance:
     """Plays a scenario in one session and judges it. Runs on the session's loop, which can run several performances.
 
-    `take` has to receive every event of the session after `follow` was called. ``note`` receives a
-    sentence when the agent's turn was ended by a limit rather than by the agent.
+    `take` has to receive every event of the session after `follow` was called. ``note`` receives a sentence
+    when a time limit, rather than the agent, ends the agent's turn.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Performance:
         self.listening = Listening(limits, note)
         self.cases: list[Case] = []
         self.cut_short = False
-        """Whether the call ended before the last step did."""
+        """Whether the call ended before the last step was done."""
         self.by_hand = False
         """Whether the user has taken over the call."""
         self._began_ns = 0
@@ -100,16 +99,15 @@ class Performance:
         return capture.chain.add_callback(sound)
 
     async def accepted(self, target: Target) -> bool:
-        """Waits until the agent has accepted the call; returns False if it does not."""
+        """Waits until the agent has accepted the call; returns False if it does not accept."""
         limit_s = target.connect_timeout_s + target.accept_timeout_s
         return await self.listening.until(lambda: self._session.state.status is e.Status.ACTIVE, limit_s)
 
     async def play(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
         """Carries out the steps in the active call. Returns when all steps are done or the call is over.
 
-        ``open_line`` is whether to send silence to the agent from the start, rather than only from
-        the first line on. ``since_ns`` is when the scenario begins; by default, it begins with the
-        call.
+        With ``open_line``, silence is sent to the agent from the start rather than only from the first line
+        on. ``since_ns`` is the time at which the scenario begins; by default, it begins with the call.
         """
         await self.begin(open_line=open_line, since_ns=since_ns)
         stopped = ""
@@ -128,12 +126,12 @@ class Performance:
         self._leave_out(stopped)
 
     async def judge_words(self) -> None:
-        """Judges all words that were said so far and have not been judged yet. The call may be over."""
+        """Judges all words that have been said but not judged yet. The call may already be over."""
         async with self.words.judging:
             while self.words.unjudged:
                 index, (step, excerpt) = next(iter(self.words.unjudged.items()))
                 outcome = await self.words.judge(step, excerpt)
-                if self.words.unjudged.pop(index, None):  # not if the call was left in the meantime
+                if self.words.unjudged.pop(index, None):  # not if the call was closed in the meantime
                     self._settle_case(index, *outcome)
 
     def judge(self) -> None:
@@ -201,8 +199,7 @@ class Performance:
         self.player.pause()
         if self._work is not None:
             self._work.cancel()
-        # The line on which silence is sent is not the microphone, which the user may be about to
-        # open.
+        # Stop the line that sends silence, which is not the microphone; the user may be about to open that.
         await self._session.user.record(False)
 
     async def give_back(self) -> None:
@@ -216,7 +213,7 @@ class Performance:
         self._emit(e.ScenarioPhase.PLAYING)
 
     async def _until_given_back(self, limit: asyncio.Timeout) -> str:
-        """Waits while the user controls the call, without counting that time.
+        """Waits while the user controls the call; that time does not count towards the timeout.
 
         Returns the reason if no step can follow.
         """
@@ -243,14 +240,13 @@ class Performance:
 
     @property
     def judges_words(self) -> bool:
-        """Whether a step asks for the agent's words; steps that code adds one by one may always do so."""
+        """Whether a step checks the agent's words; always true if code adds the steps one by one."""
         return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
 
     async def carry_out(self, *, words_later: bool = False) -> str:
         """Carries out the next step; returns the reason why no further step can follow, or "".
 
-        Words are judged before this returns or, with ``words_later``, by `judge_words` at the
-        latest.
+        Words are judged before this returns or, with ``words_later``, no later than in `judge_words`.
         """
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()
@@ -330,7 +326,7 @@ class Performance:
     def _settle_case(self, index: int, verdict: StepVerdict, reason: str) -> None:
         """Sets the verdict of a case, and emits it."""
         step, journal = self.scenario.steps[index], self._session.journal
-        # Commands and agents may repeat the secrets of the call.
+        # The output of commands and agents may repeat the secrets of the call.
         reason = journal.redactor.text(reason)
         self.cases[index] = msgspec.structs.replace(self.cases[index], verdict=verdict, reason=reason)
         journal.emit(
@@ -354,9 +350,9 @@ def _sent_late(metrics: SessionMetrics) -> str:
 
 
 def reads_messages(scenario: Scenario) -> bool:
-    """Returns whether steps of a scenario look at single messages."""
+    """Returns whether any step of a scenario checks single messages."""
     if not scenario.steps:
-        return True  # they come one by one, from code
+        return True  # steps from code, which may check messages
     signs = [step.expect for step in scenario.steps if isinstance(step, Expect)]
     signs += [when.sign for step in scenario.steps if (when := getattr(step, "when", None)) and when.sign]
     return any(sign.kind is SignKind.MESSAGE for sign in signs)

@@ -1,9 +1,9 @@
 """Player: carries out single steps of a scenario in a call, and judges their expectations.
 
-Steps are timed by audible sound. A caller step without a moment waits until the agent has finished
-speaking. A moment is one of the agent's signs plus an offset; a line spoken at a moment is
-*audible* at that time. Sound is detected slightly after it occurs (`tui.models.turns.audible`).
-Every wait allows for this delay, and every judgment uses the back-dated time of the sound.
+Steps are timed by audible sound. A caller step without a moment waits until the agent has finished speaking.
+A moment is one of the agent's signs plus an offset; a line spoken at a moment is *audible* at that time.
+Sound is detected slightly after it occurs (`tui.models.turns.audible`). Each wait allows for this delay, and
+each judgment uses the back-dated time of the sound.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from tui.units import NS_PER_MS, NS_PER_S
 from tui.websocket.link_faults import Heading
 
 _LOOK_S = 0.01
-"""Polling interval of waits in seconds; short, because a line has to be handed over before it is due."""
+"""Polling interval of waits, in seconds; short, because a line has to be handed over before it is due."""
 _LATE_NS = 20_000_000
-"""Longest delay of a line after its moment, in ns; a line with a longer delay does not follow the scenario."""
+"""Longest allowed delay of a line after its moment, in ns; a line that is later does not follow the scenario."""
 _SEEN_AFTER_NS = 100_000_000
 """Longest time from an event to the handling of its message, in ns."""
 _NOTICED_S = 5.0
@@ -64,7 +64,7 @@ class CallerTurn(NamedTuple):
     began_ns: int
     ended_ns: int
     spoken: bool = True
-    """False for a line that could not be spoken, to which the agent has nothing to answer."""
+    """False for a line that could not be spoken, so that the agent has nothing to answer."""
 
 
 class StepOutcome(NamedTuple):
@@ -88,8 +88,8 @@ class Aids(NamedTuple):
     hear: Recognizer | None = None
     """Recognizes the agent's words."""
     hears_meanwhile: bool = False
-    """Whether words are judged as soon as they have been said; otherwise after the call, because
-    recognition may disturb it.
+    """Whether words are judged as soon as they have been said; otherwise they are judged after the call, because
+    recognition may disturb the call.
     """
 
 
@@ -113,7 +113,7 @@ class Player:
     ) -> None:
         self._steps = scenario.steps
         self._session = session
-        # From the start: an agent that leaves before the first line has left early.
+        # Counted from the start, because an agent that leaves before the first line has left early.
         session.pending.lines_left = sum(isinstance(step, Say) for step in scenario.steps)
         self._seen = seen
         self._listening = listening
@@ -126,8 +126,7 @@ class Player:
         self._found_ns: dict[str, int] = {}
         """Time at which each sign was last found, so that the same occurrence is not found twice."""
         self._heard_out = False
-        """Whether the player has already waited for the end of the agent's turn, because its time
-        limit counts only once.
+        """Whether the player has already waited for the end of the agent's turn; its time limit must apply only once.
         """
         self.silences: list[tuple[int, int]] = []
         """Periods in which the caller is intentionally silent."""
@@ -152,14 +151,15 @@ class Player:
     def answer_since_ns(self) -> int:
         """Time from which the agent's words answer the caller's last turn.
 
-        This is the end of that turn (before the first one, the start of the call) or, if the turn interrupted a
-        reply, the start of the next one: a part of the interrupted one is still heard before the agent reacts.
+        This is the end of that turn (before the first turn, the start of the call). If the turn interrupted a
+        reply, it is the start of the next reply, because part of the interrupted one is still heard before
+        the agent reacts.
         """
         ended_ns = self._turn.ended_ns
         return self._seen.next_reply(ended_ns) or ended_ns
 
     async def carry_out(self, index: int) -> StepOutcome:
-        """Carries out the step with the given index, and judges it; words are not judged."""
+        """Carries out the step with the given index and judges it, except for the agent's words."""
         step, self._index = self._steps[index], index
         await self._listening.resumed()
         follows = ("run", "hear") if self._session.dropped else ("expect", "run", "hear")
@@ -174,7 +174,7 @@ class Player:
         return outcome
 
     def pause(self) -> None:
-        """Stops counting any part of the script as due, and ends its faults, while the user controls the call."""
+        """Called when the user takes over: no part of the script is due any longer, and its faults end."""
         pending = self._session.pending
         pending.lines_left, pending.answer_due = 0, ""
         self._session.faults.lift()
@@ -216,7 +216,7 @@ class Player:
     # -- the caller --
 
     async def _moment(self, step: Acting) -> int | str:
-        """Returns the instant for a caller step, or a sentence that explains why there was none."""
+        """Returns the instant for a caller step, or a sentence that explains why it did not come."""
         when = step.when
         if when is None:
             if isinstance(step, TURNS) and not self._heard_out:
@@ -270,7 +270,7 @@ class Player:
     async def _worsen(self, step: LineFault, now_ns: int) -> None:
         """Begins a fault of the connection.
 
-        When this method returns, the loss of a dropped socket has been noticed.
+        Returns after the session has noticed the loss of a dropped socket.
         """
         assert step.for_ is not None
         faults, for_ns, heading = self._session.faults, step.for_.ns, Heading(step.direction)
@@ -284,14 +284,14 @@ class Player:
             faults.delay(step.by.ns, for_ns, heading)
         elif step.share is not None:
             faults.reorder(step.share, for_ns, step.seed)
-        # Nobody can be heard meanwhile.
+        # During these faults nobody can be heard.
         if step.fault in (FaultKind.DROP, FaultKind.STALL):
             self.silences.append((now_ns, now_ns + for_ns))
 
     async def _say(self, step: Say, at_ns: int) -> StepOutcome:
         spoken = self._aids.lines[step.say]
         handed_ns = self.now_ns()
-        # A line without its own moment begins as soon as it can.
+        # A line without a moment begins as soon as possible.
         begins_ns = max(at_ns, handed_ns) if step.when is None else at_ns - spoken.onset_ns
         pending = self._session.pending
         pending.lines_left -= 1
@@ -350,7 +350,7 @@ class Player:
         known_ns = KNOWN_AFTER_NS if sign.kind in _HEARD else _SEEN_AFTER_NS
         deadline_ns = from_ns + step.within.ns
         if sign.kind is SignKind.STOPS:
-            known_ns += NS_PER_S  # a pause becomes an end only after a second
+            known_ns += NS_PER_S  # a pause counts as an end only after a second
         found_ns = await self._find(step, since_ns, deadline_ns + known_ns)
         if found_ns is not None:
             self._found_ns[str(sign)] = found_ns
@@ -422,7 +422,7 @@ class Player:
         )
 
     async def _expect_lasting(self, step: Expect) -> StepOutcome:
-        """Judges whether the agent keeps speaking or stays silent, from the onset of a line that was just spoken."""
+        """Judges whether the agent keeps speaking or silent; after a line, from the line's onset on."""
         assert step.for_ is not None
         after_say = isinstance(self._turn.step, Say) and self._is_last_action()
         from_ns = self._turn.began_ns if after_say else self._ended_ns
@@ -468,7 +468,7 @@ class Player:
         acted = (step for step in reversed(self._steps[: self._index]) if not isinstance(step, Expect))
         return next(acted, None) is self._turn.step
 
-    # -- beside the call --
+    # -- outside the call --
 
     async def _run(self, step: Run) -> StepOutcome:
         may_run = self._aids.may_run
@@ -489,8 +489,8 @@ class Player:
             reason = f"The command did not end within {step.within}."
             return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), reason)
         finally:
-            # Also when the scenario's timeout cancels this step. The whole group, because what the shell started
-            # keeps the output open.
+            # Needed also when the scenario's timeout cancels this step. Kills the whole group, because processes that
+            # the shell started keep the output open.
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
@@ -512,7 +512,7 @@ class Player:
         return self._session.journal.clock_ns()
 
     async def _until(self, at_ns: int) -> None:
-        """Waits for an instant, or the end of the call."""
+        """Waits for an instant or the end of the call."""
         while (left_ns := at_ns - self.now_ns()) > 0 and not self._listening.over:  # noqa: ASYNC110 - time sets no event
             await asyncio.sleep(min(left_ns / NS_PER_S, 0.1))
 

@@ -1,4 +1,4 @@
-"""Prints scenarios to a terminal or a CI log: progress, each run, and the table of all scenarios."""
+"""Prints scenarios to a terminal or a CI log: the progress, each run, and the table of all scenarios."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _WIDTH = max(map(len, StepVerdict))
 
 
 def placed(case: Case) -> str:
-    """Returns a case, with its place and the reason, in one line."""
+    """Returns a case with its place and its reason, as one line."""
     place = f"{Path(case.file).name}:{case.line}  " if case.file else ""
     reason = f": {case.reason}" if case.reason else ""
     return one_line(f"{place}{case.name}{reason}", _MOST_CHARS)
@@ -94,7 +94,7 @@ class RunPrinter:
             self._progress.update(self._progress.task_ids[0], advance=1, failed=failed)
 
     def table(self, results: Sequence[ScenarioResult]) -> None:
-        """Prints all scenarios with their figures, then the first failure of each with the folder of its session."""
+        """Prints all scenarios with their figures, then the first failure of each and the folder of its session."""
         if not results:
             self._plain("No run is over.")
             return

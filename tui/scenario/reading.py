@@ -46,7 +46,7 @@ _NOT_WRITTEN = ("line", "file", "path", "steps", "limits_line")
 
 
 class ScenarioError(ValueError):
-    """A scenario cannot be used; the message is one sentence with the file and line."""
+    """Raised when a scenario cannot be used; the message is one sentence with the file and line."""
 
 
 def find_scenarios(paths: Sequence[Path]) -> list[Path]:
@@ -172,7 +172,7 @@ class _Source:
             return make_step(kinds[0], table, file=str(self._path), line=self.line(kinds[0], number))
 
     def errors(self, number: int | None = None) -> _Located:
-        """Adds the file and line to errors in settings."""
+        """Returns a context manager that adds the file and line to errors in settings."""
         return _Located(self, number)
 
     def located(self, sentence: str, number: int | None) -> str:
@@ -186,9 +186,9 @@ class _Source:
         return f"{self._path}, line {self.line(key, number)}"
 
     def line(self, key: str, number: int | None = None) -> int:
-        """Returns the line number of a key in the given step, or above all steps.
+        """Returns the line number of a key in the given step or, with no step given, before all steps.
 
-        If the key is missing, returns that of the heading.
+        If the key is missing, returns the heading's line number.
         """
         first, lines = 1, self._text.splitlines()
         headings = [at for at, text in enumerate(lines, 1) if re.match(r"\s*\[\[\s*step\s*\]\]", text)]

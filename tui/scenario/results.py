@@ -21,14 +21,14 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     verdict: StepVerdict
-    """The case fails only if the scenario failed; ``reason`` counts the failures that the pass rate allows."""
+    """Failed only if the scenario failed; ``reason`` states the number of failures that the pass rate allows."""
     reason: str = ""
     file: str = ""
     line: int = 0
     worst_ms: float | None = None
     """Longest measured time, in ms."""
     unreachable: bool = False
-    """Whether the case represents an agent that could not be called."""
+    """Whether the case states that the agent could not be called."""
 
 
 def case_of(step: Step) -> Case:
@@ -99,7 +99,7 @@ def summarize(scenario: Scenario, result: ScenarioResult) -> list[CaseSummary]:
 
 
 def _call(planned: Case, result: ScenarioResult) -> CaseSummary:
-    """Returns the case that checks whether the calls took place."""
+    """Returns the case which checks that the calls took place."""
     troubles = [run.failed_first for run in result.runs if run.unreachable or run.late or run.not_applicable]
     cases = [case for case in troubles if case] + [
         run.cases[0] for run in result.runs if run.cases and not run.late

@@ -1,4 +1,4 @@
-"""Runs scenarios: each as often as requested, several at the same time."""
+"""Runs scenarios, each as often as requested, and several at the same time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Hold = Callable[[Scenario, Target], Awaitable[RunResult]]
 """Makes one call. Raises `ValueError` if the scenario cannot be played at all."""
 
 _APART_S = 0.25
-"""Seconds between the starts of the first calls: setting up or ending a call blocks all others for 20 ms."""
+"""Seconds between the starts of the first calls, because setting up or ending a call blocks all others for 20 ms."""
 
 
 class Planned(msgspec.Struct, frozen=True):
@@ -54,7 +54,7 @@ async def hold_here(scenario: Scenario, target: Target, speech: SpeechProcess | 
 
 
 class _FailedForSure(Exception):
-    """A scenario has failed, regardless of its remaining runs."""
+    """Raised when a scenario has failed, regardless of its remaining runs."""
 
 
 class Batch:
@@ -104,7 +104,7 @@ class Batch:
             runs.append(run)
             self._show(plan, run)
             if run.not_applicable:
-                # The protocol is the same in every run.
+                # The protocol is the same in every run, so the others would not be called either.
                 self._waiting = deque(each for each in self._waiting if each[0] != index)
             if self._fail_fast and _cannot_pass(plan, runs):
                 raise _FailedForSure

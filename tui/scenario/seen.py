@@ -19,11 +19,11 @@ from tui.session.live import LiveSession
 from tui.units import NS_PER_MS
 
 _PAUSE_NS = 1_000_000_000
-"""Silence in ns after which an agent that does not mark the end of its replies has stopped speaking."""
+"""Silence, in ns, after which an agent that does not mark the end of its replies counts as having stopped."""
 
 
 _CUT_NS = 1_000_000_000
-"""Longest time in ns that a reply goes on after the turn of the caller that cuts it short."""
+"""Longest time, in ns, for which a reply continues after the end of the caller's turn that interrupts it."""
 
 
 class ToolSeen(NamedTuple):
@@ -35,7 +35,7 @@ class ToolSeen(NamedTuple):
 
 
 class PlayedReply(NamedTuple):
-    """Times at which a reply was first and last played."""
+    """Times at which playback of a reply began and ended."""
 
     began_ns: int
     ended_ns: int | None = None
@@ -45,7 +45,7 @@ class PlayedReply(NamedTuple):
 class Seen:
     """Collects the agent's actions from a session's events. Runs on the session's loop.
 
-    ``keeps_messages`` is whether messages will be searched.
+    ``keeps_messages`` states whether messages will be searched.
     """
 
     def __init__(self, clock_ns: Callable[[], int], *, keeps_messages: bool) -> None:
@@ -168,9 +168,9 @@ class Seen:
         return len(self._lines)
 
     def line_began(self, name: str, after: int) -> int | None:
-        """Returns the capture time of the first sample of a line, skipping the first ``after`` lines, or None.
+        """Returns the capture time of a line's first sample, skipping the first ``after`` lines; else None.
 
-        Lines are counted rather than timed, because a block that is handled late was captured
+        Lines are counted rather than timed, because a block that is handled late may have been captured
         before its line was handed over.
         """
         return next((at_ns for at_ns, line in self._lines[after:] if line == name), None)
@@ -184,7 +184,7 @@ class Seen:
         return next((at_ns for at_ns in self._flushes if at_ns >= since_ns), None)
 
     def next_reply(self, at_ns: int) -> int | None:
-        """Returns the start of the reply that followed one which was cut short at an instant; None without one."""
+        """Returns the start of the reply after the one that was interrupted at an instant; None if there is none."""
         ended_ns = next(
             (
                 reply.ended_ns

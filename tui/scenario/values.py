@@ -1,4 +1,4 @@
-"""Notations in scenario files: durations, shares, the agent's signs, and moments at which to act."""
+"""The notations in scenario files: durations, shares, signs of the agent, and moments at which to act."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class FaultKind(str, Written):
 
 
 class SignKind(StrEnum):
-    """Actions that can be expected of the agent; the values are the words used in scenario files."""
+    """What can be expected of the agent; the values are the words used in scenario files."""
 
     SPEAKS = "agent speaks"
     STOPS = "agent stops"
@@ -112,7 +112,7 @@ _ARGUMENTS = {
 
 
 class Sign(Written):
-    """An audible or visible action of the agent."""
+    """An action of the agent that can be heard or seen."""
 
     EXPECTED = "one of " + ", ".join(
         quoted(" ".join((kind, *kind.argument.upper().split()[-1:]))) for kind in SignKind
@@ -148,7 +148,7 @@ class Sign(Written):
 
 
 class When(Written):
-    """A moment at which to act: now, or one of the agent's signs, plus an offset."""
+    """A moment at which to act: now or one of the agent's signs, plus an offset."""
 
     EXPECTED = 'a moment, such as "now", "agent speaks" or "agent speaks + 600ms"'
 
@@ -161,7 +161,7 @@ class When(Written):
     def read(cls, text: str) -> Self:
         """Returns the moment that a string denotes. Raises `SettingsError`."""
         found = re.fullmatch(rf"(.*?)(?:\+\s*({_DURATION}))?", text.strip())
-        assert found is not None  # it matches any line
+        assert found is not None  # this pattern matches any line
         words, offset = found[1].strip(), Duration.read(found[2]) if found[2] else Duration(0)
         if words == "now":
             return cls(None, offset)

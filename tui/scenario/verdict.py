@@ -1,4 +1,4 @@
-"""Verdicts on steps, limits, runs and scenarios, and the pass rate with its confidence interval."""
+"""Verdicts on steps, limits, runs and scenarios; the pass rate and its confidence interval."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class StepVerdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     NOT_MEASURED = "not measured"
-    """The case could not be judged: something that was needed was missing, or this program was too late."""
+    """The case could not be judged, because something that it needs was missing or this program was too late."""
     DONE = "done"
     """A caller step, which is not judged."""
 
     @classmethod
     def of_all(cls, verdicts: Iterable[StepVerdict]) -> StepVerdict:
-        """Combines several verdicts: a failure outweighs a case that was not measured."""
+        """Combines several verdicts: "failed" takes precedence over "not measured"."""
         found = set(verdicts)
         return next((each for each in (cls.FAILED, cls.NOT_MEASURED) if each in found), cls.PASSED)
 
@@ -69,7 +69,7 @@ class PassRate(msgspec.Struct, frozen=True):
         share, z2 = self.passed / n, _Z_95 * _Z_95
         middle = (share + z2 / (2 * n)) / (1 + z2 / n)
         half = _Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-        # Exactly 0 and 1 at the ends, where rounding leaves 1e-17.
+        # Exactly 0 and 1 at the ends, where rounding errors would leave 1e-17.
         low = 0.0 if self.passed == 0 else max(middle - half, 0.0)
         return low, 1.0 if self.passed == n else min(middle + half, 1.0)
 
@@ -98,9 +98,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     unreachable: str = ""
     """Reason why the agent could not be called; empty if it could."""
     not_applicable: str = ""
-    """Reason why the agent's protocol cannot carry the steps, so that it was not called; empty if it can."""
+    """Reason why the agent's protocol cannot carry the steps, in which case no call was made; empty if it can."""
     cut_short: bool = False
-    """Whether the call ended before all steps were carried out, although no step had hung up."""
+    """Whether the call ended before all steps were carried out, although no step hung up."""
     late: str = ""
     """Reason why nothing in the run can be judged, such as caller audio that was late; empty if the
     run can be judged.

@@ -1,7 +1,7 @@
-"""AgentWords: keeps what the agent says in a call, and judges its words with a recognizer.
+"""AgentWords: keeps the agent's audio in a call, and judges its words with a recognizer.
 
-Recognition keeps a whole core busy for a second. Without a screen, when many calls may run side by
-side, words are recognized after the call, so that no step is delayed.
+Recognition occupies a whole core for a second. Without a screen, many calls may run in parallel, so words are
+recognized after the call in order not to delay any step.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Recognizer = Callable[[bytes, int], str]
 
 
 class Excerpt(NamedTuple):
-    """The agent's audio as it was heard: 16-bit mono PCM."""
+    """A part of the agent's audio as it was heard, in 16-bit mono PCM."""
 
     pcm: bytes
     rate: int
-    """Sample rate in Hz; 0 without audio."""
+    """Sample rate in Hz; 0 if there is no audio."""
 
 
 class AgentWords:
@@ -45,12 +45,12 @@ class AgentWords:
         """Steps whose words still have to be judged, by step index."""
         self.judging = asyncio.Lock()
         """Lock held while words are judged, because a recognizer handles one request at a time."""
-        # Written by the playback thread, read by the loop: appending to a deque and copying it are
+        # Written by the playback thread and read by the loop; safe, because appending to a deque and copying it are
         # atomic.
         self._blocks: deque[tuple[int, bytes, int]] = deque(maxlen=_MOST_BLOCKS)
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Keeps a block."""
+        """Keeps a block of agent audio."""
         self._blocks.append((start_ns, pcm, rate))
 
     def agent_cut(self, at_ns: int) -> None:
@@ -66,8 +66,8 @@ class AgentWords:
 
     async def judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:
         """Compares the words of an excerpt with those that a step expects; returns the verdict and its reason."""
-        # In a thread: the recognizer blocks, and loading the module that counts word errors takes
-        # as long as many audio blocks.
+        # In a thread, because the recognizer blocks, and because loading the module that counts word errors takes as
+        # long as many audio blocks.
         return await asyncio.to_thread(self._judge, step, said)
 
     def _judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:

@@ -1,6 +1,6 @@
 """The process that `tui.scenario.workers` starts: ``python -m tui.scenario.worker SYNTHESIZER MODEL``.
 
-As for `SpeechProcess`, either argument may be empty.
+Either argument may be empty, as for `SpeechProcess`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ async def _serve(orders: int, answers: int, speech: SpeechProcess) -> None:
 
     async def answer(order: CallOrder) -> None:
         line = msgspec.json.encode(await _outcome(order, speech)) + b"\n"
-        # The line is short, and its reader is always there: the parent ends this process before it
-        # stops reading.
+        # Writing does not block: the line is short, and the parent ends this process before it stops reading.
         await asyncio.to_thread(os.write, answers, line)
 
     load_detector()
@@ -63,7 +62,7 @@ def main() -> None:
     """Serves until the input ends."""
     orders, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
-    # A library that prints, or a shell command that reads, touches neither pipe.
+    # Libraries that print and shell commands that read must not touch the pipes.
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)

@@ -32,7 +32,7 @@ _ENDED = "The process that made this call ended."
 
 
 class CallOrder(msgspec.Struct, frozen=True):
-    """An order for a worker: make a call or, without a target, prepare for the calls of a scenario."""
+    """An order for a worker to make a call or, if there is no target, to prepare for the calls of a scenario."""
 
     number: int
     path: str
@@ -65,7 +65,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # Ctrl+C reaches only the parent, which lets the calls end on the wire.
+                # So that Ctrl+C reaches only the parent, which lets the calls end on the wire.
                 start_new_session=True,
                 limit=MOST_BYTES,
             )
@@ -77,7 +77,7 @@ class _Worker:
         return len(self._answers)
 
     async def ask(self, path: str, target: Target | None = None) -> CallOutcome:
-        """Returns the answer, which contains no run if the process has ended. Raises `ScenarioError`."""
+        """Sends an order and returns the answer, without a run if the process has ended. Raises `ScenarioError`."""
         self._number += 1
         number = self._number
         if self._reading.done():
@@ -140,8 +140,8 @@ class Workers:
     async def __aenter__(self) -> Self:
         try:
             self._workers = [await _Worker.start(*self._speech) for _ in range(self._count)]
-            # Slow preparations happen before the calls: a process that is busy with them cannot
-            # pace a call.
+            # Slow preparations happen before the calls, because a process that is busy with them cannot pace the
+            # audio of a call.
             async with asyncio.timeout(_START_S):
                 await asyncio.gather(
                     *(worker.ask(path) for worker in self._workers for path in dict.fromkeys(self._paths))

@@ -1,4 +1,4 @@
-"""Writes values in TOML, for scenario files that this program makes."""
+"""Writes values as TOML, for scenario files that this program creates."""
 
 from __future__ import annotations
 
