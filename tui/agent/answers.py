@@ -99,7 +99,7 @@ class Answers:
         return self.prompt(*names) if names else None
 
     def to_tool_output(self, output: str) -> Plan:
-        """Returns the answer to a function's output: a prompt; the output is added to its text but not spoken."""
+        """Returns the answer to a function's output: a recorded prompt, whose text also includes the output."""
         answer = self._called.answer if self._called else self.prompt(_AFTER_TOOL)
         return Plan(replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}"))
 

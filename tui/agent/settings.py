@@ -52,7 +52,7 @@ class AgentSettings:
     port: int = 0
     """The port; 0 for any free one."""
     token: str = field(default="", repr=False)
-    """The token that callers must send or prove, as their protocol defines; empty to accept everyone."""
+    """The token that callers must send or prove in the way that their protocol defines; empty to accept everyone."""
     reply: ReplyMode = ReplyMode.PROMPTS
     reply_delay_ms: float = 0.0
     """Delay from the detected end of the user's speech to the first audio of the answer."""

@@ -1,6 +1,6 @@
 """Chooses which of a caller's functions to call, and its arguments, by comparing words; no model is involved.
 
-A function matches if the user said a word of its name or, failing that, of its description. Its arguments
+A function matches if the user said a word from its name or, failing that, from its description. Its arguments
 come from its JSON schema: the required ones, and those for which the schema suggests a value. A value is
 taken from the first of ``const``, ``default``, ``examples`` and ``enum`` that is present; otherwise it is the
 smallest value of its type, such as "" for text.

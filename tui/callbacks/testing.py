@@ -36,7 +36,7 @@ class MockCallback:
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Records the call, then raises or returns whatever the mock was set up with."""
+        """Records the call, then raises the error or returns the value that the mock was set up with."""
         with self._lock:
             self.calls.append((args, kwargs))
             self.call_count += 1
@@ -82,7 +82,7 @@ class AsyncMockCallback(MockCallback):
     """
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Records the call, then raises or returns whatever the mock was set up with."""
+        """Records the call, then raises the error or returns the value that the mock was set up with."""
         return await maybe_await(super().__call__(*args, **kwargs))
 
 

@@ -142,7 +142,7 @@ class CallbackTracing:
             if (event, name) not in self._meters and len(self._meters) >= self._limit:
                 event, name = "(others)", "(others)"
             meter = self._meters.setdefault((event, name), _Meter(event, name, self._recent))
-        # the reporter logs the failure as an error; logging a second one would count it twice
+        # the reporter logs the failure as an error, so a second error here would count it twice
         traced = trace_callback(callback, name, failure_level=logging.DEBUG)
         return monitor_callback_performance(traced, meter.add)
 

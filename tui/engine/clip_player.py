@@ -31,7 +31,7 @@ IDLE_S = 3.0
 class ClipPlayer:
     """Plays one clip at a time; a new clip replaces the current one. Everything runs on the engine's loop.
 
-    ``report`` receives the position every 20 ms, and once more at the end, without ``playing``. An
+    ``report`` receives the position every 20 ms, and once more at the end, when ``playing`` is false. An
     active call keeps its own stream, and the sound system mixes both.
     """
 

@@ -61,7 +61,7 @@ class ImpliedReplies:
         return [TelephonyEvent(type=Type.PLAY_STREAM_STOP, stream_id=self.stream_id, reason=reason)]
 
     def finished(self, stream_id: str) -> None:
-        """Closes the reply, because it was played or flushed."""
+        """Closes the reply after it was played or flushed."""
         if stream_id == self.stream_id:
             self._open_format = None
 

@@ -114,8 +114,6 @@ async def hold(
     Returns the run even if the agent could not be called. An agent whose protocol cannot carry the steps is
     not called.
 
-    An agent whose protocol cannot carry the steps is not called.
-
     ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted
     again unless ``keep`` accepts the run. ``crowd`` makes this one of many unattended calls, at a fraction of
     the cost. It is ignored if the call is saved, if its caller has noise or a bad line, or if its scenario

@@ -422,7 +422,7 @@ class Player:
         )
 
     async def _expect_lasting(self, step: Expect) -> StepOutcome:
-        """Judges whether the agent keeps speaking or silent; after a line, from the line's onset on."""
+        """Judges whether the agent keeps speaking or stays silent; after a line, from the line's onset on."""
         assert step.for_ is not None
         after_say = isinstance(self._turn.step, Say) and self._is_last_action()
         from_ns = self._turn.began_ns if after_say else self._ended_ns

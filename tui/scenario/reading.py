@@ -186,7 +186,7 @@ class _Source:
         return f"{self._path}, line {self.line(key, number)}"
 
     def line(self, key: str, number: int | None = None) -> int:
-        """Returns the line number of a key in the given step or, with no step given, before all steps.
+        """Returns the line number of a key in the given step; if no step is given, of a key before all steps.
 
         If the key is missing, returns the heading's line number.
         """

@@ -79,7 +79,7 @@ class Batch:
         )
 
     async def play(self, hold: Hold = hold_here, jobs: int = 1) -> None:
-        """Makes all calls, ``jobs`` at the same time. If the task is cancelled, the calls in progress are hung up.
+        """Makes all calls, ``jobs`` of them at a time. If the task is cancelled, the calls in progress are hung up.
 
         Raises `ValueError` for a scenario that cannot be played at all.
         """

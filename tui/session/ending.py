@@ -1,4 +1,4 @@
-"""Records why a call ends, in words; if there are several reasons, the first one counts."""
+"""Records the reason why a call ends; if there are several reasons, the first one counts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Ending:
 
     @property
     def reason(self) -> str:
-        """The reason for the end of the call, in words."""
+        """The reason for the end of the call, as a phrase."""
         return self._failure.message if self._failure else self._reason
 
     @property

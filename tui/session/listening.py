@@ -61,7 +61,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, target: Target, answer_s: float = 10.0) -> Limits:
-        """Returns the limits for the settings of a target."""
+        """Returns the limits that the settings of a target specify."""
         return cls(answer_s, target.max_turn_s, target.quiet_s, target.greeting_timeout_s)
 
 
@@ -107,7 +107,7 @@ class Listening:
             self._changed.set()
 
     def end(self) -> None:
-        """Records that the session is over, for whatever reason."""
+        """Records that the session is over, regardless of the reason."""
         self._returned = True
         self._changed.set()
 

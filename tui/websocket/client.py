@@ -213,13 +213,13 @@ class WebSocketClient:
         because = _VIOLATIONS.get(sent.code, "")
         if sent.code == 1009 and "fragments" in sent.reason:
             because = "the agent sent a message in too many fragments"
-        # Only this text of the library is passed on: it contains rules and numbers, but no bytes from the far side.
+        # Only this text from the library is passed on: it contains rules and numbers, but no bytes from the far side.
         rule = f": {sent.reason}" if because and sent.code == 1002 and sent.reason else ""
         return f"{because}{rule} (closed with code {sent.code})" if because else ""
 
     @property
     def close_reason(self) -> str:
-        """How the socket was closed, in words: "closed with code 1000 (bye)", "lost without a close message"."""
+        """How the socket was closed, as a phrase: "closed with code 1000 (bye)", "lost without a close message"."""
         socket = self._socket
         if reason := self._gave_up or self.violation:
             return f"closed by opusagent-tui, because {reason}"

@@ -154,7 +154,7 @@ class Connection:
 
     @property
     def close_reason(self) -> str:
-        """How the socket was closed, in words."""
+        """How the socket was closed, as a phrase."""
         return self._client.close_reason
 
     @property

@@ -126,7 +126,7 @@ class ToolRunner:
 
     async def run(self, name: str, func: Callback, arguments: str | Mapping[str, Any]) -> ToolOutcome:
         """Calls ``func`` with the decoded arguments. Raises only if the calling task is cancelled."""
-        # a separate task, because a coroutine that ignores its cancellation would hold up the answer
+        # a separate task, because a coroutine that ignores its cancellation would delay the answer
         work = spawn(self._run(name, func, arguments), f"tool {name}", event=EVENT, reporter=self._reporter)
         try:
             done, _ = await asyncio.wait({work}, timeout=self._time_limit_s)

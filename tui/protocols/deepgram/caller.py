@@ -19,7 +19,7 @@ _LATENCY = "_latency"
 
 
 class DeepgramCaller(ImplyingCaller):
-    """Stands in for a client in one call.
+    """Acts as the client in one call.
 
     Options: ``prompt``, ``greeting`` (empty: none), ``voice``, ``listen``, ``think`` (PROVIDER/MODEL),
     ``language``, ``agent`` (the id of a stored agent to use instead of these), ``play_format``, ``tools`` (a

@@ -33,7 +33,7 @@ _OVERRIDES: Mapping[str, tuple[str, ...]] = {
 
 
 class ElevenLabsCaller(ImplyingCaller):
-    """Stands in for a client in one call.
+    """Acts as the client in one call.
 
     ``settings.params`` become dynamic variables. Options, which the agent's settings must allow:
     ``first_message``, ``language``, ``prompt``, ``voice_id``.

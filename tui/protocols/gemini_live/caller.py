@@ -29,7 +29,7 @@ _MAX_WORDS_CHARS = 20_000
 
 
 class GeminiCaller(ImplyingCaller):
-    """Stands in for a client in one call.
+    """Acts as the client in one call.
 
     Options: ``model``, ``instructions``, ``voice``, ``language``, ``greet`` (on: the agent speaks first),
     ``activity`` (off: the agent does not detect turns; starting and stopping the recording announces them),

@@ -31,7 +31,7 @@ _FAILURES = ("content", "connection_lost")
 
 
 class LiveCaller(CallerDefaults):
-    """Stands in for a client in one call.
+    """Acts as the client in one call.
 
     Options: ``model``, ``instructions``, ``voice``, ``greeting`` (what the agent is asked to say first),
     ``delegation`` (client, or responses: the default with tools), ``delegation_model``, ``result``

@@ -84,7 +84,7 @@ class FragmentLine:
         self._ended_ms = 0.0
 
     def continues(self, item: str, start_ms: float) -> bool:
-        """Returns whether a fragment continues the line: it has the same item or, if it has none, follows soon."""
+        """Returns whether a fragment continues the line: it has the same item or, without one, follows soon after."""
         if item:
             return item == self.item
         return self._open and start_ms - self._ended_ms < _LINE_ENDS_AFTER_MS

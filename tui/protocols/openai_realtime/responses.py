@@ -44,7 +44,7 @@ class ReplyItem:
     item_id: str
     response: Response
     content_index: int = 0
-    """The content part that has its audio; the others are written."""
+    """The content part that has its audio; the other parts are text."""
     started: bool = False
     """Whether playback was started."""
     done: bool = False

@@ -21,7 +21,7 @@ _Body = dict[str, Any]
 
 
 class Spelling:
-    """Writes and reads messages in the form of GA."""
+    """Writes and reads messages in GA form."""
 
     rules: Rules = GA_RULES
     """The checks for the members of a session."""
@@ -38,7 +38,7 @@ class Spelling:
         return kind, members
 
     def read(self, body: Mapping[str, Any], session: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns a message from the caller in the form of GA; ``session`` is the current one. Raises `Refused`."""
+        """Returns a message from the caller in GA form; ``session`` is the current session. Raises `Refused`."""
         return body
 
 
@@ -123,7 +123,7 @@ class VoiceLiveSpelling(Spelling):
         return _KINDS.get(kind, kind), spelled
 
     def read(self, body: Mapping[str, Any], session: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns a message from the caller in the form of GA. Raises `Refused`."""
+        """Returns a message from the caller in GA form. Raises `Refused`."""
         match body:
             case {"type": "session.update", "session": dict(change)}:
                 return {**body, "session": _nested(change, session)}

@@ -27,7 +27,7 @@ _OPTIONS = ("rate", "play_rate", "hello", "end")
 
 
 class PcmCaller(PcmEnd, ImplyingCaller):
-    """Stands in for the client in one call.
+    """Acts as the client in one call.
 
     Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the
     agent's (default: the same; a ``ready`` that names an ``output_sample_rate`` changes it), ``hello`` (``on``:

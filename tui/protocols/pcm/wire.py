@@ -34,7 +34,7 @@ _MOST_SNIFFS = 50
 
 
 class PcmMessage(Message):
-    """A JSON message, whose kind may be in one of several members or missing."""
+    """A JSON message; its kind may be in any of several members, or missing."""
 
     def kind(self) -> str:
         """Returns the kind of the message in lower case; "json" if it has none."""

@@ -1,8 +1,8 @@
 """TelephonyDialect: a table that describes the media stream of one telephony provider.
 
-All media streams work alike: the provider dials the user's server, audio flows both ways, and the server can
-have unplayed audio dropped and be notified when audio has been played. A table names the messages; its
-functions build those that have a special structure. The two ends (`caller`, `agent`) know only the table.
+All media streams work in the same way: the provider dials the user's server, audio flows both ways, and the
+server can have unplayed audio dropped and be notified when audio has been played. A table names the messages;
+its functions build those that have a special structure. The two ends (`caller`, `agent`) know only the table.
 
 A message has a kind (its ``event``), and its content is at a path such as ``media.payload``.
 """
@@ -224,9 +224,9 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     # Names.
     kind_member: str = "event"
-    """The member with the kind of the caller's messages."""
+    """The name of the member that contains the kind of the caller's messages."""
     server_kind_member: str = "event"
-    """The member with the kind of the server's messages."""
+    """The name of the member that contains the kind of the server's messages."""
     stream_id: str = ""
     """The top-level member of every message that identifies the stream."""
     without_stream_id: tuple[str, ...] = ()
