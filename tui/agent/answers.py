@@ -18,7 +18,7 @@ from tui.speech.word_errors import comparable_words
 
 _FALLBACK = "fallback"
 _AFTER_TOOL = "confirmed"
-"""The prompt to play after a tool call if the user's words have no prompt of their own."""
+"""The prompt to play after a tool call if no other prompt matches the user's words."""
 _UNSPOKEN_RATE = 16_000
 _MAX_OUTPUT_CHARS = 500
 

@@ -79,7 +79,7 @@ class Beginning(NamedTuple):
     template: _Template
 
     def words_until(self, end_s: float) -> str:
-        """Returns the words of the line spoken by ``end_s`` seconds into the utterance."""
+        """Returns the words of the line that have been spoken ``end_s`` seconds into the utterance."""
         return self.template.words_until(end_s - self.start_frame / _RATE)
 
     def goes_on(self, pcm: bytes, rate: int, start_s: float) -> bool:

@@ -24,7 +24,7 @@ _LEAST: Mapping[str, Any] = {"integer": 0, "number": 0, "boolean": False, "array
 
 
 def fitting_tool(tools: Iterable[Tool], said: str, *, required: bool = False) -> Tool | None:
-    """Returns the tool that shares the most words with ``said``; if no tool shares any, None unless ``required``."""
+    """Returns the tool that shares the most words with ``said``; if none are shared, None unless ``required``."""
     words = _words(said)
     named = [tool for tool in tools if isinstance(tool.get("name"), str) and tool["name"]]
     shared = [(_shared(tool, words), tool) for tool in named]

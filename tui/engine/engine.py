@@ -78,7 +78,7 @@ class Engine:
     ) -> None:
         self._warm = warm
         self._in_order = asyncio.Lock()
-        """Held by one command of a call at a time; waiting commands continue in order of arrival."""
+        """Held by one call-related command at a time; waiting commands continue in order of arrival."""
         self._frames = Frames(write, backlog)
         self._audio = AudioManager()
         self._clips = ClipPlayer(self._frames.replace)
@@ -268,7 +268,8 @@ class Engine:
             if self._scenario is not None:
                 self._scenario.close()
             await set_up.close()
-            # On a thread, because trimming takes some milliseconds, during which the next call may begin.
+            # On a thread, because returning memory to the system takes some milliseconds, during which the next call
+            # may begin.
             await asyncio.to_thread(collector.give_back)
 
     async def _dial(
@@ -402,7 +403,7 @@ class Engine:
 
 
 async def _a_moment(work: Coroutine[Any, Any, None]) -> None:
-    """Waits briefly for work in which a driver may hang; no longer, because the next command may be to hang up."""
+    """Waits for work in which a driver may hang, but only briefly, because the next command may be to hang up."""
     task = spawn(work, "command")
     done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
     for finished in done:

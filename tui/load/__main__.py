@@ -1,8 +1,8 @@
 """A process of a load test: ``python -m tui.load`` reads its plan, one line of JSON, from stdin.
 
-The process runs Locust's own main function. gevent replaces threads and sockets, as Locust's main function
-expects, only in a master, which makes no calls. End of file on stdin means that the command that started the
-process has exited.
+The process runs Locust's own main function. In a master, which makes no calls, gevent replaces threads and
+sockets, as that function expects; in other processes it does not. End of file on stdin means that the command
+that started the process has exited.
 """
 
 from __future__ import annotations

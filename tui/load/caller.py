@@ -27,7 +27,7 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LATE_FOR_RESPONSE_NS = 100_000_000
-"""Lateness of the worker in this period, in ns, before the end of the caller's speech delays that end for the
+"""Period, in ns, before the end of the caller's speech in which lateness of the worker delays that end for the
 agent.
 """
 
@@ -90,7 +90,7 @@ async def hold_call(
 ) -> CallRecord:
     """Makes a call that follows the script; returns its record.
 
-    ``saves`` is whether to save this call. ``crowd`` is the worker's crowd, or None for a call that is
+    ``saves`` states whether to save the call. ``crowd`` is the worker's crowd, or None for a call that is
     measured alone.
     """
     watch = _Watch()

@@ -21,7 +21,7 @@ _LEAST_RISE, _LEAST_RISE_MS = 1.25, 50.0
 _LEAST_GAIN = 0.2
 """Minimum share by which a bend has to reduce the error compared with a straight line."""
 _MOST_WEIGHT = 20
-"""Maximum total weight of the turns at one number of calls."""
+"""Maximum total weight of the turns at the same number of calls."""
 _MOST_LEVELS = 20
 
 

@@ -35,7 +35,7 @@ class LoadProcesses:
 
     A canary is started first; the others are started once it has measured the agent's responses without them.
 
-    ``captures`` is whether `lines` will be read. All methods may be called from any thread.
+    ``captures`` states whether `lines` will be read. All methods may be called from any thread.
     """
 
     def __init__(self, plans: Sequence[LoadPlan], *, captures: bool = False) -> None:

@@ -4,7 +4,7 @@ A protocol is a `CallerEnd` (the side this program plays), an `AgentEnd` (the si
 a `Protocol` value that names them, in one file or package; a line in `tui.protocols.registry` registers it.
 Both ends turn received frames into telephony events and frames to send, so tests need only literals.
 
-Both ends are called from one thread (the engine's or the agent's event loop).
+All methods are called from one thread, which runs the engine's or the agent's event loop.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ INTERFACE = 1
 
 
 class ProtocolError(Exception):
-    """A frame cannot be decoded: it is not JSON or not an object, has no type, or is binary instead of text.
+    """Raised if a frame cannot be decoded: it is not JSON or not an object, has no type, or is binary, not text.
 
     ``code`` is a short, stable word ("not-json", "too-deep", "wrong-type", …) by which errors are counted;
     ``findings`` lists the rules of the specification that the frame breaks.
@@ -469,7 +469,7 @@ class AgentEnd(Shape):
 
 
 class Handshake(msgspec.Struct, frozen=True):
-    """The HTTP request with which a caller opened its websocket, without its secrets."""
+    """The HTTP request with which a caller opened its websocket, excluding secrets."""
 
     query: Mapping[str, str] = {}
     """The URL's query parameters; for a repeated parameter, the last value."""
@@ -623,9 +623,10 @@ class Protocol(msgspec.Struct, frozen=True):
     headers: Callable[[str, str], Mapping[str, str]] = bearer
     """Returns the request headers that carry or prove a token, for the dialed URL."""
     proves_token: Callable[[Callable[[str], str], str, str], bool] | None = None
-    """Returns whether headers (by name) prove the token for the URL, if they differ from request to request.
+    """Returns whether a request's headers, which are looked up by name, prove the token for the URL.
 
-    Used by the local agent; by default, a request must have the `headers` of the token.
+    The local agent uses this for headers that differ from request to request; by default, a request must have
+    the `headers` of the token.
     """
     agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
     """Creates the agent's end. Without one, the local agent does not serve the protocol."""
@@ -669,7 +670,7 @@ class Protocol(msgspec.Struct, frozen=True):
     The caller's end withholds audio that must not be sent (``user_stream_open``).
     """
     reply_ends_after_ms: float = 0.0
-    """How long playback must be idle before a reply ends, in protocols without a message for the end.
+    """How long playback must be idle before a reply ends, in protocols that have no message for the end of a reply.
 
     When a reply ends, the session calls `CallerEnd.playback_finished` before it handles another message, and
     later audio starts another reply. 0 if the agent announces the end.

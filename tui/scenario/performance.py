@@ -199,7 +199,7 @@ class Performance:
         self.player.pause()
         if self._work is not None:
             self._work.cancel()
-        # Stop the line that sends silence, which is not the microphone; the user may be about to open that.
+        # Stop sending silence: it does not come from the microphone, which the user may be about to open.
         await self._session.user.record(False)
 
     async def give_back(self) -> None:

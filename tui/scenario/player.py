@@ -268,7 +268,7 @@ class Player:
         return StepOutcome(StepVerdict.DONE, self.now_ns())
 
     async def _worsen(self, step: LineFault, now_ns: int) -> None:
-        """Begins a fault of the connection.
+        """Begins a connection fault.
 
         Returns after the session has noticed the loss of a dropped socket.
         """

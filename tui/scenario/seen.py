@@ -168,7 +168,7 @@ class Seen:
         return len(self._lines)
 
     def line_began(self, name: str, after: int) -> int | None:
-        """Returns the capture time of a line's first sample, skipping the first ``after`` lines; else None.
+        """Returns the capture time of a line's first sample, skipping the first ``after`` lines, or None.
 
         Lines are counted rather than timed, because a block that is handled late may have been captured
         before its line was handed over.

@@ -77,7 +77,7 @@ class _Worker:
         return len(self._answers)
 
     async def ask(self, path: str, target: Target | None = None) -> CallOutcome:
-        """Sends an order and returns the answer, without a run if the process has ended. Raises `ScenarioError`."""
+        """Sends an order; returns the answer, with no run in it if the process has ended. Raises `ScenarioError`."""
         self._number += 1
         number = self._number
         if self._reading.done():

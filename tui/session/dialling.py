@@ -125,7 +125,8 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
     )
     context = tls_context(target.url, insecure=target.insecure, cacert=target.cacert)
     try:
-        # On a daemon thread: an answer may take long, and the program would wait for a normal thread before it exits.
+        # On a daemon thread, because an answer may take a long time and the program would wait for a normal thread on
+        # exit.
         asked = functools.partial(twiml.fetch_twiml, target.url, target.token, fields, context=context)
         stream = await DaemonThreads("webhook").run(asked)
     except (twiml.TwimlError, OSError) as error:

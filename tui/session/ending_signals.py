@@ -12,7 +12,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 @contextlib.contextmanager
 def on_ending_signals(end: Callable[[], object]) -> Iterator[list[signal.Signals]]:
-    """Calls ``end`` on each signal that ends a program, instead of stopping; yields the list of signals received.
+    """Calls ``end`` on each signal that would end the program; yields the list of signals received.
 
     Runs on the main thread, in an event loop.
     """
@@ -23,7 +23,7 @@ def on_ending_signals(end: Callable[[], object]) -> Iterator[list[signal.Signals
         end()
 
     loop = asyncio.get_running_loop()
-    # `nohup` starts a program with SIGHUP ignored, which must stay so.
+    # `nohup` starts a program with SIGHUP ignored, and it must stay ignored.
     ignored = signal.SIGHUP if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else None
     numbers = [number for number in _ENDING if number is not ignored]
     for number in numbers:

@@ -87,7 +87,7 @@ class AgentLink:
 
     @property
     def own_log_rules(self) -> LogRules | None:
-        """Log rules that the session must carry: those of a custom protocol or changed by options; None otherwise."""
+        """Log rules to send with the session: those of a custom protocol or changed by options; otherwise None."""
         protocol, target = self.protocol, self.target
         rules = protocol.log_of(target.options) if protocol.log_of else protocol.log
         return None if target.protocol in BUILT_IN and rules == protocol.log else rules

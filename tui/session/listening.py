@@ -95,7 +95,7 @@ class Listening:
         self._heard = _Received()
         self._returned = False
         self.unfinished = 0
-        """Number of replies that the agent began and then abandoned without an end."""
+        """Number of replies that the agent began but never ended."""
 
     def follow(self, state: SessionState, pending: Pending) -> None:
         """Starts listening to a session; call it before the session begins."""

@@ -17,7 +17,9 @@ from tui.session.send_pace import SendPace
 from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
-"""Limit for the lag of the loop, which records arrival times: more would make them wrong by over one block."""
+"""Limit for the lag of the loop, which records arrival times: a longer lag would make them wrong by more than
+one block.
+"""
 _LAGS = 100
 """Number of lags kept; at one poll every 20 ms, they cover more than a second."""
 SEND_LIMIT_MS = 50.0

@@ -37,7 +37,7 @@ class _Sent:
 
 
 class SendPace:
-    """Measures the time from `gave` (called for each block) to `sent` (called for each message), on one loop only."""
+    """Measures the time from `gave` (for each block) to `sent` (for each message). Use it on one loop only."""
 
     def __init__(self) -> None:
         self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)

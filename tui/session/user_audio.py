@@ -45,7 +45,7 @@ class UserAudio:
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
         self._waits = False
-        """Whether a user stream that has not opened was reported."""
+        """Whether a failure to open the user stream has been reported."""
         self._speech: SpeechDetector | KnownSpeech | None = None
         self._heard_until_ns = 0
 

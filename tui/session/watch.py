@@ -25,8 +25,8 @@ from tui.units import NS_PER_S
 _INTERVAL_NS = 20_000_000
 _CROWD_INTERVAL_NS, _CROWD_IDLE_EVERY = 100_000_000, 5
 _IDLE_EVERY = 3
-"""Number of polls after which telemetry is published and idle audio is checked; the screen draws levels no
-more often.
+"""Number of polls after which telemetry is published and idle audio is checked; more often would be useless,
+because the screen draws levels no faster.
 """
 
 

@@ -174,7 +174,7 @@ class WebSocketClient:
         )
 
     def send_now(self, frame: str | bytes) -> None:
-        """Writes one message without waiting; only while `writable`."""
+        """Writes one message without waiting; allowed only while `writable` is true."""
         assert self._socket is not None
         broadcast((self._socket,), frame)
 
@@ -205,7 +205,7 @@ class WebSocketClient:
 
     @property
     def violation(self) -> str:
-        """What the agent sent that made this side close the socket; "" if that is not why it closed."""
+        """The violation by the agent that made this side close the socket; "" if there was none."""
         sent = self._socket.protocol.close_sent if self._socket else None
         # A code sent after one was received only repeats the received one.
         if self._socket is None or sent is None or self._socket.protocol.close_rcvd_then_sent:
@@ -244,7 +244,7 @@ class WebSocketClient:
 
     @property
     def restarts(self) -> bool:
-        """Whether the far side closed the socket to go away or restart; the session may be resumed afterwards."""
+        """Whether the far side closed the socket because it is going away or restarting."""
         return self._socket is not None and self._socket.close_code in _RESTART_CODES
 
     async def _watch(self, socket: ClientConnection, liveness: Liveness) -> None:

@@ -144,7 +144,7 @@ class Connection:
 
     @property
     def violation(self) -> str:
-        """What the agent sent that made this side close the socket; "" if that is not why it closed."""
+        """The violation by the agent that made this side close the socket; "" if there was none."""
         return self._client.violation
 
     @property

@@ -101,7 +101,7 @@ class Announcements:
             gathered.size += len(delta)
 
     def arguments_done(self, message: Announcement) -> Call | None:
-        """Returns the call if its arguments are complete; if they were cut off, `item_done` decides about it."""
+        """Returns the call if its arguments are complete; if they were cut off, leaves it to `item_done`."""
         gathered = self._gather(message.call_id, message.response_id, message.name, message.arguments)
         if not gathered.name or not _is_object("".join(gathered.arguments)):
             return None

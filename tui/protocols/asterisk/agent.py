@@ -56,7 +56,7 @@ class AsteriskAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes, which is the user's."""
+        """The format that `say_audio` takes, which is that of the user's audio."""
         return self._format
 
     # Actions of the agent.

@@ -99,7 +99,7 @@ class AudioCodesCaller:
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the agent has acknowledged the user stream and it has not been closed since."""
+        """Whether the agent has acknowledged the user stream and the stream has not been closed since."""
         return self._user_stream.open
 
     @property
@@ -198,7 +198,7 @@ class AudioCodesCaller:
         return [answer] if answer else []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing, because the protocol has no such message; the reply no longer needs a CLEAR event."""
+        """Sends nothing, because no message reports an interruption; the reply then needs no CLEAR event."""
         self._replies.interrupted(stream_id)
         return []
 

@@ -26,7 +26,7 @@ FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
 """Audio formats by encoding and rate, for both directions."""
 USER_FORMAT, PLAY_FORMAT = "linear16_16000", "linear16_24000"
 ASSUMED_FORMAT = FORMATS["linear16_24000"]
-"""The format assumed for a direction that Settings leaves out."""
+"""The format assumed for a direction that Settings omits."""
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 

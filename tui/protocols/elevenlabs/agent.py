@@ -49,7 +49,7 @@ class ElevenLabsAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes, which is the user's; None in a text-only conversation."""
+        """The format that `say_audio` takes, which is that of the user's audio; None in a text-only conversation."""
         return None if self._wishes.text_only else self.user_format
 
     @property
@@ -77,7 +77,7 @@ class ElevenLabsAgent(AgentDefaults):
         return [audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Sends nothing for a complete reply; for an interrupted one, interrupts all audio so far."""
+        """Sends nothing for a complete reply; for an interrupted one, sends an interruption of all audio so far."""
         if stream_id == self._open_stream_id:
             self._open_stream_id = None
         if not (interrupted and stream_id == self._last_stream_id):

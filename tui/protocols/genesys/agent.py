@@ -57,7 +57,7 @@ class GenesysAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes, which is the user's."""
+        """The format that `say_audio` takes, which is that of the user's audio."""
         return self.user_format
 
     # Actions of the agent.

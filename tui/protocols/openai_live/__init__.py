@@ -11,7 +11,7 @@ silent or disagree:
   reply. A reply begins with sound and ends after half a second of silence, which the agent may send or omit.
 * According to the SDK, audio chunks have a time range only for observers; Azure's pages always show one. If
   present, it is used, and a gap between two ranges counts as omitted silence.
-* Words come in fragments, and nothing marks the last one. The agent's words belong to the reply that was
+* Words arrive in fragments, and nothing marks the last one. The agent's words belong to the reply that was
   being spoken at that time; the user's words form one line until a second passes without new ones.
 * OpenAI's path is /v1/live/sessions, Azure's /openai/v1/live.
 """

@@ -41,7 +41,7 @@ class LiveOptions:
 
     @property
     def greeting(self) -> str:
-        """What the agent is asked to say first; "" leaves it to the agent."""
+        """What the agent is asked to say first; "" leaves the choice to the agent."""
         return self._chosen["greeting"]
 
     @property

@@ -1,4 +1,4 @@
-"""The user's options: converts `CallerSettings` to a ``session`` object of GA or the beta."""
+"""The user's options: converts `CallerSettings` to a ``session`` object in GA or beta format."""
 
 from __future__ import annotations
 

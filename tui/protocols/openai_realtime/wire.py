@@ -188,7 +188,7 @@ class Effective:
 
 
 def _is_on(place: Members) -> bool:
-    # gpt-realtime has no {"type": "none"}, but servers modelled on it do.
+    # gpt-realtime has no {"type": "none"}, but servers modeled on it do.
     value = place.body["turn_detection"]
     return value is not None and not (isinstance(value, dict) and value.get("type") == "none")
 

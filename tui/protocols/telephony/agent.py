@@ -22,7 +22,7 @@ _SMALL_NUMBER = re.compile(r"[0-9]{1,15}")
 class TelephonyAgent(AgentDefaults):
     """Stands in for the server on one socket.
 
-    It ends each reply with a mark, and reports PLAY_FINISHED when the mark comes back.
+    It ends each reply with a mark, and reports PLAY_FINISHED when the mark is returned.
     """
 
     dialect: ClassVar[TelephonyDialect]
@@ -54,7 +54,7 @@ class TelephonyAgent(AgentDefaults):
         return self._format if named is None or self._format is None else self.dialect.formats[named]
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Reads provider settings that are not part of any message from the URL's query."""
+        """Reads, from the URL's query, provider settings that are not part of any message."""
         known = self.dialect.options
         given = {name: value for name, value in handshake.query.items() if name in known}
         self._options = {name: value for name, value in given.items() if not known[name](value)}

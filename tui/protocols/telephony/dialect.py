@@ -182,7 +182,7 @@ def named_params(dialect: TelephonyDialect, message: Members, start: Members) ->
 
 
 def any_id(new_id: NewId) -> str:
-    """Creates an id that needs no specific form."""
+    """Creates an id with no specific form."""
     return new_id()
 
 
@@ -196,7 +196,7 @@ def one_of(*values: str) -> Check:
 
 
 def flushed_marks(default: str) -> Mapping[str, Check]:
-    """Returns the option for dialects in which it is not documented what a flush does to pending marks."""
+    """Returns the option for dialects in which the effect of a flush on pending marks is not documented."""
     return {"flushed_marks": one_of(default, DROPPED if default == RETURNED else RETURNED)}
 
 
@@ -270,7 +270,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     reply_members: Callable[[AudioFormat], Content] = _no_members
     """Returns what a server's audio message carries in addition to its payload."""
 
-    # Messages of the caller.
+    # Messages from the caller.
     opening: Callable[[StreamCall], list[Content]]
     """Returns the caller's complete first messages; the last of them starts the stream."""
     user_audio: Callable[[StreamCall, bytes], Content | bytes] = media
@@ -302,7 +302,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     read_params: Callable[[TelephonyDialect, Members, Members], Content] = named_params
     """Returns the custom parameters of a start message and its content."""
 
-    # Messages of the server.
+    # Messages from the server.
     say: Verb = Verb("media", "media.payload")
     """The message with audio; an empty kind means binary frames."""
     mark: Verb = Verb("mark", "mark.name")

@@ -1,7 +1,7 @@
 """Implements both ends of Plivo audio streams (bidirectional).
 
-The facts come from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. It is not
-documented what a flush does to pending checkpoints; by default they are dropped, as implementers report
+The facts come from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. The effect
+of a flush on pending checkpoints is not documented; by default they are dropped, as implementers report
 (option ``flushed_marks``).
 """
 

@@ -7,8 +7,8 @@ sources are silent:
 
 * A call counts as accepted once ``start`` has been sent, and its audio flows from then on, silence included.
 * A mark does not end a reply (`tui.protocols.implied_replies`): many servers send one after every message.
-* A fault that a server repeats in every message (a missing streamSid, …) is reported once per stream, as by
-  Twilio.
+* As on Twilio, a fault that a server repeats in every message (a missing streamSid, …) is reported once per
+  stream.
 * No message informs the server that the user flushed playback; later audio is played as a new reply.
 * Names in the spelling of Exotel and Telnyx (``stream_sid``, ``stream_id``, …) are understood and reported.
 """

@@ -61,7 +61,7 @@ def _stop(call: StreamCall) -> Content:
 
 
 def _read_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
-    """Returns the format in a start message, in the form of any similar service; mu-law if it is unreadable."""
+    """Returns the format in a start message, even in the form of a similar service; mu-law if it is unreadable."""
     described = start.inside(dialect.media_format)
     name, rate = described.text("encoding", required=True), described.number(dialect.rate)
     if name not in FORMATS or rate != MULAW_8K.rate or described.number("channels") != 1:
