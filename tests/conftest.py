@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,10 +25,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # pytest lists its folder for each new one in it, which takes seconds with a home for every test.
+    return tmp_path_factory.mktemp("homes")
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the settings of whoever runs it."""
-    home = tmp_path_factory.mktemp("home")
+    home = Path(tempfile.mkdtemp(dir=homes))
     for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
     ours = [name for name in os.environ if name.startswith("OPUSAGENT_TUI_")]
@@ -60,6 +67,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         on_time = item.session.stash[_ON_TIME] = item.nodeid.endswith("@sound")
         if not on_time:
             os.nice(10)
+
+
+_LONGEST_ID = 60
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Keeps megabytes of input out of the names of tests, which processes and their environment pass on."""
+    if isinstance(val, str | bytes) and len(val) > _LONGEST_ID:
+        start = val[:_LONGEST_ID] if isinstance(val, str) else val[:_LONGEST_ID].decode("latin-1")
+        return f"{start.encode('unicode_escape').decode()}… ({len(val)})"
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -44,6 +44,7 @@ def measure(*, quick: bool) -> Iterator[Measured]:
         environment = {
             **os.environ,
             "TERM": "xterm-256color",
+            "PYTHONDONTWRITEBYTECODE": "",  # an installed program has its bytecode, as the bare one's library has
             "PYTHONPATH": str(Path.cwd()),
             "XDG_CONFIG_HOME": home,
             "XDG_DATA_HOME": home,
