@@ -1,7 +1,4 @@
-"""The Textual application: handles themes, the tick, calls, and the choice of the screen.
-
-The application contains no session logic.
-"""
+"""The Textual application: handles themes, the tick, calls, and the choice of screen. Contains no session logic."""
 
 from __future__ import annotations
 
@@ -48,9 +45,9 @@ S = TypeVar("S", bound=Screen[Any])
 
 TICKS_PER_S = 16
 TICKS_PER_REFRESH = 2
-"""Levels are drawn on every tick, everything else on every second tick."""
+"""Number of ticks per refresh: levels are drawn on every tick, everything else on every second tick."""
 UP_AFTER_S = 1.0
-"""Time in seconds by which the first screen has been painted."""
+"""Delay in seconds after the first paint until `Launch.once_up` is called."""
 
 
 @runtime_checkable
@@ -69,11 +66,11 @@ class Launch(msgspec.Struct, frozen=True):
     scenario: PlayScenario | None = None
     """Scenario to play in every call, after asking whether its commands may be run."""
     library: Library | None = None
-    """The saved sessions, and the session that is open at the start; None for the sessions in the default folder."""
+    """The saved sessions, and the session that is open at first; None for the sessions in the default folder."""
     browse: bool = False
     """Whether to show the saved sessions first."""
     start_engine: Callable[[], EngineLink] | None = None
-    """Starts another engine if the first is lost. Raises one of `START_FAILURES`."""
+    """Starts another engine if the first is lost; raises one of `START_FAILURES`."""
     on_painted: Callable[[], object] = lambda: None
     """Called when the first screen has been painted."""
     once_up: Callable[[], object] | None = None
@@ -98,8 +95,9 @@ class OpusAgentApp(EndingApp):
         "screens/session.tcss",
         "screens/connect.tcss",
     ]
-    """Style sheets of the screens that may be shown first; loading one later makes Textual parse
-    all of them again.
+    """Style sheets of the screens that may be shown first.
+
+    Loading a style sheet later makes Textual parse all of them again.
     """
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
         (0, "-tiny"),
@@ -118,7 +116,7 @@ class OpusAgentApp(EndingApp):
         settings: Settings | None = None,
         launch: Launch | None = None,
     ) -> None:
-        # Textual chooses its filter for NO_COLOR here, before it knows the theme; the wrong one paints
+        # Textual chooses its filter for NO_COLOR here, before it knows the theme. The wrong filter paints
         # black on black.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.bridge = bridge
@@ -138,25 +136,26 @@ class OpusAgentApp(EndingApp):
 
     @cached_property
     def library(self) -> Library:
-        """The saved sessions, and the session that is open."""
+        """The saved sessions, and the open session."""
         return self._launch.library or Library()
 
     @cached_property
     def session(self) -> SessionScreen:
         """The call screen, which is created when it is first needed."""
-        from tui.screens.session import SessionScreen  # late: the connect screen is painted without it
+        from tui.screens.session import (
+            SessionScreen,
+        )  # late: not needed by the connect screen
 
         screen = SessionScreen(self.bridge, self.memory.layout, self.settings.thresholds)
-        # Set before the first paint: otherwise the footer would not show the key until the next
-        # tick.
+        # Set before the first paint; otherwise, the footer would not show the key until the next tick.
         screen.controls.synthesizer = self.settings.speech.synthesizer or ""
         screen.controls.speech_model = self.settings.speech.model or ""
         screen.controls.can_call = self._launch.call_demo or self.target is not None
         return screen
 
     def get_default_screen(self) -> Screen[Any]:
-        """Returns the call screen; before the first call, an empty screen below all others."""
-        # A saved session is pushed onto it: Textual cannot replace its first screen.
+        """Returns the call screen or, before the first call, an empty screen below all others."""
+        # A saved session is pushed onto it, because Textual cannot replace its first screen.
         return self._laid_out(self.session) if self._calls_at_once else Screen()
 
     @property
@@ -177,7 +176,7 @@ class OpusAgentApp(EndingApp):
 
     def on_mount(self) -> None:
         """Calls the target if there is one; otherwise shows the connect screen."""
-        # Immediately: the process is stopped before the next iteration of the loop.
+        # Called immediately, because the process is stopped before the next iteration of the loop.
         self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
         self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
         if self.settings.keys:
@@ -217,7 +216,7 @@ class OpusAgentApp(EndingApp):
         elif self.library.opened is not None:
             self.push_screen(self._screen_of(self.library.opened))
         else:
-            # Only once Textual paints: before that, it would lay out and draw the form for nothing.
+            # Only once Textual paints; before that, it would lay out and draw the form for nothing.
             self.call_next(self.show_sessions if self._launch.browse else self.choose_target)
 
     def _first_theme(self) -> str:
@@ -227,7 +226,7 @@ class OpusAgentApp(EndingApp):
         wanted = (self.settings.screen.theme, self.memory.theme, DEFAULT_THEME)
         return next(name for name in wanted if name in self.available_themes)
 
-    # what is remembered
+    # remembered state
 
     def on_session_screen_layout_changed(self, event: SessionScreen.LayoutChanged) -> None:
         """Remembers the pane layout for the next run."""
@@ -240,7 +239,7 @@ class OpusAgentApp(EndingApp):
             self.memory = msgspec.structs.replace(self.memory, theme=theme)
 
     def on_notify(self, event: Notify) -> None:
-        """Shows at most one toast of each kind: a new one replaces the previous one."""
+        """Shows at most one toast of each kind: a new toast replaces the previous one."""
         new = event.notification
         for shown in list(self._notifications):
             if (shown.severity, shown.title) == (new.severity, new.title):
@@ -249,11 +248,13 @@ class OpusAgentApp(EndingApp):
     # the tick
 
     def tick(self) -> None:
-        """Processes what the engine has sent; draws levels on every tick and everything else on every second tick."""
+        """Processes everything that the engine has sent.
+
+        Draws levels on every tick, and everything else on every second tick.
+        """
         self._ticks += 1
         opened = self.library.opened
-        # One engine serves both calls and saved sessions; what it sends belongs to whichever is
-        # shown.
+        # One engine serves both calls and saved sessions. What it sends belongs to the session that is shown.
         bridge = self.bridge if opened is None else opened.bridge
         with self.batch_update():
             bridge.drain()
@@ -265,7 +266,7 @@ class OpusAgentApp(EndingApp):
             self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
 
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
-        """Polls the visible screens from the top down; nothing below a full screen is visible."""
+        """Polls the visible screens from top to bottom. Nothing below a full screen is visible."""
         for screen in reversed(screens):
             if isinstance(screen, Polled):
                 screen.poll()
@@ -275,7 +276,7 @@ class OpusAgentApp(EndingApp):
     # calling
 
     def call(self, target: Target) -> None:
-        """Calls the target, with a new engine if the old one was lost."""
+        """Calls the target, with a new engine if the previous one was lost."""
         self.target = target
         self.session.controls.can_call = True
         self.session.controls.instructions = target.options.get("instructions", "")
@@ -326,7 +327,9 @@ class OpusAgentApp(EndingApp):
 
     def choose_target(self) -> None:
         """Shows the connect screen."""
-        from tui.screens.connect import ConnectScreen  # late: the first paint does not need it
+        from tui.screens.connect import (
+            ConnectScreen,
+        )  # late: not needed for the first paint
 
         current = None if self.target is None or self.targets.is_demo(self.target) else self.target
         form = ConnectScreen(self._shown_bridge, self.targets, current, has_session=self._has_below)
@@ -350,7 +353,7 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _shown_bridge(self) -> Bridge:
-        """The bridge of the saved session that is open; if none is open, the bridge of the calls."""
+        """The bridge of the open saved session or, if none is open, of the calls."""
         return self.bridge if self.library.opened is None else self.library.opened.bridge
 
     def on_session_screen_sessions_wanted(self) -> None:
@@ -362,12 +365,12 @@ class OpusAgentApp(EndingApp):
         self.show_sessions()
 
     def on_connect_screen_session_chosen(self, event: ConnectScreen.SessionChosen) -> None:
-        """Opens a saved session in place of the one that is open."""
+        """Opens a saved session in place of the open one."""
         self._close_opened()
         self._session_chosen(event.folder)
 
     def show_sessions(self) -> None:
-        """Shows the list of saved sessions in place of the session that is open."""
+        """Shows the list of saved sessions in place of the open session."""
         from tui.screens.sessions import SessionsScreen
 
         opened = self.library.opened
@@ -379,7 +382,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(self._laid_out(screen), self._session_chosen)
 
     def _close_opened(self) -> None:
-        """Closes the saved session that is open, with its screen and those above it."""
+        """Closes the open saved session with its screen and all screens above it."""
         opened = self.library.opened
         if opened is None:
             return
@@ -434,7 +437,7 @@ class OpusAgentApp(EndingApp):
             self.repaint()
 
     def repaint(self) -> None:
-        """Redraws everything, because another program has used the terminal and Textual redraws only changes."""
+        """Redraws everything, because another program has used the terminal, and Textual redraws only changes."""
         for screen in self.screen_stack:
             for widget in screen.walk_children(Widget, with_self=True):
                 widget.refresh()
@@ -444,9 +447,9 @@ class OpusAgentApp(EndingApp):
     def on_key(self, event: events.Key) -> None:
         """Passes a stray letter to the field that now has the focus.
 
-        Keys that are pressed right after the key that opened a field are sent to the widget that
-        had the focus before. A field consumes its letters, so a letter that bubbles up to the app
-        was meant for the field and is not a command.
+        Keys that are pressed right after the key that opened a field are sent to the widget that had the
+        focus before. Fields consume their letters, so a letter that bubbles up to the app was meant for the
+        field and is not a command.
         """
         field = self.focused
         if field is not None and field.check_consume_key(event.key, event.character):
@@ -456,7 +459,7 @@ class OpusAgentApp(EndingApp):
     # shared screens
 
     def action_leave(self) -> None:
-        """Quits, but asks first during a call, unless the settings turn the question off."""
+        """Quits. During a call, asks for confirmation first, unless the settings turn this off."""
         if not (self.bridge.state.status.live and self.settings.screen.confirm_quit):
             self.leave()
             return
@@ -465,7 +468,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(QuitScreen(self.bridge.state), lambda leave: self.leave() if leave else None)
 
     def search_themes(self) -> None:
-        """Offers the themes that have readable text."""
+        """Offers the themes with readable text."""
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
@@ -550,7 +553,7 @@ class OpusAgentApp(EndingApp):
             )
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """Uses the device from now on, including in the next call to the same target or the next saved session."""
+        """Uses the device from now on, also in the next call to the same target and the next saved session."""
         opened = self.library.opened
         if opened is not None:
             self.library.output = opened.bridge.player.output = event.spec

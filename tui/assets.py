@@ -1,7 +1,6 @@
 """The program's recordings: the local agent's prompts, and lines for the user to play.
 
-Uses only the standard library, so that the screen can show the text of each line without loading
-anything heavy.
+Uses only the standard library, so that the screen can show the lines' texts without loading heavy modules.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _PLACES = (_PACKAGE / "_assets" / "audio", _PACKAGE.parent / "assets" / "audio")
-"""Paths of the recordings in a wheel, and in a clone or an editable install."""
+"""Possible paths of the recordings: in a wheel, and in a clone or an editable install."""
 
 
 class AssetsMissing(Exception):
@@ -30,7 +29,7 @@ class Line:
     """16-bit mono WAV at 16 kHz."""
     text: str
     answer: str
-    """Name of the prompt with which the local agent answers."""
+    """Name of the local agent's prompt that answers this line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,7 @@
-"""The only place where the engine and the screen meet, in three steps: drain, fold, refresh.
+"""The only connection between engine and screen, in three steps: drain, fold, refresh.
 
-Does not depend on Textual.
-
-The bridge owns the screen's models. `tick` takes what the engine has sent, folds it into the
-models, and refreshes each dirty panel once.
+Does not depend on Textual. The bridge owns the screen's models. `tick` takes what the engine has sent, folds
+it into the models, and refreshes each dirty panel once.
 """
 
 from __future__ import annotations
@@ -53,20 +51,20 @@ from tui.view.waveform import Waveform
 
 
 class Latest:
-    """State that the engine reports in addition to events; only the latest value of each kind counts."""
+    """State that the engine reports in addition to events. Only the latest value of each kind counts."""
 
     def __init__(self) -> None:
         self.telemetry = Telemetry(at_ns=0)
         self.telemetry_in_call = Telemetry(at_ns=0)
-        """The last telemetry of the active session; later values describe devices that are being closed."""
+        """The last telemetry of the active session. Later values describe devices that are being closed."""
         self.devices: DeviceList | None = None
         self.reading: float | None = None
-        """Fraction of a saved session that has been read, 0..1; None in a call, and once everything has been read."""
+        """Share of a saved session that has been read, 0..1; None in a call, and once everything has been read."""
         self.callbacks: tuple[CallbackStats, ...] = ()
         """Measurements of callbacks in the engine; see `Bridge.trace_callbacks`."""
 
     def begin_session(self) -> None:
-        """Forgets the levels of the previous session."""
+        """Clears the levels of the previous session."""
         self.telemetry = self.telemetry_in_call = Telemetry(at_ns=0)
 
 
@@ -79,13 +77,13 @@ class ClipControl:
         self.playing: PlayingAudio | None = None
         """Progress of the current clip; None until the engine reports it."""
         self.output = "auto"
-        """The speaker to use, in the form of the option `--output`; after a call, the one that the call used."""
+        """The speaker to use, as a value of the option `--output`. After a call, this is the call's speaker."""
         self._send = send
 
     def play(self, audio: PlayAudio) -> int:
         """Plays audio in place of the current clip, and returns the new value of `clip`.
 
-        Without a path and a wire, only stops playback.
+        If ``audio`` has neither a path nor a wire, only stops playback.
         """
         self.clip += 1
         self.playing = None
@@ -93,7 +91,7 @@ class ClipControl:
         return self.clip
 
     def take(self, playing: PlayingAudio) -> None:
-        """Processes a progress report; a report about an earlier clip is ignored."""
+        """Processes a progress report. Reports about earlier clips are ignored."""
         if playing.clip == self.clip:
             self.playing = playing
 
@@ -113,7 +111,7 @@ class Redraws:
         self._dirty[refresh] = None
 
     def refresh(self) -> None:
-        """Calls each scheduled ``refresh``. Panels that are marked in the meantime wait for the next tick."""
+        """Calls each scheduled ``refresh``. Panels marked in the meantime wait for the next tick."""
         self.refreshed = True
         dirty, self._dirty, self.overdue = self._dirty, {}, False
         for refresh in dirty:
@@ -127,7 +125,7 @@ class RawFile:
         self._descriptor: int | None = None
 
     def open(self, path: Path) -> None:
-        """Opens the file to read from; if it cannot be opened, no messages are available."""
+        """Opens the file. If it cannot be opened, no messages are available."""
         self.close()
         with suppress(OSError):
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -169,7 +167,7 @@ class SessionFolder:
             self.marks.numbers, self.marks.notes = saved.numbers, saved.notes
 
     def take_problem(self) -> str:
-        """Returns why the last mark or note was not saved, and forgets the reason; empty if it was saved."""
+        """Returns and clears the reason why the last mark or note was not saved; empty if it was saved."""
         problem, self._problem = self._problem, ""
         return problem
 
@@ -214,7 +212,7 @@ class Bridge:
         self.redraws.mark(refresh)
 
     def tick(self) -> None:
-        """Drains, folds, refreshes. Called by the screen's timer, or directly by a test."""
+        """Drains, folds and refreshes. Called by the screen's timer, or directly by tests."""
         self.drain()
         self.refresh()
 
@@ -226,7 +224,7 @@ class Bridge:
         self._notice_lost_engine()
 
     def refresh(self) -> None:
-        """Refreshes each dirty panel once; may be called less often than `drain`."""
+        """Refreshes each dirty panel once. May be called less often than `drain`."""
         self.redraws.refresh()
 
     def fold(self, event: SessionEvent) -> None:
@@ -239,7 +237,7 @@ class Bridge:
         self.transcript.apply(event)
         self.scenario.apply(event)
         if isinstance(event, SessionStarted):
-            self.folder.load()  # after the log, which drops the marks of the previous session
+            self.folder.load()  # after the log has dropped the marks of the previous session
         elif isinstance(event, ErrorRaised) and event.code == UNSAVED:
             self.folder.saving_ended = True
 
@@ -266,7 +264,7 @@ class Bridge:
         return [("engine", stats) for stats in self.latest.callbacks] + here
 
     def replace_engine(self, engine: EngineLink) -> None:
-        """Continues with a new engine after the old one was lost; the models keep their state."""
+        """Continues with a new engine after the previous one was lost. The models keep their state."""
         self.engine = engine
         self._engine_lost = False
         if self.tracing_callbacks:

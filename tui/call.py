@@ -39,7 +39,7 @@ _UNHEARABLE = ("odd-byte", "queue-full")
 
 
 class Script(msgspec.Struct, frozen=True):
-    """The short form of a scenario: the lines to speak in a call, and what to expect."""
+    """The short form of a scenario: the lines to play in a call, and the expected results."""
 
     say: Sequence[Path]
     timeout_s: float = 10.0
@@ -49,7 +49,7 @@ class Script(msgspec.Struct, frozen=True):
     """Whether any error or finding makes the call fail."""
 
     def scenario(self) -> Scenario:
-        """Returns the steps of the script: each line, and the expected answer to it."""
+        """Returns the script as a scenario: each line is followed by an expected answer."""
         within = Duration(self.timeout_s * 1_000)
         steps: list[Step] = []
         for text in self._texts():
@@ -68,14 +68,14 @@ class Script(msgspec.Struct, frozen=True):
 
 
 class _Seen:
-    """The reports from a call that decide or explain its outcome."""
+    """The events of a call that determine or explain its outcome."""
 
     def __init__(self) -> None:
         self.errors: list[e.ErrorRaised] = []
         self.reasons: list[str] = []
         """Sentences that may explain why the answer to the latest line is missing."""
         self.hint = ""
-        """Advice that may help if an answer is missing."""
+        """Advice for when an answer is missing."""
         self.unfinished = 0
         """Number of replies that the agent began but never ended."""
         self.unshown: OSError | None = None
@@ -105,9 +105,10 @@ async def call(
     explain: Callable[[str], None],
     summary: Callable[[SessionMetrics], None] = lambda _: None,
 ) -> ExitCode:
-    """Runs the call. ``show`` receives every event; ``explain`` receives a sentence with the reason for the outcome.
+    """Runs the call.
 
-    Raises `ValueError` for settings the protocol does not have.
+    ``show`` receives every event; ``explain`` receives a sentence with the reason for the outcome. Raises
+    `ValueError` for settings that the protocol does not support.
     """
     seen = _Seen()
     reasons: list[str] = []
@@ -118,11 +119,11 @@ async def call(
         aids=Aids(lines=await asyncio.to_thread(script.lines)),
         answer_s=script.timeout_s,
         show=lambda event: _take(event, held, seen, show),
-        # Printed when the call is over: a terminal that was closed would raise here.
+        # Printed when the call is over, because a closed terminal would raise an exception here.
         note=reasons.append,
     )
     await held.prepare(tools)
-    # Covers the close as well: an interrupt must not lose what is being saved.
+    # Includes the close, because an interrupt must not lose data that is being saved.
     with on_ending_signals(held.session.hang_up) as received:
         await held.hold(open_line=False)
     seen.unfinished = held.performance.listening.unfinished
@@ -147,8 +148,8 @@ def _take(
         try:
             show(event)
         except OSError as error:
-            # The reader has exited or the terminal was closed. Raised here, the error would prevent
-            # a proper goodbye to the agent.
+            # The reader has exited or the terminal was closed. Raising the error here would prevent a proper
+            # end of the call.
             seen.unshown = error
             held.performance.listening.end()
 
@@ -249,7 +250,7 @@ class Printer:
         if self._began_ns is None:
             self._began_ns = event.at_ns
         if isinstance(event, e.FindingRaised) and event.count > 1:
-            # Printed with its first occurrence; a fault in every message would fill the terminal.
+            # Printed only once, because a fault in every message would fill the terminal.
             self._repeated[event.rule] = event
             return
         if not isinstance(event, UNLISTED) and not (

@@ -1,7 +1,7 @@
-"""Starts modules of this package in a separate Python process. Uses only the standard library.
+"""Starts modules of this package in a separate Python process.
 
-``python -m`` would look for modules in the current directory first, and run a ``numpy.py`` or
-``tui/`` that it finds there.
+Uses only the standard library. Plain ``python -m`` would search the current directory first, and run any
+``numpy.py`` or ``tui/`` there.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 
 
 def child_command(module: str, *arguments: str) -> list[str]:
-    """Returns the command line that runs a module of this package, whatever the current directory is."""
-    # -P keeps the current directory and that of the script out of sys.path.
+    """Returns the command line that runs a module of this package, regardless of the current directory."""
+    # -P keeps the current directory and the script's directory out of sys.path.
     return [sys.executable, "-P", str(Path(_ROOT, "tui", "child.py")), module, *arguments]
 
 

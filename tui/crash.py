@@ -21,7 +21,7 @@ def crash_report(error: BaseException | None) -> str:
     if error is None:
         return sentence
     try:
-        # mkstemp creates the file with mode 0600. The temporary folder works where there is no home.
+        # mkstemp creates the file with mode 0600. The temporary folder also works without a home folder.
         fd, path = tempfile.mkstemp(prefix="opusagent-tui-crash-", suffix=".txt")
         with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(crash_details(error))
@@ -34,6 +34,6 @@ def crash_details(error: BaseException) -> str:
     """Returns versions and a traceback, without secrets and without local variables, which may contain audio."""
     system = f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
     lines = without_secrets("".join(traceback.format_exception(error))).splitlines()
-    # The message of an exception may repeat what could not be read: a message, or the audio in it.
+    # The message of an exception may quote unreadable input, such as a message or its audio.
     cut = (line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…" for line in lines)
     return "\n".join((f"opusagent-tui {__version__}, {system}", "", *cut, ""))

@@ -14,7 +14,7 @@ from pathlib import Path
 def path_of(text: str) -> Path:
     """Converts a string to a path.
 
-    ``~`` and ``~user`` are expanded; a path with an unknown user stays as written.
+    ``~`` and ``~user`` are expanded; a path with an unknown user is left unchanged.
     """
     return Path(os.path.expanduser(text))  # noqa: PTH111 - the other one raises RuntimeError
 
@@ -28,8 +28,8 @@ def private_folder(path: Path) -> Path:
 def write_atomically(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
     """Replaces a file so that no reader ever sees a half-written file. Raises `OSError`.
 
-    Only the owner may read the new file; with ``like``, it takes the mode and, if possible, the
-    owner of that file.
+    Only the owner may read the new file, unless ``like`` is given: the new file then gets that file's mode
+    and, if possible, owner.
     """
     written = _written_beside(path, content)
     try:
@@ -46,8 +46,8 @@ def write_atomically(path: Path, content: bytes, like: os.stat_result | None = N
 def write_to(path: Path, content: bytes) -> None:
     """Writes to a path named by the user. Raises `OSError`.
 
-    A regular file is replaced as a whole and keeps its mode; a pipe, a device or an open descriptor
-    is written to directly. Links are followed.
+    A regular file is replaced atomically and keeps its mode. Pipes, devices and open descriptors are written
+    to directly. Links are followed.
     """
     try:
         status = path.stat()
@@ -60,7 +60,7 @@ def write_to(path: Path, content: bytes) -> None:
         return
     try:
         write_atomically(path.resolve(), content, status)
-    except PermissionError:  # the folder, but not the file, belongs to another user
+    except PermissionError:  # the folder belongs to another user, but the file does not
         _write_through(path, content, os.O_TRUNC)
 
 

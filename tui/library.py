@@ -35,8 +35,7 @@ class CommandFailed(Exception):
 async def run_command(arguments: Sequence[str]) -> str:
     """Runs a command of this program in a separate process, which is ended if the task is canceled.
 
-    Measuring a session again takes numpy and several seconds of processor time, which the screen
-    cannot spare.
+    Remeasuring a session requires numpy and several seconds of CPU time, which would block the screen.
     """
     process = await asyncio.create_subprocess_exec(
         *child_command("tui", *arguments),
@@ -76,10 +75,9 @@ class Opened(msgspec.Struct, frozen=True):
 
 
 class Listing:
-    """The sessions of a folder, read in a thread, so that even a thousand sessions do not block the screen.
+    """The sessions of a folder, read in a thread so that even a thousand sessions do not block the screen.
 
-    The thread appends to a deque and sets a flag, and the screen polls both: neither waits for the
-    other.
+    The thread appends to a deque and sets a flag, and the screen polls both, so neither waits for the other.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,7 +87,7 @@ class Listing:
         """Reason why the folder cannot be read; empty if it can be read."""
         self._found: deque[SessionSummary] = deque()
         self._stopped = threading.Event()
-        # A daemon thread: quitting the program does not wait for a slow disk.
+        # A daemon thread, so that quitting the program does not wait for a slow disk.
         self._thread = threading.Thread(target=self._read, name="session list", daemon=True)
 
     def start(self) -> None:
@@ -105,7 +103,7 @@ class Listing:
         return [self._found.popleft() for _ in range(len(self._found))]
 
     def _read(self) -> None:
-        # Imported late, like the modules below: the first paint does not need it.
+        # Imported late, like the modules below, because the first paint does not need it.
         from tui.saving.listing import summaries
 
         try:
@@ -119,21 +117,21 @@ class Listing:
 
 
 class Library:
-    """The folder of saved sessions, and the session that is open."""
+    """The folder of saved sessions, and the open session."""
 
     def __init__(self, folder: Path | None = None, *, output: str = "auto", run: Run = run_command) -> None:
         self.folder = folder or default_folder()
         self.output = output
-        """The speaker on which saved sessions are played."""
+        """The speaker for playing saved sessions."""
         self.opened: Opened | None = None
         self.run = run
 
     def listing(self) -> Listing:
-        """Returns a new listing of the sessions; it reads no session until it is started."""
+        """Returns a new listing of the sessions, which reads nothing until it is started."""
         return Listing(self.folder)
 
     def open(self, folder: Path, sound: EngineLink, *, speed: float | None = None) -> Opened:
-        """Opens a session in place of the one that is open; ``sound`` plays its audio. Raises `SavedSessionError`."""
+        """Opens a session in place of the open one. ``sound`` plays its audio. Raises `SavedSessionError`."""
         from tui.engine.saved_engine import SavedEngine
         from tui.saving.reading import open_session
 
@@ -160,7 +158,7 @@ class Library:
             raise CommandFailed(f"its output cannot be read: {error}") from error
 
     def close(self) -> None:
-        """Closes the session that is open."""
+        """Closes the open session."""
         if self.opened is not None:
             self.opened.close()
             self.opened = None

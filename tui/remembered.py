@@ -1,7 +1,7 @@
 """Remembers recent targets, hosts that may be load-tested, the theme and the pane layout between runs.
 
-The user's decisions are in the settings (`tui.config`). Errors must not stop the program: an unreadable file counts
-as missing, and a failed write is ignored.
+Settings that the user chooses are in `tui.config`. Errors must not stop the program: an unreadable file
+counts as missing, and a failed write is ignored.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
     url: str
     protocol: str
     token_env: str = ""
-    """Name of the variable that holds the token."""
+    """Name of the environment variable that contains the token."""
     input: str = AUTO
     output: str = AUTO
 
@@ -57,7 +57,10 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def _token(variable: str) -> str:
-    """Returns the token from that variable; "" if it is missing or cannot be sent, which the call will report."""
+    """Returns the token from that variable; "" if it is missing or cannot be sent.
+
+    The call will report the problem.
+    """
     try:
         return token_in_environment(variable)
     except ValueError:

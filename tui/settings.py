@@ -1,9 +1,10 @@
-"""The settings of a call, each in one entry: name, default, range, option and description.
+"""The settings of a call.
 
-Everything else is derived from these entries: the options of the commands (`tui.cli.options`), the types of values in
-the settings file and the environment (`tui.config.model`), the file that ``config --init`` writes
-(`tui.config.starter`), and the defaults of `tui.models.target.Target`, whose fields have the same names. Only the
-standard library is used, since ``--help`` loads this module.
+Each has one entry with name, default, range, option and description. Everything else is derived from these
+entries: the options of the commands (`tui.cli.options`), the types of values in the settings file and the
+environment (`tui.config.model`), the file that ``config --init`` writes (`tui.config.starter`), and the
+defaults of `tui.models.target.Target`, whose fields have the same names. Uses only the standard library,
+because ``--help`` loads this module.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 AUTO = "auto"
 """Lets the program choose the protocol, a device or the latency."""
 MAX_LATENCY_S = 2
-"""A speaker that buffers more than this is useless in a call."""
+"""Maximum latency in seconds: a speaker that buffers more is useless in a call."""
 Scalar = str | int | float | bool
 """Types that TOML may use for an option that is sent as text."""
 
@@ -25,11 +26,11 @@ class Scope(Enum):
     TARGET = "target"
     """Only the call for which the option was typed, so that no token, header or protocol goes to another agent."""
     EVERY_CALL = "every call"
-    """This call, calls that are chosen later, and calls to the local agent."""
+    """This call, later calls, and calls to the local agent."""
     HEADLESS = "headless"
-    """Like `TARGET`, but only for the command `call`: with a screen, the user decides when to speak."""
+    """Like `TARGET`, but only for the command `call`, because on a screen the user decides when to speak."""
     SOUND = "sound"
-    """Like `EVERY_CALL`, but for this machine's sound devices, which a headless call does not use."""
+    """Like `EVERY_CALL`, but only for sound devices, which a headless call does not use."""
 
 
 class Setting(NamedTuple):
@@ -42,7 +43,7 @@ class Setting(NamedTuple):
     name: str
     """Name of the setting in the settings file, and of the field of `Target`."""
     kind: Any
-    """Type of the value in the settings file; a string must not be empty."""
+    """Type of the value in the settings file. A string must not be empty."""
     default: Any
     help: str
     """One sentence, for ``--help`` and for the settings file; ``{protocols}`` stands for the built-in protocols."""
@@ -58,7 +59,7 @@ class Setting(NamedTuple):
     most: int | None = None
     scope: Scope = Scope.TARGET
     is_path: bool = False
-    """Whether the value is a path; a relative path in the settings file starts at the folder of that file."""
+    """Whether the value is a path. A relative path in the settings file is relative to that file's folder."""
     must_exist: bool = False
     """Whether the path must name an existing file."""
     example: str = ""

@@ -1,4 +1,4 @@
-"""Targets: lists the agents that the screen can call, which are profiles, recent targets and the local agent."""
+"""Targets: the agents that the screen can call, which are profiles, recent targets and the local agent."""
 
 from __future__ import annotations
 
@@ -23,12 +23,11 @@ _LOCAL = ("127.0.0.1", "localhost")
 
 
 class Targets:
-    """The lists that the connect screen offers, kept up to date during this run.
+    """The lists on the connect screen, kept up to date during this run.
 
-    ``base`` contains the initial settings of a target whose URL is typed. ``protocols`` may be slow
-    to return, because it searches packages. ``start_demo`` returns the address of the local agent,
-    starting it if necessary. ``on_remembered`` receives each target that the next run should offer
-    again.
+    ``base`` contains the initial settings for a typed URL. ``protocols`` may be slow, because it searches
+    packages. ``start_demo`` returns the address of the local agent, starting it if necessary.
+    ``on_remembered`` receives each target that the next run should offer again.
     """
 
     def __init__(
@@ -47,15 +46,15 @@ class Targets:
         self.recent = list(recent)
         self.protocols = protocols
         self.saved = saved
-        """Returns the folder of each of the newest saved sessions, with a line about the session.
+        """Returns the folders of the newest saved sessions, each with a line about the session.
 
         Reads files; may be called from any thread.
         """
         self._start_demo = start_demo
-        # The connect screen and a repeated call may both want it, each on a separate thread.
+        # The connect screen and a repeated call may both request the demo, on different threads.
         self._demo_lock = threading.Lock()
         self._demo_places: set[str] = set()
-        """Hosts and ports of earlier demos; a local agent that was started again has a different address."""
+        """Hosts and ports of earlier demos, because a local agent that was restarted has a different address."""
         self._on_remembered = on_remembered
 
     @property
@@ -81,10 +80,9 @@ class Targets:
     def recall(self, recorded: dict[str, Any], protocol: str) -> Target | None:
         """Returns the agent of a saved session, to be called again; None if the session does not name an agent.
 
-        ``recorded`` is the target in the ``session.json`` of the session, which may come from
-        anywhere. Token, headers and tools are therefore only those of a profile or recent target
-        with the same URL: no file may choose which variable is sent to which host, or which code
-        runs.
+        ``recorded`` is the target in the session's ``session.json``, which may come from anywhere. Token,
+        headers and tools are therefore taken only from a profile or recent target with the same URL: a file
+        must not decide which variable is sent to which host, or which code runs.
         """
         url, title = str(recorded.get("url", "")), str(recorded.get("title", ""))
         try:
@@ -111,7 +109,10 @@ class Targets:
         )
 
     def moved(self, demo: Target, fresh: Target) -> Target:
-        """Moves the target of an earlier local agent to the current one's address; keeps its path and protocol."""
+        """Returns the target of an earlier local agent with the current agent's address.
+
+        Path and protocol are kept.
+        """
         place = urlsplit(fresh.url)
         url = urlsplit(demo.url)._replace(scheme=place.scheme, netloc=place.netloc).geturl()
         return msgspec.structs.replace(demo, url=url)
@@ -123,7 +124,7 @@ class Targets:
         )
 
     def remember(self, target: Target) -> None:
-        """Offers a target again, in this run and the next, unless it is always offered like the demo and profiles."""
+        """Offers a target again in this run and the next, unless it is always offered, like the demo and profiles."""
         if self.is_demo(target) or target.title in {profile.target.title for profile in self.profiles}:
             return
         self.recent = [target, *(known for known in self.recent if known.safe_url != target.safe_url)]
@@ -131,6 +132,6 @@ class Targets:
 
 
 def _plain(values: object) -> dict[str, str]:
-    """Returns the recorded values of options or parameters, except those that were hidden."""
+    """Returns the recorded values of options or parameters, except hidden values."""
     items = values.items() if isinstance(values, dict) else ()
     return {str(key): value for key, value in items if isinstance(value, str) and value != HIDDEN}

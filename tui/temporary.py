@@ -1,4 +1,7 @@
-"""Temporary files of processes that may be killed: locked while in use, and removed once no process has them open."""
+"""Temporary files of processes that may be killed.
+
+They are locked while in use, and removed once no process has them open.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +16,18 @@ _PREFIX = "opusagent-tui-"
 
 
 def create_temporary(suffix: str) -> tuple[int, Path]:
-    """Creates a private file; it counts as in use until its descriptor, and every copy of it, is closed.
+    """Creates a private file, which counts as in use until its descriptor and all copies of it are closed.
 
     Raises `OSError`.
     """
     descriptor, path = tempfile.mkstemp(prefix=_PREFIX, suffix=suffix)
-    with contextlib.suppress(OSError):  # without locks, the file is never known to be abandoned
+    with contextlib.suppress(OSError):  # without locks, the file never counts as abandoned
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     return descriptor, Path(path)
 
 
 def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
-    """Removes this user's files that no process has open, except the newest ``keep`` that are not empty."""
+    """Removes this user's files that no process has open, except the newest ``keep`` non-empty files."""
     folder = Path(tempfile.gettempdir())
     with contextlib.suppress(OSError):
         names = [name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(suffix)]  # noqa: PTH208

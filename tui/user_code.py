@@ -12,7 +12,7 @@ class UserCodeError(Exception):
 
 
 def run_file(path: Path, kind: str) -> ModuleType:
-    """Runs a file as a new module, without writing bytecode next to it. Raises `UserCodeError`."""
+    """Runs a file as a new module without writing bytecode next to it. Raises `UserCodeError`."""
     try:
         source = path.read_bytes()
     except OSError as error:
@@ -25,7 +25,7 @@ def run_file(path: Path, kind: str) -> ModuleType:
         raise UserCodeError(f"{where}: {getattr(error, 'msg', error)}.") from error
     module = ModuleType(f"{kind} {path.resolve()}")
     module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where dataclasses and hints look up names
+    sys.modules[module.__name__] = module  # dataclasses and type hints look up names there
     try:
         exec(code, vars(module))
     except (Exception, SystemExit) as error:

@@ -215,7 +215,7 @@ class TruthOfCall:
     def _add_response(
         self, found: FigureErrors, turn: Turn, *, place: int | None = None, due_ns: int = 0
     ) -> None:
-        """Adds the error of a response time, based on where the microphone heard the answer or on when it was due."""
+        """Adds the error of a response time, using the answer's place in the microphone's stream or its due time."""
         spoken = self._nearest(turn.user_ended_ns, lambda each: each.ended)
         if not turn.number or turn.response_latency_ms is None or spoken is None:
             return

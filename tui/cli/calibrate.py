@@ -1,4 +1,4 @@
-"""The command that measures how far times can be trusted with the sound devices."""
+"""The command that measures the accuracy of times with the sound devices."""
 
 from __future__ import annotations
 
@@ -61,11 +61,12 @@ _LEAST_SECONDS = 15.0
 @block_option
 @config_option
 def calibrate(protocol: str, seconds: float, check_ms: float | None, as_json: bool, **options: Any) -> None:
-    """Measure how far response times can be trusted with your devices.
+    """Measure how accurate response times are with your devices.
 
-    Makes a one-minute call to the local agent, playing recorded lines and their echo. The microphone has to
-    hear the speaker (at a normal volume, over a cable, or a loop of virtual devices) for the delay of both to be
-    measured. From then on times are shown with their ±, and without the delay that the drivers did not state.
+    Makes a one-minute call to the local agent, which repeats recorded lines. To measure the delay of both
+    devices, the microphone must hear the speaker (at a normal volume, over a cable, or through a loop of
+    virtual devices). Afterwards, times are shown with their ±, minus the delay that the drivers do not
+    report.
     """
     import asyncio
 
@@ -123,7 +124,7 @@ def _lines(of: Calibration) -> Iterator[str]:
 
 
 def _checked(of: Calibration, most_ms: float | None) -> ExitCode:
-    """Returns whether times can be measured to within ``most_ms``; if not, prints the reason."""
+    """Returns the exit code for whether times can be measured to within ``most_ms``. If not, prints the reason."""
     if most_ms is None:
         return ExitCode.FINE
     if of.bound_ms is None:

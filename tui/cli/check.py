@@ -1,4 +1,4 @@
-"""Checks that an agent can be reached and is healthy, without a call."""
+"""Checks, without a call, that an agent can be reached and is healthy."""
 
 from __future__ import annotations
 
@@ -29,16 +29,19 @@ from tui.websocket.failure import ConnectionFailed
 from tui.websocket.message_handler import MessageHandler
 
 _VALIDATE_S = 2.0
-"""Longest wait in seconds for an answer to ``connection.validate``: the SDK never answers, other agents are quick."""
+"""Longest wait in seconds for an answer to ``connection.validate``.
+
+The SDK never answers; other agents answer quickly.
+"""
 _CLOSE_S = 0.5
 """Time limit in seconds for the agent to close the socket after ``session.end``."""
 
 
 async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
-    """Opens the socket, requests validation if the protocol supports it, and closes; prints a line per step.
+    """Opens the socket, requests validation if the protocol supports it, and closes the socket.
 
-    An agent that ignores the request is asked to accept a session, which is then ended immediately.
-    If the protocol allows sessions to be opened at no cost, only that is checked.
+    ``show`` receives a line per step. If the agent ignores the request, a session is opened and ended
+    immediately. If the protocol allows sessions to be opened at no cost, only that is checked.
     """
     dialled = await settle(target)
     target, redactor = dialled.target, dialled.redactor
@@ -91,7 +94,7 @@ class _Probe:
         self._messages.add_error_handler(self._take_error)
 
     async def run(self) -> ExitCode:
-        """Validates the connection, and reports each step. Returns the exit code."""
+        """Validates the connection and reports each step. Returns the exit code."""
         validate_s = min(_VALIDATE_S, self._limit_s)
         assert isinstance(self._caller, CanValidate)
         took_ms = await self._ask(self._caller.validate(), validate_s)
@@ -103,8 +106,8 @@ class _Probe:
             )
             return ExitCode.NOT_ANSWERED
         if self._fault:
-            # Some agents accept only session.initiate as the first message; whether they refuse it
-            # is not known yet.
+            # Some agents accept only session.initiate as the first message, so this is not necessarily a
+            # refusal.
             why = f"The agent answered connection.validate with an error: {one_line(self._fault.message)}"
         else:
             why = (
@@ -165,7 +168,7 @@ class _Probe:
         return ExitCode.NOT_ANSWERED
 
     async def _end(self, reason: HangUpReason) -> None:
-        """Ends the session if there is one, and gives the agent a moment to close the socket."""
+        """Ends the session, if there is one, and gives the agent a moment to close the socket."""
         farewell = self._caller.hang_up(reason)
         if not farewell or not self._client.is_open:
             return

@@ -1,4 +1,4 @@
-"""The help for the commands: options in groups, an example for each command, and commands by purpose."""
+"""Formats the help of commands: grouped options, an example for each command, and commands by purpose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = "Options"
 
 
 class GroupedOption(click.Option):
-    """An option that stores the heading of its group in the help."""
+    """An option with a group heading for the help."""
 
     def __init__(self, *args: Any, group: str = OPTIONS, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -40,7 +40,7 @@ class GroupedCommand(click.Command):
 
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Writes the options of a command, group by group in order of first appearance; ungrouped ones come last."""
+    """Writes the options of a command by group, in order of first appearance. Ungrouped options come last."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)

@@ -1,7 +1,4 @@
-"""The command `load`, which makes many calls at once.
-
-It starts Locust in separate processes and does not import any part of it.
-"""
+"""The command `load`, which makes many calls at once. It runs Locust in separate processes and never imports it."""
 
 from __future__ import annotations
 
@@ -163,7 +160,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
 
 
 def _has_screen(own: dict[str, Any]) -> bool:
-    """Returns whether to draw progress: only on a terminal, unless it is turned off or shown elsewhere."""
+    """Returns whether to draw progress: only on a terminal, unless progress is turned off or shown elsewhere."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     return terminal and not (own["headless"] or own["web"] or own["worker"])
 
@@ -257,7 +254,7 @@ def _check_host(target: Target, allowed: Sequence[str]) -> None:
 
 
 def _check_descriptors(calls: int) -> None:
-    """Raises the limit on open files as far as ``calls`` require. Raises `Sentence` if the limit cannot be raised."""
+    """Increases the limit on open files to what ``calls`` require. Raises `Sentence` if that is impossible."""
     import resource
 
     needed = calls * _A_CALL + _OTHER_DESCRIPTORS
@@ -279,7 +276,7 @@ def _check_descriptors(calls: int) -> None:
 
 
 def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[LoadPlan]:
-    """Returns a plan for each process; the first one is the master of the others."""
+    """Returns a plan for each process. The first process is the master of the others."""
     import msgspec
 
     from tui.config.targets import sessions_folder
@@ -294,7 +291,7 @@ def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[Load
     sessions = str(sessions_folder(settings))
     folder = sessions if saves else ""
     try:
-        # Once, and before any call: a process that synthesizes speech has no time for callers.
+        # Done once and before any call, because a process that synthesizes speech has no time for callers.
         with SpeechProcess(synthesizer=settings.settings.speech.synthesizer or "") as speech:
             lines = {} if own["master"] else lines_of(scenario, speech.speak)
     except ValueError as error:

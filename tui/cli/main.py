@@ -1,4 +1,4 @@
-"""The commands. Everything heavy is imported late, so that each command starts fast."""
+"""The commands. Heavy modules are imported late, so that every command starts fast."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def agent(host: str, token_env: str | None, quiet: bool, **settings: Any) -> Non
             click.echo(f"{protocol.title:24} {url}{path}")
 
     def print_note(line: str) -> None:
-        with suppress(OSError):  # closing the terminal must not end the calls
+        with suppress(OSError):  # calls must continue if the terminal is closed
             click.echo(line, err=True)
 
     try:
@@ -349,7 +349,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except DiallingError as error:
-        # As in a call whose protocol is named, where the same error is an event.
+        # The same sentence as in a call with a named protocol, where this error is an event.
         raise Sentence(str(error), ExitCode.UNREACHABLE, reason=error.code, source=error.source) from error
     except (AudioFileError, SpeechError, ToolsFileError, ValueError) as error:
         raise Sentence(str(error)) from error

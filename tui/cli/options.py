@@ -1,8 +1,7 @@
-"""The options of the commands, and the values of these options.
+"""The options of the commands, and their values.
 
-Options are either call settings (`tui.settings`) or specific to a command. Options that are call
-settings have an entry in `tui.settings`. Everything heavy is imported late, because ``--help``
-loads this module.
+Options are either call settings, which have an entry in `tui.settings`, or specific to a command. Heavy
+modules are imported late, because ``--help`` loads this module.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _GROUPS = {
     **dict.fromkeys(("save", "audio", "redact"), _SAVING),
     **dict.fromkeys((*names_with(Scope.SOUND), "block_ms"), _SOUND),
 }
-"""Help headings for options whose heading does not follow from the name and unit of the setting."""
+"""Help headings for options whose heading cannot be derived from the name and unit of the setting."""
 
 LOCAL_PROTOCOLS = tuple(BUILT_IN)
 """The protocols of the local agent."""
@@ -73,7 +72,7 @@ def setting_options(*names: str) -> Callable[[Command], Command]:
 
 
 def _options_of(setting: Setting) -> Iterator[Callable[[Command], Command]]:
-    """Yields the option for a setting, and for some settings a second one that turns it off."""
+    """Yields the option for a setting, and for some settings a second option that turns it off."""
     group = _GROUPS.get(setting.name, _LIMITS if setting.name.endswith("_s") else _PROTOCOL)
     name, help_text = setting.name, setting.help.format(protocols=", ".join(LOCAL_PROTOCOLS))
     if setting.kind is bool and setting.default is True and setting.flag:
@@ -109,7 +108,7 @@ def _click_type(setting: Setting) -> Any:
 
 
 class NumberInRange(click.FloatRange):
-    """A number within limits, which error messages simply call a number."""
+    """A number within limits; error messages simply call it a number."""
 
     name = "number"
 
@@ -118,7 +117,7 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
     """One of several words; an error message suggests the closest match."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Returns a sentence that states what is wrong with the value."""
+        """Returns a sentence about what is wrong with the value."""
         from tui.text.strict import did_you_mean
         from tui.text.visible import one_line
 
@@ -127,10 +126,7 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
 
 
 class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """An existing file.
-
-    Unlike `click.Path`, it does not report a file as missing if the file merely cannot be accessed.
-    """
+    """An existing file. Unlike `click.Path`, a file that merely cannot be accessed is not reported as missing."""
 
     name = "file"
 
@@ -256,9 +252,9 @@ def settings_errors() -> Iterator[None]:
 
 
 def effective_settings() -> SettingsInForce:
-    """Returns the settings of this run, read once; warns about variables that look like settings.
+    """Returns the settings of this run, which are read once.
 
-    Raises `Sentence`.
+    Warns about variables that look like settings. Raises `Sentence`.
     """
     from tui.config.reading import read_settings, unknown_variables
     from tui.text.visible import one_line
@@ -281,7 +277,7 @@ def settings_file() -> str | None:
 
 
 def delete_old_sessions() -> None:
-    """Deletes saved sessions beyond the limits in the settings, and reports this in one line."""
+    """Deletes saved sessions beyond the limits in the settings, and prints one line about it."""
     from tui.config.targets import sessions_folder
     from tui.saving.deleting import retain
 
@@ -382,7 +378,7 @@ def _pair(text: str, separator: str, flag: str) -> tuple[str, str]:
     key, found, value = text.partition(separator)
     example = "'KEY: VALUE'" if separator == ":" else "KEY=VALUE"
     if not found or not key.strip():
-        # The text itself may be a secret.
+        # The text itself may be a secret, so it is not quoted.
         raise Sentence(f"{flag}: write it as {example}.")
     return key.strip(), value.strip()
 
@@ -395,7 +391,7 @@ def _speech_settings(answers: Path | None) -> dict[str, str]:
     speech = effective_settings().settings.speech
     try:
         if answers is not None:
-            read_rules(answers)  # what is wrong in it is shown before anything starts
+            read_rules(answers)  # so that errors in the file are reported before anything starts
     except AgentError as error:
         raise Sentence(str(error)) from error
     return {
@@ -463,17 +459,14 @@ def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> No
 
 
 def _drawn_in_utf8() -> bool:
-    """Returns whether the terminal accepts UTF-8.
-
-    If it does, sets error output, to which the screen is written, to UTF-8.
-    """
+    """Returns whether the terminal accepts UTF-8. If so, sets stderr, to which the screen is written, to UTF-8."""
     import locale
 
     stream = sys.__stderr__
     assert stream is not None
     if stream.encoding.lower().startswith("utf"):
         return True
-    # PYTHONIOENCODING changes what Python writes, not what the terminal reads.
+    # PYTHONIOENCODING changes what Python writes, not what the terminal expects.
     in_utf8 = bool(sys.flags.utf8_mode) or locale.getencoding().lower().startswith("utf")
     if in_utf8 and isinstance(stream, TextIOWrapper):
         stream.reconfigure(encoding="utf-8")

@@ -1,6 +1,6 @@
 """Program: the group of all commands.
 
-Every failure of a command ends in an exit code, a sentence and a JSON object.
+Every failure of a command results in an exit code, a sentence and, with ``--json``, a JSON object.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tui.exit_code import ExitCode
 
 _AS_JSON = "tui.cli.program.as_json"
 _JSON_IN_FILE = ("test",)
-"""Commands whose ``--json`` names a file, so that their standard output is meant for people."""
+"""Commands whose ``--json`` option names a file, so that their standard output is meant for people."""
 
 
 class Sentence(click.ClickException):
     """An error as one sentence for the user, with its exit code.
 
-    ``reason`` is the reason code that ``--json`` prints, if it is more specific than the one for
-    the exit code. ``source`` names the component that failed, if that is not the command.
+    ``reason`` is the reason code that ``--json`` prints, if it is more specific than the exit code's own.
+    ``source`` names the component that failed, if it is not the command.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ def path_problem(path: str | bytes | os.PathLike[str], error: OSError) -> str:
 
 
 def error_object(source: str, message: str, code: ExitCode, reason: str) -> bytes:
-    """Returns a command's error as ``--json`` prints it: one line, in UTF-8 whatever the locale is."""
+    """Returns a command's error as ``--json`` prints it: one line, in UTF-8 regardless of the locale."""
     from tui.text.json_text import json_of
 
     error = {"event": "error", "source": source, "code": reason, "message": _harmless(message)}
@@ -158,26 +158,26 @@ class _Output(FileIO):
 
 
 def prepare_streams() -> None:
-    """Creates standard streams that accept any text, even if they were closed when the program started."""
+    """Makes the standard streams accept any text, even if they were closed when the program started."""
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:
-            # Takes the lowest free descriptor, which is this one. Left closed, the next file that is opened would get
-            # it, and whatever prints would write into that file.
+            # Opens the lowest free descriptor, which is this one. If it stayed closed, the next opened file
+            # would get it, and printed output would go into that file.
             os.open(os.devnull, os.O_RDWR)
             stream = os.fdopen(fd, "w" if fd else "r", closefd=False, encoding="utf-8")
         if fd and isinstance(stream, TextIOWrapper):
             stream = TextIOWrapper(
                 BufferedWriter(_Output(fd, "w", closefd=False)),
                 stream.encoding,
-                "backslashreplace",  # a character that the locale lacks must not end the program
+                "backslashreplace",  # a character that the locale does not support must not end the program
                 line_buffering=stream.line_buffering,
             )
         setattr(sys, name, stream)
 
 
 def _drop_unwritten() -> None:
-    """Discards output that could not be written: Python would try again at exit, and exit with code 120."""
+    """Discards output that could not be written. Otherwise, Python would try again at exit and exit with code 120."""
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

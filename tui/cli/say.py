@@ -25,10 +25,11 @@ _MOST_NAME_CHARS = 60
 
 @contextmanager
 def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "") -> Iterator[list[Path]]:
-    """Yields a readable WAV file for each name; data from a pipe is kept in a temporary file until the block ends.
+    """Yields a readable WAV file for each name.
 
-    A sentence is spoken by ``synthesizer``; the file's name is the sentence. ``timeout_s`` is the
-    longest wait for more data from a pipe. Raises `Sentence`, `AudioFileError`, `SpeechError`.
+    Data from a pipe is kept in a temporary file until the block ends. A sentence is spoken by
+    ``synthesizer``, and becomes the file's name. ``timeout_s`` is the longest wait for more data from a pipe.
+    Raises `Sentence`, `AudioFileError`, `SpeechError`.
     """
     from tui.audio.wav import AudioFileError, read_wav
 
@@ -51,7 +52,7 @@ def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "")
 
 
 def _line_or_file(name: Path) -> Path:
-    """Returns the file of a recorded line if the name is the number of a line and not the name of a file."""
+    """Returns the file of a recorded line if the name is a line's number and not the name of a file."""
     if len(name.name) > 1 or name == _STANDARD_INPUT or os.path.exists(name):  # noqa: PTH110 - never raises
         return name
     from tui.assets import caller_lines
@@ -60,7 +61,7 @@ def _line_or_file(name: Path) -> Path:
 
 
 def _is_sentence(name: Path) -> bool:
-    """Returns whether the name is a sentence to speak: not a file, a recorded line or something like a file name."""
+    """Returns whether the name is a sentence to speak, not a file, a recorded line or a possible file name."""
     text = str(name)
     if name == _STANDARD_INPUT or len(text) == 1 or os.path.lexists(name):
         return False
@@ -78,7 +79,7 @@ def _speak(sentences: Sequence[Path], at_end: ExitStack, synthesizer: str) -> di
     with SpeechProcess(synthesizer=synthesizer) as speech:
         for number, sentence in enumerate(dict.fromkeys(sentences)):
             spoken = speech.speak(str(sentence))
-            # A line is shown by the name of its file.
+            # The name of the file is shown as the line.
             files[sentence] = folder / str(number) / str(sentence).replace(os.sep, " ")[:_MOST_NAME_CHARS]
             files[sentence].parent.mkdir()
             files[sentence].symlink_to(spoken)
@@ -90,7 +91,7 @@ def _is_stream(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
     except OSError:
-        return False  # the reader gives the reason
+        return False  # the reader reports the reason
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 

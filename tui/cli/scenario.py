@@ -249,7 +249,7 @@ def _hand_over(
         if chosen.save_baseline and not received:
             _write(str(chosen.save_baseline), save_baseline(chosen.save_baseline, pairs))
     except ValueError as error:
-        # Raised at the end, so that what was measured is written nevertheless.
+        # Raised at the end, so that the measurements are written in any case.
         refused = str(error)
     printer.comparisons(compared)
     worse = any(each.change is Change.WORSE for each in compared)
@@ -292,7 +292,7 @@ def _printer(*, on_stderr: bool) -> RunPrinter:
 
 
 def _plans(scenarios: Sequence[Scenario], chosen: _Chosen, flags: dict[str, Any]) -> list[Planned]:
-    """Returns the runs to make: the scenarios that have the tags, each with its agent. Raises `Sentence`."""
+    """Returns the runs to make: the scenarios with the wanted tags, each with its agent. Raises `Sentence`."""
     from tui.scenario.running import Planned
 
     tags = set(chosen.tags)
@@ -318,7 +318,7 @@ def _plans(scenarios: Sequence[Scenario], chosen: _Chosen, flags: dict[str, Any]
 async def _play(
     plans: Sequence[Planned], printer: RunPrinter, jobs: int, *, fail_fast: bool
 ) -> tuple[Results, int]:
-    """Makes all calls. Returns the results, and the signal that ended the calls early; 0 if there was none."""
+    """Makes all calls. Returns the results, and the signal that ended the calls early (0 if none did)."""
     import asyncio
 
     from tui.scenario.running import Batch
@@ -349,7 +349,7 @@ async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> N
     choice = {"synthesizer": chosen.synthesizer or "", "model": chosen.model or ""}
     speech = click.get_current_context().with_resource(SpeechProcess(**choice))
     for each in scenarios:
-        # Whatever is missing is reported before any call is made.
+        # Anything missing is reported before any call is made.
         await asyncio.to_thread(lines_of, each, speech.speak)
     if jobs == 1:
         await batch.play(partial(hold_here, speech=speech))
@@ -359,7 +359,7 @@ async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> N
 
 
 def write_reports(result: ScenarioResult, folder: Path, thresholds: Thresholds) -> ScenarioResult:
-    """Writes the reports of the sessions that were kept; returns the result with their paths. Raises `Sentence`."""
+    """Writes the reports of the sessions that were kept. Returns the result with their paths. Raises `Sentence`."""
     import msgspec
 
     from tui.files import write_to

@@ -37,7 +37,7 @@ LISTED_SESSIONS = 3
 
 
 class LocalAgent:
-    """The local agent of this run, which is started when it is first called, and again if it has died."""
+    """The local agent of this run. It is started when it is first called, and again if it has died."""
 
     def __init__(self, settings: AgentSettings | None, base: Target) -> None:
         self._settings = settings
@@ -46,7 +46,7 @@ class LocalAgent:
 
     def start(self) -> AgentProcess:
         """Starts the agent without waiting for it to listen. Raises `AgentError`."""
-        # Imported late, like everything that the first paint does not need.
+        # Imported late, like everything that is not needed for the first paint.
         from tui.agent.process import start_agent
         from tui.agent.settings import AgentSettings
 
@@ -68,13 +68,13 @@ class LocalAgent:
             url = self.start().url(protocol.path)
         except AgentError as error:
             raise RuntimeError(str(error)) from error
-        # What no message states, the agent has to learn from its URL.
+        # Settings that no message contains must be passed to the agent in its URL.
         shared = {name: value for name, value in self._base.options.items() if name in protocol.wire_options}
         url += f"?{urlencode(shared)}" if shared else ""
         return msgspec.structs.replace(self._base, url=url, protocol=protocol.name, title=DEMO_TITLE)
 
     def stop(self) -> None:
-        """Stops the agent, after it has closed its calls."""
+        """Stops the agent after it has closed its calls."""
         if self._process is not None:
             self._process.stop()
 
@@ -98,7 +98,7 @@ class Engines:
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """The saved session or the list of sessions that is shown first."""
+    """What to show first: a saved session or the list of sessions."""
 
     folder: Path
     """The folder that contains the sessions."""
@@ -177,7 +177,7 @@ def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Libr
 def farewell(bridge: Bridge, sessions: Path) -> Iterator[str]:
     """Yields lines to print after the screen closes.
 
-    The lines explain why the last call failed, where it was saved, and how to open and send it.
+    They state why the last call failed, where it was saved, and how to open and send it.
 
     ``sessions`` is the folder in which sessions are found by name.
     """
@@ -192,7 +192,7 @@ def farewell(bridge: Bridge, sessions: Path) -> Iterator[str]:
         return
     length = numbers.clock(state.metrics.duration_s(bridge.clock_ns()))
     yield f"Saved {length} to {one_line(str(folder), 500)}"
-    # The time in the name is enough, and needs no quotes.
+    # The time at the beginning of the name is sufficient, and needs no quotes.
     name = shlex.quote(str(folder)) if folder.parent != sessions else folder.name.partition(" ")[0]
     yield f"Open it: opusagent-tui open {name}"
     yield f"Send it: opusagent-tui report {name}"
@@ -221,4 +221,4 @@ def _saved(in_force: SettingsInForce) -> list[tuple[Path, str]]:
     try:
         return newest_in_lines(sessions_folder(in_force), LISTED_SESSIONS)
     except SavedSessionError:
-        return []  # the sessions command gives the reason
+        return []  # the sessions command reports the reason

@@ -39,7 +39,7 @@ folder_option = option(
 
 
 class LocalTime(click.DateTime):
-    """A date, with or without a time; error messages show the expected format."""
+    """A date with or without a time. Error messages show the expected format."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the date. Raises `click.BadParameter`."""
@@ -55,7 +55,7 @@ class LocalTime(click.DateTime):
 
 
 class SessionsGroup(click.Group):
-    """The command that lists sessions, and its subcommands; `list` is an alias for the command itself."""
+    """The command that lists sessions, with its subcommands. `list` is an alias for the command itself."""
 
     command_class = GroupedCommand
 
@@ -153,7 +153,7 @@ def sessions(
 
 
 def _aware(since: datetime | None) -> datetime | None:
-    """Returns a local date and time, with its time zone. Raises `Sentence`."""
+    """Returns a local date and time with its time zone. Raises `Sentence`."""
     try:
         return since.astimezone() if since else None
     except (OverflowError, ValueError) as error:
@@ -197,7 +197,7 @@ def _about(summary: SessionSummary) -> str:
 
 
 def _columns() -> float:
-    """Returns the maximum width of a line: that of the terminal, or unlimited in a file or a pipe."""
+    """Returns the maximum width of a line: the terminal's width, or infinity for a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
 
 
@@ -278,7 +278,7 @@ def _can_ask() -> bool:
 
 
 def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
-    """Deletes sessions, after a confirmation where required, and prints the result. Raises `Sentence`."""
+    """Deletes sessions, after confirmation if required, and prints the result. Raises `Sentence`."""
     from tui.saving.deleting import delete_sessions
     from tui.text.visible import one_line
 
@@ -420,7 +420,7 @@ def report(session: Path, output: str | None, no_audio: bool, open_it: bool) -> 
         write_to(path, page)
     except OSError as error:
         raise Sentence(f"Cannot write to {path}: {error.strerror or error}.") from error
-    # Not on the stream to which the page itself may have been written.
+    # Not on stdout, to which the page itself may have been written.
     click.echo(f"{path}  {_size(len(page)).strip()}", err=not path.is_file())
     if open_it:
         import webbrowser
@@ -559,7 +559,7 @@ def named_session(named: Path) -> Path:
 
 
 def _folder() -> Path:
-    """Returns the sessions folder, which for a subcommand of `sessions` was chosen by the `sessions` command."""
+    """Returns the sessions folder. For a subcommand of `sessions`, the `sessions` command has chosen it."""
     chosen: Path | None = click.get_current_context().obj
     return chosen or _parent(None)
 

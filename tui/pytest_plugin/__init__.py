@@ -1,7 +1,7 @@
 """The pytest plugin: collects scenario files (``*.call.toml``), and provides the fixture `call` for calls in code.
 
-pytest loads this module in every run, even in those without calls. The module therefore imports
-nothing else until a scenario file is found or a test requests the fixture.
+pytest loads this module in every run, even without calls. The module therefore imports nothing else until a
+scenario file is found or a test requests the fixture.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OPTIONS = {
     "protocol": ("NAME", "Protocol of the agent to call."),
 }
 DIST = "opusagent_dist"
-"""Key under which a pytest-xdist worker receives the distribution mode."""
+"""Key of the distribution mode in a pytest-xdist worker's input."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,17 +46,17 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Passes the distribution mode to a pytest-xdist worker, which would not know it otherwise."""
+    """Passes the distribution mode to a pytest-xdist worker, which cannot determine it itself."""
     node.workerinput[DIST] = node.config.getoption("dist")
 
 
 @pytest.fixture
 def call(pytestconfig: pytest.Config) -> Callable[..., AbstractAsyncContextManager[CallInCode]]:
-    """Returns a function whose result keeps a call open for the duration of an ``async with`` block.
+    """Returns a function that opens a call for the duration of an ``async with`` block.
 
-    ``async with call("staging") as c: await c.say("1")`` The argument of the function is a profile
-    or a URL; by default, the agent comes from the command line or from pytest's settings. Further
-    arguments are settings of a call, such as ``protocol="twilio"``.
+    ``async with call("staging") as c: await c.say("1")`` The argument of the function is a profile or a URL;
+    by default, the agent comes from the command line or from pytest's settings. Further arguments are
+    settings of a call, such as ``protocol="twilio"``.
     """
     from tui.pytest_plugin.items import target_for
     from tui.scenario.in_code import call_in_code

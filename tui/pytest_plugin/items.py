@@ -23,7 +23,7 @@ from tui.text.strict import SettingsError
 from tui.text.visible import one_line
 
 _WHOLE_FILES = ("no", "loadgroup", "loadfile", "loadscope", "each")
-"""Distribution modes of pytest-xdist that keep the tests of a file on one worker."""
+"""Distribution modes of pytest-xdist that keep all tests of a file on one worker."""
 _SLACK_S = 60.0
 """Time in seconds that a call may take in addition to its steps."""
 
@@ -33,7 +33,7 @@ class CaseFailed(Exception):
 
 
 def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> Target:
-    """Returns the agent to call: the one in the code or file, unless the command line names another one.
+    """Returns the agent to call: the agent named in the code or file, unless the command line names another.
 
     Raises `pytest.UsageError`.
     """
@@ -57,7 +57,7 @@ class ScenarioFile(pytest.File):
     """One scenario file. The runs are made only once, when the first result is requested."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yields the steps and limits, or a single test if they could end up on several pytest-xdist workers."""
+        """Yields a test per step and limit, or a single test if several pytest-xdist workers might share them."""
         try:
             scenario = self.scenario
         except ScenarioError as error:
@@ -74,7 +74,7 @@ class ScenarioFile(pytest.File):
         if scenario.repeat > 1:
             cases.append((rate_title(scenario.pass_rate), 1))
         for index, (name, line) in enumerate(cases):
-            # In brackets, where pytest does not treat a dot as a separator.
+            # In brackets, because pytest does not treat a dot within them as a separator.
             title = f"{index}[{name}]".replace("::", ":")
             yield CaseItem.from_parent(self, name=title, line=line, indices=[index])
 
@@ -85,7 +85,7 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def result(self) -> ScenarioResult | str:
-        """Result of all runs, or a sentence that explains why there is none; the first access makes the calls."""
+        """Result of all runs, or a sentence on why there is none. The first access makes the calls."""
         aim = self.scenario.target
         try:
             settings = {"protocol": aim.protocol} if aim.protocol else {}
@@ -98,7 +98,7 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def summaries(self) -> list[CaseSummary]:
-        """Cases evaluated over all runs, in the order of the tests.
+        """The cases, evaluated over all runs, in the order of the tests.
 
         Raises `CaseFailed` if the agent could not be called.
         """
@@ -121,7 +121,7 @@ class CaseItem(pytest.Item):
         super().__init__(**kwargs)
         self._line = line
         self._indices = indices
-        # Lets -k match the tags of a scenario.
+        # Allows -k to match the tags of a scenario.
         self.extra_keyword_matches.update(self.parent.scenario.tags)
 
     def runtest(self) -> None:
@@ -137,7 +137,7 @@ class CaseItem(pytest.Item):
             pytest.skip(f"not measured: {one_line(unmeasured[0].reason)}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Returns a description of the failure, without the traceback of this program."""
+        """Returns a description of the failure without this program's traceback."""
         if isinstance(excinfo.value, CaseFailed):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)

@@ -1,7 +1,4 @@
-"""Defines the actions and when each one applies.
-
-The keys, the footer, the help and the palette are made from them.
-"""
+"""Defines the actions and when each applies. Keys, footer, help and palette are derived from them."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ActionArea(StrEnum):
-    """Purpose of an action, shown as a heading in the help and as the first word in the palette, in this order."""
+    """Purposes of actions, in the order in which the help and the palette show them."""
 
     CALL = "Call"
     REPLAY = "Replay"
@@ -32,35 +29,32 @@ class ActionArea(StrEnum):
 
 
 class Action(msgspec.Struct, frozen=True):
-    """An action that the user can take."""
+    """An action of the user."""
 
     id: str
-    """Stable id, to which keymaps in the settings refer."""
+    """Stable id, which keymaps in the settings refer to."""
     keys: str
     name: str
-    """One or two words for the footer and the palette."""
+    """Name in one or two words, for the footer and the palette."""
     tooltip: str
-    """A sentence for the help, the palette and the tooltip."""
+    """Sentence for the help, the palette and the tooltip."""
     call: str = ""
     """The Textual action, which is the id by default. Not used with ``do``."""
     area: ActionArea | None = None
-    """Purpose of the action; None for an action that belongs to a single screen."""
+    """Purpose of the action; None for an action of a single screen."""
     show: bool = False
     """Whether the footer shows the action."""
     key_display: str | None = None
     palette: bool = True
     priority: bool = False
     do: Callable[[SessionScreen], object] | None = None
-    """Function that carries out an action of the session screen.
-
-    If the function returns an awaitable, it is awaited.
-    """
+    """Function that runs an action of the session screen. If it returns an awaitable, that is awaited."""
     needs: Callable[[Situation], str] = nothing
-    """Returns a short reason why the action does nothing at the moment; "" if it applies."""
+    """Returns a short reason why the action is not available at the moment; "" if it is available."""
     origin: Origin | None = None
-    """Origin of the events to which the action is limited; None if it applies to both calls and saved sessions."""
+    """Origin to which the action is limited; None if it applies to both calls and saved sessions."""
     yields_key: bool = False
-    """Whether its key belongs to another action while this one does not apply."""
+    """Whether the action leaves its key to another action while it does not apply."""
 
     @property
     def action(self) -> str:
@@ -68,7 +62,7 @@ class Action(msgspec.Struct, frozen=True):
         return f"do('{self.id}')" if self.do is not None else self.call or self.id
 
     def state(self, now: Situation) -> bool | None:
-        """Returns True if the action applies, None if it does not apply now, False if it does not apply here.
+        """Returns True if the action applies, None if it does not apply now, False if it never applies here.
 
         An action that does not apply now is hidden in the footer and explained in the help.
         """
@@ -87,14 +81,14 @@ class HasActions(Protocol):
 
 
 LINE_KEYS = "1-9"
-"""Label in the footer for the keys of all recorded lines."""
+"""Footer label for the keys of all recorded lines."""
 
 
 @cache
 def spoken() -> Mapping[str, str]:
     """Returns labels such as "Say: Hello, …" for the recorded lines, by action id; empty if there are no recordings.
 
-    The recordings are read when they are first needed, so that they do not delay the first paint.
+    The texts are read on first use, so that they do not delay the first paint.
     """
     from tui.assets import AssetsMissing, caller_lines
 
@@ -253,7 +247,7 @@ DIALOG: Sequence[Action] = (
         "app.focus_previous",
     ),
 )
-"""Keys for every dialog, because the program's own keys do not reach a modal screen.
+"""Keys for every dialog, because the program's global keys do not reach a modal screen.
 
 A field that uses an arrow key keeps that key.
 """

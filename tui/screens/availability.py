@@ -1,4 +1,4 @@
-"""Availability: decides which actions of the session screen apply now, for keys, footer, help and palette."""
+"""Availability: determines which actions of the session screen apply now, for keys, footer, help and palette."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Availability:
-    """Queries the models and the screen, so it is always up to date; only the footer and the help need redrawing."""
+    """Queries the models and the screen, so it is always up to date. Only the footer and the help need redrawing."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
@@ -48,16 +48,16 @@ class Availability:
         )
 
     def state_of(self, action_id: str) -> bool | None:
-        """Returns whether an action applies, as `Action.state` does."""
+        """Returns whether an action applies, in the same form as `Action.state`."""
         return ACTIONS_BY_ID[action_id].state(self.situation)
 
     def why_not(self, action_id: str) -> str:
-        """Returns the reason why an action does nothing at the moment; "" if it applies or belongs elsewhere."""
+        """Returns why an action is not available at the moment; "" if it is, or if it belongs to another screen."""
         action = ACTIONS_BY_ID.get(action_id)
         return "" if action is None else action.needs(self.situation)
 
     def why_not_here(self, bound: Iterable[Binding]) -> str:
-        """Returns why none of a key's actions exists here, with the name of one; "" if the key has no actions."""
+        """Returns why none of a key's actions exists here, naming one of them; "" if the key has no actions."""
         here = self.situation.origin
         for binding in bound:
             action = ACTIONS_BY_ID.get(binding.id or "")

@@ -1,4 +1,4 @@
-"""CallControls: the user's actions in a call, such as record, mute, play a line, press keys, type and hang up."""
+"""CallControls: the user's actions in a call, such as recording, muting, playing lines, typing and hanging up."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class CallControls:
-    """Sends the user's commands to the engine, which reports their results as events."""
+    """Sends the user's commands to the engine, which reports the results as events."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
@@ -34,11 +34,11 @@ class CallControls:
         self.can_call = False
         """Whether there is a target to call; set by the app."""
         self.instructions = ""
-        """The agent's instructions in this call, as last sent; the app sets the initial ones."""
+        """The agent's instructions in this call, as last sent. The app sets the initial instructions."""
         self.synthesizer = ""
-        """Name of the synthesizer for sentences, as in the settings; set by the app."""
+        """Name of the synthesizer for sentences, from the settings; set by the app."""
         self.speech_model = ""
-        """The model that recognizes the agent's words, as in the settings; set by the app."""
+        """The model that recognizes the agent's words, from the settings; set by the app."""
 
     def record(self, *, on: bool) -> None:
         """Turns the microphone on or off."""
@@ -61,7 +61,7 @@ class CallControls:
         self._bridge.send(SpeakLine(key=key))
 
     async def ask_sentence(self) -> None:
-        """Asks the user for a sentence, and speaks it."""
+        """Asks the user for a sentence and speaks it."""
         hint = "Type a sentence · enter speaks it (needs the speech extra, espeak-ng or macOS say)"
         await self._screen.questions.ask(Question("Speak", hint, self._speak))
 
@@ -86,13 +86,13 @@ class CallControls:
 
     @cached_property
     def write_line(self) -> WriteLine:
-        """The line for typed turns; created on first use, because creating it earlier would delay the first paint."""
+        """The input line for typed turns; created on first use, so that it does not delay the first paint."""
         from tui.widgets.writing import WriteLine
 
         return WriteLine(id="write")
 
     async def write(self) -> None:
-        """Opens the line for a typed turn."""
+        """Opens the input line for a typed turn."""
         if not self.write_line.is_attached:
             await self._screen.mount(self.write_line)
         self.write_line.open()
@@ -103,7 +103,7 @@ class CallControls:
 
     def edit_instructions(self) -> None:
         """Opens the editor for the agent's instructions."""
-        # The editor takes 12 ms to load, so it is not loaded at startup.
+        # Imported late, because the editor takes 12 ms to load.
         from tui.screens.instructions import InstructionsScreen
 
         self._screen.app.push_screen(InstructionsScreen(self.instructions), self._send_instructions)
@@ -113,7 +113,7 @@ class CallControls:
         self._screen.post_message(self._screen.CallWanted())
 
     def choose_target(self) -> None:
-        """Asks the app to offer another target."""
+        """Asks the app to show the connect screen."""
         self._screen.post_message(self._screen.TargetWanted())
 
     def show_sessions(self) -> None:

@@ -1,4 +1,4 @@
-"""The Callbacks screen: every callback of both processes with its traced timings."""
+"""The Callbacks screen: all callbacks of both processes with their measured durations."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tui.widgets.keys import KeyBar
 from tui.widgets.too_small import TooSmall
 
 REFRESH_NS = 500_000_000
-"""Refresh interval; the engine sends its table at the same rate."""
+"""Refresh interval in ns, the same as the engine's interval for sending its table."""
 _OFF = "Press space to trace callbacks in this program and in the engine, or start with --trace-callbacks."
 
 
 class CallbacksScreen(Screen[None], inherit_bindings=False):
-    """A sortable table and the tracing switch. Opening the screen does not start tracing."""
+    """A sortable table of callbacks with a tracing switch. Opening the screen does not start tracing."""
 
     CSS_PATH = "callbacks.tcss"
     TITLE = "Callbacks"
@@ -89,7 +89,7 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         self._sort_by(self.rows.column)
 
     def action_close(self) -> None:
-        """Returns to the previous screen; tracing continues."""
+        """Returns to the previous screen. Tracing continues."""
         self.dismiss()
 
     @on(CallbackHeader.Chosen)
@@ -106,7 +106,7 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         self._detail.update(Content() if row is None else self._full(row), layout=False)
 
     def _full(self, row: CallbackRow) -> Content:
-        """Returns the row under the cursor, including the columns that did not fit."""
+        """Returns the row under the cursor, including columns that did not fit."""
         shown = {place.column for place in table_places(self.size.width)}
         names = " · ".join(one_line(name, 100) for name in row.key)
         times = "no longer registered" if not row.stats.registered else f"registered ×{row.stats.registered}"

@@ -33,13 +33,13 @@ _MOST_LISTED = 100
 _BINS = 20
 _MOST_TICKS = 8
 _TICKS_APART = 0.06
-"""Minimum distance between two labels of an axis, as a share of its length: closer ones would overlap."""
+"""Minimum distance between two labels of an axis, as a share of its length. Closer labels would overlap."""
 _MARKERS: dict[Grade, tuple[str, str]] = {
     "good": ("•", "green"),
     "slow": ("~", "orange"),
     "bad": ("x", "red"),
 }
-"""Marker and color of a response by its grade; the markers are distinguishable without color."""
+"""Marker and color of a response, by grade. The markers are distinguishable without color."""
 _IN_THEME = {
     "green": "success",
     "orange": "warning",
@@ -47,13 +47,14 @@ _IN_THEME = {
     "blue": "primary",
     "magenta": "secondary",
 }
-"""Theme color for each of plotext's colors, which are those of the terminal."""
+"""Theme color for each of plotext's colors, which are terminal colors."""
 
 
 class ChartScreen(Screen[int | None], inherit_bindings=False):
-    """Plots the response times so far. Returns the turn whose events should be shown in the log, or None.
+    """Plots the response times so far.
 
-    ``opened`` is called with the number of every turn that is opened from here.
+    Returns the turn whose events should be shown in the log, or None. ``opened`` is called with the number of
+    each turn that is opened from here.
     """
 
     CSS_PATH = "chart.tcss"
@@ -72,7 +73,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
 
     def compose(self) -> ComposeResult:
         """Composes the widgets from top to bottom."""
-        # Loaded with the first chart: importing plotext takes as long as drawing a small screen.
+        # Imported with the first chart, because importing plotext takes as long as drawing a small screen.
         from textual_plotext import PlotextPlot
 
         yield TooSmall()
@@ -163,6 +164,6 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
 
 
 def _whole_ticks(first: int, last: int) -> list[float]:
-    """Returns at most `_MOST_TICKS` turn numbers at equal distances, starting with the first one."""
+    """Returns at most `_MOST_TICKS` turn numbers at equal distances, starting with the first."""
     step = max(1, -(-(last - first) // (_MOST_TICKS - 1)))
     return [float(number) for number in range(first, last + 1, step)]

@@ -1,4 +1,4 @@
-"""Copies to the clipboard through the terminal (OSC 52), which also works over SSH, and the system's tool if any."""
+"""Copies to the clipboard through the terminal (OSC 52), which also works over SSH, and any system tool."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tui.text.visible import one_line
 
 TIMEOUT_S = 3.0
 TERMINALS_TAKE_BYTES = 74_994
-"""Maximum length of a text, in bytes, for terminals that apply xterm's limit of 100,000 bytes (in base64)."""
+"""Maximum length of a text in bytes, for terminals with xterm's limit of 100,000 bytes of base64."""
 _TOOLS = (
     ("WAYLAND_DISPLAY", ("wl-copy",)),
     ("DISPLAY", ("xclip", "-selection", "clipboard")),
@@ -25,12 +25,12 @@ _TOOLS = (
 )
 
 _feeding = threading.Lock()
-"""Lock that is held while a tool runs, so that the text that was copied last is also written last."""
+"""Held while a tool runs, so that the text copied last is also written last."""
 
 
 def copy(app: App[object], what: str, text: str) -> None:
-    """Copies a text and shows a toast with its name and length. Does not wait for the tool."""
-    # No clipboard can hold half of a surrogate pair.
+    """Copies a text and shows a toast with its name and length, without waiting for the tool."""
+    # No clipboard can store half of a surrogate pair.
     text = text.encode("utf-8", "replace").decode()
     app.copy_to_clipboard(text)
     tool = clipboard_tool(os.environ)
@@ -53,7 +53,7 @@ def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _feed(tool: tuple[str, ...], text: str) -> None:
-    """Runs the tool on a separate thread. The tool may own the clipboard even after the program has ended."""
+    """Runs the tool on a separate thread. It may own the clipboard even after the program has ended."""
     nowhere = subprocess.DEVNULL
     # If the tool is missing or hangs, the terminal has the text already.
     with _feeding, contextlib.suppress(OSError, subprocess.TimeoutExpired):

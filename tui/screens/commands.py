@@ -1,4 +1,4 @@
-"""The question that is asked before a scenario's shell commands are run."""
+"""The confirmation before a scenario's shell commands are run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHOWN = 8
 
 
 class CommandsScreen(ModalScreen[bool], inherit_bindings=False):
-    """Returns whether the commands may be run on this computer."""
+    """Asks whether the commands may be run on this computer; returns the answer."""
 
     DEFAULT_CSS = """
     CommandsScreen {
@@ -65,7 +65,7 @@ class CommandsScreen(ModalScreen[bool], inherit_bindings=False):
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
-        """Answers with the button that was pressed."""
+        """Closes with the answer of the pressed button."""
         self.action_answer(event.button.id == "allow")
 
     def action_answer(self, allowed: bool) -> None:

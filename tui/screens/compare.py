@@ -64,7 +64,7 @@ class CompareScreen(Screen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(COMPARE)
 
     def __init__(self, bridge: Bridge, left: int, right: int) -> None:
-        """``left`` and ``right`` are the indexes of events in the log."""
+        """Compares the events at the indexes ``left`` and ``right`` in the log."""
         super().__init__()
         events, start_ns = bridge.log.events, bridge.log.events.at_ns[0]
         one, other = events[left], events[right]

@@ -1,4 +1,4 @@
-"""The screen on which two saved sessions are compared, turn by turn."""
+"""The screen that compares two saved sessions turn by turn."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ COMPARE_SESSIONS = (
 
 
 class CompareSessionsScreen(Screen[None], inherit_bindings=False):
-    """Measures both sessions in a separate process, and shows them side by side."""
+    """Remeasures both sessions in a separate process, and shows them side by side."""
 
     CSS_PATH = "compare_sessions.tcss"
     TITLE = "Compare sessions"

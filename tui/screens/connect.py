@@ -1,4 +1,4 @@
-"""The connect screen, on which the agent, the protocol and the devices are chosen."""
+"""The connect screen, where the user chooses the agent, the protocol and the devices."""
 
 from __future__ import annotations
 
@@ -76,17 +76,17 @@ _DEMO_ID = "demo"
 
 
 class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
-    """Returns the target to call, or None."""
+    """Asks for the target to call, and returns it or None."""
 
     TITLE = "Connect"
     AUTO_FOCUS = "#url"
     BINDINGS: ClassVar[list[BindingType]] = bindings(CONNECT)
 
     class SessionsWanted(Message):
-        """Asks for the saved sessions to be shown."""
+        """Requests the list of saved sessions."""
 
     class SessionChosen(Message):
-        """Asks for a saved session to be opened."""
+        """Requests that a saved session be opened."""
 
         def __init__(self, folder: Path) -> None:
             super().__init__()
@@ -108,7 +108,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.targets = OptionList(id="targets", markup=False)
         self.saved = OptionList(id="saved", markup=False)
         self._newest: Sequence[tuple[Path, str]] = ()
-        """The saved sessions in the list: the folder of each, and its line."""
+        """The saved sessions in the list, each as its folder and its line."""
         self.form = TargetForm(known.base, Listed(known.base if current is None else current))
 
     def compose(self) -> ComposeResult:
@@ -132,7 +132,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Requests the devices, and lists the targets: the current one, the demo, and the others."""
+        """Requests the devices, and lists the targets: the current target, the demo, and the others."""
         options = [Option(_line_of(listed.target), id=str(n)) for n, listed in enumerate(self._listed)]
         if self._known.has_demo:
             options.insert(0 if self._current is None else 1, Option(Content(DEMO), id=_DEMO_ID))
@@ -160,16 +160,16 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.add_class("-with-sessions")
 
     def _offer_protocols(self) -> None:
-        """Offers the protocols. Runs after the first paint, because installed packages are searched for them."""
+        """Offers the protocols. Runs after the first paint, because it searches installed packages."""
         self.form.protocol.offer({name: name for name in self._known.protocols()})
 
     def poll(self) -> None:
-        """Offers the devices once they have arrived."""
+        """Offers the devices once they are known."""
         if self.is_mounted:
             self.form.offer_devices(self.bridge.latest.devices)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hides the demo if there is no local agent, and Back if there is no session."""
+        """Hides the demo action if there is no local agent, and Back if there is no session."""
         if action == "demo":
             return self._known.has_demo
         return action != "back" or self._has_session
@@ -196,7 +196,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.post_message(self.SessionChosen(self._newest[event.option_index][0]))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Puts a cursor on the list of saved sessions, because the list ignores enter without a cursor."""
+        """Puts a cursor on the list of saved sessions, because without a cursor the list ignores enter."""
         if event.widget is self.saved and self.saved.highlighted is None:
             self.saved.highlighted = 0
 
@@ -218,7 +218,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.url.paste(event.text)
 
     def on_key(self, event: events.Key) -> None:
-        """Uses a character typed outside a field as the start of a URL. No character of a URL may be a command."""
+        """Uses a character typed outside a field as the start of a URL, so no character of a URL can be a command."""
         typed = event.character if event.is_printable and event.key != "space" else None
         outside = self.focused is None or isinstance(self.focused, (OptionList, Button))
         if typed and outside:
@@ -229,7 +229,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.url.cursor_position = 1
 
     def _begin_new(self) -> None:
-        """Starts a new target whose URL is typed, without the token of the listed one."""
+        """Starts a new target with a typed URL, without the token of the listed target."""
         self.targets.highlighted = None
         self.form.fill(Listed(self._known.base))
         self.form.url.select_on_focus = False
@@ -290,7 +290,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
 
 def _is_same(one: Target, other: Target) -> bool:
-    """Returns whether two targets are the same entry in the list, although one may have lost its secrets."""
+    """Returns whether two targets are the same entry in the list, even if one is without its secrets."""
     return (one.safe_url, one.title) == (other.safe_url, other.title)
 
 

@@ -1,4 +1,4 @@
-"""The devices screen, on which the microphone and the speaker can be chosen, even during a call."""
+"""The devices screen, where the user chooses the microphone and the speaker, even during a call."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(DEVICES)
 
     class Chosen(Message):
-        """The user has chosen a device for this call and the next."""
+        """The user has chosen a device for this call and later ones."""
 
         def __init__(self, direction: Direction, spec: str) -> None:
             super().__init__()
@@ -60,7 +60,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         self._problem = Static(id="problem", markup=False)
         self._shown: tuple[object, ...] = ()
         self._error = bridge.state.last_error
-        """The last error at the time when the screen was opened; only later errors are shown here."""
+        """The last error when the screen was opened. Only later errors are shown here."""
 
     def compose(self) -> ComposeResult:
         """Yields the lists one below the other, because names are long."""
@@ -125,7 +125,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         )
 
     def _used(self, device: Device, direction: Direction, listed: DeviceList) -> bool:
-        """Returns whether a device is in use; outside a call, whether the next call would use it."""
+        """Returns whether a device is in use or, outside a call, whether the next call would use it."""
         state = self.bridge.state
         if self._in_call:
             return device.name == (
@@ -138,18 +138,18 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
 
     @property
     def _in_call(self) -> bool:
-        """Whether a call uses the devices; a saved session does not, whatever its status."""
+        """Whether a call uses the devices. A saved session does not, regardless of its status."""
         return self.bridge.state.status.live and not self._speaker_only
 
     def _show_problem(self, sentence: str) -> None:
         self._problem.update(one_line(sentence, 400))
         self._problem.display = bool(sentence)
 
-    # what the keys do
+    # actions
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
-        """Uses the device under the cursor, or under the mouse."""
+        """Uses the device under the cursor or the mouse."""
         direction: Direction = "input" if event.option_list is self._lists.get("input") else "output"
         spec = event.option.id or ""
         self._error = self.bridge.state.last_error

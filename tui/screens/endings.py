@@ -1,4 +1,4 @@
-"""EndingApp: one path for all ways of leaving the screen (a key, a signal, a lost terminal, a crash)."""
+"""EndingApp: a single path for all ways of leaving the screen (a key, a signal, a lost terminal, a crash)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIGNALS = {
     signal.SIGTERM: ExitCode.TERMINATED,
     signal.SIGHUP: ExitCode.HUNG_UP,
     signal.SIGINT: ExitCode.FINE,  # like the key ctrl+c
-    # Its default would leave the alternate screen, mouse reporting and raw mode on.
+    # The default handler would leave the alternate screen, mouse reporting and raw mode on.
     signal.SIGQUIT: ExitCode.QUIT,
 }
 
@@ -36,7 +36,7 @@ class EndingApp(App[int]):
     """Whether the program is suspended and the shell has the terminal."""
 
     def leave(self, code: int = 0) -> None:
-        """Exits with the given code; the caller of `run_app` ends the call properly."""
+        """Exits with the given code. The caller of `run_app` ends the call properly."""
         self.exit(code, return_code=code)
 
     async def action_quit(self) -> None:
@@ -51,7 +51,7 @@ class EndingApp(App[int]):
     def listen_to_signals(self) -> None:
         """Exits on SIGTERM, SIGHUP, SIGINT and SIGQUIT.
 
-        Called on the event loop, once Textual controls the terminal.
+        Called on the event loop once Textual controls the terminal.
         """
         loop = asyncio.get_running_loop()
         for number, code in _SIGNALS.items():
@@ -61,8 +61,7 @@ class EndingApp(App[int]):
         def continued(number: int, frame: FrameType | None) -> None:
             """Handles SIGCONT.
 
-            A closing terminal sends this signal too; Textual would then start painting again, and
-            hang.
+            A closing terminal sends this signal too, on which Textual would start painting again and hang.
             """
             if self.suspended and callable(resume):
                 resume(number, frame)
@@ -77,7 +76,7 @@ class EndingApp(App[int]):
         otherwise: Callable[[threading.ExceptHookArgs], object],
         failure: threading.ExceptHookArgs,
     ) -> None:
-        """Exits if a thread fails with OSError: the writer is the first to notice if the terminal is gone."""
+        """Exits if a thread fails with OSError, because the writer thread is the first to notice a lost terminal."""
         if isinstance(failure.exc_value, OSError):
             loop.call_soon_threadsafe(self.leave, ExitCode.HUNG_UP)
         else:
@@ -107,11 +106,11 @@ class EndingApp(App[int]):
 def stop_job() -> None:
     """Stops this process and its process group; returns when they have the terminal again.
 
-    The whole group is stopped because the shell waits for the process that it started: a wrapper
-    such as `uv run` would keep the terminal if left running. The engine keeps running because it is
-    in a separate session.
+    The whole group is stopped because the shell waits for the process that it started: a wrapper such as `uv
+    run` would keep the terminal if it kept running. The engine keeps running because it is in a separate
+    session.
     """
-    # With the default handler the kernel ignores SIGTSTP if no shell could ever continue the job.
+    # With the default handler, the kernel ignores SIGTSTP if no shell could ever continue the job.
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
     os.killpg(0, signal.SIGTSTP)
     signal.signal(signal.SIGTSTP, handler)

@@ -91,7 +91,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
             yield Static(HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Puts the cursor at the end of the name."""
+        """Puts the cursor at the end of the file name."""
         self.path.cursor_position = len(self.path.value)
 
     def on_unmount(self) -> None:

@@ -1,4 +1,4 @@
-"""The page that explains filters, generated from the filter language's own help text."""
+"""The page that explains filters, generated from the help text of the filter language."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def page() -> Group:
-    """Returns the help for the filter language, with a table that is as wide as the window."""
+    """Returns the help for the filter language, with a table as wide as the window."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)

@@ -1,4 +1,4 @@
-"""The help screen, with a search: the keys of the screen below, and the meaning of every figure."""
+"""The help screen: the keys of the screen below and the meaning of every figure, with a search."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ HELP = (
     Action("help_page_up", "pageup", "Page up", "Scroll up by a page.", "page(-1)"),
 )
 MOVING, FIELD, LIST = "Move", "Field", "List"
-"""Headings for keys that move a cursor or scroll, for keys that edit a line, and for those of Textual's lists."""
+"""Headings for keys that move a cursor or scroll, keys that edit a line, and keys of Textual's lists."""
 _MOVES = (".up", ".down", ".page_up", ".page_down", ".first", ".last", ".end")
 """Suffixes of the ids of actions that move or scroll."""
 _AREAS = {action.id: action.area for action in (*ACTIONS_BY_ID.values(), *APP) if action.area}
 
 
 class HelpRow(NamedTuple):
-    """Keys, or the name of a figure, with an explanation."""
+    """Keys or the name of a figure, with an explanation."""
 
     name: str
     text: str
@@ -64,7 +64,7 @@ class HelpSection(NamedTuple):
     note: str = ""
 
     def matching(self, words: Sequence[str]) -> HelpSection:
-        """Returns the rows that, together with the title, contain every word; without words, all rows."""
+        """Returns the rows that, together with the title, contain every word; all rows if there are no words."""
         rows = [
             row
             for row in self.rows
@@ -74,7 +74,7 @@ class HelpSection(NamedTuple):
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Lists the keys by task, with the reason if one does nothing now, and the figures, with a search field above."""
+    """Lists the keys by task (with the reason if a key is not available) and the figures, below a search field."""
 
     CSS_PATH = "help.tcss"
     TITLE = "Help"
@@ -122,12 +122,12 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def found(sections: Sequence[HelpSection], query: str) -> list[HelpSection]:
-    """Returns the matches of a search: the row of a key if the query is a key, then the rows with all words."""
+    """Returns the matches of a search: first the row of a key, if the query is a key, then rows with all words."""
     wanted = query.strip()
     keyed = [row for section in sections for row in section.rows if wanted and wanted in row.name.split()]
     words = wanted.casefold().split()
     matching = [section.matching(words) for section in sections]
-    # A single letter occurs in nearly every row: if it is a key, only that key is meant.
+    # A single letter occurs in nearly every row, so if it is a key, only that key is meant.
     rest = [] if keyed and len(wanted) == 1 else [section for section in matching if section.rows]
     return [*([HelpSection(f"The key {wanted}", keyed)] if keyed else ()), *rest]
 
@@ -153,7 +153,7 @@ def _table(section: HelpSection) -> Table:
 
 
 def figure_sections() -> list[HelpSection]:
-    """Returns explanations of every figure and sign on the screen."""
+    """Returns explanations of all figures and signs on the screen."""
     stages = [HelpRow(f"{STAGE_GLYPHS[stage]} {stage}", stage.meaning) for stage in Stage]
     return [
         HelpSection(
@@ -168,7 +168,7 @@ def figure_sections() -> list[HelpSection]:
 def key_sections(
     active: dict[str, ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
 ) -> list[HelpSection]:
-    """Returns the keys by task: first those of the focused pane or of a separate screen, last those for moving."""
+    """Returns the keys by task: first keys of the focused pane or of a separate screen, last keys for moving."""
     sections: dict[str, list[ActiveBinding]] = {}
     notes: dict[str, str] = {}
     for entry in in_order(active.values()):

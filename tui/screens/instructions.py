@@ -29,7 +29,7 @@ class InstructionsArea(TextArea):
 
 
 class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
-    """Returns the instructions to send, or None."""
+    """Edits the instructions, and returns those to send or None."""
 
     CSS_PATH = "instructions.tcss"
     TITLE = "Instructions"
@@ -47,7 +47,7 @@ class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
             yield Static("^s send · esc cancel", id="hint", markup=False)
 
     def action_send(self) -> None:
-        """Closes with the text, without leading and trailing blanks."""
+        """Closes with the text, stripped of leading and trailing blanks."""
         self.dismiss(self.area.text.strip())
 
     def action_close(self) -> None:

@@ -17,7 +17,7 @@ from tui.screens.actions import Action, bindings
 
 JUMP = (Action("jump_cancel", "escape", "Cancel", "Stay where you are.", "cancel", key_display="esc"),)
 _LETTERS = "asdfghjkl" + "".join(sorted(set(ascii_lowercase) - set("asdfghjkl")))
-"""Letters in order of use: the home row first."""
+"""Letters in order of use, starting with the home row."""
 
 
 class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
@@ -38,7 +38,7 @@ class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
     def __init__(self, targets: Iterable[Widget]) -> None:
         super().__init__()
         self.targets: Mapping[str, Widget] = dict(zip(_LETTERS, targets, strict=False))
-        """By letter."""
+        """The widgets by letter."""
 
     def compose(self) -> ComposeResult:
         """Yields the letters, each at the top left of its target."""

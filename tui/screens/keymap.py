@@ -84,7 +84,7 @@ PLACES: Mapping[type[DOMNode], tuple[type[DOMNode], ...]] = {
     HelpScreen: (Input,),
     FilterHelpScreen: (),
 }
-"""Every screen, with those of its widgets that have their own keys while they are focused."""
+"""Every screen, with the widgets that have their own keys while they are focused."""
 _MODIFIERS = {"ctrl", "alt", "shift", "super", "hyper", "meta"}
 _NAMED_KEYS = {key.value for key in Keys}
 _SAME_TO_A_TERMINAL = {alias: key for key, aliases in KEY_ALIASES.items() for alias in aliases}
@@ -112,7 +112,7 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, str]]]:
-    """Returns the actions that a keymap can name, by the place where they apply, with id, keys and description."""
+    """Returns the actions that a keymap can name, with id, keys and description, by the place where they apply."""
     found: dict[str, dict[str, tuple[list[str], str]]] = {}
     owners: list[tuple[type[DOMNode], type[DOMNode]]] = [(App, App)]
     owners += [(screen, owner) for screen, panes in PLACES.items() for owner in (screen, *panes)]
@@ -129,7 +129,7 @@ def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, st
 
 
 def _where(screen: type[DOMNode], binding: Binding) -> str:
-    """Returns a heading for the place where an action applies."""
+    """Returns the heading for the place where an action applies."""
     if screen is App:
         return "Everywhere"
     origin = _only(binding)
@@ -152,7 +152,7 @@ def _bound(owner: type[DOMNode]) -> list[Binding]:
 
 
 def _key(text: str, action: str, *, urgent: bool) -> str:
-    """Returns a key as Textual names it. Raises `SettingsError`."""
+    """Returns Textual's name for a key. Raises `SettingsError`."""
     where = f"[keys] {action} = {quoted(text)}"
     written = _UNWRITABLE.get(text, text.strip())
     key = next(iter(Binding.make_bindings([Binding(written, "")]))).key if len(written) == 1 else written
@@ -201,7 +201,7 @@ def _check_place(
 
 
 def _keep_neighbours(owned: list[Binding], keymap: dict[str, str]) -> None:
-    """Maps the other actions of a rebound key explicitly: Textual would take the key from all of them."""
+    """Maps the other actions of a rebound key explicitly, because Textual would remove the key from all of them."""
     before = -1
     while before != len(keymap):
         before = len(keymap)

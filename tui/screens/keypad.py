@@ -1,4 +1,4 @@
-"""The keypad, which sends DTMF keys and can be used with the keyboard and the mouse."""
+"""The keypad, which sends DTMF keys and can be used with keyboard or mouse."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KEYPAD = (
 
 
 class KeypadScreen(ModalScreen[None], inherit_bindings=False):
-    """Twelve keys; each is sent when it is pressed."""
+    """Twelve keys, each sent when it is pressed."""
 
     CSS_PATH = "keypad.tcss"
     TITLE = "Keypad"
@@ -75,7 +75,7 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
         self._send(key)
 
     def action_move(self, by: int) -> None:
-        """Moves the focus by a number of keys, wrapping around; enter sends the focused key."""
+        """Moves the focus by a number of keys, wrapping around. Enter sends the focused key."""
         buttons = list(self.query(Button))
         at = buttons.index(self.focused) if isinstance(self.focused, Button) else 0 if by < 0 else -by
         buttons[(at + by) % len(buttons)].focus()

@@ -1,4 +1,4 @@
-"""The live screen of a load test: an application separate from the processes that make the calls."""
+"""The live screen of a load test, which runs separately from the processes that make the calls."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 class LoadApp(App[int]):
-    """Shows the progress of a run, and ends when the run ends. Returns the exit code of the run.
+    """Shows the progress of a run until it ends.
 
-    ``printed`` holds the other output of the processes, to be printed once the screen is gone.
+    Returns the exit code of the run. ``printed`` contains other output of the processes, to be printed once
+    the screen is closed.
     """
 
     CSS_PATH = "load.tcss"
@@ -48,7 +49,7 @@ class LoadApp(App[int]):
 
     def compose(self) -> ComposeResult:
         """Composes the widgets from top to bottom."""
-        # Loaded with the first plot: importing plotext takes as long as drawing a small screen.
+        # Imported with the first plot, because importing plotext takes as long as drawing a small screen.
         from textual_plotext import PlotextPlot
 
         with Vertical(id="body"):
@@ -67,7 +68,7 @@ class LoadApp(App[int]):
         self.run_worker(self._follow, thread=True)
 
     def action_stop(self) -> None:
-        """Hangs up every call; a second press ends the run immediately."""
+        """Hangs up every call. A second press ends the run immediately."""
         self._stopping = True
         self.query_one("#figures", Static).update("Hanging up every call… Press q again to end immediately.")
         self._processes.stop()
@@ -111,7 +112,7 @@ class LoadApp(App[int]):
 
 
 def lines_of(snapshot: Snapshot) -> list[str]:
-    """Returns the figures of a run, in three lines."""
+    """Returns the figures of a run in three lines."""
     percentiles = (("p50", snapshot.p50_ms), ("p95", snapshot.p95_ms), ("p99", snapshot.p99_ms))
     response = "   ".join(f"{name} {milliseconds(value)}" for name, value in percentiles)
     knee = f"{snapshot.knee_calls} calls" if snapshot.knee_calls else "none so far"
@@ -125,7 +126,7 @@ def lines_of(snapshot: Snapshot) -> list[str]:
 
 
 def strip_of(canary_ms: Sequence[float]) -> str:
-    """Returns the canary's newest response times as bars scaled to the worst one; empty if there are none."""
+    """Returns the canary's latest response times as bars scaled to the longest; empty if there are none."""
     if not canary_ms:
         return ""
     worst_ms = max(canary_ms)

@@ -11,7 +11,7 @@ from tui.widgets.event_log import EventLogPane
 
 
 class LogJumps:
-    """Moves the cursor; a remark in the log's title shows when there was no target or the jump wrapped around."""
+    """Moves the cursor. If there is no target or the jump wraps around, the log's title shows a remark."""
 
     def __init__(self, bridge: Bridge, pane: EventLogPane, search: LogSearch) -> None:
         self._bridge = bridge
@@ -40,7 +40,7 @@ class LogJumps:
             pane.show_remark(f"turn {self._bridge.log.turns.turn_of(pane.view.line(pane.cursor).first)}")
 
     def to_pair(self) -> None:
-        """Goes to the event that matches this one: from a call to its result, from a start to its stop."""
+        """Goes to the event paired with this one: from a call to its result, from a start to its stop."""
         line = self._pane.line
         if line is None:
             return
@@ -51,7 +51,7 @@ class LogJumps:
             self.to_event(partner)
 
     def to_event(self, number: int) -> None:
-        """Goes to an event's line, or to the nearest one if the filter hides it."""
+        """Goes to an event's line, or to the nearest line if the filter hides it."""
         pane, row = self._pane, self._bridge.log.row_of(number)
         if row is None:
             return
@@ -63,7 +63,7 @@ class LogJumps:
     def to_place(self, text: str) -> str:
         """Goes to a time since the session's start, or to the event with a given number.
 
-        Returns the problem with the input, or "".
+        Returns a description of the problem with the input, or "".
         """
         view = self._pane.view
         if not text or not len(view):

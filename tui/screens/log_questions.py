@@ -1,4 +1,4 @@
-"""LogQuestions: the event log's one-line prompts, which are filter, search, go to, and note."""
+"""LogQuestions: the event log's one-line prompts for filter, search, go to, and note."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _paths(text: str) -> Iterable[str]:
 
 
 class LogQuestions:
-    """Asks one question at a time, in a line that is added to the log's screen when first needed."""
+    """Asks one question at a time, in a line that is added to the log's screen on first use."""
 
     def __init__(self, bridge: Bridge, pane: EventLogPane, search: LogSearch, jumps: LogJumps) -> None:
         self._bridge = bridge
@@ -51,15 +51,15 @@ class LogQuestions:
 
     @cached_property
     def prompt(self) -> PromptLine:
-        """The prompt line, created when first used: many sessions never need it, and it delays the first paint."""
+        """The prompt line, created on first use. Many sessions never need it, and it would delay the first paint."""
         from tui.widgets.prompt import PromptLine
 
         return PromptLine(id="prompt")
 
     async def ask_filter(self) -> None:
-        """Asks which events to show; they are filtered as the user types."""
+        """Asks which events to show, filtering them as the user types."""
         before, anchor = self._pane.view.filter, self._pane.place
-        # The result of a half-typed filter must not decide where the cursor ends up.
+        # The result of a half-typed filter must not move the cursor.
         filter_ = partial(self.set_filter, anchor=anchor)
         question = Question(
             "Filter",
@@ -83,7 +83,7 @@ class LogQuestions:
         self._pane.app.push_screen(FilterHelpScreen())
 
     async def ask_search(self) -> None:
-        """Asks what to search for; matches are highlighted as the user types."""
+        """Asks what to search for, highlighting matches as the user types."""
         self._search.stop()
         question = Question(
             "Search",
@@ -111,21 +111,22 @@ class LogQuestions:
         await self.ask(question, before)
 
     async def ask_path(self, label: str, hint: str, entered: Callable[[str], str], value: str = "") -> None:
-        """Asks for a file; ``entered`` returns a sentence that states what is wrong with the answer."""
+        """Asks for a file. ``entered`` returns a sentence about what is wrong with the answer, or ""."""
         await self.ask(Question(label, hint, entered, complete=_paths), value)
 
     async def ask(self, question: Question, value: str = "") -> None:
         """Asks a question."""
         if not self._pane.is_attached:
-            return  # typed before there is a screen
+            return  # the key was pressed before there is a screen
         if not self.prompt.is_attached:
             await self._pane.screen.mount(self.prompt)
         self.prompt.ask(question, value)
 
     def set_filter(self, text: str, anchor: ViewLine | None = None) -> str:
-        """Shows only the events that match. Returns the problem with the text, or "".
+        """Shows only the events that match.
 
-        The cursor moves to ``anchor`` or near it; without an anchor, it keeps its place.
+        Returns a description of the problem with the text, or "". The cursor moves to ``anchor`` or near it;
+        without an anchor, it stays in place.
         """
         try:
             self._apply(parse(text), anchor)

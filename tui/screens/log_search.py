@@ -12,7 +12,7 @@ from tui.models.log.search import Found, MatchNumber, RawSearch, finding, placin
 from tui.widgets.event_log import EventLogPane
 
 SEARCH_BUDGET_MS = 30.0
-"""Time per tick for searching lines or raw messages, in ms; a key press never waits longer than this."""
+"""Time per tick for searching lines or raw messages, in ms. Key presses never wait longer than this."""
 
 
 class LogSearch:
@@ -23,7 +23,7 @@ class LogSearch:
         self._pane = pane
         self._lines: Iterator[Found | None] | None = None
         self._count: Iterator[MatchNumber | None] | None = None
-        """Counts the matches; started once the first match was found."""
+        """The counting of matches, which starts once the first match was found."""
         self._messages: RawSearch | None = None
 
     @property
@@ -32,7 +32,7 @@ class LogSearch:
         return self._pane.pattern is not None
 
     def highlight(self, text: str) -> str:
-        """Highlights the matches in the lines. Returns the problem with the text, or ""."""
+        """Highlights the matches in the lines. Returns a description of the problem with the text, or ""."""
         try:
             self._pane.set_pattern(search_pattern(text) if text.strip() else None)
         except FilterError as error:
@@ -40,7 +40,10 @@ class LogSearch:
         return ""
 
     def start(self, text: str) -> str:
-        """Searches for the text, starting at the cursor. Returns the problem with the text, or ""."""
+        """Searches for the text, starting at the cursor.
+
+        Returns a description of the problem with the text, or "".
+        """
         problem = self.highlight(text)
         self.stop()
         if not problem:
@@ -48,7 +51,7 @@ class LogSearch:
         return problem
 
     def find(self, *, forward: bool = True) -> None:
-        """Goes to the next or the previous match; raw messages are searched after the lines."""
+        """Goes to the next or previous match. Raw messages are searched after the lines."""
         pane = self._pane
         if pane.pattern is None:
             return
@@ -58,7 +61,7 @@ class LogSearch:
         self.poll()
 
     def poll(self) -> None:
-        """Continues to search the lines and then the raw messages, a slice per tick."""
+        """Continues the search through the lines and then the raw messages, a slice per tick."""
         if self._lines is not None:
             self._search_lines(self._lines)
         if self._lines is None and self._messages is not None:
@@ -67,11 +70,11 @@ class LogSearch:
             self._count_matches(self._count)
 
     def stop(self) -> None:
-        """Stops a search in progress; its matches stay highlighted."""
+        """Stops a search in progress. Its matches stay highlighted."""
         self._lines = self._messages = self._count = None
 
     def end(self) -> None:
-        """Ends the search, and removes the highlights."""
+        """Ends the search and removes the highlights."""
         self.stop()
         self._pane.set_pattern(None)
 

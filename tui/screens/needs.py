@@ -1,6 +1,6 @@
 """Conditions for the actions of the session screen.
 
-Each condition returns the reason why an action does nothing now, or "" if the action applies.
+Each condition returns the reason why an action is not available at the moment, or "" if it is.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class Origin(Enum):
-    """The source of the events on the screen; the value is part of a heading."""
+    """Origin of the events on the screen; the value is part of a heading."""
 
     CALL = "in a call"
     SAVED = "saved"
 
 
 class Situation(NamedTuple):
-    """The state of the session and the screen that decides which actions apply."""
+    """The state of session and screen that determines which actions apply."""
 
     origin: Origin
     status: Status
     lacking: Lacking
-    """Abilities that the protocol lacks, with the reasons."""
+    """Abilities that the protocol lacks, with reasons."""
     recording: bool
     can_call: bool
     """Whether there is a target to call."""
@@ -53,7 +53,7 @@ class Situation(NamedTuple):
 
 
 def nothing(now: Situation) -> str:
-    """Has no conditions: the action always applies."""
+    """Has no conditions; the action always applies."""
     return ""
 
 
@@ -61,12 +61,12 @@ def nothing(now: Situation) -> str:
 
 
 def talking(now: Situation) -> str:
-    """Needs an agent that listens."""
+    """Needs an agent that is listening."""
     return "" if now.talking else _no_call(now.status)
 
 
 def microphone_off(now: Situation) -> str:
-    """Needs an agent that listens, and a microphone that is off."""
+    """Needs an agent that is listening and a microphone that is off."""
     return "already recording" if now.recording else talking(now)
 
 
@@ -101,12 +101,12 @@ def call_to_end(now: Situation) -> str:
 
 
 def no_call(now: Situation) -> str:
-    """Requires that no call is in progress."""
+    """Needs a session without a call in progress."""
     return "hang up first" if now.status.live and now.origin is Origin.CALL else ""
 
 
 def target(now: Situation) -> str:
-    """Requires a target, and that no call is in progress."""
+    """Needs a target and no call in progress."""
     unknown = "no agent has been chosen"
     if now.origin is Origin.SAVED:
         unknown = "the session does not name an agent that can be called"
@@ -117,7 +117,7 @@ def target(now: Situation) -> str:
 
 
 def scenario(now: Situation) -> str:
-    """Needs a scenario that is or was played."""
+    """Needs a scenario that is running or has run."""
     return "" if now.scenario else "no scenario was played"
 
 
@@ -128,7 +128,7 @@ def scenario_in_play(now: Situation) -> str:
 
 
 def room_for_scenario(now: Situation) -> str:
-    """Needs a call in which no scenario is being played."""
+    """Needs a call in which no scenario is running."""
     return _active(now) or ("a scenario is being played" if not scenario_in_play(now) else "")
 
 
@@ -160,7 +160,7 @@ def error(now: Situation) -> str:
     return "" if now.has_error else "there was no error"
 
 
-# what is shown of the session
+# view of the session
 
 
 def marks(now: Situation) -> str:

@@ -24,7 +24,7 @@ class Command(NamedTuple):
     label: str
     """Label in the footer."""
     name: str
-    """The label, or a longer text, such as the words of a recorded line."""
+    """The label or a longer text, such as the words of a recorded line."""
     help: str
     key: str
     run: Callable[[], Awaitable[object]]
@@ -58,7 +58,7 @@ class ThemeCommands(Provider):
 
 
 class ActionCommands(Provider):
-    """Commands for the actions of the screen below and of the program, then for the keys of the focused pane."""
+    """Commands for the actions of the screen below and of the program, followed by the keys of the focused pane."""
 
     async def discover(self) -> Hits:
         """Yields all available commands."""
@@ -81,7 +81,7 @@ class ActionCommands(Provider):
         return sorted(found, key=lambda c: places.index(c.area) if c.area in places else len(places))
 
     def _actions(self) -> Iterator[Command]:
-        from tui.screens.help import name_of  # late: the first paint does not need the help
+        from tui.screens.help import name_of  # late: not needed for the first paint
 
         here: Sequence[Action] = self.screen.ACTIONS if isinstance(self.screen, HasActions) else ()
         keys = {

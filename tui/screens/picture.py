@@ -1,4 +1,4 @@
-"""Pictures of the screen, as SVG and as text."""
+"""Saves pictures of the screen as SVG and as text."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from textual.app import App
 from tui.files import write_new
 
 _TEXT = re.compile(r'<text [^>]*?x="([\d.]+)"[^>]*?clip-path="url\(#[^"]*-line-(\d+)\)"[^>]*>([^<]*)</text>')
-"""A piece of text in Rich's SVG: its x position, its line and its content."""
+"""Matches a piece of text in Rich's SVG: its x position, its line and its content."""
 _CELL_WIDTH = 12.2
 """Width of a cell in Rich's SVG."""
 
 
 def save_picture(app: App[Any], folder: Path) -> Path:
-    """Writes the content of the screen to two new files in a folder, and returns the path of the SVG.
+    """Saves the screen as an SVG file in a folder, and its text as a ``.txt`` file.
 
-    The other file, with the suffix ``.txt``, holds its text. Raises `OSError`.
+    Returns the path of the SVG file. Raises `OSError`.
     """
     name = f"opusagent-tui {datetime.now():%Y-%m-%d %H-%M-%S}"
     path, number = folder / f"{name}.svg", 1

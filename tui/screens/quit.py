@@ -22,7 +22,7 @@ QUIT = (
 
 
 class QuitScreen(ModalScreen[bool], inherit_bindings=False):
-    """Asks whether to quit, and returns the answer; the call continues while the question is shown."""
+    """Asks whether to quit, and returns the answer. The call continues while the question is shown."""
 
     DEFAULT_CSS = """
     QuitScreen {
@@ -65,7 +65,7 @@ class QuitScreen(ModalScreen[bool], inherit_bindings=False):
 
     @on(Button.Pressed)
     def press(self, event: Button.Pressed) -> None:
-        """Answers with the button that was pressed."""
+        """Closes with the answer of the pressed button."""
         self.action_answer(event.button.id == "leave")
 
     def action_answer(self, leave: bool) -> None:

@@ -18,7 +18,7 @@ _NOTHING_TO_COMPARE = "Mark an event (b), go to another one, then compare."
 
 
 class Reading:
-    """The event in the detail pane or, while that is closed, the one under the log's cursor.
+    """The event in the detail pane or, while that is closed, the event under the log's cursor.
 
     `poll` has to be called every tick.
     """
@@ -29,7 +29,7 @@ class Reading:
         self._pane = screen.log_pane
         self._panes = screen.panes
         self._clip: int | None = None
-        """The bridge's clip number for this object's audio while it plays."""
+        """The bridge's clip number for the event's audio while it plays."""
         self._clip_ms = 0.0
 
     @property
@@ -45,7 +45,7 @@ class Reading:
     # show
 
     def open(self) -> None:
-        """Shows the log's row in detail, or focuses the detail if it is shown; the log stops following."""
+        """Shows the log's row in detail, or focuses the detail pane if it is open. The log stops following."""
         row, detail = self._pane.row, self._screen.detail
         if row is None:
             return
@@ -63,22 +63,22 @@ class Reading:
             self._screen.detail.show(row, at_once=False)
 
     def close(self) -> None:
-        """Closes the detail; the previous pane returns to its place."""
+        """Closes the detail pane; the previous pane returns to its place."""
         if self.is_open:
             self._panes.put_away("detail")
 
     # copy
 
     def copy_value(self) -> None:
-        """Copies the value under the detail's cursor or, if no detail is shown, the message."""
+        """Copies the value under the detail pane's cursor or, if that is closed, the message."""
         self._copy(self._screen.detail.copied_value() if self.is_open else self._event())
 
     def copy_path(self) -> None:
-        """Copies the path of the value under the detail's cursor."""
+        """Copies the path of the value under the detail pane's cursor."""
         self._copy(self._screen.detail.copied_path(), "A raw message has no paths to copy.")
 
     def copy_message(self) -> None:
-        """Copies the whole message, as received or sent."""
+        """Copies the complete message as received or sent."""
         self._copy(self._event())
 
     def copy_transcript(self) -> None:
@@ -99,10 +99,10 @@ class Reading:
         else:
             copy(self._screen.app, copied.what, copied.text)
 
-    # hear
+    # play
 
     def play(self) -> None:
-        """Plays the audio of the message, or of all messages of a run; stops it if it is playing."""
+        """Plays the audio of the message, or of all messages of a run. Stops the audio if it is playing."""
         if self._clip is not None:
             self._bridge.player.play(PlayAudio())
             self._played()
@@ -125,7 +125,7 @@ class Reading:
         """Shows the progress of the audio."""
         player = self._bridge.player
         if self._clip is not None and self._clip != player.clip:
-            self._played()  # the playhead of a saved session plays now
+            self._played()  # the playhead of a saved session is playing now
         playing = player.playing
         if self._clip is None or playing is None:
             return
@@ -144,12 +144,12 @@ class Reading:
     # compare
 
     def compare(self) -> None:
-        """Compares the two marked events, or the marked one with the selected one."""
+        """Compares the two marked events, or the marked event with the selected event."""
         pair = self._compared()
         if pair is None:
             self._screen.notify(_NOTHING_TO_COMPARE, markup=False)
             return
-        # The screen takes a few ms to load, so it is not loaded at startup.
+        # Imported late, because the screen takes a few ms to load.
         from tui.screens.compare import CompareScreen
 
         self._screen.app.push_screen(CompareScreen(self._bridge, *sorted(pair)))

@@ -1,4 +1,4 @@
-"""Replay: a saved session on the session screen; log, transcript and sound follow the playhead."""
+"""Replay: makes log, transcript and sound follow the playhead when a saved session is shown."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 class TrackSound:
-    """Keeps the playback of the tracks and the playhead at the same instant."""
+    """Keeps the playback of the tracks and the playhead at the same position."""
 
     def __init__(self, player: ClipControl, playhead: Playhead) -> None:
         self.problem = ""
-        """Reason why nothing can be played; the playhead then follows the clock."""
+        """Reason why nothing can be played. The playhead then follows the clock."""
         self._player = player
         self._playhead = playhead
         self._clip: int | None = None
@@ -74,10 +74,10 @@ class TrackSound:
 
 
 class Replay:
-    """Keeps the log's cursor and the playhead together. `poll` has to be called every tick.
+    """Keeps the log's cursor and the playhead together.
 
-    If events arrive as the playhead reaches them (``--speed``), the log follows its end and its
-    cursor is independent.
+    `poll` has to be called every tick. If events arrive as the playhead reaches them (``--speed``), the log
+    follows its end, and its cursor is independent of the playhead.
     """
 
     def __init__(self, bridge: Bridge, playhead: Playhead, screen: SessionScreen) -> None:
@@ -89,7 +89,7 @@ class Replay:
         self._transport = Transport(playhead, id="transport")
         self._sound = TrackSound(bridge.player, playhead)
         self._led_for = (-1, -1)
-        """The instant and the number of rows for which the cursor was last placed."""
+        """The position and the number of rows for which the cursor was last placed."""
         self._led_to: int | None = None
         """Number of the event to which the playhead or the user has moved the cursor."""
 
@@ -111,7 +111,7 @@ class Replay:
         self._transport.poll(turn, self._sound.problem)
         self.waveform.poll()
 
-    # the playhead leads
+    # the cursor follows the playhead
 
     def _lead(self) -> None:
         head, pane, transcript = self.playhead, self._pane, self._screen.transcript
@@ -125,7 +125,7 @@ class Replay:
             pane.move_to(position, centre=True)
         self._led_to = self._number_at_cursor()
 
-    # and is led
+    # the playhead follows the cursor
 
     def follow_cursor(self) -> None:
         """Seeks to the log's cursor, unless the playhead has moved it there."""
@@ -137,17 +137,18 @@ class Replay:
         self._placed()
 
     def _placed(self) -> None:
-        """Notes that the cursor is where it belongs at this instant."""
+        """Records that the cursor is at the right line for this position."""
         self._led_for = self.playhead.at_ns, len(self._pane.view)
         self._screen.transcript.show_instant(self.playhead.at_ns)
 
     def seek_to_event(self, number: int) -> None:
-        """Seeks to an event, such as that of a turn or tool call; the caller moves the log's cursor to it."""
+        """Seeks to an event, such as that of a turn or tool call. The caller moves the log's cursor to it."""
         events = self._bridge.log.events
         index = events.find(number)
         if index is not None:
             self.playhead.seek(events.at_ns[index])
-            # Events that were logged late are not in the order of time: the next tick would move the cursor away.
+            # Events that were logged late are not in order of time, so the next tick would move the cursor
+            # away.
             self._placed()
 
     def step(self, lines: int) -> None:

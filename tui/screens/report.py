@@ -29,7 +29,7 @@ HINT = "enter save · tab or ↑ ↓ next field · esc close"
 
 
 class ReportScreen(ModalScreen[None], inherit_bindings=False):
-    """Asks for a file, and makes the report in a separate process."""
+    """Asks for a file, and creates the report in a separate process."""
 
     CSS_PATH = "report.tcss"
     TITLE = "Report"
@@ -60,13 +60,13 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
             yield Static(HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Puts the cursor at the end of the name."""
+        """Puts the cursor at the end of the file name."""
         self.path.cursor_position = len(self.path.value)
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#save")
     def action_save(self) -> None:
-        """Makes the report."""
+        """Creates the report."""
         name = self.path.value.strip()
         if self._making:
             return
@@ -75,7 +75,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
             return
         try:
             path = path_of(name)
-            # Its own report is made again without a question.
+            # The session's own report is replaced without asking.
             taken = path.resolve() != self._beside and path.exists()
         except (OSError, ValueError) as error:
             self._show(f"Not a valid file name: {error}.")
@@ -100,7 +100,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed, "#close")
     def action_close(self) -> None:
-        """Closes; a report that is being made is canceled."""
+        """Closes, and cancels a report that is being created."""
         self.dismiss()
 
     def _show(self, text: str) -> None:

@@ -28,10 +28,10 @@ class ScenarioControls:
         self._bridge = bridge
         self._screen = screen
         self._shown_for: tuple[str, ...] | None = None
-        """The scenario for which the pane was shown, so that it opens by itself only once."""
+        """The scenario for which the pane was shown, so that it opens automatically only once."""
 
     def changed(self) -> None:
-        """Shows the ladder when a scenario begins, and hides it when a session without a scenario begins."""
+        """Shows the scenario pane when a scenario begins, and hides it when a session without a scenario begins."""
         self._bridge.mark_dirty(self._show)
 
     def _show(self) -> None:
@@ -95,7 +95,7 @@ class ScenarioControls:
             app.notify(one_line(words, 400), markup=False)
 
     def _play(self, text: str) -> str:
-        """Plays a file; returns a sentence that states what is wrong with it, or ""."""
+        """Plays a file. Returns a sentence about what is wrong with it, or ""."""
         from tui.scenario.reading import ScenarioError, commands_of, read_scenario
 
         path = Path(text).expanduser()

@@ -1,4 +1,4 @@
-"""The session screen: strip, meters, panes and footer. The screen draws models; its parts carry out the actions."""
+"""The session screen: strip, meters, panes and footer. The screen draws models; its parts run the actions."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(SESSION)
 
     class CallWanted(Message):
-        """The user wants to call the target (again)."""
+        """Requests another call to the target."""
 
     class TargetWanted(Message):
-        """The user wants to choose another target."""
+        """Requests the connect screen."""
 
     class SessionsWanted(Message):
-        """Asks for the saved sessions to be shown."""
+        """Requests the list of saved sessions."""
 
     class ReportWanted(Message):
-        """Asks for a report of the session to be saved."""
+        """Requests that a report of the session be saved."""
 
     class LayoutChanged(Message):
         """The user has changed the layout of the panes, which should be remembered."""
@@ -130,7 +130,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @cached_property
     def scenario(self) -> ScenarioControls:
-        """The scenario that is played."""
+        """The session's scenario."""
         return ScenarioControls(self.bridge, self)
 
     @cached_property
@@ -167,7 +167,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """The availability of actions."""
         return Availability(self.bridge, self)
 
-    # the side panes: those that the first paint does not show are not loaded for it
+    # the side panes: panes that the first paint does not show are loaded on first use
 
     @cached_property
     def transcript(self) -> TranscriptPane:
@@ -230,7 +230,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
         return LadderPane(self.bridge, id="scenario")
 
-    # what is seen
+    # drawing
 
     def compose(self) -> ComposeResult:
         """Composes the widgets from top to bottom."""
@@ -251,21 +251,21 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Subscribes to everything that affects which keys apply."""
+        """Subscribes to changes that affect which keys apply."""
         state = self.bridge.state
         state.add_status_change_callback(self._changed)
         state.add_controls_change_callback(self._changed)
         state.add_error_callback(self._changed)
         self.bridge.log.add_clear_callback(self.reading.close)
         self.bridge.scenario.add_change_callback(self.scenario.changed)
-        # When the terminal loses the focus, it may never report that the mouse button was released.
+        # If the terminal loses the focus, it may never report that the mouse button was released.
         self.watch(
             self.app, "app_focus", lambda focus: None if focus else self.tab_line.talk.let_go(), init=False
         )
         self.log_pane.focus()
 
     def poll(self) -> None:
-        """Draws what changes without events, such as levels and the clock.
+        """Draws values that change without events, such as levels and the clock.
 
         Called every tick while this screen is shown.
         """
@@ -289,7 +289,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @on(Panes.Changed)
     def panes_changed(self) -> None:
-        """Updates tabs and keys, and requests that a changed layout be remembered."""
+        """Updates tabs and keys, and posts a message if the layout has changed."""
         if "detail" in self.panes.panes and not self.reading.is_open:
             self.detail.forget()
         self.tab_line.show_tabs()
@@ -312,11 +312,11 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             await done
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Returns True if an action applies, None if not now (see the help), False if another action has the key."""
+        """Returns True if an action applies, None if it does not apply now, False if another action has the key."""
         return self.availability.state_of(str(parameters[0])) if action == "do" else True
 
     def on_key(self, event: events.Key) -> None:
-        """Shows why a key does nothing at the moment."""
+        """Shows why a key is not available at the moment."""
         entry = self.active_bindings.get(event.key)
         if entry is None:
             sentence = self.availability.why_not_here(self._bindings.key_to_bindings.get(event.key, ()))
@@ -326,7 +326,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.query_one(KeyBar).show_notice(sentence)
 
     def why_not(self, entry: ActiveBinding) -> str:
-        """Returns the reason why a key of this screen does nothing at the moment, or ""."""
+        """Returns why a key of this screen is not available at the moment, or ""."""
         return self.availability.why_not(entry.binding.id or "")
 
     # mouse and panes
@@ -369,17 +369,17 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.jumps.to_event(number)
 
     async def note(self) -> None:
-        """Asks for a note on the event that is looked at."""
+        """Asks for a note on the selected event."""
         self._go_to_focused_row()
         await self.questions.ask_note()
 
     def mark(self) -> None:
-        """Marks or unmarks the event that is looked at."""
+        """Marks or unmarks the selected event."""
         self._go_to_focused_row()
         self.log_pane.toggle_mark()
 
     def _go_to_focused_row(self) -> None:
-        """Moves the log's cursor to the row of the focused pane, because its own row may be out of sight."""
+        """Moves the log's cursor to the row of the focused pane, because the cursor's row may be out of sight."""
         pane = self.focused
         if isinstance(pane, RowsView) and pane.cursor < pane.count():
             self._go_to_event(pane.event_of(pane.cursor))
@@ -427,10 +427,10 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         """Sends a typed turn."""
         self.controls.send_turn(event.text)
 
-    # what concerns several panes
+    # actions that concern several panes
 
     def close(self) -> None:
-        """Closes the first open one of prompt, typing line, maximized pane, detail, search, error and notice."""
+        """Closes the first open item of: prompt, typing line, maximized pane, detail, search, error, notice."""
         if self.questions.prompt.is_open:
             self.questions.prompt.action_close()
         elif self.controls.write_line.is_open:
@@ -447,14 +447,14 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.notice.dismiss()
 
     def follow(self) -> None:
-        """Scrolls the log and the transcript to their ends, and follows them."""
+        """Scrolls the log and the transcript to their ends, and keeps them there."""
         self.log_pane.follow()
         self.transcript.follow()
         if self.bridge.scenario.rungs:
             self.ladder.follow()
 
     def go_to_turn_of_event(self) -> None:
-        """Shows the turn to which the log's row belongs."""
+        """Shows the turn that the log's row belongs to."""
         line = self.log_pane.line
         if line is None:
             return

@@ -1,4 +1,4 @@
-"""The actions of the session screen: keys, help text, condition and function of each."""
+"""The actions of the session screen with their keys, help texts, conditions and functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _replay(do: Callable[[Replay], object]) -> Callable[[SessionScreen], object]:
-    """Returns an action on the replay of a saved session; it does nothing in a call."""
+    """Returns an action on the replay of a saved session, which does nothing in a call."""
     return lambda s: None if s.replay is None else do(s.replay)
 
 
@@ -72,7 +72,7 @@ SEARCHING: Sequence[Action] = (
         key_display="N",
     ),
 )
-"""Actions during a search, listed before the session's own so that ``n`` goes to the next match."""
+"""Actions during a search, listed before the session's own actions so that ``n`` goes to the next match."""
 
 LOG: Sequence[Action] = (
     Action(
@@ -512,8 +512,9 @@ REPLAY: Sequence[Action] = (
         key_display="-",
     ),
 )
-"""Actions of a saved session, listed before the session's own because they replace the keys of
-actions that need a call.
+"""Actions of a saved session.
+
+They are listed before the session's own actions because they take over keys of actions that need a call.
 """
 
 SESSION: Sequence[Action] = (

@@ -1,4 +1,4 @@
-"""The session browser, which lists every saved session to open, report, compare or move to the trash."""
+"""The session browser, which lists the saved sessions and opens, reports, compares or deletes them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ SESSIONS = (
 
 
 class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
-    """Returns the folder of the session to open, or None."""
+    """Lists the sessions, and returns the folder of the session to open or None."""
 
     CSS_PATH = "sessions.tcss"
     TITLE = "Sessions"
@@ -103,7 +103,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(SESSIONS)
 
     class TargetWanted(Message):
-        """Asks for the connect screen, on which an agent to call is chosen."""
+        """Requests the connect screen, where the user chooses an agent to call."""
 
     def __init__(
         self,
@@ -114,10 +114,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         *,
         has_below: bool = True,
     ) -> None:
-        """``current`` is the session on which the cursor starts.
-
-        ``has_below`` is whether there is a screen to go back to.
-        """
+        """Starts with the cursor on ``current``. ``has_below`` is whether there is a screen to go back to."""
         super().__init__()
         self._has_below = has_below
         self.library = library
@@ -154,7 +151,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         """Shows the sessions that were read since the last call. Called every tick."""
         if not self.view.is_attached:
             return
-        done = self._listing.done  # before the last ones are taken
+        done = self._listing.done  # read before the last sessions are taken
         found = self._listing.take()
         if found:
             here = self._here
@@ -165,7 +162,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
             self.view.show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offers only what applies: an undo, and a way back if there is one."""
+        """Offers Undo and Back only if there is something to undo or go back to."""
         if action == "undo":
             return bool(self._trashed)
         if action == "compare":
@@ -194,7 +191,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self._filter.focus()
 
     def action_back(self) -> None:
-        """Clears the filter; if there is no filter, goes back."""
+        """Clears the filter or, if there is no filter, goes back."""
         if self.rows.filter:
             self._filter.value = ""
             self.view.focus()
@@ -207,20 +204,20 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
 
     @on(SessionsView.Opened)
     def open(self, event: SessionsView.Opened) -> None:
-        """Closes and returns the session that was chosen."""
+        """Closes with the chosen session."""
         self.dismiss(event.folder)
 
     def action_mark(self) -> None:
-        """Marks the session for comparison, and goes to the next one."""
+        """Marks the session for comparison, and moves to the next session."""
         if self.view.current is not None:
             self.rows.toggle(self.view.current.folder)
             self.view.action_cursor(1)
             self.refresh_bindings()
 
     def action_compare(self) -> None:
-        """Compares the two marked sessions, the older one on the left.
+        """Compares the two marked sessions, with the older on the left.
 
-        With one mark, compares that session with the one under the cursor.
+        With one mark, compares that session with the session under the cursor.
         """
         from tui.screens.compare_sessions import CompareSessionsScreen
 
@@ -258,7 +255,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self.refresh_bindings()
 
     def action_undo(self) -> None:
-        """Restores the session that was moved to the trash last."""
+        """Restores the session that was last moved to the trash."""
         try:
             folder = restore(self.library.folder, self._trashed[-1].name)
         except SavedSessionError as error:
@@ -270,12 +267,12 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self.refresh_bindings()
 
     def action_new(self) -> None:
-        """Asks for the connect screen, on which an agent to call is chosen."""
+        """Requests the connect screen, where the user chooses an agent to call."""
         self.post_message(self.TargetWanted())
 
     @property
     def _here(self) -> Path | None:
-        """The session on which the cursor stays while the rows change; at first, the requested one."""
+        """The session on which the cursor stays while the rows change; initially, the requested session."""
         shown = self.view.current
         if shown is not None and (shown.folder == self._current or self.view.cursor):
             self._current = None

@@ -15,7 +15,7 @@ def check_screen(in_force: SettingsInForce) -> None:
         check_theme(settings.screen.theme)
         where = str(in_force.path)
         if settings.keys:
-            # Importing it loads every screen.
+            # Imported late, because it loads every screen.
             from tui.screens.keymap import keymap_of
 
             keymap_of(settings.keys)

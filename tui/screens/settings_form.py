@@ -39,7 +39,7 @@ _QUITTING = {"yes": "asks once", "no": "ends the call and quits"}
 
 
 class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
-    """Returns the pressed key, as written in the settings file; None for escape."""
+    """Asks for a key, and returns it as written in the settings file; None for escape."""
 
     DEFAULT_CSS = """
     KeyScreen {
@@ -72,7 +72,10 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
 
 
 class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
-    """Returns the changed settings, or None. The theme is previewed while it is being chosen."""
+    """Edits the settings, and returns the changed settings or None.
+
+    The theme is previewed while it is being chosen.
+    """
 
     CSS_PATH = "settings_form.tcss"
     TITLE = "Settings"
@@ -93,7 +96,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self._problem = Static(id="problem", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Yields one line per setting, then the keys."""
+        """Yields a line per setting, followed by the keys."""
         with Vertical(id="settings") as box:
             box.border_title = "Settings"
             with Horizontal(classes="field"):
@@ -127,7 +130,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         changed = action.id in self._bound
         keys = " ".join(map(format_key, self._bound.get(action.id, action.keys.split(","))))
         name = f"{action.area}: {action.name}"
-        # Two columns: keys are compared with each other, and so are names.
+        # Two columns, so that keys are aligned with keys and names with names.
         return Content.assemble(
             (f"{name:<26} ", "bold"),
             (f"{keys:<14} ", "$primary bold" if changed else "$primary"),
@@ -167,7 +170,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self.keys.replace_option_prompt(action.id, self._line(action))
 
     def _key_problem(self) -> str:
-        from tui.screens.keymap import keymap_of  # it imports every screen, this one too
+        from tui.screens.keymap import keymap_of  # late: imports every screen, including this one
 
         try:
             keymap_of(self._bound)
@@ -180,7 +183,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self._problem.display = bool(sentence)
 
     def action_save(self) -> None:
-        """Closes and returns the settings, or shows their problems."""
+        """Closes with the settings, or shows their problems."""
         try:
             limits = {"good_ms": _number(self.good.value), "slow_ms": _number(self.slow.value)}
             kept = msgspec.structs.asdict(self._settings.thresholds)
@@ -208,7 +211,7 @@ def _bindable() -> Iterator[Action]:
 
 
 def _number(text: str) -> float | str:
-    """Returns the text as a number; returns other text unchanged, for the error message."""
+    """Returns the text as a number. Other text is returned unchanged, for the error message."""
     try:
         return float(text)
     except ValueError:

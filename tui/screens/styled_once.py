@@ -1,6 +1,6 @@
-"""StyledOnce: computes a screen's styles once when it opens, not twice.
+"""StyledOnce: computes a screen's styles once when it opens, rather than twice.
 
-Computing them once saves a tenth of the time until the first paint.
+This saves a tenth of the time until the first paint.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ class StyledOnce:
     _resumed = False
 
     def on_screen_resume(self, event: events.ScreenResume) -> None:
-        """Refreshes styles only on later resumes, because only a hidden screen can have missed a change of theme."""
+        """Refreshes styles only on later resumes, because only a hidden screen can have missed a theme change."""
         event.refresh_styles = self._resumed
         self._resumed = True

@@ -1,4 +1,4 @@
-"""TabLine: the line with the names and keys of the panes, and the talk button at its end."""
+"""TabLine: a line with the names and keys of the panes, and the talk button at its end."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tui.widgets.talk import TalkButton
 
 
 class TabLine(Horizontal):
-    """Shows which panes are visible and which one has the focus."""
+    """Shows which panes are visible and which pane has the focus."""
 
     def __init__(self, panes: Panes) -> None:
         super().__init__(id="tabs-line")
         self.talk = TalkButton(id="talk")
         self.with_scenario = False
-        """Whether the session has a scenario, so that its pane is listed as well."""
+        """Whether the session has a scenario; if so, its pane is listed as well."""
         self._panes = panes
         self._tabs = PaneTabs(id="tabs")
         self._keys: dict[str, str] = {}
         """Keys of the tabs, by the id of their action."""
         self._at = ""
-        """The pane that has the focus, or regains it when an input line closes."""
+        """The pane that has the focus or will regain it when an input line closes."""
 
     def compose(self) -> ComposeResult:
         """Composes the widgets from left to right."""
@@ -33,7 +33,7 @@ class TabLine(Horizontal):
 
     def show_tabs(self) -> None:
         """Shows the panes with their current keys."""
-        # An input line takes the letters, but the tabs keep their names.
+        # While an input line is open, letters go to it, but the tabs keep their names.
         self._keys |= {
             entry.binding.id or "": self.app.get_key_display(entry.binding)
             for entry in reversed(self.screen.active_bindings.values())

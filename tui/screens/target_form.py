@@ -33,7 +33,7 @@ _FORGOTTEN = "The part after … was a secret and was not saved. Type it again."
 
 
 class UrlLine(WordLine):
-    """The address bar, which also takes the command line of another websocket client."""
+    """The address bar, which also accepts a command line for another websocket client."""
 
     class CommandPasted(Message):
         """A complete command line was pasted."""
@@ -50,7 +50,7 @@ class UrlLine(WordLine):
         """Note below the bar about pasted headers that will be sent."""
 
     def paste(self, text: str) -> None:
-        """Replaces the selection with a URL, or reports a pasted command line."""
+        """Replaces the selection with a pasted URL, or posts a pasted command line as a message."""
         from tui.config.pasted import read_command  # late: the first paint does not need it
 
         pasted = read_command(text)
@@ -61,10 +61,7 @@ class UrlLine(WordLine):
 
 
 class TargetForm:
-    """The form, which initially shows a target.
-
-    ``base`` contains the initial settings for a target whose URL is typed.
-    """
+    """The form, which initially shows a target. ``base`` contains the initial settings for a typed URL."""
 
     def __init__(self, base: Target, filled: Listed) -> None:
         self.url = UrlLine(id="url")
@@ -73,7 +70,7 @@ class TargetForm:
         self.capture = Choice(["auto"], id="in")
         self.playback = Choice(["auto", "none"], id="out")
         self.call_problem = Static(classes="problem", id="call-problem", markup=False)
-        """Problem with the target as a whole, shown below the buttons."""
+        """Problem that concerns no single field, shown below the buttons."""
         self._url_problem = Static(classes="problem", id="url-problem", markup=False)
         self._token_problem = Static(classes="problem", id="token-problem", markup=False)
         self._audio_problem = Static(classes="problem", id="audio-problem", markup=False)
@@ -83,7 +80,7 @@ class TargetForm:
         self._devices: DeviceList | None = None
 
     def compose_url(self) -> ComposeResult:
-        """Yields the address bar and, below it, the bar's problem and the note about pasted headers."""
+        """Yields the address bar and, below it, its problem and the note about pasted headers."""
         with Horizontal(classes="field"):
             yield Label("URL")
             yield self.url
@@ -91,7 +88,7 @@ class TargetForm:
         yield self.url.note
 
     def compose(self) -> ComposeResult:
-        """Yields the other fields, each line with its problem below it."""
+        """Yields the other fields, each with its problem below it."""
         with Horizontal(classes="field"):
             yield Label("Protocol")
             yield self.protocol
@@ -106,7 +103,7 @@ class TargetForm:
         yield self._audio_problem
 
     def fill(self, listed: Listed | None = None) -> None:
-        """Shows a listed target or, if there is none, the initial target."""
+        """Shows a listed target or, if that is None, the initial target."""
         self._filled = listed or self._filled
         self.url.pasted = None
         show_problem(self.url.note, "")
@@ -119,7 +116,7 @@ class TargetForm:
         show_problem(self.call_problem, self._filled.problem)
 
     def take(self, pasted: Pasted) -> None:
-        """Takes the URL and the headers of a command line; the values of the headers are neither shown nor saved."""
+        """Takes the URL and the headers of a command line. The values of the headers are neither shown nor saved."""
         self.fill(Listed(self._base))
         self.url.pasted = pasted
         know_secrets((*header_secrets(pasted.headers), *subprotocol_secrets(pasted.subprotocols)))
@@ -132,7 +129,7 @@ class TargetForm:
             )
 
     def offer_devices(self, devices: DeviceList | None) -> None:
-        """Offers these devices, once the fields are mounted, which may be after the first tick."""
+        """Offers these devices once the fields are mounted, which may be after the first tick."""
         mounted = self.capture.is_mounted and self.playback.is_mounted
         if devices is None or devices is self._devices or not mounted:
             return
@@ -143,12 +140,12 @@ class TargetForm:
 
     @property
     def chosen_devices(self) -> dict[str, str]:
-        """Explicitly chosen devices, as fields of a target."""
+        """The explicitly chosen devices, as fields of a target."""
         chosen = {"input": self.capture.chosen, "output": self.playback.chosen}
         return {direction: device for direction, device in chosen.items() if device != "auto"}
 
     def target(self) -> Target | None:
-        """Returns the target to call; None if there is a problem, which is then shown next to its field."""
+        """Returns the target to call. If there is a problem, shows it next to its field and returns None."""
         for problem in (self._url_problem, self._token_problem, self.call_problem):
             show_problem(problem, "")
         known, url = self._base, self.url.value.strip()

@@ -84,7 +84,7 @@ THEMES = (
 DEFAULT_THEME = THEMES[0].name
 ANSI = "ansi-dark"
 OFFERED = {"opus-dark": "dark", "opus-light": "light", ANSI: "the terminal's own colors"}
-"""Themes that the screen offers, all with readable text; the settings file may name any of Textual's."""
+"""Themes that the screen offers, all with readable text. The settings file may also name any of Textual's themes."""
 
 
 def check_theme(name: str | None) -> None:

@@ -25,7 +25,7 @@ TURN = (
 
 
 class TurnScreen(Screen[int | None], inherit_bindings=False):
-    """Shows one turn. Returns the turn whose events should be shown in the log, or None."""
+    """Shows a turn. Returns the turn whose events should be shown in the log, or None."""
 
     CSS_PATH = "turn.tcss"
     TITLE = "Turn"

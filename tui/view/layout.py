@@ -1,4 +1,4 @@
-"""Layout: stores the requested side panes and their shares of the space, and decides which panes are shown."""
+"""Stores the requested side panes and their shares of the space, and decides which panes are shown."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
     """The panes as remembered between runs. Unknown fields of other versions are ignored."""
 
     panes: tuple[str, ...] = ("transcript", "turns", "health")
-    """Names of the side panes, the most recently requested first; panes that are not named come last."""
+    """Names of the side panes, most recently requested first. Panes that are not named come last."""
     log_share_beside: Share = 0.55
     """Log's share of the width while the side panes are beside it."""
     log_share_below: Share = 0.6
     """Log's share of the height while the side panes are below it."""
     weights: dict[str, Weight] = {}
-    """Relative height of a side pane among the panes with which it is stacked, by name; 1 by default."""
+    """Relative heights of stacked side panes, by name; 1 by default."""
 
 
 class Arrangement:
-    """Decides which side panes are shown: as many of the most recently requested ones as fit.
+    """Decides which side panes are shown: the most recently requested panes, as many as fit.
 
     A transient pane exists only from the time it is requested until it is hidden or displaced.
     """
@@ -46,7 +46,7 @@ class Arrangement:
 
     @property
     def shown(self) -> list[str]:
-        """Names of the shown panes, in their order on the screen, which never changes."""
+        """Names of the shown panes in their order on the screen, which never changes."""
         chosen = self.order[: self.room]
         return [name for name in self.names if name in chosen]
 
@@ -67,7 +67,7 @@ class Arrangement:
         self._crowd_out()
 
     def put_away(self, name: str) -> None:
-        """Hides a pane; the previously requested one takes its place."""
+        """Hides a pane; the previously requested pane takes its place."""
         self.order = [other for other in self.order if other != name]
         if name not in self.transient:
             self.order.append(name)
@@ -88,5 +88,5 @@ def share_of(wanted: float) -> Share:
 
 
 def weight_of(wanted: float) -> Weight:
-    """Returns the nearest weight that leaves the others readable."""
+    """Returns the nearest weight that leaves the other panes readable."""
     return round(min(max(wanted, LEAST_WEIGHT), MOST_WEIGHT), 3)

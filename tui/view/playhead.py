@@ -1,4 +1,4 @@
-"""Playhead: the instant of a saved session that is shown and played."""
+"""Playhead: the position in a saved session that is shown and played."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from enum import Enum
 
 AUDIBLE_SPEED = 2.0
-"""Highest speed with sound; at this speed, the sound is an octave higher.
+"""Highest speed with sound, at which the pitch is an octave higher.
 
-Faster speech is unintelligible and is muted.
+Faster speech is unintelligible and therefore muted.
 """
 
 
@@ -22,10 +22,10 @@ class Sound(Enum):
 
 
 class Playhead:
-    """An instant of the session that advances during playback or is moved by the user. For one thread.
+    """A position in the session that advances during playback or is moved by the user.
 
-    Instants are in ns on the clock of the session's events; ``clock_ns`` returns the current time
-    in ns.
+    Not thread-safe. Positions are times in ns on the clock of the session's events; ``clock_ns`` returns the
+    current time in ns.
     """
 
     def __init__(
@@ -49,12 +49,14 @@ class Playhead:
         """Path of the file with the two tracks; "" if there is none."""
         self.audio_starts_ns = audio_starts_ns
         self.folds = folds
-        """Whether events arrive when the playhead reaches them, as in the call; otherwise all
-        events are present from the start.
+        """Whether events arrive when the playhead reaches them, as in the call.
+
+        Otherwise, all events are present from the start.
         """
         self.jumps = 0
-        """Number of changes to the position, speed, sound or playing state; the audio has to be
-        restarted after each change.
+        """Number of changes to the position, speed, sound or playing state.
+
+        The audio must be restarted after each change.
         """
         self._clock_ns = clock_ns
         self._polled_ns = clock_ns()
@@ -70,7 +72,7 @@ class Playhead:
         return (self.at_ns - self.audio_starts_ns) / 1e6
 
     def reach(self, at_ns: int) -> None:
-        """Extends the session to an instant if it ends earlier."""
+        """Extends the session to this time if it ends earlier."""
         self.last_ns = max(self.last_ns, at_ns)
 
     def play(self) -> None:
@@ -96,7 +98,7 @@ class Playhead:
         self.seek(self.at_ns + round(seconds * 1e9))
 
     def seek(self, at_ns: int) -> None:
-        """Moves to an instant, and continues from there if it is playing."""
+        """Moves to this time, and continues from there if it is playing."""
         self.at_ns = min(max(at_ns, self.first_ns), self.last_ns)
         self._polled_ns = self._clock_ns()
         self.jumps += 1
@@ -107,14 +109,14 @@ class Playhead:
         self.jumps += 1
 
     def change_sound(self) -> None:
-        """Switches to the next choice: both tracks, the user, the agent, none."""
+        """Switches to the next choice of tracks: both, the user, the agent, none."""
         if self.audio_path:
             choices = list(Sound)
             self.sound = choices[(choices.index(self.sound) + 1) % len(choices)]
             self.jumps += 1
 
     def advance(self, heard_ms: float | None = None) -> None:
-        """Advances to ``heard_ms`` in the tracks or, without it, by the time that has passed on the clock."""
+        """Advances to ``heard_ms`` in the tracks or, if that is None, by the time that has passed on the clock."""
         now_ns = self._clock_ns()
         passed_ns, self._polled_ns = now_ns - self._polled_ns, now_ns
         if not self.playing:
@@ -128,5 +130,5 @@ class Playhead:
             self.pause()
 
     def wait(self) -> None:
-        """Ignores the time that has passed, because the tracks are not audible yet."""
+        """Skips the time that has passed, because the tracks are not audible yet."""
         self._polled_ns = self._clock_ns()

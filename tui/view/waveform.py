@@ -7,7 +7,7 @@ from itertools import pairwise
 
 
 class Waveform:
-    """Peaks of both tracks, one byte per bin of `bin_ms`. Does not load numpy. For one thread."""
+    """Peaks of both tracks, one byte per bin of `bin_ms`. Does not load numpy. Not thread-safe."""
 
     def __init__(self) -> None:
         self.bin_ms = 0.0
@@ -16,7 +16,7 @@ class Waveform:
         self.known_bins = 0
         """Number of bins received so far, from the beginning."""
         self.version = 0
-        """Version of the data; changes whenever a part was received."""
+        """Version of the data; changes with every part received."""
         self._tracks: list[bytearray] = []
 
     def take(self, first_bin: int, bins: int, bin_ms: float, tracks: Sequence[bytes]) -> None:
@@ -37,15 +37,15 @@ class Waveform:
     def columns(self, track: int, start_ms: float, end_ms: float, width: int) -> bytes:
         """Returns the loudness, 0 to 255, of each of ``width`` equal parts of a period; 0 where nothing is known.
 
-        Loudness is the mean of the peaks; with their maximum, a minute of speech would look like a
-        solid block. The loudness is never 0 if there is sound.
+        Loudness is the mean of the peaks, because with their maximum a minute of speech would look like a
+        solid block. It is never 0 if there is sound.
         """
         if track >= len(self._tracks) or not self.bin_ms or not width:
             return bytes(width)
         peaks, per_column = self._tracks[track], (end_ms - start_ms) / self.bin_ms / width
         first = start_ms / self.bin_ms
         edges = [min(max(int(first + per_column * column), 0), self.bins) for column in range(width + 1)]
-        # A column narrower than a bin shows the bin it lies in.
+        # A column narrower than a bin shows the bin that contains it.
         return bytes(_loudness(peaks[left : max(right, left + 1)]) for left, right in pairwise(edges))
 
 

@@ -1,4 +1,4 @@
-"""The lines that need immediate attention: the last error, and notices."""
+"""Lines that need immediate attention: the last error, and notices."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REMEMBERED = 20
 _ROOMY_ROWS = 24
 """Minimum screen height, in rows, at which a long message and a long hint take two lines each."""
 _MOST_LINES = 4
-"""Maximum number of lines of a notice. The message is never cut to make room for the hint."""
+"""Maximum number of lines of a notice. The message is never shortened to make room for the hint."""
 _DISMISS = "esc dismiss"
 _TEXT_CHARS = 1_000
 
@@ -44,7 +44,7 @@ class ErrorBanner(Static, ModelPanel):
     """
 
     class Clicked(Message):
-        """Asks for the error's event to be shown in the log."""
+        """Requests that the log show the error's event."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(markup=False, id=id)
@@ -59,17 +59,17 @@ class ErrorBanner(Static, ModelPanel):
         return None if error is self._dismissed else error
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for errors, and for the status, because a new session has no error."""
+        """Registers for errors, and for the status because a new session has no error."""
         yield self.bridge.state.add_error_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hides this error; later errors are shown again."""
+        """Hides this error. Later errors are shown."""
         self._dismissed = self.bridge.state.last_error
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Shows the newest text, or hides if there is none."""
+        """Shows the latest text, or hides the banner if there is none."""
         error = self.error
         self.display = error is not None
         if error is None:
@@ -92,11 +92,11 @@ class ErrorBanner(Static, ModelPanel):
         self.update(Content("\n").join(lines))
 
     def on_resize(self) -> None:
-        """Cuts the texts to the new width."""
+        """Fits the texts to the new width."""
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Asks for the error's event to be shown, like the key for it."""
+        """Requests that the error's event be shown, as its key does."""
         self.post_message(self.Clicked())
 
 
@@ -106,7 +106,7 @@ def _most_lines(widget: Widget) -> int:
 
 
 def _lines(text: str, width: int, most: int) -> list[str]:
-    """Returns the lines of a text, indented after the first; cut with an ellipsis after `most` lines."""
+    """Returns the lines of a text, indented after the first line and cut with an ellipsis after ``most`` lines."""
     lines = wrap(text, width - 2)
     if len(lines) > most:
         lines[most - 1 :] = [fit(" ".join(lines[most - 1 :]), width - 2).rstrip()]
@@ -114,7 +114,7 @@ def _lines(text: str, width: int, most: int) -> list[str]:
 
 
 def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
-    """Returns the lines of a text and its hint, which starts a new line unless one paragraph takes fewer lines."""
+    """Returns the lines of a text and its hint. The hint starts a new line unless a single paragraph is shorter."""
     whole = wrap(f"{text} {hint}".strip(), width - 2)
     if len(whole) <= len(wrap(text, width - 2)) <= 2:
         return whole
@@ -122,12 +122,10 @@ def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
 
 
 class NoticeLine(Static, ModelPanel):
-    """Shows the newest audio problem; if there is none, the last notice; otherwise advice.
+    """Shows the latest audio problem or, if there is none, the last notice or else advice.
 
-    The line is hidden if there is nothing to show.
-
-    For a saved session, only notices about opening it are shown, because the others are out of
-    date.
+    The line is hidden if there is nothing to show. For a saved session, only notices about opening it are
+    shown, because all others are out of date.
     """
 
     DEFAULT_CSS = """
@@ -138,7 +136,7 @@ class NoticeLine(Static, ModelPanel):
         super().__init__(markup=False, id=id)
         self.bridge = bridge
         self.saved = False
-        """Whether a saved session is shown, as set by the screen."""
+        """Whether a saved session is shown; set by the screen."""
         self._dismissed: list[Notice] = []
 
     @property
@@ -153,13 +151,13 @@ class NoticeLine(Static, ModelPanel):
         return next((one for one in candidates if not any(one is other for other in self._dismissed)), None)
 
     def _is_so(self, notice: NoticeRaised) -> bool:
-        """Returns whether a notice still matters."""
+        """Returns whether a notice is still relevant."""
         if self.saved:
             return notice.of_opening
         return self.bridge.state.status.live or not notice.of_call
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for controls, which include notices, and for the status, because a new session has no notice."""
+        """Registers for controls, which include notices, and for the status because a new session has no notice."""
         yield self.bridge.state.add_controls_change_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
@@ -170,7 +168,7 @@ class NoticeLine(Static, ModelPanel):
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Shows the newest text, or hides if there is none."""
+        """Shows the latest text, or hides the line if there is none."""
         notice = self.notice
         self.display = notice is not None
         if notice is None:
@@ -190,7 +188,7 @@ class NoticeLine(Static, ModelPanel):
         self.update(content, layout=self.size.height != 1 + len(more))
 
     def on_resize(self) -> None:
-        """Cuts the text to the new width."""
+        """Fits the text to the new width."""
         self.refresh_from_model()
 
     def on_click(self) -> None:

@@ -1,4 +1,4 @@
-"""The model of the Callbacks table: its columns, its order and its cursor. Draws nothing."""
+"""The model of the Callbacks table: its columns, order and cursor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.text import numbers
 from tui.text.visible import one_line
 
 SLOW_MS = 5.0
-"""A callback whose 99th percentile is above this is marked as slow."""
+"""Duration in ms above which a callback's 99th percentile is marked as slow."""
 MAX_TEXT = 200
 
 
@@ -33,7 +33,7 @@ class CallbackRow(NamedTuple):
 
 
 Sortable = tuple[float, str] | None
-"""None stands for a value that was not measured, which sorts last."""
+"""Sort key of a value; None for a value that was not measured, which sorts last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Column:
 
     @property
     def falls(self) -> bool:
-        """Whether the largest values come first."""
+        """Whether the order is descending."""
         return not self.is_text
 
 
@@ -60,7 +60,7 @@ def _named(title: str, get: Callable[[CallbackRow], str | None], blank: str = ""
 
 
 def _counted(title: str, get: Callable[[CallbackStats], int]) -> Column:
-    """Returns a column of counts; a callback that was not called while traced has none."""
+    """Returns a column of counts. A callback that was not called while it was traced has no count."""
 
     def value(row: CallbackRow) -> Sortable:
         return (float(get(row.stats)), "") if row.stats.calls else None
@@ -143,7 +143,7 @@ class CallbackRows:
         self._order()
 
     def sort(self, column: Column) -> None:
-        """Sorts by this column, or reverses the order if it is the sort column already."""
+        """Sorts by this column, or reverses the order if it is already the sort column."""
         same = column is self.column
         self.descending = not self.descending if same else column.falls
         self.column = column

@@ -33,7 +33,7 @@ _SLOW = "! slow "
 
 
 class CallbackHeader(Widget):
-    """The column titles; the sort column shows the direction."""
+    """The column titles, with the direction of the sort column."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"callback-header--title", "callback-header--sorted"}
     DEFAULT_CSS = """
@@ -46,7 +46,7 @@ class CallbackHeader(Widget):
     """
 
     class Chosen(Message):
-        """The user chose a column by which to sort."""
+        """The user has chosen a sort column."""
 
         def __init__(self, column: Column) -> None:
             super().__init__()
@@ -83,7 +83,7 @@ class CallbackHeader(Widget):
 
 
 class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
-    """The rows; only those on the screen are drawn."""
+    """The rows, of which only the visible ones are drawn."""
 
     TITLE = "Callbacks"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -109,7 +109,7 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("callbacks")
 
     class Highlighted(Message):
-        """The row under the cursor, or its content, changed."""
+        """The row under the cursor or its content has changed."""
 
     def __init__(self, rows: CallbackRows, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -163,7 +163,7 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
 
 
 def table_places(width: int) -> list[ColumnPlace]:
-    """Returns the columns of the header and the table, without the cursor's mark and the scrollbar."""
+    """Returns the columns of the header and the table, excluding the cursor mark and the scrollbar."""
     return places(width - _MARK_CELLS - 1)
 
 

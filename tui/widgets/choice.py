@@ -21,7 +21,7 @@ class Choice(Select[str]):
         *,
         id: str,  # noqa: A002 - Textual's name for it
     ) -> None:
-        """``names`` contains the values, or maps values to labels."""
+        """Offers ``names``, which are values or map values to labels."""
         self._offered = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
         super().__init__(self._prompts(), allow_blank=False, id=id, compact=True)
 
@@ -31,13 +31,13 @@ class Choice(Select[str]):
         return self.value if isinstance(self.value, str) else next(iter(self._offered))
 
     def offer(self, labels: dict[str, str]) -> None:
-        """Offers these values with their labels. The chosen value stays chosen."""
+        """Offers these values with their labels, and keeps the chosen value."""
         chosen, self._offered = self.chosen, dict(labels)
         self.set_options(self._prompts())
         self.choose(chosen)
 
     def choose(self, value: str) -> None:
-        """Chooses a value, which need not be offered."""
+        """Chooses a value, even if it is not offered."""
         if value not in self._offered:
             self._offered[value] = value
             self.set_options(self._prompts())

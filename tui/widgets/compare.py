@@ -1,4 +1,4 @@
-"""CompareView: two events side by side, or one above the other in a narrow terminal."""
+"""CompareView: shows two events side by side or, in a narrow terminal, one above the other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tui.widgets.tree_lines import cut_text, quoted
 from tui.widgets.wrap import fit
 
 SIDE_BY_SIDE = 100
-"""Minimum width in cells."""
+"""Minimum width in cells for the side-by-side layout."""
 _BEFORE_DIFFERENCE = 10
 """Number of equal characters that are shown before the first difference of two texts."""
 _STYLES = {
@@ -33,7 +33,10 @@ _STYLES = {
 class _Line(NamedTuple):
     row: DiffRow
     right: bool | None = None
-    """In the stacked layout, False is the left value and True the right one; None is both, or an equal value."""
+    """In the stacked layout, False for the left value and True for the right.
+
+    None for both, or for an equal value.
+    """
 
 
 class CompareView(LineView, CursorKeys, inherit_bindings=False):
@@ -54,7 +57,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("compare", "Line")
 
     class Moved(Message):
-        """The cursor moved, or other rows are shown."""
+        """The cursor has moved, or different rows are shown."""
 
     def __init__(self, comparison: Comparison, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -87,7 +90,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return False
 
     def copied(self) -> tuple[str, str] | None:
-        """Returns the name and full text of the value under the cursor: the right value if there are two."""
+        """Returns the name and full text of the value under the cursor (the right value if there are two)."""
         row = self.row
         if row is None:
             return None
@@ -97,7 +100,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return f"{side} value of {path_text(row.path)}", value if type(value) is str else as_json(value)
 
     def on_resize(self) -> None:
-        """Lays out the rows for the new width; the first time, goes to the first difference."""
+        """Lays out the rows for the new width. The first time, goes to the first difference."""
         first = not self._lines
         self.show_all(differences_only=self.differences_only)
         if first and self.row is not None and self.row.difference is Difference.SAME:
@@ -201,7 +204,7 @@ def _alike_until(text: str, other: str) -> int:
 
 
 def _text(text: str, other: object, cells: int) -> str:
-    """Returns a text; if it is long and differs late from the other, only the part around the difference."""
+    """Returns a text or, if it is long and differs late from the other, only the part around the difference."""
     if type(other) is str and other != text and len(text) > cells - 2:
         alike = _alike_until(text, other)
         if alike > _BEFORE_DIFFERENCE:

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 
 class CursorKeys(Widget):
-    """A mixin for views of lines. List the mixin after the widget class; its keys are those of `cursor_bindings`."""
+    """A mixin for views of lines. List it after the widget class. Its keys come from `cursor_bindings`."""
 
     @property
     @abstractmethod
@@ -23,11 +23,11 @@ class CursorKeys(Widget):
 
     @abstractmethod
     def move_to(self, index: int) -> None:
-        """Puts the cursor on a line, or the nearest one, and scrolls it into view."""
+        """Puts the cursor on a line, or the nearest line that exists, and scrolls it into view."""
 
     @property
     def page_lines(self) -> int:
-        """Number of lines by which page up and page down move; one line of the page stays in view."""
+        """Number of lines by which page up and page down move. One line of the previous page stays in view."""
         return max(self.scrollable_content_region.height - 1, 1)
 
     def action_cursor(self, lines: int) -> None:
@@ -47,7 +47,7 @@ class CursorKeys(Widget):
         self.move_to(self.count() - 1)
 
     def on_click(self, event: events.Click) -> None:
-        """Passes a click on a line on to `line_clicked`."""
+        """Passes a click on a line to `line_clicked`."""
         offset = event.get_content_offset(self)
         index = None if offset is None else self.line_at(offset.y)
         if index is not None and 0 <= index < self.count():
@@ -63,7 +63,7 @@ class CursorKeys(Widget):
 
 
 def own_key(key: str, action: str, name: str, tooltip: str, id: str) -> Binding:  # noqa: A002 - Textual's name
-    """Returns the binding of a pane's own key; its ``FOOTER`` decides whether the footer shows it."""
+    """Returns the binding of a pane's own key. The pane's ``FOOTER`` decides whether the footer shows it."""
     return Binding(key, action, name, show=False, key_display={"enter": "⏎"}.get(key), tooltip=tooltip, id=id)
 
 

@@ -1,4 +1,4 @@
-"""DetailPane: one event in full. A message is read and decoded only when the cursor rests on it."""
+"""DetailPane: shows one event in full. A message is read and decoded only when the cursor rests on it."""
 
 from __future__ import annotations
 
@@ -26,24 +26,27 @@ from tui.widgets.tree_lines import tree_of, tree_pieces
 from tui.widgets.wrap import wrap
 
 REST_S = 0.15
-"""Time the cursor has to rest on a row before its message is read."""
+"""Time in seconds that the cursor must rest on a row before its message is read."""
 
 WRITTEN_WITHIN_S = 5.0
-"""Time in seconds after which a message that is not on disk never will be: the file is written ten times a second."""
+"""Time in seconds after which a message that is not on disk counts as lost.
+
+The file is written ten times a second.
+"""
 
 _NOT_KEPT = "This message was not kept or can no longer be read."
 _NOT_YET = "This message has just arrived and is being written…"
 
 
 class Copied(NamedTuple):
-    """Something to copy: the original text, not the displayed one."""
+    """Something to copy: the original text, not the displayed text."""
 
     what: str
     text: str
 
 
 class ShownEvent:
-    """The event of one row: what is known immediately, and its content once it has been read."""
+    """The event of a row: facts that are known immediately, and its content once it has been read."""
 
     def __init__(self, bridge: Bridge, row: Row) -> None:
         self._bridge = bridge
@@ -54,11 +57,11 @@ class ShownEvent:
             (detail_head.title(bridge.log, row), "detail--title"),
             *((text, "detail--label") for text in detail_head.facts(bridge.log, row)),
         ]
-        """Lines above the content: text and style."""
+        """The lines above the content, as texts and styles."""
         self.message: bytes | None = None
-        """A message as it was on the wire; None until it has been read, or if it was not kept."""
+        """The raw bytes of a message; None until they have been read, or if they were not kept."""
         self.awaited = False
-        """Whether the message was kept but is not on the disk yet."""
+        """Whether the message was kept but is not yet on disk."""
         self.content: object = None
         """The content that the tree shows."""
 
@@ -79,7 +82,7 @@ class ShownEvent:
 
 
 class DetailPane(LineView, CursorKeys, inherit_bindings=False):
-    """Shows facts about an event and its content: a message as a JSON tree or as received, or an event's fields."""
+    """Shows facts about an event and its content: a message, as a JSON tree or as received, or the event's fields."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "detail--title",
@@ -122,7 +125,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         "detail.in",
         "detail.out",
     )
-    """The most useful keys first, because those that do not fit are left out from the end."""
+    """The most useful keys first, because keys that do not fit are dropped from the end."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -133,16 +136,16 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._shown: ShownEvent | None = None
         self._tree: EventTree | None = None
         self._touched = False
-        """Whether the reader has opened or closed something in the tree."""
+        """Whether the user has opened or closed something in the tree."""
         self._head: list[tuple[str, str]] = []
-        """Lines above the content, wrapped: text and style."""
+        """The wrapped lines above the content, as texts and styles."""
         self._lines: Sequence[str] = ()
-        """The content, if it is not a tree."""
+        """The lines of the content, if it is not a tree."""
         self._cursor = 0
         self._rest: Timer | None = None
-        """Runs until the cursor has rested on the row long enough for its message to be read."""
+        """Runs until the cursor has rested on the row long enough to read its message."""
 
-    # what is shown
+    # content
 
     @property
     def row(self) -> Row | None:
@@ -150,7 +153,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return self._shown.row if self._shown else None
 
     def show(self, row: Row, *, at_once: bool) -> None:
-        """Shows a row: its header immediately, its message immediately or once the cursor has rested."""
+        """Shows a row: its header immediately, and its message either immediately or once the cursor has rested."""
         if self.shows(row):
             return
         self._shown = ShownEvent(self.bridge, row)
@@ -183,14 +186,14 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         )
 
     def poll(self) -> None:
-        """Reads a message that was not on the disk yet when it was opened."""
+        """Reads a message that was not yet on disk when it was opened."""
         if self._shown is not None and self._shown.awaited:
             self._read()
 
-    # what can be copied
+    # copying
 
     def copied_value(self) -> Copied | None:
-        """Returns the value under the cursor: the characters of a string, or JSON for anything else."""
+        """Returns the value under the cursor: a string's characters, or JSON for any other value."""
         self._read_now()
         if self._tree is None:
             return None if self._shown is None else self.copied_event(self._shown.row)
@@ -206,7 +209,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return Copied("path", path_text(self._tree.line(self._cursor).path))
 
     def copied_event(self, row: Row) -> Copied | None:
-        """Returns a message as received (base64 if not text) or another event as JSON; None if it was not kept."""
+        """Returns a message as received (base64 if not text), or any other event as JSON; None if it was not kept."""
         event = self.bridge.log.event(row)
         if not isinstance(event, MessageLogged):
             return Copied("event", msgspec.json.encode(event).decode())
@@ -229,7 +232,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._stop_rest()
 
     def on_resize(self) -> None:
-        """Lays out the content again; values that were opened stay open."""
+        """Lays out the content again. Opened values stay open."""
         if self._tree is not None and self._touched:
             self._tree.reflow()
             self.move_to(self._cursor)
@@ -238,7 +241,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._lay_content()
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything that determines how a line looks while the content stays the same."""
+        """Returns everything that determines how a line of the current content looks."""
         return index, self._highlight(index)
 
     def draw_line(self, index: int, width: int) -> Strip:
@@ -295,7 +298,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._lay_content()
 
     def _lay_content(self) -> None:
-        """Makes a tree if the content is JSON and should be shown as a tree, otherwise lines."""
+        """Creates a tree if the content is JSON and should be shown as a tree; otherwise, lines."""
         shown = self._shown
         self._tree, self._lines, self._cursor, self._touched = None, (), 0, False
         if shown is None or self._rest is not None:
@@ -308,7 +311,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._tree = tree_of(shown.content, lambda: self.line_width)
         self._lay_out()
 
-    # keys and mouse: without a tree there is no cursor, and they scroll
+    # keys and mouse: without a tree, there is no cursor, and keys scroll the pane
 
     @property
     def cursor(self) -> int:
@@ -320,7 +323,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return len(self._tree) if self._tree is not None else 0
 
     def action_cursor(self, lines: int) -> None:
-        """Moves up or down; above the first line, scrolls to the header."""
+        """Moves the cursor up or down. Above the first line, scrolls to the header."""
         if self._tree is None or (self._cursor + lines < 0):
             self.scroll_relative(y=lines, animate=False)
         else:
@@ -374,7 +377,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self.move_to(self._tree.parent(self._cursor))
 
     def line_at(self, y: int) -> int | None:
-        """Returns the tree's line at this row; lines begin below the header."""
+        """Returns the tree's line at this row. Lines begin below the header."""
         return y + self.scroll_offset.y - len(self._head)
 
     def line_clicked(self, index: int, event: events.Click) -> None:

@@ -1,4 +1,4 @@
-"""The lines above an event's content in the detail pane: kind, time, size and facts about its audio."""
+"""Makes the lines above an event's content in the detail pane: kind, time, size and facts about its audio."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def facts(log: EventLog, row: Row) -> Iterator[str]:
 
 
 def audio_line(sound: MessageAudio | None, row: Row) -> str:
-    """Returns the format, the level, clipping, and the key that plays the audio; the length is in `facts`."""
+    """Returns the audio's format, level and clipping, and the key that plays it. Its length is in `facts`."""
     if sound is None:
         return "audio: not saved, or not found in the message"
     parts = [str(sound.format)]

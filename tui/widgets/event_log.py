@@ -1,4 +1,4 @@
-"""EventLogPane: the session's events, one line each, with a cursor."""
+"""EventLogPane: shows the session's events, one line each, with a cursor."""
 
 from __future__ import annotations
 
@@ -27,17 +27,16 @@ from tui.widgets.lines import FollowView, line_of
 from tui.widgets.log_columns import LongestKind, Look, look_at, pieces, with_heads
 
 FILTER_BUDGET_MS = 25.0
-"""Part of a tick spent on filtering older events, in ms; a key press never waits longer than this."""
+"""Time per tick for filtering older events, in ms. Key presses never wait longer than this."""
 
 _NAMED_KINDS = 12
-"""Number of kinds that are listed when nothing matches."""
+"""Number of kinds that are suggested when nothing matches."""
 
 
 class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
-    """Time, direction, level, kind, summary and size of each line that the filter lets through.
+    """Shows time, direction, level, kind, summary and size of each line that matches the filter.
 
-    The view below may gain lines anywhere; the cursor and the top of the screen stay on the same
-    events.
+    Lines may be inserted anywhere; the cursor and the top of the screen stay on the same events.
     """
 
     TITLE = "Events"
@@ -82,7 +81,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("log", end="follow_end")
 
     class Highlighted(Message):
-        """The cursor moved to another row, or its row changed."""
+        """The cursor has moved to another row, or its row has changed."""
 
         def __init__(self, pane: EventLogPane) -> None:
             super().__init__()
@@ -94,14 +93,14 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             return self.pane
 
     class Opened(Highlighted):
-        """Asks for the cursor's row to be shown in detail."""
+        """Requests that the cursor's row be shown in detail."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         self.view = EventView(bridge.log, bridge.folder.marks)
         super().__init__(id=id)
         self.bridge = bridge
         self.pattern: Pattern | None = None
-        """The search pattern, which is highlighted."""
+        """The search pattern to highlight."""
         self.remark = ""
         """Result of the last search or jump, shown in the title."""
         self.absolute = False
@@ -110,7 +109,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self._cursor_follows = True
         self._kinds = LongestKind()
         self._anchor: ViewLine | None = None
-        """The row to which the cursor goes once a filter that is still running has found it."""
+        """The row to which the cursor moves once the running filter has reached it."""
 
     @property
     def cursor(self) -> int:
@@ -128,7 +127,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def row(self) -> Row | None:
-        """The row under the cursor; for an event of an opened run, a row of that event alone."""
+        """The row under the cursor; for an event of an opened run, a row with only that event."""
         line, log = self.line, self.bridge.log
         if line is None:
             return None
@@ -139,7 +138,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def unseen(self) -> int:
-        """Rows appended since the view stopped following."""
+        """Number of rows appended since the view stopped following."""
         return self.view.unseen
 
     @property
@@ -148,7 +147,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return not isinstance(self.view.filter, Everything)
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for appended events and for the clearing of the log."""
+        """Registers for appended events and for clearing of the log."""
         yield self.bridge.log.add_append_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self._cleared)
 
@@ -175,7 +174,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """A context in which the view may change; the cursor and the top of the screen stay on the same events."""
+        """A context in which the view may change. The cursor and the top of the screen stay on the same events."""
         cursor, top = self._anchor or self.line, self._line_at(self.scroll_offset.y)
         yield
         lines = len(self.view)
@@ -190,7 +189,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             index = max(min(self.view.position(cursor), lines - 1), 0)
             now = self._line_at(index)
             if now is not None and (now.row, now.first) == (cursor.row, cursor.first):
-                self._cursor = index  # a run that grows while it is read is not shown again
+                self._cursor = index  # a growing run is not opened again in the detail pane
             else:
                 self._place_cursor(index)
             if self._anchor is not None:
@@ -202,7 +201,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return None if self.following and self._cursor_follows else self._anchor or self.line
 
     def set_filter(self, wanted: Filter, anchor: ViewLine | None = None) -> None:
-        """Shows only what the filter matches, with the cursor near ``anchor``, by default the cursor's line."""
+        """Shows only matching events, with the cursor near ``anchor`` (default: the cursor's line)."""
         anchor = anchor or self.place
         self.view.set_filter(wanted)
         self._anchor = anchor
@@ -211,7 +210,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self.judge_on()
 
     def set_pattern(self, pattern: Pattern | None) -> None:
-        """Highlights a pattern; None highlights nothing."""
+        """Highlights a pattern; None removes the highlights."""
         self.pattern = pattern
         self.show_remark("")
         self.refresh()
@@ -283,24 +282,24 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         super().hold()
 
     def following_changed(self) -> None:
-        """Makes the view count new rows while the pane does not follow."""
+        """Makes the view count new rows while the pane is not following."""
         self.view.follow() if self.following else self.view.hold()
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Selects a row; a double click opens it."""
+        """Selects a row. A double click opens it."""
         if event.chain == 1:
             self.move_to(index)
         else:
             self.post_message(self.Opened(self))
 
     def on_resize(self) -> None:
-        """Keeps the cursor in view while a row is being read, and makes the title as wide as the lines."""
+        """Keeps the cursor in view unless the pane is following, and fits the title to the lines."""
         self._update_title()
         if not self.following:
             self._show_cursor()
 
     def title_parts(self) -> list[str]:
-        """Returns the number of events, which events are shown, and what was found."""
+        """Returns the number of events, the filter's state, and the result of a search."""
         count = len(self.bridge.log.events)
         parts = [self.TITLE, f"{count:,}"] if count else [self.TITLE]
         if self.filtered:
@@ -323,12 +322,12 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return with_heads(title, inset, self.line_width, self.absolute, self._kinds.cells)
 
     def why_empty(self) -> str:
-        """Returns why nothing is shown: no events yet, or none that match, with suggestions."""
+        """Returns why nothing is shown: there are no events yet, or none match (with suggestions)."""
         log, count = self.bridge.log, len(self.bridge.log.events)
         if not self.filtered or not count:
             return f"No events yet. Every message sent or received will appear here. {KEYS_TO_CALL}"
         if self.view.progress < 1:
-            return ""  # the title shows how far it is
+            return ""  # the title shows the filter's progress
         seen = tuple(log.kinds())
         kinds = [one_line(kind, 40) for kind in seen[: _NAMED_KINDS + 1]]
         kinds[_NAMED_KINDS:] = ["…"] * (len(kinds) > _NAMED_KINDS)
@@ -340,7 +339,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         )
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything that a line shows, because runs grow, and lines move when others are inserted above."""
+        """Returns everything that a line shows, because runs grow and lines move when others are inserted above."""
         return self._look(index)
 
     def draw_line(self, index: int, width: int) -> Strip:

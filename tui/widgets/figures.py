@@ -1,4 +1,4 @@
-"""The figures in the header and the health pane: their names there, and what they mean."""
+"""The figures in the header and the health pane, with their names and meanings."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tui.models.events import Loss
 
 
 class ShownFigure(StrEnum):
-    """A figure; the value is its name on the screen."""
+    """A figure; its value is the name on the screen."""
 
     meaning: str
-    """One or two sentences with the unit, for the help."""
+    """Explanation in one or two sentences with the unit, for the help."""
 
     def __new__(cls, name: str, meaning: str) -> Self:
-        """Uses the name as the value."""
+        """Creates a member whose value is its name on the screen."""
         figure = str.__new__(cls, name)
         figure._value_ = name
         figure.meaning = meaning

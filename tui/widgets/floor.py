@@ -1,4 +1,4 @@
-"""FloorPane: both parties' speech on two lanes, and every event of turn-taking with its time."""
+"""FloorPane: shows both parties' speech on two lanes, and every turn-taking event with its time."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ TALK_OVER, BACKCHANNEL, GAP, OVERLAP, PAUSE = "▼", "◦", "┄", "╳", "…"
 """Signs between the lanes. Their shapes differ, so that none depends on color."""
 _LANE_LINES = 3
 _NAME_CELLS, _TIME_CELLS, _FIGURE_CELLS = 6, 9, 8
-"""For the ± of a figure, with devices."""
+"""Widths in cells; the figure's includes its ±."""
 _SIGNS = {
     MomentKind.TALK_OVER: (TALK_OVER, "rows--slow"),
     MomentKind.BACKCHANNEL: (BACKCHANNEL, "rows--bar"),
     MomentKind.PAUSE: (PAUSE, "rows--muted"),
 }
 _ORDER = (MomentKind.PAUSE, MomentKind.TURN, MomentKind.BACKCHANNEL, MomentKind.TALK_OVER)
-"""If two signs share a cell, the later one is shown."""
+"""Order of precedence: if two signs share a cell, the later kind is shown."""
 
 
 class FloorPane(RowsView):
-    """Draws `SessionMetrics.floor`: the last minute of a call, or the whole of a saved session."""
+    """Draws `SessionMetrics.floor`: the last minute of a call, or all of a saved session."""
 
     TITLE = "Floor"
     HELP = (
@@ -57,7 +57,7 @@ class FloorPane(RowsView):
         self.thresholds = thresholds
         self._moments: list[FloorMoment] = []
         self._known: Hashable = None
-        """The edges from which rows and figures were made."""
+        """The edges from which rows and figures were last computed."""
         self._figures = floor_figures(Floor())
         self._right_cell = 0
 
@@ -67,13 +67,13 @@ class FloorPane(RowsView):
         return self.bridge.state.metrics.floor
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for figures, and for the status, because a new session has an empty floor."""
+        """Registers for figures, and for the status because a new session starts empty."""
         yield self.bridge.state.add_metrics_update_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Makes the rows and figures again only if an edge was added: most changes do not concern the floor."""
+        """Recomputes rows and figures only if an edge was added, because most changes do not affect them."""
         floor, rules, timing = self.floor, self.thresholds, self.bridge.state.metrics.timing
         newest = [(len(lane), lane[-1].ended_ns if lane else None) for lane in (floor.user, floor.agent)]
         known = *newest, rules, timing, self.bridge.state.status.live
@@ -118,7 +118,7 @@ class FloorPane(RowsView):
         return moment.kind, moment.at_ns, moment.figure, moment.words
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns the time, sign, figure and words of an event."""
+        """Returns the time, sign, figure and description of an event."""
         moment = self._moments[index]
         sign, look = self._sign(moment)
         words = max(width - _TIME_CELLS - _FIGURE_CELLS - 6, 0)
@@ -130,7 +130,7 @@ class FloorPane(RowsView):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns the event, the agent's own account of it, and the figures of the whole session."""
+        """Returns the event, what the agent reported about it, and the figures of the session."""
         moment = self._moments[index]
         pieces: list[Piece] = [(moment.words, "rows--heading"), (str(moment.figure), "rows--plain")]
         pieces += [(line, "rows--muted") for line in self._account(moment)]
@@ -153,7 +153,7 @@ class FloorPane(RowsView):
     # the lanes
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns the lanes, and their scale where there is room."""
+        """Returns the lanes and, if there is room, their scale."""
         if height < _LANE_LINES + 1 or width <= 2 * _NAME_CELLS or not (self.floor.user or self.floor.agent):
             return []
         right_ns, span_ns = self._window(width)
@@ -173,7 +173,7 @@ class FloorPane(RowsView):
         return [*lines, self._scale(left_ns, span_ns, cells)] if len(lines) < room else lines
 
     def _between(self, left_ns: int, span_ns: int, cells: int) -> list[Piece]:
-        """Returns the signs between the lanes, and the selected event."""
+        """Returns the signs between the lanes, with the selected event highlighted."""
         signs: dict[int, Piece] = {}
         first = bisect_left(self._moments, left_ns - LIVE_NS, key=lambda each: each.at_ns)
         shown = sorted(self._moments[first:], key=lambda each: _ORDER.index(each.kind))
@@ -197,7 +197,7 @@ class FloorPane(RowsView):
         return [(f"{'':<{_NAME_CELLS}}{left}{middle}{right}", "rows--muted")]
 
     def _window(self, width: int) -> tuple[int, int]:
-        """Returns the right edge and the length of the lanes; a call moves by whole cells."""
+        """Returns the right edge and the length of the lanes in ns. In a call, the lanes move by whole cells."""
         ends = [
             each.ended_ns or each.began_ns
             for lane in (self.floor.user, self.floor.agent)
@@ -210,7 +210,7 @@ class FloorPane(RowsView):
         now_ns = self.bridge.clock_ns() if self.bridge.state.status.live else newest_ns
         if not self.following and self.cursor < len(self._moments):
             at_ns = self._moments[self.cursor].at_ns
-            if at_ns < now_ns - LIVE_NS:  # older than what fits: it is in the middle
+            if at_ns < now_ns - LIVE_NS:  # an event too old for the lanes is centered
                 now_ns = at_ns + LIVE_NS // 2
         return (now_ns // cell_ns + 1) * cell_ns, cell_ns * max(width - _NAME_CELLS, 1)
 
@@ -230,7 +230,7 @@ class FloorPane(RowsView):
 
 
 def _extent(moment: FloorMoment) -> tuple[int, int]:
-    """Returns the period that a sign covers: for a turn, the gap or the overlap with which it began."""
+    """Returns the period that a sign covers; for a turn, this is the gap or overlap before it."""
     if moment.kind is not MomentKind.TURN:
         return moment.at_ns, moment.until_ns or moment.at_ns
     if moment.figure.ms is None:
@@ -240,7 +240,7 @@ def _extent(moment: FloorMoment) -> tuple[int, int]:
 
 
 def _lane(lane: Sequence[Speech], left_ns: int, span_ns: int, cells: int) -> str:
-    """Returns the cells of a party's speech; a cell that contains any speech is full."""
+    """Returns the cells of a party's speech. A cell that contains any speech is full."""
     drawn = [SILENCE] * cells
     for speech in reversed(lane):
         until_ns = left_ns + span_ns if speech.ended_ns is None else speech.ended_ns
@@ -252,7 +252,7 @@ def _lane(lane: Sequence[Speech], left_ns: int, span_ns: int, cells: int) -> str
 
 
 def _cells(since_ns: int, until_ns: int, left_ns: int, span_ns: int, cells: int) -> range:
-    """Returns the cells of a period, at least one; none outside the lanes."""
+    """Returns the cells of a period, at least one unless the period is outside the lanes."""
     if until_ns < left_ns or since_ns >= left_ns + span_ns:
         return range(0)
     first = (since_ns - left_ns) * cells // span_ns

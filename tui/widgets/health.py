@@ -1,4 +1,4 @@
-"""HealthPane: figures for everything that can go wrong with audio and timing, even if nothing has."""
+"""HealthPane: shows figures for everything that can go wrong with audio and timing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LAST = " · final values of the call"
 
 
 class HealthLine(NamedTuple):
-    """One line, which is a heading if it has no value."""
+    """A line of the pane; a heading if it has no value."""
 
     name: str
     value: str = ""
@@ -72,7 +72,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Draws the pane again if a figure changed."""
+        """Redraws the pane if a figure has changed."""
         state = self.bridge.state
         live = state.status.live
         figures = figures_of(
@@ -88,7 +88,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         self.refresh_from_model()
 
     def line_key(self, index: int) -> Hashable:
-        """Returns the figure."""
+        """Returns the figure on this line."""
         return self.figures[index]
 
     def draw_line(self, index: int, width: int) -> Strip:
@@ -108,7 +108,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 
 
 def figures_of(state: SessionState, telemetry: Telemetry) -> list[HealthLine]:
-    """Returns the figures; after a call, those that were measured last."""
+    """Returns the figures or, after a call, the figures measured last."""
     when = "" if state.status.live or telemetry == _NOTHING else _LAST
     return [
         *_conditions(state),
@@ -207,7 +207,7 @@ def _echo(t: Telemetry) -> str:
 
 
 def _none(t: Telemetry, word: str = "none") -> str:
-    """Returns the text that means "nothing found", or a dash if nothing was measured."""
+    """Returns ``word`` for "nothing found", or a dash if nothing was measured."""
     return "–" if t == _NOTHING else word
 
 

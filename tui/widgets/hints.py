@@ -1,4 +1,4 @@
-"""Shows what to press next if there is nothing to see yet."""
+"""Hints for empty panes: what to press next, and what will appear."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ _KEYS_TO_TALK = "In a call, press r to talk or 1 to play a recorded line."
 
 
 def nothing_shown(state: SessionState, nothing: str, until: str = "") -> str:
-    """Returns why a pane is empty and what will fill it; after the call, and in a saved session, only that it is."""
+    """Returns why a pane is empty and what will appear.
+
+    After the call and in a saved session, returns only that it is empty.
+    """
     if state.status in (Status.ENDED, Status.ERROR):
         return f"{nothing} in this call."
     return " ".join(filter(None, (f"{nothing} yet.", until, _KEYS_TO_TALK)))
 
 
 def what_to_press(state: SessionState) -> str:
-    """Returns the keys with which the user starts to talk; "" once the user has spoken, and in a saved session."""
+    """Returns the keys for starting to talk; "" once the user has spoken, and in a saved session."""
     if state.status is not Status.ACTIVE or state.controls.recording or state.controls.line:
         return ""
     if any(turn.number for turn in state.metrics.turns):

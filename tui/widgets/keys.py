@@ -1,4 +1,4 @@
-"""KeyBar: one line with the keys that apply now, or why a key does nothing. A click presses the key."""
+"""KeyBar: one line with the keys that apply now, or a sentence on why a key does nothing. A click presses the key."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from textual.widgets import Static
 
 _GAP = 2
 NOTICE_S = 4.0
-"""How long a sentence is shown, unless another key is pressed."""
+"""How long a sentence is shown in seconds, unless another key is pressed."""
 
 
 def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
-    """Returns the entries in the order of declaration: rebinding a key does not move its action to the end."""
+    """Returns the entries in order of declaration, so that rebinding a key does not move its action to the end."""
     found = list(entries)
     owners = list(dict.fromkeys(entry.node for entry in found))
     places = {
@@ -34,7 +34,7 @@ def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
 
 
 class KeyBar(Static):
-    """Shows the keys of the focused pane and the screen on the left, and those of the program on the right."""
+    """Shows the keys of the focused pane and the screen on the left, and the program's keys on the right."""
 
     DEFAULT_CSS = """
     KeyBar { dock: bottom; height: 1; padding: 0 1; background: $footer-background; text-wrap: nowrap; }
@@ -47,7 +47,7 @@ class KeyBar(Static):
         self._notice_timer: Timer | None = None
 
     def show_notice(self, sentence: str) -> None:
-        """Shows a sentence instead of the keys for `NOTICE_S`; an empty one brings the keys back."""
+        """Shows a sentence instead of the keys for `NOTICE_S`. An empty sentence restores the keys."""
         if self._notice_timer is not None:
             self._notice_timer.stop()
             self._notice_timer = None
@@ -124,14 +124,14 @@ class KeyBar(Static):
     ) -> None:
         """Drops keys, starting with the last, until the line fits.
 
-        The screen's keys are dropped first, then all but one of the program's, then the pane's.
+        The order is: the screen's keys, all but one of the program's keys, the pane's keys.
         """
         for keys, least in ((others, 0), (right, 1), (leading, 0)):
             while len(keys) > least and self._cells(leading + others) + _GAP + self._cells(right) > width:
                 keys.pop()
 
     def _of_focus(self, usable: Iterable[ActiveBinding]) -> list[ActiveBinding]:
-        """Returns the ids in the ``FOOTER`` of the focused pane, which name the keys for its content."""
+        """Returns the keys that the ``FOOTER`` of the focused pane names."""
         wanted: Sequence[str] = getattr(self.screen.focused, "FOOTER", ())
         first = {entry.binding.id: entry for entry in reversed(list(usable))}
         return [first[name] for name in wanted if name in first]

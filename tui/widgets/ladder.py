@@ -1,4 +1,4 @@
-"""LadderPane: the steps of the scenario that is played, the current one highlighted, with their verdicts."""
+"""LadderPane: shows the steps of the scenario with their verdicts, and highlights the current step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CURRENT = ("▶", "rows--bar")
 
 
 class LadderPane(RowsView):
-    """Draws the scenario of the session. The pane follows the current step until the reader moves the cursor."""
+    """Draws the scenario of the session. The pane follows the current step until the user moves the cursor."""
 
     TITLE = "Scenario"
 
@@ -42,7 +42,7 @@ class LadderPane(RowsView):
         return self.bridge.scenario
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes of steps and verdicts."""
+        """Registers for changes to steps and verdicts."""
         yield self.progress.add_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 
@@ -69,7 +69,7 @@ class LadderPane(RowsView):
         return self.progress.rungs[index].number
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns no head lines, because the columns are self-explanatory."""
+        """Returns no head lines; the columns are self-explanatory."""
         return ()
 
     def why_empty(self) -> str:
@@ -77,7 +77,7 @@ class LadderPane(RowsView):
         return "No scenario is being played. Its steps and verdicts will be listed here."
 
     def row_key(self, index: int) -> Hashable:
-        """Returns what is known about a step, and whether it is in progress."""
+        """Returns everything known about a step, and whether it is in progress."""
         rung = self.progress.rungs[index]
         return rung.text, rung.verdict, rung.reason, index == self.progress.current
 
@@ -91,7 +91,7 @@ class LadderPane(RowsView):
             numbers.milliseconds(rung.took_ms) if rung.took_ms else "",
         )
         if rung.reason and rung.verdict in ("failed", "not measured"):
-            # The reason matters more than the time.
+            # The reason is more important than the time.
             words, took = words + _TOOK_CELLS + 1, ""
             text = f"{fit(text, min(len(text), max(words * 2 // 3, 1)))}: {one_line(rung.reason, _MAX_TEXT)}"
         plain = "rows--heading" if index == self.progress.current else "rows--plain"
@@ -118,7 +118,7 @@ class LadderPane(RowsView):
         return pieces
 
     def refresh_from_model(self) -> None:
-        """Shows the steps; the cursor follows the step of interest until the reader moves it."""
+        """Shows the steps. The cursor follows the step of interest until the user moves it."""
         count, focus = self.count(), self.progress.focus
         if self.following and focus is not None:
             self._cursor = focus
@@ -127,7 +127,7 @@ class LadderPane(RowsView):
         self.grow(count + self.foot_lines, count)
 
     def follow(self) -> None:
-        """Goes to the current step and stays with it."""
+        """Goes to the current step and follows it."""
         self.following = True
         self.refresh_from_model()
 

@@ -1,7 +1,7 @@
-"""LineView: a scrolling panel that draws only the lines on the screen, and draws each line only once.
+"""LineView: a scrolling panel that draws only visible lines, and draws each line only once.
 
-`FollowView` also stays at the end of a growing list while it is at the bottom; otherwise it counts
-new lines, and nothing that is being read moves.
+`FollowView` also stays at the end of a growing list while it is at the bottom. Otherwise, it counts new
+lines, and the visible lines do not move.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Piece = tuple[str, str]
 """A text, and the component class of its style."""
 _KEPT_STRIPS = 1024
 _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
-"""Style of a highlighted line in a terminal without colors."""
+"""Styles of a highlighted line in a terminal without colors, with and without focus."""
 
 
 class LineView(ScrollView, can_focus=True):
@@ -53,7 +53,7 @@ class LineView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._strips: FIFOCache[Hashable, Strip] = FIFOCache(_KEPT_STRIPS)
         self._painted: dict[int, Hashable] = {}
-        """Key of what was last drawn in each row of the view."""
+        """Key of the line that was last drawn in each row of the view."""
         self._width = 0
         self._empty_text: list[str] = []
         """Text shown when there are no lines."""
@@ -77,7 +77,7 @@ class LineView(ScrollView, can_focus=True):
         return bool(self.virtual_size.height)
 
     def why_empty(self) -> str:
-        """Returns the text shown when there are no lines: why, and what to do about it."""
+        """Returns the text for a view without lines: why there are none, and what to do about it."""
         return ""
 
     def component(self, name: str, highlight: str = "") -> Style:
@@ -93,7 +93,7 @@ class LineView(ScrollView, can_focus=True):
     def set_lines(self, count: int) -> None:
         """Sets the number of lines.
 
-        Setting `virtual_size` would lay out the whole screen again, ten times a second in a call,
+        Setting `virtual_size` instead would lay out the whole screen again, ten times a second in a call,
         although only the scrollbar depends on it.
         """
         size = Size(0, count)
@@ -102,12 +102,12 @@ class LineView(ScrollView, can_focus=True):
             self._scroll_update(size)
 
     def forget_lines(self) -> None:
-        """Draws every line again."""
+        """Redraws all lines."""
         self._strips.clear()
         self._painted.clear()
 
     def refresh_changed(self) -> None:
-        """Paints only the rows that have changed, because most of a frame is the same as the last one."""
+        """Paints only the rows that have changed, because most rows stay the same between frames."""
         self.measure()
         for y in range(self.scrollable_content_region.height):
             if y not in self._painted or self._painted[y] != self.key_at(y):
@@ -160,11 +160,11 @@ class LineView(ScrollView, can_focus=True):
         return strip
 
     def _scroll_to(self, *args: Any, **kwargs: Any) -> bool:
-        """Scrolls without animation, even with keys or the wheel: following the end would override an animation."""
+        """Scrolls without animation, even with keys or the wheel. Following the end would override an animation."""
         return super()._scroll_to(*args, **{**kwargs, "animate": False})
 
     def notify_style_update(self) -> None:
-        """Forgets the drawn lines, because the theme, the focus or the hover state has changed."""
+        """Discards the drawn lines, because the theme, the focus or the hover state has changed."""
         self.forget_lines()
         super().notify_style_update()
 
@@ -208,19 +208,16 @@ class FollowView(LineView, ModelPanel):
 
     @property
     def grows(self) -> bool:
-        """Whether more lines can be appended.
-
-        No lines are ever added to a saved session that has been read completely.
-        """
+        """Whether more lines can be appended; False for a saved session that has been read completely."""
         return self.bridge.grows
 
     @property
     def unseen(self) -> int:
-        """Items appended since the view stopped following."""
+        """Number of items appended since the view stopped following."""
         return self._items - self._seen
 
     def grow(self, lines: int, items: int) -> None:
-        """Updates the number of lines and items; called once per tick, after all changes."""
+        """Updates the number of lines and items. Called once per tick, after all changes."""
         with self._moving_ourselves():
             if items < self._seen:
                 self._seen = items
@@ -252,7 +249,7 @@ class FollowView(LineView, ModelPanel):
         self.follow()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Starts following when the reader reaches the bottom, and stops when they leave it."""
+        """Starts following when the user scrolls to the bottom, and stops when the user scrolls away."""
         super().watch_scroll_y(old_value, new_value)
         if not self._moving:
             self.following = round(new_value) >= self.max_scroll_y
@@ -261,7 +258,7 @@ class FollowView(LineView, ModelPanel):
             self._update_title()
 
     def show_followed(self) -> None:
-        """Scrolls to the lines that are followed: those at the end."""
+        """Scrolls to the lines that are followed: the last ones."""
         self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def on_resize(self) -> None:
@@ -276,11 +273,11 @@ class FollowView(LineView, ModelPanel):
             self.follow()
 
     def title_parts(self) -> list[str]:
-        """Returns the parts of the title that precede the follow state ("paused, F to follow")."""
+        """Returns the parts of the title before the follow state ("paused, F to follow")."""
         return [self.TITLE]
 
     def title_of(self, parts: list[str]) -> str:
-        """Returns the title, composed of its parts."""
+        """Returns the title composed of its parts."""
         return " · ".join(parts)
 
     def _update_title(self) -> None:
@@ -308,5 +305,5 @@ class FollowView(LineView, ModelPanel):
 
 
 def line_of(*parts: tuple[str, Style]) -> Strip:
-    """Returns a line made of texts with their styles."""
+    """Returns a line composed of texts with their styles."""
     return Strip([Segment(text, style) for text, style in parts if text])

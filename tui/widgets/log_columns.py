@@ -1,8 +1,7 @@
 """The columns of the event log: `COLUMNS` lists them from left to right, each with its width and drawing function.
 
-To add a column, write a function that draws it and list it in `COLUMNS`. Whatever the column shows
-beyond the event and its row has to be part of `Look`: a line is drawn again only when its look
-changes.
+To add a column, write a function that draws it and list it in `COLUMNS`. Everything that it shows in addition
+to the event and its row must be part of `Look`, because a line is redrawn only when its look changes.
 """
 
 from __future__ import annotations
@@ -25,15 +24,12 @@ from tui.widgets.lines import Piece
 from tui.widgets.wrap import fit
 
 WIDE = 90
-"""Minimum width at which all columns are drawn.
-
-In a narrower log, the size is drawn only if the summary leaves room.
-"""
+"""Minimum width in cells for all columns. In a narrower log, the size is drawn only if the summary leaves room."""
 BACK_DATED = "↶"
-"""Shown next to a time that is earlier than that of the line above."""
+"""Sign next to a time that is earlier than the time of the line above."""
 
 _MEMBER = "└ "
-"""Shown before the kind of a message in an opened run."""
+"""Prefix of the kind of a message in an opened run."""
 
 _ARROWS = {
     Direction.SENT: ("→", "event-log--sent"),
@@ -44,7 +40,7 @@ _LEVEL_STYLES = {Severity.WARNING: "event-log--warning", Severity.ERROR: "event-
 
 
 class Look(NamedTuple):
-    """Everything that determines how a line looks, apart from its position and width; part of the cache key."""
+    """Everything that determines how a line looks, except its position and width; part of the cache key."""
 
     line: ViewLine
     marked: bool
@@ -92,7 +88,7 @@ class LongestKind:
         self._measured = 0
 
     def measure(self, shapes: Sequence[Shape]) -> None:
-        """Measures the shapes that are new; a log that was cleared has fewer, and all of them are measured."""
+        """Measures new shapes. A cleared log has fewer shapes, so all of them are measured again."""
         if len(shapes) < self._measured:
             self.cells = self._measured = 0
         for shape in shapes[self._measured :]:
@@ -110,22 +106,21 @@ class LogLine:
         line, log = look.line, view.log
         self.view, self.look = view, look
         self.row = row = log.rows[line.row]
-        # The shape holds what `describe` would return, so the event need not be assembled again on
-        # each draw.
+        # The shape contains what `describe` would return, so the event need not be rebuilt for each draw.
         self.shape = log.events.shape(line.event)
         self.level_style = _LEVEL_STYLES.get(self.shape.level)
         self.is_run = row.count > 1 and not line.member
         text = log.events.texts[line.event] if line.member else log.summary(row)
         if look.note:
             text = f"✎ {look.note} · {text}"
-        # The text that is searched for may be far to the right.
+        # The match may be far to the right.
         self.summary = one_line(text, width if look.pattern is None else _SEARCHED_CHARS)
         self.size = numbers.size(log.events.sizes[line.event] if line.member else row.size_bytes)
 
     def text(self, text: str, cells: int, style: str, *, keep_ends: bool = False) -> list[Piece]:
         """Returns a text and a space in ``cells`` cells, with search matches highlighted.
 
-        If a match would be cut off, the text is scrolled to show it.
+        A text whose match would be cut off is scrolled to show it.
         """
         fitted = fit(text, cells - 1, keep_ends=keep_ends)
         if self.look.pattern is None:
@@ -175,7 +170,7 @@ def _direction(line: LogLine, cells: int) -> list[Piece]:
 
 
 def _level(line: LogLine, cells: int) -> list[Piece]:
-    """Draws ✗ or !, or otherwise shows whether a run is open."""
+    """Draws ✗ or !, or a sign that shows whether a run is open."""
     glyph = line.shape.level.value
     if line.is_run and not glyph.strip():
         glyph = "▾" if line.look.opened else "▸"
@@ -198,7 +193,7 @@ def _size(line: LogLine, cells: int) -> list[Piece]:
 
 
 class LogColumn(NamedTuple):
-    """One column. Widths include the space to the next column; a width of 0 leaves the column out."""
+    """A column. Widths include the space before the next column; a width of 0 omits the column."""
 
     draw: Draw
     cells: int
@@ -222,8 +217,10 @@ COLUMNS = (
     SUMMARY,
     SIZE,
 )
-"""From left to right. The kind gets as many cells as the longest one needs, up to half of the available ones, and
-the summary gets the rest."""
+"""The columns from left to right.
+
+The kind gets as many cells as the longest kind needs, up to half of the line, and the summary gets the rest.
+"""
 _TIME_OF_DAY_CELLS = 13
 _SEARCHED_CHARS = 4_000
 _KIND_CELLS = 19
@@ -241,7 +238,7 @@ def _laid_out(
         cells[TIME] = _TIME_OF_DAY_CELLS
     if not with_size:
         cells[SIZE] = 0
-    # The size may be drawn or not, line by line: the columns before it stay where they are.
+    # The size may be drawn in some lines only, without moving the columns before it.
     free = max(width - sum(cells.values()) + (0 if wide else cells[SIZE]), 0)
     most = max((free + cells[KIND]) // 2, _KIND_CELLS)
     cells[KIND] += max(min(longest_kind + 1 - cells[KIND], most - cells[KIND], free), 0)
@@ -250,10 +247,10 @@ def _laid_out(
 
 
 def with_heads(title: str, inset: int, width: int, absolute: bool, longest_kind: int) -> str:
-    """Returns the title of a log, with the names of those columns that it does not cover.
+    """Returns the title of a log, with the names of the columns that it does not cover.
 
-    ``width`` is the width of the lines; ``inset`` is the number of cells by which the title begins
-    after them.
+    ``width`` is the width of the lines; ``inset`` is the number of cells between the start of the lines and
+    the title.
     """
     start = -inset
     columns, _ = _laid_out(width, absolute, width >= WIDE, longest_kind)
@@ -289,5 +286,5 @@ def _time_text(line: LogLine) -> str:
             moment += timedelta(microseconds=(at_ns - start_ns) // 1000)
             return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03}"
         except (ValueError, OverflowError, OSError):
-            pass  # a session whose time is unknown still has its seconds
+            pass  # if the start time is unknown, the seconds are shown
     return numbers.since(at_ns, start_ns)

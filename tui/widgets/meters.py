@@ -1,6 +1,6 @@
 """Level meters in dBFS with peak hold, drawn in eighths of a cell.
 
-The meters are polled and do not register callbacks.
+The meters are polled.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class TrackMeter(Widget):
         self._shown: tuple[object, ...] = ()
 
     def update_level(self, level: float | None, peak: float | None, *, clipped: bool = False) -> None:
-        """Takes a new level and a new held peak, in dBFS; draws the meter only if it looks different."""
+        """Takes a new level and a new held peak, in dBFS. Redraws the meter only if it looks different."""
         self._level = None if level is None else max(level, -200.0)
         self._peak = peak
         self._clipped = clipped
@@ -74,7 +74,7 @@ class TrackMeter(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draws the meter's one line."""
+        """Draws the meter's only line."""
         style = cache(self.get_component_rich_style)
         cells = self._bar_cells()
         full = _eighths(self._level, cells)
@@ -94,7 +94,7 @@ class TrackMeter(Widget):
             (self._label.ljust(_LABEL_CELLS), style("meter--label")),
             *bar,
             (self._value().rjust(_VALUE_CELLS), value_style),
-        ).simplify()  # a cell drawn on its own costs twenty bytes of output, twenty times a second
+        ).simplify()  # a separately drawn cell costs twenty bytes of output, twenty times a second
 
     def _bar_cells(self) -> int:
         return max(self.size.width - _LABEL_CELLS - _VALUE_CELLS, 1)
@@ -133,7 +133,7 @@ class Meters(Horizontal):
         yield self.agent
 
     def poll(self, telemetry: Telemetry) -> None:
-        """Shows the newest levels."""
+        """Shows the latest levels."""
         t = telemetry
         self.user.update_level(t.user_dbfs, t.user_peak_dbfs, clipped=t.user_clipped)
         self.agent.update_level(t.agent_dbfs, t.agent_peak_dbfs)

@@ -1,4 +1,4 @@
-"""Controls when a panel that shows a model listens, and when it draws."""
+"""ModelPanel: a base for panels that show a model; controls when they listen and draw."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tui.callbacks import Registration
 
 
 class ModelPanel(Widget):
-    """Listens to its model while it is mounted, and refreshes at most once a tick.
+    """Listens to its model while it is mounted, and refreshes at most once per tick.
 
-    A mixin: list it after the widget class (Textual takes style and keys from the first base only). Set
-    `bridge` before the widget is mounted; override `listen` and `refresh_from_model`.
+    This is a mixin: list it after the widget class, because Textual takes style and keys only from the first
+    base. Set `bridge` before the widget is mounted; override `listen` and `refresh_from_model`.
     """
 
     bridge: Bridge
@@ -29,14 +29,14 @@ class ModelPanel(Widget):
         """Updates the panel from the model."""
 
     def poll(self) -> None:
-        """Draws what changes without events; called repeatedly while the panel is visible."""
+        """Draws values that change without events. Called repeatedly while the panel is visible."""
 
     def sleep(self) -> None:
-        """Notes that the panel is hidden; changes are applied when it wakes."""
+        """Records that the panel is hidden. Changes are applied when it wakes."""
         self._asleep = True
 
     def wake(self) -> None:
-        """Notes that the panel is visible again, and applies the changes."""
+        """Records that the panel is visible again, and applies pending changes."""
         self._asleep = False
         if self._stale:
             self._stale = False

@@ -1,4 +1,4 @@
-"""Panes: the event log and, next to it or below it, as many side panes as fit."""
+"""Panes: arranges the event log and, next to it or below it, as many side panes as fit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PANE_LINES = 16
 """Another side pane is shown only if each pane still has this many lines."""
 _MOST_PANES = 3
 _LOG_SHARE_BESIDES_DETAIL = 0.5
-"""The log's largest share of the height while the detail is open."""
+"""The log's largest share of the height while the detail pane is open."""
 
 
 class Edge(Enum):
@@ -44,7 +44,7 @@ class Panes(Container):
     """
 
     class Changed(Message):
-        """The set of shown panes or their sizes have changed."""
+        """The set of shown panes, or their sizes, have changed."""
 
     def __init__(
         self,
@@ -58,12 +58,12 @@ class Panes(Container):
         super().__init__(id=id)
         self.log_pane, self._makers = log, side
         self.panes: dict[str, Widget] = {}
-        """The side panes created so far; the others are created when they are shown, or after the first frame."""
+        """The side panes created so far. The others are created when they are shown, or after the first frame."""
         self.side = Vertical(id="side")
         self._kept = layout
         self._arrangement = Arrangement(tuple(side), transient, layout.panes)
         self._full = ""
-        """The pane that fills the space; "" if none does."""
+        """The maximized pane; "" if no pane is maximized."""
         self._grabbed: tuple[Edge, str] | None = None
         self._beside = False
 
@@ -90,7 +90,7 @@ class Panes(Container):
         return bool(self._full)
 
     def maximize(self) -> None:
-        """Fills the space with the pane that has the focus, or shows the others again."""
+        """Maximizes the focused pane, or shows the other panes again."""
         focused = self.screen.focused
         filled = bool(self._full) or focused is None or not self.has(focused)
         self._fill("" if filled or focused is None else focused.id or "")
@@ -128,12 +128,12 @@ class Panes(Container):
     def poll(self) -> None:
         """Polls the visible panes."""
         for name in self.shown:
-            pane = self.panes.get(name)  # there are none before the first layout
+            pane = self.panes.get(name)  # before the first layout, there are no panes
             if isinstance(pane, ModelPanel):
                 pane.poll()
 
     def visit(self, name: str) -> None:
-        """Shows and focuses a pane; if it has the focus, hides it and goes back to the log."""
+        """Shows and focuses a pane. If it already has the focus, hides it and returns to the log."""
         if name not in self._makers:
             self._fill("")
             self.log_pane.focus()
@@ -150,7 +150,7 @@ class Panes(Container):
         self._settle()
 
     def put_away(self, name: str) -> None:
-        """Hides a side pane; the previous pane comes back."""
+        """Hides a side pane; the previous pane returns."""
         had_focus = self.panes[name].has_focus
         self._full = ""
         self._arrangement.put_away(name)
@@ -159,7 +159,7 @@ class Panes(Container):
             self.log_pane.focus()
 
     def resize(self, by: float) -> None:
-        """Enlarges the focused part (the log or the side panes) by a share of the whole."""
+        """Enlarges the focused part (the log or the side panes) by a share of the total space."""
         in_side = self.screen.focused in self.panes.values()
         self._share(self._log_share + (-by if in_side else by))
 
@@ -169,15 +169,15 @@ class Panes(Container):
         if name is not None:
             self._weigh({name: self._weight(name) * factor})
 
-    # the mouse: an edge is grabbed when the mouse goes down on it, and dragged only when it then
-    # moves, so that a click on a title remains a click
+    # mouse: pressing the button grabs an edge, and moving the mouse drags it, so that a click on a title
+    # remains a click
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Remembers the edge under the mouse, because a drag may follow."""
         self._grabbed = self._edge_at(event.screen_x, event.screen_y)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Drags the edge that was grabbed."""
+        """Drags the grabbed edge."""
         if self._grabbed is None or not event.button:
             return
         self.capture_mouse()
@@ -206,7 +206,7 @@ class Panes(Container):
         return next(((Edge.PANE, name) for name in below if y == self.panes[name].region.y), None)
 
     def _drag_pane(self, name: str, y: int) -> None:
-        """Moves the upper edge of a pane to row ``y``; the pane above loses or gains those lines."""
+        """Moves the upper edge of a pane to row ``y``. The pane above loses or gains those lines."""
         above = self.shown[self.shown.index(name) - 1]
         top, bottom = self.panes[above].region.y, self.panes[name].region.bottom
         share = min(max((y - top + 0.5) / max(bottom - top, 1), 0.2), 0.8)
@@ -244,7 +244,7 @@ class Panes(Container):
         self._settle()
 
     def _make(self, names: Iterable[str]) -> None:
-        """Creates the missing panes, hidden and in their places."""
+        """Creates missing panes, hidden and in their places."""
         for name in names:
             if name not in self.panes:
                 below = [self.panes[other] for other in self._behind(name) if other in self.panes]
@@ -277,5 +277,5 @@ class Panes(Container):
 
 
 def _part(share: float) -> str:
-    """Returns a share in whole thousandths: with floats, Textual's rounding can cost a cell."""
+    """Returns a share in whole thousandths, because with floats Textual's rounding can cost a cell."""
     return f"{max(round(share * 1000), 1)}fr"

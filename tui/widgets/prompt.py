@@ -90,7 +90,7 @@ class PromptLine(Vertical):
             question.left()
 
     def action_complete(self) -> None:
-        """Inserts the likeliest completion or, if pressed again, the next one."""
+        """Inserts the most likely completion or, if pressed again, the next."""
         question = self._question
         if question is None or question.complete is None:
             return

@@ -1,4 +1,4 @@
-"""Question: describes what the prompt asks for."""
+"""Question: a description of what the prompt asks for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def _nothing(_: str) -> str:
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A question, and callbacks for the answer, which return a problem with the answer or an empty string."""
+    """A question with callbacks for the answer. They return a description of the problem with the answer, or ""."""
 
     label: str
     hint: str

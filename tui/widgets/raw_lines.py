@@ -8,11 +8,11 @@ from tui.text.visible import visible
 from tui.widgets.wrap import LazyLines, broken
 
 MAX_RAW = 2_000_000
-"""Number of bytes shown of a larger message; copying includes all of them."""
+"""Maximum number of bytes shown of a message. Copying includes all bytes."""
 
 
 def raw_lines(raw: bytes, width: int) -> Sequence[str]:
-    """Returns the lines of a message, which are made on demand."""
+    """Returns the lines of a message, which are created on demand."""
     shown = raw[:MAX_RAW]
     if b"\0" in shown:
         return _HexLines(raw, width)

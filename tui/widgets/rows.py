@@ -1,4 +1,4 @@
-"""RowsView: rows with a cursor, fixed head lines, and a foot with the cursor's row in full."""
+"""RowsView: shows rows with a cursor, fixed head lines, and a foot with the cursor's row in full."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
-"""Number of lines in the foot; it has more if rows leave lines empty."""
+"""Minimum number of lines in the foot. It is taller if the rows leave lines empty."""
 LEAST_ROWS = 3
-"""Number of rows for which the foot leaves room in a focused pane; one fewer if space is short."""
+"""Number of rows for which the foot leaves room in a focused pane; one less if space is limited."""
 AMPLE_ROWS = 8
 """Number of rows for which the foot leaves room in a pane without focus."""
 _GAP = "  "
 
 
 class RowsView(FollowView, CursorKeys, inherit_bindings=False):
-    """The head and the foot do not scroll. `enter` or a double click chooses a row."""
+    """A scrolling list of rows. The head and the foot do not scroll. `enter` or a double click chooses a row."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "rows--plain",
@@ -60,7 +60,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     FOOTER: ClassVar[Sequence[str]] = ("rows.choose", "follow")
 
     class Chosen(Message):
-        """Asks for the events of a row to be shown, starting at the event with this number."""
+        """Requests that the events of a row be shown, starting with the event of this number."""
 
         def __init__(self, event_number: int) -> None:
             super().__init__()
@@ -79,7 +79,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         """The row of the cursor."""
         return self._cursor
 
-    # what a subclass provides
+    # overridden by subclasses
 
     @abstractmethod
     def count(self) -> int:
@@ -106,18 +106,18 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         """Returns everything known about a row; each piece stays on one line if possible."""
 
     vital_pieces = 0
-    """Number of leading pieces of `in_full` that the foot always shows completely, even if that makes it taller."""
+    """Number of leading pieces of `in_full` that the foot always shows completely, even if it has to be taller."""
 
     @property
     def least_lines(self) -> int:
-        """Lines that the heads leave: one row, and the part of the foot that is never cut."""
+        """Number of lines that the heads must leave: one row, and the part of the foot that is never cut."""
         return 1 + (self._vital_lines if self.has_focus else 0)
 
     # drawing
 
     @property
     def foot_lines(self) -> int:
-        """Number of lines in the foot: those that the rows leave empty, or more if the pane is focused."""
+        """Number of lines in the foot: the lines that the rows leave empty, or more if the pane is focused."""
         room = self.row_room
         empty = room - self.count()
         least = max(FOOT_LINES, self._vital_lines)
@@ -140,7 +140,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         self._foot = laid_out(pieces, width) if pieces else []
         vital = pieces[: self.vital_pieces]
         self._vital_lines = len(laid_out(vital, width)) if vital else 0
-        # Last: they leave room for what the foot has to show.
+        # The heads come last, because they leave room for the required part of the foot.
         self._heads = self.heads(region.width - 1, region.height) if region.width > 1 else ()
 
     @property
@@ -149,7 +149,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return bool(self.count())
 
     def refresh_from_model(self) -> None:
-        """Updates the number of rows; changed rows are drawn again."""
+        """Updates the number of rows, and redraws changed rows."""
         count = self.count()
         if self.following or self.cursor >= count:
             self._cursor = max(count - 1, 0)
@@ -157,7 +157,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         self.grow(len(self._heads) + count + self.foot_lines, count)
 
     def measure(self) -> None:
-        """Measures the view, and finds where the foot begins."""
+        """Measures the view, and determines where the foot begins."""
         super().measure()
         self.lay_out()
         self._foot_at = self.scrollable_content_region.height - self.foot_lines
@@ -201,7 +201,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return lines[line] if line < len(lines) else []
 
     def _is_vital(self, line: int, width: int) -> bool:
-        """Returns whether a line must not be cut, not even to show that more lines follow."""
+        """Returns whether a line must not be cut, even to show that more lines follow."""
         text = "".join(text for text, _ in self._foot[line])
         return line < self._vital_lines and cell_len(text) > width - 2
 
@@ -236,13 +236,13 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         super().follow()
 
     def line_at(self, y: int) -> int | None:
-        """Returns the row at a line of the view; rows are below the head and above the foot."""
+        """Returns the row at a line of the view. Rows are below the head and above the foot."""
         heads = len(self._heads)
         in_rows = heads <= y < self.scrollable_content_region.height - self.foot_lines
         return y + self.scroll_offset.y - heads if in_rows else None
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Selects the row; a double click chooses it."""
+        """Selects the row. A double click chooses it."""
         self.move_to(index)
         if event.chain > 1:
             self.action_choose()
@@ -266,7 +266,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
 
 def laid_out(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
-    """Lays out pieces on lines; a longer piece is wrapped, and a piece that is a newline ends the line."""
+    """Lays out pieces on lines. A piece longer than a line is wrapped, and a newline piece ends the line."""
     lines: list[list[Piece]] = [[]]
     used = 0
     for text, style in pieces:

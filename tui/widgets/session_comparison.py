@@ -1,4 +1,4 @@
-"""SessionComparisonView: two sessions side by side, turn by turn, in a scrolling view."""
+"""SessionComparisonView: shows two sessions side by side, turn by turn, in a scrolling view."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Line = Sequence[Piece]
 
 
 class SessionComparisonView(LineView, inherit_bindings=False):
-    """Draws a `SessionComparison`, with the differences marked."""
+    """Draws a `SessionComparison` and marks the differences."""
 
     TITLE = "Compare sessions"
     HELP = "Δ right minus left · ≠ a turn that differs · ! an error or finding"
@@ -56,7 +56,7 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         super().__init__(id=id)
         self.comparison: SessionComparison | None = None
         self.notice = "Measuring both sessions…"
-        """Shown until there is a comparison."""
+        """Text shown until there is a comparison."""
         self._lines: list[Line] = []
         self._places: dict[int, int] = {}
         """The first line of each pair of turns, by its index."""
@@ -91,7 +91,7 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         places = [at for index, at in self._places.items() if self.comparison.turns[index].differs]
         top = round(self.scroll_target_y)
         if forward and top >= self.max_scroll_y:
-            return False  # the rest is on the screen
+            return False  # the rest is already visible
         wanted = [at for at in places if (at > top if forward else at < top)]
         if not wanted:
             return False

@@ -1,4 +1,4 @@
-"""SessionsView: the saved sessions as rows, with a filter, marks, and the selected session in full below."""
+"""SessionsView: shows the saved sessions as rows, with a filter, marks, and the selected session in full below."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_C
 
 
 class SessionRows:
-    """The sessions, newest first, with those that match the filter and those that are marked."""
+    """The sessions, newest first, with the filter's matches and the marks."""
 
     def __init__(self) -> None:
         self.all: list[SessionSummary] = []
@@ -46,7 +46,7 @@ class SessionRows:
         self._select()
 
     def set_filter(self, text: str) -> None:
-        """Shows only sessions whose row contains all of the words."""
+        """Shows only sessions whose row contains all words."""
         self.filter = text.strip()
         self._select()
 
@@ -83,7 +83,7 @@ class SessionsView(RowsView, inherit_bindings=False):
     FOOTER: ClassVar[Sequence[str]] = ("session_list.open",)
 
     class Opened(Message):
-        """Asks for a session to be opened."""
+        """Requests that a session be opened."""
 
         def __init__(self, folder: Path) -> None:
             super().__init__()
@@ -94,12 +94,12 @@ class SessionsView(RowsView, inherit_bindings=False):
         self.rows = rows
         self.thresholds: Judge = thresholds
         self.empty = "Reading…"
-        """Shown when there are no rows."""
+        """Text shown when there are no rows."""
         self._this_year = datetime.now().astimezone().year
 
     @property
     def grows(self) -> bool:
-        """Always False: nothing is followed, because the newest session is at the top."""
+        """Always False: the end is never followed, because the newest session is at the top."""
         return False
 
     @property
@@ -108,7 +108,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return self.rows.rows[self.cursor] if self.cursor < self.count() else None
 
     def show(self, current: Path | None = None) -> None:
-        """Draws the rows again, with the cursor on that session if it is shown, otherwise at its old position."""
+        """Redraws the rows, with the cursor on session ``current`` if it is shown; otherwise, at its old position."""
         folders = [each.folder for each in self.rows.rows]
         if current in folders:
             self._cursor = folders.index(current)
@@ -134,7 +134,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return 0
 
     def action_choose(self) -> None:
-        """Asks for the session under the cursor to be opened."""
+        """Requests that the session under the cursor be opened."""
         if self.current is not None:
             self.post_message(self.Opened(self.current.folder))
 
@@ -158,7 +158,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return [[(fit(line, width), "rows--muted")]]
 
     def row_key(self, index: int) -> Hashable:
-        """Returns what the row shows; a summary never changes."""
+        """Returns the content of the row; a summary never changes."""
         summary = self.rows.rows[index]
         return summary.folder, summary.folder in self.rows.marked
 
@@ -188,7 +188,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns what is known about a session, problems first."""
+        """Returns everything known about a session, problems first."""
         summary = self.rows.rows[index]
         pieces: list[Piece] = [(one_line(summary.name, _TEXT_CHARS), "rows--heading")]
         if summary.problem:
@@ -206,7 +206,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return [*pieces, *((fact, "rows--muted") for fact in facts if fact)]
 
     def _cells(self, width: int) -> tuple[int, int]:
-        """Returns the widths of the title and the date; the title takes what the figures leave."""
+        """Returns the widths of the title and the date. The title takes the space that the figures leave."""
         when_cells = 18 if width >= _WIDE_CELLS else 13
         fixed = _MARK_CELLS + _OUTCOME_CELLS + _LENGTH_CELLS + _TURNS_CELLS + _WORST_CELLS + 2 * _COUNT_CELLS
         return max(width - fixed - when_cells, 6), when_cells
@@ -228,7 +228,7 @@ def outcome_in_words(summary: SessionSummary) -> str:
 
 
 def length_of(summary: SessionSummary) -> str:
-    """Returns how long a session lasted, as "0:01:23"; a dash if that is not known."""
+    """Returns the duration of a session, such as "0:01:23"; a dash if it is unknown."""
     return "–" if summary.duration_s is None else str(timedelta(seconds=round(summary.duration_s)))
 
 

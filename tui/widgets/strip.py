@@ -1,4 +1,4 @@
-"""SessionStrip: the current state of the session, in two lines."""
+"""SessionStrip: shows the current state of the session in two lines."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ _LOSS_NAMES = {
 """Labels shorter than `Loss.label`."""
 _CAPTURE_NAMES = {"default": "default microphone", "caller lines": "recorded lines"}
 _PLAYBACK_NAMES = {"default": "default speaker", "none": "not heard"}
-"""Clearer words for names that sound systems and this program give to devices."""
+"""Clearer words for device names of sound systems and of this program."""
 _GAP = 2
 _LEAST_CELLS = 12
-"""Smallest part of a URL that is worth showing."""
+"""Width in cells of the smallest part of a URL that is worth showing."""
 _NOTHING = Telemetry(at_ns=0)
 _MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
 _JUDGED = {"good": "bold $text-success", "slow": _WARN, "bad": "bold $text-error"}
 
 
 class SessionStrip(Static, ModelPanel):
-    """Registers for status, controls and metrics of the session's state; the clock is polled."""
+    """Shows status, controls and metrics of the session's state. The clock is polled."""
 
     DEFAULT_CSS = """
     SessionStrip { height: 2; padding: 0 1; background: $surface; text-wrap: nowrap; }
@@ -75,9 +75,9 @@ class SessionStrip(Static, ModelPanel):
         self.hint = ""
         """Text shown while there is no session."""
         self.recorded = False
-        """Whether the session is a saved one, for which no saving light is shown."""
+        """Whether this is a saved session, for which no saving light is shown."""
         self._shown: object = None
-        """What was drawn last, and its width."""
+        """The groups drawn last, and their width."""
 
     def listen(self) -> Iterable[Registration]:
         """Registers for status, controls and metrics."""
@@ -87,7 +87,7 @@ class SessionStrip(Static, ModelPanel):
         yield state.add_metrics_update_callback(self.changed)
 
     def refresh_from_model(self) -> None:
-        """Draws the strip again if the text changed."""
+        """Redraws the strip if the text has changed."""
         width = self.content_size.width
         state = self.bridge.state
         now_ns = self.bridge.clock_ns()
@@ -103,7 +103,7 @@ class SessionStrip(Static, ModelPanel):
             self.update(Content("\n").join(spread(*line, width) for line in lines), layout=False)
 
     def _hint(self) -> list[Group]:
-        """Returns which keys to press in a call in which the user has not spoken yet."""
+        """Returns the keys to press in a call in which the user has not yet spoken."""
         hint = "" if self.recorded else what_to_press(self.bridge.state)
         return [Group([(hint, "$secondary")], 4)] if hint else []
 
@@ -121,7 +121,7 @@ class SessionStrip(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_resize(self) -> None:
-        """Draws what fits now."""
+        """Redraws the groups that fit."""
         self.refresh_from_model()
 
 
@@ -130,12 +130,12 @@ class Group(NamedTuple):
 
     parts: Sequence[Part]
     rank: int = 0
-    """If there is not enough room, the highest rank is dropped first; rank 0 always stays."""
+    """If there is not enough room, the highest rank is dropped first. Rank 0 always stays."""
     least_cells: int = 0
-    """Width to which the group may be shortened; 0 means that it is shown completely or not at all."""
+    """Width to which the group may be shortened. 0 means that it is shown completely or not at all."""
 
     def fitted(self, cells: int) -> Group | None:
-        """Returns the group with its last text cut in the middle to fit; None if that leaves too little of it."""
+        """Returns the group with its last text cut in the middle to fit; None if too little would remain."""
         if not self.least_cells or cells < self.least_cells:
             return None
         *first, (text, style) = self.parts
@@ -144,7 +144,7 @@ class Group(NamedTuple):
 
 
 def spread(left: Sequence[Group], right: Sequence[Group], width: int) -> Content:
-    """Returns groups at the left and at the right edge, as many as fit."""
+    """Returns as many groups at the left and right edge as fit."""
     kept, ends = list(left), list(right)
     while _cells(kept) + _cells(ends) + _GAP > width:
         last = max((*kept, *ends), key=lambda group: group.rank)
@@ -177,7 +177,7 @@ def _cells(groups: Sequence[Group]) -> int:
 def _who(state: SessionState, hint: str, reading: float | None) -> list[Group]:
     glyph, style = STATUS_LOOKS[state.status]
     groups = [Group([(f"{glyph} {state.status.value}", style)])]
-    if reading is not None:  # the status so far comes from the saved events, not from a call
+    if reading is not None:  # the status comes from the saved events, not from a call
         groups = [Group([(f"◌ reading the session: {reading:.0%}", "$text-warning")])]
     if not state.protocol:
         return [*groups, Group([(hint or "no session", _MUTED)], 1)]
@@ -204,7 +204,7 @@ def _controls(state: SessionState, now_ns: int, reading: float | None, saving: G
     if state.controls.muted:
         groups.append(Group([("▲ MUTED", _WARN)]))
     if reading is not None:
-        pass  # there is no microphone either
+        pass  # there is no microphone in this case
     elif state.controls.recording:
         groups.append(Group([("◉ mic on", "bold $text-error")]))
     elif state.status.live:
@@ -274,7 +274,7 @@ def _asked_for(metrics: SessionMetrics) -> list[Group]:
 
 
 def _stalls(metrics: SessionMetrics) -> list[Group]:
-    """Returns how long devices did not deliver or accept audio."""
+    """Returns how long devices delivered or accepted no audio."""
     lasted_ms = sum(stalls.lasted_ms for stalls in metrics.stalls.values())
     return (
         [Group([(f"{ShownFigure.STALLED} ", _MUTED), (f"{lasted_ms / 1000:.1f} s", _WARN)], 2)]

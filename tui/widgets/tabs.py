@@ -1,4 +1,4 @@
-"""PaneTabs: the panes with their keys in one line. A click presses the key."""
+"""PaneTabs: shows the panes with their keys in one line. A click presses the key."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Tab(NamedTuple):
 
 
 class PaneTabs(Static):
-    """Shows the panes; ▪ marks visible panes, ▸ the pane that has the focus."""
+    """Shows the panes. ▪ marks visible panes, ▸ the focused pane."""
 
     DEFAULT_CSS = """
     PaneTabs { height: 1; width: 1fr; background: $surface; text-wrap: nowrap; }
     """
 
     class Chosen(Message):
-        """Asks for a pane to be shown and focused."""
+        """Requests that a pane be shown and focused."""
 
         def __init__(self, name: str) -> None:
             super().__init__()
@@ -42,13 +42,13 @@ class PaneTabs(Static):
         self._places: list[tuple[range, str]] = []
 
     def show_tabs(self, tabs: Sequence[Tab], shown: Collection[str], focused: str) -> None:
-        """Updates the tabs, the visible panes and the focused one."""
+        """Updates the tabs, the visible panes and the focused pane."""
         if (tabs, shown, focused) != (self._tabs, self._shown, self._focused):
             self._tabs, self._shown, self._focused = tabs, shown, focused
             self._draw()
 
     def on_resize(self) -> None:
-        """Draws what fits now."""
+        """Redraws the tabs for the new width."""
         self._draw()
 
     def on_click(self, event: events.Click) -> None:
@@ -78,7 +78,7 @@ class PaneTabs(Static):
 
 
 def fitted(tabs: Sequence[Tab], width: int) -> list[Tab]:
-    """Returns all tabs, with titles as long as the line has room for."""
+    """Returns all tabs, with their titles shortened to fit the line."""
     roomy = [tab._replace(title=f"{tab.title} ") for tab in tabs]
     if sum(map(_cells, roomy)) - 1 <= width:
         return roomy

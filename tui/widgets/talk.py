@@ -1,4 +1,7 @@
-"""TalkButton: opens the microphone while the mouse button is held. Terminals do not report key releases."""
+"""TalkButton: keeps the microphone on while the mouse button is held.
+
+There is no such key, because terminals do not report key releases.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _LEAST_CELLS = 14
 
 
 class TalkButton(Widget):
-    """Opens the microphone while it is held.
+    """Keeps the microphone on while it is held.
 
     The button is released wherever the mouse is, and when the terminal loses the focus.
     """
@@ -34,10 +37,10 @@ class TalkButton(Widget):
     """
 
     class Pressed(Message):
-        """Start recording."""
+        """Requests that recording start."""
 
     class Released(Message):
-        """Stop recording."""
+        """Requests that recording stop."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
@@ -48,7 +51,7 @@ class TalkButton(Widget):
         )
 
     def show_state(self, *, ready: bool, recording: bool) -> None:
-        """Shows whether a call is active, and whether the microphone is open."""
+        """Shows whether a call is active and whether the microphone is on."""
         if (ready, recording) != (self._ready, self._recording):
             self._ready, self._recording = ready, recording
             self.refresh()
@@ -66,7 +69,7 @@ class TalkButton(Widget):
         self.let_go()
 
     def let_go(self) -> None:
-        """Releases the button, if it is held."""
+        """Releases the button if it is held."""
         if self.held:
             self.held = False
             self.release_mouse()
@@ -74,7 +77,7 @@ class TalkButton(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draws a label that shows what a press does, or that the microphone is open."""
+        """Draws a label that shows what a press does, or that the microphone is on."""
         width = self.size.width
         if self._recording:
             long, short, look = "talking" if self.held else "mic on", "mic on", "talk--open"

@@ -1,4 +1,4 @@
-"""ToolsPane: one row per tool call, with its arguments and result."""
+"""ToolsPane: shows one row per tool call, with its arguments and result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.widgets.wrap import fit
 _TIME_CELLS, _STATE_CELLS, _DURATION_CELLS = 9, 11, 8
 _MAX_NAME_CELLS = 24
 _MAX_TEXT = 1000
-"""Number of characters of the arguments and the result that are drawn; the event in the log has them all."""
+"""Maximum number of characters drawn of the arguments and the result. The event in the log has the full text."""
 _STATES = {
     "running": ("▶ running", "rows--bar"),
     "done": ("✓ done", "rows--good"),
@@ -42,7 +42,7 @@ class ToolsPane(RowsView):
         return self.bridge.transcript.tools
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changed calls, and for the session's end, which leaves running calls without a result."""
+        """Registers for changed calls, and for the session's end, after which running calls never get a result."""
         yield self.bridge.transcript.add_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
@@ -96,7 +96,7 @@ class ToolsPane(RowsView):
         name = one_line(event.name, _MAX_NAME_CELLS)
         text = f"{name}({one_line(event.arguments, words)})"
         if event.finished:
-            # The arguments are cut first: the result is looked for more often.
+            # The arguments are cut first, because the result is needed more often.
             outcome = f" → {one_line(_outcome(event), words)}"
             text = fit(text, max(words - len(outcome), words // 2)).rstrip() + outcome
         return [

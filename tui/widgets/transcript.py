@@ -22,18 +22,18 @@ from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import wrap
 
 MAX_CHARACTERS = 4000
-"""Number of characters of an utterance that are drawn; its full length follows them."""
+"""Maximum number of characters drawn of an utterance, followed by its full length."""
 MAX_ARGUMENTS, MAX_OUTCOME = 80, 160
-"""Number of characters of a tool call that are drawn; its event in the log has them all."""
+"""Maximum number of characters drawn of a tool call. The event in the log has the full text."""
 CUT = "┊"
-"""Shown between words that were heard and words that were not, estimated from the share of audio played."""
+"""Sign between words that were heard and words that were not, placed by the share of audio played."""
 _HEAD_CELLS = 16
 _NOWHERE, _BEFORE_ALL = -2, -1
 """Positions of a playhead outside every entry: no playhead, or before the first entry."""
 
 
 class TranscriptPane(FollowView, inherit_bindings=False):
-    """Shows time, speaker and words. Wraps an entry when it changes and draws it when it is visible."""
+    """Shows time, speaker and words. An entry is wrapped when it changes and drawn when it is visible."""
 
     TITLE = "Transcript"
     HELP = (
@@ -91,13 +91,13 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         """Index of the entry under the playhead."""
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changed words, and for the session's start and end: times count from its start."""
+        """Registers for changed words, and for the session's start and end, because times count from its start."""
         yield self.bridge.transcript.add_change_callback(self._changed_from)
         yield self.bridge.state.add_status_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 
     def refresh_from_model(self) -> None:
-        """Wraps what has changed."""
+        """Wraps changed entries."""
         width = self.line_width - _HEAD_CELLS
         if width != self._wrapped_at:
             self._wrapped_at, self._stale_from = width, 0
@@ -114,7 +114,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         self.grow(lines, len(entries))
 
     def show_instant(self, at_ns: int) -> None:
-        """Marks the entry that is heard at this instant and scrolls it into view."""
+        """Marks the entry that is heard at this time, and scrolls it into view."""
         entries = enumerate(self.bridge.transcript.entries)
         begun = [(entry.began_ns, index) for index, entry in entries if entry.began_ns <= at_ns]
         now = max(begun)[1] if begun else _BEFORE_ALL
@@ -148,13 +148,13 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         return which == self._now, *self._pieces(which, line)
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draws one line of an entry; the first one starts with time and speaker."""
+        """Draws one line of an entry. The first line starts with time and speaker."""
         which, line = self._place(index)
         highlight = "transcript--now" if which == self._now else ""
         return line_of(*((text, self.component(look, highlight)) for text, look in self._pieces(which, line)))
 
     def _place(self, index: int) -> tuple[int, int]:
-        """Returns the entry to which a line belongs, and the number of the line within it."""
+        """Returns the entry that a line belongs to, and the number of the line within the entry."""
         which = bisect_right(self._starts, index) - 1
         return which, index - self._starts[which]
 
@@ -170,7 +170,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         yield mark, _mark_look(entry)
 
     def _heard_pieces(self, which: int, line: int, words: str) -> list[Piece]:
-        """Returns the words of a line, divided into those that were heard and those that were cut off."""
+        """Returns the words of a line, divided into heard and unplayed words."""
         entry = self.bridge.transcript.entries[which]
         look = _look(entry)
         place = _cut_place(self._wrapped[which], entry)
@@ -203,7 +203,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
 
 @cache
 def _wordless(protocol: str) -> str:
-    """Returns the title of a built-in protocol without transcripts; empty for any other."""
+    """Returns the title of a built-in protocol without transcripts; empty for any other protocol."""
     known = protocol_named(protocol) if protocol in BUILT_IN else None
     return known.title if known is not None and not known.has_words else ""
 
@@ -226,7 +226,7 @@ def _words(said: Utterance) -> str:
 
 
 def _heard_characters(said: Utterance) -> int | None:
-    """Returns how many characters of a cut-off text were heard, to the nearest end of a word; None if unknown."""
+    """Returns how many characters of a cut-off text were heard, rounded to the end of a word; None if unknown."""
     if said.heard is not Heard.CUT or said.heard_share is None:
         return None
     text = said.text[:MAX_CHARACTERS]
@@ -243,7 +243,7 @@ def _cut_place(lines: list[str], entry: Entry) -> tuple[int, int] | None:
     heard = _heard_characters(entry) if isinstance(entry, Utterance) else None
     if heard is None or not isinstance(entry, Utterance):
         return None
-    earlier = entry.text[:heard].count(CUT)  # the agent may use this character itself
+    earlier = entry.text[:heard].count(CUT)  # the agent may also use this character
     for number, line in enumerate(lines):
         count = line.count(CUT)
         if earlier < count:
@@ -268,7 +268,7 @@ def _who(entry: Entry) -> str:
 
 
 def _mark(entry: Entry) -> str:
-    """Returns how much of the text was heard, if not all, or how long a tool took, with no-break spaces."""
+    """Returns how much of the text was heard, if not all, or how long a tool took. Contains no-break spaces."""
     match entry:
         case ToolUse(event=event):
             mark = numbers.milliseconds(event.duration_ms) if event.finished else "running"

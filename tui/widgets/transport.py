@@ -1,4 +1,4 @@
-"""Transport: one line with the playhead's position, its speed, and what is heard."""
+"""Transport: one line with the playhead's position and speed, and the tracks that are heard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SOUNDS = {Sound.BOTH: "both tracks", Sound.USER: "user only", Sound.AGENT: "age
 
 
 class Transport(Static):
-    """Polled; drawn only if the text changed."""
+    """Polled, and redrawn only if the text has changed."""
 
     DEFAULT_CSS = """
     Transport { height: 1; padding: 0 1; text-wrap: nowrap; }

@@ -1,6 +1,7 @@
-"""Draws JSON: turns a line of an `EventTree` into pieces of text with styles.
+"""Draws JSON: converts a line of an `EventTree` to pieces of text with styles.
 
-The texts come from the far side, so they are made visible here and cut to a readable length.
+The texts come from the far side, so their control characters are made visible here, and they are cut to a
+readable length.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from tui.text.visible import one_line, visible
 from tui.widgets.wrap import broken, fit
 
 MAX_STRING = 200
-"""Number of characters of a text that are shown before it is opened."""
+"""Maximum number of characters shown of a closed text."""
 KEPT_OF_STRING = 24
-"""Number of characters shown of a longer text, which is mostly audio."""
+"""Number of characters shown of a longer closed text, which is usually audio."""
 OPENED_TEXT = 1_000
-"""Maximum length, in characters, of a text that is opened from the start although it does not fit on a line."""
+"""Maximum length in characters of a text that is initially open although it does not fit on a line."""
 _MAX_KEY = 40
 _PREVIEWED = 12
 _NOISE = re.compile(r"[A-Za-z0-9+/=_-]{100,}")
@@ -31,7 +32,7 @@ Pieces = list[tuple[str, str]]
 
 
 def tree_of(value: object, width: Callable[[], int]) -> EventTree:
-    """Returns a tree for lines of the width that ``width()`` returns; short values are open."""
+    """Returns a tree for lines of width ``width()``, in which short values are open."""
 
     def fits(path: Path, text: str) -> bool:
         return _fits(text, width() - _before_value(path, width()))
@@ -57,12 +58,12 @@ def tree_pieces(line: TreeLine, width: int, *, none: str = "null") -> Pieces:
 
 
 def quoted(text: str) -> str:
-    """Returns a string as JSON, made visible."""
+    """Returns a string as JSON with visible control characters."""
     return visible(json.dumps(text, ensure_ascii=False))
 
 
 def cut_text(text: str, cells: int) -> str:
-    """Returns a string as JSON; if it does not fit, only its beginning and its length."""
+    """Returns a string as JSON or, if it does not fit, its beginning and its length."""
     if _fits(text, cells):
         return quoted(text)
     length = f"… ({len(text):,} characters)"
@@ -95,7 +96,7 @@ def _value(line: TreeLine, cells: int, none: str) -> tuple[str, str]:
 
 
 def _elements(values: Sequence[object]) -> str:
-    """Returns the first elements, if they are numbers and short values."""
+    """Returns the first elements, if they are numbers or short values."""
     first = [child_at(values, place)[1] for place in range(min(len(values), _PREVIEWED))]
     if any(isinstance(value, JsonObject | list) for value in first):
         return ""
@@ -118,7 +119,7 @@ def _before_value(path: Path, width: int) -> int:
 
 
 def _indent(depth: int, width: int) -> int:
-    """Returns the indent, which is at most half of the line, however deep the value is."""
+    """Returns the indent, which is never more than half of the line."""
     return min(_STEP * depth, width // 2)
 
 

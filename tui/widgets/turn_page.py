@@ -1,4 +1,4 @@
-"""Shows one turn completely, in a scrolling view."""
+"""TurnPage: shows one turn in full in a scrolling view."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _MS_CELLS, _SHARE_CELLS, _NAME_CELLS, _INDENT = 10, 5, 16, 2
 _LEAST_BAR_CELLS, _MOST_BAR_CELLS = 10, 40
 _MAX_WORDS = 2_000
 _STEPS = ("speech stopped", "speech committed", "recognised")
-"""Agent reports that are instants after the user's last sound; other reports are the agent's own figures."""
+"""Agent reports that are times after the user's last sound. Other reports are the agent's own figures."""
 
 Line = Sequence[Piece]
 
 
 class TurnPage(LineView, inherit_bindings=True):
-    """Draws one turn of the session: the verdict on it, then its shares, then what was reported and heard."""
+    """Draws one turn of the session: verdict, shares of the response time, and what was reported and heard."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "turn--plain",
@@ -77,7 +77,7 @@ class TurnPage(LineView, inherit_bindings=True):
         self.update()
 
     def update(self) -> None:
-        """Updates the turn's figures, which change until it is over."""
+        """Updates the turn's figures, which change until the turn is over."""
         turn, width = self.turn, max(self.line_width - 2, 1)
         barge_ins = [each for each in self.bridge.state.metrics.barge_ins if each.turn == self.number]
         bound = timing_line(self.bridge.state.metrics.timing)
@@ -146,7 +146,7 @@ def _timeline(turn: Turn) -> Iterator[Line]:
     ]
     reported = [(turn.reported_ms.get(name), "reported", name) for name in _STEPS]
     began_ns = turn.user_ended_ns or 0
-    # The first instant of each is listed above.
+    # The first time of each is listed above.
     second = [
         (
             (dispute.second_ns - began_ns) / NS_PER_MS,

@@ -1,4 +1,4 @@
-"""A turn and its barge-ins in words, with every known figure, the most telling first."""
+"""Describes a turn and its barge-ins in words, with every known figure, most important first."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STAGE_GLYPHS = {
     Stage.SILENCE: "_",
     Stage.REST: "?",
 }
-"""Distinguishable without color."""
+"""Glyphs of the stages, distinguishable without color."""
 _METHODS = {
     "silero": "end of speech: Silero VAD",
     "energy": "end of speech: energy VAD",
@@ -38,15 +38,15 @@ _METHODS = {
 }
 _MAX_TEXT = 200
 VITAL_PIECES = 3
-"""The first pieces of a turn in full: its number, its response time, and the sentence that gives the reason."""
+"""Number of leading pieces of a turn in full: its number, its response time, and the sentence with the reason."""
 LEAST_SHARE_MS = 0.05
-"""Shares that would be shown as 0.0 ms are left out."""
+"""Smallest share shown in ms. Shorter shares would be shown as 0.0 ms."""
 
 
 def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Judge) -> str:
-    """Returns the shares as cells filled with their glyphs; ``full_ms`` fills all cells.
+    """Returns the shares as cells filled with their glyphs.
 
-    Thresholds beyond ``full_ms`` are marked.
+    ``full_ms`` corresponds to all cells. Thresholds beyond the end of the bar are marked.
     """
     scale = cells / max(full_ms, 1.0)
     bar, reached_ms = "", 0.0
@@ -59,7 +59,7 @@ def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Judge) ->
 
 
 def axis_of(full_ms: float, cells: int, judge: Judge) -> str:
-    """Returns the axis above the bars, with a mark at each threshold that lies on it."""
+    """Returns the axis above the bars, with a mark at each threshold in its range."""
     marks = {_cell(ms, full_ms, cells) for ms in (judge.good_ms, judge.slow_ms)}
     return "".join("┬" if at in marks else "─" for at in range(cells))
 
@@ -69,10 +69,10 @@ def _cell(ms: float, full_ms: float, cells: int) -> int | None:
 
 
 def sparkline_of(latencies_ms: Sequence[float]) -> str:
-    """Returns response times as a line with one cell for each; empty for fewer than two."""
+    """Returns response times as a sparkline with one cell each; empty for fewer than two."""
     if len(latencies_ms) < 2:
         return ""
-    # From zero: otherwise the fastest turn looks like no time at all.
+    # Scaled from zero; otherwise, the fastest turn would look as if it took no time.
     worst_ms = max(latencies_ms)
     bars = Sparkline.BARS
     return "".join(bars[round(ms / max(worst_ms, 1.0) * (len(bars) - 1))] for ms in latencies_ms)
@@ -81,7 +81,7 @@ def sparkline_of(latencies_ms: Sequence[float]) -> str:
 def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiting: str = "") -> list[Piece]:
     """Returns the response time and its reason (`VITAL_PIECES`), uncertainty, barge-ins, shares, and agent reports.
 
-    ``waiting`` is how long the user has been waiting.
+    ``waiting`` states how long the user has been waiting.
     """
     pieces: list[Piece] = [(f"turn {turn.number}" if turn.number else "greeting", "rows--heading")]
     if figure.ms is None:
@@ -103,12 +103,12 @@ def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiti
 
 
 def judged(figure: Figure) -> str:
-    """Returns a response time with its grade in a glyph and a word."""
+    """Returns a response time with its grade as a glyph and a word."""
     return f"{figure} {figure.glyph} {figure.grade}" if figure.grade else str(figure)
 
 
 def shown_shares(turn: Turn) -> list[Share]:
-    """Returns those shares of a response that took a noticeable time."""
+    """Returns the shares of a response that took a noticeable time."""
     return [share for share in shares_of(turn) if abs(share.ms) >= LEAST_SHARE_MS]
 
 
@@ -119,7 +119,7 @@ def notable_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:
 
 
 def counted(lines: Iterable[str]) -> list[str]:
-    """Returns each line once, in order, with how often it occurs if that is more than once."""
+    """Returns each line once, in order, with its number of occurrences if it is repeated."""
     return [line if times == 1 else f"{line} ({times} times)" for line, times in Counter(lines).items()]
 
 

@@ -1,4 +1,4 @@
-"""TurnsPane: the verdict, and one row per turn with its response time and the parts of that time."""
+"""TurnsPane: shows the verdict, and one row per turn with its response time and the breakdown."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _LEAST_BAR_CELLS, _MOST_BAR_CELLS = 8, 40
 _NUMBER_CELLS, _FIGURE_CELLS = 4, 8
 _HEAD_CELLS = _NUMBER_CELLS + _FIGURE_CELLS + 4
 _LEAST_LINES = 3
-"""Number of lines that the verdict leaves for the rows and the foot."""
+"""Minimum number of lines that the verdict leaves for the rows and the foot."""
 _MOST_KEYS = 20
 _LEAST_QUOTED = 10
 _MOST_SPARKS = 24
 _TITLE_CELLS = 48
-"""Number of cells of the title next to its sparkline."""
+"""Number of cells of the title without its sparkline."""
 
 
 class TurnsPane(RowsView):
@@ -56,14 +56,14 @@ class TurnsPane(RowsView):
     FOOTER: ClassVar[Sequence[str]] = ("turns.open", "turns.plot", "follow")
 
     class Opened(Message):
-        """Asks for a turn to be shown in full."""
+        """Requests that a turn be shown in full."""
 
         def __init__(self, number: int) -> None:
             super().__init__()
             self.number = number
 
     class PlotWanted(Message):
-        """Asks for the chart of response times."""
+        """Requests the chart of response times."""
 
     def __init__(
         self,
@@ -76,9 +76,9 @@ class TurnsPane(RowsView):
         self.bridge = bridge
         self.thresholds = thresholds
         self._verdict: tuple[Hashable, str] = (None, "")
-        """The verdict, and the values from which it was made."""
+        """The values from which the verdict was made, and the verdict."""
         self._full_ms = 0.0
-        """Length of a full bar, which is that of the worst turn shown."""
+        """Length of a full bar in ms: the response time of the slowest turn shown."""
 
     @property
     def turns(self) -> list[Turn]:
@@ -86,7 +86,7 @@ class TurnsPane(RowsView):
         return self.bridge.state.metrics.turns
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for figures, and for the status, because a new session has no turns."""
+        """Registers for figures, and for the status because a new session has no turns."""
         yield self.bridge.state.add_metrics_update_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
@@ -99,7 +99,7 @@ class TurnsPane(RowsView):
         sparks = sparkline_of(self.bridge.state.metrics.response_latencies_ms[-room:])
         metrics = self.bridge.state.metrics
         figures = _percentiles(metrics, self.thresholds)
-        # Shown once for all rows, which show only the ±.
+        # The reason is shown once for all rows, which show only the ±.
         note = [one_line(metrics.timing.problem, 120)] if metrics.timing and metrics.timing.problem else []
         return [self.TITLE, *counted, *([sparks] if sparks else []), *figures, *note]
 
@@ -123,8 +123,8 @@ class TurnsPane(RowsView):
         sentences = [[(line, "rows--heading")] for line in wrap(said, max(width, 1))] if said else []
         axis = [[(self._axis(width), "rows--muted")]]
         room = height - max(_LEAST_LINES, self.least_lines)
-        # The verdict rather than the axis; with neither, the rows and the sentence that gives the
-        # reason.
+        # If space is limited, the axis is omitted first and then the verdict, so that the rows and the reason
+        # remain.
         return next(
             heads for heads in ([*sentences, *axis], sentences, axis, []) if len(heads) <= max(room, 0)
         )
@@ -132,8 +132,7 @@ class TurnsPane(RowsView):
     def _said(self) -> str:
         """Returns the verdict.
 
-        The verdict is made again only if one of the newest turns has changed, because older turns
-        never change.
+        It is updated only if one of the latest turns has changed, because earlier turns never change.
         """
         newest = [
             (turn.response_ms, turn.unexplained_ms, turn.unmeasured, turn.doubt) for turn in self.turns[-3:]
@@ -151,7 +150,7 @@ class TurnsPane(RowsView):
         return fit(f"{start}{axis} ┬ {good_ms:g}, {slow_ms:g} ms", width)
 
     def lay_out(self) -> None:
-        """Also scales the bars to the worst turn shown."""
+        """Lays out the pane, and scales the bars to the slowest turn shown."""
         region, top = self.scrollable_content_region, self.scroll_offset.y
         shown = self.turns[top : top + region.height]
         worst_ms = max((turn.response_ms or 0.0 for turn in shown), default=0.0)
@@ -185,7 +184,7 @@ class TurnsPane(RowsView):
         return turn.number, seen, texts, len(self._barge_ins(turn))
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns the number, the response time, a bar that shows where it went, and the reason in words."""
+        """Returns the number, the response time, a bar with its breakdown, and the reason in words."""
         turn = self.turns[index]
         figure = response_of(turn, self.thresholds)
         look = f"rows--{figure.grade}" if figure.grade else "rows--plain"
@@ -205,25 +204,25 @@ class TurnsPane(RowsView):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns every figure of the turn, the most telling first."""
+        """Returns every figure of the turn, most important first."""
         turn = self.turns[index]
         figure = response_of(turn, self.thresholds)
         return turn_in_full(turn, figure, self._barge_ins(turn), self._waiting(turn))
 
     def action_open_turn(self) -> None:
-        """Asks for the turn under the cursor to be shown in full."""
+        """Requests that the turn under the cursor be shown in full."""
         if self.cursor < self.count():
             self.post_message(self.Opened(self.turns[self.cursor].number))
 
     def action_plot(self) -> None:
-        """Asks for the chart of response times."""
+        """Requests the chart of response times."""
         if any(turn.number and turn.response_ms is not None for turn in self.turns):
             self.post_message(self.PlotWanted())
         else:
             self.notify("No response time has been measured yet.", markup=False)
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Selects the turn; a double click opens it."""
+        """Selects the turn. A double click opens it."""
         self.move_to(index)
         if event.chain > 1:
             self.action_open_turn()
@@ -240,7 +239,7 @@ class TurnsPane(RowsView):
         return f"{waited_ms / 1000:.1f} s{', not answered' if given_up else ''}"
 
     def _barge_ins(self, turn: Turn) -> list[BargeIn]:
-        # They are in order, and only the newest turns change.
+        # Turns are in order, and only the latest ones change.
         found = []
         for barge_in in reversed(self.bridge.state.metrics.barge_ins):
             if barge_in.turn < turn.number:
@@ -250,7 +249,7 @@ class TurnsPane(RowsView):
         return found[::-1]
 
     def _words(self, turn: Turn, figure: Figure) -> list[str]:
-        """Returns the facts worth mentioning, the most telling first: for a slow turn, where its time went."""
+        """Returns the facts worth mentioning, most important first; for a slow turn, the first is its breakdown."""
         longest = sorted(notable(shares_of(turn)), key=lambda share: -share.ms)
         words = ["greeting"] if turn.number == 0 else []
         if figure.grade != "good":
@@ -271,7 +270,7 @@ def _bar_cells(width: int) -> int:
 
 
 def _whole(words: Sequence[str], cells: int) -> str:
-    """Returns as many of the facts as fit completely, in order; only a quotation or the first fact may be cut."""
+    """Returns as many facts as fit completely, in order. Only a quotation or the first fact may be cut."""
     line = ""
     for word in words:
         longer = f"{line} · {word}" if line else f" {word}"

@@ -1,4 +1,4 @@
-"""WaveformStrip: both tracks of a saved session across the screen, with events and the playhead."""
+"""WaveformStrip: shows both tracks of a saved session across the screen, with events and the playhead."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tui.widgets.lines import line_of
 from tui.widgets.panel import ModelPanel
 
 FULL = 0.35
-"""Loudness that fills a line, as a fraction of full scale: the mean peak of loud speech."""
+"""Loudness that fills a line, as a share of full scale: the mean peak of loud speech."""
 BARGE_IN, ERROR, PLAYHEAD, LINE = "▼", "✗", "│", "─"
 DISPUTED = "?"
-"""Shown where either detector finds an edge on which they disagree."""
+"""Sign at the position where either detector finds a disputed edge."""
 NO_ROOM = "┬"
-"""Shown for a turn whose number does not fit at this zoom."""
+"""Sign for a turn whose number does not fit at this zoom."""
 LABEL_CELLS = 6
 MIN_SPAN_NS = 1_000_000_000
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -42,12 +42,10 @@ class WaveformMark(NamedTuple):
 
 
 class WaveformStrip(ModelPanel, Widget):
-    """The user is above, the agent below, with turns, barge-ins and errors between.
+    """Shows the user above and the agent below, with turns, barge-ins and errors between them.
 
-    Drag or click to seek, and scroll to zoom.
-
-    Heights are square roots, so that quiet speech can be seen. Draws from
-    `tui.view.waveform.Waveform` when polled, and only if the picture has changed.
+    Drag or click to seek, and scroll to zoom. Heights are square roots, so that quiet speech is visible.
+    Draws `tui.view.waveform.Waveform` when polled, and only if the picture has changed.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -80,7 +78,7 @@ class WaveformStrip(ModelPanel, Widget):
     """
 
     class Sought(Message):
-        """Asks for the playhead to be moved."""
+        """Requests that the playhead be moved."""
 
         def __init__(self, at_ns: int) -> None:
             super().__init__()
@@ -91,7 +89,7 @@ class WaveformStrip(ModelPanel, Widget):
         self.bridge = bridge
         self.playhead = playhead
         self.zoom = 1
-        """How many times wider than the strip the whole session is."""
+        """Width of the whole session, as a multiple of the strip's width."""
         self._left_ns = playhead.first_ns
         self._errors: list[int] = []
         self._dragging = False
@@ -119,7 +117,7 @@ class WaveformStrip(ModelPanel, Widget):
         self._left_ns = head.at_ns - round(place * self.span_ns)
 
     def poll(self) -> None:
-        """Draws the strip again if it looks different now."""
+        """Redraws the strip if it looks different now."""
         self._keep_playhead_in_sight()
         metrics = self.bridge.state.metrics
         looks = (
@@ -149,7 +147,7 @@ class WaveformStrip(ModelPanel, Widget):
         return max(self.size.width - LABEL_CELLS, 1)
 
     def _track(self, track: int, row: int, rows: int) -> Strip:
-        """Returns a line of a track; row 0 is the lowest."""
+        """Returns a line of a track; row 0 is the lowest line."""
         name = ("user", "agent")[track]
         style, unread = self._look(f"waveform--{name}"), self._look("waveform--unread")
         levels = self._levels_now()[track]
@@ -172,7 +170,7 @@ class WaveformStrip(ModelPanel, Widget):
             column = self._column(mark.at_ns)
             if not 0 <= column < self.columns or cells[column][0] != LINE:
                 continue
-            # With a cell after it, because two adjacent numbers would read as one.
+            # With a blank cell after it, because two adjacent numbers would look like one.
             room = "".join(text for text, _ in cells[column : column + len(mark.text) + 1])
             text = mark.text if room == LINE * (len(mark.text) + 1) or len(mark.text) == 1 else NO_ROOM
             style = self._look(f"waveform--{mark.look}")
@@ -183,7 +181,7 @@ class WaveformStrip(ModelPanel, Widget):
         )
 
     def _happened(self) -> Iterable[WaveformMark]:
-        """Yields the marks; if two coincide, the first is visible."""
+        """Yields the marks. If two coincide, the first is visible."""
         for at_ns in self._errors:
             yield WaveformMark(at_ns, ERROR, "error")
         metrics = self.bridge.state.metrics
@@ -227,14 +225,14 @@ class WaveformStrip(ModelPanel, Widget):
         return self._column(known_ns) if waveform.known_bins else 0
 
     def _keep_playhead_in_sight(self) -> None:
-        """Shows the next part when the playhead leaves the visible one."""
+        """Shows the next part when the playhead leaves the visible part."""
         head, span_ns = self.playhead, self.span_ns
         if not self._left_ns <= head.at_ns <= self._left_ns + span_ns:
             self._left_ns = head.at_ns - span_ns // 8
         self._left_ns = max(min(self._left_ns, head.last_ns - span_ns), head.first_ns)
 
     def _column(self, at_ns: int) -> int:
-        """Returns the column of an instant, which may be outside the strip."""
+        """Returns the column of a time, which may be outside the strip."""
         column = (at_ns - self._left_ns) * self.columns // self.span_ns
         return self.columns - 1 if at_ns == self._left_ns + self.span_ns else column
 
@@ -278,5 +276,5 @@ class WaveformStrip(ModelPanel, Widget):
 
 
 def _height(loudness: int) -> float:
-    """Returns how far a peak (0–255) fills its line, 0 to 1."""
+    """Returns the share of its line, 0 to 1, that a peak (0–255) fills."""
     return min(math.sqrt(loudness / (255 * FULL)), 1.0)

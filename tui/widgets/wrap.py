@@ -1,4 +1,4 @@
-"""Fits text into terminal cells. Texts have already passed through `tui.text.visible`."""
+"""Fits text into terminal cells. The texts must have passed through `tui.text.visible`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import overload
 from rich.cells import cell_len, chop_cells, set_cell_size
 
 _WORDS = re.compile(r" *[^ ]+| +")
-"""A no-break space does not separate words."""
+"""Matches words and blanks. A no-break space does not separate words."""
 _WRAPPED_CHARS = 4_000
-"""Longer texts are not measured character by character."""
+"""Length above which texts are not measured character by character."""
 
 
 def fit(text: str, cells: int, *, keep_ends: bool = False) -> str:
-    """Returns a text exactly ``cells`` wide: padded, or cut with an ellipsis.
+    """Returns a text exactly ``cells`` wide, padded or cut with an ellipsis.
 
-    With ``keep_ends``, the text is cut in the middle, and most of what remains is its end.
+    With ``keep_ends``, the text is cut in the middle, with more left of its end.
     """
     if cells <= 0:
         return ""
@@ -65,7 +65,10 @@ def _wrap_paragraph(text: str, width: int) -> list[str]:
 
 
 def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str]:
-    """Returns the lines of a text of any length. The lines of a long text are of equal length and made on demand."""
+    """Returns the lines of a text of any length.
+
+    The lines of a long text have equal length and are created on demand.
+    """
     width = max(width, 2)
     if len(text) > _WRAPPED_CHARS:
         return _Broken(text, width)
@@ -75,7 +78,7 @@ def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str
 
 
 class LazyLines(Sequence[str]):
-    """Lines that are made on demand; a subclass counts them and makes each one."""
+    """Lines that are created on demand. A subclass counts and creates them."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -96,7 +99,7 @@ class LazyLines(Sequence[str]):
 
 
 class _Broken(LazyLines):
-    """Lines with a fixed number of characters, which is as many as fit if all have the greatest width."""
+    """Lines with a fixed number of characters: as many as fit if all characters have the greatest width."""
 
     def __init__(self, text: str, width: int) -> None:
         self._paragraphs = text.split("\n")

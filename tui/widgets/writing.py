@@ -17,18 +17,18 @@ from tui.text.visible import harmless
 
 MAX_CHARACTERS = 10_000
 _VISIBLE = r"[!-~\u00a1-\u00ac\u00ae-\u1fff\u3001-\ud7ff]"
-"""A character of a URL or a name."""
+"""Matches a character of a URL or a name."""
 
 
 class TextLine(Input):
-    """A line of input; several pasted lines become one line, which is cut at the limit."""
+    """A line of input. Several pasted lines become one line, which is cut at the limit."""
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default().stop()
         self.paste(event.text)
 
     def paste(self, text: str) -> None:
-        """Replaces the selection with a text, as far as the field accepts it."""
+        """Replaces the selection with the part of a text that the field accepts."""
         line = self.clean(text)
         room = self.max_length - len(self.value) if self.max_length else len(line)
         self.replace(line[: max(room, 0)], *self.selection)
@@ -45,14 +45,14 @@ class WordLine(TextLine):
         super().__init__(placeholder=placeholder, restrict=f"{_VISIBLE}*", id=id, compact=True)
 
     def clean(self, text: str) -> str:
-        """Returns the characters that could be typed; an `Input` would drop a paste with other characters."""
+        """Returns the characters that could be typed, because an `Input` would drop a paste with other characters."""
         return "".join(re.findall(_VISIBLE, text))
 
 
 class WriteLine(Horizontal):
-    """The line for typed turns: sends what is entered and stays open; an empty line closes it.
+    """The line for typed turns: sends the entered text and stays open; an empty line closes it.
 
-    Not a modal screen: everything behind a modal screen is painted again for each change, at twice
+    It is not a modal screen, because everything behind a modal screen is repainted for each change, at twice
     the cost.
     """
 
@@ -104,7 +104,7 @@ class WriteLine(Horizontal):
         self.screen.set_focus(self.line)
 
     def action_close(self) -> None:
-        """Hides the line and gives the focus back."""
+        """Hides the line and restores the focus."""
         self.remove_class("-open")
         self.screen.set_focus(self._came_from)
 
