@@ -144,7 +144,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def figures(self) -> Figures:
-        """The figures for conditions, by the names in `tui.load.conditions.OF_A_RUN`."""
+        """The figures to which conditions can refer, by the names in `tui.load.conditions.OF_A_RUN`."""
         ended = self.completed + self.failed
         turns = self.response.count + self.not_trusted
         return {

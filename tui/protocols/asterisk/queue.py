@@ -16,7 +16,7 @@ class FrameQueue:
         self.frame_bytes = frame_bytes
         self.length = 0
         self.full = False
-        """Whether the server has been asked to stop sending and not yet to continue."""
+        """Whether the server has been asked to stop sending, and has not been asked to continue since."""
         self.buffering = False
         self.paused = False
         self._rest = b""

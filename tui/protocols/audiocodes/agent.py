@@ -121,7 +121,7 @@ class AudioCodesAgent:
         return [outgoing(words, f"recognition: {text}"), _speech("userStream.speech.committed")]
 
     def activity(self, name: str, **members: Any) -> list[Outgoing]:
-        """Sends an event activity: transfer, config, abortPrompts, and so on."""
+        """Sends an activity of the type “event”, such as transfer, config or abortPrompts."""
         activity = {
             "type": "event",
             "name": name,
