@@ -153,7 +153,7 @@ def test_a_missing_token_is_exit_4() -> None:
         (("call", "ws://127.0.0.1:1/", "--token-env", "NO_SUCH"), "NO_SUCH: that variable is not set"),
         (("call", "ws://127.0.0.1:1/", "--header", "nonsense"), "write it as 'KEY: VALUE'"),
         (("call", "ws://127.0.0.1:1/", "--protocol", "audiocodes", "--option", "colour=red"), "colour"),
-        (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "use a file name that ends in .wav"),
+        (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "a file name that ends in .wav"),
         (("call", "ws://127.0.0.1:1/", "--protocol", "smoke"), "smoke"),
         (("connect", "ws://127.0.0.1:1/"), "needs an interactive terminal"),
         (("demo", "--pace", "fast"), "must be a factor or 'all'"),

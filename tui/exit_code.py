@@ -41,7 +41,7 @@ class ExitCode(IntEnum):
 _MEANINGS = {
     ExitCode.FINE: "success",
     ExitCode.LIMIT_EXCEEDED: "limit exceeded",
-    ExitCode.USAGE: "wrong usage",
+    ExitCode.USAGE: "usage error",
     ExitCode.NOT_ANSWERED: "the agent did not answer",
     ExitCode.UNREACHABLE: "refused or unreachable",
     ExitCode.PROTOCOL_ERROR: "protocol error, or call cut off",
@@ -51,6 +51,6 @@ _MEANINGS = {
     ExitCode.HUNG_UP: "terminal closed",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.QUIT: "quit by SIGQUIT",
-    ExitCode.OUTPUT_CLOSED: "reader of the output gone",
+    ExitCode.OUTPUT_CLOSED: "output reader exited",
     ExitCode.TERMINATED: "terminated",
 }

@@ -47,7 +47,7 @@ def measure(seconds: float, turns: int, *, seed: int = 1) -> tuple[list[Measured
         judged(f"an injected device delay of {LATE_MS:g} ms: off by", off_ms, _FOUND_TO_MS, told=told),
         comparison.responses.row("response latency with calibration, worst error", _EXACT_TO_MS),
         comparison.again.row("the same, measured again from the saved session", _EXACT_TO_MS),
-        comparison.apart.row("the saved session differs from the screen by", AGREE_TO_MS),
+        comparison.apart.row("difference between the saved session and the screen", AGREE_TO_MS),
     ], lines
 
 

@@ -290,7 +290,7 @@ class Comparison:
         rows = [
             self.responses.row("response latency on the screen, worst error"),
             self.again.row("the same, measured again from the saved session"),
-            self.apart.row("the saved session differs from the screen by", AGREE_TO_MS),
+            self.apart.row("difference between the saved session and the screen", AGREE_TO_MS),
             self.silences.row("barge-in: user's onset to silence, worst error"),
             self.signals.row("barge-in: user's onset to the agent's signal, worst error"),
         ]

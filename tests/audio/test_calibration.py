@@ -55,12 +55,12 @@ def test_a_calibration_of_the_same_devices_applies() -> None:
     ("now", "days", "problem"),
     [
         (changed(capture="headset"), 0, "not calibrated"),
-        (changed(latency_ms=120.0), 0, "the speaker's latency is 120 ms, it was 40 ms"),
-        (changed(block_ms=10), 0, "the block is 10 ms, it was 20 ms"),
+        (changed(latency_ms=120.0), 0, "the speaker latency changed from 40 ms to 120 ms"),
+        (changed(block_ms=10), 0, "the block size changed from 20 ms to 10 ms"),
         (
             changed(server="ALSA, PipeWire 1.0"),
             0,
-            "the sound server is ALSA, PipeWire 1.0, it was ALSA, Pulse",
+            "the sound server changed from ALSA, PulseAudio 16.1 to ALSA, PipeWire 1.0",
         ),
         (DEVICES, 30, "it is at least 30 days old"),
     ],
@@ -74,7 +74,7 @@ def test_what_has_changed_makes_it_stale_and_is_named(now: DevicesInUse, days: i
 
 def test_without_a_loop_the_stated_bound_stays() -> None:
     timing = timing_of([msgspec.structs.replace(KNOWN, round_trip_ms=None)], DEVICES, DAY)
-    assert timing.problem == "calibrated without a loopback, so the delay of the devices is not known"
+    assert timing.problem == "calibrated without a loopback, so the devices' delay is not known"
     assert timing.response == (0.0, 20.0)
 
 

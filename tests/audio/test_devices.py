@@ -252,7 +252,7 @@ def test_else_the_devices_own_rate_else_a_common_one(desk: FakeSoundDevice) -> N
     assert devices.supported_rate(headset, "input", 24_000) == 44_100
     desk.refuse = lambda rate: invalid_rate()
     assert sentence(lambda: devices.supported_rate(headset, "input", 24_000)) == (
-        "USB Headset does not work at 24000 Hz."
+        "USB Headset does not support a sample rate of 24000 Hz."
     )
 
 

@@ -86,7 +86,7 @@ def test_pcm_passes_unchanged() -> None:
 
 @pytest.mark.parametrize("audio_format", [PCM, MULAW, ALAW], ids=str)
 def test_half_a_sample_cannot_be_encoded(audio_format: AudioFormat) -> None:
-    with pytest.raises(ValueError, match="does not consist of whole 16-bit samples"):
+    with pytest.raises(ValueError, match="is not a whole number of 16-bit samples"):
         encode(b"\0\0\0", audio_format)
 
 

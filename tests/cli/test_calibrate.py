@@ -56,10 +56,10 @@ def test_it_prints_and_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) 
             "USB mic → USB speaker, latency 40 ms, block 20 ms, pcm",
             "  response time     bias -37.2 ms, ± 2.5 ms (p95 of 17)",
             "  onset to silence  bias -30.0 ms, ± 4.0 ms (p95 of 8)",
-            "  barge-in onset    not measured: too few",
+            "  barge-in onset    not measured (too few values)",
             "  dead air          same as response time (measured from the same edges)",
             "  clocks            microphone +12 ppm, speaker not measured",
-            "  round trip        stated 70.0 ms, true 107.2 ms",
+            "  round trip        reported 70.0 ms, measured 107.2 ms",
         ],
     )
     assert calibrations() == [MEASURED]
@@ -68,7 +68,7 @@ def test_it_prints_and_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) 
 def test_without_a_loop_it_says_what_was_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     result = ran(monkeypatch, NO_LOOP)
     assert result.exit_code == 0
-    assert "stated 70.0 ms, true not measured" in result.stdout
+    assert "reported 70.0 ms, measured not measured" in result.stdout
     assert "The microphone cannot hear the speaker" in result.stdout
 
 

@@ -30,9 +30,9 @@ def ran(*arguments: str) -> Result:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--latency", "soon"], "--latency soon: use auto, low, high, or seconds up to 2."),
-        (["--latency", "-1"], "--latency -1: use auto, low, high, or seconds up to 2."),
-        (["--latency", "nan"], "--latency nan: use auto, low, high, or seconds up to 2."),
+        (["--latency", "soon"], "--latency soon: use auto, low, high, or a number of seconds up to 2."),
+        (["--latency", "-1"], "--latency -1: use auto, low, high, or a number of seconds up to 2."),
+        (["--latency", "nan"], "--latency nan: use auto, low, high, or a number of seconds up to 2."),
     ],
 )
 @pytest.mark.parametrize("command", [["connect", URL], ["demo"]], ids=["connect", "demo"])

@@ -83,7 +83,10 @@ PLAIN = [
     (["agent", "--port", "70000"], "'--port': 70000 is not in the range 0<=x<=65535."),
     (["agent", "--pace", "slow"], "slow"),
     (["config", "--init", "--config", "text.wav"], "text.wav already exists and was not changed."),
-    (["connect", URL, "--latency", "soon"], "--latency soon: use auto, low, high, or seconds up to 2."),
+    (
+        ["connect", URL, "--latency", "soon"],
+        "--latency soon: use auto, low, high, or a number of seconds up to 2.",
+    ),
     (["connect", "--header", "A: b"], "--header needs a target"),
 ]
 

@@ -113,7 +113,7 @@ def test_a_server_that_slows_down_gradually_beyond_its_limit_has_a_knee_too() ->
 def test_a_server_that_carries_every_call_has_no_knee() -> None:
     summary = summarise(ramp(80, lambda calls, at_s: 600.0))
     assert summary.knee is None
-    assert verdict_on_capacity(summary) == "No knee up to 80 calls at the same time."
+    assert verdict_on_capacity(summary) == "No knee up to 80 simultaneous calls."
 
 
 def test_responses_that_rise_evenly_from_the_first_call_have_no_knee() -> None:
@@ -187,7 +187,7 @@ def test_no_knee_is_drawn_where_the_generator_was_the_limit() -> None:
         ramp(80, limited_at(40), late_ms=lambda worker: 100.0 if worker == "worker 1" else 0.0)
     )
     assert summary.knee is None
-    assert verdict_on_capacity(summary).startswith("No knee was determined. At high load 5")
+    assert verdict_on_capacity(summary).startswith("No knee was determined. At high load, 5")
     assert 'class="knee"' not in page_of(summary)
 
 
@@ -337,7 +337,7 @@ def test_the_canary_is_compared_with_itself_alone(limited: Summary) -> None:
     assert (canary.idle.count, canary.idle.p50_ms, canary.idle_folder) == (2, 500.0, "/alone")
     assert (canary.loaded.count, canary.loaded.worst_ms, canary.loaded_folder) == (4, 1_210.0, "/worst")
     page = page_of(with_canary(limited, calls))
-    assert "The canary: one caller, alone and beside the others" in page
+    assert "The canary: one caller, alone and alongside the others" in page
     assert "/worst" in page
 
 

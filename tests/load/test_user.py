@@ -181,7 +181,7 @@ def test_a_run_ends_with_its_last_worker(tmp_path: Path, state: str, ends: bool)
     runner.clients["a"] = WorkerNode("a", state=state)
     environment.events.test_stopping.fire(environment=environment)
     assert board.workers_gone == ends
-    assert board.ended_early == ("No worker is left: all of them were lost." if ends else "")
+    assert board.ended_early == ("All workers were lost." if ends else "")
     runner.quit()
 
 

@@ -89,7 +89,7 @@ class TestSettings:
             ({"speed": "1"}, "no option 'speed'"),
             ({"play_format": "mp3"}, "Unsupported audio format 'mp3' for the Deepgram Voice Agent"),
             ({"tools": "[1]"}, "must be a JSON array of tool objects"),
-            ({"settings": "[]"}, "must be a JSON object with fields of Settings"),
+            ({"settings": "[]"}, "must be a JSON object with Settings fields"),
             ({"settings": "{"}, "is not JSON"),
         ],
     )

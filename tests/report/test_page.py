@@ -181,7 +181,7 @@ def test_the_report_begins_with_the_verdict_and_grades_every_response(saved: Sav
     words = " ".join(" ".join(page.texts).split())
     verdict = (
         "2 of 2 turns were slow (2.2 s): 0.6 s until the agent noticed the end of speech, "
-        "1.5 s unexplained by what it reported."
+        "1.5 s from the agent's last report to its answer."
     )
     assert words.index(verdict) < words.index("Figures")
     assert "2175 ms ✗" in words

@@ -227,7 +227,7 @@ def test_the_output_of_commands_is_shown_without_secrets(runs: dict[str, RunResu
 def test_an_agent_that_cannot_carry_a_step_is_not_called(runs: dict[str, RunResult]) -> None:
     run = runs["presses"]
     assert (run.verdict, run.cases) == (NOT_MEASURED, ())
-    assert run.not_applicable.endswith("presses.call.toml, line 2: Plain PCM has no way to press keys.")
+    assert run.not_applicable.endswith("presses.call.toml, line 2: Plain PCM does not support pressing keys.")
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_an_agent_that_cannot_carry_a_step_is_not_called(runs: dict[str, RunResu
         ('[[step]]\nrun = "exit 5"\n', "/audiocodes", 1, "The command ended with code 5."),
         ('[[step]]\nexpect = "agent dances"\n', "/audiocodes", 2, "line 2: "),
         (BYE, "/nowhere", 4, "0% (0/1, 0%–79%)"),
-        (f"repeat = 3\n{SCENARIOS['presses']}", "/pcm", 6, "Plain PCM has no way to press keys."),
+        (f"repeat = 3\n{SCENARIOS['presses']}", "/pcm", 6, "Plain PCM does not support pressing keys."),
     ],
 )
 def test_the_exit_code_shows_how_the_scenarios_went(

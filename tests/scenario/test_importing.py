@@ -93,7 +93,7 @@ def test_streamdouble(tmp_path: Path) -> None:
     assert found.left_out == [
         "step 6: expect no audio",
         "step 7: wait_for mark",
-        "step 8: hanging up without a stop message; it is a proper one here",
+        "step 8: hanging up without a stop message (the imported scenario hangs up properly)",
     ]
 
 

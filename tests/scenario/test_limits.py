@@ -141,7 +141,7 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         CallLimits(talk_over=Duration(100)),
         SessionMetrics(user_talk_ms=2_000.0, overlap_ms=0.0),
         NOT_MEASURED,
-        "The caller and the agent were not both heard.",
+        "The caller or the agent was not heard.",
     ),
     (CallLimits(findings=1), SessionMetrics(findings=1), PASSED, ""),
     (

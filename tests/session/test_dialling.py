@@ -34,7 +34,7 @@ async def test_an_agent_that_speaks_first_gives_itself_away() -> None:
         url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/x"
         dialled = await settle(Target(url=url, protocol="auto"))
     assert dialled.target.protocol == "openai"
-    assert "spoke first" in dialled.advice[0].text
+    assert "sent the first message" in dialled.advice[0].text
 
 
 async def test_an_agent_that_waits_has_to_be_named() -> None:
@@ -90,7 +90,7 @@ async def test_a_twiml_webhook_is_asked_as_twilio_asks_it(webhook: str) -> None:
         target.options["account_sid"],
         target.options["call_sid"],
     )
-    assert any("names the stream" in note for note in dialled.notes)
+    assert any("returned the stream" in note for note in dialled.notes)
 
 
 async def test_an_authority_that_is_none_is_told_of_a_webhook_too(tmp_path: Path) -> None:

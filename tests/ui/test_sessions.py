@@ -449,7 +449,7 @@ async def test_two_marked_sessions_are_compared_side_by_side(
             name, name, "ws://h/x", "pcm", "", "ended", 61.0, verdict, findings=["odd: [b]x[/x]"]
         )
 
-    slow = TurnOf(Figure(2176.0, "bad"), "1.5 s unexplained by what it reported", "Hello?", "Hi.")
+    slow = TurnOf(Figure(2176.0, "bad"), "1.5 s from the agent's last report to its answer", "Hello?", "Hi.")
     prompt = TurnOf(Figure(600.0, "good"), "", "Hello?", "Hello.")
     comparison = SessionComparison(
         side(NAMES[1], "1 of 1 turn was slow."),

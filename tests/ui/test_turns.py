@@ -217,7 +217,7 @@ def test_a_turn_in_full_leaves_nothing_out_and_begins_with_the_most_telling() ->
     assert [text for text, _ in turn_in_full(turn, figure, [barge_in])] == [
         "turn 7", "900 ms ~ slow",
         (
-            "0.2 s until the agent noticed the end of speech, 0.5 s unexplained by what it reported, "
+            "0.2 s until the agent noticed the end of speech, 0.5 s from the agent's last report to its answer, "
             "0.2 s not measured."
         ),
         "? uncertain: the program was late",

@@ -24,7 +24,7 @@ SESSIONS = {
     ),
     "slow agent": (
         {"noticed": 200, "agent": 1900, "buffer": 100},
-        "1.9 s unexplained by what it reported",
+        "1.9 s from the agent's last report to its answer",
         "unexplained",
     ),
     "large buffer": (
@@ -73,7 +73,7 @@ async def test_the_sentence_that_says_why_is_never_cut(
     """With a verdict of several lines, a barge-in, and a cause of three parts."""
     times = {"noticed": 1400, "agent": 1900, "buffer": 1600}
     why = (
-        "1.4 s until the agent noticed the end of speech, 1.9 s unexplained by what it reported, "
+        "1.4 s until the agent noticed the end of speech, 1.9 s from the agent's last report to its answer, "
         "1.6 s in the playback buffer."
     )
     async with stage(size) as s:

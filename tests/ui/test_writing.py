@@ -105,8 +105,8 @@ async def test_neither_is_offered_without_a_call(stage: Staging, script: Script,
 @pytest.mark.parametrize(
     ("key", "protocol", "reason"),
     [
-        ("K", "pcm", "DTMF: Plain PCM has no way to press keys"),
-        ("w", "twilio", "Write: Twilio Media Streams has no typed turns"),
+        ("K", "pcm", "DTMF: Plain PCM does not support pressing keys"),
+        ("w", "twilio", "Write: Twilio Media Streams does not support typed turns"),
         (
             "I",
             "audiocodes",

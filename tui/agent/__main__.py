@@ -88,26 +88,54 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default=default.host, help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=default.port, help="port to listen on (default: any free one)")
-    add("--token-env", metavar="NAME", default="", help="variable that holds the token callers must send")
+    add(
+        "--token-env",
+        metavar="NAME",
+        default="",
+        help="environment variable with the token that callers must send",
+    )
     add("--reply", choices=[*ReplyMode], default=default.reply, help="what to answer (default: %(default)s)")
     add("--reply-delay", metavar="SECONDS", type=float, default=0.0, help="wait before each answer")
     add("--pace", metavar="N|all", type=_pace, default=default.pace, help="N times faster than real time")
-    add("--chunk", metavar="MS", type=float, default=default.chunk_ms, help="audio in one message")
-    add("--silence", metavar="MS", type=int, default=default.silence_ms, help="silence that ends a turn")
-    add("--interrupt", metavar="MS", type=int, default=0, help="speech that interrupts the agent")
-    add("--yield", dest="yield_ms", metavar="MS", type=int, default=0, help="speak on after the user's onset")
-    add("--backchannel", metavar="MS", type=int, default=0, help="say a word after the user's onset")
-    add("--talk-over", metavar="MS", type=int, default=0, help="speak too after the user's onset")
-    add("--overlap-chance", metavar="P", type=float, default=1.0, help="share of turns with such speech")
-    add("--seed", type=int, default=0, help="decides in which turns")
+    add(
+        "--chunk",
+        metavar="MS",
+        type=float,
+        default=default.chunk_ms,
+        help="length of the audio in each message",
+    )
+    add(
+        "--silence",
+        metavar="MS",
+        type=int,
+        default=default.silence_ms,
+        help="silence that ends the user's turn",
+    )
+    add("--interrupt", metavar="MS", type=int, default=0, help="shortest speech that interrupts the agent")
+    add(
+        "--yield",
+        dest="yield_ms",
+        metavar="MS",
+        type=int,
+        default=0,
+        help="how long it keeps speaking when the user begins",
+    )
+    add(
+        "--backchannel", metavar="MS", type=int, default=0, help="delay before one word while the user speaks"
+    )
+    add(
+        "--talk-over", metavar="MS", type=int, default=0, help="delay before a sentence while the user speaks"
+    )
+    add("--overlap-chance", metavar="P", type=float, default=1.0, help="share of turns to talk over")
+    add("--seed", type=int, default=0, help="random seed for choosing these turns")
     add("--fault", choices=["", *Fault], default="", help="bug to plant in the agent")
     add("--hear", action="store_true", help="transcribe any speech")
-    add("--answers", metavar="FILE", default="", help="rules for answers, in TOML")
-    add("--synthesizer", metavar="NAME", default="", help="synthesizer for the texts of rules")
+    add("--answers", metavar="FILE", default="", help="TOML file with rules for answers")
+    add("--synthesizer", metavar="NAME", default="", help="synthesizer for the texts in the rules")
     add("--speech-model", metavar="MODEL", default="", help="model that recognizes speech")
-    add("--cert", metavar="FILE", default=default.cert, help="certificate chain for TLS, in PEM")
-    add("--key", metavar="FILE", default=default.key, help="private key of the certificate, in PEM")
-    add("--lifeline", action="store_true", help="end when stdin does")
+    add("--cert", metavar="FILE", default=default.cert, help="PEM file with the certificate chain")
+    add("--key", metavar="FILE", default=default.key, help="PEM file with the private key")
+    add("--lifeline", action="store_true", help="exit when stdin is closed")
     add(
         "--log",
         choices=["debug", "info", "warning", "error"],

@@ -73,7 +73,7 @@ class TimedByCaller(Conversation):
         self._hearing.prepare(self._agent.user_format)
         if self._audio_due_ns is not None and now_ns >= self._audio_due_ns and self._agent.user_format:
             self._audio_due_ns = None
-            text = "No audio came for a second, so the agent's time stands still: send silence while nobody speaks."
+            text = "No audio arrived for a second, so the agent's clock has stopped. Send silence when nobody speaks."
             self._on_problem("finding audio-stopped", text)
         return []
 

@@ -142,7 +142,7 @@ class AgentServer:
                 _CLOSE_TIMEOUT_S
             ):  # a caller that does not read must not delay the shutdown
                 await _send(socket, call.end())
-        await socket.close(_GOING_AWAY, "the agent shuts down")
+        await socket.close(_GOING_AWAY, "the agent is shutting down")
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         """Returns None if the caller is accepted; otherwise the refusal or the response to a web request."""
@@ -368,4 +368,4 @@ def _watch(lifeline: int, stop: asyncio.Event) -> None:
     try:
         asyncio.get_running_loop().add_reader(lifeline, read)
     except PermissionError as error:
-        raise AgentError("The file descriptor passed as the lifeline is not a pipe.") from error
+        raise AgentError("--lifeline requires standard input to be a pipe.") from error

@@ -81,13 +81,13 @@ class DevicesInUse(msgspec.Struct, frozen=True):
     def change(self, now: DevicesInUse) -> str:
         """Returns what differs now, in words; empty if nothing has changed."""
         if self.pair != now.pair:
-            return "it was measured with other devices"
+            return "it was measured with different devices"
         if abs(self.latency_ms - now.latency_ms) > _SAME_LATENCY_MS:
-            return f"the speaker's latency is {now.latency_ms:.0f} ms, it was {self.latency_ms:.0f} ms"
+            return f"the speaker latency changed from {self.latency_ms:.0f} ms to {now.latency_ms:.0f} ms"
         if self.block_ms != now.block_ms:
-            return f"the block is {now.block_ms} ms, it was {self.block_ms} ms"
+            return f"the block size changed from {self.block_ms} ms to {now.block_ms} ms"
         if self.server != now.server:
-            return f"the sound server is {now.server}, it was {self.server}"
+            return f"the sound server changed from {self.server} to {now.server}"
         return ""
 
 
@@ -139,7 +139,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         if self.is_old(at):
             return f"the calibration is out of date: it is at least {VALID_DAYS} days old"
         if self.bound_ms is None:
-            return "calibrated without a loopback, so the delay of the devices is not known"
+            return "calibrated without a loopback, so the devices' delay is not known"
         return ""
 
 

@@ -527,7 +527,7 @@ def _refused(device: Device, rate: int, error: Exception | None) -> str:
     if code == _UNAVAILABLE:
         return f"{device.name} is in use by another program. Close that program or choose another device."
     if code == _INVALID_RATE:
-        return f"{device.name} does not work at {rate} Hz."
+        return f"{device.name} does not support a sample rate of {rate} Hz."
     return f"{device.name} cannot be opened: {_reason(error)}."
 
 

@@ -95,7 +95,7 @@ async def calibrate(target: Target, seconds: float, seed: int | None = None) -> 
     """
     found = await endpoints.find(target.input, target.output)
     if found.input_device is None or found.output_device is None:
-        why = found.notice or "There is nothing to calibrate without a microphone and a speaker."
+        why = found.notice or "Calibration requires a microphone and a speaker."
         raise CalibrationFailed(f"{why} {found.hint}".strip())
     notes = _Notes()
     try:
@@ -222,7 +222,7 @@ def _evaluate(
     if len(errors.responses) < _LEAST_TURNS:
         raise CalibrationFailed(
             f"Only {len(errors.responses)} answers could be measured."
-            " Use a longer --seconds, and close other programs that keep this machine busy."
+            " Increase --seconds, and close other programs that keep this machine busy."
         )
     stated_ms = float(np.median(notes.output_ms)) + target.block_ms
     return Calibration(

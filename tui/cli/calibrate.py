@@ -96,7 +96,7 @@ def calibrate(protocol: str, seconds: float, check_ms: float | None, as_json: bo
     except OSError as error:
         reason = one_line(error.strerror or str(error))
         raise Sentence(f"The calibration cannot be saved: {reason}.", ExitCode.OUTPUT_FAILED) from error
-    click.echo(f"Kept in {one_line(str(path), 300)}.", err=True)
+    click.echo(f"Saved in {one_line(str(path), 300)}.", err=True)
     sys.exit(_checked(calibration, check_ms))
 
 
@@ -108,18 +108,18 @@ def _lines(of: Calibration) -> Iterator[str]:
     )
     rows = (("response time", of.response), ("onset to silence", of.silence), ("barge-in onset", of.signal))
     for name, spread in rows:
-        yield f"  {name:18}{spread or 'not measured: too few'}"
+        yield f"  {name:18}{spread or 'not measured (too few values)'}"
     yield f"  {'dead air':18}same as response time (measured from the same edges)"
     clocks = (("microphone", of.capture_ppm), ("speaker", of.playback_ppm))
     rates = [f"{name} {'not measured' if ppm is None else f'{ppm:+.0f} ppm'}" for name, ppm in clocks]
     yield f"  {'clocks':18}{', '.join(rates)}"
     true = "not measured" if of.round_trip_ms is None else f"{of.round_trip_ms:.1f} ms"
     stated = "–" if of.round_trip_stated_ms is None else f"{of.round_trip_stated_ms:.1f} ms"
-    yield f"  {'round trip':18}stated {stated}, true {true}"
+    yield f"  {'round trip':18}reported {stated}, measured {true}"
     if of.round_trip_ms is None:
         yield (
-            "The microphone cannot hear the speaker, so the delay of the devices was not measured, and"
-            " response times keep their stated ±. Connect the two with a cable, or turn the speaker up."
+            "The microphone cannot hear the speaker, so the devices' delay was not measured, and the"
+            " ± of response times is unchanged. Connect the two with a cable, or turn the speaker up."
         )
 
 

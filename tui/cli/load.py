@@ -81,7 +81,7 @@ _load_options = together(
     option("--warm-up", "warm_up_s", group="Load", type=_RunTime(), default="0s", metavar="T",
            help="Exclude calls that start during this initial period from the figures."),
     option("--canary", group="Load", is_flag=True,
-           help="Make and save an extra call in a separate process, first alone and then alongside the others."),
+           help="Add a caller in a separate process: first alone, then alongside the others; save its calls."),
     option("--max-call-minutes", group="Load", type=NumberInRange(min=0.01), metavar="N",
            help="End the run once its calls add up to N minutes."),
     option("--allow-host", "allowed", group="Load", multiple=True, metavar="HOST",
@@ -244,7 +244,7 @@ def _check_host(target: Target, allowed: Sequence[str]) -> None:
         allow_host(each.lower())
     if host in _LOOPBACK or host in (each.lower() for each in allowed) or host in allowed_hosts():
         return
-    why = f"A load test of {host} may look like an attack, and may cost its owner money."
+    why = f"A load test of {host} may look like an attack and may cost the owner money."
     if sys.stdin.isatty() and sys.stdout.isatty():
         if click.confirm(f"{why} Do you have permission to load-test it?", err=True):
             allow_host(host)
@@ -263,14 +263,14 @@ def _check_descriptors(calls: int) -> None:
         return
     if hard != resource.RLIM_INFINITY and needed > hard:
         raise Sentence(
-            f"{calls:,} calls in one process need {needed:,} open files, but {hard:,} are allowed. Raise the limit "
-            f"with `ulimit -n {needed}` (as root, or in /etc/security/limits.conf), or use more --workers."
+            f"{calls:,} calls in one process need {needed:,} open files, but only {hard:,} are allowed. Raise the "
+            f"limit with `ulimit -n {needed}` (as root, or in /etc/security/limits.conf), or use more --workers."
         )
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
     except (OSError, ValueError) as error:
         raise Sentence(
-            f"{calls:,} calls in one process need {needed:,} open files, but {soft:,} are allowed. "
+            f"{calls:,} calls in one process need {needed:,} open files, but only {soft:,} are allowed. "
             f"Raise the limit with `ulimit -n {needed}`."
         ) from error
 

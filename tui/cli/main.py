@@ -293,7 +293,7 @@ def _show_calibrations() -> None:
     known = calibrations()
     for each in known:
         of, bound_ms = each.devices, each.bound_ms
-        exact = "without a loop" if bound_ms is None else f"± {bound_ms:.1f} ms"
+        exact = "without a loopback" if bound_ms is None else f"± {bound_ms:.1f} ms"
         settings = f"latency {of.latency_ms:.0f} ms, block {of.block_ms} ms"
         age = f"{each.measured:%Y-%m-%d}{', out of date' if each.is_old() else ''}"
         click.echo(one_line(f"calibrated: {of.capture} → {of.playback}  ({settings})  {exact}  {age}"))
@@ -361,6 +361,6 @@ def _check_output(output: str) -> None:
     from tui.audio.endpoints import is_output_file
 
     if not is_output_file(output):
-        raise Sentence(f"--output {output}: use a file name that ends in .wav, a pipe or a device file.")
+        raise Sentence(f"--output {output}: use a pipe, a device file, or a file name that ends in .wav.")
     if not os.access(output if os.path.exists(output) else Path(output).resolve().parent, os.W_OK):  # noqa: PTH110
         raise Sentence(f"--output {output} is not writable, or its folder does not exist.")

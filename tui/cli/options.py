@@ -177,13 +177,13 @@ behaviour_options = together(
     option("--yield", "yield_after", group="Local agent", type=NumberInRange(0, 60), default=0.0, metavar="S",
            help="How long the agent keeps speaking after you begin to speak."),
     option("--backchannel", group="Local agent", type=NumberInRange(0, 60), default=0.0, metavar="S",
-           help="Say one word this long after you begin to speak, and keep listening."),
+           help="Delay before the agent says one word while you are speaking; it keeps listening."),
     option("--talk-over", group="Local agent", type=NumberInRange(0, 60), default=0.0, metavar="S",
-           help="Start a sentence this long after you begin to speak."),
+           help="Delay before the agent starts a sentence while you are speaking."),
     option("--overlap-chance", group="Local agent", type=NumberInRange(0, 1), default=1.0, metavar="P",
            help="Share of your turns in which --backchannel and --talk-over apply."),
     option("--seed", group="Local agent", type=int, default=0, metavar="N",
-           help="Random seed that selects the overlapping turns, the same ones in every call."),
+           help="Random seed for choosing these turns; the same turns are chosen in every call."),
     option("--fault", group="Local agent", type=NearChoice(FAULTS),
            help="Plant a bug in the agent, to check that your tests find it."),
     option("--hear", group="Local agent", is_flag=True,
@@ -371,7 +371,9 @@ def _word_or_number(setting: Setting, text: str) -> Any:
         return to_value(TARGET_TYPES[setting.name], text, "", text=True)
     except SettingsError as error:
         words = ", ".join(setting.choices)
-        raise Sentence(f"{setting.flag} {text}: use {words}, or seconds up to {setting.most}.") from error
+        raise Sentence(
+            f"{setting.flag} {text}: use {words}, or a number of seconds up to {setting.most}."
+        ) from error
 
 
 def _pair(text: str, separator: str, flag: str) -> tuple[str, str]:

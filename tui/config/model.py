@@ -29,7 +29,7 @@ class Thresholds(Struct, frozen=True, kw_only=True):
     backchannel_gap_ms: Annotated[
         Milliseconds,
         Meta(
-            description="For a backchannel in the other party's pause: longest silence before and after it."
+            description="Longest silence before and after a backchannel that falls in a pause of the other party."
         ),
     ] = BACKCHANNEL_GAP_MS
 
@@ -81,7 +81,7 @@ class SessionsSettings(Struct, frozen=True, kw_only=True):
             Meta(
                 gt=0,
                 le=36_500,
-                description="Sessions in this folder older than this are deleted when a call ends.",
+                description="Age beyond which sessions in the folder are deleted when a call ends.",
                 examples=[30],
             ),
         ]
@@ -111,7 +111,7 @@ class SoundSettings(Struct, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=60,
-            description="Time limit for the sound system to answer; then recorded lines replace the microphone.",
+            description="Time limit for the sound system; after that, recorded lines replace the microphone.",
         ),
     ] = 3.0
 

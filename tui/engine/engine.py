@@ -285,7 +285,7 @@ class Engine:
             tools=tools,
             telemetry=self._take_telemetry,
             keep_raw=self._file.append if self._file else lambda _: -1,
-            on_begun=lambda: spawn(self._catch_up(), "commands given while it was dialled"),
+            on_begun=lambda: spawn(self._catch_up(), "commands received while dialing"),
         )
         if performance is not None:
             self._scenario_play(dialled.target).follow(performance, session, whole_call=True)
@@ -397,7 +397,7 @@ class Engine:
             # Reported in the call itself, so that the log shows where events are missing.
             missed = self._frames.flush()
             if missed and self._session:
-                message = f"The screen did not read for too long: {missed} events were not shown."
+                message = f"The screen stopped reading events for too long: {missed} events were not shown."
                 self._session.journal.error("engine", "screen-behind", message)
             await asyncio.sleep(BATCH_INTERVAL_S)
 

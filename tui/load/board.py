@@ -92,7 +92,7 @@ class Board:
             return
         if not runner.worker_count and not self.ended_early:
             self.workers_gone = True
-            self._end("No worker is left: all of them were lost.")
+            self._end("All workers were lost.")
         runner.send_message(HANG_UP)
         until_s = time.monotonic() + HANG_UP_S + 1
         while time.monotonic() < until_s:
@@ -132,7 +132,7 @@ class Board:
             return
         minutes = records.minutes(time.time())
         if self._max_call_minutes is not None and minutes >= self._max_call_minutes:
-            self._end(f"The calls added up to {minutes:,.1f} minutes (--max-call-minutes).")
+            self._end(f"The total length of all calls reached {minutes:,.1f} minutes (--max-call-minutes).")
             return
         failed = records.ended
         least = min(_NOBODY_CALLS, max(self._runner.target_user_count, 1))

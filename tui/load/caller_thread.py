@@ -21,7 +21,7 @@ from tui import collector
 T = TypeVar("T")
 
 PATCHED = (
-    "VoiceUser needs real threads, and gevent has replaced them. Run the file with "
+    "VoiceUser needs real threads, but gevent has replaced them. Run the file with "
     "`opusagent-tui load --locustfile FILE`, or set LOCUST_SKIP_MONKEY_PATCH=1 for locust."
 )
 

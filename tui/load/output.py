@@ -79,14 +79,14 @@ def _calls(summary: Summary) -> Iterator[str]:
     for count, words in (
         (summary.stopped, "stopped at the end"),
         (summary.lost, "lost with their worker"),
-        (summary.warm_up, "in the warm-up"),
+        (summary.warm_up, "during the warm-up"),
     ):
         if count:
             parts.append(f"{count:,} {words}")
     yield f"{counted(summary.calls, 'call')}: {', '.join(parts)}"
     if summary.set_up_tried:
         share = summary.set_up / summary.set_up_tried
-        yield f"{share:.1%} of calls accepted; {summary.most_calls:,} at the same time at most"
+        yield f"{share:.1%} of calls accepted; {summary.most_calls:,} simultaneous calls at most"
 
 
 def verdict_on_capacity(summary: Summary) -> str:
@@ -96,7 +96,7 @@ def verdict_on_capacity(summary: Summary) -> str:
     if summary.knee is None:
         if not summary.response.count:
             return "No response time was measured."
-        return f"No knee up to {counted(summary.most_calls, 'call')} at the same time."
+        return f"No knee up to {counted(summary.most_calls, 'simultaneous call')}."
     knee = summary.knee
     return (
         f"Knee at {counted(knee.calls, 'call')}: median response {milliseconds(knee.below_ms)} up to there, "

@@ -36,15 +36,15 @@ def page_of(summary: Summary) -> str:
 
 def _sections(summary: Summary) -> Iterator[str]:
     yield _overview(summary)
-    yield _section("Response time against calls at the same time", _against_calls(summary))
+    yield _section("Response time by number of simultaneous calls", _against_calls(summary))
     yield _section("Over time", _over_time(summary))
-    yield _section("The canary: one caller, alone and beside the others", _canary(summary))
+    yield _section("The canary: one caller, alone and alongside the others", _canary(summary))
     yield _section("Levels", _levels(summary))
     yield _section("Failures", _failures(summary))
     yield _section("Workers", _workers(summary))
     if summary.kept:
         kept = "".join(f"<li><code>{_text(folder)}</code></li>" for folder in summary.kept)
-        yield _section("Saved sessions, the worst first", f"<ul>{kept}</ul>")
+        yield _section("Saved sessions, worst first", f"<ul>{kept}</ul>")
 
 
 def _section(title: str, body: str) -> str:
@@ -75,7 +75,7 @@ def _overview(summary: Summary) -> str:
         ("turns measured", f"{summary.response.count:,}", False),
         ("turns not trusted", f"{summary.not_trusted:,}", bool(summary.not_trusted)),
         ("calls", f"{summary.calls:,}", False),
-        ("at the same time", f"{summary.most_calls:,}", False),
+        ("most simultaneous calls", f"{summary.most_calls:,}", False),
         ("accepted", accepted, summary.set_up < summary.set_up_tried),
         ("failed", f"{summary.failed:,}", bool(summary.failed)),
         ("lost with a worker", f"{summary.lost:,}", bool(summary.lost)),
@@ -108,7 +108,7 @@ def _against_calls(summary: Summary) -> str:
         )
     ]
     mark = (float(summary.knee.calls), f"knee: {summary.knee.calls} calls") if summary.knee else None
-    return plot(series, x_title="calls at the same time", y_title="response time", mark=mark)
+    return plot(series, x_title="simultaneous calls", y_title="response time", mark=mark)
 
 
 def _over_time(summary: Summary) -> str:
@@ -180,7 +180,7 @@ def _canary(summary: Summary) -> str:
         ]
         for name, heard, folder in (
             ("alone", canary.idle, canary.idle_folder),
-            ("beside the others", canary.loaded, canary.loaded_folder),
+            ("alongside the others", canary.loaded, canary.loaded_folder),
         )
     ]
     return _table(columns, rows)
@@ -202,7 +202,7 @@ def _failures(summary: Summary) -> str:
         return '<p class="muted">None.</p>'
     columns = [
         *(_Column("count"), _Column("kind", False), _Column("first reason", False)),
-        *(_Column("calls then"), _Column("first at")),
+        *(_Column("calls at first"), _Column("first at")),
     ]
     return _table(columns, rows)
 

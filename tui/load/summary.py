@@ -338,7 +338,7 @@ def _generator_limit(
     worst_ms = max((worker.worst_lag_ms for worker in late_workers), default=0.0)
     share = late / len(at_load)
     return (
-        f"At high load {share:.0%} of the turns are not trusted: {len(late_workers)} of {len(workers)} workers were "
+        f"At high load, {share:.0%} of the turns are not trusted: {len(late_workers)} of {len(workers)} workers were "
         f"too slow ({why}, by up to {worst_ms:,.0f} ms). Use more workers, or more machines."
     )
 

@@ -12,8 +12,8 @@ from tui.protocols.base import Protocol
 from tui.protocols.defaults import CallerDefaults
 from tui.protocols.registry import BUILT_IN, protocol_named
 
-NO_KEYS = "{} has no way to press keys"
-NO_TYPED_TURNS = "{} has no typed turns"
+NO_KEYS = "{} does not support pressing keys"
+NO_TYPED_TURNS = "{} does not support typed turns"
 NO_INSTRUCTIONS = "{} does not support changing instructions during a call"
 
 

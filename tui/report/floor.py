@@ -57,7 +57,7 @@ def _picture(content: Content, floor: Floor, moments: list[FloorMoment]) -> Mark
         if each.kind is MomentKind.TURN and each.figure.ms is not None
         for look in ["floor-overlap" if each.figure.ms < 0 else "floor-gap"]
     ]
-    words = f"{len(floor.user)} stretches of speech of the user, {len(floor.agent)} of the agent"
+    words = f"{len(floor.user)} stretches of user speech, {len(floor.agent)} of agent speech"
     return element(
         "svg",
         element("title", words),

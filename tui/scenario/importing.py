@@ -145,7 +145,7 @@ def _streamdouble_step(found: Imported, number: int, verb: str, value: Any) -> N
         case "hangup":
             found.steps.append({"hang_up": True, "when": "now"})
             found.left_out.append(
-                f"step {number}: hanging up without a stop message; it is a proper one here"
+                f"step {number}: hanging up without a stop message (the imported scenario hangs up properly)"
             )
         case "wait_for" | "expect":
             event = value.get("event") if isinstance(value, dict) else value

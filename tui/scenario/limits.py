@@ -65,7 +65,7 @@ def _cases(limits: CallLimits, metrics: SessionMetrics, silences: Silences) -> I
         both_heard = metrics.user_talk_ms is not None and metrics.agent_talk_ms is not None
         overlap_ms = (metrics.overlap_ms or 0.0) if both_heard else None
         overlap = timed(overlap_ms, timing.dead_air.bound_ms if timing and overlap_ms else 0.0)
-        missing = "The caller and the agent were not both heard."
+        missing = "The caller or the agent was not heard."
         yield _case(title, overlap, limits.talk_over, missing=missing)
     for name, most, count in (
         ("findings", limits.findings, metrics.findings),

@@ -105,7 +105,7 @@ class SignKind(StrEnum):
 
 _ARGUMENTS = {
     SignKind.TOOL: "the name of a tool",
-    SignKind.TRANSCRIPT: "a text or a /regular expression/",
+    SignKind.TRANSCRIPT: "text or a /regular expression/",
     SignKind.MESSAGE: "a filter, as in the event log",
     SignKind.MARK: "the name of a mark",
 }

@@ -73,7 +73,7 @@ class ScenarioControls:
 
     def _make(self, folder: Path, text: str) -> str:
         if not text:
-            return "Name a file."
+            return "Enter a file name."
         self._screen.run_worker(
             self._made(folder, Path(text).expanduser()), description="make a scenario", exit_on_error=False
         )

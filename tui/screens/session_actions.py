@@ -505,7 +505,7 @@ REPLAY: Sequence[Action] = (
         "zoom_out",
         "minus",
         "Zoom out",
-        "Zoom out of the waveform.",
+        "Zoom out on the waveform.",
         area=ActionArea.REPLAY,
         do=_replay(lambda r: r.waveform.zoom_by(0.5)),
         origin=Origin.SAVED,

@@ -99,7 +99,7 @@ async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
     finally:
         await client.close()
     raise ProtocolNotDetected(
-        f"Neither the URL nor the first {detect.LISTEN_MS} ms show which protocol {target.safe_url} speaks. "
+        f"The protocol of {target.safe_url} cannot be detected from its URL or its first {detect.LISTEN_MS} ms. "
         f"Specify it with --protocol ({', '.join(names())})."
     )
 
@@ -110,7 +110,7 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
             "settings",
             "unreachable",
             f"{target.safe_url} is a web address. Only Twilio agents use one, for TwiML (--protocol twilio);"
-            " all others start with ws:// or wss://.",
+            " all other URLs start with ws:// or wss://.",
         )
     options = {
         "account_sid": f"AC{secrets.token_hex(16)}",
@@ -131,6 +131,6 @@ async def _ask_webhook(target: Target) -> tuple[Target, list[str]]:
         stream = await DaemonThreads("webhook").run(asked)
     except (twiml.TwimlError, OSError) as error:
         raise DiallingError("webhook", "unreachable", str(error)) from None
-    notes = [f"The webhook names the stream {safe_url(stream.url)}.", *stream.notes]
+    notes = [f"The webhook returned the stream {safe_url(stream.url)}.", *stream.notes]
     params = {**stream.parameters, **target.params}
     return msgspec.structs.replace(target, url=stream.url, params=params, options=options), notes

@@ -131,7 +131,7 @@ class UserCommands:
         """Returns whether a call is active; if not, emits a notice."""
         active = self._state.status is e.Status.ACTIVE
         if not active:
-            self._journal.notice(f"Cannot {purpose}: no call is active.", "Call first.")
+            self._journal.notice(f"Cannot {purpose}: no call is active.", "Start a call first.")
         return active
 
     async def _take_turn(self) -> None:

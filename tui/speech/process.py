@@ -63,7 +63,7 @@ class SpeechProcess:
             raise SpeechError("This text contains nothing that can be spoken.")
         if len(text) > MOST_CHARS:
             raise SpeechError(
-                f"A text to speak can have at most {MOST_CHARS:,} characters; this one has {len(text):,}."
+                f"Text to be spoken can have at most {MOST_CHARS:,} characters; this one has {len(text):,}."
             )
         synthesizer = find_synthesizer(self._synthesizer)
         folder = cache_folder()

@@ -136,7 +136,7 @@ def _words(wanted: inspect.Type) -> str:
         case inspect.BoolType():
             return "true or false"
         case inspect.StrType():
-            return "a text" + (" that is not empty" if wanted.min_length else "")
+            return "text" + (" that is not empty" if wanted.min_length else "")
         case inspect.VarTupleType():
             return "a list of strings"
         case inspect.CustomType() if issubclass(wanted.cls, Written):

@@ -374,7 +374,7 @@ def _credentials(target: Target, url: str, of_token: Mapping[str, str]) -> Crede
         (name for name in target.headers if name.lower() in ("authorization", *map(str.lower, of_token))), ""
     )
     if own:
-        return Credentials(f"the header {own}", "Check the value that is given with --header.")
+        return Credentials(f"the header {own}", "Check the value given with --header.")
     if any(target.token in value for value in of_token.values()):
         return Credentials(token, "Check that it is this agent's token.")
     if of_token:

@@ -67,7 +67,7 @@ class ShownFigure(StrEnum):
     )
     BUFFER = (
         "buffer",
-        "How much of a reply has to arrive before it plays; more if audio arrives unevenly. It delays the response.",
+        "How much of a reply must arrive before it plays; uneven arrival raises it. It delays the response.",
     )
     DEVICE_LATENCY = "device latency", "Audio held in the playback device, as reported by the device."
     TIMING = (
@@ -128,7 +128,7 @@ SIGNS: Mapping[str, str] = {
     "–": "Not measured, or not measured yet.",
     "p50, p95": "Half (p50) or 95% (p95) of the response times are at most this long. Shown after 20 turns.",
     "talk-over": "How long the user and the agent spoke at the same time.",
-    "floor": "The right to speak, judged by sound: whoever speaks alone has it until the other party takes it.",
+    "floor": "The right to speak, judged by sound: a party that speaks alone has it until the other takes it.",
     "yield": "Time from when the other party begins to speak until the party that held the floor is silent.",
     "backchannel": "Short speech that does not take the floor; backchannel_ms and backchannel_gap_ms are settings.",
     "false interruption": "The party that held the floor stopped for a backchannel, then continued.",

@@ -74,7 +74,7 @@ class LadderPane(RowsView):
 
     def why_empty(self) -> str:
         """Returns why nothing is shown."""
-        return "No scenario is being played. Its steps and verdicts will be listed here."
+        return "No scenario is being played. A scenario's steps and verdicts will be listed here."
 
     def row_key(self, index: int) -> Hashable:
         """Returns everything known about a step, and whether it is in progress."""

@@ -21,7 +21,7 @@ def test_an_echo_is_reported_when_it_is_found_twice_at_one_delay() -> None:
     assert results_of(Echo(62, -18, 0.9)) == []
     assert results_of(Echo(62, -18, 0.3), Echo(210, -18, 0.3)) == []
     assert results_of(Echo(62, -18, 0.9), Echo(64, -17.6, 0.9), Echo(63, -18, 0.9)) == [
-        (True, "The agent is hearing itself: what is played comes back after 64 ms at -18 dB.")
+        (True, "The agent is hearing itself: the microphone picks up playback after 64 ms at -18 dB.")
     ]
 
 

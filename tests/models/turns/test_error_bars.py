@@ -83,7 +83,7 @@ def test_a_calibration_moves_the_figure_and_leaves_the_instants() -> None:
     ]
     assert sum(share.ms for share in shares_of(turn)) == pytest.approx(1_037.0)
     assert timing_line(metrics.timing) == (
-        "Response times are ± 2.5 ms: the devices were calibrated on 2026-03-01, and 37.0 ms are added to each."
+        "Response times are ± 2.5 ms: the devices were calibrated on 2026-03-01, and 37.0 ms is added to each."
     )
     assert str(graded(900.0, JUDGE, metrics.timing)) == "900 ± 2.5 ms"
 

@@ -186,7 +186,7 @@ def test_the_figures_of_the_floor_in_words() -> None:
         ),
         ("talk-over", "2 times: agent gave way 2 times"),
         ("yield", "agent silent 350 ms after the other's onset (median of 2, slowest 400 ms)"),
-        ("resumed", "agent stopped for a backchannel once, and went on after 1100 ms"),
+        ("resumed", "agent stopped for a backchannel once, and resumed after 1100 ms"),
         ("backchannel", "user 2 times"),
         ("pause", "agent once (median 900 ms)"),
         ("longest", "agent 8.5 s, user 2.0 s without a change of speaker"),
@@ -250,7 +250,7 @@ def test_the_moments_of_the_floor_are_in_order_and_name_their_events() -> None:
         ("pause", "900 ms", 8),
     ]
     assert moments[7].words == (
-        "user speaks over agent, agent gives way and goes on after 1100 ms: a false interruption"
+        "user speaks over agent, agent gives way and resumes after 1100 ms: a false interruption"
     )
 
 

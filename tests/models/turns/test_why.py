@@ -25,7 +25,7 @@ def slow(number: int, latency_ms: float, parts: LatencyParts) -> Turn:
 def test_the_verdict_names_how_many_were_slow_and_where_the_time_went() -> None:
     assert of(*late_notice()) == (
         "2 of 2 turns were slow (2.2 s): 0.6 s until the agent noticed the end of speech, "
-        "1.5 s unexplained by what it reported."
+        "1.5 s from the agent's last report to its answer."
     )
 
 
@@ -86,7 +86,7 @@ def test_tools_have_a_share_of_their_own() -> None:
         reported_ms={"speech stopped": 300},
     )
     assert why_of(turn) == (
-        "0.5 s until its last report, 1.7 s while tools ran, 0.5 s unexplained by what it reported"
+        "0.5 s until the agent's last report, 1.7 s while tools ran, 0.5 s from the agent's last report to its answer"
     )
 
 
@@ -118,7 +118,7 @@ def test_the_same_figures_are_printed_for_people_and_for_programs() -> None:
     verdict_line, first, _, third = turn_lines(metrics, JUDGE)
     assert first == (
         "turn 1      2175 ms  ✗ bad  0.6 s until the agent noticed the end of speech, "
-        "1.5 s unexplained by what it reported"
+        "1.5 s from the agent's last report to its answer"
     )
     assert third == "turn 3            –  the agent did not answer"
     values = in_json(metrics, JUDGE)

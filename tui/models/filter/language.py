@@ -11,8 +11,8 @@ from tui.models.filter.terms import COMPARISONS, FIELDS, TERMS, WORDS, And, Ever
 
 HELP_ABOVE = "A filter selects the events that the log shows."
 HELP_BELOW = """\
-Combine conditions with `and` (or just a space) and `or`. Write `not` before a condition, parentheses around \
-several. `and` binds tighter than `or`. A run of messages is shown if any of them matches.
+Combine conditions with `and` (or just a space) and `or`. Write `not` before a condition, and use parentheses to \
+group conditions. `and` binds more tightly than `or`. A run of messages is shown if any of them matches.
 
     kind:chunk and time:10..20        errors or losses or size > 100k        < not audio "order number"\
 """

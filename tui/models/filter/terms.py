@@ -141,7 +141,10 @@ class Text(Term, frozen=True):
 
     HELP = (
         ("hello", "events whose summary or kind contains this word, in upper or lower case"),
-        ('"not found"', "the same for text with spaces, punctuation or words that have a meaning here"),
+        (
+            '"not found"',
+            "the same, for text with spaces, punctuation or words with a special meaning",
+        ),
         ("/stop(ped)?$/", "events that match this regular expression; /…/i ignores case"),
     )
 
@@ -288,7 +291,7 @@ class Audio(Flag, frozen=True):
 class TranscriptTerm(Flag, frozen=True):
     """Messages from the agent that contain a transcript of either party."""
 
-    HELP = (("transcript", "messages from the agent with the text of what either side said"),)
+    HELP = (("transcript", "messages from the agent that contain the text of what either side said"),)
     WORDS = ("transcript",)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:

@@ -102,5 +102,8 @@ class CaptureHealth:
         if rms_dbfs <= _LOUD_DBFS:
             return []
         self._opening_ms = _OPENING_MS
-        text = f"There was already sound when the microphone opened ({rms_dbfs:.0f} dB): the first word may be cut."
+        text = (
+            f"When the microphone opened, there was already sound ({rms_dbfs:.0f} dB):"
+            " the first word may be cut off."
+        )
         return [Verdict(Condition.SPEECH_BEFORE_RECORDING, True, text)]

@@ -107,7 +107,7 @@ class EchoWatch:
                 at_ns=now_ns,
                 condition=e.Condition.ECHO,
                 path="capture",
-                text=f"The agent is hearing itself: what is played comes back after {found.delay_ms:.0f} ms "
+                text=f"The agent is hearing itself: the microphone picks up playback after {found.delay_ms:.0f} ms "
                 f"at {found.gain_db:.0f} dB.",
                 hint=self._hint,
             )

@@ -159,10 +159,10 @@ def timing_line(timing: Timing | None) -> str:
     if timing.calibration is None:
         help_text = " Run `opusagent-tui calibrate`." if timing.problem == NOT_CALIBRATED else ""
         return f"Response times are ± {response.bound_ms:.0f} ms: {timing.problem}.{help_text}"
-    taken = "added to" if response.bias_ms < 0 else "taken off"
+    taken = "added to" if response.bias_ms < 0 else "subtracted from"
     return (
         f"Response times are ± {response.bound_ms:.1f} ms: the devices were calibrated on"
-        f" {timing.calibration.measured:%Y-%m-%d}, and {abs(response.bias_ms):.1f} ms are {taken} each."
+        f" {timing.calibration.measured:%Y-%m-%d}, and {abs(response.bias_ms):.1f} ms is {taken} each."
     )
 
 

@@ -145,7 +145,7 @@ def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
         if side.false_interruptions:
             after = f"{side.resumed}{' (median)' if side.false_interruptions > 1 else ''}"
             stopped = f"{name} stopped for a backchannel {_times(side.false_interruptions)}"
-            yield "resumed", f"{stopped}, and went on after {after}"
+            yield "resumed", f"{stopped}, and resumed after {after}"
     for word, counts in (
         ("backchannel", [(name, side.backchannels, "") for name, side in sides]),
         ("pause", [(name, side.pauses, f" (median {side.pause})") for name, side in sides]),
@@ -194,7 +194,7 @@ def _talk_overs(floor: Floor, times: _Times) -> Iterator[FloorMoment]:
         by = over.held_by.other
         words = f"{by} speaks over {over.held_by}, {over.gave_way} gives way"
         if over.resumed_ms is not None:
-            words += f" and goes on after {timed(over.resumed_ms)}: a false interruption"
+            words += f" and resumes after {timed(over.resumed_ms)}: a false interruption"
         until_ns = over.at_ns + round(over.length_ms * 1e6)
         yield FloorMoment(MomentKind.TALK_OVER, by, over.at_ns, until_ns, times.of(over), words, over.event)
 

@@ -51,14 +51,17 @@ class Stage(StrEnum):
 
 
 _WORDS = {
-    Stage.CAPTURE: ("in the microphone", "From the user's last sound until the device delivered its block."),
+    Stage.CAPTURE: (
+        "in the microphone",
+        "From the user's last sound until the device delivered the block that contains it.",
+    ),
     Stage.FRAMING: (
         "until a message was full",
-        "From the device's block until the message it is in was whole; only where messages are longer than blocks.",
+        "From the device's block until the message that contains it was full, if messages are longer than blocks.",
     ),
     Stage.SENDING: (
-        "until it was sent",
-        "From the device's block, or the whole message, until it was passed to the socket.",
+        "until the audio was sent",
+        "From the device's block, or the full message, until it was passed to the socket.",
     ),
     Stage.TRANSPORT: ("on the network", "The round trip of the latest websocket ping."),
     Stage.NOTICING: (
@@ -66,12 +69,12 @@ _WORDS = {
         "From the last sound sent until the agent reported the end of speech.",
     ),
     Stage.STEPS: (
-        "until its last report",
-        "From then until the last step that the agent reported before its answer.",
+        "until the agent's last report",
+        "From the end of the previous stage until the last step that the agent reported before its answer.",
     ),
-    Stage.TOOLS: ("while tools ran", "Tool calls of the agent that ran before its answer."),
+    Stage.TOOLS: ("while tools ran", "The agent's tool calls that ran before its answer."),
     Stage.UNEXPLAINED: (
-        "unexplained by what it reported",
+        "from the agent's last report to its answer",
         "From the agent's last report until its first audio arrived.",
     ),
     Stage.AGENT: (
@@ -81,8 +84,8 @@ _WORDS = {
     Stage.BUFFER: ("in the playback buffer", "From the first audio of the answer until its playback began."),
     Stage.DEVICE: ("in the speaker", "From the start of playback until the first sample left the speaker."),
     Stage.UNSTATED: (
-        "in the devices, found by calibration",
-        "Delay of microphone and speaker that their driver does not state, as `opusagent-tui calibrate` found it.",
+        "in the devices (from calibration)",
+        "Delay of the microphone and speaker that their drivers do not report (see `opusagent-tui calibrate`).",
     ),
     Stage.SILENCE: ("of silence before the agent's first word", "The answer's audio began with silence."),
     Stage.REST: ("not measured", "Time that no measured stage accounts for."),

@@ -182,7 +182,7 @@ class AsteriskAgent(AgentDefaults):
         message.event(Type.MARK_REACHED, text=correlation_id)
         stream_id = self._pending.pop(correlation_id, None)
         if stream_id is None:
-            text = f"“{message.kind()}” has the id {cut(correlation_id, 40)!r}, which was not asked for."
+            text = f"“{message.kind()}” has the id {cut(correlation_id, 40)!r}, which was not requested."
             message.find("unknown-mark", text)
         else:
             message.event(Type.PLAY_FINISHED, stream_id=stream_id)

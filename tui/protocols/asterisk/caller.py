@@ -189,7 +189,7 @@ class AsteriskCaller(ImplyingCaller):
         audio, had_header = strip_wav_header(frame)
         message.audio_ms = coding.duration_ms(len(audio))
         if self._direction == "in":
-            text = "Audio was sent while the media direction is “in”, in which Asterisk plays none."
+            text = "Audio was sent while the media direction is “in”, in which Asterisk plays no audio."
             self._faults.advise(message, "audio-against-direction", text)
             self._discard(message, audio)
             return message.incoming(f"agent audio {message.audio_ms:.0f} ms, not played")
@@ -220,7 +220,7 @@ class AsteriskCaller(ImplyingCaller):
         self._discard(message, lost)
         lost_ms = coding.duration_ms(len(lost))
         if overflows:
-            text = f"{MAX_FRAMES} frames (20 s) are queued; Asterisk drops further audio without an answer."
+            text = f"{MAX_FRAMES} frames (20 s) are queued; Asterisk silently drops further audio."
             faults.report(message, "queue-overflow", text)
         elif faults.is_new("remainder-lost"):
             size = self._queue.frame_bytes
@@ -230,7 +230,7 @@ class AsteriskCaller(ImplyingCaller):
     def _check_audio(self, message: Message, frame: bytes, audio: bytes, *, had_header: bool) -> None:
         faults, coding = self._faults, self._channel.coding
         if len(frame) > MAX_MESSAGE_BYTES:
-            text = f"A message has more than {MAX_MESSAGE_BYTES} bytes; Asterisk hangs up on it."
+            text = f"A message has more than {MAX_MESSAGE_BYTES} bytes; Asterisk ends the call."
             faults.report(message, "message-too-long", text)
         if self._queue.ignored and not self._queue.overflows:
             text = "Audio arrived more than a second after MEDIA_XOFF; Asterisk drops it once 1000 frames are queued."
@@ -243,10 +243,10 @@ class AsteriskCaller(ImplyingCaller):
             self._sniffs -= 1
             name = self._channel.format_name
             if looks_like_mulaw(audio):
-                text = f"The audio looks like mu-law, which plays as noise: {name} is 16-bit samples."
+                text = f"The audio looks like mu-law, which plays as noise: {name} requires 16-bit samples."
                 faults.advise(message, "looks-like-mulaw", text)
             elif looks_swapped(audio):
-                text = f"The samples look big endian, which plays as noise: {name} is little endian."
+                text = f"The samples look big-endian, which plays as noise: {name} is little-endian."
                 faults.advise(message, "byte-order", text)
 
     def _other_control(self, frame: str) -> Incoming:
@@ -326,7 +326,7 @@ class AsteriskCaller(ImplyingCaller):
 
     def _on_drained(self, message: Message) -> str:
         self._drain_wanted = True
-        return "asks for the end of the queue"
+        return "asks to be notified when the queue is empty"
 
     def _on_pause(self, message: Message) -> str:
         self._queue.paused = True

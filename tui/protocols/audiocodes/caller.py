@@ -335,7 +335,7 @@ class AudioCodesCaller:
         if not reply or stream_id != reply.stream_id:
             stopped = self._replies.named(stream_id)
             if stopped and stopped.closed_here:
-                return f"{stream_id} complete; it was closed before"
+                return f"{stream_id} complete; it was already closed"
             message.find(
                 "stop-outside-stream", f"“playStream.stop” is for {cut(stream_id)}, which is not open."
             )
@@ -484,7 +484,9 @@ class AudioCodesCaller:
         if self._call is _Call.INITIATING:
             message.find("play-before-accepted", "“playStream.start” was sent before “session.accepted”.")
         if latest and latest.open:
-            text = f"“playStream.start” was sent while {cut(latest.stream_id)} was open, which ends here."
+            text = (
+                f"“playStream.start” was sent while {cut(latest.stream_id)} was open; that stream ends here."
+            )
             message.find("overlapping-play-streams", text)
         elif latest and latest.stream_id == stream_id:
             message.find("stream-id-reused", f"The streamId {cut(stream_id)} was already used in this call.")

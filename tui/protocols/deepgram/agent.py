@@ -146,7 +146,7 @@ class DeepgramAgent(AgentDefaults):
         user, play = read_format(audio.inside("input")), read_format(audio.inside("output"))
         container = audio.inside("output").text("container")
         if user is None or play is None or container not in ("", "none"):
-            text = "This agent has the encodings linear16, mulaw and alaw, without a container."
+            text = "This agent supports the encodings linear16, mulaw and alaw, without a container."
             message.replies.append(_error("INVALID_SETTINGS", text))
             message.event(Type.SESSION_ERROR, reason=text, code="INVALID_SETTINGS", fatal=True)
             return "settings that are not supported"

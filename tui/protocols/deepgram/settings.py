@@ -77,6 +77,6 @@ def _read(name: str, text: str, kind: type) -> Any:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ValueError(f"The {name} option is not JSON: {error}.") from None
     if not isinstance(value, kind):
-        due = "a JSON array of tool objects" if kind is list else "a JSON object with fields of Settings"
+        due = "a JSON array of tool objects" if kind is list else "a JSON object with Settings fields"
         raise ValueError(f"The {name} option must be {due}.")
     return value

@@ -49,7 +49,7 @@ class Options:
                 raise ValueError(f"The {name} option must be one of {choices}, not {self._chosen[name]!r}.")
         self._barge_in = settings.barge_in
         self._tools = _read("tools", self._chosen["tools"], list, "a JSON array of tool objects")
-        self._extra = _read("setup", self._chosen["setup"], dict, "a JSON object with fields of setup")
+        self._extra = _read("setup", self._chosen["setup"], dict, "a JSON object with setup fields")
 
     def on(self, name: str) -> bool:
         """Returns whether a switch is on."""

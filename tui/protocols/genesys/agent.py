@@ -160,10 +160,10 @@ class GenesysAgent(AgentDefaults):
         offered = [medium.text("format") for medium in parameters.objects("media", required=True)]
         chosen = PCMU if PCMU in offered else next((name for name in offered if name in FORMATS), "")
         if not chosen:
-            info = "None of the media is known."
+            info = "None of the offered media is supported."
             refusal = {"reason": "error", "info": info}
             message.replies.append(self._message("disconnect", f"disconnect: {info}", refusal))
-            return "open without a known medium"
+            return "open without a supported medium"
         self._media = chosen
         opened = {"startPaused": False, "media": [described(chosen)]}
         message.replies.append(self._message("opened", f"opened, {chosen}", opened))

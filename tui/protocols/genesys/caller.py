@@ -194,8 +194,8 @@ class GenesysCaller(ImplyingCaller):
         return message.incoming(f"agent audio {message.audio_ms:.0f} ms")
 
     def _find_rate(self, message: Message) -> None:
-        limits = f"{self._rate.per_second:g} a second on average, {self._rate.burst:g} at once"
-        text = f"More audio messages than {limits}: Genesys Cloud answers with error 429, and audio is lost."
+        limits = f"{self._rate.per_second:g} a second on average, at most {self._rate.burst:g} at once"
+        text = f"Too many audio messages (limit: {limits}): Genesys Cloud answers with error 429, and audio is lost."
         message.find("rate-exceeded", text)
         if self._rate.should_report(self._stream.sent_ms):
             message.replies.append(self._error(429, "Too many binary messages", retryAfter=duration(1)))
@@ -294,7 +294,7 @@ class GenesysCaller(ImplyingCaller):
         if not self._stream.closing:
             message.find(
                 "unasked-closed",
-                "“closed” was sent, but “close” was not; the agent hangs up with “disconnect”.",
+                "“closed” was sent without a “close”; to hang up, an agent sends “disconnect”.",
             )
         self._stream.closed = True
         return "closed"

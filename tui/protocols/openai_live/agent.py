@@ -456,7 +456,7 @@ class _LiveSession:
         """Sets who handles tasks and which functions are available. Raises `LiveRefusal` for anything unsupported."""
         kind = delegation.text("type") or self.delegation
         if kind not in ("client", "responses") or not (first or kind == self.delegation):
-            text = f"The delegation {cut(kind, 40)} is not supported, or not the one of the session."
+            text = f"The delegation {cut(kind, 40)} is not supported, or is not the session's delegation."
             raise LiveRefusal("invalid_value", text, "session.delegation.type")
         self.delegation = kind
         responses = delegation.inside("responses")

@@ -158,7 +158,7 @@ class LiveCaller(CallerDefaults):
         audio_format = session.inside("audio").inside("format")
         if audio_format.body and (media := format_in(audio_format)) != self._media:
             text = (
-                f"The session's audio is {cut(encode(audio_format.body), 60)}; {self._media} was asked for."
+                f"The session's audio is {cut(encode(audio_format.body), 60)}; {self._media} was requested."
             )
             message.find("other-format", text)
             self._media = media or self._media
@@ -201,7 +201,7 @@ class LiveCaller(CallerDefaults):
             self._state.reported_behind = True
             text = (
                 f"The agent sent {behind_ms / 1000:.1f} s less audio than it received: its track has gaps, or it"
-                " is slower than real time."
+                " is sent more slowly than real time."
             )
             message.advise("track-behind", text)
 

@@ -106,7 +106,7 @@ _LOG_RULES = LogRules(
 def _first_message(message: Mapping[str, Any] | bytes) -> str:
     match message:
         case {"type": "session.created" as kind}:
-            return f"the agent spoke first, with {kind}, as only OpenAI's agents do"
+            return f"the agent sent the first message, {kind}, as only OpenAI's agents do"
         case _:
             return ""
 

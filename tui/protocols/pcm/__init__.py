@@ -32,7 +32,7 @@ def _first_message(message: Mapping[str, Any] | bytes) -> str:
         case bytes():
             return "the agent's first message is binary"
         case {"type": "ready", "sample_rate": int()} | {"type": "ready", "output_sample_rate": int()}:
-            return "the agent sent ready with a sample rate, as servers of plain PCM do"
+            return "the agent sent ready with a sample rate, as plain PCM servers do"
         case _:
             return ""
 

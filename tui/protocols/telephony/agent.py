@@ -153,7 +153,7 @@ class TelephonyAgent(AgentDefaults):
 
     def _hear(self, message: StreamMessage | AudioFrame, audio: bytes, size: int | None = None) -> str:
         if self._format is None:
-            text = "“media” was sent before “start”; the first format of the protocol is assumed."
+            text = "“media” was sent before “start”; the protocol's first format is assumed."
             self._faults.report(message, "media-before-start", text)
         coding = self._format or next(iter(self.dialect.formats.values()))
         message.audio_ms = coding.duration_ms(len(audio) if size is None else size)

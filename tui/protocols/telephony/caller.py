@@ -185,28 +185,26 @@ class TelephonyCaller(ImplyingCaller):
         advise, dialect = self._faults.advise, self.dialect
         sizes = dialect.reply_sizes(audio_format)
         if sizes is not None and not sizes.fit(len(audio)):
-            text = f"A message of the agent should carry {sizes} of audio; {dialect.vendor} may drop other sizes."
+            text = f"Messages from the agent should carry {sizes} of audio; {dialect.vendor} may drop other sizes."
             advise(message, "audio-size", text)
         self._faults.check_end(message, audio, audio_format)
         if self._sniffs > 0 and audio_format.encoding is Encoding.PCM16:
             self._sniffs -= 1
             self._check_samples(message, audio)
         if audio and not (self._any_mark or self._replies.open) and self._replies.begun:
-            text = (
-                "A second reply started and no mark was sent; only marks tell a server what has been played."
-            )
+            text = "A second reply started, but no mark was sent. Only marks report what has been played."
             advise(message, "no-marks", text)
 
     def _check_samples(self, message: StreamMessage | AudioFrame, pcm: bytes) -> None:
         vendor = self.dialect.vendor
         if looks_like_mulaw(pcm):
-            text = f"The audio looks like mu-law, which plays as noise: {vendor} takes 16-bit samples here."
+            text = f"The audio looks like mu-law, which plays as noise: {vendor} expects 16-bit samples here."
             self._faults.advise(message, "looks-like-mulaw", text)
         elif looks_swapped(pcm):
             order = "little" if self._order.from_server is not None else "big"
-            text = f"The samples look {order} endian, which plays as noise."
+            text = f"The samples look {order}-endian, which plays as noise."
             if BYTE_ORDER in self.dialect.options:
-                text += f" If your account takes them so, set --option {BYTE_ORDER}={order}."
+                text += f" If your account expects this byte order, set --option {BYTE_ORDER}={order}."
             self._faults.advise(message, "byte-order", text)
 
     def _on_mark(self, message: StreamMessage) -> str:

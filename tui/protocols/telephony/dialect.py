@@ -187,7 +187,7 @@ def any_id(new_id: NewId) -> str:
 
 
 def _given(value: str) -> str:
-    return "" if value else "a text"
+    return "" if value else "text"
 
 
 def one_of(*values: str) -> Check:

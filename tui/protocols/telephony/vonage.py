@@ -62,7 +62,7 @@ def _read_mark(members: Members, name: str) -> tuple[str, Any] | None:
     """Returns the payload of a notification, and a name for it."""
     match members.body.get(name):
         case None:
-            members.find("missing-member", f"{name} is missing; expected the value that is to be sent back.")
+            members.find("missing-member", f"{name} is missing; expected the value to send back.")
             return None
         case {"name": str() as text} as payload if len(payload) == 1:
             return text, payload
