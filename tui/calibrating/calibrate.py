@@ -15,8 +15,9 @@ from tui.agent.settings import AgentError, AgentSettings, ReplyMode
 from tui.assets import AssetsMissing, caller_lines
 from tui.audio import endpoints
 from tui.audio.calibration import Calibration, DevicesInUse, sound_server
-from tui.audio.formats import AudioFormat
+from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import AudioFileError, read_wav
+from tui.calibrating import chirps
 from tui.calibrating.truth import CallerInLoop, PlayedTrack, TruthOfCall, spread_of
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
@@ -55,6 +56,8 @@ class _Notes:
         """Time from the speaker's callback until the first sample of each reply is heard, as
         reported by the driver.
         """
+        self.chirps_ns: int | None = None
+        """When the chirps were due to be heard; None if they were not played."""
         self.problem = ""
         self.blocks: list[tuple[int, bytes, int]] = []
 
@@ -67,6 +70,8 @@ class _Notes:
                 self.opened.append(event)
             case e.PlaybackStarted() if event.handed_ns is not None:
                 self.output_ms.append((event.at_ns - event.handed_ns) / NS_PER_MS)
+                if event.reply == chirps.REPLY:
+                    self.chirps_ns = event.at_ns
             case e.ErrorRaised():
                 self.problem = self.problem or f"{one_line(event.message)} {event.hint}".strip()
             case _:
@@ -170,6 +175,7 @@ async def _converse(
     pcm = await asyncio.to_thread(read_wav, str(line.path), rate)
     pcm = pcm[: -2 * rate]  # without the second of silence at its end
     await _until(lambda: not audio.playback.playing, _ANSWER_S)
+    await _play_chirps(audio)
     number = 0
     while clock() < ends_s:
         number += 1
@@ -184,6 +190,15 @@ async def _converse(
             await _until(lambda: not audio.playback.playing, _ANSWER_S)
     await _until(lambda: not audio.playback.playing, _ANSWER_S)
     await asyncio.sleep(_EDGES_S)
+
+
+async def _play_chirps(audio: AudioManager) -> None:
+    """Plays chirps on the speaker, without the agent, and waits until they have been heard."""
+    queue = audio.playback.queue
+    chirps_format = AudioFormat(Encoding.PCM16, queue.rate if queue else audio.capture.format.rate)
+    audio.playback.play(chirps.REPLY, chirps.chirps_pcm(chirps_format.rate), chirps_format)
+    audio.playback.end(chirps.REPLY)
+    await _until(lambda: not audio.playback.playing, _ANSWER_S)
 
 
 async def _until(condition: Callable[[], bool], limit_s: float) -> bool:
@@ -216,15 +231,18 @@ def _evaluate(
         raise CalibrationFailed(notes.problem or "The speaker was not opened.")
     # If a buffer grew during the call, everything heard before that had a different latency.
     others_ns = [each.at_ns for each in notes.opened if abs(each.latency_ms - latest.latency_ms) > _SAME_MS]
-    errors = TruthOfCall(notes.metrics, caller, PlayedTrack(notes.blocks, rate)).errors(
-        notes.onsets_ns, max(others_ns, default=0)
-    )
+    since_ns, track = max(others_ns, default=0), PlayedTrack(notes.blocks, rate)
+    errors = TruthOfCall(notes.metrics, caller, track).errors(notes.onsets_ns, since_ns)
     if len(errors.responses) < _LEAST_TURNS:
         raise CalibrationFailed(
             f"Only {len(errors.responses)} answers could be measured."
             " Increase --seconds, and close other programs that keep this machine busy."
         )
     stated_ms = float(np.median(notes.output_ms)) + target.block_ms
+    # A microphone that suppresses noise may suppress chirps; the answers, which are speech, then show the loop.
+    loops_ms = errors.loops
+    if notes.chirps_ns is not None and notes.chirps_ns >= since_ns:
+        loops_ms = chirps.round_trips_ms(notes.chirps_ns, caller, track) or loops_ms
     return Calibration(
         devices=DevicesInUse(
             latest.capture, latest.playback, latest.latency_ms, target.block_ms, sound_server(host_api)
@@ -237,5 +255,5 @@ def _evaluate(
         capture_ppm=clock_ppm[0],
         playback_ppm=clock_ppm[1],
         round_trip_stated_ms=stated_ms,
-        round_trip_ms=stated_ms + float(np.median(errors.loops)) if errors.loops else None,
+        round_trip_ms=stated_ms + float(np.median(loops_ms)) if loops_ms else None,
     )

@@ -85,6 +85,11 @@ class CallerInLoop:
         index = min(int(np.searchsorted(self._counts, frame)), len(self._counts) - 1)
         return self._ends_ns[index] - round((self._counts[index] - frame) * 1e9 / rate)
 
+    def frame_at(self, at_ns: int, rate: int) -> int:
+        """Returns the frame that, according to the program, passed the microphone at a given time."""
+        index = min(int(np.searchsorted(self._ends_ns, at_ns)), len(self._counts) - 1)
+        return self._counts[index] - round((self._ends_ns[index] - at_ns) * rate / 1e9)
+
 
 class PlayedTrack:
     """Played audio at the microphone's sample rate, with the times at which it was due to be heard."""
@@ -151,7 +156,7 @@ class FigureErrors(NamedTuple):
     silences: list[float]
     onsets: list[float]
     loops: list[float]
-    """Additional time that audio takes from the speaker to the microphone, beyond the reported latencies."""
+    """How much later the microphone heard each answer than the speaker was due to play it."""
 
 
 class TruthOfCall:
@@ -206,8 +211,7 @@ class TruthOfCall:
         """Returns the position of an answer in the microphone's stream; None if the answer was not found."""
         per_ms = self._rate // 1_000
         probe = self._track.samples[onset : onset + _PROBE_MS * per_ms]
-        first_ns = self._at_ns(0)
-        due = round((began_ns - first_ns) * self._rate / 1e9)
+        due = self._caller.frame_at(began_ns, self._rate)
         start = max(due - _EARLY_MS * per_ms, 0)
         found = find(self._heard[start : due + (_LATE_MS + _PROBE_MS) * per_ms], probe)
         return None if found is None else start + found
@@ -267,10 +271,10 @@ class TruthOfCall:
         return min(near)[1] if near else None
 
 
-def find(track: Samples, probe: Samples) -> int | None:
+def find(track: Samples, probe: Samples, like_enough: float = _LIKE_ENOUGH) -> int | None:
     """Returns where a probe begins in a track; None if the track does not contain it.
 
-    Uses normalized cross-correlation.
+    Uses normalized cross-correlation, which has to be at least ``like_enough``.
     """
     lags = len(track) - len(probe) + 1
     if lags <= 0 or not np.any(probe):
@@ -284,7 +288,7 @@ def find(track: Samples, probe: Samples) -> int | None:
     least = len(b) * (_AUDIBLE_RMS / 30) ** 2
     likeness = correlation / np.sqrt(np.maximum(windows, least) * float(np.dot(b, b)))
     best = int(np.argmax(likeness))
-    return best if likeness[best] >= _LIKE_ENOUGH else None
+    return best if likeness[best] >= like_enough else None
 
 
 def spread_of(errors_ms: Sequence[float]) -> Spread | None:

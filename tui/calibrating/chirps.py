@@ -1,0 +1,95 @@
+"""Measures the round trip from the speaker to the microphone with chirps that the speaker plays.
+
+Speech repeats itself and is quiet at its edges. A chirp resembles nothing but itself, so its position in the
+microphone's stream is found to a sample, even if it is much quieter than the noise around it. Its frequencies pass
+every device and every sample rate from 8 kHz on.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from tui.audio.pcm import from_float
+from tui.calibrating.truth import CallerInLoop, PlayedTrack, Samples, find
+from tui.units import NS_PER_MS
+
+REPLY = "chirps"
+"""Id of the reply under which the chirps are played."""
+STARTS_MS = (100, 430, 830, 1_170, 1_620, 1_950)
+"""Start of each chirp. The distances differ, so a pattern that is shifted by one chirp does not fit."""
+LENGTH_MS = 2_300
+"""Length of the chirps and the silence around them."""
+_CHIRP_MS, _FADE_MS = 160, 20
+_FROM_HZ, _TO_HZ = 300.0, 3_000.0
+_LOUDNESS = 0.25
+_LIKE_ENOUGH = 0.3
+"""Smallest correlation that counts. The largest one with noise or recorded speech was below 0.17 (measured)."""
+_EARLY_MS, _LATE_MS = 300, 1_500
+"""How far from the expected time the chirps are searched for in the microphone's stream."""
+_APART_MS = 60
+"""How far a single chirp may be from its place in the pattern: a device that ran dry moves the later ones."""
+_LEAST = 3
+
+
+def chirps_pcm(rate: int) -> bytes:
+    """Returns the chirps as 16-bit mono PCM, `LENGTH_MS` long."""
+    samples = np.zeros(LENGTH_MS * rate // 1_000, np.float32)
+    chirp = _chirp(rate)
+    for start_ms in STARTS_MS:
+        start = start_ms * rate // 1_000
+        samples[start : start + len(chirp)] = chirp
+    return from_float(samples)
+
+
+def round_trips_ms(started_ns: int, caller: CallerInLoop, track: PlayedTrack) -> list[float]:
+    """Returns how much later the microphone heard each chirp than the speaker was due to play it, in ms.
+
+    ``started_ns`` is when the reply `REPLY` was due to be heard. The list is empty if the microphone does not hear
+    the speaker.
+    """
+    per_ms = track.rate // 1_000
+    played = [
+        place
+        for start_ms in STARTS_MS
+        if (place := _near(track.samples, track.frame_at(started_ns) + start_ms * per_ms, track.rate))
+        is not None
+    ]
+    if len(played) < _LEAST:
+        return []
+    heard = caller.heard()
+    # As a whole first: one chirp is like any other.
+    pattern = track.samples[played[0] : played[-1] + _CHIRP_MS * per_ms]
+    due = caller.frame_at(track.at_ns(played[0]), track.rate)
+    start = max(due - _EARLY_MS * per_ms, 0)
+    found = find(heard[start : due + len(pattern) + _LATE_MS * per_ms], pattern, _LIKE_ENOUGH)
+    if found is None:
+        return []
+    places = [(frame, _near(heard, start + found + frame - played[0], track.rate)) for frame in played]
+    loops_ms = [
+        (caller.at_ns(place, track.rate) - track.at_ns(frame)) / NS_PER_MS
+        for frame, place in places
+        if place is not None
+    ]
+    return loops_ms if len(loops_ms) >= _LEAST else []
+
+
+def _near(samples: Samples, due: int, rate: int) -> int | None:
+    """Returns the first frame of the chirp that is expected at ``due``; None if it is not found there."""
+    chirp, apart = _chirp(rate), _APART_MS * rate // 1_000
+    start = max(due - apart, 0)
+    found = find(samples[start : due + apart + len(chirp)], chirp, _LIKE_ENOUGH)
+    return None if found is None else start + found
+
+
+@cache
+def _chirp(rate: int) -> Samples:
+    """Returns a linear sweep with soft edges; float32 in -1..1."""
+    at_s = np.arange(_CHIRP_MS * rate // 1_000) / rate
+    rise_hz_per_s = (_TO_HZ - _FROM_HZ) * 1_000 / _CHIRP_MS
+    sweep = np.sin(2 * np.pi * (_FROM_HZ * at_s + rise_hz_per_s * at_s**2 / 2))
+    edges_ms = np.minimum(at_s, at_s[::-1]) * 1_000
+    fade = np.sin(np.minimum(edges_ms / _FADE_MS, 1.0) * np.pi / 2) ** 2
+    faded: Samples = (_LOUDNESS * fade * sweep).astype(np.float32)
+    return faded
