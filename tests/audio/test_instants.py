@@ -48,6 +48,49 @@ def test_a_clock_that_drifts_is_followed() -> None:
     assert abs(at_ns - 20 * 2999 * 1.0001 * MS) < 0.3 * MS
 
 
+def fed(instants: BlockInstants, blocks: range, late_ms: float = 0) -> None:
+    for index in blocks:
+        instants.feed(int((1000 + 20 * index + late_ms) * MS), BLOCK * index)
+
+
+def test_lost_samples_move_the_estimate_when_the_instants_before_them_are_old() -> None:
+    instants = BlockInstants(RATE)
+    fed(instants, range(100))
+    fed(instants, range(100, 197), late_ms=30)  # a loss of 30 ms: every later block comes that much later
+    assert instants.take_move(5 * MS) is None
+    fed(instants, range(197, 202), late_ms=30)
+    move = instants.take_move(5 * MS)
+    assert move is not None
+    assert move.moved_ns == 30 * MS
+    # Blocks from the loss on had wrong times.
+    assert move.since_ns <= (1000 + 20 * 100 + 30) * MS
+    fed(instants, range(202, 400), late_ms=30)
+    assert instants.take_move(5 * MS) is None
+
+
+def test_a_stream_that_settles_is_in_doubt_from_its_start() -> None:
+    instants = BlockInstants(RATE)
+    fed(instants, range(10), late_ms=40)
+    fed(instants, range(10, 12))
+    move = instants.take_move(5 * MS)
+    assert move == (40 * MS, 1040 * MS)
+
+
+def test_a_clock_that_keeps_time_does_not_move() -> None:
+    instants = BlockInstants(RATE)
+    assert instants.take_move(0) is None
+    for index in range(400):
+        instants.feed((1000 + 20 * index + (index * 7) % 19) * MS, BLOCK * index)
+        assert instants.take_move(5 * MS) is None
+
+
+def test_a_stall_is_not_a_move() -> None:
+    instants = BlockInstants(RATE)
+    fed(instants, range(100))
+    fed(instants, range(100, 200), late_ms=400)
+    assert instants.take_move(5 * MS) is None
+
+
 def test_blocks_taken_in_pairs_are_heard_one_after_the_other() -> None:
     instants = SoundInstants(RATE)
     for pair in range(20):

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 from tui.audio.blocks import Captured
-from tui.models import events as e
 from tui.protocols.base import Outgoing
-from tui.session.self_check import SelfCheck
 from tui.session.send_pace import SendPace
 
 MS = 1_000_000
@@ -51,25 +49,3 @@ def test_how_long_it_took() -> None:
     assert whole is not None
     assert (whole.blocks, whole.worst_ms) == (100, 40)
     assert pace.worst_ms(2000 * MS) is None
-
-
-def test_lateness_is_told_once_a_second_and_only_beyond_its_limit() -> None:
-    told: list[e.LatenessSeen] = []
-    check = SelfCheck(told.append, lambda: 0)
-    for at_ms, late_ms in ((5000, 10), (5100, 60), (5200, 70), (6200, 80)):
-        check.judge("the event loop", late_ms, 30, at_ms * MS)
-    assert [(late.late_ms, late.since_ns) for late in told] == [(60, 5040 * MS), (80, 6120 * MS)]
-
-
-def test_a_device_that_stalled_leaves_figures_uncertain_until_its_clock_has_forgotten_it() -> None:
-    reported: list[e.LatenessSeen] = []
-    now_ns = 0
-    check = SelfCheck(reported.append, lambda: now_ns)
-    for at_ms in range(5_000, 9_000, 60):
-        gap_ms = {5_000: 40.0, 5_600: 190.0}.get(at_ms, 20.0)
-        check.called_back("the microphone", gap_ms, at_ms * MS)
-    assert [late.late_ms for late in reported] == [190] * 3
-    assert {late.since_ns for late in reported} == {5_410 * MS}
-    assert reported[0].at_ns == 5_600 * MS
-    assert 7_600 * MS <= reported[-1].at_ns <= 8_600 * MS
-    assert {late.what for late in reported} == {"the microphone"}

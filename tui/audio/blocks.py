@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tui.audio.instants import BlockInstants
+from tui.audio.instants import BlockInstants, ClockMove
 from tui.audio.resample import LiveResampler
 
 
@@ -163,6 +163,10 @@ class BlockTiming:
     def resample(self, pcm: bytes) -> bytes:
         """Returns the samples of the current source at the agreed rate."""
         return self._resampler.feed(pcm)
+
+    def take_move(self, limit_ns: int) -> ClockMove | None:
+        """Returns how far the times of blocks moved since the previous move, if it is further than ``limit_ns``."""
+        return self._instants.take_move(limit_ns)
 
     def is_current(self, source: Source | None) -> bool:
         """Returns whether the last block came from this source."""

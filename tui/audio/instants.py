@@ -2,7 +2,8 @@
 
 Capture: callbacks arrive late, never early, and the times that PortAudio assigns to blocks vary over a range
 of 24 ms. The minimum of the callback times over the last two seconds, relative to the sample count, stays
-within 0.3 ms (measured).
+within 0.3 ms (measured). After a busy sound server has lost samples, the minimum is wrong as long as the window
+contains times from before the loss.
 
 Playback: a device with a long latency takes its blocks in pairs, the second one block too early, and after a
 start it holds a different amount from the one it reports. The lead that PortAudio reports with each callback
@@ -14,12 +15,16 @@ from __future__ import annotations
 
 import statistics
 from collections import deque
+from typing import NamedTuple
 
 from tui.audio.pcm import frames_to_ns
 
 WINDOW_NS = 2_000_000_000
 STALL_NS = 200_000_000
 """A longer pause between callbacks separates two streams; offsets from the first do not apply to the second."""
+_KEPT_ESTIMATES = 100
+"""Number of estimates that are kept; with blocks of 20 ms, they span the window, so no move is missed while the
+loop is late."""
 _BLOCKS = 9
 """Number of blocks in the median.
 
@@ -33,6 +38,13 @@ by 8 ms per second (measured).
 """
 
 
+class ClockMove(NamedTuple):
+    """A correction of when samples pass a device: since ``since_ns``, times may have been off by as much."""
+
+    moved_ns: int
+    since_ns: int
+
+
 class BlockInstants:
     """Maps the frames of a captured stream to the monotonic clock. One thread feeds it; any thread may read."""
 
@@ -40,11 +52,17 @@ class BlockInstants:
         self.rate = rate
         self._offsets: deque[tuple[int, int]] = deque()
         self._last_ns: int | None = None
+        self._began_ns = 0
+        self._estimates: deque[tuple[int, int]] = deque(maxlen=_KEPT_ESTIMATES)
+        """Time and minimum of each block of about the last window, since the last move that was taken."""
 
     def feed(self, callback_ns: int, frame: int) -> None:
         """Adds a callback entered at ``callback_ns`` for the block that starts at ``frame``."""
         if self._last_ns is not None and callback_ns - self._last_ns > STALL_NS:
             self._offsets.clear()
+            self._estimates.clear()
+        if not self._offsets:
+            self._began_ns = callback_ns
         self._last_ns = callback_ns
         offset_ns = callback_ns - frames_to_ns(frame, self.rate)
         # Offsets higher than a later one can never be the minimum again. Once they are removed, the rest is
@@ -54,6 +72,7 @@ class BlockInstants:
         self._offsets.append((callback_ns, offset_ns))
         while self._offsets[0][0] < callback_ns - WINDOW_NS:
             self._offsets.popleft()
+        self._estimates.append((callback_ns, self._offsets[0][1]))
 
     def at(self, frame: int) -> int | None:
         """Returns when an undelayed callback for ``frame`` would have arrived; None before the first callback."""
@@ -62,6 +81,22 @@ class BlockInstants:
             return self._offsets[0][1] + frames_to_ns(frame, self.rate)
         except IndexError:
             return None
+
+    def take_move(self, limit_ns: int) -> ClockMove | None:
+        """Returns how far the estimate moved since the previous move, if it is further than ``limit_ns``.
+
+        Call it on the feeding thread.
+        """
+        if not self._estimates:
+            return None
+        oldest, newest = self._estimates[0], self._estimates[-1]
+        moved_ns = abs(newest[1] - oldest[1])
+        if moved_ns <= limit_ns:
+            return None
+        corrected_ns = next(at_ns for at_ns, offset_ns in self._estimates if offset_ns != oldest[1])
+        self._estimates.clear()
+        self._estimates.append(newest)
+        return ClockMove(moved_ns, max(corrected_ns - WINDOW_NS, self._began_ns))
 
 
 class SoundInstants:

@@ -431,10 +431,12 @@ class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
     """The program itself was late, so figures measured around this time are uncertain."""
 
     what: str
-    """The part that was late: "the event loop", "sending" or "the speaker's clock"."""
+    """The part that was late: "the event loop", "sending", a device or the clock of a device."""
     late_ms: float
     since_ns: Instant
     """Start of the period of lateness, which ends at ``at_ns``."""
+    path: str = ""
+    """The path of the device that was late ("capture", "playback"): only edges of sound at this device may be off."""
 
 
 class CheckedEdge(StrEnum):

@@ -90,6 +90,7 @@ class SessionWatch:
 
     async def finish(self) -> None:
         """Emits the remaining events after audio and messages have stopped."""
+        self._self_check.finish()
         self._user_audio.finish()
         self._agent_audio.poll(at_the_end=True)
         self._emit_counts(at_the_end=True)

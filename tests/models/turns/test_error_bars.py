@@ -146,3 +146,37 @@ def test_a_barge_in_measured_while_the_program_was_late_is_marked() -> None:
     assert (figure.short, figure.doubt) == ("80±74?", "the microphone was 74 ms late")
     later = e.LatenessSeen(at_ns=6_000 * MS, what="the microphone", late_ms=74.0, since_ns=5_900 * MS)
     assert not interrupted(None, later).doubt
+
+
+@pytest.mark.parametrize(
+    ("path", "since_ms", "until_ms", "marked"),
+    [
+        ("capture", 2_500, 3_100, True),
+        ("capture", 3_100, 4_100, False),
+        ("playback", 2_500, 3_100, False),
+        ("playback", 3_900, 4_100, True),
+        ("", 3_100, 3_200, True),
+    ],
+)
+def test_a_device_that_was_late_matters_only_at_its_own_edge(
+    path: str, since_ms: int, until_ms: int, marked: bool
+) -> None:
+    late = e.LatenessSeen(
+        at_ns=until_ms * MS, what="a device", late_ms=74.0, since_ns=since_ms * MS, path=path
+    )
+    turn = call(None, late).turns[1]
+    assert (turn.user_ended_ns, turn.agent_began_ns) == (3_000 * MS, 4_000 * MS)
+    assert bool(turn.doubt) is marked
+
+
+@pytest.mark.parametrize(
+    ("timing", "late_ms", "marked"),
+    [(Timing(), 10.0, False), (Timing(), 10.5, True), (CALIBRATED, 5.5, True)],
+)
+def test_the_stated_bound_covers_a_little_lateness_of_a_device(
+    timing: Timing, late_ms: float, marked: bool
+) -> None:
+    late = e.LatenessSeen(
+        at_ns=4_100 * MS, what="the speaker", late_ms=late_ms, since_ns=3_900 * MS, path="playback"
+    )
+    assert bool(call(timing, late).turns[1].doubt) is marked

@@ -13,6 +13,7 @@ from tui.audio.devices import AudioDeviceError, Device
 from tui.audio.echo_guard import EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat, Encoding
+from tui.audio.instants import ClockMove
 from tui.audio.levels import LevelMeter, MeterReading
 from tui.audio.microphone import Microphone, RecordingCallback
 from tui.callbacks import CallbackChain, spawn
@@ -110,6 +111,10 @@ class Capture:
     def clock_start_ns(self) -> int | None:
         """Latest estimate of when frame 0 of the device's stream was captured; None if there is no device."""
         return self._timing.started_ns(self.microphone.source)
+
+    def take_clock_move(self, limit_ns: int) -> ClockMove | None:
+        """Returns how far the times of blocks moved since the previous move, if it is further than ``limit_ns``."""
+        return self._timing.take_move(limit_ns)
 
     @property
     def name(self) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
-from tui.audio.calibration import Bound, Timing
+from tui.audio.calibration import STATED_BOUND_MS, Bound, Timing
 from tui.models import events as e
 
 _KEPT_LATENESSES = 32
+_COVERED_MS = STATED_BOUND_MS / 2
+"""Lateness of a device that the stated bound covers: without it, times were at most 11 ms off (measured)."""
 
 
 class Trust:
@@ -46,11 +48,17 @@ class Trust:
     def late_between(self, start_ns: int, end_ns: int) -> tuple[str, float]:
         """Returns the reason for lateness between two times, and the greatest delay in ms.
 
-        Returns ("", 0) if nothing was late.
+        The first time is measured at the microphone and the last one at the speaker, so lateness of a device counts
+        only if it includes that time. Returns ("", 0) if nothing was late.
         """
         reason, most_ms = "", 0.0
+        is_calibrated = self.timing is not None and self.timing.calibration is not None
         for lateness in self._latenesses:
-            if lateness.since_ns <= end_ns and lateness.at_ns >= start_ns:
+            if lateness.path and lateness.late_ms <= _COVERED_MS and not is_calibrated:
+                continue
+            first_ns = end_ns if lateness.path == "playback" else start_ns
+            last_ns = start_ns if lateness.path == "capture" else end_ns
+            if lateness.since_ns <= last_ns and lateness.at_ns >= first_ns:
                 reason = f"{lateness.what} was {lateness.late_ms:.0f} ms late"
                 most_ms = max(most_ms, lateness.late_ms)
         return reason, most_ms
