@@ -64,7 +64,7 @@ def _hold(environment: Mapping[str, str], turns: int, seed: int) -> Comparison:
     comparison = Comparison()
     steps = plan(turns, random.Random(seed))
     user, starts = spoken(steps)
-    script = Answering(steps)
+    script = Answering(steps, starts)
     with (
         Agent(script) as agent,
         Recorder(environment) as recorder,

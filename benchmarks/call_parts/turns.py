@@ -104,16 +104,26 @@ def spoken(steps: Sequence[Step]) -> tuple[Samples, list[int]]:
 
 
 class Answering:
-    """The agent's script: hears by loudness, answers each step after its delay, yields after its reaction."""
+    """The agent's script: hears by loudness, answers each step after its delay, yields after its reaction.
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    Which step it hears follows from when the step is due, so that a word with a hole in it, or one that never came,
+    does not shift all later answers.
+    """
+
+    def __init__(self, steps: Sequence[Step], starts: Sequence[int]) -> None:
         self.interrupted_ns: dict[int, int] = {}
         """Step → when its words made the agent send an interrupt."""
         self._steps = steps
+        self._due_ns = [round(start * 1e9 / RATE) for start in starts]
+        """When each step begins, after the start of the user's track."""
+        self._began_ns: int | None = None
+        """When the user's track began, as far as known: the latest step was then due when it was heard."""
         self._step = -1
         self._speaking = False
         self._loud_ns = 0
         self._reply: asyncio.Task[None] | None = None
+        self._replied = -1
+        """The latest step whose reply has begun."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, call: Call) -> None:
@@ -126,14 +136,27 @@ class Answering:
         if loud:
             self._loud_ns = at_ns
             if not self._speaking:
-                self._speaking, self._step = True, self._step + 1
-                if self._step < len(self._steps) and self._steps[self._step].barges_in:
-                    self._spawn(self._yield(call, self._step))
+                self._speaking = True
+                self._begin(call, at_ns)
         elif self._speaking and at_ns - self._loud_ns >= _QUIET_MS * 1_000_000:
             self._speaking = False
-            if self._step < len(self._steps):
+            if self._step != self._replied:
+                if self._reply:
+                    self._reply.cancel()
                 waited_ms = (at_ns - self._loud_ns) / 1e6
-                self._reply = self._spawn(self._answer(call, self._steps[self._step], waited_ms))
+                self._reply = self._spawn(self._answer(call, self._step, waited_ms))
+
+    def _begin(self, call: Call, at_ns: int) -> None:
+        """The user begins to speak: a step, or the rest of one."""
+        if self._began_ns is None:
+            self._began_ns = at_ns - self._due_ns[0]
+        after_ns, due_ns = at_ns - self._began_ns, self._due_ns
+        step = min(range(max(self._step, 0), len(due_ns)), key=lambda each: abs(due_ns[each] - after_ns))
+        if step == self._step:
+            return
+        self._step, self._began_ns = step, at_ns - due_ns[step]
+        if self._steps[step].barges_in:
+            self._spawn(self._yield(call, step))
 
     def _spawn(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
@@ -141,8 +164,10 @@ class Answering:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _answer(self, call: Call, step: Step, waited_ms: float) -> None:
+    async def _answer(self, call: Call, number: int, waited_ms: float) -> None:
+        step = self._steps[number]
         await asyncio.sleep(max(step.delay_ms - waited_ms, 0) / 1000)
+        self._replied = number
         await call.say(step.reply, pace=step.pace)
         await call.tell(type="end")
 
@@ -330,7 +355,7 @@ def measure(environment: Mapping[str, str], turns: int, *, seed: int = 1) -> tup
     for first in range(0, turns, TURNS_A_CALL):
         steps = plan(min(TURNS_A_CALL, turns - first), dice)
         user, starts = spoken(steps)
-        script = Answering(steps)
+        script = Answering(steps, starts)
         with Agent(script) as agent, Recorder(environment) as recorder, call(environment, agent.url) as held:
             held.record()
             began_ns = time.monotonic_ns()
