@@ -1,13 +1,13 @@
-"""What the program says of a live call against what was heard: latencies, losses, echo, wire, barge-in.
+"""Compares the program's figures for a live call with recordings: latencies, losses, echo, wire, barge-in.
 
-Run ``python benchmarks/call.py all`` from the root, or one part of it: ``turns``, ``loss``, ``echo``, ``wire``,
-``barge-in``, ``calibrate``; ``--quick`` makes each short. The real program runs in tmux on virtual sound devices
-(PulseAudio), its engine and PortAudio with it, in calls with a scripted agent whose delays and whose sound are known;
-both devices are the two channels of one sink, recorded as one. Needs what the end-to-end tests need, and for
-``calibrate`` a C compiler.
+Run ``python benchmarks/call.py all`` from the root folder, or a part: ``turns``, ``loss``, ``echo``,
+``wire``, ``barge-in``, ``calibrate``. ``--quick`` shortens every part. The real program runs in tmux on
+virtual sound devices (PulseAudio), including its engine and PortAudio, in calls with a scripted agent whose
+delays and audio are known. Both devices are channels of the same sink, which is recorded. Requires everything
+that the end-to-end tests require, and a C compiler for ``calibrate``.
 
-Exit codes: 0 every bound holds; 1 one is missed; 2 a call could not be held; 3 the host took more than 1 % of the
-processors' time away, so that the run is not to be judged.
+Exit codes: 0 all bounds were met; 1 a bound was missed; 2 a call failed; 3 the host took away more than 1 %
+of CPU time, so the run cannot be judged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
 
-# a script finds what is in its own folder; the program is in the root
+# a script can import only from its own folder, but the program is in the root folder
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.call_parts import barge_in, calibrate, echo, loss, turns, wire
@@ -32,7 +32,7 @@ Part = Callable[[Mapping[str, str]], tuple[list[Measured], list[str]]]
 
 
 def main() -> int:
-    """Run the parts that were asked for; gives the exit code."""
+    """Runs the requested parts; returns the exit code."""
     asked = _arguments()
     code = 0
     began_s = perf_counter()

@@ -1,8 +1,8 @@
-"""What telling subscribers costs: the kit beside a loop written by hand, psygnal, pyee and blinker.
+"""Measures the cost of notifying subscribers with the callbacks kit, a handwritten loop, psygnal, pyee and blinker.
 
-Run ``python benchmarks/dispatch.py`` from the root; it takes about half a minute and prints a Markdown table.
-The machine's speed wanders, so all ways are timed in turn in many short rounds: a ratio is the median of the
-ratios within a round, a time the best of all rounds.
+Run ``python benchmarks/dispatch.py`` from the root folder. It takes about half a minute and prints a Markdown
+table. Because the machine's speed varies, all ways are timed in turn in many short rounds: a ratio is the
+median of the ratios within a round, and a time is the best of all rounds.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import psygnal
 from blinker import Signal as Blinker
 from pyee.asyncio import AsyncIOEventEmitter
 
-# a script finds what is in its own folder; the kit is in the root
+# a script can import only from its own folder, but the kit is in the root folder
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tui.callbacks import CallbackManager
 
 ROUNDS = 300
 CALLS_PER_ROUND = 2000
-"""Of callbacks, in each round and way."""
+"""Number of callback calls per round and way."""
 SUBSCRIBERS = (1, 10, 100)
 
 Ways = dict[str, Callable[[], object]]
@@ -34,7 +34,10 @@ Rounds = dict[str, list[float]]
 
 
 def plain_ways(subscribers: int) -> Ways:
-    """By library, what tells plain callbacks that do nothing; all differ, as some libraries merge equals."""
+    """Returns, by library, functions that call plain callbacks, which do nothing.
+
+    All callbacks differ, because some libraries merge equal ones.
+    """
 
     def make() -> Callable[[int], None]:
         def callback(value: int) -> None:
@@ -68,7 +71,7 @@ def plain_ways(subscribers: int) -> Ways:
 
 
 def coroutine_ways(subscribers: int) -> CoroutineWays:
-    """By library, what tells coroutine callbacks and returns when all have ended."""
+    """Returns, by library, functions that call coroutine callbacks and return when all have finished."""
     ended = 0
 
     def make() -> Callable[[int], Awaitable[None]]:
@@ -143,7 +146,7 @@ def row(title: str, subscribers: int, rounds: Rounds) -> str:
 
 async def main() -> None:
     psygnal.set_async_backend("asyncio")
-    await asyncio.sleep(0)  # its worker starts
+    await asyncio.sleep(0)  # lets its worker start
     print("| callbacks | subscribers | loop by hand | kit | psygnal | pyee | blinker |")
     print("|---|--:|--:|--:|--:|--:|--:|")
     for subscribers in SUBSCRIBERS:

@@ -1,9 +1,10 @@
-"""What the figures of the floor are worth: scripted conversations in which both may speak, against what was scripted.
+"""Measures the accuracy of turn-taking figures with scripted conversations in which both parties may speak at once.
 
-Run ``python benchmarks/duplex.py`` from the root, with ``--minutes`` and ``--seed``. Recorded lines are laid on two
-tracks at known instants: answers after a gap or before the other has ended, backchannels of either side, talk-overs
-in which either gives way, false interruptions, pauses. The tracks pass the detectors of a call in blocks of 20 ms,
-and their edges, in the order in which they become known, the fold of a call. No device and no clock is involved.
+Run ``python benchmarks/duplex.py`` from the root folder, with ``--minutes`` and ``--seed``. Recorded lines
+are placed on two tracks at known times: answers after a gap or before the other party has ended, backchannels
+of both parties, talk-overs in which either party yields, false interruptions, and pauses. The tracks pass
+through the detectors of a call in blocks of 20 ms, and the edges, in the order in which they become known,
+through the fold of a call. No devices and no clock are involved.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-# a script finds what is in its own folder; the program is in the root
+# a script can import only from its own folder, but the program is in the root folder
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
@@ -38,20 +39,20 @@ from tui.units import NS_PER_MS
 RATE, BLOCK_MS = 16_000, 20
 PER_MS = RATE // 1000
 AUDIBLE_RMS = 33.0
-"""-60 dBFS: a millisecond above it is heard."""
+"""-60 dBFS as an amplitude: a louder millisecond counts as audible."""
 NOISE_DBFS = -66.0
-"""Of the user's room."""
+"""Noise level of the user's room."""
 WITHIN_WORD_MS, STOP_MS = 150, 30
-"""So much of a cut clip before its end has no longer silence than that."""
+"""The last 150 ms of a cut clip contain no silence longer than 30 ms."""
 NEAR_MS = 400.0
-"""An edge or an event further from where it is due is another one."""
+"""Largest distance in ms between an edge or event and its expected position."""
 USER, AGENT = e.Party.USER, e.Party.AGENT
 
 Samples = NDArray[np.int16]
 
 
 class Clip(NamedTuple):
-    """A recording, and its first audible millisecond and the one after the last."""
+    """A recording with its first audible millisecond and the millisecond after the last audible one."""
 
     samples: Samples
     began_ms: int
@@ -60,27 +61,27 @@ class Clip(NamedTuple):
 
 @dataclass
 class Conversation:
-    """Two tracks and what is on them."""
+    """Two tracks and their content."""
 
     tracks: dict[e.Party, list[tuple[int, Clip]]] = field(default_factory=lambda: {USER: [], AGENT: []})
-    """Where each clip begins, in ms."""
+    """Start of each clip, in ms."""
     moves: list[str] = field(default_factory=list)
     events: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
-    """What happens on the floor, by name: instant in ns, and figure in ms."""
+    """Turn-taking events by name, each as its time in ns and its figure in ms."""
 
     def put(self, by: e.Party, sound_ms: int, clip: Clip) -> int:
-        """Has the sound of a clip begin at that time; returns when it ends."""
+        """Places the sound of a clip at this time; returns when it ends."""
         at_ms = sound_ms - clip.began_ms
         self.tracks[by].append((at_ms, clip))
         return at_ms + clip.ended_ms
 
     def note(self, what: str, at_ms: int, figure_ms: float) -> None:
-        """Adds an event that is to be found."""
+        """Adds an event that should be found."""
         self.events[what].append((at_ms * NS_PER_MS, figure_ms))
 
     @property
     def speech(self) -> list[Speech]:
-        """What there is to find."""
+        """Returns the speech that should be found."""
         return [
             Speech((at_ms + clip.began_ms) * NS_PER_MS, by, 0, (at_ms + clip.ended_ms) * NS_PER_MS)
             for by, clips in self.tracks.items()
@@ -90,7 +91,7 @@ class Conversation:
     def samples(
         self, by: e.Party, length_ms: int, noise: np.random.Generator, noise_dbfs: float = NOISE_DBFS
     ) -> Samples:
-        """The track of a party; the user's has the noise of a room."""
+        """Returns the track of a party; the user's track contains room noise."""
         track = np.zeros(length_ms * PER_MS, np.float32)
         if by is USER:
             rms = 32_768 * 10 ** (noise_dbfs / 20)
@@ -101,15 +102,16 @@ class Conversation:
 
 
 def clip_of(samples: Samples) -> Clip:
-    """A recording with its edges, to a millisecond."""
+    """Returns a recording with its edges, to the millisecond."""
     loud = np.flatnonzero(_loud(samples))
     return Clip(samples, int(loud[0]), int(loud[-1]) + 1)
 
 
 def cut(clip: Clip, length_ms: int) -> Clip:
-    """The beginning of a clip, which ends within 5 ms as a flush with a fade does.
+    """Returns the beginning of a clip, which ends within 5 ms like a flush with a fade.
 
-    It is cut at that length or a little later, within a word: a scrap of the next word after a pause is no speech.
+    It is cut at this length or slightly later, within a word, because a fragment of a word after a pause does
+    not count as speech.
     """
     loud = _loud(clip.samples)
     until_ms = clip.began_ms + length_ms
@@ -122,20 +124,20 @@ def cut(clip: Clip, length_ms: int) -> Clip:
 
 
 def _loud(samples: Samples) -> NDArray[np.bool_]:
-    """Whether each millisecond can be heard."""
+    """Returns for each millisecond whether it is audible."""
     whole = samples[: len(samples) // PER_MS * PER_MS].astype(np.float64).reshape(-1, PER_MS)
     return np.sqrt(np.mean(whole * whole, axis=1)) > AUDIBLE_RMS
 
 
 def _longest_silence(loud: NDArray[np.bool_]) -> int:
-    """The longest run of milliseconds that cannot be heard."""
+    """Returns the length of the longest inaudible run in ms."""
     edges = np.flatnonzero(np.concatenate([[True], loud, [True]]))
     return int(np.diff(edges).max()) - 1
 
 
 @cache
 def recorded() -> dict[e.Party, list[Clip]]:
-    """The recorded lines of both parties that are longer than any backchannel."""
+    """Returns the recorded lines of both parties that are longer than any backchannel."""
     paths = {USER: [line.path for line in caller_lines()], AGENT: [each.path for each in prompts().values()]}
     clips = {
         by: [clip_of(np.frombuffer(read_wav(path, RATE), np.int16)) for path in names]
@@ -145,14 +147,14 @@ def recorded() -> dict[e.Party, list[Clip]]:
 
 
 class Script:
-    """Makes up a conversation, move by move. Nothing is near a limit that decides what it is."""
+    """Generates a conversation move by move. No move is close to a limit between two kinds of events."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.conversation = Conversation()
         self.by = AGENT
         self.free_ms = 1_000
-        """When both are silent."""
+        """Time from which both parties are silent."""
 
     def play(self, minutes: float) -> Conversation:
         """Returns a conversation of at least that length."""
@@ -173,17 +175,17 @@ class Script:
         return self.conversation
 
     def answer(self) -> None:
-        """The other answers after a gap."""
+        """Lets the other party answer after a gap."""
         self.by = self.by.other
         self._speak(self.by, self._line(self.by), self.random.randint(100, 1_400))
 
     def overlapped_answer(self) -> None:
-        """The other answers just before the end."""
+        """Lets the other party answer just before the end."""
         self.by = self.by.other
         self._speak(self.by, self._line(self.by), -self.random.randint(40, 120))
 
     def backchannel(self) -> None:
-        """A turn with a backchannel in the middle of it."""
+        """Adds a turn with a backchannel in the middle."""
         self.answer()
         began_ms, ended_ms = self._last(self.by)
         at_ms = self.random.randint(began_ms + 600, max(ended_ms - 1_500, began_ms + 650))
@@ -191,7 +193,7 @@ class Script:
         self.conversation.note(f"backchannels of the {self.by.other}", at_ms, until_ms - at_ms)
 
     def interruption(self) -> None:
-        """The other begins to speak, and who held the floor yields."""
+        """Lets the other party begin to speak, and the floor holder yield."""
         self._overlap(self.random.randint(350, 900))
         began_ms = self._yields()
         self.conversation.note("floor transfer offsets", began_ms, began_ms - self.free_ms)
@@ -200,7 +202,7 @@ class Script:
         self.holder = self.by
 
     def held(self) -> None:
-        """The other begins to speak, and gives way: a cut line of more than a backchannel."""
+        """Lets the other party begin to speak and yield, with a cut line longer than a backchannel."""
         self.answer()
         began_ms, ended_ms = self._last(self.by)
         length_ms = self.random.randint(1_200, 1_700)
@@ -211,7 +213,7 @@ class Script:
         self.conversation.note("talk-overs", at_ms, until_ms - at_ms)
 
     def false_interruption(self) -> None:
-        """Who held the floor stops for a backchannel, and goes on."""
+        """Lets the floor holder stop for a backchannel and go on."""
         self._overlap(self.random.randint(300, 450))
         began_ms, ended_ms = self._yields(), self.free_ms
         short = self._short(self.by.other, least_ms=self.overlap_ms + 150)
@@ -221,14 +223,14 @@ class Script:
         self.conversation.note("resumed after", began_ms, self._last(self.by)[0] - ended_ms)
 
     def pause(self) -> None:
-        """The same party goes on after a pause."""
+        """Lets the same party go on after a pause."""
         self._speak(self.by, self._line(self.by), self.random.randint(750, 1_500))
 
     overlap_ms = 0
     holder: e.Party | None = None
 
     def _yields(self) -> int:
-        """Who spoke last yields; returns when the other began to speak."""
+        """Lets the last speaker yield; returns when the other party began to speak."""
         began_ms = self.free_ms - self.overlap_ms
         overlap_ms = self.free_ms - began_ms
         self.conversation.note("talk-overs", began_ms, overlap_ms)
@@ -236,7 +238,7 @@ class Script:
         return began_ms
 
     def _overlap(self, overlap_ms: int) -> None:
-        """The other answers with a line that is cut off ``overlap_ms`` after someone begins to speak over it."""
+        """Lets the other party answer with a line, cut off ``overlap_ms`` after somebody begins to speak over it."""
         self.overlap_ms = overlap_ms
         self.by = self.by.other
         line = self._line(self.by)
@@ -246,7 +248,7 @@ class Script:
 
     def _speak(self, by: e.Party, clip: Clip, after_ms: int = 0) -> None:
         clips = self.conversation.tracks[by]
-        # Half a second of silence separates two stretches of speech on one track.
+        # On one track, half a second of silence separates two stretches of speech.
         own_ms = clips[-1][0] + clips[-1][1].ended_ms + 700 if clips else 0
         at_ms = self.free_ms + after_ms
         if at_ms < own_ms:
@@ -270,7 +272,7 @@ class Script:
 
 
 def heard(conversation: Conversation, seed: int, noise_dbfs: float = NOISE_DBFS) -> Floor:
-    """The floor as the program finds it on the tracks, in blocks of 20 ms as in a call."""
+    """Returns the floor as the program computes it from the tracks, in blocks of 20 ms as in a call."""
     until_ms = max(each.ended_ns or 0 for each in conversation.speech) // NS_PER_MS + 2_000
     until_ms -= until_ms % BLOCK_MS
     noise = np.random.default_rng(seed)
@@ -290,26 +292,26 @@ def heard(conversation: Conversation, seed: int, noise_dbfs: float = NOISE_DBFS)
 
 
 class Compared(NamedTuple):
-    """What was found of what there was."""
+    """Comparison of the events found with the scripted events."""
 
     errors_ms: list[float]
     missed: list[float]
-    """Instants in s of what was not found."""
+    """Times in s of events that were not found."""
     invented: list[float]
 
     @property
     def wrong_percent(self) -> float:
-        """Missed and invented, of what there was."""
+        """Share of missed and invented events among the scripted events, in percent."""
         count = len(self.errors_ms) + len(self.missed)
         return 100 * (len(self.missed) + len(self.invented)) / max(count, 1)
 
 
 Instants = Sequence[tuple[int, float]]
-"""An instant in ns, and the figure in ms."""
+"""Times in ns with figures in ms."""
 
 
 def compare(truth: Instants, found: Instants) -> Compared:
-    """Pairs what is nearest; the error is that of the figure."""
+    """Pairs the nearest events and returns the errors of their figures."""
     left = sorted(found)
     errors_ms, missed = [], []
     for at_ns, figure_ms in sorted(truth):
@@ -323,7 +325,7 @@ def compare(truth: Instants, found: Instants) -> Compared:
 
 
 def comparisons(conversation: Conversation, found: Floor) -> Iterator[tuple[str, Compared]]:
-    """Compares everything that the floor shows with what was scripted."""
+    """Compares all turn-taking events with the script."""
     for by, lane in ((USER, found.user), (AGENT, found.agent)):
         spoken = [each for each in conversation.speech if each.by is by]
         for what, ends in (("onsets", False), ("ends", True)):
@@ -335,7 +337,7 @@ def comparisons(conversation: Conversation, found: Floor) -> Iterator[tuple[str,
 
 
 def events_of(floor: Floor) -> dict[str, list[tuple[int, float]]]:
-    """What happens on the floor, with the names of `Conversation.events`."""
+    """Returns the turn-taking events, with the names of `Conversation.events`."""
     events: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for turn in floor.turns:
         if turn.offset_ms is not None:

@@ -1,8 +1,8 @@
-"""What the event log costs at 1,000 and at 1,000,000 events: memory, appending, filtering, searching, exporting.
+"""Measures the event log with 1,000 and 1,000,000 events: memory, appending, filtering, searching, exporting.
 
-Run ``python benchmarks/event_log.py`` from the root; it takes a minute and prints a Markdown table. Times are
-the best of several rounds, as the machine's speed wanders; what is to be kept are the limits of issue 6. Each log
-whose memory is measured is built in a process of its own, and all that the process grows by is counted.
+Run ``python benchmarks/event_log.py`` from the root folder. It takes a minute and prints a Markdown table.
+Times are the best of several rounds, because the machine's speed varies. Each log whose memory is measured is
+built in a separate process, whose whole growth is counted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
-# a script finds what is in its own folder; the program is in the root
+# a script can import only from its own folder, but the program is in the root folder
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.made_up import MIXES, arriving, of_its_own
@@ -35,7 +35,7 @@ BUDGET_MS = 8
 
 
 def log_with(mix: str, count: int) -> tuple[EventLog, list[float]]:
-    """A log, and the seconds that each batch took to append."""
+    """Returns a log, and the seconds that appending each batch took."""
     log, seconds = EventLog(), []
     for batch in arriving(mix, count):
         began = perf_counter()
@@ -46,7 +46,7 @@ def log_with(mix: str, count: int) -> tuple[EventLog, list[float]]:
 
 
 def measure_memory(mix: str, count: int) -> None:
-    """In a process of its own: what the log adds."""
+    """Measures the memory that a log adds to a process; runs in a separate process."""
     log_with(mix, 2000)
     gc.collect()
     before = resident_bytes()
@@ -67,7 +67,7 @@ def timed(work: Callable[[EventView], object], few: EventView, many: EventView) 
 
 
 def filtered(view: EventView, wanted: Filter) -> tuple[float, float, float]:
-    """Seconds until the first rows are there, until all are, and of the longest step."""
+    """Returns the seconds until the first rows are shown, until all are shown, and of the longest step."""
     began = perf_counter()
     view.set_filter(wanted)
     first = longest = 0.0
@@ -82,7 +82,7 @@ def filtered(view: EventView, wanted: Filter) -> tuple[float, float, float]:
 
 
 def frame(view: EventView, position: int) -> Callable[[], object]:
-    """What a frame asks of the models, at some place."""
+    """Returns a function that makes all model queries of a frame at this position."""
 
     def work() -> None:
         for line_number in range(position, position + FRAME_ROWS):
@@ -95,7 +95,7 @@ def frame(view: EventView, position: int) -> Callable[[], object]:
 
 
 def tick(log: EventLog, view: EventView) -> Callable[[], object]:
-    """Ten events come, and the view takes them in."""
+    """Returns a function that appends ten events and updates the view."""
 
     def work() -> None:
         for _ in range(10):
@@ -142,7 +142,7 @@ def main() -> None:
         runs = [filtered(many, parse(text)) for _ in range(ROUNDS)]
         shown = text.replace("|", "\\|")
         row(f"filter `{shown}`: all rows", small, min(run[1] for run in runs), "1 s")
-        if len(many):  # else there are none
+        if len(many):  # otherwise, nothing was measured
             row(f"filter `{shown}`: first rows", None, min(run[0] for run in runs), "100 ms")
         row(f"filter `{shown}`: longest step of {BUDGET_MS} ms", None, min(run[2] for run in runs), "")
     row("no filter again", *timed(lambda view: view.set_filter(parse("")), few, many), "")

@@ -1,7 +1,8 @@
-"""What callers of a load test cost, next to a bare websockets loop and to an ordinary Locust user.
+"""Measures the cost of callers in a load test, compared with a bare websockets loop and an ordinary Locust user.
 
-Every generator sends 50 messages a second for each caller to an echo server in a process of its own, which also
-judges the pacing: by how much each message came later than its place in the stream. ``--quick`` takes fewer callers.
+Every generator sends 50 messages a second per caller to an echo server in a separate process. The server also
+measures the pacing: how late each message arrived for its position in the stream. ``--quick`` uses fewer
+callers.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ LADDERS = {"bare loop": (1, 20, 40), "VoiceUser": (1, 10, 20, 30, 40), "ordinary
 
 
 async def echo() -> None:
-    """Echo every frame, and print how late frames were once it is terminated."""
+    """Echoes every frame; when terminated, prints how late frames were."""
     from websockets.asyncio.server import ServerConnection, serve
     from websockets.exceptions import ConnectionClosed
 
@@ -47,11 +48,12 @@ async def echo() -> None:
                 arrived.append(time.monotonic())
                 await connection.send(frame)
         except ConnectionClosed:
-            pass  # generators just end
+            pass  # generators end without closing the connection
         finally:
             kept = [at for at in arrived if at - arrived[0] > WARM_S]
             over = [at - number * BLOCK_S for number, at in enumerate(kept)]
-            # The earliest tenth is in time: a generator that catches up must not count as early.
+            # The earliest tenth counts as on time, so that a generator that catches up does not count as
+            # early.
             base = sorted(over)[len(over) // 10] if over else 0.0
             lateness_ms.extend(max(at - base, 0.0) * 1_000 for at in over)
 
@@ -67,25 +69,25 @@ async def echo() -> None:
     print(json.dumps({"messages": len(lateness_ms), "p50_ms": p50, "p99_ms": p99}), flush=True)
 
 
-# -- the generators: each prints the processor time and memory of its own process --
+# -- generators: each prints the CPU time and memory of its process --
 
 
 class Meter:
-    """Processor time of this process between two moments."""
+    """CPU time of this process between two points."""
 
     def __init__(self, callers: int) -> None:
         self._callers = callers
         self._began = (time.process_time(), time.monotonic())
 
     def show(self) -> None:
-        """Print what was used."""
+        """Prints the CPU time and memory used."""
         used_s, lasted_s = time.process_time() - self._began[0], time.monotonic() - self._began[1]
         share = used_s / lasted_s / self._callers
         print(json.dumps({"processor": share, "rss": resident_bytes()}), flush=True)
 
 
 async def bare(url: str, callers: int) -> None:
-    """Paces every caller by a task of its own."""
+    """Paces every caller with a separate task."""
     from websockets.asyncio.client import ClientConnection, connect
 
     async def send(connection: ClientConnection) -> None:
@@ -113,7 +115,7 @@ async def bare(url: str, callers: int) -> None:
 
 
 def voice_users(url: str, callers: int) -> None:
-    """Holds calls with the station of a Locust worker."""
+    """Makes calls with the station of a Locust worker."""
     os.environ["LOCUST_SKIP_MONKEY_PATCH"] = "1"
     import gevent
     from locust.env import Environment
@@ -143,7 +145,7 @@ def voice_users(url: str, callers: int) -> None:
 
 
 def locust_users(url: str, callers: int) -> None:
-    """Paces every caller by a greenlet, with the synchronous websockets client, as a Locust user would."""
+    """Paces every caller with a greenlet and the synchronous websockets client, like a Locust user."""
     import locust
     from locust.env import Environment
     from locust.event import Events
@@ -178,11 +180,11 @@ def locust_users(url: str, callers: int) -> None:
     os._exit(0)
 
 
-# -- the comparison --
+# -- comparison --
 
 
 def measure(kind: str, callers: int) -> dict[str, Any]:
-    """Returns the figures of a generator with a number of callers."""
+    """Returns the figures of a generator with this number of callers."""
     command = [sys.executable, __file__]
     with subprocess.Popen([*command, "--echo"], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -200,7 +202,7 @@ def measure(kind: str, callers: int) -> dict[str, Any]:
 
 
 def compare(kinds: Sequence[str], *, quick: bool) -> None:
-    """Measure generators, and print a table."""
+    """Measures the generators and prints a table."""
     steal = Steal()
     print("| generator | callers | processor per caller | memory per caller | pacing p50 | p99 |")
     print("| --- | --: | --: | --: | --: | --: |")

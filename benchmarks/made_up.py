@@ -1,4 +1,4 @@
-"""Made-up events: of a busy call, and worse than any call."""
+"""Generated events: those of a busy call, and a worse mix than any call's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from tui.models import events as e
 
 KEPT_MESSAGES, KEPT_BYTES = 1_000, 900
-"""What a session file has to hold of the raw messages, which events share; see `write_messages`."""
+"""Number and size of the raw messages in the session file, which events share; see `write_messages`."""
 SENT, RECEIVED = e.Direction.SENT, e.Direction.RECEIVED
 
 
@@ -30,7 +30,7 @@ def message(
 
 
 def of_a_call(number: int) -> e.SessionEvent:
-    """Fifty chunks a second each way; now and then a transcript, an error, another message."""
+    """Returns an event of a busy call: fifty chunks a second each way, and occasionally a transcript or an error."""
     match number % 100:
         case 0:
             return message(number, RECEIVED, "activities", f"activities: order number {number} is on its way")
@@ -53,7 +53,7 @@ def of_a_call(number: int) -> e.SessionEvent:
 
 
 def of_its_own(number: int) -> e.SessionEvent:
-    """Worse than any call: no two summaries are the same, and each is a row."""
+    """Returns an event of a mix worse than any call: all summaries differ, and each event has a row."""
     direction = SENT if number % 2 else RECEIVED
     return message(
         number, direction, f"kind.{number % 30}", f"activities: order number {number} is on its way to you"
@@ -61,7 +61,7 @@ def of_its_own(number: int) -> e.SessionEvent:
 
 
 def write_messages(path: Path) -> None:
-    """The session file that the events point into."""
+    """Writes the session file that the events refer to."""
     text = b'{"type":"activities","text":"' + b"some words of a message " * 8 + b'"}'
     path.write_bytes(text.ljust(KEPT_BYTES) * KEPT_MESSAGES)
 
@@ -70,7 +70,7 @@ MIXES: dict[str, Callable[[int], e.SessionEvent]] = {"of a call": of_a_call, "ea
 
 
 def arriving(mix: str, count: int) -> Iterator[list[e.SessionEvent]]:
-    """Events as they come over the pipe: decoded, so that no text is one that somebody else keeps."""
+    """Yields events as they arrive over the pipe: decoded, so that their texts are not shared with other objects."""
     yield [
         e.SessionStarted(number=1, at_ns=0, session_id="s", started_utc="", target="ws://x", protocol="pcm")
     ]

@@ -1,4 +1,4 @@
-"""What benchmarks have in common: times, what a process costs, whether the host took time away, verdicts."""
+"""Shared parts of the benchmarks: times, the cost of processes, CPU time taken away by the host, and verdicts."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 from time import perf_counter
 
 MAX_STEAL = 0.01
-"""Share of the processors' time that the host may keep from us in a run that is to be judged."""
+"""Share of CPU time that the host may take away in a run that can be judged."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One line of a table."""
+    """A row of a table."""
 
     what: str
     value: str
     bound: str = ""
     holds: bool | None = None
-    """Whether the value keeps to the bound; None where there is none."""
+    """Whether the value meets its bound; None if there is no bound."""
 
     def row(self, steal: float) -> str:
-        """As Markdown; a run that the host has disturbed is not judged."""
+        """Returns the row in Markdown. A run that the host disturbed is not judged."""
         verdict = "" if self.holds is None else "holds" if self.holds else "**missed**"
         if verdict and steal > MAX_STEAL:
             verdict = f"not judged: the host stole {steal:.1%}"
@@ -34,14 +34,14 @@ class Measured:
 
 
 class Steal:
-    """What share of the processors' time the host has kept for itself since this was made."""
+    """Share of CPU time that the host has taken away since this object was created."""
 
     def __init__(self) -> None:
         self._began = self._read()
 
     @property
     def share(self) -> float:
-        """0..1."""
+        """Returns the share, 0..1."""
         stolen, total = (now - then for now, then in zip(self._read(), self._began, strict=True))
         return stolen / total if total else 0.0
 
@@ -52,18 +52,18 @@ class Steal:
 
 
 def processor_s(pid: int) -> float:
-    """Processor time a process has taken so far, all threads."""
+    """Returns the CPU time in seconds that a process has used so far, in all threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
 
 def resident_bytes(pid: int | str = "self") -> int:
-    """Memory a process holds."""
+    """Returns the resident memory of a process."""
     return _status_bytes(pid, "VmRSS:")
 
 
 def peak_resident_bytes(pid: int) -> int:
-    """The most it has held so far."""
+    """Returns the peak resident memory of a process."""
     return _status_bytes(pid, "VmHWM:")
 
 
@@ -75,7 +75,7 @@ def _status_bytes(pid: int | str, name: str) -> int:
 
 
 def best(work: Callable[[], object], rounds: int) -> float:
-    """Seconds of the fastest round: the machine's speed wanders, and only ever to the worse."""
+    """Returns the seconds of the fastest round, because disturbances can only slow the machine down."""
     times = []
     for _ in range(rounds):
         began = perf_counter()
@@ -85,12 +85,12 @@ def best(work: Callable[[], object], rounds: int) -> float:
 
 
 def megabytes(size_bytes: float) -> str:
-    """As people say it."""
+    """Returns a size in megabytes, as text."""
     return f"{size_bytes / 1e6:.0f} MB"
 
 
 def run_parts(parts: Mapping[str, Callable[..., Iterator[Measured]]], description: str, quick: str) -> None:
-    """Be the command line of a benchmark: measure the parts that are named, all if none is, and print a table."""
+    """Runs the command line of a benchmark: measures the named parts (by default, all) and prints a table."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

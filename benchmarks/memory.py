@@ -1,8 +1,8 @@
-"""Memory that the engine and the local agent hold after many calls, and what new calls cost those under way.
+"""Measures the memory of the engine and the local agent after many calls, and how new calls affect current ones.
 
-Run ``python benchmarks/memory.py`` from the root, all of it or the parts you name, ``--quick`` for a look; it prints
-a Markdown table. Needs Linux and pulseaudio. A part during which the host took more than 1 % of the processors away
-is shown and not judged.
+Run ``python benchmarks/memory.py`` from the root folder, with the names of parts or without for all;
+``--quick`` shortens the run. It prints a Markdown table. Requires Linux and PulseAudio. A part during which
+the host took away more than 1 % of CPU time is shown but not judged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# a script finds what is in its own folder; the program is in the root
+# a script can import only from its own folder, but the program is in the root folder
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measuring import Measured, run_parts

@@ -1,12 +1,11 @@
-"""What saving a call costs, and whether its two tracks are where the sound was.
+"""Measures the cost of saving a call, and the alignment of the two saved tracks.
 
-Run ``python benchmarks/saving.py cost`` or ``alignment`` from the root. ``cost`` measures the processor time of one
-engine in calls that are saved and calls that are not, by turns. ``alignment`` holds a call with the real program in
-tmux on virtual sound devices whose two channels are recorded as one, and finds every burst of sound again, on the
-devices and on the saved tracks, sample by sample. Needs what the end-to-end tests need.
-
-Exit codes: 0 every bound holds; 1 one is missed; 3 the host took more than 1 % of the processors' time away, so that
-the run is not to be judged.
+Run ``python benchmarks/saving.py cost`` or ``alignment`` from the root folder. ``cost`` measures the CPU time
+of an engine in calls that are alternately saved and not saved. ``alignment`` makes a call with the real
+program in tmux on virtual sound devices, which are recorded, and finds every burst of sound on the devices
+and on the saved tracks, sample by sample. Requires everything that the end-to-end tests require. Exit codes:
+0 all bounds were met; 1 a bound was missed; 3 the host took away more than 1 % of CPU time, so the run cannot
+be judged.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-# a script finds what is in its own folder; the program is in the root
+# a script can import only from its own folder, but the program is in the root folder
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.call_parts.devices import devices
@@ -25,7 +24,7 @@ from benchmarks.saving_parts import alignment, cost
 
 
 def main() -> int:
-    """Run the part that was asked for; gives the exit code."""
+    """Runs the requested part; returns the exit code."""
     asked = _arguments()
     steal = Steal()
     rows, lines = _measure(asked)

@@ -1,7 +1,7 @@
-"""How precisely scenarios speak: asked for "600 ms after the agent is heard", measured on the saved tracks.
+"""Measures the timing precision of scenarios for a line due "600 ms after the agent is heard", on the saved tracks.
 
-Both recordings, the agent's greeting and the caller's line, are found on the tracks sample for sample, so that no
-detector takes part in the measurement of a call. ``--quick`` makes fewer calls.
+Both recordings, the agent's greeting and the caller's line, are found on the tracks sample for sample, so
+that no detector is involved in the measurement. ``--quick`` makes fewer calls.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ ASKED_MS = 600.0
 BOUND_MS = 10.0
 LINE = "interrupt"
 MARGIN_S = 0.5
-"""Length of the beginning of each recording that is searched for: a barge-in cuts the greeting off."""
+"""Length in seconds of the beginning of each recording that is searched for.
+
+A barge-in cuts off the rest of the greeting.
+"""
 PLANNED = "tool none within 1 ms"
 SCENARIO = f"""
 [[step]]
@@ -48,17 +51,17 @@ hang_up = true
 
 
 class Calls(NamedTuple):
-    """The calls of one run of the command."""
+    """The calls made by one run of the command."""
 
     errors_ms: list[float]
     count: int
     untrusted: list[str]
-    """Why a timing of a run was not trusted."""
+    """Reasons why timings of runs were not trusted."""
     took_s: float
 
 
 def hold(url: str, folder: Path, *, jobs: int, calls: int) -> Calls:
-    """Play the scenario with the command, and measure all its sessions."""
+    """Plays the scenario with the command, and measures all its sessions."""
     path, sessions = folder / "timed.call.toml", folder / f"jobs-{jobs}"
     path.write_text(SCENARIO)
     command = [sys.executable, "-m", "tui", "test", str(path), "--url", url, "--protocol", "audiocodes"]
@@ -80,7 +83,7 @@ def _untrusted(run: dict[str, Any]) -> str:
 
 
 def error_ms(session: Path) -> float:
-    """Returns by how much the line was audible later than asked, in ms."""
+    """Returns how much later than specified the line was audible, in ms."""
     with wave.open(str(session / "audio.wav")) as file:
         rate = file.getframerate()
         both = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2).astype(np.float64)
@@ -118,12 +121,12 @@ def _measured(jobs: int, calls: int) -> Iterator[Measured]:
 
 
 def alone(*, quick: bool) -> Iterator[Measured]:
-    """Calls one after another."""
+    """Measures calls made one after another."""
     yield from _measured(1, 4 if quick else 16)
 
 
 def together(*, quick: bool) -> Iterator[Measured]:
-    """Eight calls at the same time."""
+    """Measures eight simultaneous calls."""
     yield from _measured(8, 16 if quick else 64)
 
 

@@ -1,8 +1,9 @@
-"""What the screen costs: first picture, processor, frames of a long log, searching, memory.
+"""Measures the cost of the screen: first paint, CPU use, frames of a long log, searching, memory.
 
-Run ``python benchmarks/screen.py`` from the root, all of it or the parts you name, ``--quick`` for a look; it prints
-a Markdown table. Needs Linux, tmux and pulseaudio. What is judged are ratios within one run, or shares of a core;
-a part during which the host took more than 1 % of the processors away is shown and not judged.
+Run ``python benchmarks/screen.py`` from the root folder, with the names of parts or without for all;
+``--quick`` shortens the run. It prints a Markdown table. Requires Linux, tmux and PulseAudio. Ratios within a
+run and shares of a core are judged. A part during which the host took away more than 1 % of CPU time is shown
+but not judged.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# a script finds what is in its own folder; the program is in the root
+# a script can import only from its own folder, but the program is in the root folder
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measuring import Measured, run_parts

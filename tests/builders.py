@@ -1,4 +1,4 @@
-"""Events as tests want them: only what matters is given. Instants are in milliseconds."""
+"""Builds events for tests, which pass only the values that matter. Times are in milliseconds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ USER, AGENT = e.Party.USER, e.Party.AGENT
 
 
 def at(ms: float) -> int:
-    """The instant in nanoseconds."""
+    """Returns a time in nanoseconds."""
     return int(ms * MS)
 
 
 def numbered(events: Iterable[e.SessionEvent]) -> list[e.SessionEvent]:
-    """The events as `Journal.emit` would number them."""
+    """Returns the events, numbered as by `Journal.emit`."""
     return [msgspec.structs.replace(event, number=number) for number, event in enumerate(events, 1)]
 
 
@@ -104,7 +104,7 @@ def tool(call: str = "c", at_ms: float = 0, *, name: str = "find", finished: boo
 def user_speaks(
     at_ms: float = 0, phase: e.SpeechPhase = e.SpeechPhase.STARTED, item: str = ""
 ) -> e.UserSpeech:
-    """What the agent reports of the user's speech."""
+    """Returns the agent's report of user speech."""
     return e.UserSpeech(at_ns=at(at_ms), phase=phase, item=item)
 
 
@@ -116,7 +116,7 @@ def edge(
     sent_ms: float | None = None,
     method: str = "silero",
 ) -> e.SpeechEdge:
-    """What is audible."""
+    """Returns an edge of audible speech."""
     return e.SpeechEdge(
         at_ns=at(at_ms),
         speaker=speaker,
@@ -128,7 +128,7 @@ def edge(
 
 
 def spoken(began_ms: float, ended_ms: float) -> tuple[e.SpeechEdge, e.SpeechEdge]:
-    """The user's speech; its last block was captured 30 ms later and sent 1 ms after that."""
+    """Returns the edges of user speech whose last block was captured 30 ms later and sent 1 ms after that."""
     return (
         edge(USER, True, began_ms),
         edge(USER, False, ended_ms, captured_ms=ended_ms + 30, sent_ms=ended_ms + 31),
@@ -136,7 +136,7 @@ def spoken(began_ms: float, ended_ms: float) -> tuple[e.SpeechEdge, e.SpeechEdge
 
 
 def heard(began_ms: float, ended_ms: float) -> tuple[e.SpeechEdge, e.SpeechEdge]:
-    """The agent's speech."""
+    """Returns the edges of agent speech."""
     return edge(AGENT, True, began_ms), edge(AGENT, False, ended_ms)
 
 
@@ -164,7 +164,7 @@ def played(reply: str, at_ms: float, heard_ms: float, unheard_ms: float = 0) -> 
 
 
 def speaks(reply: str, at_ms: float) -> tuple[e.SessionEvent, ...]:
-    """A reply that is heard from its first sample on."""
+    """Returns the events of a reply that is audible from its first sample."""
     return plays(reply, at_ms), edge(AGENT, True, at_ms)
 
 
@@ -179,7 +179,7 @@ def answered(reply: str, at_ms: float, heard_ms: float = 1000) -> tuple[e.Sessio
 
 
 def flushed(at_ms: float, by_agent: bool = True, silent_ms: float | None = None) -> e.Flushed:
-    """Of a barge-in, asked for 2 ms before it is reported."""
+    """Returns the flush of a barge-in, requested 2 ms before it is reported."""
     return e.Flushed(
         at_ns=at(at_ms + 2),
         reason="barge-in",
@@ -201,4 +201,4 @@ CALIBRATED = Timing(
     ),
     "",
 )
-"""The agent is heard 37 ms later than stated."""
+"""Timing in which the agent is heard 37 ms later than reported."""

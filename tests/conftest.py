@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from tui.saving.reading import SavedSession
 
-# A busy machine is no failure, and CI has to find the same thing twice.
+# A busy machine must not cause failures, and CI results must be reproducible.
 settings.register_profile(
     "opusagent", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -21,19 +21,20 @@ settings.load_profile("opusagent")
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # As a shell leaves it for what it starts in the background; every program that a test starts would inherit it.
+    # A shell ignores this signal for background jobs, and every program that a test starts would inherit
+    # that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # pytest lists its folder for each new one in it, which takes seconds with a home for every test.
+    # pytest lists the parent folder for each new folder, which would take seconds with a home for every test.
     return tmp_path_factory.mktemp("homes")
 
 
 @pytest.fixture(autouse=True)
 def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the settings of whoever runs it."""
+    """Keeps tests from reading or writing the settings of the user who runs them."""
     home = Path(tempfile.mkdtemp(dir=homes))
     for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home / name.lower()))
@@ -44,7 +45,7 @@ def own_home(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def saved_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved session with sound in it, for tests that only read."""
+    """Returns a saved session with audio, for tests that only read it."""
     from tests.report.sessions import save_call
 
     return save_call(tmp_path_factory.mktemp("sessions"))
@@ -62,7 +63,7 @@ _ON_TIME = pytest.StashKey[bool]()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Lowers the priority of every worker but the one that runs the tests with sound devices."""
+    """Lowers the priority of all workers except the worker that runs tests with sound devices."""
     if "PYTEST_XDIST_WORKER" in os.environ and _ON_TIME not in item.session.stash:
         on_time = item.session.stash[_ON_TIME] = item.nodeid.endswith("@sound")
         if not on_time:
@@ -73,7 +74,7 @@ _LONGEST_ID = 60
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Keeps megabytes of input out of the names of tests, which processes and their environment pass on."""
+    """Keeps megabytes of input out of test names, which are passed to processes in their environment."""
     if isinstance(val, str | bytes) and len(val) > _LONGEST_ID:
         start = val[:_LONGEST_ID] if isinstance(val, str) else val[:_LONGEST_ID].decode("latin-1")
         return f"{start.encode('unicode_escape').decode()}… ({len(val)})"
@@ -82,7 +83,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What a test logs of lone surrogates has to get from the process that ran it to the one that reports it."""
+    """Replaces lone surrogates in logged text, which must be passed between processes."""
     report = yield
     report.sections = [
         (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections

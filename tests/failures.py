@@ -1,4 +1,4 @@
-"""A reporter of failing callbacks that keeps what it reported."""
+"""A reporter of failing callbacks that stores its reports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tui.callbacks import ErrorReporter, FailureReport
 
 
 class ListedReporter(ErrorReporter):
-    """Keeps each distinct failure in ``reports``."""
+    """Stores each distinct failure in ``reports``."""
 
     def __init__(self) -> None:
         super().__init__()

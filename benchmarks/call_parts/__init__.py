@@ -1,1 +1,1 @@
-"""What `benchmarks/call.py` is made of: devices that record themselves, a scripted agent, the truth about both."""
+"""The parts of `benchmarks/call.py`: recorded virtual devices, a scripted agent, and the true times of both."""

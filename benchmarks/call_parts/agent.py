@@ -1,4 +1,7 @@
-"""A scripted agent: plain PCM over a websocket, on a loop and a thread of its own, that notes when it did what."""
+"""A scripted agent that sends plain PCM over a websocket, and records the times of its actions.
+
+It has its own loop and thread.
+"""
 
 from __future__ import annotations
 
@@ -18,21 +21,21 @@ CHUNK_MS = 20
 
 
 class Call:
-    """One call as the agent had it. Instants are monotonic ns, taken at the socket."""
+    """A call from the agent's point of view. Times are monotonic ns, taken at the socket."""
 
     def __init__(self, socket: ServerConnection) -> None:
         self.received: list[tuple[int, bytes]] = []
-        """Every message with user audio, and when it came."""
+        """Every message with user audio, and its arrival time."""
         self._socket = socket
         self._listeners: list[Callable[[int, bytes], None]] = []
         self._unread: asyncio.Queue[bytes] = asyncio.Queue()
 
     def listen(self, listener: Callable[[int, bytes], None]) -> None:
-        """Call ``listener(at_ns, audio)`` for every message of user audio from now on."""
+        """Calls ``listener(at_ns, audio)`` for every message of user audio from now on."""
         self._listeners.append(listener)
 
     async def say(self, samples: Samples, *, pace: float = 1.0, chunk_ms: int = CHUNK_MS) -> None:
-        """Send audio, ``pace`` times as fast as it sounds."""
+        """Sends audio at ``pace`` times real time."""
         data, chunk_bytes = samples.astype("<i2").tobytes(), 2 * RATE * chunk_ms // 1000
         due_s = asyncio.get_running_loop().time()
         for start in range(0, len(data), chunk_bytes):
@@ -41,7 +44,7 @@ class Call:
             await asyncio.sleep(due_s - asyncio.get_running_loop().time())
 
     async def echo(self) -> None:
-        """Send back what is heard, as it comes, but for digital silence: that ends a reply."""
+        """Sends received audio back immediately. Digital silence is not sent, and ends a reply."""
         echoing = False
         while True:
             audio = await self._unread.get()
@@ -52,13 +55,13 @@ class Call:
             echoing = any(audio)
 
     async def tell(self, **message: object) -> int:
-        """Send a control message; gives the instant before it went."""
+        """Sends a control message; returns the time directly before it was sent."""
         at_ns = time.monotonic_ns()
         await self._socket.send(json.dumps(message))
         return at_ns
 
     async def hold(self) -> None:
-        """Read until the caller has gone."""
+        """Reads messages until the caller disconnects."""
         try:
             async for frame in self._socket:
                 if isinstance(frame, bytes):
@@ -71,7 +74,7 @@ class Call:
             pass
 
     def received_samples(self) -> Samples:
-        """All user audio, in order."""
+        """Returns all user audio, in order."""
         return np.frombuffer(b"".join(audio for _, audio in self.received), "<i2")
 
 
@@ -79,7 +82,7 @@ Script = Callable[[Call], Awaitable[None]]
 
 
 class Agent:
-    """Answers every caller by the script between ``with`` and its end."""
+    """Runs the script for every caller, for the duration of a ``with`` block."""
 
     def __init__(self, script: Script) -> None:
         self.url = ""

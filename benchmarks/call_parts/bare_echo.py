@@ -1,7 +1,7 @@
-"""The least there can be between a microphone and a speaker: PortAudio callback in, callback out, one block each.
+"""The shortest possible path from microphone to speaker: a PortAudio callback in and one out, one block each.
 
-A process of its own, as the devices are found by its environment: ``python bare_echo.py BLOCK_MS LATENCY``; ends
-with its standard input.
+Runs as ``python bare_echo.py BLOCK_MS LATENCY`` in a separate process, because the environment selects the
+devices. Ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RATE = 16_000
 
 
 def main(block_ms: int, latency: str) -> None:
-    """Echo until standard input ends."""
+    """Echoes until standard input is closed."""
     frames = RATE * block_ms // 1000
     waiting: deque[bytes] = deque()
 

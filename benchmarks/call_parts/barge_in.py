@@ -1,4 +1,4 @@
-"""How long after the agent's signal the speaker is silent."""
+"""Measures the time from the agent's interrupt signal to silence at the speaker."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _SAME_NS = 500_000_000
 
 
 class Interrupting:
-    """The agent's script: speaks, at different paces, and takes it back in the middle."""
+    """The agent's script: sends speech at different paces, and interrupts it in the middle."""
 
     def __init__(self, times: int) -> None:
         self.signals_ns: list[int] = []
-        """When each interrupt went."""
+        """The time at which each interrupt was sent."""
         self.done = False
         self._times = times
         self._dice = random.Random(3)
 
     async def __call__(self, call: Call) -> None:
-        """So many times."""
+        """Interrupts itself the given number of times."""
         for number in range(self._times):
             reply = coded(_REPLY_S, 10 + number)
             saying = asyncio.ensure_future(call.say(reply, pace=(1.0, 4.0, 100.0)[number % 3]))
@@ -49,7 +49,7 @@ class Interrupting:
 
 
 def measure(environment: Mapping[str, str], times: int) -> tuple[list[Measured], list[str]]:
-    """So many barge-ins in one call; gives rows for the table and a line for each."""
+    """Measures ``times`` barge-ins in one call; returns rows for the table and a line for each barge-in."""
     script = Interrupting(times)
     with Agent(script) as agent, Recorder(environment) as recorder, call(environment, agent.url) as held:
         while not script.done:
@@ -91,7 +91,7 @@ def measure(environment: Mapping[str, str], times: int) -> tuple[list[Measured],
 
 
 def _said_ms(flushes: list[e.Flushed], signal_ns: int) -> float | None:
-    """From the signal's arrival to silence, as the program has it."""
+    """Returns the program's figure for the time from the signal's arrival to silence."""
     near = [flush for flush in flushes if flush.asked_ns and 0 <= flush.asked_ns - signal_ns < _SAME_NS]
     if not near or near[0].silent_ns is None or near[0].asked_ns is None:
         return None

@@ -1,4 +1,4 @@
-"""A device delay that the driver does not state: whether calibration finds it, and how exact figures are with it."""
+"""Tests whether calibration finds a device delay that the driver does not report, and how accurate figures are."""
 
 from __future__ import annotations
 
@@ -27,14 +27,17 @@ _LATENCY = "0.1"
 
 
 def measure(seconds: float, turns: int, *, seed: int = 1) -> tuple[list[Measured], list[str]]:
-    """Calibrate devices with and without the delay, then hold a call with it; gives rows and what was found."""
+    """Calibrates devices with and without the delay, then makes a call with it.
+
+    Returns rows and a description of the results.
+    """
     lines: list[str] = []
     with tempfile.TemporaryDirectory(prefix="call-bench-") as state:
         found: list[Calibration] = []
         for late_ms in (0.0, LATE_MS):
             with devices(late_ms) as environment:
                 own = {**environment, "XDG_STATE_HOME": f"{state}/{late_ms:g}"}
-                # The recorder makes the sink render in small steps, as it does during the call.
+                # While the recorder runs, the sink renders in small steps, as during the call.
                 with Recorder(environment):
                     found.append(_calibrate(with_cable(own), seconds))
                 lines.append(f"{late_ms:g} ms: {found[-1]}")

@@ -1,8 +1,8 @@
-"""A microphone and a speaker that are the two channels of one sink, so that one recording holds both, aligned.
+"""A virtual microphone and speaker that are the two channels of one sink, so that a recording contains both.
 
-A private PulseAudio with one two-channel null sink: left is remapped to the sink ``virtual_speaker``, right to the
-sink ``virtual_mic_feed``, and the right channel of the monitor is the source ``virtual_mic``. Whatever is recorded
-of the monitor has both devices on one clock, sample for sample.
+A private PulseAudio server has a two-channel null sink. Its left channel is remapped to the sink
+``virtual_speaker`` and its right channel to the sink ``virtual_mic_feed``; the right channel of the monitor
+is the source ``virtual_mic``. A recording of the monitor has both devices on one clock, sample for sample.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ control={ms:g} rate={rate} channels=1 format=float32le channel_map=mono
 
 @contextmanager
 def devices(late_ms: float = 0.0) -> Iterator[dict[str, str]]:
-    """Start the sound server in a folder of its own; gives the environment that shows its devices.
+    """Starts the sound server in a separate folder; yields the environment in which its devices are visible.
 
-    With ``late_ms`` the speaker is so much later than the sound server states. `with_cable` connects it to the
-    microphone.
+    ``late_ms`` is an additional delay of the speaker that the sound server does not report. `with_cable`
+    connects the speaker to the microphone.
     """
     with tempfile.TemporaryDirectory(prefix="call-bench-") as name:
         folder = Path(name)
@@ -101,7 +101,7 @@ def devices(late_ms: float = 0.0) -> Iterator[dict[str, str]]:
 
 
 def with_cable(environment: Mapping[str, str]) -> dict[str, str]:
-    """The same devices, by name too, with a cable from the speaker to the microphone."""
+    """Returns the environment for the same devices, with the same names, with a cable from speaker to microphone."""
     path = Path(environment["ALSA_CONFIG_PATH"]).with_name(_CABLE)
     return {**environment, "ALSA_CONFIG_PATH": str(path)}
 
@@ -122,25 +122,25 @@ def _wait_until_up(environment: Mapping[str, str], log: Path) -> None:
 
 
 class Tracks:
-    """What both devices had, sample for sample, and the monotonic instant at which each frame was due."""
+    """The audio of both devices, sample for sample, and the monotonic time at which each frame was due."""
 
     def __init__(self, speaker: Samples, microphone: Samples, origin_ns: int) -> None:
         self.speaker = speaker
         self.microphone = microphone
         self.origin_ns = origin_ns
-        """When frame 0 was due; good to a block of the recorder (5 ms). Differences within tracks are exact."""
+        """When frame 0 was due, to within a block of the recorder (5 ms). Differences within tracks are exact."""
 
     def ns_of(self, frame: float) -> int:
-        """When a frame was due."""
+        """Returns the time at which a frame was due."""
         return self.origin_ns + round(frame * 1e9 / RATE)
 
     def frame_of(self, at_ns: int) -> int:
-        """The frame that was due then."""
+        """Returns the frame that was due at this time."""
         return round((at_ns - self.origin_ns) * RATE / 1e9)
 
 
 class Recorder:
-    """Records both devices between ``with`` and its end; `tracks` gives them afterwards."""
+    """Records both devices for the duration of a ``with`` block; `tracks` returns the recording afterwards."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = {**os.environ, **environment}
@@ -170,10 +170,10 @@ class Recorder:
             self._chunks.append((time.monotonic_ns(), chunk))
 
     def tracks(self) -> Tracks:
-        """Everything that was recorded."""
+        """Returns the complete recording."""
         frames, origins = 0, []
         for arrived_ns, chunk in self._chunks:
-            # A chunk is handed on when its first frame is due: never before, often later.
+            # A chunk is delivered when its first frame is due: never before, often later.
             origins.append(arrived_ns - round(frames * 1e9 / RATE))
             frames += len(chunk) // 4
         both = np.frombuffer(b"".join(chunk for _, chunk in self._chunks), "<i2")
@@ -182,7 +182,7 @@ class Recorder:
 
 
 def speak(environment: Mapping[str, str], samples: Samples) -> subprocess.Popen[bytes]:
-    """Begin to play samples into the microphone, to their end."""
+    """Starts playing samples into the microphone."""
     command = ["pacat", "--playback", "--device=virtual_mic_feed", "--format=s16le", f"--rate={RATE}"]
     command += ["--channels=1", "--raw", "--latency-msec=500"]
     with tempfile.TemporaryFile() as file:

@@ -1,4 +1,4 @@
-"""Mouth to ear: through the program and an agent that echoes, against PortAudio alone, in one run."""
+"""Measures the mouth-to-ear delay through the program and an echoing agent, against PortAudio alone."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ _LONGEST_FRAMES = RATE
 
 
 async def _echo(call: Call) -> None:
-    # A speaker is opened for the first reply; what came meanwhile would be late from then on.
+    # A speaker is opened for the first reply. Audio that arrived while it was being opened would delay all
+    # later audio.
     await call.say(coded(0.5, 3))
     await call.tell(type="end")
     await call.echo()
 
 
 def measure(environment: Mapping[str, str], seconds: float) -> tuple[list[Measured], list[str]]:
-    """Both for so long; gives rows for the table and lines that say more."""
+    """Measures both for ``seconds``; returns rows for the table and lines with details."""
     bare = _bare(environment, seconds)
     with (
         Agent(_echo) as agent,
@@ -50,7 +51,7 @@ def measure(environment: Mapping[str, str], seconds: float) -> tuple[list[Measur
     lines.append(f"losses counted: {held.shown().losses}")
     if not delays or not bare_delays or prebuffer_ms is None:
         return [judged("mouth to ear: beyond bare PortAudio and the prebuffer", None, MOST_MORE_MS)], lines
-    # A late block stays in the bare echo's queue for good: its least is what PortAudio needs.
+    # A late block permanently lengthens the bare echo's queue, so its minimum is PortAudio's own delay.
     bare_ms, whole_ms = min(bare_delays), percentile(delays, 0.5)
     told = f"{figure(whole_ms)} = bare {figure(bare_ms)} + prebuffer {figure(prebuffer_ms)} + rest"
     more_ms = whole_ms - bare_ms - prebuffer_ms
@@ -71,10 +72,10 @@ def _bare(environment: Mapping[str, str], seconds: float) -> Tracks:
 
 
 def delays_ms(tracks: Tracks) -> list[float]:
-    """How long after the microphone the speaker had the same, for every half second in which it had."""
+    """Returns the delay from microphone to speaker for every half second that the speaker repeated."""
     found: list[float] = []
     loud = np.flatnonzero(tracks.microphone)
-    # The first second is the start of a stream, and of a reply.
+    # The first second is skipped, because a stream and a reply start in it.
     for start in range(int(loud[0]) + RATE, int(loud[-1]) - _PROBE_FRAMES, _STEP_FRAMES):
         probe = tracks.microphone[start : start + _PROBE_FRAMES]
         at = find(tracks.speaker, probe, start, start + _PROBE_FRAMES + _LONGEST_FRAMES)
@@ -84,7 +85,7 @@ def delays_ms(tracks: Tracks) -> list[float]:
 
 
 def _stated_prebuffer_ms(events: list[e.SessionEvent]) -> float | None:
-    """What the program says the last reply waited between its arrival and the device."""
+    """Returns the program's figure for how long the last reply waited between its arrival and the device."""
     begun = [event for event in events if isinstance(event, e.PlaybackStarted)]
     if not begun or begun[-1].handed_ns is None or begun[-1].arrived_ns is None:
         return None

@@ -1,4 +1,4 @@
-"""Samples lost in a long call: noise in which every sample has its place goes both ways at once."""
+"""Counts the samples lost in a long call, in which noise with identifiable samples is sent both ways at once."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from benchmarks.measuring import Measured
 _PEAK = 1_000
 _CHATTER_S = 0.1
 _REST_S = 5
-"""For what is queued to be heard, also where it has become late."""
+"""Time in seconds for queued audio to be heard, even if it is late."""
 
 
 def coded(seconds: float, seed: int) -> Samples:
-    """Noise without a zero: a hundred samples of it say where they are, and silence is something else."""
+    """Returns noise without zero samples.
+
+    Any hundred samples identify their position, and the noise differs from silence.
+    """
     random = np.random.default_rng(seed)
     frames = int(seconds * RATE)
     sizes, signs = random.integers(1, _PEAK, frames), random.integers(0, 2, frames) * 2 - 1
@@ -30,14 +33,14 @@ def coded(seconds: float, seed: int) -> Samples:
 
 
 class Chatter:
-    """The agent's script: speaks on and on, and keeps the log busy with words and messages nobody knows."""
+    """The agent's script: speaks continuously, and keeps the log busy with words and unknown messages."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
         self.done = False
 
     async def __call__(self, call: Call) -> None:
-        """Until all is said."""
+        """Runs until all audio has been sent."""
         chatter = asyncio.ensure_future(self._chat(call))
         try:
             await call.say(self._samples)
@@ -56,7 +59,7 @@ class Chatter:
 
 
 def measure(environment: Mapping[str, str], minutes: float) -> tuple[list[Measured], list[str]]:
-    """Hold a call of that length; gives rows for the table and lines that say more."""
+    """Makes a call of that length; returns rows for the table and lines with details."""
     user, agent_says = coded(minutes * 60, 1), coded(minutes * 60, 2)
     script = Chatter(agent_says)
     with Agent(script) as agent, Recorder(environment) as recorder, call(environment, agent.url) as held:

@@ -1,7 +1,7 @@
-"""Processors that stay awake while something is measured.
+"""Keeps processors awake during a measurement.
 
-A host parks an idle virtual processor and takes up to 50 ms to wake it. Spinners of the idle class keep it awake
-and give way to everything else.
+A host parks an idle virtual processor and takes up to 50 ms to wake it. Spinners of the idle scheduling class
+keep processors awake and yield to everything else.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ while os.getppid() == parent:
 
 @contextmanager
 def awake() -> Iterator[None]:
-    """Keep every processor awake."""
+    """Keeps every processor awake."""
     processors = sorted(os.sched_getaffinity(0))
     spinners = [
         subprocess.Popen([sys.executable, "-c", _SPINNER, str(each), str(os.getpid())]) for each in processors

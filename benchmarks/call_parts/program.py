@@ -1,4 +1,4 @@
-"""The real program in a real terminal, in a call with an agent; and what it says of that call afterwards."""
+"""Runs the real program in a real terminal in a call with an agent, and reads its figures afterwards."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ SIZE = (160, 50)
 
 
 class Held:
-    """A call that is being held, or was."""
+    """A call, current or past."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
         self.events: list[SessionEvent] = []
-        """What the program saved, once the call is over."""
+        """The saved events, once the call is over."""
         self.measured_again = SessionMetrics()
-        """What ``opusagent-tui metrics DIR --json`` says, once the call is over."""
+        """The output of ``opusagent-tui metrics DIR --json``, once the call is over."""
 
     def record(self) -> None:
-        """Let the microphone flow to the agent."""
+        """Turns the microphone on."""
         self.terminal.press("r")
         self.terminal.wait_for("mic on")
         time.sleep(0.5)
 
     def shown(self) -> SessionMetrics:
-        """The figures as the screen had them at the end: the events folded as they came."""
+        """Returns the final figures of the screen: the events folded in order of arrival."""
         fold = MetricsFold()
         for event in self.events:
             fold.apply(event)
         return fold.metrics
 
     def read(self, session: Path) -> None:
-        """Take from the saved session what it says."""
+        """Reads the saved session."""
         with open_session(session) as saved:
             self.events = list(saved.events())
         command = [sys.executable, "-m", "tui", "metrics", str(session), "--json"]
@@ -56,9 +56,9 @@ class Held:
 def call(
     environment: Mapping[str, str], url: str, latency: str = "auto", save: Path | None = None
 ) -> Iterator[Held]:
-    """Hold a call with the agent at ``url``, the log followed; hangs up, quits and reads the session at the end.
+    """Makes a call to the agent at ``url`` with a following log; at the end, hangs up, quits and reads the session.
 
-    The session stays in ``save``; without it, it is deleted.
+    The session is kept in ``save``, or deleted if that is None.
     """
     with tempfile.TemporaryDirectory(prefix="call-bench-") as name:
         folder, sessions = Path(name), save or Path(name) / "sessions"

@@ -1,4 +1,4 @@
-"""Figures against their bounds."""
+"""Compares figures with their bounds."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from benchmarks.measuring import Measured
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """By nearest rank."""
+    """Returns a percentile by the nearest-rank method."""
     return sorted(values)[max(math.ceil(len(values) * share) - 1, 0)]
 
 
 def judged(what: str, value: float | None, bound: float, unit: str = "ms", told: str = "") -> Measured:
-    """A figure that must not be above its bound; one that could not be measured does not keep it."""
+    """Returns a row for a figure that must not exceed its bound. A figure that was not measured misses the bound."""
     shown = figure(value, unit) + (f" ({told})" if told else "")
     return Measured(what, shown, f"≤ {bound:g} {unit}".rstrip(), value is not None and value <= bound)
 
 
 def figure(value: float | None, unit: str = "ms") -> str:
-    """As a person reads it; "–" for what could not be measured."""
+    """Returns a figure as text; "–" for a figure that was not measured."""
     if value is None:
         return "–"
     return (

@@ -1,4 +1,4 @@
-"""What was really heard, and when: found in the recorded tracks by correlation, or sample by sample."""
+"""Determines what was really heard and when, from the recorded tracks, by correlation or sample by sample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.call_parts.devices import RATE, Samples
 
 AUDIBLE_RMS = 32.8
-"""-60 dBFS: a millisecond above it is heard."""
+"""-60 dBFS as an amplitude: a louder millisecond counts as audible."""
 _MS = RATE // 1000
 _CLEAR_RMS, _SMOOTHED_MS = 4 * AUDIBLE_RMS, 10
 LIKE_ENOUGH = 0.9
@@ -17,17 +17,17 @@ _TOLD = 12
 
 
 def audible(samples: Samples) -> tuple[int, int]:
-    """The first audible frame and the one behind the last, to a millisecond."""
+    """Returns the first audible frame and the frame after the last audible one, to the millisecond."""
     whole = samples[: len(samples) // _MS * _MS].astype(np.float64).reshape(-1, _MS)
     loud = np.flatnonzero(np.sqrt(np.mean(whole * whole, axis=1)) > AUDIBLE_RMS)
     return int(loud[0]) * _MS, (int(loud[-1]) + 1) * _MS
 
 
 def ended_sharply(samples: Samples) -> Samples:
-    """Cut where the samples are last clearly heard.
+    """Returns the samples cut where they are last clearly audible.
 
-    A sound that sinks through the threshold of hearing has no instant at which it ends: whether single milliseconds
-    or blocks of ten are judged made 13 to 21 ms of difference for one of the words of `turns`.
+    A sound that fades through the threshold has no definite end: for one of the words in `turns`, judging
+    single milliseconds or blocks of ten made a difference of 13 to 21 ms.
     """
     whole = samples[: len(samples) // _MS * _MS].astype(np.float64).reshape(-1, _MS)
     smoothed = np.sqrt(np.convolve(np.mean(whole * whole, axis=1), np.full(_SMOOTHED_MS, 1 / _SMOOTHED_MS)))
@@ -35,7 +35,7 @@ def ended_sharply(samples: Samples) -> Samples:
 
 
 def find(track: Samples, probe: Samples, start: int = 0, end: int | None = None) -> int | None:
-    """Where ``probe`` begins in ``track[start:end]``, by normalised correlation; None where it is not in it."""
+    """Returns where ``probe`` begins in ``track[start:end]``, by normalized correlation; None if it is not found."""
     a, b = track[max(start, 0) : end].astype(np.float64), probe.astype(np.float64)
     if len(a) < len(b):
         return None
@@ -50,7 +50,7 @@ def find(track: Samples, probe: Samples, start: int = 0, end: int | None = None)
 
 
 def silent_from(track: Samples, start: int, least_frames: int = 60 * _MS) -> int | None:
-    """The first frame from ``start`` on with which so much digital silence begins; None without any."""
+    """Returns the first frame from ``start`` on where enough digital silence begins; None if there is none."""
     nonzero = np.flatnonzero(track[start:]) + start
     if not len(nonzero) or nonzero[0] - start > least_frames:
         return start
@@ -59,23 +59,23 @@ def silent_from(track: Samples, start: int, least_frames: int = 60 * _MS) -> int
 
 
 class Account(NamedTuple):
-    """What became of samples that were sent, by a comparison one by one."""
+    """The result of comparing sent samples with received samples one by one."""
 
     sent: int
     lost: int
-    """Not found where they were due; a changed sample is a lost one."""
+    """Number of samples not found where they were due; a changed sample counts as lost."""
     gaps: list[tuple[int, int]]
-    """Silence that was put between them: before which sample, and how many frames."""
+    """Inserted silence: the sample that it precedes, and its length in frames."""
     holes: list[tuple[int, int]]
-    """Where samples are missing: the first, and how many."""
+    """Missing samples: the first, and their number."""
 
     @property
     def gap_ms(self) -> float:
-        """All silence that was put between them."""
+        """Total length of the inserted silence in ms."""
         return sum(frames for _, frames in self.gaps) * 1000 / RATE
 
     def told(self) -> str:
-        """For a person: where what happened, in seconds from the first sample."""
+        """Describes the differences, with their times in seconds from the first sample."""
         holes = ", ".join(f"{frames} at {at / RATE:.2f} s" for at, frames in self.holes[:_TOLD]) or "none"
         gaps = ", ".join(
             f"{frames * 1000 / RATE:.0f} ms at {at / RATE:.2f} s" for at, frames in self.gaps[:_TOLD]
@@ -84,7 +84,10 @@ class Account(NamedTuple):
 
 
 def account(sent: Samples, heard: Samples) -> Account:
-    """Follow ``sent``, in which no sample is zero and any hundred are unlike all others, through ``heard``."""
+    """Traces ``sent`` through ``heard``.
+
+    No sample in ``sent`` may be zero, and every hundred samples must be unique.
+    """
     position, done = int(np.argmax(heard != 0)), 0
     gaps: list[tuple[int, int]] = []
     holes: list[tuple[int, int]] = []
@@ -106,7 +109,7 @@ def account(sent: Samples, heard: Samples) -> Account:
 
 
 def _common(a: Samples, b: Samples) -> int:
-    """How many samples at the beginning are the same."""
+    """Returns the number of equal samples at the beginning."""
     length = min(len(a), len(b))
     for start in range(0, length, 1 << 16):
         stop = min(start + (1 << 16), length)
@@ -125,7 +128,7 @@ def _zeros(heard: Samples) -> int:
 
 
 def _resume(heard: Samples, sent: Samples) -> int | None:
-    """How many of ``sent`` are missing before it goes on as ``heard`` does; None where it does not."""
+    """Returns how many samples of ``sent`` are missing before it continues like ``heard``; None if it does not."""
     probe, data = heard[:100].tobytes(), sent[: 60 * RATE].tobytes()
     if len(probe) < 200:
         return None

@@ -1,4 +1,4 @@
-"""Response and barge-in latencies: what the program says against what the two tracks say."""
+"""Compares the program's response and barge-in latencies with the two recorded tracks."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ _WORDS = (
 
 
 class Step(NamedTuple):
-    """One turn: what the user says, and what the agent then does."""
+    """One turn: the user's words, and the agent's reaction."""
 
     words: Samples
     reply: Samples
     delay_ms: float
-    """Of the agent: last loud block received → reply."""
+    """The agent's delay from the last loud block received to the reply."""
     pace: float
     barges_in: bool
-    """The words are spoken into the reply before."""
+    """Whether the words are spoken during the previous reply."""
     reaction_ms: float
-    """Of the agent: first loud block received → interrupt."""
+    """The agent's delay from the first loud block received to the interrupt."""
 
 
 def plan(turns: int, dice: random.Random) -> list[Step]:
-    """A call's turns; every fourth is a barge-in on a reply that is long enough for it."""
+    """Returns the turns of a call. Every fourth turn is a barge-in on a sufficiently long reply."""
     lines = {line.name: _samples(line.path) for line in caller_lines()}
     words = [
         ended_sharply(lines[name][first * RATE // 1000 : last * RATE // 1000]) for name, first, last in _WORDS
@@ -83,13 +83,13 @@ def _samples(path: object) -> Samples:
 
 
 def _never_zero(samples: Samples, seed: int) -> Samples:
-    """With a hiss of one or two steps in it, far below what is heard, so that digital silence is something else."""
+    """Returns the samples with inaudible noise of one or two steps, so that they differ from digital silence."""
     hiss = np.random.default_rng(seed).choice(np.array([-2, -1, 1, 2], np.int16), len(samples))
     return np.where(np.abs(samples) <= 2, hiss, samples).astype(np.int16)
 
 
 def spoken(steps: Sequence[Step]) -> tuple[Samples, list[int]]:
-    """The user's track of a call, and where each step's words begin in it."""
+    """Returns the user's track of a call, and where each step's words begin in it."""
     parts, starts, length = [np.zeros(RATE // 2, np.int16)], [], RATE // 2
     for number, step in enumerate(steps):
         starts.append(length)
@@ -104,20 +104,20 @@ def spoken(steps: Sequence[Step]) -> tuple[Samples, list[int]]:
 
 
 class Answering:
-    """The agent's script: hears by loudness, answers each step after its delay, yields after its reaction.
+    """The agent's script: detects speech by loudness, and answers or yields after the delays of each step.
 
-    Which step it hears follows from when the step is due, so that a word with a hole in it, or one that never came,
-    does not shift all later answers.
+    The step is determined by the time at which it is due, so that an incomplete or missing word does not shift all
+    later answers.
     """
 
     def __init__(self, steps: Sequence[Step], starts: Sequence[int]) -> None:
         self.interrupted_ns: dict[int, int] = {}
-        """Step → when its words made the agent send an interrupt."""
+        """For each step, the time at which its words made the agent send an interrupt."""
         self._steps = steps
         self._due_ns = [round(start * 1e9 / RATE) for start in starts]
-        """When each step begins, after the start of the user's track."""
+        """Start of each step in ns, relative to the start of the user's track."""
         self._began_ns: int | None = None
-        """When the user's track began, as far as known: the latest step was then due when it was heard."""
+        """Estimated start of the user's track: the time at which the latest step was heard was its due time."""
         self._step = -1
         self._speaking = False
         self._loud_ns = 0
@@ -127,7 +127,7 @@ class Answering:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, call: Call) -> None:
-        """Answer until the caller has gone."""
+        """Answers until the caller disconnects."""
         call.listen(lambda at_ns, audio: self._hear(call, at_ns, audio))
         await asyncio.Event().wait()
 
@@ -179,21 +179,21 @@ class Answering:
 
 
 class Truth(NamedTuple):
-    """One step as the tracks have it, in frames; None where it is not to be found."""
+    """One step as found on the tracks, in frames; None for anything not found."""
 
     began: int
     ended: int
-    """The user's first audible frame, and the one behind the last."""
+    """The user's first audible frame, and the frame after the last audible one."""
     answered: int | None
     """The first audible frame of the reply."""
     silent: int | None
-    """A barge-in: since when the speaker was silent."""
+    """For a barge-in: the frame from which the speaker was silent."""
 
 
 def truths(steps: Sequence[Step], starts: Sequence[int], tracks: Tracks, began_ns: int) -> list[Truth | None]:
-    """Find every step in the tracks of a call in which the user's track began then.
+    """Finds every step in the tracks of a call in which the user's track began at ``began_ns``.
 
-    None for words that the microphone did not have whole.
+    Returns None for words that are incomplete on the microphone's track.
     """
     found: list[Truth | None] = []
     late, before = 0, tracks.frame_of(began_ns)
@@ -214,23 +214,23 @@ def truths(steps: Sequence[Step], starts: Sequence[int], tracks: Tracks, began_n
 
 
 class Errors:
-    """Differences between what the program says and what is true, in ms; and what it did not say."""
+    """Differences between the program's figures and the true values, in ms, and missing figures."""
 
     def __init__(self) -> None:
         self.ms: list[float] = []
         self.marked_ms: list[float] = []
-        """Those that the program itself marks as uncertain."""
+        """Differences of figures that the program itself marks as uncertain."""
         self.missing: list[str] = []
 
     def add(self, said_ms: float | None, true_ms: float, why_not: str, *, marked: bool = False) -> None:
-        """One figure."""
+        """Adds one figure."""
         if said_ms is None:
             self.missing.append(why_not)
         else:
             (self.marked_ms if marked else self.ms).append(said_ms - true_ms)
 
     def row(self, what: str, bound_ms: float = ONE_BLOCK_MS) -> Measured:
-        """The worst of those that are not marked, and the spread of all; a missing figure misses the bound."""
+        """Returns the largest error of unmarked figures, and the spread of all. A missing figure misses the bound."""
         every = self.ms + self.marked_ms
         if not every:
             return judged(what, None, bound_ms)
@@ -246,14 +246,14 @@ class Errors:
 
 
 class Comparison:
-    """Collects what calls showed."""
+    """Collects the results of calls."""
 
     def __init__(self) -> None:
         self.responses, self.again, self.silences, self.signals = (Errors() for _ in range(4))
         self.apart = Errors()
-        """Saved session minus screen."""
+        """Figures of the saved session minus figures of the screen."""
         self.untrue = 0
-        """Steps that the tracks themselves do not have whole."""
+        """Number of steps that are incomplete on the tracks themselves."""
         self.lines: list[str] = []
 
     def add(
@@ -264,7 +264,7 @@ class Comparison:
         agent: Answering,
         held: Held,
     ) -> None:
-        """One call."""
+        """Adds one call."""
         shown, again = held.shown(), held.measured_again
         for number, (step, true) in enumerate(zip(steps, found, strict=True)):
             if true is None or true.answered is None:
@@ -291,7 +291,7 @@ class Comparison:
             )
 
     def _add_again(self, shown: Turn | None, again: Turn | None, true_ms: float) -> None:
-        """A turn on the screen, and as it was measured again from the saved session."""
+        """Adds a turn as shown on the screen and as remeasured from the saved session."""
         marked = bool(again and again.doubt)
         self.again.add(_said(again), true_ms, _why(again), marked=marked)
         shown_ms = _said(shown)
@@ -311,7 +311,7 @@ class Comparison:
         self.lines.append(f"    barge-in true signal {signal_ms:.1f}, silence {silence_ms:.1f}; said {said}")
 
     def rows(self) -> list[Measured]:
-        """For the table."""
+        """Returns the rows for the table."""
         rows = [
             self.responses.row("response latency on the screen, worst error"),
             self.again.row("the same, measured again from the saved session"),
@@ -349,7 +349,7 @@ def _why(turn: Turn | None) -> str:
 
 
 def measure(environment: Mapping[str, str], turns: int, *, seed: int = 1) -> tuple[list[Measured], list[str]]:
-    """Hold calls of up to `TURNS_A_CALL` turns; gives rows for the table and a line for each turn."""
+    """Makes calls of up to `TURNS_A_CALL` turns; returns rows for the table and a line for each turn."""
     comparison = Comparison()
     dice = random.Random(seed)
     for first in range(0, turns, TURNS_A_CALL):

@@ -1,4 +1,4 @@
-"""From the capture callback to the socket: what the program says, and what the far end of the socket saw."""
+"""Compares the program's delay from capture callback to socket with the arrivals at the other end of the socket."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from tui.models import events as e
 
 BLOCK_NS = 20_000_000
 _AROUND = 50
-"""Messages on each side of one, of which the earliest is on time."""
+"""Number of messages before and after a message among which the earliest counts as on time."""
 
 
 def measure(environment: Mapping[str, str], seconds: float) -> tuple[list[Measured], list[str]]:
-    """Record for so long while the agent keeps the screen busy; gives rows for the table and lines that say more."""
+    """Records for ``seconds`` while the agent keeps the screen busy.
+
+    Returns rows for the table and lines with details.
+    """
     script = Chatter(coded(seconds, 2))
     with Agent(script) as agent, Recorder(environment), call(environment, agent.url) as held:
         held.record()
@@ -46,7 +49,7 @@ def measure(environment: Mapping[str, str], seconds: float) -> tuple[list[Measur
 
 
 def lateness_ms(arrived: list[int]) -> list[float]:
-    """How much later each came than a steady clock would have it, set by the earliest of those around it."""
+    """Returns each message's lateness relative to a steady clock, which the earliest adjacent messages set."""
     offsets = [at_ns - number * BLOCK_NS for number, at_ns in enumerate(arrived)]
     return [
         (offset - min(offsets[max(number - _AROUND, 0) : number + _AROUND + 1])) / 1e6

@@ -1,1 +1,1 @@
-"""What `benchmarks/memory.py` is made of: many calls in one engine, many callers of one agent, calls that start."""
+"""The parts of `benchmarks/memory.py`: many calls in one engine, many callers of one agent, and calls that start."""

@@ -1,4 +1,4 @@
-"""Callers of the local agent that speak Twilio Media Streams, as many as wanted in one process."""
+"""Callers of the local agent that use Twilio Media Streams; any number in one process."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _CONNECT_LIMIT_S = 120.0
 
 
 class Listener:
-    """One call: what the agent sends is counted and never played."""
+    """One call. The agent's audio is counted and never played."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._end = TWILIO.caller(CallerSettings(), lambda: str(uuid4()), lambda: _UTC)
 
     async def begin(self) -> None:
-        """Start the stream, whereupon the agent greets."""
+        """Starts the stream, upon which the agent sends its greeting."""
         for frame in self._end.opened():
             await self._socket.send(frame.frame)
 
     async def say(self, wire: bytes) -> None:
-        """Send audio as fast as the agent takes it."""
+        """Sends audio as fast as the agent accepts it."""
         for at in range(0, len(wire), _MESSAGE_BYTES):
             for frame in self._end.user_audio(wire[at : at + _MESSAGE_BYTES]):
                 await self._socket.send(frame.frame)
 
     async def hear(self) -> list[float]:
-        """Listen to the end of a reply; returns when each message of audio came, in seconds."""
+        """Listens until the end of a reply; returns the arrival time of each audio message, in seconds."""
         times: list[float] = []
         while True:
             frame = await self._socket.recv()
@@ -57,13 +57,13 @@ class Listener:
 
 @asynccontextmanager
 async def calling(url: str) -> AsyncIterator[Listener]:
-    """Connect; the call ends with the context."""
+    """Connects; the call ends with the context."""
     async with connect(
         url,
         compression=None,
         open_timeout=_CONNECT_LIMIT_S,
         ping_interval=None,
-        max_queue=None,  # a full queue that nobody reads would hold up the close
+        max_queue=None,  # a full queue that nobody reads would delay the close
     ) as socket:
         listener = Listener(socket)
         await listener.begin()
@@ -71,6 +71,6 @@ async def calling(url: str) -> AsyncIterator[Listener]:
 
 
 def spoken_line(name: str) -> bytes:
-    """Returns a recorded line, its second of silence included, in Twilio's format."""
+    """Returns a recorded line, including its second of silence, in Twilio's format."""
     line = next(line for line in caller_lines() if line.name == name)
     return encode(read_wav(line.path, MULAW_8K.rate), MULAW_8K)

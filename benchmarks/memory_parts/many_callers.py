@@ -1,4 +1,4 @@
-"""Memory that ``opusagent-tui agent`` holds a minute after many callers at once."""
+"""Measures the memory of ``opusagent-tui agent`` a minute after many simultaneous callers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MAX_RESIDENT_BYTES = 150e6
 CALLERS, QUICK_CALLERS = 300, 30
 IDLE_S, QUICK_IDLE_S = 60.0, 10.0
 SERVE_S = 75.0
-"""Callers whose call is still under way after this time disconnect."""
+"""Time in seconds after which callers disconnect if their call has not ended."""
 CHUNK_MS = "100"
-"""With messages of 20 ms, two cores need minutes for so many callers."""
+"""Message length in ms. With messages of 20 ms, two cores need minutes for so many callers."""
 PATH = "/twilio"
 
 
@@ -50,7 +50,7 @@ async def _all_at_once(url: str, callers: int) -> None:
 
 
 async def _be_served(url: str, spoken: bytes) -> None:
-    """Hold a call: hear the greeting, speak, hear the answer."""
+    """Makes a call: hears the greeting, speaks, and hears the answer."""
     async with calling(url) as caller:
         await caller.hear()
         await caller.say(spoken)
@@ -59,7 +59,7 @@ async def _be_served(url: str, spoken: bytes) -> None:
 
 @contextmanager
 def agent_command(*options: str) -> Iterator[tuple[int, str]]:
-    """Run the command as a user does; yields its process id and the URL for Twilio's protocol."""
+    """Runs the command like a user; yields its process id and the URL for Twilio's protocol."""
     command = [sys.executable, "-m", "tui", "agent", "--port", "0", "--quiet", *options]
     with Popen(command, stdout=PIPE, stderr=DEVNULL, cwd=ROOT, text=True) as process:
         assert process.stdout is not None

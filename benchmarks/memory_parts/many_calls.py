@@ -1,4 +1,4 @@
-"""Memory of one engine process over many short calls with the local agent, on virtual devices."""
+"""Measures the memory of one engine process over many short calls with the local agent, on virtual devices."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tui.models.target import Target
 MAX_RESIDENT_BYTES = 150e6
 CALLS, QUICK_CALLS = 100, 10
 CALL_S = 0.6
-"""Length of a call once it is accepted: the greeting plays, and the user speaks."""
+"""Length of a call in seconds from acceptance: the greeting plays, and the user speaks."""
 IDLE_S = 5.0
-"""Time after the last call before the memory is read."""
+"""Time in seconds between the last call and reading the memory."""
 RATE = 48_000
 LINE_KEY = "4"
 _LIMIT_S = 20.0
 
 
 def measure(*, quick: bool) -> Iterator[Measured]:
-    """Yields the resident memory of an engine after the first and after all calls, without saving and with it."""
+    """Yields the resident memory of an engine after the first call and after all calls, without and with saving."""
     calls = QUICK_CALLS if quick else CALLS
     with (
         tempfile.TemporaryDirectory(prefix="memory-bench-") as name,
@@ -50,7 +50,7 @@ def measure(*, quick: bool) -> Iterator[Measured]:
 
 
 def _resident_after(calls: int, target: Target) -> tuple[int, int]:
-    """Returns the bytes that one engine holds after the first call, and some seconds after the last of ``calls``."""
+    """Returns an engine's resident memory in bytes after the first call, and some seconds after the last."""
     engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
     try:

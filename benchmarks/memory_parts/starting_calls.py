@@ -1,4 +1,4 @@
-"""The worst gap between messages of a reply that the local agent sends while other calls start."""
+"""Measures the longest gap between messages of a reply that the local agent sends while other calls start."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from benchmarks.memory_parts.callers import calling
 from benchmarks.memory_parts.many_callers import agent_command
 
 MAX_GAP_MS = 30.0
-"""The messages are 20 ms apart."""
+"""Maximum gap in ms; the messages are 20 ms apart."""
 STARTING = 6
 START_EVERY_S = 0.4
 ROUNDS, QUICK_ROUNDS = 5, 2
 
 
 def measure(*, quick: bool) -> Iterator[Measured]:
-    """Yields the worst gap over all rounds, and that of the same reply with no other call."""
+    """Yields the longest gap over all rounds, and the longest gap of the same reply without other calls."""
     rounds = QUICK_ROUNDS if quick else ROUNDS
     with agent_command() as (_, url):
         beside = [asyncio.run(_worst_gap_ms(url, STARTING)) for _ in range(rounds)]

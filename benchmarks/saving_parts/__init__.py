@@ -1,1 +1,1 @@
-"""What `benchmarks/saving.py` is made of: what saving costs, and whether the tracks are where the sound was."""
+"""The parts of `benchmarks/saving.py`: the cost of saving, and the alignment of the saved tracks."""

@@ -1,4 +1,4 @@
-"""Whether both tracks of a saved call are where the sound was, on the devices and against each other."""
+"""Compares the positions of sound on both tracks of a saved call with the devices and with each other."""
 
 from __future__ import annotations
 
@@ -24,46 +24,49 @@ BLOCK_MS = 20.0
 _BURST_S, _PERIOD_S = 1.2, 4.0
 _PROBE_FRAMES = RATE // 10
 _INTO_BURST = RATE // 2
-"""Sought by what stands here in a burst: its beginning may be behind a gap that a late device put there."""
+"""Position in a burst from which it is searched for.
+
+A late device may insert a gap after the beginning of a burst.
+"""
 
 
 class Found(NamedTuple):
-    """A burst that was on the device, and where it is on the saved track; None where it is not."""
+    """A burst on the device, and its position on the saved track; None if it is not there."""
 
     device_ns: float
     saved_ns: float | None
 
 
 class Placed(NamedTuple):
-    """One that is on both."""
+    """A burst that is on both."""
 
     device_ns: float
     off_ms: float
-    """How much later it is saved than it was."""
+    """How much later the burst is on the saved track than on the device."""
 
 
 class Talking:
-    """The agent's script: one reply every few seconds, over the user's speech and between it."""
+    """The agent's script: a reply every few seconds, during the user's speech and between."""
 
     def __init__(self, bursts: list[Samples]) -> None:
         self._bursts = bursts
         self.done = False
 
     async def __call__(self, call: Call) -> None:
-        """Say them all."""
+        """Sends all replies."""
         due_s = asyncio.get_running_loop().time()
         for number, burst in enumerate(self._bursts):
-            # The pace of real time, faster, and at once.
+            # In real time, faster, and all at once.
             await call.say(burst, pace=(1.0, 3.0, 100.0)[number % 3])
             await call.tell(type="end")
-            # A period that wanders against the user's.
+            # A period that drifts relative to the user's.
             due_s += _PERIOD_S + 0.37 * (number % 5)
             await asyncio.sleep(due_s - asyncio.get_running_loop().time())
         self.done = True
 
 
 def measure(environment: Mapping[str, str], minutes: float) -> tuple[list[Measured], list[str]]:
-    """Hold a call of that length; gives rows for the table and a line for each minute."""
+    """Makes a call of that length; returns rows for the table and a line for each minute."""
     count = int(minutes * 60 / _PERIOD_S)
     user = [coded(_BURST_S, 100 + number) for number in range(count)]
     replies = [coded(_BURST_S, 10_000 + number) for number in range(int(count * 0.84))]
@@ -87,7 +90,7 @@ def measure(environment: Mapping[str, str], minutes: float) -> tuple[list[Measur
             pair = saved.audio.read(0, saved.audio.frames)
             origin_ns = float(saved.audio.starts_ns)
     devices, received = recorder.tracks(), agent.calls[0].received_samples().tobytes()
-    # What a late capture lost is not on the track, and must not be: it holds the user as sent.
+    # Audio that a late capture lost must not be on the track, which contains the user's audio as sent.
     sent = [burst for burst in user if _frame(received, _probe(burst)) is not None]
     kept = {"user": np.frombuffer(pair.user, "<i2"), "agent": np.frombuffer(pair.agent, "<i2")}
     found = {
@@ -102,7 +105,7 @@ def measure(environment: Mapping[str, str], minutes: float) -> tuple[list[Measur
 def _found(
     bursts: list[Samples], device: Samples, saved: Samples, device_origin_ns: float, saved_origin_ns: float
 ) -> list[Found]:
-    """Those of the bursts that were on the device, sample for sample."""
+    """Returns the bursts that were on the device, sample for sample."""
     found: list[Found] = []
     on_device, on_saved = device.tobytes(), saved.tobytes()
     for burst in bursts:
@@ -152,7 +155,7 @@ def _placed(found: list[Found]) -> list[Placed]:
 
 
 def _between(placed: Mapping[str, list[Placed]]) -> float | None:
-    """The most that one track is off against the other where the other is heard next."""
+    """Returns the largest offset between a burst on one track and the next burst on the other."""
     if not all(placed.values()):
         return None
     apart = []

@@ -1,4 +1,4 @@
-"""What saving costs in a call: processor time of the same engine in calls with it and without it, by turns."""
+"""Measures the cost of saving a call: CPU time of the same engine in calls alternately with and without saving."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tui.models.events import Status
 from tui.models.target import Target
 
 MOST_SHARE = 3.0
-"""Of a core, in per cent."""
+"""Maximum share of a core, in percent."""
 _SETTLE_S = 2.0
 _LIMIT_S = 20.0
 
 
 async def _speak_on(call: Call) -> None:
-    """The agent's script: speaks without a pause, tells what it says, and says that it hears."""
+    """The agent's script: speaks without a pause, sends transcripts, and reports user speech."""
     chatter = asyncio.ensure_future(_tell_words(call))
     try:
         while True:
@@ -45,7 +45,10 @@ async def _tell_words(call: Call) -> None:
 
 
 def measure(rounds: int, seconds: float) -> tuple[list[Measured], list[str]]:
-    """So many pairs of calls, each measured for so long; gives rows for the table and a line for each pair."""
+    """Measures ``rounds`` pairs of calls for ``seconds`` each.
+
+    Returns rows for the table and a line for each pair.
+    """
     engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
     plain: list[float] = []
@@ -54,7 +57,7 @@ def measure(rounds: int, seconds: float) -> tuple[list[Measured], list[str]]:
         with Agent(_speak_on) as agent, tempfile.TemporaryDirectory(prefix="saving-bench-") as name:
             spoken = Path(name) / "user.wav"
             _write(spoken, seconds + 60)
-            # What is loaded late, and made once, is not of the calls that are compared.
+            # Work done only once, such as late imports, must not count towards the compared calls.
             _share_in_a_call(bridge, engine.pid, agent.url, spoken, f"{name}/sessions", _SETTLE_S)
             for number in range(rounds):
                 order = [(plain, ""), (saving, f"{name}/sessions")]
@@ -77,7 +80,7 @@ def measure(rounds: int, seconds: float) -> tuple[list[Measured], list[str]]:
 
 
 def _share_in_a_call(bridge: Bridge, pid: int, url: str, spoken: Path, save: str, seconds: float) -> float:
-    """Per cent of a core that the engine takes in a call in which both speak."""
+    """Returns the percentage of a core that the engine uses in a call in which both parties speak."""
     options: dict[str, Any] = {"protocol": "pcm", "input": str(spoken), "output": "none", "save": save}
     _until(bridge, lambda: bridge.state.status in (Status.IDLE, Status.ENDED))
     bridge.send(wire.Connect(target=Target(url=url, **options)))

@@ -1,4 +1,4 @@
-"""The least that a Textual application can be: what the first picture of the program is measured against."""
+"""A minimal Textual application, as the reference for the program's first paint."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from textual.widgets import Static
 
 
 class BareApp(App[None]):
-    """One word."""
+    """Shows one word."""
 
     def compose(self) -> ComposeResult:
-        """Show it."""
+        """Yields the word."""
         yield Static("ready")
 
 

@@ -1,4 +1,4 @@
-"""From the start of the process to its first whole picture, beside a bare Textual application, run in turn."""
+"""Measures the time from process start to the first complete paint, relative to a bare Textual application."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ WAYS: dict[str, tuple[tuple[str, ...], bytes]] = {
     ),
     "`opusagent-tui demo`": ((*PROGRAM, "demo", "--no-save"), b"Quit"),
 }
-"""By what is started: its command, and what stands last in the lowest line of its first whole picture."""
+"""What to start: the command, and the end of the lowest line of its first complete paint."""
 
 
 def measure(*, quick: bool) -> Iterator[Measured]:
-    """The ratio of the medians, for each way to start."""
+    """Yields the ratio of the medians for each way to start."""
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as home:
         environment = {
             **os.environ,
             "TERM": "xterm-256color",
-            "PYTHONDONTWRITEBYTECODE": "",  # an installed program has its bytecode, as the bare one's library has
+            "PYTHONDONTWRITEBYTECODE": "",  # installed programs have bytecode, like Textual
             "PYTHONPATH": str(Path.cwd()),
             "XDG_CONFIG_HOME": home,
             "XDG_DATA_HOME": home,
@@ -52,7 +52,7 @@ def measure(*, quick: bool) -> Iterator[Measured]:
         for number in range((QUICK_ROUNDS if quick else ROUNDS) + 1):
             for way, (command, last) in WAYS.items():
                 taken = first_paint_s(command, last, environment)
-                if number:  # before the first, files may have to be read from disk
+                if number:  # in the first run, files may have to be read from disk
                     seconds[way].append(taken)
     medians = {way: statistics.median(times) for way, times in seconds.items()}
     bare = medians.pop(BARE)
@@ -67,7 +67,10 @@ def measure(*, quick: bool) -> Iterator[Measured]:
 
 
 def first_paint_s(command: tuple[str, ...], last: bytes, environment: dict[str, str]) -> float:
-    """Seconds from the start of the process to its first picture; it has ended when this returns."""
+    """Returns the seconds from the start of the process to its first paint.
+
+    The process has ended when this returns.
+    """
     began = perf_counter()
     pid, terminal = pty.fork()
     if pid == 0:
@@ -95,6 +98,6 @@ def _read_until(terminal: int, last: bytes) -> None:
 
 
 def _read_until_closed(terminal: int) -> None:
-    with contextlib.suppress(OSError):  # how a pseudo-terminal ends
+    with contextlib.suppress(OSError):  # a pseudo-terminal ends with this error
         while os.read(terminal, 65_536):
             pass

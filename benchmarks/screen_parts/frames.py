@@ -1,4 +1,4 @@
-"""A frame of the log: what came since is folded, the pane takes it over and is painted; a few rows, and many."""
+"""Measures a frame of the log with few and many rows: new events are folded, and the pane is updated and painted."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FEW, MANY = 1_000, 1_000_000
 MAX_RATIO = 1.3
 ROUNDS, QUICK_ROUNDS = 400, 100
 EVENTS_A_FRAME = 10
-"""Of a call with 50 messages a second each way, at ten frames a second."""
+"""Number of events per frame in a call with 50 messages a second each way, at ten frames a second."""
 
 
 def measure(*, quick: bool) -> Iterator[Measured]:
-    """The ratio of the medians, the logs taken in turn."""
+    """Yields the ratio of the medians; both logs are measured in turn."""
     yield from asyncio.run(_measure(QUICK_ROUNDS if quick else ROUNDS))
 
 
@@ -76,7 +76,7 @@ def _grow(log: LongLog) -> None:
 
 def _page(log: LongLog) -> None:
     pane = log.pane
-    pane.forget_lines()  # a thousand rows are all in the cache
+    pane.forget_lines()  # otherwise, a thousand rows would all be in the cache
     if pane.cursor + 2 * pane.size.height > len(pane.view):
         pane.move_to(len(pane.view) // 2)
     pane.action_page(1)
@@ -88,4 +88,4 @@ WAYS: dict[str, tuple[Callable[[LongLog], None], Callable[[LongLog], None]]] = {
     "scrolled by pages, each line drawn anew": (_hold, _page),
     "filtered and held": (_filter_and_hold, _grow),
 }
-"""By what is done: how it begins, and what happens before each frame."""
+"""What is done: the preparation, and the action before each frame."""

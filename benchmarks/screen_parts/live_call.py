@@ -1,4 +1,4 @@
-"""The real program in tmux at 120x40, on virtual devices, in a call that is saved: processor and memory."""
+"""Measures CPU time and memory of the real program in tmux at 120x40, on virtual devices, in a saved call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tui.audio.wav import WavWriter, read_wav
 SIZE = (120, 40)
 RATE = 16_000
 CHUNK_BYTES = 640
-"""20 ms: 50 messages a second."""
+"""Size of a chunk of 20 ms, which makes 50 messages a second."""
 MAX_QUIET, MAX_LIVE, MAX_HEADLESS = 0.04, 0.18, 0.03
 MAX_RESIDENT_BYTES = 150e6
 SETTLE_S = 5.0
@@ -34,13 +34,13 @@ CALL_S, QUICK_CALL_S = 180.0, 15.0
 
 @dataclass(frozen=True)
 class Share:
-    """Of a core, over a while."""
+    """Share of a core over a period."""
 
     screen: float
     engine: float
 
     def measured(self, what: str, limit: float) -> Measured:
-        """Judged together."""
+        """Returns the row for the sum of both processes."""
         both = self.screen + self.engine
         return Measured(
             f"{what}: screen and engine",
@@ -51,7 +51,7 @@ class Share:
 
 
 def measure(*, quick: bool) -> Iterator[Measured]:
-    """Shares of a core with capture off, in a busy and in a headless call; what both processes hold at the end."""
+    """Yields the CPU shares with capture off, in a busy call and in a headless call, and the final memory."""
     yield from asyncio.run(_measure(quick=quick))
 
 
@@ -100,27 +100,27 @@ async def _measure(*, quick: bool) -> list[Measured]:
 
 @asynccontextmanager
 async def _called(folder: Path, environment: dict[str, str], url: str) -> AsyncIterator[Terminal]:
-    """The program in a call with this agent, past its greeting."""
+    """Runs the program in a call with this agent; yields the terminal after the greeting."""
     terminal = Terminal(folder, environment, SIZE)
     terminal.run("connect", url, "--protocol", "audiocodes")
     try:
         await _seen(terminal, "active")
         await asyncio.sleep(SETTLE_S)
         yield terminal
-        terminal.press("q", "Enter")  # in a call, the program asks
+        terminal.press("q", "Enter")  # in a call, the program asks for confirmation
         await asyncio.to_thread(terminal.wait_for, "EXIT 0")
     finally:
         terminal.kill()
 
 
 async def _headless_share(url: str, watch_s: float) -> float:
-    """Returns the share of a core that ``call`` takes while the agent talks without an end."""
+    """Returns the share of a core that ``call`` uses while the agent talks endlessly."""
     command = [*PROGRAM, "call", url, "--protocol", "audiocodes", "--say", "1", "--no-save"]
     process = await asyncio.create_subprocess_exec(
         *command, "--max-turn", "600", cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL
     )  # fmt: skip
     try:
-        await asyncio.sleep(2 * SETTLE_S)  # the line is spoken, and the agent answers
+        await asyncio.sleep(2 * SETTLE_S)  # meanwhile, the line is played and the agent answers
         before, began = processor_s(process.pid), time.perf_counter()
         await asyncio.sleep(watch_s)
         return (processor_s(process.pid) - before) / (time.perf_counter() - began)
@@ -134,7 +134,7 @@ async def _seen(terminal: Terminal, text: str) -> None:
 
 
 async def _share(terminal: Terminal, watch_s: float) -> Share:
-    """What screen and engine take of a core for so long."""
+    """Returns the share of a core that screen and engine use in this period."""
     pids = terminal.process("tui"), terminal.process("tui.engine")
     before, began = [processor_s(pid) for pid in pids], time.perf_counter()
     await asyncio.sleep(watch_s)
@@ -143,7 +143,7 @@ async def _share(terminal: Terminal, watch_s: float) -> Share:
 
 
 async def _listens_and_talks(peer: Peer) -> None:
-    """Silent until it is spoken to; from then on it talks without an end, in real time."""
+    """Stays silent until the user speaks, then talks endlessly in real time."""
     await peer.accept()
     await peer.until("userStream.start")
     await peer.send({"type": "userStream.started"})
@@ -169,7 +169,7 @@ async def _talk(peer: Peer) -> None:
 
 @contextmanager
 def _spoken(sound: dict[str, str], path: Path) -> Iterator[None]:
-    """Somebody speaks into the microphone, again and again."""
+    """Plays speech into the microphone repeatedly."""
     with WavWriter(path, RATE) as file:
         for _ in range(20):
             for line in caller_lines():
@@ -184,7 +184,7 @@ def _spoken(sound: dict[str, str], path: Path) -> Iterator[None]:
 
 
 def _after_import(modules: str) -> int:
-    """What a process holds when it has only loaded what it needs."""
+    """Returns the memory of a process that has only imported these modules."""
     code = f"import {modules}; from benchmarks.measuring import resident_bytes; print(resident_bytes())"
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     return int(told)

@@ -1,4 +1,4 @@
-"""The real screen without a terminal, on logs of a thousand and of a million rows."""
+"""Runs the real screen without a terminal, with logs of a thousand and a million rows."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ SIZE = (120, 40)
 
 
 class LongLog:
-    """An application whose log has so many events, each of them a row."""
+    """An application whose log has many events, each with a row."""
 
     def __init__(self, app: OpusAgentApp, pilot: Pilot[int]) -> None:
         self.app, self.pilot = app, pilot
 
     @property
     def bridge(self) -> Bridge:
-        """Its models."""
+        """The application's models."""
         return self.app.bridge
 
     @property
     def pane(self) -> EventLogPane:
-        """What is painted."""
+        """The log pane."""
         return self.app.session.log_pane
 
     def take_events(self, count: int) -> None:
-        """As a tick does: fold what came, have the panels take it over."""
+        """Does what a tick does: folds new events and updates the panels."""
         for _ in range(count):
             self.bridge.fold(of_its_own(len(self.bridge.log.events) + 1))
         self.bridge.refresh()
 
     def paint(self) -> None:
-        """What the compositor asks of the pane."""
+        """Paints the pane like the compositor does."""
         width, height = self.pane.size
         self.pane.render_lines(Region(0, 0, width, height))
 
 
 @asynccontextmanager
 async def long_log(events: int, *, auto_tick: bool = False) -> AsyncIterator[LongLog]:
-    """Run it: it ticks as it does for a user, or only when it is made to."""
+    """Runs the application. With ``auto_tick``, it ticks as it does for a user; otherwise, only on request."""
     engine = FakeEngine()
     app = OpusAgentApp(
         Bridge(engine, FakeClock()), target=Target(url="ws://x"), launch=Launch(auto_tick=auto_tick)
@@ -60,7 +60,7 @@ async def long_log(events: int, *, auto_tick: bool = False) -> AsyncIterator[Lon
     with tempfile.NamedTemporaryFile() as messages:
         write_messages(Path(messages.name))
         async with app.run_test(size=SIZE) as pilot:
-            collector.settle()  # as the program does once it is up
+            collector.settle()  # as the program does after its start
             engine.frames.append(MessagesFile(path=messages.name))
             for batch in arriving("each a row", events):
                 for event in batch:

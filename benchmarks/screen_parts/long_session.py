@@ -1,4 +1,4 @@
-"""A saved session of an hour, written by the code that saves sessions, opened in the real program in tmux."""
+"""Measures opening a saved session of an hour in the real program in tmux."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = (120, 40)
 HOUR_S, QUICK_S = 3600, 300
 SPEED = 100
 TURN_S = 12
-"""Each begins with a question of three seconds; the answer lasts for the rest."""
+"""Length of a turn in seconds: a question of three seconds, and the answer."""
 MAX_RESIDENT_BYTES = 150e6
 LIMIT_S = 180.0
 MS = 1_000_000
@@ -27,7 +27,7 @@ AUDIO = base64.b64encode(bytes(range(256)) * 2 + bytes(128)).decode()
 
 
 def measure(*, quick: bool) -> Iterator[Measured]:
-    """Memory and seconds, opened at once and replayed at high speed."""
+    """Yields memory and seconds, for showing the session immediately and for replaying it at high speed."""
     seconds = QUICK_S if quick else HOUR_S
     with tempfile.TemporaryDirectory() as name:
         session = Path(name, "session")
@@ -48,7 +48,7 @@ def measure(*, quick: bool) -> Iterator[Measured]:
 
 
 def _opened(session: Path, options: tuple[str, ...], count: int) -> tuple[float, int]:
-    """Seconds until its last event is on the screen, and what the program held at most."""
+    """Returns the seconds until the last event is on the screen, and the program's peak memory."""
     with tempfile.TemporaryDirectory() as folder:
         terminal = Terminal(Path(folder), {"XDG_CONFIG_HOME": folder, "XDG_DATA_HOME": folder}, SIZE)
         began = time.perf_counter()
@@ -65,7 +65,10 @@ def _opened(session: Path, options: tuple[str, ...], count: int) -> tuple[float,
 
 
 def write_session(folder: Path, seconds: int) -> int:
-    """Fifty messages a second each way, and a turn every so often; gives the number of events."""
+    """Writes a session with fifty messages a second each way and a turn every `TURN_S`.
+
+    Returns the number of events.
+    """
     writing = Writing(folder)
     writing.add(e.SessionStarted, 0, session_id="1", started_utc="", target="ws://x", protocol="audiocodes")
     for old, new in pairwise((e.Status.IDLE, e.Status.CONNECTING, e.Status.INITIATING, e.Status.ACTIVE)):
@@ -79,7 +82,7 @@ def write_session(folder: Path, seconds: int) -> int:
 
 
 class Writing:
-    """A session that is saved as it would be in a call, only faster."""
+    """A session that is saved as in a call, but faster."""
 
     def __init__(self, folder: Path) -> None:
         self.events = 0
@@ -88,12 +91,12 @@ class Writing:
         self._files = FolderWriter(folder, record, began_ns=0)
 
     def add(self, make: Callable[..., e.SessionEvent], at_ms: float, /, **fields: object) -> None:
-        """The next event."""
+        """Adds the next event."""
         self.events += 1
         self._files.event(make(number=self.events, at_ns=int(at_ms * MS), **fields))
 
     def turn(self, number: int, begin_ms: int) -> None:
-        """A question and its answer, with audio both ways all the time."""
+        """Adds a question and its answer, with continuous audio both ways."""
         reply, user, agent = f"play-{number}", e.Party.USER, e.Party.AGENT
         question, answer = f"what about order number {number}", f"order number {number} is on its way to you"
         steps: dict[int, tuple[Callable[..., e.SessionEvent], dict[str, object]]] = {
@@ -119,7 +122,7 @@ class Writing:
         self._files.flush(int(begin_ms * MS))
 
     def close(self, at_ms: int) -> None:
-        """Its end."""
+        """Ends the session."""
         self._files.flush(at_ms * MS)
         self._files.close(at_ms * MS)
 

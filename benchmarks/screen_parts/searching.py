@@ -1,4 +1,4 @@
-"""Filter and search over a million events in the running screen, with somebody pressing keys meanwhile."""
+"""Measures filtering and searching a million events in the running screen while keys are pressed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOWHERE = "nothing like it"
 
 
 def measure(*, quick: bool) -> Iterator[Measured]:
-    """Seconds from what the user does to what the screen shows."""
+    """Yields the seconds from the user's action to the result on the screen."""
     yield from asyncio.run(_measure(QUICK_ROUNDS if quick else ROUNDS))
 
 
@@ -57,7 +57,7 @@ def _within(what: str, seconds: float, limit_s: float) -> Measured:
 
 
 async def _filter_s(log: LongLog) -> tuple[float, float, float]:
-    """Until the first rows are painted, until all are judged; and the slowest key."""
+    """Returns the seconds until the first rows are painted, until all are judged, and for the slowest key."""
     view = log.pane.view
     log.pane.set_filter(parse(""))
     log.pane.follow()
@@ -75,7 +75,7 @@ async def _filter_s(log: LongLog) -> tuple[float, float, float]:
 
 
 async def _search_s(log: LongLog) -> tuple[float, int, float]:
-    """Until it ends, how often it said how far it was; and the slowest key."""
+    """Returns the seconds until the search ends, the number of progress reports, and the slowest key's seconds."""
     session, said = log.app.session, set()
     log.pane.move_to(0)
     async with Keys(log) as keys:
@@ -89,11 +89,11 @@ async def _search_s(log: LongLog) -> tuple[float, int, float]:
 
 
 class Keys:
-    """Somebody who toggles the times in the log ten times a second, and watches how long that takes to be seen."""
+    """Toggles the times in the log ten times a second, and measures how long each toggle takes to appear."""
 
     def __init__(self, log: LongLog) -> None:
         self.painted = asyncio.Event()
-        """Set whenever the log is painted."""
+        """Set when the log is painted."""
         self._log = log
         self._paint: Callable[[Region], list[Strip]] = log.pane.render_lines
         self._times: list[float] = []
@@ -112,7 +112,7 @@ class Keys:
         self._log.pane.render_lines = self._paint  # type: ignore[method-assign]
 
     async def slowest_s(self) -> float:
-        """Of all keys so far; at least one."""
+        """Returns the seconds for the slowest key so far. There must be at least one."""
         await self._first.wait()
         return max(self._times)
 

@@ -1,4 +1,4 @@
-"""A call in memory: both ends of a protocol, the conversation between them, and a clock moved by hand."""
+"""A call in memory: both ends of a protocol, the conversation between them, and a manually driven clock."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def recogniser() -> Recogniser:
 
 @cache
 def spoken(name: str, rate: int = 16_000) -> bytes:
-    """A caller line, its second of silence included."""
+    """Returns a recorded line, including its second of silence."""
     return read_wav(line_named(name).path, rate)
 
 
 @cache
 def prompt(*names: str, rate: int = 16_000) -> bytes:
-    """Returns a prompt's audio; at rates other than 16 kHz as the live resampler converts it."""
+    """Returns a prompt's audio; at rates other than 16 kHz, as converted by the live resampler."""
     resampled = []
     for name in names:
         resampler = LiveResampler(16_000, rate)
@@ -67,10 +67,10 @@ def conversation(
 
 
 class Call:
-    """One call. It has been answered and, unless ``greeted`` is False, the greeting has been heard.
+    """A call that has been answered and, unless ``greeted`` is False, in which the greeting has been heard.
 
-    The caller does what a session does: it flushes on request, and reports what it has heard when it is
-    asked to `wait_for_reply`, unless it does not ``tell_play_finished``.
+    The caller acts like a session: it flushes on request and, in `wait_for_reply`, reports what it has heard,
+    unless ``tell_play_finished`` is False.
     """
 
     def __init__(
@@ -101,14 +101,14 @@ class Call:
         self.now_ns = 5_000_000_000
         self.began_ns = self.now_ns
         self.over_at_ns = self.now_ns
-        """When the conversation last had something to do; its end, where it is over."""
+        """When the conversation last had something to do, or its end if it is over."""
         self.events: list[tuple[float, TelephonyEvent]] = []
-        """The events the caller received, with their time in the call in ms."""
+        """The events that the caller received, with their times in the call in ms."""
         self.received: list[Outgoing] = []
-        """The frames of it."""
+        """The frames that the caller received."""
         self.sent: list[Outgoing] = []
         self.cut_short: list[str] = []
-        """The replies the agent did not say to their end."""
+        """The replies that the agent did not finish."""
         self._whole: list[str] = []
         self._awaited = 0
         self._unheard_ms: dict[str, float] = {}
@@ -135,13 +135,13 @@ class Call:
         self.agent.say_stop = noted  # type: ignore[method-assign]  # whichever class it is of
 
     def send(self, frames: Iterable[Outgoing]) -> None:
-        """The caller sends, and gets its answers."""
+        """Sends frames from the caller, and delivers the answers."""
         for frame in frames:
             self.sent.append(frame)
             self.deliver(self.conversation.receive(frame.frame, self.now_ns))
 
     def deliver(self, frames: Iterable[Outgoing]) -> None:
-        """The agent sends; the caller answers as the protocol says."""
+        """Delivers frames from the agent; the caller answers according to the protocol."""
         for frame in frames:
             self.received.append(frame)
             incoming = self.caller.receive(frame.frame)
@@ -168,7 +168,7 @@ class Call:
                 pass
 
     def hear_all(self) -> None:
-        """Report that the received audio was heard or flushed."""
+        """Reports that the received audio was heard or flushed."""
         unheard_ms, self._unheard_ms = self._unheard_ms, {}
         for stream_id, received_ms in unheard_ms.items():
             heard_ms = {"heard_ms": received_ms, "received_ms": received_ms}
@@ -178,7 +178,7 @@ class Call:
             self.send(self.caller.mark_reached(name))
 
     def wait(self, duration_ms: float) -> None:
-        """Time passes, and what falls due is sent at its time; some agents need silence for that."""
+        """Advances the time, sending silence, which some agents need, and everything else when it is due."""
         if isinstance(self.agent, RunsOnUserAudio) and self.caller.user_stream_open:
             self.speak(bytes(2 * (self.user_format.rate * round(duration_ms) // 1000)))
         else:
@@ -196,7 +196,7 @@ class Call:
         self.now_ns = until_ns
 
     def wait_for_reply(self, limit_ms: float = 30_000) -> None:
-        """Until one more reply was sent whole, and heard."""
+        """Waits until one more reply was completely sent and heard."""
         until_ns = self.now_ns + limit_ms * 1e6
         while len(self._whole) == self._awaited:
             assert self.now_ns < until_ns, "no reply"
@@ -206,11 +206,11 @@ class Call:
             self.hear_all()
 
     def say(self, name: str) -> None:
-        """The user speaks a caller line, and is silent for a second."""
+        """Sends a recorded line and a second of silence from the user."""
         self.speak(spoken(name, self.user_format.rate))
 
     def speak(self, pcm: bytes, chunk_ms: int = 20, *, faster: float = 1.0) -> None:
-        """The user speaks, in real time or ``faster``."""
+        """Sends user speech in real time or ``faster``."""
         if not self.caller.user_stream_open:
             self.send(self.caller.start_user_stream())
         audio_format = self.user_format
@@ -240,12 +240,12 @@ class Call:
         return [at_ms for at_ms, event in self.events if event.type is kind]
 
     def kinds(self) -> list[Type]:
-        """The events without audio chunks."""
+        """Returns the kinds of events, without audio chunks."""
         return [event.type for _, event in self.events if event.type is not Type.PLAY_STREAM_CHUNK]
 
     @property
     def texts(self) -> list[str]:
-        """The audio of each reply."""
+        """Returns the texts of the audio of each reply."""
         words = self.of(Type.PLAY_STREAM_START, Type.AGENT_TEXT)
         return [event.text for event in words if event.text and event.final]
 
@@ -254,7 +254,7 @@ class Call:
         return [event.text for event in self.of(Type.SPEECH_RECOGNITION)]
 
     def audio(self, reply: int = -1) -> bytes:
-        """The audio of one reply."""
+        """Returns the audio of one reply."""
         stream_id = self.of(Type.PLAY_STREAM_START)[reply].stream_id
         return b"".join(
             event.audio for event in self.of(Type.PLAY_STREAM_CHUNK) if event.stream_id == stream_id

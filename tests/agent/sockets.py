@@ -1,4 +1,4 @@
-"""A caller of any protocol on a real socket; everything it does, it does as fast as it can."""
+"""A caller with any protocol on a real socket, which does everything as fast as possible."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UTC = "2026-01-01T00:00:00.000Z"
 _OPTIONS = {
     "openai": {"greet": "on"},
     "gemini": {"greet": "on"},
-    "genesys": {"burst": "1000"},  # the time that limits messages is that of the audio sent
+    "genesys": {"burst": "1000"},  # the rate limit for messages is based on the audio sent
 }
 _ENDS = {
     **dict.fromkeys(("twilio", "telnyx", "plivo", "exotel", "vonage", "signalwire", "asterisk"), Type.MARK),
@@ -51,7 +51,7 @@ class Caller:
             await self.socket.send(frame.frame)
 
     async def call(self) -> None:
-        """Until the user could speak."""
+        """Calls the agent, and waits until the user can speak."""
         await self.send(self.end.opened())
         if not self.protocol.accepted_on_open:
             await self.until(Type.SESSION_ACCEPTED)
@@ -59,7 +59,7 @@ class Caller:
             await self.send_audio(bytes(640))
 
     async def until(self, kind: Type) -> TelephonyEvent:
-        """Listen until this has happened."""
+        """Listens until this event has arrived."""
         async with asyncio.timeout(LIMIT_S):
             while True:
                 incoming = self.end.receive(await self.socket.recv())
@@ -84,18 +84,18 @@ class Caller:
             await self.send(self.end.user_audio(wire[at : at + 6_400]))
 
     async def say(self, name: str) -> None:
-        """The caller line of that name."""
+        """Sends the recorded line of this name."""
         assert self.end.user_format is not None
         await self.speak(spoken(name, self.end.user_format.rate))
 
     async def hear(self, *names: str) -> None:
-        """A reply of these prompts, to its end and nothing else."""
+        """Listens to a reply, which must consist of exactly these prompts."""
         chunk = await self.until(Type.PLAY_STREAM_CHUNK)
         assert chunk.format is not None
         due = encode(prompt(*names, rate=chunk.format.rate), chunk.format)
         while sum(map(len, self._chunks())) < len(due):
             await self.until(Type.PLAY_STREAM_CHUNK)
-        # Some messages have a least size, and end in silence.
+        # Some messages have a minimum size and are padded with silence.
         heard = b"".join(self._chunks())
         assert heard.startswith(due)
         assert set(heard[len(due) :]) <= ({0xFF} if chunk.format.encoding is Encoding.MULAW else {0})
@@ -106,7 +106,7 @@ class Caller:
         await self.send(self.end.mark_reached(last.text))
 
     async def be_interrupted(self) -> None:
-        """The agent takes back what it is saying."""
+        """Waits until the agent interrupts its reply."""
         cleared = await self.until(Type.CLEAR)
         marks = [event.text for event in self.events if event.type is Type.MARK]
         self.events.clear()
@@ -131,7 +131,7 @@ def _end_of(protocol: Protocol) -> CallerEnd:
 
 def _headers(protocol: Protocol, token: str, url: str) -> Mapping[str, str]:
     end = _end_of(protocol)
-    # Genesys' signature has a secret, which this token has not.
+    # Genesys' signature requires a secret, which this token does not contain.
     of_the_call = end.request_headers(url, token) if isinstance(end, SendsHeaders) else {}
     return {**protocol.headers(token, url), **of_the_call}
 
@@ -141,7 +141,7 @@ async def calling(
     server: AgentServer, protocol: Protocol = AUDIOCODES, *, token: str = "", path: str = ""
 ) -> AsyncIterator[Caller]:
     url = f"{server.url}{path or protocol.path}"
-    # A bounded queue that nobody reads would hold up the close at the end of a test.
+    # A bounded queue that nobody reads would delay the close at the end of a test.
     async with connect(
         url,
         additional_headers=_headers(protocol, token, url),
@@ -156,7 +156,7 @@ async def calling(
 
 @asynccontextmanager
 async def answered(server: AgentServer) -> AsyncIterator[Caller]:
-    """An AudioCodes call in which the greeting was heard."""
+    """Yields an AudioCodes call in which the greeting was heard."""
     async with calling(server) as caller:
         await caller.hear("greeting")
         yield caller

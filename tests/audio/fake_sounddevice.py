@@ -1,4 +1,4 @@
-"""A sounddevice without PortAudio: devices and refusals as the test wants them."""
+"""A fake sounddevice module without PortAudio, whose devices and failures are set by the test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def device(name: str, inputs: int, outputs: int, rate: float = 48_000.0, api: in
 
 
 class FakeStream:
-    """A stream that does as it is told; a failure is one to start, as sounddevice ignores those to end."""
+    """A controlled stream. Only starting can fail, because sounddevice ignores failures to end."""
 
     def __init__(self, **arguments: Any) -> None:
         self.arguments = arguments
@@ -60,7 +60,7 @@ class FakeStream:
         self._do("abort")
 
     def end(self) -> None:
-        """The stream is over, by itself or as told: PortAudio says so."""
+        """Ends the stream, unexpectedly or on request, and reports that as PortAudio does."""
         self.active = False
         self.arguments["finished_callback"]()
 
@@ -75,7 +75,7 @@ class FakeDefaults:
 
 
 class FakeSoundDevice(ModuleType):
-    """Stands in for the module itself."""
+    """Replaces the module itself."""
 
     PortAudioError = PortAudioError
 
@@ -86,10 +86,10 @@ class FakeSoundDevice(ModuleType):
         self.default.device = list(defaults)
         self.refuse: Callable[[int], Exception | None] = lambda rate: None
         self.start_failure: PortAudioError | None = None
-        """Of every stream that is opened from now on."""
+        """Failure of every stream that is opened from now on."""
         self.list_failure: Exception | None = None
         self.bad: dict[int, Exception] = {}
-        """By index: why PortAudio cannot describe a device."""
+        """Errors that PortAudio raises when describing a device, by index."""
         self.streams: list[FakeStream] = []
         self.refreshed: list[str] = []
 

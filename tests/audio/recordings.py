@@ -1,9 +1,8 @@
-"""Frozen recordings of speech, as tracks for a speech detector.
+"""Fixed recordings of speech, as tracks for a speech detector.
 
-They do not change when the recordings of the program are made again, and nor do the edges that tests expect.
-eSpeak NG 1.51 spoke the texts of the caller lines (voice ``en-gb``) and of the prompts (``en-us+f3``), peak at
--3 dBFS, each between 1.5 s of digital silence. The terms are
-those of this repository.
+If the program's own recordings change, these recordings and the edges that tests expect stay the same. eSpeak
+NG 1.51 spoke the texts of the caller lines (voice ``en-gb``) and of the prompts (``en-us+f3``), peak at -3
+dBFS, each between 1.5 s of digital silence. The license is that of this repository.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SPOKEN_PATH = Path(__file__).parent / "spoken.flac"
 
 @cache
 def spoken() -> NDArray[np.float64]:
-    """Returns every sentence at 16 kHz, with digital silence between them."""
+    """Returns all sentences at 16 kHz, with digital silence between them."""
     samples, rate = soundfile.read(SPOKEN_PATH)
     assert rate == 16_000
     return np.asarray(samples, np.float64)
@@ -34,7 +33,7 @@ def spoken() -> NDArray[np.float64]:
 
 @cache
 def sentences() -> list[NDArray[np.float64]]:
-    """Returns the sentences one by one, without the silence around them: first 9 of a user, then 11 of an agent."""
+    """Returns the separate sentences without surrounding silence: 9 of a user, then 11 of an agent."""
     loud = np.flatnonzero(spoken())
     pauses = np.flatnonzero(np.diff(loud) > 16_000)
     begins, ends = [loud[0], *loud[pauses + 1]], [*loud[pauses], loud[-1]]
@@ -57,4 +56,4 @@ TRACKS: dict[str, tuple[int, Callable[[], bytes]]] = {
     "far away": (16_000, lambda: _with_noise(spoken() / 10, -78)),
     "mu-law": (8_000, lambda: _by_telephone(spoken())),
 }
-"""By name: the rate and the 16-bit samples."""
+"""Tracks by name: the rate and the 16-bit samples."""

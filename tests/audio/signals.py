@@ -1,4 +1,4 @@
-"""Signals that tests listen to."""
+"""Generates audio signals for tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def noise(rate: int, seconds: float, rms: float, seed: int = 1) -> NDArray[np.fl
 
 
 def voice(rate: int, seconds: float, amplitude: float = 0.5) -> NDArray[np.float64]:
-    """Something the Silero network takes for speech: a gliding glottal buzz through two moving formants."""
+    """Returns a signal that the Silero network accepts as speech: a gliding buzz through two moving formants."""
     t = np.arange(round(rate * seconds)) / rate
     phase = np.cumsum(120 + 25 * np.sin(2 * np.pi * 1.7 * t)) / rate
     first = 500 + 250 * np.sin(2 * np.pi * 3.1 * t)

@@ -21,14 +21,14 @@ def manager(reporter: ListedReporter) -> CallbackManager:
 
 
 async def settle() -> None:
-    """Wait until every other task of this loop has ended."""
+    """Waits until every other task of this loop has ended."""
     async with asyncio.timeout(10):
         while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(tasks)
 
 
 def waiting(entered: asyncio.Event) -> Callable[[Any], Any]:
-    """A coroutine callback that sets ``entered`` and then waits until it is cancelled."""
+    """Returns a coroutine callback that sets ``entered`` and then waits until it is cancelled."""
 
     async def waits(data: object) -> None:
         entered.set()

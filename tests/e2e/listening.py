@@ -1,4 +1,4 @@
-"""Finding what was played in what was heard, sample by sample."""
+"""Finds played audio in recorded audio, sample by sample."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ Samples = NDArray[np.int16]
 
 
 def gaps_in(heard: Samples, played: Samples, rate: int) -> list[int]:
-    """The lengths of silence that was inserted into ``played`` as it was heard, in samples.
+    """Returns the lengths, in samples, of silence inserted into ``played``.
 
-    Raises `AssertionError` when a sample of it is missing or changed.
+    Raises `AssertionError` if a sample of it is missing or changed.
     """
     position = _begin(heard, played)
     done = 0
@@ -29,7 +29,7 @@ def gaps_in(heard: Samples, played: Samples, rate: int) -> list[int]:
 
 
 def _begin(heard: Samples, played: Samples) -> int:
-    """Where it begins, found by its first loud 100 ms."""
+    """Returns where ``played`` begins, using its first loud 100 ms."""
     loud = int(np.argmax(np.abs(played.astype(np.int32)) > 500))
     probe = played[loud : loud + 320].tobytes()
     found = heard.tobytes().find(probe)
@@ -37,7 +37,7 @@ def _begin(heard: Samples, played: Samples) -> int:
         found = heard.tobytes().find(probe, found + 1)
     assert found >= 0, "its beginning was not heard"
     begin = found // 2 - loud
-    # Everything before is quiet, and may lie behind a gap: step back over the quiet beginning itself.
+    # Everything before that is quiet and may follow a gap, so go back over the quiet beginning itself.
     assert begin >= 0
     return begin
 
@@ -49,7 +49,7 @@ def _common(a: Samples, b: Samples) -> int:
 
 
 def _silence(heard: Samples, rest: Samples) -> int:
-    """How many zeros stand in ``heard`` before ``rest`` goes on; 0 when it does not."""
+    """Returns how many zeros precede the continuation of ``rest`` in ``heard``; 0 if it does not continue."""
     nonzero = np.flatnonzero(heard)
     silent = int(nonzero[0]) if len(nonzero) else len(heard)
     probe = rest[:320]
@@ -60,9 +60,9 @@ def _silence(heard: Samples, rest: Samples) -> int:
 
 
 def likeness(heard: Samples, played: Samples) -> float:
-    """How much of ``played`` is in ``heard``: the best normalised correlation over all positions, 0..1.
+    """Returns the best normalized correlation of ``played`` with ``heard`` over all positions, 0..1.
 
-    For audio that went through a codec or another rate, where samples cannot be equal.
+    Use it for audio that was encoded or resampled, whose samples cannot be equal.
     """
     a, b = heard.astype(np.float64), played.astype(np.float64)
     size = 1 << (len(a) + len(b)).bit_length()

@@ -1,6 +1,7 @@
-"""Calls of several protocols at once, all on one microphone and one speaker.
+"""Makes calls with several protocols at once, all on one microphone and one speaker.
 
-A program of its own, because PortAudio reads the list of devices once; it prints what became of the audio, as JSON.
+Runs as a separate program, because PortAudio reads the device list only once. Prints the results for the
+audio as JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tui.session.live import LiveSession
 
 _LIMIT_S = 20
 _KEYS = ("dtmf", "websocket:dtmf", "DTMF_END")
-"""What the protocols call a pressed key."""
+"""Names of a pressed key in the protocols."""
 _OPTIONS = {"gemini": {"greet": "on"}}
 _LINES = {line.name: line.path for line in caller_lines()}
 
@@ -33,7 +34,7 @@ E = TypeVar("E", bound=e.SessionEvent)
 
 
 class Call:
-    """One call on the devices, and its events."""
+    """A call on the devices, and its events."""
 
     def __init__(self, protocol: str, url: str) -> None:
         self._target = Target(url=url, protocol=protocol, options=_OPTIONS.get(protocol, {}))
@@ -72,7 +73,7 @@ class Call:
         return [event for event in self.events if isinstance(event, kind)]
 
     def result(self) -> dict[str, object]:
-        """How much audio arrived, was played and was dropped, in ms; what was found and lost."""
+        """Returns how much audio arrived, was played and was dropped, in ms, and the findings and losses."""
         messages, ended = self.of(e.MessageLogged), self.of(e.PlaybackEnded)
         received = sum(each.audio_ms for each in messages if each.direction is e.Direction.RECEIVED)
         return {
@@ -90,7 +91,7 @@ class Call:
 
 
 async def hold(protocols: list[str]) -> dict[str, object]:
-    """Greets, takes a turn, a key and a turn that is interrupted, and ends; returns what became of the audio."""
+    """Makes calls with a greeting, a turn, a key and an interrupted turn; returns the results for the audio."""
     with start_agent(AgentSettings()) as agent:
         calls = {name: Call(name, agent.url(protocol_named(name).path)) for name in protocols}
         await asyncio.gather(*(call.start() for call in calls.values()))
@@ -107,11 +108,11 @@ async def hold(protocols: list[str]) -> dict[str, object]:
         await asyncio.to_thread(say, os.environ, _LINES["services"])
         for name, call in calls.items():
             await call.until(e.PlaybackStarted, 3 + has_keys(name))
-        # The answer is long: speak into it, with a line that lasts until every call has noticed.
+        # The answer is long, so speak over it with a line that lasts until every call has noticed.
         interrupting = await asyncio.create_subprocess_exec(
             "paplay", "--device=virtual_mic_feed", _LINES["lamp"]
         )
-        # Each hangs up at once: in a pause of the line, the agent would begin another answer.
+        # Each call hangs up immediately, because the agent would begin another answer in a pause of the line.
         await asyncio.gather(*(call.end_when_interrupted() for call in calls.values()))
         interrupting.terminate()
         await interrupting.wait()

@@ -1,4 +1,4 @@
-"""The real program in a real terminal (tmux), on real (virtual) sound devices."""
+"""Runs the real program in a real terminal (tmux) with virtual sound devices."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ VIRTUAL_AUDIO = Path(__file__).parent / "virtual-audio"
 PROGRAM = [sys.executable, "-m", "tui"]
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 45
-"""For every state that is waited for: a machine that also runs other tests may need 20 s to start an agent."""
+"""Time limit in seconds for every wait. A machine that also runs other tests may need 20 s to start an agent."""
 
 
 class Terminal:
-    """One tmux server with one window, 80x24 unless told otherwise, in which the program runs."""
+    """A tmux server with one window (80x24 by default), in which the program runs."""
 
     def __init__(
         self, folder: Path, environment: Mapping[str, str], size: tuple[int, int] = (80, 24)
@@ -40,11 +40,11 @@ class Terminal:
         self._environment.pop("TMUX", None)
 
     def run(self, *arguments: str) -> None:
-        """Start the program; its exit code is printed when it ends."""
+        """Starts the program; its exit code is printed when it ends."""
         self._start(shlex.join([*PROGRAM, *arguments]) + '; echo "EXIT $?"; stty -a; sleep 1000')
 
     def run_shell(self, command: str) -> None:
-        """Give the command to a shell with jobs, and wait for nothing."""
+        """Passes the command to a shell with job control, without waiting."""
         self._start("bash --norc -i")
         self.type(command)
         self.press("Enter")
@@ -70,11 +70,11 @@ class Terminal:
         self._tmux("send-keys", "-l", text)
 
     def text(self) -> str:
-        """What is on the screen now."""
+        """Returns the current text of the screen."""
         return self._tmux("capture-pane", "-p")
 
     def wait_for(self, *texts: str | re.Pattern[str], limit_s: float = LIMIT_S) -> str:
-        """Until all of these stand on the screen; gives the screen."""
+        """Waits until all of these texts are on the screen; returns the screen."""
         until = time.monotonic() + limit_s
         while True:
             screen = self.text()
@@ -86,15 +86,15 @@ class Terminal:
             time.sleep(0.05)
 
     def modes(self) -> str:
-        """Whether the terminal is as it was: no alternate screen, no mouse, a cursor."""
+        """Returns the modes that show whether the terminal was restored: no alternate screen, no mouse, a cursor."""
         return self._tmux("display", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}").strip()
 
     def close_window(self) -> None:
-        """What happens when the user closes the terminal: SIGHUP."""
+        """Closes the terminal as a user would, which sends SIGHUP."""
         self._tmux("kill-session")
 
     def processes(self) -> dict[int, str]:
-        """Every process of ours that is alive, with its command line."""
+        """Returns all living processes of this terminal's program, with their command lines."""
         found: dict[int, str] = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -112,11 +112,11 @@ class Terminal:
         return found
 
     def process(self, module: str) -> int:
-        """The process that runs a module: "tui" the screen, "tui.engine" or "tui.agent"."""
+        """Returns the process that runs a module: "tui" (the screen), "tui.engine" or "tui.agent"."""
         return next(pid for pid, command in self.processes().items() if f" {module} " in command + " ")
 
     def wait_until_gone(self) -> None:
-        """Until no process of ours is left."""
+        """Waits until none of these processes is left."""
         until = time.monotonic() + LIMIT_S
         while left := self.processes():
             if time.monotonic() > until:
@@ -133,7 +133,7 @@ def _stands(text: str | re.Pattern[str], screen: str) -> bool:
 
 @contextmanager
 def virtual_audio(folder: Path, rate: int) -> Iterator[dict[str, str]]:
-    """A microphone and a speaker of our own; gives the environment that shows them."""
+    """Creates a virtual microphone and speaker; yields the environment in which they are visible."""
     settings = {"VIRTUAL_AUDIO_DIR": str(folder), "VIRTUAL_AUDIO_RATE": str(rate)}
     environment = {**os.environ, **settings}
     started = subprocess.run(
@@ -151,7 +151,7 @@ def virtual_audio(folder: Path, rate: int) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def recorded_speaker(environment: Mapping[str, str], path: Path, rate: int) -> Iterator[None]:
-    """Record what the speaker plays to a file of raw 16-bit samples."""
+    """Records the speaker to a file of raw 16-bit samples."""
     with path.open("wb") as file:
         recorder = subprocess.Popen(
             [
@@ -174,7 +174,7 @@ def recorded_speaker(environment: Mapping[str, str], path: Path, rate: int) -> I
 
 
 def say(environment: Mapping[str, str], path: Path) -> None:
-    """Speak a WAV file into the microphone, to its end."""
+    """Plays a complete WAV file into the microphone."""
     subprocess.run(
         ["paplay", "--device=virtual_mic_feed", str(path)], check=True, env={**os.environ, **environment}
     )

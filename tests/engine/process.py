@@ -1,4 +1,4 @@
-"""What tests of the engine process share: the process as the screen holds it, and calls in it."""
+"""Shared by tests of the engine process: the process as the screen uses it, and its calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMIT_S = 15
 
 @contextmanager
 def engine_process() -> Iterator[Bridge]:
-    """An engine, and the bridge to it."""
+    """Yields the bridge to a new engine."""
     engine = EngineHandle().start()
     bridge = Bridge(engine, time.monotonic_ns)
     try:
@@ -33,7 +33,7 @@ def handle_of(bridge: Bridge) -> EngineHandle:
 
 
 def until(bridge: Bridge, condition: Callable[[], bool]) -> None:
-    """Tick until the condition holds."""
+    """Ticks until the condition holds."""
     limit = time.monotonic() + LIMIT_S
     while not condition():
         assert time.monotonic() < limit, f"it did not come true; status {bridge.state.status}"
@@ -42,7 +42,7 @@ def until(bridge: Bridge, condition: Callable[[], bool]) -> None:
 
 
 def connect(bridge: Bridge, target: Target) -> None:
-    """Call the agent and wait until it has accepted."""
+    """Calls the agent and waits until it has accepted."""
     bridge.send(wire.Connect(target=target))
     until(bridge, lambda: bridge.state.status is e.Status.ACTIVE)
 

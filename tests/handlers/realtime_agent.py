@@ -1,4 +1,4 @@
-"""The agent's side of function calls: OpenAI Realtime events through an EventRouter, and what comes back."""
+"""The agent's side of function calls: sends OpenAI Realtime events through an EventRouter, and stores the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HARD_LIMIT_S = 10.0
 
 
 class FakeWebSocket:
-    """Keeps what is sent, in order. Messages pass through a caller's end, as they do in a session."""
+    """Stores sent messages in order. Messages pass through a caller's end, as in a session."""
 
     def __init__(self) -> None:
         self.sent: list[Mapping[str, Any]] = []
@@ -44,7 +44,7 @@ class FakeWebSocket:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """Decoded outputs by call."""
+        """Returns the decoded outputs by call."""
         items = [message["item"] for message in self.sent if message["type"] == "conversation.item.create"]
         assert all(item["type"] == "function_call_output" for item in items)
         return {item["call_id"]: json.loads(item["output"]) for item in items}
@@ -54,7 +54,7 @@ class FakeWebSocket:
         return self.kinds.count("response.create")
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something that was sent makes ``condition`` true."""
+        """Waits until a sent message makes ``condition`` true."""
         async with asyncio.timeout(HARD_LIMIT_S):
             while not condition():
                 self._changed.clear()
@@ -62,7 +62,7 @@ class FakeWebSocket:
 
 
 class Agent:
-    """A handler under test, wired as a session does it, and events to drive it with."""
+    """A handler under test, connected as in a session, and events that drive it."""
 
     def __init__(
         self, hang_up_callback: Callable[[Any], object] | None = None, *, time_limit_s: float = HARD_LIMIT_S
@@ -122,19 +122,19 @@ class Agent:
         await self.says("response.output_item.done", response_id=response_id, output_index=0, item=item)
 
     async def idle(self) -> None:
-        """Wait until every started call is answered and all resulting messages are sent."""
+        """Waits until every started call is answered and all resulting messages are sent."""
         async with asyncio.timeout(HARD_LIMIT_S):
             while self.handler._tasks:
                 await asyncio.wait(self.handler._tasks)
 
     async def until_late(self) -> None:
-        """Wait until a thread that outlived its caller has returned."""
+        """Waits until a thread that outlived its caller has returned."""
         async with asyncio.timeout(HARD_LIMIT_S):
             while not self.handler.late_results:  # noqa: ASYNC110 - a counter has no event
                 await asyncio.sleep(0)
 
     async def calls(self, name: str, arguments: str = "{}") -> Any:
-        """Run a complete response with one call; returns its output."""
+        """Runs a complete response with one call; returns its output."""
         await self.starts_response()
         await self.ends_item(name, arguments)
         await self.ends_response()

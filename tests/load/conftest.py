@@ -1,4 +1,4 @@
-"""Locust must not replace threads and sockets in the process of the tests."""
+"""Keeps Locust from replacing threads and sockets in the test process."""
 
 from __future__ import annotations
 

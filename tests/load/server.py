@@ -1,7 +1,7 @@
-"""A voice server of plain PCM with planted limits, as a process of its own: ``python server.py [--refuse N] …``.
+"""A voice server for plain PCM with planted limits.
 
-It prints its port, and as its last line what it saw, as JSON. It answers whoever was loud and is quiet again with a
-tone.
+Runs as a separate process: ``python server.py [--refuse N] …``. It prints its port and, as its last line, its
+observations as JSON. It answers a caller who was loud and is quiet again with a tone.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ LOUD, QUIET_CHUNKS = 400, 15
 
 
 class Limits:
-    """What goes wrong, and what was seen of it."""
+    """The planted limits and the server's observations."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.slow_above: int = arguments.slow_above
         self.refuse_above: int = arguments.refuse_above
         self.open = self.most = self.opened = self.refused = 0
         self.heard = 0
-        """Number of calls that have sent audio: their callers know that they were let in."""
+        """Number of calls that have sent audio, whose callers know that they were accepted."""
         self.codes: dict[str, int] = {}
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         if self.open >= self.refuse_above:
             self.refused += 1
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "full\n")
-        # Counted here: two that are let in at the same time would both be below the limit.
+        # Counted here, because two calls that are accepted at the same time would otherwise both be below the
+        # limit.
         self.open += 1
         self.opened += 1
         self.most = max(self.most, self.open)
@@ -90,7 +91,7 @@ async def main() -> None:
 
 
 async def report(limits: Limits) -> None:
-    """Print what was seen, whenever it has changed."""
+    """Prints the observations whenever they have changed."""
     last = ""
     while True:
         if (now := seen(limits)) != last:

@@ -26,7 +26,7 @@ class Server:
         self.url = f"ws://127.0.0.1:{int(process.stdout.readline())}/pcm"
 
     def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Wait until what the server has seen fulfils a condition. The test's time limit bounds it."""
+        """Waits until the server's observations fulfill a condition. The test's time limit applies."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             seen: dict[str, Any] = json.loads(line)
@@ -47,7 +47,7 @@ def serving(*arguments: str) -> Iterator[Server]:
 
 
 def short_scenario(folder: Path, *, turns: int = 1) -> Path:
-    """Writes a scenario whose caller says one second and hangs up after the answer."""
+    """Writes a scenario whose caller speaks for one second and hangs up after the answer."""
     pcm = read_wav(str(caller_lines()[0].path), RATE)
     with wave.open(str(folder / "word.wav"), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
@@ -59,7 +59,7 @@ def short_scenario(folder: Path, *, turns: int = 1) -> Path:
 
 
 def silent_scenario(folder: Path, *, silence: str = "1s") -> Path:
-    """Writes a scenario whose caller is silent: it costs little, so that many can call."""
+    """Writes a scenario whose caller is silent, so that many callers cost little."""
     path = folder / "silent.call.toml"
     path.write_text(f'[[step]]\nsilence = "{silence}"\n[[step]]\nhang_up = true\n')
     return path

@@ -1,7 +1,7 @@
-"""Makes calls as one of a crowd, in virtual time: ``python -m tests.load.side_by_side FILE PROTOCOL…``.
+"""Makes load-test calls in virtual time: ``python -m tests.load.side_by_side FILE PROTOCOL…``.
 
-Prints a line of JSON for each call: its edges of speech, those that the detectors of an ordinary call find on its
-recorded tracks, and the figures of the call beside those of an ordinary one.
+Prints a line of JSON for each call: its edges of speech, the edges that an ordinary call's detectors find on
+its recorded tracks, and the figures of the call and of an ordinary call.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.scenario.virtual import Clock, VirtualLoop
 
 
 async def play(file: Path, protocols: list[str]) -> None:
-    """Make all calls at once, and print their figures."""
+    """Makes all calls at once, and prints their figures."""
     from tui.agent.server import AgentServer
     from tui.agent.settings import AgentSettings
     from tui.audio.crowd import Crowd
@@ -33,7 +33,7 @@ async def play(file: Path, protocols: list[str]) -> None:
     from tui.session.live import LiveSession
 
     class Recorded:
-        """Keeps both tracks of a call, as a saved call does."""
+        """Stores both tracks of a call, like a saved call."""
 
         def __init__(self) -> None:
             self.user: list[tuple[int, bytes, int]] = []
@@ -52,7 +52,7 @@ async def play(file: Path, protocols: list[str]) -> None:
             pass
 
         def edges(self) -> list[tuple[str, bool, int]]:
-            """Returns the edges on the tracks, as an ordinary call finds them."""
+            """Returns the edges that an ordinary call finds on the tracks."""
             found: list[tuple[str, bool, int]] = []
             detector = make_detector(self.user[0][2])
             for end_ns, pcm, _ in self.user:
@@ -118,9 +118,9 @@ async def play(file: Path, protocols: list[str]) -> None:
 
 
 def main() -> None:
-    """Make the calls of the command line."""
+    """Makes the calls named on the command line."""
     clock = Clock()
-    # Before anything is imported that takes the clock as a default.
+    # Done before importing anything that uses the clock as a default value.
     time.monotonic, time.monotonic_ns = clock.monotonic, clock.monotonic_ns
     VirtualLoop(clock).run_until_complete(play(Path(sys.argv[1]), sys.argv[2:]))
 

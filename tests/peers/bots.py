@@ -1,4 +1,4 @@
-"""A bot on someone else's telephony code, and a call to it with two turns, keys, an interruption and an end."""
+"""A bot on a third party's telephony code, and a call to it with two turns, keys, an interruption and a hang-up."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ SCENARIO = Path(__file__).parent / "whole.call.toml"
 _LOUD = 300.0
 _LEAST_LOUD_MS = 80
 _PAUSE_MS = 500
-"""Quiet that ends the caller's turn. In time, not in messages: a serializer that resamples joins several into one."""
+"""Length of silence that ends the caller's turn.
+
+Measured in time, because a serializer that resamples joins messages.
+"""
 _GREETING = "confirmed"
 _ANSWERS = ("listening", "workshop", "confirmed")
-"""To each turn of the scenario; the second is long, and is interrupted."""
+"""Answers to the turns of the scenario. The second is long and is interrupted."""
 _INTERRUPTED = "workshop"
 _ENOUGH_MS = 700
-"""What is not interrupted is cut to this length, because the call takes as long as it takes to listen."""
+"""Length to which uninterrupted audio is cut, because the call lasts as long as its audio."""
 
 
 class Bot(ABC):
@@ -47,14 +50,14 @@ class Bot(ABC):
 
     @abstractmethod
     async def hold(self) -> None:
-        """Hold the call until the caller hangs up."""
+        """Handles the call until the caller hangs up."""
 
     @abstractmethod
     async def send(self, frame: Any) -> None:
-        """Send audio, or a flush."""
+        """Sends audio or a flush."""
 
     async def take(self, frame: Any) -> None:
-        """Take what a serializer made of a message: audio, a key, or an answer that the protocol requires."""
+        """Takes a serializer's result for a message: audio, a key, or an answer that the protocol requires."""
         match frame:
             case InputAudioRawFrame():
                 await self.hear(frame.audio)
@@ -66,7 +69,7 @@ class Bot(ABC):
                 await self.send(frame)
 
     async def hear(self, pcm: bytes) -> None:
-        """Take audio of the caller; stops when they speak, and answers when they have spoken."""
+        """Takes the caller's audio; stops when the caller speaks, and answers afterwards."""
         if not self._greeted:
             self._greeted = True
             self._say(_GREETING)
@@ -88,12 +91,12 @@ class Bot(ABC):
         self._speaking = asyncio.create_task(speaking)  # noqa: TID251  # kept until it is cancelled
 
     async def speak(self, pcm: bytes) -> None:
-        """Send a prompt, a little faster than it is spoken."""
+        """Sends a prompt slightly faster than real time."""
         size = 2 * self.RATE * self.MESSAGE_MS // 1_000
         due_s = asyncio.get_running_loop().time()
         for at in range(0, len(pcm), size):
             await self.send(OutputAudioRawFrame(pcm[at : at + size], self.RATE, 1))
-            due_s += 0.9 * self.MESSAGE_MS / 1_000  # a serializer that resamples takes its time from this
+            due_s += 0.9 * self.MESSAGE_MS / 1_000  # a serializer that resamples takes the time from this
             await asyncio.sleep(max(due_s - asyncio.get_running_loop().time(), 0))
 
     async def _stop(self) -> None:
@@ -103,7 +106,7 @@ class Bot(ABC):
             await self.send(InterruptionFrame())
 
     def leave(self) -> None:
-        """Stop speaking when the caller has hung up."""
+        """Stops speaking after the caller has hung up."""
         if self._speaking:
             self._speaking.cancel()
 
@@ -112,7 +115,7 @@ B = TypeVar("B", bound=Bot)
 
 
 async def whole_call(kind: type[B], path: str, folder: Path, *options: str) -> B:
-    """Returns the bot of a strict call, which went as the scenario has it."""
+    """Runs a strict call that has to match the scenario; returns the bot."""
     bots: list[B] = []
 
     async def answer(socket: ServerConnection) -> None:
@@ -133,7 +136,7 @@ async def whole_call(kind: type[B], path: str, folder: Path, *options: str) -> B
         finally:
             with contextlib.suppress(ProcessLookupError):
                 test.kill()
-    # A busy machine sends late, after which no time is judged; what the bot received is judged all the same.
+    # A busy machine sends late, so no times are judged then; the audio that the bot received still is.
     words = printed.decode()
     assert test.returncode in (ExitCode.FINE, ExitCode.NOT_JUDGED), words
     assert "failed" not in words, words

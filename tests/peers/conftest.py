@@ -1,4 +1,4 @@
-"""Other people's clients in whole conversations with the local agent. See README.md."""
+"""Runs third-party clients in complete conversations with the local agent. See README.md."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tui.agent.settings import AgentSettings
 
 PEERS = Path(__file__).parent
 LIMIT_S = 20
-"""How long one peer may take."""
+"""Time limit for a peer in seconds."""
 TOKEN = "secret"
 _PACE = 6
-"""The longest answer then takes two seconds: enough to interrupt it on a busy machine."""
+"""Pace of the agent's audio. The longest answer then takes two seconds, enough to interrupt it on a busy machine."""
 _LINES = ("number", "hours", "services", "interrupt", "goodbye")
 
 
@@ -28,26 +28,26 @@ def _are_named(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Do not fail because a peer uses something that is deprecated."""
+    """Allows peers to use deprecated functions."""
     if _are_named(config):
         config.addinivalue_line("filterwarnings", "default")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the peers out of every run that does not name them."""
+    """Excludes the peers from every run that does not name them."""
     return None if _are_named(config) else True
 
 
 @pytest.fixture(scope="session")
 def agent() -> Iterator[AgentProcess]:
-    """The local agent, as `opusagent-tui agent` runs it."""
+    """Yields the local agent as `opusagent-tui agent` runs it."""
     with start_agent(AgentSettings(pace=_PACE)) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def secure_agent(authority: Path) -> Iterator[AgentProcess]:
-    """The same with TLS and a token."""
+    """Yields the local agent with TLS and a token."""
     settings = AgentSettings(
         pace=_PACE, token=TOKEN, cert=str(authority / "cert.pem"), key=str(authority / "key.pem")
     )
@@ -57,7 +57,7 @@ def secure_agent(authority: Path) -> Iterator[AgentProcess]:
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a certificate for 127.0.0.1, its key, and the authority that issued it."""
+    """Returns a folder with a certificate for 127.0.0.1, its key, and the authority that issued it."""
     folder = tmp_path_factory.mktemp("authority")
     issuer = trustme.CA()
     issued = issuer.issue_cert("127.0.0.1")
@@ -69,7 +69,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the recorded lines as 16-bit PCM at 16 and 24 kHz, named NAME-RATE.pcm."""
+    """Returns a folder with the recorded lines as 16-bit PCM at 16 and 24 kHz, named NAME-RATE.pcm."""
     folder = tmp_path_factory.mktemp("lines")
     for name in _LINES:
         for rate in (16_000, 24_000):

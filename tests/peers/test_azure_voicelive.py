@@ -1,4 +1,7 @@
-"""Azure's Python SDK for Voice Live as a client of the local agent; its models judge what either end sends."""
+"""Tests Azure's Python SDK for Voice Live as a client of the local agent.
+
+Its models check the messages of both ends.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ _SESSION = RequestSession(
 
 
 class Talk:
-    """One connection; every event that it receives has to fit the SDK's models."""
+    """A connection. Every received event must match the SDK's models."""
 
     def __init__(self, connection: Any) -> None:
         self.to = connection
@@ -60,7 +63,7 @@ class Talk:
         self.transcripts: list[str] = []
 
     async def until(self, kind: str) -> Any:
-        """Wait for the next event of that kind."""
+        """Waits for the next event of this kind."""
         self.audio, self.transcripts = b"", []
         async with asyncio.timeout(LIMIT_S):
             while True:
@@ -80,7 +83,7 @@ class Talk:
         return event
 
     async def speak(self, name: str) -> None:
-        """Send a caller line, and a second of silence."""
+        """Sends a recorded line and a second of silence."""
         pcm = spoken(name, _RATE)
         for at in range(0, len(pcm), 6_400):
             audio = base64.b64encode(pcm[at : at + 6_400]).decode()

@@ -1,4 +1,4 @@
-"""Deepgram's Python SDK as a client of the local agent; its types judge what either end sends."""
+"""Tests Deepgram's Python SDK as a client of the local agent. Its types check the messages of both ends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_whole_conversation(agent: AgentProcess) -> None:
     client = AsyncDeepgramClient(api_key="any", environment=environment)
     async with client.agent.v1.connect() as connection:
         assert kind_of(await connection.recv()) == "Welcome"
-        # The settings of our own caller pass through the SDK's types.
+        # The settings of this program's caller pass through the SDK's types.
         await connection.send_settings(AgentV1Settings.model_validate(settings_of_our_caller()))
         assert kind_of(await connection.recv()) == "SettingsApplied"
 

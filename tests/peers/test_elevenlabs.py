@@ -1,4 +1,4 @@
-"""ElevenLabs' Python SDK, with a microphone and a speaker of our own; it asks for a signed URL first."""
+"""Tests ElevenLabs' Python SDK with a fake microphone and speaker. It requests a signed URL first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 class Phone(AudioInterface):
-    """Says recorded lines, and counts what it would play."""
+    """Plays recorded lines as the user, and counts the audio that it would play."""
 
     def __init__(self) -> None:
         self.heard_bytes = 0

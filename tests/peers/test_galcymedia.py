@@ -1,4 +1,4 @@
-"""A bot on galcymedia, called by `opusagent-tui test` as Asterisk would call it."""
+"""Tests a bot on galcymedia, called by `opusagent-tui test` in the role of Asterisk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 class AsteriskBot(Bot):
-    """A provider of galcymedia's session: buffers each prompt, whose end is acknowledged, and a mark behind it."""
+    """A provider for galcymedia's session. Buffers each prompt, whose end is acknowledged, and a mark after it."""
 
     RATE = 16_000
 
@@ -33,7 +33,7 @@ class AsteriskBot(Bot):
         self._buffers = False
 
     async def hold(self) -> None:
-        """Hold the call until the caller hangs up."""
+        """Handles the call until the caller hangs up."""
         session = Session(self.socket, self._provide, on_event=self._note, forward_dtmf=True)
         await session.run()
 
@@ -45,7 +45,7 @@ class AsteriskBot(Bot):
         self.events.append(name)
 
     async def start(self) -> None:
-        """Called by the session when the call has started."""
+        """Handles the start of the call; called by the session."""
         assert self.session.media.channel_variables == {"tier": "gold"}
         assert self.session.media.audio_format == "slin16"
         self.session.accept_audio()
@@ -53,18 +53,18 @@ class AsteriskBot(Bot):
         await self.session.request_status()
 
     async def send_audio(self, chunk: bytes) -> None:
-        """Called by the session with each frame of the caller."""
+        """Takes a frame of the caller's audio; called by the session."""
         await self.hear(chunk)
 
     async def on_dtmf(self, digit: str) -> None:
-        """Called by the session with each key."""
+        """Takes a key; called by the session."""
         self.keys += digit
 
     async def close(self) -> None:
-        """Called by the session at the end."""
+        """Handles the end of the call; called by the session."""
 
     async def send(self, frame: Any) -> None:
-        """Send audio, or a flush."""
+        """Sends audio or a flush."""
         if isinstance(frame, InterruptionFrame):
             self._buffers = False
             await self.session.flush()
@@ -75,7 +75,7 @@ class AsteriskBot(Bot):
         await self.session.send_audio(frame.audio)
 
     async def speak(self, pcm: bytes) -> None:
-        """Send a prompt, end buffering and set a mark; both come back once the prompt was heard."""
+        """Sends a prompt, ends buffering and sets a mark; both are acknowledged once the prompt was heard."""
         await super().speak(pcm)
         self._buffers = False
         self.marks += [await self.session.stop_buffering(), await self.session.mark()]

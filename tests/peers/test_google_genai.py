@@ -1,4 +1,4 @@
-"""Google's Python SDK as a client of the local agent, by TLS: it has no other way. Its types judge our caller."""
+"""Tests Google's Python SDK as a client of the local agent, over TLS only. Its types check this program's caller."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_a_whole_conversation(
                 await session.send_realtime_input(audio=blob)
 
         async def turn() -> dict[str, Any]:
-            """One turn of the agent, or its call of a tool."""
+            """Returns one turn of the agent, or its tool call."""
             seen: dict[str, Any] = {"user": "", "agent": "", "bytes": 0, "interrupted": False, "call": None}
             async with asyncio.timeout(LIMIT_S):
                 async for message in session.receive():
@@ -102,7 +102,7 @@ def test_what_our_caller_sends_and_reads_has_the_sdks_types() -> None:
         kind = types.LiveServerMessage if line["dir"] == "s2c" else types.LiveClientMessage
         message = line["message"]
         if "voiceActivity" in message:
-            continue  # the SDK renames its member before its types see it
+            continue  # the SDK renames this member before its types check it
         parsed = kind.model_validate(message)
         assert parsed.model_dump(exclude_none=True), json.dumps(message)
         judged += 1

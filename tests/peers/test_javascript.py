@@ -1,4 +1,4 @@
-"""The JavaScript clients; each script in ``node`` holds one conversation and prints what happened."""
+"""Tests the JavaScript clients. Each script in ``node`` runs one conversation and prints the result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [
 
 
 def hold(script: str, url: str, lines: Path, authority: Path) -> dict[str, Any]:
-    """Returns what the script printed when it had held its conversation."""
+    """Runs the script's conversation; returns what the script printed."""
     finished = subprocess.run(
         ["node", str(PEERS / "node" / f"{script}.mjs"), url, str(lines)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""OpenAI's Agents SDK for Python; its session parses every event with the types of `openai`."""
+"""Tests OpenAI's Agents SDK for Python, whose session parses every event with the types of `openai`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 class Session:
-    """One session, and all its events."""
+    """A session and all its events."""
 
     def __init__(self, session: Any) -> None:
         self.session = session
@@ -31,7 +31,7 @@ class Session:
         self._events = session.__aiter__()
 
     async def until(self, kind: str) -> Any:
-        """Wait for the next event of that type; ``raw:TYPE`` for one of the protocol."""
+        """Waits for the next event of this type; ``raw:TYPE`` selects events of the protocol."""
         async for event in self._events:
             name = event.type
             match name:
@@ -60,7 +60,7 @@ class Session:
 async def test_a_whole_conversation(agent: AgentProcess) -> None:
     @function_tool
     def opening_hours() -> str:
-        """When a customer may come."""
+        """Returns the opening hours."""
         return "nine to six"
 
     realtime = RealtimeAgent(name="workshop", instructions="Be brief.", tools=[opening_hours])

@@ -1,4 +1,4 @@
-"""The `openai` package's live client: each event is checked against its types."""
+"""Tests the `openai` package's live client. Each event is checked against its types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 _RATE = 24_000
 _CHUNK_BYTES = 2 * _RATE // 10
-"""100 ms, as in each message of the agent."""
+"""Size of 100 ms of audio, as in each message of the agent."""
 _SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(ServerEvent)
 _SESSION: Any = {
     "model": "gpt-live-1.1",
@@ -39,7 +39,7 @@ _SESSION: Any = {
 
 
 class Conversation:
-    """Both tracks of a session, and its events."""
+    """The two tracks and the events of a session."""
 
     def __init__(self, connection: AsyncLiveConnection) -> None:
         self.connection = connection
@@ -49,7 +49,7 @@ class Conversation:
     async def receive(self) -> Any:
         frame = await self.connection.recv_bytes()
         event = _SERVER_EVENT.validate_json(frame)
-        # Unlike the package's own parser, this does not accept members that it does not know.
+        # Unlike the package's own parser, this rejects unknown members.
         strays = set(event.model_extra or ())
         assert not strays, f"{event.type} has {strays}"
         if event.type == "session.output_audio.delta":
@@ -65,7 +65,7 @@ class Conversation:
                 return event
 
     async def speak(self, pcm: bytes) -> None:
-        """Send audio; the agent sends as much."""
+        """Sends audio; the agent sends the same amount."""
         for at in range(0, len(pcm) // _CHUNK_BYTES * _CHUNK_BYTES, _CHUNK_BYTES):
             chunk = pcm[at : at + _CHUNK_BYTES]
             self.user += chunk
@@ -132,12 +132,12 @@ async def test_a_whole_conversation(agent: AgentProcess) -> None:
         await talk.listen(1)
         while not loud(
             talk.agent[-_CHUNK_BYTES:]
-        ).all():  # the answer has pauses, in which nobody is interrupted
+        ).all():  # the answer has pauses, in which speech is not an interruption
             await talk.listen(0.1)
         before = len(talk.user)
         await talk.speak(spoken("interrupt", _RATE))
         both = loud(talk.user[before:]) & loud(talk.agent[before:])
-        assert 0 < both.sum() / 50 < 0.6  # it gives way as soon as it notices
+        assert 0 < both.sum() / 50 < 0.6  # it yields as soon as it notices
         await talk.listen(3)
         assert any(event.type == "session.usage.updated" for event in talk.events)
 

@@ -1,4 +1,4 @@
-"""The `openai` package: each event is checked against its types. `tests/agent` has more of it."""
+"""Tests the `openai` package. Each event is checked against its types. `tests/agent` contains more such tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pipecat's service for OpenAI Realtime in a pipeline; its own types parse every event."""
+"""Tests pipecat's service for OpenAI Realtime in a pipeline. Its own types parse every event."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 class Ears(FrameProcessor):
-    """Passes everything on, and keeps what a user would notice."""
+    """Passes everything on, and stores what a user would notice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,11 +69,11 @@ class Ears(FrameProcessor):
         await self.push_frame(frame, direction)
 
     async def until(self, kind: type) -> list[Any]:
-        """Returns the frames up to the next of that kind."""
+        """Returns the frames up to the next frame of this kind."""
         seen: list[Any] = []
         async with asyncio.timeout(
             LIMIT_S / 2
-        ):  # before the test's own limit, after which pipecat does not end
+        ):  # shorter than the test's own limit, after which pipecat does not end
             while not (seen and isinstance(seen[-1], kind)):
                 seen.append(await self.frames.get())
         return seen
@@ -84,7 +84,7 @@ async def test_a_whole_conversation(agent: AgentProcess) -> None:
 
     async def opening_hours(params: Any) -> None:
         calls.append(params.function_name)
-        # pipecat asks for no answer if the result comes while it takes the user to be speaking.
+        # pipecat does not request an answer if the result arrives while it assumes that the user is speaking.
         await after.quiet.wait()
         await params.result_callback("nine to six")
 
@@ -112,7 +112,7 @@ async def test_a_whole_conversation(agent: AgentProcess) -> None:
 
     async def answer() -> str:
         text = ""
-        while not text:  # a response that calls a tool has none, nor has the rest of one that was interrupted
+        while not text:  # tool calls and the rest of an interrupted response have no text
             frames = await after.until(LLMFullResponseEndFrame)
             text = "".join(frame.text for frame in frames if isinstance(frame, TTSTextFrame))
         return text

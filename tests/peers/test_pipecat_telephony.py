@@ -1,4 +1,4 @@
-"""Bots on pipecat's telephony serializers, called by `opusagent-tui test` as each provider would call them."""
+"""Tests bots on pipecat's telephony serializers, called by `opusagent-tui test` in the role of each provider."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 class SerializerBot(Bot):
-    """A bot whose messages one of pipecat's serializers reads and writes."""
+    """A bot whose messages are read and written by one of pipecat's serializers."""
 
     serializer: Any
 
     async def hold(self) -> None:
-        """Hold the call until the caller hangs up."""
+        """Handles the call until the caller hangs up."""
         self.serializer = await self.started()
         rates = {"audio_in_sample_rate": self.RATE, "audio_out_sample_rate": self.RATE}
         await self.serializer.setup(SimpleNamespace(**rates))
@@ -38,7 +38,10 @@ class SerializerBot(Bot):
             await self.take(await self.serializer.deserialize(message))
 
     async def send(self, frame: Any) -> None:
-        """Send a frame; a serializer has nothing to send of some, and its resampler keeps the first audio."""
+        """Sends a frame.
+
+        For some frames, a serializer sends nothing, and its resampler holds back the first audio.
+        """
         if message := await self.serializer.serialize(frame):
             await self.socket.send(message)
 
@@ -47,7 +50,7 @@ class SerializerBot(Bot):
         raise NotImplementedError
 
     async def next(self, event: str) -> Any:
-        """Returns the next message, which must have that event."""
+        """Returns the next message, which must be this event."""
         message = json.loads(await self.socket.recv())
         assert message["event"] == event
         return message
@@ -97,7 +100,7 @@ class VonageBot(SerializerBot):
 
 class GenesysBot(SerializerBot):
     MESSAGE_MS = 200
-    """As pipecat's documentation asks for: Genesys Cloud limits the number of messages."""
+    """Message length required by pipecat's documentation, because Genesys Cloud limits the number of messages."""
 
     async def started(self) -> Any:
         return GenesysAudioHookSerializer()

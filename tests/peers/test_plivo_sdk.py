@@ -1,4 +1,4 @@
-"""A bot on Plivo's own SDK, whose types judge every message, called by the headless client as Plivo would call it."""
+"""Tests a bot on Plivo's own SDK, called by the headless client. The SDK's types check every message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.xdist_group("peers"), pytest.mark.timeout(LIMIT_S)]
 
 
 class PlivoSdkBot(Bot):
-    """Sets a checkpoint after every message, and clears what was not played when it is interrupted."""
+    """Sets a checkpoint after every message, and clears unplayed audio when it is interrupted."""
 
     def __init__(self, socket: Any) -> None:
         super().__init__(socket)
@@ -36,7 +36,7 @@ class PlivoSdkBot(Bot):
         self.errors: list[Exception] = []
 
     async def hold(self) -> None:
-        """Hold the call until the caller hangs up."""
+        """Handles the call until the caller hangs up."""
         stream = self.stream
 
         @stream.on_start
@@ -61,13 +61,13 @@ class PlivoSdkBot(Bot):
 
         @stream.on_error
         async def failed(error: Exception) -> None:
-            if self.socket.close_code is None:  # it may still speak when the caller hangs up
+            if self.socket.close_code is None:  # the bot may still be speaking when the caller hangs up
                 self.errors.append(error)
 
         await stream.handle(self.socket)
 
     async def send(self, frame: Any) -> None:
-        """Send audio and a checkpoint, or a flush."""
+        """Sends audio and a checkpoint, or a flush."""
         if isinstance(frame, InterruptionFrame):
             await self.stream.send_clear_audio()
             return
@@ -87,7 +87,7 @@ async def test_a_whole_call(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["https://bot.example/plivo", "https://bot.example/plivo?b=2&a=1&b=%20x"])
 def test_plivos_helper_accepts_the_signature_of_our_caller(url: str) -> None:
-    """It takes web addresses only; nothing else depends on the scheme."""
+    """The helper accepts only web addresses; nothing else depends on the scheme."""
     headers = PlivoCaller(CallerSettings(), lambda: "n1", lambda: "now").request_headers(url, "secret")
     signature, nonce = headers["X-Plivo-Signature-V3"], headers["X-Plivo-Signature-V3-Nonce"]
     assert validate_v3_signature("GET", url, nonce, "secret", signature)

@@ -1,4 +1,4 @@
-"""`streamdouble` in the place of Twilio; it reports each violation of the protocol."""
+"""Tests the agent with `streamdouble` in the role of Twilio; it reports each violation of the protocol."""
 
 from __future__ import annotations
 

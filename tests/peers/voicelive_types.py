@@ -18,7 +18,7 @@ _NAMES_OF_UNIONS = {**vars(_unions), "_models": models}
 
 
 def faults_of(kind: Any, body: dict[str, Any], path: str = "$") -> Iterator[str]:
-    """Yields what the model of a message, found by its type, does not allow: members, values and what is missing."""
+    """Yields violations of the model for a message's type: unknown members, wrong values and missing members."""
     model = type(kind._deserialize(body, []))
     if model is kind and getattr(kind, "__mapping__", None):
         yield f"{path}: {body.get('type')!r} is not a {kind.__name__}"

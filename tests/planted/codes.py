@@ -1,4 +1,4 @@
-"""Finds in the source every rule that a finding or an advice can have, so that none is without a planted agent."""
+"""Finds all rules of findings and advice in the source, so that a planted agent can be required for each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _trees() -> dict[str, ast.Module]:
 
 @cache
 def _places() -> dict[str, int]:
-    """Which argument of each function is a rule, by the name of its parameter."""
+    """Returns which argument of each function is a rule, by the name of its parameter."""
     places = {"Finding": 0}
     for tree in _trees().values():
         for node in ast.walk(tree):
@@ -40,7 +40,7 @@ def _places() -> dict[str, int]:
 
 
 def rules_by_file() -> dict[str, set[str]]:
-    """Returns the rules that each file can report; ``{}`` stands for a part that is only known when it runs."""
+    """Returns the rules that each file can report. ``{}`` stands for a part that is known only at run time."""
     found: dict[str, set[str]] = defaultdict(set)
     for path, tree in _trees().items():
         for node in ast.walk(tree):
@@ -60,7 +60,7 @@ def _rules_in(call: ast.Call) -> Iterator[str]:
         if keyword.arg is not None and (keyword.arg == _NAME or keyword.arg.endswith(f"_{_NAME}")):
             yield from _texts(keyword.value)
     place = _places().get(name)
-    # Two functions of one name may take the rule at different places.
+    # Two functions of the same name may take the rule at different positions.
     if place is not None:
         for argument in call.args[: place + 2]:
             yield from _texts(argument)
@@ -81,6 +81,6 @@ def _texts(node: ast.expr) -> Iterator[str]:
 
 
 def functions_in(path: Path) -> set[str]:
-    """Returns the names of the functions of a test file, by its path from the root of the project."""
+    """Returns the names of the functions in a test file, given by its path from the project's root."""
     tree = ast.parse((ROOT.parent / path).read_text(encoding="utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

@@ -1,4 +1,4 @@
-"""Small exchanges in which the far side breaks one rule: one file for each protocol, one line for each rule."""
+"""Small exchanges in which the far side breaks one rule: one file per protocol, one line per rule."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class Exchange(msgspec.Struct, omit_defaults=True):
 
     rule: str
     side: Literal["caller", "agent"]
-    """The end that reports it: the caller an agent's fault, the local agent a client's."""
+    """The end that reports the rule: the caller for an agent's fault, the local agent for a client's fault."""
     steps: list[list[Any]]
-    """A method and its arguments each, after how often it is called if not once.
+    """Methods with their arguments, each preceded by the number of calls if that is not one.
 
-    A message that is JSON stands as what it is; bytes are ``{"hex": "00ff", "times": 160}``, and what occurs
-    many times in a row in a message is ``{"repeat": "x", "times": 5000}``.
+    JSON messages are written as JSON; bytes are ``{"hex": "00ff", "times": 160}``, and a repeated part of a
+    message is ``{"repeat": "x", "times": 5000}``.
     """
     settings: dict[str, Any] = {}
-    """Of the caller, other than the default."""
+    """Settings of the caller that differ from the defaults."""
     ids: list[str] = []
-    """Those that the end makes up, in order."""
+    """The ids that the end generates, in order."""
     advice: bool = False
 
     def play(self, protocol: str) -> Iterator[list[Finding]]:
-        """Yields what the end reports at each step."""
+        """Yields the findings that the end reports at each step."""
         end = self._end(protocol)
         for step in self.steps:
             times, (name, *arguments) = (step[0], step[1:]) if isinstance(step[0], int) else (1, step)

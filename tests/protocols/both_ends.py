@@ -1,4 +1,4 @@
-"""A protocol's two ends in conversation, and the example sessions that both have to understand."""
+"""Connects a protocol's two ends, and reads the example sessions that both have to understand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Side = Literal["caller", "agent"]
 
 
 def example(name: str) -> list[dict[str, Any]]:
-    """Returns the lines of an example session: its messages and their directions."""
+    """Returns the lines of an example session: messages with their directions."""
     path = Path(__file__).parent / "examples" / f"{name}.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -26,7 +26,7 @@ def messages_from(side: Side, lines: Sequence[dict[str, Any]]) -> list[dict[str,
 
 
 class Line:
-    """Connects the two ends in memory; every message is received, and answered, at once."""
+    """Connects the two ends in memory. Every message is received and answered immediately."""
 
     def __init__(self, caller: CallerEnd, agent: AgentEnd) -> None:
         self._receive = {"caller": caller.receive, "agent": agent.receive}

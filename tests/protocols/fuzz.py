@@ -2,7 +2,7 @@
 
     python -m tests.protocols.fuzz [COUNT] [PROTOCOL…]
 
-`test_both_ends.py` does the same with fewer messages, found by hypothesis.
+`test_both_ends.py` does the same with fewer messages, which hypothesis generates.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ _ATOMS: Sequence[Any] = (
     *([], {}, [[]], [{}], [None], {"x": None}),
 )
 _PER_CALL = 5
-"""Messages that each pair of ends receives, so that states after the first are reached as well."""
+"""Number of messages that each pair of ends receives, so that states after the first are reached too."""
 DIALECTS = {"voice-live": "/voice-live/realtime", "xai": "/xai/v1/realtime"}
-"""Dialects with a decoder of their own at the agent's end, by the path at which it answers them."""
+"""Dialects with a separate decoder at the agent's end, with the paths that select them."""
 
 _OPENAI = [line["message"] for line in example("openai-realtime")]
 _SESSION = {
@@ -107,7 +107,7 @@ class Pair:
 
 
 class Mutations:
-    """Mutated messages of a protocol, the same in every run."""
+    """Mutated messages of a protocol, which are the same in every run."""
 
     def __init__(self, name: str) -> None:
         self._random = random.Random(name)
@@ -187,7 +187,7 @@ def _try(faults: Counter[str], receive: Callable[[str | bytes], Incoming], frame
 
 
 def main(count: int, names: Sequence[str]) -> int:
-    """Prints a line for each protocol, and its faults; returns how many protocols have any."""
+    """Prints a line for each protocol, and its faults. Returns the number of protocols with faults."""
     failed = 0
     for name in names or SEEDS:
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Malformed messages derived from valid ones, and what an end has to do with them."""
+"""Derives malformed messages from valid ones, and checks how an end handles them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from tui.protocols.json_frames import decode_object
 
 
 def hostile_values(names: Sequence[str], *texts: str) -> st.SearchStrategy[Any]:
-    """Values of any type, with members of these names; ``texts`` are values with a meaning in the protocol."""
+    """Generates values of any type, with members of these names.
+
+    ``texts`` are values with a meaning in the protocol.
+    """
     return st.recursive(
         st.none()
         | st.booleans()
@@ -49,7 +52,7 @@ def mutated_messages(
     names: Sequence[str],
     values: st.SearchStrategy[Any],
 ) -> str:
-    """One of the messages with members changed, added or removed at any depth; some are also cut or corrupted."""
+    """Generates messages with members changed, added or removed at any depth. Some are also cut or corrupted."""
     message = json.loads(json.dumps(draw(st.sampled_from(messages))))
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.sampled_from(_objects(message)))
@@ -70,7 +73,7 @@ def mutated_messages(
 
 
 def no_messages(kind_member: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[str | bytes]:
-    """Frames that are not JSON, and JSON whose kind is of any type."""
+    """Generates frames that are not JSON, and JSON whose kind is of any type."""
     return (
         st.text(max_size=40)
         | st.binary(max_size=40)

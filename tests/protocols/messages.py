@@ -1,4 +1,4 @@
-"""Messages of every protocol, as both ends have to understand them, and as a start for what they must survive."""
+"""Messages of every protocol that both ends have to understand, also used as a basis for malformed messages."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ELEVENLABS_FROM_AGENT: list[dict[str, Any]] = [
 
 
 def _short(message: dict[str, Any], place: str, name: str) -> dict[str, Any]:
-    """The same message with four characters of audio."""
+    """Returns the message with only four characters of audio."""
     inner = message.get(place, message) if place else message
     if name not in inner:
         return message
@@ -58,7 +58,7 @@ def _short(message: dict[str, Any], place: str, name: str) -> dict[str, Any]:
 
 
 def _more_audiocodes() -> list[dict[str, Any]]:
-    """Returns messages that the example session does not have."""
+    """Returns messages that the example session does not contain."""
     events = [
         "transfer",
         "handover",
@@ -167,4 +167,4 @@ ACCEPTING = {
         for name, messages in _TELEPHONY.items()
     },
 }
-"""The message after which either end is in the call."""
+"""The messages after which both ends are in the call."""

@@ -1,4 +1,4 @@
-"""What the `openai` package takes for an event, of either side; the tests that ask are skipped without it."""
+"""Types of the `openai` package for events of either side. Tests that need them are skipped without the package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests look at of what an end said, and of what it made of a message."""
+"""Extracts what tests check from an end's messages and from its interpretation of a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A headless Chromium that shows one page, driven over its DevTools protocol."""
+"""A headless Chromium that shows one page, controlled through its DevTools protocol."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ FLAGS = (
 
 
 class Page:
-    """The page that is shown, and everything it asked the network for."""
+    """The shown page, and all its network requests."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._last_id = 0
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        """What the page's console and its security policy complained of."""
+        """Messages of the page's console, and violations of its security policy."""
         for domain in ("Page", "Network", "Runtime", "Log"):
             self.do(f"{domain}.enable")
 
     def do(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Have the browser do something; gives what it answers."""
+        """Sends a command to the browser; returns its answer."""
         self._last_id += 1
         self._socket.send(json.dumps({"id": self._last_id, "method": method, "params": parameters}))
         while True:
@@ -55,36 +55,36 @@ class Page:
                 return dict(message["result"])
 
     def show(self, path: Path) -> None:
-        """Open a page and wait until its script is done."""
+        """Opens a page and waits until its script has finished."""
         self.value("delete document.documentElement.dataset.ready")
         self.do("Page.navigate", url=path.resolve().as_uri())
         self.until("document.documentElement?.dataset.ready === 'true'")
 
     def value(self, expression: str) -> Any:
-        """What an expression is in the page."""
+        """Returns the value of an expression in the page."""
         answer = self.do("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def until(self, expression: str) -> None:
-        """Wait until an expression is true."""
+        """Waits until an expression is true."""
         limit = time.monotonic() + LIMIT_S
         while not self.value(expression):
             assert time.monotonic() < limit, f"it did not come true: {expression}; {self.complaints}"
             time.sleep(0.02)
 
     def press(self, key: str, code: int = 0, text: str = "") -> None:
-        """Press a key and let it go."""
+        """Presses and releases a key."""
         known = {"key": key, "windowsVirtualKeyCode": code}
         self.do("Input.dispatchKeyEvent", type="keyDown", text=text, **known)
         self.do("Input.dispatchKeyEvent", type="keyUp", **known)
 
     def type(self, text: str) -> None:
-        """Type into what has the focus."""
+        """Types into the focused element."""
         self.do("Input.insertText", text=text)
 
     def click(self, selector: str, share: float = 0.5) -> None:
-        """Click an element, so far from its left edge."""
+        """Clicks an element at this share of its width from its left edge."""
         self.value(
             f"document.querySelector({selector!r}).scrollIntoView({{behavior: 'instant', block: 'center'}})"
         )
@@ -109,7 +109,7 @@ class Page:
 
 @contextmanager
 def browser(profile: Path) -> Iterator[Page]:
-    """Chromium with a fresh profile, and its one page; ended with everything it started."""
+    """Starts Chromium with a fresh profile and yields its page; ends it with all its processes."""
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert program, "this test needs Chromium, see the README"
     command = [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]

@@ -1,4 +1,4 @@
-"""A saved session with sound in it, made without a call."""
+"""Creates a saved session with audio without a call."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def events_of_a_call(greeting: bytes, answer: bytes) -> list[e.SessionEvent | by
 
 
 def msg_at(event: e.SessionEvent) -> e.SessionEvent:
-    """The message as it points to the only raw one there is."""
+    """Returns the message event with the offset of the only raw message."""
     assert isinstance(event, e.MessageLogged)
     return e.MessageLogged(**{name: getattr(event, name) for name in event.__struct_fields__} | {"offset": 0})
 
 
 def save_call(parent: Path) -> Path:
-    """Save it; gives its folder."""
+    """Saves the session; returns its folder."""
     return asyncio.run(_save(parent))
 
 

@@ -1,4 +1,4 @@
-"""Arbitrary events, and sessions of them on disk."""
+"""Generates arbitrary events, and saves sessions of them."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def _values(annotation: Any) -> st.SearchStrategy[Any]:
 
 def _events_of(kind: type[e.SessionEvent]) -> st.SearchStrategy[e.SessionEvent]:
     fields = {field.name: _values(field.type) for field in msgspec.structs.fields(kind)}
-    # The writer sets the offset of a message.
+    # The writer sets the offset of each message.
     return st.builds(kind, **{**fields, **({"offset": st.just(-1)} if kind is e.MessageLogged else {})})
 
 
 any_event = st.one_of([_events_of(kind) for kind in get_args(e.SessionEvent)])
-"""An event of any kind, with any values."""
+"""Generates events of any kind with any values."""
 
 
 def a_session() -> list[e.SessionEvent]:
-    """A short session, from beginning to end."""
+    """Returns a short complete session."""
     s = e.Status
     return numbered(
         [
@@ -63,7 +63,7 @@ def a_session() -> list[e.SessionEvent]:
 async def write(
     parent: Path, events: Sequence[e.SessionEvent | bytes], problems: list[str] | None = None, **options: Any
 ) -> Path:
-    """Save events and raw messages as they come in a call; returns the session's folder."""
+    """Saves events and raw messages as in a call; returns the session's folder."""
     target = Target(**{"url": "ws://127.0.0.1:9/x", "title": "test", "save": str(parent), **options})
     fold = MetricsFold()
     writer = await SessionWriter.start(
@@ -83,5 +83,5 @@ async def write(
 
 
 def write_now(parent: Path, events: Sequence[e.SessionEvent | bytes], **options: Any) -> Path:
-    """`write` without a loop around it."""
+    """Works like `write`, but without a running loop."""
     return asyncio.run(write(parent, events, **options))

@@ -1,4 +1,4 @@
-"""Saved calls to a scripted agent."""
+"""Makes saved calls to a scripted agent."""
 
 from __future__ import annotations
 
@@ -66,27 +66,27 @@ class SavedCall(Call):
 
 
 def saved_call(url: str, folder: Path, **options: Any) -> AbstractAsyncContextManager[SavedCall]:
-    """A call to that URL, saved in that folder and hung up at the end."""
+    """Returns the context of a call to this URL, saved in this folder and hung up at the end."""
     return held(SavedCall(Target(url=url, title="test", save=str(folder), **options)))
 
 
 @contextmanager
 def only_session(folder: Path) -> Iterator[SavedSession]:
-    """The one session that was saved there."""
+    """Yields the only session saved in this folder."""
     (found,) = folder.iterdir()
     with open_session(found) as saved:
         yield saved
 
 
 def tracks_of(saved: SavedSession) -> tuple[Samples, Samples]:
-    """User and agent, whole."""
+    """Returns the complete tracks of user and agent."""
     assert saved.audio is not None
     pair = saved.audio.read(0, saved.audio.frames)
     return np.frombuffer(pair.user, "<i2"), np.frombuffer(pair.agent, "<i2")
 
 
 def found_at(track: Samples, sound: Samples) -> int:
-    """The frame at which a sound stands in a track, sample for sample."""
+    """Returns the frame at which a sound is found in a track, sample for sample."""
     whole, wanted = track.tobytes(), sound.tobytes()
     at = whole.find(wanted)
     while at % 2 and at >= 0:
@@ -96,7 +96,7 @@ def found_at(track: Samples, sound: Samples) -> int:
 
 
 async def play_pcm(peer: Peer, stream: str, pcm: bytes) -> None:
-    """Send a reply much faster than real time."""
+    """Sends a reply much faster than real time."""
     await peer.send({"type": "playStream.start", "streamId": stream, "mediaFormat": "raw/lpcm16"})
     for start in range(0, len(pcm), 6400):
         chunk = base64.b64encode(pcm[start : start + 6400]).decode()

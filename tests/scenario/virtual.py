@@ -1,8 +1,9 @@
 """Plays scenarios against local agents in virtual time: ``python -m tests.scenario.virtual FOLDER CALL…``.
 
-A call is ``AGENT/SCENARIO/PROTOCOL``; an agent is the name of a planted bug, or ``sound`` for none. Prints a line
-of JSON for each call. Both ends are in one event loop, whose clock stands still while anything is left to do and
-jumps to the next timer otherwise: the timing of a call is exact on any machine, however busy.
+A call is ``AGENT/SCENARIO/PROTOCOL``; an agent is the name of a planted bug, or ``sound`` for an agent
+without one. Prints a line of JSON for each call. Both ends share one event loop, whose clock stands still
+while there is work to do and otherwise jumps to the next timer, so the timing of a call is exact even on a
+busy machine.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Clock:
 
 
 class _Selector(selectors.DefaultSelector):
-    """Moves the clock instead of waiting, unless a thread is at work."""
+    """Advances the clock instead of waiting, unless a thread is working."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -57,7 +58,7 @@ class _Selector(selectors.DefaultSelector):
             return ready
         if timeout is None or self.threads:
             return super().select(None)
-        # A nanosecond more, so that rounding never leaves the timer a moment away.
+        # A nanosecond more, so that rounding never leaves the clock just before the timer.
         self._clock.now_ns += round(timeout * 1e9) + 1
         return super().select(0)
 
@@ -103,7 +104,7 @@ def recognizer() -> Callable[[bytes, int], str]:
 
 
 async def play(folder: Path, calls: list[Call]) -> None:
-    """Play all calls at once, and print how they went."""
+    """Plays all calls at once, and prints the results."""
     from tui.agent.server import AgentServer
     from tui.agent.settings import AgentSettings, Fault
     from tui.handlers.tools.file import load_tools
@@ -144,9 +145,9 @@ async def play(folder: Path, calls: list[Call]) -> None:
 
 
 def main() -> None:
-    """Play the calls of the command line."""
+    """Plays the calls named on the command line."""
     clock = Clock()
-    # Before anything is imported that takes the clock as a default.
+    # Done before importing anything that uses the clock as a default value.
     time.monotonic, time.monotonic_ns = clock.monotonic, clock.monotonic_ns
     calls = [Call(*argument.split("/")) for argument in sys.argv[2:]]
     loop = VirtualLoop(clock)

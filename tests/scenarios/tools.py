@@ -1,4 +1,4 @@
-"""What the scenarios offer to the agent."""
+"""Tools that the scenarios offer to the agent."""
 
 
 def book_appointment(people: int = 2) -> str:

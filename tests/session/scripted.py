@@ -1,4 +1,4 @@
-"""An agent that does exactly what a test says, on a real loopback port, and the call that is held with it."""
+"""A scripted agent on a real loopback port, and a call to it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Peer:
             await self.socket.send(json.dumps(message) if isinstance(message, dict) else message)
 
     async def until(self, kind: str, member: str = "type") -> dict[str, Any]:
-        """Read until a message comes in which that member says what kind it is."""
+        """Reads messages until one whose ``member`` is ``kind``; returns it."""
         while True:
             message = json.loads(await self.socket.recv())
             self.heard.append(message)
@@ -60,7 +60,7 @@ class Peer:
             await self.send({"type": "playStream.stop", "streamId": stream})
 
     async def stay(self) -> None:
-        """Listen until the call is over."""
+        """Listens until the call is over."""
         async for message in self.socket:
             self.heard.append(json.loads(message))
 
@@ -69,7 +69,7 @@ Script = Callable[[Peer], Awaitable[None]]
 
 
 async def listens(peer: Peer) -> None:
-    """Accepts the call, opens the user stream and says nothing."""
+    """Accepts the call, opens the user stream and sends nothing else."""
     await peer.accept()
     await peer.open_user_stream()
     await peer.stay()
@@ -81,7 +81,7 @@ async def closes(peer: Peer) -> None:
 
 
 class InTurn:
-    """A script that runs one script a socket, the last of them with every later one."""
+    """A script that runs a different script for each socket, and the last one for all later sockets."""
 
     def __init__(self, *scripts: Script) -> None:
         self.scripts = scripts
@@ -93,7 +93,7 @@ class InTurn:
 
 
 class Call:
-    """A running session and what it emitted."""
+    """A running session and the events that it emitted."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Call:
         return len(self.raw) - len(raw)
 
     async def until(self, kind: type[E], check: Callable[[E], bool] = lambda _: True) -> E:
-        """The first event of a kind that passes, waited for."""
+        """Waits for the first event of this kind that passes the check, and returns it."""
         seen = 0
         async with asyncio.timeout(LIMIT_S):
             while True:
@@ -154,7 +154,7 @@ class Call:
 
 @asynccontextmanager
 async def agent(script: Script) -> AsyncIterator[str]:
-    """An agent that runs ``script`` with each caller; gives its URL."""
+    """Runs an agent that executes ``script`` for each caller; yields its URL."""
 
     async def hold(socket: ServerConnection) -> None:
         await script(Peer(socket))
@@ -169,7 +169,7 @@ C = TypeVar("C", bound=Call)
 
 @asynccontextmanager
 async def held(call: C) -> AsyncIterator[C]:
-    """That call, begun; hung up at the end if it is still up."""
+    """Starts the call and yields it; hangs up at the end if it is still active."""
     running = await call.start()
     try:
         yield call
@@ -186,5 +186,5 @@ def call(
     audio_clock_ns: Callable[[], int] = time.monotonic_ns,
     **options: Any,
 ) -> AbstractAsyncContextManager[Call]:
-    """A call to that URL, with these tools."""
+    """Returns the context of a call to this URL with these tools."""
     return held(Call(Target(url=url, **options), offered, audio_clock_ns))

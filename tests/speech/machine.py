@@ -1,4 +1,4 @@
-"""A machine with a voice and a recognizer that take no time: a command and a package, both fakes."""
+"""Installs a fake voice (a command) and a fake recognizer (a package), which take no time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class WhisperModel:
 
 
 def install_voice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make ``espeak-ng`` a command that writes a tone of a length that depends on the text and the pace."""
+    """Installs an ``espeak-ng`` command that writes a tone, whose length depends on the text and the pace."""
     command = folder / "espeak-ng"
     command.write_text(_ESPEAK)
     command.chmod(0o700)
@@ -49,6 +49,6 @@ def install_voice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def install_recognizer(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make ``faster_whisper`` a package whose words are the number of samples that it got."""
+    """Installs a ``faster_whisper`` package that recognizes the number of samples as words."""
     (folder / "faster_whisper.py").write_text(_WHISPER)
     monkeypatch.setenv("PYTHONPATH", str(folder))

@@ -1,4 +1,4 @@
-"""A screen without a terminal, an engine or a clock of its own."""
+"""Fixtures for a screen without a terminal, an engine or a clock."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tui.view.playhead import Playhead
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 _HANDLER_S = 1.0
-"""What a handler of a message may wait for, such as the answer of a dialog, is not waited for longer than this."""
+"""Longest wait in seconds for a message handler, which may itself wait for something, such as a dialog's answer."""
 _PARSED: dict[object, list[RuleSet]] = {}
 _PARSE_RULES = Stylesheet._parse_rules
 _PAINT = Compositor.render_update
@@ -50,7 +50,10 @@ _TARGETS = ("base", "profiles", "recent", "protocols", "start_demo", "on_remembe
 
 @pytest.fixture(autouse=True, scope="package")
 def rare_collections() -> Iterator[None]:
-    """A hundred applications are a hundred thousand objects: looking through them all the time took a third."""
+    """Collects garbage rarely.
+
+    A hundred applications have a hundred thousand objects, and scanning them took a third of the time.
+    """
     before = gc.get_threshold()
     gc.set_threshold(200_000, 50, 1000)
     yield
@@ -59,7 +62,7 @@ def rare_collections() -> Iterator[None]:
 
 @pytest.fixture
 def untraced(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """For tests that switch tracing on: without what earlier tests left alive, and off again when they end."""
+    """For tests that turn tracing on: removes callbacks left by earlier tests, and turns tracing off at the end."""
     monkeypatch.setattr(callback_tracing, "_owners", weakref.WeakSet())
     yield
     callback_tracing.disable()
@@ -73,7 +76,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class WatchedQueue(Queue[Message | None]):
-    """A queue of messages that shows whether the last one taken from it is still being handled."""
+    """A message queue that knows whether the last message taken from it is still being handled."""
 
     handling = False
 
@@ -98,7 +101,7 @@ def watched_queues(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def frugal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paints only what a test looks at, as nothing else is shown, and parses each style sheet only once."""
+    """Paints only what a test reads, and parses each style sheet only once."""
 
     def parse_rules(self: Stylesheet, *source: Any, **kinds: Any) -> list[RuleSet]:
         key = (tuple(self._variables.items()), source, tuple(kinds.items()))
@@ -117,7 +120,7 @@ def frugal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Stage:
-    """The running application and what it is connected to."""
+    """The running application and its connections."""
 
     def __init__(self, app: OpusAgentApp, engine: FakeEngine, clock: FakeClock, pilot: Pilot[int]) -> None:
         self.app, self.engine, self.clock, self.pilot = app, engine, clock, pilot
@@ -127,7 +130,7 @@ class Stage:
         self.bridge = opened.bridge if opened else app.bridge
 
     async def play(self, items: Sequence[FrameItem]) -> None:
-        """Have the engine say this, and the screen draw it."""
+        """Makes the engine send these items and the screen draw them."""
         self.engine.frames += items
         await self.tick()
 
@@ -136,7 +139,7 @@ class Stage:
         await self.settle()
 
     async def press(self, *keys: str) -> None:
-        """Press keys as the terminal would; unlike the pilot, without waiting for an idle processor."""
+        """Presses keys like a terminal. Unlike the pilot, does not wait for an idle processor."""
         for key in keys:
             character = " " if key == "space" else key if len(key) == 1 else None
             self.app.post_message(events.Key(key, character))
@@ -144,7 +147,7 @@ class Stage:
         await self.tick()
 
     async def settle(self) -> None:
-        """Let every message be handled, and the messages that follow from it."""
+        """Waits until all messages, and messages that result from them, have been handled."""
         give_up = time.monotonic() + _HANDLER_S
         while self._busy() and time.monotonic() < give_up:  # noqa: ASYNC110 - nothing signals its end
             await asyncio.sleep(0)
@@ -153,7 +156,7 @@ class Stage:
             await self.pilot._wait_for_screen()  # widgets receive their new sizes by message
 
     def _busy(self) -> bool:
-        """Whether a message waits or is being handled, or something waits for the next painting."""
+        """Returns whether a message is queued or being handled, or anything waits for the next paint."""
         pumps: tuple[MessagePump, ...] = (self.app, *self.app._registry)
         queues: list[Any] = [pump._message_queue for pump in pumps]
         return (
@@ -168,34 +171,34 @@ class Stage:
         return not any(widget._layout_required or widget._scroll_required for widget in widgets)
 
     def top(self) -> Screen[object]:
-        """The screen on top, asked anew each time: a type checker believes that `app.screen` stays."""
+        """Returns the current top screen. A type checker assumes that `app.screen` does not change."""
         return self.app.screen
 
     def focused(self) -> Widget | None:
-        """Where keys go."""
+        """The focused widget, which receives the keys."""
         return self.app.focused
 
     @property
     def number(self) -> int:
-        """Of the event under the log's cursor."""
+        """Number of the event under the log's cursor."""
         row = self.session.log_pane.row
         assert row is not None
         return self.bridge.log.event(row).number
 
     async def until(self, condition: Callable[[], object], limit_s: float = 10) -> None:
-        """Let messages be handled until the condition holds."""
+        """Handles messages until the condition holds."""
         give_up = time.monotonic() + limit_s
         while not condition():
             assert time.monotonic() < give_up, "it did not come to pass"
             await asyncio.sleep(0.001)
 
     def sent(self) -> list[Command]:
-        """What the engine was told since the last time this was asked."""
+        """Returns the commands sent to the engine since the previous call."""
         sent, self.engine.sent = self.engine.sent, []
         return sent
 
     def text(self, selector: str = "") -> str:
-        """The screen as it reads: all of it, or the first widget that a CSS selector finds on the top screen."""
+        """Returns the text of the screen, or of the first widget that matches a CSS selector on the top screen."""
         visible_screen_stack.set(self.app._background_screens)
         strips = self.app.screen._compositor.render_strips()[: self.app.size.height]
         if selector:
@@ -204,9 +207,9 @@ class Stage:
         return "\n".join(strip.text.rstrip() for strip in strips) + "\n"
 
     def check(self, name: str, selector: str) -> None:
-        """Compare one pane, dialog or line of the screen with its snapshot for this size.
+        """Compares a pane, dialog or line of the screen with its snapshot for this size.
 
-        Never the whole screen: a change of the footer would change every file.
+        Never the whole screen, because a change of the footer would change every file.
         """
         width, height = self.app.size
         check_snapshot(f"{name}-{width}x{height}", self.text(selector))
@@ -217,9 +220,10 @@ Staging = Callable[..., AbstractAsyncContextManager[Stage]]
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Staging:
-    """``async with stage(size=(80, 24)) as s:``; options of the app, of `Targets` and of `Launch` alike.
+    """Returns a factory for ``async with stage(size=(80, 24)) as s:``.
 
-    With a ``playhead``, a saved session is open, as ``recorded`` has it, read from the stage's engine.
+    It takes options of the app, of `Targets` and of `Launch`. With a ``playhead``, a saved session is open,
+    with the content of ``recorded``, read from the stage's engine.
     """
 
     @asynccontextmanager
@@ -250,7 +254,7 @@ def stage(tmp_path: Path) -> Staging:
         )
         async with app.run_test(size=size) as pilot:
             it = Stage(app, engine, clock, pilot)
-            # The application calls its target after the first picture, and announces that after the call.
+            # The application calls its target after the first paint, and reports the paint after the call.
             await it.until(painted.is_set)
             await it.tick()
             yield it
@@ -266,7 +270,7 @@ def script(tmp_path: Path) -> Script:
 
 
 def check_snapshot(name: str, text: str, kind: str = "txt") -> None:
-    """Compare with the file; ``UPDATE_SNAPSHOTS=1`` writes it (then look at it)."""
+    """Compares the text with the file. ``UPDATE_SNAPSHOTS=1`` writes the file (look at it afterwards)."""
     path = SNAPSHOTS / f"{name}.{kind}"
     if os.environ.get("UPDATE_SNAPSHOTS"):
         path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""An engine made of lists, and a call to show."""
+"""A fake engine made of lists, and a call to show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ MS = 1_000_000
 
 
 class FakeEngine:
-    """An `EngineLink`: what is put into `frames` arrives at the next tick, what is sent is in `sent`."""
+    """A fake `EngineLink`.
+
+    Items put into `frames` arrive at the next tick, and sent commands are stored in `sent`.
+    """
 
     def __init__(self) -> None:
         self.frames: list[FrameItem] = []
@@ -43,7 +46,7 @@ class FakeEngine:
 
 
 class FakeClock:
-    """Stands still until it is moved."""
+    """A clock that stands still until it is moved."""
 
     def __init__(self, now_ns: int = START_NS) -> None:
         self.now_ns = now_ns
@@ -53,7 +56,7 @@ class FakeClock:
 
 
 class Script:
-    """Writes events in order, with numbers and times, and the raw messages into a session file."""
+    """Writes numbered events in order of time, and their raw messages, to a session file."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
@@ -128,7 +131,7 @@ class Script:
 
 
 def to_active(script: Script, protocol: str = "audiocodes") -> Script:
-    """A call from nothing to active."""
+    """Adds the beginning of a call, until it is active."""
     s = e.Status
     script.started(protocol=protocol)
     script.status(s.IDLE, s.CONNECTING).after(12).status(s.CONNECTING, s.INITIATING)
@@ -144,7 +147,7 @@ def to_active(script: Script, protocol: str = "audiocodes") -> Script:
 
 
 def a_call(script: Script, protocol: str = "audiocodes") -> Script:
-    """A short conversation with everything in it that a panel can show."""
+    """Adds a short conversation that contains everything that panels can show."""
     to_active(script, protocol)
     chunk = base64.b64encode(bytes(642)).decode()
     script.after(3).message(
@@ -223,7 +226,7 @@ def a_call(script: Script, protocol: str = "audiocodes") -> Script:
 
 
 def with_tools(script: Script) -> Script:
-    """Three tool calls, one that failed and one under way, and what the agent says of its cost."""
+    """Adds three tool calls (one failed, one still running) and the agent's usage report."""
     call = partial(script.add, e.ToolChanged)
     call(call="c1", name="opening_hours", arguments='{"day": "Thursday"}')
     script.after(12)
@@ -252,7 +255,7 @@ def with_tools(script: Script) -> Script:
 
 
 def measured(count: int = 40) -> CallbackFigures:
-    """What an engine could have measured: some slow, some failing, some not called, some gone."""
+    """Returns realistic callback figures: some slow, some failing, some not called, some unregistered."""
     return CallbackFigures(stats=tuple(_stats(number) for number in range(count)))
 
 
@@ -341,7 +344,7 @@ NASTY: tuple[str, ...] = (
 
 
 def nasty(script: Script, text: str) -> Script:
-    """Every event, and every text of it is this one."""
+    """Adds every kind of event, with this text in all its text fields."""
     add = script.add
     add(e.StatusChanged, old=e.Status.ACTIVE, new=e.Status.ACTIVE, reason=text)
     add(e.MessageLogged, direction=e.Direction.RECEIVED, kind=text, summary=text)

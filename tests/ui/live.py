@@ -1,4 +1,4 @@
-"""The screen with a made-up call that goes on and on, to look at: ``python -m tests.ui.live [crash]``."""
+"""Shows the screen with an endless fake call, for visual checks: ``python -m tests.ui.live [crash]``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.targets import Targets
 
 
 class LiveEngine(FakeEngine):
-    """Plays the script in real time, again and again; notes what it is sent in a file."""
+    """Plays the script repeatedly in real time, and writes received commands to a file."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A server that does not answer pings, as some media servers do not."""
+"""Makes a server ignore pings, as some media servers do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from websockets.frames import Frame, Opcode
 
 
 def ignore_pings(connection: ServerConnection) -> asyncio.Event:
-    """Answer no ping on this connection, until the event that is returned is set."""
+    """Ignores pings on this connection until the returned event is set."""
     answers = asyncio.Event()
     handle = connection.protocol.recv_frame
 

@@ -1,4 +1,4 @@
-"""Logs and arbitrary events for the tests of the event log's models."""
+"""Creates logs and arbitrary events for tests of the event log's models."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SENT, RECEIVED = e.Direction.SENT, e.Direction.RECEIVED
 
 
 def log_of(*events: e.SessionEvent) -> EventLog:
-    """A log of these events; until a session begins in it, deltas fold."""
+    """Returns a log of these events. Until a session begins in it, deltas form runs."""
     log = EventLog()
     log.rules = LogRules(runs=("delta",))
     for event in numbered(events):
@@ -40,14 +40,14 @@ def log_of(*events: e.SessionEvent) -> EventLog:
 
 
 def numbers_matching(log: EventLog, filter_: Filter | str, marks: Marks | None = None) -> list[int]:
-    """Numbers of the events that match, whether they are listed or not."""
+    """Returns the numbers of the events that match, listed or not."""
     wanted = parse(filter_) if isinstance(filter_, str) else filter_
     found = wanted(range(len(log.events)), Context(log, marks or Marks()))
     return [log.events.numbers[index] for index in found]
 
 
 def rows_matching(log: EventLog, filter_: Filter, marks: Marks) -> list[int]:
-    """The rows a view should show, found the plain way: event by event."""
+    """Returns the rows that a view should show, found in a simple way: event by event."""
     context = Context(log, marks)
     matching = [index for index in range(len(log.events)) if filter_([index], context)]
     return sorted({log.row_ids[index] for index in matching} - {NO_ROW})
@@ -76,7 +76,7 @@ _KINDS: st.SearchStrategy[e.SessionEvent] = st.sampled_from(
 
 @st.composite
 def event_lists(draw: st.DrawFn, max_size: int = 40) -> list[e.SessionEvent]:
-    """Events with times that mostly grow, as those of a session do."""
+    """Generates events with mostly increasing times, like those of a session."""
     events, at_ms = [started()], 0
     events_drawn: list[e.SessionEvent] = []
     for event in draw(st.lists(_KINDS, max_size=max_size)):

@@ -1,4 +1,4 @@
-"""Turns that are slow, each for another reason."""
+"""Turns that are slow for different reasons."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tui.models.turns.turns import LatencyParts, Turn
 
 
 def late_notice() -> list[Turn]:
-    """Two turns whose end of speech the agent noticed late, and whose time is mostly unexplained."""
+    """Returns two turns whose end of speech the agent noticed late, and whose time is mostly unexplained."""
     return [
         Turn(
             number=number,
