@@ -169,7 +169,7 @@ def speaks(reply: str, at_ms: float) -> tuple[e.SessionEvent, ...]:
 
 
 def answered(reply: str, at_ms: float, heard_ms: float = 1000) -> tuple[e.SessionEvent, ...]:
-    """A reply that begins to play at `at_ms`, with 15 ms of silence at its start and 10 ms at its end."""
+    """Returns the events of a reply that plays from `at_ms`, with 15 ms of leading and 10 ms of trailing silence."""
     return (
         begins(reply, at_ms - 150),
         plays(reply, at_ms, arrived_ms=at_ms - 149, handed_ms=at_ms - 60),

@@ -147,7 +147,7 @@ class Answering:
                 self._reply = self._spawn(self._answer(call, self._step, waited_ms))
 
     def _begin(self, call: Call, at_ns: int) -> None:
-        """The user begins to speak: a step, or the rest of one."""
+        """Handles the start of user speech, which is a step or the rest of a step."""
         if self._began_ns is None:
             self._began_ns = at_ns - self._due_ns[0]
         after_ns, due_ns = at_ns - self._began_ns, self._due_ns

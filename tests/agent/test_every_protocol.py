@@ -1,4 +1,4 @@
-"""A conversation in each protocol, in memory; the protocols differ in the events the caller receives."""
+"""Tests a conversation in each protocol, in memory. The protocols differ in the events that the caller receives."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TELEPHONY = [TWILIO, TELNYX, PLIVO, EXOTEL, VONAGE, SIGNALWIRE, ASTERISK]
 _ALL = [AUDIOCODES, *_TELEPHONY, OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE, DEEPGRAM, GENESYS]
 _WITHOUT_TRANSCRIPTS = _TELEPHONY
 _PADDED = [TELNYX, EXOTEL, VONAGE, ASTERISK]
-"""Whose messages of audio have a least size: a reply ends in silence."""
+"""Protocols whose audio messages have a minimum size, so that replies end with silence."""
 _OF_THE_AGENT_ONLY = [GENESYS]
 _SENDING_STOP = [AUDIOCODES, TWILIO, TELNYX, EXOTEL, SIGNALWIRE, GENESYS]
 _WITHOUT_HANG_UP = [OPENAI_REALTIME, PCM, ELEVENLABS, GEMINI_LIVE, DEEPGRAM]
@@ -44,7 +44,7 @@ every_protocol = pytest.mark.parametrize("protocol", _ALL, ids=lambda protocol: 
 
 
 def greeted(protocol: Protocol, settings: AgentSettings | None = None) -> Call:
-    """A call in which the greeting was heard a while ago."""
+    """Returns a call in which the greeting was heard some time ago."""
     call = Call(settings, protocol=protocol, options=_GREET if protocol in _GREETS_WHEN_ASKED else {})
     call.wait(5_000)
     return call
@@ -128,7 +128,7 @@ def test_hears_keys(protocol: Protocol) -> None:
 
 
 def over_ms(call: Call) -> float:
-    """When the conversation was over, from the beginning of what was said last."""
+    """Returns when the conversation was over, relative to the start of the last speech."""
     assert call.conversation.over
     return (call.over_at_ns - call.began_ns) / 1e6 - call.times_ms(Type.PLAY_STREAM_START)[-1]
 
@@ -209,7 +209,7 @@ def test_every_format_of_openai(media: str) -> None:
     ],
 )
 def test_dialects_of_openai(path: str, media: str) -> None:
-    """The caller knows the dialect from the URL, too."""
+    """The caller also detects the dialect from the URL."""
     call = Call(protocol=OPENAI_REALTIME, options={**_GREET, "format": media}, path=path)
     assert_understands_and_speaks(call)
     call.say("services")
@@ -291,7 +291,7 @@ def test_a_mark_after_every_message_returns() -> None:
 
 
 def elevenlabs_call(**override: object) -> Call:
-    """A call whose caller overrides parts of the agent's configuration."""
+    """Returns a call whose caller overrides parts of the agent's configuration."""
     initiation = {"type": "conversation_initiation_client_data", "conversation_config_override": override}
     agent = ElevenLabsAgent(lambda: "7", lambda: "now")
     receive, first = agent.receive, [json.dumps(initiation)]

@@ -1,4 +1,4 @@
-"""The bugs that can be planted in the local agent, each beside the agent without it."""
+"""Tests the bugs that can be planted in the local agent, each against the agent without it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def planted(fault: Fault | None, interrupt_ms: int = 500) -> Call:
 
 
 def while_it_speaks(fault: Fault | None, pcm: bytes) -> Call:
-    """A call in which the user says something 500 ms into a long answer."""
+    """Returns a call in which the user speaks 500 ms after the start of a long answer."""
     call = planted(fault)
     call.say("services")
     call.wait(500)
@@ -100,7 +100,7 @@ def test_a_clipped_reply_lacks_its_first_400_ms() -> None:
 def test_an_agent_that_talks_over_the_user_begins_before_they_have_finished(
     fault: Fault | None, spoken_meanwhile: bool
 ) -> None:
-    # Callers of other protocols flush what the agent says meanwhile.
+    # Callers with other protocols flush the agent's audio at this point.
     call = Call(AgentSettings(fault=fault), protocol=PCM)
     call.speak(spoken("appointment")[:-32_000])
     assert (call.count(Type.PLAY_STREAM_CHUNK) > 0) is spoken_meanwhile

@@ -1,4 +1,4 @@
-"""The `openai` package's realtime client in conversation with the local agent, as its users would write it.
+"""Tests the `openai` package's realtime client in conversation with the local agent, as users would write it.
 
 Each event is checked against the package's types, because the package's own parser accepts anything.
 """
@@ -47,7 +47,7 @@ Event = TypeVar("Event")
 _LIMIT_S = 30
 _RATE = 24_000
 _SETTINGS = AgentSettings(pace=10, token="secret")
-"""The longest answer then takes almost a second: enough time to interrupt it."""
+"""At this pace, the longest answer takes almost a second: enough time to interrupt it."""
 _SESSION: Session = {
     "type": "realtime",
     "instructions": "Be brief.",
@@ -77,7 +77,7 @@ _SESSION: Session = {
 
 
 class Talk:
-    """One connection, and what was received since the last awaited event."""
+    """A connection, and the events received since the last awaited event."""
 
     def __init__(self, connection: AsyncRealtimeConnection) -> None:
         self.to = connection
@@ -86,7 +86,7 @@ class Talk:
         self.transcripts: list[str] = []
 
     async def until(self, kind: type[Event]) -> Event:
-        """Wait for the next event of that class."""
+        """Waits for the next event of this class."""
         self.kinds, self.audio, self.transcripts = [], b"", []
         async with asyncio.timeout(_LIMIT_S):
             while True:
@@ -109,13 +109,13 @@ class Talk:
         return event
 
     async def speak(self, name: str) -> None:
-        """A caller line, and a second of silence."""
+        """Sends a recorded line and a second of silence."""
         pcm = spoken(name, _RATE)
         for at in range(0, len(pcm), 4_800):
             await self.to.input_audio_buffer.append(audio=b64encode(pcm[at : at + 4_800]).decode())
 
     async def write(self, text: str) -> None:
-        """A typed turn, and the question for an answer."""
+        """Sends a typed turn and requests an answer."""
         content = {"type": "input_text", "text": text}
         item: Any = {"type": "message", "role": "user", "content": [content]}
         await self.to.conversation.item.create(item=item)
@@ -165,7 +165,7 @@ async def test_a_whole_conversation() -> None:
         ]
         assert talk.audio == answer("order")
         assert [kind for kind in talk.kinds if not kind.endswith(".delta")] == [
-            "rate_limits.updated",  # of the greeting
+            "rate_limits.updated",  # from the greeting
             "input_audio_buffer.speech_started",
             "input_audio_buffer.speech_stopped",
             "input_audio_buffer.committed",

@@ -1,4 +1,4 @@
-"""Full-duplex conversations in memory: the agent's track beside the user's, to the sample."""
+"""Tests full-duplex conversations in memory: the agent's track against the user's, to the sample."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tui.protocols.openai_live import OPENAI_LIVE, LiveAgent
 RATE = 24_000
 _PARTS_MS = 10
 _ACCURACY_MS = 30
-"""Of the agent's speech detector at the beginning of a line."""
+"""Accuracy of the agent's speech detector at the beginning of a line, in ms."""
 TOOLS = json.dumps(
     [{"type": "function", "name": "opening_hours", "parameters": {"type": "object", "properties": {}}}]
 )
 
 
 def live_call(settings: AgentSettings | None = None, **options: str) -> Call:
-    """A call in which the greeting was heard a while ago."""
+    """Returns a call in which the greeting was heard some time ago."""
     call = Call(settings, protocol=OPENAI_LIVE, options=options)
     call.wait(2_000)
     begin_track(call)
@@ -34,25 +34,25 @@ def live_call(settings: AgentSettings | None = None, **options: str) -> Call:
 
 
 def begin_track(call: Call) -> None:
-    """What the agent says is collected from here on: where a chunk of its track begins."""
+    """Starts collecting the agent's audio at the start of a chunk of its track."""
     assert isinstance(call.agent, LiveAgent)
     call.wait(-call.agent.heard_ms % 100)
     call.received.clear()
 
 
 def now_ms(call: Call) -> float:
-    """The length of the track so far."""
+    """Returns the length of the track so far."""
     return sum(frame.audio_ms for frame in call.received)
 
 
 def track(call: Call) -> bytes:
-    """The agent's track since the greeting, in whole chunks."""
+    """Returns the agent's track since the greeting, in whole chunks."""
     deltas = [frame for frame in call.received if frame.kind == "session.output_audio.delta"]
     return b"".join(base64.b64decode(body(frame)["delta"]) for frame in deltas)
 
 
 def sounds_ms(pcm: bytes) -> list[tuple[int, int]]:
-    """Where a track is not silent, with pauses of less than 300 ms: beginnings and ends."""
+    """Returns the start and end of each sound on a track; pauses of less than 300 ms are part of a sound."""
     samples = np.frombuffer(pcm, "<i2")
     parts = np.abs(samples[: len(samples) // 240 * 240].reshape(-1, 240)).max(axis=1) > 100
     loud = np.flatnonzero(parts)
@@ -168,7 +168,7 @@ def test_time_stands_still_without_audio_and_that_is_noted() -> None:
     call._pass(60_000)
     assert [rule for rule, _ in call.problems] == ["finding audio-stopped"]
     assert len(track(call)) == heard_ms
-    call.wait(500)  # it goes on where it stopped
+    call.wait(500)  # it continues where it stopped
     assert len(track(call)) == heard_ms + 2 * RATE // 2
     call._pass(2_000)
     assert len(call.problems) == 2

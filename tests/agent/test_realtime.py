@@ -40,7 +40,7 @@ def uninterrupted() -> Call:
 
 
 def append(call: Call, pcm: bytes) -> None:
-    """Audio that our own caller would withhold."""
+    """Sends audio that this program's caller would withhold."""
     for at in range(0, len(pcm), 960):
         call.wait(20)
         send(call, "input_audio_buffer.append", audio=pcm[at : at + 960])

@@ -1,4 +1,4 @@
-"""The table of rules: what it accepts, what it answers, and how it goes on after transcription."""
+"""Tests the table of rules: valid tables, answers, and the steps after transcription."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_wrong_table_is_a_sentence_with_its_line(tmp_path: Path, text: str, sa
 
 
 class ByHand(Transcripts):
-    """Transcripts that arrive when the test says so."""
+    """Transcripts whose arrival the test controls."""
 
     def __init__(self) -> None:
         super().__init__(lambda pcm, rate: "", lambda rule, text: None)
@@ -121,7 +121,7 @@ class ByHand(Transcripts):
 
 
 class Line:
-    """A call over AudioCodes whose agent has rules, and transcripts that arrive when `said` is called."""
+    """An AudioCodes call whose agent has rules. Transcripts arrive when `said` is called."""
 
     def __init__(self, rules: AnswerRules, *, hears: bool = True) -> None:
         self.did: list[str] = []
@@ -154,7 +154,7 @@ class Line:
             self.note(self.conversation.due(self.now_ns))
 
     def speak(self, pcm: bytes) -> None:
-        """Speak, followed by silence."""
+        """Sends speech followed by silence."""
         audio = pcm + bytes(32_000)
         chunk = {"type": "userStream.chunk", "audioChunk": base64.b64encode(audio).decode()}
         self.note(self.conversation.receive(json.dumps(chunk), self.now_ns))
@@ -166,7 +166,7 @@ class Line:
 
 
 def unknown_speech() -> bytes:
-    """Speech that is none of the recorded lines: one of them, backwards."""
+    """Returns speech that is not a recorded line: one of the lines played backwards."""
     import numpy as np
 
     return np.frombuffer(spoken("hours"), "<i2")[::-1].tobytes()

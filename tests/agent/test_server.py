@@ -1,4 +1,4 @@
-"""The server over real sockets on the loopback; everything the caller does, it does as fast as it can."""
+"""Tests the server over real loopback sockets, with a caller that does everything as fast as possible."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_without_a_token_it_is_401_where_one_is_asked_for(path: str) -> No
         ("/pcm", {"Authorization": ""}),
         ("/twilio", {"X-Twilio-Signature": "secret"}),
         ("/twilio", {"Authorization": "Bearer secret"}),
-        ("/v1/realtime", {"api-key": "secret"}),  # which is Azure's, and this is another host
+        ("/v1/realtime", {"api-key": "secret"}),  # the header is Azure's, but this is a different host
         ("/v1/convai/conversation", {"xi-api-key": "wrong"}),
     ],
 )
@@ -389,7 +389,7 @@ async def test_a_signed_url_of_elevenlabs_needs_no_token() -> None:
 
 
 def certificate(folder: Path) -> tuple[trustme.CA, str, str]:
-    """Returns an authority, and the files of a certificate for 127.0.0.1 and of its key."""
+    """Returns an authority, and the files of a certificate for 127.0.0.1 and its key."""
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")
     cert, key = folder / "cert.pem", folder / "key.pem"

@@ -1,4 +1,4 @@
-"""A tone is a turn of the user; noise is not."""
+"""Tests that a tone counts as a user turn, but noise does not."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_tone_is_one_turn_and_is_answered() -> None:
     call = Call(protocol=TWILIO)
     call.speak(tone(440) + bytes(16_000))
     call.wait_for_reply()
-    assert call.texts == []  # Twilio carries no words
+    assert call.texts == []  # Twilio messages contain no words
     assert len(call.audio()) > 8_000
 
 

@@ -1,4 +1,4 @@
-"""Which calibration applies to the devices of a call, and the file that keeps them."""
+"""Tests which calibration applies to the devices of a call, and the file that stores calibrations."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_calibration_of_the_same_devices_applies() -> None:
     assert (timing.calibration, timing.problem) == (KNOWN, "")
     assert timing.response == (-37.0, 2.5)
     assert timing.silence == (-30.0, 4.0)
-    # Nobody knows which of the two devices is late.
+    # It is unknown which of the two devices is late.
     assert timing.one_device == (0.0, 39.5)
     assert str(timing) == "± 2.5 ms, calibrated 2026-03-01"
     assert KNOWN.unstated_ms == 37.0
@@ -82,7 +82,7 @@ def test_one_that_applies_is_found_among_others_and_the_newest_counts() -> None:
     newer = msgspec.structs.replace(KNOWN, response=Spread(-36.0, 0.2, 17))
     other = msgspec.structs.replace(KNOWN, devices=changed(block_ms=10))
     timing = timing_of([KNOWN, newer, other], DEVICES, DAY)
-    # Edges are found to a millisecond, and no figure is better than they are.
+    # Edges are found to the millisecond, and no figure is more accurate than its edges.
     assert timing.response == (-36.0, 1.0)
 
 

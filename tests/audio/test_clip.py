@@ -19,7 +19,7 @@ AGENT = np.full(4_000, 7, "<i2")
 
 @pytest.fixture
 def tracks(tmp_path: Path) -> Path:
-    """Half a second of a user on the left and an agent on the right."""
+    """Returns a file with half a second of a user on the left and an agent on the right."""
     path = tmp_path / "audio.wav"
     with wave.open(str(path), "wb") as file:
         file.setparams((2, 2, RATE, 0, "NONE", ""))
@@ -28,7 +28,7 @@ def tracks(tmp_path: Path) -> Path:
 
 
 def whole(clip: Clip) -> list[int]:
-    """Every sample; closes the clip."""
+    """Returns all samples and closes the clip."""
     pieces: list[bytes] = []
     while (piece := clip.next_piece()) is not None:
         pieces.append(piece)

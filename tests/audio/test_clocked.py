@@ -9,11 +9,11 @@ START_NS = 7_000 * MS
 
 
 class Stop(Exception):
-    """Ends the clock."""
+    """Raised to end the clock."""
 
 
 class FakeTime:
-    """A clock that a sleep advances, late by ``late_ms`` for the sleeps named there."""
+    """A clock that sleeps advance. The sleeps in ``late_ms`` end late by the given time."""
 
     def __init__(self, late_ms: dict[int, int] | None = None, sleeps: int = 10) -> None:
         self.now_ns = START_NS

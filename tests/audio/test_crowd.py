@@ -1,4 +1,4 @@
-"""What the calls of a load test share: one timer, and detectors that are run together."""
+"""Tests the resources shared by the calls of a load test: one timer, and detectors that run together."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Caller:
 def test_every_call_gets_one_block_in_20_ms_and_not_all_at_the_same_time() -> None:
     clock = SharedClock(clock_ns=lambda: 0)
     callers = [Caller(clock) for _ in range(7)]
-    for now_ms in range(0, 200, 3):  # a timer that is never in time
+    for now_ms in range(0, 200, 3):  # a timer that is always late
         clock.catch_up(now_ms * MS)
     for caller in callers:
         first_ms = caller.dues_ms[0]
@@ -55,7 +55,7 @@ def test_blocks_that_are_too_old_are_counted_for_every_call() -> None:
     callers = [Caller(clock) for _ in range(5)]
     for now_ms in (0, 16):
         clock.catch_up(now_ms * MS)
-    clock.catch_up(3_016 * MS)  # as after the process was stopped: of 150 blocks, 50 are not too old
+    clock.catch_up(3_016 * MS)  # as after a suspended process: 50 of 150 blocks are not too old
     assert [(len(caller.dues_ms), caller.skipped) for caller in callers] == [(51, 100)] * 5
     assert all(caller.dues_ms[-1] - caller.dues_ms[-2] == BLOCK_MS for caller in callers)
 
@@ -79,7 +79,7 @@ class Track:
 
 
 def alone(track: Track) -> list[TrackEdge]:
-    """Returns the edges that a detector of its own finds."""
+    """Returns the edges that a separate detector finds."""
     edges: list[TrackEdge] = []
     while (block := track.next_block())[0]:
         edges += track.detector.feed(*block)
@@ -112,7 +112,7 @@ async def test_detectors_that_run_together_find_the_edges_that_each_finds_alone(
 
 async def test_a_track_that_ends_is_judged_at_once_even_in_the_middle_of_a_batch() -> None:
     pool, track = DetectorPool(), Track(*PARTS[0])
-    others = [Track(*PARTS[0]) for _ in range(20)]  # more than one run of the network takes
+    others = [Track(*PARTS[0]) for _ in range(20)]  # more than one run of the network can process
     length_ns = len(track.pcm) // 2 * 1_000_000_000 // track.rate
     half = len(track.pcm) // 4 * 2
     for each in (*others, track):

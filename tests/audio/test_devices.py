@@ -29,7 +29,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
 
 @pytest.fixture
 def desk(install: Install) -> FakeSoundDevice:
-    """A machine with what a desk has."""
+    """Installs a machine with the devices of a typical desk."""
     return install(
         FakeSoundDevice(
             device("HDA Analog", 2, 2),

@@ -10,7 +10,7 @@ SECOND = 1_000_000_000
 
 
 def run(clock: ClockDrift, seconds: int, ppm: float, start_ns: int = 0) -> None:
-    """Feeds a device that runs ``ppm`` fast, with the error that instants have."""
+    """Feeds a device that runs ``ppm`` fast, with realistic timing errors."""
     noise = random.Random(1)
     for second in range(seconds):
         drifted_ns = -round(second * ppm * 1000)

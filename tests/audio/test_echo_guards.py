@@ -45,7 +45,7 @@ def test_a_cut_does_not_mind_a_block_that_the_device_takes_meanwhile() -> None:
     meanwhile = [140 * MS]
 
     class Looked(int):
-        """An instant at whose first comparing the thread that plays hands over another block."""
+        """A time whose first comparison makes the playback thread hand over another block."""
 
         def __lt__(self, other: int) -> bool:
             if meanwhile:
@@ -69,7 +69,7 @@ def test_the_gate_leaves_a_user_alone_whom_a_quiet_agent_cannot_be_taken_for() -
 
 
 class Books:
-    """A processor that notes what it is told, and marks what it has cleaned."""
+    """A processor that records its calls and marks cleaned audio."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int, int]] = []

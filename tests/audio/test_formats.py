@@ -37,7 +37,7 @@ def alaw_code(sample: int) -> int:
 
 
 def standard_library_codec() -> ModuleType | None:
-    """Returns the standard library's G.711 codec, which it has up to Python 3.12."""
+    """Returns the standard library's G.711 codec, which exists up to Python 3.12."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
@@ -68,7 +68,7 @@ def test_both_laws_agree_with_the_standard_library_if_it_has_them() -> None:
 @pytest.mark.parametrize("audio_format", [MULAW, ALAW], ids=str)
 def test_a_code_survives_decoding_and_encoding(audio_format: AudioFormat) -> None:
     again = encode(StreamDecoder(audio_format).feed(EVERY_CODE), audio_format)
-    # Mu-law has two zeros; the negative one comes back as the positive.
+    # Mu-law has two zeros; the negative zero is decoded as the positive.
     assert again == (EVERY_CODE.replace(b"\x7f", b"\xff") if audio_format is MULAW else EVERY_CODE)
 
 

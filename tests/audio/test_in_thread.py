@@ -14,7 +14,7 @@ from tui.audio.trial import TIMEOUT_VARIABLE
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Lets a driver that hangs return, once it is set; the time limit is 50 ms."""
+    """Yields an event that lets a hanging driver return; the time limit is 50 ms."""
     monkeypatch.setenv(TIMEOUT_VARIABLE, "0.05")
     answers = threading.Event()
     yield answers

@@ -62,7 +62,7 @@ def test_lost_samples_move_the_estimate_when_the_instants_before_them_are_old() 
     move = instants.take_move(5 * MS)
     assert move is not None
     assert move.moved_ns == 30 * MS
-    # Blocks from the loss on had wrong times.
+    # Blocks after the loss had wrong times.
     assert move.since_ns <= (1000 + 20 * 100 + 30) * MS
     fed(instants, range(202, 400), late_ms=30)
     assert instants.take_move(5 * MS) is None

@@ -8,7 +8,7 @@ MS = 1_000_000
 def test_two_gaps_in_ten_seconds_ask_for_more_latency() -> None:
     auto = AutoLatency()
     assert not auto.look(1 * MS, 0)
-    assert not auto.look(500 * MS, 3)  # the start of a stream tells nothing
+    assert not auto.look(500 * MS, 3)  # the start of a stream does not count
     assert not auto.look(2000 * MS, 4)
     assert auto.look(9000 * MS, 5)
 

@@ -1,4 +1,4 @@
-"""A microphone does what was wished last, whatever its device was in the middle of."""
+"""Tests that a microphone follows the latest request, regardless of what its device was doing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOUND, SILENCE = b"\5\0" * 320, bytes(640)
 
 
 class Desk:
-    """A microphone, what it delivers, and a device whose openings can be held up."""
+    """A microphone with its delivered blocks, and a device whose opening can be delayed."""
 
     def __init__(self, sound: FakeSoundDevice) -> None:
         self.sound = sound
@@ -46,7 +46,7 @@ class Desk:
         self.open_on.clear()
 
     async def held_up(self, opens: asyncio.Future[None]) -> asyncio.Future[None]:
-        """Until the device is being opened; it goes on when `open_on` is set."""
+        """Waits until the device is being opened, which continues when `open_on` is set."""
         await wait_for(self.opening.is_set)
         return opens
 

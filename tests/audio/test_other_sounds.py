@@ -29,7 +29,7 @@ def quiet(seconds: float, rate: int = RATE) -> Sound:
 
 
 def heard(sound: Sound, rate: int = RATE, block_ms: int = 20) -> list[TrackEdge]:
-    """The edges of an agent's track with that sound and a second of silence behind it."""
+    """Returns the edges of an agent's track with this sound followed by a second of silence."""
     return edges_of(make_detector(rate, other_sounds=True), np.concatenate([sound, quiet(1, rate)]), block_ms)
 
 
@@ -102,10 +102,10 @@ def test_the_end_of_a_track_ends_its_sound() -> None:
 
 @dataclass
 class Scripted:
-    """A classifier that takes for speech what it was told to."""
+    """A classifier with scripted speech."""
 
     speech: list[tuple[int, int]]
-    """First block of 10 ms and the one behind the last."""
+    """Speech, each as its first block of 10 ms and the block after the last."""
     fed_frames: int = 0
     judged: int = 0
 
@@ -131,7 +131,7 @@ stretches = st.lists(
 
 
 def track_of(parts: list[tuple[str, int]]) -> tuple[Sound, list[tuple[int, int]]]:
-    """The sound of stretches of so many blocks, and which blocks are speech."""
+    """Returns the sound of stretches with the given numbers of blocks, and which blocks are speech."""
     sound, speech, at = [quiet(1)], list[tuple[int, int]](), 100
     for kind, blocks in parts:
         level = {"quiet": 0.0, "sound": 0.3, "speech": 0.2}[kind]

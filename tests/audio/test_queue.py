@@ -13,7 +13,7 @@ RATE = 8_000
 BLOCK = 160
 BLOCK_NS = 20_000_000
 TARGET = 640
-"""Frames of the target depth before anything is known of arrivals."""
+"""Target depth in frames before any arrivals are known."""
 MS = 1_000_000
 
 

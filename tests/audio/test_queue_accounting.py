@@ -1,4 +1,4 @@
-"""Every sample fed to a playback queue is heard or counted, in any order of operations."""
+"""Tests that every sample fed to a playback queue is heard or counted, in any order of operations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STEPS = st.lists(
 
 
 class Account:
-    """A queue, and a plain record of what was fed and what became of it. Every sample has a value of its own."""
+    """A queue, and a simple record of what was fed and what happened to it. Every sample has a unique value."""
 
     def __init__(self) -> None:
         self.queue = PlaybackQueue(RATE, max_seconds=MAX_FRAMES / RATE)
@@ -48,13 +48,13 @@ class Account:
         self.aborted_frames = 0
         self.faded_frames = 0
         self.fading_frames = 0
-        """Frames of a fade still to be pulled; they do not have the values that were fed."""
+        """Frames of a fade that have yet to be pulled; their values differ from those that were fed."""
         self.decoders: dict[str, StreamDecoder] = {}
         self.out_ns: dict[int, int] = {}
-        """When each sample has left a speaker with `LATENCY_MS`; without samples that never will."""
+        """When each sample left a speaker with `LATENCY_MS`; does not contain dropped samples."""
 
     def feed(self, reply: str, frames: int) -> None:
-        """Feeds samples as they may come on the wire: in two chunks, cut in the middle of a sample."""
+        """Feeds samples as they may arrive on the wire: in two chunks, split in the middle of a sample."""
         decoder = self.decoders.setdefault(reply, StreamDecoder(AudioFormat(Encoding.PCM16, RATE)))
         values = range(self.fed + 1, self.fed + frames + 1)
         wire = struct.pack(f"<{frames}h", *values)
@@ -209,7 +209,7 @@ MARKED_STEPS = st.lists(
 def test_a_tail_is_passed_once_all_audio_before_it_was_heard_or_dropped_and_no_sooner(
     steps: list[tuple[str | int, ...]], aborted_latency_ms: int | None
 ) -> None:
-    """Either every flush discards the audio that the device holds, or none does."""
+    """Either all flushes discard the audio in the device's buffer, or none do."""
     account = Account()
     marks: list[tuple[QueueTail, set[int]]] = []
     for step in steps:

@@ -1,4 +1,4 @@
-"""The edges of speech in the recordings, in milliseconds, as Silero's own runtime found them in every window."""
+"""Tests the edges of speech in the recordings against the edges that Silero's own runtime found, in milliseconds."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ _FROZEN = {
     """,
 }
 EDGES_MS = {name: [int(edge) for edge in edges.split()] for name, edges in _FROZEN.items()}
-"""By track: speech starts, ends, starts, …"""
+"""Times at which speech alternately starts and ends, by track."""
 MS = 1_000_000
 Floats = NDArray[np.float32]
 
 
 def edges_ms(rate: int, pcm: bytes) -> list[float]:
-    """Returns the instants of all edges, which alternate, of a track fed in blocks of 20 ms."""
+    """Returns the times of all edges, which alternate, of a track fed in blocks of 20 ms."""
     detector = make_detector(rate)
     block_bytes = 2 * rate // 50
     edges = []
@@ -69,7 +69,7 @@ def test_no_edge_of_the_recordings_moves_by_a_block(name: str) -> None:
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Gets an entry for every window that the network judges."""
+    """Returns a list that gets an entry for every window that the network judges."""
     judged: list[int] = []
     score = SileroNetwork.score
 

@@ -1,4 +1,4 @@
-"""The second detector alone: the sounds that it finds in signals whose edges are known."""
+"""Tests the second detector alone: the sounds that it finds in signals with known edges."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ STATED_LATENCY_MS = 40
 
 
 class Played:
-    """A speaker on a fake device whose callbacks the test makes."""
+    """A speaker on a fake device whose callbacks the test calls."""
 
     def __init__(self, sound: FakeSoundDevice) -> None:
         self.now_ns = 1000 * MS
@@ -39,7 +39,7 @@ class Played:
 
     def call_back(self, lead_ms: float, *, underflow: bool = False, wait_ms: int = 20) -> bytes:
         out = bytearray(2 * BLOCK)
-        # PortAudio's clock is not ours: only the difference means anything.
+        # PortAudio's clock differs from Python's, so only differences are meaningful.
         time = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.0 + lead_ms / 1000)
         status: Any = SimpleNamespace(output_underflow=True) if underflow else None
         self.sound.streams[-1].arguments["callback"](memoryview(out), BLOCK, time, status)
@@ -83,7 +83,7 @@ async def test_audio_for_a_device_that_has_run_dry_waits_for_the_next_block(
     played.queue.end("r")
     heard = [played.call_back(40)]
     played.sound.streams[-1].time = 7.041
-    heard.append(played.call_back(40))  # came after the device had run dry
+    heard.append(played.call_back(40))  # arrived after the device had run dry
     played.sound.streams[-1].time = 7.0
     heard += [played.call_back(40, underflow=True), played.call_back(40), played.call_back(40)]
     assert heard[1] == bytes(2 * BLOCK)
@@ -122,7 +122,7 @@ async def test_reopening_a_device_loses_no_audio(played: Played) -> None:
     heard = b"".join(played.call_back(1) for _ in range(5))
     opening = asyncio.ensure_future(played.speaker.reopen(find_device("auto", "output")))
     await asyncio.sleep(0)
-    # While the device plays what it holds it gets silence, and the queue waits.
+    # While the device plays its buffer, it receives silence, and the queue waits.
     assert not any(played.call_back(1) + played.call_back(1))
     await opening
     assert len(played.sound.streams) == 2

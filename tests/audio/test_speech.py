@@ -88,7 +88,7 @@ def test_the_release_of_a_final_stop_belongs_to_the_word() -> None:
 
 
 class Scripted:
-    """A classifier that hears nothing but says what it was told."""
+    """A classifier that ignores the audio and returns scripted decisions."""
 
     def __init__(self, windows: list[Window]) -> None:
         self.windows = windows

@@ -88,7 +88,7 @@ def test_channels_are_mixed_down(tmp_path: Path) -> None:
 
 
 def surround(folder: Path, channels: list[float], header: bytes | None = None) -> list[int]:
-    """The mono samples of a file in which each channel holds one constant level."""
+    """Returns the mono samples of a file in which each channel has a constant level."""
     frames = np.tile(np.round(np.array(channels) * 32_768).clip(-32_768, 32_767), (10, 1)).astype("<i2")
     head = header or fmt(1, len(channels), 8_000, 16)
     samples: list[int] = samples_of(read_wav(saved(folder, riff(head, frames.tobytes())), 8_000)).tolist()
@@ -127,7 +127,7 @@ def test_a_mix_that_would_clip_is_scaled_down(tmp_path: Path) -> None:
 
 
 def test_a_channel_mask_places_the_channels(tmp_path: Path) -> None:
-    """Left, right, low frequency: 2.1, where three channels are usually left, right, centre."""
+    """Left, right, low frequency (2.1); by default, three channels are left, right, center."""
     header = bytearray(extensible(1, 3, 8_000, 16))
     header[20:24] = struct.pack("<I", 0xB)
     assert surround(tmp_path, [0, 0, 0.5], bytes(header)) == [0] * 10

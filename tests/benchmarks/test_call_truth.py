@@ -1,4 +1,4 @@
-"""That the benchmark of live calls would notice what it looks for."""
+"""Tests that the benchmark of live calls detects what it looks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A minute of a scripted conversation in which both may speak, through the detectors and the fold of a call."""
+"""Tests a minute of a scripted full-duplex conversation with the detectors and the fold of a call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chirps between a speaker and a microphone that are made of arrays, at every rate of a protocol."""
+"""Tests chirps between a simulated speaker and microphone, at every rate of the protocols."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tui.calibrating.truth import CallerInLoop, PlayedTrack, Samples
 
 MS = 1_000_000
 START_NS = 5_000 * MS
-"""When frame 0 passes either device."""
+"""Time at which frame 0 passes both devices."""
 BEGINS_MS, WHOLE_MS = 600, 5_000
 
 
 def in_loop(
     late_ms: int, *, rate: int, from_rate: int, volume: float = 0.4, noise: float = 0.0002, hole_ms: int = 0
 ) -> list[float]:
-    """Play the chirps from a queue at ``from_rate``; the microphone, at ``rate``, hears them ``late_ms`` late.
+    """Plays the chirps from a queue at ``from_rate``; the microphone, at ``rate``, hears them ``late_ms`` late.
 
-    ``hole_ms``: how long the device ran dry after the third chirp.
+    The device runs dry for ``hole_ms`` after the third chirp.
     """
     played = np.zeros(WHOLE_MS * from_rate // 1_000, np.float32)
     sound = to_float(chirps_pcm(from_rate))
@@ -47,7 +47,7 @@ def in_loop(
 
 
 def microphone(played: Samples, late_ms: int, rate: int, from_rate: int, noise: float) -> CallerInLoop:
-    """A microphone that hears the speaker so much later than stated."""
+    """Returns a microphone that hears the speaker ``late_ms`` later than reported."""
     dice = np.random.default_rng(3)
     audible = played if rate == from_rate else resample_floats(played, from_rate, rate)
     heard = dice.normal(0, noise, WHOLE_MS * rate // 1_000).astype(np.float32)

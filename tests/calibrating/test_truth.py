@@ -1,4 +1,4 @@
-"""What a call for calibration shows, with devices that are made of arrays: a speaker that is late by a known time."""
+"""Tests the results of a calibration call with simulated devices, whose speaker is late by a known time."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ RATE, BLOCK = 16_000, 320
 MS = 1_000_000
 PER_MS = RATE // 1_000
 START_NS = 5_000 * MS
-"""When frame 0 passes either device."""
+"""Time at which frame 0 passes both devices."""
 DICE = np.random.default_rng(7)
 
 
 def noise(length_ms: int) -> Samples:
-    """Sound that is like no other."""
+    """Returns a unique sound."""
     return DICE.uniform(-0.3, 0.3, length_ms * PER_MS).astype(np.float32)
 
 
 LINE = noise(800)
 ANSWERS_MS = (1_900, 4_400, 6_900)
-"""When each answer begins at the speaker, as its driver states."""
+"""When each answer begins at the speaker, according to its driver."""
 LINES_MS = (700, 3_200, 5_700)
 CUT_MS = 7_300
-"""When the last answer is cut, by a line that begins a little before."""
+"""When the last answer is cut by a line that begins shortly before."""
 BARGE_IN_MS = 7_200
 
 
 def played() -> Samples:
-    """The agent's track: what was cut is on it, for it was handed to the device."""
+    """Returns the agent's track, including cut audio, because it was handed to the device."""
     track = np.zeros(10_000 * PER_MS, np.float32)
     for at_ms in ANSWERS_MS:
         track[at_ms * PER_MS : (at_ms + 600) * PER_MS] = noise(600)
@@ -49,9 +49,9 @@ def played() -> Samples:
 
 
 def held(late_ms: int | None, *, program_ms: float = 0.0) -> tuple[SessionMetrics, CallerInLoop, PlayedTrack]:
-    """Hold a call whose microphone hears the speaker so much later than stated; with None it does not hear it.
+    """Makes a call whose microphone hears the speaker ``late_ms`` later than reported, or not at all if that is None.
 
-    ``program_ms``: by how much the program's own figures are too long.
+    The program's own figures are too long by ``program_ms``.
     """
     sound = played()
     blocks = [
@@ -98,7 +98,7 @@ def errors(late_ms: int | None, **how: float) -> FigureErrors:
 def test_a_delay_that_the_driver_does_not_state_is_found(late_ms: int) -> None:
     found = errors(late_ms)
     assert found.loops == pytest.approx([late_ms] * 3, abs=0.1)
-    # Figures are too short by as much.
+    # Figures are too short by the same amount.
     assert found.responses == pytest.approx([-late_ms] * 3, abs=0.1)
     assert found.silences == pytest.approx([-late_ms], abs=1.1)
     assert found.onsets == pytest.approx([2.0] * 3, abs=0.1)
@@ -115,7 +115,7 @@ def test_uncertain_turns_and_earlier_ones_are_left_out() -> None:
     metrics, caller, track = held(37)
     metrics.turns[0].doubt = "the machine was busy"
     found = TruthOfCall(metrics, caller, track).errors([], since_ns=START_NS)
-    assert len(found.loops) == 0  # of two nobody knows what is usual
+    assert len(found.loops) == 0  # two values are too few
     metrics.turns[0].doubt = ""
     assert len(TruthOfCall(metrics, caller, track).errors([], START_NS + 4_000 * MS).responses) == 2
 

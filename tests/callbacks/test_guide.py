@@ -1,4 +1,4 @@
-"""The guide's own testing section as written, and a test for each of its headings that concerns the kit."""
+"""Tests the guide's own testing section as written, and each of its headings that concerns the kit."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ async def test_whatever_can_be_awaited_is_awaited(manager: CallbackManager) -> N
     await settle()
     assert sorted(map(str, log)) == sorted(expected)
     log.clear()
-    ways.pop()  # it needs a running loop
+    ways.pop()  # this way needs a running loop
     elsewhere = CallbackManager()
     for way in ways:
         elsewhere.register_callback("event", way)

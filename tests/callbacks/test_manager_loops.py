@@ -1,4 +1,4 @@
-"""The synchronous trigger with event loops and threads."""
+"""Tests the synchronous trigger with event loops and threads."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ EVENTS = ("a", "b")
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do; a registered callback does its own ``inner`` steps the first time it is called."""
+    """One action. A registered callback runs its own ``inner`` steps the first time it is called."""
 
     kind: str
     event: str

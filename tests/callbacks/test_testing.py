@@ -66,7 +66,7 @@ async def test_the_coroutine_one_counts_when_it_is_awaited() -> None:
 @pytest.mark.parametrize(
     ("args", "kwargs"),
     [
-        ((1, 2), {"k": 3}),  # as the call was made
+        ((1, 2), {"k": 3}),  # the arguments of the call
         (((1, 2), {"k": 3}), {}),  # expected_args, expected_kwargs
         (((1, 2),), {}),  # the keyword arguments are not compared
         ((), {"expected_args": (1, 2)}),

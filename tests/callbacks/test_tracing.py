@@ -28,7 +28,7 @@ from tui.callbacks.testing import AsyncMockCallback, MockCallback
 
 @pytest.fixture(autouse=True)
 def switch_off_again() -> Iterator[None]:
-    gc.collect()  # the managers of other tests are not to be seen
+    gc.collect()  # the managers of other tests must not be listed
     callback_tracing.reset()
     yield
     callback_tracing.disable()
@@ -50,7 +50,7 @@ class Object:
 
 
 def kinds(effect: Callable[[int], object]) -> dict[str, Callable[[int], Any]]:
-    """``effect`` as each kind of callable."""
+    """Returns ``effect`` as each kind of callable."""
 
     async def coroutine(value: int) -> object:
         await asyncio.sleep(0)
@@ -104,7 +104,7 @@ def test_the_decorators_keep_names_docstrings_keywords_and_kind() -> None:
     @monitor_callback_performance
     @trace_callback
     def plain(value: int, *, more: int = 0) -> int:
-        """Add."""
+        """Adds the values."""
         return value + more
 
     @trace_callback

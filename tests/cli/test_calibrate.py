@@ -1,4 +1,4 @@
-"""`calibrate` and `devices`: what is printed, kept, and in the exit code."""
+"""Tests `calibrate` and `devices`: output, stored calibrations, and exit codes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ran(monkeypatch: pytest.MonkeyPatch, found: Calibration | str, *arguments: str) -> Result:
-    """Run the command; ``found`` is its result, or why there is none."""
+    """Runs the command; ``found`` is its calibration, or the reason why there is none."""
 
     async def measure(target: Target, seconds: float) -> Calibration:
         assert (target.protocol, seconds) == ("pcm", 60.0)

@@ -1,4 +1,4 @@
-"""What `check` finds out about an agent that does, or does not, answer the validation of its connection."""
+"""Tests what `check` reports about agents that do or do not answer the validation of the connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ REFUSED = {"type": "session.error", "reason": "no capacity"}
 async def checked(
     answers: Mapping[str, dict[str, Any]], *, closes_on: str = "session.end"
 ) -> tuple[ExitCode, str, list[tuple[str, str]]]:
-    """Check an agent that sends ``answers`` by the type of message; returns the code, the text, what it received."""
+    """Checks an agent that sends ``answers`` by message type.
+
+    Returns the exit code, the output, and the agent's received messages.
+    """
     said: list[str] = []
     received: list[tuple[str, str]] = []
 
@@ -34,7 +37,7 @@ async def checked(
                 await peer.socket.close()
 
     async with agent(hold) as url:
-        # Short limits: some of these agents never answer.
+        # Short limits, because some of these agents never answer.
         code = await check(Target(url=url, accept_timeout_s=0.2), said.append)
     return code, "\n".join(said), received
 

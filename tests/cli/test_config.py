@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def shown(result: Result) -> dict[str, tuple[str, str]]:
-    """The settings that were shown, by name: value and source."""
+    """Returns the value and source of each shown setting, by name."""
     lines = [re.split(r"\s{2,}", line.strip()) for line in result.output.splitlines()[2:]]
     return {name: (value, source) for name, value, source in lines}
 

@@ -1,4 +1,4 @@
-"""The help of each command, and what the shell completes."""
+"""Tests the help of each command, and shell completion."""
 
 from __future__ import annotations
 

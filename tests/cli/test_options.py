@@ -1,4 +1,4 @@
-"""Options and their effect, and the errors of invalid ones."""
+"""Tests the effects of options, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_options_of_one_target_need_that_target(
 
 
 class Stream:
-    """A standard stream, of a terminal or not."""
+    """A standard stream, with or without a terminal."""
 
     def __init__(self, encoding: str = "utf-8", *, terminal: bool = True) -> None:
         self.encoding, self.terminal = encoding, terminal

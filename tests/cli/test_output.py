@@ -1,4 +1,4 @@
-"""Standard streams that are full, closed, or whose reader has exited."""
+"""Tests standard streams that are full, closed, or without a reader."""
 
 from __future__ import annotations
 

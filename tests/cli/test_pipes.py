@@ -1,4 +1,4 @@
-"""Sound to say and what is written, through pipes, devices and links."""
+"""Tests audio input and written files with pipes, devices and links."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ LINE = next(Path(line.path) for line in caller_lines() if line.name == "yes")
 
 
 def spoken(*names: str | Path, timeout_s: float = 5.0, synthesizer: str = "") -> list[bytes]:
-    """What each name is as sound."""
+    """Returns the audio for each name."""
     with spoken_files([Path(name) for name in names], timeout_s, synthesizer) as files:
         return [read_wav(path, 8_000) for path in files]
 
 
 def through(path: Path, content: bytes) -> threading.Thread:
-    """Write into a pipe from another thread."""
+    """Writes into a pipe from another thread."""
     thread = threading.Thread(target=path.write_bytes, args=(content,))
     thread.start()
     return thread
@@ -111,7 +111,7 @@ def test_outputs_that_are_files(pipe: Path, tmp_path: Path) -> None:
     ] == [True, True, True, False, False, False, False, False]
 
 
-# -- files that the user names --
+# -- files named by the user --
 
 
 def test_a_device_and_a_pipe_are_written_to_directly(pipe: Path) -> None:

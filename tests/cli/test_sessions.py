@@ -1,4 +1,4 @@
-"""Saved sessions on the command line, made by a real call."""
+"""Tests saved sessions of real calls on the command line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with one call of one turn in it, held with a token."""
+    """Returns a data folder with one call of one turn, made with a token."""
     home = tmp_path_factory.mktemp("data")
     with start_agent(AgentSettings(token="open-sesame")) as agent:
         call = partial(run, "call", agent.url("/audiocodes"), "--token-env", "CALL_TOKEN", home=home)
@@ -147,7 +147,7 @@ def test_sessions_are_deleted_and_pruned(home: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def three(tmp_path: Path) -> Path:
-    """A folder of three sessions and one of somebody's own."""
+    """Returns a folder with three sessions and a folder of the user's own."""
     for day in (1, 2, 3):
         folder = tmp_path / f"2026-11-0{day}T07-41-25Z demo"
         folder.mkdir()
@@ -159,7 +159,7 @@ def three(tmp_path: Path) -> Path:
 
 
 def invoke(*arguments: str, answer: str | None = None) -> tuple[int, str]:
-    """Run a command of `sessions` in this process; exit code and output."""
+    """Runs a command of `sessions` in this process; returns exit code and output."""
     ran = CliRunner().invoke(cli, ["sessions", *arguments], input=answer)
     return ran.exit_code, ran.output
 

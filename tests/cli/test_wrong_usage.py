@@ -1,4 +1,4 @@
-"""Wrong usages: each is one sentence, and with ``--json`` also one object, with the exit code of the table."""
+"""Tests that wrong usage prints one sentence and, with ``--json``, one object, with the exit code in the table."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ PLAIN = [
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A current folder with files that are not what the commands expect."""
+    """Creates a current folder with files that the commands do not expect."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.wav").write_text("these are words")
     (tmp_path / "empty.wav").touch()

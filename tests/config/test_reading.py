@@ -21,7 +21,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def problem(file: Path, text: str | bytes) -> str:
-    """The sentence about a file, without its path, which it has to begin with."""
+    """Returns the sentence about a file, without the path at its beginning, which is required."""
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(SettingsError) as raised:
         read_settings(str(file))
@@ -167,7 +167,7 @@ def test_a_home_that_is_not_a_folder_has_no_settings(monkeypatch: pytest.MonkeyP
 def test_a_home_that_cannot_be_entered_is_reported_and_the_defaults_are_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Root may enter every folder, but looks up no name as long as this.
+    # Root may enter every folder, but cannot look up a name as long as this.
     monkeypatch.setenv("XDG_CONFIG_HOME", "/" + "x" * 300)
     in_force = read_settings()
     assert (in_force.settings, in_force.found) == (Settings(), False)

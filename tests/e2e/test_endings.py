@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 class Witness:
-    """An agent that accepts, and remembers what it was told."""
+    """An agent that accepts calls and records received messages."""
 
     def __init__(self) -> None:
         self.told: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -102,7 +102,7 @@ def test_suspending_gives_the_terminal_back_under_a_wrapper_too(terminal: Termin
     """`uv run` and its like wait in the foreground: the shell waits until all of the job have stopped."""
     run = shlex.join([*PROGRAM, "connect", witness.url, "--protocol", "audiocodes", "--output", "none"])
     terminal.run_shell(f"sh -c {shlex.quote(run + '; exit $?')}")
-    for back in ("fg", "bg; sleep 1; fg"):  # in the background it stops itself again
+    for back in ("fg", "bg; sleep 1; fg"):  # in the background, the program stops itself again
         terminal.wait_for("active")
         terminal.press("C-z")
         terminal.wait_for("Stopped")

@@ -1,4 +1,4 @@
-"""A live call of each protocol on the sound devices: both sides are heard, one barge-in, a clean end."""
+"""Tests a live call with each protocol on sound devices: audio in both directions, a barge-in, and a clean end."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def samples(path: Path) -> Samples:
 
 
 def is_heard(heard: Samples, played: Samples) -> bool:
-    """Most of its fifths of a second are; between them a starved machine may have put silence."""
+    """Returns whether most fifths of a second were heard; a starved machine may insert silence between them."""
     pieces = [played[start : start + RATE // 5] for start in range(0, len(played) - RATE // 5, RATE // 5)]
     return sum(likeness(heard, piece) > 0.85 for piece in pieces) >= 0.7 * len(pieces)
 
 
 def after_a_pause(line: Path, path: Path) -> Path:
-    """A line with a second and a half of silence before it, so that the agent gets to say something."""
+    """Writes a line preceded by 1.5 s of silence, so that the agent can speak first."""
     with WavWriter(path, RATE) as file:
         file.write(bytes(3 * RATE) + read_wav(line, RATE))
     return path
@@ -48,12 +48,12 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
     with recorded_speaker(sound, heard_path, RATE):
         terminal.run("demo", "--protocol", protocol, "--latency", "0.1")
         terminal.wait_for("active", protocol)
-        if protocol != "openai":  # whose agents do not speak unasked
+        if protocol != "openai":  # its agents do not speak first
             terminal.wait_for("s played")
         terminal.press("r")
         terminal.wait_for("◉ mic on")
         say(sound, LINES["services"].path)
-        # The answer is long: speak into it.
+        # The answer is long, so speak over it.
         terminal.wait_for(RESPONSE)
         say(sound, after_a_pause(LINES["interrupt"].path, tmp_path / "interrupt.wav"))
         terminal.wait_for("unplayed")
@@ -69,7 +69,7 @@ def test_a_live_call(protocol: str, terminal: Terminal, sound: dict[str, str], t
 
 
 def test_live_calls_of_the_others_side_by_side(sound: dict[str, str]) -> None:
-    """All have the same microphone and speaker; every millisecond of their agents' audio is accounted for."""
+    """All calls use the same microphone and speaker; every millisecond of the agents' audio is accounted for."""
     others = ("gemini", "deepgram", "genesys", "telnyx", "plivo", "exotel", "vonage", "asterisk")
     held = subprocess.run(
         [sys.executable, "-m", "tests.e2e.side_by_side", *others],
@@ -82,9 +82,9 @@ def test_live_calls_of_the_others_side_by_side(sound: dict[str, str]) -> None:
     )
     assert held.returncode == 0, held.stderr
     for protocol, result in json.loads(held.stdout).items():
-        keys = protocol not in ("gemini", "deepgram")  # which have no message for them
+        keys = protocol not in ("gemini", "deepgram")  # these have no message for keys
         assert result["keys"] == keys, protocol
-        # On a starved machine, a pause between two words may end a turn, which is answered, too.
+        # On a starved machine, a pause between two words may end a turn, which is then answered too.
         assert result["replies"] >= 3 + keys, protocol
         assert result["flushes"] >= 1, protocol
         assert (result["findings"], result["errors"]) == ([], []), protocol

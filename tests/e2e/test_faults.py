@@ -1,7 +1,7 @@
-"""Everything that can happen to sound happens in one call: each is told while it lasts, and the call outlives it.
+"""Tests all kinds of sound faults in one call: each is reported while it lasts, and the call survives it.
 
-It takes some 25 seconds: devices have to be silent for half a second before that means anything, and an echo has to
-be heard for two.
+This takes about 25 seconds, because devices must be silent for half a second before a fault is reported, and
+an echo must be heard for two seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 class Desk:
-    """A sound server of our own, which may be broken."""
+    """A private sound server that tests may break."""
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         self.environment = environment
@@ -36,14 +36,14 @@ class Desk:
         self._room.write_bytes(noise.astype("<i2").tobytes())
 
     def control(self, *arguments: str) -> str:
-        """What `pactl` says to this."""
+        """Returns the output of `pactl` for these arguments."""
         return subprocess.run(
             ["pactl", *arguments], check=True, capture_output=True, text=True, env=self._environment
         ).stdout.strip()
 
     @contextmanager
     def room(self) -> Iterator[None]:
-        """A room with a microphone in it is never without any sound."""
+        """Adds room noise, because a microphone in a room never delivers complete silence."""
         command = ["pacat", "--device=virtual_mic_feed", "--format=s16le", f"--rate={RATE}", "--channels=1"]
         player = subprocess.Popen([*command, str(self._room)], env=self._environment)
         try:
@@ -58,7 +58,7 @@ class Desk:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """A server that is there and answers nobody."""
+        """Suspends the server, which then exists but does not answer."""
         server = int(self._pid_file.read_text())
         os.kill(server, signal.SIGSTOP)
         try:
@@ -68,7 +68,7 @@ class Desk:
 
     def kill(self) -> None:
         os.kill(int(self._pid_file.read_text()), signal.SIGKILL)
-        self._pid_file.unlink()  # or the next one would believe that it runs
+        self._pid_file.unlink()  # otherwise, the next server would assume that this one is running
 
     def start(self) -> None:
         subprocess.run([VIRTUAL_AUDIO / "start"], check=True, capture_output=True, env=self._environment)
@@ -90,7 +90,7 @@ def until(condition: Callable[[], bool], what: str, terminal: Terminal) -> None:
 
 
 def notice(terminal: Terminal) -> str:
-    """The line that says what is the matter now."""
+    """Returns the current notice line."""
     return next((line for line in terminal.text().splitlines()[:5] if line.startswith(" ! ")), "")
 
 
@@ -109,7 +109,7 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
         terminal.run("demo", "--latency", "0.1", "--no-save")
         terminal.wait_for("active", re.compile(r"s played: play-1|play-1 ended"))
         with desk.room():
-            # Refused, or muted.
+            # Permission missing, or muted.
             terminal.press("r")
             shows(terminal, "The microphone has sent only silence")
             desk.control("set-source-mute", "virtual_mic", "0")
@@ -125,7 +125,7 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
                 desk.control(f"suspend-{kind}", name, "0")
                 over(terminal, "has stalled")
 
-            # An echo. The agent answers a line, and hears the answer.
+            # Echo. The agent answers a line and hears its own answer.
             loop = desk.control(
                 "load-module",
                 "module-loopback",
@@ -139,13 +139,13 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
             terminal.press("1")
             over(terminal, "hearing itself")
 
-        # Gone altogether, and back.
+        # Device lost and found again.
         desk.kill()
         shows(terminal, "has disappeared")
         desk.start()
         over(terminal, "has disappeared")
 
-        # The program itself is late, and says so.
+        # The program itself is late, and reports it.
         engine = terminal.process("tui.engine")
         os.kill(engine, signal.SIGSTOP)
         time.sleep(1)
@@ -159,7 +159,7 @@ def test_what_is_the_matter_with_sound_is_told_while_it_lasts(desk: Desk, tmp_pa
 
 
 def test_a_sound_server_that_stops_answering_does_not_keep_the_call(desk: Desk, tmp_path: Path) -> None:
-    """Devices cannot be switched then; whatever is tried, hanging up and quitting work."""
+    """Devices cannot be switched in this state, but hanging up and quitting always work."""
     terminal = Terminal(tmp_path, {**desk.environment, "OPUSAGENT_TUI_SOUND_TIMEOUT_S": "1"}, (100, 30))
     try:
         terminal.run("demo", "--no-save")
@@ -171,7 +171,7 @@ def test_a_sound_server_that_stops_answering_does_not_keep_the_call(desk: Desk, 
         with desk.frozen():
             terminal.press("Down", "Enter")
             terminal.wait_for("The sound system is not responding.")
-            terminal.press("A")  # not escape: with the next key it may be read as one
+            terminal.press("A")  # not escape, which may be combined with the next key
             terminal.wait_for("(default) is not responding")
             terminal.press("d")
             terminal.wait_for("■ ended")

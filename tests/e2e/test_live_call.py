@@ -1,4 +1,4 @@
-"""The whole of it: microphone to speaker, in a terminal, with everything seen and heard."""
+"""Tests a complete call in a terminal, from microphone to speaker, on the screen and in the audio."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_live_call_is_seen_and_heard_whole(
     with recorded_speaker(sound, heard_path, RATE):
         terminal.run("demo", "--latency", "0.1")
         terminal.wait_for("● active", "How can I help you?")
-        # The log shows the wire in order, with arrival times.
+        # The log shows the messages in order, with arrival times.
         terminal.wait_for("playFinished")
         terminal.press("f")
         terminal.wait_for("\n Filter")
@@ -58,7 +58,7 @@ def test_a_live_call_is_seen_and_heard_whole(
         terminal.wait_for(re.compile(r"s played: play-2|play-2 ended"))
         terminal.wait_for(re.compile(r"response \d+( ± \d+)? ms"))
 
-        # Stop: nothing is recorded, but silence flows on. Then the call is ended and the program left.
+        # Stop: the microphone is off, but silence is still sent. Then hang up and quit.
         terminal.press("s")
         terminal.wait_for("mic off")
         terminal.press("d")
@@ -103,7 +103,7 @@ def test_an_agent_that_is_killed_leaves_a_usable_screen(terminal: Terminal) -> N
     terminal.run("demo", "--latency", "0.1")
     terminal.wait_for("active")
     os.kill(terminal.process("tui.agent"), signal.SIGKILL)
-    terminal.wait_for("could not be resumed", "✗ error  demo")  # the call has ended, not only failed
+    terminal.wait_for("could not be resumed", "✗ error  demo")  # the call has ended, rather than only failed
     terminal.press("c")
     terminal.wait_for("● active", "How can I help you?")
     terminal.press("q", "Enter")

@@ -1,4 +1,4 @@
-"""Load tests with real processes: a master, its workers, a server that counts its callers."""
+"""Tests load tests with real processes: a master, its workers, and a server that counts its callers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tui.models.target import Target
 pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.xdist_group("load processes"),
-]  # bounds a run that hangs; a busy machine may take its time
+]  # limits a hanging run; a busy machine may take this long
 
 
 def test_a_hundred_callers_on_two_workers_are_all_accounted_for_and_hung_up_by_ctrl_c(tmp_path: Path) -> None:
-    # Long calls: those of a slow machine have to meet at the server, too.
+    # Long calls, so that calls overlap at the server even on a slow machine.
     scenario, summary_file = silent_scenario(tmp_path, silence="10m"), tmp_path / "summary.json"
     options = ["--users", "100", "--spawn-rate", "50", "--workers", "2", "--json", str(summary_file)]
     with serving("--refuse-above", "80") as server:
@@ -61,7 +61,7 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 class Process:
-    """One process of a load test, started as the command would."""
+    """A process of a load test, started as by the command."""
 
     def __init__(self, plan: LoadPlan) -> None:
         self.process = subprocess.Popen(
@@ -91,7 +91,7 @@ class Process:
 def test_a_lost_worker_loses_its_own_calls_and_without_their_master_workers_hang_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As those have it set who start `locust` with a VoiceUser: a master needs the patches all the same.
+    # As set by users who start `locust` with a VoiceUser; a master needs the patches too.
     monkeypatch.setenv("LOCUST_SKIP_MONKEY_PATCH", "1")
     with serving() as server:
         plan = plan_for(server, silent_scenario(tmp_path, silence="10m"))

@@ -1,4 +1,4 @@
-"""Every command of the README works as written, from a copy of the source tree and with an empty home."""
+"""Tests that every command in the README works as written, from a copy of the source tree and with an empty home."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("readme")]
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OUTSIDE = ("agent.example.com", "connect staging")
-"""These commands need a server of the reader's own."""
+"""Commands that need the reader's own server."""
 ON_A_SCREEN = {
     "opusagent-tui demo": "active",
     "opusagent-tui": "Choose an agent to call",
     "opusagent-tui open latest": "0:00.0",
     "opusagent-tui demo --protocol openai": "active",
 }
-"""Commands with a screen, and what it shows once it is up."""
+"""Commands with a screen, and a text that the screen shows once it is up."""
 THE_TESTS = "tests/run"
 SHORTENED = {"opusagent-tui calibrate": "opusagent-tui calibrate --seconds 15 --latency 0.1"}
-"""Commands that take a minute, with the options that make them short, and right on a busy machine."""
+"""Commands that take a minute, with options that shorten them and make them reliable on a busy machine."""
 
 
 def blocks(language: str) -> list[str]:
@@ -37,7 +37,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every command line of a block, and every command in a sentence, without comments, in order."""
+    """Returns every command line in a block and every command in a sentence, in order, without comments."""
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     prose = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
     whole = re.findall(r"`(opusagent-tui [a-z][^`…]*)`", prose)
@@ -64,7 +64,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory, sound: dict[str, str]) -> dict[str, str]:
-    """Where uv and pipx install to, and a PATH that has it first."""
+    """Returns an environment in which uv and pipx install to a test folder, which is first on PATH."""
     folder = tmp_path_factory.mktemp("tools")
     programs = Path(sys.executable).parent  # pipx, and a python3 that is new enough
     return {
@@ -73,7 +73,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory, sound: dict[str, str]) -> di
         "UV_TOOL_DIR": str(folder / "uv"),
         "UV_TOOL_BIN_DIR": str(folder / "bin"),
         "UV_PYTHON": sys.executable,
-        "PIP_NO_COMPILE": "0",  # "0" is pip's way to turn it on; half of its time would go into bytecode
+        "PIP_NO_COMPILE": "0",  # "0" turns the option on; compiling bytecode would take half of pip's time
         "PIPX_HOME": str(folder / "pipx"),
         "PIPX_BIN_DIR": str(folder / "pipx-bin"),
     }
@@ -81,7 +81,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory, sound: dict[str, str]) -> di
 
 @pytest.fixture(scope="module")
 def installed(source: Path, tools: dict[str, str]) -> None:
-    """The program, installed by the README's first command."""
+    """Installs the program with the README's first command."""
     first = commands()[0]
     assert first == "uv tool install ."
     shell(first, source, {**os.environ, **tools})
@@ -89,7 +89,7 @@ def installed(source: Path, tools: dict[str, str]) -> None:
 
 @pytest.fixture
 def environment(tools: dict[str, str]) -> dict[str, str]:
-    """What a shell has after the installation, with an empty home."""
+    """Returns the environment of a shell after the installation, with an empty home."""
     return {name: value for name, value in {**os.environ, **tools}.items() if name != "PYTHONPATH"}
 
 
@@ -102,7 +102,7 @@ def shell(script: str, folder: Path, environment: Mapping[str, str]) -> str:
 
 
 def script_of(lines: list[str]) -> str:
-    """One script of command lines; waits for an agent that was started in the background to listen."""
+    """Returns a script of command lines, which waits until an agent started in the background listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

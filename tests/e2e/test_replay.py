@@ -1,4 +1,4 @@
-"""A saved session, opened and listened to."""
+"""Tests opening a saved session and listening to it."""
 
 from __future__ import annotations
 

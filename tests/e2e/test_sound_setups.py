@@ -1,4 +1,4 @@
-"""ALSA configurations, and a sound server, that make PortAudio abort, hang or fail: with the real library."""
+"""Tests, with the real library, ALSA configurations and a sound server that make PortAudio abort, hang or fail."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONFIGURATIONS = Path(__file__).with_name("alsa")
 
 @pytest.fixture
 def hung_server(tmp_path: Path) -> Iterator[Path]:
-    """The folder of a sound server that accepts connections and never answers."""
+    """Yields the folder of a sound server that accepts connections and never answers."""
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "pulse.sock"))
         server.listen(50)
@@ -36,7 +36,7 @@ def program(configuration: Path, *arguments: str, **environment: str) -> subproc
 
 
 def configured(name: str, folder: Path, server: Path) -> Path:
-    """Returns a copy of a configuration for the sound server in that folder."""
+    """Returns a copy of a configuration for the sound server in this folder."""
     copy = folder / name
     copy.write_bytes((CONFIGURATIONS / name).read_bytes().replace(b"VIRTUAL_AUDIO_DIR", os.fsencode(server)))
     return copy

@@ -1,4 +1,4 @@
-"""The clip player on a speaker that the test drives block by block."""
+"""Tests the clip player on a speaker that the test drives block by block."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TIMES = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.04)
 
 
 class Desk:
-    """A clip player, the frames it emits, and its speaker."""
+    """A clip player, the frames that it emits, and its speaker."""
 
     def __init__(self, portaudio: FakeSoundDevice) -> None:
         self.portaudio = portaudio
@@ -39,7 +39,7 @@ class Desk:
         self.heard = b""
 
     def block(self) -> None:
-        """20 ms of the newest stream go by."""
+        """Plays 20 ms of the latest stream."""
         self.now_ns += BLOCK_NS
         stream = self.portaudio.streams[-1] if self.portaudio.streams else None
         if stream is not None and stream.active:
@@ -89,7 +89,7 @@ def test_a_clip_is_heard_whole_and_the_playhead_goes_along(portaudio: FakeSoundD
     assert len(desk.heard.strip(b"\0")) > 15_900
     reached = [playing.at_ms for playing in desk.reported]
     assert reached == sorted(reached)
-    assert 200 <= reached[0] < 700 == reached[-1]  # a busy loop reports later, not something else
+    assert 200 <= reached[0] < 700 == reached[-1]  # a busy loop reports later, but the same values
     assert {playing.clip for playing in desk.reported} == {4}
     assert portaudio.streams[-1].calls[-1] == "close"
 

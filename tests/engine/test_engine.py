@@ -1,4 +1,4 @@
-"""The engine without its process: what commands do, as the screen is told of it."""
+"""Tests the engine without its process: the effects of commands, as reported to the screen."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LIMIT_S = 10
 
 
 class Desk:
-    """An engine, and the state that its frames fold to."""
+    """An engine, and the state folded from its frames."""
 
     def __init__(self) -> None:
         self.engine = Engine(self._read, lambda: 0)
@@ -58,7 +58,7 @@ class Desk:
 
     @property
     def devices(self) -> tuple[str, str]:
-        """Names of the microphone and the speaker, as last reported."""
+        """Returns the names of the microphone and the speaker, as last reported."""
         opened = [event for event in self.log.events if isinstance(event, e.AudioOpened)][-1]
         return opened.capture, opened.playback
 
@@ -74,7 +74,7 @@ class Desk:
         await self.engine.handle(wire.Connect(target=target))
 
     async def call(self, **settings: str) -> None:
-        """Ask for a call, until it has come to an end."""
+        """Makes a call, and waits until it has ended."""
         await self.ask_for_a_call(**settings)
         await self.until(lambda: self.state.status in (e.Status.ERROR, e.Status.ENDED))
 
@@ -138,7 +138,7 @@ async def test_devices_are_listed_as_the_sound_system_has_them(monkeypatch: pyte
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that accepts connections and never answers."""
+    """Yields the address of a server that accepts connections and never answers."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -153,7 +153,7 @@ async def test_a_call_can_be_hung_up_while_it_is_dialled(scheme: str, silent: st
         await desk.engine.handle(wire.HangUp())
         await desk.until(lambda: desk.state.status is e.Status.ENDED)
         assert desk.state.reason == "hung up"
-        # Saving ends after the last event, and emits none.
+        # Saving ends after the last event, and emits no event.
         await wait_for(lambda: [call.outcome for call in list_sessions(tmp_path)] == ["ended"])
     (summary,) = list_sessions(tmp_path)
     with open_session(summary.folder) as saved:
@@ -251,7 +251,7 @@ async def test_hanging_up_does_not_wait_for_a_sound_system_that_does_not_answer(
 
 
 class _DriverThatHangs(FakeSoundDevice):
-    """Opens its first device only; every later opening waits until `answers` is set."""
+    """A driver that opens only its first device. Every later opening waits until `answers` is set."""
 
     def __init__(self) -> None:
         super().__init__(device("Desk", 1, 2), device("Headset", 1, 2), defaults=(0, 0))
@@ -278,7 +278,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[_DriverThatHangs]:
 
 @asynccontextmanager
 async def a_call_with_sound() -> AsyncIterator[Desk]:
-    """A desk in a call whose microphone and speaker are open."""
+    """Yields a desk in a call whose microphone and speaker are open."""
 
     async def agent(socket: ServerConnection) -> None:
         await socket.send(bytes(640))

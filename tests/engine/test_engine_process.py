@@ -1,4 +1,4 @@
-"""The engine as a process, as the screen holds it."""
+"""Tests the engine as a process, as the screen uses it."""
 
 from __future__ import annotations
 

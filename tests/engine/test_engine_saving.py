@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_written_is_reported_and_the_call_goes_on(
 def test_a_full_disk_ends_the_saving_and_not_the_call(
     bridge: Bridge, agent: AgentProcess, tmp_path: Path
 ) -> None:
-    """No file of the engine may grow beyond 100 kB: the tracks get there in less than two seconds."""
+    """No file of the engine may grow beyond 100 kB, which the tracks reach in less than two seconds."""
     import resource
 
     call(bridge, agent, tmp_path)
@@ -135,7 +135,7 @@ def test_after_a_kill_everything_older_than_a_second_opens(
         assert len(file.readframes(frames)) == 4 * frames
     with open_session(summary.folder) as saved:
         written = list(saved.written_events())
-        # Edges of speech are dated back; everything else is emitted at its instant or later.
+        # Edges of speech are back-dated; everything else is emitted at its time or later.
         new = (x.number for x in live if x.at_ns >= killed_ns - 1e9 and not isinstance(x, e.SpeechEdge))
         due = live[: next(new, len(live) + 1) - 1]
         assert due

@@ -9,7 +9,7 @@ from tui.models.telemetry import Telemetry
 
 
 class Screen:
-    """The reading end of the frames."""
+    """The receiver of the frames."""
 
     def __init__(self) -> None:
         self.unread_bytes = 0

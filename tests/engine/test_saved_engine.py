@@ -1,4 +1,4 @@
-"""A saved session with a real engine behind it for sound, and what of it cannot be read."""
+"""Tests a saved session with a real engine for sound, and unreadable parts of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scenarios in the engine: played beside the user, taken over by hand, given back, and saved."""
+"""Tests scenarios in the engine: run alongside the user, taken over, handed back, and saved."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_a_scenario_is_played_judged_and_saved_with_its_limits(tmp_path: P
         assert [rung.text for rung in progress.rungs][2] == "limit findings ≤ 0"
         assert progress.scenario
         assert (progress.scenario.verdict, progress.name) == ("failed", "a")
-        # As in a run without a screen, the scenario's end is that of the call.
+        # As in a headless run, the end of the scenario ends the call.
         assert desk.state.status is e.Status.ENDED
     (folder,) = (tmp_path / "saved").iterdir()
     with open_session(folder) as saved:
@@ -107,7 +107,7 @@ async def test_a_key_takes_the_call_over_and_another_gives_it_back(tmp_path: Pat
 
 
 async def speaks(peer: Peer) -> None:
-    """Accepts the call and speaks at once."""
+    """Accepts the call and speaks immediately."""
     await peer.accept()
     await peer.open_user_stream()
     pcm = read_wav(caller_lines()[0].path, 16_000)
@@ -134,7 +134,7 @@ async def test_words_are_judged_in_another_process_while_later_steps_are_under_w
         progress = progress_of(desk)
         assert progress.rungs[1].verdict == "failed"
         assert "heard by whisper and more." in progress.rungs[1].reason
-        # The step that is under way remains so.
+        # The current step stays current.
         assert progress.current == 2
         await desk.engine.handle(wire.HangUp())
         await over(desk)
@@ -210,7 +210,7 @@ async def test_a_scenario_begins_in_a_call_that_is_up_and_does_not_end_it(tmp_pa
         await desk.until(
             lambda: progress_of(desk).rungs[-1:] != [] and bool(progress_of(desk).rungs[-1].verdict)
         )
-        # Nobody was asked whether the command may be run.
+        # The user was not asked whether the command may be run.
         assert ladder(progress_of(desk)) == [("not measured", "Commands may not be run here."), ("done", "")]
         assert desk.state.status is e.Status.ACTIVE
         await desk.engine.handle(wire.HangUp())

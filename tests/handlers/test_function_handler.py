@@ -111,7 +111,7 @@ async def test_the_guides_method_runs_answers_and_hangs_up() -> None:
     assert len(agent.socket.sent) == 1, "there was no call to answer"
 
 
-# -- what goes wrong is answered --
+# -- failures are answered --
 
 
 async def test_an_unknown_function_is_answered_as_not_implemented(agent: Agent) -> None:

@@ -1,4 +1,4 @@
-"""Time limit, number of calls, hang-up and closing."""
+"""Tests time limit, number of calls, hang-up and closing."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).parent / "exchanges"
 
 
 class Exchange(msgspec.Struct, omit_defaults=True):
-    """What one end of a protocol does and receives until it reports the rule, at the last step and not before."""
+    """Everything that one end of a protocol does and receives until it reports the rule, exactly at the last step."""
 
     rule: str
     side: Literal["caller", "agent"]

@@ -37,7 +37,7 @@ def _agent_says(reply: str, text: str, at_ms: float, pcm: bytes) -> list[e.Sessi
 
 
 def events_of_a_call(greeting: bytes, answer: bytes) -> list[e.SessionEvent | bytes]:
-    """A greeting, a question with hostile words, a tool call, an answer; a finding, an error and a loss."""
+    """Returns the events of a call with hostile words, a tool call, a finding, an error and a loss."""
     s = e.Status
     raw = json.dumps({"type": "hello", "text": HOSTILE}).encode()
     hello = message("hello", at_ms=30, size_bytes=len(raw))

@@ -83,7 +83,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def recognizer() -> Callable[[bytes, int], str]:
-    """Returns what recognizes the agent's prompts: the one whose length is nearest to what was heard."""
+    """Returns a recognizer for the agent's prompts, which chooses the prompt with the closest length."""
     import numpy as np
 
     from tui.assets import prompts

@@ -1,4 +1,4 @@
-"""Which call is complete, how often it runs, and when the answer is requested."""
+"""Tests which call is complete, how often it runs, and when the answer is requested."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.handlers.realtime_agent import Agent, Gate
 from tui.callbacks import default_reporter
 from tui.callbacks.testing import MockCallback
 
-# -- one execution, however it is announced --
+# -- one execution, regardless of how it is announced --
 
 
 @pytest.mark.parametrize("announced_first", ["arguments", "item"])
@@ -101,7 +101,7 @@ async def test_items_that_are_not_calls_and_other_events_are_ignored(agent: Agen
     assert default_reporter.total == 0
 
 
-# -- asking for the answer --
+# -- requesting the answer --
 
 
 async def test_the_answer_is_asked_for_after_the_response_has_ended(agent: Agent) -> None:

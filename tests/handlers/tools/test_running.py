@@ -1,4 +1,4 @@
-"""Functions of tools that run in threads."""
+"""Tests tool functions that run in threads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_a_result_that_comes_with_the_cancellation_is_dropped() -> None:
     await asyncio.sleep(0)
     for thread in threading.enumerate():
         if thread.name == "tool under test":
-            thread.join()  # blocks the loop, which finds the result and the cancellation in its next turn
+            thread.join()  # blocks the loop, which sees the result and the cancellation in its next iteration
     asyncio.get_running_loop().call_soon(call.cancel)
     with pytest.raises(asyncio.CancelledError):
         _ = await call
