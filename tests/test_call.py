@@ -1,4 +1,4 @@
-"""The headless call, as a script uses it: the real program against the local agent."""
+"""Tests headless calls as scripts use them: the real program against the local agent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GOODBYE = next(line for line in caller_lines() if line.name == "goodbye")
 
 
 def run(*arguments: str) -> Result:
-    """Run a command in this process: most of a call's time would be the start of another."""
+    """Runs a command in this process, because starting another would take most of a call's time."""
     return CliRunner().invoke(cli, list(arguments))
 
 
@@ -90,13 +90,13 @@ def test_a_call_is_held_printed_and_saved(url: str, tmp_path: Path) -> None:
     heard = read_wav(kept, 16_000)
     for name in ("greeting", "confirmed"):
         spoken = np.frombuffer(read_wav(prompts()[name].path, 16_000), "<i2")
-        # Every sample, in order; a starved machine may put silence between blocks.
+        # Every sample, in order; a starved machine may insert silence between blocks.
         assert np.trim_zeros(spoken).tobytes() in heard
 
 
 @pytest.fixture(scope="module")
 def too_slow(agent: AgentProcess) -> Result:
-    """A call whose answer takes longer than allowed."""
+    """Runs a call whose answer takes longer than allowed."""
     return run("call", agent.url("/audiocodes"), "--say", "4", "--json", "--max-response-ms", "1")
 
 
@@ -217,7 +217,7 @@ def test_a_protocol_that_cannot_be_detected_has_to_be_named() -> None:
 def play(
     socket: ServerConnection, seconds: float, *, odd: int = 0, stop: bool = True, sample: int = 0
 ) -> None:
-    """Send a reply in one message, of silence or a buzz, with ``odd`` bytes that are not a whole sample."""
+    """Sends a reply of silence or a buzz in one message, with ``odd`` bytes that are not a whole sample."""
     buzz = np.where(np.arange(round(16_000 * seconds)) // 40 % 2, sample, -sample).astype("<i2")
     audio = base64.b64encode(buzz.tobytes() + bytes(odd)).decode()
     socket.send('{"type":"playStream.start","streamId":"a","mediaFormat":"raw/lpcm16"}')
@@ -227,13 +227,13 @@ def play(
 
 
 QUICK = ("--greeting-timeout", "0.2")
-"""Of agents that do not greet."""
+"""Options for agents that do not greet."""
 
 
 def serve_one(
     session: Callable[[ServerConnection], None], *arguments: str, options: tuple[str, ...] = QUICK
 ) -> Result:
-    """Run a headless call with an AudioCodes agent that runs ``session`` once it has accepted."""
+    """Runs a headless call with an AudioCodes agent that runs ``session`` once it has accepted."""
 
     def accept(socket: ServerConnection) -> None:
         for frame in socket:
@@ -429,7 +429,7 @@ def goodbyes() -> Iterator[Goodbyes]:
 
 
 def signalled(goodbyes: Goodbyes, number: int, before: str = "") -> tuple[int, str]:
-    """The exit code and the error output of a call that got a signal once it was accepted."""
+    """Returns the exit code and the error output of a call that received a signal once it was accepted."""
     arguments = f"{goodbyes.url} --protocol audiocodes --say 4 --timeout 0.2"
     command = f"{before} exec {sys.executable} -m tui call {arguments}"
     running = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -613,7 +613,7 @@ def test_an_answer_in_text_is_an_answer_and_is_named_as_one() -> None:
             chunks += kind == "userStream.chunk"
             if kind == "userStream.start":
                 socket.send('{"type":"userStream.started"}')
-            elif kind == "userStream.chunk" and chunks == 60:  # the line is over by then
+            elif kind == "userStream.chunk" and chunks == 60:  # the line has ended by then
                 words = {"type": "message", "text": "We open at nine."}
                 socket.send(json.dumps({"type": "activities", "activities": [words]}))
 
@@ -624,7 +624,7 @@ def test_an_answer_in_text_is_an_answer_and_is_named_as_one() -> None:
 
 
 def stream_silence_and_answer(socket: ServerConnection) -> None:
-    """PCM at 16 kHz without a pause: a buzz of 800 ms after each line of the user's, zeros else."""
+    """Streams PCM at 16 kHz without a pause: a buzz of 800 ms after each line of the user, otherwise zeros."""
     buzz = np.where(np.arange(12_800) // 40 % 2, 8000, -8000).astype("<i2").tobytes()
     due_s, to_say, quiet_blocks, spoken = time.monotonic(), b"", 0, False
     while True:

@@ -1,4 +1,4 @@
-"""Nothing is imported from the current directory, in whatever way the program was installed."""
+"""Tests that nothing is imported from the current directory, however the program was installed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules} - set(s
 
 @pytest.fixture(scope="module")
 def modules() -> list[str]:
-    """Every top-level module that the program imports, of the standard library too."""
+    """Returns every top-level module that the program imports, including the standard library's."""
     ran = subprocess.run(
         [sys.executable, "-c", EVERYTHING], capture_output=True, text=True, check=True, cwd=ROOT
     )
@@ -46,7 +46,7 @@ def modules() -> list[str]:
 
 @pytest.fixture
 def here(modules: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current directory, full of modules that leave a note when they are run; the path of that note."""
+    """Fills the current directory with modules that write a note when they are run; returns the path of the note."""
     note = tmp_path / "note"
     code = f"import os; open({str(note)!r}, 'a').write(__name__ + ' '); raise SystemExit('decoy')"
     folder = tmp_path / "here"
@@ -88,7 +88,7 @@ def test_the_decoys_would_be_run(here: Path) -> None:
 
 @pytest.mark.parametrize("pythonpath", [None, str(ROOT)])
 def test_a_clone_that_is_not_installed_is_found(tmp_path: Path, pythonpath: str | None) -> None:
-    """-S leaves out site-packages, and with it an installed copy of the program."""
+    """-S excludes site-packages, and therefore an installed copy of the program."""
     python, *rest = child_command("tui.units")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if pythonpath:

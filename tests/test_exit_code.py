@@ -1,4 +1,4 @@
-"""The page on exit codes lists what the program uses."""
+"""Tests that the page on exit codes lists the codes that the program uses."""
 
 from __future__ import annotations
 

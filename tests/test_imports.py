@@ -1,4 +1,4 @@
-"""What has to stay lazy, held in processes of its own: a module that is loaded where it should not be fails here."""
+"""Tests, in separate processes, that modules are not loaded where they should not be."""
 
 from __future__ import annotations
 

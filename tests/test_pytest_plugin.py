@@ -1,4 +1,4 @@
-"""The pytest plugin, in other runs of pytest whose calls are made up."""
+"""Tests the pytest plugin in separate runs of pytest with simulated calls."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OPTIONS = (
     "-p",
     "no:cacheprovider",
     "-p",
-    "no:rerunfailures",  # it takes every run with a `workerinput` for one of its own workers
+    "no:rerunfailures",  # it mistakes every run with a `workerinput` for one of its own workers
     "-o",
     "asyncio_mode=auto",
     "-o",
@@ -52,7 +52,7 @@ URL = "ws://127.0.0.1:9/pcm"
 
 
 async def hold(scenario: Scenario, target: Target) -> RunResult:
-    """Stands in for a call; writes its URL into a file of the current folder."""
+    """Simulates a call; writes its URL into a file in the current folder."""
     with Path("held").open("a", encoding="utf-8") as file:  # noqa: ASYNC230 - nothing else runs in its loop
         print(target.url, file=file)
     verdicts = [StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED, StepVerdict.PASSED]
@@ -65,7 +65,7 @@ async def hold(scenario: Scenario, target: Target) -> RunResult:
 
 @pytest.fixture
 def other(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """Another project, with one scenario. Its pytest finds the plugin by its entry point."""
+    """Returns another project with one scenario. Its pytest finds the plugin by its entry point."""
     monkeypatch.setattr(items, "hold_here", hold)
     pytester.makefile(".call.toml", books=SCENARIO)
     return pytester

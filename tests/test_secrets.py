@@ -1,4 +1,4 @@
-"""Secrets come in by every way there is, and the agent repeats each in every text it can send: none is written."""
+"""Tests that no secret is written, even if the agent repeats secrets in every text that it can send."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ KNOWN = [
     *(value.removeprefix("Bearer ") for name, value in HEADERS.items() if name != "Cookie"),
     *COOKIES.values(),
 ]
-"""Known when the call begins."""
+"""Secrets known when the call begins."""
 LEARNT = [
     *ARGUMENTS.values(),
     *RESULTS.values(),
@@ -62,7 +62,7 @@ LEARNT = [
     "4111111111111111",
     "nested-code-a",
 ]
-"""Values of the fields to redact."""
+"""Secrets learned from fields to redact."""
 
 TOOLS = f"""
 def pay(card: str = "", pin: str = "", ssn: str = "", phone: str = "", iban: str = "", memo: str = "") -> dict:
@@ -72,7 +72,7 @@ def pay(card: str = "", pin: str = "", ssn: str = "", phone: str = "", iban: str
 
 
 def written(secret: str) -> list[str]:
-    """The secret as an agent may write it."""
+    """Returns the forms in which an agent may write the secret."""
     return [
         secret,
         json.dumps(secret)[1:-1],
@@ -85,7 +85,7 @@ def written(secret: str) -> list[str]:
 
 
 def needles(secret: str) -> set[bytes]:
-    """What would give the secret away: each form, and the part of its base64 that nothing around it changes."""
+    """Returns texts that would reveal the secret: each form, and the invariant part of its base64 form."""
     data = secret.encode()
     forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     forms |= {quote(secret, safe=""), quote(secret), quote_plus(secret)}
@@ -103,7 +103,7 @@ def assert_clean(text: bytes, where: str, secrets: list[str]) -> None:
 
 
 class ScriptedAgent:
-    """An OpenAI agent that repeats every secret in every kind of text it can send, and leaves with one."""
+    """An OpenAI agent that repeats every secret in every kind of text that it can send, even when it disconnects."""
 
     def __init__(self) -> None:
         self.handshakes: list[Request] = []
@@ -177,7 +177,7 @@ class ScriptedAgent:
 def agent(
     answer: Callable[[ServerConnection, Request], Response | None] | None = None,
 ) -> Iterator[tuple[str, Any]]:
-    """The scripted agent, or one that only answers over HTTP; yields the URL with its secrets."""
+    """Runs the scripted agent, or an agent that only answers over HTTP; yields the URL with its secrets."""
     scripted = ScriptedAgent()
 
     def note(connection: ServerConnection, request: Request) -> Response | None:
@@ -196,7 +196,7 @@ def agent(
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only place where anything can be written; its environment has the secrets."""
+    """Returns the only writable place, with an environment that contains the secrets."""
     home = tmp_path / "home"
     for name in ("config", "data", "state", "cache", "tmp"):
         (home / name).mkdir(parents=True)
@@ -209,7 +209,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def profile(folder: Path, url: str) -> Path:
-    """A settings file, which is the user's own and not searched."""
+    """Writes the user's own settings file, which is not searched for secrets."""
     file = folder / "planted.toml"
     params = ", ".join(f"{name} = {json.dumps(value)}" for name, value in PARAMS.items())
     file.write_text(
@@ -230,7 +230,7 @@ def profile(folder: Path, url: str) -> Path:
 
 
 def run(*arguments: str, code: int) -> bytes:
-    """Run the program; returns all that it printed."""
+    """Runs the program; returns everything that it printed."""
     ran = subprocess.run(
         [sys.executable, "-m", "tui", *arguments],
         capture_output=True,
@@ -244,7 +244,7 @@ def run(*arguments: str, code: int) -> bytes:
 
 
 def run_here(*arguments: str, code: int) -> bytes:
-    """Run a command that calls nobody, in this process; returns all that it printed."""
+    """Runs a command that makes no call, in this process; returns everything that it printed."""
     ran = CliRunner().invoke(cli, arguments)
     assert ran.exit_code == code, ran.output[-2000:]
     return ran.output_bytes if code == 0 else ran.stdout_bytes + ran.stderr_bytes

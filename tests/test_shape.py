@@ -1,4 +1,4 @@
-"""The shape of the code: one name for one class, short functions, classes with few attributes."""
+"""Tests the shape of the code: unique class names, short functions, classes with few attributes."""
 
 from __future__ import annotations
 

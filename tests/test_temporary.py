@@ -1,4 +1,4 @@
-"""Temporary files do not pile up when their processes are killed."""
+"""Tests that temporary files do not accumulate when their processes are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is installed from a wheel is the whole program."""
+"""Tests that a wheel installs the complete program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("wheel")]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the programs of an empty environment into which the built wheel was installed."""
+    """Installs the built wheel into an empty environment; returns the folder of its programs."""
     uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
     folder = tmp_path_factory.mktemp("wheel")
     run([uv, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT)])
@@ -40,7 +40,7 @@ def test_it_tells_its_version_and_help(installed: Path, tmp_path: Path) -> None:
 
 
 def test_it_holds_a_call_with_its_own_agent_and_reports_it(installed: Path, tmp_path: Path) -> None:
-    """In a folder of modules with the names of ours, none of which is run."""
+    """Runs in a folder of modules with the same names as the program's, none of which is run."""
     for name in ("tui", "numpy", "websockets", "msgspec"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('decoy')")
     program = str(installed / "opusagent-tui")
@@ -60,7 +60,7 @@ def test_it_holds_a_call_with_its_own_agent_and_reports_it(installed: Path, tmp_
 
 
 def test_its_screen_can_be_painted(installed: Path, tmp_path: Path) -> None:
-    """Style sheets and recordings are in the wheel."""
+    """Requires the style sheets and recordings in the wheel."""
     code = (
         "import asyncio, time\n"
         "from tui.app import Launch, OpusAgentApp\n"

@@ -117,7 +117,7 @@ class Answering:
         self._due_ns = [round(start * 1e9 / RATE) for start in starts]
         """Start of each step in ns, relative to the start of the user's track."""
         self._began_ns: int | None = None
-        """Estimated start of the user's track: the time at which the latest step was heard was its due time."""
+        """Estimated start of the user's track, based on when the latest step was heard."""
         self._step = -1
         self._speaking = False
         self._loud_ns = 0

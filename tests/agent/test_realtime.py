@@ -1,4 +1,4 @@
-"""The caller of a realtime protocol controls when turns end, when they are answered, and with which tools."""
+"""Tests that a realtime caller controls when turns end, when they are answered, and with which tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What keeps the agent from hearing itself: the gate, and the canceller with a processor that keeps books."""
+"""Tests the guards that keep the agent from hearing itself: the gate, and the canceller with a fake processor."""
 
 from __future__ import annotations
 

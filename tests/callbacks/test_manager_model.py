@@ -1,4 +1,4 @@
-"""Random programs of registering, unregistering and triggering, also inside callbacks, against a simple model."""
+"""Tests random sequences of registering, unregistering and triggering, even in callbacks, against a simple model."""
 
 from __future__ import annotations
 

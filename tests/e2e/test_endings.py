@@ -1,4 +1,4 @@
-"""However the program ends: the call is ended on the wire, the terminal is as it was, nothing is left running."""
+"""Tests that every ending ends the call on the wire, restores the terminal, and leaves no process running."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_even_a_killed_screen_leaves_no_call_behind(terminal: Terminal, witness:
 
 
 def test_suspending_gives_the_terminal_back_under_a_wrapper_too(terminal: Terminal, witness: Witness) -> None:
-    """`uv run` and its like wait in the foreground: the shell waits until all of the job have stopped."""
+    """Wrappers such as `uv run` wait in the foreground, and the shell waits until the whole job has stopped."""
     run = shlex.join([*PROGRAM, "connect", witness.url, "--protocol", "audiocodes", "--output", "none"])
     terminal.run_shell(f"sh -c {shlex.quote(run + '; exit $?')}")
     for back in ("fg", "bg; sleep 1; fg"):  # in the background, the program stops itself again

@@ -51,7 +51,7 @@ def test_a_hundred_callers_on_two_workers_are_all_accounted_for_and_hung_up_by_c
 
 @contextmanager
 def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """A program that is killed if the test fails before it has ended: leaving `Popen` would wait for it."""
+    """Runs a program and kills it if the test fails before it ends, because leaving `Popen` would wait for it."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as program:
         try:
             yield program

@@ -1,4 +1,4 @@
-"""The engine process saves its calls; killed at any moment, what is older than a second is there."""
+"""Tests that an engine process killed at any time has saved everything older than a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls run in a real thread, and the worker notices when it is late."""
+"""Tests that calls run in a real thread, and that the worker notices when it is late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions of --fail-if and --keep-if."""
+"""Tests the conditions of --fail-if and --keep-if."""
 
 from __future__ import annotations
 

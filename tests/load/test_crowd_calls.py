@@ -1,4 +1,4 @@
-"""A caller of a load test costs a fraction of an ordinary call, and has the same figures."""
+"""Tests that a load-test caller costs a fraction of an ordinary call and has the same figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROTOCOLS = ("pcm",)
 
 @pytest.fixture(scope="module")
 def calls(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Returns the calls with each protocol, alone and in a crowd. Their time is virtual."""
+    """Returns the calls with each protocol, alone and in a load test, in virtual time."""
     file = tmp_path_factory.mktemp("crowd") / "short.call.toml"
     file.write_text(SCENARIO)
     command = [sys.executable, "-m", "tests.load.side_by_side", str(file), *PROTOCOLS]
@@ -55,7 +55,7 @@ def test_the_figures_are_those_of_an_ordinary_call(calls: dict[str, Any], protoc
     alone, crowd = calls[protocol]["alone"], calls[protocol]["crowd"]
     assert crowd["verdicts"] == alone["verdicts"]
     assert [verdict.split()[0] for verdict in crowd["verdicts"]].count("passed") == 3
-    # The agent itself judges windows of 32 ms and sends blocks of 20: it answers a little sooner or later.
+    # The agent judges windows of 32 ms and sends blocks of 20 ms, so its answers vary slightly in time.
     assert len(crowd["response_ms"]) == 2
     assert crowd["response_ms"] == pytest.approx(alone["response_ms"], abs=60)
     assert crowd["barge_ins_ms"] == pytest.approx(alone["barge_ins_ms"], abs=60)

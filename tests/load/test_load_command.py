@@ -1,4 +1,4 @@
-"""The command `load`: what it refuses, and what it hands to the processes that it starts."""
+"""Tests the command `load`: what it rejects, and what it passes to the processes that it starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ URL = "ws://127.0.0.1:9/pcm"
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[LoadPlan]:
-    """The plans of the processes that would be started."""
+    """Returns the plans of the processes that would be started."""
     plans: list[LoadPlan] = []
 
     def run(found: Sequence[LoadPlan]) -> int:

@@ -1,4 +1,4 @@
-"""The live screen of a load test."""
+"""Tests the live screen of a load test."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_canary_is_a_strip_of_bars() -> None:
 
 
 class Processes(LoadProcesses):
-    """Processes that print what the test has them print."""
+    """Fake processes whose output the test controls."""
 
     def __init__(self) -> None:
         super().__init__([])

@@ -1,4 +1,4 @@
-"""A process of a load test ends with the command that started it."""
+"""Tests that a process of a load test ends with the command that started it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fold of a load test over made-up records: figures, knee, drift, what is left out, what is lost."""
+"""Tests the fold of a load test with fake records: figures, knee, drift, omissions and losses."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ def ramp(
     hold_s: float = 60.0,
     workers: int = 2,
 ) -> list[Record]:
-    """One call more each second up to ``most``, then ``hold_s`` more; each call has a turn every five seconds.
+    """Adds a call each second up to ``most`` calls, which continue for ``hold_s``.
 
-    ``response_ms`` gets the number of calls and the seconds since the begin; ``late_ms`` the worker.
+    Each call has a turn every five seconds. ``response_ms`` receives the number of calls and the seconds
+    since the start; ``late_ms`` receives the worker.
     """
     chance = random.Random(7)
     records: list[Record] = []
@@ -254,7 +255,7 @@ def test_the_warm_up_is_counted_and_left_out() -> None:
     summary = summarise(ramp(20, limited_at(40)), warm_up_s=10)
     assert (summary.calls, summary.completed, summary.warm_up) == (20, 10, 10)
     assert sum(level.turns for level in summary.levels) == summary.response.count
-    assert summary.most_calls == 20  # they were calls all the same
+    assert summary.most_calls == 20  # they count as calls anyway
 
 
 def test_calls_that_were_stopped_are_no_failures() -> None:

@@ -1,4 +1,4 @@
-"""VoiceUser in a Locust environment, against the server of the tests."""
+"""Tests VoiceUser in a Locust environment, against the tests' server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tui.scenario.verdict import Case, RunResult, StepVerdict
 
 
 class Run:
-    """One short run of two callers."""
+    """A short run of two callers."""
 
     def __init__(self, environment: Environment, board: Board, summary: Summary) -> None:
         self.environment = environment
@@ -70,10 +70,10 @@ def test_every_call_is_accounted_for(run: Run) -> None:
 
 def test_locust_counts_what_a_call_is_made_of(run: Run) -> None:
     entries = {key[1]: stats for key, stats in run.environment.stats.entries.items()}
-    # A busy machine leaves figures out, and makes the agent silent for long.
+    # On a busy machine, figures are omitted and the agent is silent for longer.
     assert {"call"} <= set(entries) <= {"call", "connect", "response", "dead air"}
     assert entries["call"].num_failures == 0
-    assert entries["call"].max_response_time < 8_000  # a line that begins with the call is not missed
+    assert entries["call"].max_response_time < 8_000  # a line that begins with the call is not lost
     responses = entries["response"].num_requests if "response" in entries else 0
     assert responses == run.summary.response.count
 
@@ -82,7 +82,7 @@ def test_the_response_is_measured_from_what_was_heard(run: Run) -> None:
     measured = run.summary.response.count + run.summary.not_trusted
     assert measured >= 2
     worst_ms = run.summary.response.worst_ms
-    # 300 ms until the server knows, 200 ms until it answers; a busy machine only leaves fewer turns trusted.
+    # The server notices after 300 ms and answers 200 ms later. On a busy machine, fewer turns are trusted.
     assert worst_ms is None or 350 < worst_ms < 1_500
 
 

@@ -1,4 +1,4 @@
-"""Every condition and every limit has a test in which it is reached, and one in which it is not."""
+"""Requires, for every condition and limit, a test in which it is reached and a test in which it is not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tui.scenario.verdict import StepVerdict
 
 
 class Planted(NamedTuple):
-    """Where a condition is planted."""
+    """The tests for a condition."""
 
     path: str
     reached: str

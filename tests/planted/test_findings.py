@@ -1,4 +1,4 @@
-"""Every rule of every protocol: a planted far side that breaks it is found, and one that does not is left alone."""
+"""Tests every rule of every protocol with a far side that breaks it and one that does not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARED = {
         ("twilio", "telnyx", "plivo", "exotel", "vonage", "signalwire"),
     ),
 }
-"""The protocols that share a file; any of them may plant its rules."""
+"""Protocols that share a file. Any of them may plant the file's rules."""
 ELSEWHERE = {
     ("session/dialling.py", "guessed-protocol"): (
         "tests/session/test_dialling.py",
@@ -38,7 +38,7 @@ ELSEWHERE = {
         "test_audio_in_another_encoding_than_its_label_is_a_finding",
     ),
 }
-"""Rules that need more than messages: the file, the test in which each is found, and one in which it is not."""
+"""Rules that need more than messages, each with the file, a test in which it is found, and one in which it is not."""
 PLANTED = [(name, exchange) for name in BUILT_IN for exchange in exchanges(name)]
 
 
@@ -87,7 +87,7 @@ def test_a_planted_fault_is_reported_when_it_happens_and_not_before(
 
 
 def test_whole_conversations_without_a_finding_are_held_in_every_protocol() -> None:
-    # `Line.hear` fails on any finding of either end; OpenAI Live has conversations of its own.
+    # `Line.hear` fails on any finding of either end. OpenAI Live has its own conversation tests.
     assert {name for name, _ in CALLS} | {"openai-live"} == set(BUILT_IN)
     assert "test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in" in functions_in(
         Path("tests/protocols/test_both_ends.py")

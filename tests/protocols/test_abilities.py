@@ -1,4 +1,4 @@
-"""What is offered in a call is what the caller's end has a message for."""
+"""Tests that a call offers exactly the abilities for which the caller's end has a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asterisk's WebSocket channel at both ends, against literals of its driver, in JSON and in plain text."""
+"""Tests both ends of Asterisk's WebSocket channel against literals of its driver, in JSON and in plain text."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def an_agent(start: str = START) -> AsteriskAgent:
 
 
 def ticks(caller: AsteriskCaller, count: int) -> list[str]:
-    """The events that are sent while so many frames of the user flow."""
+    """Returns the events that are sent while the user sends ``count`` frames."""
     return [kind for kind in kinds(caller.user_audio(FRAME * count)) if kind != "audio"]
 
 
@@ -192,7 +192,7 @@ class TestAudio:
         assert incoming.findings[0].text.startswith("12 ms at the end of a message were dropped")
         lost = [event.audio for event in incoming.events if event.type is T.PLAY_STREAM_DISCARDED]
         assert lost == [FRAME[:96]]
-        again = caller.receive(FRAME[:100])  # shorter than a frame: lost as a whole, and reported once
+        again = caller.receive(FRAME[:100])  # shorter than a frame: lost completely, and reported once
         assert (types(again), rules(again)) == ([T.PLAY_STREAM_DISCARDED], [])
 
     def test_while_buffering_messages_of_any_size_are_cut_again_and_the_end_is_filled(self) -> None:
@@ -252,7 +252,7 @@ class TestAudio:
         caller.receive(FRAME * 3)
         say(caller, "MARK_MEDIA", correlation_id="a")
         say(caller, "REPORT_QUEUE_DRAINED")
-        assert ticks(caller, 10) == []  # the mark was not heard yet
+        assert ticks(caller, 10) == []  # the mark has not been heard yet
         caller.mark_reached("a")
         assert ticks(caller, 3) == ["QUEUE_DRAINED"]
         assert ticks(caller, 3) == []

@@ -1,4 +1,4 @@
-"""The example session through each end, the special turns of a conversation, and round trips."""
+"""Tests the example session at each end, special turns of a conversation, and round trips."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TestTheExampleSession:
         ]
 
     def test_the_caller_sends_the_messages_of_the_example(self) -> None:
-        """The whole dialogue, each side's messages where the example has them."""
+        """Runs the complete dialogue, with each side's messages in the example's order."""
         caller = a_caller()
         expected = deque(FROM_CALLER)
         self._expect(expected, caller.opened())
@@ -71,7 +71,7 @@ class TestTheExampleSession:
 
     @staticmethod
     def _doings(caller: AudioCodesCaller) -> Callable[[dict[str, Any]], list[Outgoing]]:
-        """What the user or the speaker does where the example has the caller say something by itself."""
+        """Returns what the user or the speaker does when the caller sends a message on its own initiative."""
         heard = iter(("play-0", "play-2"))
 
         def doing(message: dict[str, Any]) -> list[Outgoing]:
@@ -97,7 +97,7 @@ class TestTheExampleSession:
 
 
 def simplified(message: dict[str, Any]) -> dict[str, Any]:
-    """A message without what is the example's own: host names, ids and times of activities."""
+    """Returns a message without parts specific to the example: host names, ids and times of activities."""
     own = {"id", "timestamp", "callerHost", "calleeHost", "callerDisplayName"}
     return {
         name: [{k: _simplified(v, own) for k, v in item.items() if k not in own} for item in value]

@@ -1,4 +1,4 @@
-"""The two ends of every built-in protocol in conversation, and against messages that nobody should send."""
+"""Tests the two ends of every built-in protocol in conversation and with invalid messages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Call(Line):
         self.to_agent(self.caller.start_user_stream())
 
     def reply(self, name: str, text: str, chunks: Sequence[bytes], *, interrupted: bool = False) -> None:
-        """The agent sends a reply, which is played completely, or interrupted."""
+        """Sends a reply from the agent, which is played completely or interrupted."""
         self.to_caller(self.agent.say_start(name, text))
         for chunk in chunks:
             self.to_caller(self.agent.say_audio(name, chunk))
@@ -111,7 +111,7 @@ HEARD_BY_CALLER = {
         T.PLAY_STREAM_STOP,
     ],
     "telnyx": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
-    # A flush drops the mark of the reply as well.
+    # A flush also drops the mark of the reply.
     "plivo": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
     "exotel": [*_REPLY, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
     "vonage": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
@@ -206,7 +206,7 @@ HEARD_BY_CALLER = {
         T.PLAY_STREAM_STOP,
     ],
 }
-"""What the agent's messages mean to the caller, but for USAGE, of which OpenAI's agents send much."""
+"""Meanings of the agent's messages for the caller, except USAGE, which OpenAI's agents send often."""
 _BEGIN = [T.SESSION_INITIATE, T.CALL_STARTED]
 _PLAYED = [T.MARK_REACHED, T.PLAY_FINISHED]
 HEARD_BY_AGENT = {
@@ -263,11 +263,11 @@ LEAST_BYTES = {
     "telnyx": (160, 1, b"\xff"),
     "asterisk": (160, 160, b"\xff"),
 }
-"""The least size of a message of the agent's audio, the multiple that it must be, and silence."""
+"""Minimum size of an audio message from the agent, the required multiple, and silence."""
 
 
 def padded(protocol: str, audio: bytes) -> bytes:
-    """The audio of a reply that is shorter than a second, with the silence that its last message needs."""
+    """Returns the audio of a reply shorter than a second, with the silence that its last message requires."""
     least, unit, silence = LEAST_BYTES.get(protocol, (0, 1, b""))
     last = len(audio) % least if protocol in ("vonage", "asterisk") else len(audio)
     missing = max(least - last, -last % unit) if last else 0
@@ -292,7 +292,7 @@ def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in(
     call.to_agent(caller.hang_up())
 
     assert call.audio_heard_by("caller") == padded(protocol, greeting) + answer
-    is_short = protocol in ("genesys", "exotel")  # whose messages have 200 and 100 ms
+    is_short = protocol in ("genesys", "exotel")  # their messages contain 200 and 100 ms
     assert call.audio_heard_by("agent") == (b"" if is_short else question)
     assert len(set(call.streams())) == 2
     assert [kind for kind in call.types_heard_by("caller") if kind is not T.USAGE] == HEARD_BY_CALLER[
@@ -320,7 +320,8 @@ FRAME_BYTES = {
     "exotel": 1_600,
 }
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
-# Samples that are no container and cannot be taken for 32-bit floats; Twilio's end of silence is a finding.
+# Samples that are not a container and cannot be mistaken for 32-bit floats. Twilio's end of silence is a
+# finding.
 audio_chunks = (
     st.binary(min_size=1, max_size=400)
     .filter(lambda audio: not audio.startswith((b"RIFF", b".snd")) and len(audio) % 4 > 0)
@@ -357,7 +358,7 @@ def test_audio_and_words_arrive_unchanged(
         heard = [event.text for event in call.heard_by[listener] if event.type is kind]
         due = "12#" if kind is T.DTMF else text
         if protocol == "gemini" and kind is T.SPEECH_RECOGNITION:
-            due = text.strip()  # its words come in pieces that begin with a blank
+            due = text.strip()  # its words arrive in pieces that begin with a blank
         assert "".join(heard) == (due if kind in EXPECTED[listener][protocol] else "")
 
 
@@ -405,7 +406,7 @@ VALUES = {
 
 
 DECODERS = [TELEPHONY, *((name,) for name in MESSAGES if name not in TELEPHONY)]
-"""The protocols by what reads their messages: the telephony dialects have it in common."""
+"""Protocols grouped by the decoder for their messages, which the telephony dialects share."""
 every_decoder = pytest.mark.parametrize("protocols", DECODERS, ids=lambda names: "+".join(names))
 
 

@@ -104,7 +104,7 @@ def test_the_first_word_of_a_path_counts_and_a_word_before_an_ending() -> None:
 class TestInstalledPackages:
     @pytest.fixture(autouse=True)
     def _installed(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        """One package whose protocol is broken, and one whose protocol claims more than its own."""
+        """Installs a package whose protocol is broken, and one whose protocol claims other protocols' messages."""
         claims = Signs(
             path_words=("mine", "twilio"),
             first_message=lambda message: "it greets" if message == {"type": "hi"} else "",

@@ -1,4 +1,7 @@
-"""Every format of every built-in protocol, in literals: both ends read one table, so neither can notice a slip."""
+"""Tests every format of every built-in protocol against literals.
+
+Both ends share a table, and would not notice a mistake in it.
+"""
 
 from __future__ import annotations
 

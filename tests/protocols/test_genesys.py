@@ -22,7 +22,7 @@ SECRET = b64encode(b"TheSecretOfTheClient").decode()
 
 
 class Clock:
-    """Wall clock that a test moves."""
+    """A wall clock that tests advance."""
 
     def __init__(self) -> None:
         self.second = 0
@@ -71,7 +71,7 @@ class TestTheExample:
             received.append(peer.caller.receive(json.dumps({**message, "id": peer.opening["id"]})))
         assert all(incoming.known for incoming in received)
         found = [rule for incoming in received for rule in rules(incoming)]
-        assert found == ["wrong-clientseq", "wrong-pong"]  # whose numbers depend on what else was sent
+        assert found == ["wrong-clientseq", "wrong-pong"]  # these depend on the numbers of other messages
         heard = [(event.type, event.text or event.reason) for each in received for event in each.events]
         assert heard == [
             (T.SESSION_ACCEPTED, "PCMU"),
@@ -374,7 +374,7 @@ class TestTheRequest:
 
 
 def signature_of(target: str, headers: Any, key: str, authority: str, parameters: str, secret: bytes) -> str:
-    """Returns the signature as openssl makes it of the lines of the specification."""
+    """Returns the signature that openssl computes from the lines of the specification."""
     import hmac
 
     lines = [

@@ -1,4 +1,4 @@
-"""The example session through each end, the two ends in conversation, round trips, and hostile input."""
+"""Tests the example session at each end, the two ends in conversation, round trips, and hostile input."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TestTheExampleSession:
             assert_server_event(frame)
 
     def test_the_caller_says_what_the_example_says(self) -> None:
-        """The whole dialogue; tool results are sent by a handler, so their ids are used up here."""
+        """Runs the complete dialogue. A handler sends tool results, so their ids are consumed here."""
         turn = {"threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 400}
         session = {"audio": {"input": {"turn_detection": turn}}}
         caller = a_caller(
@@ -119,7 +119,7 @@ class TestTheExampleSession:
 
 
 class Line(both_ends.Line):
-    """Everything either says is held against OpenAI's own types, too."""
+    """Two connected ends, whose messages are also checked against OpenAI's own types."""
 
     def __init__(self, caller: CallerEnd, agent: AgentEnd) -> None:
         super().__init__(caller, agent)
@@ -306,7 +306,7 @@ def test_the_users_turn_arrives(text: str, audio: bytes) -> None:
 
 
 def other_messages() -> list[dict[str, Any]]:
-    """Members that the example does not have."""
+    """Returns messages with members that the example does not contain."""
     place = {"response_id": "resp_2", "item_id": "item_a1", "content_index": 0}
     message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]}
     return [
@@ -333,7 +333,7 @@ def other_messages() -> list[dict[str, Any]]:
 
 
 def short(message: dict[str, Any]) -> dict[str, Any]:
-    """The same with little audio."""
+    """Returns the message with little audio."""
     return {name: "AAAA" if isinstance(v, str) and len(v) > 300 else v for name, v in message.items()}
 
 

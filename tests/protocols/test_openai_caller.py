@@ -629,7 +629,7 @@ def refuse(caller: OpenAICaller, event_id: str | None) -> Incoming:
 
 
 def asked(frames: Sequence[Outgoing]) -> str:
-    """The event id of the one request for an answer among the frames."""
+    """Returns the event id of the only request for an answer among the frames."""
     [request] = [frame for frame in frames if frame.kind == "response.create"]
     return str(body(request)["event_id"])
 
@@ -642,7 +642,7 @@ CREATE = {"type": "response.create"}
 
 
 class TestRequests:
-    """One request for an answer at a time, whoever makes it."""
+    """Only one request for an answer at a time, regardless of who makes it."""
 
     def test_a_second_typed_turn_waits_for_the_answer_to_the_first(self) -> None:
         caller = in_session()

@@ -1,4 +1,4 @@
-"""Services that speak OpenAI Realtime with messages and members of their own."""
+"""Tests services that use OpenAI Realtime with their own additional messages and members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI Live in literals: what each end sends, and what it makes of the other's messages."""
+"""Tests OpenAI Live against literals: each end's messages, and its interpretation of the other's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOOL = {"type": "function", "name": "opening_hours", "parameters": {"type": "obj
 TOOLS = json.dumps([TOOL])
 SESSION = {"id": "live_1", "expires_at": 1, "model": "gpt-live-1.1", "status": "active"}
 SOUND, QUIET = b"\x00\x10" * 2_400, bytes(4_800)
-"""100 ms each."""
+"""100 ms of audio each."""
 
 
 def a_caller(*, media: str = "", **options: str) -> LiveCaller:
@@ -74,7 +74,7 @@ def client(agent: LiveAgent, kind: str, **members: Any) -> Incoming:
 
 
 def hear(agent: LiveAgent, duration_ms: int, sample: bytes = b"\0\0") -> list[Outgoing]:
-    """The agent receives so much audio, and sends what it says meanwhile."""
+    """Makes the agent receive audio; returns what it sends in that time."""
     assert agent.user_format
     pcm = sample * (agent.user_format.rate * duration_ms // 1000)
     assert client(agent, "session.input_audio.append", audio=base64.b64encode(pcm).decode()).findings == ()

@@ -1,4 +1,4 @@
-"""Where each protocol's messages carry audio, against literals and against what its own ends send."""
+"""Tests where each protocol's messages contain audio, against literals and the messages of its own ends."""
 
 from __future__ import annotations
 

@@ -388,7 +388,7 @@ def carry(receive: Callable[[str | bytes], Incoming], sent: Sequence[Outgoing]) 
 
 
 def ordinary(audio: bytes) -> bool:
-    """Not so short or odd that it could not be PCM, and no other format."""
+    """Returns whether audio is long and even enough for PCM and does not look like another format."""
     return not audio.startswith(b"RIFF") and len(audio) % 4 > 0
 
 

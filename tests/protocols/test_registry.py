@@ -298,7 +298,7 @@ class TestTheExampleOfThePage:
 
 
 class _Call:
-    """The two ends of a protocol in one memory."""
+    """The two ends of a protocol with shared memory."""
 
     def __init__(self, protocol: Protocol) -> None:
         self.caller = protocol.caller(CallerSettings(), lambda: "id", lambda: "now")

@@ -1,4 +1,4 @@
-"""The telephony dialects against literals: what differs from provider to provider, at both ends."""
+"""Tests the telephony dialects against literals: the differences between providers, at both ends."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ class TestPlivo:
         assert [frame.kind for frame in agent.say_stop("b", interrupted=True)] == ["clearAudio"]
         envelope = {"streamId": "20170ada-f610-433b-8758-c02a2aab3662"}
         played = say(agent, event="playedStream", sequenceNumber=2, name="a", **envelope)
-        assert types(played) == [T.MARK_REACHED, T.PLAY_FINISHED]  # it was reached before the flush
+        assert types(played) == [T.MARK_REACHED, T.PLAY_FINISHED]  # the mark was reached before the flush
         cleared = say(agent, event="clearedAudio", sequenceNumber=3, **envelope)
         assert [event.stream_id for event in cleared.events] == ["b"]
         late = say(agent, event="playedStream", sequenceNumber=4, name="b", **envelope)

@@ -87,7 +87,7 @@ class TestMessagesFromTwilio:
         assert agent.user_format == MULAW_8K
 
     def test_look_alikes_are_understood(self) -> None:
-        """As Exotel writes it, with PCM."""
+        """Uses messages as Exotel sends them, with PCM."""
         agent = an_agent()
         start = {
             "stream_sid": STREAM,

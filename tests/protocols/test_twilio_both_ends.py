@@ -1,4 +1,4 @@
-"""The example session through each end, the marks in a conversation, and round trips."""
+"""Tests the example session at each end, the marks in a conversation, and round trips."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class TestTheExampleSession:
         assert [incoming.findings for incoming in received if incoming.findings] == []
 
     def test_twilio_sends_the_messages_of_the_example(self) -> None:
-        """The whole dialogue, each side's messages where the example has them."""
+        """Runs the complete dialogue, with each side's messages in the example's order."""
         caller = a_caller(**START["customParameters"])
         expected = deque(FROM_CALLER)
         self._expect(expected, caller.opened())
@@ -68,7 +68,7 @@ class TestTheExampleSession:
 
     @staticmethod
     def _do(caller: TwilioCaller, message: dict[str, Any]) -> list[Outgoing]:
-        """What the user or the speaker does where the example has Twilio say something by itself."""
+        """Returns what the user or the speaker does when Twilio sends a message on its own initiative."""
         match message:
             case {"event": "media", "media": {"payload": payload}}:
                 return caller.user_audio(base64.b64decode(payload))
@@ -87,7 +87,7 @@ class TestTheExampleSession:
 
 
 class Line(both_ends.Line):
-    """Neither end answers by itself."""
+    """Two ends, neither of which answers automatically."""
 
     def __init__(self) -> None:
         self.caller, self.agent = a_caller(scenario="smoke"), an_agent()

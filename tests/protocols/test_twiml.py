@@ -138,7 +138,7 @@ FIELDS = call_fields(account_sid="AC1", call_sid="CA2", caller="+15550100", call
 
 
 class Webhook(HTTPServer):
-    """The user's server: answers every POST with what it was told to, and keeps what it was asked."""
+    """The user's server: gives a fixed answer to every POST, and records the requests."""
 
     status, body, location, cut_short = 200, SAMPLE.encode(), "", False
 
@@ -151,7 +151,7 @@ class Webhook(HTTPServer):
         return f"http://127.0.0.1:{self.server_port}/voice"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up early is part of the tests."""
+        """Ignores errors, because clients that hang up early are part of the tests."""
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -169,7 +169,7 @@ class _Answer(BaseHTTPRequestHandler):
             self.wfile.write(self.server.body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name of the method it overrides)
-        """Not on the terminal."""
+        """Logs nothing."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The report in Chromium: it plays, seeks and filters, by keyboard and pointer, and asks nobody for anything."""
+"""Tests the report in Chromium: playing, seeking and filtering with keyboard and pointer, and no network requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LISTED = "[...document.querySelectorAll('#list .row .summary')].map((cell) => ce
 
 @pytest.fixture(scope="module")
 def reports(saved_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A report with sound, one with the sound as WAV, and one without that has very many rows."""
+    """Returns a report with audio, one with audio as WAV, and one without audio but with very many rows."""
     parent = tmp_path_factory.mktemp("reports")
     with open_session(saved_folder) as saved:
         (parent / "sound.html").write_bytes(render(saved))
@@ -57,11 +57,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture
 def page(shared: Page, reports: dict[str, Path]) -> Iterator[Page]:
-    """The report with sound, freshly opened; whatever a test does with it, nothing leaves the page."""
+    """Yields the report with audio, freshly opened. Afterwards, checks that the page made no network requests."""
     shared.requests.clear()
     shared.show(reports["sound"])
     yield shared
-    shared.value("1")  # what was still on its way has come
+    shared.value("1")  # pending messages have arrived
     assert {url.partition(":")[0] for url in shared.requests} <= {"file", "blob", "data"}
     assert [url for url in shared.requests if url.startswith("file:")] == [reports["sound"].as_uri()]
     assert shared.complaints == []

@@ -1,4 +1,4 @@
-"""The report without a browser: what stands in it for everyone, script or not."""
+"""Tests the report without a browser: the content that is visible with and without scripts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tui.text.visible import visible
 
 
 class Elements(HTMLParser):
-    """The elements of a page and the texts outside scripts and styles."""
+    """The elements of a page, and the texts outside scripts and styles."""
 
     def __init__(self, page: bytes) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Two sessions side by side: paired by turn, with what differs, as JSON and as lines; and exported by command."""
+"""Tests comparing two sessions by turn, as JSON and as lines, and exporting by command."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.xdist_group("compared")
 
 @pytest.fixture(scope="module")
 def call(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A call with a greeting, a turn, a finding and an error after it."""
+    """Returns a call with a greeting, a turn, and a finding and an error after it."""
     return save_call(tmp_path_factory.mktemp("saved"))
 
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A session without a turn."""
+    """Returns a session without a turn."""
     return write_now(tmp_path_factory.mktemp("short"), a_session())
 
 

@@ -1,4 +1,4 @@
-"""Damaged and made-up sessions: bounded time and memory, the damage named, and the others still listed."""
+"""Tests damaged and forged sessions: bounded time and memory, named damage, and complete lists."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAMES = ("2026-11-01T07-41-25Z bad", "2026-11-02T07-41-25Z good")
 
 
 def session(parent: Path, name: str = NAMES[0], **record: Any) -> Path:
-    """A session whose ``session.json`` has these fields."""
+    """Returns a session whose ``session.json`` has these fields."""
     folder = write_now(parent, a_session()).rename(parent / name)
     content = json.loads((folder / "session.json").read_text())
     (folder / "session.json").write_text(json.dumps({**content, **record}))
@@ -36,7 +36,7 @@ def session(parent: Path, name: str = NAMES[0], **record: Any) -> Path:
 
 
 def with_tracks(folder: Path, rate: int, *, frames: int = 1600, claimed_rate: int | None = None) -> Path:
-    """Add tracks, whose file is sparse."""
+    """Adds tracks in a sparse file."""
     path = folder / "audio.wav"
     with wave.open(str(path), "wb") as file:
         file.setparams((2, 2, rate, 0, "NONE", ""))
@@ -90,7 +90,10 @@ def test_no_session_has_a_negative_or_endless_length(tmp_path: Path) -> None:
         (folder / "session.json").write_text(json.dumps(record))
         (summary,) = list_sessions(tmp_path)
         if ended_ns is None:
-            assert (summary.duration_s, summary.problem) == (6.0, "")  # from the events, as of a call cut off
+            assert (summary.duration_s, summary.problem) == (
+                6.0,
+                "",
+            )  # from the events, as for a cut-off call
         else:
             assert summary.duration_s is None
             assert summary.problem.startswith("it claims to have lasted ")
@@ -99,7 +102,7 @@ def test_no_session_has_a_negative_or_endless_length(tmp_path: Path) -> None:
 
 
 def cut_off(parent: Path) -> Path:
-    """A session of two errors whose end was never written."""
+    """Returns a session of two errors whose end was never written."""
     events: list[e.SessionEvent] = [started(), error(), error(), status(Status.IDLE, Status.CONNECTING, 3000)]
     folder = write_now(parent, numbered(events)).rename(parent / NAMES[0])
     record = json.loads((folder / "session.json").read_text())
@@ -174,7 +177,7 @@ def test_tracks_of_gigabytes_are_read_to_shortly_after_the_last_event(
 
 
 def test_control_characters_of_a_saved_session_are_shown_and_not_obeyed(tmp_path: Path) -> None:
-    """As on a terminal: `CliRunner` with colours leaves escape sequences in."""
+    """Tested as on a terminal: `CliRunner` with colors keeps escape sequences."""
     evil = "\x1b[31m\x9b2J\u202e\0" + "x" * 1000
     folder = session(tmp_path, outcome=evil, title=evil, protocol=evil, target={"url": f"ws://h/{evil}"})
     lines = (folder / "events.jsonl").read_text().splitlines()

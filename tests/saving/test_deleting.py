@@ -1,4 +1,4 @@
-"""Only what this program wrote is deleted, by name and by the limits of the settings."""
+"""Tests that only files that this program wrote are deleted, by name and by the limits in the settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NAMED = "2026-11-22T07-41-25Z demo"
 
 
 def make(folder: Path, **files: str) -> Path:
-    """A folder with these files; ``_`` in a name stands for a dot."""
+    """Creates a folder with these files; ``_`` in a name stands for a dot."""
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name.replace("_", ".")).write_text(content)
@@ -47,7 +47,7 @@ def make(folder: Path, **files: str) -> Path:
 
 @pytest.fixture
 def folders(tmp_path: Path) -> list[Path]:
-    """Sessions of different age, the oldest first."""
+    """Returns sessions of different ages, oldest first."""
     now = datetime.now(UTC)
     return [
         make(
@@ -63,7 +63,7 @@ def left(folders: list[Path]) -> list[int]:
     return [days for folder, days in zip(folders, DAYS_OLD, strict=True) if folder.exists()]
 
 
-# -- what is a session of this program --
+# -- sessions of this program --
 
 
 def test_a_session_is_deleted_with_its_folder(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_names_are_looked_up_in_the_sessions_folder_alone(
         find_to_delete(parent, "demo")
 
 
-# -- nothing foreign ever changes, whatever the tree --
+# -- foreign files never change, in any tree --
 
 _names = st.sampled_from([*SESSION_FILES, "thesis.txt", "session.json.html", "sub", ".hidden", "ü"])
 _contents = st.sampled_from([OURS, "", "{", '{"cookie": 1}', '{"schema": 1, "program": "other"}', "text"])
@@ -183,7 +183,7 @@ def build(parent: Path, tree: dict[str, dict[str, tuple[str, str]]], outside: Pa
 
 
 def foreign(root: Path) -> dict[str, str]:
-    """Everything below a folder that deleting must not touch, with its content."""
+    """Returns everything in a folder that must not be deleted, with its content."""
     found = {}
     for where, folders, files in os.walk(root):
         own = _is_ours_by_hand(Path(where))
@@ -199,7 +199,7 @@ def foreign(root: Path) -> dict[str, str]:
 
 
 def _is_ours_by_hand(folder: Path) -> bool:
-    """The rule written down a second time, from the files themselves."""
+    """Returns the expected result, determined independently from the files themselves."""
     files = {path.name: path for path in folder.iterdir()}
     plain = {name for name, path in files.items() if path.is_file() and not path.is_symlink()}
     if not plain & {"session.json", "events.jsonl"}:
@@ -248,7 +248,7 @@ _written: set[str] = set()
 
 
 def _note_writes(event: str, details: tuple[object, ...]) -> None:
-    """An audit hook: the names that this process opens for writing, or renames to, in a watched folder."""
+    """Audit hook that records the names that this process opens for writing, or renames to, in a watched folder."""
     if not _watched or event not in ("open", "os.rename", "os.link", "os.mkdir", "os.symlink"):
         return
     path = details[1] if event in ("os.rename", "os.link", "os.symlink") else details[0]
@@ -260,7 +260,7 @@ def _note_writes(event: str, details: tuple[object, ...]) -> None:
 
 @pytest.fixture
 def written() -> Iterator[set[str]]:
-    """The names written to in the folders of `_watched`."""
+    """Yields the names written to in the folders of `_watched`."""
     _written.clear()
     yield _written
     _watched.clear()
@@ -269,7 +269,7 @@ def written() -> Iterator[set[str]]:
 async def test_every_file_that_is_written_is_in_the_list(tmp_path: Path, written: set[str]) -> None:
     sys.addaudithook(_note_writes)
     writer = await SessionWriter.start(Target(url="ws://x/", save=str(tmp_path)), pytest.fail)
-    # Made before it could be watched: what is in it now is looked at as well.
+    # The folder was created before it was watched, so its current files are included as well.
     written |= {path.name for path in writer.folder.iterdir()}
     _watched.append(writer.folder)
     for event in a_session():

@@ -1,4 +1,4 @@
-"""Sessions are named as people name things."""
+"""Tests finding sessions by the names that people use."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_what_is_not_a_folder_is_not_an_empty_one(tmp_path: Path) -> None:
 def test_a_session_that_may_not_be_looked_into_is_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root may read everything, so that the system's refusal is played here."""
+    """The system's refusal is simulated, because root may read everything."""
     (tmp_path / "2026-11-22T07-41-25Z demo").mkdir()
     (tmp_path / "private").mkdir()
     assert list_sessions(tmp_path) == []

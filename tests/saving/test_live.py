@@ -1,4 +1,4 @@
-"""Calls on the virtual endpoints, saved: what is on disk is what was sent and heard, when it was."""
+"""Tests saved calls on virtual endpoints: the files contain what was sent and heard, at the right times."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ PROMPT = prompts()["confirmed"]
 
 
 async def answers(peer: Peer) -> None:
-    """Greets, opens the user stream, listens; answers a while after the user has spoken."""
+    """Greets, opens the user stream and listens; answers some time after the user has spoken."""
     prompt = read_wav(PROMPT.path, RATE)
     await peer.accept()
-    # A detector has to know what silence sounds like before it can date the quiet start of a word.
+    # A detector must hear silence before it can determine the time of a word's quiet start.
     await asyncio.sleep(0.3)
     await play_pcm(peer, "greeting", prompt)
     await peer.until("userStream.start")
@@ -47,7 +47,7 @@ async def answers(peer: Peer) -> None:
 
 
 class Conversation(NamedTuple):
-    """A call as it was live, and where it was saved."""
+    """A call, and the folder in which it was saved."""
 
     folder: Path
     events: list[e.SessionEvent]
@@ -58,11 +58,11 @@ class Conversation(NamedTuple):
 
 
 async def converse(folder: Path) -> Conversation:
-    """A greeting, a caller line, an answer to it."""
+    """Makes a call with a greeting, a recorded line and an answer."""
     async with agent(answers) as url, saved_call(url, folder) as held:
         await held.until(e.PlaybackEnded)
         await held.session.user.record(True)
-        # The live detector has to know what silence sounds like here; in the recording it always does.
+        # The live detector must hear silence first; in the recording, it always does.
         await held.until(e.MessageLogged, lambda m: m.audio_ms > 0 and m.direction is e.Direction.SENT)
         await asyncio.sleep(0.5)
         await held.session.user.speak(line_of(LINE.path, LINE.text))
@@ -75,12 +75,12 @@ async def converse(folder: Path) -> Conversation:
 
 @pytest.fixture(scope="module")
 def conversation(tmp_path_factory: pytest.TempPathFactory) -> Conversation:
-    """Held once: it takes six seconds."""
+    """Makes the call once, because it takes six seconds."""
     return asyncio.run(converse(tmp_path_factory.mktemp("conversation")))
 
 
 def lead_ns(sound: Samples) -> int:
-    """Time from the first sample of a sound to its first loud one."""
+    """Returns the time from the first sample of a sound to its first loud sample, in ns."""
     return int(np.argmax(np.abs(sound.astype(np.int32)) > np.max(sound) // 20)) * 1_000_000_000 // RATE
 
 
@@ -99,11 +99,11 @@ def test_both_tracks_hold_every_sample_at_its_instant(conversation: Conversation
         began_ns = [event.at_ns for event in conversation.of(e.PlaybackStarted)]
         assert abs(prompt_ns - began_ns[0]) < 200_000
         assert abs(answer_ns - began_ns[1]) < 200_000
-        # The loop may take a block late; the block keeps the instant at which it was captured.
+        # The loop may take a block late, but the block keeps its capture time.
         assert abs(line_ns + lead_ns(line) - said_ns) <= 2 * BLOCK_NS
         assert np.count_nonzero(heard) == np.count_nonzero(prompt) + np.count_nonzero(prompt[:RATE])
         assert np.count_nonzero(user) == np.count_nonzero(line)
-        # Silence to the end of the call.
+        # Silence until the end of the call.
         assert conversation.metrics.ended_ns is not None
         assert 0 <= saved.audio.ns_at(saved.audio.frames) - conversation.metrics.ended_ns < 2e9
 
@@ -145,7 +145,7 @@ def test_the_edges_of_speech_are_found_again(conversation: Conversation) -> None
 
 
 async def test_an_agent_that_answers_with_a_tone_is_heard(tmp_path: Path) -> None:
-    """In the call and again in its recording: it talks, and there is no dead air while it does."""
+    """Tested in the call and in its recording: the agent talks, and the tone is not dead air."""
 
     async def beeps(peer: Peer) -> None:
         await peer.accept()
@@ -201,7 +201,7 @@ async def test_a_muted_user_and_one_who_does_not_record_are_silent(tmp_path: Pat
 
 
 async def test_the_first_word_is_saved_at_its_time(tmp_path: Path) -> None:
-    """Blocks that wait for the user stream are sent later, and lie where they were captured."""
+    """Blocks that wait for the user stream are sent later, but are saved at their capture times."""
 
     async def slow(peer: Peer) -> None:
         await asyncio.sleep(0.1)  # a block that begins before the session does would be cut

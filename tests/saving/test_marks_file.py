@@ -1,4 +1,4 @@
-"""Marks and notes in the folder of a session: kept at once, read after any ending, shared between programs."""
+"""Tests that a session's marks and notes are saved immediately, survive any ending, and can be shared."""
 
 from __future__ import annotations
 

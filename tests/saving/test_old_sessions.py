@@ -1,4 +1,4 @@
-"""Sessions saved by version 0.1.0 open, measure, list, export and report, with the figures they had."""
+"""Tests opening, measuring, listing, exporting and reporting sessions that version 0.1.0 saved."""
 
 from __future__ import annotations
 
@@ -75,17 +75,17 @@ def test_figures_without_tracks_are_those_of_the_call(audiocodes: SavedSession) 
     assert recorded is not None
     assert measured.turns[0].doubt == "the event loop was 34 ms late"
     assert recorded.turns[0].doubt == "the event loop was 34 ms late meanwhile"
-    # 0.1.0 counted what was played of a reply rather than what was heard, and did not note when words arrived.
+    # 0.1.0 measured how much of a reply was played rather than heard, and did not record when words arrived.
     assert [turn.agent_speech_ms for turn in recorded.turns] == [3181.875, 3648.0625, 1233.0625]
     assert [turn.agent_speech_ms for turn in measured.turns] == [3181.0, 3648.0, 1233.0]
     for turn, old in zip(measured.turns, recorded.turns, strict=True):
         turn.agent_speech_ms, turn.agent_text_ns = old.agent_speech_ms, None
-    measured.turns[0].doubt = recorded.turns[0].doubt  # the wording alone has changed
+    measured.turns[0].doubt = recorded.turns[0].doubt  # only the wording has changed
     assert measured.turns[0].error_ms == pytest.approx(34, abs=0.5)
-    measured.turns[0].error_ms = None  # 0.1.0 gave no bound
+    measured.turns[0].error_ms = None  # 0.1.0 had no bound
     offsets_ms = [turn.offset_ms for turn in measured.floor.turns if turn.by is e.Party.AGENT]
     assert offsets_ms == [None, 906.53635, 668.53635]
-    measured.floor = recorded.floor  # 0.1.0 had none
+    measured.floor = recorded.floor  # 0.1.0 had no floor
     assert measured == recorded
 
 
@@ -95,7 +95,7 @@ def test_figures_are_measured_again_from_the_tracks(twilio: SavedSession) -> Non
     measured = remeasure(twilio)
     assert measured.audio_starts_ns == twilio.record.audio_starts_ns
     greeting, turn = measured.turns
-    # The tracks confirm, to within a block, where the call itself found the edges.
+    # The tracks confirm, to within a block, the edges that the call itself found.
     assert greeting.response_latency_ms == 472.694036
     assert (turn.response_latency_ms, turn.user_speech_ms) == (686.849811, 319.0)
     speech_ms = (greeting.agent_speech_ms, turn.agent_speech_ms)

@@ -18,7 +18,7 @@ def loud(blocks: int) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
 
 
 class Laid:
-    """A track, block by block, and where its samples came to lie."""
+    """A track, fed block by block, and the positions of its samples."""
 
     def __init__(self, rate: int = RATE) -> None:
         self.placer = TrackPlacer(RATE, ORIGIN_NS)
@@ -54,7 +54,7 @@ def test_blocks_are_placed_at_their_times() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_jitter_neither_separates_nor_moves_samples(seed: int) -> None:
-    """Callbacks come late, some in bursts; the track is cut nowhere and off by less than a block."""
+    """Callbacks arrive late, some in bursts, but the track has no gaps and is off by less than a block."""
     laid, sound, rng = Laid(), loud(400), random.Random(seed)
     now_ns = 0
     for index, block in enumerate(blocks_of(sound)):
@@ -83,7 +83,7 @@ def test_a_gap_keeps_its_length() -> None:
 
 @pytest.mark.parametrize("parts_per_million", [-3000, 3000])
 def test_drift_is_corrected_in_silence_and_never_within_a_word(parts_per_million: int) -> None:
-    """A minute on a bad clock: 180 ms off without correction, less than 30 ms with it."""
+    """A minute with a bad clock is off by 180 ms without correction, and by less than 30 ms with it."""
     laid = Laid()
     word, pause = loud(40), np.zeros(10 * BLOCK, "<i2")
     sound = np.concatenate([np.concatenate([word, pause])] * 60)

@@ -218,7 +218,7 @@ def test_a_session_that_was_cut_off_gets_an_end(tmp_path: Path) -> None:
 
 
 def test_reading_and_listing_load_no_numpy() -> None:
-    """The screen's process opens sessions too."""
+    """Required because the screen's process opens sessions too."""
     code = "import sys, tui.engine.saved_engine, tui.saving.listing; assert 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 

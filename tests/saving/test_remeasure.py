@@ -1,4 +1,4 @@
-"""A session measured again: speech from its tracks, and what only the call itself could know from its events."""
+"""Tests remeasuring a session: speech from its tracks, and from its events what only the call could know."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_call_dates_the_edges_so_that_the_screen_and_the_disk_show_the_same_
 def test_a_call_whose_edges_the_tracks_do_not_have_is_marked_when_it_is_measured_again(
     saved: SavedSession,
 ) -> None:
-    # The fixture dates the end of the question to its last sample, which is silent for longer than the tolerance.
+    # The fixture places the end of the question at its last sample, after more silence than the tolerance.
     again = remeasure(saved)
     assert again.edges_compared == 3
     assert again.edges_disputed == sum(len(turn.disputes) for turn in again.turns)

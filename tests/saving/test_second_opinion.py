@@ -1,4 +1,4 @@
-"""Edges of turns against a second detector: right ones stand, those of a detector that fails are disputed."""
+"""Tests that a second detector confirms correct edges of turns, and disputes those of a failing detector."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 
 class Recorded(NamedTuple):
-    """A made call: what both tracks have, and its turns as the first detector finds them."""
+    """A simulated call: the content of both tracks, and its turns as the first detector finds them."""
 
     user: bytes
     agent: bytes
@@ -41,7 +41,7 @@ class Recorded(NamedTuple):
     turns: Sequence[Turn]
 
     def disputed(self, turns: Sequence[Turn] | None = None) -> list[int]:
-        """The numbers of the turns that the second detector disputes."""
+        """Returns the numbers of the turns that the second detector disputes."""
         return sorted({event.turn for event in self.events(turns) if isinstance(event, e.EdgeDisputed)})
 
     def events(
@@ -60,7 +60,7 @@ class Recorded(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """Both tracks of a call at 16 kHz, and the instants at which the lines end and the prompts begin."""
+    """Both tracks of a call at 16 kHz, and the times at which the lines end and the prompts begin."""
 
     user: Floats
     agent: Floats
@@ -69,7 +69,7 @@ class Spoken(NamedTuple):
 
 @cache
 def spoken() -> Spoken:
-    """A call in which the sentences of an agent answer the ends of those of a user."""
+    """Returns a call in which an agent's sentences follow the ends of a user's sentences."""
     user: list[Floats] = [np.zeros(RATE)]
     agent: list[Floats] = [np.zeros(RATE)]
     truth, frames = [], RATE
@@ -88,7 +88,7 @@ def spoken() -> Spoken:
 
 
 def _audible(sound: Floats) -> tuple[int, int]:
-    """The first frame that exceeds -50 dBFS, and the one after the last."""
+    """Returns the first frame that exceeds -50 dBFS, and the frame after the last."""
     loud = np.flatnonzero(np.abs(sound) > 10 ** (-50 / 20))
     return int(loud[0]), int(loud[-1]) + 1
 
@@ -144,7 +144,7 @@ _KINDS: dict[str, Callable[[], Recorded]] = {
 
 
 _RIGHT_MS = {"clean": 40, "noise": 125, "mu-law": 40}
-"""Noise at 15 dB hides the quiet ends of words."""
+"""Tolerance in ms for a correct edge. Noise at 15 dB hides the quiet ends of words."""
 
 
 @cache
@@ -153,7 +153,7 @@ def recorded(kind: str) -> Recorded:
 
 
 def _right(kind: str) -> list[Turn]:
-    """The turns whose edges the first detector found where they are, or where they rise from the noise."""
+    """Returns the turns whose edges the first detector found correctly, allowing for the noise."""
     within_ns = _RIGHT_MS[kind] * MS
     return [
         turn

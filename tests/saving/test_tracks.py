@@ -70,7 +70,7 @@ def heard(tracks: TracksWriter, first: int, blocks: int, value: int, latency_ns:
 
 
 def test_audio_in_an_aborted_device_is_not_on_the_track(tmp_path: Path) -> None:
-    """120 ms of latency: what was pulled in the last 120 ms before the cut was never heard."""
+    """With 120 ms of latency, audio pulled in the last 120 ms before the cut was never heard."""
     tracks = TracksWriter(tmp_path / "audio.wav", ORIGIN_NS)
     tracks.take(AudioFormat(Encoding.MULAW, RATE))
     heard(tracks, 0, 50, 1000, 120_000_000)

@@ -1,4 +1,4 @@
-"""A session in the trash is whole, can be restored, and obeys the same limits."""
+"""Tests that a session in the trash is complete, can be restored, and is subject to the same limits."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def test_text_that_utf_8_cannot_encode_becomes_a_question_mark(tmp_path: Path) -
 
 
 class StuckFiles(FolderWriter):
-    """A disk that takes nothing until it is let go."""
+    """A disk that blocks until it is released."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, SessionRecord(), began_ns=0)
@@ -212,7 +212,7 @@ async def test_a_hanging_disk_blocks_nothing_and_is_reported(
 
 
 class FullFiles(FolderWriter):
-    """A disk that is full when the second event comes."""
+    """A disk that is full when the second event arrives."""
 
     def flush(self, now_ns: int) -> str:
         if len(self._lines) > 1:
@@ -276,7 +276,7 @@ async def test_a_file_that_is_removed_during_the_call_ends_the_saving_at_once(
     record_path = writer.folder / "session.json"
 
     def is_idle() -> bool:
-        """Whether everything is written; in the middle of a cycle, session.json would be written once more."""
+        """Returns whether everything is written. In the middle of a cycle, session.json would be written again."""
         return msgspec.json.decode(record_path.read_bytes(), type=SessionRecord).audio_rate is not None
 
     await wait_for(is_idle)

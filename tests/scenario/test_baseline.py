@@ -38,7 +38,7 @@ def saved(folder: Path, runs: list[RunResult]) -> Baseline:
         (1_000.0, 1_101.0, WORSE, SAME),
         (1_000.0, 1_201.0, WORSE, WORSE),
         (1_000.0, 899.0, BETTER, SAME),
-        (100.0, 150.0, SAME, SAME),  # half as much again, and within the absolute floor
+        (100.0, 150.0, SAME, SAME),  # 50 % more, but within the absolute tolerance
         (100.0, 151.0, WORSE, SAME),
         (100.0, 201.0, WORSE, WORSE),
     ],

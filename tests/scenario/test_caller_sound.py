@@ -45,7 +45,7 @@ def test_noise_of_any_rate_takes_the_event_loop_no_time(rate: int, monkeypatch: 
     )
     found = b"".join(made(bytes(rate // 25)) for _ in range(550))
     assert rms_dbfs(found[: 20 * rate]) == pytest.approx(-38.0, abs=0.1)
-    assert found[20 * rate :] == found[: 2 * rate]  # it repeats after ten seconds
+    assert found[20 * rate :] == found[: 2 * rate]  # the sound repeats after ten seconds
 
 
 @pytest.mark.parametrize("kind", ["white", "babble"])

@@ -1,4 +1,4 @@
-"""`opusagent-tui test` with calls that are made up: its options, files and exit codes."""
+"""Tests `opusagent-tui test` with simulated calls: its options, files and exit codes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Invoke = Callable[..., Result]
 
 
 class Calls:
-    """Stands in for calls: each scenario fails, or is late, as often as it is told to, then passes."""
+    """Simulates calls: each scenario fails, or is late, a given number of times and then passes."""
 
     def __init__(self) -> None:
         self.held: list[tuple[str, str]] = []
-        """Each call: the name of its scenario, and the URL."""
+        """Scenario name and URL of each call."""
         self.fails: dict[str, int] = {}
         self.late: dict[str, int] = {}
         self.response_ms = 700.0
@@ -65,7 +65,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Runs `test` in a folder with the scenarios that a test names, and what stands at their beginning."""
+    """Returns a function that runs `test` in a folder with the given scenarios and their headers."""
 
     def invoke(*arguments: str, **scenarios: str) -> Result:
         for name, head in scenarios.items():
@@ -137,7 +137,7 @@ def test_json_on_standard_output_is_all_of_it(calls: Calls, run: Invoke) -> None
     ran = run(".", "--json", "-", a="")
     assert json.loads(ran.stdout)["exit_code"] == 0
     assert "100% (1/1, " in ran.stderr
-    # An error goes where it is read: the option names a file, so nothing on standard output is JSON.
+    # The option names a file, so nothing on standard output is JSON, and errors are printed as text.
     ran = run("missing.call.toml", "--json", "out.json")
     assert (ran.exit_code, ran.stdout) == (2, "")
 
@@ -186,6 +186,6 @@ def test_a_baseline_is_saved_and_compared(calls: Calls, run: Invoke, tmp_path: P
     (tmp_path / "a.call.toml").write_text(SCENARIO.format(head="") + '[[step]]\nsay = "1"\n')
     ran = run(".", "--baseline", "base.json")
     assert (ran.exit_code, "cannot be compared" in ran.output) == (2, True)
-    # Nobody was called for that.
+    # No call was made for that.
     assert len(calls.held) == held
     assert run(".", "--baseline", "base.json", "--save-baseline", "base.json").exit_code == 2

@@ -1,4 +1,4 @@
-"""The page on scenarios: its examples are valid, and it lists every step, sign, limit and option."""
+"""Tests the page on scenarios: its examples are valid, and it lists every step, sign, limit and option."""
 
 from __future__ import annotations
 

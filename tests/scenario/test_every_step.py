@@ -1,6 +1,7 @@
-"""Every step that is judged, passing, failing and not measured, with a clock that is moved by hand.
+"""Tests every judged step with its three verdicts (passed, failed, not measured), with a manual clock.
 
-The tables are compared with the steps and signs that a file can have: a new one without its three verdicts fails.
+The tables are compared with the steps and signs that a file can contain, so a new step or sign without three
+verdicts fails.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tui.speech.errors import SpeechError
 
 PASSED, FAILED, NOT_MEASURED = StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED
 BEGAN_MS = 10_000
-"""When the step begins; it has a second."""
+"""When the step begins; its limit is one second."""
 
 
 def edge(at_ms: float, *, started: bool) -> e.SpeechEdge:
@@ -63,7 +64,7 @@ Happening = tuple[float, e.SessionEvent | TelephonyEvent]
 
 
 def soon(*events: e.SessionEvent) -> list[Happening]:
-    """Events that become known when they happen."""
+    """Returns events that become known when they happen."""
     return [(event.at_ns / MS, event) for event in events]
 
 
@@ -74,10 +75,10 @@ def sent(at_ms: float, event: TelephonyEvent) -> list[Happening]:
 UNSPOKEN = soon(
     e.ErrorRaised(at_ns=(BEGAN_MS + 100) * MS, source="audio", code="unreadable", message="It has no sound.")
 )
-"""The line that the caller speaks first fails."""
+"""The caller's first line fails."""
 LINE = SpokenLine(CallerLine("yes", "Yes", "yes.wav"), onset_ns=0, end_ns=500 * MS, length_ns=500 * MS)
 SIGNS: dict[SignKind, tuple[str, list[Happening], list[Happening], list[Happening]]] = {
-    # What follows the words, and what happens where the step passes, fails, and is not measured.
+    # The rest of the step, and the events with which it passes, fails, and is not measured.
     SignKind.SPEAKS: (
         "",
         soon(edge(BEGAN_MS + 900, started=True)),
@@ -133,13 +134,14 @@ SIGNS: dict[SignKind, tuple[str, list[Happening], list[Happening], list[Happenin
         soon(LATE),
     ),
     SignKind.HANG_UP: ("", soon(ENDING), [], soon(LATE)),
-    # It has seconds, which no lateness explains; only what was not asked is not measured.
+    # The limit is several seconds, which no lateness explains, so only a line that was not spoken makes it
+    # unmeasured.
     SignKind.ANSWERS: ("", soon(edge(BEGAN_MS + 900, started=True)), [], UNSPOKEN),
 }
 
 
 class Stage:
-    """A player whose time passes only while it waits; ``happens`` is what becomes known meanwhile."""
+    """A player whose time passes only while it waits. ``happens`` contains the events in that time."""
 
     def __init__(self, step: Step, happens: Sequence[Happening], aids: Aids = Aids()) -> None:  # noqa: B008
         steps = [Say(say="yes", when=When(None, Duration(0))), step] if happens is UNSPOKEN else [step]
@@ -178,7 +180,7 @@ class Stage:
         self._happen()
 
     async def verdict(self) -> StepOutcome:
-        """Carry out all steps; returns the outcome of the last one."""
+        """Runs all steps; returns the outcome of the last step."""
         return [await self.player.carry_out(index) for index in range(len(self._steps))][-1]
 
     async def _speak(self, line: CallerLine, begins_ns: int) -> None:
@@ -200,7 +202,7 @@ class Stage:
 
 
 def expected(kind: SignKind) -> Expect:
-    """Returns a step that expects the sign of the table."""
+    """Returns a step that expects this sign from the table."""
     second = Duration(1_000)
     times: dict[str, Any] = {"for_": second} if kind.lasts else {"within": second}
     args = {"people": 2} if kind is SignKind.TOOL else {}
@@ -209,7 +211,7 @@ def expected(kind: SignKind) -> Expect:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[Stage]:
-    """The stage whose clock `asyncio.sleep` moves."""
+    """Returns a list for the stage whose clock `asyncio.sleep` advances."""
     stages: list[Stage] = []
 
     async def sleep(time_s: float) -> None:
@@ -241,12 +243,12 @@ async def test_each_sign_passes_fails_and_is_not_measured(kind: SignKind, clock:
 @pytest.mark.parametrize(
     ("ended_after_ms", "next_after_ms", "since_ms"),
     [
-        # The caller's turn cuts a reply short: what is left of it is no answer.
+        # The caller's turn cuts a reply short, and the rest of it is not an answer.
         (300, 310, BEGAN_MS + 310),
-        # The same reply answers, or goes on long after the turn.
+        # The same reply answers, or continues long after the turn.
         (300, None, BEGAN_MS),
         (1_500, 1_600, BEGAN_MS),
-        # It had ended before the turn did.
+        # The reply had ended before the turn did.
         (-100, 310, BEGAN_MS),
     ],
 )

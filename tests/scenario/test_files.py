@@ -1,7 +1,7 @@
-"""The scenarios of tests/scenarios against the local agent: over each protocol, and with each bug planted in it.
+"""Tests the scenarios in tests/scenarios against the local agent, with each protocol and each planted bug.
 
-The calls are real, from socket to verdict, but their time is virtual (`tests.scenario.virtual`): what is asserted is
-the verdict of every run, which does not depend on the machine.
+The calls are real, from socket to verdict, but run in virtual time (`tests.scenario.virtual`), so the verdict
+of every run does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ SCENARIOS = {path.name.removesuffix(SUFFIX): path for path in find_scenarios([FO
 
 TELEPHONY = {"twilio", "telnyx", "plivo", "exotel", "vonage", "signalwire", "genesys", "asterisk"}
 NOT_APPLICABLE = {
-    # The protocols that cannot carry the steps of a scenario.
+    # Protocols that do not support the steps of a scenario.
     "keys": {"pcm", "openai", "openai-live", "elevenlabs", "gemini", "deepgram"},
     "typed": {"pcm", "openai-live", *TELEPHONY},
-    # Only here the caller offers its functions to the agent.
+    # Only with these does the caller offer its functions to the agent.
     "tool": set(BUILT_IN) - {"openai", "gemini", "deepgram"},
-    # Only these continue a session on a new socket; tests/scenario/test_holding.py has the others.
+    # Only these continue a session on a new socket. tests/scenario/test_holding.py tests the others.
     "resumes": set(BUILT_IN) - {"audiocodes", "gemini"},
 }
 FOUND_BY = {
-    # The scenarios that a planted bug has to fail; it passes all others.
+    # The scenarios in which a planted bug must fail; it passes all others.
     Fault.LATE: {"answers"},
-    # It hears no words that interrupt it, so that it does not answer them either.
+    # It does not hear words that interrupt it, so it does not answer them either.
     Fault.IGNORES_BARGE_IN: {"yields", "noisy", "answers", "two-turns", "quiet", "goodbye"},
     Fault.STOPS_AT_BACKCHANNEL: {"backchannel"},
     Fault.WRONG_ARGUMENT: {"tool"},
@@ -50,11 +50,11 @@ FOUND_BY = {
     Fault.CRASHES: {"two-turns", "rough-line"},
 }
 SEARCHED_OVER = {"tool": "openai", "polite": "pcm"}
-"""Where bugs are looked for over another protocol than AudioCodes, whose caller flushes what talks over it."""
+"""Scenarios tested with a protocol other than AudioCodes, whose caller flushes agent audio during talk-over."""
 
 
 class Went(NamedTuple):
-    """How a call went."""
+    """The result of a call."""
 
     verdict: str
     reasons: str
@@ -64,9 +64,10 @@ Runs = dict[Call, Went]
 
 
 def chosen() -> list[Call]:
-    """The calls to play: a call computes for half a second, so each scenario is played over one of its protocols.
+    """Returns the calls to play.
 
-    With EVERY_SCENARIO in the environment, each is played over all of them, and against each bug.
+    A call takes half a second of CPU time, so each scenario uses only one of its protocols. With
+    EVERY_SCENARIO in the environment, each scenario uses all protocols and runs against each bug.
     """
     everything = bool(os.environ.get("EVERY_SCENARIO"))
     used: Counter[str] = Counter(dict.fromkeys(BUILT_IN, 0))
@@ -103,7 +104,7 @@ def runs() -> Runs:
 
 
 def unpassed(runs: Runs, agent: str) -> dict[tuple[str, str], str]:
-    """The runs against an agent that did not pass, with the reasons."""
+    """Returns the runs against an agent that did not pass, with the reasons."""
     return {
         (call.name, call.protocol): f"{went.verdict}: {went.reasons}"
         for call, went in runs.items()

@@ -1,4 +1,4 @@
-"""Scenarios against the local agent: all calls are held at the same time, in one event loop."""
+"""Tests scenarios against the local agent. All calls are made at the same time, in one event loop."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tui.scenario.reading import read_scenario
 from tui.scenario.verdict import RunResult, StepVerdict
 from tui.speech.errors import SpeechError
 
-pytestmark = pytest.mark.xdist_group("sound")  # its calls are timed, and only that worker keeps its priority
+pytestmark = pytest.mark.xdist_group("sound")  # only this worker keeps its priority
 
 SECRET = "sesame-open-123"
 PASSED, FAILED, NOT_MEASURED = StepVerdict.PASSED, StepVerdict.FAILED, StepVerdict.NOT_MEASURED
@@ -41,7 +41,7 @@ SCENARIOS = {
     + BYE,
     "answers": '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "5s"\n' + BYE,
     "does_not_answer": GREETED
-    + '[[step]]\nsilence = "5s"\n'  # until the greeting is over, however late it came
+    + '[[step]]\nsilence = "5s"\n'  # until the greeting is over, even if it is late
     + "[[step]]\nmute = true\n"
     + '[[step]]\nsay = "yes"\n[[step]]\nexpect = "agent answers"\nwithin = "500ms"\n'
     + BYE,
@@ -65,7 +65,7 @@ SCENARIOS = {
 
 
 def words(pcm: bytes, rate: int) -> str:
-    """Recognize any speech as one word."""
+    """Recognizes any speech as one word."""
     return "hello" if len(pcm) > rate and any(pcm) else ""
 
 
@@ -81,7 +81,7 @@ def agent() -> Iterator[AgentProcess]:
 
 @pytest.fixture(scope="module")
 def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunResult]:
-    """One run of each scenario, by name."""
+    """Returns one run of each scenario, by name."""
     folder = tmp_path_factory.mktemp("scenarios")
 
     async def allowed(command: str) -> bool:
@@ -101,7 +101,7 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
         hear = {"hears": words, "deaf": no_recogniser, "deaf_throughout": no_recogniser}.get(name)
         return hold(scenario, target, aids=Aids(lines=lines_of(scenario), may_run=allowed, hear=hear))
 
-    # What takes long happens before the calls: a program that is late judges nothing.
+    # Slow work is done before the calls, because a late program judges nothing.
     load_detector()
     calls = [prepared(name) for name in SCENARIOS]
 
@@ -109,7 +109,8 @@ def runs(agent: AgentProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[
         return await asyncio.gather(*calls)
 
     with pytest.MonkeyPatch.context() as patch:
-        # Calls on a busy machine are late, and what is late is not judged; these are about the judgement.
+        # On a busy machine, calls are late and therefore not judged. These tests are about the verdict, so
+        # lateness is ignored.
         patch.setattr("tui.scenario.player._LATE_NS", 10_000_000_000)
         patch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)
         patch.setattr("tui.session.self_check.SelfCheck.judge", lambda *_, **__: None)
@@ -135,7 +136,7 @@ def test_a_dropped_socket_breaks_the_call_off_where_the_session_cannot_be_resume
     assert run.verdict is NOT_MEASURED
     assert run.cut_short
     assert not runs["dropped_last"].cut_short
-    # The fault was asked for: it fails nothing by itself.
+    # The fault was requested, so it is not a failure by itself.
     assert (runs["dropped_last"].verdict, verdicts(runs["dropped_last"])) == (PASSED, [PASSED, DONE])
 
 
@@ -220,7 +221,7 @@ def test_the_output_of_commands_is_shown_without_secrets(runs: dict[str, RunResu
     assert first.startswith("The command ended with code 3: ")
     assert first.endswith(" is wrong.")
     assert SECRET not in first
-    # Also where the end of a long line is cut within the secret.
+    # Also if the end of a long line is cut within the secret.
     assert "sesame" not in cut
 
 
@@ -255,7 +256,7 @@ def test_the_exit_code_shows_how_the_scenarios_went(
     protocol = "pcm" if path == "/pcm" else "audiocodes"
     ran = CliRunner().invoke(cli, ["test", str(file), "--url", agent.url(path), "--protocol", protocol])
     assert (ran.exit_code, shows in ran.output) == (code, True), ran.output
-    # A step that the protocol cannot carry is found once, not in each run.
+    # A step that the protocol does not support is reported once, not in each run.
     assert ran.output.count("not measured  a (") <= 1
 
 
@@ -282,7 +283,7 @@ def test_sentences_are_spoken_and_words_recognized_outside_the_call(
     code, output = played_by_the_command(agent, tmp_path, monkeypatch)
     assert code == 1
     assert re.search(r"done .*say Is it open on Sunday\? at now \+ 1 s", output), output
-    # The recognizer of these tests says how many samples it heard.
+    # The recognizer of these tests returns the number of samples that it heard.
     assert re.search(r'failed .*hear hello: "\d+ samples heard by ', output), output
 
 

@@ -1,4 +1,4 @@
-"""Scenarios of other tools: written as their documentation shows them, and read back with the strict reader."""
+"""Tests importing scenarios of other tools, as their documentation shows them, with the strict reader."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ turns:
 
 
 def imported(tmp_path: Path, text: str) -> tuple[Imported, list[str]]:
-    """Returns the only scenario of a file, and its steps once read."""
+    """Returns the only scenario of a file, and its steps after reading it."""
     (tmp_path / "a.yaml").write_text(text)
     (found,) = import_scenarios(tmp_path / "a.yaml")
     path = tmp_path / "a.call.toml"

@@ -1,4 +1,4 @@
-"""Calls in code and in worker processes against one local agent."""
+"""Tests calls in code and in worker processes against one local agent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def agent() -> Iterator[AgentProcess]:
 def test_a_call_in_code_has_the_steps_of_a_scenario(
     agent: AgentProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A machine that is busy with other tests is late: that is not what is judged here.
+    # A machine that is busy with other tests is late, which is not judged here.
     monkeypatch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)
     monkeypatch.setattr("tui.scenario.seen.Seen.late_ms", lambda *_: 0.0)
     load_detector()
@@ -70,7 +70,7 @@ def test_a_call_in_code_has_the_steps_of_a_scenario(
     assert (passed, unmeasured) == (None, None)
     assert isinstance(failed, StepFailed)
     assert sorted(reached) == ["fails", "not measured", "passes"]
-    # The session of the block that raised is kept, and named.
+    # The session of the block that raised an exception is kept and named.
     (folder,) = tmp_path.iterdir()
     assert str(failed).endswith(f" Session: {folder}")
 

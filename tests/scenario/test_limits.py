@@ -62,7 +62,7 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         NOT_MEASURED,
         "No response time could be measured.",
     ),
-    # As every output prints it: 1,300 ms.
+    # As printed by every output: 1,300 ms.
     (
         CallLimits(response=up_to(1_300)),
         SessionMetrics(turns=[Turn(number=1, response_latency_ms=1_300.4)]),
@@ -96,7 +96,7 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         NOT_MEASURED,
         "The agent was not interrupted.",
     ),
-    # A full-duplex agent announces nothing; it is heard to stop.
+    # A full-duplex agent announces nothing, but its stop is heard.
     (CallLimits(barge_in=up_to(300)), SessionMetrics(floor=Floor(talk_overs=[HEARD])), PASSED, ""),
     (
         CallLimits(barge_in=up_to(299)),
@@ -110,7 +110,8 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
         FAILED,
         "The agent did not stop for 1 of 2 interruptions.",
     ),
-    # Announced and heard, it counts once; the user who gave way was not an agent that stopped.
+    # A stop that is both announced and heard counts once. A user who yields does not count as a stop by the
+    # agent.
     (
         CallLimits(barge_in=up_to(250)),
         SessionMetrics(barge_ins=[ANNOUNCED], floor=Floor(talk_overs=[HEARD, GAVE_WAY])),
@@ -154,7 +155,7 @@ EACH: list[tuple[CallLimits, SessionMetrics, StepVerdict, str]] = [
     (CallLimits(errors=0), SessionMetrics(errors=1), FAILED, "1 were reported; the limit is 0."),
 ]
 COUNTED = {"findings", "errors"}
-"""Counts of a call are always known; they are not measured where the call itself was not."""
+"""Counts of a call are always known, unless the call itself was not measured."""
 
 
 @pytest.mark.parametrize(("limits", "metrics", "verdict", "reason"), EACH)

@@ -1,4 +1,4 @@
-"""Scenarios made of sessions: of saved ones without a call, and of a real one whose agent has a fault."""
+"""Tests making scenarios from saved sessions without a call, and from a real session whose agent has a fault."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def heard(speaker: e.Party, began_ms: int, ended_ms: int) -> list[e.SessionEvent
 
 @pytest.fixture
 def save(tmp_path: Path) -> Saving:
-    """Saves a session that became active after 40 ms, with its events; ends as asked."""
+    """Returns a function that saves a session that became active after 40 ms, with the given events and end."""
 
     def saved(
         *events: e.SessionEvent | list[e.SessionEvent],
@@ -108,7 +108,7 @@ def test_what_was_said_typed_and_pressed_becomes_steps(save: Saving, tmp_path: P
         {"expect": "tool book", "within": "10s", "args": {"people": 2}},
         {"expect": "agent answers", "within": "10s"},
         {"type": "and a window"},
-        # The caller waited for five seconds: an answer was due.
+        # The caller waited for five seconds, so an answer was due.
         {"expect": "agent answers", "within": "3s"},
         {"press": "4#"},
         {"expect": "agent answers", "within": "3s"},
@@ -125,7 +125,7 @@ def test_an_interruption_is_timed_and_a_healthy_agent_stops(save: Saving, tmp_pa
     folder = save(heard(AGENT, 100, 12_000), heard(USER, 1_000, 2_500), words, heard(USER, 5_000, 5_300))
     assert steps_of(made_of(folder, tmp_path))[:5] == [
         {"expect": "agent speaks", "within": "5s"},
-        # Without audio, what was understood is spoken.
+        # Without audio, the recognized words are spoken.
         {"say": "Sorry, stop", "when": "agent speaks + 900ms"},
         {"expect": "agent stops", "within": "1s"},
         {"hang_up": True},
@@ -189,7 +189,8 @@ def test_a_session_with_a_fault_becomes_a_test_that_a_healthy_agent_passes(tmp_p
         start_agent(AgentSettings(reply_delay_ms=20_000)) as slow,
         start_agent(AgentSettings()) as fine,
     ):
-        # Calls on a busy machine are late, and what is late is not judged; this is about the judgement.
+        # On a busy machine, calls are late and therefore not judged. This test is about the verdict, so
+        # lateness is ignored.
         patch.setattr("tui.scenario.player._LATE_NS", 10_000_000_000)
         patch.setattr("tui.scenario.seen.Seen.late_ms", lambda seen, from_ns, until_ns: 0.0)
         patch.setattr("tui.scenario.performance._MOST_SENDING_MS", 10_000.0)

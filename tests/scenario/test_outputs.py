@@ -1,4 +1,4 @@
-"""What `test` prints and writes of results that are made up."""
+"""Tests what `test` prints and writes for simulated results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many runs, without calls: what is held when, and what the results are together."""
+"""Tests many runs without calls: their order, and their combined results."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_runs_are_numbered_and_held_as_many_at_a_time_as_asked() -> None:
     ("runs", "pass_rate", "held"),
     [
         ([OK, BAD, OK, OK], 1.0, 2),
-        ([BAD, OK, OK, OK], 0.75, 4),  # it can still pass
+        ([BAD, OK, OK, OK], 0.75, 4),  # the scenario can still pass
         ([BAD, OK, BAD, OK], 0.75, 3),
         ([UNJUDGED, UNJUDGED, OK, OK], 1.0, 4),
     ],
@@ -137,7 +137,7 @@ def test_the_exit_code_of_all_runs(runs: list[RunResult], worse: bool, code: Exi
 
 
 def whole(*verdicts: StepVerdict) -> RunResult:
-    """A run with the verdicts of its step and its limit; the call itself passed."""
+    """Returns a run with the verdicts of its step and its limit; the call itself passed."""
     planned = planned_cases(scenario())
     reasons = {FAILED: "It did not happen.", NOT_MEASURED: "It was too late."}
     cases = [

@@ -15,6 +15,6 @@ def test_a_line_that_is_spoken_again_is_found_however_late_its_block_is_handled(
         seen.take(event)
     before = seen.lines_begun
     assert seen.line_began("yes", before) is None
-    # Handed over at 3,000 ms, in a block that was captured before that.
+    # Handed over at 3,000 ms, in a block that was captured earlier.
     seen.take(line("yes", 2_980))
     assert seen.line_began("yes", before) == 2_980 * MS

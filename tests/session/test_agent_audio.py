@@ -1,4 +1,4 @@
-"""A barge-in: what the agent's event does to the device, and which events follow in which order."""
+"""Tests barge-ins: the effect of the agent's event on the device, and the order of the resulting events."""
 
 from __future__ import annotations
 

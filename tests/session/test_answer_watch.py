@@ -24,7 +24,7 @@ def caller(protocol: str, *, stream_open: bool) -> CallerEnd:
 
 
 class Waiting:
-    """A call in which the user speaks, and what was emitted about it."""
+    """A call in which the user speaks, and the emitted events."""
 
     def __init__(self, protocol: str = "audiocodes", *, stream_open: bool = False) -> None:
         self.emitted: list[tuple[bool, str]] = []

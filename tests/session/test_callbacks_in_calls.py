@@ -1,4 +1,4 @@
-"""Callbacks that misbehave during a live call: not a sample is lost either way."""
+"""Tests that misbehaving callbacks do not lose a single sample in either direction of a live call."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ ANSWER = read_wav(YES.path, 16_000)
 class UnhurriedClock:
     """Monotonic time in which nothing takes longer than half a second.
 
-    Silence that is due more than a second ago is skipped and counted as a loss, which is right for a program that was
-    stopped. Here a callback blocks for a second, and how much longer the machine takes must not matter.
+    Silence that was due more than a second ago is skipped and counted as a loss, which is right for a
+    suspended program. Here, a callback blocks for a second, and additional delays of the machine must not
+    matter.
     """
 
     LONGEST_NS = 500_000_000

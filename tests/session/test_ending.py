@@ -10,7 +10,7 @@ from tui.session.pending import Pending
 
 
 class Told(list[e.SessionEvent]):
-    """What an ending emitted, in a session that is active unless a test says otherwise."""
+    """The events that an ending emits, in a session that is active by default."""
 
     def __init__(self, *, active: bool = True) -> None:
         journal = Journal(SessionState(), sink=self.append, keep_raw=lambda _: -1, clock_ns=lambda: 1)

@@ -1,4 +1,4 @@
-"""The far side is not trusted: nothing it sends ends the call, blocks it, or grows without bound."""
+"""Tests that nothing the far side sends ends the call, blocks it, or uses unbounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ending is judged by what was still due, and the agent is told the true reason."""
+"""Tests that an ending is judged by what was still due, and that the agent receives the true reason."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ async def test_a_hang_up_in_place_of_the_last_answer_is_a_fine_end(messages: lis
 
 
 async def goodbye(script: Script, *, hang_up: bool = False, **options: Any) -> dict[str, Any]:
-    """Returns the ``session.end`` of a call with that agent."""
+    """Returns the ``session.end`` of a call with this agent."""
     peers: list[Peer] = []
 
     async def keeps(peer: Peer) -> None:
@@ -378,7 +378,7 @@ async def test_missing_pongs_are_a_condition_and_the_call_goes_on(protocol: str,
     async with agent(script) as url, call(url, **options) as held:
         missing = await held.until(e.ConditionChanged)
         assert (missing.condition, missing.active) == (e.Condition.NO_PONGS, True)
-        await asyncio.sleep(0.4)  # longer than the time after which silence counts as a loss
+        await asyncio.sleep(0.4)  # longer than the limit after which silence counts as a loss
         assert held.session.state.status is Status.ACTIVE
         answering.set()
         await held.until(e.ConditionChanged, lambda condition: not condition.active)

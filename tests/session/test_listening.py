@@ -1,4 +1,4 @@
-"""What a headless call waits for, and for how long: by a clock of the test's own."""
+"""Tests what a headless call waits for and for how long, with a fake clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AGENT = e.Party.AGENT
 
 
 class Scripted:
-    """An agent whose events happen at given times, and what is waited for meanwhile."""
+    """An agent whose events happen at given times, and what the call waits for in the meantime."""
 
     def __init__(self, *, replies_are_ended: bool, answer_s: float = 5.0, max_turn_s: float = 60.0) -> None:
         self.now_ns = 0
@@ -68,7 +68,7 @@ class Scripted:
         return self.at(ms, message)
 
     def streams(self, until_ms: int) -> Scripted:
-        """Audio without a pause, most of it silence."""
+        """Adds audio without a pause, most of it silence."""
         self.begins("stream", 50)
         for ms in range(50, until_ms, 20):
             self.sends(ms, 20)

@@ -17,7 +17,7 @@ PONG = Outgoing("pong", "pong")
 
 
 class Log:
-    """A `MessageLog` and everything that leaves it."""
+    """A `MessageLog` and everything that it emits."""
 
     def __init__(self) -> None:
         self.events: list[e.SessionEvent] = []

@@ -1,4 +1,4 @@
-"""What the session does for protocols that flow all the time, end replies by silence, or call functions."""
+"""Tests the session with protocols that stream continuously, end replies by silence, or call functions."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ class OpenAI:
 
 
 async def line_spoken(audio: Callable[[], Awaitable[str | bytes]]) -> None:
-    """Wait for speech and the silence after it in the user's audio, which ``audio`` returns piece by piece."""
+    """Waits for speech and the silence after it in the user's audio, which ``audio`` returns piece by piece."""
     spoken, silent_blocks = False, 0
     while not spoken or silent_blocks < 25:
         is_silent = not any(await audio())
@@ -205,7 +205,7 @@ async def line_spoken(audio: Callable[[], Awaitable[str | bytes]]) -> None:
 async def call_without_an_answer(
     script: Callable[[Peer], Awaitable[None]], protocol: str, limit_s: float
 ) -> str:
-    """Returns the sentence that a headless call of one line ends with, which is not answered."""
+    """Returns the final sentence of a headless call with one unanswered line."""
     explained: list[str] = []
     async with agent(script) as url:
         target = Target(url=url, protocol=protocol, greeting_timeout_s=0.1)

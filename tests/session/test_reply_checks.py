@@ -1,4 +1,4 @@
-"""What is found, and advised, about agent audio itself, in calls of several protocols."""
+"""Tests findings and advice about the agent's audio itself, in calls with several protocols."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What makes figures uncertain: lateness, long stalls, and device clocks that moved."""
+"""Tests what makes figures uncertain: lateness, long stalls, and device clocks that moved."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MS = 1_000_000
 
 
 class Desk:
-    """A self-check with a clock and devices that are set by hand."""
+    """A self-check with a manual clock and fake devices."""
 
     def __init__(self) -> None:
         self.reported: list[e.LatenessSeen] = []
@@ -32,7 +32,7 @@ class Desk:
         speaker_moved_ms: float = 0.0,
         mic_moved_ms: float = 0.0,
     ) -> None:
-        """One poll."""
+        """Polls once."""
         self.now_ms = now_ms
         moved_ns = round(mic_moved_ms * MS)
         capture = SimpleNamespace(

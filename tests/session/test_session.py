@@ -107,7 +107,7 @@ async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> No
         await held.session.user.record(True)
         chunk = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
         await held.session.user.record(False)
-        # Silence flows on after stop, so that the agent hears the end of the turn.
+        # Silence is still sent after stop, so that the agent hears the end of the turn.
         stopped = held.events[-1].number
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > stopped + 2)
     assert chunk.audio_ms == 20
@@ -182,7 +182,7 @@ async def test_on_stop_close_ends_the_user_stream() -> None:
 
 
 async def test_the_first_word_waits_for_a_slow_user_stream() -> None:
-    """What was captured before userStream.started is sent when it comes, not lost."""
+    """Audio captured before userStream.started is not lost, but sent when it arrives."""
 
     async def script(peer: Peer) -> None:
         await peer.accept()
@@ -462,7 +462,7 @@ async def test_the_silence_of_a_reply_whose_socket_was_lost_is_not_reported_as_a
         if len(peers) == 1:
             await peer.accept()
             await peer.play("before", blocks=10, stop=False)
-            await asyncio.sleep(0.3)  # it is being played
+            await asyncio.sleep(0.3)  # the reply is being played
             peer.socket.transport.abort()
             return
         await peer.until("session.resume")

@@ -1,4 +1,4 @@
-"""What the far side sends is data: a name on the wire never acts as one of the program's own event names."""
+"""Tests that a name on the wire never acts as one of the program's own event names."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DEFINED = {
     "genesys": {"dtmf"},
     "pcm": {"clear"},
 }
-"""The values of `TelephonyEventType` that are also names on the wire of that protocol."""
+"""The values of `TelephonyEventType` that are also names on the wire in the protocol."""
 MEMBER = {"twilio": "event"}
-"""The member that names the type of a message, where it is not ``type``."""
+"""The member with the type of a message, if it is not ``type``."""
 OPENAI_SESSION = {"type": "realtime"}
 FORMATS = {"agent_output_audio_format": "pcm_16000", "user_input_audio_format": "pcm_16000"}
 ACCEPTANCE: dict[str, list[dict[str, Any]]] = {
@@ -40,9 +40,9 @@ ACCEPTANCE: dict[str, list[dict[str, Any]]] = {
         }
     ],
 }
-"""What accepts the session; Twilio's and plain PCM's are accepted when the socket opens."""
+"""The messages that accept the session; with Twilio and plain PCM, it is accepted when the socket opens."""
 UNSTEADY = (e.LatenessSeen, e.SendingMeasured, e.RoundTripMeasured)
-"""What a busy machine adds to any call."""
+"""Events that a busy machine may add to any call."""
 
 
 def foreign(protocol: str) -> list[dict[str, str]]:
@@ -51,7 +51,7 @@ def foreign(protocol: str) -> list[dict[str, str]]:
 
 
 async def hold(protocol: str, *messages: dict[str, Any], **options: Any) -> Call:
-    """A call with an agent that sends these messages and leaves, from beginning to end."""
+    """Runs a complete call with an agent that sends these messages and disconnects."""
 
     async def script(peer: Peer) -> None:
         await peer.send(*messages)

@@ -1,4 +1,4 @@
-"""What the user does in a call, without a socket: what is emitted, and what is queued for the agent."""
+"""Tests the user's actions in a call without a socket: the emitted events, and the messages queued for the agent."""
 
 from __future__ import annotations
 

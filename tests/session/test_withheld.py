@@ -1,4 +1,4 @@
-"""What the user says while the user stream is closed on purpose is never sent later."""
+"""Tests that user audio during a deliberately closed user stream is never sent later."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PCM_500_MS = base64.b64encode(bytes(24_000)).decode()
 
 
 class Numbered:
-    """Replaces each captured block by its number, so that a test sees which blocks the agent got, and when."""
+    """Replaces each captured block by its number, so that a test sees which blocks the agent received, and when."""
 
     def __init__(self, held: Call) -> None:
         self.captured = 0
@@ -30,7 +30,7 @@ class Numbered:
         return struct.pack("<h", self.captured) * (len(block) // 2)
 
     def sent_after(self, number: int, kind: str, member: str) -> list[int]:
-        """The numbers of the blocks in messages of a kind that were sent after an event."""
+        """Returns the numbers of the blocks in messages of a kind that were sent after an event."""
         return [
             struct.unpack_from("<h", base64.b64decode(json.loads(self._raw(logged))[member]))[0]
             for logged in self._held.of(e.MessageLogged)
@@ -134,7 +134,7 @@ async def test_with_barge_in_what_is_said_over_a_reply_is_sent() -> None:
 
 
 async def test_withheld_speech_is_no_part_of_the_turn() -> None:
-    """A line that goes on after the agent closed the stream: its speech ends where the stream was closed."""
+    """If a line continues after the agent closed the stream, its speech ends where the stream was closed."""
     from tui.assets import caller_lines
     from tui.models.sound.lines import line_of
 
@@ -168,7 +168,7 @@ async def test_what_is_said_while_the_socket_is_being_replaced_is_counted_and_no
 
     async def resume(peer: Peer) -> None:
         await peer.until("session.resume")
-        await asyncio.sleep(1.2)  # longer than what is reported as a stream that does not open
+        await asyncio.sleep(1.2)  # longer than the limit after which an unopened stream is reported
         await peer.send({"type": "session.accepted"})
         await peer.open_user_stream()
         await peer.stay()

@@ -1,4 +1,4 @@
-"""The real voice and recognizer, which weigh 400 MB: run them with tests/speech/run."""
+"""Tests the real voice and recognizer, which need 400 MB; run them with tests/speech/run."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ async def test_nasty_names_and_errors(stage: Staging) -> None:
 
 
 async def lists(screen: Screen[Any], action: str) -> bool:
-    """Whether the palette lists an action, in whichever area."""
+    """Returns whether the palette lists an action in any area."""
     return action in [str(hit.prompt).split(": ")[-1] async for hit in ActionCommands(screen).discover()]
 
 

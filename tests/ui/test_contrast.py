@@ -1,4 +1,4 @@
-"""Every text that this program draws can be read in its own themes: 4.5:1 or better, measured on what is painted."""
+"""Tests that all painted text is readable in the program's themes, with a contrast of at least 4.5:1."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ PLACES = (
     ("T", "space"),
     ("f4",),
 )
-"""Keys that lead from the log to what is measured; escape leads back."""
+"""Keys that lead from the log to the measured screens; escape leads back."""
 
 
 def unreadable(s: Stage) -> Iterator[str]:
     visible_screen_stack.set(s.app._background_screens)
     strips = s.app.screen._compositor.render_strips()
-    if s.app.screen.is_modal:  # what is behind is dimmed on purpose
+    if s.app.screen.is_modal:  # the screen behind is dimmed on purpose
         box = s.app.screen.children[0].region
         strips = [strip.crop(box.x, box.right) for strip in strips[box.y : box.bottom]]
     for strip in strips:
@@ -66,7 +66,7 @@ def ratio_of(one: Color, other: Color) -> float:
 
 
 def luminance(of: Color) -> float:
-    """As the Web Content Accessibility Guidelines define it."""
+    """Returns the relative luminance as defined by the Web Content Accessibility Guidelines."""
     parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in of.normalized]
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 

@@ -122,7 +122,7 @@ async def test_a_message_that_was_not_kept_is_marked(stage: Staging) -> None:
 
 
 async def open_before_it_is_written(s: Stage, script: Script) -> bytes:
-    """A message that has just come; gives what the file will hold."""
+    """Opens a message that has just arrived; returns the future content of the file."""
     script.message("big", {"a": 1})
     assert script.path is not None
     whole = script.path.read_bytes()
@@ -173,7 +173,7 @@ async def test_lines_being_read_do_not_move_when_more_arrive(stage: Staging, scr
 
 
 async def opened(s: Stage, script: Script, body: dict[str, object] | bytes, audio_ms: float = 0) -> None:
-    """A message in the detail, with the keys there."""
+    """Opens a message in the detail pane, and focuses the pane."""
     await s.play(to_active(script).message("big", body, audio_ms=audio_ms).take())
     await s.press("enter")
     s.session.detail.focus()
@@ -181,7 +181,7 @@ async def opened(s: Stage, script: Script, body: dict[str, object] | bytes, audi
 
 
 def content(s: Stage) -> list[str]:
-    """What is shown below the header."""
+    """Returns the text below the header."""
     return shown(s).split("\n\n", 1)[1].splitlines()
 
 
@@ -340,7 +340,7 @@ async def test_without_colours_the_cursor_is_seen_all_the_same(
         await s.press("enter", "enter", "down")
 
         def reversed_lines(view: LineView) -> list[str]:
-            s.text()  # paints, and with that knows the width of lines
+            s.text()  # paints, which determines the width of lines
             strips = [view.render_line(y) for y in range(view.size.height)]
             return [
                 strip.text.strip()

@@ -1,4 +1,4 @@
-"""The pane of who holds the floor."""
+"""Tests the pane that shows who holds the floor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ USER, AGENT = e.Party.USER, e.Party.AGENT
 
 
 def a_talk(script: Script) -> Script:
-    """A greeting, an answer after a gap, a backchannel, and an interruption at which the agent yields."""
+    """Adds a greeting, an answer after a gap, a backchannel, and an interruption at which the agent yields."""
     edges = [
         (AGENT, 1000, 4000),
         (USER, 4300, 7000),

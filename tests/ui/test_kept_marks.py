@@ -1,4 +1,4 @@
-"""Marks and notes outlive the screen, and the light beside the clock says whether the call is saved."""
+"""Tests that marks and notes outlive the screen, and that a light shows whether the call is saved."""
 
 from __future__ import annotations
 

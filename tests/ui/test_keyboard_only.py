@@ -1,4 +1,4 @@
-"""Every screen works without a mouse: each control is reached with tab, shift+tab and arrows, and escape leaves."""
+"""Tests that every screen works without a mouse: tab, shift+tab and arrows reach each control, and escape leaves."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ KEYS = {
     "KeyScreen": ("f4", "shift+tab", "enter"),
     "ChartScreen": ("u", "P"),
 }
-"""What opens each screen from the session."""
+"""Keys that open each screen from the session screen."""
 NEEDS_NO_CALL = ("SessionsScreen", "CompareSessionsScreen", "ReportScreen")
 NEEDS_OPENAI = ("CompareScreen", "InstructionsScreen")
 
@@ -74,7 +74,7 @@ async def open_screen(s: Stage, script: Script, kind: type[Screen[object]]) -> S
 
 
 def controls(screen: Screen[object]) -> set[Widget]:
-    """What could be clicked into: everything that can have the focus and is on the screen."""
+    """Returns everything on the screen that can have the focus."""
     return {
         widget
         for widget in screen.walk_children(Widget)

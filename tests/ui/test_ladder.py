@@ -1,4 +1,4 @@
-"""The scenario on the screen: its ladder, the hand that takes it over, and what can be asked for."""
+"""Tests the scenario on the screen: its steps, taking it over, and the available actions."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_verdicts_come_and_the_last_is_that_of_the_whole(stage: Staging, s
         assert "✗   3 agent stops within 400 ms: It happened after" in s.text("LadderPane")
         assert "~   5 tool book_table" in s.text("LadderPane")
         assert "✓   7 limit findings ≤ 0" in s.text("LadderPane")
-        # The step to look at is the one that failed.
+        # The focus is on the failed step.
         assert "▌✗   3" in s.text("LadderPane")
         assert title(s) == "Scenario · failed · 1 failed · 1 not measured · books a table"
 

@@ -24,7 +24,7 @@ def title(s: Stage) -> str:
 
 
 async def ask(s: Stage, key: str, answer: str, *keys: str) -> None:
-    """Press a key, paste an answer in place of what stands there, press more keys."""
+    """Presses a key, pastes an answer over the current text, and presses more keys."""
     await s.press(key)
     s.session.questions.prompt.line.select_all()
     s.app.post_message(events.Paste(answer))
@@ -33,7 +33,7 @@ async def ask(s: Stage, key: str, answer: str, *keys: str) -> None:
 
 
 async def clear(s: Stage, key: str) -> None:
-    """Answer with nothing."""
+    """Answers with an empty text."""
     await s.press(key)
     s.session.questions.prompt.line.value = ""
     await s.press("enter")

@@ -1,4 +1,7 @@
-"""How a few screens look: pictures (SVG) of all colours and styles. Look at a changed one before keeping it."""
+"""Tests the appearance of a few screens with pictures (SVG) of all colors and styles.
+
+Look at a changed picture before keeping it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ THEMES = ("opus-dark", "opus-light", "ansi-dark")
 
 
 async def check_look(s: Stage, name: str) -> None:
-    """Compare the picture without the footer, which has snapshots of its own, and without the renderer's build."""
+    """Compares the picture without the footer, which has its own snapshots, and without the renderer's build."""
     for footer in s.app.screen.query("KeyBar"):
         footer.display = False
     await s.tick()

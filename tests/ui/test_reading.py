@@ -1,4 +1,4 @@
-"""Copying, hearing and comparing the event that is read."""
+"""Tests copying, playing and comparing the selected event."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tui.screens.compare import CompareScreen
 
 @pytest.fixture(autouse=True)
 def no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's clipboard is written to by tests."""
+    """Keeps tests from writing to the user's clipboard."""
     for name in ("WAYLAND_DISPLAY", "DISPLAY", "TMUX"):
         monkeypatch.delenv(name, raising=False)
 

@@ -1,4 +1,4 @@
-"""The playhead of an opened session: keys, mouse, and everything that goes along with it."""
+"""Tests the playhead of an opened session: keys, mouse, and everything that follows it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Replay:
 
     @property
     def at_ms(self) -> float:
-        """Where the playhead is, since the start."""
+        """Returns the position of the playhead in ms from the start."""
         return (self.head.at_ns - START_NS) / MS
 
     @property
@@ -43,7 +43,7 @@ class Replay:
         await self.stage.tick()
 
     def played(self) -> list[PlayAudio]:
-        """What the engine was asked to play since the last time."""
+        """Returns what the engine was requested to play since the previous call."""
         return [command for command in self.stage.sent() if isinstance(command, PlayAudio)]
 
     async def engine_says(self, at_ms: float, *, playing: bool = True, problem: str = "") -> None:
@@ -56,7 +56,7 @@ Opening = Callable[..., AbstractAsyncContextManager[Replay]]
 
 @pytest.fixture
 def opened(stage: Staging, script: Script) -> Opening:
-    """``async with opened(size) as r:``: ten seconds of a session, all of it there."""
+    """Returns a factory for ``async with opened(size) as r:``, which shows a complete session of ten seconds."""
 
     @asynccontextmanager
     async def run(size: tuple[int, int] = (80, 24), *, folds: bool = False) -> AsyncIterator[Replay]:
@@ -108,7 +108,7 @@ async def test_space_plays_and_log_and_transcript_follow(opened: Opening) -> Non
         (asked,) = r.played()
         assert (asked.path, asked.start_ms, asked.speed, asked.track) == ("audio.wav", 0.0, 1.0, None)
         await r.pass_ms(300)
-        assert r.at_ms == 0  # nothing was heard yet
+        assert r.at_ms == 0  # nothing has been heard yet
         await r.engine_says(4_700)
         assert r.at_ms == 4_700
         assert START_NS + 4_000 * MS < event_at_cursor(r).at_ns <= START_NS + 4_700 * MS
@@ -170,7 +170,7 @@ async def test_a_turn_whose_speech_was_noticed_late_keeps_the_cursor(opened: Ope
         number = r.stage.bridge.state.metrics.turns[-1].first_event
         session.replay.seek_to_event(number)
         session.jumps.to_event(number)
-        r.stage.app.tick()  # before the log's message that its cursor has moved is handled
+        r.stage.app.tick()  # before the log's message about its cursor is handled
         await r.stage.settle()
         edge = event_at_cursor(r)
         assert (edge.number, edge.at_ns) == (number, began_ns)
@@ -348,7 +348,7 @@ async def test_a_key_pressed_before_the_screen_is_mounted_does_nothing() -> None
 async def test_a_new_session_is_never_drawn_with_the_previous_ones_lines(
     stage: Staging, script: Script
 ) -> None:
-    """Between the ticks at which everything is drawn, too."""
+    """Also tested between the ticks at which everything is drawn."""
     async with stage((160, 50)) as s:
         await s.play(a_call(script).take())
         s.app._launch, s.app._ticks = Launch(), 0

@@ -1,4 +1,4 @@
-"""The session browser: listed off the event loop, filtered, opened, trashed and restored, by keys alone."""
+"""Tests the session browser: listing off the event loop, and filtering, opening, deleting and restoring with keys."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ NAMES = ("2026-11-28T10-00-00Z billing", "2026-11-29T10-00-00Z support", "2026-1
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One saved session to copy."""
+    """Returns a saved session to copy."""
     return write_now(tmp_path_factory.mktemp("saved"), a_session())
 
 
 @pytest.fixture
 def folder(tmp_path: Path, saved: Path) -> Path:
-    """Three sessions, of which the newest has errors and the oldest is damaged."""
+    """Returns a folder of three sessions, of which the newest has errors and the oldest is damaged."""
     parent = tmp_path / "sessions"
     for name in NAMES:
         copy = parent / name
@@ -64,7 +64,7 @@ def folder(tmp_path: Path, saved: Path) -> Path:
 
 
 async def listed(s: Stage) -> SessionsScreen:
-    """Open the browser from where we are, with everything read."""
+    """Opens the browser from the current screen, and waits until everything is read."""
     await s.press("ctrl+o")
     screen = s.app.screen
     assert isinstance(screen, SessionsScreen)
@@ -74,7 +74,7 @@ async def listed(s: Stage) -> SessionsScreen:
 
 
 async def shown(s: Stage, *wanted: str) -> None:
-    """Tick until the list has these."""
+    """Ticks until the list contains these."""
 
     def tick() -> bool:
         s.app.tick()
@@ -365,11 +365,11 @@ def test_opening_another_session_closes_the_one_before(folder: Path) -> None:
     assert not in_use(folder / NAMES[2])
 
 
-# reports and comparison: the commands run in this process, as the screen's library runs them in another
+# reports and comparison: the commands run in this process; the screen's library runs them in another
 
 
 async def in_this_process(arguments: Sequence[str]) -> str:
-    """Run a command of the program without starting another one."""
+    """Runs a command of the program without starting another process."""
     ran = await asyncio.to_thread(CliRunner().invoke, cli, list(arguments))
     if ran.exit_code:
         raise CommandFailed(ran.output.strip())

@@ -1,4 +1,4 @@
-"""Settings that are changed on the screen, and the file they are written to."""
+"""Tests settings that are changed on the screen, and the file that they are written to."""
 
 from __future__ import annotations
 

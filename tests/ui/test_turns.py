@@ -21,7 +21,7 @@ USER, AGENT = Party.USER, Party.AGENT
 
 
 def exchange(script: Script, number: int, *, latency_ms: int, answered: bool = True) -> Script:
-    """The user speaks for a second; the agent answers for two."""
+    """Adds an exchange: the user speaks for a second, and the agent answers for two."""
     reply = f"reply-{number}"
     script.after(3000).add(e.SpeechEdge, speaker=USER, started=True, method="silero")
     end_ns = script.now_ns + 1000 * MS
@@ -69,7 +69,7 @@ def rows(s: Stage) -> list[str]:
 
 
 def waiting(s: Stage) -> str:
-    """The row of turn 5."""
+    """Returns the row of turn 5."""
     return next(row for row in rows(s) if row.removeprefix("▌").split()[:1] == ["5"])
 
 

@@ -1,4 +1,4 @@
-"""From the screen alone: which turn was slow, and where the time went, in at most three keys."""
+"""Tests that the screen shows in at most three keys which turn was slow, and where the time went."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ SESSIONS = {
 
 
 def turn(script: Script, number: int, *, noticed: int, agent: int, buffer: int) -> None:
-    """The user speaks for a second; the agent reports the end, answers, and is heard after the buffer."""
+    """Adds a turn: the user speaks for a second.
+
+    The agent reports the end, answers, and is heard after the buffer.
+    """
     script.after(3000).add(e.SpeechEdge, speaker=Party.USER, started=True, method="silero").after(1000)
     end_ns = script.now_ns
     script.add(
@@ -53,7 +56,7 @@ def turn(script: Script, number: int, *, noticed: int, agent: int, buffer: int) 
 
 
 def session(script: Script, slow: dict[str, int]) -> Script:
-    """Three turns, of which the second is slow."""
+    """Adds three turns, of which the second is slow."""
     to_active(script)
     for number, times in enumerate((_PROMPT, slow, _PROMPT), 1):
         turn(script, number, **times)
@@ -61,7 +64,7 @@ def session(script: Script, slow: dict[str, int]) -> Script:
 
 
 def read(s: Stage, selector: str) -> str:
-    """The widget's text as one line, without its border and scrollbar."""
+    """Returns the widget's text as one line, without its border and scrollbar."""
     lines = [line.strip("│╭╮╰╯─ ").rstrip("▁▂▃▄▅▆▇ ") for line in s.text(selector).splitlines()]
     return " ".join(" ".join(lines).split())
 
@@ -70,7 +73,7 @@ def read(s: Stage, selector: str) -> str:
 async def test_the_sentence_that_says_why_is_never_cut(
     stage: Staging, script: Script, size: tuple[int, int]
 ) -> None:
-    """With a verdict of several lines, a barge-in, and a cause of three parts."""
+    """Tested with a verdict of several lines, a barge-in, and a cause of three parts."""
     times = {"noticed": 1400, "agent": 1900, "buffer": 1600}
     why = (
         "1.4 s until the agent noticed the end of speech, 1.9 s from the agent's last report to its answer, "

@@ -12,7 +12,7 @@ class Now:
 
 
 def playhead(now: Now, **options: object) -> Playhead:
-    """Of a session from 100 s to 110 s on its own clock, with tracks that begin half a second in."""
+    """Returns a playhead for a session from 100 s to 110 s on its clock, whose tracks begin 0.5 s later."""
     return Playhead(
         100 * S,
         110 * S,

@@ -57,7 +57,7 @@ async def server(
 
 @asynccontextmanager
 async def raw_server(answer: bytes, *, reads: bool = True, reset: bool = False) -> AsyncIterator[int]:
-    """A server that sends these bytes whatever it is asked, and closes; yields its port."""
+    """Runs a server that answers every request with these bytes and closes; yields its port."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if reads:
@@ -354,7 +354,7 @@ async def test_a_host_that_does_not_exist() -> None:
 
 @pytest.fixture
 async def strict_proxy() -> AsyncIterator[str]:
-    """An HTTP proxy that lets nobody through."""
+    """Runs an HTTP proxy that rejects all requests; yields its address."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -436,7 +436,7 @@ async def test_messages_that_came_at_once_leave_turns_to_the_rest_of_the_loop() 
         read = 0
         async for _ in client.frames():
             read += 1
-            now_ns += 1_000_000  # which each message takes
+            now_ns += 1_000_000  # the time that each message takes
             if read == 500:
                 break
         assert turns > 50
@@ -472,7 +472,7 @@ async def test_round_trips_are_measured() -> None:
 
 
 class Watched:
-    """A client with a liveness of milliseconds, and what was reported of its pongs."""
+    """A client with a liveness check of milliseconds, and its reports about pongs."""
 
     def __init__(self, url: str) -> None:
         self.pongs: list[bool] = []

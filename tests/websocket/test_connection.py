@@ -1,4 +1,4 @@
-"""The socket of a session that can be replaced, against a real server on loopback."""
+"""Tests replacing the socket of a session, against a real server on loopback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def message(name: str) -> Outgoing:
 
 
 class Line:
-    """A `Connection` to a server that loses the first socket, and what both ends saw."""
+    """A `Connection` to a server that loses the first socket, and the events of both ends."""
 
     def __init__(self, url: str) -> None:
         self.dropped: list[str | bytes] = []
@@ -42,7 +42,7 @@ class Line:
 
 @asynccontextmanager
 async def server(heard: list[tuple[int, str | bytes]]) -> AsyncIterator[str]:
-    """A server that greets each caller with its number, and loses the first."""
+    """Runs a server that greets each caller with its number and loses the first; yields its URL."""
     callers = 0
 
     async def hold(socket: ServerConnection) -> None:

@@ -1,4 +1,4 @@
-"""Planned faults of a connection, each in effect and not, in virtual time: every delivery has an exact time."""
+"""Tests planned faults of a connection, each active and inactive, in virtual time with exact delivery times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Delivery = tuple[int, str]
 
 
 class Wire:
-    """A connection whose messages arrive nowhere but here, with the time in ms at which they do."""
+    """A connection whose messages arrive only here, with their arrival times in ms."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -41,7 +41,7 @@ class Wire:
             loop.close()
 
     def put(self, name: str, *, audio: bool = True) -> None:
-        """Send a message as the connection does."""
+        """Sends a message as the connection does."""
         message = Outgoing(frame=name, kind="chunk" if audio else "control", audio_ms=20 if audio else 0)
         if self.faults.sent.holds:
             self.faults.sent.put(message, audio=audio)
@@ -55,7 +55,7 @@ class Wire:
             self.received.append((self.at_ms, name))
 
     async def talk(self, count: int) -> None:
-        """Send a message every 20 ms, and receive one each time."""
+        """Sends a message every 20 ms, and receives one each time."""
         for number in range(count):
             self.put(str(number))
             self.arrive(str(number))
@@ -77,7 +77,7 @@ ON_TIME = [(20 * number, str(number)) for number in range(10)]
 
 
 def late(since: int, until: int, *, by_ms: int = 0, to_ms: int = 0) -> list[Delivery]:
-    """The ten deliveries, of which those from one number to before another are late, or come at one time."""
+    """Returns ten deliveries, of which ``since`` to ``until`` (exclusive) are late or arrive together."""
     return [
         (to_ms or at_ms + by_ms, name) if since <= int(name) < until else (at_ms, name)
         for at_ms, name in ON_TIME
@@ -105,7 +105,7 @@ def test_a_delay_makes_messages_late_and_none_overtakes_another(heading: Heading
     wire = Wire()
     wire.faults.delay(50 * MS, 100 * MS, heading)
     wire.run(wire.talk(10))
-    # The fault ends at 100 ms: the messages of 100 and 120 ms wait for that of 80 ms.
+    # The fault ends at 100 ms, and the messages from 100 and 120 ms wait for the message from 80 ms.
     delayed = [(at_ms, name) if name not in "56" else (130, name) for at_ms, name in late(0, 5, by_ms=50)]
     assert wire.sent == (ON_TIME if heading is Heading.RECEIVED else delayed)
     assert wire.received == (ON_TIME if heading is Heading.SENT else delayed)

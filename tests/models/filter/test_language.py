@@ -296,7 +296,7 @@ KINDS_IN_ORDER = [
     '"/x"', "a/b", "mark", "playStream.chunk", '"recorded line"',
     '"say \\"x\\""', '"user speech"', "userStream.chunk",
 ]  # fmt: skip
-"""As they are written."""
+"""Kinds, in the order in which they are written."""
 
 
 @pytest.mark.parametrize(

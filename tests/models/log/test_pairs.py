@@ -21,7 +21,10 @@ EXAMPLES = Path(__file__).parents[2] / "protocols" / "examples"
 
 
 def pairs_of(protocol: str, *frames: tuple[e.Direction, dict[str, Any]]) -> Pairs:
-    """Messages of a session by their own names, numbered from 1; the session's first event has the number 0."""
+    """Returns the pairs of a session's messages, which are numbered from 1.
+
+    The session's first event has number 0.
+    """
     raws = [json.dumps(body).encode() for _, body in frames]
     events = [
         message(body.get("type") or body.get("event") or body.get("command") or next(iter(body)), direction)
@@ -40,7 +43,7 @@ def log_in(protocol: str, log_rules: LogRules | None = None) -> EventLog:
 
 
 def partners(pairs: Pairs) -> dict[int, int]:
-    """Of every event that has one."""
+    """Returns the partner of every event that has one."""
     numbers = list(pairs._log.events.numbers)
     found = {number: pairs.partner(number) for number in numbers}
     return {number: partner for number, partner in found.items() if partner is not None}

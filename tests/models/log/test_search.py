@@ -34,7 +34,7 @@ def view_of(*events: e.SessionEvent) -> EventView:
 
 
 def positions(view: EventView, wanted: Filter, *, forward: bool = True) -> list[int]:
-    """The lines one comes to by pressing n, or N, until the end."""
+    """Returns the lines reached by pressing n, or N, until the end."""
     found, position = [], -1 if forward else len(view)
     while (hit := find(view, wanted, position, forward=forward, wrap=False)) is not None:
         position = hit.position
@@ -156,7 +156,7 @@ def test_search_stops_at_every_line_that_matches(
 
 
 def walked(view: EventView, wanted: Filter, *, forward: bool) -> list[int]:
-    """The lines one comes to by searching raw messages, each of which holds the number of its event."""
+    """Returns the lines reached by searching raw messages, each of which contains the number of its event."""
     numbers = [view.log.events.numbers[index] for index in wanted(range(len(view.log.events)), view.context)]
     pattern = Regex(f"^({'|'.join(map(str, numbers)) or 'none'})$")
     found: list[int] = []

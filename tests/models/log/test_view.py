@@ -35,7 +35,7 @@ def lines(view: EventView) -> list[ViewLine]:
 
 
 def shown(view: EventView) -> list[str]:
-    """Row and event number of each line, as ``2`` or, below an opened run, ``2:7``."""
+    """Returns row and event number of each line, as ``2`` or, below an opened run, ``2:7``."""
     numbers = view.log.events.numbers
     return [f"{line.row}:{numbers[line.event]}" if line.member else str(line.row) for line in lines(view)]
 
@@ -113,7 +113,7 @@ def test_a_closed_view_is_not_notified() -> None:
 def test_the_view_shows_matches_whatever_came_before(
     events: list[e.SessionEvent], filter_: Filter, data: st.DataObject
 ) -> None:
-    """Rows in pieces, filters set in between, slices of all sizes, marks set on the way."""
+    """Rows arrive in parts, with filters and marks set in between and slices of all sizes."""
     log, marks = EventLog(), Marks()
     view = EventView(log, marks, slice_events=data.draw(st.integers(1, 5)))
     for event in events:

@@ -155,7 +155,7 @@ def test_a_long_run_is_played_in_part() -> None:
     ],
 )
 def test_samples_are_put_in_order(protocol: str, options: dict[str, str], order: str) -> None:
-    """The session carries the rules that the options of its call make."""
+    """The session contains the rules that result from its call's options."""
     log_of = protocol_named(protocol).log_of
     assert log_of
     tone = [0] * 160 + [round(9_000 * math.sin(index / 6)) for index in range(160)]

@@ -48,7 +48,7 @@ def shown(tree: EventTree) -> list[str]:
 
 
 def every_line(value: object, path: Path = (), *, depth: int = 0) -> list[str]:
-    """All lines of a value with everything open, found the plain way."""
+    """Returns all lines of a value with everything open, found in a simple way."""
     lines: list[str] = []
     for place in range(len(children_of(value))):
         key, child = child_at(value, place)

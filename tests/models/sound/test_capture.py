@@ -1,4 +1,4 @@
-"""Blocks of a device at another rate than the agreed one, and of the silence that takes its place."""
+"""Tests blocks of a device whose rate differs from the agreed rate, and of the silence that replaces them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCK_NS = 20_000_000
 
 @pytest.fixture
 def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
-    """A microphone that works at 48 kHz alone."""
+    """Installs a microphone that supports only 48 kHz."""
     monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
     module = FakeSoundDevice(device("Desk", 1, 0), defaults=(0, -1))
     module.refuse = lambda rate: None if rate == 48_000 else invalid_rate()

@@ -1,4 +1,4 @@
-"""The edges of recorded lines are known before they are spoken, and are those that a detector finds in the call."""
+"""Tests that the known edges of recorded lines are the edges that a detector finds in the call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MS = 1_000_000
 
 
 class Caller:
-    """Speaks lines in blocks of 20 ms; both detectors hear the same blocks."""
+    """Plays lines in blocks of 20 ms. Both detectors receive the same blocks."""
 
     def __init__(self) -> None:
         self.now_ns = 0

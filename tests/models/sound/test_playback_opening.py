@@ -36,7 +36,7 @@ async def test_the_speaker_plays_silence_before_the_first_reply(desk: FakeSoundD
     await opened(audio)
     (stream,) = desk.streams
     assert stream.arguments["samplerate"] == 24_000
-    # A device takes its first blocks in one burst, which must not drain the queue of a reply that begins.
+    # A device takes its first blocks in one burst, which must not drain the queue at the start of a reply.
     out = bytearray(960)
     stream.arguments["callback"](out, 480, TIMES, None)
     audio.playback.begin("a", PCM_24K)
@@ -56,7 +56,7 @@ async def test_a_first_reply_at_another_rate_reopens_the_speaker(desk: FakeSound
     assert foreseen.calls[-1] == "close"
     assert real.arguments["samplerate"] == 16_000
     audio.playback.play("a", b"\1\0" * 3200)
-    # Later replies are resampled: reopening the speaker would interrupt what is heard.
+    # Later replies are resampled, because reopening the speaker would interrupt playback.
     audio.playback.begin("b", PCM_24K)
     await opened(audio)
     assert len(desk.streams) == 2

@@ -1,4 +1,4 @@
-"""When a mark is reached and until when a reply plays depends on what the device has played."""
+"""Tests that marks and the ends of replies depend on what the device has played."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 MS = 1_000_000
 BLOCK, BLOCK_MS = 320, 20
 LEAD_MS = 125
-"""From a callback until its samples are heard; the stream itself states 40."""
+"""Time from a callback until its samples are heard, in ms; the stream itself reports 40."""
 
 
 def speaker_of(audio: AudioManager) -> Speaker:
@@ -28,7 +28,7 @@ def speaker_of(audio: AudioManager) -> Speaker:
 
 
 class Desk:
-    """A call whose speaker is a fake device that takes blocks when the test makes it."""
+    """A call whose speaker is a fake device, which takes blocks when the test requests it."""
 
     def __init__(self, sound: FakeSoundDevice) -> None:
         self.sound = sound
@@ -77,7 +77,7 @@ async def test_a_mark_is_reached_when_the_device_has_played_the_audio_before_it(
     playback.mark("twenty blocks")
     desk.take_blocks(10)
     assert playback.reached_marks() == []
-    # The tenth block was taken 20 ms ago, and has 20 ms to play once its lead is over.
+    # The tenth block was taken 20 ms ago and plays for 20 ms after its lead.
     desk.now_ns += (LEAD_MS - 1) * MS
     assert playback.reached_marks() == []
     desk.now_ns += MS

@@ -1,4 +1,4 @@
-"""What is known of a reply is one record, however many replies were interrupted."""
+"""Tests that each reply has one record, regardless of how many replies were interrupted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
 TEN_MS = bytes(320)
 QUIET, LOUD = b"\x01\x00" * 160, b"\x00\x10" * 160
-"""10 ms each: far below -32 dBFS, and -18 dBFS."""
+"""10 ms of audio each, far below -32 dBFS and at -18 dBFS."""
 
 
 async def nobody_listens() -> AudioManager:

@@ -1,4 +1,4 @@
-"""Devices are switched before the first sound, in mid-call and from none; opened again without dropping the call."""
+"""Tests switching devices before the first sound, during a call and from none, and reopening them during a call."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def ready(**options: str) -> AudioManager:
 
 
 async def speak(audio: AudioManager) -> None:
-    """Have a reply open the speaker."""
+    """Opens the speaker with a reply."""
     audio.playback.begin("a", PCM_16K)
     audio.playback.play("a", bytes(3200))
     await audio.playback.opened()
@@ -62,7 +62,7 @@ def poll(audio: AudioManager) -> list[e.SessionEvent]:
 
 
 def open_on(sound: FakeSoundDevice) -> list[tuple[str, int]]:
-    """Which way and on which device streams are open."""
+    """Returns the direction and device of each open stream."""
     return [
         (str(stream.arguments["kind"]), int(stream.arguments["device"]))
         for stream in sound.streams
@@ -275,7 +275,7 @@ def dropped(events: list[e.SessionEvent]) -> list[tuple[float, str]]:
 
 
 class Stalling:
-    """A call that records from a device, by a clock of its own."""
+    """A call that records from a device, with a fake clock."""
 
     def __init__(self, sound: FakeSoundDevice) -> None:
         self.sound = sound
@@ -293,13 +293,13 @@ class Stalling:
         self.events += self.audio.poll(self.now_ns)
 
     def wait(self, ms: int) -> None:
-        """Time passes and nothing is delivered; looked at often, as in a call."""
+        """Advances the time without delivering blocks, and polls often, as in a call."""
         for _ in range(ms // 10):
             self.now_ns += 10_000_000
             self.events += self.audio.poll(self.now_ns)
 
     async def stall(self) -> None:
-        """As long as it takes for the stream to be opened again."""
+        """Waits as long as it takes to reopen the stream."""
         streams = len(self.sound.streams)
         self.deliver()
         self.wait(1_000)
@@ -317,7 +317,7 @@ async def test_what_passed_while_a_stalled_microphone_was_opened_again_is_counte
     call.deliver()
     call.now_ns += 20_000_000
     call.deliver()
-    # 1,040 ms from callback to callback, of which the second one brought the last 20.
+    # 1,040 ms from callback to callback; the second callback delivered the last 20 ms.
     assert dropped(call.events) == [(51, "1,020 ms until the microphone was open again")]
     await call.audio.close()
 

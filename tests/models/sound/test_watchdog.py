@@ -8,7 +8,7 @@ MS = 1_000_000
 
 
 def watch(dog: Watchdog, from_ms: int, to_ms: int, callback_ms: int) -> list[int]:
-    """Look every ten milliseconds; the instants at which the health changed, ms."""
+    """Checks every ten milliseconds; returns the times in ms at which the health changed."""
     looks = range(from_ms, to_ms + 1, 10)
     return [now for now in looks if dog.look(now * MS, callback_ms * MS, vanished=False)]
 

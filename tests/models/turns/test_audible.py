@@ -1,4 +1,4 @@
-"""Turns and barge-ins of agents whose messages do not show when they speak."""
+"""Tests turns and barge-ins of agents whose messages do not show when they speak."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tui.models.turns.audible import Audible
 from tui.models.turns.turns import BargeInKind
 
 STREAM = (begins("reply-1", 20), plays("reply-1", 100, arrived_ms=21, handed_ms=60))
-"""The only reply of an agent that streams without a pause, silence included."""
+"""The only reply of an agent that streams without a pause, including silence."""
 
 
 def test_answers_in_an_unbroken_stream_are_measured_where_they_are_heard() -> None:
@@ -239,7 +239,7 @@ def test_a_reply_right_after_another_needs_no_pause_to_be_an_answer() -> None:
     metrics = fold(*interrupted, *answer, edge(AGENT, False, 5000))
     assert metrics.turns[1].response_latency_ms == 300
     assert [turn.agent_speech_ms for turn in metrics.turns] == [3200, 1400]
-    # With its first words after a silence, it is heard at their onset.
+    # If its first words follow a silence, it is heard from their onset.
     late = fold(*interrupted, *answer, edge(AGENT, False, 3310), *heard(4100, 5000))
     assert late.turns[1].response_latency_ms == 800
     assert [turn.agent_speech_ms for turn in late.turns] == [2910, 900]

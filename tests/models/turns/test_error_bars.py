@@ -1,4 +1,4 @@
-"""Every time carries its ±: the bias of the devices is taken off where it is shown, and raw instants stay raw."""
+"""Tests that every time has its ±, that the devices' bias is subtracted when shown, and that raw times stay raw."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JUDGE = Thresholds()
 
 
 def call(timing: Timing | None, *more: e.SessionEvent) -> SessionMetrics:
-    """Fold a call with a greeting after 500 ms and an answer after 1,000 ms."""
+    """Folds a call with a greeting after 500 ms and an answer after 1,000 ms."""
     fold = MetricsFold()
     opened = e.AudioOpened(at_ns=0, capture="mic", playback="speaker", latency_ms=40.0, timing=timing)
     edges = [
@@ -75,7 +75,7 @@ def test_a_calibration_moves_the_figure_and_leaves_the_instants() -> None:
         4_000 * MS,
     )
     assert str(response_of(turn, JUDGE)) == "1037 ± 2.5 ms"
-    # Which of the devices is late is not known, and a greeting depends on one of them.
+    # It is unknown which of the devices is late, and a greeting depends on only one of them.
     assert str(response_of(greeting, JUDGE)) == "500 ± 40 ms"
     assert metrics.response_latencies_ms == [1_037.0]
     assert [(share.stage, share.ms) for share in shares_of(turn) if share.stage is Stage.UNSTATED] == [
@@ -113,7 +113,7 @@ def test_a_limit_is_exceeded_only_beyond_the_error_bar(limit_ms: float, verdict:
 
 
 def interrupted(timing: Timing | None, *more: e.SessionEvent) -> BargeIn:
-    """Fold a barge-in: the user speaks at 4,500 ms, the agent signals 80 ms later and is silent after 150 ms."""
+    """Folds a barge-in: the user speaks at 4,500 ms, the agent signals 80 ms later and is silent after 150 ms."""
     user = e.SpeechEdge(at_ns=4_500 * MS, speaker=e.Party.USER, started=True, method="energy")
     flush = e.Flushed(
         at_ns=4_580 * MS,

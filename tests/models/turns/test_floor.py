@@ -1,4 +1,4 @@
-"""Who holds the floor, folded from what is audible."""
+"""Tests who holds the floor, folded from audible speech."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tui.models.turns.metrics import MetricsFold, SessionMetrics
 from tui.models.turns.output import in_json
 
 Said = tuple[e.Party, int, int]
-"""Who spoke, from when to when in ms."""
+"""Who spoke, from which time to which time, in ms."""
 
 
 def floor(*said: Said, rules: FloorRules | None = None) -> Floor:
@@ -38,7 +38,7 @@ def floor(*said: Said, rules: FloorRules | None = None) -> Floor:
 
 
 def turns(of: Floor) -> list[tuple[e.Party, float | None]]:
-    """Who held the floor in turn, with the offset of each."""
+    """Returns the turns as the party that held the floor and its offset."""
     return [(turn.by, turn.offset_ms) for turn in of.turns]
 
 
@@ -294,7 +294,7 @@ def test_speech_that_is_open_at_the_end_ends_with_the_session() -> None:
     assert metrics.floor.turns[-1].ended_ns == at(3000)
 
 
-# whatever the conversation
+# any conversation
 
 _GAPS = st.lists(
     st.tuples(st.integers(110, 3000), st.integers(60, 6000)).map(
@@ -306,7 +306,7 @@ _GAPS = st.lists(
 
 @st.composite
 def conversations(draw: st.DrawFn) -> list[Said]:
-    """Two lanes in which no two instants are the same."""
+    """Generates two lanes in which all times differ."""
     said: list[Said] = []
     for odd, by in enumerate((USER, AGENT)):
         now = draw(st.integers(0, 2000))
@@ -361,7 +361,7 @@ def test_the_order_in_which_edges_become_known_changes_nothing(said: list[Said],
         for by, began, until in said
         for is_start, instant in ((True, began), (False, until))
     ]
-    # An end is known half a second later, a start a little: each track in its own order.
+    # An end is known half a second later, a start slightly later. Each track keeps its own order.
     lags = {by: data.draw(st.integers(60, 130)) for by in e.Party}
     known = sorted(edges, key=lambda each: each.at_ns + (lags[each.speaker] + 450 * (not each.started)) * MS)
     until = max((each.at_ns for each in edges), default=0) + MS
@@ -375,14 +375,14 @@ def test_the_order_in_which_edges_become_known_changes_nothing(said: list[Said],
 
 
 def _in_track_order(known: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """A start follows the end before it on the same track, as a detector reports them."""
+    """Returns the edges in a detector's order: on each track, a start follows the previous end."""
     in_time = sorted(known, key=lambda each: each.at_ns)
     tracks = {by: [each for each in in_time if each.speaker is by] for by in e.Party}
     return [tracks[each.speaker].pop(0) for each in known]
 
 
 def _all_at_once(said: Sequence[Said], until_ns: int) -> Floor:
-    """The same, judged once, when everything is known."""
+    """Returns the same floor, judged once when everything is known."""
     fold = FloorFold(Floor())
     for speech in _speech(said):
         fold.begin(speech.by, speech.began_ns)

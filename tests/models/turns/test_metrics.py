@@ -31,7 +31,7 @@ def fold(*events: e.SessionEvent) -> SessionMetrics:
 
 
 def short_reply(at_ms: float) -> tuple[e.SessionEvent, ...]:
-    """A reply of 300 ms, all of it audible."""
+    """Returns the events of a reply of 300 ms, all of it audible."""
     return *speaks(f"r{at_ms}", at_ms), edge(AGENT, False, at_ms + 300)
 
 

@@ -375,13 +375,13 @@ def test_percentiles_need_enough_values() -> None:
 
 
 def in_order_of_knowledge(*pairs: tuple[e.SpeechEdge, e.SpeechEdge]) -> list[e.SessionEvent]:
-    """Stretches of speech as the detectors report them: onsets after 90 ms, ends after half a second."""
+    """Returns edges in the order in which the detectors report them: onsets after 90 ms, ends after half a second."""
     known = [(each.at_ns + at(90 if each.started else 520), each) for pair in pairs for each in pair]
     return [each for _, each in sorted(known, key=lambda pair: pair[0])]
 
 
 ASKS = spoken(1_000, 5_000)
-"""The user's question, in the tests of what the agent utters during it."""
+"""The user's question, in tests of agent speech during it."""
 
 
 @pytest.mark.parametrize(
@@ -443,7 +443,7 @@ def test_words_that_arrive_during_the_users_speech_are_not_the_answer() -> None:
     words = [said(AGENT, "Mhm.", item="a", at_ms=2_000)]
     more = in_order_of_knowledge(spoken(6_000, 7_000))
     assert [turn.number for turn in fold(active(), began, *words, over, *more).turns] == [0, 1]
-    late = [said(AGENT, "Yes.", item="b", at_ms=5_200)]  # known before the end of the speech is
+    late = [said(AGENT, "Yes.", item="b", at_ms=5_200)]  # known before the end of the speech
     assert [turn.number for turn in fold(active(), began, *words, *late, over, *more).turns] == [0, 1, 2]
 
 
