@@ -1,6 +1,6 @@
 """Measures the memory of the engine and the local agent after many calls, and how new calls affect current ones.
 
-Run ``python benchmarks/memory.py`` from the root folder, with the names of parts or without for all;
+Run ``python benchmarks/memory.py`` from the root folder, optionally with the names of the parts to run;
 ``--quick`` shortens the run. It prints a Markdown table. Requires Linux and PulseAudio. A part during which
 the host took away more than 1 % of CPU time is shown but not judged.
 """

@@ -1,6 +1,6 @@
 """Measures the cost of the screen: first paint, CPU use, frames of a long log, searching, memory.
 
-Run ``python benchmarks/screen.py`` from the root folder, with the names of parts or without for all;
+Run ``python benchmarks/screen.py`` from the root folder, optionally with the names of the parts to run;
 ``--quick`` shortens the run. It prints a Markdown table. Requires Linux, tmux and PulseAudio. Ratios within a
 run and shares of a core are judged. A part during which the host took away more than 1 % of CPU time is shown
 but not judged.

@@ -24,7 +24,8 @@ _REST_S = 5
 def coded(seconds: float, seed: int) -> Samples:
     """Returns noise without zero samples.
 
-    Any hundred samples identify their position, and the noise differs from silence.
+    Any hundred consecutive samples are unique, so their position can be determined, and the noise cannot be
+    mistaken for silence.
     """
     random = np.random.default_rng(seed)
     frames = int(seconds * RATE)

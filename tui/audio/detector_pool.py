@@ -1,7 +1,7 @@
 """DetectorPool: runs the speech detectors of many calls together, because the network costs half as much in batches.
 
-A call with a person has its own detector, which reports edges immediately. The callers of a load test share a
-pool, which judges their audio together and finds the same edges at most `PERIOD_S` later.
+A call made by a person has its own detector, which reports edges immediately. The callers of a load test
+share a pool, which judges their audio together and finds the same edges at most `PERIOD_S` later.
 """
 
 from __future__ import annotations

@@ -75,8 +75,8 @@ class Happening(msgspec.Struct, frozen=True):
     """Something that happened to a reply.
 
     ``at_ns`` is when the sample was pulled: the time of the pull plus the sample's position in the block. The
-    sample leaves the speaker one device latency later. For FULL, ``at_ns`` is when the chunk arrived; for
-    clipped edges, it is the time of the last pull.
+    sample leaves the speaker later, by the latency of the device. For FULL, ``at_ns`` is when the chunk
+    arrived; for clipped edges, it is the time of the last pull.
     """
 
     kind: HappeningKind

@@ -109,8 +109,7 @@ def _joined(runs: list[tuple[int, int]], pause_ms: int) -> list[tuple[int, int]]
 
 def _sound(ratios: _Floats, begin: int, end: int) -> SoundFound:
     clear = np.flatnonzero(ratios[begin:end] > _CLEAR) + begin
-    # A sound without any clear hop counts because it lasted at the level below. Its edges are as wide as the
-    # sound.
+    # A sound without a clear hop counts because of its length. Either edge may lie anywhere in the sound.
     first, last = (int(clear[0]), int(clear[-1])) if len(clear) else (end - 1, begin)
     return SoundFound(_ms(begin), _ms(max(first, begin)), _ms(min(last, end - 1) + 1), _ms(end))
 

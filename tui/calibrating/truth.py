@@ -240,7 +240,7 @@ class TruthOfCall:
                 found.silences.append(barge_in.silence_ms - true_ms)
 
     def _silent_from(self, frame: int) -> int | None:
-        """Returns the time from which the microphone no longer hears an answer that was cut after a given frame.
+        """Returns when the microphone stopped hearing an answer that was cut after a given frame.
 
         Returns None if that time is not known, or if the answer itself has a pause there.
         """

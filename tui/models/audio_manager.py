@@ -383,7 +383,7 @@ class _DeferredReporter(ErrorReporter):
         self._waiting.append((error, callback, event))
 
     def pass_on(self) -> None:
-        """Reports the kept failures in the same way as those of any other callback. Must be called on the loop."""
+        """Reports the kept failures like failures of any other callback. Must be called on the loop."""
         while self._waiting:
             error, callback, event = self._waiting.popleft()
             default_reporter.report(error, callback=callback, event=event)

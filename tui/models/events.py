@@ -419,7 +419,7 @@ class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="conditio
     active: bool = True
     """False if the problem has ended. Momentary problems (a clipped word) never end."""
     text: str = ""
-    """One sentence that says where the problem is, with figures."""
+    """One sentence about where the problem is, with figures."""
     hint: str = ""
     reply: str = ""
     """The reply concerned, if there is one."""

@@ -308,7 +308,7 @@ def _is_locked(path: Path, against: int) -> bool:
 
 
 def _lines(file: IO[bytes], report: Callable[[str], None]) -> Iterator[bytes]:
-    """Yields the lines with their line endings, without the rest of lines that are far too long.
+    """Yields the lines with their line endings. Lines that are far too long are truncated.
 
     Stops at a line that does not end within a reasonable length.
     """

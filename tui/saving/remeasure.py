@@ -19,7 +19,7 @@ _SAME_NS = 300_000_000
 """Edges from two detectors that are closer than this, in ns, count as the same edge.
 
 Edges from which response times are measured keep the call's times, which come from the device's callbacks. If
-the track has the edge elsewhere, `compare_edges` disputes the call's edge, on the screen too.
+the track has the edge elsewhere, `compare_edges` marks the call's edge as disputed, also on the screen.
 """
 _AGREES_NS = 40_000_000
 """Any other edge of the track that is this close to an edge of the call, in ns, confirms that edge.

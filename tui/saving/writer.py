@@ -171,8 +171,8 @@ class SessionWriter:
     """The folder of one session, and the thread that writes into it. Created by `start`; ended by `close`.
 
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any
-    thread. None of these methods waits or fails. If the disk is full, saving ends; if it is slow, there are
-    gaps. ``on_problem`` receives one sentence about each of these problems, once and on the loop. If
+    thread. None of these methods waits or fails. If the disk is full, saving ends; if the disk is slow, data
+    is skipped. ``on_problem`` receives one sentence about each of these problems, once and on the loop. If
     ``on_end`` is given, it receives the sentence about the end of saving instead.
     """
 
@@ -237,7 +237,7 @@ class SessionWriter:
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[SessionEvent]:
-        """See `TrackSink`. Returns nothing if the tracks are not saved or are not complete."""
+        """See `TrackSink`. Returns no events if the tracks are not saved or are incomplete."""
         self._put_audio(TracksEnd(self._clock_ns()))
         return await asyncio.to_thread(self._compare, turns)
 

@@ -392,7 +392,7 @@ def _base64_forms(secret: bytes) -> Iterator[str]:
 
 
 def _without_cut_forms(text: str, forms: Iterable[str]) -> str:
-    """Returns the text without beginnings of secrets that an ellipsis follows."""
+    """Returns the text without truncated secrets, i.e. beginnings of secrets followed by an ellipsis."""
     pieces = text.split(HIDDEN)
     for form in forms:
         for index, piece in enumerate(pieces[:-1]):

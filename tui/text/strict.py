@@ -94,8 +94,7 @@ class Written(ABC):
     def read(cls, text: str) -> Self:
         """Returns the value that a string represents.
 
-        Raises `ValueError` if the string is not such a value at all, and `SettingsError` if part of
-        it is wrong.
+        Raises `ValueError` if the string is not in this notation, and `SettingsError` if part of it is wrong.
         """
 
 

@@ -42,7 +42,7 @@ class DiffRow(NamedTuple):
     inside: bool = False
     """Whether rows for the value's contents follow."""
     alike: int = 0
-    """Number of equal elements that this row and the ones after it stand for."""
+    """Number of equal elements that this row represents; 0 for a row of one value."""
 
 
 class Comparison(NamedTuple):

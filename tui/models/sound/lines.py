@@ -142,7 +142,10 @@ class RecordedLines:
         return part.ljust(len(block), b"\0")
 
     def _begin(self, block: bytes, begins_ns: int) -> bytes:
-        """Returns the block; if the line begins during the block, the line's first samples replace its end."""
+        """Returns the block.
+
+        If the line begins during the block, the line's first samples replace the end of the block.
+        """
         block_ns = frames_to_ns(len(block) // 2, self.rate)
         wait_ns = begins_ns - (self.block_end_ns - block_ns)
         if wait_ns >= block_ns:

@@ -82,7 +82,7 @@ class Speech(msgspec.Struct, omit_defaults=True):
     event: int = 0
     """Number of the event that reported the start of the speech."""
     ended_ns: int | None = None
-    """None while the speech lasts, as far as known."""
+    """End of the speech; None until the end is known."""
 
 
 class FloorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -91,7 +91,7 @@ class FloorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
     by: e.Party
     began_ns: int
     ended_ns: int | None = None
-    """None while the turn lasts, as far as known."""
+    """End of the turn; None until the end is known."""
     offset_ms: float | None = None
     """Floor transfer offset from the other party's turn to this turn: a gap or, if negative, an overlap.
 

@@ -84,7 +84,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     started_ns: int | None = None
     """When the session became active."""
     timing: Timing | None = None
-    """How far the times can be trusted with the devices of the call; None if there are none."""
+    """Timing accuracy of the call's devices; None if there are no devices."""
     audio_starts_ns: int | None = None
     """The time that corresponds to 0 s in audio.wav; None during the call, or if a track is missing."""
     ended_ns: int | None = None

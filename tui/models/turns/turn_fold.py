@@ -45,7 +45,7 @@ class _During:
 
     since_ns: int
     until_ns: int | None = None
-    """None while it lasts, as far as is known."""
+    """End of the sound or text; None until the end is known."""
 
 
 class TurnBoundary:
@@ -181,7 +181,7 @@ class _Sound:
     """Start of the sound, but never earlier than the first sample of the reply."""
     playing: _Playing | None
     ended_ns: int | None = None
-    """None while it lasts, as far as is known."""
+    """End of the sound; None until the end is known."""
 
 
 class _Measured:

@@ -37,7 +37,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     sending_ms: float | None = None
     """From the end of the callback, or the complete message, to the socket."""
     agent_ms: float | None = None
-    """From passing the last speech to the socket to receiving the first byte of audio, minus `transport_ms`."""
+    """From when the last speech is passed to the socket to the first byte of audio received, minus `transport_ms`."""
     transport_ms: float | None = None
     """Round trip of the latest websocket ping; None if it was not measured and is therefore part of `agent_ms`."""
     prebuffer_ms: float | None = None
@@ -133,7 +133,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
     error_ms: float | None = None
     """Bound on the error that `doubt` describes, in either direction; None if unknown."""
     bias_ms: float = 0.0
-    """By how much `response_latency_ms` is too long, according to the calibration of the devices."""
+    """Amount by which `response_latency_ms` is too long, according to the devices' calibration."""
     bound_ms: float = 0.0
     """Bound on the error that remains after subtracting the bias, excluding `error_ms`. 0 if there are no devices."""
     disputes: list[Dispute] = []
@@ -214,7 +214,7 @@ class BargeIn(msgspec.Struct, omit_defaults=True):
     """Talk-over: time in which both parties were heard."""
     unheard_ms: float = 0.0
     bias_ms: float = 0.0
-    """By how much `silence_ms` and `talk_over_ms` are too long, according to the calibration of the devices."""
+    """Amount by which `silence_ms` and `talk_over_ms` are too long, according to the devices' calibration."""
     bound_ms: float = 0.0
     """Bound on the error of `silence_ms` and `talk_over_ms` after subtracting the bias. 0 if there are no devices."""
     signal_bound_ms: float = 0.0
