@@ -58,6 +58,7 @@ async def test_help_describes_the_place_where_it_was_opened(stage: Staging, scri
 SEARCHES = {
     "buffer": "How much of a reply has to arrive before it plays",
     "unplayed": "discarded unplayed, by a barge-in",
+    "timeline": "On the timeline of a saved session",
     "uncertain": "The figure may be wrong",
     "STOP record": "Stop recording; the call continues.",
     "u": "Go to the turns and their latency breakdown",
@@ -76,6 +77,7 @@ async def test_help_is_searched_as_you_type(stage: Staging, script: Script) -> N
             await s.press("end", typed[-1])
             assert shown in s.text(), typed
             assert "End the call." not in s.text(), typed
+            assert ("The key" in s.text()) == (typed == "u"), typed
         field.value = ""
         await s.tick()
         assert "End the call." in s.text()
@@ -104,10 +106,11 @@ async def test_every_figure_in_header_and_health_pane_is_explained(stage: Stagin
     script.add(e.FindingRaised, rule="x", text="y", advice=True)
     async with stage((300, 30)) as s:
         await s.play([*script.take(), telemetry(-23, -14, queued_ms=1240)])
+        await s.press("h")
         groups = [group for group in s.text("SessionStrip").splitlines()[1].split("  ") if group.strip()]
         named = [[n for n in explained if group.strip().startswith(f"{n} ")] for group in groups]
         assert all(named), groups
-        assert {"response", "findings", "unplayed", "tokens", "queued"} <= {
+        assert {"last response", "findings", "unplayed", "tokens", "queued"} <= {
             n for names in named for n in names
         }
         health = {line.name for line in s.session.health.figures if line.value}

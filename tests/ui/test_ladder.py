@@ -117,15 +117,35 @@ async def test_a_key_takes_the_call_over_and_gives_it_back(stage: Staging, scrip
         assert s.sent() == []
         assert "no scenario is being played" in s.text("KeyBar")
         await s.play(at_the_fourth_step(script).take())
+        assert "G By hand" in s.text("KeyBar")
         await s.press("G")
         assert s.sent() == [SteerScenario(by_hand=True)]
         await s.play(scenario(script, BY_HAND).take())
-        assert title(s) == "Scenario · by hand · 3 of 6 · 1 failed · books a table"
+        assert title(s) == "Scenario · 3 of 6 · 1 failed · by hand · books a table"
+        assert "G Give back" in s.text("KeyBar")
         await s.press("G")
         assert s.sent() == [SteerScenario(by_hand=False)]
         await s.play(scenario(script, OVER, verdict="passed").take())
         await s.press("G")
         assert s.sent() == []
+
+
+async def test_a_narrow_title_shortens_the_name_and_a_narrow_row_leaves_the_reason_to_the_foot(
+    stage: Staging, script: Script
+) -> None:
+    reason = "The agent went on speaking for 812 ms after it was interrupted (limit 400 ms)."
+    async with stage((120, 36)) as s:
+        scenario(to_active(script), steps=STEPS)
+        script.add(
+            e.ScenarioChanged, phase=PLAYING, name="books a table for two on a Tuesday evening", file="/x"
+        )
+        step(step(step(script, 1), 1, "failed", reason), 2)
+        await s.play(script.take())
+        assert title(s) == "Scenario · 1 of 6 · 1 failed · books a table fo…"
+        await s.press("S", "up", "down")
+        assert title(s) == "Scenario · 1 of 6 · paused · 1 failed"
+        text = " ".join(s.text("LadderPane").replace("│", " ").split())
+        assert f"✗ 1 {reason}" in text
 
 
 async def test_a_file_is_asked_for_read_and_played_in_the_call(

@@ -102,7 +102,12 @@ async def test_tab_completes_a_filter(stage: Staging, script: Script) -> None:
 async def test_f1_in_the_filter_explains_filters(stage: Staging, script: Script) -> None:
     async with stage((80, 50)) as s:
         await s.play(a_call(script).take())
-        await ask(s, "f", "kind:", "f1")
+        await s.press("f")
+        assert "enter accept" not in s.text("PromptLine"), "the hint names the keys"
+        await s.press("escape")
+        await ask(s, "f", "kind:")
+        assert s.text("PromptLine").rstrip().endswith("tab complete · F1 help · enter accept · esc cancel")
+        await s.press("f1")
         assert isinstance(s.top(), FilterHelpScreen)
         assert "more than" not in s.text()
         assert "messages by size in bytes" in s.text()

@@ -45,6 +45,33 @@ async def test_a_larger_screen_shows_more_panes(
         assert all(s.session.panes.panes[name].size.height >= 4 for name in shown)
 
 
+async def test_a_focused_side_pane_gets_the_room_unless_the_user_has_divided_it(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((80, 24)) as s:
+        await s.play(a_call(script).take())
+        s.session.log_pane.move_to(10, centre=True)
+        small, row = s.session.transcript.size.height, s.session.log_pane.row
+        await s.press("t")
+        large = s.session.transcript.size.height
+        assert (small, large) == (7, 13)
+        await s.press("f", "escape")
+        assert s.session.transcript.size.height == large, "a question leaves the panes as they are"
+        await s.press("l")
+        assert s.session.transcript.size.height == small
+        assert s.session.log_pane.row == row
+        assert any(line.startswith("▌") for line in s.text("#log").splitlines())
+        await s.press("greater_than_sign")
+        chosen = s.session.transcript.size.height
+        assert chosen < small
+        await s.press("t")
+        assert s.session.transcript.size.height == chosen
+    async with stage((80, 60)) as s:
+        height = s.session.transcript.size.height
+        await s.press("t")
+        assert s.session.transcript.size.height == height, "there is enough room as it is"
+
+
 async def test_a_key_goes_to_a_pane_and_from_it_back_to_the_log(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(a_call(script).take())

@@ -108,6 +108,15 @@ async def test_it_lists_every_session_with_its_figures(
         assert "✗ damaged: session.json cannot be read" in s.text("#sessions")
 
 
+async def test_a_narrow_list_has_room_for_titles(stage: Staging, folder: Path) -> None:
+    async with stage((60, 20), target=None) as s:
+        await listed(s)
+        lines = s.text("#sessions").splitlines()
+        assert lines[1].split() == ["began", "title", "length", "worst", "errors"]
+        assert lines[2].split()[3:] == ["[b]booking", "0:00:05", "–", "2"]
+        assert "0 turns" in s.text("#sessions")
+
+
 async def test_reading_does_not_hold_up_the_screen(
     stage: Staging, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -414,6 +423,7 @@ async def test_a_report_goes_where_it_is_wanted_and_replaces_no_other_file(
         screen = s.app.screen
         assert isinstance(screen, ReportScreen)
         assert screen.path.value == str(folder / f"{NAMES[2]}.html")
+        assert s.text("#path").rstrip().endswith("[b]booking.html"), "the end of a long path is what matters"
         screen.path.value = str(tmp_path / "x.html")
         await s.press("enter")
         assert "already exists. Choose another name." in s.text("#status")
@@ -470,6 +480,7 @@ async def test_two_marked_sessions_are_compared_side_by_side(
         assert isinstance(s.top(), CompareSessionsScreen)
         assert asked == [["compare", str(folder / NAMES[1]), str(folder / NAMES[2]), "--json"]]
         lines = s.text("#sessions").splitlines()
+        assert "turns paired by number" in lines[0]
         heading = next(line for line in lines if "Turn 1" in line)
         assert "Δ −1576 ms  ≠" in heading
         figures = lines[lines.index(heading) + 1]

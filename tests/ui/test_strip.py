@@ -116,7 +116,7 @@ async def test_groups_that_do_not_fit_are_dropped_by_rank(stage: Staging, script
         await s.pilot.resize_terminal(60, 20)
         await s.tick()
         line = s.text().splitlines()[1]
-        assert "response –  loss 0  findings 1" in line
+        assert "loss 0  findings 1" in line
         assert line.endswith("▶ hours")
         assert "tokens left" not in line
 

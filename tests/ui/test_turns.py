@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 
 from tests.ui.conftest import Stage, Staging
-from tests.ui.fakes import MS, Script, telemetry, to_active
+from tests.ui.fakes import MS, FakeClock, Script, a_call, telemetry, to_active
 from tui.audio.calibration import Timing
 from tui.config.model import Thresholds
 from tui.models import events as e
@@ -14,6 +14,7 @@ from tui.models.telemetry import Telemetry
 from tui.models.turns.figures import Figure, response_of
 from tui.models.turns.turns import BargeIn, BargeInKind, LatencyParts, Turn
 from tui.models.turns.why import shares_of
+from tui.view.playhead import Playhead
 from tui.widgets.health import figures_of
 from tui.widgets.turn_words import axis_of, bar_of, sparkline_of, turn_in_full
 
@@ -177,6 +178,22 @@ async def test_enter_goes_to_the_turns_events_and_back(stage: Staging, script: S
         await s.press("U")
         assert s.session.turns.has_focus
         assert s.session.turns.turns[s.session.turns.cursor] is third
+
+
+async def test_health_of_a_saved_session_gives_one_reason_instead_of_dashes(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((80, 24)) as s:
+        values = {line.name: line.value for line in s.session.health.figures}
+        assert values["current values"] == "measured during a call"
+    async with stage((80, 24), target=None, playhead=Playhead(0, 1, clock_ns=FakeClock())) as s:
+        await s.play(a_call(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+        await s.press("h")
+        text = s.text("HealthPane")
+        assert "current values        not saved with a session" in text
+        assert "websocket round trip  0.4 ms" in text
+        assert "unplayed              640 ms" in text
+        assert "–" not in text
 
 
 async def test_the_foot_names_every_part_of_the_turn(stage: Staging, script: Script) -> None:

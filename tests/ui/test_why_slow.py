@@ -265,18 +265,35 @@ async def test_the_chart_lists_the_slowest_turns_to_go_to(stage: Staging, script
         assert s.number == s.bridge.state.metrics.turns[2].first_event
 
 
+@pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_from_20_turns_on_the_chart_has_percentiles_and_a_histogram(
-    stage: Staging, script: Script
+    stage: Staging, script: Script, size: tuple[int, int]
 ) -> None:
-    async with stage((120, 36)) as s:
+    async with stage(size) as s:
         to_active(script)
         for number in range(1, 21):
             turn(script, number, noticed=200, agent=100 * number, buffer=0)
         await s.play(script.take())
-        await s.press("u", "P")
+        await s.press("u")
+        title, *lines = s.text("TurnsPane").splitlines()
+        assert "worst 2200 ms ✗" in title
+        assert "…" not in title
+        assert sum(" ms " in line for line in lines[1:]) >= 5, "several turns, whatever the verdict takes"
+        await s.press("P")
         assert "20 response times · p50 1200 ms ~ · p95 2100 ms ✗ · worst 2200 ms ✗" in s.text()
         assert "Turns by response time in ms" in s.text()
-        assert "turn 20 " in s.text("#outliers").splitlines()[1]
+        labels = s.text("#distribution").splitlines()
+        counts = [line.split("┤")[0].strip() for line in labels if "┤" in line]
+        assert [count for count in counts if count] == ["1", "0"], "turns are counted in whole numbers"
+        assert labels[-1].split()[0] == "300"
+        slowest = s.text("#outliers").splitlines()[1]
+        assert "turn 20 " in slowest
+        assert "unexplained 2.0 s" in slowest
+        responses, distribution = (s.top().query_one(name).region for name in ("#responses", "#distribution"))
+        assert (responses.y == distribution.y) == (size == (80, 24)), (
+            "beside each other if there are few rows"
+        )
+        assert responses.height > 6
 
 
 async def test_without_response_times_there_is_no_chart(stage: Staging, script: Script) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.color import Color
-from textual.containers import Vertical
+from textual.containers import Container, Vertical
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -18,10 +18,10 @@ from tui.bridge import Bridge
 from tui.config.model import Thresholds
 from tui.models.turns.figures import Grade, graded, response_of, worst_of
 from tui.models.turns.turns import LEAST_TURNS, Turn
-from tui.models.turns.why import why_of
 from tui.screens.actions import Action, bindings
 from tui.widgets.keys import KeyBar
 from tui.widgets.too_small import TooSmall
+from tui.widgets.turn_words import causes_of
 
 if TYPE_CHECKING:
     from textual_plotext import PlotextPlot
@@ -30,7 +30,9 @@ CHART = (
     Action("chart_close", "escape,P", "Back", "Go back to the turns.", "close", show=True, key_display="esc"),
 )
 _MOST_LISTED = 100
-_BINS = 20
+_MOST_BINS = 20
+_BIN_WIDTHS_MS = [step * 10**power for power in range(6) for step in (1, 2, 5)]
+_MOST_BIN_LABELS, _MOST_COUNT_LABELS = 6, 4
 _MOST_TICKS = 8
 _TICKS_APART = 0.06
 """Minimum distance between two labels of an axis, as a share of its length. Closer labels would overlap."""
@@ -79,13 +81,14 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         yield TooSmall()
         with Vertical(id="body"):
             yield Static(self._head(), id="head", markup=False)
-            responses = PlotextPlot(id="responses")
-            self._plot_responses(responses)
-            yield responses
-            if len(self._turns) >= LEAST_TURNS:
-                distribution = PlotextPlot(id="distribution")
-                self._plot_distribution(distribution)
-                yield distribution
+            with Container(id="plots"):
+                responses = PlotextPlot(id="responses")
+                self._plot_responses(responses)
+                yield responses
+                if len(self._turns) >= LEAST_TURNS:
+                    distribution = PlotextPlot(id="distribution")
+                    self._plot_distribution(distribution)
+                    yield distribution
             yield OptionList(*self._outliers(), id="outliers", markup=False)
         yield KeyBar()
 
@@ -135,8 +138,14 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         return name if theme.ansi else Color.parse(getattr(theme, _IN_THEME[name])).rgb
 
     def _plot_distribution(self, plot: PlotextPlot) -> None:
-        plot.plt.title("Turns by response time in ms")
-        plot.plt.hist([turn.response_ms for turn in self._turns], bins=_BINS)
+        plt = plot.plt
+        plt.title("Turns by response time in ms")
+        first, width_ms, counts = _bins([turn.response_ms or 0.0 for turn in self._turns])
+        plt.bar(list(range(len(counts))), counts, width=1, color=self._color("blue"))
+        edges = _whole_ticks(0, len(counts), _MOST_BIN_LABELS)
+        # A bar is drawn around its position.
+        plt.xticks([edge - 0.5 for edge in edges], [f"{(first + edge) * width_ms:g}" for edge in edges])
+        plt.yticks(_whole_ticks(0, max(counts), _MOST_COUNT_LABELS))
 
     def _outliers(self) -> list[Option]:
         slowest = sorted(self._turns, key=lambda turn: -(turn.response_ms or 0.0))
@@ -144,7 +153,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
 
     def _line(self, turn: Turn) -> str:
         figure = response_of(turn, self._judge)
-        return f"turn {turn.number:<4} {figure.short:>9} {figure.glyph}  {why_of(turn)}"
+        return f"turn {turn.number:<4} {figure.short:>9} {figure.glyph}  {' · '.join(causes_of(turn))}"
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
@@ -163,7 +172,18 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         self.dismiss(None)
 
 
-def _whole_ticks(first: int, last: int) -> list[float]:
-    """Returns at most `_MOST_TICKS` turn numbers at equal distances, starting with the first."""
-    step = max(1, -(-(last - first) // (_MOST_TICKS - 1)))
+def _bins(times_ms: Sequence[float]) -> tuple[int, int, list[int]]:
+    """Returns the number of the first bin, the width of all in ms, and how many times fall into each."""
+    least, most = min(times_ms), max(times_ms)
+    width_ms = next((each for each in _BIN_WIDTHS_MS if most - least < each * _MOST_BINS), _BIN_WIDTHS_MS[-1])
+    first = int(least // width_ms)
+    counts = [0] * (int(most // width_ms) - first + 1)
+    for ms in times_ms:
+        counts[int(ms // width_ms) - first] += 1
+    return first, width_ms, counts
+
+
+def _whole_ticks(first: int, last: int, most: int = _MOST_TICKS) -> list[float]:
+    """Returns at most that many whole numbers at equal distances, starting with the first."""
+    step = max(1, -(-(last - first) // (most - 1)))
     return [float(number) for number in range(first, last + 1, step)]

@@ -63,7 +63,7 @@ class CompareSessionsScreen(Screen[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Starts measuring both sessions."""
-        self.view.border_title = "Compare sessions · Δ right minus left · ≠ differs"
+        self.view.border_title = "Compare sessions · turns paired by number · Δ right minus left · ≠ differs"
         self.view.focus()
         self._measure()
 

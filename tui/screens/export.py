@@ -92,7 +92,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Puts the cursor at the end of the file name."""
-        self.path.cursor_position = len(self.path.value)
+        self.path.show_end()
 
     def on_unmount(self) -> None:
         """Cancels a running export, so that no partial file is left."""

@@ -62,6 +62,7 @@ class HelpSection(NamedTuple):
     title: str
     rows: Sequence[HelpRow]
     note: str = ""
+    of_keys: bool = False
 
     def matching(self, words: Sequence[str]) -> HelpSection:
         """Returns the rows that, together with the title, contain every word; all rows if there are no words."""
@@ -70,7 +71,7 @@ class HelpSection(NamedTuple):
             for row in self.rows
             if all(word in f"{self.title} {row.name} {row.label} {row.text}".casefold() for word in words)
         ]
-        return HelpSection(self.title, rows, "" if words else self.note)
+        return self._replace(rows=rows, note="" if words else self.note)
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
@@ -124,7 +125,9 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 def found(sections: Sequence[HelpSection], query: str) -> list[HelpSection]:
     """Returns the matches of a search: first the row of a key, if the query is a key, then rows with all words."""
     wanted = query.strip()
-    keyed = [row for section in sections for row in section.rows if wanted and wanted in row.name.split()]
+    keyed = [
+        row for section in sections if section.of_keys for row in section.rows if wanted in row.name.split()
+    ]
     words = wanted.casefold().split()
     matching = [section.matching(words) for section in sections]
     # A single letter occurs in nearly every row, so if it is a key, only that key is meant.
@@ -179,7 +182,9 @@ def key_sections(
                 notes[title] = entry.node.HELP
     places = [*ActionArea, MOVING, FIELD, LIST]
     return [
-        HelpSection(title, list(_rows(sections[title], key_display, why_not)), notes.get(title, ""))
+        HelpSection(
+            title, list(_rows(sections[title], key_display, why_not)), notes.get(title, ""), of_keys=True
+        )
         for title in sorted(sections, key=lambda title: places.index(title) if title in places else -1)
     ]
 

@@ -52,7 +52,7 @@ class QuitScreen(ModalScreen[bool], inherit_bindings=False):
                 yield self._leave
                 yield Button("Stay", id="stay", compact=True)
             yield Static(
-                "enter or q quit · esc stay · confirm_quit = false under [screen] turns this off",
+                "enter or q quit · esc stay\nThe settings (f4) can turn this question off.",
                 id="hint",
                 markup=False,
             )

@@ -61,7 +61,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Puts the cursor at the end of the file name."""
-        self.path.cursor_position = len(self.path.value)
+        self.path.show_end()
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#save")

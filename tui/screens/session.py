@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from inspect import isawaitable
 from pathlib import Path
@@ -16,7 +17,7 @@ from textual.screen import Screen
 
 from tui.bridge import Bridge
 from tui.config.model import Thresholds
-from tui.models.events import Status
+from tui.models.events import ScenarioPhase, Status
 from tui.models.telemetry import Telemetry
 from tui.screens.actions import bindings
 from tui.screens.availability import Availability
@@ -324,6 +325,12 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             mute = entry.enabled or entry.node is not self
             sentence = "" if mute else f"{entry.binding.description}: {self.why_not(entry)}"
         self.query_one(KeyBar).show_notice(sentence)
+
+    @property
+    def key_names(self) -> Mapping[str, str]:
+        """Names in the footer that differ from those of the actions, by the action's id."""
+        by_hand = self.bridge.scenario.phase is ScenarioPhase.BY_HAND
+        return {"hand": "Give back"} if by_hand else {}
 
     def why_not(self, entry: ActiveBinding) -> str:
         """Returns why a key of this screen is not available at the moment, or ""."""

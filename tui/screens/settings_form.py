@@ -35,6 +35,7 @@ SETTINGS_KEYS = (
 )
 KEY = (Action("key_cancel", "escape", "Cancel", "Keep the current key.", "cancel", key_display="esc"),)
 HINT = "tab next · enter open a list, or choose another key · ⌫ default key · ^s save · esc cancel"
+_NAME_CELLS, _KEYS_CELLS = 23, 11
 _QUITTING = {"yes": "asks once", "no": "ends the call and quits"}
 
 
@@ -132,8 +133,8 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         name = f"{action.area}: {action.name}"
         # Two columns, so that keys are aligned with keys and names with names.
         return Content.assemble(
-            (f"{name:<26} ", "bold"),
-            (f"{keys:<14} ", "$primary bold" if changed else "$primary"),
+            (f"{name:<{_NAME_CELLS}}", "bold"),
+            (f"{keys:<{_KEYS_CELLS}} ", "$primary bold" if changed else "$primary"),
             action.tooltip,
         )
 

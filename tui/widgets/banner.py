@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from rich.cells import cell_len
 from textual.content import Content
 from textual.message import Message
-from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.bridge import Bridge
@@ -20,10 +19,8 @@ from tui.widgets.wrap import fit, wrap
 
 Notice = ConditionChanged | NoticeRaised | FindingRaised
 _REMEMBERED = 20
-_ROOMY_ROWS = 24
-"""Minimum screen height, in rows, at which a long message and a long hint take two lines each."""
-_MOST_LINES = 4
-"""Maximum number of lines of a notice. The message is never shortened to make room for the hint."""
+_MOST_LINES, _MOST_NOTICE_LINES = 2, 4
+"""Maximum number of lines of an error or a hint, and of a notice. A text is never cut to make room for its hint."""
 _DISMISS = "esc dismiss"
 _TEXT_CHARS = 1_000
 
@@ -79,10 +76,9 @@ class ErrorBanner(Static, ModelPanel):
         keys = "e show · esc dismiss"
         if count > 1:
             keys = f"{count} errors · {keys}"
-        most = _most_lines(self)
         head = f"✗ {one_line(error.source, 40)}: "
-        first, *more = _lines(head + one_line(error.message, _TEXT_CHARS), width, most)
-        hint, *rest = _lines(one_line(error.hint, _TEXT_CHARS), max(width - len(keys) - 4, 10), most)
+        first, *more = _lines(head + one_line(error.message, _TEXT_CHARS), width)
+        hint, *rest = _lines(one_line(error.hint, _TEXT_CHARS), max(width - len(keys) - 4, 10))
         lines = [
             Content.assemble((head, "bold $text-error"), (first[len(head) :], "bold $foreground")),
             *(Content.styled(f"  {line}", "bold $foreground") for line in more),
@@ -100,12 +96,7 @@ class ErrorBanner(Static, ModelPanel):
         self.post_message(self.Clicked())
 
 
-def _most_lines(widget: Widget) -> int:
-    """Returns the maximum number of lines for a text that may have a hint below it."""
-    return 2 if widget.screen.size.height >= _ROOMY_ROWS else 1
-
-
-def _lines(text: str, width: int, most: int) -> list[str]:
+def _lines(text: str, width: int, most: int = _MOST_LINES) -> list[str]:
     """Returns the lines of a text, indented after the first line and cut with an ellipsis after ``most`` lines."""
     lines = wrap(text, width - 2)
     if len(lines) > most:
@@ -113,12 +104,12 @@ def _lines(text: str, width: int, most: int) -> list[str]:
     return lines
 
 
-def _with_hint(text: str, hint: str, width: int, most: int) -> list[str]:
+def _with_hint(text: str, hint: str, width: int) -> list[str]:
     """Returns the lines of a text and its hint. The hint starts a new line unless a single paragraph is shorter."""
     whole = wrap(f"{text} {hint}".strip(), width - 2)
     if len(whole) <= len(wrap(text, width - 2)) <= 2:
         return whole
-    return [*_lines(text, width, _MOST_LINES), *(_lines(hint, width, most) if hint else ())]
+    return [*_lines(text, width, _MOST_NOTICE_LINES), *(_lines(hint, width) if hint else ())]
 
 
 class NoticeLine(Static, ModelPanel):
@@ -178,7 +169,7 @@ class NoticeLine(Static, ModelPanel):
         is_advice = isinstance(notice, FindingRaised)
         hint = "" if isinstance(notice, FindingRaised) else one_line(notice.hint, _TEXT_CHARS)
         self.tooltip = Content(f"{text} {hint}".strip())
-        lines = _with_hint(text, hint, width, _most_lines(self))
+        lines = _with_hint(text, hint, width)
         if cell_len(lines[-1]) + len(_DISMISS) + 4 <= width:
             lines[-1] = fit(lines[-1], width - 2 - len(_DISMISS)) + _DISMISS
         first, *more = lines

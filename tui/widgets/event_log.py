@@ -40,6 +40,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     """
 
     TITLE = "Events"
+    LEAST_TITLE_CELLS = 10
     HELP = (
         "▸ ▾ └ run of similar messages · ◆ marked · ✎ note · ! warning · ✗ error · ↶ out of order: the event was "
         "detected later and back-dated to when it happened"

@@ -24,7 +24,7 @@ class ShownFigure(StrEnum):
 
     # the header
     RESPONSE = (
-        "response",
+        "last response",
         "Response time of the latest turn: from the user's last sound to the agent's first audible one.",
     )
     LOSS = "loss", "What was lost unintentionally in this call, by kind; the kinds are explained below."
@@ -127,6 +127,8 @@ SIGNS: Mapping[str, str] = {
     "? uncertain": "The figure may be wrong; the reason is shown with the turn.",
     "–": "Not measured, or not measured yet.",
     "p50, p95": "Half (p50) or 95% (p95) of the response times are at most this long. Shown after 20 turns.",
+    "1 2 3 ▼ ✗": "On the timeline of a saved session: where a turn begins, a barge-in, and an error.",
+    "┄ ╳ ▼ ◦ …": "In the floor pane: a gap, an overlap at a change of speaker, talk-over, a backchannel, a pause.",
     "talk-over": "How long the user and the agent spoke at the same time.",
     "floor": "The right to speak, judged by sound: a party that speaks alone has it until the other takes it.",
     "yield": "Time from when the other party begins to speak until the party that held the floor is silent.",

@@ -108,14 +108,32 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 
 
 def figures_of(state: SessionState, telemetry: Telemetry) -> list[HealthLine]:
-    """Returns the figures or, after a call, the figures measured last."""
-    when = "" if state.status.live or telemetry == _NOTHING else _LAST
+    """Returns the figures or, after a call, the figures measured last; for a saved session, what was lost."""
+    if not state.status.live and telemetry == _NOTHING:
+        return [*_conditions(state), *_unmeasured(state), *_losses(state.metrics)]
+    when = "" if state.status.live else _LAST
     return [
         *_conditions(state),
         *_capture(telemetry, when),
         *_playback(telemetry, when, state.metrics.timing),
         *_wire(state.metrics, telemetry, when),
         *_losses(state.metrics),
+    ]
+
+
+def _unmeasured(state: SessionState) -> list[HealthLine]:
+    """Returns why there are no current values: one reason instead of a dash for each of them."""
+    reason = "not saved with a session" if state.session_id else "measured during a call"
+    timing, round_trip_ms = state.metrics.timing, state.metrics.round_trip_ms
+    return [
+        HealthLine("Capture, playback, this program"),
+        HealthLine("current values", reason),
+        *([HealthLine(ShownFigure.TIMING, one_line(str(timing), 200))] if timing else []),
+        *(
+            [HealthLine(ShownFigure.ROUND_TRIP, numbers.milliseconds(round_trip_ms))]
+            if round_trip_ms is not None
+            else []
+        ),
     ]
 
 

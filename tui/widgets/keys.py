@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -141,12 +141,17 @@ class KeyBar(Static):
             if number:
                 parts.append((" " * _GAP, ""))
                 start += _GAP
-            key, name = self.app.get_key_display(entry.binding), entry.binding.description
+            key, name = self.app.get_key_display(entry.binding), self._label_of(entry)
             parts += [(key, "bold $footer-key-foreground"), (f" {name}", "$footer-description-foreground")]
             cells = cell_len(key) + 1 + cell_len(name)
             self._places.append((range(start, start + cells), entry))
             start += cells
 
+    def _label_of(self, entry: ActiveBinding) -> str:
+        """Returns the name of a key, which a screen may have changed with its state."""
+        names: Mapping[str, str] = getattr(self.screen, "key_names", {})
+        return names.get(entry.binding.id or "", entry.binding.description)
+
     def _cells(self, entries: list[ActiveBinding]) -> int:
-        keys = (f"{self.app.get_key_display(e.binding)} {e.binding.description}" for e in entries)
+        keys = (f"{self.app.get_key_display(e.binding)} {self._label_of(e)}" for e in entries)
         return sum(cell_len(key) for key in keys) + _GAP * max(len(entries) - 1, 0)

@@ -25,12 +25,14 @@ _LOOKS = {
     "": ("·", "rows--muted"),
 }
 _CURRENT = ("▶", "rows--bar")
+_WITH_REASON = ("failed", "not measured")
 
 
 class LadderPane(RowsView):
     """Draws the scenario of the session. The pane follows the current step until the user moves the cursor."""
 
     TITLE = "Scenario"
+    LEAST_TITLE_CELLS = 10
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)
@@ -51,14 +53,12 @@ class LadderPane(RowsView):
         progress = self.progress
         verdicts = [rung.verdict for rung in progress.rungs]
         judged = sum(bool(verdict) for verdict in verdicts)
-        counts = [
-            f"{verdicts.count(kind):,} {kind}" for kind in ("failed", "not measured") if kind in verdicts
-        ]
+        counts = [f"{verdicts.count(kind):,} {kind}" for kind in _WITH_REASON if kind in verdicts]
         over = one_line(progress.scenario.verdict, _MAX_VERDICT) if progress.scenario else ""
         by_hand = ["by hand"] if progress.phase is ScenarioPhase.BY_HAND else []
-        name = [one_line(progress.name, 40)] if progress.name else []
+        name = [one_line(progress.name, _MAX_TEXT)] if progress.name else []
         far = [over or f"{judged:,} of {len(verdicts):,}"] if verdicts else []
-        return [self.TITLE, *by_hand, *far, *counts, *name]
+        return [self.TITLE, *far, *counts, *by_hand, *name]
 
     def count(self) -> int:
         """Returns the number of steps and limits."""
@@ -90,12 +90,12 @@ class LadderPane(RowsView):
             one_line(rung.text, _MAX_TEXT),
             numbers.milliseconds(rung.took_ms) if rung.took_ms else "",
         )
-        if rung.reason and rung.verdict in ("failed", "not measured"):
+        if rung.reason and rung.verdict in _WITH_REASON:
             # The reason is more important than the time.
             words, took = words + _TOOK_CELLS + 1, ""
             text = f"{fit(text, min(len(text), max(words * 2 // 3, 1)))}: {one_line(rung.reason, _MAX_TEXT)}"
         plain = "rows--heading" if index == self.progress.current else "rows--plain"
-        style = look if rung.verdict in ("failed", "not measured") else plain
+        style = look if rung.verdict in _WITH_REASON else plain
         return [
             (f"{glyph} ", look),
             (f"{index + 1:>{_NUMBER_CELLS}} ", "rows--muted"),
@@ -115,6 +115,11 @@ class LadderPane(RowsView):
             pieces += [("\n", ""), (one_line(rung.reason, _MAX_TEXT), "rows--plain")]
         if rung.place:
             pieces += [("\n", ""), (one_line(rung.place, _MAX_TEXT), "rows--muted")]
+        # The rows cut long reasons; lines that the steps leave empty have room for all of them.
+        for other, each in enumerate(self.progress.rungs):
+            if other != index and each.reason and each.verdict in _WITH_REASON:
+                glyph, look = self._look(other)
+                pieces += [("\n", ""), (f"{glyph} {other + 1} {one_line(each.reason, _MAX_TEXT)}", look)]
         return pieces
 
     def refresh_from_model(self) -> None:

@@ -6,10 +6,11 @@ lines, and the visible lines do not move.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -22,11 +23,14 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.widgets.panel import ModelPanel
-from tui.widgets.wrap import wrap
+from tui.widgets.wrap import fit, wrap
 
 Piece = tuple[str, str]
 """A text, and the component class of its style."""
 _KEPT_STRIPS = 1024
+_JOINT = " · "
+_BOX_CELLS, _LINE_CELLS = 6, 2
+"""Cells beside a title that is in the frame of a box, or in a line."""
 _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
 """Styles of a highlighted line in a terminal without colors, with and without focus."""
 
@@ -181,6 +185,10 @@ class FollowView(LineView, ModelPanel):
     """A `LineView` that shows a growing model."""
 
     TITLE: ClassVar[str] = ""
+    FOOTER: ClassVar[Sequence[str]] = ()
+    """Ids of the actions that the footer names while this pane has the focus."""
+    LEAST_TITLE_CELLS: ClassVar[int] = 0
+    """Width to which the last part of the title may be shortened; 0 means that it is dropped instead."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("end", "follow_end", "Go to the end and follow", show=False, id="pane.end"),
@@ -266,6 +274,7 @@ class FollowView(LineView, ModelPanel):
         if self.following:
             with self._moving_ourselves():
                 self.show_followed()
+        self._update_title()
 
     def on_click(self, event: events.Click) -> None:
         """Starts following when the title is clicked."""
@@ -276,16 +285,23 @@ class FollowView(LineView, ModelPanel):
         """Returns the parts of the title before the follow state ("paused, F to follow")."""
         return [self.TITLE]
 
+    @property
+    def title_room(self) -> int:
+        """Width of the title: that of the pane without the corners and the blanks beside the title."""
+        edges = _BOX_CELLS if self.styles.border_left[0] else _LINE_CELLS
+        return max(self.outer_size.width - edges, 0)
+
     def title_of(self, parts: list[str]) -> str:
-        """Returns the title composed of its parts."""
-        return " · ".join(parts)
+        """Returns the title: its parts in order, without those at the end that do not fit."""
+        return joined(parts, self.title_room, self.LEAST_TITLE_CELLS)
 
     def _update_title(self) -> None:
         parts = self.title_parts()
         if not self.following and self.grows:
-            parts.insert(
-                2, f"paused, +{self.unseen:,} new, F to follow" if self.unseen else "paused, F to follow"
-            )
+            paused = f"paused, +{self.unseen:,} new" if self.unseen else "paused"
+            parts.insert(2, f"{paused}, F to follow")
+            if "follow" in self.FOOTER and cell_len(_JOINT.join(parts)) > self.title_room:
+                parts[2:3] = [paused]  # the footer names the key
         title = self.title_of(parts)
         if title != self._shown_title:
             self._shown_title = title
@@ -302,6 +318,21 @@ class FollowView(LineView, ModelPanel):
             yield
         finally:
             self._moving = before
+
+
+def joined(parts: Sequence[str], cells: int, least_cells: int = 0) -> str:
+    """Returns as many of the parts as fit, and at least the first.
+
+    The last one is cut at its end if ``least_cells`` of it fit; 0 means that parts are never
+    shortened.
+    """
+    kept = list(parts)
+    while len(kept) > 1 and cell_len(_JOINT.join(kept)) > cells:
+        last = kept.pop()
+        room = cells - cell_len(_JOINT.join([*kept, ""]))
+        if least_cells and room >= least_cells:
+            kept.append(fit(last, room).rstrip())
+    return _JOINT.join(kept)
 
 
 def line_of(*parts: tuple[str, Style]) -> Strip:

@@ -22,6 +22,10 @@ PANE_LINES = 16
 _MOST_PANES = 3
 _LOG_SHARE_BESIDES_DETAIL = 0.5
 """The log's largest share of the height while the detail pane is open."""
+FOCUSED_LINES = 14
+"""Height that a focused side pane below the log gets, unless the user has chosen another share."""
+_LEAST_LOG_SHARE = 0.3
+"""Share of the height that the log keeps in any case while a side pane has the focus."""
 
 
 class Edge(Enum):
@@ -66,6 +70,8 @@ class Panes(Container):
         """The maximized pane; "" if no pane is maximized."""
         self._grabbed: tuple[Edge, str] | None = None
         self._beside = False
+        self._in_side = False
+        """Whether the pane that had the focus last is a side pane."""
 
     def compose(self) -> ComposeResult:
         """Yields the log and the side panes."""
@@ -124,6 +130,15 @@ class Panes(Container):
             self.set_class(beside, "-beside")
             self._arrangement.make_room(room)
             self._settle()
+        elif self._in_side:
+            self._divide()
+
+    def on_descendant_focus(self) -> None:
+        """Makes room for a side pane that gets the focus, and for the log when it gets it back."""
+        in_side = self.screen.focused in self.panes.values()
+        if in_side != self._in_side:
+            self._in_side = in_side
+            self._divide()
 
     def poll(self) -> None:
         """Polls the visible panes."""
@@ -224,8 +239,13 @@ class Panes(Container):
     def _log_share(self) -> float:
         if self._beside:
             return self._kept.log_share_beside
-        below = self._kept.log_share_below
-        return min(below, _LOG_SHARE_BESIDES_DETAIL) if self._arrangement.has_transient else below
+        chosen = below = self._kept.log_share_below
+        if self._arrangement.has_transient:
+            below = min(below, _LOG_SHARE_BESIDES_DETAIL)
+        if self._in_side and chosen == Layout().log_share_below:
+            focused = 1 - FOCUSED_LINES / max(self.size.height, 1)
+            below = min(below, max(focused, _LEAST_LOG_SHARE))
+        return below
 
     def _weight(self, name: str) -> float:
         return self._kept.weights.get(name, 1.0)
@@ -264,9 +284,7 @@ class Panes(Container):
     def _settle(self) -> None:
         """Applies the layout."""
         self._make(self.shown)
-        for part, share in ((self.log_pane, self._log_share), (self.side, 1 - self._log_share)):
-            part.styles.width = _part(share) if self._beside else "1fr"
-            part.styles.height = "1fr" if self._beside else _part(share)
+        self._divide()
         self.log_pane.display = self._full in ("", self.log_pane.id)
         self.side.display = self._full != self.log_pane.id
         shown = self.shown
@@ -274,6 +292,12 @@ class Panes(Container):
             pane.styles.height = _part(self._weight(name))
             self._show(pane, shown=name in shown)
         self.post_message(self.Changed())
+
+    def _divide(self) -> None:
+        """Gives the log and the side panes their shares of the space."""
+        for part, share in ((self.log_pane, self._log_share), (self.side, 1 - self._log_share)):
+            part.styles.width = _part(share) if self._beside else "1fr"
+            part.styles.height = "1fr" if self._beside else _part(share)
 
 
 def _part(share: float) -> str:

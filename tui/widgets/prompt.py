@@ -18,6 +18,8 @@ from tui.widgets.writing import TextLine
 MAX_CHARACTERS = 2000
 _MAX_MESSAGE = 400
 _SHOWN_COMPLETIONS = 8
+_LEAST_CELLS = 80
+"""Width of the screen from which on the keys are shown beside the text."""
 
 
 class PromptLine(Vertical):
@@ -30,6 +32,8 @@ class PromptLine(Vertical):
         .message { display: none; height: auto; max-height: 3; color: $text-warning; }
         .asked { height: 1; }
         .label { width: auto; color: $primary; text-style: bold; padding: 0 1 0 0; }
+        .keys { display: none; width: auto; padding: 0 0 0 2; color: $foreground-muted; }
+        &.-typed .keys { display: block; }
         Input { width: 1fr; background: $panel; background-tint: transparent; }
         &.-open { display: block; }
         &.-message .message { display: block; }
@@ -46,6 +50,7 @@ class PromptLine(Vertical):
         self.line = TextLine(max_length=MAX_CHARACTERS, select_on_focus=False, compact=True)
         self.message = Static(classes="message", markup=False)
         self._label = Static(classes="label", markup=False)
+        self._keys = Static(classes="keys", markup=False)
         self._question: Question | None = None
         self._came_from: Widget | None = None
         self._offered: list[str] = []
@@ -57,6 +62,7 @@ class PromptLine(Vertical):
         with Horizontal(classes="asked"):
             yield self._label
             yield self.line
+            yield self._keys
 
     @property
     def is_open(self) -> bool:
@@ -73,6 +79,8 @@ class PromptLine(Vertical):
             self.line.value = value
         self.line.cursor_position = len(value)
         self.line.placeholder = question.hint
+        self._keys.update(_keys_of(question))
+        self._show_keys()
         self.show_message("")
         self.add_class("-open")
         self.screen.set_focus(self.line)
@@ -123,6 +131,7 @@ class PromptLine(Vertical):
     def _edited(self, event: Input.Changed) -> None:
         event.stop()
         self._offered = []
+        self._show_keys()
         if self._question is not None:
             self.show_message(self._question.edited(event.value))
 
@@ -137,9 +146,19 @@ class PromptLine(Vertical):
         else:
             self._shut()
 
+    def _show_keys(self) -> None:
+        """Shows the keys once a text has replaced the hint, if they leave enough room for the text."""
+        self.set_class(bool(self.line.value) and self.screen.size.width >= _LEAST_CELLS, "-typed")
+
     def _shut(self) -> None:
         self._question = None
         self._offered = []
         self.remove_class("-open")
         if self.line.has_focus:
             self.screen.set_focus(self._came_from)
+
+
+def _keys_of(question: Question) -> str:
+    keys = ["tab complete"] if question.complete is not None else []
+    keys += ["F1 help"] if question.explain is not None else []
+    return " · ".join([*keys, "enter accept", "esc cancel"])

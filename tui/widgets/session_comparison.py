@@ -24,7 +24,10 @@ class SessionComparisonView(LineView, inherit_bindings=False):
     """Draws a `SessionComparison` and marks the differences."""
 
     TITLE = "Compare sessions"
-    HELP = "Δ right minus left · ≠ a turn that differs · ! an error or finding"
+    HELP = (
+        "turns are paired by their number, whatever was said in them · Δ right minus left · ≠ a turn that differs "
+        "· ! an error or finding"
+    )
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "sessions--plain",
         "sessions--muted",

@@ -25,6 +25,10 @@ _WIDE_CELLS = 100
 _TO_COMPARE = 2
 _TEXT_CHARS = 300
 _DAMAGED = "damaged"
+_NARROW_CELLS = 72
+"""Width below which only the figures that help to choose are shown; the others are below the list."""
+_OUTCOME_TURNS_MARKS = (3, 5, 8)
+"""Positions of the columns that a narrow list leaves out."""
 _MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_CELLS = 2, 8, 8, 6, 13, 7
 
 
@@ -145,17 +149,18 @@ class SessionsView(RowsView, inherit_bindings=False):
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
         """Returns the names of the columns."""
         title_cells, when_cells = self._cells(width)
-        line = "".join(
-            (
-                " " * _MARK_CELLS,
-                f"{'began':<{when_cells}}",
-                _cell("title", title_cells),
-                " " * _OUTCOME_CELLS,
-                f"{'length':>{_LENGTH_CELLS}}{'turns':>{_TURNS_CELLS}}{'worst':>{_WORST_CELLS - 2}}  ",
-                f"{'errors':>{_COUNT_CELLS}}{'marks':>{_COUNT_CELLS}}",
-            )
-        )
-        return [[(fit(line, width), "rows--muted")]]
+        columns = [
+            " " * _MARK_CELLS,
+            f"{'began':<{when_cells}}",
+            _cell("title", title_cells),
+            " " * _OUTCOME_CELLS,
+            f"{'length':>{_LENGTH_CELLS}}",
+            f"{'turns':>{_TURNS_CELLS}}",
+            f"{'worst':>{_WORST_CELLS - 2}}  ",
+            f"{'errors':>{_COUNT_CELLS}}",
+            f"{'marks':>{_COUNT_CELLS}}",
+        ]
+        return [_shown([(column, "rows--muted") for column in columns], width)]
 
     def row_key(self, index: int) -> Hashable:
         """Returns the content of the row; a summary never changes."""
@@ -169,7 +174,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         worst = with_grade(summary.worst, self.thresholds)
         outcome = outcome_in_words(summary)
         marks = summary.marks + summary.notes
-        return [
+        columns = [
             ("◆ " if summary.folder in self.rows.marked else "  ", "rows--heading"),
             (f"{self._when(summary, when_cells):<{when_cells}}", "rows--muted"),
             (_cell(one_line(summary.title or summary.name, 200), title_cells), "rows--plain"),
@@ -186,6 +191,7 @@ class SessionsView(RowsView, inherit_bindings=False):
             ),
             (f"{marks or '':>{_COUNT_CELLS}}", "rows--plain"),
         ]
+        return _shown(columns, width)
 
     def in_full(self, index: int) -> Sequence[Piece]:
         """Returns everything known about a session, problems first."""
@@ -196,6 +202,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         if summary.reason and summary.outcome != Outcome.ENDED:
             pieces.append((one_line(f"{summary.outcome}: {summary.reason}", _TEXT_CHARS), "rows--slow"))
         facts = [
+            numbers.counted(summary.turns, "turn") if summary.turns is not None else "",
             f"{one_line(summary.protocol, 30)} {one_line(summary.target, _TEXT_CHARS)}".strip(),
             f"{summary.not_answered} not answered" if summary.not_answered else "",
             numbers.counted(summary.marks, "mark") if summary.marks else "",
@@ -208,8 +215,10 @@ class SessionsView(RowsView, inherit_bindings=False):
     def _cells(self, width: int) -> tuple[int, int]:
         """Returns the widths of the title and the date. The title takes the space that the figures leave."""
         when_cells = 18 if width >= _WIDE_CELLS else 13
-        fixed = _MARK_CELLS + _OUTCOME_CELLS + _LENGTH_CELLS + _TURNS_CELLS + _WORST_CELLS + 2 * _COUNT_CELLS
-        return max(width - fixed - when_cells, 6), when_cells
+        fixed = _MARK_CELLS + when_cells + _LENGTH_CELLS + _WORST_CELLS + _COUNT_CELLS
+        if width >= _NARROW_CELLS:
+            fixed += _OUTCOME_CELLS + _TURNS_CELLS + _COUNT_CELLS
+        return max(width - fixed, 6), when_cells
 
     def _when(self, summary: SessionSummary, cells: int) -> str:
         if summary.started is None:
@@ -218,6 +227,13 @@ class SessionsView(RowsView, inherit_bindings=False):
         if cells > len("2026-01-31 09:30"):
             return began.strftime("%Y-%m-%d %H:%M")
         return began.strftime("%m-%d %H:%M" if began.year == self._this_year else "%Y-%m-%d")
+
+
+def _shown(columns: Sequence[Piece], width: int) -> list[Piece]:
+    """Returns the columns for which there is room: in a narrow list, not the outcome, the turns and the marks."""
+    return [
+        each for at, each in enumerate(columns) if width >= _NARROW_CELLS or at not in _OUTCOME_TURNS_MARKS
+    ]
 
 
 def outcome_in_words(summary: SessionSummary) -> str:

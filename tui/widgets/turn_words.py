@@ -9,7 +9,7 @@ from textual.renderables.sparkline import Sparkline
 
 from tui.models.turns.figures import Figure, Judge, barge_in_figures
 from tui.models.turns.turns import BargeIn, Turn
-from tui.models.turns.why import Share, Stage, shares_of, why_of
+from tui.models.turns.why import Share, Stage, notable, shares_of, why_of
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.lines import Piece
@@ -100,6 +100,12 @@ def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiti
     ]
     pieces += [(line, "rows--muted") for line in further_lines(turn)]
     return pieces
+
+
+def causes_of(turn: Turn) -> list[str]:
+    """Returns the stages that took most of the response time, longest first, as in "unexplained 1.8 s"."""
+    longest = sorted(notable(shares_of(turn)), key=lambda share: -share.ms)
+    return [f"{share.stage} {numbers.seconds(share.ms)}" for share in longest]
 
 
 def judged(figure: Figure) -> str:

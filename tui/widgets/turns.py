@@ -17,14 +17,21 @@ from tui.models.events import Condition, Status
 from tui.models.turns.figures import Figure, Judge, graded, response_of, silence_of, worst_of
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import BargeIn, Turn
-from tui.models.turns.why import notable, shares_of, verdict
-from tui.text import numbers
+from tui.models.turns.why import shares_of, verdict
 from tui.text.visible import one_line
 from tui.widgets.cursor import own_key
 from tui.widgets.hints import nothing_shown
 from tui.widgets.lines import Piece
 from tui.widgets.rows import RowsView
-from tui.widgets.turn_words import VITAL_PIECES, axis_of, bar_of, counted, sparkline_of, turn_in_full
+from tui.widgets.turn_words import (
+    VITAL_PIECES,
+    axis_of,
+    bar_of,
+    causes_of,
+    counted,
+    sparkline_of,
+    turn_in_full,
+)
 from tui.widgets.wrap import fit, wrap
 
 _LEAST_BAR_CELLS, _MOST_BAR_CELLS = 8, 40
@@ -35,8 +42,6 @@ _LEAST_LINES = 3
 _MOST_KEYS = 20
 _LEAST_QUOTED = 10
 _MOST_SPARKS = 24
-_TITLE_CELLS = 48
-"""Number of cells of the title without its sparkline."""
 
 
 class TurnsPane(RowsView):
@@ -95,10 +100,11 @@ class TurnsPane(RowsView):
         """Returns the number of turns, their response times as a sparkline, and the percentiles."""
         count = sum(turn.number > 0 for turn in self.turns)
         counted = [f"{count:,}"] if count or not self.turns else ["greeting"]
-        room = min(max(self.line_width - _TITLE_CELLS, _LEAST_BAR_CELLS), _MOST_SPARKS)
-        sparks = sparkline_of(self.bridge.state.metrics.response_latencies_ms[-room:])
         metrics = self.bridge.state.metrics
         figures = _percentiles(metrics, self.thresholds)
+        others = sum(cell_len(part) + 3 for part in (self.TITLE, *counted, *figures))
+        room = min(max(self.title_room - others, _LEAST_BAR_CELLS), _MOST_SPARKS)
+        sparks = sparkline_of(metrics.response_latencies_ms[-room:])
         # The reason is shown once for all rows, which show only the ±.
         note = [one_line(metrics.timing.problem, 120)] if metrics.timing and metrics.timing.problem else []
         return [self.TITLE, *counted, *([sparks] if sparks else []), *figures, *note]
@@ -250,10 +256,8 @@ class TurnsPane(RowsView):
 
     def _words(self, turn: Turn, figure: Figure) -> list[str]:
         """Returns the facts worth mentioning, most important first; for a slow turn, the first is its breakdown."""
-        longest = sorted(notable(shares_of(turn)), key=lambda share: -share.ms)
         words = ["greeting"] if turn.number == 0 else []
-        if figure.grade != "good":
-            words += [f"{share.stage} {numbers.seconds(share.ms)}" for share in longest]
+        words += causes_of(turn) if figure.grade != "good" else []
         words += counted(
             f"barge-in {barge_in.kind} {silence_of(barge_in)}" for barge_in in self._barge_ins(turn)
         )
@@ -284,9 +288,12 @@ def _whole(words: Sequence[str], cells: int) -> str:
 
 
 def _percentiles(metrics: SessionMetrics, judge: Judge) -> list[str]:
+    """Returns the worst response time and the percentiles, the most telling first."""
     of = metrics.percentiles()
-    named = {name: graded(ms, judge, metrics.timing) for name, ms in (("p50", of.p50_ms), ("p95", of.p95_ms))}
-    named["worst"] = worst_of(metrics.turns, judge)
+    named = {"worst": worst_of(metrics.turns, judge)}
+    named |= {
+        name: graded(ms, judge, metrics.timing) for name, ms in (("p95", of.p95_ms), ("p50", of.p50_ms))
+    }
     return [
         f"{name} {figure.short} {figure.glyph}" for name, figure in named.items() if figure.ms is not None
     ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.geometry import Region
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -26,6 +28,14 @@ class TextLine(Input):
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default().stop()
         self.paste(event.text)
+
+    def show_end(self) -> None:
+        """Puts the cursor at the end of the text and scrolls it into view once the field has its width."""
+        self.cursor_position = len(self.value)
+        end = Region(cell_len(self.value), 0, width=1, height=1)
+        self.call_after_refresh(
+            self.scroll_to_region, end, force=True, animate=False, x_axis=True, y_axis=False
+        )
 
     def paste(self, text: str) -> None:
         """Replaces the selection with the part of a text that the field accepts."""
