@@ -122,8 +122,8 @@ async def test_the_filter_help_wraps_at_the_windows_edge(stage: Staging, script:
         await s.play(a_call(script).take())
         await s.press("f2")
         page = " ".join(line.strip() for line in s.text().replace("│", "").splitlines())
-        assert "`and` binds tighter than `or`. A run of messages" in " ".join(page.split())
-        assert not any(line.strip("│ ") == "tighter" for line in s.text().splitlines())
+        assert "`and` binds more tightly than `or`. A run of messages" in " ".join(page.split())
+        assert not any(line.strip("│ ") == "tightly" for line in s.text().splitlines())
 
 
 async def test_the_cursors_event_stays_in_view_when_a_filter_is_set_and_cleared(

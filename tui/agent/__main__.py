@@ -88,22 +88,11 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default=default.host, help="address to listen on (default: %(default)s)")
     add("--port", type=int, default=default.port, help="port to listen on (default: any free one)")
-    add(
-        "--token-env",
-        metavar="NAME",
-        default="",
-        help="environment variable with the token that callers must send",
-    )
+    add("--token-env", metavar="NAME", default="", help="environment variable with the token of callers")
     add("--reply", choices=[*ReplyMode], default=default.reply, help="what to answer (default: %(default)s)")
     add("--reply-delay", metavar="SECONDS", type=float, default=0.0, help="wait before each answer")
     add("--pace", metavar="N|all", type=_pace, default=default.pace, help="N times faster than real time")
-    add(
-        "--chunk",
-        metavar="MS",
-        type=float,
-        default=default.chunk_ms,
-        help="length of the audio in each message",
-    )
+    add("--chunk", metavar="MS", type=float, default=default.chunk_ms, help="audio in each message")
     add(
         "--silence",
         metavar="MS",
