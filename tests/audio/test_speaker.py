@@ -18,7 +18,6 @@ from tui.audio.endpoints import OutputKind
 from tui.audio.queue import PlaybackQueue
 from tui.audio.speaker import Speaker
 from tui.audio.wav import read_wav
-from tui.callbacks import spawn
 
 MS = 1_000_000
 RATE, BLOCK = 16_000, 320
@@ -203,8 +202,8 @@ async def test_a_device_that_does_not_start_leaves_playback_to_the_file(
 ) -> None:
     path = tmp_path / "heard.wav"
     queue = PlaybackQueue(RATE)
-    speaker = Speaker(queue, block_ms=20, latency="low")
-    speaker.start_clocked(OutputKind.FILE, str(path), spawn)
+    speaker = Speaker(queue, block_ms=20, latency="low", clock_ns=lambda: 0)
+    speaker.start_without_device(OutputKind.FILE, str(path))
     played.sound.start_failure = PortAudioError("Host error", -9999)
     with pytest.raises(AudioDeviceError, match="failed to start"):
         await speaker.reopen(find_device("auto", "output"))
@@ -212,6 +211,6 @@ async def test_a_device_that_does_not_start_leaves_playback_to_the_file(
     assert speaker.device is None
     pcm = np.arange(1, 3 * BLOCK + 1, dtype="<i2").tobytes()
     queue.feed("a", pcm, 0)
-    await wait_for(lambda: queue.pulled_frames >= 60 * BLOCK // 10)
+    speaker.catch_up(400_000_000)
     await speaker.close()
     assert pcm in read_wav(path, RATE)

@@ -6,6 +6,8 @@ Levels are in dBFS: 0 is a full-scale square wave, so a full-scale sine has a pe
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -16,6 +18,8 @@ FLOOR_DBFS = -90.0
 """Level of silence, and the lowest reported level (one 16-bit step is -90.3 dBFS)."""
 FALL_DB_PER_S = 40.0
 """Rate at which a meter's bar falls, in dB per second."""
+_KEPT_BLOCKS = 100
+"""Number of blocks kept for a meter that nobody reads; by then, the bar has fallen from older ones."""
 HOLD_MS = 1_500
 """How long a peak and the clipping indicator are held. The peak then falls like the bar."""
 
@@ -62,6 +66,23 @@ def measure(pcm: bytes) -> Level:
     return Level(to_dbfs(peak), to_dbfs(rms), clipped_frames)
 
 
+def _measure_all(blocks: Sequence[bytes]) -> list[Level]:
+    """Returns the loudness of each block; for blocks of the same length, in one pass."""
+    if len({len(block) for block in blocks}) != 1 or not blocks[0]:
+        return [measure(block) for block in blocks]
+    samples = samples_of(b"".join(blocks)).reshape(len(blocks), -1)
+    highest, lowest = np.maximum.reduce(samples, axis=1).tolist(), np.minimum.reduce(samples, axis=1).tolist()
+    values = samples.astype(np.float32)
+    powers = (np.add.reduce(values * values, axis=1) / samples.shape[1]).tolist()
+    levels: list[Level] = []
+    for index, power in enumerate(powers):
+        peak = max(highest[index], -lowest[index])
+        # Counted only where there is anything to count, which is rare.
+        clipped = measure(blocks[index]).clipped_frames if peak >= FULL_SCALE - 1 else 0
+        levels.append(Level(to_dbfs(peak), to_dbfs(math.sqrt(power)), clipped))
+    return levels
+
+
 class LevelMeter:
     """Tracks the level between readings, so that no peak is missed even if readings are rare.
 
@@ -72,24 +93,33 @@ class LevelMeter:
         self._rms = _Falling(hold_ms=0)
         self._held = _Falling(hold_ms=HOLD_MS)
         self._clipped_ns: int | None = None
-        self._measured = False
+        self._fed = False
+        # Measured when the meter is read: together, blocks take little longer than one of them.
+        self._unmeasured: deque[tuple[bytes, int]] = deque(maxlen=_KEPT_BLOCKS)
 
-    def feed(self, pcm: bytes, at_ns: int) -> Level:
-        """Adds a block and returns its level."""
-        level = measure(pcm)
-        self._rms.raise_to(level.rms_dbfs, at_ns)
-        self._held.raise_to(level.peak_dbfs, at_ns)
-        if level.clipped_frames:
-            self._clipped_ns = at_ns
-        self._measured = True
-        return level
+    def feed(self, pcm: bytes, at_ns: int) -> None:
+        """Adds a block."""
+        self._fed = True
+        self._unmeasured.append((pcm, at_ns))
 
     def read(self, at_ns: int) -> MeterReading | None:
         """Returns the meter's state at that time; None before the first block."""
-        if not self._measured:
+        if not self._fed:
             return None
+        self._measure()
         clipped = self._clipped_ns is not None and at_ns - self._clipped_ns <= HOLD_MS * 1_000_000
         return MeterReading(self._rms.at(at_ns), self._held.at(at_ns), clipped)
+
+    def _measure(self) -> None:
+        if not self._unmeasured:
+            return
+        blocks, times_ns = zip(*self._unmeasured, strict=True)
+        self._unmeasured.clear()
+        for level, at_ns in zip(_measure_all(blocks), times_ns, strict=True):
+            self._rms.raise_to(level.rms_dbfs, at_ns)
+            self._held.raise_to(level.peak_dbfs, at_ns)
+            if level.clipped_frames:
+                self._clipped_ns = at_ns
 
 
 class _Falling:

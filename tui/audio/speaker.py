@@ -140,19 +140,18 @@ class _OpenedOutput:
         return late and was_in_time
 
 
-class _Clocked(NamedTuple):
-    """Playback without a device: the task that pulls blocks, and the file that it writes, if any."""
+class _WithoutDevice(NamedTuple):
+    """Playback without a device: the clock of its blocks, and the file that it writes, if any."""
 
-    task: asyncio.Task[None]
+    blocks: ClockedBlocks
     file: WavWriter | None
 
 
 class Speaker:
     """Plays one `PlaybackQueue` to a device, to a file, or nowhere. Runs on the engine's loop.
 
-    ``tracks`` receive every block as it is pulled, on the playing thread. With ``on_demand``, playback
-    without a device has no timer: `catch_up` pulls the blocks that are due. A closed speaker cannot be
-    reopened.
+    ``tracks`` receive every block as it is pulled, on the playing thread. Playback without a device has no
+    timer: `catch_up` pulls the blocks that are due. A closed speaker cannot be reopened.
     """
 
     def __init__(
@@ -164,7 +163,6 @@ class Speaker:
         fade_ms: int = 0,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         tracks: Sequence[AgentTrack] = (),
-        on_demand: bool = False,
     ) -> None:
         self.queue = queue
         self.latency = latency
@@ -174,7 +172,6 @@ class Speaker:
         self._block_ms = block_ms
         self._fade_ms = fade_ms
         self._tracks = tracks
-        self._on_demand = ClockedBlocks(block_ms, self._play_block, clock_ns=clock_ns) if on_demand else None
         self._clock = _DeviceClock(queue.rate, clock_ns)
         self._callbacks = _Callbacks()
         # Held while a worker opens, aborts or closes the device, which can take seconds. PortAudio frees a
@@ -185,7 +182,7 @@ class Speaker:
         """The output that pulls from the queue; while it is set, no other output does."""
         self._lost: _OpenedOutput | None = None
         """The output of an abandoned attempt to open it, kept until the driver returns and it can be closed."""
-        self._clocked: _Clocked | None = None
+        self._without_device: _WithoutDevice | None = None
 
     @property
     def latency_ms(self) -> float:
@@ -217,7 +214,7 @@ class Speaker:
                 if driver_hangs():
                     self._lost, self._opened = self._opened, None
                 raise
-            self._stop_clock()
+            self._close_file()
 
     def _open(self, device: devices.Device) -> None:
         rate = devices.supported_rate(device, "output", self.queue.rate)
@@ -299,24 +296,22 @@ class Speaker:
         await self.drop()
         await self.open(device)
 
-    def start_clocked(self, kind: OutputKind, path: str, spawn: Callable[..., asyncio.Task[None]]) -> None:
+    def start_without_device(self, kind: OutputKind, path: str) -> None:
         """Starts playing to a file or nowhere. Raises `AudioFileError`."""
         file = WavWriter(path, self.queue.rate) if kind is OutputKind.FILE else None
         self._clock.lead_ns = 0
-        if self._on_demand:
-            self._on_demand.catch_up(self._clock.now_ns())
-            return
-        clock = ClockedBlocks(self._block_ms, self._play_block)
-        self._clocked = _Clocked(spawn(clock.run(), "speaker clock"), file)
+        blocks = ClockedBlocks(self._block_ms, self._play_block, clock_ns=self._clock.now_ns)
+        self._without_device = _WithoutDevice(blocks, file)
+        self.catch_up(self._clock.now_ns())
 
     def catch_up(self, now_ns: int) -> None:
-        """Pulls the blocks that are due, if playback is on demand.
+        """Pulls the blocks that are due, if there is no device.
 
         Call it before the queue changes, so that each block contains the audio that had arrived when the
         block was due.
         """
-        if self._on_demand and not self._closed:
-            self._on_demand.catch_up(now_ns)
+        if self._without_device:
+            self._without_device.blocks.catch_up(now_ns)
 
     def heard_at_ns(self, stream_frame: int) -> int | None:
         """Returns when a frame of the queue's stream leaves the speaker; None if that is not known yet."""
@@ -374,10 +369,10 @@ class Speaker:
     def take_heard(self, now_ns: int) -> list[tuple[int, bytes]]:
         """Returns the blocks heard completely since the previous call, each with the time at which it began.
 
-        In playback on demand, no device can discard a block, so blocks count as heard once they are pulled.
+        Without a device, which could still discard a block, blocks count as heard once they are pulled.
         """
         block_ns = self._block_ms * 1_000_000
-        return self._clock.take_heard(block_ns, now_ns + block_ns if self._on_demand else now_ns)
+        return self._clock.take_heard(block_ns, now_ns + block_ns if self._without_device else now_ns)
 
     def take_callback_error(self) -> Exception | None:
         """Returns the exception raised in `_playback_callback` since the previous call, if any."""
@@ -389,22 +384,20 @@ class Speaker:
         # Set first, so that a task waiting for the lock does not open the device.
         self._closed = True
         await self._close_device()
-        self._stop_clock()
+        self._close_file()
 
-    def _stop_clock(self) -> None:
-        clocked, self._clocked = self._clocked, None
-        if clocked:
-            clocked.task.cancel()
-            if clocked.file:
-                clocked.file.close()
+    def _close_file(self) -> None:
+        without_device, self._without_device = self._without_device, None
+        if without_device and without_device.file:
+            without_device.file.close()
 
     def _play_block(self, due_ns: int) -> None:
         # A device opened in the meantime now pulls the blocks. Two clocks would play at double speed.
         if self._opened:
             return
         block = self._pull(self.queue.rate * self._block_ms // 1000, due_ns)
-        if self._clocked and self._clocked.file:
-            self._clocked.file.write(block)
+        if self._without_device and self._without_device.file:
+            self._without_device.file.write(block)
 
     def _playback_callback(
         self, opened: _OpenedOutput, outdata: Any, frames: int, time: Any, status: Any

@@ -116,6 +116,7 @@ class ClipPlayer:
                     queue.feed(reply, piece, self._clock_ns())
                     fed_frames += len(piece) // 2
             self._check(speaker)
+            speaker.catch_up(self._clock_ns())
             heard_frames = queue.position(reply, self._clock_ns(), speaker.latency_ms) or 0
             at_ms = clip.ms_at(heard_frames)
             # A newer request has arrived, and the rest of the device's buffer must not be heard before it.
@@ -139,7 +140,7 @@ class ClipPlayer:
         speaker = Speaker(PlaybackQueue(rate), block_ms=20, latency=SAFE_LATENCY, clock_ns=self._clock_ns)
         self._speaker, self._output = speaker, output
         if output == "none":
-            speaker.start_clocked(OutputKind.NONE, "", spawn)
+            speaker.start_without_device(OutputKind.NONE, "")
         else:
             device = await in_thread(partial(devices.find_device, output, "output"), cancellable=True)
             await speaker.open(device)

@@ -226,11 +226,6 @@ class AudioManager:
 
     # -- what happened --
 
-    @property
-    def moving(self) -> bool:
-        """Whether sound is being captured or agent audio has yet to be heard."""
-        return self.capture.microphone.delivering or self.playback.playing
-
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
         """Returns the audio events since the previous call, in order.
 

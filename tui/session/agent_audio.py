@@ -57,16 +57,17 @@ class AgentAudio:
 
     def poll(self, *, at_the_end: bool = False) -> None:
         """Emits the audio events since the previous poll, and reports to the agent which marks were reached."""
-        for event in self._audio.poll(self._journal.clock_ns(), at_the_end=at_the_end):
+        self._pass_on(self._audio.poll(self._journal.clock_ns(), at_the_end=at_the_end))
+
+    def poll_sound(self) -> None:
+        """Works like `poll`, for lines and replies only; it takes little time, so it can run with every block."""
+        self._pass_on(self._audio.poll_sound(self._journal.clock_ns()))
+
+    def _pass_on(self, happened: Iterable[e.SessionEvent]) -> None:
+        for event in happened:
             self._journal.emit(event)
         for name in self._audio.playback.reached_marks():
             self._send(self._caller.mark_reached(name))
-
-    def poll_sound(self) -> None:
-        """Emits events about lines and replies since the previous poll, for a call polled with every block."""
-        self.end_dry_reply()
-        for event in self._audio.poll_sound(self._journal.clock_ns()):
-            self._journal.emit(event)
 
     def end_dry_reply(self) -> None:
         """Ends a reply whose end the agent does not mark, once it has had nothing to play for long enough."""

@@ -26,6 +26,8 @@ class AnswerWatch:
         self._journal = journal
         self._caller = caller
         self._pending = pending
+        self.waiting = False
+        """Whether the user was waiting for an answer at the last poll."""
         self._unanswered: Turn | None = None
         """The turn that was reported as unanswered."""
 
@@ -35,6 +37,7 @@ class AnswerWatch:
         turn = state.metrics.turns[-1] if state.metrics.turns else None
         waits = state.status is e.Status.ACTIVE and not self._pending.tools
         waited_ms = turn.waited_ms(now_ns) if turn and waits else None
+        self.waiting = waited_ms is not None
         silent_ms = self._silent_ms(now_ns)
         talked_on = waited_ms is not None and silent_ms is not None and silent_ms < waited_ms
         missing_ms = silent_ms if talked_on else waited_ms

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from tui.audio.blocks import Captured
 from tui.callbacks import FailureReport, default_reporter, spawn
 from tui.handlers.event_router import EventRouter
 from tui.handlers.function_handler import FunctionHandler
@@ -97,8 +98,7 @@ class LiveSession:
         self._agent_audio = AgentAudio(
             journal, audio, link.caller, link.send, checks, ends_after_ms=ends_after_ms
         )
-        on_block = None if audio.crowd is None else self._agent_audio.poll_sound
-        self._user_audio = UserAudio(journal, audio, link.caller, link.send, on_block)
+        self._user_audio = UserAudio(journal, audio, link.caller, link.send, self._take_block)
         self.user = UserCommands(journal, audio, link, interrupt=self._agent_audio.interrupt)
         self.functions = self._function_handler(tools)
         self._watch = self._session_watch(telemetry)
@@ -116,6 +116,9 @@ class LiveSession:
             log=self._link.log,
             telemetry=telemetry,
         )
+
+    def _take_block(self, block: Captured) -> None:
+        self._watch.take_block(block)
 
     def _function_handler(self, tools: Sequence[Tool]) -> FunctionHandler:
         functions = FunctionHandler(

@@ -13,7 +13,8 @@ from tui.models.tally import is_round
 from tui.protocols.base import Finding, Incoming, Outgoing
 from tui.websocket.message_handler import MessageHandler, Received
 
-_MOST_SUMMED = 50
+_SUMMED_NS = 100_000_000
+"""Longest time for which received audio is summed, because waits depend on how far it has arrived."""
 
 
 @dataclass
@@ -131,10 +132,8 @@ class MessageLog:
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
         """Emits the counts of repeated findings and sums of audio messages. Called regularly, and at the end."""
-        if not at_the_end:
-            self.emit_sums()
-        else:
-            self._log_sums()
+        self._log_sums()
+        if at_the_end:
             for repeated in self._findings.values():
                 if repeated.count > repeated.emitted:
                     self._emit_finding(repeated)
@@ -144,16 +143,14 @@ class MessageLog:
 
     def _add(self, direction: e.Direction, frame: str | bytes, audio_ms: float, at_ns: int) -> None:
         added = self._sums[direction]
+        if direction is e.Direction.RECEIVED and added.count and at_ns - added.at_ns >= _SUMMED_NS:
+            self._log_sums()
+            added = self._sums[direction]
         if not added.count:
             added.at_ns = at_ns
         added.count += 1
         added.size_bytes += len(frame)
         added.audio_ms += audio_ms
-
-    def emit_sums(self) -> None:
-        """Emits sums of audio messages if audio was received, because waits depend on it, or if much was sent."""
-        if self._sums[e.Direction.RECEIVED].count or self._sums[e.Direction.SENT].count >= _MOST_SUMMED:
-            self._log_sums()
 
     def _log_sums(self) -> None:
         for direction, added in self._sums.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -26,7 +25,7 @@ _NO_SOCKET = "the connection was lost"
 class UserAudio:
     """Passes captured blocks through the capture chain to the protocol. Runs on the session's loop.
 
-    ``on_block`` is called after each block; without it, the loop's other tasks run instead.
+    ``on_block`` receives each block after it was sent.
     """
 
     def __init__(
@@ -35,7 +34,7 @@ class UserAudio:
         audio: AudioManager,
         caller: CallerEnd,
         send: Callable[[Iterable[Outgoing]], None],
-        on_block: Callable[[], None] | None = None,
+        on_block: Callable[[Captured], None],
     ) -> None:
         self._journal = journal
         self._audio = audio
@@ -60,10 +59,7 @@ class UserAudio:
             if pcm is not block.pcm:
                 block = block._replace(pcm=pcm)
             for_agent = self._send_block(block)
-            if self._on_block is not None:
-                self._on_block()
-            else:
-                await asyncio.sleep(0)  # let the socket's writer run first, because speech detection can wait
+            self._on_block(block)
             # Speech that the agent never receives is treated as silence, so it neither begins nor prolongs a turn.
             self._detect_speech(block if for_agent else block._replace(pcm=bytes(len(block.pcm))))
 

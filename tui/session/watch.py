@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import count
 
+from tui.audio.blocks import Captured
 from tui.callbacks import default_reporter
 from tui.handlers.function_handler import FunctionHandler
 from tui.models import events as e
@@ -22,18 +22,17 @@ from tui.session.self_check import SelfCheck
 from tui.session.user_audio import UserAudio
 from tui.units import NS_PER_S
 
-_INTERVAL_NS = 20_000_000
-_CROWD_INTERVAL_NS, _CROWD_IDLE_EVERY = 100_000_000, 5
-_IDLE_EVERY = 3
-"""Number of polls after which telemetry is published and idle audio is checked; more often would be useless,
-because the screen draws levels no faster.
-"""
+_INTERVAL_NS, _CROWD_INTERVAL_NS = 60_000_000, 500_000_000
+"""Time between two polls of everything; the screen draws levels no more often."""
+_SOUND_INTERVAL_NS = 20_000_000
+"""Time between two polls of sound while audio is played or an answer is due, and nothing is captured."""
 
 
 class SessionWatch:
     """Polls audio, answers, losses and the program's own lateness, and publishes telemetry.
 
-    Runs on the session's loop.
+    Sound is polled with every captured block, because waking up a second time costs more than the poll. A timer
+    does the rest, and polls sound while nothing is captured. Runs on the session's loop.
     """
 
     def __init__(
@@ -63,30 +62,41 @@ class SessionWatch:
     async def run(self) -> None:
         """Polls until cancelled."""
         clock_ns = self._journal.clock_ns
-        # A call in a crowd is polled for sound with every block that it sends, so it needs fewer polls here.
-        interval_ns, idle_every = (
-            (_INTERVAL_NS, _IDLE_EVERY)
-            if self._audio.crowd is None
-            else (_CROWD_INTERVAL_NS, _CROWD_IDLE_EVERY)
-        )
-        for polls in count():
-            # Computed before the work, so that a slow poll also counts as lateness of the loop.
-            due_ns = clock_ns() + interval_ns
-            is_full = polls % idle_every == 0
-            if is_full or (self._audio.crowd is None and self._audio.moving):
-                self._agent_audio.end_dry_reply()
-                self._agent_audio.poll()
-                self._answers.poll()
-                self._count_late_results()
-                self._emit_counts()
+        interval_ns = _INTERVAL_NS if self._audio.crowd is None else _CROWD_INTERVAL_NS
+        full_ns = clock_ns()
+        while True:
+            began_ns = clock_ns()
+            self._agent_audio.end_dry_reply()
+            if began_ns >= full_ns:
+                full_ns = began_ns + interval_ns
+                self._poll()
             else:
-                self._log.emit_sums()
-            if is_full:
-                self._self_check.look(self._audio, self._user_audio.pace)
-                if self._telemetry is not None:
-                    self._telemetry(self._self_check.telemetry(self._audio, self._user_audio.pace))
+                self._agent_audio.poll_sound()
+            self._self_check.woke(began_ns)  # a slow poll holds the loop as well
+            due_ns = min(full_ns, began_ns + _SOUND_INTERVAL_NS) if self._needs_timer else full_ns
             await asyncio.sleep(max(due_ns - clock_ns(), 0) / NS_PER_S)
             self._self_check.woke(due_ns)
+
+    @property
+    def _needs_timer(self) -> bool:
+        """Whether sound or an answer is due, so that times matter, while no captured blocks arrive."""
+        audio = self._audio
+        return not audio.capture.microphone.delivering and (audio.playback.playing or self._answers.waiting)
+
+    def take_block(self, block: Captured) -> None:
+        """Polls sound after a captured block was sent. How long the block took to get here shows the loop's lag."""
+        self._self_check.woke(block.captured_ns)
+        self._agent_audio.end_dry_reply()
+        self._agent_audio.poll_sound()
+
+    def _poll(self) -> None:
+        self._agent_audio.poll()
+        self._answers.poll()
+        self._count_late_results()
+        self._emit_counts()
+        self._self_check.look(self._audio, self._user_audio.pace)
+        if self._telemetry is not None:
+            self._telemetry(self._self_check.telemetry(self._audio, self._user_audio.pace))
 
     async def finish(self) -> None:
         """Emits the remaining events after audio and messages have stopped."""

@@ -153,8 +153,9 @@ async def test_a_switch_that_fails_leaves_recorded_lines_and_nobodys_speaker(sou
         line.name for line in lines
     ]
     assert audio.playback.speaker is not None
-    before = audio.playback.speaker.queue.pulled_frames
-    await wait_for(lambda: audio.playback.speaker and audio.playback.speaker.queue.pulled_frames > before)
+    queue = audio.playback.speaker.queue
+    before = queue.pulled_frames
+    await wait_for(lambda: poll(audio) or queue.pulled_frames > before)
     assert open_on(sound) == []
     await audio.close()
 

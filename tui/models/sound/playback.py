@@ -311,7 +311,6 @@ class Playback:
             fade_ms=output.fade_ms,
             clock_ns=self._clock_ns,
             tracks=output.tracks,
-            on_demand=output.crowd is not None,
         )
         self._opening = spawn(self._open_speaker(speaker, self.speaker, self._opening), "open speaker")
         self.speaker = speaker
@@ -335,10 +334,10 @@ class Playback:
                 kind = OutputKind.NONE
         if kind is not OutputKind.DEVICE:
             try:
-                speaker.start_clocked(kind, self._output.path, spawn)
+                speaker.start_without_device(kind, self._output.path)
             except AudioFileError as error:
                 self._emit(audio_error(self._clock_ns(), "file", str(error)))
-                speaker.start_clocked(OutputKind.NONE, "", spawn)
+                speaker.start_without_device(OutputKind.NONE, "")
         self._on_opened()
 
 
