@@ -2,5 +2,5 @@
 
 
 def book_appointment(people: int = 2) -> str:
-    """Book an appointment for so many people."""
+    """Book an appointment for the given number of people."""
     return f"booked for {people}"
