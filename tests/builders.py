@@ -97,8 +97,10 @@ def loss(kind: e.Loss = e.Loss.UNDERRUN, count: int = 2, reply: str = "", at_ms:
     return e.LossCounted(at_ns=at(at_ms), loss=kind, count=count, reply=reply)
 
 
-def tool(call: str = "c", at_ms: float = 0, *, name: str = "find", finished: bool = False) -> e.ToolChanged:
-    return e.ToolChanged(at_ns=at(at_ms), call=call, name=name, finished=finished)
+def tool(
+    call: str = "c", at_ms: float = 0, *, name: str = "find", finished: bool = False, withdrawn: bool = False
+) -> e.ToolChanged:
+    return e.ToolChanged(at_ns=at(at_ms), call=call, name=name, finished=finished, withdrawn=withdrawn)
 
 
 def user_speaks(

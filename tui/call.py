@@ -103,11 +103,13 @@ async def call(
     tools: Sequence[Tool] = (),
     show: Callable[[e.SessionEvent], None],
     explain: Callable[[str], None],
+    failed: Callable[[ExitCode, str, str], object] = lambda code, reason, message: None,
     summary: Callable[[SessionMetrics], None] = lambda _: None,
 ) -> ExitCode:
     """Runs the call.
 
-    ``show`` receives every event; ``explain`` receives a sentence with the reason for the outcome. Raises
+    ``show`` receives every event; ``explain`` receives a sentence with the reason for the outcome.
+    ``failed`` receives the exit code, reason code and sentences of a failure that no event shows. Raises
     `ValueError` for settings that the protocol does not support.
     """
     seen = _Seen()
@@ -127,17 +129,23 @@ async def call(
     with on_ending_signals(held.session.hang_up) as received:
         await held.hold(open_line=False)
     seen.unfinished = held.performance.listening.unfinished
-    metrics = held.session.state.metrics
+    state, metrics = held.session.state, held.session.state.metrics
     if received:
         with contextlib.suppress(OSError):  # a closed terminal cannot show the summary
             summary(metrics)
         return ExitCode(128 + received[0])
     if seen.unshown is not None:
         raise seen.unshown
-    for reason in (*reasons, *_answer_reasons(held.performance, seen)):
+    answers, judgment = list(_answer_reasons(held.performance, seen)), list[str]()
+    code = _judge(state, seen, script, _unanswered(held.performance), judgment.append)
+    for reason in (*reasons, *answers):
         explain(reason)
+    if code is not ExitCode.FINE and state.fatal_error is None:
+        failed(code, _reason_code(code, held.performance), " ".join(judgment or answers))
     summary(metrics)
-    return _judge(held.session.state, seen, script, _unanswered(held.performance), explain)
+    for reason in judgment:
+        explain(reason)
+    return code
 
 
 def _take(
@@ -160,6 +168,13 @@ def _unanswered(performance: Performance) -> bool:
     If the call was cut short, its ending already explains why answers are missing.
     """
     return not performance.cut_short and any(case.verdict is StepVerdict.FAILED for case in performance.cases)
+
+
+def _reason_code(code: ExitCode, performance: Performance) -> str:
+    """Returns the reason code of a failed call: that of the first missing answer, if it has one of its own."""
+    codes = (case.code for case in performance.cases if case.verdict is StepVerdict.FAILED)
+    own = next(codes, "") if code is ExitCode.NOT_ANSWERED else ""
+    return own or code.reason
 
 
 def _answer_reasons(performance: Performance, seen: _Seen) -> Iterator[str]:

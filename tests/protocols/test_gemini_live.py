@@ -322,6 +322,33 @@ class TestTools:
         assert sent == {"toolResponse": {"functionResponses": [{**response, "scheduling": "WHEN_IDLE"}]}}
         assert caller.relay({"type": "response.create"}) == []
 
+    @pytest.mark.parametrize(
+        ("behavior", "said"),
+        [("", ["One moment.", "At nine."]), ("non_blocking", ["One moment. At nine."])],
+    )
+    def test_what_follows_a_tool_that_the_agent_waits_for_is_another_reply(
+        self, behavior: str, said: list[str]
+    ) -> None:
+        caller = in_call(tool_behavior=behavior)
+        incoming = [
+            content(caller, outputTranscription={"text": "One moment."}),
+            audio(caller),
+            say(caller, {"toolCall": {"functionCalls": [{"id": "1", "name": "f", "args": {}}]}}),
+            content(caller, outputTranscription={"text": " At nine."}),
+            audio(caller),
+            content(caller, turnComplete=True),
+        ]
+        events = [event for each in incoming for event in each.events]
+        replies = [f"reply-{number + 1}" for number in range(len(said))]
+        assert [event.stream_id for event in events if event.type is T.PLAY_STREAM_START] == replies
+        assert [event.stream_id for event in events if event.type is T.PLAY_STREAM_STOP] == replies
+        final = [event for event in events if event.type is T.AGENT_TEXT and event.final]
+        assert [(event.stream_id, event.text) for event in final] == list(zip(replies, said, strict=True))
+
+    @pytest.mark.parametrize(("scheduling", "answered"), [("", True), ("silent", False), ("when_idle", True)])
+    def test_a_silent_result_is_owed_no_answer(self, scheduling: str, answered: bool) -> None:
+        assert in_call(tool_scheduling=scheduling).results_are_answered is answered
+
     def test_a_call_without_an_id_is_a_finding(self) -> None:
         assert rules(say(in_call(), {"toolCall": {"functionCalls": [{"name": "f"}]}})) == ["missing-member"]
 

@@ -373,6 +373,7 @@ class TestTasks:
         server(caller, "session.delegation.created", delegation=task, offset_ms=9)
         result = {"type": "function_call_output", "call_id": "item_1", "output": "nine"}
         assert kinds(caller.relay({"item": result})) == ["session.thinking.append"]
+        assert (caller.results_are_answered, in_call(tools=TOOLS).results_are_answered) == (False, True)
 
     def test_a_task_that_nobody_does_is_advice(self) -> None:
         task = {"id": "item_1", "type": "delegation", "target": "client"}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.builders import begins, edge, said, tool
 from tui.models import events as e
 from tui.models.journal import Journal, utc_now
@@ -26,14 +28,16 @@ def caller(protocol: str, *, stream_open: bool) -> CallerEnd:
 class Waiting:
     """A call in which the user speaks, and the emitted events."""
 
-    def __init__(self, protocol: str = "audiocodes", *, stream_open: bool = False) -> None:
+    def __init__(
+        self, protocol: str = "audiocodes", *, stream_open: bool = False, replies_are_ended: bool = True
+    ) -> None:
         self.emitted: list[tuple[bool, str]] = []
         self.hints: list[str] = []
         self.now_ms = 0.0
         self.journal = Journal(
             SessionState(), sink=self._take, keep_raw=lambda _: -1, clock_ns=lambda: int(self.now_ms * MS)
         )
-        self.pending = Pending(replies_are_ended=True)
+        self.pending = Pending(replies_are_ended=replies_are_ended)
         for step in (e.Status.CONNECTING, e.Status.INITIATING, e.Status.ACTIVE):
             self.journal.become(step)
         self.watch = AnswerWatch(self.journal, caller(protocol, stream_open=stream_open), self.pending)
@@ -51,6 +55,22 @@ class Waiting:
         self.edge(e.Party.USER, started=True)
         self.wait(ms)
         self.edge(e.Party.USER, started=False)
+
+    def speaks(self, reply: str, ms: float, *, tool_after_ms: float | None = None) -> None:
+        """A reply of the agent, during which the result of a tool may be sent."""
+        begun = begins(reply, self.now_ms)
+        self.journal.emit(begun)
+        self.pending.apply(begun)
+        self.edge(e.Party.AGENT, started=True)
+        self.wait(tool_after_ms or 0)
+        if tool_after_ms is not None:
+            self.finishes_tool()
+        self.wait(ms - (tool_after_ms or 0))
+        self.edge(e.Party.AGENT, started=False)
+
+    def finishes_tool(self, *, withdrawn: bool = False) -> None:
+        for finished in (False, True):
+            self.pending.apply(tool("1", self.now_ms, finished=finished, withdrawn=finished and withdrawn))
 
     def wait(self, ms: float) -> None:
         for _ in range(int(ms / 20)):
@@ -127,9 +147,63 @@ def test_an_agent_that_waits_for_our_tool_is_not_late() -> None:
     call.pending.apply(tool("1"))
     call.wait(10_000)
     assert call.emitted == []
-    call.pending.apply(tool("1", finished=True))
+    call.finishes_tool()
+    call.wait(LIMIT_MS - 20)
+    assert call.emitted == []
     call.wait(20)
-    assert [active for active, _ in call.emitted] == [True]
+    assert call.emitted == [
+        (True, "The agent has not answered: no reply within 3 s after the result of its tool find.")
+    ]
+
+
+@pytest.mark.parametrize("replies_are_ended", [True, False])
+def test_an_agent_that_falls_silent_after_its_tool_is_late_until_it_answers(replies_are_ended: bool) -> None:
+    call = Waiting(replies_are_ended=replies_are_ended)
+    call.says()
+    call.speaks("filler", 600)
+    call.finishes_tool()
+    call.wait(LIMIT_MS + 20)
+    assert call.emitted == [
+        (True, "The agent has not answered: no reply within 3 s after the result of its tool find.")
+    ]
+    call.speaks("answer", 600)
+    assert call.emitted[1:] == [(False, "The agent has answered.")]
+    call.wait(10_000)
+    assert len(call.emitted) == 2
+
+
+def test_a_user_who_speaks_after_a_tool_asks_again() -> None:
+    call = Waiting()
+    call.says()
+    call.speaks("filler", 600)
+    call.finishes_tool()
+    call.wait(LIMIT_MS + 20)
+    call.says()
+    assert call.emitted[1:] == [(False, "The user continued speaking; the agent has not answered.")]
+
+
+def test_what_the_agent_says_on_is_its_answer_where_replies_have_no_end() -> None:
+    goes_on = Waiting(replies_are_ended=False)
+    goes_on.says()
+    goes_on.speaks("filler", 600, tool_after_ms=300)
+    goes_on.wait(10_000)
+    assert goes_on.emitted == []
+    ended = Waiting()
+    ended.says()
+    ended.speaks("filler", 600, tool_after_ms=300)
+    ended.wait(10_000)
+    assert [active for active, _ in ended.emitted] == [True]
+
+
+@pytest.mark.parametrize("withdrawn", [True, False])
+def test_an_agent_that_owes_no_answer_to_its_tool_is_not_late(withdrawn: bool) -> None:
+    call = Waiting()
+    call.pending.results_are_answered = withdrawn
+    call.says()
+    call.speaks("filler", 600)
+    call.finishes_tool(withdrawn=withdrawn)
+    call.wait(10_000)
+    assert call.emitted == []
 
 
 def test_an_agent_that_talks_on_is_not_said_not_to_answer_before_it_has_fallen_silent() -> None:

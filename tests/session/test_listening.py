@@ -6,6 +6,8 @@ import asyncio
 import heapq
 from itertools import count
 
+import pytest
+
 from tests.builders import MS, begins, edge, ends, played, plays, said, tool
 from tui.models import events as e
 from tui.models.journal import Journal
@@ -170,12 +172,43 @@ async def test_a_running_tool_holds_the_turn_open_until_its_answer_is_heard() ->
     assert 10_800 < agent.now_ms < 11_200
 
 
-async def test_an_agent_that_never_answers_its_tool_has_not_answered() -> None:
-    agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
+@pytest.mark.parametrize("replies_are_ended", [True, False])
+async def test_an_agent_that_never_answers_its_tool_fell_silent(replies_are_ended: bool) -> None:
+    agent = Scripted(replies_are_ended=replies_are_ended).begins("filler", 50).sends(60, 900)
     agent.ends("filler", 70, 900, 1000).heard(130, 1000).tool(80, 90)
     assert await agent.listening.answer(0) is Answered.HEARD
-    assert await agent.listening.turn_end() is Answered.NONE
+    assert await agent.listening.turn_end() is Answered.SILENT_AFTER_TOOL
+    assert agent.listening.silent_tool == "find"
     assert 6000 < agent.now_ms < 7500, "its limit runs from the end of what it said before"
+    assert await agent.listening.turn_end() is Answered.HEARD, "it is not waited for again"
+
+
+async def test_an_agent_that_says_nothing_before_or_after_its_tool_fell_silent() -> None:
+    agent = Scripted(replies_are_ended=True).tool(80, 9000)
+    assert await agent.listening.answer(0) is Answered.SILENT_AFTER_TOOL
+    earlier = Scripted(replies_are_ended=True).tool(80, 90)
+    earlier.now_ns = 200 * MS
+    await earlier.listening.line_end(0, 0.05)
+    assert await earlier.listening.answer(200 * MS) is Answered.NONE, "the tool was about an earlier turn"
+
+
+async def test_what_follows_a_tool_without_a_pause_answers_it_where_replies_have_no_end() -> None:
+    agent = Scripted(replies_are_ended=False).begins("r", 50).sends(60, 900).tool(80, 90)
+    agent.sends(700, 1500).heard(130, 2400).at(2500, played("r", 2500, 2400))
+    assert await agent.listening.answer(0) is Answered.HEARD
+    assert await agent.listening.turn_end() is Answered.HEARD
+    assert 2400 < agent.now_ms < 4000
+
+
+@pytest.mark.parametrize("withdrawn", [True, False])
+async def test_an_agent_that_owes_no_answer_to_its_tool_has_finished(withdrawn: bool) -> None:
+    agent = Scripted(replies_are_ended=True).begins("filler", 50).sends(60, 900)
+    agent.ends("filler", 70, 900, 1000).heard(130, 1000)
+    agent.pending.results_are_answered = withdrawn
+    agent.at(80, tool("c", 80)).at(2000, tool("c", 2000, finished=True, withdrawn=withdrawn))
+    assert await agent.listening.answer(0) is Answered.HEARD
+    assert await agent.listening.turn_end() is Answered.HEARD
+    assert 2000 <= agent.now_ms < 2500
 
 
 def failed(ms: int, *, answer: bool = True) -> e.ErrorRaised:

@@ -43,6 +43,22 @@ def test_a_tool_is_due_while_it_runs() -> None:
     assert pending(*begun, done).in_words() == ["the tool book still running"]
 
 
+def test_the_result_of_a_tool_is_unanswered_until_the_agent_replies_or_writes() -> None:
+    ended = tool("1", 20, finished=True)
+    assert pending(tool("1"), ended).unanswered_tool == ("find", 20_000_000)
+    for answer in (begins("r2"), said(e.Party.AGENT, "Nine.")):
+        assert pending(tool("1"), ended, answer).unanswered_tool is None
+
+
+def test_an_agent_that_wants_no_result_or_no_longer_owes_no_answer() -> None:
+    no_result, withdrawn = tool("", finished=True), tool("1", finished=True, withdrawn=True)
+    assert pending(no_result, withdrawn, tool("1")).unanswered_tool is None
+    silent = pending()
+    silent.results_are_answered = False
+    silent.apply(tool("1", finished=True))
+    assert silent.unanswered_tool is None
+
+
 def test_lines_not_spoken_and_a_session_that_resumes_are_due() -> None:
     fold = pending(status(e.Status.ACTIVE, e.Status.RESUMING))
     fold.lines_left = 2

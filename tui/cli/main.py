@@ -45,7 +45,7 @@ from tui.cli.options import (
     trace_option,
     typed_settings,
 )
-from tui.cli.program import Program, Sentence, prepare_streams
+from tui.cli.program import Program, Sentence, error_object, prepare_streams
 from tui.cli.scenario import scenario, scenario_option, scenario_to_play, test
 from tui.cli.sessions import compare, export, metrics, open_session, report, sessions
 from tui.exit_code import ExitCode
@@ -171,6 +171,11 @@ def call(
 
     logging.getLogger().addHandler(logging.NullHandler())  # the printed events show the same
     printer = headless.Printer(click.echo, effective_settings().thresholds, as_json=as_json)
+
+    def failed(code: ExitCode, reason: str, message: str) -> None:
+        if as_json:
+            click.echo(error_object("call", message, code, reason))
+
     synthesizer = effective_settings().settings.speech.synthesizer or ""
     with _refusals(), spoken_files(say, timeout, synthesizer) as files:
         flags = {**typed_settings(options), "input": "lines", "output": options["output"]}
@@ -183,6 +188,7 @@ def call(
             tools=load_tools(target.tools) if target.tools else [],
             show=printer.show,
             explain=lambda text: click.echo(text, err=True),
+            failed=failed,
             summary=printer.summary,
         )
         code = asyncio.run(held)

@@ -193,7 +193,7 @@ class FunctionHandler:
         except asyncio.CancelledError as cancelled:
             by_agent = _CANCELLED_BY_AGENT in cancelled.args
             reason = _CANCELLED_BY_AGENT if by_agent else "the call has ended"
-            await self._emit_end(call, ToolOutcome(error=f"cancelled: {reason}"))
+            await self._emit_end(call, ToolOutcome(error=f"cancelled: {reason}"), withdrawn=by_agent)
             raise
         await self._emit_end(call, outcome)
         if call_id:
@@ -233,7 +233,7 @@ class FunctionHandler:
         if not self._closed:
             await maybe_await(self.realtime_websocket.send(message))
 
-    async def _emit_end(self, call: ToolChanged, outcome: ToolOutcome) -> None:
+    async def _emit_end(self, call: ToolChanged, outcome: ToolOutcome, *, withdrawn: bool = False) -> None:
         ended_ns = self._clock_ns()
         await self._emit(
             msgspec.structs.replace(
@@ -242,6 +242,7 @@ class FunctionHandler:
                 result=cut(outcome.output),
                 error=cut(outcome.error),
                 finished=True,
+                withdrawn=withdrawn,
                 duration_ms=(ended_ns - call.at_ns) / 1e6,
             )
         )

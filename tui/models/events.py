@@ -501,6 +501,8 @@ class ToolChanged(Event, frozen=True, kw_only=True, gc=False, tag="tool"):
     result: str = ""
     error: str = ""
     finished: bool = False
+    withdrawn: bool = False
+    """Whether the agent withdrew the call, so that no result was sent."""
     duration_ms: float | None = None
 
 

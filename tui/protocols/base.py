@@ -311,6 +311,16 @@ class RelaysToolMessages(Shape):
 
 
 @runtime_checkable
+class MaySilenceResults(Shape):
+    """A `CallerEnd` with settings by which the agent is to take the results of tools without an answer."""
+
+    @property
+    def results_are_answered(self) -> bool:
+        """Whether the agent owes an answer to the result of a tool."""
+        ...
+
+
+@runtime_checkable
 class CanValidate(CallerEnd, Shape):
     """A `CallerEnd` that can probe the agent without a call."""
 

@@ -318,6 +318,7 @@ class Performance:
             msgspec.structs.replace(
                 case_of(step),
                 verdict=outcome.verdict,
+                code=outcome.code,
                 measured_ms=outcome.measured_ms,
                 began_ms=None if started_ns is None else (self._began_ns - started_ns) / NS_PER_MS,
             )

@@ -36,7 +36,7 @@ from tui.scenario.model import (
 )
 from tui.scenario.seen import Seen
 from tui.scenario.values import FaultKind, SignKind, When
-from tui.scenario.verdict import StepVerdict
+from tui.scenario.verdict import SILENT_AFTER_TOOL, StepVerdict
 from tui.scenario.words import Recognizer
 from tui.session.listening import UNANSWERED, Answered, Listening
 from tui.session.live import LiveSession
@@ -74,6 +74,8 @@ class StepOutcome(NamedTuple):
     ended_ns: int
     reason: str = ""
     measured_ms: float | None = None
+    code: str = ""
+    """Reason code of a failure, if it has one of its own."""
 
 
 class Aids(NamedTuple):
@@ -381,23 +383,31 @@ class Player:
         line = self._aids.lines[turn.step.say] if isinstance(turn.step, Say) else None
         if line is not None:
             await listening.line_end(turn.began_ns, limit_s(line))
-        what = line.line.name if line else turn.step.title if turn.step else ""
-        after, answer = "", await listening.answer(turn.began_ns, step.within / 1_000)
+        what = line.line.name if line else turn.step.title if turn.step else "the caller"
+        within_s = step.within / 1_000
+        answer = await listening.answer(turn.began_ns, within_s)
         reason = (
             f"The agent answered {what} only in text, without audio." if answer is Answered.IN_TEXT else ""
         )
         answered = answer not in UNANSWERED
         if answered:
             self._session.pending.answer_due = ""
-            after, answer = " after its tool call", await listening.turn_end()
+            answer, within_s = await listening.turn_end(), listening.answer_limit_s
             self._heard_out = True
         if answer not in UNANSWERED or (answered and listening.over):
             return StepOutcome(StepVerdict.PASSED, self.now_ns(), reason)
         if listening.over:
             reason = f"The agent did not answer {what}: {self._over()}."
+        elif answer is Answered.SILENT_AFTER_TOOL:
+            tool = one_line(listening.silent_tool, 60)
+            reason = (
+                f"The agent fell silent after the result of its tool {tool}:"
+                f" it did not answer {what} within {within_s:g} s."
+            )
+            return StepOutcome(StepVerdict.FAILED, self.now_ns(), reason, code=SILENT_AFTER_TOOL)
         else:
-            within = f" within {step.within / 1_000:g} s" if answer is Answered.NONE else ""
-            reason = f"The agent did not answer {what}{within}{after}."
+            within = f" within {within_s:g} s" if answer is Answered.NONE else ""
+            reason = f"The agent did not answer {what}{within}."
         return StepOutcome(StepVerdict.FAILED, self.now_ns(), reason)
 
     def _missed(self, step: Expect, from_ns: int, since_ns: int, found_ns: int | None) -> StepOutcome:

@@ -29,6 +29,8 @@ class StepVerdict(StrEnum):
         return next((each for each in (cls.FAILED, cls.NOT_MEASURED) if each in found), cls.PASSED)
 
 
+SILENT_AFTER_TOOL = "silent_after_tool"
+"""Reason code of an answer that is missing after the result of a tool was sent."""
 THE_CALL = "the call"
 """Name of the case that checks whether the call took place at all."""
 
@@ -40,6 +42,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     verdict: StepVerdict
     reason: str = ""
     """A sentence."""
+    code: str = ""
+    """Reason code of a failure, if it has one of its own, such as `SILENT_AFTER_TOOL`."""
     file: str = ""
     line: int = 0
     """Line in the scenario file; 0 if there is none."""

@@ -6,7 +6,8 @@ from tui.models import events as e
 from tui.models.journal import Journal
 from tui.models.turns.turns import Turn
 from tui.protocols.base import AcknowledgesUserStream, CallerEnd
-from tui.session.pending import Pending
+from tui.session.pending import Pending, UnansweredTool
+from tui.units import NS_PER_MS
 
 OPEN_STREAM_HINT = (
     "The agent recognized the user's speech, but the user stream is still open. It may be waiting for the stream to"
@@ -30,15 +31,20 @@ class AnswerWatch:
         """Whether the user was waiting for an answer at the last poll."""
         self._unanswered: Turn | None = None
         """The turn that was reported as unanswered."""
+        self._tool: UnansweredTool | None = None
+        """The tool whose result was reported as unanswered; None if the user's turn was."""
 
     def poll(self) -> None:
         """Emits an event when an answer becomes overdue, and when it no longer is."""
         state, now_ns = self._journal.state, self._journal.clock_ns()
         turn = state.metrics.turns[-1] if state.metrics.turns else None
         waits = state.status is e.Status.ACTIVE and not self._pending.tools
-        waited_ms = turn.waited_ms(now_ns) if turn and waits else None
-        self.waiting = waited_ms is not None
         silent_ms = self._silent_ms(now_ns)
+        tool = self._owing_tool(turn, silent_ms, now_ns) if turn and waits else None
+        waited_ms = turn.waited_ms(now_ns) if turn and waits else None
+        if tool is not None:
+            waited_ms = (now_ns - tool.ended_ns) / NS_PER_MS
+        self.waiting = waited_ms is not None
         talked_on = waited_ms is not None and silent_ms is not None and silent_ms < waited_ms
         missing_ms = silent_ms if talked_on else waited_ms
         missing = missing_ms is not None and missing_ms >= LIMIT_MS
@@ -46,11 +52,22 @@ class AnswerWatch:
             self._emit(now_ns, self._why_over(talked_on), active=False)
             self._unanswered = None
         if self._unanswered is None and missing_ms is not None and missing:
-            self._unanswered = turn
+            self._unanswered, self._tool = turn, tool
             last = "key" if turn and turn.method == "keys" else "word"
             since = "after it last spoke" if talked_on else f"after the user's last {last}"
+            if tool is not None:
+                since = f"after the result of its tool {tool.name}"
             text = f"The agent has not answered: no reply within {missing_ms / 1000:.0f} s {since}."
             self._emit(now_ns, text, active=True, hint=self._what_helps(turn))
+
+    def _owing_tool(self, turn: Turn, silent_ms: float | None, now_ns: int) -> UnansweredTool | None:
+        """Returns the tool of the turn that the agent owes an answer to."""
+        tool = self._pending.unanswered_tool
+        if tool is None or tool.ended_ns < (turn.began_ns or 0):
+            return None
+        heard_since = silent_ms is not None and now_ns - silent_ms * NS_PER_MS > tool.ended_ns
+        # Where replies have no end, the answer may continue what the agent was saying.
+        return None if heard_since and not self._pending.replies_are_ended else tool
 
     def _silent_ms(self, now_ns: int) -> float | None:
         """Returns how long the agent has been silent; None if it never spoke."""
@@ -58,7 +75,8 @@ class AnswerWatch:
         return None if heard_ns is None else (now_ns - heard_ns) / 1_000_000
 
     def _why_over(self, talked_on: bool) -> str:
-        if self._unanswered and self._unanswered.answered:
+        still_owed = self._tool is not None and self._tool == self._pending.unanswered_tool
+        if self._unanswered and self._unanswered.answered and not still_owed:
             in_text = self._unanswered.agent_began_ns is None
             return f"The agent has answered{' in text' if in_text else ''}."
         status = self._journal.state.status

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from typing import NamedTuple
 
 import msgspec
 
@@ -40,13 +41,15 @@ class Answered(Enum):
     HEARD = "heard"
     IN_TEXT = "in text"
     """The agent answered in text, without sound."""
+    SILENT_AFTER_TOOL = "silent after tool"
+    """The agent received the result of its tool and did not answer it within the time limit."""
     FAILED = "failed"
     """The agent reported a failure instead of an answer."""
     NONE = "none"
     """There was no answer within the time limit, or the call ended first."""
 
 
-UNANSWERED = (Answered.FAILED, Answered.NONE)
+UNANSWERED = (Answered.SILENT_AFTER_TOOL, Answered.FAILED, Answered.NONE)
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -92,14 +95,17 @@ class Listening:
         self._state = SessionState()
         self._pending = Pending(replies_are_ended=True)
         self._changed = asyncio.Event()
-        self._heard = _Received()
+        self._heard = _Received(self._pending)
         self._returned = False
+        self.silent_tool = ""
+        """Name of the tool whose result the agent last failed to answer; empty if it answered all."""
         self.unfinished = 0
         """Number of replies that the agent began but never ended."""
 
     def follow(self, state: SessionState, pending: Pending) -> None:
         """Starts listening to a session; call it before the session begins."""
         self._state, self._pending = state, pending
+        self._heard = _Received(pending)
 
     def take(self, event: e.SessionEvent) -> None:
         """Processes an event of the session."""
@@ -144,19 +150,22 @@ class Listening:
         """Waits until a line that begins after ``since_ns`` has been spoken or has failed."""
         await self.until(lambda: self._heard.line_ended_ns > since_ns, timeout_s)
 
-    async def answer(
-        self, since_ns: int, timeout_s: float | None = None, *, after_tool: bool = False
-    ) -> Answered:
-        """Waits until the agent is heard, or has answered in text, with a reply that began after ``since_ns``.
+    async def answer(self, since_ns: int, timeout_s: float | None = None) -> Answered:
+        """Waits until the agent is heard, or has answered in text, after ``since_ns``."""
+        limit_s = self._limits.answer_s if timeout_s is None else timeout_s
+        return await self._answered(lambda: self._heard_since(since_ns), since_ns, limit_s)
 
-        After a tool, audio that was sent before the tool's result does not count as an answer.
-        """
+    async def _answer_to(self, tool: _EndedTool) -> Answered:
+        """Waits for the answer to the result of a tool, to which audio that was sent earlier does not belong."""
 
         def is_heard() -> bool:
-            sent_before = after_tool and self._pending.replies_are_ended and self._heard.begun_ns < since_ns
-            return not sent_before and self._heard_since(since_ns)
+            if self._pending.replies_are_ended:
+                return self._heard.begun_ns >= tool.ended_ns and self._heard_since(tool.ended_ns)
+            return self._heard_since(tool.heard_out_ns) or self._goes_on_after(tool)
 
-        limit_s = self._limits.answer_s if timeout_s is None else timeout_s
+        return await self._answered(is_heard, tool.ended_ns, self._limits.answer_s)
+
+    async def _answered(self, is_heard: Callable[[], bool], since_ns: int, limit_s: float) -> Answered:
         await self.until(
             lambda: is_heard() or self._only_text_since(since_ns) or self._failed_since(since_ns), limit_s
         )
@@ -164,22 +173,35 @@ class Listening:
             return Answered.HEARD
         if (self._heard.text_ns or 0) > since_ns:
             return Answered.IN_TEXT
-        return Answered.FAILED if self._failed_since(since_ns) else Answered.NONE
+        if self._failed_since(since_ns):
+            return Answered.FAILED
+        tool = self._heard.tool
+        if tool is None or tool.ended_ns < since_ns or self.over:
+            return Answered.NONE
+        self.silent_tool, self._heard.tool = tool.name, None
+        return Answered.SILENT_AFTER_TOOL
 
     async def turn_end(self) -> Answered:
         """Waits until the agent's turn is over.
 
-        A running tool keeps the turn open until the agent answers the tool's result. Returns
-        `Answered.NONE` or `Answered.FAILED` if the agent did not answer.
+        A running tool keeps the turn open until the agent answers the tool's result, if it owes an
+        answer to it. Returns one of `UNANSWERED` if the agent did not answer.
         """
         answer = Answered.HEARD
         await self._until_quiet()
-        while answer not in UNANSWERED and self._heard.awaits_tool and not self.over:
+        while answer not in UNANSWERED and (self._pending.tools or self._heard.tool) and not self.over:
             await self.until(lambda: not self._pending.tools, self._limits.answer_s)
-            self._heard.awaits_tool = False
-            answer = await self.answer(self._heard.tool_ended_ns, after_tool=True)
+            if tool := self._heard.tool:
+                answer = await self._answer_to(tool)
+                if self._heard.tool is tool:
+                    self._heard.tool = None
             await self._until_quiet()
         return answer
+
+    @property
+    def answer_limit_s(self) -> float:
+        """Time limit of the agent's answer to the result of a tool."""
+        return self._limits.answer_s
 
     async def _until_quiet(self) -> None:
         began_ns = self._clock_ns()
@@ -206,6 +228,15 @@ class Listening:
         if played_ns is None or played_ns < since_ns or now_ns < played_ns + KNOWN_AFTER_NS:
             return False
         return audible.heard_between(e.Party.AGENT, played_ns + EARLY_NS, now_ns)
+
+    def _goes_on_after(self, tool: _EndedTool) -> bool:
+        """Returns whether more of the agent is heard than it had sent before the result of a tool.
+
+        Where replies have no end, the answer may follow without a pause what the agent said before the tool.
+        """
+        since_ns, now_ns = tool.heard_out_ns + int(_FLOWING_S * NS_PER_S), self._clock_ns()
+        known = now_ns >= since_ns + KNOWN_AFTER_NS
+        return known and self._state.audible.heard_between(e.Party.AGENT, since_ns, now_ns)
 
     def _only_text_since(self, since_ns: int) -> bool:
         text_ns = self._heard.text_ns
@@ -237,10 +268,20 @@ class Listening:
         return now_ns - max(last_ns, heard.changed_ns) > max(_LULL_S, self._limits.quiet_s) * NS_PER_S
 
 
+class _EndedTool(NamedTuple):
+    """A tool whose result was sent to the agent."""
+
+    name: str
+    ended_ns: int
+    heard_out_ns: int
+    """When all audio that had been received by then will have been played."""
+
+
 class _Received:
     """Tracks which agent audio was received and played."""
 
-    def __init__(self) -> None:
+    def __init__(self, pending: Pending) -> None:
+        self._pending = pending
         self.playing: set[str] = set()
         """Replies that have begun and have not been played to the end."""
         self.receiving: set[str] = set()
@@ -256,10 +297,9 @@ class _Received:
         self.line_ended_ns = 0
         """Time at which the user's newest line finished or failed."""
         self.begun_ns = 0
-        """Time at which the newest reply began to arrive."""
-        self.awaits_tool = False
-        """Whether the agent has yet to answer a tool's result."""
-        self.tool_ended_ns = 0
+        """When the newest reply began to arrive."""
+        self.tool: _EndedTool | None = None
+        """The last tool whose result the agent must still answer."""
         self.failed_ns = 0
         """Time at which the agent last reported a failed answer; 0 if the user has spoken since."""
 
@@ -286,10 +326,10 @@ class _Received:
                 self.changed_ns = event.at_ns
             case e.Transcribed(speaker=e.Party.AGENT) if event.text:
                 self.text_ns = event.at_ns
-            case e.ToolChanged() if event.finished:
-                self.tool_ended_ns = event.at_ns
             case e.ToolChanged():
-                self.awaits_tool, self.tool_ended_ns = True, event.at_ns
+                if self._pending.owes_answer(event):
+                    heard_out_ns = max(event.at_ns, self.arrives_until_ns)
+                    self.tool = _EndedTool(event.name, event.at_ns, heard_out_ns)
             case e.Flushed():
                 self.arrives_until_ns = event.at_ns
             case e.ErrorRaised(answer_failed=True):

@@ -25,7 +25,13 @@ from tui.models.journal import Journal
 from tui.models.session_state import SessionState
 from tui.models.target import Target
 from tui.models.telemetry import Telemetry
-from tui.protocols.base import Incoming, RelaysToolMessages, TelephonyEvent, foreseen_play_format
+from tui.protocols.base import (
+    Incoming,
+    MaySilenceResults,
+    RelaysToolMessages,
+    TelephonyEvent,
+    foreseen_play_format,
+)
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.json_frames import outgoing
 from tui.protocols.registry import protocol_named
@@ -92,6 +98,8 @@ class LiveSession:
             on_sent=lambda message: self._user_audio.sent(message),
             sums_audio=audio.crowd is not None,
         )
+        if isinstance(link.caller, MaySilenceResults):
+            pending.results_are_answered = link.caller.results_are_answered
         self._acceptance = Acceptance(self._ending, link)
         ends_after_ms = link.protocol.reply_ends_after_ms
         checks = ReplyChecks(lambda found: link.log.find(found, about=journal.number))

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tui.models import events as e
+
+
+class UnansweredTool(NamedTuple):
+    """A tool whose result was sent to the agent, which has not begun to answer it."""
+
+    name: str
+    ended_ns: int
 
 
 class Pending:
@@ -22,6 +31,10 @@ class Pending:
         """Number of script lines that have yet to begin; set by the owner of the script."""
         self.answer_due = ""
         """Name of the script line that the agent has yet to answer; set by the owner of the script."""
+        self.results_are_answered = True
+        """Whether the agent owes an answer to the result of a tool."""
+        self.unanswered_tool: UnansweredTool | None = None
+        """The last tool of which a result was sent, until the agent begins a reply or sends text."""
         self.resuming = False
         """Whether the socket was lost and the session is being resumed."""
 
@@ -32,9 +45,9 @@ class Pending:
                 return  # checked first, because nearly every event is one of these
             case e.ReplyStarted():
                 self._replies[event.reply] = None
-                self.answer_due = ""
+                self.answer_due, self.unanswered_tool = "", None
             case e.Transcribed(speaker=e.Party.AGENT):
-                self.answer_due = ""
+                self.answer_due, self.unanswered_tool = "", None
             case e.ReplyEnded() | e.PlaybackEnded():
                 # If the agent has not ended the reply, its playback is over only if it was cut off.
                 self._replies.pop(event.reply, None)
@@ -42,12 +55,21 @@ class Pending:
                 self.line = "" if event.finished else event.name
             case e.ToolChanged() if event.finished:
                 self._tools.pop(event.call, None)
+                if self.owes_answer(event):
+                    self.unanswered_tool = UnansweredTool(event.name, event.at_ns)
             case e.ToolChanged():
                 self._tools[event.call] = event.name
             case e.StatusChanged():
                 self.resuming = event.new is e.Status.RESUMING
             case _:
                 pass
+
+    def owes_answer(self, event: e.ToolChanged) -> bool:
+        """Returns whether the agent received the result of a tool and owes an answer to it.
+
+        A call without an id asked for no result.
+        """
+        return event.finished and bool(event.call) and not event.withdrawn and self.results_are_answered
 
     @property
     def replies(self) -> list[str]:

@@ -274,7 +274,16 @@ class GeminiCaller(ImplyingCaller):
             self._replies.begun += 1  # the words had no audio
         self._words = _TurnWords()
 
+    @property
+    def results_are_answered(self) -> bool:
+        """Whether the agent speaks about the result of a tool."""
+        return self._options.scheduling != "SILENT"
+
     def _on_tool_call(self, message: Message) -> str:
+        if self._options.waits_for_tools:
+            # What follows the result is another reply, although the agent's turn goes on.
+            message.events += self._replies.stop()
+            self._end_of_turn(message)
         self._user_is_understood(message)
         summaries = []
         for call in message.inside("toolCall").objects("functionCalls", required=True):

@@ -65,6 +65,11 @@ class Options:
         """How the agent is to use the result of a non-blocking tool; "" for its default."""
         return self._chosen["tool_scheduling"].upper()
 
+    @property
+    def waits_for_tools(self) -> bool:
+        """Whether the agent says nothing while a tool runs."""
+        return self._chosen["tool_behavior"] != "non_blocking"
+
     def setup(self, handle: str = "") -> dict[str, Any]:
         """Returns the content of ``setup``; ``handle`` resumes a session."""
         chosen, model = self._chosen, self._chosen["model"]

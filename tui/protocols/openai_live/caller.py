@@ -107,6 +107,11 @@ class LiveCaller(CallerDefaults):
             outgoing({"type": "response.create"}, "the response continues"),
         ]
 
+    @property
+    def results_are_answered(self) -> bool:
+        """Whether the agent speaks about the result of a tool or of a delegated task."""
+        return self._options.delegation == "responses" or self._options.appends_result == "commentary"
+
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Closes a reply whose audio ran out, so that later audio starts another; discards the rest if flushed."""
         if heard_ms >= received_ms:
