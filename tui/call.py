@@ -171,7 +171,7 @@ def _unanswered(performance: Performance) -> bool:
 
 
 def _reason_code(code: ExitCode, performance: Performance) -> str:
-    """Returns the reason code of a failed call: that of the first missing answer, if it has one of its own."""
+    """Returns the reason code of a failed call. This is the first missing answer's own reason code, if it has one."""
     codes = (case.code for case in performance.cases if case.verdict is StepVerdict.FAILED)
     own = next(codes, "") if code is ExitCode.NOT_ANSWERED else ""
     return own or code.reason

@@ -56,7 +56,7 @@ def fed(instants: BlockInstants, blocks: range, late_ms: float = 0) -> None:
 def test_lost_samples_move_the_estimate_when_the_instants_before_them_are_old() -> None:
     instants = BlockInstants(RATE)
     fed(instants, range(100))
-    fed(instants, range(100, 197), late_ms=30)  # a loss of 30 ms: every later block comes that much later
+    fed(instants, range(100, 197), late_ms=30)  # a loss of 30 ms: all later blocks arrive 30 ms later
     assert instants.take_move(5 * MS) is None
     fed(instants, range(197, 202), late_ms=30)
     move = instants.take_move(5 * MS)

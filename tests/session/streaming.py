@@ -55,9 +55,10 @@ _AFTER_TOOL = {ANSWERED: "hours"}
 
 
 class StreamingAgent:
-    """An agent of any protocol that never pauses: background, and words in place of it.
+    """An agent with any protocol that streams without a pause: background sound, replaced by words when it speaks.
 
-    Stops its words when the user speaks, and never answers the last turn. With a tool, it pauses between its replies.
+    Stops its words when the user speaks, and never answers the last turn. With a tool, it pauses between its
+    replies.
     """
 
     def __init__(self, socket: Any, protocol: Any, plan: str) -> None:
@@ -74,7 +75,7 @@ class StreamingAgent:
         if isinstance(self.agent, ReadsHandshake):
             self.agent.admit(Handshake(path=protocol.path))
         self.said_ns: list[int] = []
-        """When the words of each answer began to be sent."""
+        """Times at which sending the words of each answer began."""
         self.turn_ended_ns: list[int] = []
         self._accepted = asyncio.Event()
         self._ids = itertools.count(1)
@@ -84,7 +85,7 @@ class StreamingAgent:
         self._loud_ms = self._quiet_ms = 0.0
 
     async def hold(self) -> None:
-        """Hold the call until the caller leaves."""
+        """Handles the call until the caller leaves."""
         from websockets.exceptions import ConnectionClosed
 
         await self._send(self.agent.opened())
@@ -156,7 +157,7 @@ class StreamingAgent:
             self._reply, self._words = "", b""
 
     async def _speak(self) -> None:
-        """Send 40 ms every 40 ms."""
+        """Sends 40 ms of audio every 40 ms."""
         from tui.protocols.base import RunsOnUserAudio
 
         await self._accepted.wait()
@@ -191,7 +192,7 @@ class StreamingAgent:
             self.said_ns.append(now_ns)
 
     def _block(self, step: int) -> bytes:
-        """Returns the next 40 ms: words, or what is streamed between them; empty if nothing is."""
+        """Returns the next 40 ms of audio: words or the stream between them; empty if nothing is streamed."""
         from tui.audio.formats import encode
 
         rate = self.agent.play_format.rate
@@ -211,7 +212,7 @@ class StreamingAgent:
         sound = np.zeros(length)
         if self.plan == NOISE:
             sound = np.random.default_rng(step).standard_normal(length) * 0.001
-        elif self.plan == MUSIC and self.said_ns:  # music before the greeting would be one
+        elif self.plan == MUSIC and self.said_ns:  # music before the greeting would count as a greeting
             hz = (262, 330, 392, 523)[step // 8 % 4]
             sound = 0.1 * (np.sin(2 * np.pi * hz * at_s) + np.sin(2 * np.pi * 2 * hz * at_s))
         return from_float(sound)
@@ -222,7 +223,7 @@ class StreamingAgent:
 
 
 async def _streamed(target: Any, agents: list[StreamingAgent], folder: Path) -> dict[str, Any]:
-    """Play the scenario; returns the verdicts, and what was measured beside what the agent did."""
+    """Plays the scenario; returns the verdicts, and the measurements with the agent's true times."""
     from tui.scenario.holding import hold
     from tui.scenario.lines import lines_of
     from tui.scenario.player import Aids
@@ -251,7 +252,7 @@ async def _streamed(target: Any, agents: list[StreamingAgent], folder: Path) -> 
 
 
 async def _with_tool(target: Any, folder: Path) -> dict[str, Any]:
-    """Make a headless call with one line to an agent that calls a tool; returns its outcome."""
+    """Makes a headless call with one line to an agent that calls a tool; returns the outcome."""
     from tui import call as headless
     from tui.assets import caller_lines
     from tui.handlers.tools.file import load_tools
@@ -273,7 +274,7 @@ async def _with_tool(target: Any, folder: Path) -> dict[str, Any]:
 
 
 async def make(call: str, folder: Path) -> dict[str, Any]:
-    """Make one call; returns what is printed about it."""
+    """Makes one call; returns the output about it."""
     from websockets.asyncio.server import ServerConnection, serve
 
     from tui.models.target import Target
@@ -305,16 +306,16 @@ async def make(call: str, folder: Path) -> dict[str, Any]:
 
 
 async def make_all(calls: list[str]) -> None:
-    """Make the calls one after another, because each takes over the signals of the process."""
+    """Makes the calls one after another, because each takes over the signals of the process."""
     for call in calls:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps({"call": call, **await make(call, Path(folder))}), flush=True)
 
 
 def main() -> None:
-    """Make the calls of the command line."""
+    """Makes the calls named on the command line."""
     clock = Clock()
-    # Before anything is imported that takes the clock as a default.
+    # Done before importing anything that uses the clock as a default value.
     time.monotonic, time.monotonic_ns = clock.monotonic, clock.monotonic_ns
     VirtualLoop(clock).run_until_complete(make_all(sys.argv[1:]))
 

@@ -23,8 +23,10 @@ WINDOW_NS = 2_000_000_000
 STALL_NS = 200_000_000
 """A longer pause between callbacks separates two streams; offsets from the first do not apply to the second."""
 _KEPT_ESTIMATES = 100
-"""Number of estimates that are kept; with blocks of 20 ms, they span the window, so no move is missed while the
-loop is late."""
+"""Number of estimates kept.
+
+With blocks of 20 ms, they span the window, so that no move is missed while the loop is late.
+"""
 _BLOCKS = 9
 """Number of blocks in the median.
 
@@ -39,7 +41,10 @@ by 8 ms per second (measured).
 
 
 class ClockMove(NamedTuple):
-    """A correction of when samples pass a device: since ``since_ns``, times may have been off by as much."""
+    """A correction of the times at which samples pass a device.
+
+    Since ``since_ns``, times may have been off by this amount.
+    """
 
     moved_ns: int
     since_ns: int
@@ -83,7 +88,7 @@ class BlockInstants:
             return None
 
     def take_move(self, limit_ns: int) -> ClockMove | None:
-        """Returns how far the estimate moved since the previous move, if it is further than ``limit_ns``.
+        """Returns how far the estimate has moved since the previous move, if that exceeds ``limit_ns``.
 
         Call it on the feeding thread.
         """

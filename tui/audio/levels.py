@@ -19,7 +19,7 @@ FLOOR_DBFS = -90.0
 FALL_DB_PER_S = 40.0
 """Rate at which a meter's bar falls, in dB per second."""
 _KEPT_BLOCKS = 100
-"""Number of blocks kept for a meter that nobody reads; by then, the bar has fallen from older ones."""
+"""Number of blocks kept for a meter that is not read. The bar has fallen by the time older blocks are dropped."""
 HOLD_MS = 1_500
 """How long a peak and the clipping indicator are held. The peak then falls like the bar."""
 
@@ -67,7 +67,7 @@ def measure(pcm: bytes) -> Level:
 
 
 def _measure_all(blocks: Sequence[bytes]) -> list[Level]:
-    """Returns the loudness of each block; for blocks of the same length, in one pass."""
+    """Returns the loudness of each block, computed in one pass for blocks of equal length."""
     if len({len(block) for block in blocks}) != 1 or not blocks[0]:
         return [measure(block) for block in blocks]
     samples = samples_of(b"".join(blocks)).reshape(len(blocks), -1)
@@ -77,7 +77,7 @@ def _measure_all(blocks: Sequence[bytes]) -> list[Level]:
     levels: list[Level] = []
     for index, power in enumerate(powers):
         peak = max(highest[index], -lowest[index])
-        # Counted only where there is anything to count, which is rare.
+        # Counted only if there are any, which is rare.
         clipped = measure(blocks[index]).clipped_frames if peak >= FULL_SCALE - 1 else 0
         levels.append(Level(to_dbfs(peak), to_dbfs(math.sqrt(power)), clipped))
     return levels
@@ -94,7 +94,8 @@ class LevelMeter:
         self._held = _Falling(hold_ms=HOLD_MS)
         self._clipped_ns: int | None = None
         self._fed = False
-        # Measured when the meter is read: together, blocks take little longer than one of them.
+        # Measured when the meter is read, because measuring many blocks together takes little longer than
+        # measuring one.
         self._unmeasured: deque[tuple[bytes, int]] = deque(maxlen=_KEPT_BLOCKS)
 
     def feed(self, pcm: bytes, at_ns: int) -> None:

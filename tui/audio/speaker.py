@@ -369,7 +369,7 @@ class Speaker:
     def take_heard(self, now_ns: int) -> list[tuple[int, bytes]]:
         """Returns the blocks heard completely since the previous call, each with the time at which it began.
 
-        Without a device, which could still discard a block, blocks count as heard once they are pulled.
+        Without a device, no pulled block can be discarded, so blocks count as heard once they are pulled.
         """
         block_ns = self._block_ms * 1_000_000
         return self._clock.take_heard(block_ns, now_ns + block_ns if self._without_device else now_ns)

@@ -239,7 +239,8 @@ def _evaluate(
             " Increase --seconds, and close other programs that keep this machine busy."
         )
     stated_ms = float(np.median(notes.output_ms)) + target.block_ms
-    # A microphone that suppresses noise may suppress chirps; the answers, which are speech, then show the loop.
+    # A microphone with noise suppression may remove chirps. The answers, which are speech, then show the
+    # loop.
     loops_ms = errors.loops
     if notes.chirps_ns is not None and notes.chirps_ns >= since_ns:
         loops_ms = chirps.round_trips_ms(notes.chirps_ns, caller, track) or loops_ms

@@ -16,20 +16,20 @@ from tui.calibrating.truth import CallerInLoop, PlayedTrack, Samples, find
 from tui.units import NS_PER_MS
 
 REPLY = "chirps"
-"""Id of the reply under which the chirps are played."""
+"""Id of the reply that plays the chirps."""
 STARTS_MS = (100, 430, 830, 1_170, 1_620, 1_950)
-"""Start of each chirp. The distances differ, so a pattern that is shifted by one chirp does not fit."""
+"""Start of each chirp. The distances differ, so that a pattern shifted by one chirp does not match."""
 LENGTH_MS = 2_300
 """Length of the chirps and the silence around them."""
 _CHIRP_MS, _FADE_MS = 160, 20
 _FROM_HZ, _TO_HZ = 300.0, 3_000.0
 _LOUDNESS = 0.25
 _LIKE_ENOUGH = 0.3
-"""Smallest correlation that counts. The largest one with noise or recorded speech was below 0.17 (measured)."""
+"""Smallest correlation that counts as a match. Noise and recorded speech stayed below 0.17 (measured)."""
 _EARLY_MS, _LATE_MS = 300, 1_500
-"""How far from the expected time the chirps are searched for in the microphone's stream."""
+"""Range around the expected time in which the chirps are searched for in the microphone's stream."""
 _APART_MS = 60
-"""How far a single chirp may be from its place in the pattern: a device that ran dry moves the later ones."""
+"""Largest distance of a chirp from its place in the pattern. A device that runs dry delays the chirps after that."""
 _LEAST = 3
 
 
@@ -59,7 +59,7 @@ def round_trips_ms(started_ns: int, caller: CallerInLoop, track: PlayedTrack) ->
     if len(played) < _LEAST:
         return []
     heard = caller.heard()
-    # As a whole first: one chirp is like any other.
+    # The whole pattern is located first, because single chirps are all alike.
     pattern = track.samples[played[0] : played[-1] + _CHIRP_MS * per_ms]
     due = caller.frame_at(track.at_ns(played[0]), track.rate)
     start = max(due - _EARLY_MS * per_ms, 0)
@@ -76,7 +76,7 @@ def round_trips_ms(started_ns: int, caller: CallerInLoop, track: PlayedTrack) ->
 
 
 def _near(samples: Samples, due: int, rate: int) -> int | None:
-    """Returns the first frame of the chirp that is expected at ``due``; None if it is not found there."""
+    """Returns the first frame of the chirp expected at ``due``; None if it is not found there."""
     chirp, apart = _chirp(rate), _APART_MS * rate // 1_000
     start = max(due - apart, 0)
     found = find(samples[start : due + apart + len(chirp)], chirp, _LIKE_ENOUGH)

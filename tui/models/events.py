@@ -436,7 +436,7 @@ class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
     since_ns: Instant
     """Start of the period of lateness, which ends at ``at_ns``."""
     path: str = ""
-    """The path of the device that was late ("capture", "playback"): only edges of sound at this device may be off."""
+    """The path of the late device ("capture" or "playback"). Only edges of sound at this device may be inaccurate."""
 
 
 class CheckedEdge(StrEnum):

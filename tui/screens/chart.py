@@ -173,7 +173,7 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
 
 
 def _bins(times_ms: Sequence[float]) -> tuple[int, int, list[int]]:
-    """Returns the number of the first bin, the width of all in ms, and how many times fall into each."""
+    """Returns the index of the first bin, the width of the bins in ms, and the number of times in each."""
     least, most = min(times_ms), max(times_ms)
     width_ms = next((each for each in _BIN_WIDTHS_MS if most - least < each * _MOST_BINS), _BIN_WIDTHS_MS[-1])
     first = int(least // width_ms)
@@ -184,6 +184,6 @@ def _bins(times_ms: Sequence[float]) -> tuple[int, int, list[int]]:
 
 
 def _whole_ticks(first: int, last: int, most: int = _MOST_TICKS) -> list[float]:
-    """Returns at most that many whole numbers at equal distances, starting with the first."""
+    """Returns equally spaced whole numbers, starting with ``first``; at most the given number."""
     step = max(1, -(-(last - first) // (most - 1)))
     return [float(number) for number in range(first, last + 1, step)]

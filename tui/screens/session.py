@@ -328,7 +328,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
 
     @property
     def key_names(self) -> Mapping[str, str]:
-        """Names in the footer that differ from those of the actions, by the action's id."""
+        """Footer names that differ from the actions' own names, by action id."""
         by_hand = self.bridge.scenario.phase is ScenarioPhase.BY_HAND
         return {"hand": "Give back"} if by_hand else {}
 

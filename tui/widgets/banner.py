@@ -20,7 +20,10 @@ from tui.widgets.wrap import fit, wrap
 Notice = ConditionChanged | NoticeRaised | FindingRaised
 _REMEMBERED = 20
 _MOST_LINES, _MOST_NOTICE_LINES = 2, 4
-"""Maximum number of lines of an error or a hint, and of a notice. A text is never cut to make room for its hint."""
+"""Maximum number of lines of an error or a hint, and of a notice.
+
+A text is never shortened to make room for its hint.
+"""
 _DISMISS = "esc dismiss"
 _TEXT_CHARS = 1_000
 

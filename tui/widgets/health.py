@@ -108,7 +108,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 
 
 def figures_of(state: SessionState, telemetry: Telemetry) -> list[HealthLine]:
-    """Returns the figures or, after a call, the figures measured last; for a saved session, what was lost."""
+    """Returns the figures or, after a call, the figures measured last; for a saved session, only losses."""
     if not state.status.live and telemetry == _NOTHING:
         return [*_conditions(state), *_unmeasured(state), *_losses(state.metrics)]
     when = "" if state.status.live else _LAST
@@ -122,7 +122,7 @@ def figures_of(state: SessionState, telemetry: Telemetry) -> list[HealthLine]:
 
 
 def _unmeasured(state: SessionState) -> list[HealthLine]:
-    """Returns why there are no current values: one reason instead of a dash for each of them."""
+    """Returns why there are no current values, to be shown once instead of a dash for each value."""
     reason = "not saved with a session" if state.session_id else "measured during a call"
     timing, round_trip_ms = state.metrics.timing, state.metrics.round_trip_ms
     return [

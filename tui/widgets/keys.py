@@ -148,7 +148,7 @@ class KeyBar(Static):
             start += cells
 
     def _label_of(self, entry: ActiveBinding) -> str:
-        """Returns the name of a key, which a screen may have changed with its state."""
+        """Returns the name of a key. Screens may change it depending on their state."""
         names: Mapping[str, str] = getattr(self.screen, "key_names", {})
         return names.get(entry.binding.id or "", entry.binding.description)
 

@@ -115,7 +115,7 @@ class LadderPane(RowsView):
             pieces += [("\n", ""), (one_line(rung.reason, _MAX_TEXT), "rows--plain")]
         if rung.place:
             pieces += [("\n", ""), (one_line(rung.place, _MAX_TEXT), "rows--muted")]
-        # The rows cut long reasons; lines that the steps leave empty have room for all of them.
+        # The rows cut long reasons, so lines that the steps leave empty show them in full.
         for other, each in enumerate(self.progress.rungs):
             if other != index and each.reason and each.verdict in _WITH_REASON:
                 glyph, look = self._look(other)

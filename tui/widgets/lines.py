@@ -30,7 +30,7 @@ Piece = tuple[str, str]
 _KEPT_STRIPS = 1024
 _JOINT = " · "
 _BOX_CELLS, _LINE_CELLS = 6, 2
-"""Cells beside a title that is in the frame of a box, or in a line."""
+"""Number of cells next to a title in a box frame, and in a line."""
 _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
 """Styles of a highlighted line in a terminal without colors, with and without focus."""
 
@@ -186,7 +186,7 @@ class FollowView(LineView, ModelPanel):
 
     TITLE: ClassVar[str] = ""
     FOOTER: ClassVar[Sequence[str]] = ()
-    """Ids of the actions that the footer names while this pane has the focus."""
+    """Ids of the actions that the footer lists while this pane has the focus."""
     LEAST_TITLE_CELLS: ClassVar[int] = 0
     """Width to which the last part of the title may be shortened; 0 means that it is dropped instead."""
 
@@ -287,12 +287,12 @@ class FollowView(LineView, ModelPanel):
 
     @property
     def title_room(self) -> int:
-        """Width of the title: that of the pane without the corners and the blanks beside the title."""
+        """Width of the title: the pane's width minus the corners and the blanks next to the title."""
         edges = _BOX_CELLS if self.styles.border_left[0] else _LINE_CELLS
         return max(self.outer_size.width - edges, 0)
 
     def title_of(self, parts: list[str]) -> str:
-        """Returns the title: its parts in order, without those at the end that do not fit."""
+        """Returns the title: its parts in order, except trailing parts that do not fit."""
         return joined(parts, self.title_room, self.LEAST_TITLE_CELLS)
 
     def _update_title(self) -> None:

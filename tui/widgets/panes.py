@@ -23,9 +23,9 @@ _MOST_PANES = 3
 _LOG_SHARE_BESIDES_DETAIL = 0.5
 """The log's largest share of the height while the detail pane is open."""
 FOCUSED_LINES = 14
-"""Height that a focused side pane below the log gets, unless the user has chosen another share."""
+"""Height of a focused side pane below the log, unless the user has chosen another share."""
 _LEAST_LOG_SHARE = 0.3
-"""Share of the height that the log keeps in any case while a side pane has the focus."""
+"""Minimum share of the height that the log keeps while a side pane has the focus."""
 
 
 class Edge(Enum):
@@ -71,7 +71,7 @@ class Panes(Container):
         self._grabbed: tuple[Edge, str] | None = None
         self._beside = False
         self._in_side = False
-        """Whether the pane that had the focus last is a side pane."""
+        """Whether the last focused pane is a side pane."""
 
     def compose(self) -> ComposeResult:
         """Yields the log and the side panes."""
@@ -134,7 +134,7 @@ class Panes(Container):
             self._divide()
 
     def on_descendant_focus(self) -> None:
-        """Makes room for a side pane that gets the focus, and for the log when it gets it back."""
+        """Makes room for a side pane when it is focused, and for the log when the log is focused again."""
         in_side = self.screen.focused in self.panes.values()
         if in_side != self._in_side:
             self._in_side = in_side
@@ -294,7 +294,7 @@ class Panes(Container):
         self.post_message(self.Changed())
 
     def _divide(self) -> None:
-        """Gives the log and the side panes their shares of the space."""
+        """Distributes the space between the log and the side panes."""
         for part, share in ((self.log_pane, self._log_share), (self.side, 1 - self._log_share)):
             part.styles.width = _part(share) if self._beside else "1fr"
             part.styles.height = "1fr" if self._beside else _part(share)

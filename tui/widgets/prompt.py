@@ -19,7 +19,7 @@ MAX_CHARACTERS = 2000
 _MAX_MESSAGE = 400
 _SHOWN_COMPLETIONS = 8
 _LEAST_CELLS = 80
-"""Width of the screen from which on the keys are shown beside the text."""
+"""Minimum width of the screen for showing the keys next to the text."""
 
 
 class PromptLine(Vertical):
@@ -147,7 +147,7 @@ class PromptLine(Vertical):
             self._shut()
 
     def _show_keys(self) -> None:
-        """Shows the keys once a text has replaced the hint, if they leave enough room for the text."""
+        """Shows the keys once the user's text has replaced the hint, if there is enough room for both."""
         self.set_class(bool(self.line.value) and self.screen.size.width >= _LEAST_CELLS, "-typed")
 
     def _shut(self) -> None:

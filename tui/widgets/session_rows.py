@@ -26,9 +26,9 @@ _TO_COMPARE = 2
 _TEXT_CHARS = 300
 _DAMAGED = "damaged"
 _NARROW_CELLS = 72
-"""Width below which only the figures that help to choose are shown; the others are below the list."""
+"""Width below which only the figures that help to choose a session are shown; the rest is below the list."""
 _OUTCOME_TURNS_MARKS = (3, 5, 8)
-"""Positions of the columns that a narrow list leaves out."""
+"""Positions of the columns that a narrow list omits."""
 _MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_CELLS = 2, 8, 8, 6, 13, 7
 
 
@@ -230,7 +230,7 @@ class SessionsView(RowsView, inherit_bindings=False):
 
 
 def _shown(columns: Sequence[Piece], width: int) -> list[Piece]:
-    """Returns the columns for which there is room: in a narrow list, not the outcome, the turns and the marks."""
+    """Returns the columns that fit. A narrow list omits the outcome, the turns and the marks."""
     return [
         each for at, each in enumerate(columns) if width >= _NARROW_CELLS or at not in _OUTCOME_TURNS_MARKS
     ]

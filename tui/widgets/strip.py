@@ -256,7 +256,7 @@ def _latency(name: ShownFigure, figure: Figure, rank: int) -> Group:
 def _response(metrics: SessionMetrics, thresholds: Thresholds) -> Group:
     turn = metrics.last_answered
     figure = response_of(turn, thresholds) if turn else Figure()
-    # Until there is one, what to press to get one is more helpful.
+    # Until there is one, a hint on which key to press is more helpful.
     return _latency(ShownFigure.RESPONSE, figure, 4 if figure.ms is None else 0)
 
 

@@ -288,7 +288,7 @@ def _whole(words: Sequence[str], cells: int) -> str:
 
 
 def _percentiles(metrics: SessionMetrics, judge: Judge) -> list[str]:
-    """Returns the worst response time and the percentiles, the most telling first."""
+    """Returns the worst response time and the percentiles, most important first."""
     of = metrics.percentiles()
     named = {"worst": worst_of(metrics.turns, judge)}
     named |= {

@@ -113,7 +113,7 @@ class Capture:
         return self._timing.started_ns(self.microphone.source)
 
     def take_clock_move(self, limit_ns: int) -> ClockMove | None:
-        """Returns how far the times of blocks moved since the previous move, if it is further than ``limit_ns``."""
+        """Returns how far the times of blocks have moved since the previous move, if that exceeds ``limit_ns``."""
         return self._timing.take_move(limit_ns)
 
     @property

@@ -49,7 +49,7 @@ class EchoWatch:
     def played(self, end_ns: int, pcm: bytes, rate: int) -> None:
         """Adds a block that has left the speaker."""
         if self._captured is None:
-            return  # what was played before the first block of a microphone cannot return through it
+            return  # audio played before the microphone's first block cannot return as an echo
         if self._played is None or self._played.full_rate != rate:
             self._played = Track(rate)
         # Silence is played most of the time and cannot return as an echo.
