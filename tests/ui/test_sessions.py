@@ -445,9 +445,13 @@ async def test_a_call_that_is_over_is_reported_with_a_key_and_one_that_is_not_is
         await s.play(to_active(script).take())
         await s.press("ctrl+s")
         assert "Save report as…: hang up first" in s.text("KeyBar")
+        await s.press("f", "escape")
+        assert "Report" not in s.text("KeyBar")
         await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+        assert "^s Report" in s.text("KeyBar")
         await s.press("ctrl+s")
         assert isinstance(s.top(), ReportScreen)
+        assert "Your notes (a) and marks (b) are in the report." in s.text("#report")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=lambda size: f"{size[0]}x{size[1]}")

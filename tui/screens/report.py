@@ -25,7 +25,7 @@ REPORT = (
     Action("report_close", "escape", "Close", "Close, and cancel a report in progress.", "close"),
     *DIALOG,
 )
-HINT = "enter save · tab or ↑ ↓ next field · esc close"
+HINT = "enter save · tab or ↑ ↓ next field · esc close\nYour notes (a) and marks (b) are in the report."
 
 
 class ReportScreen(ModalScreen[None], inherit_bindings=False):

@@ -330,7 +330,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     def key_names(self) -> Mapping[str, str]:
         """Footer names that differ from the actions' own names, by action id."""
         by_hand = self.bridge.scenario.phase is ScenarioPhase.BY_HAND
-        return {"hand": "Give back"} if by_hand else {}
+        return {"report": "Report"} | ({"hand": "Give back"} if by_hand else {})
 
     def why_not(self, entry: ActiveBinding) -> str:
         """Returns why a key of this screen is not available at the moment, or ""."""

@@ -517,9 +517,24 @@ REPLAY: Sequence[Action] = (
 They are listed before the session's own actions because they take over keys of actions that need a call.
 """
 
+REPORT = Action(
+    "report",
+    "ctrl+s",
+    "Save report as…",
+    "Save a report of the session as a single HTML page.",
+    area=ActionArea.KEEP,
+    do=lambda s: s.controls.save_report(),
+    needs=needs.saved,
+    show=True,
+    key_display="^s",
+)
+
 SESSION: Sequence[Action] = (
     *SEARCHING,
-    *REPLAY,
+    # Early, so that the footer always has room for it: a session that is over leads to its report.
+    *REPLAY[:1],
+    REPORT,
+    *REPLAY[1:],
     Action(
         "hand",
         "G",
@@ -662,16 +677,6 @@ SESSION: Sequence[Action] = (
         needs=needs.no_call,
         show=True,
         key_display="^o",
-    ),
-    Action(
-        "report",
-        "ctrl+s",
-        "Save report as…",
-        "Save a report of the session as a single HTML page.",
-        area=ActionArea.KEEP,
-        do=lambda s: s.controls.save_report(),
-        needs=needs.saved,
-        key_display="^s",
     ),
     Action(
         "louder",
