@@ -124,7 +124,7 @@ class _Worker:
 class Workers:
     """Processes that make calls. ``async with`` starts and stops them.
 
-    ``synthesizer`` and ``model`` are those of `SpeechProcess`.
+    ``synthesizer`` and ``model`` have the same meaning as in `SpeechProcess`.
 
     Raises `ScenarioError` on entry for a scenario that cannot be played.
     """

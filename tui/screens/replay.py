@@ -160,7 +160,7 @@ class Replay:
         """Expands or collapses a run of messages."""
         line = self._pane.line
         if line is not None:
-            self._pane.open_run(open_=self._pane.view.opened(line.row) is None)
+            self._pane.open_run(open_=self._pane.view.expanded(line.row) is None)
 
     def _number_at_cursor(self) -> int | None:
         line = self._pane.line

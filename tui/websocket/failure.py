@@ -220,7 +220,7 @@ def _proxy_failed(where: str, error: Exception) -> ConnectionFailed:
         case ImportError():
             message = (
                 f"The proxy set in the environment for {where} is a SOCKS proxy,"
-                " which needs the package python-socks."
+                " which needs the python-socks package."
             )
             hint = f"Install it in the same environment as opusagent-tui. {_NO_PROXY}"
         case _:

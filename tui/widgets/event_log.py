@@ -128,7 +128,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def row(self) -> Row | None:
-        """The row under the cursor; for an event of an opened run, a row with only that event."""
+        """The row under the cursor; for an event of an expanded run, a row with only that event."""
         line, log = self.line, self.bridge.log
         if line is None:
             return None
@@ -229,7 +229,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     def open_run(self, *, open_: bool) -> None:
         """Expands or collapses the run under the cursor."""
         line = self.line
-        if line is None or (self.view.opened(line.row) is not None) is open_:
+        if line is None or (self.view.expanded(line.row) is not None) is open_:
             return
         self.hold()
         with self.in_place():

@@ -90,7 +90,7 @@ class ShownFigure(StrEnum):
         "worst of last second",
         "The longest time that a block took from the microphone to the socket in the last second.",
     )
-    LOOP_LAG = "event loop lag", "The most that this program fell behind in the last second."
+    LOOP_LAG = "event loop lag", "The furthest that this program fell behind during the last second."
     CALLBACK_LOAD = (
         "callback load",
         "Largest share of a block's length spent in an audio callback in the last second.",

@@ -29,7 +29,7 @@ BACK_DATED = "↶"
 """Sign next to a time that is earlier than the time of the line above."""
 
 _MEMBER = "└ "
-"""Prefix of the kind of a message in an opened run."""
+"""Prefix of the kind of a message in an expanded run."""
 
 _ARROWS = {
     Direction.SENT: ("→", "event-log--sent"),
@@ -70,7 +70,7 @@ def look_at(
         line,
         bool(view.marks_in(line)),
         view.marks.notes.get(view.number(line), "") if view.marks.notes else "",
-        view.opened(line.row) is not None,
+        view.expanded(line.row) is not None,
         view.delta_ns(position),
         absolute,
         pattern,

@@ -145,7 +145,7 @@ def test_search_stops_at_every_line_that_matches(
     expected = []
     for position in range(len(view)):
         line = view.line(position)
-        closed = view.log.members(line.row) if view.opened(line.row) is None else []
+        closed = view.log.members(line.row) if view.expanded(line.row) is None else []
         if wanted([line.event] if line.member else closed, view.context):
             expected.append(position)
     assert positions(view, wanted) == expected

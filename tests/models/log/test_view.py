@@ -137,7 +137,7 @@ def test_the_view_shows_matches_whatever_came_before(
     expected = rows_matching(log, filter_, marks)
     assert list(view.rows) == expected
     for row in expected:
-        if log.rows[row].count > 1 and view.opened(row) is None:
+        if log.rows[row].count > 1 and view.expanded(row) is None:
             view.toggle_run(row)
     place = 0
     for row in expected:

@@ -56,7 +56,7 @@ def find(
 ) -> Found | None:
     """Returns the next line after ``position`` (or, backward, the previous one) that has a matching event.
 
-    The search goes from row to row and, in opened runs, from event to event. To start at either end, pass -1
+    The search goes from row to row and, in expanded runs, from event to event. To start at either end, pass -1
     or the number of lines.
     """
     return next(filter(None, finding(view, wanted, position, forward=forward, wrap=wrap)), None)
@@ -207,14 +207,14 @@ class RawSearch:
 
 
 def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Sequence[int]]:
-    """Returns the row of a line and, if the line is in an open run, the events of the run that are still ahead."""
+    """Returns the row of a line and, if the line is in an expanded run, its events that are still ahead."""
     if not 0 <= position < len(view):
         return (-1 if position < 0 else NO_ROW), ()
     line = view.line(position)
-    opened = view.opened(line.row) or ()
+    expanded = view.expanded(line.row) or ()
     if forward:
-        return line.row, opened[bisect_right(opened, line.event) if line.member else 0 :]
-    return line.row, opened[: bisect_left(opened, line.event) if line.member else 0]
+        return line.row, expanded[bisect_right(expanded, line.event) if line.member else 0 :]
+    return line.row, expanded[: bisect_left(expanded, line.event) if line.member else 0]
 
 
 def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iterator[int | None]:
@@ -235,13 +235,13 @@ def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iter
 
 
 def _events_of(view: EventView, rows: Sequence[int]) -> list[int]:
-    """Returns the events of the rows in ascending order; for an opened run, only the events that are shown."""
+    """Returns the events of the rows in ascending order; for an expanded run, only the events that are shown."""
     firsts, counts = view.log.rows.firsts, view.log.rows.counts
     events = [firsts[row] for row in rows if counts[row] == 1]
     for row in rows:
         if counts[row] > 1:
-            opened = view.opened(row)
-            events.extend(view.log.members(row) if opened is None else opened)
+            expanded = view.expanded(row)
+            events.extend(view.log.members(row) if expanded is None else expanded)
     events.sort()
     return events
 
@@ -254,13 +254,13 @@ def _outermost(values: Sequence[int], *, forward: bool) -> int | None:
 
 def _position(view: EventView, event: int) -> int:
     row = view.log.row_ids[event]
-    return view.position(ViewLine(row, event, event, view.opened(row) is not None))
+    return view.position(ViewLine(row, event, event, view.expanded(row) is not None))
 
 
 def _stop(view: EventView, event: int) -> tuple[int, int]:
-    """Returns the position where a search stops for this event: its row or, in an open run, the event itself."""
+    """Returns the position where a search stops for this event: its row or, in an expanded run, the event itself."""
     row = view.log.row_ids[event]
-    return row, 0 if view.opened(row) is None else event
+    return row, 0 if view.expanded(row) is None else event
 
 
 def _walk(view: EventView, position: int, *, forward: bool) -> Iterator[tuple[list[int], bool]]:

@@ -1,4 +1,4 @@
-"""EventView: the rows of the log that match a filter, as lines, with runs that can be opened.
+"""EventView: the rows of the log that match a filter, as lines, with runs that can be expanded.
 
 A row is shown if one of its events matches. New events are filtered as they arrive (`update`). When a filter
 is set, earlier events are filtered a slice at a time, newest first (`step`), so that the end of the log is
@@ -31,7 +31,7 @@ class ViewLine(NamedTuple):
     first: int
     """Index of the event whose time the line shows; for a run, the oldest."""
     member: bool
-    """Whether the line shows one event of an opened run, below the line of the run."""
+    """Whether the line shows a single event of an expanded run, listed under the run's own line."""
 
 
 class EventView:
@@ -57,8 +57,8 @@ class EventView:
         self.rows = array("I")
         """The rows shown, ascending."""
         self._slice, self._clock = slice_events, clock
-        self._opened: dict[int, array[int]] = {}
-        """Shown events of each opened run, by row."""
+        self._expanded: dict[int, array[int]] = {}
+        """Shown events of each expanded run, by row."""
         self._next = 0
         """Index of the first event that `update` has yet to filter."""
         self._unscanned = self._scan_from = 0
@@ -74,9 +74,9 @@ class EventView:
     # What is shown.
 
     def set_filter(self, new: Filter) -> None:
-        """Sets the filter and closes opened runs. Call `step` until `progress` is 1."""
+        """Sets the filter and collapses expanded runs. Call `step` until `progress` is 1."""
         self.filter = new
-        self._opened.clear()
+        self._expanded.clear()
         self._next = self._unscanned = self._scan_from = len(self.log.events)
         self.rows = array("I")
         if isinstance(new, Everything):
@@ -109,9 +109,9 @@ class EventView:
         found = self.select(range(self._next, until))
         self._next = until
         self._show(sorted(self._rows_of(found)))
-        if self._opened:
+        if self._expanded:
             for index in found:
-                members = self._opened.get(self.log.row_ids[index])
+                members = self._expanded.get(self.log.row_ids[index])
                 if members is not None:
                     members.append(index)
         return True
@@ -129,14 +129,14 @@ class EventView:
     # Lines and positions.
 
     def __len__(self) -> int:
-        return len(self.rows) + sum(map(len, self._opened.values()))
+        return len(self.rows) + sum(map(len, self._expanded.values()))
 
     def line(self, position: int) -> ViewLine:
         """Returns the line at a position. Raises IndexError beyond the last line."""
         if position < 0:
             raise IndexError(position)
         before = 0
-        for row, members in sorted(self._opened.items()):
+        for row, members in sorted(self._expanded.items()):
             header = bisect_left(self.rows, row) + before
             if position <= header:
                 break
@@ -149,8 +149,8 @@ class EventView:
 
     def position(self, line: ViewLine) -> int:
         """Returns the current position of a line or, if it is no longer shown, of the next line."""
-        if line.member and line.row in self._opened:
-            return self.position_of(line.row) + 1 + bisect_left(self._opened[line.row], line.event)
+        if line.member and line.row in self._expanded:
+            return self.position_of(line.row) + 1 + bisect_left(self._expanded[line.row], line.event)
         return self.position_of(line.row)
 
     def position_of(self, row: int) -> int:
@@ -158,8 +158,8 @@ class EventView:
 
         Returns the number of lines if no row follows.
         """
-        opened_before = sum(len(members) for opened, members in self._opened.items() if opened < row)
-        return bisect_left(self.rows, row) + opened_before
+        shown_before = sum(len(members) for run, members in self._expanded.items() if run < row)
+        return bisect_left(self.rows, row) + shown_before
 
     def position_from(self, index: int) -> int:
         """Returns the position of the first row that begins at this index or later."""
@@ -171,7 +171,7 @@ class EventView:
         row = NO_ROW if index is None else self.log.row_ids[index]
         if index is None or not self.shows(row):
             return None
-        return self.position(ViewLine(row, index, index, row in self._opened))
+        return self.position(ViewLine(row, index, index, row in self._expanded))
 
     def shows(self, row: int) -> bool:
         """Returns whether this row is shown."""
@@ -187,16 +187,16 @@ class EventView:
 
     # Runs.
 
-    def opened(self, row: int) -> Sequence[int] | None:
-        """Returns the events shown below an opened run; None if it is closed."""
-        return self._opened.get(row)
+    def expanded(self, row: int) -> Sequence[int] | None:
+        """Returns the events shown below an expanded run; None if it is collapsed."""
+        return self._expanded.get(row)
 
     def toggle_run(self, row: int) -> bool:
-        """Opens or closes a run; returns whether it is now open. A row that is not a run stays closed."""
+        """Expands or collapses a run; returns whether it is now expanded. A row that is not a run stays collapsed."""
         self.update()
-        if self._opened.pop(row, None) is not None or self.log.rows.counts[row] < 2 or not self.shows(row):
+        if self._expanded.pop(row, None) is not None or self.log.rows.counts[row] < 2 or not self.shows(row):
             return False
-        self._opened[row] = array("I", self.select(self.log.members(row)))
+        self._expanded[row] = array("I", self.select(self.log.members(row)))
         return True
 
     # Following.
@@ -255,9 +255,9 @@ class EventView:
             self._show([row])
         elif self.shows(row):
             del self.rows[bisect_left(self.rows, row)]
-            self._opened.pop(row, None)
-        if row in self._opened:
-            self._opened[row] = array("I", members)
+            self._expanded.pop(row, None)
+        if row in self._expanded:
+            self._expanded[row] = array("I", members)
 
     def _rows_of(self, events: Iterable[int]) -> set[int]:
         row_ids = self.log.row_ids

@@ -1,4 +1,4 @@
-"""Finds the audio in messages with its format and loudness, and joins the audio of a run of messages.
+"""Finds the audio in messages, along with its format and loudness, and joins the audio from a run of messages.
 
 A message's format was agreed on earlier in the call. However, its event states the duration of the audio, so
 the number of bytes determines the format, except between mu-law and A-law, which earlier messages decide.
