@@ -167,7 +167,7 @@ _SETTINGS = (
     ),
     Setting(
         "max_turn_s", float, 60.0,
-        "Longest agent turn; a turn that has not ended by then is considered finished.",
+        "Maximum length of an agent turn; a turn that lasts longer is considered finished.",
         flag="--max-turn", metavar="S", above=0, most=3600, scope=Scope.HEADLESS,
     ),
     Setting(

@@ -40,7 +40,7 @@ def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
 
 
 def _status_of_abandoned(path: Path) -> os.stat_result | None:
-    """Returns the status of a file of this user that no process has open; None for any other file."""
+    """Returns the status of a file if the current user owns it and no process has it open; otherwise None."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

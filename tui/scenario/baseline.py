@@ -204,7 +204,7 @@ def _percentiles(kept: Kept, result: ScenarioResult) -> Iterator[FigureChange]:
             change = Change.BETTER
         reason = (
             f"It is {milliseconds(now_ms)}; the baseline is {milliseconds(before_ms)}, "
-            f"and {milliseconds(allowed_ms)} more would be allowed."
+            f"with an allowed increase of {milliseconds(allowed_ms)}."
         )
         yield FigureChange(scenario=result.name, figure=figure, change=change, reason=reason)
 

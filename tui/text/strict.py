@@ -106,7 +106,7 @@ def _written(kind: type, value: object) -> object:
 
 
 def _read_text(kind: Any, value: str) -> object:
-    """Parses the text of a variable as far as needed for conversion: lists are separated by commas."""
+    """Parses the text of a variable just enough to convert it: lists are split at commas."""
     wanted = _without_metadata(inspect.type_info(kind))
     if isinstance(wanted, inspect.VarTupleType):
         return [part.strip() for part in value.split(",") if part.strip()]
