@@ -36,6 +36,9 @@ _LINE = "hold"
 _ACTIVE_S, _OPEN_S, _ANSWER_S, _EDGES_S = 15.0, 5.0, 5.0, 1.0
 _LOOK_S = 0.02
 _SAME_MS = 1.0
+_CHIRPS = "chirps"
+"""First part of the ids of the replies under which chirps are played."""
+_LINES_PER_CHIRPS = 4
 
 
 class CalibrationFailed(Exception):
@@ -56,8 +59,10 @@ class _Notes:
         """Time from the speaker's callback until the first sample of each reply is heard, as
         reported by the driver.
         """
-        self.chirps_ns: int | None = None
-        """When the chirps were due to be heard; None if they were not played."""
+        self.chirps_ns: list[int] = []
+        """When each set of chirps was due to be heard."""
+        self.late: list[e.LatenessSeen] = []
+        """Periods in which a device was not in time."""
         self.problem = ""
         self.blocks: list[tuple[int, bytes, int]] = []
 
@@ -70,8 +75,10 @@ class _Notes:
                 self.opened.append(event)
             case e.PlaybackStarted() if event.handed_ns is not None:
                 self.output_ms.append((event.at_ns - event.handed_ns) / NS_PER_MS)
-                if event.reply == chirps.REPLY:
-                    self.chirps_ns = event.at_ns
+                if event.reply.startswith(_CHIRPS):
+                    self.chirps_ns.append(event.at_ns)
+            case e.LatenessSeen() if event.path:
+                self.late.append(event)
             case e.ErrorRaised():
                 self.problem = self.problem or f"{one_line(event.message)} {event.hint}".strip()
             case _:
@@ -175,9 +182,11 @@ async def _converse(
     pcm = await asyncio.to_thread(read_wav, str(line.path), rate)
     pcm = pcm[: -2 * rate]  # without the second of silence at its end
     await _until(lambda: not audio.playback.playing, _ANSWER_S)
-    await _play_chirps(audio)
     number = 0
     while clock() < ends_s:
+        # Spread over the call: a device that was late once, or settles at the start, does not decide.
+        if number % _LINES_PER_CHIRPS == 0:
+            await _play_chirps(audio, number)
         number += 1
         interrupts = number % 2 == 0
         await asyncio.sleep(dice.uniform(0.3, 0.6) if interrupts else dice.uniform(0.7, 0.9))
@@ -192,12 +201,13 @@ async def _converse(
     await asyncio.sleep(_EDGES_S)
 
 
-async def _play_chirps(audio: AudioManager) -> None:
-    """Plays chirps on the speaker, without the agent, and waits until they have been heard."""
+async def _play_chirps(audio: AudioManager, number: int) -> None:
+    """Plays a set of chirps on the speaker, without the agent, and waits until it has been heard."""
     queue = audio.playback.queue
     chirps_format = AudioFormat(Encoding.PCM16, queue.rate if queue else audio.capture.format.rate)
-    audio.playback.play(chirps.REPLY, chirps.chirps_pcm(chirps_format.rate), chirps_format)
-    audio.playback.end(chirps.REPLY)
+    reply = f"{_CHIRPS} {number}"
+    audio.playback.play(reply, chirps.chirps_pcm(chirps_format.rate), chirps_format)
+    audio.playback.end(reply)
     await _until(lambda: not audio.playback.playing, _ANSWER_S)
 
 
@@ -241,9 +251,7 @@ def _evaluate(
     stated_ms = float(np.median(notes.output_ms)) + target.block_ms
     # A microphone with noise suppression may remove chirps. The answers, which are speech, then show the
     # loop.
-    loops_ms = errors.loops
-    if notes.chirps_ns is not None and notes.chirps_ns >= since_ns:
-        loops_ms = chirps.round_trips_ms(notes.chirps_ns, caller, track) or loops_ms
+    loops_ms = _chirp_loops_ms(notes, caller, track, since_ns) or errors.loops
     return Calibration(
         devices=DevicesInUse(
             latest.capture, latest.playback, latest.latency_ms, target.block_ms, sound_server(host_api)
@@ -258,3 +266,14 @@ def _evaluate(
         round_trip_stated_ms=stated_ms,
         round_trip_ms=stated_ms + float(np.median(loops_ms)) if loops_ms else None,
     )
+
+
+def _chirp_loops_ms(notes: _Notes, caller: CallerInLoop, track: PlayedTrack, since_ns: int) -> list[float]:
+    """Returns the delays of all chirps from a given time on, except those for which a device was not in time."""
+    loops_ms: list[float] = []
+    for started_ns in notes.chirps_ns:
+        ended_ns = started_ns + chirps.LENGTH_MS * NS_PER_MS
+        was_late = any(late.since_ns <= ended_ns and late.at_ns >= started_ns for late in notes.late)
+        if started_ns >= since_ns and not was_late:
+            loops_ms += chirps.chirp_loops_ms(started_ns, caller, track)
+    return loops_ms

@@ -15,12 +15,10 @@ from tui.audio.pcm import from_float
 from tui.calibrating.truth import CallerInLoop, PlayedTrack, Samples, find
 from tui.units import NS_PER_MS
 
-REPLY = "chirps"
-"""Id of the reply that plays the chirps."""
-STARTS_MS = (100, 430, 830, 1_170, 1_620, 1_950)
-"""Start of each chirp. The distances differ, so that a pattern shifted by one chirp does not match."""
-LENGTH_MS = 2_300
-"""Length of the chirps and the silence around them."""
+STARTS_MS = (60, 390, 830)
+"""Start of each chirp of a set. The distances differ, so a set that is shifted by one chirp does not fit."""
+LENGTH_MS = 1_100
+"""Length of a set: the chirps and the silence around them."""
 _CHIRP_MS, _FADE_MS = 160, 20
 _FROM_HZ, _TO_HZ = 300.0, 3_000.0
 _LOUDNESS = 0.25
@@ -29,12 +27,12 @@ _LIKE_ENOUGH = 0.3
 _EARLY_MS, _LATE_MS = 300, 1_500
 """Range around the expected time in which the chirps are searched for in the microphone's stream."""
 _APART_MS = 60
-"""Largest distance of a chirp from its place in the pattern. A device that runs dry delays the chirps after that."""
-_LEAST = 3
+"""Largest distance of a chirp from its place in the set. A device that runs dry delays the chirps after that."""
+_LEAST = 2
 
 
 def chirps_pcm(rate: int) -> bytes:
-    """Returns the chirps as 16-bit mono PCM, `LENGTH_MS` long."""
+    """Returns a set of chirps as 16-bit mono PCM, `LENGTH_MS` long."""
     samples = np.zeros(LENGTH_MS * rate // 1_000, np.float32)
     chirp = _chirp(rate)
     for start_ms in STARTS_MS:
@@ -43,11 +41,10 @@ def chirps_pcm(rate: int) -> bytes:
     return from_float(samples)
 
 
-def round_trips_ms(started_ns: int, caller: CallerInLoop, track: PlayedTrack) -> list[float]:
-    """Returns how much later the microphone heard each chirp than the speaker was due to play it, in ms.
+def chirp_loops_ms(started_ns: int, caller: CallerInLoop, track: PlayedTrack) -> list[float]:
+    """Returns how much later the microphone heard each chirp of a set than the speaker was due to play it, in ms.
 
-    ``started_ns`` is when the reply `REPLY` was due to be heard. The list is empty if the microphone does not hear
-    the speaker.
+    ``started_ns`` is when the set was due to be heard. The list is empty if the microphone did not hear it.
     """
     per_ms = track.rate // 1_000
     played = [
