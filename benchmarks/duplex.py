@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.call_parts.result import judged, percentile
+from benchmarks.call_parts.result import judged
 from benchmarks.measuring import Measured
 from tui.assets import caller_lines, prompts
 from tui.audio.speech import make_detector
@@ -34,6 +34,7 @@ from tui.audio.wav import read_wav
 from tui.models import events as e
 from tui.models.turns.floor import Floor, Speech
 from tui.models.turns.metrics import MetricsFold
+from tui.models.turns.turns import nearest_rank
 from tui.units import NS_PER_MS
 
 RATE, BLOCK_MS = 16_000, 20
@@ -377,7 +378,7 @@ def main() -> int:
         errors_ms = compared.errors_ms
         count = len(errors_ms) + len(compared.missed)
         measured += [
-            judged(f"{what}, p95 of {count}", percentile(errors_ms, 0.95) if errors_ms else None, BLOCK_MS),
+            judged(f"{what}, p95 of {count}", nearest_rank(errors_ms, 0.95) if errors_ms else None, BLOCK_MS),
             judged(f"{what}, worst", max(errors_ms, default=None), 60),
             judged(f"{what}, missed or invented", compared.wrong_percent, 2, "%"),
         ]

@@ -13,10 +13,11 @@ from benchmarks.call_parts.agent import Agent, Call
 from benchmarks.call_parts.devices import RATE, Recorder
 from benchmarks.call_parts.loss import coded
 from benchmarks.call_parts.program import call
-from benchmarks.call_parts.result import judged, percentile
+from benchmarks.call_parts.result import judged
 from benchmarks.call_parts.truth import silent_from
 from benchmarks.measuring import Measured
 from tui.models import events as e
+from tui.models.turns.turns import nearest_rank
 
 ONE_BLOCK_MS = 20.0
 _REST_S = 0.8
@@ -99,7 +100,7 @@ def _said_ms(flushes: list[e.Flushed], signal_ns: int) -> float | None:
 
 
 def _share(values: list[float], share: float) -> float | None:
-    return percentile(values, share) if values else None
+    return nearest_rank(values, share) if values else None
 
 
 def _worst(errors: list[float], times: int) -> float | None:

@@ -15,10 +15,11 @@ from benchmarks.call_parts.agent import Agent, Call
 from benchmarks.call_parts.devices import RATE, Recorder, Tracks, speak
 from benchmarks.call_parts.loss import coded
 from benchmarks.call_parts.program import call
-from benchmarks.call_parts.result import figure, judged, percentile
+from benchmarks.call_parts.result import figure, judged
 from benchmarks.call_parts.truth import find
 from benchmarks.measuring import Measured
 from tui.models import events as e
+from tui.models.turns.turns import nearest_rank
 
 BLOCK_MS, LATENCY = 20, "low"
 MOST_MORE_MS = 25.0
@@ -52,7 +53,7 @@ def measure(environment: Mapping[str, str], seconds: float) -> tuple[list[Measur
     if not delays or not bare_delays or prebuffer_ms is None:
         return [judged("mouth to ear: beyond bare PortAudio and the prebuffer", None, MOST_MORE_MS)], lines
     # A late block permanently lengthens the bare echo's queue, so its minimum is PortAudio's own delay.
-    bare_ms, whole_ms = min(bare_delays), percentile(delays, 0.5)
+    bare_ms, whole_ms = min(bare_delays), nearest_rank(delays, 0.5)
     told = f"{figure(whole_ms)} = bare {figure(bare_ms)} + prebuffer {figure(prebuffer_ms)} + rest"
     more_ms = whole_ms - bare_ms - prebuffer_ms
     return [
@@ -95,5 +96,5 @@ def _stated_prebuffer_ms(events: list[e.SessionEvent]) -> float | None:
 def _spread(delays: list[float]) -> str:
     if not delays:
         return "nothing came back"
-    parts = (min(delays), percentile(delays, 0.5), max(delays))
+    parts = (min(delays), nearest_rank(delays, 0.5), max(delays))
     return f"{len(delays)} times, least, median, most: " + ", ".join(f"{part:.1f} ms" for part in parts)

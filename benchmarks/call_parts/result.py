@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 from benchmarks.measuring import Measured
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Returns a percentile by the nearest-rank method."""
-    return sorted(values)[max(math.ceil(len(values) * share) - 1, 0)]
 
 
 def judged(what: str, value: float | None, bound: float, unit: str = "ms", told: str = "") -> Measured:

@@ -9,9 +9,10 @@ from benchmarks.call_parts.agent import Agent
 from benchmarks.call_parts.devices import Recorder, speak
 from benchmarks.call_parts.loss import Chatter, coded
 from benchmarks.call_parts.program import call
-from benchmarks.call_parts.result import figure, judged, percentile
+from benchmarks.call_parts.result import figure, judged
 from benchmarks.measuring import Measured
 from tui.models import events as e
+from tui.models.turns.turns import nearest_rank
 
 BLOCK_NS = 20_000_000
 _AROUND = 50
@@ -64,4 +65,4 @@ def _is_user_audio(event: e.SessionEvent) -> bool:
 def _told(values: list[float]) -> str:
     if not values:
         return "–"
-    return f"p50 {figure(percentile(values, 0.5))}, p99 {figure(percentile(values, 0.99))}"
+    return f"p50 {figure(nearest_rank(values, 0.5))}, p99 {figure(nearest_rank(values, 0.99))}"

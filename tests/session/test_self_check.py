@@ -22,6 +22,7 @@ class Desk:
     def __init__(self) -> None:
         self.reported: list[e.LatenessSeen] = []
         self.now_ms = 0
+        self.underflows = 0
         self.check = SelfCheck(self.reported.append, lambda: self.now_ms * MS)
 
     def look(
@@ -29,6 +30,7 @@ class Desk:
         now_ms: int,
         *,
         mic_gap_ms: float = 20.0,
+        speaker_gap_ms: float = 20.0,
         speaker_moved_ms: float = 0.0,
         mic_moved_ms: float = 0.0,
     ) -> None:
@@ -41,7 +43,9 @@ class Desk:
                 ClockMove(moved_ns, (now_ms - 900) * MS) if moved_ns > limit_ns else None
             ),
         )
-        speaker = SimpleNamespace(take_gap_ms=lambda: 20.0, clock_moved_ms=speaker_moved_ms)
+        speaker = SimpleNamespace(
+            take_gap_ms=lambda: speaker_gap_ms, clock_moved_ms=speaker_moved_ms, underflows=self.underflows
+        )
         audio = SimpleNamespace(capture=capture, playback=SimpleNamespace(speaker=speaker))
         self.check.look(cast("AudioManager", audio), SendPace())
 
@@ -86,6 +90,18 @@ def test_a_short_stall_is_harmless_unless_the_call_ends_before_the_clock_is_know
     assert [(late.what, late.since_ns) for late in desk.reported] == [("the microphone", 5_410 * MS)]
     desk.check.finish()
     assert len(desk.reported) == 1
+
+
+@pytest.mark.parametrize(("ran_dry", "reports"), [(False, 0), (True, 1)])
+def test_a_stall_in_which_the_speaker_ran_dry_makes_times_uncertain(ran_dry: bool, reports: int) -> None:
+    desk = Desk()
+    desk.look(5_000)
+    desk.underflows = int(ran_dry)
+    desk.look(5_060, speaker_gap_ms=80.0)
+    for at_ms in range(5_120, 8_000, 60):
+        desk.look(at_ms)
+    desk.check.finish()
+    assert [(late.what, late.since_ns) for late in desk.reported] == [("the speaker", 4_980 * MS)] * reports
 
 
 @pytest.mark.parametrize(("moved_ms", "reports"), [(4.9, 0), (6.0, 1)])

@@ -38,7 +38,7 @@ _LOOK_S = 0.02
 _SAME_MS = 1.0
 _CHIRPS = "chirps"
 """First part of the ids of the replies under which chirps are played."""
-_LINES_PER_CHIRPS = 4
+_LINES_PER_CHIRPS = 2
 
 
 class CalibrationFailed(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from tui.audio.calibration import Spread
 from tui.audio.pcm import to_float
 from tui.audio.resample import FloatResampler
 from tui.models.turns.metrics import SessionMetrics
-from tui.models.turns.turns import BargeInKind, Turn
+from tui.models.turns.turns import BargeInKind, Turn, nearest_rank
 from tui.units import NS_PER_MS
 
 Samples = NDArray[np.float32]
@@ -296,8 +295,8 @@ def spread_of(errors_ms: Sequence[float]) -> Spread | None:
     if len(errors_ms) < _LEAST_FOR_BIAS:
         return None
     bias_ms = float(np.median(errors_ms))
-    off_ms = sorted(abs(error_ms - bias_ms) for error_ms in errors_ms)
-    return Spread(bias_ms, off_ms[math.ceil(len(off_ms) * 0.95) - 1], len(off_ms))
+    off_ms = [abs(error_ms - bias_ms) for error_ms in errors_ms]
+    return Spread(bias_ms, nearest_rank(off_ms, 0.95), len(off_ms))
 
 
 def _loud(samples: Samples, rate: int, least_rms: float) -> NDArray[np.bool_]:

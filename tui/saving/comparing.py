@@ -52,7 +52,7 @@ def _read(saved: SavedSession, judge: Judge) -> tuple[SessionOf, dict[int, TurnO
         verdict=verdict_of(metrics, judge),
         floor=floor_figures(judged_by(metrics.floor, judge), metrics.timing),
         median_ms=_shown(metrics.percentiles().p50_ms),
-        worst_ms=_shown(max(metrics.response_latencies_ms, default=None)),
+        worst_ms=_shown(metrics.percentiles().worst_ms),
         findings=outside(metrics, findings),
         problems=[one_line(problem, _TEXT_CHARS) for problem in saved.problems],
     )

@@ -209,7 +209,7 @@ class _Maker:
         """Yields limits for the problems in the session."""
         metrics, slow_ms = self._call.metrics, self._slow_ms
         found: dict[str, Any] = {}
-        if max(metrics.response_latencies_ms, default=0.0) > slow_ms:
+        if (metrics.percentiles().worst_ms or 0.0) > slow_ms:
             found["response"] = {"max": _duration(slow_ms * NS_PER_MS)}
         if metrics.findings:
             found["findings"] = 0

@@ -28,8 +28,8 @@ CLOCK_LIMIT_MS = 5.0
 STALL_LIMIT_MS = STALL_NS / NS_PER_MS
 """Limit for the time between two callbacks of a device, because sound is lost or shifted in longer stalls.
 
-Shorter stalls do no harm if the device's clock has not moved afterwards: on a busy machine, the error of turns
-around them was at most 14 ms (measured).
+Shorter stalls do no harm if the device has not run dry and its clock has not moved afterwards: on a busy
+machine, the error of turns around them was at most 14 ms (measured).
 """
 _UNDECIDED_STALL_MS = 60.0
 """A stall from which it is unknown whether the device's clock moved, as long as the instants before it are in the
@@ -56,6 +56,8 @@ class _Stall(NamedTuple):
     until_ns: int
     """Time until which times may be wrong because of the stall, or until which this is not known."""
     gap_ms: float
+    harmful: bool
+    """Whether times are wrong for certain, so that it need not be awaited whether the clock moves."""
 
 
 class SelfCheck:
@@ -71,6 +73,7 @@ class SelfCheck:
         self._reported: Tally[str] = Tally()
         self._stalls: dict[_Device, _Stall] = {}
         self._send_late_ms: float | None = None
+        self._underflows = 0
 
     def woke(self, due_ns: int) -> None:
         """Measures the lag of the loop in a task that slept until ``due_ns``."""
@@ -86,8 +89,10 @@ class SelfCheck:
         self.judge("sending", self._send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
         speaker = audio.playback.speaker
         moved_ms = speaker.clock_moved_ms if speaker else 0.0
+        underflows = speaker.underflows if speaker else 0
+        ran_dry, self._underflows = underflows > self._underflows, underflows
         self._called_back(_MICROPHONE, audio.capture.microphone.take_gap_ms(), now_ns)
-        self._called_back(_SPEAKER, speaker.take_gap_ms() if speaker else 0.0, now_ns)
+        self._called_back(_SPEAKER, speaker.take_gap_ms() if speaker else 0.0, now_ns, ran_dry=ran_dry)
         if moved_ms > CLOCK_LIMIT_MS and self._reported.add(_SPEAKER.name, now_ns):
             self._clock_moved(_SPEAKER, moved_ms, now_ns - NS_PER_S, now_ns)
         # Each move is reported, because it is seen only once.
@@ -97,7 +102,7 @@ class SelfCheck:
     def finish(self) -> None:
         """Reports stalls after which it is not known whether times are wrong. Call it at the end of the call."""
         for device, stall in self._stalls.items():
-            self._stalled(device, stall, self._clock_ns())
+            self._report_stall(device, stall, self._clock_ns())
         self._stalls.clear()
 
     def telemetry(self, audio: AudioManager, pace: SendPace) -> Telemetry:
@@ -117,24 +122,25 @@ class SelfCheck:
             since_ns = now_ns - int(late_ms * NS_PER_MS)
             self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
-    def _called_back(self, device: _Device, gap_ms: float, now_ns: int) -> None:
-        """Processes a device's longest time between two callbacks since the previous check; reports long stalls."""
+    def _called_back(self, device: _Device, gap_ms: float, now_ns: int, *, ran_dry: bool = False) -> None:
+        """Processes a device's longest time between two callbacks since the last check; reports harmful stalls."""
         stall = self._stalls.get(device)
         if stall and now_ns >= stall.until_ns:
             del self._stalls[device]
-            if stall.gap_ms > STALL_LIMIT_MS:
-                self._stalled(device, stall, now_ns)
+            if stall.harmful:
+                self._report_stall(device, stall, now_ns)
             stall = None
         if gap_ms <= _UNDECIDED_STALL_MS:
             return
-        until_ns = now_ns + (_SETTLING_NS if gap_ms > STALL_LIMIT_MS else WINDOW_NS)
-        new = _Stall(now_ns - int(gap_ms * NS_PER_MS), until_ns, gap_ms)
-        if stall is None or stall.gap_ms <= STALL_LIMIT_MS:
+        harmful = ran_dry or gap_ms > STALL_LIMIT_MS
+        until_ns = now_ns + (_SETTLING_NS if harmful else WINDOW_NS)
+        new = _Stall(now_ns - int(gap_ms * NS_PER_MS), until_ns, gap_ms, harmful)
+        if stall is None or not stall.harmful:
             self._stalls[device] = new
-        elif gap_ms > STALL_LIMIT_MS:
-            self._stalls[device] = _Stall(stall.since_ns, until_ns, max(gap_ms, stall.gap_ms))
+        elif harmful:
+            self._stalls[device] = _Stall(stall.since_ns, until_ns, max(gap_ms, stall.gap_ms), harmful)
 
-    def _stalled(self, device: _Device, stall: _Stall, now_ns: int) -> None:
+    def _report_stall(self, device: _Device, stall: _Stall, now_ns: int) -> None:
         self._emit(
             e.LatenessSeen(
                 at_ns=now_ns,

@@ -258,7 +258,12 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     """
     if not values or len(values) * (1 - share) < 1 - 1e-9:
         return None
-    return sorted(values)[math.ceil(len(values) * share - 1e-9) - 1]
+    return nearest_rank(values, share)
+
+
+def nearest_rank(values: Sequence[float], share: float) -> float:
+    """Returns the smallest value that at least this share of the values (at least one) does not exceed."""
+    return sorted(values)[max(math.ceil(len(values) * share - 1e-9) - 1, 0)]
 
 
 def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
