@@ -28,6 +28,38 @@ assert CliRunner().invoke(cli, ["--help"]).exit_code == 0
 """
 
 
+def modules_after(code: str) -> set[str]:
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"],
+        check=True, capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    return set(json.loads(ran.stdout.splitlines()[-1]))
+
+
+def test_a_command_does_not_load_the_others() -> None:
+    loaded = modules_after("""
+import click
+from tui.cli.main import cli
+assert cli.get_command(click.Context(cli), "connect") and cli.get_command(click.Context(cli), "config")
+""")
+    assert "tui.cli.config" in loaded
+    assert not loaded & {"tui.cli.sessions", "tui.cli.scenario", "tui.cli.load", "tui.cli.calibrate"}
+
+
+def test_the_screen_of_a_call_is_loaded_without_what_its_first_picture_does_not_show() -> None:
+    loaded = modules_after("import tui.screens.session, tui.screens.availability, tui.cli.main")
+    assert "tui.widgets.event_log" in loaded
+    assert not loaded & {
+        "tui.models.filter.completion",
+        "tui.models.log.pairs",
+        "tui.models.log.search",
+        "tui.protocols.base",
+        "tui.screens.clipboard",
+        "tui.widgets.detail",
+        "tui.widgets.transcript",
+    }
+
+
 @pytest.mark.parametrize(
     ("code", "never"),
     [

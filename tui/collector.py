@@ -6,7 +6,6 @@ A full collection over all loaded objects stops every thread for up to 90 ms.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 
 
@@ -27,6 +26,8 @@ def give_back() -> None:
 
     Takes a few milliseconds without holding the GIL. May be called from any thread.
     """
+    import ctypes  # late: the first picture does not need it
+
     # glibc keeps freed memory: an engine grew to 400 MB over 100 calls, although it had no more objects than
     # at the start. With another C library, this does nothing.
     with contextlib.suppress(OSError, AttributeError):

@@ -42,7 +42,10 @@ def test_the_help_of_the_program_lists_every_command_by_what_it_is_for() -> None
     text = shown()
     places = [text.index(f"{heading}:\n") for heading in COMMAND_GROUPS]
     assert places == sorted(places)
-    for name, command in cli.commands.items():
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
         assert command.hidden or f"  {name} " in text, name
 
 
@@ -51,7 +54,8 @@ def test_every_command_has_an_example_that_parses(name: str) -> None:
     lines = shown(name).split("Example:\n")[1].splitlines()
     program, command, *arguments = shlex.split(lines[0])
     assert (program, command) == ("opusagent-tui", name)
-    found = cli.commands[name]
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None
     if not isinstance(found, click.Group):
         context = click.Context(found, info_name=name)
         assert found.parse_args(context, list(arguments)) == []

@@ -14,9 +14,6 @@ import click
 
 from tui import __version__
 from tui.cli import completion
-from tui.cli.calibrate import calibrate
-from tui.cli.config import config
-from tui.cli.load import load
 from tui.cli.options import (
     BEHAVIOUR,
     LOCAL_PROTOCOLS,
@@ -36,6 +33,7 @@ from tui.cli.options import (
     pass_time_limit,
     refuse_settings_of_one_target,
     save_options,
+    scenario_option,
     script_options,
     settings_errors,
     target_of,
@@ -46,8 +44,6 @@ from tui.cli.options import (
     typed_settings,
 )
 from tui.cli.program import Program, Sentence, error_object, prepare_streams
-from tui.cli.scenario import scenario, scenario_option, scenario_to_play, test
-from tui.cli.sessions import compare, export, metrics, open_session, report, sessions
 from tui.exit_code import ExitCode
 
 if TYPE_CHECKING:
@@ -57,9 +53,25 @@ if TYPE_CHECKING:
 
 EXIT_CODES = "Exit codes: " + "; ".join(f"{code:d} {code.meaning}" for code in ExitCode) + "."
 
+LATER = {
+    "calibrate": "tui.cli.calibrate:calibrate",
+    "compare": "tui.cli.sessions:compare",
+    "config": "tui.cli.config:config",
+    "export": "tui.cli.sessions:export",
+    "load": "tui.cli.load:load",
+    "metrics": "tui.cli.sessions:metrics",
+    "open": "tui.cli.sessions:open_session",
+    "report": "tui.cli.sessions:report",
+    "scenario": "tui.cli.scenario:scenario",
+    "sessions": "tui.cli.sessions:sessions",
+    "test": "tui.cli.scenario:test",
+}
+"""Commands in modules of their own, which are imported with the first use of one of them."""
+
 
 @click.group(
     cls=Program,
+    later=LATER,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EXIT_CODES,
@@ -221,19 +233,6 @@ def check(url: str, **options: Any) -> None:
         raise Sentence(str(error)) from error
 
 
-cli.add_command(calibrate)
-cli.add_command(config)
-cli.add_command(sessions)
-cli.add_command(open_session)
-cli.add_command(metrics)
-cli.add_command(report)
-cli.add_command(compare)
-cli.add_command(export)
-cli.add_command(scenario)
-cli.add_command(test)
-cli.add_command(load)
-
-
 @cli.command(example="opusagent-tui agent --port 9000")
 @agent_options
 @behaviour_options
@@ -331,6 +330,11 @@ def _show_screen(
         check_terminal()
         from tui.cli.screen import run_screen
 
+        played = None
+        if scenario is not None:
+            from tui.cli.scenario import scenario_to_play
+
+            played = scenario_to_play(scenario, in_force)
         code = run_screen(
             target,
             book,
@@ -338,7 +342,7 @@ def _show_screen(
             agent=agent,
             start_demo=start_demo,
             trace_callbacks=trace_callbacks,
-            scenario=scenario_to_play(scenario, in_force) if scenario else None,
+            scenario=played,
         )
     delete_old_sessions()
     sys.exit(code)

@@ -165,6 +165,13 @@ headless_options = setting_options(*names_with(Scope.HEADLESS))
 save_options = setting_options("save", "audio", "redact")
 trace_option = option("--trace-callbacks", is_flag=True,
                       help="Measure every registered callback; press T to see the figures.")
+scenario_option = option(
+    "--scenario",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    group="Agent",
+    help="Play a scenario (FILE.call.toml) in the call; press any key that acts on the call to take over.",
+)
 behaviour_options = together(
     option("--reply", group="Local agent", type=NearChoice(["prompts", "echo"]), default="prompts",
            help="Answer with recorded prompts, or repeat the user's own words."),

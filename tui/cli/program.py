@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import IO, Any, NoReturn
 
@@ -44,9 +45,28 @@ class Sentence(click.ClickException):
 
 
 class Program(click.Group):
-    """Ends every command with the right exit code, and also prints errors as JSON if ``--json`` is given."""
+    """Ends every command with the right exit code, and also prints errors as JSON if ``--json`` is given.
+
+    ``later`` names commands that are imported when they are first looked up, each as ``module:attribute``.
+    """
 
     command_class = GroupedCommand
+
+    def __init__(self, *args: Any, later: Mapping[str, str] | None = None, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._later = dict(later or {})
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Returns the names of all commands, in alphabetical order."""
+        return sorted({*self.commands, *self._later})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Returns a command, and imports it if it is looked up for the first time."""
+        # Declaring the options of all commands would delay the one that is run, most of all the first picture.
+        if place := self._later.pop(cmd_name, ""):
+            module, _, attribute = place.partition(":")
+            self.add_command(getattr(import_module(module), attribute), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the commands by purpose, then the options."""

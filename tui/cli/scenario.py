@@ -62,14 +62,6 @@ _files = click.argument(
     "files", metavar="FILE|DIR…", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 
-scenario_option = option(
-    "--scenario",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    group="Agent",
-    help="Play a scenario (FILE.call.toml) in the call; press any key that acts on the call to take over.",
-)
-
 
 def scenario_to_play(path: Path, in_force: SettingsInForce) -> PlayScenario:
     """Returns a scenario in the form that the engine plays. Raises `Sentence`."""

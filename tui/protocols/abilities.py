@@ -6,11 +6,12 @@ An action is available if the caller's end implements it instead of inheriting i
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from tui.protocols.base import Protocol
-from tui.protocols.defaults import CallerDefaults
 from tui.protocols.registry import BUILT_IN, protocol_named
+
+if TYPE_CHECKING:
+    from tui.protocols.base import Protocol
 
 NO_KEYS = "{} does not support pressing keys"
 NO_TYPED_TURNS = "{} does not support typed turns"
@@ -51,4 +52,6 @@ def lacking_in(protocol: Protocol) -> Lacking:
 
 
 def _is_default(caller: type, method: str) -> bool:
+    from tui.protocols.defaults import CallerDefaults  # late: nothing is lacking before the first call
+
     return getattr(caller, method, None) is getattr(CallerDefaults, method)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from tui.bridge import Bridge
 from tui.models.filter.patterns import FilterError
 from tui.models.filter.terms import Text
-from tui.models.log.search import Found, MatchNumber, RawSearch, finding, placing, search_pattern
 from tui.widgets.event_log import EventLogPane
+
+if TYPE_CHECKING:
+    from tui.models.log.search import Found, MatchNumber, RawSearch
 
 SEARCH_BUDGET_MS = 30.0
 """Time per tick for searching lines or raw messages, in ms. Key presses never wait longer than this."""
@@ -33,6 +36,8 @@ class LogSearch:
 
     def highlight(self, text: str) -> str:
         """Highlights the matches in the lines. Returns a description of the problem with the text, or ""."""
+        from tui.models.log.search import search_pattern  # late: the first picture does not need it
+
         try:
             self._pane.set_pattern(search_pattern(text) if text.strip() else None)
         except FilterError as error:
@@ -55,6 +60,8 @@ class LogSearch:
         pane = self._pane
         if pane.pattern is None:
             return
+        from tui.models.log.search import RawSearch, finding
+
         view, cursor = pane.view, pane.cursor
         self._lines = finding(view, Text(pane.pattern), cursor, forward=forward)
         self._messages = RawSearch(view, pane.pattern, cursor, self._bridge.raw_message, forward=forward)
@@ -79,6 +86,8 @@ class LogSearch:
         self._pane.set_pattern(None)
 
     def _search_lines(self, search: Iterator[Found | None]) -> None:
+        from tui.models.log.search import placing
+
         pane, deadline = self._pane, perf_counter() + SEARCH_BUDGET_MS / 1000
         for found in search:
             if found is not None:

@@ -8,7 +8,6 @@ from tui.bridge import Bridge
 from tui.engine.wire import PlayAudio
 from tui.models.log.event_log import Row
 from tui.models.transcript import in_text
-from tui.screens.clipboard import copy
 
 if TYPE_CHECKING:
     from tui.screens.session import SessionScreen
@@ -83,6 +82,8 @@ class Reading:
 
     def copy_transcript(self) -> None:
         """Copies the transcript as text."""
+        from tui.screens.clipboard import copy
+
         bridge = self._bridge
         start_ns = bridge.log.events.at_ns[0] if len(bridge.log.events) else 0
         copy(self._screen.app, "transcript", in_text(bridge.transcript.entries, start_ns))
@@ -94,6 +95,8 @@ class Reading:
     def _copy(
         self, copied: Copied | None, otherwise: str = "The message was not saved, so nothing was copied."
     ) -> None:
+        from tui.screens.clipboard import copy
+
         if copied is None:
             self._screen.notify(otherwise, severity="warning", markup=False)
         else:

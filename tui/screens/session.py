@@ -22,8 +22,6 @@ from tui.models.telemetry import Telemetry
 from tui.screens.actions import bindings
 from tui.screens.availability import Availability
 from tui.screens.call_controls import CallControls
-from tui.screens.log_jumps import LogJumps
-from tui.screens.log_questions import LogQuestions
 from tui.screens.log_search import LogSearch
 from tui.screens.reading import Reading
 from tui.screens.scenario_controls import ScenarioControls
@@ -44,6 +42,8 @@ from tui.widgets.talk import TalkButton
 from tui.widgets.too_small import TooSmall
 
 if TYPE_CHECKING:
+    from tui.screens.log_jumps import LogJumps
+    from tui.screens.log_questions import LogQuestions
     from tui.screens.replay import Replay
     from tui.widgets.detail import DetailPane
     from tui.widgets.floor import FloorPane
@@ -122,7 +122,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.notice = NoticeLine(bridge, id="notice")
         self._layout = self.panes.layout_now
 
-    # the parts: each has its own state
+    # the parts: each has its own state; those that the first paint does not need are not loaded for it
 
     @cached_property
     def controls(self) -> CallControls:
@@ -142,11 +142,15 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     @cached_property
     def jumps(self) -> LogJumps:
         """The jumps in the log."""
+        from tui.screens.log_jumps import LogJumps
+
         return LogJumps(self.bridge, self.log_pane, self.search)
 
     @cached_property
     def questions(self) -> LogQuestions:
         """The prompts for the log."""
+        from tui.screens.log_questions import LogQuestions
+
         return LogQuestions(self.bridge, self.log_pane, self.search, self.jumps)
 
     @cached_property

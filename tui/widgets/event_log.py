@@ -14,7 +14,6 @@ from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.models.filter.completion import suggestions
 from tui.models.filter.patterns import Pattern
 from tui.models.filter.terms import Everything, Filter
 from tui.models.log.event_log import Row
@@ -329,6 +328,8 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             return f"No events yet. Every message sent or received will appear here. {KEYS_TO_CALL}"
         if self.view.progress < 1:
             return ""  # the title shows the filter's progress
+        from tui.models.filter.completion import suggestions
+
         seen = tuple(log.kinds())
         kinds = [one_line(kind, 40) for kind in seen[: _NAMED_KINDS + 1]]
         kinds[_NAMED_KINDS:] = ["…"] * (len(kinds) > _NAMED_KINDS)

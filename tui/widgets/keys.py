@@ -43,6 +43,8 @@ class KeyBar(Static):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(markup=False, id=id)
         self._places: list[tuple[range, ActiveBinding]] = []
+        self._shown: list[tuple[str, str]] = []
+        """The keys that were drawn last, as texts with their styles; empty while a sentence is shown."""
         self._notice = ""
         self._notice_timer: Timer | None = None
 
@@ -93,7 +95,7 @@ class KeyBar(Static):
 
     def _show(self) -> None:
         if self._notice:
-            self._places = []
+            self._places, self._shown = [], []
             self.update(Content.styled(self._notice, "bold $text-warning"), layout=False)
             return
         usable = [entry for entry in in_order(self.screen.active_bindings.values()) if entry.enabled]
@@ -104,7 +106,8 @@ class KeyBar(Static):
         actions = {entry.binding.action for entry in leading}
         others = [e for e in shown if not isinstance(e.node, App) and e.binding.action not in actions]
         right = [entry for entry in shown if isinstance(entry.node, App)]
-        width = self.content_size.width
+        # Before the first layout, the width is that of the screen, so that the first picture is complete.
+        width = self.content_size.width or self.screen.size.width - 2
         self._fit(leading, others, right, width)
         left = leading + others
         parts: list[tuple[str, str]] = []
@@ -113,7 +116,9 @@ class KeyBar(Static):
         gap = max(width - self._cells(left) - self._cells(right), 0)
         parts.append((" " * gap, ""))
         self._add(right, parts, self._cells(left) + gap)
-        self.update(Content.assemble(*parts), layout=False)
+        if parts != self._shown:
+            self._shown = parts
+            self.update(Content.assemble(*parts), layout=False)
 
     def _fit(
         self,

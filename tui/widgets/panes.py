@@ -19,6 +19,8 @@ BESIDE_CELLS = 120
 """Minimum width at which side panes are next to the log."""
 PANE_LINES = 16
 """Another side pane is shown only if each pane still has this many lines."""
+LINES_AROUND = 5
+"""Lines of a call's screen that are not for panes (strip, meters, tabs, keys); only the first guess needs it."""
 _MOST_PANES = 3
 _LOG_SHARE_BESIDES_DETAIL = 0.5
 """The log's largest share of the height while the detail pane is open."""
@@ -79,7 +81,9 @@ class Panes(Container):
         yield self.side
 
     def on_mount(self) -> None:
-        """Arranges the panes before the first layout, so that only widgets that fit are laid out."""
+        """Arranges the panes before the first layout, so that only widgets that fit are laid out, and only once."""
+        width, height = self.app.size
+        self._take_room(width, height - LINES_AROUND)
         self._settle()
         self.call_after_refresh(self._make, self._makers)
 
@@ -121,14 +125,7 @@ class Panes(Container):
 
     def on_resize(self, event: events.Resize) -> None:
         """Shows as many panes as fit, next to or below the log."""
-        width, height = event.size
-        beside = width >= BESIDE_CELLS
-        room = height // PANE_LINES if beside else height // (2 * PANE_LINES) + 1
-        room = min(max(room, 1), _MOST_PANES)
-        if (beside, room) != (self._beside, self._arrangement.room):
-            self._beside = beside
-            self.set_class(beside, "-beside")
-            self._arrangement.make_room(room)
+        if self._take_room(*event.size):
             self._settle()
         elif self._in_side:
             self._divide()
@@ -139,6 +136,18 @@ class Panes(Container):
         if in_side != self._in_side:
             self._in_side = in_side
             self._divide()
+
+    def _take_room(self, width: int, height: int) -> bool:
+        """Adapts the arrangement to a size; returns whether it has changed."""
+        beside = width >= BESIDE_CELLS
+        room = height // PANE_LINES if beside else height // (2 * PANE_LINES) + 1
+        room = min(max(room, 1), _MOST_PANES)
+        if (beside, room) == (self._beside, self._arrangement.room):
+            return False
+        self._beside = beside
+        self.set_class(beside, "-beside")
+        self._arrangement.make_room(room)
+        return True
 
     def poll(self) -> None:
         """Polls the visible panes."""

@@ -88,7 +88,8 @@ class SessionStrip(Static, ModelPanel):
 
     def refresh_from_model(self) -> None:
         """Redraws the strip if the text has changed."""
-        width = self.content_size.width
+        # Before the first layout, the width is that of the screen, so that the first picture is complete.
+        width = self.content_size.width or self.screen.size.width - 2
         state = self.bridge.state
         now_ns = self.bridge.clock_ns()
         telemetry = self.bridge.latest.telemetry if state.status.live else _NOTHING
