@@ -20,6 +20,7 @@ async def play(file: Path, protocols: list[str]) -> None:
     from tui.agent.server import AgentServer
     from tui.agent.settings import AgentSettings
     from tui.audio.crowd import Crowd
+    from tui.audio.detector_pool import DetectorPool
     from tui.audio.formats import AudioFormat
     from tui.audio.speech import make_detector
     from tui.models import events as e
@@ -58,11 +59,13 @@ async def play(file: Path, protocols: list[str]) -> None:
             for end_ns, pcm, _ in self.user:
                 found += [("user", edge.started, edge.at_ns) for edge in detector.feed(pcm, end_ns)]
             found += [("user", edge.started, edge.at_ns) for edge in detector.finish(self.user[-1][0])]
+            pool = DetectorPool()
             heard = HeardSpeech(
-                lambda edge: found.append(("agent", edge.started, edge.at_ns)), lambda *_: None
+                lambda edge: found.append(("agent", edge.started, edge.at_ns)), lambda *_: None, pool
             )
             for start_ns, pcm, rate in self.agent:
                 heard.feed(start_ns, pcm, rate, start_ns)
+                pool.judge_due(start_ns)
             heard.finish()
             return sorted(found, key=lambda edge: edge[2])
 

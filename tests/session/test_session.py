@@ -10,6 +10,7 @@ import pytest
 
 from tests.session.scripted import ACCEPTED, BLOCK, Call, InTurn, Peer, agent, call, listens
 from tests.waiting import wait_for
+from tui.audio.silero import Scoring
 from tui.audio.speech import TrackEdge
 from tui.exit_code import ExitCode
 from tui.models import events as e
@@ -147,8 +148,11 @@ async def test_a_word_spoken_into_the_agents_waits_for_the_user_stream_to_open()
 
 async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class Watching:
-        def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
+        rate = 16_000
+
+        def feeding(self, pcm: bytes, end_ns: int) -> Scoring[list[TrackEdge]]:
             sent.append(held.session._user_audio.pace.of(end_ns).sent_ns is not None)
+            yield from ()
             return []
 
         def finish(self, end_ns: int) -> list[TrackEdge]:

@@ -19,16 +19,26 @@ _SLOTS = 5
 
 
 class Ticking:
-    """A function that is called for every block until `cancel`."""
+    """A function that is called for every block until `cancel`.
 
-    def __init__(self, function: Callable[[int], None], on_skipped: Callable[[int], object]) -> None:
+    ``slot`` contains the functions that are called together with it.
+    """
+
+    def __init__(
+        self,
+        slot: list[Ticking],
+        function: Callable[[int], None],
+        on_skipped: Callable[[int], object],
+    ) -> None:
+        self._slot = slot
         self.function = function
         self.on_skipped = on_skipped
-        self.cancelled = False
+        slot.append(self)
 
     def cancel(self) -> None:
-        """Stops calling the function."""
-        self.cancelled = True
+        """Stops calling the function; harmless if repeated."""
+        if self in self._slot:
+            self._slot.remove(self)
 
 
 class SharedClock:
@@ -42,9 +52,7 @@ class SharedClock:
 
     def call(self, function: Callable[[int], None], on_skipped: Callable[[int], object]) -> Ticking:
         """Calls ``function(due_ns)`` once for every block, as `ClockedBlocks` does."""
-        ticking = Ticking(function, on_skipped)
-        min(self._slots, key=len).append(ticking)
-        return ticking
+        return Ticking(min(self._slots, key=len), function, on_skipped)
 
     async def run(self) -> None:
         """Calls the functions when they are due, until cancelled."""
@@ -57,11 +65,8 @@ class SharedClock:
     def _serve(self, due_ns: int) -> None:
         number = self._turns % _SLOTS
         self._turns += 1
-        for ticking in self._slots[number]:
-            if not ticking.cancelled:
-                ticking.function(due_ns)
-        if any(ticking.cancelled for ticking in self._slots[number]):
-            self._slots[number] = [ticking for ticking in self._slots[number] if not ticking.cancelled]
+        for ticking in tuple(self._slots[number]):
+            ticking.function(due_ns)
 
     def _skip(self, turns: int) -> None:
         for number, slot in enumerate(self._slots):

@@ -9,11 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from tui.audio.pcm import is_zero
 from tui.audio.silero import Scoring, WindowInput, WindowScore, network
 from tui.audio.speech import SpeechDetector, TrackEdge
+from tui.units import NS_PER_S
 
-PERIOD_S = 0.02
+PERIOD_NS = 40_000_000
 """Interval between two batches. With a longer one, edges would be known later than scenarios expect."""
+_SLACK_NS = 10_000_000
+"""Blocks of 20 ms do not arrive exactly on time, but every second one has to end a batch."""
+_REST_MS = 1_000
+"""How much silence after a sound is passed to the detector, so that it can confirm the end.
+
+More would make no difference.
+"""
+BEFORE_MS = 300
+"""How much silence is passed on before a sound, so that a back-dated onset never lies in skipped silence."""
 _MOST_WINDOWS = 16
 """Maximum number of windows per run of the network, which then takes 2 ms.
 
@@ -55,15 +66,16 @@ class _Job:
 
 
 class DetectorPool:
-    """Judges the tracks of many calls together. Belongs to the loop that runs `run`."""
+    """Judges several tracks together, on one loop. Either `run` has to run, or `judge_due` has to be called often."""
 
     def __init__(self) -> None:
         self._fed: dict[SpeechDetector, _Fed] = {}
         self._jobs: dict[SpeechDetector, _Job] = {}
         """Jobs of the current batch."""
+        self._due_ns = 0
 
     def feed(self, detector: SpeechDetector, pcm: bytes, end_ns: int, take: TakeEdges) -> None:
-        """Queues samples for a detector. The last sample ended at ``end_ns``; ``take`` receives the edges later."""
+        """Adds samples, the last of which ended at ``end_ns``, to the next batch; ``take`` receives the edges."""
         fed = self._fed.get(detector)
         if fed is None:
             fed = self._fed[detector] = _Fed(take)
@@ -71,7 +83,7 @@ class DetectorPool:
         fed.end_ns = end_ns
 
     def settle(self, detector: SpeechDetector) -> None:
-        """Judges all queued audio of a detector before returning."""
+        """Judges everything that a detector was fed, before this returns."""
         job = self._jobs.pop(detector, None)
         if job is not None:
             _finish(job)
@@ -80,22 +92,72 @@ class DetectorPool:
             _finish(_job(detector, fed))
 
     async def run(self) -> None:
-        """Judges queued audio in batches, until cancelled."""
+        """Judges everything that was fed, in batches, until cancelled."""
         while True:
-            await asyncio.sleep(PERIOD_S)
+            await asyncio.sleep(PERIOD_NS / NS_PER_S)
             await self.judge()
 
     async def judge(self) -> None:
-        """Judges all queued audio. Other tasks can run between two batches."""
+        """Judges everything that was fed so far. Other tasks run between two runs of the network."""
+        self._begin()
+        while True:
+            if not self._judge_some():
+                return
+            await asyncio.sleep(0)
+
+    def judge_due(self, now_ns: int) -> None:
+        """Judges everything that was fed so far if a batch is due. Suits a few tracks only."""
+        if now_ns < self._due_ns:
+            return
+        self._due_ns = now_ns + PERIOD_NS - _SLACK_NS
+        self._begin()
+        while self._judge_some():
+            pass
+
+    def _begin(self) -> None:
         fed, self._fed = self._fed, {}
         self._jobs = {detector: _job(detector, each) for detector, each in fed.items()}
-        while due := [job for job in self._jobs.values() if job.window is not None][:_MOST_WINDOWS]:
-            for job, score in zip(
-                due, network().score([job.window for job in due if job.window]), strict=True
-            ):
-                job.resume(score)
-            await asyncio.sleep(0)
-        self._jobs = {}
+
+    def _judge_some(self) -> bool:
+        """Runs the network once; returns False if the batch is finished."""
+        due = [job for job in self._jobs.values() if job.window is not None][:_MOST_WINDOWS]
+        if not due:
+            self._jobs = {}
+            return False
+        scores = network().score([job.window for job in due if job.window])
+        for job, score in zip(due, scores, strict=True):
+            job.resume(score)
+        return True
+
+
+class PooledSpeech:
+    """Detects speech on one track of a call, with a pool. Long silence is skipped.
+
+    ``take`` receives the edges.
+    """
+
+    def __init__(self, pool: DetectorPool, detector: SpeechDetector, take: TakeEdges) -> None:
+        self._pool = pool
+        self._detector = detector
+        self._take = take
+        self._silent_ms = 0.0
+
+    def feed(self, pcm: bytes, end_ns: int) -> None:
+        """Adds samples, the last of which ended at ``end_ns``."""
+        rate, rested = self._detector.rate, self._silent_ms >= _REST_MS
+        silent = is_zero(pcm)
+        # Exact zeros come from a speaker between replies, and from a microphone that is muted or not needed.
+        if silent and rested:
+            return
+        self._silent_ms = self._silent_ms + len(pcm) / 2 * 1000 / rate if silent else 0.0
+        # The detector receives some of the skipped zeros, because they set its noise floor.
+        before = bytes(2 * (rate * BEFORE_MS // 1000)) if rested else b""
+        self._pool.feed(self._detector, before + pcm, end_ns, self._take)
+
+    def finish(self, end_ns: int) -> None:
+        """Ends the track at ``end_ns``, and with it the current sound, if any."""
+        self._pool.settle(self._detector)
+        self._take(self._detector.finish(end_ns))
 
 
 def _job(detector: SpeechDetector, fed: _Fed) -> _Job:

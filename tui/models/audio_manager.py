@@ -21,13 +21,14 @@ from tui.audio.blocks import Block, CaptureHandoff, Stamp
 from tui.audio.calibration import KnownDevices, known_devices
 from tui.audio.cancel import EchoCanceller
 from tui.audio.crowd import Crowd
+from tui.audio.detector_pool import DetectorPool, PooledSpeech, TakeEdges
 from tui.audio.devices import AudioDeviceError
 from tui.audio.drift import DriftMeter
 from tui.audio.echo_guard import EchoGate, EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat
 from tui.audio.in_thread import in_thread
-from tui.audio.speech import SpeechDetector, make_detector
+from tui.audio.speech import make_detector
 from tui.audio.webrtc import EchoUnavailable, make_processor
 from tui.callbacks import CallbackManager, ErrorReporter, Registration, default_reporter
 from tui.models import events as e
@@ -117,7 +118,7 @@ class AudioManager:
                 latency=latency,
                 fade_ms=fade_ms,
                 tracks=[*self.tracks, *([guard] if guard else [])],
-                crowd=self.crowd,
+                detectors=self.crowd.detectors if self.crowd else DetectorPool(),
             )
         )
         self._report_found(found)
@@ -202,10 +203,12 @@ class AudioManager:
         for track in self.tracks:
             track.user_format(user_format)
 
-    def user_speech(self) -> SpeechDetector | KnownSpeech:
-        """Returns a new detector for the user's speech in captured blocks."""
+    def user_speech(self, take: TakeEdges) -> PooledSpeech | KnownSpeech:
+        """Returns a new detector for the user's speech in captured blocks; ``take`` receives its edges."""
         rate = self.capture.format.rate
-        return make_detector(rate) if self.crowd is None else KnownSpeech(self.capture.lines, rate)
+        if self.crowd is not None:
+            return KnownSpeech(self.capture.lines, rate, take)
+        return PooledSpeech(self.playback.detectors, make_detector(rate), take)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
         """Adds a captured block to the tracks after the capture chain, or silence if the block was not sent."""
@@ -238,7 +241,7 @@ class AudioManager:
             self.capture.poll(now_ns)
             played_ns = speaker.heard_at_ns(0) if speaker and speaker.device else None
             self._drift.feed(now_ns, self.capture.clock_start_ns, played_ns)
-        self.playback.take_news(now_ns)
+        self._poll_sound(now_ns)
         if at_the_end:
             self.playback.finish_listening()
         self._report_losses(now_ns, final=at_the_end)
@@ -249,8 +252,13 @@ class AudioManager:
 
     def poll_sound(self, now_ns: int) -> list[e.SessionEvent]:
         """Returns the line and reply events since the previous call. Call `poll` occasionally as well."""
-        self.playback.take_news(now_ns)
+        self._poll_sound(now_ns)
         return self._pending.take()
+
+    def _poll_sound(self, now_ns: int) -> None:
+        self.playback.take_news(now_ns)
+        if self.crowd is None:
+            self.playback.detectors.judge_due(now_ns)
 
     def telemetry(self, now_ns: int) -> Telemetry:
         """Returns the current levels, queue depth and device figures."""

@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from tui.audio.blocks import Captured
+from tui.audio.detector_pool import PooledSpeech
 from tui.audio.formats import encode
-from tui.audio.speech import SpeechDetector, TrackEdge
+from tui.audio.speech import TrackEdge
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
@@ -25,7 +26,7 @@ _NO_SOCKET = "the connection was lost"
 class UserAudio:
     """Passes captured blocks through the capture chain to the protocol. Runs on the session's loop.
 
-    ``on_block`` receives each block after it was sent.
+    ``on_block`` receives each block after it was sent; speech is detected when the audio is next polled.
     """
 
     def __init__(
@@ -45,12 +46,12 @@ class UserAudio:
         self._early: deque[Captured] = deque()
         self._waits = False
         """Whether a failure to open the user stream has been reported."""
-        self._speech: SpeechDetector | KnownSpeech | None = None
+        self._speech: PooledSpeech | KnownSpeech | None = None
         self._heard_until_ns = 0
 
     def begin(self) -> None:
         """Prepares speech detection; called when the agent has accepted the call, so the capture format is known."""
-        self._speech = self._audio.user_speech()
+        self._speech = self._audio.user_speech(self._emit_edges)
 
     async def pump(self) -> None:
         """Sends captured blocks until cancelled."""
@@ -59,9 +60,9 @@ class UserAudio:
             if pcm is not block.pcm:
                 block = block._replace(pcm=pcm)
             for_agent = self._send_block(block)
-            self._on_block(block)
             # Speech that the agent never receives is treated as silence, so it neither begins nor prolongs a turn.
             self._detect_speech(block if for_agent else block._replace(pcm=bytes(len(block.pcm))))
+            self._on_block(block)
 
     def send_early(self, _: object = None) -> None:
         """Sends the blocks that were waiting for the user stream to open."""
@@ -136,14 +137,14 @@ class UserAudio:
         """Emits the end of any current speech, and the send timing. Call it after capture has ended."""
         self._drop_early()
         if self._speech:
-            self._emit_edges(self._speech.finish(self._heard_until_ns))
+            self._speech.finish(self._heard_until_ns)
         if measured := self.pace.measured(self._journal.clock_ns()):
             self._journal.emit(measured)
 
     def _detect_speech(self, block: Captured) -> None:
         if self._speech:
             self._heard_until_ns = block.end_ns
-            self._emit_edges(self._speech.feed(block.pcm, block.end_ns))
+            self._speech.feed(block.pcm, block.end_ns)
 
     def _emit_edges(self, edges: Iterable[TrackEdge]) -> None:
         for edge in edges:

@@ -26,9 +26,9 @@ class Caller:
     def __init__(self) -> None:
         self.now_ns = 0
         self.lines = RecordedLines([], PendingEvents(lambda: self.now_ns), rate=RATE)
-        self.known = KnownSpeech(self.lines, RATE)
-        self.detector = make_detector(RATE)
         self.known_edges: list[TrackEdge] = []
+        self.known = KnownSpeech(self.lines, RATE, self.known_edges.extend)
+        self.detector = make_detector(RATE)
         self.found_edges: list[TrackEdge] = []
 
     def blocks(self, lasts_ms: int, *, muted: bool = False) -> None:
@@ -38,11 +38,11 @@ class Caller:
             block = self.lines(bytes(BLOCK_BYTES))
             if muted:
                 block = bytes(BLOCK_BYTES)
-            self.known_edges += self.known.feed(block, self.now_ns)
+            self.known.feed(block, self.now_ns)
             self.found_edges += self.detector.feed(block, self.now_ns)
 
     def finish(self) -> None:
-        self.known_edges += self.known.finish(self.now_ns)
+        self.known.finish(self.now_ns)
         self.found_edges += self.detector.finish(self.now_ns)
 
     def edges_ms(self) -> tuple[list[tuple[bool, float]], list[tuple[bool, float]]]:

@@ -29,9 +29,8 @@ DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
 class LevelStep:
     """The last step of the capture chain: replaces blocks by silence while `muted`, and measures their level."""
 
-    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns, *, measures: bool = True) -> None:
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.muted = False
-        self._measures = measures
         self._clock_ns = clock_ns
         self._meter = LevelMeter()
 
@@ -39,8 +38,7 @@ class LevelStep:
         """Returns the block, or silence of the same length."""
         if self.muted:
             block = bytes(len(block))
-        if self._measures:
-            self._meter.feed(block, self._clock_ns())
+        self._meter.feed(block, self._clock_ns())
         return block
 
     def read(self, at_ns: int) -> MeterReading | None:
@@ -82,7 +80,7 @@ class Capture:
         self.health = CaptureHealth()
         self.echo = EchoControl(guard, pending)
         self.lines = RecordedLines(lines, pending, rate=self.format.rate)
-        self.level = LevelStep(pending.clock_ns, measures=crowd is None)
+        self.level = LevelStep(pending.clock_ns)
         self.chain = CallbackChain("capture")
         """The steps that process every block before it is encoded.
 

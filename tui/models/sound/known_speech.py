@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tui.audio.detector_pool import TakeEdges
 from tui.audio.pcm import frames_to_ns, is_zero
 from tui.audio.speech import TrackEdge
 from tui.models.sound.lines import RecordedLines
@@ -15,19 +16,20 @@ class KnownSpeech:
     """Replaces a `SpeechDetector` on a user track that consists only of recorded lines and silence.
 
     The callers of a load test play the same few files again and again, and a detector has already found the
-    edges in each file. Edges are returned when a detector would find them: a start immediately, an end after
-    half a second. A line that is muted, cut short or not sent counts as silence.
+    edges in each file. Edges become known when a detector would find them: a start immediately, an end after
+    half a second. A line that is muted, cut short or not sent counts as silence. ``take`` receives the edges.
     """
 
-    def __init__(self, lines: RecordedLines, rate: int) -> None:
+    def __init__(self, lines: RecordedLines, rate: int, take: TakeEdges) -> None:
         self._lines = lines
         self._rate = rate
+        self._take = take
         self._speaking = False
         self._heard_ns = 0
         """Time until which speech was last heard."""
 
-    def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
-        """Returns the edges that become known with a block whose last sample ended at ``end_ns``."""
+    def feed(self, pcm: bytes, end_ns: int) -> None:
+        """Adds a block whose last sample ended at ``end_ns``."""
         edges: list[TrackEdge] = []
         start_ns = end_ns - frames_to_ns(len(pcm) // 2, self._rate)
         if not is_zero(pcm):
@@ -37,11 +39,12 @@ class KnownSpeech:
                     self._speaking = True
                     edges.append(TrackEdge(True, began_ns, "silero"))
                 self._heard_ns = ended_ns
-        return edges + self._end(end_ns)
+        if found := edges + self._end(end_ns):
+            self._take(found)
 
-    def finish(self, end_ns: int) -> list[TrackEdge]:
-        """Ends the track at ``end_ns``; returns the end edge of ongoing speech, if any."""
-        return self._end(end_ns + SILENCE_NS)
+    def finish(self, end_ns: int) -> None:
+        """Ends the track at ``end_ns``, and with it ongoing speech, if any."""
+        self._take(self._end(end_ns + SILENCE_NS))
 
     def _end(self, now_ns: int) -> list[TrackEdge]:
         if not self._speaking or now_ns - self._heard_ns < SILENCE_NS:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from tui.audio.crowd import Crowd
+from tui.audio.detector_pool import DetectorPool
 from tui.audio.devices import AudioDeviceError, Device
 from tui.audio.endpoints import Endpoints, OutputKind
 from tui.audio.formats import AudioFormat
@@ -44,8 +44,8 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
     """Length of the fade-out of a flush; 0 cuts playback immediately."""
     tracks: list[AgentTrack] = []
     """Receivers of the agent's audio."""
-    crowd: Crowd | None = None
-    """As in `AudioManager`."""
+    detectors: DetectorPool = msgspec.field(default_factory=DetectorPool)
+    """Runs the detector of the agent's speech."""
 
 
 class Playback:
@@ -70,7 +70,7 @@ class Playback:
         self._emit = emit
         self._clock_ns = clock_ns
         self._on_opened = on_opened
-        self._heard = HeardSpeech(emit, on_played, output.crowd.detectors if output.crowd else None)
+        self._heard = HeardSpeech(emit, on_played, output.detectors)
         self._volume = 1.0
         self._opening: asyncio.Task[None] | None = None
         self._ending: dict[str, e.PlaybackEnded] = {}
@@ -83,6 +83,11 @@ class Playback:
     def queue(self) -> PlaybackQueue | None:
         """The queue that the speaker plays; None before the first reply."""
         return self.speaker.queue if self.speaker else None
+
+    @property
+    def detectors(self) -> DetectorPool:
+        """Runs the speech detectors of the call."""
+        return self._output.detectors
 
     def prepare(self, audio_format: AudioFormat) -> None:
         """Opens the device before the first reply, for replies in this format."""
