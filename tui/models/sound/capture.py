@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -162,9 +163,11 @@ class Capture:
         """Yields every captured block at the agreed rate, with the echo removed; ends only when cancelled."""
         while True:
             await self._handoff.wait()
-            for block in self._handoff.take():
-                # The blocks of one wake-up are processed together. More than one is waiting only if the loop
-                # was late.
+            for waiting, block in enumerate(self._handoff.take()):
+                # More than one block is waiting only if the loop was late. Its other tasks, above all reading,
+                # run between two of them.
+                if waiting:
+                    await asyncio.sleep(0)
                 begins = not self._timing.is_current(block.source)
                 source = self._timing.follow(block, self._handoff.dropped_blocks)
                 end_ns, pcm = self._timing.end_ns(block), block.pcm
