@@ -8,7 +8,7 @@ import pytest
 
 from tests.audio.recordings import TRACKS
 from tui.audio.crowd import BLOCK_MS, SharedClock
-from tui.audio.detector_pool import DetectorPool
+from tui.audio.detector_pool import DetectorPool, PooledSpeech, TakeEdges
 from tui.audio.speech import SpeechDetector, TrackEdge, make_detector
 
 MS = 1_000_000
@@ -108,6 +108,31 @@ async def test_detectors_that_run_together_find_the_edges_that_each_finds_alone(
         assert [edge.at_ns / MS for edge in track.edges] == pytest.approx(
             [edge.at_ns / MS for edge in edges], abs=1
         )
+
+
+def test_long_silence_is_skipped_and_the_edges_after_it_are_those_of_the_whole_track() -> None:
+    class Counting(DetectorPool):
+        fed_ms = 0.0
+
+        def feed(self, detector: SpeechDetector, pcm: bytes, end_ns: int, take: TakeEdges) -> None:
+            self.fed_ms += len(pcm) / 2 * 1_000 / detector.rate
+            super().feed(detector, pcm, end_ns, take)
+
+    pool, track, whole = Counting(), Track(*PARTS[0]), Track(*PARTS[0])
+    speech = PooledSpeech(pool, track.detector, track.edges.extend)
+    track.pcm = whole.pcm = bytes(2 * 4 * track.rate) + track.pcm
+    expected = alone(whole)
+    while (block := track.next_block())[0]:
+        speech.feed(*block)
+        pool.judge_due(block[1])
+    speech.finish(block[1])
+    # Of 7,500 ms; of the 4,500 ms before the first sound, the first second and the last 300 ms.
+    assert pool.fed_ms == 4_300
+    assert len(expected) >= 2
+    assert [edge.started for edge in track.edges] == [edge.started for edge in expected]
+    assert [edge.at_ns / MS for edge in track.edges] == pytest.approx(
+        [edge.at_ns / MS for edge in expected], abs=1
+    )
 
 
 async def test_a_track_that_ends_is_judged_at_once_even_in_the_middle_of_a_batch() -> None:

@@ -1,7 +1,7 @@
-"""DetectorPool: runs the speech detectors of many calls together, because the network costs half as much in batches.
+"""DetectorPool: runs several speech detectors together, because the network costs half as much in batches.
 
-A call made by a person has its own detector, which reports edges immediately. The callers of a load test
-share a pool, which judges their audio together and finds the same edges at most `PERIOD_S` later.
+The two tracks of a call share a pool, and so do all callers of a load test. A pool finds the same edges as
+detectors that run alone, at most `PERIOD_NS` later.
 """
 
 from __future__ import annotations
