@@ -28,6 +28,8 @@ from tui.models import events as e
 from tui.models.target import Target
 from tui.models.turns.comparison import SessionComparison, SessionOf, TurnOf, TurnPair
 from tui.models.turns.figures import Figure
+from tui.models.turns.floor import Speech, floor_of
+from tui.models.turns.floor_figures import floor_figures
 from tui.saving.deleting import TRASH
 from tui.saving.reading import in_use
 from tui.screens.compare_sessions import CompareSessionsScreen
@@ -465,8 +467,14 @@ async def test_two_marked_sessions_are_compared_side_by_side(
 
     slow = TurnOf(Figure(2176.0, "bad"), "1.5 s from the agent's last report to its answer", "Hello?", "Hi.")
     prompt = TurnOf(Figure(600.0, "good"), "", "Hello?", "Hello.")
+    spoken = [
+        Speech(0, e.Party.USER, ended_ns=2_000_000_000),
+        Speech(2_700_000_000, e.Party.AGENT, ended_ns=5_000_000_000),
+    ]
     comparison = SessionComparison(
-        side(NAMES[1], "1 of 1 turn was slow."),
+        msgspec.structs.replace(
+            side(NAMES[1], "1 of 1 turn was slow."), floor=floor_figures(floor_of(spoken))
+        ),
         side(NAMES[2], "1 of 1 turn was good."),
         [TurnPair(0, prompt, prompt), TurnPair(1, slow, prompt), TurnPair(2, slow, None)],
     )
@@ -490,6 +498,7 @@ async def test_two_marked_sessions_are_compared_side_by_side(
         figures = lines[lines.index(heading) + 1]
         assert figures.index("2176 ms ✗ bad") < figures.index("600 ms ✓ good")
         assert "! odd: [b]x[/x]" in s.text("#sessions")
+        assert s.text("#sessions").count("floor: agent 700 ms") == 1, "the other has no figures of the floor"
         await s.press("end")
         assert "no such turn" in s.text("#sessions")
         await s.press("escape")

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from tui.models.turns.comparison import SessionComparison, SessionOf, TurnOf, TurnPair, signed
+from tui.models.turns.floor_figures import floor_lines
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.lines import LineView, Piece, line_of
@@ -126,6 +127,8 @@ def _session(side: SessionOf, cells: int) -> Iterator[Piece]:
     facts = f"{side.outcome} · {numbers.clock(side.length_s)} · {side.protocol} {side.target}"
     yield from _wrapped(one_line(facts, 400), "sessions--muted", cells)
     yield from _wrapped(side.verdict, "sessions--plain", cells)
+    for name, words in floor_lines(side.floor) if side.floor else ():
+        yield from _wrapped(f"{name}: {words}", "sessions--muted", cells)
     for text in (*side.problems, *side.findings):
         yield from _wrapped(f"! {text}", "sessions--slow", cells)
 

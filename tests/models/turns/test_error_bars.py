@@ -171,7 +171,7 @@ def test_a_device_that_was_late_matters_only_at_its_own_edge(
 
 @pytest.mark.parametrize(
     ("timing", "late_ms", "marked"),
-    [(Timing(), 10.0, False), (Timing(), 10.5, True), (CALIBRATED, 5.5, True)],
+    [(Timing(), 6.0, False), (Timing(), 6.5, True), (CALIBRATED, 5.5, True)],
 )
 def test_the_stated_bound_covers_a_little_lateness_of_a_device(
     timing: Timing, late_ms: float, marked: bool
