@@ -1,8 +1,16 @@
-"""Measures the cost of callers in a load test, compared with a bare websockets loop and an ordinary Locust user.
+"""Measures what a caller of a load test costs, and whether a load test finds what is planted in a server or worker.
 
-Every generator sends 50 messages a second per caller to an echo server in a separate process. The server also
-measures the pacing: how late each message arrived for its position in the stream. ``--quick`` uses fewer
-callers.
+Run ``python benchmarks/load.py PART`` from the root folder:
+
+* ``cost`` (default): the processor time, memory and pacing of each caller, compared with a bare websockets loop
+  and an ordinary Locust user. Every generator sends 50 messages a second per caller to an echo server in a
+  separate process. The server also measures the pacing: how late each message arrived for its position in
+  the stream.
+* ``knee``: a server that answers more slowly above ``--limit`` calls has its knee there.
+* ``worker``: turns in which a worker was paused are left out of the figures and counted.
+* ``leak``: a server that becomes slower over time shows as drift.
+
+``--quick`` shortens the run. Requires the load extra and Linux.
 """
 
 from __future__ import annotations
@@ -22,7 +30,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from measuring import Steal, resident_bytes
+# a script can import only from its own folder, but the program is in the root folder
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.measuring import Steal, resident_bytes
 
 BLOCK_S, BLOCK = 0.02, bytes(640)
 PACING_MS = 5.0
@@ -238,10 +249,28 @@ def compare(kinds: Sequence[str], *, quick: bool) -> None:
             print(f"VoiceUser / bare loop, {callers} callers: {processor / beside:.1f}x processor time")
 
 
+def find_planted(part: str, *, limit: int, quick: bool) -> None:
+    """Runs load tests with planted limits, and prints a table."""
+    from benchmarks.load_parts import planted
+
+    measured = planted.knee(limit, quick=quick) if part == "knee" else planted.PARTS[part](quick=quick)
+    steal = Steal()
+    rows = list(measured)
+    print("| what | measured | bound | verdict |\n| --- | --- | --- | --- |")
+    for row in rows:
+        print(row.row(steal.share))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", nargs="?", choices=("cost", "knee", "worker", "leak"), default="cost")
+    parser.add_argument("--quick", action="store_true", help="fewer callers and shorter runs")
     parser.add_argument("--only", choices=LADDERS, help="measure one kind of generator")
+    parser.add_argument(
+        "--limit", type=int, default=20, help="number of calls above which knee's server is slow"
+    )
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--generator", help=argparse.SUPPRESS)
     parser.add_argument("--callers", type=int, help=argparse.SUPPRESS)
@@ -258,6 +287,8 @@ def main() -> None:
         voice_users(options.url, options.callers)
     elif options.generator == "ordinary Locust user":
         locust_users(options.url, options.callers)
+    elif options.part != "cost":
+        find_planted(options.part, limit=options.limit, quick=options.quick)
     else:
         compare([options.only] if options.only else list(LADDERS), quick=options.quick)
 

@@ -13,6 +13,7 @@ import json
 import math
 import signal
 import sys
+import time
 from array import array
 from http import HTTPStatus
 
@@ -31,6 +32,9 @@ class Limits:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.slow_above: int = arguments.slow_above
         self.refuse_above: int = arguments.refuse_above
+        self.leak_ms_per_s: float = arguments.leak_ms_per_s
+        self.began_s: float | None = None
+        """Time of the first call."""
         self.open = self.most = self.opened = self.refused = 0
         self.heard = 0
         """Number of calls that have sent audio, whose callers know that they were accepted."""
@@ -44,8 +48,14 @@ class Limits:
         # limit.
         self.open += 1
         self.opened += 1
+        self.began_s = time.monotonic() if self.began_s is None else self.began_s
         self.most = max(self.most, self.open)
         return None
+
+    def delay_s(self) -> float:
+        """Returns how long an answer takes now, in seconds."""
+        leaked_ms = self.leak_ms_per_s * (time.monotonic() - (self.began_s or time.monotonic()))
+        return (0.8 if self.open > self.slow_above else 0.2) + leaked_ms / 1_000
 
     async def hold(self, connection: ServerConnection) -> None:
         loud = False
@@ -63,7 +73,7 @@ class Limits:
                 loud = loud or is_loud
                 if loud and quiet > QUIET_CHUNKS:
                     loud = False
-                    await asyncio.sleep(0.8 if self.open > self.slow_above else 0.2)
+                    await asyncio.sleep(self.delay_s())
                     await connection.send(TONE)
         except ConnectionClosed:
             pass
@@ -77,6 +87,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--slow-above", type=int, default=1_000_000)
     parser.add_argument("--refuse-above", type=int, default=1_000_000)
+    parser.add_argument("--leak-ms-per-s", type=float, default=0.0)
     limits = Limits(parser.parse_args())
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)

@@ -1,0 +1,1 @@
+"""Parts of the load test benchmark that run whole load tests."""
