@@ -36,7 +36,7 @@ def plot(
     points = [point for each in series for point in each.points]
     if not points:
         return ""
-    x_ticks = ticks(max(x for x, _ in points), _TIME_STEPS if x_time else None)
+    x_ticks = ticks(max(x for x, _ in points), TIME_STEPS if x_time else None)
     y_ticks = ticks(max(y for _, y in points), most_steps=max(height // 36, 2))
     x_end, y_end = max(x_ticks[-1], max(x for x, _ in points)), y_ticks[-1]
 
@@ -92,7 +92,7 @@ def _names(lines: Sequence[tuple[Series, Sequence[tuple[float, float]]]]) -> lis
     return names
 
 
-_TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400)
+TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400)
 
 
 def ticks(most: float, steps: Sequence[float] | None = None, most_steps: int = 8) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
 from textual.app import App, ComposeResult
@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Footer, Static
 
-from tui.load.plot import ticks
+from tui.load.plot import TIME_STEPS, ticks
 from tui.load.processes import LoadProcesses
 from tui.load.snapshot import Snapshot
 from tui.screens.themes import DEFAULT_THEME, THEMES
@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from textual_plotext import PlotextPlot
 
 _MOST_KINDS = 6
+_MOST_POINTS = 600
+"""Number of snapshots above which every other one is dropped, because a run may last for hours."""
+_PERCENTILES = (("p50", "blue"), ("p95", "orange"), ("p99", "red"))
 _BARS = "▁▂▃▄▅▆▇█"
+
+
+class _Line(NamedTuple):
+    """A line of a plot: its name, its color, and its points."""
+
+    name: str
+    color: str
+    points: Sequence[tuple[float, float | None]]
 
 
 class LoadApp(App[int]):
@@ -35,6 +46,7 @@ class LoadApp(App[int]):
     CSS_PATH = "load.tcss"
     TITLE = "Load test"
     ENABLE_COMMAND_PALETTE = False
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (30, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c,ctrl+q", "stop", "Hang up every call and stop", key_display="q", priority=True)
     ]
@@ -56,6 +68,7 @@ class LoadApp(App[int]):
             yield Static(self._what, id="title", markup=False)
             yield Static("Starting…", id="figures", markup=False)
             yield PlotextPlot(id="responses")
+            yield PlotextPlot(id="calls")
             yield Static("", id="canary", markup=False)
             yield Static("", id="failures", markup=False)
         yield Footer()
@@ -88,26 +101,52 @@ class LoadApp(App[int]):
     def show(self, snapshot: Snapshot) -> None:
         """Shows the current state of the run."""
         self._history.append(snapshot)
+        if len(self._history) > _MOST_POINTS:
+            del self._history[1:-1:2]
         if not self._stopping:
             self.query_one("#figures", Static).update("\n".join(lines_of(snapshot)))
-        self.query_one("#failures", Static).update("\n".join(failures_of(snapshot)))
+        failures = self.query_one("#failures", Static)
+        failures.update("\n".join(failures_of(snapshot)))
+        failures.set_class(bool(snapshot.kinds), "-failed")
         self.query_one("#canary", Static).update(strip_of(snapshot.canary_ms))
-        self._plot(self.query_one("#responses"))  # type: ignore[arg-type]  # imported late
+        self._plot_responses(self.query_one("#responses"))  # type: ignore[arg-type]  # imported late
+        self._plot_calls(self.query_one("#calls"))  # type: ignore[arg-type]  # imported late
 
-    def _plot(self, plot: PlotextPlot) -> None:
-        plt = plot.plt
+    def _plot_responses(self, plot: PlotextPlot) -> None:
+        lines = [
+            _Line(name, color, [(each.at_s, getattr(each, f"{name}_ms")) for each in self._history])
+            for name, color in _PERCENTILES
+        ]
+        measured = any(value is not None for line in lines for _, value in line.points)
+        title = (
+            "Response time (ms) over the last 30 s" if measured else "No response time has been measured yet"
+        )
+        self._plot(plot, title, lines, most_steps=5)
+
+    def _plot_calls(self, plot: PlotextPlot) -> None:
+        lines = [_Line("calls", "blue", [(each.at_s, each.calls) for each in self._history])]
+        title = "Simultaneous calls"
+        if knee := self._history[-1].knee_calls:
+            lines.append(_Line("knee", "orange", [(each.at_s, knee) for each in self._history]))
+            title = f"{title}, and the knee so far"
+        self._plot(plot, title, lines, most_steps=3)
+
+    def _plot(self, plot: PlotextPlot, title: str, lines: Sequence[_Line], *, most_steps: int) -> None:
+        plt, now_s = plot.plt, max(self._history[-1].at_s, 1.0)
         plt.clear_data()
-        plt.title("Response time in ms, over time in s")
-        most_ms = max((each.p95_ms or each.p50_ms or 0.0 for each in self._history), default=0.0)
-        values_ms = ticks(most_ms, most_steps=5)
-        plt.ylim(0, values_ms[-1])
-        plt.yticks(values_ms, [f"{value:,.0f}" for value in values_ms])
-        for name, color in (("p50", "blue"), ("p95", "orange")):
-            points = [(each.at_s, getattr(each, f"{name}_ms")) for each in self._history]
-            known = [(at_s, value) for at_s, value in points if value is not None]
+        plt.title(title)
+        most = max((value for line in lines for _, value in line.points if value is not None), default=0.0)
+        values = ticks(most, most_steps=most_steps)
+        plt.ylim(0, values[-1])
+        plt.yticks(values, [f"{value:7,.0f}" for value in values])
+        times_s = [at_s for at_s in ticks(now_s, TIME_STEPS, most_steps=5) if at_s <= now_s]
+        plt.xlim(0, now_s)
+        plt.xticks(times_s, [clock(at_s) for at_s in times_s])
+        for line in lines:
+            known = [(at_s, value) for at_s, value in line.points if value is not None]
             if known:
-                at_s, values = zip(*known, strict=True)
-                plt.plot(at_s, values, label=name, color=color)
+                at_s, shown = zip(*known, strict=True)
+                plt.plot(at_s, shown, label=line.name, color=line.color)
         plot.refresh()
 
 
@@ -117,11 +156,11 @@ def lines_of(snapshot: Snapshot) -> list[str]:
     response = "   ".join(f"{name} {milliseconds(value)}" for name, value in percentiles)
     knee = f"{snapshot.knee_calls} calls" if snapshot.knee_calls else "none so far"
     now = f"{snapshot.users:,} users   {snapshot.calls:,} calls now   {snapshot.calls_per_s:.1f} calls/s"
-    worker = f"workers late by {milliseconds(snapshot.lag_ms)}   lost {snapshot.workers_lost}"
+    worker = f"workers: {milliseconds(snapshot.lag_ms)} late, {snapshot.workers_lost:,} lost"
     return [
         f"{clock(snapshot.at_s)}   {now}   {snapshot.began:,} in all",
         f"last 30 s   {response}   knee {knee}",
-        f"failed {snapshot.failed:,}   not trusted {snapshot.not_trusted:,}   {worker}",
+        f"failed {snapshot.failed:,}   turns not trusted {snapshot.not_trusted:,}   {worker}",
     ]
 
 
@@ -131,7 +170,7 @@ def strip_of(canary_ms: Sequence[float]) -> str:
         return ""
     worst_ms = max(canary_ms)
     bars = "".join(_BARS[min(int(each / worst_ms * len(_BARS)), len(_BARS) - 1)] for each in canary_ms[-40:])
-    return f"canary {bars}   now {milliseconds(canary_ms[-1])}   worst {milliseconds(worst_ms)}"
+    return f"canary response {bars}   now {milliseconds(canary_ms[-1])}   worst {milliseconds(worst_ms)}"
 
 
 def failures_of(snapshot: Snapshot) -> list[str]:
