@@ -280,6 +280,15 @@ def test_a_run_without_records_has_a_summary() -> None:
     assert "<svg" not in page_of(summary)
 
 
+def test_what_a_short_run_did_not_measure_of_a_worker_is_a_dash() -> None:
+    unseen = page_of(summarise(failed(1, "no route")))
+    assert unseen.count("<td class=n>–</td>") == 3
+    assert "0 MB" not in unseen
+    seen = page_of(summarise([*failed(1, "no route"), busy("worker 0", 3.0, 0.5)]))
+    assert "<td class=n>120 MB</td>" in seen
+    assert "<td class=n>–</td>" not in seen
+
+
 def test_levels_cover_all_turns_in_at_most_twenty_parts() -> None:
     levels = levels_of([(calls, 100.0) for calls in range(1, 101)])
     assert len(levels) == 20

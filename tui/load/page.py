@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 from tui.load.output import verdict_on_capacity, words_of_drift
 from tui.load.plot import Series, plot
-from tui.load.summary import Summary
+from tui.load.summary import Summary, WorkerSummary
 from tui.text.numbers import clock, counted, milliseconds
 from tui.text.visible import one_line
 
 
 class _Column(NamedTuple):
     title: str
-    number: bool = True
+    style: str = "n"
+    """CSS class of the cells: n for numbers, s for short texts that do not wrap, t for other texts."""
 
 
 def page_of(summary: Summary) -> str:
@@ -132,7 +133,7 @@ def _over_time(summary: Summary) -> str:
 def _table(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> str:
     def cells(tag: str, values: Sequence[str]) -> str:
         return "".join(
-            f"<{tag}{' class=n' if column.number else ''}>{_text(value)}</{tag}>"
+            f"<{tag} class={column.style}>{_text(value)}</{tag}>"
             for column, value in zip(columns, values, strict=True)
         )
 
@@ -144,7 +145,7 @@ def _table(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> str:
 def _levels(summary: Summary) -> str:
     if not summary.levels:
         return ""
-    columns = [_Column("calls", False), *map(_Column, ("turns", "p50", "p95", "p99"))]
+    columns = [_Column("calls", "s"), *map(_Column, ("turns", "p50", "p95", "p99"))]
     rows = [
         [
             f"{level.calls_from}–{level.calls_to}"
@@ -165,9 +166,9 @@ def _canary(summary: Summary) -> str:
     if canary is None:
         return ""
     columns = [
-        _Column("", False),
+        _Column("", "s"),
         *map(_Column, ("turns", "p50", "p95", "worst")),
-        _Column("saved session", False),
+        _Column("saved session", "t"),
     ]
     rows = [
         [
@@ -201,7 +202,7 @@ def _failures(summary: Summary) -> str:
     if not rows:
         return '<p class="muted">None.</p>'
     columns = [
-        *(_Column("count"), _Column("kind", False), _Column("first reason", False)),
+        *(_Column("count"), _Column("kind", "s"), _Column("first reason", "t")),
         *(_Column("calls at first"), _Column("first at")),
     ]
     return _table(columns, rows)
@@ -209,7 +210,7 @@ def _failures(summary: Summary) -> str:
 
 def _workers(summary: Summary) -> str:
     columns = [
-        _Column("worker", False),
+        _Column("worker", "s"),
         *map(
             _Column, ("calls", "turns", "not trusted", "worst lag", "busiest second", "memory", "lost calls")
         ),
@@ -220,11 +221,17 @@ def _workers(summary: Summary) -> str:
             f"{worker.calls:,}",
             f"{worker.turns:,}",
             f"{worker.turns_not_trusted:,}",
-            milliseconds(worker.worst_lag_ms),
-            f"{worker.busiest:.0%} of a core",
-            f"{worker.most_rss_bytes / 1e6:,.0f} MB",
+            *_self_check(worker),
             f"{worker.lost:,}",
         ]
         for worker in summary.workers
     ]
     return _table(columns, rows) if rows else ""
+
+
+def _self_check(worker: WorkerSummary) -> tuple[str, str, str]:
+    """Returns a worker's lag, processor time and memory; dashes if it never reported them in so short a run."""
+    if not worker.most_rss_bytes:
+        return "–", "–", "–"
+    memory = f"{worker.most_rss_bytes / 1e6:,.0f} MB"
+    return milliseconds(worker.worst_lag_ms), f"{worker.busiest:.0%} of a core", memory
