@@ -63,6 +63,8 @@ def _run() -> None:
     log_without_secrets(logging.WARNING, "%(message)s")
     logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)  # the summary shows the same figures
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
+    # The command checks the limit for the calls of this run; Locust warns below 10,000, whatever the run needs.
+    logging.getLogger("locust.main").addFilter(lambda record: "open file limit" not in record.getMessage())
     # An interruption ends the run properly, but gevent would print a traceback of the interrupted greenlet.
     Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)
     locust.runners.MASTER_HEARTBEAT_TIMEOUT = round(plan.master_timeout_s)  # Locust's default is a minute
