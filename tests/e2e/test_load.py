@@ -114,14 +114,14 @@ def test_a_lost_worker_loses_its_own_calls_and_without_their_master_workers_hang
 
 
 def test_workers_hang_up_and_end_when_the_command_is_killed(tmp_path: Path) -> None:
-    options = ["--users", "4", "--spawn-rate", "4", "--workers", "2", "--headless"]
+    options = ["--users", "4", "--spawn-rate", "4", "--workers", "1", "--headless"]
     with serving() as server:
         scenario = silent_scenario(tmp_path, silence="10m")
         with running([*PROGRAM, "load", str(scenario), "--url", server.url, *options]) as program:
             server.until(lambda seen: seen["heard"] == 4)
             children = Path(f"/proc/{program.pid}/task/{program.pid}/children").read_text().split()
             processes = [os.pidfd_open(int(child)) for child in children]
-            assert len(processes) == 3  # the master and its workers
+            assert len(processes) == 2  # the master and its worker
             program.kill()
             seen = server.until(lambda seen: seen["open"] == 0)
             assert seen["codes"] == {"1000": 4}
