@@ -12,6 +12,7 @@ import locust
 import pytest
 from locust.env import Environment
 from locust.event import Events
+from locust.rpc.protocol import Message
 from locust.runners import STATE_MISSING, STATE_RUNNING, WorkerNode
 
 from tests.load.serving import serving, short_scenario
@@ -19,7 +20,7 @@ from tui.load import VoiceUser
 from tui.load.board import Board
 from tui.load.caller import CallerScript, outcome_of
 from tui.load.processes import free_port
-from tui.load.records import CallEnding, CallRecord, TurnRecord
+from tui.load.records import CallAccepted, CallBegan, CallEnding, CallRecord, Record, TurnRecord, encode
 from tui.load.summary import Summary
 from tui.load.user import board_of, figures_to_report, prepare
 from tui.models.target import Target
@@ -65,6 +66,7 @@ def test_every_call_is_accounted_for(run: Run) -> None:
     summary = run.summary
     assert summary.calls == summary.completed + summary.failed + summary.stopped
     assert summary.completed >= 2
+    assert run.board.accepted
     assert (summary.failed, summary.lost) == (0, 0)
 
 
@@ -183,6 +185,29 @@ def test_a_run_ends_with_its_last_worker(tmp_path: Path, state: str, ends: bool)
     assert board.workers_gone == ends
     assert board.ended_early == ("All workers were lost." if ends else "")
     runner.quit()
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_run_that_is_refused_ends_only_if_no_call_is_in_progress(accepted: bool) -> None:
+    runner = Environment(user_classes=[], events=Events()).create_local_runner()
+    board = Board(runner, show=lambda snapshot: None)
+    refused = [
+        CallRecord(
+            call=f"w-{number}",
+            worker="w",
+            began_s=1.0,
+            ended_s=1.1,
+            outcome=CallEnding.FAILED,
+            kind="socket refused",
+            reason="The agent is full.",
+        )
+        for number in range(5)
+    ]
+    in_progress: list[Record] = [CallBegan("w-9", "w", 1.0), *([CallAccepted("w-9")] if accepted else [])]
+    board.take_message(runner.environment, Message("records", encode([*in_progress, *refused]), "w"))
+    board.end_if_due()
+    assert board.unreachable == ("" if accepted else "The agent is full.")
+    assert board.ended_early == ("" if accepted else "No call was accepted. The agent is full.")
 
 
 @pytest.mark.parametrize(("cut_short", "ending"), [(True, CallEnding.FAILED), (False, CallEnding.COMPLETED)])

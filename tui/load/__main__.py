@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 
     from tui.load.summary import Summary
 
+_NOISE = ("open file limit", "didn't have proper args")
+"""Parts of Locust's messages that are not printed.
+
+Locust warns about fewer than 10,000 open files, but the command has checked what the run needs. It also logs an
+error if a user ends while all users are being stopped.
+"""
+
 
 def main() -> None:
     """Runs the process, and exits with its code."""
@@ -63,8 +70,10 @@ def _run() -> None:
     log_without_secrets(logging.WARNING, "%(message)s")
     logging.getLogger("locust.stats_logger").setLevel(logging.CRITICAL)  # the summary shows the same figures
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
-    # The command checks the limit for the calls of this run; Locust warns below 10,000, whatever the run needs.
-    logging.getLogger("locust.main").addFilter(lambda record: "open file limit" not in record.getMessage())
+    for name in ("locust.main", "locust.runners"):
+        logging.getLogger(name).addFilter(
+            lambda record: not any(text in record.getMessage() for text in _NOISE)
+        )
     # An interruption ends the run properly, but gevent would print a traceback of the interrupted greenlet.
     Hub.NOT_ERROR = (*Hub.NOT_ERROR, KeyboardInterrupt)
     locust.runners.MASTER_HEARTBEAT_TIMEOUT = round(plan.master_timeout_s)  # Locust's default is a minute

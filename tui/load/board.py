@@ -20,7 +20,7 @@ from locust.runners import MasterRunner, Runner
 
 from tui.load.canary import read_records
 from tui.load.levels import Concurrency, knee_of
-from tui.load.records import CallBegan, CallEnding, CallRecord, Record, WorkerSecond, decode
+from tui.load.records import CallAccepted, CallBegan, CallEnding, CallRecord, Record, WorkerSecond, decode
 from tui.load.snapshot import Snapshot
 from tui.load.station import HANG_UP, HANG_UP_S
 from tui.load.summary import Summary, summarise
@@ -113,11 +113,16 @@ class Board:
 
     # -- during the run --
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the agent has accepted any call so far."""
+        return self._records.accepted
+
     def _watch(self) -> None:
         next_line_s = time.monotonic() + self._show_every_s
         while True:
             gevent.sleep(_WATCH_S)
-            self._end_if_due()
+            self.end_if_due()
             if time.monotonic() >= next_line_s:
                 next_line_s += self._show_every_s
                 try:
@@ -126,7 +131,8 @@ class Board:
                     next_line_s = math.inf
                     self._end("The program that read the output has exited.")
 
-    def _end_if_due(self) -> None:
+    def end_if_due(self) -> None:
+        """Ends the run if its calls are long enough, or if none of them was accepted."""
         records = self._records
         if self.ended_early or not records.everything:
             return
@@ -189,7 +195,7 @@ class _Records:
         self.newest: dict[str, WorkerSecond] = {}
         self.not_trusted = 0
         self.accepted = False
-        """Whether any call was accepted."""
+        """Whether any call was accepted, including calls in progress."""
         self._begun_s: deque[float] = deque(maxlen=100_000)
         """Times at which calls began, in order."""
         self._ended_minutes = 0.0
@@ -197,6 +203,9 @@ class _Records:
         """Time at which the first call began; None if no call has begun."""
 
     def take(self, record: Record) -> None:
+        if isinstance(record, CallAccepted):
+            self.accepted = True
+            return
         self.everything.append(record)
         match record:
             case CallBegan():
@@ -206,7 +215,6 @@ class _Records:
             case CallRecord():
                 self.open.pop(record.call, None)
                 self.ended.append(record)
-                self.accepted |= record.active_s is not None
                 self.not_trusted += sum(not turn.trusted for turn in record.turns)
                 self._ended_minutes += (record.ended_s - record.began_s) / 60
                 if record.outcome is CallEnding.FAILED:

@@ -47,7 +47,8 @@ class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
 class _Watch:
     """Follows the events of one call. Runs on the call's loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, accepted: Callable[[], object]) -> None:
+        self._accepted = accepted
         self.began_ns = time.monotonic_ns()
         self.began_s = time.time()
         self.connected_ns: int | None = None
@@ -65,6 +66,7 @@ class _Watch:
                 self.connected_ns = event.at_ns
             case e.StatusChanged(new=e.Status.ACTIVE) if self.active_ns is None:
                 self.active_ns = event.at_ns
+                self._accepted()
             case e.ErrorRaised(fatal=True):
                 self.fatal = self.fatal or event
             case e.FindingRaised(advice=False):
@@ -87,13 +89,14 @@ async def hold_call(
     *,
     saves: bool,
     crowd: Crowd | None = None,
+    accepted: Callable[[], object] = lambda: None,
 ) -> CallRecord:
     """Makes a call that follows the script; returns its record.
 
     ``saves`` states whether to save the call. ``crowd`` is the worker's crowd, or None for a call that is
-    measured alone.
+    measured alone. ``accepted`` is called when the agent has accepted the call.
     """
-    watch = _Watch()
+    watch = _Watch(accepted)
     target = script.target if saves else msgspec.structs.replace(script.target, save="")
 
     def record_of(run: RunResult) -> CallRecord:

@@ -33,6 +33,12 @@ class CallBegan(msgspec.Struct, frozen=True, tag="began"):
     at_s: float
 
 
+class CallAccepted(msgspec.Struct, frozen=True, tag="accepted"):
+    """A record that the agent has accepted a call, sent while the call is in progress."""
+
+    call: str
+
+
 class TurnRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One turn of the caller that was answered or should have been answered."""
 
@@ -103,7 +109,7 @@ class WorkerSecond(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     descriptors_limit: int
 
 
-Record = CallBegan | CallRecord | WorkerSecond
+Record = CallBegan | CallAccepted | CallRecord | WorkerSecond
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[Record])

@@ -18,7 +18,7 @@ from tui.audio.speech import load_detector
 from tui.load.caller import CallerScript, hold_call
 from tui.load.caller_thread import CallerThread, Ticket
 from tui.load.lateness import Lateness
-from tui.load.records import CallBegan, CallEnding, CallRecord, Record, encode
+from tui.load.records import CallAccepted, CallBegan, CallEnding, CallRecord, Record, encode
 from tui.text.visible import one_line
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,14 @@ class Station:
 
         try:
             record = await hold_call(
-                script, call, self.worker, self._lateness, ticket, saves=saves, crowd=self._crowd
+                script,
+                call,
+                self.worker,
+                self._lateness,
+                ticket,
+                saves=saves,
+                crowd=self._crowd,
+                accepted=lambda: self._outbox.append(CallAccepted(call)),
             )
         except asyncio.CancelledError:
             record = without_call(CallEnding.STOPPED)

@@ -46,7 +46,7 @@ class LoadApp(App[int]):
     CSS_PATH = "load.tcss"
     TITLE = "Load test"
     ENABLE_COMMAND_PALETTE = False
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (30, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]  # noqa: RUF012 - as Textual declares it
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c,ctrl+q", "stop", "Hang up every call and stop", key_display="q", priority=True)
     ]
