@@ -7,6 +7,10 @@ import sys
 
 import pytest
 
+from tui.load.plan import LoadPlan
+from tui.load.processes import LoadProcesses
+from tui.models.target import Target
+
 STUBBORN = """
 import signal, sys, threading
 from tui.load.parent import end_with_parent
@@ -47,3 +51,22 @@ def test_at_the_end_of_stdin_it_is_interrupted_and_ends_even_if_that_is_ignored(
         process.stdin.close()
         assert process.stdout.read() == after
         assert process.wait() == ends_with
+
+
+@pytest.mark.parametrize(
+    ("stops", "code", "words"),
+    [(0, 70, "was killed (signal 9)"), (2, 130, "")],
+    ids=["killed", "stopped twice"],
+)
+def test_a_killed_main_process_is_reported_unless_the_user_stopped_it_twice(
+    monkeypatch: pytest.MonkeyPatch, stops: int, code: int, words: str
+) -> None:
+    monkeypatch.setattr("tui.load.processes.child_command", lambda module: ["sleep", "600"])
+    target = Target(url="ws://127.0.0.1:9/pcm", protocol="pcm")
+    with LoadProcesses([LoadPlan(scenario="", target=target)]) as processes:
+        for _ in range(stops):
+            processes.stop()
+        processes._processes[0].kill()
+        assert processes.wait() == code
+    assert words in processes.killed
+    assert bool(processes.killed) == bool(words)

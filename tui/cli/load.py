@@ -185,6 +185,8 @@ def _run_on_screen(plans: Sequence[LoadPlan]) -> int:
         code = app.run()
         for line in app.printed:
             click.echo(line)
+        if processes.killed:
+            click.echo(processes.killed, err=True)
     return ExitCode.CRASHED if code is None else code
 
 

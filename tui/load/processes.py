@@ -6,6 +6,7 @@ import contextlib
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ class LoadProcesses:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stops = 0
         self._canary: subprocess.Popen[bytes] | None = None
+        self.killed = ""
+        """Sentence about the first process, if something other than `stop` killed it; set by `wait`."""
 
     def __enter__(self) -> Self:
         canaries = [plan for plan in self._plans if plan.role is Role.CANARY]
@@ -91,7 +94,7 @@ class LoadProcesses:
             yield line.decode(errors="replace").rstrip("\n")
 
     def wait(self) -> int:
-        """Waits until all processes have ended. Returns the exit code of the first one."""
+        """Waits until all processes have ended. Returns the exit code of the first one; 70 if it was killed."""
         first, *workers = self._processes
         code = first.wait()
         if self._canary is not None:
@@ -103,7 +106,12 @@ class LoadProcesses:
                 worker.send_signal(signal.SIGINT)  # they did not end with their master
             with contextlib.suppress(subprocess.TimeoutExpired):
                 worker.wait(max(until_s - time.monotonic(), 0))
-        return code
+        if code >= 0:
+            return code
+        if self._stops > 1:
+            return ExitCode.INTERRUPTED
+        self.killed = f"The load test's main process was killed (signal {-code}), so there is no summary."
+        return ExitCode.CRASHED
 
 
 def run(plans: Sequence[LoadPlan]) -> int:
@@ -112,7 +120,10 @@ def run(plans: Sequence[LoadPlan]) -> int:
     Ctrl+C, SIGTERM and SIGHUP end the run properly; a second signal ends it immediately.
     """
     with LoadProcesses(plans) as processes, _passed_on(processes):
-        return processes.wait()
+        code = processes.wait()
+    if processes.killed:
+        sys.stderr.write(f"{processes.killed}\n")
+    return code
 
 
 @contextmanager

@@ -28,7 +28,7 @@ _PERCENTILES = (("p50", "blue"), ("p95", "orange"), ("p99", "red"))
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-class _Line(NamedTuple):
+class _PlotLine(NamedTuple):
     """A line of a plot: its name, its color, and its points."""
 
     name: str
@@ -114,7 +114,7 @@ class LoadApp(App[int]):
 
     def _plot_responses(self, plot: PlotextPlot) -> None:
         lines = [
-            _Line(name, color, [(each.at_s, getattr(each, f"{name}_ms")) for each in self._history])
+            _PlotLine(name, color, [(each.at_s, getattr(each, f"{name}_ms")) for each in self._history])
             for name, color in _PERCENTILES
         ]
         measured = any(value is not None for line in lines for _, value in line.points)
@@ -124,14 +124,14 @@ class LoadApp(App[int]):
         self._plot(plot, title, lines, most_steps=5)
 
     def _plot_calls(self, plot: PlotextPlot) -> None:
-        lines = [_Line("calls", "blue", [(each.at_s, each.calls) for each in self._history])]
+        lines = [_PlotLine("calls", "blue", [(each.at_s, each.calls) for each in self._history])]
         title = "Simultaneous calls"
         if knee := self._history[-1].knee_calls:
-            lines.append(_Line("knee", "orange", [(each.at_s, knee) for each in self._history]))
+            lines.append(_PlotLine("knee", "orange", [(each.at_s, knee) for each in self._history]))
             title = f"{title}, and the knee so far"
         self._plot(plot, title, lines, most_steps=3)
 
-    def _plot(self, plot: PlotextPlot, title: str, lines: Sequence[_Line], *, most_steps: int) -> None:
+    def _plot(self, plot: PlotextPlot, title: str, lines: Sequence[_PlotLine], *, most_steps: int) -> None:
         plt, now_s = plot.plt, max(self._history[-1].at_s, 1.0)
         plt.clear_data()
         plt.title(title)
