@@ -94,11 +94,13 @@ async def test_of_thousands_of_calls_only_visible_ones_are_drawn(stage: Staging,
             script.add(e.ToolChanged, call=str(number), name=f"tool_{number}", result="r", finished=True)
         await s.press("J")
         await s.play(script.take())
-        assert "tool_2999" in rows(s)[4]
+        listed = [row for row in rows(s) if row.endswith("→ r")]
+        assert "tool_2999" in listed[-1]
+        assert len(listed) < 24
         await s.press("home")
         assert "tool_0()" in rows(s)[2]
         await s.press("pagedown", "down")
-        assert s.session.tools.cursor in (3, 4)
+        assert s.session.tools.cursor == len(listed)
 
 
 def test_pieces_stay_together_and_only_what_is_too_long_is_wrapped() -> None:
