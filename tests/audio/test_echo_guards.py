@@ -113,7 +113,7 @@ def test_a_processor_that_fails_is_reported_and_lets_the_user_through() -> None:
     canceller = EchoCanceller(books)
     books.refusing = True
     assert canceller.clean(0, 0, HISS, 44_100) == HISS
-    assert canceller.failure == "Echo cancellation stopped at 44100 Hz: sample rate not supported."
+    assert canceller.failure == "Echo cancellation (44100 Hz) stopped: sample rate not supported."
     assert canceller.clean(0, 0, HISS, 44_100) == HISS
 
 

@@ -94,7 +94,7 @@ async def test_a_format_that_the_protocol_does_not_have_is_exit_5() -> None:
 async def test_an_agent_that_accepts_nothing_is_exit_3_and_the_session_is_ended_as_failed() -> None:
     code, said, received = await checked({"session.initiate": {"type": "userStream.started"}})
     assert code is ExitCode.NOT_ANSWERED
-    assert "did not accept a session within 0.2 s (1 other messages)" in said
+    assert "did not accept a session within 0.2 s (received 1 other messages)" in said
     assert received[-1] == ("session.end", "error")
 
 
@@ -121,7 +121,11 @@ async def test_an_agent_that_closes_instead_is_exit_3(closes_on: str, says: str)
             ExitCode.PROTOCOL_ERROR,
             "The agent refused the session: DENIED: no",
         ),
-        ({"goAway": {}}, ExitCode.NOT_ANSWERED, "did not accept a session within 0.2 s (1 other messages)"),
+        (
+            {"goAway": {}},
+            ExitCode.NOT_ANSWERED,
+            "did not accept a session within 0.2 s (received 1 other messages)",
+        ),
     ],
 )
 async def test_where_a_session_opens_for_nothing_that_is_the_check(

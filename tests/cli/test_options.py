@@ -154,7 +154,7 @@ def test_without_a_terminal_the_error_names_the_alternative(
     result = ran(*command)
     assert result.exit_code == 2
     assert result.output.startswith(sentence)
-    assert result.output.endswith(f". Without one, use {instead}.\n")
+    assert result.output.endswith(f". Without such a terminal, use {instead}.\n")
 
 
 def test_an_encoding_that_only_python_was_given_does_not_change_what_the_terminal_reads(

@@ -211,7 +211,10 @@ async def test_a_scenario_begins_in_a_call_that_is_up_and_does_not_end_it(tmp_pa
             lambda: progress_of(desk).rungs[-1:] != [] and bool(progress_of(desk).rungs[-1].verdict)
         )
         # The user was not asked whether the command may be run.
-        assert ladder(progress_of(desk)) == [("not measured", "Commands may not be run here."), ("done", "")]
+        assert ladder(progress_of(desk)) == [
+            ("not measured", "Running commands is not allowed in this call."),
+            ("done", ""),
+        ]
         assert desk.state.status is e.Status.ACTIVE
         await desk.engine.handle(wire.HangUp())
         await over(desk)

@@ -130,7 +130,7 @@ def test_events_of_gigabytes_are_not_counted_and_that_is_said(tmp_path: Path) ->
     assert most_bytes < 40_000_000
     assert (bad.errors, bad.problem) == (
         None,
-        "events.jsonl is missing or too large, so its errors could not be counted",
+        "events.jsonl is missing or too large, so errors could not be counted",
     )
     assert good.problem == ""
 

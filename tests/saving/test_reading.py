@@ -126,8 +126,8 @@ def test_missing_files_are_named_and_the_rest_is_read(folder: Path) -> None:
     (folder / "messages.bin").unlink()
     with open_session(folder) as saved:
         assert saved.problems == [
-            "There is no audio.wav: the tracks are missing.",
-            "There is no messages.bin: raw messages cannot be shown.",
+            "audio.wav was not found: the tracks are missing.",
+            "messages.bin was not found: raw messages cannot be shown.",
         ]
         assert (
             saved.raw_message(e.MessageLogged(at_ns=0, direction=e.Direction.SENT, kind="x", offset=0))
@@ -136,7 +136,7 @@ def test_missing_files_are_named_and_the_rest_is_read(folder: Path) -> None:
     (folder / "events.jsonl").unlink()
     with open_session(folder) as saved:
         assert list(saved.events()) == []
-        assert "There is no events.jsonl: the events are missing." in saved.problems
+        assert "events.jsonl was not found: the events are missing." in saved.problems
     (folder / "session.json").unlink()
     with pytest.raises(SavedSessionError):
         open_session(folder)

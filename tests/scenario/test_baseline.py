@@ -60,7 +60,9 @@ def test_percentiles_are_compared_with_enough_turns_only(tmp_path: Path) -> None
     made = scenario(tmp_path)
     compared = saved(tmp_path, [run([100.0] * 20)]).compare(made, judged(made, [run([9_000.0] * 19)]))
     assert [each.change for each in compared] == [SAME, NOT_COMPARED, NOT_COMPARED]
-    assert compared[1].reason == ("At least 20 turns are needed; 19 were measured, and 20 in the baseline.")
+    assert compared[1].reason == (
+        "At least 20 turns are needed; 19 were measured, and the baseline contains 20."
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,9 +84,9 @@ def test_results_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     baseline = saved(tmp_path, [run([100.0])])
     made = scenario(tmp_path)
     baseline.check(made)
-    with pytest.raises(BaselineError, match=r"The steps or the caller of .* have changed"):
+    with pytest.raises(BaselineError, match=r"The steps or the \[caller\] section of .* have changed"):
         baseline.check(scenario(tmp_path, say="2"))
-    with pytest.raises(BaselineError, match="used the protocol pcm now, but twilio when"):
+    with pytest.raises(BaselineError, match="now uses the protocol pcm, but used twilio when"):
         baseline.compare(made, judged(made, [run([100.0], protocol="pcm")]))
 
 
@@ -93,7 +95,7 @@ def test_a_scenario_that_the_baseline_does_not_have_is_not_compared(tmp_path: Pa
     other = msgspec.structs.replace(scenario(tmp_path), path=tmp_path / "b.call.toml")
     baseline.check(other)
     (only,) = baseline.compare(other, judged(other, [run([100.0])]))
-    assert (only.change, only.reason) == (NOT_COMPARED, "The baseline does not have this scenario.")
+    assert (only.change, only.reason) == (NOT_COMPARED, "The baseline does not contain this scenario.")
 
 
 def test_limits_and_places_change_no_fingerprint_and_the_caller_does(tmp_path: Path) -> None:

@@ -254,7 +254,9 @@ def test_no_option_is_named_where_it_would_not_help() -> None:
         if call is not unrecognized:
             recognized(call)
         call.wait(4_000)
-        assert call.hints == ["Check the event log for what was sent to it and what it has sent since."]
+        assert call.hints == [
+            "Check the event log for what was sent to the agent and what the agent has sent since."
+        ]
 
 
 def test_a_hang_up_of_ours_interrupts_nothing() -> None:

@@ -347,7 +347,7 @@ async def test_a_tool_that_was_not_offered_is_answered_and_reported_with_a_hint(
         error = await held.until(e.ErrorRaised)
         await wait_for(lambda: bool(answers))
     assert error.message == (
-        "The agent called the tool opening_hours, which was not offered. It received an error in reply."
+        "The agent called the tool opening_hours, which was not offered. The agent received an error in reply."
     )
     assert "--tools FILE.py" in error.hint
     assert (error.source, error.fatal) == ("agent", False)

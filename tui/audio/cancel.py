@@ -42,7 +42,7 @@ class EchoCanceller(PlayedAhead):
             cleaned = b"".join(self._processor.captured(frame, rate) for frame in _frames(pcm, rate))
             return cleaned[: len(pcm)]
         except RuntimeError as error:
-            self.failure = f"Echo cancellation stopped at {rate} Hz: {error}."
+            self.failure = f"Echo cancellation ({rate} Hz) stopped: {error}."
             return pcm
 
     def _render_until(self, until_ns: int) -> None:

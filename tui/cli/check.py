@@ -163,7 +163,7 @@ class _Probe:
         else:
             self._report(
                 f"The agent did not accept a session within {self._limit_s:g} s "
-                f"({self._messages.received} other messages)."
+                f"(received {self._messages.received} other messages)."
             )
         return ExitCode.NOT_ANSWERED
 

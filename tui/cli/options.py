@@ -464,7 +464,7 @@ def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> No
         problem = "This terminal's locale is not UTF-8. Set it with, for example, LC_ALL=C.UTF-8"
     else:
         return
-    raise Sentence(f"{problem}. Without one, use `{instead}`.")
+    raise Sentence(f"{problem}. Without such a terminal, use `{instead}`.")
 
 
 def _drawn_in_utf8() -> bool:

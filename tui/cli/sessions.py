@@ -248,7 +248,7 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run
         keep_days, keep_count = kept.keep_days, kept.keep_count
     if keep_days is None and keep_count is None:
         raise Sentence(
-            "No limit is set. Use --keep-days N or --keep-count N, or set them under [sessions] in the settings."
+            "No limit is set. Use --keep-days N or --keep-count N, or set a limit under [sessions] in the settings."
         )
     with session_sentences():
         folders = [

@@ -81,7 +81,7 @@ class SessionsSettings(Struct, frozen=True, kw_only=True):
             Meta(
                 gt=0,
                 le=36_500,
-                description="Age beyond which sessions in the folder are deleted when a call ends.",
+                description="Age in days after which sessions in the folder are deleted when a call ends.",
                 examples=[30],
             ),
         ]

@@ -146,7 +146,7 @@ class AudioManager:
         if echo == "gate":
             text = (
                 "The microphone is muted while the agent is speaking (--echo gate),"
-                " so you cannot interrupt it by voice."
+                " so you cannot interrupt the agent by voice."
             )
             self._pending.notice(text, of_call=True)
             return EchoGate()

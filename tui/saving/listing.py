@@ -192,7 +192,7 @@ def summarise(folder: Path) -> SessionSummary:
         duration_s, problem = None, problem or f"it claims to have lasted {duration_s:.0f} s"
     errors = metrics.errors if metrics else _count_errors(folder)
     if errors is None:
-        problem = problem or f"{EVENTS_FILE} is missing or too large, so its errors could not be counted"
+        problem = problem or f"{EVENTS_FILE} is missing or too large, so errors could not be counted"
     marks = read_marks(folder)
     return SessionSummary(
         folder=folder,

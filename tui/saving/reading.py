@@ -210,7 +210,7 @@ class SavedSession:
         try:
             return open_regular(self.folder / name)
         except FileNotFoundError:
-            self._report(f"There is no {name}: {missing or 'raw messages cannot be shown'}.")
+            self._report(f"{name} was not found: {missing or 'raw messages cannot be shown'}.")
         except OSError as error:
             self._report(f"{name} cannot be read: {_reason(error)}.")
         return None

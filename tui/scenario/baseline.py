@@ -156,19 +156,19 @@ class Baseline:
         kept = self._scenarios.get(_key(self._path, scenario))
         if kept is not None and kept.fingerprint != fingerprint(scenario):
             raise BaselineError(
-                f"The steps or the caller of {scenario.path} have changed since {self._path} was saved, so they "
-                "cannot be compared. Save it again with --save-baseline."
+                f"The steps or the [caller] section of {scenario.path} have changed since {self._path} was saved, so "
+                "the results cannot be compared. Save it again with --save-baseline."
             )
 
     def compare(self, scenario: Scenario, result: ScenarioResult) -> list[FigureChange]:
         """Compares each figure with its baseline. Raises `BaselineError` if the protocol differs."""
         kept = self._scenarios.get(_key(self._path, scenario))
         if kept is None:
-            return [_not_compared(result, "everything", "The baseline does not have this scenario.")]
+            return [_not_compared(result, "everything", "The baseline does not contain this scenario.")]
         if result.protocol and kept.protocol and result.protocol != kept.protocol:
             raise BaselineError(
-                f"{scenario.path} used the protocol {result.protocol} now, but {kept.protocol} when {self._path} "
-                "was saved, so they cannot be compared."
+                f"{scenario.path} now uses the protocol {result.protocol}, but used {kept.protocol} when "
+                f"{self._path} was saved, so the results cannot be compared."
             )
         return [_rates(kept, result), *_percentiles(kept, result)]
 
@@ -193,7 +193,7 @@ def _percentiles(kept: Kept, result: ScenarioResult) -> Iterator[FigureChange]:
         figure = f"response {name}"
         before_ms, now_ms = getattr(kept, f"{name}_ms"), getattr(found, f"{name}_ms")
         if before_ms is None or now_ms is None:
-            turns = f"{found.count} were measured, and {kept.response_count} in the baseline"
+            turns = f"{found.count} were measured, and the baseline contains {kept.response_count}"
             yield _not_compared(result, figure, f"At least {LEAST_TURNS} turns are needed; {turns}.")
             continue
         allowed_ms = max(before_ms * share, floor_ms)

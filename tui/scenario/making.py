@@ -187,8 +187,8 @@ class _Maker:
         title, session = self._saved.record.title, one_line(self._saved.folder.name)
         name = session if title in session else f"{title} {session}"
         lines = [
-            f"# Made from the session {session}. What a healthy agent would do is",
-            "# expected: correct what is not, such as the arguments of a tool.",
+            f"# Made from the session {session}. The steps expect what a healthy agent would do.",
+            "# Correct any expectation that is wrong, such as the arguments of a tool.",
             *(f"# not carried over: {one_line(each)}" for each in self.left_out),
             f"name = {toml_of(one_line(name, _MOST_CHARS))}",
             *self._target(),

@@ -483,7 +483,9 @@ class Player:
     async def _run(self, step: Run) -> StepOutcome:
         may_run = self._aids.may_run
         if may_run is None or not await may_run(step.run):
-            return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), "Commands may not be run here.")
+            return StepOutcome(
+                StepVerdict.NOT_MEASURED, self.now_ns(), "Running commands is not allowed in this call."
+            )
         process = await asyncio.create_subprocess_shell(
             step.run,
             stdin=asyncio.subprocess.DEVNULL,

@@ -96,7 +96,7 @@ class RunPrinter:
     def table(self, results: Sequence[ScenarioResult]) -> None:
         """Prints all scenarios with their figures, then the first failure of each and the folder of its session."""
         if not results:
-            self._plain("No run is over.")
+            self._plain("No run has finished.")
             return
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("scenario", overflow="fold", ratio=1)

@@ -104,7 +104,7 @@ class AnswerWatch:
         """
         if turn and turn.user_text and not turn.typed and self._stream_open:
             return OPEN_STREAM_HINT
-        return "Check the event log for what was sent to it and what it has sent since."
+        return "Check the event log for what was sent to the agent and what the agent has sent since."
 
     def _emit(self, now_ns: int, text: str, *, active: bool, hint: str = "") -> None:
         self._journal.emit(

@@ -20,7 +20,7 @@ from tui.text.redaction import Redactor, safe_url
 from tui.websocket.client import client_for, tls_context
 from tui.websocket.failure import ConnectionFailed
 
-_NAME_PROTOCOL = "Name the protocol with --protocol, and check the address and the token."
+_NAME_PROTOCOL = "Specify the protocol with --protocol, and check the address and the token."
 
 
 class DiallingError(ValueError):

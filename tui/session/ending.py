@@ -85,14 +85,14 @@ class Ending:
         elif received == 1:
             sent = "it sent one message, which did not accept the session"
         else:
-            sent = f"it sent {received} messages, none of them an acceptance"
+            sent = f"it sent {received} messages, none of which accepted the session"
         self.fail(
             "agent",
             "not-accepted" if received else "silent",
             f"The agent did not accept the session within {limit_s:g} s: {sent}.",
             f"It speaks {protocol}. If it only needs more time, raise --accept-timeout."
             if understood
-            else f"Does it speak {protocol}? Choose another with --protocol.",
+            else f"Does it speak {protocol}? Choose another protocol with --protocol.",
         )
 
     def not_resumed(self, limit_s: float) -> None:

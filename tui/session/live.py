@@ -366,7 +366,7 @@ class LiveSession:
         self.journal.error(
             "agent",
             "unknown-tool",
-            f"The agent called the tool {name}, which was not offered. It received an error in reply.",
+            f"The agent called the tool {name}, which was not offered. The agent received an error in reply.",
             "Offer tools with --tools FILE.py.",
         )
 

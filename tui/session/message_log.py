@@ -187,4 +187,4 @@ class MessageLog:
         """
         if self._journal.state.metrics.started_ns is None:
             return f"Does it speak {self._protocol}?"
-        return "Its content is lost; the call continues. Press enter to see the message, v for its raw text."
+        return "The content is lost; the call continues. Press enter to see the message, v for its raw text."

@@ -30,7 +30,7 @@ class ShownFigure(StrEnum):
     LOSS = "loss", "What was lost unintentionally in this call, by kind; the kinds are explained below."
     STALLED = "stalled", "How long an open sound device delivered or accepted no audio."
     ERRORS = "errors", "Errors of the agent, the connection or this program. Press e to go to the last one."
-    FINDINGS = "findings", "Messages in which the agent broke its protocol's specification."
+    FINDINGS = "findings", "Messages that violate the specification of the agent's protocol."
     ADVICE = (
         "advice",
         "Agent behavior that is allowed but unwise, and guesses made by this program. Never counted as a fault.",

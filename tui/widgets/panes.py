@@ -33,7 +33,7 @@ _LEAST_LOG_SHARE = 0.3
 class Edge(Enum):
     """An edge that can be dragged with the mouse."""
 
-    LOG = "between the log and the side"
+    LOG = "between the log and the side panes"
     PANE = "between two side panes"
 
 

@@ -353,7 +353,7 @@ async def test_what_a_plain_tool_returns_is_awaited_off_the_loop_too(load: Load)
         ("raise SystemExit(3)", "shop.py, line 1: SystemExit: 3."),
         (
             "from os.path import join\n_x = 1",
-            "shop.py has no public functions. Names that start with an underscore are not offered.",
+            "shop.py has no public functions. Functions whose names start with an underscore are not offered.",
         ),
     ],
 )

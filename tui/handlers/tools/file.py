@@ -100,7 +100,7 @@ def load_tools(path: str | Path) -> list[Tool]:
     ]
     if not tools:
         raise ToolsFileError(
-            f"{path} has no public functions. Names that start with an underscore are not offered."
+            f"{path} has no public functions. Functions whose names start with an underscore are not offered."
         )
     return tools
 

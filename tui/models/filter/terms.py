@@ -165,7 +165,7 @@ class Text(Term, frozen=True):
 class Kind(Term, frozen=True):
     """Events whose kind contains a text."""
 
-    HELP = (("kind:chunk", 'kinds that contain this; also kind:"recorded line", kind:/^mark$/'),)
+    HELP = (("kind:chunk", 'events whose kind contains this; also kind:"recorded line", kind:/^mark$/'),)
     FIELDS = {"kind": ("kind:chunk",)}
 
     pattern: Pattern

@@ -392,7 +392,7 @@ class ArrivalWatch:
                 path="playback",
                 active=active,
                 text=text,
-                hint="It sent neither more audio nor the end of the reply." if active else "",
+                hint="The agent sent neither more audio nor the end of the reply." if active else "",
                 reply=reply,
             )
         )

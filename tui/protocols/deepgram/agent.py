@@ -176,7 +176,7 @@ class DeepgramAgent(AgentDefaults):
         text = "This agent speaks recorded answers only."
         refusal = {"type": "InjectionRefused", "message": text}
         message.replies.append(outgoing(refusal, f"injection refused: {text}"))
-        return f"agent is to say: {cut(str(message.body.get('message') or ''))}"
+        return f"ask the agent to say: {cut(str(message.body.get('message') or ''))}"
 
     def _on_function_response(self, message: Message) -> str:
         call_id, content = message.ident("id", required=True), message.text("content", required=True)

@@ -248,7 +248,7 @@ class GeminiAgent(AgentDefaults):
             message.event(Type.USER_TEXT, text=text)
         if content.flag("turnComplete"):
             message.event(Type.RESPONSE_WANTED)
-        return f"message: {text}" if text else "the agent is to begin"
+        return f"message: {text}" if text else "ask the agent to begin"
 
     def _on_tool_response(self, message: Message) -> str:
         outputs = []

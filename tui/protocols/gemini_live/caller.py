@@ -172,7 +172,7 @@ class GeminiCaller(ImplyingCaller):
         self._phase.flows = self.agent_detects_turns
         if self._options.on("greet") and not self._phase.resumes:
             message.replies.append(
-                outgoing({"clientContent": {"turnComplete": True}}, "the agent is to begin")
+                outgoing({"clientContent": {"turnComplete": True}}, "ask the agent to begin")
             )
         return f"setup complete{f', {session}' if session else ''}"
 
