@@ -137,7 +137,7 @@ def make(session: Path, output: Path) -> None:
     "--output",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Default: the file's folder.",
+    help="Default: the folder of FILE.",
 )
 def import_file(file: Path, output: Path | None) -> None:
     """Convert a scripted scenario of streamdouble, voicebench or pipecat to scenario files.

@@ -129,7 +129,7 @@ LOG: Sequence[Action] = (
         "mark",
         "b",
         "Mark",
-        "Mark or unmark the event (in a pane: the event of its row).",
+        "Mark or unmark the event (in a pane, the event of the selected row).",
         area=ActionArea.KEEP,
         do=lambda s: s.mark(),
         needs=needs.events,

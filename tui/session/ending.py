@@ -128,7 +128,7 @@ class Ending:
                 "socket",
                 "violation",
                 message,
-                "The fault lies with the agent or with something between it and you.",
+                "The cause is the agent, or something between the agent and you, such as a proxy.",
             )
         elif self._journal.state.metrics.started_ns is None:
             message = f"The agent did not accept the session: the socket was {how}."

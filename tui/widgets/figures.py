@@ -57,7 +57,7 @@ class ShownFigure(StrEnum):
     )
     DC_OFFSET = (
         "DC offset",
-        "Mean of the microphone's samples; it is 0% if the sound hardware works properly.",
+        "Mean of the microphone's samples, which should be 0%.",
     )
     ECHO = "echo", "The agent's sound as the microphone picks it up: level relative to playback, and delay."
     CLOCK = "clock", "The microphone's clock relative to the speaker's, in parts per million."

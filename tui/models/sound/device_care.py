@@ -48,8 +48,8 @@ class Health(StrEnum):
 
 _CONDITIONS = {Health.STALLED: e.Condition.STALLED, Health.VANISHED: e.Condition.VANISHED}
 _NAMES = {"capture": "microphone", "playback": "speaker"}
-_STALLED_HINT = "Trying to reopen it. It may be suspended, unplugged or in use by another program."
-_GONE_HINT = "Searching for it by name until it is back."
+_STALLED_HINT = "Trying to reopen the device. It may be suspended, unplugged or in use by another program."
+_GONE_HINT = "Searching for the device by name until it is back."
 _HANGS_HINT = "The sound system has not finished an earlier request; the device will be reopened once it has."
 
 

@@ -139,7 +139,7 @@ class DeepgramAgent(AgentDefaults):
     def _on_settings(self, message: Message) -> str:
         if self._formats is not None:
             message.find(
-                "repeated-settings", "Received another “Settings” message during the call; ignored it."
+                "repeated-settings", "Received another “Settings” message during the call; it was ignored."
             )
             return "settings again"
         audio = message.inside("audio")

@@ -137,7 +137,7 @@ class DeepgramCaller(ImplyingCaller):
     def _on_settings_applied(self, message: Message) -> str:
         if self._accepted:
             message.find(
-                "repeated-settings-applied", "Received another “SettingsApplied” message; ignored it."
+                "repeated-settings-applied", "Received another “SettingsApplied” message; it was ignored."
             )
             return "settings applied again"
         self._accepted = True

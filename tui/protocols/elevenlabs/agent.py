@@ -129,7 +129,8 @@ class ElevenLabsAgent(AgentDefaults):
     def _on_initiation(self, message: Message) -> str:
         if self._initiated:
             message.find(
-                "repeated-initiation", f"Received another “{INITIATION}” message during the call; ignored it."
+                "repeated-initiation",
+                f"Received another “{INITIATION}” message during the call; it was ignored.",
             )
             return "initiate again"
         self._initiated = True

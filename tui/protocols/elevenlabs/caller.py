@@ -124,7 +124,7 @@ class ElevenLabsCaller(ImplyingCaller):
     def _on_metadata(self, message: Message) -> str:
         if self._user_format is not None:
             message.find(
-                "repeated-metadata", f"Received another “{METADATA}” message during the call; ignored it."
+                "repeated-metadata", f"Received another “{METADATA}” message during the call; it was ignored."
             )
             return "accepted again"
         event = message.inside("conversation_initiation_metadata_event")

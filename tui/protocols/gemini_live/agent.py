@@ -186,7 +186,9 @@ class GeminiAgent(AgentDefaults):
 
     def _on_setup(self, message: Message) -> str:
         if self._setup is not None:
-            message.find("repeated-setup", "Received another “setup” message during the call; ignored it.")
+            message.find(
+                "repeated-setup", "Received another “setup” message during the call; it was ignored."
+            )
             return "setup again"
         setup = message.inside("setup")
         self._setup = _Setup(setup)

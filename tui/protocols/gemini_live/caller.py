@@ -163,7 +163,7 @@ class GeminiCaller(ImplyingCaller):
         if self._phase.accepted:
             message.find(
                 "repeated-setup-complete",
-                "Received another “setupComplete” message during the call; ignored it.",
+                "Received another “setupComplete” message during the call; it was ignored.",
             )
             return "setup complete again"
         self._phase.accepted = True

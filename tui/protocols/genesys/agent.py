@@ -151,7 +151,9 @@ class GenesysAgent(AgentDefaults):
 
     def _on_open(self, message: Message) -> str:
         if self._session_id:
-            message.find("repeated-open", "Received another “open” message during the session; ignored it.")
+            message.find(
+                "repeated-open", "Received another “open” message during the session; it was ignored."
+            )
             return "open again"
         self._session_id = message.text("id")
         if not is_uuid(self._session_id):

@@ -203,7 +203,9 @@ class GenesysCaller(ImplyingCaller):
     def _on_opened(self, message: Message) -> str:
         stream = self._stream
         if stream.media:
-            message.find("repeated-opened", "Received another “opened” message during the call; ignored it.")
+            message.find(
+                "repeated-opened", "Received another “opened” message during the call; it was ignored."
+            )
             return "opened again"
         parameters = message.inside("parameters")
         media = parameters.objects("media", required=True)

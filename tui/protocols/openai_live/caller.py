@@ -156,7 +156,7 @@ class LiveCaller(CallerDefaults):
         ident, model = session.ident("id", required=True), session.text("model", required=True)
         if self._state.started:
             message.find(
-                "repeated-session-started", "Received another “session.started” message; ignored it."
+                "repeated-session-started", "Received another “session.started” message; it was ignored."
             )
             return "session started again"
         self._state.started = True

@@ -218,7 +218,7 @@ class OpenAICaller(CallerDefaults):
             if self._wishes.dialect.opens_with:
                 return "session created"
             message.find(
-                "repeated-session-created", "Received another “session.created” message; ignored it."
+                "repeated-session-created", "Received another “session.created” message; it was ignored."
             )
             return "session created again"
         if self._wishes.dialect.beta is None:

@@ -207,7 +207,7 @@ class TelephonyAgent(AgentDefaults):
             return
         seen = message.text(dialect.stream_id, required=True)
         if self._stream_id and seen != self._stream_id and kind != dialect.start:
-            text = f"The {dialect.stream_id} differs from the one in start."
+            text = f"The {dialect.stream_id} differs from the value in “start”."
             self._faults.report(message, f"wrong-{dialect.stream_id_rule}", text)
 
     def _track(self, message: StreamMessage, content: Members) -> str:

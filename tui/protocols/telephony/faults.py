@@ -84,7 +84,7 @@ class StreamFaults(Faults):
             text = f"“{kind}” has no {name}; it must be the one in “start”."
             self.report(message, f"missing-{self._dialect.stream_id_rule}", text)
         elif seen is not None and seen != self._stream_id:
-            text = f"The {name} of {kind} differs from the one in start."
+            text = f"The {name} of {kind} differs from the value in “start”."
             self.report(message, f"wrong-{self._dialect.stream_id_rule}", text)
 
     def _report_extra(self, message: Members, body: Members, due: tuple[str, ...], where: str) -> None:
