@@ -157,7 +157,7 @@ def test_a_missing_token_is_exit_4() -> None:
         (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "a file name that ends in .wav"),
         (("call", "ws://127.0.0.1:1/", "--protocol", "smoke"), "smoke"),
         (("connect", "ws://127.0.0.1:1/"), "needs an interactive terminal"),
-        (("demo", "--pace", "fast"), "must be a factor or 'all'"),
+        (("demo", "--pace", "fast"), "must be a number or 'all'"),
     ],
 )
 def test_wrong_usage_is_exit_2_and_a_sentence(arguments: tuple[str, ...], says: str) -> None:

@@ -125,7 +125,7 @@ def test_impossible_settings_are_one_sentence() -> None:
         AgentSettings(pace=float("nan"))
     with pytest.raises(AgentError, match="between 0 and 65535, not 70000"):
         AgentSettings(port=70_000)
-    with pytest.raises(ValueError, match="must be a factor or 'all'"):
+    with pytest.raises(ValueError, match="must be a number or 'all'"):
         parse_pace("fast")
     assert "secret" not in repr(AgentSettings(token="secret"))
 

@@ -96,7 +96,7 @@ def test_no_session_has_a_negative_or_endless_length(tmp_path: Path) -> None:
             )  # from the events, as for a cut-off call
         else:
             assert summary.duration_s is None
-            assert summary.problem.startswith("it claims to have lasted ")
+            assert summary.problem.startswith("session.json has an impossible duration: ")
         listed = CliRunner().invoke(cli, ["sessions", "--save", str(tmp_path)]).output
         assert "day" not in listed
 

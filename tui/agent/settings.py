@@ -93,7 +93,7 @@ class AgentSettings:
         if not 0 <= self.port <= 65_535:
             raise AgentError(f"The port must be between 0 and 65535, not {self.port}.")
         if not self.pace > 0:
-            raise AgentError(f"The pace must be a factor greater than 0, not {self.pace:g}.")
+            raise AgentError(f"The pace must be greater than 0, not {self.pace:g}.")
         if not 1 <= self.chunk_ms <= 60_000:
             raise AgentError(f"The chunk length must be between 1 ms and 1 minute, not {self.chunk_ms:g} ms.")
         if not 0 <= self.reply_delay_ms <= 600_000:
@@ -122,4 +122,4 @@ def parse_pace(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"The pace must be a factor or 'all', not {text!r}.") from None
+        raise ValueError(f"The pace must be a number or 'all', not {text!r}.") from None

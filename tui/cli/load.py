@@ -81,7 +81,7 @@ _load_options = together(
     option("--warm-up", "warm_up_s", group="Load", type=_RunTime(), default="0s", metavar="T",
            help="Exclude calls that start during this initial period from the figures."),
     option("--canary", group="Load", is_flag=True,
-           help="Add a caller in a separate process: first alone, then alongside the others; save its calls."),
+           help="Add one caller in a separate process that calls alone first, then with the others. Save its calls."),
     option("--max-call-minutes", group="Load", type=NumberInRange(min=0.01), metavar="N",
            help="End the run once its calls add up to N minutes."),
     option("--allow-host", "allowed", group="Load", multiple=True, metavar="HOST",

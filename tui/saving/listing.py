@@ -189,7 +189,7 @@ def summarise(folder: Path) -> SessionSummary:
     ended = metrics is not None and metrics.ended_ns is not None
     duration_s = metrics.duration_s(0) if metrics and ended else _seconds_of_events(folder, record)
     if duration_s is not None and not 0 <= duration_s <= _MAX_DURATION_S:
-        duration_s, problem = None, problem or f"it claims to have lasted {duration_s:.0f} s"
+        duration_s, problem = None, problem or f"session.json has an impossible duration: {duration_s:.0f} s"
     errors = metrics.errors if metrics else _count_errors(folder)
     if errors is None:
         problem = problem or f"{EVENTS_FILE} is missing or too large, so errors could not be counted"
