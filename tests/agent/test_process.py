@@ -119,9 +119,9 @@ def test_all_settings_reach_the_process() -> None:
 
 
 def test_impossible_settings_are_one_sentence() -> None:
-    with pytest.raises(AgentError, match="factor greater than 0, not 0"):
+    with pytest.raises(AgentError, match="must be greater than 0, not 0"):
         AgentSettings(pace=0)
-    with pytest.raises(AgentError, match="factor greater than 0, not nan"):
+    with pytest.raises(AgentError, match="must be greater than 0, not nan"):
         AgentSettings(pace=float("nan"))
     with pytest.raises(AgentError, match="between 0 and 65535, not 70000"):
         AgentSettings(port=70_000)
