@@ -264,6 +264,20 @@ async def test_the_title_names_the_columns_above_them(stage: Staging, script: Sc
         assert head.index("summary") == line.index("caller")
 
 
+async def test_narrow_columns_shorten_a_kind_in_its_middle_and_a_summary_at_its_end(
+    stage: Staging, script: Script
+) -> None:
+    async with stage((120, 36)) as s:
+        kind = "conversation.item.input_audio_transcription.completed"
+        await s.play(script.started().message(kind, {}, "Next Tuesday at ten, " * 5).take())
+        for key in ((), ("less_than_sign",) * 4):
+            await s.press(*key)
+            line = next(line for line in log_lines(s) if "conv" in line)
+            shown, *words = line.split("←")[1].split()
+            assert (shown[:4], shown[-5:], "…" in shown) == ("conv", "leted", True)
+            assert any(word.endswith("…") for word in words), "an ellipsis shows that there is more"
+
+
 async def test_a_remark_goes_with_the_cursors_line(stage: Staging, script: Script) -> None:
     async with stage() as s:
         await s.play(script.started().message("m", {}).message("m2", {}).take())

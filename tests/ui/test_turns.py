@@ -210,6 +210,15 @@ async def test_the_foot_names_every_part_of_the_turn(stage: Staging, script: Scr
             assert shown in text, shown
 
 
+async def test_a_greeting_alone_is_not_counted_as_a_turn(stage: Staging, script: Script) -> None:
+    async with stage((80, 24)) as s:
+        to_active(script).add(e.SpeechEdge, speaker=AGENT, started=True, method="silero")
+        await s.play(script.take())
+        await s.press("u")
+        assert s.text("TurnsPane").startswith("─Turns · greeting─")
+        assert "greeting" in rows(s)[-1] or any("   0 " in row for row in rows(s))
+
+
 async def test_another_call_is_followed_from_its_first_turn(stage: Staging, script: Script) -> None:
     async with stage((120, 40)) as s:
         await s.play(conversation(script).take())

@@ -275,7 +275,8 @@ def _mark(entry: Entry) -> str:
         case Utterance(speaker=Party.USER) | Utterance(heard=Heard.HEARD):
             return ""
         case Utterance(heard=Heard.CUT, heard_share=float(share)):
-            mark = f"{entry.heard.value}, {share:.0%} heard"
+            # What was cut off was not heard completely, however little is missing.
+            mark = f"{entry.heard.value}, {min(share, 0.99):.0%} heard"
         case _:
             mark = entry.heard.value
     return f"[{mark}]".replace(" ", "\u00a0")
