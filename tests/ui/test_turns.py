@@ -185,12 +185,12 @@ async def test_health_of_a_saved_session_gives_one_reason_instead_of_dashes(
 ) -> None:
     async with stage((80, 24)) as s:
         values = {line.name: line.value for line in s.session.health.figures}
-        assert values["current values"] == "measured during a call"
+        assert values["current values"] == "measured in a call, not saved"
     async with stage((80, 24), target=None, playhead=Playhead(0, 1, clock_ns=FakeClock())) as s:
-        await s.play(a_call(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+        await s.play(a_call(script).take())  # it was cut off
         await s.press("h")
         text = s.text("HealthPane")
-        assert "current values        not saved with a session" in text
+        assert "current values        measured in a call, not saved" in text
         assert "websocket round trip  0.4 ms" in text
         assert "unplayed              640 ms" in text
         assert "–" not in text

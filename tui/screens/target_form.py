@@ -66,7 +66,7 @@ class TargetForm:
     def __init__(self, base: Target, filled: Listed) -> None:
         self.url = UrlLine(id="url")
         self.protocol = Choice([base.protocol], id="protocol")
-        self.token_env = WordLine(placeholder="none", id="token")
+        self.token_env = WordLine(placeholder="VARIABLE", id="token")
         self.capture = Choice(["auto"], id="in")
         self.playback = Choice(["auto", "none"], id="out")
         self.call_problem = Static(classes="problem", id="call-problem", markup=False)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 
 from tui.bridge import Bridge
-from tui.callbacks import Registration
 from tui.config.model import Thresholds
 from tui.models.events import Party
 from tui.models.turns.figures import timing_line
 from tui.models.turns.floor import PEOPLE_MS, Floor, Speech, judged_by
 from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_figures, floor_lines, moments_of
 from tui.text import numbers
+from tui.widgets.graded_rows import GradedRows
 from tui.widgets.hints import nothing_shown
 from tui.widgets.lines import Piece
-from tui.widgets.rows import RowsView
 from tui.widgets.wrap import fit
 
 LIVE_NS = 60_000_000_000
@@ -35,7 +34,7 @@ _ORDER = (MomentKind.PAUSE, MomentKind.TURN, MomentKind.BACKCHANNEL, MomentKind.
 """Order of precedence: if two signs share a cell, the later kind is shown."""
 
 
-class FloorPane(RowsView):
+class FloorPane(GradedRows):
     """Draws `SessionMetrics.floor`: the last minute of a call, or all of a saved session."""
 
     TITLE = "Floor"
@@ -52,9 +51,7 @@ class FloorPane(RowsView):
         *,
         id: str | None = None,  # noqa: A002 - Textual's name for it
     ) -> None:
-        super().__init__(id=id)
-        self.bridge = bridge
-        self.thresholds = thresholds
+        super().__init__(bridge, thresholds, id=id)
         self._moments: list[FloorMoment] = []
         self._known: Hashable = None
         """The edges from which rows and figures were last computed."""
@@ -65,12 +62,6 @@ class FloorPane(RowsView):
     def floor(self) -> Floor:
         """The floor of the session."""
         return self.bridge.state.metrics.floor
-
-    def listen(self) -> Iterable[Registration]:
-        """Registers for figures, and for the status because a new session starts empty."""
-        yield self.bridge.state.add_metrics_update_callback(self.changed)
-        yield self.bridge.log.add_clear_callback(self.begin_anew)
-        yield self.bridge.state.add_status_change_callback(self.changed)
 
     def refresh_from_model(self) -> None:
         """Recomputes rows and figures only if an edge was added, because most changes do not affect them."""

@@ -75,9 +75,8 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         """Redraws the pane if a figure has changed."""
         state = self.bridge.state
         live = state.status.live
-        figures = figures_of(
-            state, self.bridge.latest.telemetry if live else self.bridge.latest.telemetry_in_call
-        )
+        telemetry = self.bridge.latest.telemetry if live else self.bridge.latest.telemetry_in_call
+        figures = figures_of(state, telemetry, measuring=live and self.bridge.grows)
         if figures != self.figures:
             self.figures = figures
             self.set_lines(len(figures))
@@ -107,9 +106,9 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         )
 
 
-def figures_of(state: SessionState, telemetry: Telemetry) -> list[HealthLine]:
+def figures_of(state: SessionState, telemetry: Telemetry, *, measuring: bool = False) -> list[HealthLine]:
     """Returns the figures or, after a call, the figures measured last; for a saved session, only losses."""
-    if not state.status.live and telemetry == _NOTHING:
+    if telemetry == _NOTHING and not measuring:
         return [*_conditions(state), *_unmeasured(state), *_losses(state.metrics)]
     when = "" if state.status.live else _LAST
     return [
@@ -123,11 +122,10 @@ def figures_of(state: SessionState, telemetry: Telemetry) -> list[HealthLine]:
 
 def _unmeasured(state: SessionState) -> list[HealthLine]:
     """Returns why there are no current values, to be shown once instead of a dash for each value."""
-    reason = "not saved with a session" if state.session_id else "measured during a call"
     timing, round_trip_ms = state.metrics.timing, state.metrics.round_trip_ms
     return [
         HealthLine("Capture, playback, this program"),
-        HealthLine("current values", reason),
+        HealthLine("current values", "measured in a call, not saved"),
         *([HealthLine(ShownFigure.TIMING, one_line(str(timing), 200))] if timing else []),
         *(
             [HealthLine(ShownFigure.ROUND_TRIP, numbers.milliseconds(round_trip_ms))]

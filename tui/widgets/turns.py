@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -11,7 +11,6 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from tui.bridge import Bridge
-from tui.callbacks import Registration
 from tui.config.model import Thresholds
 from tui.models.events import Condition, Status
 from tui.models.turns.figures import Figure, Judge, graded, response_of, silence_of, worst_of
@@ -20,9 +19,9 @@ from tui.models.turns.turns import BargeIn, Turn
 from tui.models.turns.why import shares_of, verdict
 from tui.text.visible import one_line
 from tui.widgets.cursor import own_key
+from tui.widgets.graded_rows import GradedRows
 from tui.widgets.hints import nothing_shown
 from tui.widgets.lines import Piece
-from tui.widgets.rows import RowsView
 from tui.widgets.turn_words import (
     VITAL_PIECES,
     axis_of,
@@ -44,7 +43,7 @@ _LEAST_QUOTED = 10
 _MOST_SPARKS = 24
 
 
-class TurnsPane(RowsView):
+class TurnsPane(GradedRows):
     """Draws `SessionMetrics.turns`."""
 
     TITLE = "Turns"
@@ -77,9 +76,7 @@ class TurnsPane(RowsView):
         *,
         id: str | None = None,  # noqa: A002 - Textual's name for it
     ) -> None:
-        super().__init__(id=id)
-        self.bridge = bridge
-        self.thresholds = thresholds
+        super().__init__(bridge, thresholds, id=id)
         self._verdict: tuple[Hashable, str] = (None, "")
         """The values from which the verdict was made, and the verdict."""
         self._full_ms = 0.0
@@ -89,12 +86,6 @@ class TurnsPane(RowsView):
     def turns(self) -> list[Turn]:
         """The turns of the session."""
         return self.bridge.state.metrics.turns
-
-    def listen(self) -> Iterable[Registration]:
-        """Registers for figures, and for the status because a new session has no turns."""
-        yield self.bridge.state.add_metrics_update_callback(self.changed)
-        yield self.bridge.log.add_clear_callback(self.begin_anew)
-        yield self.bridge.state.add_status_change_callback(self.changed)
 
     def title_parts(self) -> list[str]:
         """Returns the number of turns, their response times as a sparkline, and the percentiles."""

@@ -1,0 +1,31 @@
+"""GradedRows: rows of figures from the session's metrics, graded by the user's thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tui.bridge import Bridge
+from tui.callbacks import Registration
+from tui.config.model import Thresholds
+from tui.widgets.rows import RowsView
+
+
+class GradedRows(RowsView):
+    """The rows begin again with each session."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        thresholds: Thresholds,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+    ) -> None:
+        super().__init__(id=id)
+        self.bridge = bridge
+        self.thresholds = thresholds
+
+    def listen(self) -> Iterable[Registration]:
+        """Registers for figures, and for the status, because a new session has no rows."""
+        yield self.bridge.state.add_metrics_update_callback(self.changed)
+        yield self.bridge.log.add_clear_callback(self.begin_anew)
+        yield self.bridge.state.add_status_change_callback(self.changed)
