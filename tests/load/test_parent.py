@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
 import pytest
 
-from tui.load.plan import LoadPlan
+from tui.load.plan import LoadPlan, Role
 from tui.load.processes import LoadProcesses
 from tui.models.target import Target
 
@@ -70,3 +71,34 @@ def test_a_killed_main_process_is_reported_unless_the_user_stopped_it_twice(
         assert processes.wait() == code
     assert words in processes.killed
     assert bool(processes.killed) == bool(words)
+
+
+def test_ctrl_c_while_the_canary_calls_alone_waits_for_it_to_hang_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, lambda *_: sys.exit(7)); print('calls', flush=True)"
+    )
+    command = [sys.executable, "-c", f"{code}; signal.pause()"]
+    monkeypatch.setattr("tui.load.processes.child_command", lambda module: command)
+    plan = LoadPlan(scenario="", target=Target(url="ws://127.0.0.1:9/pcm", protocol="pcm"), role=Role.CANARY)
+    canaries: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(LoadProcesses):
+        def _start(self, plan: LoadPlan, *, is_read: bool) -> subprocess.Popen[bytes]:
+            canary = super()._start(plan, is_read=is_read)
+            assert canary.stdout is not None
+            assert canary.stdout.readline() == b"calls\n"
+            canary.stdout.close()
+            canary.stdout = InterruptedPipe()
+            canaries.append(canary)
+            return canary
+
+    with pytest.raises(KeyboardInterrupt), Interrupted([plan]):
+        pass
+    assert [canary.returncode for canary in canaries] == [7]
+
+
+class InterruptedPipe(io.BytesIO):
+    """A pipe that is being read when Ctrl+C is pressed."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        raise KeyboardInterrupt

@@ -155,6 +155,10 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
     _check_descriptors(own["users"] if own["worker"] else math.ceil(own["users"] / workers))
     with TemporaryDirectory(prefix="opusagent-tui-load-") as scratch:
         plans = _plans(found, target, {**own, "scratch": scratch})
+        if own["canary"]:
+            click.echo(
+                "The canary makes its first call alone. The other callers start when it has ended.", err=True
+            )
         code = _run_on_screen(plans) if _has_screen(own) else _run(plans)
     sys.exit(code)
 

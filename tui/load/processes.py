@@ -53,7 +53,16 @@ class LoadProcesses:
         for plan in canaries:
             self._canary = self._start(plan, is_read=True)
             assert self._canary.stdout is not None
-            self._canary.stdout.readline()
+            try:
+                self._canary.stdout.readline()
+            except KeyboardInterrupt:
+                # The block is not entered, so `__exit__` is not called. The canary hangs up and writes its record
+                # into a folder that the caller deletes next.
+                self._canary.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._canary.wait(_END_S)
+                self.__exit__()
+                raise
         for plan in self._plans:
             if plan.role is not Role.CANARY:
                 self._processes.append(self._start(plan, is_read=self._captures and not self._processes))
