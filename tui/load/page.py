@@ -203,7 +203,7 @@ def _failures(summary: Summary) -> str:
         return '<p class="muted">None.</p>'
     columns = [
         *(_Column("count"), _Column("kind", "s"), _Column("first reason", "t")),
-        *(_Column("calls at first"), _Column("first at")),
+        *(_Column("calls at first failure"), _Column("first at")),
     ]
     return _table(columns, rows)
 
