@@ -147,7 +147,7 @@ class Group(NamedTuple):
 def spread(left: Sequence[Group], right: Sequence[Group], width: int) -> Content:
     """Returns as many groups at the left and right edge as fit."""
     kept, ends = list(left), list(right)
-    while _cells(kept) + _cells(ends) + _GAP > width:
+    while _cells(kept) + _cells(ends) + (_GAP if ends else 0) > width:
         last = max((*kept, *ends), key=lambda group: group.rank)
         if last.rank == 0:
             break
