@@ -41,10 +41,14 @@ RATE, BLOCK_MS = 16_000, 20
 PER_MS = RATE // 1000
 AUDIBLE_RMS = 33.0
 """-60 dBFS as an amplitude: a louder millisecond counts as audible."""
+CLEAR_RMS = 328.0
+"""-40 dBFS as an amplitude: a louder millisecond is heard clearly."""
 NOISE_DBFS = -66.0
 """Noise level of the user's room."""
 WITHIN_WORD_MS, STOP_MS = 150, 30
-"""The last 150 ms of a cut clip contain no silence longer than 30 ms."""
+"""In the last 150 ms of a cut clip, the speech is never unclear for longer than 30 ms."""
+LONGEST_SHORT_MS = 850
+"""Longest backchannel in ms, clearly below the program's limit."""
 NEAR_MS = 400.0
 """Largest distance in ms between an edge or event and its expected position."""
 USER, AGENT = e.Party.USER, e.Party.AGENT
@@ -104,7 +108,7 @@ class Conversation:
 
 def clip_of(samples: Samples) -> Clip:
     """Returns a recording with its edges, to the millisecond."""
-    loud = np.flatnonzero(_loud(samples))
+    loud = np.flatnonzero(_louder(samples, AUDIBLE_RMS))
     return Clip(samples, int(loud[0]), int(loud[-1]) + 1)
 
 
@@ -112,11 +116,13 @@ def cut(clip: Clip, length_ms: int) -> Clip:
     """Returns the beginning of a clip, which ends within 5 ms like a flush with a fade.
 
     It is cut at this length or slightly later, within a word, because a fragment of a word after a pause does
-    not count as speech.
+    not count as speech, and because a word that has faded already does not end sharply.
     """
-    loud = _loud(clip.samples)
+    clear = _louder(clip.samples, CLEAR_RMS)
     until_ms = clip.began_ms + length_ms
-    while until_ms < clip.ended_ms and _longest_silence(loud[until_ms - WITHIN_WORD_MS : until_ms]) > STOP_MS:
+    while (
+        until_ms < clip.ended_ms and _longest_silence(clear[until_ms - WITHIN_WORD_MS : until_ms]) > STOP_MS
+    ):
         until_ms += 1
     samples = clip.samples[: until_ms * PER_MS].copy()
     fade = 5 * PER_MS
@@ -124,14 +130,14 @@ def cut(clip: Clip, length_ms: int) -> Clip:
     return clip_of(samples)
 
 
-def _loud(samples: Samples) -> NDArray[np.bool_]:
-    """Returns for each millisecond whether it is audible."""
+def _louder(samples: Samples, rms: float) -> NDArray[np.bool_]:
+    """Returns for each millisecond whether it is louder than this amplitude."""
     whole = samples[: len(samples) // PER_MS * PER_MS].astype(np.float64).reshape(-1, PER_MS)
-    return np.sqrt(np.mean(whole * whole, axis=1)) > AUDIBLE_RMS
+    return np.sqrt(np.mean(whole * whole, axis=1)) > rms
 
 
 def _longest_silence(loud: NDArray[np.bool_]) -> int:
-    """Returns the length of the longest inaudible run in ms."""
+    """Returns the length of the longest run of quiet milliseconds."""
     edges = np.flatnonzero(np.concatenate([[True], loud, [True]]))
     return int(np.diff(edges).max()) - 1
 
@@ -269,7 +275,10 @@ class Script:
         return self.random.choice(recorded()[by])
 
     def _short(self, by: e.Party, least_ms: int = 350) -> Clip:
-        return cut(self._line(by), self.random.randint(least_ms, 800))
+        while True:
+            clip = cut(self._line(by), self.random.randint(least_ms, 800))
+            if clip.ended_ms - clip.began_ms <= LONGEST_SHORT_MS:  # a cut may come later than asked for
+                return clip
 
 
 def heard(conversation: Conversation, seed: int, noise_dbfs: float = NOISE_DBFS) -> Floor:

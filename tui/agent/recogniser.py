@@ -174,7 +174,7 @@ class _Template:
         return self._spectra[size]
 
     def words_until(self, end_s: float) -> str:
-        """Returns the words whose share of the line's duration ends before ``end_s``."""
+        """Returns the words that end before ``end_s``, if the line's duration is divided among its words."""
         text = self.line.text
         spoken_chars = len(text) * end_s / self.length_s
         if spoken_chars >= len(text):

@@ -96,7 +96,9 @@ class SessionsGroup(click.Group):
     help="Only sessions that lasted longer than this.",
 )
 @option(
-    "--trash", is_flag=True, help="List the sessions in the trash; delete and prune then apply to the trash."
+    "--trash",
+    is_flag=True,
+    help="List the sessions in the trash; with delete or prune, act on the trash instead of the saved sessions.",
 )
 @option("--json", "as_json", is_flag=True, help="Print JSON, one session per line.")
 @config_option

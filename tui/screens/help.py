@@ -156,7 +156,7 @@ def _table(section: HelpSection) -> Table:
 
 
 def figure_sections() -> list[HelpSection]:
-    """Returns explanations of all figures and signs on the screen."""
+    """Returns explanations of all the figures and symbols on the screen."""
     stages = [HelpRow(f"{STAGE_GLYPHS[stage]} {stage}", stage.meaning) for stage in Stage]
     return [
         HelpSection(

@@ -99,7 +99,8 @@ async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
     finally:
         await client.close()
     raise ProtocolNotDetected(
-        f"The protocol of {target.safe_url} cannot be detected from its URL or its first {detect.LISTEN_MS} ms. "
+        f"The protocol of {target.safe_url} cannot be detected from the URL or from the "
+        f"first {detect.LISTEN_MS} ms of the connection. "
         f"Specify it with --protocol ({', '.join(names())})."
     )
 

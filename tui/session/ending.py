@@ -128,7 +128,7 @@ class Ending:
                 "socket",
                 "violation",
                 message,
-                "The cause is the agent, or something between the agent and you, such as a proxy.",
+                "The cause is the agent, or something between you and the agent, such as a proxy.",
             )
         elif self._journal.state.metrics.started_ns is None:
             message = f"The agent did not accept the session: the socket was {how}."

@@ -138,7 +138,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._touched = False
         """Whether the user has opened or closed something in the tree."""
         self._head: list[tuple[str, str]] = []
-        """The wrapped lines above the content, as texts and styles."""
+        """The wrapped lines above the content, as pairs of text and style."""
         self._lines: Sequence[str] = ()
         """The lines of the content, if it is not a tree."""
         self._cursor = 0

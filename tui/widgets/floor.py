@@ -39,9 +39,9 @@ class FloorPane(GradedRows):
 
     TITLE = "Floor"
     HELP = (
-        f"each party's speech on its own lane; between them {GAP} gap, {OVERLAP} overlap at a change of speaker, "
-        f"{TALK_OVER} talk-over, {BACKCHANNEL} backchannel, {PAUSE} pause, ◆ the selected row · one row per event "
-        "with its gap, overlap (−) or length; enter shows its events in the log"
+        f"each party's speech is in its own lane; between the lanes, {GAP} is a gap, {OVERLAP} an overlap at a "
+        f"change of speaker, {TALK_OVER} a talk-over, {BACKCHANNEL} a backchannel, {PAUSE} a pause, ◆ the selected "
+        "row · one row per event with its gap, overlap (−) or length; enter shows its events in the log"
     )
 
     def __init__(

@@ -170,7 +170,7 @@ def moments_of(floor: Floor, timing: Timing | None = None) -> list[FloorMoment]:
 
 
 def _between(ms: float | None, error: Bound, until: e.Party) -> Figure:
-    """Returns the time from an edge of the other party to an edge of the party ``until``."""
+    """Returns the time from an edge of the other party's speech to an edge of the speech of ``until``."""
     bias_ms = error.bias_ms if until is e.Party.AGENT else -error.bias_ms
     return timed(None if ms is None else ms - bias_ms, error.bound_ms)
 
