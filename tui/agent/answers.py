@@ -56,7 +56,7 @@ class Answers:
         self._called: ToolCall | None = None
         """The last function that was called."""
         self.kept: Plan | None = None
-        """The answer held until the caller asks for it."""
+        """The answer that is kept until the caller requests it."""
         self.turns = 0
         """Number of the user's turns so far."""
 
@@ -66,12 +66,12 @@ class Answers:
         return prompt_answer(play_format.rate if play_format else _UNSPOKEN_RATE, *names)
 
     def greeting(self, words: str = "") -> Answer:
-        """Returns the greeting; ``words``, if the caller chose any, are sent as its text but not spoken."""
+        """Returns the greeting. If the caller chose its ``words``, they are sent as text but not spoken."""
         answer = self.prompt("greeting")
         return replace(answer, text=words) if words else answer
 
     def backchannel(self) -> Answer:
-        """Returns the word with which the agent shows that it is listening."""
+        """Returns a single word which shows that the agent is listening."""
         play_format = self._agent.play_format
         return backchannel_answer(play_format.rate if play_format else _UNSPOKEN_RATE)
 
@@ -99,7 +99,7 @@ class Answers:
         return self.prompt(*names) if names else None
 
     def to_tool_output(self, output: str) -> Plan:
-        """Returns the answer to a function's output: a recorded prompt, whose text also includes the output."""
+        """Returns the answer to a function's output: a recorded prompt, with the output added to its text."""
         answer = self._called.answer if self._called else self.prompt(_AFTER_TOOL)
         return Plan(replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}"))
 

@@ -15,7 +15,7 @@ _AUDIO_STOPPED_NS = 1_000_000_000
 
 
 class TimedByCaller(Conversation):
-    """One call with an agent that listens and speaks at the same time; its clock is the audio it receives.
+    """A call with a full-duplex agent, whose clock is the audio that it receives.
 
     Reports when the caller's audio stops, because the agent then stays silent until audio arrives again.
     """
@@ -45,7 +45,7 @@ class TimedByCaller(Conversation):
         return self._audio_due_ns
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
-        """Handles a frame from the caller, whose audio advances the time; returns the messages that become due."""
+        """Handles a frame from the caller and advances the time by its audio; returns the messages that are due."""
         before_ns, waits = self._now_ns, self._agent.user_format is None
         frames = super().receive(frame, self._now_ns)
         if self._now_ns > before_ns or (waits and self._agent.user_format is not None):

@@ -216,7 +216,7 @@ class Conversation:
         return ignored and self._mouth.busy
 
     def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
-        """Handles the end of a turn that the caller announced; the caller requests the answer separately."""
+        """Handles a turn whose end the caller announced; the caller requests the answer separately."""
         if turn.pcm and self._transcribe(turn, committed=True):
             return []
         if turn.pcm:
@@ -279,7 +279,7 @@ class Conversation:
         plan = self._answers.to_text(event.text) if event.text else self._answers.kept
         if plan:
             return self._answer(plan, now_ns, apart=apart)
-        if self._mouth.busy:  # with an answer that the caller did not request
+        if self._mouth.busy:  # it is giving an answer that the caller did not request
             return []
         if not (self._greeted or apart or (self._wishes and self._wishes.must_call_tool)):
             return self._greet(now_ns)
@@ -313,5 +313,5 @@ class Conversation:
             return []
         self._leaves_at_ns = now_ns + _GOODBYE_TIMEOUT_NS
         frames = self._agent.hang_up("the agent said goodbye")
-        self.over = not frames  # without a message to send, the caller will not disconnect by itself
+        self.over = not frames  # if there is no goodbye message, the caller will not disconnect by itself
         return frames

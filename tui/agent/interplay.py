@@ -21,7 +21,7 @@ class Act(Enum):
 
 
 class Interplay:
-    """Plans acts at fixed delays after the user begins to speak; the seed determines in which turns."""
+    """Plans acts at fixed delays after the user begins to speak; the seed selects the turns that have them."""
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
@@ -34,7 +34,7 @@ class Interplay:
         return self._plans[0][0] if self._plans else None
 
     def user_began(self, onset_ns: int, *, agent_speaks: bool, yields: bool) -> None:
-        """Plans acts that follow the start of speech: a speaking agent stops, a silent one may join in."""
+        """Plans acts that follow the start of speech: a speaking agent stops, and a silent one may join in."""
         settings = self._settings
         self._plans = []
         if yields:
@@ -47,7 +47,8 @@ class Interplay:
             (Act.BACKCHANNEL, settings.backchannel_ms),
             (Act.TALK_OVER, settings.talk_over_ms),
         ):
-            # A number is drawn for each act, so that the setting of one does not affect the turns of the other.
+            # Each act has its own random number, so that the setting for one does not change which turns have the
+            # other.
             if self._random.random() < settings.overlap_chance and delay_ms:
                 self._plan(onset_ns, delay_ms, act)
 

@@ -17,7 +17,7 @@ _READY = "listening on "
 _FAILED = "failed: "
 _START_LIMIT_S = 10.0
 _SPEAKING_LIMIT_S = 120.0
-"""Maximum startup time, in seconds, of an agent that must first synthesize the texts of its rules."""
+"""Maximum startup time, in seconds, of an agent that must first synthesize the answers in its rules."""
 
 
 class AgentProcess:

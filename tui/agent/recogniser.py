@@ -103,7 +103,7 @@ class Hypotheses:
         self._words = ""
 
     def feed(self, utterance: bytes | bytearray) -> str | None:
-        """Returns the words so far if new ones were found; ``utterance`` is all its audio up to now."""
+        """Returns the words so far if new ones were found; ``utterance`` contains all of its audio so far."""
         length_s = len(utterance) / 2 / self._rate
         if length_s < self._looked_at_s + _PARTIAL_STEP_S:
             return None
@@ -153,7 +153,7 @@ class _Template:
         return self.line.key < other.line.key
 
     def find_in(self, heard: _Heard, *, whole: bool = False) -> Beginning:
-        """Returns where in ``heard`` the line most likely begins; unless ``whole``, its end may still be missing."""
+        """Returns where in ``heard`` the line most likely begins; its end may be missing unless ``whole`` is true."""
         length = len(heard.samples)
         first, last = round(_EARLIEST_START_S * _RATE), round(_LATEST_START_S * _RATE)
         size = _power_of_two(max(length, len(self.samples)) + last)
@@ -174,7 +174,7 @@ class _Template:
         return self._spectra[size]
 
     def words_until(self, end_s: float) -> str:
-        """Returns the words that end before ``end_s``, if the line's duration is divided among its words."""
+        """Returns the words that end before ``end_s``, assuming that all characters take the same time."""
         text = self.line.text
         spoken_chars = len(text) * end_s / self.length_s
         if spoken_chars >= len(text):

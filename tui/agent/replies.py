@@ -19,7 +19,7 @@ _BACKCHANNEL_MS = 440
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Something to say: its text, and 16-bit PCM at ``rate``."""
+    """Something to say, as text and as 16-bit PCM at ``rate``."""
 
     text: str
     pcm: bytes

@@ -15,7 +15,7 @@ from tui.audio.wav import read_wav
 from tui.text.strict import SettingsError, to_struct
 
 VOICE_RATE = 16_000
-"""Sample rate of the spoken texts, in Hz."""
+"""Sample rate of the spoken answers, in Hz."""
 _MAX_BYTES = 1_000_000
 _TABLE = "answer"
 
@@ -52,7 +52,7 @@ class AnswerRule(msgspec.Struct, frozen=True):
 
 
 class AnswerRules:
-    """Rules with their spoken texts; the first rule that matches is used. Shared by all calls."""
+    """Rules with audio for their answers; the first rule that matches is used. Shared by all calls."""
 
     def __init__(self, rules: Sequence[AnswerRule] = (), spoken: Mapping[str, bytes] | None = None) -> None:
         self._rules = rules
@@ -63,7 +63,7 @@ class AnswerRules:
         return next((rule for rule in self._rules if rule.fits(words)), None)
 
     def pcm(self, rule: AnswerRule) -> bytes:
-        """Returns the spoken text of a rule as 16-bit mono PCM at `VOICE_RATE`."""
+        """Returns the spoken answer of a rule as 16-bit mono PCM at `VOICE_RATE`."""
         return self._spoken[rule.text]
 
 
@@ -100,7 +100,7 @@ def read_rules(path: Path) -> list[AnswerRule]:
 
 
 def spoken_rules(rules: Sequence[AnswerRule], speak: Callable[[str], Path]) -> AnswerRules:
-    """Returns the rules with their texts spoken by ``speak``, which returns a WAV file; this takes a while.
+    """Returns the rules with audio for their answers. ``speak`` synthesizes a WAV file, which takes a while.
 
     Raises `AudioFileError` and the errors of ``speak``.
     """

@@ -95,7 +95,7 @@ class AgentServer:
     async def __aenter__(self) -> Self:
         host, port = self._settings.host, self._settings.port
         tls = _tls_context(self._settings)
-        # Before the first caller, because loading it blocks every thread of the process.
+        # Loaded before the first caller connects, because loading blocks every thread of the process.
         load_detector()
         if self._settings.hear:
             spawn(self._load_recognizer(), "loading of the recognizer")
@@ -163,7 +163,7 @@ class AgentServer:
         return None
 
     def _signed_url(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Returns the response to an ElevenLabs client that requests a signed URL, which needs no token."""
+        """Returns the response to an ElevenLabs client that requests a signed URL. The URL replaces the token."""
         path, _, query = request.path.partition("?")
         protocol = self._protocols.get(path.removesuffix(_SIGNED_URL))
         if protocol is None or protocol is not self._protocols.get(_ELEVENLABS) or path == protocol.path:
@@ -196,7 +196,7 @@ class AgentServer:
     def _choose_subprotocol(
         self, socket: ServerConnection, offered: Sequence[Subprotocol]
     ) -> Subprotocol | None:
-        """Returns the first subprotocol that is not a token; browsers disconnect unless one of theirs is chosen."""
+        """Returns the first subprotocol that is not a token; browsers disconnect if the server chooses none."""
         protocol = self._protocol_at(socket.request.path) if socket.request else None
         secret = protocol.token_subprotocols if protocol else ()
         plain = (name for name in offered if not name.startswith(secret))

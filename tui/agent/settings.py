@@ -11,7 +11,7 @@ EVERYTHING_AT_ONCE = math.inf
 
 
 class ReplyMode(StrEnum):
-    """The kind of answers that the agent plays."""
+    """What the agent plays as its answers."""
 
     PROMPTS = "prompts"
     """A recorded prompt that matches the user's words."""
@@ -23,7 +23,7 @@ class Fault(StrEnum):
     """A bug to plant in the agent, to check that tests of agents find it."""
 
     LATE = "late"
-    """Each answer starts 800 ms later."""
+    """Each answer starts 800 ms late."""
     IGNORES_BARGE_IN = "ignores-barge-in"
     """The agent ignores everything that the user says while the agent speaks."""
     STOPS_AT_BACKCHANNEL = "stops-at-backchannel"
@@ -71,9 +71,10 @@ class AgentSettings:
     talk_over_ms: int = 0
     """Delay from the start of the user's speech until the agent starts a sentence; 0: never."""
     overlap_chance: float = 1.0
-    """Probability, from 0 to 1, of each of these two reactions in a turn; they are drawn independently."""
+    """Probability, from 0 to 1, that the agent says its one word in a turn and, independently, that it talks over the
+    user."""
     seed: int = 0
-    """Seed for the random choice of these turns, which is the same in every call."""
+    """Seed for the random selection of the turns with these reactions; every call uses the same selection."""
     fault: Fault | None = None
     """The bug planted in the agent; None for a correct agent."""
     hear: bool = False
@@ -81,7 +82,7 @@ class AgentSettings:
     answers: str = ""
     """A TOML file with rules for answers (`tui.agent.rules`); empty for none."""
     synthesizer: str = ""
-    """Name of the synthesizer for the texts of answer rules, as in the settings; empty for the best one installed."""
+    """Name of the synthesizer for the answers in rules, as in the settings; empty for the best one installed."""
     speech_model: str = ""
     """Model of the recognizer, as in the settings; empty for the installed one."""
     cert: str = ""

@@ -14,7 +14,7 @@ _PARTIALS = 8
 _PARTIAL_BINS = 3
 """Number of bins that a partial covers on each side under a Hann window."""
 _SHARE = 0.8
-"""Minimum share of a tone's energy in its partials; for white noise it is less than a third."""
+"""Minimum share of a tone's energy in its partials; for white noise, the share is less than a third."""
 
 
 def is_tone(pcm: bytes | bytearray, rate: int) -> bool:

@@ -39,7 +39,10 @@ def arguments_for(tool: Tool) -> dict[str, Any]:
 
 
 def wrong_value(value: Any) -> Any:
-    """Returns a different value of the same type: all values in a list or an object are wrong, or one is added."""
+    """Returns a different value of the same type.
+
+    In a list or an object, every value is changed; an empty one gets a value.
+    """
     match value:
         case bool():
             return not value

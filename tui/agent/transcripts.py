@@ -63,7 +63,7 @@ class Transcripts:
         return found
 
     def wake(self, waiting: asyncio.Timeout) -> None:
-        """Registers the timeout of the call's current wait, which expires as soon as a turn has been transcribed."""
+        """Registers the timeout of the call's current wait; it expires once a turn has been transcribed."""
         self._waiting = waiting
 
     async def _transcribe(self, asked: AskedTurn) -> None:

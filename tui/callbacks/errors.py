@@ -106,7 +106,7 @@ def error_message(error: BaseException) -> str:
     """Returns the exception's text, cut to ``MESSAGE_LIMIT``, or a placeholder if it cannot be printed."""
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - it is user code, and it is running inside somebody's error handling
+    except Exception:  # noqa: BLE001 - user code must not break the error handling that calls it
         text = "(its text cannot be printed)"
     return text if len(text) <= MESSAGE_LIMIT else text[:MESSAGE_LIMIT] + "…"
 

@@ -51,7 +51,7 @@ def main() -> None:
     load_detector()
     try:
         asyncio.run(serve(stdin, stdout, warm=warm))
-    except Exception as error:  # noqa: BLE001 - the log, which the screen names, is the crash file of the engine
+    except Exception as error:  # noqa: BLE001 - logged, because the screen shows the log's path after a crash
         sys.stderr.write(crash_details(error))
         sys.exit(ExitCode.CRASHED)
     if driver_busy():

@@ -20,7 +20,7 @@ from tui.callbacks import spawn
 from tui.engine.wire import PlayAudio, PlayingAudio
 
 AHEAD_MS = 500
-"""Amount of audio queued ahead of the speaker: enough for a slow disk, and little to flush on seeking."""
+"""Amount of audio queued ahead of the speaker: enough for a slow disk, but little to flush on seeking."""
 POLL_S = 0.02
 STALLED_NS = 2_000_000_000
 """Time without a request from the speaker after which the speaker counts as hung."""
@@ -148,7 +148,7 @@ class ClipPlayer:
 
     def _check(self, speaker: Speaker) -> None:
         """Raises `AudioDeviceError` if the speaker has failed or no longer plays."""
-        # Discarded, because a clip has no turns and the list would grow as long as it plays.
+        # Discarded, because nothing uses these records for a clip and they would accumulate while it plays.
         speaker.queue.take_happenings()
         name = speaker.device.name if speaker.device else "The speaker"
         if error := speaker.take_callback_error():

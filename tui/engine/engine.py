@@ -50,7 +50,7 @@ PATIENCE_S = 0.5
 """Maximum time by which a command that needs a device may delay later commands."""
 TABLE_EVERY_BATCHES = 12
 _MOST_NAME_CHARS = 40
-"""A spoken sentence is named after its beginning, up to this many characters."""
+"""Maximum length of a spoken sentence's name, which is the beginning of the sentence."""
 _BY_HAND = (
     wire.Record,
     wire.SetMuted,
@@ -231,7 +231,7 @@ class Engine:
         try:
             await set_up.start_saving(target)
             self._keep_messages(set_up)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it has to reach the screen
+        except Exception as error:  # noqa: BLE001 - the screen has to show any exception
             self._report_impossible(target, set_up, error)
             await set_up.close()
         else:
@@ -403,7 +403,7 @@ class Engine:
 
 
 async def _a_moment(work: Coroutine[Any, Any, None]) -> None:
-    """Waits for work in which a driver may hang, but only briefly, because the next command may be to hang up."""
+    """Waits for work in which a driver may hang, but only briefly, because the next command may be `HangUp`."""
     task = spawn(work, "command")
     done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
     for finished in done:

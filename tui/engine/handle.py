@@ -60,7 +60,7 @@ class EngineHandle:
         )
         # From now on only the engine has its log open, and once the engine ends, the log counts as abandoned.
         self._close_log()
-        # Not before the start, so that the first picture does not have to wait for it.
+        # Cleans up after the start rather than before, so that the first picture does not have to wait.
         remove_abandoned(_LOG_SUFFIX, keep=_KEPT_LOGS)
         remove_abandoned(".messages")
         assert self._process.stdin is not None

@@ -1,4 +1,4 @@
-"""Takes the place of the engine for a saved session, so that the screen shows it like a live one."""
+"""Takes the place of the engine for a saved session, so that the screen shows the session like a live one."""
 
 from __future__ import annotations
 

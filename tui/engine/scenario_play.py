@@ -77,11 +77,11 @@ class ScenarioPlay:
             await (self._performance.take_over() if by_hand else self._performance.give_back())
 
     def hurry(self) -> None:
-        """Makes `finish` stop waiting for the steps that can follow the call."""
+        """Makes `finish` stop waiting for steps that can run after the call."""
         self._hurry.set()
 
     async def finish(self) -> None:
-        """Finishes the steps that can follow the end of the call, and judges the scenario."""
+        """Finishes the steps that can run after the end of the call, and judges the scenario."""
         performance, task = self._performance, self._task
         if performance is None or task is None:
             return
@@ -116,7 +116,7 @@ class ScenarioPlay:
                 session.hang_up()
             await performance.judge_words()
         else:
-            # Wait until current agent speech ends, because it began before the scenario was listening.
+            # Wait until the agent's current speech ends, because it began before the scenario was listening.
             await performance.listening.until(
                 lambda: not self._audio.playback.playing, self._target.max_turn_s
             )

@@ -136,7 +136,7 @@ class PlayAudio(_Item, frozen=True, tag="play_audio"):
     speed: float = 1.0
     """Playback speed, 0.25 to 4; any value but 1 also changes the pitch."""
     output: str = "auto"
-    """The output device, with the same values as the option ``output``; a file means ``auto``."""
+    """The output device, which takes the same values as the option ``output``; a file counts as ``auto``."""
 
 
 class FindPeaks(_Item, frozen=True, tag="find_peaks"):

@@ -20,7 +20,7 @@ class EventRouter:
 
     The two are separate namespaces: a session passes `TelephonyEvent` values to `handle_platform_event`, and
     messages, by their wire names, to `handle_realtime_event`. An exception in a handler is reported
-    (`tui.callbacks.errors`) and does not stop the others. Use it on one event loop only.
+    (`tui.callbacks.errors`) and does not stop the other handlers. Use it on one event loop only.
     """
 
     def __init__(self) -> None:

@@ -47,16 +47,16 @@ class RealtimeWebSocket(Protocol):
 class FunctionHandler:
     """Runs registered functions when the agent calls them. Use it on one event loop only.
 
-    A function receives the argument dict. A coroutine function runs on this loop. A plain one runs in a
-    thread, where it may block without stopping the audio; if it returns an awaitable, that is awaited on the
-    loop. Calls run concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
+    A function receives its arguments as a dict. A coroutine function runs on this loop. A plain one runs in a thread,
+    where it may block without stopping the audio; if it returns an awaitable, that is awaited on the loop. Calls run
+    concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
 
     At ``time_limit_s`` a coroutine is cancelled. A thread cannot be cancelled: it keeps running, its call is
     answered with an error, and its result is dropped and counted in `late_results`.
 
-    ``on_change`` receives a `ToolChanged` event at the start and at the end of every call; ``on_unknown``
-    receives the name of a function that was called but is not registered, which is an error of the agent, not
-    a failed callback.
+    ``on_change`` receives a `ToolChanged` event at the start and at the end of every call; ``on_unknown`` receives
+    the name of a function that was called but is not registered, which counts as an error of the agent, not as a
+    failed callback.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """A process of a load test: ``python -m tui.load`` reads its plan, one line of JSON, from stdin.
 
-The process runs Locust's own main function. In a master, which makes no calls, gevent replaces threads and
-sockets, as that function expects; in other processes it does not. End of file on stdin means that the command
-that started the process has exited.
+The process runs Locust's own main function. In a master, which makes no calls, gevent replaces threads and sockets,
+as Locust's main function expects; in other processes it does not. End of file on stdin means that the command that
+started the process has exited.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ if TYPE_CHECKING:
     from tui.load.summary import Summary
 
 _NOISE = ("open file limit", "didn't have proper args")
-"""Parts of Locust's messages that are not printed.
+"""Substrings of the Locust messages that are not printed.
 
-Locust warns about fewer than 10,000 open files, but the command has checked what the run needs. It also logs an
-error if a user ends while all users are being stopped.
-"""
+Locust warns if the limit is below 10,000 open files, but the command has already checked how many the run needs. It
+also logs an error if a user ends while all users are being stopped."""
 
 
 def main() -> None:
     """Runs the process, and exits with its code."""
     try:
         _run()
-    except KeyboardInterrupt:  # interrupted before Locust's main function, which handles it
+    except KeyboardInterrupt:  # interrupted before Locust's main function could handle it
         sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout at exit

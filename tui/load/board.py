@@ -84,8 +84,8 @@ class Board:
     def wait_for_calls(self) -> None:
         """Makes every worker hang up, and waits for the records of the calls.
 
-        Locust also stops a run when no worker is left, but then it neither ends nor continues it, so this
-        method ends it.
+        Locust also stops a run when no worker is left, but then it neither ends nor continues the run, so this method
+        ends it.
         """
         runner = self._runner
         if not isinstance(runner, MasterRunner):
@@ -132,7 +132,7 @@ class Board:
                     self._end("The program that read the output has exited.")
 
     def end_if_due(self) -> None:
-        """Ends the run if its calls are long enough, or if none of them was accepted."""
+        """Ends the run if its calls have reached their maximum total duration, or if none of them was accepted."""
         records = self._records
         if self.ended_early or not records.everything:
             return

@@ -27,9 +27,8 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LATE_FOR_RESPONSE_NS = 100_000_000
-"""Period, in ns, before the end of the caller's speech in which lateness of the worker delays that end for the
-agent.
-"""
+"""The worker's lateness in this period, in ns, before the end of the caller's speech delays the end that the agent
+hears."""
 
 
 class CallerScript(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,7 +52,7 @@ class Lateness:
                 second_ns, used_ns = now_ns, now_used_ns
 
     def woke(self, due_ns: int, now_ns: int) -> None:
-        """Records that the loop is running a task at ``now_ns`` that was due at ``due_ns``."""
+        """Records that a task that was due at ``due_ns`` began to run on the loop at ``now_ns``."""
         late_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._worst_ms = max(self._worst_ms, late_ms)
         if late_ms > LOOP_LIMIT_MS:
@@ -78,7 +78,7 @@ class Lateness:
         self._worst_ms = 0.0
 
     def between(self, since_ns: int, until_ns: int) -> float:
-        """Returns the largest lateness of the worker between two instants, in ms; 0 if it was in time."""
+        """Returns the worker's largest lateness in the given period, in ms; 0 if it was never late."""
         late = (
             late_ms
             for begin_ns, end_ns, late_ms in tuple(self._late)

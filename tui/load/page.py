@@ -18,7 +18,7 @@ from tui.text.visible import one_line
 class _Column(NamedTuple):
     title: str
     style: str = "n"
-    """CSS class of the cells: n for numbers, s for short texts that do not wrap, t for other texts."""
+    """CSS class of the cells: n for numbers, s for short text that does not wrap, t for other text."""
 
 
 def page_of(summary: Summary) -> str:
@@ -230,7 +230,7 @@ def _workers(summary: Summary) -> str:
 
 
 def _self_check(worker: WorkerSummary) -> tuple[str, str, str]:
-    """Returns a worker's lag, processor time and memory; dashes if it never reported them in so short a run."""
+    """Returns a worker's lag, processor time and memory; dashes if the run was too short to measure them."""
     if not worker.most_rss_bytes:
         return "–", "–", "–"
     memory = f"{worker.most_rss_bytes / 1e6:,.0f} MB"

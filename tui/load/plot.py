@@ -80,7 +80,7 @@ def _line(series: Series, placed: Sequence[tuple[float, float]]) -> str:
 
 
 def _names(lines: Sequence[tuple[Series, Sequence[tuple[float, float]]]]) -> list[str]:
-    """Returns the names for the ends of the lines, moved apart where they would overlap."""
+    """Returns the names to show at the ends of the lines, moved apart where they would overlap."""
     names = []
     free_y = -math.inf
     for series, placed in sorted(lines, key=lambda line: line[1][-1][1]):

@@ -25,7 +25,7 @@ class CallEnding(StrEnum):
 
 
 class CallBegan(msgspec.Struct, frozen=True, tag="began"):
-    """A record that a call has started on a worker."""
+    """The record of the start of a call on a worker."""
 
     call: str
     """Name of the call, which is unique within the run."""
@@ -34,7 +34,7 @@ class CallBegan(msgspec.Struct, frozen=True, tag="began"):
 
 
 class CallAccepted(msgspec.Struct, frozen=True, tag="accepted"):
-    """A record that the agent has accepted a call, sent while the call is in progress."""
+    """The record of a call's acceptance by the agent, sent while the call is in progress."""
 
     call: str
 
@@ -47,11 +47,11 @@ class TurnRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     response_ms: float | None
     """Time from the end of the caller's speech to the first audible reply; None if it was not measured."""
     late_ms: float = 0.0
-    """Largest lateness of the worker during the turn; 0 if it was in time."""
+    """The worker's largest lateness during the turn; 0 if it was never late."""
 
     @property
     def trusted(self) -> bool:
-        """Whether the worker was in time, so that the figure reflects the agent's behavior."""
+        """Whether the worker was on time, so that the figure reflects the agent's behavior."""
         return not self.late_ms
 
 

@@ -70,7 +70,7 @@ class VoiceUser(locust.User):
     def script(cls) -> CallerScript:
         """Returns the script for callers of this class. May take a while.
 
-        Raises `ValueError`; its text is a sentence.
+        Raises `ValueError`, whose message is a sentence.
         """
         plan = current_plan()
         target = plan.target if plan and cls.target is None else cls.target
@@ -161,7 +161,7 @@ def load_early(**_: Any) -> None:
         kind = kinds.pop()
         kinds += kind.__subclasses__()
         if not kind.abstract:
-            with suppress(ValueError):  # raised again by `prepare`, if the class is among those of the run
+            with suppress(ValueError):  # raised again by `prepare` if the run uses the class
                 _script_of(kind)
 
 

@@ -114,10 +114,9 @@ async def hold(
     Returns the run even if the agent could not be called. An agent whose protocol cannot carry the steps is
     not called.
 
-    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted
-    again unless ``keep`` accepts the run. ``crowd`` makes this one of many unattended calls, at a fraction of
-    the cost. It is ignored if the call is saved, if its caller has noise or a bad line, or if its scenario
-    checks single messages.
+    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted unless
+    ``keep`` accepts the run. ``crowd`` makes this one of many unattended calls, at a fraction of the cost. It is
+    ignored if the call is saved, if its caller has noise or a bad line, or if its scenario checks single messages.
     """
     if target.save or target.block_ms != BLOCK_MS or reads_messages(scenario):
         crowd = None

@@ -1,4 +1,4 @@
-"""Calls written in code: the steps of a scenario are methods, which the same player carries out."""
+"""Calls controlled by code: each kind of step is a method, which uses the same player as scenario files."""
 
 from __future__ import annotations
 

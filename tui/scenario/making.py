@@ -132,7 +132,7 @@ class _Story:
         return list(_joined(self.stretches[e.Party.AGENT], _AGENT_PAUSE_NS, ()))
 
     def said(self, party: e.Party, since_ns: int, until_ns: int) -> str:
-        """Returns the words of a party that arrived between two instants."""
+        """Returns the words of a party that arrived between ``since_ns`` and ``until_ns``."""
         found = (
             each.text for each in self.words if each.speaker is party and since_ns <= each.at_ns < until_ns
         )
@@ -291,7 +291,7 @@ class _Maker:
         return None
 
     def _cut(self, act: _Act) -> bytes | None:
-        """Returns the caller's speech in an act as a WAV file; None if its audio was not saved."""
+        """Returns the caller's speech from an act as a WAV file; None if its audio was not saved."""
         audio = self._saved.audio
         if audio is None:
             return None
@@ -329,8 +329,7 @@ class _Maker:
 def _joined(stretches: Sequence[_Stretch], pause_ns: int, splits_ns: Sequence[int]) -> Iterator[_Stretch]:
     """Yields the periods in order, some of them joined.
 
-    Two periods with a short pause between them are joined, unless one of the instants in ``splits_ns`` is in
-    the pause.
+    Two periods with a short pause between them are joined, unless the pause includes one of ``splits_ns``.
     """
     current: _Stretch | None = None
     for each in sorted(stretches, key=lambda stretch: stretch.began_ns):

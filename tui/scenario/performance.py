@@ -30,7 +30,7 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS
 
 _MOST_SENDING_MS = 200.0
-"""An agent may mistake a longer gap in the caller's audio for the end of a turn."""
+"""Longest acceptable gap in the caller's audio; an agent may mistake a longer one for the end of a turn."""
 _LOOK_S = 0.05
 """Interval in seconds at which a wait checks its condition."""
 
@@ -85,7 +85,7 @@ class Performance:
         )
 
     async def prepare_sound(self) -> Registration | None:
-        """Adds the caller's noise and line to the session; returns the handle that removes them, or None.
+        """Adds the caller's noise and line effects to the session; returns a handle that removes them, or None.
 
         Takes a while. Raises `ScenarioError`.
         """

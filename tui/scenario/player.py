@@ -75,11 +75,11 @@ class StepOutcome(NamedTuple):
     reason: str = ""
     measured_ms: float | None = None
     code: str = ""
-    """Reason code of a failure, if it has one of its own."""
+    """Reason code of the failure, if one is defined for it."""
 
 
 class Aids(NamedTuple):
-    """Aids that steps need in addition to the call; a step that lacks one of them is not measured."""
+    """Resources that steps need in addition to the call; a step that lacks one of them is not measured."""
 
     lines: Mapping[str, SpokenLine] = {}
     """Lines of the `Say` steps, by their text."""
@@ -115,7 +115,7 @@ class Player:
     ) -> None:
         self._steps = scenario.steps
         self._session = session
-        # Counted from the start, because an agent that leaves before the first line has left early.
+        # Set before the first line, because an agent that hangs up before any line is spoken has also left early.
         session.pending.lines_left = sum(isinstance(step, Say) for step in scenario.steps)
         self._seen = seen
         self._listening = listening
@@ -133,9 +133,7 @@ class Player:
         self.silences: list[tuple[int, int]] = []
         """Periods in which the caller is intentionally silent."""
         self.late = ""
-        """Sentence that explains why the run cannot be judged because this program was late; empty
-        if it was in time.
-        """
+        """Sentence that explains how this program's lateness prevents a verdict; empty if it was not late."""
 
     def begin(self, since_ns: int) -> None:
         """Starts the player; events before this instant are ignored."""
@@ -218,7 +216,7 @@ class Player:
     # -- the caller --
 
     async def _moment(self, step: Acting) -> int | str:
-        """Returns the instant for a caller step, or a sentence that explains why it did not come."""
+        """Returns the time at which to take a caller step, or a sentence on why that moment did not come."""
         when = step.when
         if when is None:
             if isinstance(step, TURNS) and not self._heard_out:
@@ -466,7 +464,7 @@ class Player:
         return f"The agent was silent for {gap_ms:,.0f} ms." if gap_ms > _LONGEST_GAP_MS else ""
 
     async def _was_speaking(self, at_ns: int) -> bool:
-        """Waits until it is known whether the agent was heard at an instant, and returns whether it was."""
+        """Waits until it is known whether the agent was heard at the given time, and returns whether it was."""
         while not self._seen.heard(at_ns, at_ns):
             if self.now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
                 return False
@@ -525,7 +523,7 @@ class Player:
 
     async def _until(self, at_ns: int) -> None:
         """Waits for an instant or the end of the call."""
-        while (left_ns := at_ns - self.now_ns()) > 0 and not self._listening.over:  # noqa: ASYNC110 - time sets no event
+        while (left_ns := at_ns - self.now_ns()) > 0 and not self._listening.over:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(min(left_ns / NS_PER_S, 0.1))
 
     def _over(self) -> str:

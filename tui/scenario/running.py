@@ -104,7 +104,7 @@ class Batch:
             runs.append(run)
             self._show(plan, run)
             if run.not_applicable:
-                # The protocol is the same in every run, so the others would not be called either.
+                # The protocol is the same in every run, so none of the other runs would make a call either.
                 self._waiting = deque(each for each in self._waiting if each[0] != index)
             if self._fail_fast and _cannot_pass(plan, runs):
                 raise _FailedForSure

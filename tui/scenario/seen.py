@@ -107,7 +107,7 @@ class Seen:
     def find(
         self, sign: Sign, since_ns: int, now_ns: int, args: Mapping[str, Any] | None = None
     ) -> int | None:
-        """Returns the time at which a sign was first seen after an instant; None if it was not."""
+        """Returns the time at which a sign was first seen after ``since_ns``; None if it was not seen."""
         match sign.kind:
             case SignKind.SPEAKS:
                 return self._state.audible.onset_from(e.Party.AGENT, since_ns, now_ns)
@@ -152,11 +152,11 @@ class Seen:
                 return None
 
     def heard(self, since_ns: int, until_ns: int) -> bool:
-        """Returns whether the agent was heard between two instants."""
+        """Returns whether the agent was heard between ``since_ns`` and ``until_ns``."""
         return self._state.audible.heard_between(e.Party.AGENT, since_ns, until_ns)
 
     def first_heard(self, since_ns: int, until_ns: int) -> int | None:
-        """Returns the time at which the agent was first heard between two instants; None if it was not."""
+        """Returns when the agent was first heard between ``since_ns`` and ``until_ns``; None if it was not."""
         if self.heard(since_ns, since_ns):
             return since_ns
         onset_ns = self._state.audible.onset_from(e.Party.AGENT, since_ns, self._clock_ns())
@@ -176,15 +176,15 @@ class Seen:
         return next((at_ns for at_ns, line in self._lines[after:] if line == name), None)
 
     def audio_failed(self, since_ns: int) -> bool:
-        """Returns whether sound could not be played or read after an instant."""
+        """Returns whether playing or reading sound failed after ``since_ns``."""
         return self._failed_ns > since_ns
 
     def flushed(self, since_ns: int) -> int | None:
-        """Returns the time of the first flush of playback after an instant; None if there was none."""
+        """Returns the time of the first flush of playback after ``since_ns``; None if there was none."""
         return next((at_ns for at_ns in self._flushes if at_ns >= since_ns), None)
 
     def next_reply(self, at_ns: int) -> int | None:
-        """Returns the start of the reply after the one that was interrupted at an instant; None if there is none."""
+        """Returns the start of the reply after the one that was interrupted at ``at_ns``; None if there is none."""
         ended_ns = next(
             (
                 reply.ended_ns
@@ -199,7 +199,7 @@ class Seen:
         return min((each for each in began_ns if each >= ended_ns), default=None)
 
     def stopped(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns when an agent that was heard at an instant stopped for good; None if that is not known yet."""
+        """Returns when an agent that was heard at ``since_ns`` stopped for good; None if that is not known yet."""
         if not self.heard(since_ns, since_ns):
             return since_ns
         flushed_ns = self.flushed(since_ns)
@@ -212,7 +212,7 @@ class Seen:
         return ended_ns if not playing or now_ns - ended_ns > _PAUSE_NS else None
 
     def longest_gap_ms(self, since_ns: int, until_ns: int) -> float:
-        """Returns the agent's longest silence between two instants, in ms."""
+        """Returns the agent's longest silence between ``since_ns`` and ``until_ns``, in ms."""
         silent_since_ns, longest_ns = since_ns, 0
         for stretch in self._state.audible.stretches(e.Party.AGENT):
             if stretch.overlaps(since_ns, until_ns):
@@ -221,12 +221,12 @@ class Seen:
         return max(longest_ns, until_ns - silent_since_ns) / NS_PER_MS
 
     def late_ms(self, since_ns: int, until_ns: int) -> float:
-        """Returns the largest lateness of this program between two instants, in ms."""
+        """Returns this program's largest lateness between ``since_ns`` and ``until_ns``, in ms."""
         found = (late.late_ms for late in self._late if late.since_ns <= until_ns and late.at_ns >= since_ns)
         return max(found, default=0.0)
 
     def _last_sound(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns the end of the sound heard at an instant, ignoring pauses up to a second; None if it continues."""
+        """Returns the end of sound heard at ``since_ns``, ignoring pauses up to a second; None if it continues."""
         ended_ns = since_ns
         for stretch in self._state.audible.stretches(e.Party.AGENT):
             if not stretch.overlaps(since_ns, now_ns) or stretch.began_ns - ended_ns > _PAUSE_NS:

@@ -43,7 +43,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     """A sentence."""
     code: str = ""
-    """Reason code of a failure, if it has one of its own, such as `SILENT_AFTER_TOOL`."""
+    """Reason code of the failure, if one is defined for it, such as `SILENT_AFTER_TOOL`."""
     file: str = ""
     line: int = 0
     """Line in the scenario file; 0 if there is none."""
@@ -73,7 +73,7 @@ class PassRate(msgspec.Struct, frozen=True):
         share, z2 = self.passed / n, _Z_95 * _Z_95
         middle = (share + z2 / (2 * n)) / (1 + z2 / n)
         half = _Z_95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-        # Exactly 0 and 1 at the ends, where rounding errors would leave 1e-17.
+        # Exactly 0 and 1 at the ends, where rounding errors would yield 1e-17.
         low = 0.0 if self.passed == 0 else max(middle - half, 0.0)
         return low, 1.0 if self.passed == n else min(middle + half, 1.0)
 

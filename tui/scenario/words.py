@@ -59,7 +59,7 @@ class AgentWords:
             self._blocks.pop()
 
     def between(self, since_ns: int, until_ns: int) -> Excerpt:
-        """Returns what was heard between two instants."""
+        """Returns what was heard between ``since_ns`` and ``until_ns``."""
         blocks = [block for block in self._blocks.copy() if since_ns <= block[0] <= until_ns]
         rate = blocks[-1][2] if blocks else 0
         return Excerpt(b"".join(pcm for _, pcm, of_block in blocks if of_block == rate), rate)

@@ -33,7 +33,7 @@ async def _outcome(order: CallOrder, speech: SpeechProcess) -> CallOutcome:
         return CallOutcome(order.number, await hold_here(scenario, order.target, speech))
     except ValueError as error:
         return CallOutcome(order.number, refused=one_line(str(error), 500))
-    except Exception as error:  # noqa: BLE001 - the parent has to learn of any
+    except Exception as error:  # noqa: BLE001 - the parent has to learn of any exception
         return CallOutcome(order.number, RunResult(late=crash_report(error)))
 
 

@@ -26,7 +26,7 @@ class Acceptance:
         self._given.clear()
 
     async def wait(self) -> None:
-        """Waits until the agent has accepted; the call fails if this exceeds the time limit of the target."""
+        """Waits until the agent has accepted; the call fails if this exceeds the target's time limit."""
         link, limit_s = self._link, self._link.target.accept_timeout_s
         if not await self._accepted_within(limit_s):
             messages = link.messages

@@ -81,7 +81,7 @@ class AgentAudio:
         self.poll()
         speaker = self._audio.playback.speaker
         cuts, silent_ns = await speaker.flush() if speaker else ([], asked_ns)
-        # Emitted before the ends of the replies, because folds attribute those to the most recent flush.
+        # Emitted before the ends of the replies, because folds attribute each end to the most recent flush.
         if unheard_ms := sum(cut.unheard_ms for cut in cuts):
             self._journal.emit(
                 e.Flushed(

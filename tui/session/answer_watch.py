@@ -61,12 +61,12 @@ class AnswerWatch:
             self._emit(now_ns, text, active=True, hint=self._what_helps(turn))
 
     def _owing_tool(self, turn: Turn, silent_ms: float | None, now_ns: int) -> UnansweredTool | None:
-        """Returns the tool of the turn that the agent owes an answer to."""
+        """Returns the tool in this turn whose result the agent has yet to answer."""
         tool = self._pending.unanswered_tool
         if tool is None or tool.ended_ns < (turn.began_ns or 0):
             return None
         heard_since = silent_ms is not None and now_ns - silent_ms * NS_PER_MS > tool.ended_ns
-        # Where replies have no end, the answer may continue what the agent was saying.
+        # If the agent does not mark the end of replies, its answer may continue what it was saying.
         return None if heard_since and not self._pending.replies_are_ended else tool
 
     def _silent_ms(self, now_ns: int) -> float | None:
@@ -94,7 +94,7 @@ class AnswerWatch:
 
     @property
     def _stream_open(self) -> bool:
-        """Whether the user stream is open, in protocols in which the agent acknowledges its end; otherwise False."""
+        """Whether the user stream is open; always False if the agent does not acknowledge the end of the stream."""
         return isinstance(self._caller, AcknowledgesUserStream) and self._caller.user_stream_open
 
     def _what_helps(self, turn: Turn | None) -> str:

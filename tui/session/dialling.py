@@ -51,7 +51,7 @@ class Dialled(msgspec.Struct, frozen=True):
 
 
 async def settle(target: Target) -> Dialled:
-    """Determines what the target does not specify, except for what only the call itself can show.
+    """Determines everything that the target does not specify, except what only the call itself can show.
 
     Raises `DiallingError` and `ProtocolNotDetected`.
     """
@@ -61,7 +61,7 @@ async def settle(target: Target) -> Dialled:
     except ConnectionFailed as failure:
         raise DiallingError("socket", failure.code, str(failure), failure.hint) from None
     except DiallingError as error:
-        # A webhook's texts come from the far side and may repeat the secrets that were sent to it.
+        # A webhook's response comes from the far side and may repeat the secrets that were sent to it.
         message, hint = redactor.text(error.message), redactor.text(error.hint)
         raise DiallingError(error.source, error.code, message, hint) from None
 

@@ -1,4 +1,4 @@
-"""Handles the signals that end a program without a screen, so that its calls are hung up first."""
+"""Handles the signals that would end a program that runs without a screen, so that its calls are hung up first."""
 
 from __future__ import annotations
 

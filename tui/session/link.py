@@ -59,7 +59,7 @@ class AgentLink:
         self.target = target
         self._journal = journal
         self.protocol = protocol_named(target.protocol)
-        # Some agents name their tools in their own settings, so there is nothing to offer to them.
+        # Some agents define their tools in their own settings, so no tools are offered to them.
         offered = () if self.protocol.calls_tools and not self.protocol.offers_tools else tools
         self.caller = self.protocol.caller(_settings(target, offered), lambda: str(uuid.uuid4()), utc_now)
         self.messages = MessageHandler(self.caller.receive)

@@ -156,7 +156,7 @@ class Listening:
         return await self._answered(lambda: self._heard_since(since_ns), since_ns, limit_s)
 
     async def _answer_to(self, tool: _EndedTool) -> Answered:
-        """Waits for the answer to the result of a tool, to which audio that was sent earlier does not belong."""
+        """Waits for the answer to a tool's result; audio that was sent before the result is not part of it."""
 
         def is_heard() -> bool:
             if self._pending.replies_are_ended:
@@ -230,9 +230,10 @@ class Listening:
         return audible.heard_between(e.Party.AGENT, played_ns + EARLY_NS, now_ns)
 
     def _goes_on_after(self, tool: _EndedTool) -> bool:
-        """Returns whether more of the agent is heard than it had sent before the result of a tool.
+        """Returns whether agent audio is heard beyond what had been sent before a tool's result.
 
-        Where replies have no end, the answer may follow without a pause what the agent said before the tool.
+        If the agent does not mark the end of replies, its answer may follow its words before the tool call without a
+        pause.
         """
         since_ns, now_ns = tool.heard_out_ns + int(_FLOWING_S * NS_PER_S), self._clock_ns()
         known = now_ns >= since_ns + KNOWN_AFTER_NS
@@ -274,7 +275,7 @@ class _EndedTool(NamedTuple):
     name: str
     ended_ns: int
     heard_out_ns: int
-    """When all audio that had been received by then will have been played."""
+    """Time at which all audio received before the result will have been played."""
 
 
 class _Received:
@@ -297,7 +298,7 @@ class _Received:
         self.line_ended_ns = 0
         """Time at which the user's newest line finished or failed."""
         self.begun_ns = 0
-        """When the newest reply began to arrive."""
+        """Time at which the newest reply began to arrive."""
         self.tool: _EndedTool | None = None
         """The last tool whose result the agent must still answer."""
         self.failed_ns = 0

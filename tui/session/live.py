@@ -179,7 +179,7 @@ class LiveSession:
         Returns when the call has ended for any reason; never raises an exception because of the far side.
         """
         loop = asyncio.get_running_loop()
-        default_reporter.clear()  # a callback that failed in an earlier call is to be reported in this one too
+        default_reporter.clear()  # a callback that failed in an earlier call must be reported in this one too
         # A callback may fail on any thread; the journal belongs to this loop.
         unsubscribe = default_reporter.subscribe(
             lambda failure: loop.call_soon_threadsafe(self._report_callback, failure)
@@ -296,7 +296,7 @@ class LiveSession:
         steps = (
             self.audio.capture.stop,
             partial(self._leave, tasks[:-1]),
-            # The watch is the last task, because it keeps emitting what was heard while playback drains.
+            # The watch is the last task to be stopped, because it emits what is heard while playback drains.
             partial(_stop, tasks),
             partial(self._agent_audio.interrupt, "hang-up"),
             self._watch.finish,

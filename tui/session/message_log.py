@@ -14,7 +14,8 @@ from tui.protocols.base import Finding, Incoming, Outgoing
 from tui.websocket.message_handler import MessageHandler, Received
 
 _SUMMED_NS = 100_000_000
-"""Longest time for which received audio is summed, because waits depend on how far it has arrived."""
+"""Longest time for which received audio is summed before it is logged; kept short, because waits depend on how much
+has arrived."""
 
 
 @dataclass
@@ -119,7 +120,7 @@ class MessageLog:
         If the same rule has been broken before, the finding is only counted, because the log does not list
         repetitions.
 
-        ``about`` is the number of the event that it concerns.
+        ``about`` is the number of the event that the finding concerns.
         """
         repeated = self._findings.setdefault(found.rule, _Repeated(found))
         repeated.found, repeated.count = found, repeated.count + 1

@@ -34,7 +34,7 @@ class Pending:
         self.results_are_answered = True
         """Whether the agent owes an answer to the result of a tool."""
         self.unanswered_tool: UnansweredTool | None = None
-        """The last tool of which a result was sent, until the agent begins a reply or sends text."""
+        """The last tool whose result was sent, until the agent begins a reply or sends text."""
         self.resuming = False
         """Whether the socket was lost and the session is being resumed."""
 
@@ -67,7 +67,7 @@ class Pending:
     def owes_answer(self, event: e.ToolChanged) -> bool:
         """Returns whether the agent received the result of a tool and owes an answer to it.
 
-        A call without an id asked for no result.
+        A tool call without an id does not request a result.
         """
         return event.finished and bool(event.call) and not event.withdrawn and self.results_are_answered
 

@@ -24,7 +24,7 @@ _LAGS = 100
 """Number of lags kept; at one poll every 20 ms, they cover more than a second."""
 SEND_LIMIT_MS = 50.0
 CLOCK_LIMIT_MS = 5.0
-"""Limit for how far the estimate of when a sample passes a device may move."""
+"""Limit for changes in the estimated time at which a sample passes a device."""
 STALL_LIMIT_MS = STALL_NS / NS_PER_MS
 """Limit for the time between two callbacks of a device, because sound is lost or shifted in longer stalls.
 
@@ -32,8 +32,8 @@ Shorter stalls do no harm if the device has not run dry and its clock has not mo
 machine, the error of turns around them was at most 14 ms (measured).
 """
 _UNDECIDED_STALL_MS = 60.0
-"""A stall from which it is unknown whether the device's clock moved, as long as the instants before it are in the
-window: after such stalls, clocks were up to 90 ms off (measured)."""
+"""Duration from which a stall may have moved the device's clock. Whether it has is unknown while the clock's window
+includes callbacks from before the stall. After such stalls, clocks were up to 90 ms off (measured)."""
 _SETTLING_NS = 500_000_000
 """How long the clock of a device that has stalled depends on a few callbacks, which may be late."""
 
@@ -54,10 +54,10 @@ class _Stall(NamedTuple):
 
     since_ns: int
     until_ns: int
-    """Time until which times may be wrong because of the stall, or until which this is not known."""
+    """End of the period in which times are, or may be, wrong because of the stall."""
     gap_ms: float
     harmful: bool
-    """Whether times are wrong for certain, so that it need not be awaited whether the clock moves."""
+    """Whether times are certainly wrong, so that there is no need to wait and see whether the clock moves."""
 
 
 class SelfCheck:
@@ -95,7 +95,7 @@ class SelfCheck:
         self._called_back(_SPEAKER, speaker.take_gap_ms() if speaker else 0.0, now_ns, ran_dry=ran_dry)
         if moved_ms > CLOCK_LIMIT_MS and self._reported.add(_SPEAKER.name, now_ns):
             self._clock_moved(_SPEAKER, moved_ms, now_ns - NS_PER_S, now_ns)
-        # Each move is reported, because it is seen only once.
+        # Every change of the microphone's clock is reported, because each one is seen only once.
         if move := audio.capture.take_clock_move(round(CLOCK_LIMIT_MS * NS_PER_MS)):
             self._clock_moved(_MICROPHONE, move.moved_ns / NS_PER_MS, move.since_ns, now_ns)
 

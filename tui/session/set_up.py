@@ -45,7 +45,7 @@ class CallSetUp:
 
     async def find_devices(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
         """Performs the second part of `prepare`; cancellation ends it immediately."""
-        # Loaded now and on a thread, because loading it with the first sound would delay the call's audio.
+        # Loaded now and on a thread, because loading the detector with the first sound would delay the call's audio.
         await asyncio.to_thread(load_detector)
         await self._audio.configure(
             input=target.input,

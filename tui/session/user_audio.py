@@ -50,7 +50,7 @@ class UserAudio:
         self._heard_until_ns = 0
 
     def begin(self) -> None:
-        """Prepares speech detection; called when the agent has accepted the call, so the capture format is known."""
+        """Prepares speech detection; called once the call is accepted, because the capture format is known then."""
         self._speech = self._audio.user_speech(self._emit_edges)
 
     async def pump(self) -> None:

@@ -1,4 +1,4 @@
-"""Polls, during a call, everything that no event reports."""
+"""During a call, polls everything that no event reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SessionWatch:
     """Polls audio, answers, losses and the program's own lateness, and publishes telemetry.
 
     Sound is polled with every captured block, because waking up a second time costs more than the poll. A timer
-    does the rest, and polls sound while nothing is captured. Runs on the session's loop.
+    triggers all other polls, including those of sound while nothing is captured. Runs on the session's loop.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SessionWatch:
                 self._poll()
             else:
                 self._agent_audio.poll_sound()
-            self._self_check.woke(began_ns)  # a slow poll holds the loop as well
+            self._self_check.woke(began_ns)  # a slow poll also blocks the loop
             due_ns = min(full_ns, began_ns + _SOUND_INTERVAL_NS) if self._needs_timer else full_ns
             await asyncio.sleep(max(due_ns - clock_ns(), 0) / NS_PER_S)
             self._self_check.woke(due_ns)
@@ -106,7 +106,7 @@ class SessionWatch:
         self._emit_counts(at_the_end=True)
 
     async def compare_edges(self) -> None:
-        """Emits the findings of a second detector on the tracks, after the tracks have ended."""
+        """Emits the findings of a second speech detector about the tracks, after the tracks have ended."""
         turns = self._journal.state.metrics.turns
         if all(turn.response_latency_ms is None for turn in turns):
             return

@@ -35,7 +35,7 @@ GOODBYE_TIMEOUT_S = 2.0
 LONGEST_TURN_NS = 5_000_000
 """Maximum time for handling buffered messages before other tasks, above all sending, may run."""
 _WAITED_NS = 500_000
-"""A call of `recv` that takes longer has waited for a message, so other tasks have had time to run."""
+"""A `recv` call that takes longer has waited for a message, so other tasks have had time to run."""
 _ORDINARY_CODES = (1000, 1001, 1005)
 """Close codes that do not indicate an error: normal closure, going away, no code (RFC 6455, 7.4.1)."""
 _VIOLATIONS = {
@@ -205,9 +205,9 @@ class WebSocketClient:
 
     @property
     def violation(self) -> str:
-        """The violation by the agent that made this side close the socket; "" if there was none."""
+        """The agent's violation that made this side close the socket; "" if there was none."""
         sent = self._socket.protocol.close_sent if self._socket else None
-        # A code sent after one was received only repeats the received one.
+        # If this side received a code before it sent its own, it only repeated the received code.
         if self._socket is None or sent is None or self._socket.protocol.close_rcvd_then_sent:
             return ""
         because = _VIOLATIONS.get(sent.code, "")
@@ -237,7 +237,7 @@ class WebSocketClient:
 
     @property
     def lost(self) -> bool:
-        """Whether the socket ended without a close frame from the far side, or because this side gave up."""
+        """Whether the socket closed without a close frame from the far side, or because this side gave up."""
         if self._socket is None or self.violation:
             return False
         return bool(self._gave_up) or self._socket.close_code in (None, 1006)
@@ -312,8 +312,8 @@ def client_of(
 ) -> WebSocketClient:
     """Returns the client for a target, with the URL that the protocol dials and the headers that carry the token.
 
-    ``caller`` may add the ids of its call. The secrets of both are added to ``redactor``. Raises
-    `ConnectionFailed` for a token that the protocol cannot use.
+    ``caller`` may add the ids of its call. The secrets of the target and of the caller are added to ``redactor``.
+    Raises `ConnectionFailed` for a token that the protocol cannot use.
     """
     url = protocol.dialled_url(target.url, target.options)
     of_token = protocol.headers(target.token, url) if target.token else {}
@@ -338,7 +338,7 @@ def client_for(
     clock_ns: Callable[[], int] = time.monotonic_ns,
     liveness: Liveness | None = None,
 ) -> WebSocketClient:
-    """Returns the client for a target's URL. ``of_token`` contains the headers that carry or prove its token.
+    """Returns the client for a target's URL. ``of_token`` contains the headers that carry or prove the token.
 
     ``of_call`` contains headers without secrets, whose values also appear in messages.
     """
@@ -368,7 +368,7 @@ def _offered_by_header(headers: dict[str, str]) -> list[str]:
 
 
 def _credentials(target: Target, url: str, of_token: Mapping[str, str]) -> Credentials:
-    """Returns what authenticates a request to that target; a header from --header overrides the token."""
+    """Describes what authenticates a request to that target; a header from --header overrides the token."""
     token = f"the token in ${target.token_env}" if target.token_env else "the token"
     own = next(
         (name for name in target.headers if name.lower() in ("authorization", *map(str.lower, of_token))), ""

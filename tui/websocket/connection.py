@@ -139,12 +139,12 @@ class Connection:
 
     @property
     def lost(self) -> bool:
-        """Whether the socket ended without a close frame from the far side."""
+        """Whether the socket closed without a close frame from the far side."""
         return self._client.lost
 
     @property
     def violation(self) -> str:
-        """The violation by the agent that made this side close the socket; "" if there was none."""
+        """The agent's violation that made this side close the socket; "" if there was none."""
         return self._client.violation
 
     @property

@@ -1,8 +1,8 @@
 """Explains in one sentence why a socket could not be opened, based on the libraries' exceptions.
 
-The text of a library's exception is never passed on, because it may contain the URL with its password, a
-header with a token, or bytes from the far side. Each kind of exception is interpreted; if the cause is
-unknown, none is stated.
+The text of a library's exception is never passed on, because it may contain the URL with its password, a header with
+a token, or bytes from the far side. Each kind of exception has its own explanation; if the cause is unknown, the
+sentence does not state one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FAILURES = (
     ValueError,
     EOFError,
 )
-"""Exceptions for which a user may be able to do something when a socket cannot be opened."""
+"""Exceptions that are raised when a socket cannot be opened, for reasons that the user may be able to fix."""
 _CHECK_ADDRESS = "Check that the agent is running and that the address is right."
 _CHECK_PORT = "Check the port and the path."
 _NO_TLS = "Try ws:// instead of wss://."
@@ -50,7 +50,10 @@ _OF_THE_ANSWER = ("upgrade", "connection", "sec-websocket-")
 
 
 class ConnectionFailed(Exception):
-    """Raised if a call cannot be set up. ``code`` is stable, the message is a sentence, ``hint`` says what to do."""
+    """Raised if a call cannot be set up.
+
+    ``code`` is stable, the message is a sentence, and ``hint`` says what to do.
+    """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -59,7 +62,7 @@ class ConnectionFailed(Exception):
 
 
 class Credentials(NamedTuple):
-    """Describes the credentials sent with a request, for the error if the request is refused."""
+    """Describes the credentials sent with a request, for the error message if the request is refused."""
 
     sent: str = ""
     """For example "the token in $AC" or "the header Authorization"; "" if nothing was sent."""

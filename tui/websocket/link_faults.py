@@ -36,14 +36,14 @@ class Heading(StrEnum):
 class Passage(Generic[T]):
     """Messages in transit in one direction. They stay in order, as on any websocket, unless reordered on purpose.
 
-    ``deliver`` passes one on. Runs on the session's loop.
+    ``deliver`` passes on one message. Runs on the session's loop.
     """
 
     def __init__(self, deliver: Callable[[T], Awaitable[None]], clock_ns: Callable[[], int]) -> None:
         self._deliver = deliver
         self._clock_ns = clock_ns
         self._queue: deque[tuple[int, T]] = deque()
-        """Messages, each with the time before which it is not passed on."""
+        """Messages, each with the earliest time at which it may be passed on."""
         self._last_due_ns = 0
         self._task: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
@@ -51,7 +51,7 @@ class Passage(Generic[T]):
         self._delay = (0, 0)
         """Delay of messages and the time at which it ends, both in ns."""
         self._worse_until_ns = 0
-        """Time at which the last fault is over."""
+        """Time at which the last fault ends."""
         self._shuffle: _Shuffle[T] | None = None
         self._jitter: _Jitter | None = None
 
@@ -89,7 +89,7 @@ class Passage(Generic[T]):
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
     def reorder(self, share: float, until_ns: int, seed: int) -> None:
-        """Until that time, lets the next message overtake this share of audio messages."""
+        """Until ``until_ns``, lets a random ``share`` of audio messages be overtaken by the next message."""
         self._flush_held_back()
         self._shuffle = _Shuffle(share, until_ns, seed)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
@@ -205,13 +205,13 @@ class LinkFaults:
         self.sent: Passage[Outgoing] = Passage(send, clock_ns)
         self.received: Passage[str | bytes] = Passage(receive, clock_ns)
         self.breaks = False
-        """Whether the socket was dropped and no new one can be opened yet."""
+        """Whether the socket was dropped and a new one cannot be opened yet."""
         self._abort = abort
         self._clock_ns = clock_ns
         self._unreachable_until_ns = 0
 
     def drop(self, for_ns: int) -> None:
-        """Drops the socket and all messages in transit; no new one can be opened for that time."""
+        """Drops the socket and all messages in transit; no new socket can be opened for that time."""
         self.breaks = True
         self._unreachable_until_ns = self._clock_ns() + for_ns
         self.sent.lose()
@@ -220,7 +220,7 @@ class LinkFaults:
 
     async def reachable(self) -> None:
         """Waits until a socket can be opened."""
-        while (wait_ns := self._unreachable_until_ns - self._clock_ns()) > 0:  # noqa: ASYNC110 - time sets no event
+        while (wait_ns := self._unreachable_until_ns - self._clock_ns()) > 0:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(min(wait_ns / NS_PER_S, _LONGEST_WAIT_S))
         self.breaks = False
 
@@ -235,7 +235,7 @@ class LinkFaults:
             passage.delay(by_ns, self._clock_ns() + for_ns)
 
     def reorder(self, share: float, for_ns: int, seed: int) -> None:
-        """For that time, lets the next message overtake this share of the user's audio messages."""
+        """For ``for_ns``, lets a random ``share`` of the user's audio messages be overtaken by the next message."""
         self.sent.reorder(share, self._clock_ns() + for_ns, seed)
 
     def jitter(self, most_ns: int, seed: int) -> None:

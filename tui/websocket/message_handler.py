@@ -1,7 +1,7 @@
 """Decodes frames, and counts and reports those that cannot be decoded.
 
-Its handlers are registered in a `CallbackManager`: for every message and for errors (the log), and for
-session and audio events (the router).
+Its handlers are registered in a `CallbackManager`. The log handles every message and error, and the router handles
+session and audio events.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class MessageHandler:
     def add_error_handler(self, handler: Callable[[ErrorRaised], object]) -> Registration:
         """Registers ``handler(error)`` for every error: from the agent, in a frame, or in the protocol itself.
 
-        The error has no number yet; the handler must emit it.
+        The handler must emit the error, which has no event number until then.
         """
         return self.callbacks.register_callback(News.ERROR, handler)
 

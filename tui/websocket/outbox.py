@@ -44,7 +44,7 @@ class Outbox:
 
     def put(self, messages: Iterable[Outgoing]) -> None:
         """Queues messages; audio beyond the limit is dropped and passed to ``on_dropped``."""
-        # Only audio is ever dropped: after a missing control message, the two sides would disagree about the session.
+        # Only audio is ever dropped: without a control message, the two sides would disagree about the session.
         for message in messages:
             # Sent directly, because going through the task would cost an iteration of the loop for each block.
             if message.audio_ms and self._idle and not self._queue and self._may_send_now():

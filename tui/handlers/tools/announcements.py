@@ -1,8 +1,7 @@
 """Tracks function calls: determines which calls are complete, and when the agent has to be asked for its answer.
 
-It works on OpenAI Realtime events and performs no I/O. Servers may announce a call more than once and send
-null for members that they leave out. After a barge-in, they may announce calls as done even though the
-arguments were cut off.
+It works on OpenAI Realtime events and performs no I/O. Servers may announce a call more than once and send null for
+omitted members. After a barge-in, they may announce calls as done even though the arguments were cut off.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ INCOMPLETE = "incomplete"
 REMEMBERED_CALLS = 1000
 """Number of announced calls that are remembered, so that none runs twice."""
 OPEN_LIMIT = 100
-"""Maximum number of calls with incomplete arguments, and of unfinished responses; the oldest is forgotten first."""
+"""Maximum number of calls with incomplete arguments and, separately, of unfinished responses; the oldest are
+forgotten."""
 
 
 class AnnouncedItem(msgspec.Struct, frozen=True):
@@ -112,7 +112,7 @@ class Announcements:
         return self._whole(message.item, message.response_id)
 
     def response_done(self, message: Announcement) -> list[Call]:
-        """Returns the calls that were announced only by the end of their response."""
+        """Returns the calls that were announced only at the end of their response."""
         response = message.response
         items = response.output or [] if response.status in (COMPLETED, None) else []
         calls = [call for item in items if (call := self._whole(item, response.id))]
@@ -157,15 +157,15 @@ class _Round:
 
     running: int = 0
     status: str = ""
-    """The status with which the response ended; empty until then."""
+    """The final status of the response; empty while the response is in progress."""
 
 
 class Rounds:
     """Determines when to ask the agent for its answer to function calls.
 
-    The agent is asked once for all calls in a response, when the last of them has been answered and the
-    response has ended. A response that the user cancelled by speaking needs no request, because the agent
-    will answer that speech.
+    The agent is asked once for all calls in a response, when the last of them has been answered and the response has
+    ended. A response that the user cancelled by speaking needs no request, because the agent will answer what the
+    user said.
     """
 
     def __init__(self) -> None:

@@ -68,7 +68,7 @@ class DaemonThreads:
     def __init__(self, name: str = "tool") -> None:
         self._name = name
         self.running = 0
-        """Number of threads that have not returned, awaited or not."""
+        """Number of threads that have not returned, including those whose caller has given up."""
         self.late = 0
         """Number of threads that returned after their caller had given up; their results were dropped."""
 
@@ -197,7 +197,7 @@ def as_json(value: object) -> str:
     """Returns a value as JSON; values without a JSON form are converted with ``str``."""
     try:
         return msgspec.json.encode(value, enc_hook=str).decode()
-    except (TypeError, ValueError, RecursionError):  # strange keys, lone surrogates, cycles
+    except (TypeError, ValueError, RecursionError):  # unsupported keys, lone surrogates, cycles
         return json.dumps(str(value))
 
 
