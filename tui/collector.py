@@ -10,7 +10,7 @@ import gc
 
 
 def hold() -> None:
-    """Disables collection while the process starts, because objects allocated then are kept."""
+    """Disables collection while the process starts, because objects allocated during startup are kept."""
     gc.disable()
 
 

@@ -9,8 +9,8 @@ from collections import deque
 from tui.units import NS_PER_MS
 
 WINDOW_NS = 10_000_000_000
-# Agents that pace their audio need a deeper queue: livekit/agents#7238 observed gaps of 150 to 180 ms between
-# 100 ms frames, and has since queued 300 ms before each segment.
+# Agents that pace their audio need a deeper queue: LiveKit observed gaps of 150 to 180 ms between 100 ms
+# frames, and now queues 300 ms before each segment (livekit/agents#7238).
 LEAST_TARGET_MS, FIRST_TARGET_MS, MOST_TARGET_MS = 40.0, 80.0, 300.0
 _MARGIN_MS = 20.0
 _LEAST_CHUNKS = 20  # with fewer chunks, the 95th percentile is the maximum, so one late chunk would decide

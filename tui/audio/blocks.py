@@ -165,7 +165,7 @@ class BlockTiming:
         return self._resampler.feed(pcm)
 
     def take_move(self, limit_ns: int) -> ClockMove | None:
-        """Returns how far the times of blocks have moved since the previous move, if that exceeds ``limit_ns``."""
+        """Returns how far block times have shifted since the previous shift, if by more than ``limit_ns``."""
         return self._instants.take_move(limit_ns)
 
     def is_current(self, source: Source | None) -> bool:

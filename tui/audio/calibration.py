@@ -55,7 +55,7 @@ class Spread(msgspec.Struct, frozen=True):
 
     @property
     def bound_ms(self) -> float:
-        """The ± of a figure after the bias was subtracted."""
+        """The ± of a figure after the bias is subtracted."""
         return max(self.spread_ms, LEAST_BOUND_MS)
 
     def __str__(self) -> str:
@@ -123,7 +123,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @property
     def bound_ms(self) -> float | None:
-        """The ± of a response time after the bias was subtracted; None if no loopback was used to measure it."""
+        """The ± of a response time after the bias is subtracted; None if no loopback was used to measure it."""
         if self.response is None or self.round_trip_ms is None:
             return None
         return self.response.bound_ms

@@ -79,7 +79,7 @@ def wav_clip(
 def wire_clip(
     wire: bytes, audio_format: AudioFormat, *, start_ms: float, end_ms: float | None, speed: float
 ) -> Clip:
-    """Returns a clip of audio in its wire format; an incomplete sample at the end is dropped."""
+    """Returns a clip made from audio in its wire format; an incomplete sample at the end is dropped."""
     values = to_float(StreamDecoder(audio_format).feed(wire))
     return Clip(
         lambda first_frame, frames: values[first_frame : first_frame + frames],

@@ -16,7 +16,7 @@ from tui.audio.speech import SpeechDetector, TrackEdge
 PERIOD_NS = 40_000_000
 """Interval between two batches. With a longer one, edges would be known later than scenarios expect."""
 _CROWD_PERIOD_S = 0.02
-"""The same for the callers of a load test: a longer batch would hold the loop, which has audio to send."""
+"""The same for load-test callers: a longer batch would block the loop, which has audio to send."""
 _SLACK_NS = 10_000_000
 """Blocks of 20 ms do not arrive exactly on time, but every second one has to end a batch."""
 _REST_MS = 1_000
@@ -84,7 +84,7 @@ class DetectorPool:
         fed.end_ns = end_ns
 
     def settle(self, detector: SpeechDetector) -> None:
-        """Judges everything that a detector was fed, before this returns."""
+        """Judges everything that a detector was fed, immediately and without other detectors' audio."""
         job = self._jobs.pop(detector, None)
         if job is not None:
             _finish(job)

@@ -1,10 +1,10 @@
 """Microphones and speakers through PortAudio.
 
-This is the only module that imports sounddevice, and it does so on demand. A missing library or device is an
-expected case: `audio_problem` describes it with advice, and all other functions raise `AudioDeviceError`.
-PortAudio reads the device list once when it is loaded, and again when `refresh_devices` is called. Loading
-takes 150 to 290 ms, and the `Trial` in a child process before it slightly longer. All functions block and may
-be called from any thread; callbacks run on PortAudio's thread.
+This is the only module that imports sounddevice, and it does so on demand. A missing library or device is an expected
+case: `audio_problem` describes it with advice, and all other functions raise `AudioDeviceError`. PortAudio reads the
+device list once when it is loaded, and again when `refresh_devices` is called. Loading takes 150 to 290 ms. The
+`Trial` that precedes it, in a child process, takes slightly longer. All functions block and may be called from any
+thread; callbacks run on PortAudio's thread.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class StreamTimes(Protocol):
-    """PortAudio's times for a block, in seconds of its own clock; only their differences are meaningful."""
+    """PortAudio's times for a block, in seconds on PortAudio's own clock; only their differences are meaningful."""
 
     @property
     def inputBufferAdcTime(self) -> float: ...  # noqa: D102, N802  PortAudio's name

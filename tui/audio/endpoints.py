@@ -137,8 +137,8 @@ def _find(
         except AudioDeviceError as error:
             reason = str(error)
         else:
-            # A device from the command line was checked before dialing, so this one comes from settings or
-            # was remembered, and is unplugged.
+            # A device from the command line was checked before dialing, so this one comes from the settings
+            # or was remembered, and is now unplugged.
             if wanted != spec:
                 warnings.append(f"{reason} Using {found.name} instead.")
             return found

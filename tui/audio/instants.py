@@ -88,7 +88,7 @@ class BlockInstants:
             return None
 
     def take_move(self, limit_ns: int) -> ClockMove | None:
-        """Returns how far the estimate has moved since the previous move, if that exceeds ``limit_ns``.
+        """Returns how far the estimate has shifted since the previous shift, if by more than ``limit_ns``.
 
         Call it on the feeding thread.
         """

@@ -77,7 +77,7 @@ class Microphone:
         # on, blocks that no longer fit the mode are dropped.
         self._closed = False
         self._lost: _OpenDevice | None = None
-        """The stream of an abandoned attempt to open it, kept until the driver returns and it can be closed."""
+        """A stream whose opening was abandoned, kept until the driver returns and the stream can be closed."""
         self._lock = asyncio.Lock()
         # Held while a device is opened or closed. PortAudio's calls block and must not run for one stream on
         # two threads. The mode may change in the meantime, so it is read again under the lock, and once more

@@ -1,8 +1,8 @@
 """Converts sample rates, either live block by block, or for a whole recording.
 
-Live audio uses libsamplerate's sinc converters through python-samplerate. They hold back 3 ms of audio (6 ms
-if one side is 8 kHz); soxr's streams with default settings hold back at least 21 ms. Their output does not
-depend on how the input is divided into chunks. Frame 0 of the output corresponds to frame 0 of the input.
+Live audio uses libsamplerate's sinc converters through python-samplerate. They hold back 3 ms of audio (6 ms if one
+side is 8 kHz); soxr's streams with default settings hold back at least 21 ms. The converters' output does not depend
+on how the input is divided into chunks. Frame 0 of the output corresponds to frame 0 of the input.
 """
 
 from __future__ import annotations

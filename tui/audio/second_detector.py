@@ -32,12 +32,11 @@ _MAYBE, _SURE, _CLEAR = 2.2, 4.5, 5.0
 """Thresholds in powers of two above the floor: possibly sound, sound if it lasts, and clearly sound."""
 _LEAST_SOUND_MS = 40
 _JOINED_MS = 60
-"""Longest quiet within a word (a stop consonant), which never separates two sounds."""
+"""Longest quiet period within a word (a stop consonant), which never separates two sounds."""
 _PAUSE_MS = 400
-"""Length of quiet that ends a sound.
+"""Length of a quiet period that ends a sound.
 
-Shorter than the first detector's 500 ms, because a pause appears shorter to that detector's windows.
-"""
+Shorter than the first detector's 500 ms, because a pause appears shorter to that detector's windows."""
 
 _Floats = NDArray[np.float32]
 

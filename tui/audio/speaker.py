@@ -181,7 +181,7 @@ class Speaker:
         self._opened: _OpenedOutput | None = None
         """The output that pulls from the queue; while it is set, no other output does."""
         self._lost: _OpenedOutput | None = None
-        """The output of an abandoned attempt to open it, kept until the driver returns and it can be closed."""
+        """An output whose opening was abandoned, kept until the driver returns and the output can be closed."""
         self._without_device: _WithoutDevice | None = None
 
     @property
@@ -261,7 +261,7 @@ class Speaker:
 
     def take_busy_ns(self) -> int:
         """Returns the duration of the longest callback since the previous call."""
-        # Without a lock: a callback in between loses one duration, which is better than a callback that
+        # Without a lock: at worst, one callback's duration is lost, which is better than a callback that
         # waits.
         busy_ns, self._callbacks.busy_ns = self._callbacks.busy_ns, 0
         return busy_ns

@@ -184,7 +184,8 @@ async def _converse(
     await _until(lambda: not audio.playback.playing, _ANSWER_S)
     number = 0
     while clock() < ends_s:
-        # Spread over the call: a device that was late once, or settles at the start, does not decide.
+        # Spread over the call, so that a device that is late once, or still settling, does not decide the
+        # result.
         if number % _LINES_PER_CHIRPS == 0:
             await _play_chirps(audio, number)
         number += 1

@@ -2,7 +2,7 @@
 
 Speech repeats itself and is quiet at its edges. A chirp resembles nothing but itself, so its position in the
 microphone's stream is found to a sample, even if it is much quieter than the noise around it. Its frequencies pass
-every device and every sample rate from 8 kHz on.
+every device and every sample rate from 8 kHz up.
 """
 
 from __future__ import annotations

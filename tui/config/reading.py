@@ -65,7 +65,8 @@ class SettingsInForce(msgspec.Struct, frozen=True):
     written: frozenset[str]
     """Settings in the file, by section and key."""
     warning: str = ""
-    """A sentence that the defaults apply because the user's own file is inaccessible; empty if it is accessible."""
+    """A sentence stating that the defaults apply because the user's own file is inaccessible; empty if it is
+    accessible."""
 
     @property
     def thresholds(self) -> Thresholds:
@@ -129,10 +130,7 @@ def _variable(section: str, key: str) -> str:
 
 
 def _unreachable(path: Path) -> str:
-    """Returns a sentence if it is impossible to determine whether the file exists, as in an inaccessible home folder.
-
-    Otherwise "".
-    """
+    """Returns a sentence if the path cannot be examined, as in an inaccessible home folder; otherwise ""."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -1,8 +1,8 @@
-"""AudioManager: handles all audio of a call between the sound devices and the wire.
+"""AudioManager: handles all of a call's audio between the sound devices and the wire.
 
-It lives in the engine and outlives a call: `configure` prepares it for a call, `close` releases the devices.
-The manager connects its two directions, `capture` and `playback`, watches their devices, and returns audio
-events from `poll`. Each event has the time of its sample.
+It lives in the engine and outlives a call: `configure` prepares it for a call, `close` releases the devices. The
+manager connects its two directions, `capture` and `playback`, watches their devices, and returns audio events from
+`poll`. Each event carries the time of its sample.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class AudioManager:
         return self._observers.register_callback(AUDIO_CHUNK, callback)
 
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
-        """Receives a block from PortAudio: puts a copy into the hand-off, then calls the observers.
+        """Receives a block from PortAudio: adds a copy to the hand-off queue, then calls the observers.
 
         The microphone passes its `Stamp` as ``time``. Blocks from other streams may carry PortAudio's own
         time, which is replaced by the current time. Integers are kept exactly; floats in -1..1 are scaled and
@@ -191,7 +191,7 @@ class AudioManager:
                 self._handoff.overflows += 1
             at_ns, source = time if isinstance(time, Stamp) else (self._pending.clock_ns(), None)
             block = Block(at_ns, source, pcm_of(indata))
-            # The call comes first, so that no observer can delay a block or prevent it from being sent.
+            # The call gets the block first, so that no observer can delay it or prevent it from being sent.
             self._handoff.put(block)
             self._observers.trigger(AUDIO_CHUNK, block.pcm)
         except Exception as error:  # noqa: BLE001 - sounddevice would print it and end the stream
@@ -325,7 +325,7 @@ class AudioManager:
             self._report_opened()
 
     async def rescan(self) -> None:
-        """Makes PortAudio list the devices again; during a call, sound pauses briefly."""
+        """Makes PortAudio list the devices again, which briefly pauses the sound of a call."""
         await self._care.rescan(self._cared())
 
     def _cared(self) -> dict[str, Caredfor]:
@@ -386,7 +386,7 @@ class _DeferredReporter(ErrorReporter):
         self._waiting.append((error, callback, event))
 
     def pass_on(self) -> None:
-        """Reports the kept failures like failures of any other callback. Must be called on the loop."""
+        """Reports the kept failures in the same way as those of any other callback. Must be called on the loop."""
         while self._waiting:
             error, callback, event = self._waiting.popleft()
             default_reporter.report(error, callback=callback, event=event)

@@ -1,8 +1,8 @@
 """The events of a session: immutable, numbered records, each with a monotonic timestamp taken where the event occurs.
 
-The engine emits them and models fold them; they cross the pipe to the screen as msgpack and are saved as
-JSON. ``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample at the microphone
-or the speaker, so it may be earlier than that of the previous event.
+The engine emits events, and models fold them. Events cross the pipe to the screen as msgpack and are saved as JSON.
+``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample at the microphone or the speaker,
+so it may be earlier than the previous event's.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Condition(StrEnum):
     SPEECH_BEFORE_RECORDING = "speech before recording"
     """The user was already speaking when recording started: the first word may be cut off."""
     STREAM_NOT_OPENED = "user stream not opened"
-    """The agent has not opened the user stream; until then, no user audio may be sent."""
+    """The agent has not opened the user stream, so no user audio may be sent yet."""
     NOT_ANSWERED = "not answered"
     """The user stopped speaking some time ago, and no answer has arrived."""
     NO_PONGS = "no pongs"
@@ -216,7 +216,7 @@ class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
     audio_ms: float = 0.0
     known: bool = True
     count: Count = 1
-    """Number of messages, over which size and duration are summed; more than 1 only for audio in load tests."""
+    """Number of messages that this event sums up in size and duration; more than 1 only for audio in load tests."""
 
 
 class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
@@ -238,14 +238,14 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
 
 
 class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
-    """The agent broke a rule of its protocol, or does something that this program advises against."""
+    """The agent broke a rule of its protocol, or did something that this program advises against."""
 
     rule: str
     text: str
     advice: bool = False
     """Allowed but unwise behavior, or a guess by this program; never counts for ``--strict``."""
     about: Count = 0
-    """Number of the first message since the previous report that caused the finding."""
+    """Number of the first message that has caused the finding since the previous report."""
     count: Count = 1
     """Total occurrences so far; reported at 1, 10, 100 … and at the end of the call."""
 
@@ -258,7 +258,7 @@ class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
     of_call: bool = False
     """Valid only while the call is active."""
     of_opening: bool = False
-    """Whether the notice is about opening a saved session; it is then not an event of that session."""
+    """Whether the notice is about opening a saved session. Such a notice is not an event of that session."""
 
 
 class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
@@ -272,7 +272,7 @@ class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
     latency_ms: float = 0.0
     """Buffer of the playback device, as the device reports it; 0 if there is no device."""
     timing: Timing | None = None
-    """Accuracy of times from this event on; None if there are no devices, because times are then exact."""
+    """Accuracy of times from this event on. Without devices, times are exact, and the value is None."""
 
 
 class RecordingChanged(Event, frozen=True, kw_only=True, gc=False, tag="recording"):
@@ -335,10 +335,8 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
     text: str
     final: bool
     item: str = ""
-    """The stream id of the reply for the agent's words, or the id of the speech for the user's.
-
-    If empty, the words are ordered by time.
-    """
+    """For the agent's words, the stream id of the reply; for the user's words, the id of the speech. If it is empty,
+    the words are ordered by time."""
     part: Count = 0
     """The content part of the item to which the words belong."""
     written: bool = False
@@ -424,14 +422,14 @@ class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="conditio
     reply: str = ""
     """The reply concerned, if there is one."""
     since_ns: Instant | None = None
-    """When the problem began, if that is known and was before ``at_ns``."""
+    """When the problem began, if known and earlier than ``at_ns``."""
 
 
 class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
     """The program itself was late, so figures measured around this time are uncertain."""
 
     what: str
-    """The part that was late: "the event loop", "sending", a device or the clock of a device."""
+    """The part that was late: "the event loop", "sending", a device or a device's clock."""
     late_ms: float
     since_ns: Instant
     """Start of the period of lateness, which ends at ``at_ns``."""
@@ -529,7 +527,7 @@ class ScenarioChanged(Event, frozen=True, kw_only=True, gc=False, tag="scenario"
     name: str
     file: str = ""
     steps: tuple[str, ...] = ()
-    """All steps in words; set only when the scenario begins."""
+    """All steps, described in words; set only when the scenario begins."""
     verdict: str = ""
     """"passed", "failed" or "not measured" once the scenario is over; empty until then."""
     reason: str = ""

@@ -20,7 +20,7 @@ Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
 
 class Journal:
-    """The only entry to a session's event stream. Runs on the session's loop.
+    """The only way into a session's event stream. Runs on the session's loop.
 
     ``redactor`` first removes the secrets of the call from every event and message. ``sink`` receives every
     event in order, after it was applied to ``state``; ``keep_raw`` stores a raw message and returns its

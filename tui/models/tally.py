@@ -27,8 +27,8 @@ class Count(NamedTuple):
 class Tally(Generic[Kind]):
     """Keeps counts by kind of event.
 
-    A kind is due at its first count, and then once per interval if its count has grown. Times are in ns of
-    any one clock. Not thread-safe.
+    A kind is due at its first count, and then once per interval if its count has grown. Times are in ns on any single
+    clock. Not thread-safe.
     """
 
     def __init__(self, interval_ns: int = NS_PER_S) -> None:

@@ -80,7 +80,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Values that must not be shown, printed or saved, except for values of fields to redact."""
+        """Values that must not be shown, printed or saved. Values of JSON fields to redact are not included."""
         return (
             self.token,
             *header_secrets(self.headers),

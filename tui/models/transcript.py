@@ -190,7 +190,7 @@ class Transcript:
         return said
 
     def _place(self, said: Utterance) -> None:
-        """Moves words that arrived late to the position where their speech began, before the answer."""
+        """Moves words that arrived late to where their speech began, which is before the answer."""
         at = len(self.entries)
         while at and self.entries[at - 1].at_ns > said.at_ns:
             at -= 1

@@ -28,7 +28,7 @@ _SUMMARY_CHARS = 400
 
 
 class EventRow(msgspec.Struct, array_like=True, frozen=True):
-    """A row in the event log, in the form used on the page. All texts are safe to show."""
+    """A row in the event log, in the form used on the page. All text is safe to show."""
 
     seconds: float
     number: int
@@ -51,7 +51,7 @@ class TimelineMark(msgspec.Struct, array_like=True, frozen=True):
 
 
 class MarkedRow(msgspec.Struct, frozen=True):
-    """An event that has a mark or a note. Every text is safe to show."""
+    """An event that has a mark or a note. All text is safe to show."""
 
     seconds: float
     marked: bool

@@ -1,4 +1,7 @@
-"""HTML elements. Every text and every value is escaped and made visible when it is inserted."""
+"""HTML elements.
+
+All text and all values are escaped, and their control characters made visible, when they are inserted.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class ReportAudio(NamedTuple):
 def sound_of(audio: SavedAudio) -> ReportAudio:
     """Returns the tracks, with the user on the left and the agent on the right.
 
-    Opus files have a tenth of the size; WAV files keep every sample.
+    Opus files are a tenth of the size; WAV files keep every sample.
     """
     if audio.rate in _OPUS_RATES and importlib.util.find_spec("soundfile"):
         return ReportAudio("audio/ogg", _opus(audio))

@@ -97,7 +97,7 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
 
 
 def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges, the user's offset by the delays from sample to socket measured during the call."""
+    """Returns the edges, with the user's shifted by the delays from sample to socket, as measured in the call."""
     ways = {
         started: sorted(
             (edge for edge in live if edge.started is started and edge.captured_ns is not None),

@@ -109,7 +109,7 @@ class _Gap(NamedTuple):
 
     @property
     def edge_ns(self) -> int:
-        """The edge of the other party, from which the search for the missing edge starts."""
+        """The other party's edge, from which the search for the missing edge starts."""
         return self.since_ns if self.edge is e.CheckedEdge.AGENT_BEGAN else self.until_ns
 
 
@@ -131,7 +131,7 @@ def _gap_of(turn: Turn, previous: Sequence[Turn], following: Sequence[Turn]) -> 
 
 
 def _missed_in(audio: SavedAudio, gap: _Gap) -> int | None:
-    """Returns the position of the edge of a missed sound in the gap; None if no sound was missed."""
+    """Returns where the edge of a missed sound lies in the gap; None if no sound was missed."""
     is_of_agent = gap.edge is e.CheckedEdge.AGENT_BEGAN
     party = e.Party.AGENT if is_of_agent else e.Party.USER
     stretch = _stretch(audio, party, gap.edge_ns, gap.since_ns, gap.until_ns)

@@ -88,7 +88,7 @@ LINE_KEYS = "1-9"
 def spoken() -> Mapping[str, str]:
     """Returns labels such as "Say: Hello, …" for the recorded lines, by action id; empty if there are no recordings.
 
-    The texts are read on first use, so that they do not delay the first paint.
+    The text of the lines is read on first use, so that reading does not delay the first paint.
     """
     from tui.assets import AssetsMissing, caller_lines
 

@@ -290,7 +290,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
 
 def _is_same(one: Target, other: Target) -> bool:
-    """Returns whether two targets are the same entry in the list, even if one is without its secrets."""
+    """Returns whether two targets are the same entry in the list, even if one of them lacks its secrets."""
     return (one.safe_url, one.title) == (other.safe_url, other.title)
 
 

@@ -61,7 +61,7 @@ class EndingApp(App[int]):
         def continued(number: int, frame: FrameType | None) -> None:
             """Handles SIGCONT.
 
-            A closing terminal sends this signal too, on which Textual would start painting again and hang.
+            A closing terminal sends this signal too; Textual would respond by painting again, and hang.
             """
             if self.suspended and callable(resume):
                 resume(number, frame)

@@ -58,7 +58,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
         }
         self.what = Choice(what, id="what")
         self.format = Choice(_FORMATS, id="format")
-        # Named after the session, so that the next export does not have the same name.
+        # Named after the session, so that the next session's export has a different name.
         session = bridge.folder.path
         name = "events.jsonl" if session is None else f"{session.name}.jsonl"
         self.path = TextLine(str(folder / name), id="path", compact=True, select_on_focus=False)

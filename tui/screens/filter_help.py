@@ -22,7 +22,7 @@ FILTER_HELP = (
 
 
 class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Shows the explanation as one scrolling text."""
+    """Shows the explanation as one scrolling page."""
 
     CSS_PATH = "filter_help.tcss"
     TITLE = "Filters"

@@ -94,7 +94,7 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
         self._scroll = VerticalScroll(self._text, can_focus=False)
 
     def compose(self) -> ComposeResult:
-        """Yields the search field and one scrolling text."""
+        """Yields the search field and the scrolling content."""
         with Vertical(id="help") as box:
             box.border_title = "Help"
             box.border_subtitle = "type to search · ↑ ↓ scroll · esc close"
@@ -171,7 +171,7 @@ def figure_sections() -> list[HelpSection]:
 def key_sections(
     active: dict[str, ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
 ) -> list[HelpSection]:
-    """Returns the keys by task: first keys of the focused pane or of a separate screen, last keys for moving."""
+    """Returns the keys by task: first the keys of the focused pane or a separate screen, last the keys for moving."""
     sections: dict[str, list[ActiveBinding]] = {}
     notes: dict[str, str] = {}
     for entry in in_order(active.values()):

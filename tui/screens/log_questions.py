@@ -117,7 +117,7 @@ class LogQuestions:
     async def ask(self, question: Question, value: str = "") -> None:
         """Asks a question."""
         if not self._pane.is_attached:
-            return  # the key was pressed before there is a screen
+            return  # the key was pressed before there was a screen
         if not self.prompt.is_attached:
             await self._pane.screen.mount(self.prompt)
         self.prompt.ask(question, value)

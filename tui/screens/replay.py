@@ -1,4 +1,4 @@
-"""Replay: makes log, transcript and sound follow the playhead when a saved session is shown."""
+"""Replay: makes the log, transcript and sound follow the playhead when a saved session is shown."""
 
 from __future__ import annotations
 
@@ -147,8 +147,8 @@ class Replay:
         index = events.find(number)
         if index is not None:
             self.playhead.seek(events.at_ns[index])
-            # Events that were logged late are not in order of time, so the next tick would move the cursor
-            # away.
+            # Events that were logged late are not in chronological order, so the next tick would move the
+            # cursor away.
             self._placed()
 
     def step(self, lines: int) -> None:

@@ -122,7 +122,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.notice = NoticeLine(bridge, id="notice")
         self._layout = self.panes.layout_now
 
-    # the parts: each has its own state; those that the first paint does not need are not loaded for it
+    # the parts: each has its own state, and is loaded when it is first needed
 
     @cached_property
     def controls(self) -> CallControls:

@@ -531,7 +531,7 @@ REPORT = Action(
 
 SESSION: Sequence[Action] = (
     *SEARCHING,
-    # Early, so that the footer always has room for it: a session that is over leads to its report.
+    # Listed early, so that the footer always has room for it, because the report is the usual next step.
     *REPLAY[:1],
     REPORT,
     *REPLAY[1:],

@@ -151,7 +151,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         """Shows the sessions that were read since the last call. Called every tick."""
         if not self.view.is_attached:
             return
-        done = self._listing.done  # read before the last sessions are taken
+        done = self._listing.done  # read first, so that no session is missed
         found = self._listing.take()
         if found:
             here = self._here

@@ -58,12 +58,12 @@ AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 
 
 class Redactor:
-    """Removes secrets from texts, raw messages and events. `add` and `text` may be called from any thread.
+    """Removes secrets from text, raw messages and events. `add` and `text` may be called from any thread.
 
-    ``secrets`` are values replaced wherever they occur, including their forms in JSON, URLs and base64.
-    ``fields`` are names of JSON fields whose values are always replaced, at any depth and also in JSON inside
-    a JSON string. A text found in such a field is replaced everywhere from then on, because a transcript may
-    repeat it. All secrets that this redactor learns are added to ``shared`` too.
+    ``secrets`` are values replaced wherever they occur, including their forms in JSON, URLs and base64. ``fields``
+    are names of JSON fields whose values are always replaced, at any depth and also in JSON inside a JSON string.
+    Text found in such a field is replaced everywhere from then on, because a transcript may repeat it. All secrets
+    that this redactor learns are added to ``shared`` too.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class Redactor:
         return _without_cut_forms(text, self._forms) if HIDDEN in text else text
 
     def event(self, event: AnyStruct) -> AnyStruct:
-        """Returns an event without secrets in its texts; returns the same object if there are none."""
+        """Returns an event without secrets in its text; returns the same object if there are none."""
         if not self._forms and self._field is None:
             return event
         cleaned: dict[str, Any] = {}
@@ -129,7 +129,7 @@ class Redactor:
             value = getattr(event, name)
             # No subclasses of str: enum members are not secrets.
             if type(value) is str:
-                # Most texts of an event are empty.
+                # Most strings in an event are empty.
                 if len(value) >= SHORTEST_LEARNT and (clean := self.text(value)) is not value:
                     cleaned[name] = clean
             elif type(value) is dict and value:
@@ -403,7 +403,7 @@ def _without_cut_forms(text: str, forms: Iterable[str]) -> str:
 
 
 def _texts_in(value: object) -> Iterator[str]:
-    """Yields the texts in a JSON value, including numbers, that are long enough to be replaced elsewhere."""
+    """Yields the strings and numbers in a JSON value that are long enough to be replaced elsewhere."""
     match value:
         case str():
             if len(value) >= SHORTEST_LEARNT:

@@ -21,9 +21,9 @@ class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
     panes: tuple[str, ...] = ("transcript", "turns", "health")
     """Names of the side panes, most recently requested first. Panes that are not named come last."""
     log_share_beside: Share = 0.55
-    """Log's share of the width while the side panes are beside it."""
+    """The log's share of the width while the side panes are beside it."""
     log_share_below: Share = 0.6
-    """Log's share of the height while the side panes are below it."""
+    """The log's share of the height while the side panes are below it."""
     weights: dict[str, Weight] = {}
     """Relative heights of stacked side panes, by name; 1 by default."""
 

@@ -22,8 +22,7 @@ _REMEMBERED = 20
 _MOST_LINES, _MOST_NOTICE_LINES = 2, 4
 """Maximum number of lines of an error or a hint, and of a notice.
 
-A text is never shortened to make room for its hint.
-"""
+Text is never shortened to make room for its hint."""
 _DISMISS = "esc dismiss"
 _TEXT_CHARS = 1_000
 
@@ -91,7 +90,7 @@ class ErrorBanner(Static, ModelPanel):
         self.update(Content("\n").join(lines))
 
     def on_resize(self) -> None:
-        """Fits the texts to the new width."""
+        """Wraps the lines to the new width."""
         self.refresh_from_model()
 
     def on_click(self) -> None:
@@ -116,7 +115,7 @@ def _with_hint(text: str, hint: str, width: int) -> list[str]:
 
 
 class NoticeLine(Static, ModelPanel):
-    """Shows the latest audio problem or, if there is none, the last notice or else advice.
+    """Shows the latest audio problem, or else the last notice, or else the latest advice.
 
     The line is hidden if there is nothing to show. For a saved session, only notices about opening it are
     shown, because all others are out of date.
@@ -182,7 +181,7 @@ class NoticeLine(Static, ModelPanel):
         self.update(content, layout=self.size.height != 1 + len(more))
 
     def on_resize(self) -> None:
-        """Fits the text to the new width."""
+        """Wraps the text to the new width."""
         self.refresh_from_model()
 
     def on_click(self) -> None:

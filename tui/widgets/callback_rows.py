@@ -38,7 +38,7 @@ Sortable = tuple[float, str] | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: a figure or a text for each row."""
+    """One column, with a figure or text for each row."""
 
     title: str
     value: Callable[[CallbackRow], Sortable]

@@ -21,7 +21,7 @@ from tui.widgets.wrap import fit
 SIDE_BY_SIDE = 100
 """Minimum width in cells for the side-by-side layout."""
 _BEFORE_DIFFERENCE = 10
-"""Number of equal characters that are shown before the first difference of two texts."""
+"""Number of equal characters that are shown before the first difference between two strings."""
 _STYLES = {
     Difference.SAME: "compare--same",
     Difference.ADDED: "compare--added",
@@ -195,7 +195,7 @@ def _shown(value: object, other: object, cells: int) -> str:
 
 
 def _alike_until(text: str, other: str) -> int:
-    """Returns the length of the common prefix, found by bisection because texts may be long."""
+    """Returns the length of the common prefix, found by bisection because strings may be long."""
     low, high = 0, min(len(text), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -204,7 +204,10 @@ def _alike_until(text: str, other: str) -> int:
 
 
 def _text(text: str, other: object, cells: int) -> str:
-    """Returns a text or, if it is long and differs late from the other, only the part around the difference."""
+    """Returns a string, or only the part around its first difference.
+
+    Only a long string that differs late from the other value is shortened.
+    """
     if type(other) is str and other != text and len(text) > cells - 2:
         alike = _alike_until(text, other)
         if alike > _BEFORE_DIFFERENCE:

@@ -57,7 +57,7 @@ class ShownEvent:
             (detail_head.title(bridge.log, row), "detail--title"),
             *((text, "detail--label") for text in detail_head.facts(bridge.log, row)),
         ]
-        """The lines above the content, as texts and styles."""
+        """The lines above the content, each as pieces of text with their styles."""
         self.message: bytes | None = None
         """The raw bytes of a message; None until they have been read, or if they were not kept."""
         self.awaited = False

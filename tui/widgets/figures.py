@@ -138,4 +138,4 @@ SIGNS: Mapping[str, str] = {
     "saving, not saved": "Whether the call is being saved to disk.",
     "MUTED": "Silence is sent instead of the microphone's audio.",
 }
-"""Signs and words that are shown next to the figures."""
+"""Symbols and words that are shown next to the figures."""

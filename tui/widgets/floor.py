@@ -21,7 +21,7 @@ LIVE_NS = 60_000_000_000
 """Length of the lanes in a call."""
 SPEECH, SILENCE = "█", "·"
 TALK_OVER, BACKCHANNEL, GAP, OVERLAP, PAUSE = "▼", "◦", "┄", "╳", "…"
-"""Signs between the lanes. Their shapes differ, so that none depends on color."""
+"""Symbols between the lanes. Their shapes differ, so that they can be distinguished without color."""
 _LANE_LINES = 3
 _NAME_CELLS, _TIME_CELLS, _FIGURE_CELLS = 6, 9, 8
 """Widths in cells; the figure's includes its ±."""
@@ -31,7 +31,7 @@ _SIGNS = {
     MomentKind.PAUSE: (PAUSE, "rows--muted"),
 }
 _ORDER = (MomentKind.PAUSE, MomentKind.TURN, MomentKind.BACKCHANNEL, MomentKind.TALK_OVER)
-"""Order of precedence: if two signs share a cell, the later kind is shown."""
+"""Order of precedence: if two symbols share a cell, the later kind is shown."""
 
 
 class FloorPane(GradedRows):
@@ -109,7 +109,7 @@ class FloorPane(GradedRows):
         return moment.kind, moment.at_ns, moment.figure, moment.words
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns the time, sign, figure and description of an event."""
+        """Returns the time, symbol, figure and description of an event."""
         moment = self._moments[index]
         sign, look = self._sign(moment)
         words = max(width - _TIME_CELLS - _FIGURE_CELLS - 6, 0)
@@ -164,7 +164,7 @@ class FloorPane(GradedRows):
         return [*lines, self._scale(left_ns, span_ns, cells)] if len(lines) < room else lines
 
     def _between(self, left_ns: int, span_ns: int, cells: int) -> list[Piece]:
-        """Returns the signs between the lanes, with the selected event highlighted."""
+        """Returns the symbols between the lanes, with the selected event highlighted."""
         signs: dict[int, Piece] = {}
         first = bisect_left(self._moments, left_ns - LIVE_NS, key=lambda each: each.at_ns)
         shown = sorted(self._moments[first:], key=lambda each: _ORDER.index(each.kind))
@@ -221,7 +221,7 @@ class FloorPane(GradedRows):
 
 
 def _extent(moment: FloorMoment) -> tuple[int, int]:
-    """Returns the period that a sign covers; for a turn, this is the gap or overlap before it."""
+    """Returns the period that a symbol covers; for a turn, this is the gap or overlap before it."""
     if moment.kind is not MomentKind.TURN:
         return moment.at_ns, moment.until_ns or moment.at_ns
     if moment.figure.ms is None:

@@ -11,7 +11,7 @@ from tui.widgets.rows import RowsView
 
 
 class GradedRows(RowsView):
-    """The rows begin again with each session."""
+    """The rows start over with each session."""
 
     def __init__(
         self,

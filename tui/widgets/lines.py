@@ -26,11 +26,11 @@ from tui.widgets.panel import ModelPanel
 from tui.widgets.wrap import fit, wrap
 
 Piece = tuple[str, str]
-"""A text, and the component class of its style."""
+"""A piece of text, and the component class of its style."""
 _KEPT_STRIPS = 1024
 _JOINT = " · "
 _BOX_CELLS, _LINE_CELLS = 6, 2
-"""Number of cells next to a title in a box frame, and in a line."""
+"""Number of cells next to a title: in a box frame, and in a single line."""
 _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
 """Styles of a highlighted line in a terminal without colors, with and without focus."""
 
@@ -336,5 +336,5 @@ def joined(parts: Sequence[str], cells: int, least_cells: int = 0) -> str:
 
 
 def line_of(*parts: tuple[str, Style]) -> Strip:
-    """Returns a line composed of texts with their styles."""
+    """Returns a line composed of pieces of text with their styles."""
     return Strip([Segment(text, style) for text, style in parts if text])

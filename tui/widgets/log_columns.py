@@ -26,7 +26,7 @@ from tui.widgets.wrap import fit
 WIDE = 90
 """Minimum width in cells for all columns. In a narrower log, the size is drawn only if the summary leaves room."""
 BACK_DATED = "↶"
-"""Sign next to a time that is earlier than the time of the line above."""
+"""Symbol next to a time that is earlier than the time of the line above."""
 
 _MEMBER = "└ "
 """Prefix of the kind of a message in an expanded run."""
@@ -118,7 +118,7 @@ class LogLine:
         self.size = numbers.size(log.events.sizes[line.event] if line.member else row.size_bytes)
 
     def text(self, text: str, cells: int, style: str, *, keep_ends: bool = False) -> list[Piece]:
-        """Returns a text and a space in ``cells`` cells, with search matches highlighted.
+        """Returns a text followed by a space, in ``cells`` cells, with search matches highlighted.
 
         A text whose match would be cut off is scrolled to show it.
         """
@@ -170,7 +170,7 @@ def _direction(line: LogLine, cells: int) -> list[Piece]:
 
 
 def _level(line: LogLine, cells: int) -> list[Piece]:
-    """Draws ✗ or !, or a sign that shows whether a run is open."""
+    """Draws ✗ or !, or a symbol that shows whether a run is open."""
     glyph = line.shape.level.value
     if line.is_run and not glyph.strip():
         glyph = "▾" if line.look.opened else "▸"
@@ -264,7 +264,7 @@ def with_heads(title: str, inset: int, width: int, absolute: bool, longest_kind:
 
 
 def pieces(view: EventView, look: Look, width: int) -> list[Piece]:
-    """Returns a line of the log as texts and their styles."""
+    """Returns a line of the log as pieces of text with their styles."""
     line = LogLine(view, look, width)
     columns, summary_cells = _laid_out(width, look.absolute, width >= WIDE, look.longest_kind)
     if width < WIDE and line.size and cell_len(line.summary) + SIZE.cells < summary_cells:

@@ -20,7 +20,7 @@ BESIDE_CELLS = 120
 PANE_LINES = 16
 """Another side pane is shown only if each pane still has this many lines."""
 LINES_AROUND = 5
-"""Lines of a call's screen that are not for panes (strip, meters, tabs, keys); only the first guess needs it."""
+"""Lines of a call's screen that are not for panes (strip, meters, tabs, keys); used only for the first estimate."""
 _MOST_PANES = 3
 _LOG_SHARE_BESIDES_DETAIL = 0.5
 """The log's largest share of the height while the detail pane is open."""

@@ -12,7 +12,10 @@ def _nothing(_: str) -> str:
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A question with callbacks for the answer. They return a description of the problem with the answer, or ""."""
+    """A question with callbacks for the answer.
+
+    The callbacks return a description of the problem with the answer, or "".
+    """
 
     label: str
     hint: str

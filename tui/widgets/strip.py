@@ -25,7 +25,7 @@ from tui.widgets.panel import ModelPanel
 from tui.widgets.wrap import fit
 
 Part = tuple[str, str]
-"""A text and its style."""
+"""A piece of text and its style."""
 
 STATUS_LOOKS: dict[Status, Part] = {
     Status.IDLE: ("○", "$foreground-muted"),
@@ -127,7 +127,7 @@ class SessionStrip(Static, ModelPanel):
 
 
 class Group(NamedTuple):
-    """Texts that stay together."""
+    """Pieces of text that stay together."""
 
     parts: Sequence[Part]
     rank: int = 0

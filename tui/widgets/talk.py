@@ -1,6 +1,6 @@
 """TalkButton: keeps the microphone on while the mouse button is held.
 
-There is no such key, because terminals do not report key releases.
+There is no key for this, because terminals do not report key releases.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ MAX_CHARACTERS = 4000
 MAX_ARGUMENTS, MAX_OUTCOME = 80, 160
 """Maximum number of characters drawn of a tool call. The event in the log has the full text."""
 CUT = "┊"
-"""Sign between words that were heard and words that were not, placed by the share of audio played."""
+"""Symbol between words that were heard and words that were not, placed by the share of audio played."""
 _HEAD_CELLS = 16
 _NOWHERE, _BEFORE_ALL = -2, -1
 """Positions of a playhead outside every entry: no playhead, or before the first entry."""

@@ -1,7 +1,6 @@
 """Draws JSON: converts a line of an `EventTree` to pieces of text with styles.
 
-The texts come from the far side, so their control characters are made visible here, and they are cut to a
-readable length.
+The text comes from the far side, so its control characters are made visible here, and it is cut to a readable length.
 """
 
 from __future__ import annotations

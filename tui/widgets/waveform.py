@@ -24,9 +24,9 @@ FULL = 0.35
 """Loudness that fills a line, as a share of full scale: the mean peak of loud speech."""
 BARGE_IN, ERROR, PLAYHEAD, LINE = "▼", "✗", "│", "─"
 DISPUTED = "?"
-"""Sign at the position where either detector finds a disputed edge."""
+"""Symbol at the position where either detector finds a disputed edge."""
 NO_ROOM = "┬"
-"""Sign for a turn whose number does not fit at this zoom."""
+"""Symbol for a turn whose number does not fit at this zoom."""
 LABEL_CELLS = 6
 MIN_SPAN_NS = 1_000_000_000
 _EIGHTHS = " ▁▂▃▄▅▆▇█"

@@ -1,4 +1,4 @@
-"""Fits text into terminal cells. The texts must have passed through `tui.text.visible`."""
+"""Fits text into terminal cells. The text must have passed through `tui.text.visible`."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class FilterError(ValueError):
 
 
 class Phrase(msgspec.Struct, frozen=True):
-    """Matches texts that contain the phrase, ignoring case."""
+    """Matches any text that contains the phrase, ignoring case."""
 
     text: str
 
@@ -45,7 +45,7 @@ class Phrase(msgspec.Struct, frozen=True):
         return self.text.casefold() in text.casefold()
 
     def spans(self, text: str) -> list[Span]:
-        """Returns the spans to highlight in a text."""
+        """Returns the spans of the text to highlight."""
         return _spans(re.compile(re.escape(self.text), re.IGNORECASE), text)
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Phrase(msgspec.Struct, frozen=True):
 
 
 class Regex(msgspec.Struct, frozen=True):
-    """Matches texts in which the regular expression is found. Raises `re.error` if the expression is invalid."""
+    """Matches any text in which the regular expression is found. Raises `re.error` if the expression is invalid."""
 
     source: str
     ignore_case: bool = False
@@ -71,7 +71,7 @@ class Regex(msgspec.Struct, frozen=True):
         return self._compiled.search(text) is not None
 
     def spans(self, text: str) -> list[Span]:
-        """Returns the spans to highlight in a text."""
+        """Returns the spans of the text to highlight."""
         return _spans(self._compiled, text)
 
     def __str__(self) -> str:
@@ -87,7 +87,7 @@ Pattern = Phrase | Regex
 
 
 def pattern_of(text: str, column: int) -> Pattern:
-    """Parses a quoted text, a regular expression between slashes, or a single word. Raises `FilterError`."""
+    """Parses quoted text, a regular expression between slashes, or a single word. Raises `FilterError`."""
     if quoted := re.fullmatch(_QUOTED, text):
         return Phrase(re.sub(r"\\(.)", r"\1", quoted[1], flags=re.DOTALL))
     if regex := re.fullmatch(_REGEX, text):

@@ -115,7 +115,7 @@ class Term(Filter, frozen=True):
     CHOICES: ClassVar[tuple[str, ...]] = ()
     """The values of the fields, if they are a fixed set; used for completion."""
     COMPARISONS: ClassVar[Examples] = {}
-    """Names that precede a comparison sign, in lower case, each with examples; read by `from_comparison`."""
+    """Names that precede a comparison operator, in lower case, each with examples; read by `from_comparison`."""
 
     @classmethod
     def from_word(cls, word: str) -> Self:
@@ -134,7 +134,7 @@ class Term(Filter, frozen=True):
 
 
 class Text(Term, frozen=True):
-    """Events whose summary or kind, as shown in the row, contains a text.
+    """Events whose summary or kind, as shown in the row, contains the given text.
 
     The parser uses this term for any word that no other term reads.
     """
@@ -163,7 +163,7 @@ class Text(Term, frozen=True):
 
 
 class Kind(Term, frozen=True):
-    """Events whose kind contains a text."""
+    """Events whose kind contains the given text."""
 
     HELP = (("kind:chunk", 'events whose kind contains this; also kind:"recorded line", kind:/^mark$/'),)
     FIELDS = {"kind": ("kind:chunk",)}
@@ -330,7 +330,7 @@ class Range(Term, frozen=True):
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Parses ``low..high``, of which either end may be omitted, or a single value."""
+        """Parses ``low..high`` (either end may be omitted) or a single value."""
         return cls(*_range(name, _whole, value, column, cls.FIELDS[name]))
 
     def _holds(self, value: int) -> bool:
@@ -342,7 +342,7 @@ class Range(Term, frozen=True):
 
 
 class TurnTerm(Range, frozen=True):
-    """Events by turn; 0 is everything before the user first speaks."""
+    """Events by turn. Turn 0 is everything before the user first speaks."""
 
     HELP = (("turn:3  turn:2..4", "turns; 0 is everything before you first speak"),)
     FIELDS = {"turn": ("turn:3", "turn:2..4")}
@@ -370,7 +370,7 @@ class Time(Range, frozen=True):
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Parses a range of times, of which one end may be omitted."""
+        """Parses a time range; one end may be omitted."""
         examples = cls.FIELDS[name]
         if name == "time":
             # A single time is rejected: hardly any event has exactly that time.
@@ -458,7 +458,7 @@ WORDS: dict[str, Filter] = {word: term.from_word(word) for term in TERMS for wor
 FIELDS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.FIELDS}
 """Names that precede a colon."""
 COMPARISONS: dict[str, type[Term]] = {name: term for term in TERMS for name in term.COMPARISONS}
-"""Names that precede a comparison sign."""
+"""Names that precede a comparison operator."""
 
 # Syntax of values. Strings rather than compiled patterns, because compiling would delay the first screen.
 _SIZE = r"(?ia)(\d{1,12}(?:\.\d{1,9})?)([km]?)b?"
@@ -486,9 +486,9 @@ def _range(
     *,
     single: bool = True,
 ) -> tuple[int | None, int | None]:
-    """Parses ``low..high``, of which one end may be omitted.
+    """Parses ``low..high``; one end may be omitted. If ``single``, also parses a single value.
 
-    If ``single``, also parses a single value. Raises `FilterError`.
+    Raises `FilterError`.
     """
     low_text, dots, high_text = value.partition("..")
     if not dots and single:

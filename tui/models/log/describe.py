@@ -20,11 +20,12 @@ class Severity(StrEnum):
 
 _STEP_LEVELS = {"failed": Severity.ERROR, "not measured": Severity.WARNING}
 UNLISTED = (e.Transcribed, e.KeysPressed, e.UserSpeech, e.ReplyStarted, e.ReplyEnded, e.RoundTripMeasured)
-"""Events that the log does not list, because they restate a message or only feed a figure. Models need them."""
+"""Events that the log does not list, because they restate a message or only feed a figure. Models still need these
+events."""
 
 
 class Description(NamedTuple):
-    """One line about an event. Texts from the far side are raw: pass them through `visible` before drawing them."""
+    """One line about an event. Text from the far side is raw: pass it through `visible` before drawing it."""
 
     kind: str
     summary: str

@@ -1,7 +1,7 @@
 """The event log: every event of the session, and the rows that show them.
 
-A run of audio chunks, deltas or unknown messages is one row per kind until another message arrives, so that
-the log does not fill with fifty chunks a second. An event that restates a message has no row.
+A run of audio chunks, deltas or unknown messages takes one row per kind until another message arrives, so that fifty
+chunks a second do not fill the log. An event that restates a message has no row.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ RESERVED_BYTES = 16_000_000
 APPENDED = "appended"
 CLEARED = "cleared"
 RawMessage = Callable[[MessageLogged], bytes | None]
-"""Returns the raw bytes of a message; None if they were not kept. `tui.bridge.Bridge.raw_message` is one."""
+"""A function that returns the raw bytes of a message, or None if they were not kept; for example,
+`tui.bridge.Bridge.raw_message`."""
 NO_ROW = 0xFFFF_FFFF
 """Entry in `EventLog.row_ids` for an event that is not listed."""
 
@@ -96,7 +97,7 @@ class Rows(Sequence[Row]):
 class EventLog:
     """Append-only store of a session's events and the rows made from them.
 
-    Use it from one thread only; adding an event takes constant time.
+    Use it from one thread only. Adding an event takes constant time.
     """
 
     def __init__(self, callbacks: CallbackManager | None = None, *, max_bytes: int = MAX_BYTES) -> None:

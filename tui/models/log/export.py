@@ -1,7 +1,7 @@
 """Exports events to a JSON Lines, CSV or text file. The export runs in slices and never leaves a partial file.
 
 JSON Lines files contain the events unchanged and can be read back. CSV and text files are for people: control
-characters in the agent's texts are made visible, and spreadsheets do not interpret the texts as formulas.
+characters in the agent's text are made visible, and text that a spreadsheet would run as a formula is escaped.
 """
 
 from __future__ import annotations

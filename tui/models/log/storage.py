@@ -36,14 +36,17 @@ class Shape(NamedTuple):
 
 
 class Shapes(list[Shape]):
-    """All shapes in order of first appearance, and recently seen texts. A shape's id is its position in this list."""
+    """All shapes in order of first appearance, and recently seen strings.
+
+    A shape's id is its position in this list.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.message_ids: dict[tuple[str, Direction, bool], int] = {}
         """Ids by kind, direction and `known`, for lookup without describing the message first."""
         self.texts: dict[str, str] = {}
-        """Recently seen texts, so that equal texts are stored once."""
+        """Recently seen strings, so that equal strings are stored once."""
         self._ids: dict[Shape, int] = {}
 
     def id_of(self, shape: Shape) -> int:
@@ -60,7 +63,7 @@ class Shapes(list[Shape]):
         return shape_id
 
     def share(self, text: str) -> str:
-        """Returns a recently seen text equal to this one, or the text itself."""
+        """Returns a recently seen string equal to this one, or the string itself."""
         if len(self.texts) >= _SHARED_TEXTS:
             self.texts.clear()
         return self.texts.setdefault(text, text)
@@ -103,8 +106,7 @@ class Events(Sequence[SessionEvent]):
         self.texts: list[str] = []
         """The summary from `describe`; empty for events without a row.
 
-        Equal texts that are close to each other share one object.
-        """
+        Equal summaries that are close to each other share one object."""
         self.shapes = Shapes()
         self.held_bytes = 0
         """Conservative estimate of the bytes used, including rows."""

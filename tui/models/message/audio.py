@@ -1,7 +1,8 @@
 """Finds the audio in messages, along with its format and loudness, and joins the audio from a run of messages.
 
-A message's format was agreed on earlier in the call. However, its event states the duration of the audio, so
-the number of bytes determines the format, except between mu-law and A-law, which earlier messages decide.
+The format of a message's audio was agreed on earlier in the call, but can be derived from the number of bytes and the
+duration that the event states. Mu-law and A-law use the same number of bytes, so earlier messages decide between
+them.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class MessageAudio(msgspec.Struct, frozen=True):
         return self.format.duration_ms(len(self.wire))
 
     def loudness(self) -> MessageLevel | None:
-        """Returns the loudness of the audio; None if there is not even one whole sample."""
+        """Returns the loudness of the audio; None if there is no complete sample."""
         return loudness(self.wire, self.format)
 
 

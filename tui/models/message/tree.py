@@ -20,7 +20,7 @@ OPENED_CHILDREN = 100
 """A value with more children than this is not opened at the start."""
 
 Fits = Callable[[Path, str], bool]
-"""Returns whether a text fits on the line next to its name."""
+"""Returns whether a string fits on the line next to its name."""
 BreakText = Callable[[Path, str], Sequence[str]]
 """Returns the wrapped lines of an opened text."""
 
@@ -42,7 +42,7 @@ class TreeLine(NamedTuple):
 
 
 class _Node:
-    """An open value: an object or array with its open children, or a text."""
+    """An open value: an object or array with its open children, or a string."""
 
     __slots__ = ("lines", "nodes", "open_children", "parent", "path", "place", "size", "value")
 

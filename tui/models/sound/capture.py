@@ -112,7 +112,7 @@ class Capture:
         return self._timing.started_ns(self.microphone.source)
 
     def take_clock_move(self, limit_ns: int) -> ClockMove | None:
-        """Returns how far the times of blocks have moved since the previous move, if that exceeds ``limit_ns``."""
+        """Returns how far block times have shifted since the previous shift, if by more than ``limit_ns``."""
         return self._timing.take_move(limit_ns)
 
     @property
@@ -149,7 +149,7 @@ class Capture:
 
     async def stop(self) -> None:
         """Stops delivering blocks, and releases the microphone."""
-        # A start that is still reading a file learns from this number that a newer one has replaced it.
+        # A start that is still reading a file learns from this number that it has been superseded.
         self._starts += 1
         self.lines.stop()
         await self.microphone.stop()
@@ -164,8 +164,8 @@ class Capture:
         while True:
             await self._handoff.wait()
             for waiting, block in enumerate(self._handoff.take()):
-                # More than one block is waiting only if the loop was late. Its other tasks, above all reading,
-                # run between two of them.
+                # More than one block is waiting only if the loop was late. Its other tasks, above all reading
+                # from the socket, run between two blocks.
                 if waiting:
                     await asyncio.sleep(0)
                 begins = not self._timing.is_current(block.source)
@@ -179,7 +179,8 @@ class Capture:
                     self._judge(end_ns, pcm, source.rate)
                     pcm = self.echo.clean(end_ns, pcm, source.rate)
                 self.lines.block_end_ns = end_ns
-                # Resampled last, because the guard compares the block with the audio played sample by sample.
+                # Resampled last, because the guard compares the block with the played audio, sample by
+                # sample.
                 yield Captured(end_ns, block.at_ns, self._timing.resample(pcm))
 
     def poll(self, now_ns: int) -> None:

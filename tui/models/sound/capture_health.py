@@ -70,8 +70,8 @@ class CaptureHealth:
         if not self.is_zero:
             return self._take_sound()
         self._zeros_ms += block_ms
-        # macOS delivers exact zeros, without an error, to a terminal that may not use the microphone; a muted
-        # PulseAudio source does so too. A room never delivers exact zeros.
+        # macOS delivers exact zeros, without an error, to a terminal that lacks permission for the
+        # microphone; a muted PulseAudio source does so too. Sound from a room is never exactly zero.
         limit_ms = MUTED_MS if self._sounded else ZEROS_MS
         if self._reported_zeros or self._pauses or self._zeros_ms < limit_ms:
             return []
@@ -97,8 +97,8 @@ class CaptureHealth:
             return []
         self._opening_ms += block_ms
         rms_dbfs = measure(pcm).rms_dbfs
-        # A microphone that was just opened normally delivers a quiet room, so immediate speech must have
-        # begun earlier.
+        # A microphone that was just opened normally picks up a quiet room first, so immediate speech must
+        # have begun earlier.
         if rms_dbfs <= _LOUD_DBFS:
             return []
         self._opening_ms = _OPENING_MS

@@ -1,9 +1,8 @@
-"""DeviceCare: keeps the devices of a call working through stalls, lost sound servers and switches by the user.
+"""DeviceCare: keeps a call's devices working through stalls, sound server failures and device switches.
 
-PortAudio does not report a stream that stalls: the stream stays "active" and raises and flags nothing
-(measured by suspending a PulseAudio source). A stream whose server has exited ends and calls its finished
-callback. A `Watchdog` therefore judges each device by the times of its callbacks, and `DeviceCare` acts on
-the result.
+PortAudio does not report a stream that stalls: the stream stays "active", raises no error and sets no flag (measured
+by suspending a PulseAudio source). A stream whose server has exited ends and calls its finished callback. A
+`Watchdog` therefore judges each device by the times of its callbacks, and `DeviceCare` acts on the result.
 """
 
 from __future__ import annotations
@@ -30,8 +29,7 @@ STALL_BLOCKS = 10
 BLIND_MS = 200.0
 """Longest interval between two checks that counts as evidence about the device.
 
-In a longer interval, the whole program, including PortAudio's thread, was late or suspended.
-"""
+A longer interval means that the whole program, including PortAudio's thread, was late or suspended."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
 _FIRST_BLOCK_POLL_S, _FIRST_BLOCK_POLLS = 0.02, 25
 
@@ -263,7 +261,7 @@ class DeviceCare:
             async with self._lock:
                 vanished = self._dogs[path].health is Health.VANISHED
                 if self._closed or (vanished and not cared[path].vanished):
-                    return  # recovering the other device brought this one back too
+                    return  # reopening the other device has brought this one back too
                 concerned = [one for one in cared.values() if one.callback_ns is not None]
                 # Refreshing terminates PortAudio, which ends all streams, so the other device must be
                 # reopened too.

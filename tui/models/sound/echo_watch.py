@@ -21,7 +21,7 @@ _GONE_AFTER = 4
 
 
 class EchoWatch:
-    """Compares the microphone's audio with the audio played, once a second.
+    """Compares the microphone's audio with the played audio once a second.
 
     Runs on the engine's loop; events go to ``emit``. ``hint`` is advice for the user about what to do.
     """
@@ -117,7 +117,7 @@ class EchoWatch:
 
 
 class EchoControl:
-    """Removes the agent's echo from captured blocks if there is a guard, and watches for any that remains.
+    """Removes the agent's echo from captured blocks if there is a guard, and watches for any echo that remains.
 
     Runs on the engine's loop.
     """
@@ -145,8 +145,8 @@ class EchoControl:
         """Returns a block from the device after the guard has cleaned it."""
         if self._guard is not None:
             self._raw.captured(end_ns, block, rate)
-            # With the current time as well, because a canceller needs the audio about to be played before its
-            # echo arrives.
+            # The guard also receives the current time, because a canceller needs the audio about to be played
+            # before its echo arrives.
             block = self._guard.clean(end_ns, self._pending.clock_ns(), block, rate)
             if self._guard.failure and not self._failed:
                 self._failed = True

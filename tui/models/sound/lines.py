@@ -94,8 +94,7 @@ class RecordedLines:
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
         """Starts playing a line in place of the current one. An unreadable file results in an error event.
 
-        With ``begins_ns``, its first sample is captured at that time or, if that has passed, in the next
-        block.
+        With ``begins_ns``, its first sample is captured at that time or, if that time has passed, in the next block.
         """
         self._loading = line
         try:
@@ -125,7 +124,10 @@ class RecordedLines:
         self._finish()
 
     def __call__(self, block: bytes) -> bytes:
-        """Returns the block, or the same number of bytes of the line, padded with silence at its end."""
+        """Returns the block or, while a line is playing, the same number of bytes from the line.
+
+        The line's last bytes are padded with silence.
+        """
         # The result is as long as the block, so that audio is sent at the pace of the microphone.
         if not self._pcm:
             return block

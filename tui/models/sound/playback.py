@@ -1,4 +1,4 @@
-"""Playback: handles agent audio from the chunks on the wire to what was heard of each reply."""
+"""Playback: handles agent audio from the wire to the speaker, and keeps track of what was heard of each reply."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
     latency: str
     """"auto", "low", "high" or a number of seconds, as in the options."""
     fade_ms: int = 0
-    """Length of the fade-out of a flush; 0 cuts playback immediately."""
+    """Length of the fade-out at a flush; 0 cuts playback immediately."""
     tracks: list[AgentTrack] = []
     """Receivers of the agent's audio."""
     detectors: DetectorPool = msgspec.field(default_factory=DetectorPool)
@@ -147,8 +147,8 @@ class Playback:
 
         Gives up after 2 s without movement.
         """
-        # The limit applies to time without movement: a reply of minutes is played to its end, but a stalled
-        # device ends the wait.
+        # The limit applies to time without movement: a reply that lasts minutes is played to its end, but a
+        # stalled device ends the wait.
         block_ms, last_frames, still_ms = self._output.block_ms, -1, 0
         while self.playing and not self._stop_draining and still_ms < _PATIENCE_MS:
             await asyncio.sleep(block_ms / 1000)

@@ -102,7 +102,10 @@ class Audible:
         return self.onset_from(speaker, since_ns, now_ns) is not None
 
     def onset_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> int | None:
-        """Returns when a party first became audible after a given time with more than background; None if never."""
+        """Returns when a party first became audible after a given time with more than background sound.
+
+        Returns None if it never did.
+        """
         return next(
             (
                 stretch.began_ns

@@ -18,7 +18,7 @@ from tui.units import NS_PER_MS
 YIELD_NS = 1_000_000_000
 """Time limit for the agent to yield, and longest time between user speech and a flush caused by it."""
 _LATE_ONES = 2
-"""How many of the latest barge-ins a period of lateness may affect, because it is reported only when it ends."""
+"""Number of recent barge-ins that a period of lateness may affect. Lateness is reported only when it ends."""
 _PAUSED_MS = 500.0
 """A flush that drops more audio than this drops words.
 
@@ -83,7 +83,7 @@ class BargeInFold:
         """Time at which the user last started to speak."""
         self._speaking = False
         self._unspoken_ns: int | None = None
-        """Time at which the user last typed or pressed a key. An agent that stops at that point also yields."""
+        """Time at which the user last typed or pressed a key. An agent that stops in response also yields."""
         self._signal_ns: int | None = None
         """Time at which the agent last signaled that it hears the user."""
         self._over: BargeIn | None = None

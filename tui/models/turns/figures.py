@@ -112,7 +112,7 @@ def too_close(number: int, figure: Figure) -> str:
 def timed(value_ms: float | None, bound_ms: float = 0.0, doubt: str = "") -> Figure:
     """Returns a time that does not belong to a turn, as a figure without a grade.
 
-    A bound of 0 means that it is exact.
+    A bound of 0 means that the time is exact.
     """
     if value_ms is None:
         return Figure()

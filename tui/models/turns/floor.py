@@ -44,12 +44,11 @@ PEOPLE_MS = 200.0
 TERMINAL_NS = 200_000_000
 """Shortest time in which anybody reacts to speech.
 
-A holder who stops sooner after the other's onset had finished anyway.
-"""
+A holder who stops sooner than this after the other's onset was about to stop anyway."""
 RESUMES_NS = 2_000_000_000
 """Longest time after a false interruption within which the holder resumes."""
 _ADJOINS_NS = 100_000_000
-"""A silence this short within a turn is not a pause, but a change from a sound to speech."""
+"""A silence of at most this length within a turn is not a pause, but a change from a sound to speech."""
 
 
 BACKCHANNEL_MS, BACKCHANNEL_GAP_MS = 1_000.0, 300.0
@@ -171,7 +170,10 @@ class Floor(msgspec.Struct, omit_defaults=True):
         return median(offsets_ms) if offsets_ms else None
 
     def yields_ms(self, by: e.Party) -> list[float]:
-        """Returns the times that a party took to yield the floor: from the other's onset to the party's silence."""
+        """Returns how long a party took each time it yielded the floor.
+
+        This is the time from the other's onset to the party's silence.
+        """
         return [each.length_ms for each in self.talk_overs if each.held_by is by and each.gave_way is by]
 
     def longest(self, by: e.Party) -> FloorTurn | None:

@@ -83,7 +83,7 @@ class FloorMoment(msgspec.Struct, frozen=True):
 
 
 class _Times:
-    """Makes figures from turn-taking times, with the ± of the devices.
+    """Converts turn-taking times to figures, with the ± of the devices.
 
     A time from one party's edge to the other's depends on the delays of both devices. From the user's edge to
     the agent's, it has the same bias as a response time; in the opposite direction, the sign of the bias is
@@ -170,7 +170,10 @@ def moments_of(floor: Floor, timing: Timing | None = None) -> list[FloorMoment]:
 
 
 def _between(ms: float | None, error: Bound, until: e.Party) -> Figure:
-    """Returns the time from an edge of the other party's speech to an edge of the speech of ``until``."""
+    """Returns the time from an edge of one party's speech to an edge of the other's.
+
+    ``until`` is the party of the second edge.
+    """
     bias_ms = error.bias_ms if until is e.Party.AGENT else -error.bias_ms
     return timed(None if ms is None else ms - bias_ms, error.bound_ms)
 

@@ -107,7 +107,8 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     conditions: dict[str, int] = {}
     """Number of occurrences of each `tui.models.events.Condition`, by name."""
     stalls: dict[str, Stalls] = {}
-    """Stalls and absences of a device, by path ("capture", "playback"). Its duration is added when a stall ends."""
+    """Stalls and absences of a device, by path ("capture", "playback"). The duration of a stall is added when it
+    ends."""
     round_trip_ms: float | None = None
     send_p50_ms: float | None = None
     """Median time from capture callback to socket over all blocks; known after the call."""

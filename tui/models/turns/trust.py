@@ -9,7 +9,7 @@ from tui.models import events as e
 
 _KEPT_LATENESSES = 32
 _COVERED_MS = STATED_BOUND_MS - 14.0
-"""Lateness of a device that the stated bound covers: other errors were at most 14 ms (measured)."""
+"""Device lateness that the stated bound also covers, because other errors were at most 14 ms (measured)."""
 
 
 class Trust:
@@ -48,8 +48,8 @@ class Trust:
     def late_between(self, start_ns: int, end_ns: int) -> tuple[str, float]:
         """Returns the reason for lateness between two times, and the greatest delay in ms.
 
-        The first time is measured at the microphone and the last one at the speaker, so lateness of a device counts
-        only if it includes that time. Returns ("", 0) if nothing was late.
+        The first time is measured at the microphone and the second at the speaker, so a device's lateness counts only
+        if it covers the time measured at that device. Returns ("", 0) if nothing was late.
         """
         reason, most_ms = "", 0.0
         is_calibrated = self.timing is not None and self.timing.calibration is not None

@@ -1,4 +1,4 @@
-"""TurnBoundary finds where turns begin, TurnIndex which events belong to them, and TurnFold measures their latencies.
+"""TurnBoundary finds where turns begin, TurnIndex finds the turn of an event, and TurnFold measures latencies.
 
 A turn begins with user speech (reported by the agent or measured here), typed words or a pressed key, once
 the agent has answered the previous turn. Continued speech, speech that is reported twice, and further keys do
@@ -163,7 +163,7 @@ class _Playing(NamedTuple):
 
 @dataclass(slots=True)
 class _LastTool:
-    """Times at which tools of a turn ran, the end of the last one, and the first audible sample after that."""
+    """When the tools of a turn ran, when the last one ended, and when the first audible sample followed."""
 
     began_ns: int | None = None
     """Start of the first tool that is still running; None if no tool is running."""
@@ -506,7 +506,7 @@ class TurnFold:
         tool.answered_ns = None
 
     def _reported(self, measured: _Measured | None, name: str, at_ns: int) -> None:
-        """Records a report from the agent. If the agent repeats it at every pause, the last one counts."""
+        """Records a report from the agent. If the agent repeats a report at every pause, the last report counts."""
         if measured and measured.turn.number:
             measured.reported_ns[name] = at_ns
             self._measure(measured)
@@ -657,7 +657,7 @@ def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyPart
 def _between(start_ns: int | None, end_ns: int | None) -> float | None:
     """Returns the duration in ms.
 
-    Returns None if either end is unknown, or if they are reversed by more than the tolerance.
+    Returns None if either end is unknown, or if the ends are reversed by more than the tolerance.
     """
     if start_ns is None or end_ns is None or end_ns < start_ns - EARLY_NS:
         return None

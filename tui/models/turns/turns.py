@@ -104,7 +104,7 @@ class Turn(msgspec.Struct, omit_defaults=True):
     """Time at which the first words of the answer arrived."""
     user_speech_ms: float | None = None
     agent_speech_ms: float | None = None
-    """How long the agent was heard in the answer, without pauses and silence at its start and end."""
+    """How long the agent was heard in the answer, excluding pauses and the silence at either end."""
     response_latency_ms: float | None = None
     """From the last sample of user speech at the microphone to the first audible agent sample leaving the speaker.
 
@@ -238,7 +238,7 @@ class DeadAir(msgspec.Struct, frozen=True):
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Percentiles of the response times. With fewer than 20 turns, only the worst is not None."""
+    """Percentiles of the response times. With fewer than 20 turns, all except the worst are None."""
 
     count: int
     worst_ms: float | None
