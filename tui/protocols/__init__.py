@@ -1,1 +1,1 @@
-"""Both ends of each wire protocol, which do no I/O themselves."""
+"""The caller's and the agent's end of each wire protocol, neither of which performs I/O."""

@@ -1,4 +1,4 @@
-"""Determines what else the user can do in a call besides speaking, depending on the protocol.
+"""Determines what the user can do in a call besides speaking, which depends on the protocol.
 
 An action is available if the caller's end implements it instead of inheriting it (`tui.protocols.defaults`).
 """
@@ -19,7 +19,7 @@ NO_INSTRUCTIONS = "{} does not support changing instructions during a call"
 
 
 class Lacking(NamedTuple):
-    """Why each action is unavailable, without a full stop; "" if it is available or its availability is unknown."""
+    """For each action, why it is unavailable, without a full stop; "" if it is available or this is not known."""
 
     keypad: str = ""
     write: str = ""
@@ -38,8 +38,8 @@ def lacking(protocol: str) -> Lacking:
 def lacking_in(protocol: Protocol) -> Lacking:
     """Returns which actions the protocol does not support.
 
-    Returns no restrictions if a function creates the caller's end, because its class is known only during the
-    call.
+    Returns no restrictions if a function creates the caller's end, because the class of that end is known only during
+    the call.
     """
     caller = protocol.caller
     if not isinstance(caller, type):
@@ -52,6 +52,6 @@ def lacking_in(protocol: Protocol) -> Lacking:
 
 
 def _is_default(caller: type, method: str) -> bool:
-    from tui.protocols.defaults import CallerDefaults  # late: nothing is lacking before the first call
+    from tui.protocols.defaults import CallerDefaults  # not needed before the first call
 
     return getattr(caller, method, None) is getattr(CallerDefaults, method)

@@ -25,7 +25,7 @@ INTERFACE = 1
 
 
 class ProtocolError(Exception):
-    """Raised if a frame cannot be decoded: it is not JSON or not an object, has no type, or is binary, not text.
+    """Raised if a frame cannot be decoded: it is not a JSON object, has no type, or is binary instead of text.
 
     ``code`` is a short, stable word ("not-json", "too-deep", "wrong-type", …) by which errors are counted;
     ``findings`` lists the rules of the specification that the frame breaks.
@@ -62,18 +62,15 @@ class TelephonyEventType(StrEnum):
     AGENT_TEXT = "agent.text"
     AGENT_ERROR = "agent.error"
     USAGE = "usage"
-    """The cost so far, or a limit: ``text`` names what is counted, ``params`` contains the figures."""
+    """The cost so far, or a limit: ``text`` names what is counted, and ``params`` contains the figures."""
     LATENCY = "latency"
-    """Delays that the agent itself reports for its answer: ``params`` contains them in ms, under the agent's
-    names.
-    """
+    """The delays of an answer as reported by the agent: ``params`` contains them in ms, under the agent's names."""
     TOOL_CALL = "tool.call"
-    """The agent calls a tool: ``text`` is its name, ``params`` are the arguments, and ``stream_id``
-    identifies the call.
+    """The agent calls a tool: ``text`` is the tool's name, ``params`` are the arguments, and ``stream_id`` identifies
+    the call.
 
     Without a ``stream_id`` no result is expected. Protocols with ``realtime_functions`` use their own
-    messages to call tools.
-    """
+    messages to call tools."""
     TOOL_CALL_CANCELLED = "tool.call_cancelled"
     """The agent no longer wants the result of the call ``stream_id``."""
     PLAY_HELD = "play.held"
@@ -248,7 +245,7 @@ class CallerEnd(Shape):
         ...
 
     def resumed(self) -> list[Outgoing] | None:
-        """Called on a new socket after a drop; returns the first messages, or None if the session cannot resume."""
+        """Called on the new socket after a loss; returns the first messages, or None if the session cannot resume."""
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
@@ -312,7 +309,7 @@ class RelaysToolMessages(Shape):
 
 @runtime_checkable
 class MaySilenceResults(Shape):
-    """A `CallerEnd` with settings by which the agent is to take the results of tools without an answer."""
+    """A `CallerEnd` with settings that can keep the agent from answering the results of tools."""
 
     @property
     def results_are_answered(self) -> bool:
@@ -336,7 +333,7 @@ class SendsHeaders(CallerEnd, Shape):
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
         """Returns headers to send in addition to those for the token.
 
-        Raises `ValueError` for a token it cannot use.
+        Raises `ValueError` for a token that it cannot use.
         """
         ...
 
@@ -668,7 +665,8 @@ class Protocol(msgspec.Struct, frozen=True):
     realtime_functions: bool = False
     """Whether the agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""
     check_notice: str = ""
-    """A sentence for `check` to print about what neither it nor a call can verify for a real account."""
+    """A sentence that `check` prints about a setting of the user's account that neither `check` nor a call can
+    verify."""
     url_notice: Callable[[str], str] = _nothing_to_say
     """Returns a sentence about anything in a URL that the protocol does not allow; "" if the URL is allowed."""
     accepted_on_open: bool = False

@@ -1,4 +1,4 @@
-"""Detects which protocol an agent speaks from its URL or its first message.
+"""Detects an agent's protocol from the agent's URL or first message.
 
 The signs belong to the protocols (`Protocol.signs`). Built-in protocols are tried first, and those of
 installed packages only if none of them matches. If the URL matches no protocol, the program waits up to
@@ -27,7 +27,7 @@ class Guess(NamedTuple):
     """A protocol that was recognized, and the reason."""
 
     protocol: str
-    """Its name, as used with ``--protocol NAME``."""
+    """The protocol's name, as used with ``--protocol NAME``."""
     title: str
     why: str
     """The reason as a clause in parentheses, such as 'the URL path contains “twilio”'."""
@@ -83,7 +83,7 @@ def _by_url(protocols: Sequence[Protocol], parts: SplitResult, host: str) -> Gue
     services = [(protocol, service) for protocol in protocols for service in protocol.signs.hosts]
     at_host = [found for found in services if f".{host}".endswith(f".{found[1].domain}")]
     if at_host:
-        # A known service also has websockets with other protocols, so words in their paths prove nothing.
+        # A known service also has websockets with other protocols, so words in its paths prove nothing.
         return _guess(
             (protocol, f"{host} is {service.owner}" if _is_at(path, service.path_endings) else "")
             for protocol, service in at_host

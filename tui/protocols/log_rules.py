@@ -29,7 +29,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, tag="pair"):
     opens: End
     closes: End
     newest: bool = False
-    """Whether a closing message belongs to the newest open one rather than the oldest."""
+    """Whether a closing message belongs to the newest open message rather than to the oldest."""
 
 
 class Nearest(msgspec.Struct, frozen=True, omit_defaults=True, tag="nearest"):

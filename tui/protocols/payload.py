@@ -32,7 +32,7 @@ def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
 
 
 def _is_binary(frame: bytes) -> bool:
-    """Returns whether a frame is binary. Samples are hardly ever valid text; placeholders (``audio elided``) are."""
+    """Returns whether a frame is binary. Unlike placeholders (``audio elided``), samples are rarely valid text."""
     if b"\0" in frame:
         return True
     try:

@@ -37,7 +37,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "asterisk": "tui.protocols.asterisk:ASTERISK",
     }
 )
-"""Where each built-in protocol is defined, by name, in the order in which they are offered."""
+"""The location of each built-in protocol, by name, in the order in which the protocols are offered."""
 ENTRY_POINTS = "opusagent_tui.protocols"
 """The entry point group in which packages register protocols."""
 
@@ -76,7 +76,7 @@ def protocol_named(name_or_path: str) -> Protocol:
 
 def unknown(name: str, known: Sequence[str]) -> str:
     """Returns the error sentence for an unknown protocol, with the most similar name as a suggestion."""
-    from difflib import get_close_matches  # 5 ms
+    from difflib import get_close_matches  # takes 5 ms
 
     meant = get_close_matches(name, known, n=1)
     hint = f" Did you mean {meant[0]!r}?" if meant else ""
@@ -95,7 +95,7 @@ def by_path() -> Mapping[str, Protocol]:
 
 
 def _installed() -> dict[str, EntryPoint]:
-    from importlib.metadata import entry_points  # 20 ms
+    from importlib.metadata import entry_points  # takes 20 ms
 
     found = entry_points(group=ENTRY_POINTS)
     return {entry_point.name: entry_point for entry_point in found if entry_point.name not in BUILT_IN}

@@ -29,8 +29,8 @@ _BEFORE_SESSION = ("session.initiate", "session.resume", "connection.validate")
 class AudioCodesAgent:
     """Stands in for the bot on one socket.
 
-    ``play_format`` is the format of replies (default: the one accepted for the user); ``known`` decides whether a
-    conversation that this object did not start may be resumed here (default: any).
+    ``play_format`` is the format of replies (default: the format accepted for user audio); ``known`` decides whether
+    a conversation that this object did not start may be resumed here (default: any).
     """
 
     def __init__(

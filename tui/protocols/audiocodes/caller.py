@@ -179,7 +179,7 @@ class AudioCodesCaller:
         return [self._messages.activity(f"{name} {digits}", type="event", name=name, value=digits)]
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """Sends a typed turn, as VAIC sends recognized speech if the agent leaves recognition to it."""
+        """Sends a typed turn in the same way as VAIC sends speech that it has recognized for the agent."""
         if not (self._call is _Call.ACTIVE and text):
             return []
         return [self._messages.activity(f"message: {text}", type="message", text=text)]
@@ -198,7 +198,7 @@ class AudioCodesCaller:
         return [answer] if answer else []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing, because no message reports an interruption; the reply then needs no CLEAR event."""
+        """Sends nothing, because no message reports an interruption; afterwards, the reply needs no CLEAR event."""
         self._replies.interrupted(stream_id)
         return []
 
@@ -417,7 +417,7 @@ class AudioCodesCaller:
         return [self._messages.message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
 
     def _apply_session_params(self, message: Message, activity: Members) -> str:
-        """Applies the agent's settings for the rest of the call; returns a summary, which lists ignored ones too."""
+        """Applies the agent's settings for the rest of the call; returns a summary that includes ignored settings."""
         if not activity.has("sessionParams"):
             return ""
         params = activity.inside("sessionParams")

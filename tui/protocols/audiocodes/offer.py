@@ -30,7 +30,7 @@ class Offer:
         return self.agreed or self.names[0]
 
     def accepted(self, message: Message) -> str:
-        """Returns the format in ``session.accepted``, known or not; if missing, the accepted or first offered one."""
+        """Returns the format in ``session.accepted``, known or not; by default, the one agreed or offered first."""
         media = message.text("mediaFormat").lower()
         if not media and self.agreed:
             return self.agreed

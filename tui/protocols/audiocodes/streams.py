@@ -59,7 +59,7 @@ class UserStream:
 
 @dataclass(slots=True)
 class PlayStream:
-    """A reply of the agent; it is kept until it is both complete and played."""
+    """A reply from the agent; it is kept until it is both complete and played."""
 
     stream_id: str
     media: str

@@ -33,7 +33,7 @@ class DeepgramCaller(ImplyingCaller):
         self._accepted = False
         self._unheard: set[str] = set()
         self._worded = ("", 0)
-        """The reply that the newest words belong to, and how many texts it has."""
+        """The reply that the newest words belong to, and the number of text messages in it so far."""
         self._tool_names: dict[str, str] = {}
 
     @property

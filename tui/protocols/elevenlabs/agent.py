@@ -22,7 +22,7 @@ from tui.protocols.json_frames import Members, Message, cut, outgoing
 
 
 class ElevenLabsAgent(AgentDefaults):
-    """Stands in for ElevenLabs on one socket: sends text with its audio, and pings once.
+    """Stands in for ElevenLabs on one socket: sends the words of each reply with its audio, and pings once.
 
     Honors these overrides by the caller: ``text_only``, ``client_events``, ``first_message`` (its words are
     sent with the audio of the recorded greeting; with "" the agent does not greet), and ``tool_ids``, in

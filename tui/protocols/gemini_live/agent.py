@@ -21,13 +21,13 @@ from tui.protocols.gemini_live.wire import (
 from tui.protocols.json_frames import Members, Message, cut, encode
 
 _SAMPLES_PER_TOKEN = 960
-"""The service counts 25 tokens for a second of audio."""
+"""Number of audio samples per token: the service counts a second of audio as 25 tokens."""
 
 
 class GeminiAgent(AgentDefaults):
     """Stands in for the service on one socket. It speaks first only if the caller asks it to.
 
-    Honors these members of ``setup``: transcription in both directions, turn detection off, NO_INTERRUPTION,
+    Honors these settings in ``setup``: transcription in both directions, disabled turn detection, NO_INTERRUPTION,
     function declarations, explicitVadSignal and sessionResumption.
     """
 

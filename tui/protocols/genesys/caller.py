@@ -188,7 +188,7 @@ class GenesysCaller(ImplyingCaller):
         if audio:
             message.events += self._replies.audio(audio, coding)
             if not stream.plays and stream.in_call:
-                # Not delayed until playback, which begins within a few hundredths of a second.
+                # Sent now rather than when playback begins, which is only a few hundredths of a second later.
                 stream.plays = True
                 message.replies.append(self._message("playback_started", "playback started"))
         return message.incoming(f"agent audio {message.audio_ms:.0f} ms")
@@ -407,7 +407,7 @@ class _Stream:
 
 
 def split_token(token: str) -> tuple[str, str]:
-    """Returns the API key and the client secret in a token; the secret is "" if it has none."""
+    """Returns the API key and the client secret in a token; the secret is "" if the token has none."""
     key, _, secret = token.rpartition(":")
     return (key, secret) if key else (token, "")
 

@@ -26,7 +26,7 @@ class MessageRate:
         return True
 
     def spend(self, at_ms: float, messages: int) -> None:
-        """Counts messages that are sent regardless of the limits; later messages have to wait longer in return."""
+        """Counts messages that are sent regardless of the limits; later messages then have to wait longer."""
         self._refill(at_ms)
         self._left -= messages
 

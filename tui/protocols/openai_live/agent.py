@@ -36,7 +36,7 @@ _TASKS = {"name": "delegation", "description": "anything about opening hours", "
 
 
 class LiveRefusal(Exception):
-    """Raised when the agent refuses a message, which it answers with an ``error``; nothing has changed."""
+    """Raised when the agent refuses a message, which it answers with an ``error``; the session is unchanged."""
 
     def __init__(self, code: str, text: str, param: str = "") -> None:
         super().__init__(text)

@@ -38,7 +38,7 @@ class LiveCaller(CallerDefaults):
     (commentary or thinking: how the result of a task delegated to the client is returned), ``tools`` (a JSON
     array), ``session`` (a JSON object whose members replace those of the session).
 
-    The agent decides by itself whether to stop when the user speaks; no message announces it.
+    The agent decides whether to stop when the user speaks, and does not announce that it stops.
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -197,7 +197,7 @@ class LiveCaller(CallerDefaults):
         return f"agent audio {message.audio_ms:.0f} ms"
 
     def _check_time(self, message: Message) -> None:
-        """Reports advice about a track that has stopped and, once, one that is shorter than the user's audio."""
+        """Reports advice if the track has stopped and, once, if it is shorter than the user's audio."""
         if self._track.stalled:
             text = "The agent's audio stopped in the middle of a sound, although its track is continuous."
             message.advise("track-stalled", text)
@@ -406,7 +406,7 @@ class _SessionState:
         self.tasks: set[str] = set()
         """Ids of tasks that were delegated to this client."""
         self.unplaced: Counter[str] = Counter()
-        """How many additions of each kind have not been confirmed."""
+        """Number of additions to the session that have not been confirmed, by kind."""
         self.reported_behind = False
         self.reported_full = False
 

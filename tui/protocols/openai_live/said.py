@@ -13,7 +13,7 @@ _FRAGMENT_MS = 200
 _WORD_MS = 300
 """Duration of a word, at about the pace of a human speaker."""
 _WORDS_DELAY_MS = 600
-"""Delay between when words are spoken and when the service sends them."""
+"""Time from the moment words are spoken until the service sends them."""
 
 _Timed = tuple[float, float, str]
 

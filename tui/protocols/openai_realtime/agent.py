@@ -36,7 +36,7 @@ _BETA_CLOSE = Close(4000, "invalid_request_error.beta_api_shape_disabled")
 _BETA_SUBPROTOCOL = "openai-beta."
 _MAX_APPEND_CHARS = 15 * 1024 * 1024
 _MAX_BUFFER_S = 120
-"""Maximum duration of a user turn that is kept; of a longer turn, only the end is kept."""
+"""Maximum duration of the audio that is kept of a user turn; if the turn is longer, only its end is kept."""
 
 
 class OpenAIAgent:

@@ -34,7 +34,7 @@ class Response:
     cut: bool = False
     """Whether its remaining audio must not be played."""
     in_conversation: bool = True
-    """False for an out-of-band response, which may speak at the same time as the conversation's own."""
+    """False for an out-of-band response, which may speak at the same time as a response in the conversation."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +59,7 @@ class ReplyItem:
     """Whether any of its audio arrived too late to be played."""
     received_bytes: int = 0
     texts: dict[int, str] = field(default_factory=dict)
-    """Partial text so far, by content part, of parts whose final text has not arrived."""
+    """The partial text so far of each content part whose final text has not arrived, by index."""
     written: set[int] = field(default_factory=set)
     """The content parts that are text."""
 
@@ -118,7 +118,7 @@ class Responses:
         return self._request_id
 
     def refused(self, event_id: str, code: str) -> bool:
-        """Records an error; returns whether it refused our request only because a response was active.
+        """Records an error; returns whether the agent refused our request only because a response was active.
 
         Not every server states which message an error answers.
         """

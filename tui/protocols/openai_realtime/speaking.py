@@ -24,7 +24,7 @@ _USER_MS_PER_TOKEN, _AGENT_MS_PER_TOKEN, _CHARS_PER_TOKEN = 100, 50, 4
 
 
 class MakeEvent(Shape):
-    """Creates an event of the agent with its own id."""
+    """Creates an event from the agent, with a new id."""
 
     def __call__(self, kind: str, summary: str, /, **members: Any) -> list[Outgoing]:
         """Returns the event, or nothing if the dialect does not have it."""

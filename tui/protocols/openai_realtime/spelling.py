@@ -89,7 +89,7 @@ _REQUESTS = {
     "input_audio.turn.cancel": "input_audio_buffer.clear",
     "input_audio.clear": "input_audio_buffer.clear",
 }
-"""Messages with which a client delimits turns; each is another name for a message about the input buffer."""
+"""Messages that mark the start and end of a client's turns; each is another name for an input buffer message."""
 _PARTS = {"output_text": "text", "output_audio": "audio"}
 _GA_PARTS = {beta: ga for ga, beta in _PARTS.items()}
 

@@ -147,7 +147,7 @@ class Effective:
 
     @property
     def yields_to_speech(self) -> bool:
-        """Whether the user's speech ends the response: the agent ends it or, if it does not detect turns, the client.
+        """Whether the user's speech ends the response; if the agent does not detect turns, the client ends it.
 
         ``interrupt_response: false`` means that speech does not interrupt: neither side cancels, truncates or
         flushes.

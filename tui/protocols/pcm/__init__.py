@@ -45,7 +45,7 @@ PCM = Protocol(
     agent=PcmAgent,
     formats=FORMATS,
     log=LogRules(
-        # There is no standard; servers often name frequent messages as other protocols do.
+        # There is no standard, but for frequent messages, servers often use the names from other protocols.
         runs=("chunk", "delta", "append", "media", "hypothesis", "audio"),
         pairs=(span("caller", "start", "end"),),
         audio_members=("audio", "data"),

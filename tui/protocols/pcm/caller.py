@@ -29,10 +29,9 @@ _OPTIONS = ("rate", "play_rate", "hello", "end")
 class PcmCaller(PcmEnd, ImplyingCaller):
     """Acts as the client in one call.
 
-    Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the
-    agent's (default: the same; a ``ready`` that names an ``output_sample_rate`` changes it), ``hello`` (``on``:
-    begin with ``{"type":"start",…}``), ``end`` (``on``: send ``{"type":"end"}`` and no more audio when the
-    user stops).
+    Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the agent's
+    (default: the same; a ``ready`` message with an ``output_sample_rate`` changes it), ``hello`` (``on``: begin with
+    ``{"type":"start",…}``), ``end`` (``on``: send ``{"type":"end"}`` and no more audio when the user stops).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -45,7 +44,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         self._says_hello = _switch(options, "hello")
         self._says_end = _switch(options, "end")
         self._worded = ("", 0)
-        """The reply that the newest words belong to, and how many final texts it has."""
+        """The reply that the newest words belong to, and the number of final text messages in it so far."""
 
     @property
     def user_stream_open(self) -> bool:

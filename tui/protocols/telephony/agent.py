@@ -271,8 +271,8 @@ class TelephonyAgent(AgentDefaults):
 class _Samples:
     """Byte orders and message sizes of the audio in one stream.
 
-    If byte order is an option of the provider and the URL does not set it, it is detected from the user's
-    first loud samples, for both directions.
+    If the provider has an option for the byte order and the URL does not set it, the order in both directions is
+    detected from the user's first loud samples.
     """
 
     def __init__(

@@ -77,7 +77,7 @@ class Sizes(NamedTuple):
 
 
 class StreamCall:
-    """What the caller's messages carry in one call: settings, ids, formats and counters."""
+    """The content of the caller's messages in one call: settings, ids, formats and counters."""
 
     def __init__(
         self, dialect: TelephonyDialect, settings: CallerSettings, new_id: NewId, utc_now: UtcNow
@@ -290,7 +290,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     refusal: Callable[[StreamCall, list[Finding]], Content | None] = _nothing
     """Returns the answer to a message with these findings."""
     error: str = ""
-    """Kind of the message that answers a refused one."""
+    """Kind of the message that answers a refused message."""
     required: Mapping[str, tuple[str, ...]] = {}
     """Paths of the strings that the caller's messages must contain, by kind."""
     tracks: Mapping[str, tuple[str, ...]] = {}

@@ -313,5 +313,5 @@ def _reason(error: object) -> str:
         case OSError(strerror=str() as told):
             return told
         case _:
-            # Not the exception's text, because the library may quote the far side or the URL in it.
+            # Does not return the exception's text, because the library may quote the far side or the URL in it.
             return type(error).__name__
