@@ -180,7 +180,7 @@ class OpusAgentApp(EndingApp):
         self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
         self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
         if self.settings.keys:
-            # Importing it loads every screen.
+            # Imported late, because it loads every screen.
             from tui.screens.keymap import keymap_of
 
             self.set_keymap(keymap_of(self.settings.keys))
@@ -220,7 +220,7 @@ class OpusAgentApp(EndingApp):
             self.call_next(self.show_sessions if self._launch.browse else self.choose_target)
 
     def _first_theme(self) -> str:
-        """Returns the terminal's own colors with NO_COLOR, otherwise the theme in the settings or the last choice."""
+        """Returns the terminal's colors with NO_COLOR, otherwise the theme in the settings or the theme chosen last."""
         if self.no_color:
             return ANSI
         wanted = (self.settings.screen.theme, self.memory.theme, DEFAULT_THEME)

@@ -1,6 +1,6 @@
 """The program's recordings: the local agent's prompts, and lines for the user to play.
 
-Uses only the standard library, so that the screen can show the lines' texts without loading heavy modules.
+Uses only the standard library, so that the screen can show the text of the lines without loading heavy modules.
 """
 
 from __future__ import annotations

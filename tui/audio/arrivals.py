@@ -1,4 +1,4 @@
-"""Measures the jitter and rate at which agent audio arrives, and derives how much to queue before playback starts."""
+"""Measures the jitter and rate of arriving agent audio, and derives how much to queue before playback starts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WINDOW_NS = 10_000_000_000
 # frames, and now queues 300 ms before each segment (livekit/agents#7238).
 LEAST_TARGET_MS, FIRST_TARGET_MS, MOST_TARGET_MS = 40.0, 80.0, 300.0
 _MARGIN_MS = 20.0
-_LEAST_CHUNKS = 20  # with fewer chunks, the 95th percentile is the maximum, so one late chunk would decide
+_LEAST_CHUNKS = 20  # with fewer chunks, one late chunk would determine the 95th percentile
 
 
 class Arrivals:
@@ -31,8 +31,8 @@ class Arrivals:
         """Adds a chunk of a reply, ``audio_ms`` long, that arrived at ``at_ns``."""
         if reply != self._reply:
             self._reply, self._began_ns, self._received_ms = reply, at_ns, 0.0
-        # Relative to a listener who started with the first chunk, and can have heard only audio that arrived
-        # earlier.
+        # Lateness is relative to a listener who started at the first chunk and can have heard only audio that
+        # arrived earlier.
         late_ms = (at_ns - self._began_ns) / NS_PER_MS - self._received_ms
         self._lateness.append((at_ns, max(late_ms, 0.0)))
         insort(self._ordered_ms, max(late_ms, 0.0))

@@ -1,4 +1,4 @@
-"""Crowd: resources shared by all calls of a load-test worker, which makes each call much cheaper.
+"""Crowd: resources shared by all calls of a load-test worker, so that each call costs much less.
 
 Nobody watches or hears these calls. One timer serves the blocks of all of them, and their detectors run in
 batches.

@@ -30,9 +30,8 @@ HIDE_VARIABLE = "OPUSAGENT_TUI_HIDE_PORTAUDIO"
 _lists_lock = threading.RLock()
 """Held while PortAudio's device list or stream list is read or changed.
 
-PortAudio itself does not protect them. Starting and ending a stream does not need the lock, so a barge-in
-never waits for devices to be listed or opened.
-"""
+PortAudio does not protect them. Starting or ending a stream does not require the lock, so a barge-in never waits for
+devices to be listed or opened."""
 _open_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 _trial_lock = threading.Lock()
 _trials: list[Trial] = []
@@ -84,7 +83,7 @@ class Device(msgspec.Struct, frozen=True):
     is_default_output: bool
 
     def channels(self, direction: Direction) -> int:
-        """Returns the number of channels in this direction; 0 if the device does not support it."""
+        """Returns the number of channels in this direction; 0 if the device does not support the direction."""
         return self.input_channels if direction == "input" else self.output_channels
 
     def is_default(self, direction: Direction) -> bool:

@@ -1,4 +1,4 @@
-"""Guards that keep the agent from hearing itself: they remove played audio from captured audio."""
+"""Guards that keep the agent from hearing its own audio: they remove played audio from captured audio."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ This allows one run of the network to judge windows of many tracks.
 
 
 class SileroNetwork:
-    """The network itself. It is stateless, and may be used by any number of tracks and threads."""
+    """The network, which is stateless and may be used by any number of tracks and threads."""
 
     def __init__(self) -> None:
         import onnxruntime

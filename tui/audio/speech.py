@@ -143,7 +143,7 @@ class SpeechDetector:
 class SileroClassifier:
     """Runs the Silero network in windows of 32 ms.
 
-    Not thread-safe, although all classifiers share the network itself.
+    Not thread-safe, although all classifiers share one network.
     """
 
     def __init__(self, rate: int) -> None:

@@ -18,7 +18,7 @@ from tui.units import NS_PER_MS
 Samples = NDArray[np.float32]
 
 _AUDIBLE_RMS = 0.001
-"""-60 dBFS, the level at which the program itself places edges."""
+"""-60 dBFS, the level at which the program places edges."""
 _PROBE_MS, _APART_MS, _NEAR_MS = 300, 60, 400
 _EARLY_MS, _LATE_MS = 300, 1_500
 """Range around the expected time in which the microphone's stream is searched for the speaker's audio."""
@@ -123,7 +123,7 @@ class PlayedTrack:
     def at_ns(self, frame: int) -> int:
         """Returns the time at which a frame was due.
 
-        The time is a median, because that of a single block may be wrong by up to 24 ms.
+        The time is a median, because a single block's time may be wrong by up to 24 ms.
         """
         index = self._block(np.searchsorted(self._frames, frame, "right"))
         near = range(max(index - 2, 0), min(index + 7, len(self._frames)))
@@ -241,7 +241,7 @@ class TruthOfCall:
     def _silent_from(self, frame: int) -> int | None:
         """Returns when the microphone stopped hearing an answer that was cut after a given frame.
 
-        Returns None if that time is not known, or if the answer itself has a pause there.
+        Returns None if that time is not known, or if the answer has a pause there.
         """
         said_ns = self._at_ns(frame)
         before = [each for each in self._places if self._track.at_ns(each[0]) < said_ns]

@@ -51,7 +51,7 @@ def sessions(context: click.Context, parameter: click.Parameter, typed: str) -> 
 
 
 def _settings(context: click.Context) -> SettingsInForce | None:
-    """Returns the settings; None if they have an error, which the command itself will report."""
+    """Returns the settings; None if they have an error, which the command will report."""
     from tui.config.reading import read_settings
     from tui.text.strict import SettingsError
 

@@ -66,7 +66,7 @@ LATER = {
     "sessions": "tui.cli.sessions:sessions",
     "test": "tui.cli.scenario:test",
 }
-"""Commands in modules of their own, which are imported with the first use of one of them."""
+"""Commands in separate modules, each of which is imported when one of its commands is first used."""
 
 
 @click.group(

@@ -72,7 +72,7 @@ def setting_options(*names: str) -> Callable[[Command], Command]:
 
 
 def _options_of(setting: Setting) -> Iterator[Callable[[Command], Command]]:
-    """Yields the option for a setting, and for some settings a second option that turns it off."""
+    """Yields the option for a setting, and for some settings a second option that turns the setting off."""
     group = _GROUPS.get(setting.name, _LIMITS if setting.name.endswith("_s") else _PROTOCOL)
     name, help_text = setting.name, setting.help.format(protocols=", ".join(LOCAL_PROTOCOLS))
     if setting.kind is bool and setting.default is True and setting.flag:
@@ -364,7 +364,7 @@ def _value(setting: Setting, value: Any) -> Any:
 
 
 def refuse_settings_of_one_target(typed: TargetSettings) -> None:
-    """Rejects a token, header or protocol if no target is named to which it could apply. Raises `Sentence`."""
+    """Rejects a token, header or protocol if no target is named that it could apply to. Raises `Sentence`."""
     of_one = [SETTINGS[name].flag for name in typed if SETTINGS[name].scope is Scope.TARGET]
     if of_one:
         raise Sentence(f"{of_one[0]} needs a target: pass a URL, or a profile from the settings file.")
@@ -387,7 +387,7 @@ def _pair(text: str, separator: str, flag: str) -> tuple[str, str]:
     key, found, value = text.partition(separator)
     example = "'KEY: VALUE'" if separator == ":" else "KEY=VALUE"
     if not found or not key.strip():
-        # The text itself may be a secret, so it is not quoted.
+        # The text may be a secret, so it is not quoted.
         raise Sentence(f"{flag}: write it as {example}.")
     return key.strip(), value.strip()
 

@@ -62,7 +62,7 @@ class Program(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Returns a command, and imports it if it is looked up for the first time."""
-        # Declaring the options of all commands would delay the one that is run, most of all the first picture.
+        # Declaring the options of all commands would delay every command, and especially the first picture.
         if place := self._later.pop(cmd_name, ""):
             module, _, attribute = place.partition(":")
             self.add_command(getattr(import_module(module), attribute), cmd_name)

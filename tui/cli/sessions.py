@@ -422,7 +422,7 @@ def report(session: Path, output: str | None, no_audio: bool, open_it: bool) -> 
         write_to(path, page)
     except OSError as error:
         raise Sentence(f"Cannot write to {path}: {error.strerror or error}.") from error
-    # Not on stdout, to which the page itself may have been written.
+    # Not on stdout, because the page may have been written there.
     click.echo(f"{path}  {_size(len(page)).strip()}", err=not path.is_file())
     if open_it:
         import webbrowser

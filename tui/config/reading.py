@@ -75,7 +75,7 @@ class SettingsInForce(msgspec.Struct, frozen=True):
 
 
 def settings_path(named: str | None = None) -> Path:
-    """Returns the path of the settings file: the one ``named`` by a flag or in the environment, or the user's own."""
+    """Returns the path of the settings file: ``named`` by a flag or in the environment, or the user's own."""
     path = named or _in_environment(FILE_VARIABLE)
     return path_of(path) if path else user_config_path("opusagent-tui") / "config.toml"
 

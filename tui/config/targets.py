@@ -236,7 +236,7 @@ def _folder(save: bool | str, in_force: SettingsInForce) -> str:
 
 
 def sessions_folder(in_force: SettingsInForce) -> Path:
-    """Returns the folder of saved sessions that is used unless a call has its own."""
+    """Returns the default folder of saved sessions, which a call's settings may override."""
     folder = in_force.settings.sessions.folder
     return path_of(folder) if folder else default_folder()
 

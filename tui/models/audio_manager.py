@@ -53,8 +53,8 @@ class AudioManager:
     """Manages the capture, playback, volume, levels and losses of one call at a time.
 
     Everything runs on the engine's loop except `_recording_callback`, which PortAudio's thread calls. Call
-    `configure` first. ``crowd`` is set for the callers of a load test: they use no devices and no tracks,
-    play only recorded lines whose speech edges are known, and measure no levels.
+    `configure` first. ``crowd`` is set for load-test callers, which use no devices or tracks, play only recorded
+    lines with known speech edges, and measure no levels.
     """
 
     capture: Capture
@@ -176,7 +176,7 @@ class AudioManager:
         self._on_audio_chunk = self.add_audio_chunk_callback(callback) if callback else None
 
     def add_audio_chunk_callback(self, callback: AudioChunkCallback) -> Registration:
-        """Calls ``callback`` with every captured block, in addition to others, until its registration ends."""
+        """Adds a callback that receives every captured block until its registration ends."""
         return self._observers.register_callback(AUDIO_CHUNK, callback)
 
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
@@ -211,7 +211,7 @@ class AudioManager:
         return PooledSpeech(self.playback.detectors, make_detector(rate), take)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
-        """Adds a captured block to the tracks after the capture chain, or silence if the block was not sent."""
+        """Adds a block from the capture chain to the tracks, or silence in its place if the block was not sent."""
         for track in self.tracks:
             track.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
@@ -372,7 +372,7 @@ async def _known(found: Endpoints, block_ms: int) -> KnownDevices:
 class _DeferredReporter(ErrorReporter):
     """Holds failures from PortAudio's thread until the loop reports them.
 
-    Reporting takes a lock and writes to the log.
+    PortAudio's thread must not report them, because reporting takes a lock and writes to the log.
     """
 
     _KEPT = 1_000

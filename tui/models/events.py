@@ -270,7 +270,7 @@ class AudioOpened(Event, frozen=True, kw_only=True, gc=False, tag="audio"):
     capture_rate: Count = 0
     playback_rate: Count = 0
     latency_ms: float = 0.0
-    """Buffer of the playback device, as the device reports it; 0 if there is no device."""
+    """Buffer length that the playback device reports; 0 if there is no device."""
     timing: Timing | None = None
     """Accuracy of times from this event on. Without devices, times are exact, and the value is None."""
 
@@ -312,8 +312,7 @@ class UserSpeech(Event, frozen=True, kw_only=True, gc=False, tag="user_speech"):
 class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     """This program detected the start or end of speech on a track.
 
-    ``at_ns`` is back-dated to the edge itself. On the agent's track, other sounds, such as tones or music,
-    have edges too.
+    ``at_ns`` is back-dated to the edge. On the agent's track, other sounds, such as tones or music, have edges too.
     """
 
     speaker: Party
@@ -426,7 +425,7 @@ class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="conditio
 
 
 class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
-    """The program itself was late, so figures measured around this time are uncertain."""
+    """This program was late, so figures measured around this time are uncertain."""
 
     what: str
     """The part that was late: "the event loop", "sending", a device or a device's clock."""

@@ -37,7 +37,7 @@ class ScenarioProgress:
 
     def _begin(self) -> None:
         self.scenario: ScenarioChanged | None = None
-        """The latest event about the scenario itself; None if there is no scenario."""
+        """The latest event about the whole scenario; None if there is no scenario."""
         self.rungs: list[Rung] = []
         self.current: int | None = None
         """Index of the current step; None between steps, and once all steps are over."""

@@ -64,7 +64,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     quiet_s: float = default_of("quiet_s")
     max_turn_s: float = default_of("max_turn_s")
     save: str = ""
-    """Folder in which to create the session's own folder; empty if the session is not saved."""
+    """Parent of the session's folder; empty if the session is not saved."""
     audio: bool = default_of("audio")
     redact: tuple[str, ...] = ()
 

@@ -113,7 +113,7 @@ class ScenarioFile(pytest.File):
 
 
 class CaseItem(pytest.Item):
-    """The test for a step or a limit, or for several of them together."""
+    """The test for a step, for a limit, or for several steps and limits together."""
 
     parent: ScenarioFile
 

@@ -96,7 +96,7 @@ class Content(msgspec.Struct):
     """The first failed step of a scenario; None if none failed."""
 
     def seconds(self, at_ns: int) -> float:
-        """Returns the number of seconds from the first event to an instant."""
+        """Returns the number of seconds from the first event to a given time."""
         return (at_ns - self.began_ns) / 1e9
 
 

@@ -65,7 +65,7 @@ _DEFAULT = Thresholds()
 def render(saved: SavedSession, thresholds: Thresholds = _DEFAULT, *, with_audio: bool = True) -> bytes:
     """Returns the report of a session as HTML.
 
-    The waveform is always included; ``with_audio`` adds the audio itself.
+    The waveform is always included; ``with_audio`` adds the audio.
     """
     return page_of(read_content(saved), saved.audio, thresholds, with_audio=with_audio)
 

@@ -35,7 +35,7 @@ LATEST = "latest"
 """The word that selects the newest session."""
 _TAIL_BYTES = 64 * 1024
 _ERROR_TAG = b'"event":"error"'
-"""Marker of an error event. It cannot occur elsewhere in a line, because quotes inside texts are escaped."""
+"""Marker of an error event. It cannot occur elsewhere in a line, because quotes inside strings are escaped."""
 _MAX_COUNTED_BYTES = 256 * 1024 * 1024
 _PIECE_BYTES = 1024 * 1024
 _YEARS = range(1970, 9999)

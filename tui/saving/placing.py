@@ -121,7 +121,7 @@ class TrackPlacer:
         return Placed(frame, pcm)
 
     def _lateness_ns(self) -> int:
-        """Returns the smallest lateness among the next block and those after it in its stream."""
+        """Returns the smallest lateness of the next block and the blocks after it in the same stream."""
         least_ns = self._waiting[0].late_ns
         for block in islice(self._waiting, 1, None):
             if block.first:

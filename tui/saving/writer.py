@@ -39,7 +39,7 @@ MAX_WAITING_BLOCKS = 6_000
 """Limit on queued audio blocks: a minute of both tracks."""
 CLOSE_TIMEOUT_S = 5.0
 COMPARING_S = 1.5
-"""Time limit for comparing edges at the end of a call. A screen that quits waits 3 s for everything."""
+"""Time limit for comparing edges at the end of a call. When the screen quits, it waits 3 s for everything."""
 _EVENT_BYTES = 400
 """Approximate size of an event in memory."""
 TOO_SLOW = "The disk is too slow: parts of this session were not saved."
@@ -313,8 +313,8 @@ class SessionWriter:
             self._queue.put_audio(item)
 
     def _report(self, sentence: str, to: Callable[[str], object] | None = None) -> None:
-        # Called through the loop, even from the loop itself, because the new event must not overtake the one
-        # in progress.
+        # Scheduled even if this is already the loop's thread, because the new event must not overtake the
+        # event in progress.
         with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody is left to be notified
             self._loop.call_soon_threadsafe(to or self._on_problem, sentence)
 

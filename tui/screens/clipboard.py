@@ -16,7 +16,7 @@ from tui.text.visible import one_line
 
 TIMEOUT_S = 3.0
 TERMINALS_TAKE_BYTES = 74_994
-"""Maximum length of a text in bytes, for terminals with xterm's limit of 100,000 bytes of base64."""
+"""Maximum length of the copied text in bytes, for terminals with xterm's limit of 100,000 bytes of base64."""
 _TOOLS = (
     ("WAYLAND_DISPLAY", ("wl-copy",)),
     ("DISPLAY", ("xclip", "-selection", "clipboard")),
@@ -29,7 +29,7 @@ _feeding = threading.Lock()
 
 
 def copy(app: App[object], what: str, text: str) -> None:
-    """Copies a text and shows a toast with its name and length, without waiting for the tool."""
+    """Copies text and shows a toast with the text's name and length, without waiting for the tool."""
     # No clipboard can store half of a surrogate pair.
     text = text.encode("utf-8", "replace").decode()
     app.copy_to_clipboard(text)

@@ -142,7 +142,7 @@ class Replay:
         self._screen.transcript.show_instant(self.playhead.at_ns)
 
     def seek_to_event(self, number: int) -> None:
-        """Seeks to an event, such as that of a turn or tool call. The caller moves the log's cursor to it."""
+        """Seeks to an event, such as the start of a turn or tool call. The caller moves the log's cursor to it."""
         events = self._bridge.log.events
         index = events.find(number)
         if index is not None:

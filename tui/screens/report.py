@@ -75,7 +75,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
             return
         try:
             path = path_of(name)
-            # The session's own report is replaced without asking.
+            # The session's default report is replaced without asking.
             taken = path.resolve() != self._beside and path.exists()
         except (OSError, ValueError) as error:
             self._show(f"Not a valid file name: {error}.")

@@ -430,7 +430,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             self.jumps.to_event(error.number)
 
     def on_waveform_strip_sought(self, event: WaveformStrip.Sought) -> None:
-        """Seeks to the clicked instant."""
+        """Seeks to the clicked time."""
         if self.replay is not None:
             self.replay.playhead.seek(event.at_ns)
 

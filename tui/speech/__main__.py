@@ -23,7 +23,7 @@ _ears = cache(Ears)
 
 
 def answer(request: dict[str, Any], requests: IO[bytes]) -> dict[str, str]:
-    """Returns the answer to a request: a text or an error. The request's PCM, if any, is read from ``requests``."""
+    """Returns the answer to a request: text or an error. The request's PCM, if any, is read from ``requests``."""
     pcm = requests.read(request.get("hear", 0))
     try:
         if "hear" in request:

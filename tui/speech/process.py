@@ -55,8 +55,8 @@ class SpeechProcess:
     def speak(self, text: str, voice: Voice = Voice.USER) -> Path:
         """Returns a WAV file of the text: 16-bit mono at 16 kHz, without silence around it, peak at -3 dBFS.
 
-        The file stays in the cache: a text is synthesized only once for each voice and synthesizer, and a
-        cached text does not start the process. Raises `SpeechError`.
+        The file stays in the cache, so each text is synthesized only once per voice and synthesizer. A cached text
+        does not start the process. Raises `SpeechError`.
         """
         text = " ".join(text.encode(errors="replace").decode().split())
         if not text:

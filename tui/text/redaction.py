@@ -1,4 +1,4 @@
-"""Redaction: the one place that knows the secrets of a call and keeps them out of everything shown or saved.
+"""Redaction: the only module that knows the secrets of a call; it keeps them out of everything shown or saved.
 
 The secrets are the token, the values of headers, user, password, query and fragment of the URL,
 parameters and options whose names mark them as secret, and the JSON fields of ``--redact``.

@@ -44,7 +44,8 @@ class KeyBar(Static):
         super().__init__(markup=False, id=id)
         self._places: list[tuple[range, ActiveBinding]] = []
         self._shown: list[tuple[str, str]] = []
-        """The keys that were drawn last, as pieces of text with their styles; empty while a sentence is shown."""
+        """The keys that were drawn most recently, as pieces of text with their styles; empty while a sentence is
+        shown."""
         self._notice = ""
         self._notice_timer: Timer | None = None
 

@@ -77,7 +77,7 @@ class SessionStrip(Static, ModelPanel):
         self.recorded = False
         """Whether this is a saved session, for which no saving light is shown."""
         self._shown: object = None
-        """The groups drawn last, and their width."""
+        """The groups that were drawn most recently, and their width."""
 
     def listen(self) -> Iterable[Registration]:
         """Registers for status, controls and metrics."""

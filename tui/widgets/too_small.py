@@ -1,4 +1,4 @@
-"""TooSmall: a text in place of a screen that does not fit the terminal."""
+"""TooSmall: a message in place of a screen that does not fit the terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SENTENCE = (
 
 
 class TooSmall(Static):
-    """The text, which is hidden unless the style sheets consider the terminal too small."""
+    """The message, which is hidden unless the style sheets consider the terminal too small."""
 
     def __init__(self) -> None:
         super().__init__(_SENTENCE, id="too-small", markup=False)

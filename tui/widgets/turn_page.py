@@ -23,7 +23,7 @@ _MS_CELLS, _SHARE_CELLS, _NAME_CELLS, _INDENT = 10, 5, 16, 2
 _LEAST_BAR_CELLS, _MOST_BAR_CELLS = 10, 40
 _MAX_WORDS = 2_000
 _STEPS = ("speech stopped", "speech committed", "recognised")
-"""Agent reports that are times after the user's last sound. Other reports are the agent's own figures."""
+"""Agent reports that are measured from the user's last sound. Other reports are the agent's own figures."""
 
 Line = Sequence[Piece]
 

@@ -198,7 +198,7 @@ class WaveformStrip(ModelPanel, Widget):
                 yield WaveformMark(turn.began_ns, str(turn.number), "turn")
 
     def _with_playhead(self, cells: list[tuple[str, Style]], *, over: str) -> list[tuple[str, Style]]:
-        """Returns the cells with the playhead drawn over the glyphs in ``over`` and behind all others."""
+        """Returns the cells with the playhead drawn over the glyphs in ``over`` and behind all other glyphs."""
         column = self._column(self.playhead.at_ns)
         if 0 <= column < len(cells):
             text, style = cells[column]

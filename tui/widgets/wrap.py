@@ -14,7 +14,7 @@ from rich.cells import cell_len, chop_cells, set_cell_size
 _WORDS = re.compile(r" *[^ ]+| +")
 """Matches words and blanks. A no-break space does not separate words."""
 _WRAPPED_CHARS = 4_000
-"""Length above which texts are not measured character by character."""
+"""Length above which text is not measured character by character."""
 
 
 def fit(text: str, cells: int, *, keep_ends: bool = False) -> str:
@@ -65,10 +65,7 @@ def _wrap_paragraph(text: str, width: int) -> list[str]:
 
 
 def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str]:
-    """Returns the lines of a text of any length.
-
-    The lines of a long text have equal length and are created on demand.
-    """
+    """Returns the lines of text of any length. The lines of long text have equal length and are created on demand."""
     width = max(width, 2)
     if len(text) > _WRAPPED_CHARS:
         return _Broken(text, width)

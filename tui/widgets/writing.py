@@ -38,7 +38,7 @@ class TextLine(Input):
         )
 
     def paste(self, text: str) -> None:
-        """Replaces the selection with the part of a text that the field accepts."""
+        """Replaces the selection with the part of the text that the field accepts."""
         line = self.clean(text)
         room = self.max_length - len(self.value) if self.max_length else len(line)
         self.replace(line[: max(room, 0)], *self.selection)

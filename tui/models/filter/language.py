@@ -1,4 +1,4 @@
-"""The filter grammar and its help. The terms themselves are in `tui.models.filter.terms`."""
+"""The filter grammar and its help. The terms are in `tui.models.filter.terms`."""
 
 from __future__ import annotations
 

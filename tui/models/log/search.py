@@ -129,7 +129,7 @@ def at_time(view: EventView, seconds: float) -> int:
 
 
 def at_instant(view: EventView, at_ns: int) -> int:
-    """Returns the last line at or before this instant, or the first line if all are later."""
+    """Returns the last line at or before this time, or the first line if all are later."""
     times, firsts = view.log.events.at_ns, view.log.rows.firsts
     place = bisect_right(view.rows, at_ns, key=lambda row: times[firsts[row]])
     return view.position_of(view.rows[max(place - 1, 0)]) if view.rows else 0

@@ -117,7 +117,7 @@ class EventView:
         return True
 
     def select(self, among: Sequence[int]) -> list[int]:
-        """Returns those of the given events that are listed and match the filter."""
+        """Returns the given events that are listed and match the filter."""
         row_ids = self.log.row_ids
         return [index for index in self.filter(among, self.context) if row_ids[index] != NO_ROW]
 

@@ -125,7 +125,10 @@ def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
 
 
 def _field(name: str, value: object, start_ns: int) -> tuple[str, object]:
-    """Returns a field for display: instants become times since the session's start, durations get a unit."""
+    """Returns a field for display.
+
+    A time is converted to the time since the session's start; a duration gets a unit.
+    """
     stem, _, unit = name.rpartition("_")
     if unit == "ns":
         time = JsonNumber(f"{since(value, start_ns)} s") if isinstance(value, int) else None

@@ -113,7 +113,7 @@ class EventTree:
                         waiting.append(opened)
 
     def reflow(self) -> None:
-        """Wraps opened texts to a new width."""
+        """Wraps opened strings to a new width."""
         waiting = [self._root]
         while waiting:
             node = waiting.pop()
@@ -171,7 +171,7 @@ def _lines_before(node: _Node, place: int) -> int:
 def _below(node: _Node, index: int) -> tuple[_Node | None, int]:
     """Returns the open child that contains this line, and the line's position in it.
 
-    Returns None and the child's position if the line is a child's own.
+    Returns None and the child's position if the line shows a child.
     """
     before = 0
     for child in node.open_children:

@@ -61,7 +61,7 @@ class CaptureHealth:
         if not len(samples):
             return []
         mean = float(np.add.reduce(samples, dtype=np.float64)) / len(samples) / FULL_SCALE
-        # Averaged over about a second, because a single block of speech has an offset by itself.
+        # Averaged over about a second, because even a single block of normal speech has an offset.
         self.dc = mean if self.dc is None else self.dc + (mean - self.dc) * _DC_SHARE
         self.is_zero = not samples.any()
         return [*self._judge_zeros(block_ms), *self._judge_opening(pcm, block_ms)]

@@ -247,7 +247,10 @@ class DeviceCare:
                 self._on_opened()
 
     async def close(self) -> None:
-        """Waits for a change in progress at the end of the call; no new change starts after this."""
+        """Waits until any change in progress is done.
+
+        Called at the end of the call; no new change starts after it.
+        """
         self._closed = True
         async with self._lock:
             pass

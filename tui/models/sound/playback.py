@@ -145,9 +145,9 @@ class Playback:
     async def drained(self) -> None:
         """Waits until all queued audio has been heard or `stop_draining` is called.
 
-        Gives up after 2 s without movement.
+        Gives up after 2 s without progress.
         """
-        # The limit applies to time without movement: a reply that lasts minutes is played to its end, but a
+        # The limit applies to time without progress: a reply that lasts minutes is played to its end, but a
         # stalled device ends the wait.
         block_ms, last_frames, still_ms = self._output.block_ms, -1, 0
         while self.playing and not self._stop_draining and still_ms < _PATIENCE_MS:
@@ -162,7 +162,10 @@ class Playback:
         self._stop_draining = True
 
     def mark(self, name: str) -> None:
-        """Marks the end of the audio queued so far; `reached_marks` returns the name after it has played."""
+        """Marks the end of the audio queued so far.
+
+        `reached_marks` returns the mark's name once that audio has played.
+        """
         # Set at the end of the queue: a mark that no audio precedes is reached immediately.
         self._marks.append((name, self.queue.tail() if self.queue else QueueTail()))
 

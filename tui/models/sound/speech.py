@@ -36,7 +36,8 @@ class HeardSpeech:
         self._end_ns = start_ns + frames_to_ns(len(block) // 2, rate)
         self.meter.feed(block, now_ns)
         self._on_played(self._end_ns, block, rate)
-        # Created with the rate of the first sound; a queue that was opened at another rate was never heard.
+        # Created at the rate of the first sound, because a queue that was opened earlier at another rate was
+        # never heard.
         if self._speech is None:
             if is_zero(block):
                 return

@@ -140,7 +140,7 @@ class BargeInFold:
         self._doubt(barge_in)
 
     def _doubt(self, barge_in: BargeIn) -> None:
-        """Marks a barge-in that was measured while the program itself was late."""
+        """Marks a barge-in that was measured while this program was late."""
         if barge_in.at_ns is None:
             return
         lasted_ms = (barge_in.signal_ms, barge_in.silence_ms, barge_in.stop_ms)

@@ -88,7 +88,7 @@ class Against(Enum):
     OVER = auto()
     """The time exceeds the limit by more than its ±."""
     TOO_CLOSE = auto()
-    """The limit lies within the ± of the time, or the time is uncertain without a known bound."""
+    """The limit lies within the ± of the time, or the time is uncertain and no bound is known."""
 
 
 def against(figure: Figure, limit_ms: float) -> Against | None:

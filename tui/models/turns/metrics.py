@@ -64,7 +64,7 @@ TURN_EVENTS = (
     LatencyReported,
     EdgeDisputed,
 )
-"""Events that can change the figures of a turn without being counted themselves."""
+"""Events that can change the figures of a turn but are not counted."""
 
 
 class Stalls(msgspec.Struct, omit_defaults=True):

@@ -63,7 +63,7 @@ class TurnBoundary:
         self._during: _During | None = None
         """Sound or text of the agent during the user's speech. It is an answer only if it outlasts the speech."""
         self._turn_of: dict[str, int] = {}
-        """The turn in which each of the agent's replies or texts first appeared."""
+        """The turn in which each reply or text of the agent first appeared."""
         self.tools: set[str] = set()
         """Ids of tool calls in progress."""
 
@@ -267,7 +267,7 @@ class TurnFold:
         self._now: _Measured | None = None
         self._active_ns: int | None = None
         self._of_reply: dict[str, _Measured] = {}
-        """The turn in which each of the agent's replies or texts first appeared."""
+        """The turn in which each reply or text of the agent first appeared."""
         self._earlier: _Measured | None = None
         """The previous turn."""
         self._playings: deque[_Playing] = deque(maxlen=_KEPT_PLAYINGS)
@@ -564,9 +564,9 @@ class TurnFold:
         self._doubt(measured)
 
     def _why_unmeasured(self, measured: _Measured, audible_ns: int, began_ns: int) -> str:
-        """Returns why the time between the user's speech and the answer is not a response time.
+        """Returns why the time between the user's speech and the answer does not count as a response time.
 
-        Empty if it is one.
+        Empty if it does.
         """
         playing, end = measured.playing, measured.end
         if self._active_ns is not None and measured.turn.number and began_ns < self._active_ns:
@@ -583,7 +583,7 @@ class TurnFold:
         return "the greeting started before the agent accepted the session"
 
     def _doubt(self, measured: _Measured) -> None:
-        """Marks figures that were measured while the program itself was late."""
+        """Marks figures that were measured while this program was late."""
         turn = measured.turn
         if turn.response_latency_ms is None or turn.agent_began_ns is None:
             return
