@@ -89,6 +89,6 @@ def test_another_c_library_keeps_its_memory_and_nothing_fails(
         asked.append(name)
         raise failure
 
-    monkeypatch.setattr("tui.collector.ctypes.CDLL", open_library)
+    monkeypatch.setattr("ctypes.CDLL", open_library)
     collector.give_back()
     assert asked == [None]

@@ -110,7 +110,7 @@ def test_the_decorators_keep_names_docstrings_keywords_and_kind() -> None:
     @trace_callback
     async def coroutine() -> None: ...
 
-    assert (plain.__name__, plain.__doc__, plain(1, more=2)) == ("plain", "Add.", 3)
+    assert (plain.__name__, plain.__doc__, plain(1, more=2)) == ("plain", "Adds the values.", 3)
     assert inspect.iscoroutinefunction(coroutine)
     assert not inspect.iscoroutinefunction(plain)
 

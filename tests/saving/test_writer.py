@@ -177,7 +177,7 @@ class StuckFiles(FolderWriter):
     """A disk that blocks until it is released."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, SessionRecord(), began_ns=0)
+        super().__init__(folder, SessionRecord(), began_ns=time.monotonic_ns())
         self.let_go = threading.Event()
 
     def flush(self, now_ns: int) -> str:
@@ -197,7 +197,7 @@ async def test_a_hanging_disk_blocks_nothing_and_is_reported(
     offsets = [writer.append(bytes(1000)) for _ in range(50)]
     for _ in range(50):
         writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
-    writer.take(started())
+    writer.take(started(time.monotonic() * 1000))
     assert time.monotonic() - began_s < 1
     kept = [offset for offset in offsets if offset >= 0]
     assert kept == [1000 * index for index in range(len(kept))]
@@ -222,7 +222,7 @@ class FullFiles(FolderWriter):
 
 
 async def test_a_full_disk_ends_saving_and_is_reported(tmp_path: Path) -> None:
-    files, problems = FullFiles(tmp_path, SessionRecord(), began_ns=0), list[str]()
+    files, problems = FullFiles(tmp_path, SessionRecord(), began_ns=time.monotonic_ns()), list[str]()
     writer = SessionWriter(tmp_path, files, problems.append, save_audio=True, clock_ns=time.monotonic_ns)
     for event in a_session():
         writer.take(event)
@@ -246,7 +246,7 @@ async def test_a_problem_of_the_tracks_ends_only_the_tracks(
     problems: list[str] = []
     target = Target(url="ws://x/", save=str(tmp_path))
     writer = await SessionWriter.start(target, problems.append)
-    writer.take(started())
+    writer.take(started(time.monotonic() * 1000))
     writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
     await wait_for(lambda: bool(problems))
     assert problems == ["The audio tracks are no longer being saved: a WAV file cannot exceed 4 GB."]
@@ -291,7 +291,7 @@ async def test_a_file_that_is_removed_during_the_call_ends_the_saving_at_once(
     assert problems == [f"The session is no longer being saved: {removed or 'its folder'} was removed."]
     for _ in range(3):
         writer.append(b"{}")
-        writer.take(started())
+        writer.take(started(time.monotonic() * 1000))
         writer.user_sent(time.monotonic_ns(), bytes(640), 16_000)
     await writer.close()
     assert len(problems) == 1
@@ -306,7 +306,7 @@ async def test_a_session_without_tracks_or_messages_is_not_taken_for_damaged(tmp
     problems: list[str] = []
     writer = await SessionWriter.start(Target(url="ws://x/", save=str(tmp_path)), problems.append)
     writer.user_format(AudioFormat(Encoding.PCM16, 16_000))
-    writer.take(started())
+    writer.take(started(time.monotonic() * 1000))
     await wait_for(lambda: (writer.folder / "events.jsonl").stat().st_size > 0)
     await writer.close()
     assert problems == []

@@ -42,8 +42,11 @@ class ClockedBlocks:
             # Even for 0 s, so that the loop's other tasks can run while the clock catches up.
             await self._sleep_s(max(self._due_ns - self._clock_ns(), 0) / 1e9)
 
-    def catch_up(self, now_ns: int) -> None:
-        """Makes all calls that are due by now; for use without `run`. The first call is due at the first catch-up."""
+    def catch_up(self, now_ns: int, *, most_blocks: int | None = None) -> None:
+        """Makes the calls that are due by now, oldest first and ``most_blocks`` at most; for use without `run`.
+
+        The first call is due at the first catch-up.
+        """
         if self._due_ns is None:
             self._due_ns = now_ns
         due_blocks = (now_ns - self._due_ns) // self.block_ns + 1 if now_ns >= self._due_ns else 0
@@ -54,6 +57,6 @@ class ClockedBlocks:
             due_blocks = self._max_catch_up_blocks
         # Due times advance by whole blocks rather than from now, so that late wake-ups do not add up to
         # drift.
-        for _ in range(due_blocks):
+        for _ in range(due_blocks if most_blocks is None else min(due_blocks, most_blocks)):
             due_ns, self._due_ns = self._due_ns, self._due_ns + self.block_ns
             self._function(due_ns)

@@ -26,6 +26,9 @@ from tui.audio.wav import WavWriter
 
 _KEPT_BLOCKS = 500
 """Maximum number of blocks waiting to be measured (10 s at 20 ms each). Limits memory use while the loop hangs."""
+_MOST_BLOCKS_AT_ONCE = 5
+# What arrived while the loop was held up is still in the socket, and must not be missing from the blocks that
+# were due meanwhile: the loop gets to read it between two calls.
 _MOST_LEAD_S = 2.0
 """Longest plausible lead. On some hosts, PortAudio's times are zero or come from another clock."""
 
@@ -308,10 +311,10 @@ class Speaker:
         """Pulls the blocks that are due, if there is no device.
 
         Call it before the queue changes, so that each block contains the audio that had arrived when the
-        block was due.
+        block was due. After a loop that was held up, the blocks are pulled in several calls.
         """
         if self._without_device:
-            self._without_device.blocks.catch_up(now_ns)
+            self._without_device.blocks.catch_up(now_ns, most_blocks=_MOST_BLOCKS_AT_ONCE)
 
     def heard_at_ns(self, stream_frame: int) -> int | None:
         """Returns when a frame of the queue's stream leaves the speaker; None if that is not known yet."""
