@@ -211,6 +211,7 @@ async def test_a_device_that_does_not_start_leaves_playback_to_the_file(
     assert speaker.device is None
     pcm = np.arange(1, 3 * BLOCK + 1, dtype="<i2").tobytes()
     queue.feed("a", pcm, 0)
-    speaker.catch_up(400_000_000)
+    for now_ms in range(20, 420, 20):
+        speaker.catch_up(now_ms * 1_000_000)
     await speaker.close()
     assert pcm in read_wav(path, RATE)
