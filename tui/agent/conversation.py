@@ -211,7 +211,7 @@ class Conversation:
         return frames
 
     def _overhears(self, sound: Sound) -> bool:
-        """Returns whether the agent ignores ``sound`` because it is speaking."""
+        """Returns whether the agent ignores ``sound`` because the agent is speaking."""
         ignored = self._fault is Fault.IGNORES_BARGE_IN or (isinstance(sound, TurnEnded) and sound.brief)
         return ignored and self._mouth.busy
 

@@ -98,7 +98,7 @@ class Ear:
         self._hypotheses: Hypotheses | None = None
 
     def feed(self, wire: bytes) -> Iterator[Sound]:
-        """Processes audio and yields what it detects."""
+        """Processes audio and yields the detected events."""
         yield from self._listen(self._decoder.feed(wire))
 
     def end_of_stream(self) -> Iterator[Sound]:

@@ -89,7 +89,7 @@ class AgentProcess:
 
 
 def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentProcess:
-    """Starts the agent and returns at once; its log goes to ``log`` or is discarded. Raises `AgentError`."""
+    """Starts the agent and returns at once; the agent's log goes to ``log`` or is discarded. Raises `AgentError`."""
     # The token is passed in the environment, because every user can read the arguments of a process.
     token = {_TOKEN_VARIABLE: settings.token} if settings.token else {}
     try:

@@ -64,9 +64,9 @@ _socket_log.setLevel(logging.CRITICAL)  # a port scan would cause tracebacks in 
 class AgentServer:
     """Listens inside an ``async with`` block; leaving the block ends all calls.
 
-    ``report`` is called with a line for each call, refusal and finding about a client. Creating a server
-    raises `AgentError` if recordings are missing; entering the block raises it if the server cannot listen on
-    the address or use the certificate.
+    ``report`` is called with a line for each call, each refusal and each finding about a client. Creating a server
+    raises `AgentError` if recordings are missing; entering the block raises it if the server cannot listen on the
+    address or use the certificate.
     """
 
     def __init__(self, settings: AgentSettings, report: Callable[[str], None] | None = None) -> None:

@@ -84,7 +84,7 @@ class AgentSettings:
     synthesizer: str = ""
     """Name of the synthesizer for the answers in rules, as in the settings; empty for the best one installed."""
     speech_model: str = ""
-    """Model of the recognizer, as in the settings; empty for the installed one."""
+    """Model of the recognizer, as in the settings; empty for the installed model."""
     cert: str = ""
     """A file with the certificate chain for TLS (wss://), in PEM; empty for ws://."""
     key: str = ""

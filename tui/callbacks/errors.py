@@ -125,4 +125,4 @@ def event_name(event_type: Hashable) -> str:
 
 
 default_reporter = ErrorReporter()
-"""The reporter that is used by every object created without its own."""
+"""The reporter of every object that is created without a reporter."""

@@ -23,7 +23,7 @@ class EventCallback(Protocol):
 
 
 class StateChangeCallback(Protocol[T_contra]):
-    """Reacts to a transition, such as a session that went from connecting to connected."""
+    """Reacts to a transition, such as a session's change from connecting to connected."""
 
     def __call__(self, old: T_contra, new: T_contra, /) -> object:
         """Receives the previous state and the new one."""

@@ -55,7 +55,7 @@ def main() -> None:
         sys.stderr.write(crash_details(error))
         sys.exit(ExitCode.CRASHED)
     if driver_busy():
-        # PortAudio terminates when the interpreter exits, which must not happen during a call.
+        # A normal exit terminates PortAudio, which must not happen while a PortAudio function is running.
         os._exit(0)
 
 

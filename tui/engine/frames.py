@@ -55,7 +55,7 @@ class Frames:
             return 0
         items = [*self._items, *self._latest.values()]
         self._items, self._latest = [], {}
-        # Split into several frames, because the screen decodes each completely between two of its ticks.
+        # Split into several frames, because the screen decodes each frame completely between two ticks.
         for start in range(0, len(items), _ITEMS_OF_A_FRAME):
             self._write(pack(items[start : start + _ITEMS_OF_A_FRAME]))
         dropped, self._dropped = self._dropped, 0

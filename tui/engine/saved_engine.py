@@ -81,7 +81,7 @@ class SavedEngine:
         """Returns the events that are due, and the items of the engine that plays the audio."""
         items: list[FrameItem] = self._heard()
         if not self._began:
-            # The first item, because the screen cannot show the message of an event before it knows the file.
+            # Sent first, because the screen cannot show the message of an event before it knows the file.
             self._began = True
             items.append(MessagesFile(path=str(self.saved.messages_path), session=str(self.saved.folder)))
             if self.playhead.audio_path:
@@ -121,7 +121,7 @@ class SavedEngine:
         return min(max(passed_ns / whole_ns, 0.0), 0.99) if whole_ns > 0 else 0.0
 
     def _begin_again(self) -> None:
-        """Starts again with the first event, which resets every model, because models cannot go back in time."""
+        """Starts again from the first event and resets every model, because models cannot go back in time."""
         self._events = self.saved.events()
         self._next = next(self._events, None)
         self._last_ns = self.playhead.first_ns

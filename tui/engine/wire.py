@@ -33,9 +33,9 @@ class PlayScenario(_Item, frozen=True, tag="play_scenario"):
     commands: tuple[str, ...] = ()
     """The shell commands of the scenario that the user allows."""
     synthesizer: str = ""
-    """Name of the synthesizer for sentences, as in the settings; if empty, the best one installed."""
+    """Name of the synthesizer for sentences, as in the settings; empty for the best one installed."""
     speech_model: str = ""
-    """Model that recognizes the agent's words, as in the settings; if empty, the one that is installed."""
+    """Model that recognizes the agent's words, as in the settings; empty for the installed model."""
 
 
 class SteerScenario(_Item, frozen=True, tag="steer_scenario"):
@@ -80,7 +80,7 @@ class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
 
     text: str
     synthesizer: str = ""
-    """Name of the sentence's synthesizer, as in the settings; if empty, the best one installed."""
+    """Name of the sentence's synthesizer, as in the settings; empty for the best one installed."""
 
 
 class SendDtmf(_Item, frozen=True, tag="dtmf"):

@@ -37,7 +37,7 @@ class CallLevel(msgspec.Struct, frozen=True):
 
 
 class Knee(msgspec.Struct, frozen=True):
-    """The point of saturation: beyond ``calls`` simultaneous calls, the agent responds more slowly."""
+    """The saturation point: beyond ``calls`` simultaneous calls, the agent responds more slowly."""
 
     calls: int
     below_ms: float
@@ -88,7 +88,7 @@ def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
 
 
 def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
-    """Returns the knee of response times, as in `levels_of`; None if they do not bend upwards.
+    """Returns the knee of response times, given as for `levels_of`; None if they do not bend upwards.
 
     The knee is the number of calls at which a horizontal line up to that number and a separate
     straight line beyond it best fit the logarithms. Both steps and slopes are found in this way.

@@ -1,4 +1,4 @@
-"""Ends a process of a load test when the command that started it has exited, because its calls may cost money."""
+"""Ends a load test process when the command that started it has exited, because the calls may cost money."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gevent.monkey import get_original
 from tui.exit_code import ExitCode
 
 LIMIT_S = 15.0
-"""Time for hanging up, in seconds, after which the process is ended in any case."""
+"""Time, in seconds, that the process has to hang up its calls before it is ended."""
 
 
 def end_with_parent(limit_s: float = LIMIT_S) -> None:

@@ -50,9 +50,8 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     master_host: str = "127.0.0.1"
     master_port: int = 5557
     master_timeout_s: float = 10.0
-    """Time, in seconds, without a message from the master after which the workers hang up, because calls may
-    cost money.
-    """
+    """The workers hang up after this time, in seconds, without a message from the master, because calls may cost
+    money."""
     workers: int = 0
     """Number of workers for which the master waits."""
     canary_file: str = ""

@@ -69,7 +69,7 @@ class LoadProcesses:
         return self
 
     def _start(self, plan: LoadPlan, *, is_read: bool) -> subprocess.Popen[bytes]:
-        # In a separate session, so that Ctrl+C reaches only the master, which makes the workers hang up and report.
+        # In a new session, so that Ctrl+C reaches only the master, which makes the workers hang up and report.
         process = subprocess.Popen(
             child_command("tui.load"),
             stdin=subprocess.PIPE,

@@ -25,7 +25,7 @@ class CallEnding(StrEnum):
 
 
 class CallBegan(msgspec.Struct, frozen=True, tag="began"):
-    """The record of the start of a call on a worker."""
+    """Reports that a call has started on a worker."""
 
     call: str
     """Name of the call, which is unique within the run."""
@@ -34,7 +34,7 @@ class CallBegan(msgspec.Struct, frozen=True, tag="began"):
 
 
 class CallAccepted(msgspec.Struct, frozen=True, tag="accepted"):
-    """The record of a call's acceptance by the agent, sent while the call is in progress."""
+    """Reports that the agent has accepted a call; sent while the call is in progress."""
 
     call: str
 

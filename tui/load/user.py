@@ -47,7 +47,7 @@ from tui.speech.process import SpeechProcess
 logger = logging.getLogger(__name__)
 
 _PAUSE_AFTER_REFUSAL_S = 1.0
-"""Pause, in seconds, before a caller whose call was not accepted makes another one."""
+"""Pause, in seconds, before a caller whose call was not accepted makes another call."""
 
 _stations: WeakKeyDictionary[Environment, Station] = WeakKeyDictionary()
 _boards: WeakKeyDictionary[Environment, Board] = WeakKeyDictionary()

@@ -313,7 +313,7 @@ class MaySilenceResults(Shape):
 
     @property
     def results_are_answered(self) -> bool:
-        """Whether the agent owes an answer to the result of a tool."""
+        """Whether the agent has to answer the result of a tool."""
         ...
 
 
@@ -621,12 +621,12 @@ class Protocol(msgspec.Struct, frozen=True):
     title: str
     """The name shown to the user, such as "AudioCodes Bot API"."""
     path: str
-    """The path at which the local agent serves it, e.g. "/audiocodes"."""
+    """The path at which the local agent serves the protocol, e.g. "/audiocodes"."""
     caller: Callable[[CallerSettings, NewId, UtcNow], CallerEnd]
     formats: Mapping[str, AudioFormat]
-    """The audio formats that it supports, by its own names for them."""
+    """The audio formats that the protocol supports, by the protocol's names for them."""
     other_paths: tuple[str, ...] = ()
-    """Additional paths at which the local agent serves it, for clients that cannot choose the path."""
+    """Additional paths at which the local agent serves the protocol, for clients that cannot choose the path."""
     headers: Callable[[str, str], Mapping[str, str]] = bearer
     """Returns the request headers that carry or prove a token, for the dialed URL."""
     proves_token: Callable[[Callable[[str], str], str, str], bool] | None = None
@@ -642,15 +642,15 @@ class Protocol(msgspec.Struct, frozen=True):
     dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
     """Returns the URL to dial, for the given URL and options."""
     wire_options: tuple[str, ...] = ()
-    """Options that change the bytes on the wire, which the local agent reads from the query of its URL."""
+    """Options that change the bytes on the wire; the local agent reads them from the query of its URL."""
     log_of: Callable[[Mapping[str, str]], LogRules] | None = None
-    """Returns the value of ``log`` for a call with these options, if it depends on the options."""
+    """Returns the value of ``log`` for a call with the given options; None if it does not depend on options."""
     log: LogRules = LogRules()
     """How the event log folds, pairs and plays its messages."""
     signs: Signs = Signs()
-    """The signs by which ``--protocol auto`` recognizes it."""
+    """The signs by which ``--protocol auto`` recognizes the protocol."""
     interface: int = 0
-    """The `INTERFACE` version that it was written for, checked on loading; 0 if not stated, which skips the check."""
+    """The `INTERFACE` version that the protocol was written for, checked on loading; 0 skips the check."""
     has_words: bool = True
     """Whether messages carry words; if not, there is no transcript."""
     checked_by_opening: bool = False

@@ -132,7 +132,7 @@ def _heard_to_stop(metrics: SessionMetrics) -> list[float]:
 
 
 def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
-    """Returns the part of a period of dead air that the caller did not intend, in ms."""
+    """Returns the duration of a period of dead air, in ms, without the caller's intentional silences."""
     ends_ns = at_ns + length_ms * NS_PER_MS
     asked_ns = sum(max(min(ends_ns, until_ns) - max(at_ns, since_ns), 0) for since_ns, until_ns in silences)
     return length_ms - asked_ns / NS_PER_MS

@@ -85,7 +85,7 @@ def _spoken(line: CallerLine) -> SpokenLine:
 
 @lru_cache(maxsize=256)
 def _edges(path: str, _changed_ns: int) -> tuple[tuple[int, ...], int]:
-    """Returns the alternating starts and ends of speech in a file, and the file's length, all in ns from its start.
+    """Returns the alternating starts and ends of speech in a file, and the file's length, all in ns.
 
     Uses the same speech detector as the call. In a file without speech, speech is assumed to begin with the
     first sample.

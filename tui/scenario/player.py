@@ -136,7 +136,7 @@ class Player:
         """Sentence that explains how this program's lateness prevents a verdict; empty if it was not late."""
 
     def begin(self, since_ns: int) -> None:
-        """Starts the player; events before this instant are ignored."""
+        """Starts the player; events before ``since_ns`` are ignored."""
         self._ended_ns = since_ns
         self._turn = CallerTurn(None, since_ns, since_ns)
 
@@ -174,7 +174,7 @@ class Player:
         return outcome
 
     def pause(self) -> None:
-        """Called when the user takes over: no part of the script is due any longer, and its faults end."""
+        """Called when the user takes over: the rest of the script is no longer due, and the script's faults end."""
         pending = self._session.pending
         pending.lines_left, pending.answer_due = 0, ""
         self._session.faults.lift()
@@ -522,7 +522,7 @@ class Player:
         return self._session.journal.clock_ns()
 
     async def _until(self, at_ns: int) -> None:
-        """Waits for an instant or the end of the call."""
+        """Waits until the given time or the end of the call."""
         while (left_ns := at_ns - self.now_ns()) > 0 and not self._listening.over:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(min(left_ns / NS_PER_S, 0.1))
 

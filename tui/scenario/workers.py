@@ -65,7 +65,7 @@ class _Worker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # So that Ctrl+C reaches only the parent, which lets the calls end on the wire.
+                # With a new session, Ctrl+C reaches only the parent, which lets the calls end on the wire.
                 start_new_session=True,
                 limit=MOST_BYTES,
             )

@@ -15,11 +15,11 @@ OURS = "hung up"
 
 
 class Ending:
-    """Collects the reason for the end of the call; the session waits for it. Runs on the session's loop."""
+    """Stores the reason for the end of the call; the session waits until there is one. Runs on the session's loop."""
 
     def __init__(self, journal: Journal, pending: Pending) -> None:
         self.pending = pending
-        """What is still due when the call ends."""
+        """Tracks what is still due in the call."""
         self._journal = journal
         self._due = asyncio.Event()
         self._reason = ""

@@ -38,7 +38,7 @@ _CLOSE_LIMIT_S = 0.3
 
 
 class AgentLink:
-    """Everything between a session and its agent, for one target. Runs on the session's loop.
+    """Everything between one session and its agent. Runs on the session's loop.
 
     ``route`` receives each message that was understood, ``on_fatal`` an error that ends the session, and
     ``on_sent`` each message after it was written; ``sums_audio`` is as in `MessageLog`. Raises `ValueError`
@@ -87,7 +87,7 @@ class AgentLink:
 
     @property
     def own_log_rules(self) -> LogRules | None:
-        """Log rules to send with the session: those of a custom protocol or changed by options; otherwise None."""
+        """Log rules to send with the session if the protocol is custom or options change them; otherwise None."""
         protocol, target = self.protocol, self.target
         rules = protocol.log_of(target.options) if protocol.log_of else protocol.log
         return None if target.protocol in BUILT_IN and rules == protocol.log else rules

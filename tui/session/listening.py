@@ -98,7 +98,7 @@ class Listening:
         self._heard = _Received(self._pending)
         self._returned = False
         self.silent_tool = ""
-        """Name of the tool whose result the agent last failed to answer; empty if it answered all."""
+        """Name of the tool whose result the agent last failed to answer; empty if it answered every result."""
         self.unfinished = 0
         """Number of replies that the agent began but never ended."""
 
@@ -147,7 +147,7 @@ class Listening:
         await self.turn_end()
 
     async def line_end(self, since_ns: int, timeout_s: float) -> None:
-        """Waits until a line that begins after ``since_ns`` has been spoken or has failed."""
+        """Waits for the first line that begins after ``since_ns``, until it has been spoken or has failed."""
         await self.until(lambda: self._heard.line_ended_ns > since_ns, timeout_s)
 
     async def answer(self, since_ns: int, timeout_s: float | None = None) -> Answered:
@@ -184,8 +184,8 @@ class Listening:
     async def turn_end(self) -> Answered:
         """Waits until the agent's turn is over.
 
-        A running tool keeps the turn open until the agent answers the tool's result, if it owes an
-        answer to it. Returns one of `UNANSWERED` if the agent did not answer.
+        A running tool keeps the turn open until the agent answers the tool's result, if it has to answer it. Returns
+        one of `UNANSWERED` if the agent did not answer.
         """
         answer = Answered.HEARD
         await self._until_quiet()

@@ -17,8 +17,8 @@ class UnansweredTool(NamedTuple):
 class Pending:
     """Tracks what has begun and not ended. Runs on the session's loop; processing an event takes constant time.
 
-    ``replies_are_ended`` states whether the agent marks the end of each reply. If it does not, nothing is due
-    from a reply that has begun.
+    ``replies_are_ended`` states whether the agent marks the end of each reply. If it does not, a reply that has begun
+    has no end to wait for.
     """
 
     def __init__(self, *, replies_are_ended: bool) -> None:
@@ -32,7 +32,7 @@ class Pending:
         self.answer_due = ""
         """Name of the script line that the agent has yet to answer; set by the owner of the script."""
         self.results_are_answered = True
-        """Whether the agent owes an answer to the result of a tool."""
+        """Whether the agent has to answer the result of a tool."""
         self.unanswered_tool: UnansweredTool | None = None
         """The last tool whose result was sent, until the agent begins a reply or sends text."""
         self.resuming = False
@@ -65,7 +65,7 @@ class Pending:
                 pass
 
     def owes_answer(self, event: e.ToolChanged) -> bool:
-        """Returns whether the agent received the result of a tool and owes an answer to it.
+        """Returns whether the agent received the result of a tool and has to answer it.
 
         A tool call without an id does not request a result.
         """

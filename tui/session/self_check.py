@@ -1,4 +1,4 @@
-"""Detects delays in the program itself, and reports when they make measurements uncertain."""
+"""Detects delays in this program, and reports when they make measurements uncertain."""
 
 from __future__ import annotations
 

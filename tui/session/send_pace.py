@@ -71,7 +71,7 @@ class SendPace:
                 return
 
     def of(self, at_ns: int) -> Way:
-        """Returns the times of the block that contains the sample captured at the given instant."""
+        """Returns the times of the block that contains the sample captured at the given time."""
         for block in self._blocks:
             if block.end_ns >= at_ns:
                 return Way(block.captured_ns, block.framed_ns, block.sent_ns)

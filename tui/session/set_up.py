@@ -38,7 +38,7 @@ class CallSetUp:
         await self.find_devices(target, lines=lines)
 
     async def start_saving(self, target: Target) -> None:
-        """Performs the first part of `prepare`; a call that fails afterwards is then saved with the reason."""
+        """Performs the first part of `prepare`; a call that fails after this is saved with the reason."""
         self.writer = await start_saving(target, self.problems)
         tracks = self.writer.tracks if self.writer else None
         self._audio.tracks = [tracks] if tracks else []

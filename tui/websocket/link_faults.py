@@ -79,12 +79,12 @@ class Passage(Generic[T]):
         self._start()
 
     def stall(self, until_ns: int) -> None:
-        """Holds back all messages until that time."""
+        """Holds back all messages until ``until_ns``."""
         self._stalled_until_ns = max(self._stalled_until_ns, until_ns)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
     def delay(self, by_ns: int, until_ns: int) -> None:
-        """Delays messages until that time; a later call replaces the delay."""
+        """Delays messages by ``by_ns`` until ``until_ns``; a later call replaces the delay."""
         self._delay = (by_ns, until_ns)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
@@ -211,7 +211,7 @@ class LinkFaults:
         self._unreachable_until_ns = 0
 
     def drop(self, for_ns: int) -> None:
-        """Drops the socket and all messages in transit; no new socket can be opened for that time."""
+        """Drops the socket and all messages in transit; no new socket can be opened for ``for_ns``."""
         self.breaks = True
         self._unreachable_until_ns = self._clock_ns() + for_ns
         self.sent.lose()
@@ -225,12 +225,12 @@ class LinkFaults:
         self.breaks = False
 
     def stall(self, for_ns: int, heading: Heading = Heading.BOTH) -> None:
-        """Holds back all messages for that time, then passes them on together."""
+        """Holds back all messages for ``for_ns``, then passes them on together."""
         for passage in self._passages(heading):
             passage.stall(self._clock_ns() + for_ns)
 
     def delay(self, by_ns: int, for_ns: int, heading: Heading = Heading.BOTH) -> None:
-        """Delays messages for that time."""
+        """Delays messages by ``by_ns`` for the period ``for_ns``."""
         for passage in self._passages(heading):
             passage.delay(by_ns, self._clock_ns() + for_ns)
 

@@ -86,7 +86,7 @@ class MessageHandler:
         return self.callbacks.register_callback(News.AUDIO, handler)
 
     def add_error_handler(self, handler: Callable[[ErrorRaised], object]) -> Registration:
-        """Registers ``handler(error)`` for every error: from the agent, in a frame, or in the protocol itself.
+        """Registers ``handler(error)`` for every error: from the agent, in a frame, or in the protocol's code.
 
         The handler must emit the error, which has no event number until then.
         """

@@ -20,7 +20,7 @@ FUNCTION_CALL = "function_call"
 COMPLETED = "completed"
 INCOMPLETE = "incomplete"
 REMEMBERED_CALLS = 1000
-"""Number of announced calls that are remembered, so that none runs twice."""
+"""Number of announced calls that are remembered, so that no call runs twice."""
 OPEN_LIMIT = 100
 """Maximum number of calls with incomplete arguments and, separately, of unfinished responses; the oldest are
 forgotten."""

@@ -21,9 +21,9 @@ _LATENCY = "_latency"
 class DeepgramCaller(ImplyingCaller):
     """Acts as the client in one call.
 
-    Options: ``prompt``, ``greeting`` (empty: none), ``voice``, ``listen``, ``think`` (PROVIDER/MODEL),
-    ``language``, ``agent`` (the id of a stored agent to use instead of these), ``play_format``, ``tools`` (a
-    JSON array), ``settings`` (a JSON object whose members replace those of Settings).
+    Options: ``prompt``, ``greeting`` (empty: none), ``voice``, ``listen``, ``think`` (PROVIDER/MODEL), ``language``,
+    ``agent`` (the id of a stored agent to use instead of the preceding options), ``play_format``, ``tools`` (a JSON
+    array), ``settings`` (a JSON object whose members replace those of Settings).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:

@@ -37,7 +37,7 @@ class ElevenLabsMessage(Message):
 
 
 def read_event_id(members: Members) -> int | None:
-    """Returns the integer that orders the agent's events; reports a missing one and returns None."""
+    """Returns the integer that orders the agent's events; if it is missing, reports this and returns None."""
     value = members.body.get("event_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return value

@@ -120,7 +120,7 @@ class LiveAgent(AgentDefaults):
             self._session.said.now_ms = now_ms
 
     def track(self) -> list[Outgoing]:
-        """Sends the track up to the agent's time, the words spoken meanwhile and, every 15 s, the usage."""
+        """Sends the track up to the agent's time, the words spoken in it and, every 15 s, the usage."""
         session = self._session
         if session is None:
             return []

@@ -1,6 +1,6 @@
 """The session of the agent's end: its defaults, and the changes made by ``session.update``.
 
-Names and defaults are those of openai 3.54.0, types/realtime/realtime_session_create_request.py.
+The names and defaults come from openai 3.54.0, types/realtime/realtime_session_create_request.py.
 """
 
 from __future__ import annotations

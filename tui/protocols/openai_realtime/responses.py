@@ -81,12 +81,12 @@ class ReplyItem:
 
 
 class Responses:
-    """The responses in one call that are active, requested or still owed.
+    """The responses in one call: active, requested, or still to be requested.
 
-    The agent refuses a request for an answer while a response is active in the conversation, so one request
-    is sent at a time: a request stays in flight until the agent begins a response or refuses. A request made
-    in the meantime is owed, and so is one that was refused because a response was active; the caller's end
-    sends it when that response has ended.
+    The agent refuses a request for an answer while a response is active in the conversation, so one request is sent
+    at a time: a request stays in flight until the agent begins a response or refuses. A request made in the meantime
+    has to wait, as does one that was refused because a response was active; the caller's end sends it once that
+    response has ended.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Responses:
             self._owed = True
 
     def take_request(self, new_id: NewId) -> str:
-        """Returns the event id of the request to send now; empty if none is owed or the request has to wait."""
+        """Returns the event id of the request to send now; empty if there is none or it has to wait."""
         if not self._owed or self._in_flight or self.active:
             return ""
         self._owed, self._in_flight, self._items_since = False, True, False

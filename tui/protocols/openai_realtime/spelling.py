@@ -97,8 +97,8 @@ _GA_PARTS = {beta: ga for ga, beta in _PARTS.items()}
 class VoiceLiveSpelling(Spelling):
     """Azure Voice Live: the beta's names and flat sessions.
 
-    Names are those of azure-ai-voicelive 1.3.1 (models/_models.py). Voice Live has one event for a new item,
-    and none for rate limits.
+    The names come from azure-ai-voicelive 1.3.1 (models/_models.py). Voice Live has one event for a new item, and
+    none for rate limits.
     """
 
     rules = session_rules(

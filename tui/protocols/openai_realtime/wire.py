@@ -142,7 +142,7 @@ class Effective:
 
     @property
     def interrupts(self) -> bool:
-        """Whether the agent itself ends its response when the user begins to speak."""
+        """Whether the agent ends its response when the user begins to speak."""
         return self.turn_detection is not None and self.turn_detection.get("interrupt_response") is not False
 
     @property

@@ -314,7 +314,7 @@ class _Samples:
 
 
 class _Counter:
-    """A member that counts messages from 1."""
+    """A member that numbers the messages, starting at 1."""
 
     def __init__(self, name: str, dialect: TelephonyDialect) -> None:
         self._name = name
