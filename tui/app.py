@@ -353,7 +353,7 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _shown_bridge(self) -> Bridge:
-        """The bridge of the open saved session or, if none is open, of the calls."""
+        """The bridge of the open saved session or, if none is open, the bridge of the calls."""
         return self.bridge if self.library.opened is None else self.library.opened.bridge
 
     def on_session_screen_sessions_wanted(self) -> None:

@@ -109,7 +109,7 @@ class Targets:
         )
 
     def moved(self, demo: Target, fresh: Target) -> Target:
-        """Returns the target of an earlier local agent with the current agent's address.
+        """Returns an earlier local agent's target with the current agent's address in place of its own.
 
         Path and protocol are kept.
         """

@@ -23,10 +23,10 @@ from platformdirs import user_state_path
 from tui.files import private_folder, write_atomically
 
 STATED_BOUND_MS = 20.0
-"""Error bound of a time measured with uncalibrated devices, determined with virtual devices (`benchmarks/README.md`).
+"""Error bound of a time measured with uncalibrated devices, as determined with virtual devices. See
+`benchmarks/README.md`.
 
-Any delay that the driver does not report adds to this; only a calibration can reveal it.
-"""
+Any delay that the driver does not report adds to this; only a calibration can reveal it."""
 LEAST_BOUND_MS = 1.0
 """Smallest possible bound, because edges of sound are found to the nearest millisecond."""
 VALID_DAYS = 30

@@ -1,6 +1,6 @@
 """Crowd: resources shared by all calls of a load-test worker, so that each call costs much less.
 
-Nobody watches or hears these calls. One timer serves the blocks of all of them, and their detectors run in
+Nobody watches or hears these calls. One timer serves the blocks of all calls, and the calls' detectors run in
 batches.
 """
 

@@ -107,7 +107,7 @@ class DetectorPool:
             await asyncio.sleep(0)
 
     def judge_due(self, now_ns: int) -> None:
-        """Judges everything that was fed so far if a batch is due. Suits a few tracks only."""
+        """Judges everything that was fed so far if a batch is due. Suitable for only a few tracks."""
         if now_ns < self._due_ns:
             return
         self._due_ns = now_ns + PERIOD_NS - _SLACK_NS

@@ -25,19 +25,17 @@ STALL_NS = 200_000_000
 _KEPT_ESTIMATES = 100
 """Number of estimates kept.
 
-With blocks of 20 ms, they span the window, so that no move is missed while the loop is late.
-"""
+With blocks of 20 ms, they span the window, so that no shift is missed even if the loop is late."""
 _BLOCKS = 9
 """Number of blocks in the median.
 
 It is small because a device that runs dry does not report it, but has a longer lead afterwards.
 """
 _WATCHED_BLOCKS = 50
-"""Number of blocks over which the movement of the median is observed.
+"""Number of blocks over which shifts of the median are observed.
 
 A sound server that was busy when the stream started reported leads that were off by 50 ms, and corrected them
-by 8 ms per second (measured).
-"""
+by 8 ms per second (measured)."""
 
 
 class ClockMove(NamedTuple):
@@ -59,7 +57,7 @@ class BlockInstants:
         self._last_ns: int | None = None
         self._began_ns = 0
         self._estimates: deque[tuple[int, int]] = deque(maxlen=_KEPT_ESTIMATES)
-        """Time and minimum for each block of roughly the last window, since the last recorded move."""
+        """Time and minimum for each block of roughly the last window, since the last recorded shift."""
 
     def feed(self, callback_ns: int, frame: int) -> None:
         """Adds a callback entered at ``callback_ns`` for the block that starts at ``frame``."""
@@ -133,7 +131,7 @@ class SoundInstants:
 
     @property
     def moved_ns(self) -> int:
-        """How far the estimate has moved over the last 50 blocks; 0 with fewer blocks."""
+        """How far the estimate has shifted over the last 50 blocks; 0 with fewer blocks."""
         offsets = list(self._offsets)
         if len(offsets) < _WATCHED_BLOCKS:
             return 0

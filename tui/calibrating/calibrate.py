@@ -92,10 +92,10 @@ class _Notes:
         """Does nothing, because audio that was cut is not in the microphone's stream."""
 
     def user_format(self, audio_format: AudioFormat) -> None:
-        """Does nothing, because the capture chain has the user's audio."""
+        """Does nothing, because the capture chain already has the user's audio."""
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
-        """Does nothing, because the capture chain has the user's audio."""
+        """Does nothing, because the capture chain already has the user's audio."""
 
 
 async def calibrate(target: Target, seconds: float, seed: int | None = None) -> Calibration:

@@ -131,7 +131,7 @@ class PlayedTrack:
         return sorted(offsets_ns)[len(offsets_ns) // 2] + round(frame * 1e9 / self.rate)
 
     def onset_near(self, at_ns: int) -> int | None:
-        """Returns the first audible frame after silence that was due closest to a given time; None if not found."""
+        """Returns the first frame of the sound that was due closest to a given time; None if there is none."""
         if not self._frames:
             return None
         per_ms, due = self.rate // 1_000, self.frame_at(at_ns)

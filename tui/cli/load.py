@@ -242,7 +242,7 @@ def _read(path: Path) -> Scenario:
 
 
 def _check_host(target: Target, allowed: Sequence[str]) -> None:
-    """Refuses to load-test a host that is neither this machine nor allowed. Raises `Sentence`."""
+    """Refuses to load-test a host that is neither this machine nor an allowed host. Raises `Sentence`."""
     from tui.remembered import allow_host, allowed_hosts
 
     host = (urlsplit(target.url).hostname or "").lower()

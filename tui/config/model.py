@@ -65,7 +65,7 @@ class ScreenSettings(Struct, frozen=True, kw_only=True):
 
 
 class SessionsSettings(Struct, frozen=True, kw_only=True):
-    """Settings for saving sessions and for how long they are kept."""
+    """Settings for saving sessions, including how long they are kept."""
 
     folder: (
         Annotated[Text, Meta(description="Default: the user's data directory.", examples=["~/calls"])] | None

@@ -93,7 +93,7 @@ def with_trash(parent: Path) -> list[Path]:
 
 
 def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[Deletion]:
-    """Deletes the given sessions, or only determines the effect.
+    """Deletes the given sessions or, in a dry run, only determines the effect.
 
     If a session cannot be deleted, its result contains the problem.
     """

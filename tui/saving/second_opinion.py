@@ -33,11 +33,17 @@ class _Around(NamedTuple):
     sounds: Sequence[SoundFound]
 
     def begin_off_ms(self) -> float | None:
-        """Returns how much later than the edge a sound begins, 0 within the tolerance; None if none begins nearby."""
+        """Returns how much later than the edge a sound begins, or 0 within the tolerance.
+
+        None if no sound begins nearby.
+        """
         return self._off_ms([(sound.may_begin_ms, sound.begins_ms) for sound in self.sounds])
 
     def end_off_ms(self) -> float | None:
-        """Returns how much later than the edge a sound ends, 0 within the tolerance; None if none ends nearby."""
+        """Returns how much later than the edge a sound ends, or 0 within the tolerance.
+
+        None if no sound ends nearby.
+        """
         return self._off_ms([(sound.ends_ms, sound.may_end_ms) for sound in self.sounds])
 
     def missed(self, since_ms: float, until_ms: float) -> list[SoundFound]:

@@ -1,8 +1,7 @@
 """SpeechProcess: synthesizes and recognizes speech in a child process, because both use a full core and 300 MB.
 
-Requests go to the child's standard input and answers come from its standard output, each as one line of JSON.
-A recognition request is followed by the number of bytes of PCM that it announces. Uses only the standard
-library and msgspec.
+Requests go to the child's standard input and answers come from its standard output, each as one line of JSON. A
+recognition request announces a number of bytes of PCM, which follow it. Uses only the standard library and msgspec.
 """
 
 from __future__ import annotations

@@ -61,7 +61,8 @@ def _with_digits(words: list[str]) -> Iterator[str]:
     """Yields the words, with the words of each number replaced by the number."""
     value: int | None = None
     room = 1
-    """Number words below this limit continue the current number: 100 after "hundred", 10 after "twenty"."""
+    """Number words below this limit continue the current number. The limit is 100 after "hundred" and 10 after
+    "twenty"."""
     follows_digit = False
     for word, following in zip(words, [*words, ""][1:], strict=True):
         number = _CARDINALS.get(word, _ORDINALS.get(word))

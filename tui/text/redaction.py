@@ -49,7 +49,7 @@ _PUBLIC_NAMES = frozenset(
         *("encoding", "codec"),
     }
 )
-"""Query parameters whose values agents repeat in ordinary messages; in lower case, letters only."""
+"""Names of query parameters whose values agents repeat in ordinary messages. Lower case, letters only."""
 _SCHEME = re.compile(r"(?:basic|bearer|token|key|apikey|digest)\s+(?=\S+$)", re.IGNORECASE)
 _WHITE_SPACE = " \t\r\n\v\f\0\u00a0\u200b\ufeff\u2028\u2029"
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")

@@ -58,7 +58,7 @@ class ErrorBanner(Static, ModelPanel):
         return None if error is self._dismissed else error
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for errors, and for the status, because a new session has no error."""
+        """Registers for errors, and for status changes, because a new session has no error."""
         yield self.bridge.state.add_error_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
@@ -150,7 +150,10 @@ class NoticeLine(Static, ModelPanel):
         return self.bridge.state.status.live or not notice.of_call
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for controls, which include notices, and for the status, because a new session has no notice."""
+        """Registers for changes to the controls, which include notices, and to the status.
+
+        A new session has no notice.
+        """
         yield self.bridge.state.add_controls_change_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 

@@ -25,7 +25,7 @@ class GradedRows(RowsView):
         self.thresholds = thresholds
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for figures, and for the status, because a new session has no rows."""
+        """Registers for changes to figures, and to the status, because a new session has no rows."""
         yield self.bridge.state.add_metrics_update_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)

@@ -67,7 +67,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         self.figures: list[HealthLine] = []
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for controls, which include audio problems, and for the status."""
+        """Registers for changes to the controls, which include audio problems, and to the status."""
         yield self.bridge.state.add_controls_change_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 

@@ -63,7 +63,7 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         """Text shown until there is a comparison."""
         self._lines: list[Line] = []
         self._places: dict[int, int] = {}
-        """The first line of each pair of turns, by its index."""
+        """The first line of each pair of turns, by the pair's index."""
 
     @property
     def has_lines(self) -> bool:

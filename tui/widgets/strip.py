@@ -80,7 +80,7 @@ class SessionStrip(Static, ModelPanel):
         """The groups that were drawn most recently, and their width."""
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for status, controls and metrics."""
+        """Registers for changes to status, controls and metrics."""
         state = self.bridge.state
         yield state.add_status_change_callback(self.changed)
         yield state.add_controls_change_callback(self.changed)

@@ -42,7 +42,7 @@ class ToolsPane(RowsView):
         return self.bridge.transcript.tools
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changed calls, and for the session's end, after which running calls never get a result."""
+        """Registers for changes to calls, and for the session's end, after which running calls never get a result."""
         yield self.bridge.transcript.add_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)

@@ -91,7 +91,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         """Index of the entry under the playhead."""
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changed words, and for the session's start and end, because times count from its start."""
+        """Registers for changes to words, and for the session's start and end, because times count from its start."""
         yield self.bridge.transcript.add_change_callback(self._changed_from)
         yield self.bridge.state.add_status_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)

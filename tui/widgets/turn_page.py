@@ -146,7 +146,7 @@ def _timeline(turn: Turn) -> Iterator[Line]:
     ]
     reported = [(turn.reported_ms.get(name), "reported", name) for name in _STEPS]
     began_ns = turn.user_ended_ns or 0
-    # The first time of each is listed above.
+    # The time that was measured in the call is listed above.
     second = [
         (
             (dispute.second_ns - began_ns) / NS_PER_MS,

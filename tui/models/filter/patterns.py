@@ -45,7 +45,7 @@ class Phrase(msgspec.Struct, frozen=True):
         return self.text.casefold() in text.casefold()
 
     def spans(self, text: str) -> list[Span]:
-        """Returns the spans of the text to highlight."""
+        """Returns the spans to highlight in the text."""
         return _spans(re.compile(re.escape(self.text), re.IGNORECASE), text)
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Regex(msgspec.Struct, frozen=True):
         return self._compiled.search(text) is not None
 
     def spans(self, text: str) -> list[Span]:
-        """Returns the spans of the text to highlight."""
+        """Returns the spans to highlight in the text."""
         return _spans(self._compiled, text)
 
     def __str__(self) -> str:

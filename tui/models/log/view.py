@@ -31,7 +31,7 @@ class ViewLine(NamedTuple):
     first: int
     """Index of the event whose time the line shows; for a run, the oldest."""
     member: bool
-    """Whether the line shows a single event of an expanded run, listed under the run's own line."""
+    """Whether the line shows a single event of an expanded run, listed below the run's line."""
 
 
 class EventView:

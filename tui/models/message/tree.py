@@ -164,7 +164,7 @@ class EventTree:
 
 
 def _lines_before(node: _Node, place: int) -> int:
-    """Returns the number of lines of a node above this child."""
+    """Returns the number of the node's lines above this child."""
     return place + sum(node.nodes[child].size for child in node.open_children if child < place)
 
 

@@ -26,7 +26,7 @@ class KnownSpeech:
         self._take = take
         self._speaking = False
         self._heard_ns = 0
-        """Time until which speech was last heard."""
+        """End of the latest speech."""
 
     def feed(self, pcm: bytes, end_ns: int) -> None:
         """Adds a block whose last sample ended at ``end_ns``."""

@@ -35,7 +35,7 @@ class Judge(Protocol):
 
     @property
     def backchannel_gap_ms(self) -> float:
-        """Longest silence allowed before and after a backchannel that falls into a pause of the other party."""
+        """Longest silence allowed before and after a backchannel during a pause of the other party."""
 
     def judge(self, latency_ms: float) -> Grade:
         """Returns the grade of a response time."""

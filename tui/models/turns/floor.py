@@ -63,7 +63,7 @@ class BackchannelRules(Protocol):
 
     @property
     def backchannel_gap_ms(self) -> float:
-        """Longest silence allowed before and after a backchannel that falls into a pause of the other party."""
+        """Longest silence allowed before and after a backchannel during a pause of the other party."""
 
 
 class FloorRules(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from tui.models.turns.why import verdict, why_of
 from tui.text.visible import one_line
 
 _CELLS, _BOUND_CELLS = 10, 6
-"""Widths in characters of a response time and, if devices are in use, of its ±."""
+"""Widths in characters: of a response time and, if devices are in use, of its ±."""
 
 
 def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
