@@ -43,7 +43,7 @@ class ClockedBlocks:
             await self._sleep_s(max(self._due_ns - self._clock_ns(), 0) / 1e9)
 
     def catch_up(self, now_ns: int, *, most_blocks: int | None = None) -> None:
-        """Makes the calls that are due by now, oldest first and ``most_blocks`` at most; for use without `run`.
+        """Makes the calls that are due by now, oldest first, but at most ``most_blocks``. For use without `run`.
 
         The first call is due at the first catch-up.
         """

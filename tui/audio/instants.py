@@ -5,9 +5,9 @@ of 24 ms. The minimum of the callback times over the last two seconds, relative 
 within 0.3 ms (measured). After a busy sound server has lost samples, the minimum is wrong as long as the window
 contains times from before the loss.
 
-Playback: a device with a long latency takes its blocks in pairs, the second one block too early, and after a
-start it holds a different amount from the one it reports. The lead that PortAudio reports with each callback
-accounts for both: its median was within 0.2 ms of a recording of the device in most runs and within 6 ms in
+Playback: a device with a long latency takes its blocks in pairs, with the second block of each pair a block too
+early. After a start, it holds a different amount of audio than it reports. The lead that PortAudio reports with each
+callback accounts for both: its median was within 0.2 ms of a recording of the device in most runs and within 6 ms in
 all (measured), while the callback time plus the reported latency was 5 to 25 ms early.
 """
 

@@ -69,8 +69,8 @@ class OtherSounds:
         """Returns all edges, in order, that are known once speech detection has reached ``until_frame``."""
         edges: list[FrameEdge] = []
         if speech is not None and speech.started:
-            # The loud blocks until now were the speech, whose onset is back-dated, so a sound cannot overlap
-            # it.
+            # The loud blocks so far were the beginning of the speech, because its onset is back-dated, so
+            # they are not another sound.
             edges += self._end_run(speech.frame)
             self._next_block = None
         elif speech is not None:

@@ -203,7 +203,7 @@ async def _converse(
 
 
 async def _play_chirps(audio: AudioManager, number: int) -> None:
-    """Plays a set of chirps on the speaker, without the agent, and waits until it has been heard."""
+    """Plays a set of chirps on the speaker, without involving the agent, and waits until they have been heard."""
     queue = audio.playback.queue
     chirps_format = AudioFormat(Encoding.PCM16, queue.rate if queue else audio.capture.format.rate)
     reply = f"{_CHIRPS} {number}"

@@ -1,4 +1,7 @@
-"""Copies to the clipboard through the terminal (OSC 52), which also works over SSH, and any system tool."""
+"""Copies to the clipboard through the terminal (OSC 52), which also works over SSH, and through a system tool.
+
+Without a system tool, uses only the terminal.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_KINDS = 6
 _MOST_POINTS = 600
-"""Number of snapshots above which every other one is dropped, because a run may last for hours."""
+"""Number of snapshots above which every other snapshot is dropped, because a run may last for hours."""
 _PERCENTILES = (("p50", "blue"), ("p95", "orange"), ("p99", "red"))
 _BARS = "▁▂▃▄▅▆▇█"
 

@@ -1,10 +1,9 @@
 """Redaction: the only module that knows the secrets of a call; it keeps them out of everything shown or saved.
 
-The secrets are the token, the values of headers, user, password, query and fragment of the URL,
-parameters and options whose names mark them as secret, and the JSON fields of ``--redact``.
-`Redactor` removes them from the events and messages of one call, before anything else reads them.
-`without_secrets` removes the secrets of all calls of this process from text that does not belong to
-a call: log lines, errors of a command, crash files.
+The secrets are the token, the values of headers, user, password, query and fragment of the URL, parameters and
+options whose names mark them as secret, and the JSON fields of ``--redact``. `Redactor` removes them from the events
+and messages of one call, before anything else reads them. `without_secrets` removes the secrets of all calls of this
+process from text that does not belong to a call: log lines, command errors, crash files.
 """
 
 from __future__ import annotations

@@ -117,8 +117,8 @@ def _with_hint(text: str, hint: str, width: int) -> list[str]:
 class NoticeLine(Static, ModelPanel):
     """Shows the latest audio problem, or else the last notice, or else the latest advice.
 
-    The line is hidden if there is nothing to show. For a saved session, only notices about opening it are
-    shown, because all others are out of date.
+    The line is hidden if there is nothing to show. For a saved session, only notices about opening it are shown,
+    because all other notices are out of date.
     """
 
     DEFAULT_CSS = """

@@ -323,8 +323,7 @@ class FollowView(LineView, ModelPanel):
 def joined(parts: Sequence[str], cells: int, least_cells: int = 0) -> str:
     """Returns as many of the parts as fit, and at least the first.
 
-    The last one is cut at its end if ``least_cells`` of it fit; 0 means that parts are never
-    shortened.
+    The last part is cut at its end if ``least_cells`` of it fit; 0 means that parts are never shortened.
     """
     kept = list(parts)
     while len(kept) > 1 and cell_len(_JOINT.join(kept)) > cells:

@@ -63,7 +63,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     def short(self) -> str:
         """The value in ms, with its ± or the unit.
 
-        A question mark is added if it is uncertain; a dash means that it was not measured.
+        A question mark means that the value is uncertain; a dash means that it was not measured.
         """
         number = numbers.milliseconds(self.ms)
         if self.ms is not None and self.error_ms is not None:
