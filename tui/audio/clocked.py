@@ -39,7 +39,7 @@ class ClockedBlocks:
         self._due_ns = self._clock_ns()
         while True:
             self.catch_up(self._clock_ns())
-            # Even for 0 s, so that the loop's other tasks can run while the clock catches up.
+            # Sleeps even for 0 s, so that the loop's other tasks can run while the clock catches up.
             await self._sleep_s(max(self._due_ns - self._clock_ns(), 0) / 1e9)
 
     def catch_up(self, now_ns: int, *, most_blocks: int | None = None) -> None:

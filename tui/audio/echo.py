@@ -81,7 +81,7 @@ def find_echo(heard: NDArray[np.float32], played: NDArray[np.float32], rate: int
     size = 2 * len(heard)
     cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size)), size)
     lags = cross[: rate * LONGEST_MS // 1000]
-    # By magnitude, because a loudspeaker or microphone may invert the signal.
+    # The magnitude is compared, because a loudspeaker or microphone may invert the signal.
     lag = int(np.argmax(np.abs(lags)))
     energy = float(np.dot(played[: len(played) - lag], played[: len(played) - lag]))
     if energy <= 0:

@@ -57,7 +57,7 @@ def measure(pcm: bytes) -> Level:
     samples = samples_of(pcm)
     highest, lowest = int(samples.max()), int(samples.min())
     peak = max(highest, -lowest)
-    # As floats, because the squares of 16-bit integers would overflow.
+    # Floats are used, because the squares of 16-bit integers would overflow.
     values = samples.astype(np.float32)
     rms = math.sqrt(float(np.dot(values, values)) / len(values))
     clipped_frames = 0

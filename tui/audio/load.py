@@ -44,7 +44,7 @@ class AutoLatency:
     def look(self, now_ns: int, underflows: int) -> bool:
         """Takes the device's total number of dropouts, and returns whether to increase the latency."""
         self._began_ns = self._began_ns or now_ns
-        # By difference, because the count continues when the stream is reopened.
+        # The difference is used, because the count continues when the stream is reopened.
         new, self._known = underflows - self._known, underflows
         if now_ns - self._began_ns >= _SETTLING_NS:
             self._gaps.extend([now_ns] * new)

@@ -69,8 +69,8 @@ class OtherSounds:
         """Returns all edges, in order, that are known once speech detection has reached ``until_frame``."""
         edges: list[FrameEdge] = []
         if speech is not None and speech.started:
-            # The loud blocks so far were the beginning of the speech, because its onset is back-dated, so
-            # they are not another sound.
+            # A sound in progress ends at the back-dated onset, because the loud blocks since then were
+            # speech.
             edges += self._end_run(speech.frame)
             self._next_block = None
         elif speech is not None:

@@ -32,7 +32,8 @@ class Clock(msgspec.Struct, frozen=True):
 
     def heard_stream_frames(self, at_ns: int, device_latency_ms: float) -> int:
         """Returns how many of the pulled frames have left the speaker by ``at_ns``."""
-        # At most to the end of the last block: if callbacks stall, time passes but nothing more is heard.
+        # Counts at most to the end of the last block: if callbacks stall, time passes but nothing more is
+        # heard.
         since_ns = at_ns - self.at_ns - round(device_latency_ms * 1_000_000)
         return self.stream_frame + min(ns_to_frames(since_ns, self.rate), self.frames)
 

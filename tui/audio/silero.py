@@ -137,7 +137,7 @@ class SileroTrack:
     def score(self, window: _Floats) -> Scoring[float]:
         """Scores the next `WINDOW_FRAMES` samples, in -1..1 at `RATE`. The result is the probability of speech."""
         quiet = float(window @ window) < _QUIET_RMS * _QUIET_RMS * WINDOW_FRAMES
-        # By the energy of the whole window, because a single loud sample is a click, not speech.
+        # The energy of the whole window decides, because a single loud sample is a click, not speech.
         self._quiet_windows = self._quiet_windows + 1 if quiet else 0
         if self._quiet_windows > _REST_WINDOWS:
             self._unheard.append(window)

@@ -66,8 +66,8 @@ class _LiveKit:
         from livekit import rtc
 
         self._frame = rtc.AudioFrame
-        # Not the canceller alone: in a synthetic room, all three together reduced the echo by 51 dB, the
-        # canceller alone by 39 dB.
+        # All three are enabled: in a synthetic room, they reduced the echo by 51 dB, and the canceller alone
+        # by 39 dB.
         self._module = rtc.AudioProcessingModule(
             echo_cancellation=True, noise_suppression=True, high_pass_filter=True
         )

@@ -126,7 +126,7 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
 
 
 class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """An existing file. Unlike `click.Path`, a file that merely cannot be accessed is not reported as missing."""
+    """An existing file. Unlike `click.Path`, does not report a file as missing if it merely cannot be accessed."""
 
     name = "file"
 

@@ -74,7 +74,7 @@ class ScenarioFile(pytest.File):
         if scenario.repeat > 1:
             cases.append((rate_title(scenario.pass_rate), 1))
         for index, (name, line) in enumerate(cases):
-            # In brackets, because pytest does not treat a dot within them as a separator.
+            # The name is in brackets, because pytest does not treat a dot within brackets as a separator.
             title = f"{index}[{name}]".replace("::", ":")
             yield CaseItem.from_parent(self, name=title, line=line, indices=[index])
 

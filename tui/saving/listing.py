@@ -287,7 +287,7 @@ def _count_errors(folder: Path) -> int | None:
         with os.fdopen(open_regular(folder / EVENTS_FILE), "rb") as file:
             if os.fstat(file.fileno()).st_size > _MAX_COUNTED_BYTES:
                 return None
-            # In pieces rather than lines, because a line may be as long as the file.
+            # Reads pieces rather than lines, because a line may be as long as the file.
             while piece := file.read(_PIECE_BYTES):
                 window = end + piece
                 errors += window.count(_ERROR_TAG)

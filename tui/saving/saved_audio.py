@@ -59,7 +59,7 @@ class SavedAudio:
         return wav_header(form, channels=2, data_bytes=len(samples)) + samples
 
     def _read(self, first_frame: int, frames: int) -> bytes:
-        # Not with `wave`, which stops reading if the header contains a wrong file length.
+        # Does not use `wave`, which stops reading if the header contains a wrong file length.
         first_frame = min(max(first_frame, 0), self.frames)
         wanted_bytes = min(max(frames, 0), self.frames - first_frame) * _FRAME_BYTES
         return os.pread(self._file.fileno(), wanted_bytes, self._data_at + first_frame * _FRAME_BYTES)

@@ -170,7 +170,7 @@ class WaveformStrip(ModelPanel, Widget):
             column = self._column(mark.at_ns)
             if not 0 <= column < self.columns or cells[column][0] != LINE:
                 continue
-            # With a blank cell after it, because two adjacent numbers would look like one.
+            # A number needs a blank cell after it, because two adjacent numbers would look like one.
             room = "".join(text for text, _ in cells[column : column + len(mark.text) + 1])
             text = mark.text if room == LINE * (len(mark.text) + 1) or len(mark.text) == 1 else NO_ROOM
             style = self._look(f"waveform--{mark.look}")

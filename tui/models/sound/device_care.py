@@ -360,5 +360,5 @@ def _again(device: Device) -> Device:
     listed = [other for other in devices.list_devices() if other.name == device.name]
     if not listed:
         raise AudioDeviceError(f"{device.name} was not found.")
-    # By name, because indexes differ between lists.
+    # Devices are matched by name, because indexes differ between lists.
     return next((other for other in listed if other.channels(direction)), listed[0])

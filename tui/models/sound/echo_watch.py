@@ -64,7 +64,7 @@ class EchoWatch:
         self._looked_ns = now_ns
         if now_ns - self._last_played_ns < 2 * INTERVAL_NS and self._captured and self._played:
             self._looking = True
-            # On a thread, because the correlation takes longer than a block, and blocks must not wait.
+            # Runs on a thread, because the correlation takes longer than a block, and blocks must not wait.
             spawn(self._look(self._captured, self._played, now_ns), "look for echo")
 
     async def _look(self, captured: Track, played: Track, now_ns: int) -> None:

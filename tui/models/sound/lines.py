@@ -98,7 +98,7 @@ class RecordedLines:
         """
         self._loading = line
         try:
-            # On a thread, because resampling ten seconds takes a quarter of a second, and blocks are due
+            # Runs on a thread, because resampling ten seconds takes a quarter of a second, and blocks are due
             # every 20 ms.
             recorded = await asyncio.to_thread(read_wav, line.path, self.rate, self._pending.notice)
         except AudioFileError as error:

@@ -133,7 +133,7 @@ class Playback:
         """Returns the reply being heard if it has had nothing to play for ``after_ms``; otherwise None."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
-        # Not before the device has played its buffer, because until then the user hears no silence.
+        # Returns None until the device has played its buffer, because the user hears no silence before that.
         gap_ms = self.speaker.queue.gap_frames / self.frames_per_ms
         return self.speaker.queue.playing if gap_ms >= max(after_ms, self.speaker.latency_ms) else None
 
@@ -240,7 +240,8 @@ class Playback:
             queue = self.speaker.queue
             for happening in queue.take_happenings():
                 self._take(happening, self.speaker, now_ns)
-            # From the audio heard, not queued, because the user never hears audio that a flush dropped.
+            # Measures the audio that was heard, not the queued audio, because the user never hears what a
+            # flush drops.
             for start_ns, block in self.speaker.take_heard(now_ns):
                 self._heard.feed(start_ns, block, queue.rate, now_ns)
             self._arrival_watch.poll(now_ns, queue.playing, queue.gap_frames / self.frames_per_ms)
