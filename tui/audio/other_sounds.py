@@ -20,8 +20,7 @@ SUSTAINED_BLOCKS = 4
 _APART_BLOCKS = 500 // BLOCK_MS
 """Half a second.
 
-Speech may still begin within this time, and a sound closer to speech must last at least this long.
-"""
+Speech may still begin within this time. A sound that is closer to speech must last at least this long."""
 
 
 class FrameEdge(NamedTuple):

@@ -274,7 +274,7 @@ def token_in_environment(variable: str) -> str:
 
 
 def clean_header(value: str) -> str:
-    """Returns the value of a header, or a token, which is sent in a header.
+    """Returns a header value or a token, which is also sent in a header.
 
     Raises the same `ValueError` as `clean_secret`.
     """
