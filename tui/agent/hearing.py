@@ -21,7 +21,7 @@ _MARGIN_MS = 150
 _STILL_SPEAKING = 0.1
 """Minimum peak of the last 100 ms relative to the peak of the utterance: -20 dB."""
 _LONGEST_UTTERANCE_S = 120
-"""Maximum duration of the audio that is kept of an utterance; if the utterance is longer, only its end is kept."""
+"""Maximum duration of audio to keep from an utterance; if the utterance is longer, only its end is kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Decides what the agent does while the user speaks: stop, say a single word, or talk over the user."""
+"""Decides whether the agent stops, says a single word, or talks over the user while the user speaks."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """Recognizes the program's own recorded lines by their sound, and nothing else.
 
-Small offline speech recognizers know only a few words, so the local agent does not use one by default. It
-finds its own lines by normalized correlation, which measures how much of the user's audio comes from a line.
-This works at any gain and after mu-law, resampling and noise. The correlation of unrelated speech is below a
-third.
+Small offline speech recognizers know only a few words, so the local agent does not use one by default. It finds the
+recorded lines by normalized correlation, which measures how much of the user's audio comes from a line. This works at
+any gain, and also with mu-law coding, resampling and noise. The correlation of unrelated speech is below a third.
 """
 
 from __future__ import annotations

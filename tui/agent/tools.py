@@ -1,9 +1,9 @@
 """Chooses which of a caller's functions to call, and its arguments, by comparing words; no model is involved.
 
-A function matches if the user said a word from its name or, failing that, from its description. Its arguments
-come from its JSON schema: the required ones, and those for which the schema suggests a value. A value is
-taken from the first of ``const``, ``default``, ``examples`` and ``enum`` that is present; otherwise it is the
-smallest value of its type, such as "" for text.
+A function matches if the user said a word from its name or, failing that, from its description. Its arguments come
+from its JSON schema: the required ones, and those for which the schema suggests a value. A value is taken from the
+first of ``const``, ``default``, ``examples`` and ``enum`` that is present; otherwise it is the smallest value of the
+type, such as "" for text.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _LEAST: Mapping[str, Any] = {"integer": 0, "number": 0, "boolean": False, "array
 
 
 def fitting_tool(tools: Iterable[Tool], said: str, *, required: bool = False) -> Tool | None:
-    """Returns the tool that shares the most words with ``said``; if none are shared, None unless ``required``."""
+    """Returns the tool that shares the most words with ``said``.
+
+    If no words are shared, returns None unless ``required``.
+    """
     words = _words(said)
     named = [tool for tool in tools if isinstance(tool.get("name"), str) and tool["name"]]
     shared = [(_shared(tool, words), tool) for tool in named]

@@ -39,7 +39,7 @@ class FailureReport:
 
 
 class ErrorReporter:
-    """Counts the failures of callbacks and passes each distinct one to its listeners, once.
+    """Counts callback failures and passes each distinct failure to the listeners once.
 
     Two failures are the same if they have the same callback, event, exception type and message.
     After ``limit`` distinct failures, all further ones share one last report, so that an error with

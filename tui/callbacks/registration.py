@@ -45,7 +45,7 @@ class Registration:
         return self._remove(self)
 
     def prepare(self) -> Callback:
-        """Returns the callable that dispatch is to call, which depends on the tracing switch."""
+        """Returns the callable for dispatch, depending on the tracing switch."""
         self.call = callback_tracing.instrument(self.event_type, self.callback)
         return self.call
 

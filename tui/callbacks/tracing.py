@@ -155,7 +155,7 @@ class CallbackTracing:
 
 
 class Traceable(Protocol):
-    """An owner of callbacks to which the switch applies, such as a manager or a chain."""
+    """An owner of callbacks, such as a manager or a chain, to which the switch applies."""
 
     def traceable(self) -> Iterable[tuple[str, str]]:
         """Returns the event and name of each registered callback."""

@@ -103,8 +103,8 @@ class Engine:
         if warmer:
             warmer.cancel()
         flusher.cancel()
-        # The last events are sent even if the screen has announced that it is not reading, because it now waits for
-        # the engine.
+        # The last events are sent even if the screen has announced that it is not reading, because the screen is now
+        # waiting.
         self._frames.paused = False
         self._frames.flush()
 
@@ -319,7 +319,7 @@ class Engine:
         journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, set_up: CallSetUp, error: Exception) -> None:
-        """Emits a separate session for a call that cannot begin: the call is requested, and then it fails."""
+        """Emits a separate session with the request and the failure of a call that cannot begin."""
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
             source, code, sentence, hint = error.source, error.code, error.message, error.hint

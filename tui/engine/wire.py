@@ -324,7 +324,8 @@ def frame_items(body: bytes) -> list[FrameItem]:
     return _frame_decoder().decode(body)
 
 
-# Created on first use, because each process needs only one of them and the screen needs none for its first picture.
+# Created on first use, because each process needs only one of them and the screen needs none of them for its first
+# picture.
 
 
 @cache

@@ -1,4 +1,4 @@
-"""EventRouter: calls the handler for each type of event. An event without a handler is logged; it is never fatal."""
+"""EventRouter: calls the handler for each type of event. An event without a handler is logged and is never fatal."""
 
 from __future__ import annotations
 

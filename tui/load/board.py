@@ -253,7 +253,7 @@ class _Records:
         return knee.calls if knee else None
 
     def responses_since(self, since_s: float) -> list[tuple[float, float]]:
-        """Returns, for each trusted turn since a given time, its time and its response time in ms.
+        """Returns the time and the response time, in ms, of each trusted turn since the given time.
 
         Only calls that have ended since that time are included.
         """

@@ -90,7 +90,7 @@ class Lateness:
 def _rss_bytes() -> int:
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except OSError:  # macOS has no /proc; this value is the peak, in bytes on macOS
+    except OSError:  # macOS has no /proc; there, the peak is used, which is in bytes
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

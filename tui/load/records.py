@@ -40,7 +40,7 @@ class CallAccepted(msgspec.Struct, frozen=True, tag="accepted"):
 
 
 class TurnRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One turn of the caller that was answered or should have been answered."""
+    """One caller turn that the agent answered or should have answered."""
 
     at_s: float
     """Time at which the caller stopped speaking."""

@@ -1,4 +1,4 @@
-"""Determines what the user can do in a call besides speaking, which depends on the protocol.
+"""Determines what a protocol lets the user do in a call besides speaking.
 
 An action is available if the caller's end implements it instead of inheriting it (`tui.protocols.defaults`).
 """

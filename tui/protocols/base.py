@@ -1,8 +1,8 @@
 """The interface of a wire protocol: two ends without sockets, clocks or globals.
 
-A protocol is a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local agent plays) and
-a `Protocol` value that names them, in one file or package; a line in `tui.protocols.registry` registers it.
-Both ends turn received frames into telephony events and frames to send, so tests need only literals.
+A protocol is a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local agent plays) and a
+`Protocol` value that names them, in one file or package; a line in `tui.protocols.registry` registers it. Both ends
+turn received frames into telephony events and frames to send, so tests need no sockets, only literal frames.
 
 All methods are called from one thread, which runs the engine's or the agent's event loop.
 """
@@ -237,7 +237,7 @@ class CallerEnd(Shape):
 
     @property
     def barge_in(self) -> bool:
-        """Whether the user may interrupt: user audio keeps flowing while the agent plays."""
+        """Whether the user may interrupt, that is, whether user audio keeps flowing while the agent's audio plays."""
         ...
 
     def opened(self) -> list[Outgoing]:
@@ -300,7 +300,7 @@ class HasInstructions(Shape):
 
 @runtime_checkable
 class RelaysToolMessages(Shape):
-    """A `CallerEnd` with tools: it decides when the messages of a `FunctionHandler` can be sent."""
+    """A `CallerEnd` that decides when the messages of a `FunctionHandler` can be sent."""
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
         """Returns the messages to send now; a request for an answer may have to wait for its turn."""
@@ -540,7 +540,7 @@ class CallsTools(AgentEnd, Shape):
 class RunsOnUserAudio(AgentEnd, Shape):
     """An `AgentEnd` whose time passes only while the caller sends audio.
 
-    Its output is one continuous track, which is as long as the audio that it has received.
+    Its output is one continuous track, which is as long as the audio that the agent has received.
     """
 
     @property
@@ -549,11 +549,11 @@ class RunsOnUserAudio(AgentEnd, Shape):
         ...
 
     def pass_time(self, now_ms: float) -> None:
-        """Advances the agent's time; its next speech begins then."""
+        """Advances the agent's time; the agent's next speech begins at the new time."""
         ...
 
     def track(self) -> list[Outgoing]:
-        """Sends the track up to the agent's time: its speech, with silence in between."""
+        """Sends the track up to the agent's time: the agent's speech, with silence in between."""
         ...
 
 

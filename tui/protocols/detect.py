@@ -66,7 +66,7 @@ def _first(guess: Callable[[Sequence[Protocol]], Guess | None]) -> Guess | None:
 
 @cache
 def _installed() -> Sequence[Protocol]:
-    """Loads the protocols of installed packages; a broken one is reported only when it is requested by name."""
+    """Loads the protocols of installed packages; a broken protocol is reported only when it is requested by name."""
     found = []
     for name in names()[len(BUILT_IN) :]:
         try:

@@ -72,7 +72,7 @@ class Members:
         self._path = path
 
     def find(self, rule: str, text: str) -> None:
-        """Reports a violation of the specification by the far side."""
+        """Reports that the far side violates the specification."""
         self.findings.append(Finding(rule, text))
 
     def advise(self, rule: str, text: str) -> None:

@@ -1,6 +1,6 @@
 """LogRules: defines which messages of a protocol the event log folds or pairs, and where they carry audio.
 
-The rules are plain data. If a protocol is not built in, the first event of a session carries its rules, so
+The rules are plain data. If a protocol is not built in, the first event of a session carries the protocol's rules, so
 that the screen and replays can apply them without running the protocol's code.
 """
 

@@ -15,9 +15,8 @@ class Host(msgspec.Struct, frozen=True):
     owner: str
     """The name shown in the reason, such as "Azure OpenAI"."""
     path_endings: tuple[str, ...]
-    """Endings of the paths that speak the protocol, because the service also has websockets with other
-    protocols. An empty path always matches.
-    """
+    """Endings of the paths at which the service speaks the protocol; other paths may have other protocols. An empty
+    path always matches."""
 
 
 def _no_sign(message: Mapping[str, Any] | bytes) -> str:

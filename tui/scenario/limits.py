@@ -21,8 +21,7 @@ Silences = Sequence[tuple[int, int]]
 def judge_call(scenario: Scenario, metrics: SessionMetrics, silences: Silences) -> list[Case]:
     """Returns a case for each limit that can be checked with one call.
 
-    ``silences`` are the periods in which the caller is intentionally silent, which do not count as
-    dead air.
+    ``silences`` are the caller's intentional silences, which do not count as dead air.
     """
     return [_located(scenario, case) for case in _cases(scenario.limits, metrics, silences)]
 

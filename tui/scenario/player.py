@@ -128,8 +128,7 @@ class Player:
         self._found_ns: dict[str, int] = {}
         """Time at which each sign was last found, so that the same occurrence is not found twice."""
         self._heard_out = False
-        """Whether the player has already waited for the end of the agent's turn; its time limit must apply only once.
-        """
+        """Whether the player has already waited for the end of the agent's turn; the time limit applies only once."""
         self.silences: list[tuple[int, int]] = []
         """Periods in which the caller is intentionally silent."""
         self.late = ""

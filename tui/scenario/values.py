@@ -82,7 +82,7 @@ class SignKind(StrEnum):
     SPEAKS = "agent speaks"
     STOPS = "agent stops"
     ANSWERS = "agent answers"
-    """The agent speaks or writes after the caller's turn, and again after each of its tool calls."""
+    """The agent speaks or writes after the caller's turn, and again after each tool call."""
     KEEPS_SPEAKING = "agent keeps speaking"
     KEEPS_SILENT = "agent keeps silent"
     TOOL = "tool"

@@ -22,7 +22,7 @@ _MOST_BLOCKS = 15_000
 _MOST_CHARS = 200
 
 Recognizer = Callable[[bytes, int], str]
-"""Returns the words in 16-bit mono PCM, given its rate in Hz; blocks its thread. Raises `SpeechError`."""
+"""Returns the words in 16-bit mono PCM with the given rate in Hz; blocks the calling thread. Raises `SpeechError`."""
 
 
 class Excerpt(NamedTuple):

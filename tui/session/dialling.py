@@ -47,7 +47,7 @@ class Dialled(msgspec.Struct, frozen=True):
     """Knows the secrets of the target and of the webhook that returned the target's URL."""
     notes: tuple[str, ...] = ()
     advice: tuple[Finding, ...] = ()
-    """Advice about guesses that were made."""
+    """Advice about guesses that the program made."""
 
 
 async def settle(target: Target) -> Dialled:

@@ -105,9 +105,9 @@ class Ending:
     ) -> None:
         """Ends or fails the call because its socket closed, unless it is already ending.
 
-        ``violation`` describes what the agent sent if that made this side close the socket. Even a
-        normal close fails the call if something was still due. ``dropped`` means that a fault
-        injected by a scenario closed the socket, which is not a failure.
+        ``violation`` describes what the agent sent if that made this side close the socket. Even a normal close fails
+        the call if something was still due. ``dropped`` means that a fault injected by a scenario closed the socket;
+        this does not count as a failure.
         """
         pending = self.pending
         if self.due:

@@ -34,7 +34,7 @@ _ACKNOWLEDGE_LIMIT_S = 0.5
 """Longest wait for the acknowledgment of the stop message; some agents send it while they are still
 answering the user."""
 _CLOSE_LIMIT_S = 0.3
-"""Longest wait for the agent to close the socket, which it may do by itself once the session has ended."""
+"""Longest wait for the agent to close the socket, which some agents do once the session has ended."""
 
 
 class AgentLink:

@@ -1,4 +1,4 @@
-"""Tracks what is still due in a call, which decides how the call ends and how long a headless call waits."""
+"""Tracks what is still due in a call. This determines how the call ends and how long a headless call waits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tui.models import events as e
 
 
 class UnansweredTool(NamedTuple):
-    """A tool whose result was sent to the agent, which has not begun to answer it."""
+    """A tool whose result was sent to the agent and is still unanswered."""
 
     name: str
     ended_ns: int

@@ -17,9 +17,8 @@ from tui.session.send_pace import SendPace
 from tui.units import NS_PER_MS, NS_PER_S
 
 LOOP_LIMIT_MS = 30.0
-"""Limit for the lag of the loop, which records arrival times: a longer lag would make them wrong by more than
-one block.
-"""
+"""Limit for the lag of the loop, which records arrival times: a longer lag would make those times wrong by more than
+one block."""
 _LAGS = 100
 """Number of lags kept; at one poll every 20 ms, they cover more than a second."""
 SEND_LIMIT_MS = 50.0
@@ -35,7 +34,7 @@ _UNDECIDED_STALL_MS = 60.0
 """Duration from which a stall may have moved the device's clock. Whether it has is unknown while the clock's window
 includes callbacks from before the stall. After such stalls, clocks were up to 90 ms off (measured)."""
 _SETTLING_NS = 500_000_000
-"""How long the clock of a device that has stalled depends on a few callbacks, which may be late."""
+"""Period after a stall in which a device's clock depends on only a few callbacks, which may be late."""
 
 
 class _Device(NamedTuple):

@@ -151,7 +151,7 @@ class DeepgramCaller(ImplyingCaller):
         else:
             replies = self._replies
             reply = replies.stream_id if replies.open else f"reply-{replies.begun + 1}"
-            # Each text is one sentence of the reply, sent at about the same time as its audio.
+            # Each text message is one sentence of the reply, sent at about the same time as its audio.
             part = self._worded[1] if reply == self._worded[0] else 0
             self._worded = (reply, part + 1)
             message.event(Type.AGENT_TEXT, text=text, stream_id=reply, part=part)

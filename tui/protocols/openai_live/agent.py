@@ -115,7 +115,7 @@ class LiveAgent(AgentDefaults):
         return self._session.said.now_ms if self._session else 0.0
 
     def pass_time(self, now_ms: float) -> None:
-        """Advances the agent's time; its next speech begins then."""
+        """Advances the agent's time; the agent's next speech begins at the new time."""
         if self._session:
             self._session.said.now_ms = now_ms
 

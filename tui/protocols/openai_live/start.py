@@ -59,7 +59,7 @@ class LiveOptions:
 
     @property
     def task_tool(self) -> str:
-        """The tool that handles tasks delegated to the client, which is the first one; "" if there are no tools."""
+        """The first tool, which handles tasks delegated to the client; "" if there are no tools."""
         return str(self._tools[0].get("name", "")) if self._tools else ""
 
     def session(self) -> dict[str, Any]:

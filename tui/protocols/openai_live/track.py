@@ -84,13 +84,13 @@ class FragmentLine:
         self._ended_ms = 0.0
 
     def continues(self, item: str, start_ms: float) -> bool:
-        """Returns whether a fragment continues the line: it has the same item or, without one, follows soon after."""
+        """Returns whether a fragment continues the line: it has the same item, or has none and follows soon after."""
         if item:
             return item == self.item
         return self._open and start_ms - self._ended_ms < _LINE_ENDS_AFTER_MS
 
     def begin(self, item: str = "") -> None:
-        """Begins a line for ``item``; if that is empty, for a new item."""
+        """Begins a line for ``item``, or for a new item if that is empty."""
         self._lines += 1
         self.item, self.text = item or f"user-{self._lines}", ""
 

@@ -1,4 +1,4 @@
-"""Implements both ends of the OpenAI Realtime API over WebSocket (GA, Azure's, and the old beta names on input).
+"""Implements both ends of the OpenAI Realtime API over WebSocket (GA, Azure, and the old beta names on input).
 
 The caller's end is an ordinary client, the agent's end a server. The facts come from the types of the openai
 Python package 3.54.0 (types/realtime; beta from 1.109.1), its azure.py, OpenAI's guide "Realtime

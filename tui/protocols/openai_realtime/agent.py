@@ -36,14 +36,14 @@ _BETA_CLOSE = Close(4000, "invalid_request_error.beta_api_shape_disabled")
 _BETA_SUBPROTOCOL = "openai-beta."
 _MAX_APPEND_CHARS = 15 * 1024 * 1024
 _MAX_BUFFER_S = 120
-"""Maximum duration of the audio that is kept of a user turn; if the turn is longer, only its end is kept."""
+"""Maximum duration of audio to keep from a user turn; if the turn is longer, only its end is kept."""
 
 
 class OpenAIAgent:
     """Takes the place of the model's server on one socket.
 
-    The owner of this end detects the user's speech and supplies the replies. `speech_stopped` commits a turn;
-    if the caller has turned off turn detection, the caller's ``input_audio_buffer.commit`` does.
+    The owner of this end detects the user's speech and supplies the replies. `speech_stopped` commits a turn; if the
+    caller has turned off turn detection, the caller's ``input_audio_buffer.commit`` commits it instead.
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:

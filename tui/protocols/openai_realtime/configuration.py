@@ -244,7 +244,7 @@ class Configuration:
         return turn
 
     def turn_flag(self, name: str) -> bool:
-        """Returns a flag of turn detection; False if there is no turn detection."""
+        """Returns a turn detection flag; False if there is no turn detection."""
         return self.turn_detection is not None and self.turn_detection[name] is True
 
     @property

@@ -240,5 +240,5 @@ _SPELLINGS: Mapping[str, type[Spelling]] = {"azure-voice-live": VoiceLiveSpellin
 
 
 def spelling_of(dialect: str) -> Spelling:
-    """Returns the spelling of a dialect, or GA's for dialects that the local agent does not know."""
+    """Returns the spelling of a dialect, or the GA spelling for dialects that the local agent does not know."""
     return _SPELLINGS.get(dialect, Spelling)()

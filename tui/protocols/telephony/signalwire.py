@@ -47,7 +47,7 @@ def _call_ids(call: StreamCall) -> dict[str, str]:
 
 
 def _user_audio(call: StreamCall, audio: bytes) -> Content:
-    """Returns a frame whose timestamp is the time at its end, in ms; it is 20 for the first frame."""
+    """Returns a frame whose timestamp is the time at the end of the frame, in ms: 20 for the first frame."""
     number = call.frames_sent + 1
     counted = {"chunk": str(number), "timestamp": str(call.dialect.frame_ms * number)}
     return call.numbered("media", {"media": {"track": "inbound", **counted, "payload": audio}})
