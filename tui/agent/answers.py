@@ -42,7 +42,7 @@ class Plan:
     """The user's words, which are compared with the caller's functions."""
     prompt_after_tool: str = _AFTER_TOOL
     rule: AnswerRule | None = None
-    """The answer rule that produced it; None if none did."""
+    """The answer rule that produced the answer; None if no rule did."""
 
 
 class Answers:

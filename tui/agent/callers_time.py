@@ -39,7 +39,7 @@ class TimedByCaller(Conversation):
 
     @property
     def next_due_ns(self) -> int | None:
-        """Clock time at which `due` has something to do."""
+        """Clock time at which to call `due` next."""
         if self._hearing.ear is None and self._agent.user_format is not None:
             return 0
         return self._audio_due_ns

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 EVERYTHING_AT_ONCE = math.inf
-"""The pace at which each reply is sent as a single message, directly followed by the end-of-reply message."""
+"""The pace at which each reply is sent as a single message, immediately followed by the end-of-reply message."""
 
 
 class ReplyMode(StrEnum):

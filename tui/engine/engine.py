@@ -61,7 +61,7 @@ _BY_HAND = (
     wire.SendInstructions,
     wire.Interrupt,
 )
-"""Commands with which the user acts on the call, and which take over from a scenario."""
+"""The user's actions in a call, which also take over the call from a scenario."""
 _SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
 """Exceptions that prevent a call; their message is a sentence for the user."""
 

@@ -59,7 +59,7 @@ class Lateness:
             self._late.append((due_ns, now_ns, late_ms))
 
     def second(self, since_ns: int, now_ns: int, processor: float) -> None:
-        """Emits the figures of one second, in which the share ``processor`` of a core was used."""
+        """Emits the figures for one second; ``processor`` is the processor time used, as a share of a core."""
         if processor > BUSY:
             # Tasks that waited for the processor were late, by an unknown part of this second.
             self._late.append((since_ns, now_ns, max(self._worst_ms, LOOP_LIMIT_MS)))

@@ -32,9 +32,9 @@ _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
 class HeadlessCall:
     """One scripted call. Call `prepare`, then `hold`.
 
-    ``show`` receives every event. ``note`` receives a sentence when a time limit, rather than the agent, ends
-    the agent's turn. ``answer_s`` is the longest wait for the agent's answer after one of its tool calls.
-    ``crowd`` is the crowd of a load test's worker; see `hold`.
+    ``show`` receives every event. ``note`` receives a sentence when a time limit, rather than the agent, ends the
+    agent's turn. ``answer_s`` is the longest wait for the agent's answer after a tool call. ``crowd`` is the crowd of
+    a load test's worker; see `hold`.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ class CallInCode:
         await self._carry_out("expect", {"expect": sign, "for": lasts})
 
     async def hears(self, words: str, *, wer: float = 0.2) -> None:
-        """Checks the agent's words since the caller's last turn, as recognized from its audio."""
+        """Checks the agent's words since the caller's last turn, as recognized from the agent's audio."""
         await self._carry_out("hear", {"hear": words, "wer": wer})
 
     async def _act(self, kind: str, value: object, when: str) -> None:

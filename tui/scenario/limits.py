@@ -138,7 +138,7 @@ def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
 
 
 def _case(title: str, figure: Figure, limit: Duration, unclear: str = "", *, missing: str = "") -> Case:
-    """Returns the case for a figure and its limit; ``unclear`` states why there can be no verdict, if so."""
+    """Returns the case for a figure and its limit; ``unclear`` states why no verdict is possible, or is empty."""
     match against(figure, limit):
         case None:
             verdict, reason = StepVerdict.NOT_MEASURED, missing

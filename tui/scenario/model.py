@@ -185,7 +185,7 @@ class Silence(Step, frozen=True, kw_only=True):
 
 
 class Hear(Step, frozen=True, kw_only=True):
-    """The agent has said these words since the caller's last turn, as recognized from its audio."""
+    """The agent has said these words since the caller's last turn, as recognized from the agent's audio."""
 
     KIND = "hear"
     hear: Text

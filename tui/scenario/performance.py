@@ -343,7 +343,7 @@ class Performance:
 
 
 def _sent_late(metrics: SessionMetrics) -> str:
-    """Returns a sentence if the caller's audio was sent too late to be judged; otherwise empty."""
+    """Returns a sentence if the caller's audio was sent too late for a verdict; otherwise an empty string."""
     worst_ms = metrics.send_worst_ms or 0.0
     if worst_ms <= _MOST_SENDING_MS:
         return ""

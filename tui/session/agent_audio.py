@@ -70,7 +70,7 @@ class AgentAudio:
             self._send(self._caller.mark_reached(name))
 
     def end_dry_reply(self) -> None:
-        """Ends a reply whose end the agent does not mark, once it has had nothing to play for long enough."""
+        """If the agent does not mark the end of replies, ends a reply that has had nothing to play for a while."""
         if self._ends_after_ms and (reply := self._audio.playback.ran_dry(self._ends_after_ms)):
             self._end(reply)
 

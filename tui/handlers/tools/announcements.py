@@ -163,8 +163,8 @@ class _Round:
 class Rounds:
     """Determines when to ask the agent for its answer to function calls.
 
-    The agent is asked once for all calls in a response, when the last of them has been answered and the response has
-    ended. A response that the user cancelled by speaking needs no request, because the agent will answer what the
+    A single answer is requested for all calls in a response, when the last of them has been answered and the response
+    has ended. A response that the user cancelled by speaking needs no request, because the agent will answer what the
     user said.
     """
 

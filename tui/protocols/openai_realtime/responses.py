@@ -50,7 +50,7 @@ class ReplyItem:
     done: bool = False
     """Whether all its audio has arrived."""
     closed_here: bool = False
-    """Whether it counts as done only because another reply began; further audio for it then breaks no rule."""
+    """Whether it counts as done only because another reply began; further audio for it is then not a violation."""
     heard: bool = False
     cut: bool = False
     truncated: bool = False

@@ -55,22 +55,22 @@ class _Response:
 
     @property
     def place(self) -> Body:
-        """The ids in its events."""
+        """The ids in the response's events."""
         item_id = self.item.item_id if self.item else ""
         return {"response_id": self.response_id, "item_id": item_id, "output_index": 0}
 
     @property
     def part_place(self) -> Body:
-        """The ids in events of its only content part."""
+        """The ids in the events of the response's only content part."""
         return {**self.place, "content_index": 0}
 
     @property
     def words(self) -> str:
-        """The name prefix of the events that carry its text."""
+        """The name prefix of the events that carry the response's text."""
         return "response.output_text" if self.is_text else "response.output_audio_transcript"
 
     def part(self, text: str) -> Body:
-        """Returns its only content part."""
+        """Returns the response's only content part."""
         return {"type": "text", "text": text} if self.is_text else {"type": "audio", "transcript": text}
 
 

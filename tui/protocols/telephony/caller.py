@@ -1,4 +1,4 @@
-"""The caller's end of a telephony stream, in the role of the provider and driven by its table."""
+"""The caller's end of a telephony stream, in the role of the provider and driven by the provider's table."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 
 def signature(token: str, url: str, nonce: str) -> str:
-    """Returns the signature of a GET request for the URL with its query sorted, keyed by the account's auth token."""
+    """Returns the signature, keyed by the account's auth token, of a GET request for the URL with a sorted query."""
     parts = urlsplit(url)
     members = sorted(parse_qsl(parts.query, keep_blank_values=True))
     query = "&".join(f"{name}={value}" for name, value in members)
