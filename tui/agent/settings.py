@@ -59,7 +59,7 @@ class AgentSettings:
     pace: float = 1.0
     """Speed at which replies are sent, relative to real time; or `EVERYTHING_AT_ONCE`."""
     chunk_ms: float = 20.0
-    """Duration of the audio in each message of a reply."""
+    """Duration of the audio in each reply message."""
     silence_ms: int = 400
     """How long the user has to be silent to end a turn."""
     interrupt_ms: int = 0

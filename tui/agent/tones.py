@@ -18,7 +18,7 @@ _SHARE = 0.8
 
 
 def is_tone(pcm: bytes | bytearray, rate: int) -> bool:
-    """Returns whether the last 400 ms of 16-bit ``pcm`` consist of a few steady frequencies."""
+    """Returns whether the last 400 ms of 16-bit ``pcm`` contain only a few steady frequencies."""
     frames = rate * _WINDOW_MS // 1000
     samples = to_float(bytes(pcm[-2 * frames :]))
     if len(samples) < frames:

@@ -44,7 +44,7 @@ class CompletionCallback(Protocol[T_contra]):
 
 
 class ProgressCallback(Protocol):
-    """Receives the progress of an operation that takes a while, such as the export of a session."""
+    """Receives the progress of an operation that takes a while, such as a session export."""
 
     def __call__(self, fraction: float, /) -> object:
         """Receives the fraction that has been completed, from 0.0 to 1.0."""

@@ -22,7 +22,7 @@ NO_DEVICES = "--no-devices"
 """Command-line argument for an engine that loads PortAudio only when a device is used."""
 _LOG_SUFFIX = "-engine.log"
 _KEPT_LOGS = 5
-"""Number of logs of failed or killed engines that are kept in the temporary folder."""
+"""Number of logs from failed or killed engines to keep in the temporary folder."""
 
 
 class EngineHandle:

@@ -74,7 +74,7 @@ class SavedEngine:
 
     @property
     def log_path(self) -> str:
-        """Path of the log of the engine that plays audio."""
+        """Log path of the engine that plays audio."""
         return self._sound.log_path if self._sound else ""
 
     def drain(self) -> list[FrameItem]:
@@ -111,7 +111,7 @@ class SavedEngine:
                 self._clip = command.clip
 
     def now_ns(self) -> int:
-        """Returns the current time of the session on the clock of its events, which is also the bridge's clock."""
+        """Returns the session's current time on its events' clock, which is also the bridge's clock."""
         return self.playhead.at_ns if self.playhead.folds else self._last_ns
 
     def _share_read(self) -> float:

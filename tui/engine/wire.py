@@ -193,7 +193,7 @@ Command = (
 
 
 class MessagesFile(_Item, frozen=True, tag="session_file"):
-    """Path of the file with the raw messages of the session that is beginning."""
+    """Path of the file that contains the raw messages of the new session."""
 
     path: str
     session: str = ""
@@ -231,7 +231,7 @@ class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
 
 
 class Peaks(_Item, frozen=True, tag="peaks"):
-    """One part of the outline of a WAV file; the parts arrive in order."""
+    """One part of a WAV file's outline; the parts arrive in order."""
 
     path: str
     first_bin: int = 0

@@ -1,4 +1,4 @@
-"""A process of a load test: ``python -m tui.load`` reads its plan, one line of JSON, from stdin.
+"""A load test process: ``python -m tui.load`` reads its plan, one line of JSON, from stdin.
 
 The process runs Locust's own main function. In a master, which makes no calls, gevent replaces threads and sockets,
 as Locust's main function expects; in other processes it does not. End of file on stdin means that the command that

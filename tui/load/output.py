@@ -36,7 +36,7 @@ def line_of(snapshot: Snapshot) -> str:
 
 
 def lines_of_summary(summary: Summary) -> Iterator[str]:
-    """Yields the lines of the printed summary of a run."""
+    """Yields the lines of a run's printed summary."""
     if summary.ended_early:
         yield one_line(summary.ended_early, 300)
     yield from _calls(summary)

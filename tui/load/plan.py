@@ -55,7 +55,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 0
     """Number of workers for which the master waits."""
     canary_file: str = ""
-    """Path of the file with the records of the canary's calls; empty if there is no canary."""
+    """Path of the file for the canary's call records; empty if there is no canary."""
     web: bool = False
     snapshots: bool = False
     """Whether to print progress as JSON, for the live screen."""

@@ -1,4 +1,4 @@
-"""Processes: starts the processes of a load test, and makes sure that all of them end."""
+"""Processes: starts the processes for a load test, and makes sure that all of them end."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     late_ms: float = 0.0
     """Largest lateness of the worker during the call."""
     sent_p99_ms: float | None = None
-    """99th percentile of the time that a block of audio takes from its capture to the socket."""
+    """99th percentile of the time that an audio block takes from its capture to the socket."""
     folder: str = ""
     """Folder of the saved session; empty if it was not kept."""
 

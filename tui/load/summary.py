@@ -78,9 +78,9 @@ class CanarySummary(msgspec.Struct, frozen=True):
     idle: Distribution
     loaded: Distribution
     idle_folder: str = ""
-    """Folder of the saved session of the call that was made without the others."""
+    """Folder of the canary's saved session without the other calls."""
     loaded_folder: str = ""
-    """Folder of the saved session of the worst call during the other calls."""
+    """Folder of the canary's worst saved session during the other calls."""
 
 
 class Moment(msgspec.Struct, frozen=True):

@@ -181,7 +181,7 @@ class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a caller's end; each protocol uses those that apply to it."""
 
     formats: tuple[str, ...] = ()
-    """Audio formats to offer, by the protocol's own names, most preferred first; empty for the default."""
+    """Audio formats to offer, by the protocol's own names, in order of preference; empty for the default."""
     barge_in: bool = True
     agent_name: str = "opusagent-tui"
     caller: str = "+15550100"

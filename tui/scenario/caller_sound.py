@@ -76,7 +76,7 @@ class CallerSound:
 
 
 def _prepared(noise: Noise, scenario: Scenario) -> dict[int, NDArray[np.float32]]:
-    """Returns one period of a noise at each of the usual sample rates of calls. Raises `ScenarioError`."""
+    """Returns one period of a noise at each of the usual call sample rates. Raises `ScenarioError`."""
     try:
         made = _noise_values(noise, scenario.path.parent)
     except (AudioFileError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Reports scenarios to GitHub Actions: a table on the page of the run, and each failure at its line in the file.
+"""Reports scenarios to GitHub Actions: a table on the run's page, and each failure at its line in the file.
 
 Workflow commands and the summary follow GitHub's documentation, "Workflow commands for GitHub
 Actions".
@@ -25,7 +25,7 @@ _HEADINGS = ("", "scenario", "pass rate", "p50", "p95", "worst turn", "failed fi
 
 
 def runs_here(environment: Mapping[str, str] = os.environ) -> bool:
-    """Returns whether this process runs in a job of GitHub Actions."""
+    """Returns whether this process runs in a GitHub Actions job."""
     return environment.get("GITHUB_ACTIONS") == "true"
 
 

@@ -24,7 +24,7 @@ _MOST_BYTES = 1_000_000
 _PIPECAT_WITHIN_MS = 60_000
 _SPOKEN = ("response", "llm_response", "tts_response")
 _MOMENTS = {"bot_started_speaking": "agent speaks", "bot_stopped_speaking": "agent stops"}
-"""The sign of the agent that corresponds to each pipecat event."""
+"""The agent sign that corresponds to each pipecat event."""
 _LIMITS = {
     "max_response_latency_ms": ("response", "max"),
     "p50_response_latency_ms": ("response", "p50"),

@@ -39,7 +39,7 @@ class SpokenLine(msgspec.Struct, frozen=True):
 
 
 def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, SpokenLine]:
-    """Returns the lines of a scenario by the text of their steps. May take a while. Raises `ScenarioError`.
+    """Returns a scenario's lines, keyed by the text of their steps. May take a while. Raises `ScenarioError`.
 
     ``speak`` synthesizes sentences; if it is None, sentences are rejected.
     """

@@ -256,7 +256,7 @@ class _Maker:
             yield answer, _expected("agent answers", _ANSWER_AFTER_TOOL if called else _ANSWER)
 
     def _moment(self, act: _Act, since_ns: int) -> str:
-        """Returns the moment of an action during the agent's speech, in the notation of scenarios."""
+        """Returns the moment of an action during the agent's speech, in scenario notation."""
         onsets = (each.began_ns for each in self._call.stretches[e.Party.AGENT])
         onset_ns = next((at_ns for at_ns in onsets if since_ns <= at_ns <= act.began_ns), None)
         if onset_ns is not None:

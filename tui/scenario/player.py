@@ -148,7 +148,7 @@ class Player:
 
     @property
     def answer_since_ns(self) -> int:
-        """Time from which the agent's words answer the caller's last turn.
+        """Time after which the agent's words count as its answer to the caller's last turn.
 
         This is the end of that turn (before the first turn, the start of the call). If the turn interrupted a
         reply, it is the start of the next reply, because part of the interrupted one is still heard before

@@ -37,7 +37,7 @@ def case_of(step: Step) -> Case:
 
 
 def planned_cases(scenario: Scenario) -> list[Case]:
-    """Returns the cases that a run of a scenario will judge, in the order of its results, without verdicts."""
+    """Returns the cases that a scenario's run will judge, in the order of the results, without verdicts."""
     steps = [case_of(step) for step in scenario.steps]
     limits = judge_call(scenario, SessionMetrics(), [])
     call = Case(name=THE_CALL, verdict=StepVerdict.NOT_MEASURED, file=str(scenario.path), line=1)

@@ -58,7 +58,7 @@ class _FailedForSure(Exception):
 
 
 class Batch:
-    """All runs of a set of scenarios. Runs on one event loop. ``show`` receives each completed run.
+    """All runs of several scenarios. Runs on one event loop. ``show`` receives each completed run.
 
     With ``fail_fast``, all runs end once a scenario can no longer pass.
     """

@@ -30,7 +30,7 @@ class StepVerdict(StrEnum):
 
 
 SILENT_AFTER_TOOL = "silent_after_tool"
-"""Reason code of an answer that is missing after the result of a tool was sent."""
+"""Reason code for a missing answer to the result of a tool."""
 THE_CALL = "the call"
 """Name of the case that checks whether the call took place at all."""
 

@@ -1,4 +1,4 @@
-"""The connection to the agent: the caller's side of the protocol, the socket, and the log of messages."""
+"""The connection to the agent: the caller's side of the protocol, the socket, and the message log."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class Listening:
 
     @property
     def answer_limit_s(self) -> float:
-        """Time limit of the agent's answer to the result of a tool."""
+        """Time limit for the agent's answer to the result of a tool."""
         return self._limits.answer_s
 
     async def _until_quiet(self) -> None:

@@ -27,7 +27,7 @@ class ReplyChecks:
         self._encodings: dict[AudioFormat, EncodingCheck] = {}
 
     def received(self, audio_format: AudioFormat, wire: bytes) -> None:
-        """Judges the encoding of a chunk of agent audio."""
+        """Judges the encoding of an agent audio chunk."""
         check = self._encodings.get(audio_format)
         if check is None:
             if len(self._encodings) >= _MAX_FORMATS:

@@ -1,4 +1,4 @@
-"""Opens, reads, writes and closes the socket of one call; messages are read with their arrival times."""
+"""Opens, reads, writes and closes a call's socket; records when each message arrives."""
 
 from __future__ import annotations
 

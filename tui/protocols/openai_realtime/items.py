@@ -1,4 +1,4 @@
-"""The conversation of the agent's end: its items in order, with the audio of the latest ones."""
+"""The conversation as stored by the agent's end: the items in order, with the audio of the latest items."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ def call_fields(*, account_sid: str, call_sid: str, caller: str, called: str) ->
 
 
 def form_signature(token: str, url: str, fields: Mapping[str, str]) -> str:
-    """Returns the signature of the URL as configured and of each field's name and value, sorted by name."""
+    """Returns the signature of the URL as configured and of all fields (name and value), sorted by name."""
     return signature(token, url + "".join(name + fields[name] for name in sorted(fields)))
 
 
