@@ -300,8 +300,8 @@ class Engine:
         return self._scenario
 
     async def _catch_up(self) -> None:
-        # Taken before the loop, so that a command that arrives while these are carried out goes to the session rather
-        # than to this list.
+        # The list is taken before its commands are carried out, so that commands that arrive meanwhile go to the
+        # session instead.
         early, self._early = self._early, []
         for command in early:
             await safe_callback_execution(self.handle, command, type(command).__name__)

@@ -125,7 +125,7 @@ class EngineHandle:
             time.sleep(0.01)
         self._exchange()
         if process.poll() is None:
-            # A process with a driver that hangs in the kernel survives SIGTERM, so it has to be killed.
+            # A process that is stuck in a driver call survives SIGTERM, so it has to be killed.
             process.terminate()
             try:
                 process.wait(0.5)
