@@ -300,7 +300,7 @@ class _DeviceCalls:
         self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
 
     def give_up(self) -> None:
-        """Records that the stream was closed to open another. Audio is missed until the new stream calls back."""
+        """Records that the stream was closed to open another. No audio is captured until the new one starts."""
         self._given_up_ns = self.last_ns
 
     def rest(self) -> None:

@@ -252,7 +252,7 @@ class Speaker:
 
     @property
     def callback_ns(self) -> int | None:
-        """Time at which the device last took a block or was first opened; None if there is no device."""
+        """When the device last took a block, or was opened if it has not taken one yet; None without a device."""
         return None if self._closed else self._callbacks.last_ns
 
     @property

@@ -170,7 +170,7 @@ scenario_option = option(
     metavar="FILE",
     type=click.Path(path_type=Path),
     group="Agent",
-    help="Play a scenario (FILE.call.toml) in the call; press any key that acts on the call to take over.",
+    help="Play a scenario (FILE.call.toml) in the call; to take over, press any key that controls the call.",
 )
 behaviour_options = together(
     option("--reply", group="Local agent", type=NearChoice(["prompts", "echo"]), default="prompts",

@@ -150,7 +150,7 @@ class Members:
         except ValueError:
             mended = decode_loose_base64(text)
         if mended is None:
-            lost = f"{len(text)} characters of audio were lost"
+            lost = f"its audio ({len(text)} characters) was lost"
             self.find("bad-base64", f"{self._path}{name} is not base64; {lost}.")
             return b""
         self.find(

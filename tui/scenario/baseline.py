@@ -1,7 +1,7 @@
 """Baselines: earlier results in a file, with which later results are compared by fixed rules.
 
-A figure is worse if it grew by more than a relative **and** an absolute limit, so that neither an extra 20 ms
-of a long response nor an extra 50 % of a short one counts. Percentiles are compared only if both sides have
+A figure counts as worse only if its increase exceeds both a relative and an absolute limit, so an extra 20 ms
+on a long response, or an extra 50 % on a short one, is not reported. Percentiles are compared only if both sides have
 enough turns, and pass rates are worse only if their 95 % intervals do not overlap. Results of another
 scenario or protocol are rejected.
 """

@@ -54,7 +54,7 @@ CONNECT = (
         "connect_sessions",
         "ctrl+o",
         "Sessions",
-        "Show the saved sessions, to open or delete them or to create a report.",
+        "List the saved sessions; there, you can open or delete them, or create a report.",
         "sessions",
         show=True,
         key_display="^o",

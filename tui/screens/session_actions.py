@@ -671,7 +671,7 @@ SESSION: Sequence[Action] = (
         "sessions",
         "ctrl+o",
         "Sessions",
-        "Show the saved sessions, to open or delete them or to create a report.",
+        "List the saved sessions; there, you can open or delete them, or create a report.",
         area=ActionArea.KEEP,
         do=lambda s: s.controls.show_sessions(),
         needs=needs.no_call,

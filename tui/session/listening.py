@@ -142,7 +142,7 @@ class Listening:
         await self.until(lambda: not self._pending.resuming, _LOOK_S)
 
     async def greeting(self) -> None:
-        """Waits for the start of the agent's greeting, within its time limit, and for its end."""
+        """Waits for the agent's greeting to start, up to the time limit for greetings, and then to end."""
         await self.answer(0, self._limits.greeting_s)
         await self.turn_end()
 

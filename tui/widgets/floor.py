@@ -24,7 +24,7 @@ TALK_OVER, BACKCHANNEL, GAP, OVERLAP, PAUSE = "▼", "◦", "┄", "╳", "…"
 """Symbols between the lanes. Their shapes differ, so that they can be distinguished without color."""
 _LANE_LINES = 3
 _NAME_CELLS, _TIME_CELLS, _FIGURE_CELLS = 6, 9, 8
-"""Widths in cells; the figure's includes its ±."""
+"""Widths in cells; the width of the figure includes its ±."""
 _SIGNS = {
     MomentKind.TALK_OVER: (TALK_OVER, "rows--slow"),
     MomentKind.BACKCHANNEL: (BACKCHANNEL, "rows--bar"),

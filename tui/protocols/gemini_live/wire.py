@@ -92,7 +92,7 @@ def audio_in(blob: Members, default: AudioFormat) -> tuple[bytes, AudioFormat]:
     data = blob.text("data", required=True)
     audio = decode_loose_base64(data)
     if audio is None:
-        blob.find("bad-base64", f"“data” is not base64; {len(data)} characters of audio were lost.")
+        blob.find("bad-base64", f"“data” is not base64; its audio ({len(data)} characters) was lost.")
         return b"", default
     if not mime_type.lower().startswith("audio/pcm"):
         shown = cut(mime_type, 60) or "missing"
