@@ -221,7 +221,7 @@ class TestFetching:
             (404, "", "answered 404 Not Found instead of TwiML: check the path."),
             (405, "", "answered 405 Method Not Allowed instead of TwiML: it must accept POST"),
             (401, "", "answered 401 Unauthorized instead of TwiML: it requires a user name and a password"),
-            (403, "", "pass your account's auth token (--token-env)."),
+            (403, "", "provide your account's auth token (--token-env)."),
             (500, "", "answered 500 Internal Server Error instead of TwiML."),
             (599, "", "answered 599 instead of TwiML."),
             (302, "http://u:p@other/x?secret#s", "redirects to http://other/x?… (HTTP 302); use that URL instead."),

@@ -34,7 +34,7 @@ TIMEOUT_S = 15.0
 _NOT_OF_A_URL = re.compile("[^!-~]")
 _HINTS = {
     HTTPStatus.UNAUTHORIZED: "it requires a user name and a password; put them in the URL: https://USER:PASSWORD@…",
-    HTTPStatus.FORBIDDEN: "if it checks Twilio's signature, pass your account's auth token (--token-env)",
+    HTTPStatus.FORBIDDEN: "if it checks Twilio's signature, provide your account's auth token (--token-env)",
     HTTPStatus.NOT_FOUND: "check the path",
     HTTPStatus.METHOD_NOT_ALLOWED: "it must accept POST, which Twilio sends",
 }
