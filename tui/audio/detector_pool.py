@@ -24,7 +24,7 @@ _REST_MS = 1_000
 
 More would make no difference.
 """
-BEFORE_MS = 300
+_BEFORE_MS = 300
 """How much silence is passed on before a sound, so that a back-dated onset never lies in skipped silence."""
 _MOST_WINDOWS = 16
 """Maximum number of windows per run of the network, which then takes 2 ms.
@@ -134,14 +134,16 @@ class DetectorPool:
 class PooledSpeech:
     """Detects speech on one track of a call, with a pool. Long silence is skipped.
 
-    ``take`` receives the edges.
+    ``take`` receives the edges. If the track was silent until now, it is ``rested``.
     """
 
-    def __init__(self, pool: DetectorPool, detector: SpeechDetector, take: TakeEdges) -> None:
+    def __init__(
+        self, pool: DetectorPool, detector: SpeechDetector, take: TakeEdges, *, rested: bool = False
+    ) -> None:
         self._pool = pool
         self._detector = detector
         self._take = take
-        self._silent_ms = 0.0
+        self._silent_ms = float(_REST_MS) if rested else 0.0
 
     def feed(self, pcm: bytes, end_ns: int) -> None:
         """Adds samples, the last of which ended at ``end_ns``."""
@@ -152,7 +154,7 @@ class PooledSpeech:
             return
         self._silent_ms = self._silent_ms + len(pcm) / 2 * 1000 / rate if silent else 0.0
         # The detector receives some of the skipped zeros, because they set its noise floor.
-        before = bytes(2 * (rate * BEFORE_MS // 1000)) if rested else b""
+        before = bytes(2 * (rate * _BEFORE_MS // 1000)) if rested else b""
         self._pool.feed(self._detector, before + pcm, end_ns, self._take)
 
     def finish(self, end_ns: int) -> None:

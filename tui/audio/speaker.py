@@ -26,8 +26,8 @@ from tui.audio.wav import WavWriter
 _KEPT_BLOCKS = 500
 """Maximum number of blocks waiting to be measured (10 s at 20 ms each). Limits memory use while the loop hangs."""
 _MOST_BLOCKS_AT_ONCE = 5
-# Audio that arrived while the loop was held up is still in the socket, although the blocks due by now should
-# contain it. The loop can read it between two calls.
+"""Most blocks pulled in one call without a device. What arrived while the loop was held up is still in the
+socket, and the loop must be able to read it before the blocks that were due are pulled."""
 _MOST_LEAD_S = 2.0
 """Longest plausible lead. On some hosts, PortAudio's times are zero or come from another clock."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tui.audio.detector_pool import BEFORE_MS, DetectorPool, PooledSpeech
+from tui.audio.detector_pool import DetectorPool, PooledSpeech
 from tui.audio.levels import LevelMeter
 from tui.audio.pcm import frames_to_ns, is_zero
 from tui.audio.speech import TrackEdge, make_detector
@@ -42,8 +42,7 @@ class HeardSpeech:
             if is_zero(block):
                 return
             detector = make_detector(rate, other_sounds=True)
-            self._speech = PooledSpeech(self._detectors, detector, self._emit_edges)
-            self._speech.feed(bytes(2 * (rate * BEFORE_MS // 1000)), start_ns)
+            self._speech = PooledSpeech(self._detectors, detector, self._emit_edges, rested=True)
         self._speech.feed(block, self._end_ns)
 
     def finish(self) -> None:
