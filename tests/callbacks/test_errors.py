@@ -84,7 +84,7 @@ def test_a_long_message_is_cut_and_an_unprintable_one_is_survived() -> None:
     reporter.report(Unprintable(), callback="save")
     long, unprintable = reporter.reports
     assert len(long.message) == MESSAGE_LIMIT + 1
-    assert (unprintable.error, unprintable.message) == ("Unprintable", "(its text cannot be printed)")
+    assert (unprintable.error, unprintable.message) == ("Unprintable", "(the error text cannot be printed)")
 
 
 def test_a_failing_listener_stops_neither_the_others_nor_the_reporter(
@@ -95,7 +95,7 @@ def test_a_failing_listener_stops_neither_the_others_nor_the_reporter(
     reporter.subscribe(after)
     reporter.report(ValueError("bad"), callback="save")
     after.assert_called_once()
-    assert "a listener for failing callbacks failed" in caplog.text
+    assert "an error listener failed" in caplog.text
 
 
 def test_a_listener_that_causes_the_same_failure_again_comes_to_an_end() -> None:

@@ -57,7 +57,7 @@ def test_it_prints_and_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) 
             "  response time     bias -37.2 ms, ± 2.5 ms (p95 of 17)",
             "  onset to silence  bias -30.0 ms, ± 4.0 ms (p95 of 8)",
             "  barge-in onset    not measured (too few values)",
-            "  dead air          same as response time (measured from the same edges)",
+            "  dead air          same as response time (measured between the same edges)",
             "  clocks            microphone +12 ppm, speaker not measured",
             "  round trip        reported 70.0 ms, measured 107.2 ms",
         ],

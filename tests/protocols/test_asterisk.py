@@ -189,7 +189,7 @@ class TestAudio:
         caller = in_call()
         incoming = caller.receive(FRAME + FRAME[:96])
         assert rules(incoming) == ["remainder-lost"]
-        assert incoming.findings[0].text.startswith("12 ms at the end of a message were dropped")
+        assert incoming.findings[0].text.startswith("12 ms of audio at the end of a message were dropped")
         lost = [event.audio for event in incoming.events if event.type is T.PLAY_STREAM_DISCARDED]
         assert lost == [FRAME[:96]]
         again = caller.receive(FRAME[:100])  # shorter than a frame: lost completely, and reported once

@@ -97,8 +97,8 @@ class TestADocument:
             (stream('url="https://u:p@x/a?secret"'), "<Stream>, https://x/a?…, must begin with wss://."),
             (stream('url="ftp://x/"'), "The url of the <Stream> begins with ftp:; expected wss://."),
             (stream('url="wss://u:pass/word@x/"'), "The url of the <Stream>, wss://x/, is not a valid URL."),
-            (ENTITIES.format("b"), "The TwiML has a DOCTYPE, which TwiML does not allow; it was rejected."),
-            ('<!DOCTYPE r SYSTEM "file:///etc/passwd"><Response/>', "The TwiML has a DOCTYPE"),
+            (ENTITIES.format("b"), "The TwiML was rejected: it has a DOCTYPE, which TwiML does not allow."),
+            ('<!DOCTYPE r SYSTEM "file:///etc/passwd"><Response/>', "The TwiML was rejected"),
             (b"<Response>" + b"<a>" * MAX_BYTES, "The TwiML is longer than 64 kB, which Twilio refuses"),
         ],
     )  # fmt: skip

@@ -53,7 +53,7 @@ def with_tracks(folder: Path, rate: int, *, frames: int = 1600, claimed_rate: in
 @pytest.mark.parametrize("rate", [0, 1, 999, 768_001, 4_000_000_000])
 def test_a_rate_that_cannot_be_is_named_and_the_rest_is_read(tmp_path: Path, rate: int) -> None:
     with open_session(with_tracks(session(tmp_path), 16_000, claimed_rate=rate)) as saved:
-        assert saved.problems == [f"audio.wav cannot be read: it claims {rate} samples per second."]
+        assert saved.problems == [f"audio.wav cannot be read: its header states {rate} samples per second."]
         assert remeasure(saved).messages_received == 1
         assert b"default-src 'none'" in render(saved)
 

@@ -56,7 +56,7 @@ async def test_help_describes_the_place_where_it_was_opened(stage: Staging, scri
 
 
 SEARCHES = {
-    "buffer": "How much of a reply must arrive before it plays",
+    "buffer": "How much of a reply must arrive before playback starts",
     "unplayed": "discarded unplayed, by a barge-in",
     "timeline": "On the timeline of a saved session",
     "uncertain": "The figure may be wrong",

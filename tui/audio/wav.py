@@ -232,13 +232,15 @@ def _usable(values: Floats) -> Floats:
 
 def _read_header(path: Path, body: bytes) -> _Header:
     if len(body) < 16:
-        raise AudioFileError(f"{path} is an incomplete WAV file: its format chunk is cut short.")
+        raise AudioFileError(f"{path} is an incomplete WAV file: its format chunk is truncated.")
     tag, channels, rate, _, _, sample_bits = struct.unpack_from("<HHIIHH", body)
     mask = 0
     if tag == _EXTENSIBLE and len(body) >= 26:
         mask, tag = struct.unpack_from("<IH", body, 20)
     if channels == 0 or rate not in RATES:
-        raise AudioFileError(f"{path} is not a usable WAV file: it claims {channels} channels at {rate} Hz.")
+        raise AudioFileError(
+            f"{path} is not a usable WAV file: its header states {channels} channels at {rate} Hz."
+        )
     return _Header(tag, channels, rate, sample_bits, mask)
 
 
@@ -370,7 +372,7 @@ class WavWriter(_Closing):
         while rest:
             written: int | None = self._file.write(rest)
             if written is None:
-                raise OSError(errno.EAGAIN, "its reader is not keeping up")
+                raise OSError(errno.EAGAIN, "the program that reads it is not keeping up")
             rest = rest[written:]
 
     @contextmanager

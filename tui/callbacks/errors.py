@@ -93,7 +93,7 @@ class ErrorReporter:
             try:
                 listener(found)
             except Exception:
-                logger.exception("a listener for failing callbacks failed")
+                logger.exception("an error listener failed")
 
     def clear(self) -> None:
         """Forgets all failures, so that each one is reported again the next time it occurs."""
@@ -107,7 +107,7 @@ def error_message(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - user code must not break the error handling that calls it
-        text = "(its text cannot be printed)"
+        text = "(the error text cannot be printed)"
     return text if len(text) <= MESSAGE_LIMIT else text[:MESSAGE_LIMIT] + "…"
 
 

@@ -109,7 +109,7 @@ def _lines(of: Calibration) -> Iterator[str]:
     rows = (("response time", of.response), ("onset to silence", of.silence), ("barge-in onset", of.signal))
     for name, spread in rows:
         yield f"  {name:18}{spread or 'not measured (too few values)'}"
-    yield f"  {'dead air':18}same as response time (measured from the same edges)"
+    yield f"  {'dead air':18}same as response time (measured between the same edges)"
     clocks = (("microphone", of.capture_ppm), ("speaker", of.playback_ppm))
     rates = [f"{name} {'not measured' if ppm is None else f'{ppm:+.0f} ppm'}" for name, ppm in clocks]
     yield f"  {'clocks':18}{', '.join(rates)}"
@@ -118,8 +118,9 @@ def _lines(of: Calibration) -> Iterator[str]:
     yield f"  {'round trip':18}reported {stated}, measured {true}"
     if of.round_trip_ms is None:
         yield (
-            "The microphone cannot hear the speaker, so the devices' delay was not measured, and the"
-            " ± of response times is unchanged. Connect the two with a cable, or turn the speaker up."
+            "The microphone cannot hear the speaker, so the devices' delay was not measured, and the ±"
+            " of response times is unchanged. Connect the speaker to the microphone with a cable, or"
+            " turn the speaker up."
         )
 
 

@@ -81,7 +81,8 @@ _load_options = together(
     option("--warm-up", "warm_up_s", group="Load", type=_RunTime(), default="0s", metavar="T",
            help="Exclude calls that start during this initial period from the figures."),
     option("--canary", group="Load", is_flag=True,
-           help="Add one caller in a separate process that calls alone first, then with the others. Save its calls."),
+           help="Add one caller, in a separate process, that calls alone first, then with the others. "
+                "Its calls are saved."),
     option("--max-call-minutes", group="Load", type=NumberInRange(min=0.01), metavar="N",
            help="End the run once its calls add up to N minutes."),
     option("--allow-host", "allowed", group="Load", multiple=True, metavar="HOST",
@@ -157,7 +158,8 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
         plans = _plans(found, target, {**own, "scratch": scratch})
         if own["canary"]:
             click.echo(
-                "The canary makes its first call alone. The other callers start when it has ended.", err=True
+                "The canary makes its first call alone. The other callers start when that call has ended.",
+                err=True,
             )
         code = _run_on_screen(plans) if _has_screen(own) else _run(plans)
     sys.exit(code)

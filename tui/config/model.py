@@ -29,7 +29,7 @@ class Thresholds(Struct, frozen=True, kw_only=True):
     backchannel_gap_ms: Annotated[
         Milliseconds,
         Meta(
-            description="Longest silence before and after a backchannel that falls in a pause of the other party."
+            description="Longest silence before and after a backchannel during a pause in the other party's speech."
         ),
     ] = BACKCHANNEL_GAP_MS
 

@@ -16,7 +16,7 @@ from tui.settings import SETTINGS, Scope, Setting
 _WIDTH = 110
 _HEAD = """\
 # Settings of opusagent-tui. Everything here is optional; each comment shows a default or an example.
-# Command-line flags override environment variables (OPUSAGENT_TUI_<SECTION>_<SETTING>, for example
+# Command-line options override environment variables (OPUSAGENT_TUI_<SECTION>_<SETTING>, for example
 # OPUSAGENT_TUI_SESSIONS_KEEP_DAYS), which override this file.
 # `opusagent-tui config` shows the effective settings and where each comes from.
 """

@@ -80,7 +80,7 @@ class Station:
         """Hangs up every call in the way that its protocol requires, and sends all records."""
         self.stopping = True
         if not self.thread.hang_up_all(HANG_UP_S, except_for=self._watch):
-            logger.warning("Some calls did not end within %g s of being hung up.", HANG_UP_S)
+            logger.warning("Some calls were still active %g s after they were hung up.", HANG_UP_S)
         self.flush()
 
     def close(self) -> None:

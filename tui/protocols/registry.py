@@ -126,7 +126,7 @@ def _from_file(path: Path) -> Protocol:
         named = ", ".join(sorted(str(protocol.name) for protocol in found.values()))
         count = f"has {len(found)} Protocols ({named})" if found else "has no Protocol"
         raise ProtocolUnavailable(
-            f"{path} {count}; it must define one at the top level, as in NAME = Protocol(…)."
+            f"{path} {count}; it must define exactly one at the top level, as in NAME = Protocol(…)."
         )
     return _checked(found.popitem()[1], str(path))
 

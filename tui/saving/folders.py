@@ -40,7 +40,7 @@ def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
             return folder
     except OSError as error:
         raise SavingError(f"Cannot write to {parent}: {error.strerror or error}") from error
-    raise SavingError(f"{parent} already has {_SAME_SECOND} sessions that started in this second")
+    raise SavingError(f"{parent} already has {_SAME_SECOND} sessions that started in the same second")
 
 
 def safe_title(title: str) -> str:

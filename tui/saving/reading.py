@@ -231,7 +231,7 @@ class SavedSession:
         if len(self.problems) < _MAX_PROBLEMS:
             self.problems.append(problem)
         elif len(self.problems) == _MAX_PROBLEMS:
-            self.problems.append("More could not be read.")
+            self.problems.append("Further parts could not be read.")
 
 
 def open_session(path: str | Path) -> SavedSession:

@@ -39,7 +39,7 @@ class SavedAudio:
             """Number of frames according to the header."""
             self._data_at = file.tell()
         if self.rate not in RATES:
-            raise wave.Error(f"it claims {self.rate} samples per second")
+            raise wave.Error(f"its header states {self.rate} samples per second")
         there_bytes = os.fstat(file.fileno()).st_size - self._data_at
         self.frames: int = min(self.promised_frames, there_bytes // _FRAME_BYTES)
         """Number of frames that can be read; the owner may lower this number."""

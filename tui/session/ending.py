@@ -116,7 +116,7 @@ class Ending:
         if dropped:
             limit = pending.resuming
             why = (
-                "it lasted longer than the limit for resuming a session"
+                "it was down for longer than the limit for resuming a session"
                 if limit
                 else "the session cannot be resumed"
             )

@@ -67,7 +67,10 @@ class ShownFigure(StrEnum):
     )
     BUFFER = (
         "buffer",
-        "How much of a reply must arrive before it plays; uneven arrival raises it. It delays the response.",
+        (
+            "How much of a reply must arrive before playback starts. A larger buffer prevents dropouts but delays"
+            " the response."
+        ),
     )
     DEVICE_LATENCY = "device latency", "Audio held in the playback device, as reported by the device."
     TIMING = (
@@ -90,7 +93,7 @@ class ShownFigure(StrEnum):
         "worst of last second",
         "The longest time that a block took from the microphone to the socket in the last second.",
     )
-    LOOP_LAG = "event loop lag", "The furthest that this program fell behind during the last second."
+    LOOP_LAG = "event loop lag", "The longest delay of this program's event loop during the last second."
     CALLBACK_LOAD = (
         "callback load",
         "Largest share of a block's length spent in an audio callback in the last second.",
@@ -127,7 +130,7 @@ SIGNS: Mapping[str, str] = {
     "? uncertain": "The figure may be wrong; the reason is shown with the turn.",
     "–": "Not measured, or not measured yet.",
     "p50, p95": "Half (p50) or 95% (p95) of the response times are at most this long. Shown after 20 turns.",
-    "1 2 3 ▼ ✗": "On the timeline of a saved session: where a turn begins, a barge-in, and an error.",
+    "1 2 3 ▼ ✗": "On the timeline of a saved session: the start of a turn, a barge-in, and an error.",
     "┄ ╳ ▼ ◦ …": "In the floor pane: a gap, an overlap at a change of speaker, talk-over, a backchannel, a pause.",
     "talk-over": "How long the user and the agent spoke at the same time.",
     "floor": "The right to speak, judged by sound: a party that speaks alone has it until the other takes it.",

@@ -26,7 +26,7 @@ class SessionComparisonView(LineView, inherit_bindings=False):
 
     TITLE = "Compare sessions"
     HELP = (
-        "turns are paired by their number, whatever was said in them · Δ right minus left · ≠ a turn that differs "
+        "turns are paired by their numbers, regardless of what was said · Δ right minus left · ≠ a turn that differs "
         "· ! an error or finding"
     )
     COMPONENT_CLASSES: ClassVar[set[str]] = {

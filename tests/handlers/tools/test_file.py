@@ -368,11 +368,11 @@ def test_a_file_that_cannot_be_used_gets_a_sentence(load: Load, source: str, sen
     [
         (
             "def f(x: complex): ...",
-            "parameter x has a type that cannot be used, complex: type <class 'complex'> is not supported",
+            "parameter x has the unsupported type complex: type <class 'complex'> is not supported",
         ),
         (
             "def f(ok: int, x: 'Nowhere'): ...",
-            "parameter x has a type that cannot be used, Nowhere: name 'Nowhere' is not defined",
+            "parameter x has the unsupported type Nowhere: name 'Nowhere' is not defined",
         ),
         ("def f(*rows): ...", "parameter *rows cannot be passed by name"),
         ("def f(**options: int): ...", "parameter **options: int cannot be passed by name"),

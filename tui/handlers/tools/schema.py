@@ -123,9 +123,7 @@ def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
         written = parameter.annotation
         shown = written if isinstance(written, str) else inspect.formatannotation(written)
         reason = str(error).splitlines()[-1:] or [type(error).__name__]
-        raise NotATool(
-            f"parameter {parameter.name} has a type that cannot be used, {shown}: {reason[0]}"
-        ) from error
+        raise NotATool(f"parameter {parameter.name} has the unsupported type {shown}: {reason[0]}") from error
     return hint
 
 

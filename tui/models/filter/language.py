@@ -48,7 +48,9 @@ def _field_filter(name: str, value: str, column: int) -> Filter:
     if term is None:
         near = difflib.get_close_matches(key, FIELDS, 1)
         meant = f"Did you mean {near[0]}:? " if near else ""
-        hint = f'{meant}Fields are {", ".join(FIELDS)}; to search for the text itself, put it in "quotes".'
+        hint = (
+            f'{meant}The fields are {", ".join(FIELDS)}; to search for the text itself, put it in "quotes".'
+        )
         raise FilterError(f"unknown field {name}", column, hint)
     at = column + len(name) + 1
     if not value:
@@ -109,7 +111,7 @@ class _Parser:
         elif self._take("("):
             found = self._any()
             if not self._take(")"):
-                raise FilterError("this parenthesis is not closed", token.column, "Add ) at its end.")
+                raise FilterError("this parenthesis is not closed", token.column, "Add ) at the end.")
         else:
             what = f"found {token.text}" if token.text else "the filter ends"
             hint = 'Write a word, "some words", /regex/, or a condition such as kind:chunk.'

@@ -95,7 +95,7 @@ def pattern_of(text: str, column: int) -> Pattern:
     if text[0] not in '"/':
         return Phrase(text)
     what = "quoted text" if text[0] == '"' else "regular expression"
-    hint = f"Add {text[0]} at its end, or quote the character to search for it: {Phrase(text[0])}."
+    hint = f"Add {text[0]} at the end, or quote the character to search for it: {Phrase(text[0])}."
     raise FilterError(f"this {what} is not closed", column, hint)
 
 

@@ -20,7 +20,8 @@ _LOUD_DBFS = -35.0
 _DC_SHARE = 0.02
 _ZERO_HINTS = {
     "darwin": "Allow this terminal to use the microphone in System Settings, Privacy & Security, then restart it.",
-    "linux": "To unmute it: pactl set-source-mute @DEFAULT_SOURCE@ 0, or wpctl set-mute @DEFAULT_AUDIO_SOURCE@ 0.",
+    "linux": "To unmute it, run `pactl set-source-mute @DEFAULT_SOURCE@ 0`"
+    " or `wpctl set-mute @DEFAULT_AUDIO_SOURCE@ 0`.",
 }
 
 

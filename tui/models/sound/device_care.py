@@ -48,7 +48,7 @@ _CONDITIONS = {Health.STALLED: e.Condition.STALLED, Health.VANISHED: e.Condition
 _NAMES = {"capture": "microphone", "playback": "speaker"}
 _STALLED_HINT = "Trying to reopen the device. It may be suspended, unplugged or in use by another program."
 _GONE_HINT = "Searching for the device by name until it is back."
-_HANGS_HINT = "The sound system has not finished an earlier request; the device will be reopened once it has."
+_HANGS_HINT = "The device will be reopened when the sound system has finished an earlier request."
 
 
 class Watchdog:

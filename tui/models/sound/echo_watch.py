@@ -15,7 +15,7 @@ from tui.models.sound.pending import PendingEvents
 INTERVAL_NS = 1_000_000_000
 _SAME_DELAY_MS = 20.0
 _HINT = "Use headphones, --echo cancel, or --echo gate (half-duplex)."
-_GUARDED_HINT = "Echo gets through although --echo is on: use headphones, or turn the speaker down."
+_GUARDED_HINT = "Some echo remains although --echo is on. Use headphones, or turn the speaker down."
 _GONE_AFTER = 4
 """Number of consecutive checks without an echo, made while the agent speaks, after which an echo counts as gone."""
 

@@ -225,7 +225,9 @@ class AsteriskCaller(ImplyingCaller):
         elif faults.is_new("remainder-lost"):
             size = self._queue.frame_bytes
             rule = f"outside buffering, Asterisk drops bytes that do not fill a frame of {size} bytes"
-            message.find("remainder-lost", f"{lost_ms:.3g} ms at the end of a message were dropped: {rule}.")
+            message.find(
+                "remainder-lost", f"{lost_ms:.3g} ms of audio at the end of a message were dropped: {rule}."
+            )
 
     def _check_audio(self, message: Message, frame: bytes, audio: bytes, *, had_header: bool) -> None:
         faults, coding = self._faults, self._channel.coding

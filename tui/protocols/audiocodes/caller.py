@@ -337,7 +337,7 @@ class AudioCodesCaller:
             if stopped and stopped.closed_here:
                 return f"{stream_id} complete; it was already closed"
             message.find(
-                "stop-outside-stream", f"“playStream.stop” is for {cut(stream_id)}, which is not open."
+                "stop-outside-stream", f"“playStream.stop” is for stream {cut(stream_id)}, which is not open."
             )
             return f"{stream_id or 'no stream'} stopped, but was not open"
         self._close_reply(message)

@@ -37,7 +37,7 @@ def audio_of(message: Message, media: str) -> bytes:
     """Returns the samples of a chunk without any WAV header, and sets their duration in the message."""
     audio, had_header = strip_wav_header(message.audio("audioChunk"))
     if had_header and media.startswith("raw/"):
-        message.find("wav-header-in-raw", f"Audio in {media} begins with a WAV header; it was removed.")
+        message.find("wav-header-in-raw", f"The audio ({media}) begins with a WAV header, which was removed.")
     message.audio_ms = FORMATS[media].duration_ms(len(audio))
     return audio
 

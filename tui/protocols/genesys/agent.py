@@ -210,7 +210,7 @@ class GenesysAgent(AgentDefaults):
         elif position_s < self._position_s:
             message.find(
                 "position-backwards",
-                f"The position is {cut(text, 40)}, which is earlier than in the previous message.",
+                f"The position is {cut(text, 40)}, which is earlier than the position in the previous message.",
             )
         else:
             self._position_s = position_s

@@ -290,7 +290,7 @@ class LiveCaller(CallerDefaults):
         message.event(Type.USAGE, text="context window", params={"percent": round(ratio * 100, 1)})
         if ratio >= _FULL_RATIO and not self._state.reported_full:
             self._state.reported_full = True
-            text = f"The context window is {ratio:.0%} full; the agent will soon forget the beginning."
+            text = f"The context window is {ratio:.0%} full; the agent will soon forget how the call began."
             message.advise("context-window-full", text)
         return f"usage: {self._state.used_s:g} s, context window {ratio:.0%}"
 

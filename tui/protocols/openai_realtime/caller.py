@@ -259,7 +259,7 @@ class OpenAICaller(CallerDefaults):
             self._nothing_is_active(message)
             return f"nothing to cancel: {text}"
         if self._responses.refused(ident(error, "event_id"), code):
-            return f"requested too early, will be requested again: {text}"
+            return f"requested too early; the request will be repeated: {text}"
         fatal = code in _FATAL
         # Not every server states which message an error answers.
         if (

@@ -72,7 +72,7 @@ class Samples:
         """Returns the samples of one frame; appends findings."""
         audio, had_header = strip_wav_header(frame)
         if had_header:
-            text = "The audio begins with a WAV header; it was removed."
+            text = "The audio begins with a WAV header, which was removed."
             findings.append(
                 Finding("wav-header", text, advice=True)
             )  # advice only, because pipecat's ``add_wav_header`` is allowed

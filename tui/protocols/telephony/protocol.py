@@ -78,7 +78,7 @@ def _first_message(dialect: TelephonyDialect) -> Callable[[Mapping[str, Any] | b
         kind = message.get(member)
         if not (isinstance(kind, str) and kind and kind in kinds):
             return ""
-        return f"the agent sent the {member} {kind} as servers for {dialect.vendor} do"
+        return f"the agent sent the {member} {kind}, as servers for {dialect.vendor} do"
 
     return reason
 

@@ -78,7 +78,7 @@ class _Builder(ElementTree.TreeBuilder):
 
     def doctype(self, name: str, pubid: str, system: str) -> NoReturn:
         """Called at the start of a DOCTYPE, before anything in it is read."""
-        raise TwimlError("The TwiML has a DOCTYPE, which TwiML does not allow; it was rejected.")
+        raise TwimlError("The TwiML was rejected: it has a DOCTYPE, which TwiML does not allow.")
 
 
 def _read(document: str | bytes) -> ElementTree.Element:
