@@ -162,7 +162,7 @@ class Condition(StrEnum):
 
     @property
     def is_advice(self) -> bool:
-        """Whether the condition is only a guess: for example, a tone can look like a clipped word in intact audio."""
+        """Whether the condition is only a guess: for example, a tone in intact audio can look like a clipped word."""
         return self in (Condition.CLIPPED_START, Condition.CLIPPED_END)
 
     @property

@@ -31,7 +31,7 @@ class Heard(StrEnum):
     """Whether the agent's words were played; the user's own are always HEARD."""
 
     IN_TEXT = "in text"
-    """No audio has arrived for these words, because an agent may answer in text."""
+    """No audio has arrived for these words; an agent may answer in text only."""
     QUEUED = "queued"
     SPEAKING = "speaking"
     HEARD = "heard"
@@ -56,7 +56,7 @@ class Utterance(msgspec.Struct):
 
     @property
     def began_ns(self) -> int:
-        """Time at which the utterance began for a listener."""
+        """Time at which the utterance began, as heard by a listener."""
         return self.at_ns if self.sounds_ns is None else self.sounds_ns
 
 

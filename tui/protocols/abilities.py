@@ -38,8 +38,8 @@ def lacking(protocol: str) -> Lacking:
 def lacking_in(protocol: Protocol) -> Lacking:
     """Returns which actions the protocol does not support.
 
-    Returns no restrictions if a function creates the caller's end, because the class of that end is known only during
-    the call.
+    If a function creates the caller's end, the class of that end is not known before the call, and no
+    restrictions are returned.
     """
     caller = protocol.caller
     if not isinstance(caller, type):

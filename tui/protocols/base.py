@@ -1,8 +1,9 @@
 """The interface of a wire protocol: two ends without sockets, clocks or globals.
 
 A protocol is a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local agent plays) and a
-`Protocol` value that names them, in one file or package; a line in `tui.protocols.registry` registers it. Both ends
-turn received frames into telephony events and frames to send, so tests need no sockets, only literal frames.
+`Protocol` value that names them. All three are defined in one file or package, which a line in
+`tui.protocols.registry` registers. Both ends turn received frames into telephony events and frames to send, so
+tests need no sockets, only literal frames.
 
 All methods are called from one thread, which runs the engine's or the agent's event loop.
 """
@@ -156,7 +157,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     summary: str = ""
     """A one-line description without base64, such as "user audio 20 ms"."""
     audio_ms: float = 0.0
-    """Duration of its audio; 0 if it has none."""
+    """Duration of the message's audio; 0 if there is none."""
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -174,7 +175,7 @@ class Incoming(msgspec.Struct, frozen=True):
     known: bool = True
     """False for a message type that the protocol does not define, which is logged and counted but never fatal."""
     refused: str = ""
-    """Why the agent's end refuses the message's request; empty if it does not."""
+    """Why the agent's end refuses the request in the message; empty if it accepts the request."""
 
 
 class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -340,7 +341,7 @@ class SendsHeaders(CallerEnd, Shape):
 
 @runtime_checkable
 class PassesTime(Shape):
-    """A `CallerEnd` whose clock is the user's audio, even while that audio is withheld."""
+    """A `CallerEnd` whose clock is driven by the user's audio, even while that audio is withheld."""
 
     def withheld(self, audio: bytes) -> list[Outgoing]:
         """Advances the clock by the withheld user audio; returns the messages that are due."""
@@ -383,22 +384,22 @@ class AcknowledgesUserStream(Shape):
 
     @property
     def user_stream_opening(self) -> bool:
-        """Whether a start has yet to be acknowledged."""
+        """Whether the agent has not yet acknowledged that the user stream was opened."""
         ...
 
     @property
     def user_stream_closing(self) -> bool:
-        """Whether a stop has yet to be acknowledged."""
+        """Whether the agent has not yet acknowledged that the user stream was closed."""
         ...
 
 
 def user_stream_opening(caller: CallerEnd) -> bool:
-    """Returns whether the agent has yet to acknowledge that the user stream was opened."""
+    """Returns whether the agent has not yet acknowledged that the user stream was opened."""
     return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_opening
 
 
 def user_stream_closing(caller: CallerEnd) -> bool:
-    """Returns whether the agent has yet to acknowledge that the user stream was closed."""
+    """Returns whether the agent has not yet acknowledged that the user stream was closed."""
     return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_closing
 
 
@@ -418,7 +419,7 @@ def foreseen_play_format(caller: CallerEnd, user_format: AudioFormat | None) -> 
 
 
 class AgentEnd(Shape):
-    """The agent's side of one call, for the local agent. The same rules apply as for `CallerEnd`."""
+    """The agent's side of one call, for the local agent. The rules for `CallerEnd` apply here too."""
 
     @property
     def user_format(self) -> AudioFormat | None:
@@ -510,7 +511,7 @@ class ReadsHandshake(AgentEnd, Shape):
 
 @runtime_checkable
 class AnswersUnreadable(AgentEnd, Shape):
-    """An `AgentEnd` of a protocol in which a frame that cannot be decoded is answered."""
+    """An `AgentEnd` that answers frames that cannot be decoded."""
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
         """Returns the answer to the frame for which `receive` raised ``error``."""
@@ -670,8 +671,7 @@ class Protocol(msgspec.Struct, frozen=True):
     url_notice: Callable[[str], str] = _nothing_to_say
     """Returns a sentence about anything in a URL that the protocol does not allow; "" if the URL is allowed."""
     accepted_on_open: bool = False
-    """Whether a call counts as accepted, in the caller's `user_format`, once the messages from `opened` have
-    been sent."""
+    """Whether a call counts as accepted, with its `user_format`, once the messages from `opened` have been sent."""
     continuous: bool = False
     """Whether user audio flows from acceptance to hang-up, as silence while the microphone is off.
 

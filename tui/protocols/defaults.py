@@ -14,7 +14,7 @@ class CallerDefaults:
 
     @property
     def barge_in(self) -> bool:
-        """Whether the user may interrupt: always, but the agent decides whether to stop."""
+        """Always true: the user may interrupt, but the agent decides whether to stop."""
         return True
 
     def opened(self) -> list[Outgoing]:

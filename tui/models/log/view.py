@@ -60,9 +60,9 @@ class EventView:
         self._expanded: dict[int, array[int]] = {}
         """Shown events of each expanded run, by row."""
         self._next = 0
-        """Index of the first event that `update` has yet to filter."""
+        """Index of the first event that `update` has not filtered yet."""
         self._unscanned = self._scan_from = 0
-        """`step` has yet to filter the events before the first index; it began at the second."""
+        """`step` began at the second index and has not yet filtered the events before the first index."""
         self._seen_rows: int | None = None
         self._registration = log.add_clear_callback(self._cleared)
         self.set_filter(self.filter)

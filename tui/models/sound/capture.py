@@ -112,7 +112,7 @@ class Capture:
         return self._timing.started_ns(self.microphone.source)
 
     def take_clock_move(self, limit_ns: int) -> ClockMove | None:
-        """Returns how far block times have shifted since the previous shift, if by more than ``limit_ns``."""
+        """Returns how far block times have shifted since the last reported shift, if by more than ``limit_ns``."""
         return self._timing.take_move(limit_ns)
 
     @property

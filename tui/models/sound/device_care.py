@@ -95,7 +95,10 @@ class Watchdog:
         self.health = Health.WORKS
 
     def retry_due(self, now_ns: int) -> bool:
-        """Returns whether to reopen the device now. Each True doubles the wait before the next, up to 8 s."""
+        """Returns whether to reopen the device now.
+
+        Each time it returns True, the wait before the next attempt doubles, up to 8 s.
+        """
         if self.health is Health.WORKS or now_ns < self._retry_ns:
             return False
         self._retry_s = min(self._retry_s * 2, LAST_RETRY_S)

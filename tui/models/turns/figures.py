@@ -45,7 +45,10 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     """A measured time with its grade and its accuracy."""
 
     ms: float | None = None
-    """The value as it is shown: in whole milliseconds, or tenths below 10 ms. None if nothing was measured."""
+    """The value as it is shown: in whole milliseconds, or in tenths of a millisecond below 10 ms.
+
+    None if nothing was measured.
+    """
     grade: Grade | None = None
     error_ms: float | None = None
     """Largest error of ``ms`` in either direction; None if no bound is known."""

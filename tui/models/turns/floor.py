@@ -44,9 +44,10 @@ PEOPLE_MS = 200.0
 TERMINAL_NS = 200_000_000
 """Shortest time in which anybody reacts to speech.
 
-A holder who stops sooner than this after the other's onset was about to stop anyway."""
+A floor holder who stops sooner than this after the other party's onset was about to stop anyway.
+"""
 RESUMES_NS = 2_000_000_000
-"""Longest time after a false interruption within which the holder resumes."""
+"""Longest time within which the floor holder resumes after a false interruption."""
 _ADJOINS_NS = 100_000_000
 """A silence of at most this length within a turn is not a pause, but a change from a sound to speech."""
 
@@ -114,7 +115,10 @@ class TalkOver(msgspec.Struct, frozen=True, omit_defaults=True):
     at_ns: int
     """Onset of the party that did not hold the floor."""
     length_ms: float
-    """Time until one of the parties was silent. If that was the floor holder, this is the time it took to yield."""
+    """Time until one of the parties was silent.
+
+    If that party was the floor holder, this is the time that it took to yield.
+    """
     held_by: e.Party
     gave_way: e.Party
     resumed_ms: float | None = None
@@ -172,7 +176,7 @@ class Floor(msgspec.Struct, omit_defaults=True):
     def yields_ms(self, by: e.Party) -> list[float]:
         """Returns how long a party took each time it yielded the floor.
 
-        This is the time from the other's onset to the party's silence.
+        This is the time from the other party's onset to this party's silence.
         """
         return [each.length_ms for each in self.talk_overs if each.held_by is by and each.gave_way is by]
 

@@ -99,7 +99,7 @@ class _Times:
         return _between(ms, self._offset, to)
 
     def given_way(self, ms: float | None, by: e.Party) -> Figure:
-        """Returns the time from the other's onset to the silence of the floor holder ``by``, who yielded."""
+        """Returns the time from the other party's onset to the silence of the floor holder ``by``, who yielded."""
         return _between(ms, self._silence, by)
 
     def of(self, over: TalkOver) -> Figure:
@@ -172,7 +172,7 @@ def moments_of(floor: Floor, timing: Timing | None = None) -> list[FloorMoment]:
 def _between(ms: float | None, error: Bound, until: e.Party) -> Figure:
     """Returns the time from an edge of one party's speech to an edge of the other's.
 
-    ``until`` is the party of the second edge.
+    ``until`` is the party whose edge ends the measured time.
     """
     bias_ms = error.bias_ms if until is e.Party.AGENT else -error.bias_ms
     return timed(None if ms is None else ms - bias_ms, error.bound_ms)

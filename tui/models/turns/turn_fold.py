@@ -57,7 +57,7 @@ class TurnBoundary:
         self._began_ns = 0
         """Agent sound that began before this time is not an answer, even if its event arrives later."""
         self._due_ns: int | None = None
-        """When a reply last began to be sent or played. It may be heard before its sound is detected."""
+        """When the latest reply began to be sent or played. A reply may be heard before its sound is detected."""
         self._speaking = False
         """Whether the user is being heard, as far as is known."""
         self._during: _During | None = None
@@ -566,7 +566,7 @@ class TurnFold:
     def _why_unmeasured(self, measured: _Measured, audible_ns: int, began_ns: int) -> str:
         """Returns why the time between the user's speech and the answer does not count as a response time.
 
-        Empty if it does.
+        Returns "" if it does.
         """
         playing, end = measured.playing, measured.end
         if self._active_ns is not None and measured.turn.number and began_ns < self._active_ns:

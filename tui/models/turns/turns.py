@@ -262,7 +262,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 def nearest_rank(values: Sequence[float], share: float) -> float:
-    """Returns the smallest value that at least this share of the values (at least one) does not exceed."""
+    """Returns the smallest of the values that is not exceeded by at least this share of them, and by at least one."""
     return sorted(values)[max(math.ceil(len(values) * share - 1e-9) - 1, 0)]
 
 

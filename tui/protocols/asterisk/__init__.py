@@ -6,8 +6,8 @@ galcymedia 0.1.1. Decisions where these sources are silent, or where timing matt
 
 * Control messages are JSON unless ``control=plain`` is set: Asterisk defaults to plain text, which is
   deprecated and which most servers cannot read.
-* Asterisk takes a frame from its queue every 20 ms. This is timed by the user's audio, which flows in real
-  time.
+* Asterisk takes a frame from its queue every 20 ms. The user's audio, which flows in real time, serves as the
+  clock.
 * A mark or an end of buffering is acknowledged once this program has played the audio before it.
 * No message marks the start or end of a reply. A reply ends when its audio runs out or FLUSH_MEDIA arrives.
 * Marks that are reached during a pause (PAUSE_MEDIA) are acknowledged when the pause ends.

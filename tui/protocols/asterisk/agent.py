@@ -76,7 +76,7 @@ class AsteriskAgent(AgentDefaults):
         return self._send(*self._audio(self._cutter.cut(audio), self._format))
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Stops buffering; flushes an interrupted reply if any of it is unplayed."""
+        """Stops buffering; flushes an interrupted reply if part of it has not been played."""
         is_open = stream_id == self._open_stream_id and self._format is not None
         if interrupted and (is_open or stream_id in self._pending.values()):
             self._dropped += [*self._pending.values(), *([stream_id] if is_open else [])]
@@ -143,7 +143,7 @@ class AsteriskAgent(AgentDefaults):
         return message.incoming(f"user audio {message.audio_ms:.0f} ms")
 
     def _end_dropped(self, message: Message) -> None:
-        """Reports flushed replies as finished with the next message; Asterisk does not acknowledge a flush."""
+        """Reports flushed replies as finished when a message arrives, because Asterisk acknowledges no flush."""
         for stream_id in self._dropped:
             message.event(Type.PLAY_FINISHED, stream_id=stream_id)
         self._dropped.clear()

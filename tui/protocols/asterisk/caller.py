@@ -101,7 +101,7 @@ class AsteriskCaller(ImplyingCaller):
         return [self._channel.start()]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in 20 ms frames, each one tick of Asterisk's clock; keeps any incomplete frame."""
+        """Sends user audio in 20 ms frames; each frame advances Asterisk's clock. Keeps any incomplete frame."""
         return self._clocked(audio, sends=True) if self.user_stream_open else []
 
     def withheld(self, audio: bytes) -> list[Outgoing]:

@@ -104,12 +104,12 @@ class AudioCodesCaller:
 
     @property
     def user_stream_opening(self) -> bool:
-        """Whether the agent has yet to acknowledge a start."""
+        """Whether the agent has not yet acknowledged that the user stream was opened."""
         return self._user_stream.opening
 
     @property
     def user_stream_closing(self) -> bool:
-        """Whether the agent has yet to acknowledge a stop."""
+        """Whether the agent has not yet acknowledged that the user stream was closed."""
         return self._user_stream.closing
 
     @property
@@ -398,7 +398,7 @@ class AudioCodesCaller:
                 return "; ".join(filter(None, (title, session)))
 
     def _config(self, activity: Members, params: Members, session: str) -> str:
-        """Returns the summary of a config; activityParams apply to this activity only and have no effect here."""
+        """Returns the summary of a config activity; its activityParams have no effect here."""
         parts = [session] if session else []
         if params.body:
             parts.append(f"for this activity only, without effect: {encode(params.body)}")

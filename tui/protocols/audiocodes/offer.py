@@ -30,7 +30,7 @@ class Offer:
         return self.agreed or self.names[0]
 
     def accepted(self, message: Message) -> str:
-        """Returns the format in ``session.accepted``, known or not; by default, the one agreed or offered first."""
+        """Returns the format in ``session.accepted``, known or not; by default, the agreed or first offered one."""
         media = message.text("mediaFormat").lower()
         if not media and self.agreed:
             return self.agreed
@@ -42,7 +42,7 @@ class Offer:
         return media
 
     def of_reply(self, message: Message) -> str:
-        """Returns the format in ``playStream.start``, or the assumed one."""
+        """Returns the format in ``playStream.start``, or the format to assume."""
         media = message.text("mediaFormat", required=True).lower()
         if media in FORMATS:
             self._check_offered(message, media)

@@ -21,12 +21,12 @@ class UserStream:
 
     @property
     def opening(self) -> bool:
-        """Whether a start is waiting to be acknowledged."""
+        """Whether a request to open the stream has not been acknowledged yet."""
         return self.asked and not self.open
 
     @property
     def closing(self) -> bool:
-        """Whether a stop is waiting to be acknowledged."""
+        """Whether a request to close the stream has not been acknowledged yet."""
         return self._stops_unanswered > 0
 
     def turn(self, *, on: bool) -> str | None:
@@ -65,7 +65,9 @@ class PlayStream:
     media: str
     open: bool = True
     closed_here: bool = False
-    """Whether this end closed it on its own initiative; later messages for it are then not reported as faults."""
+    """Whether this end closed the reply unasked; the agent's later messages for it are then not reported as faults.
+
+    """
     heard: bool = False
     cleared: bool = False
 
@@ -89,7 +91,7 @@ class PlayStreams:
 
     @property
     def any_to_clear(self) -> bool:
-        """Whether any reply has yet to be cut off."""
+        """Whether any reply has not been cut off."""
         return any(not reply.cleared for reply in self._pending)
 
     def begin(self, reply: PlayStream) -> None:
@@ -98,7 +100,7 @@ class PlayStreams:
         self._pending = [*self._pending, reply][-_MAX_REPLIES:]
 
     def close(self, *, here: bool = False) -> PlayStream | None:
-        """Closes the open reply, if any, and returns it; ``here`` means that the agent did not request it."""
+        """Closes the open reply, if any, and returns it; ``here`` means that this end closed it unasked."""
         reply = self.open
         if reply:
             reply.open, reply.closed_here = False, here

@@ -52,7 +52,7 @@ class ElevenLabsCaller(ImplyingCaller):
         """The newest reply whose words are known."""
         self._last_audio_id = -math.inf
         self._cut_off = (-math.inf, "")
-        """The last audio id, and the reply, that the agent's interruption covers."""
+        """What the agent's interruption covers: the last audio id, and the reply."""
 
     @property
     def user_format(self) -> AudioFormat | None:

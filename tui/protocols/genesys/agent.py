@@ -74,7 +74,7 @@ class GenesysAgent(AgentDefaults):
         return [self._event("bot_turn_response", turn, f"bot_turn_response match: {text}")]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio once there is enough of it for a message and the limits allow one."""
+        """Sends reply audio once there is enough of it for a message and the rate limit allows one."""
         coding = self.user_format
         if not (stream_id == self._open_stream_id and audio and coding):
             return []

@@ -1,4 +1,4 @@
-"""The rate limit for audio messages and the timing of pings in an AudioHook session, timed by the audio sent."""
+"""Limits the rate of audio messages and schedules pings in an AudioHook session; the audio sent is the clock."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class SpokenTrack:
         self.replies.finished(reply)
 
     def reply_at(self, at_ms: float) -> str:
-        """Returns the reply that was being spoken at that time; before the first reply, the next one."""
+        """Returns the reply that was being spoken at that time, or the next one if there has been no reply yet."""
         begun = (reply for began_ms, reply in reversed(self._began_ms) if began_ms < at_ms + _FRAGMENT_MS)
         return next(begun, self._began_ms[0][1] if self._began_ms else "reply-1")
 

@@ -204,7 +204,7 @@ class Configuration:
     def update(self, change: Any, *, has_spoken: bool) -> None:
         """Applies the members that are present, except the model, which cannot change once the session is open.
 
-        Raises `Refused` without changing anything.
+        If it raises `Refused`, nothing has changed.
         """
         if not isinstance(change, dict):
             raise Refused("missing_required_parameter", "Missing required parameter: 'session'.", "session")
