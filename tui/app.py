@@ -220,7 +220,7 @@ class OpusAgentApp(EndingApp):
             self.call_next(self.show_sessions if self._launch.browse else self.choose_target)
 
     def _first_theme(self) -> str:
-        """Returns the terminal's colors with NO_COLOR, otherwise the theme in the settings or the last one chosen."""
+        """Returns the terminal's colors if NO_COLOR is set; otherwise, the configured or last chosen theme."""
         if self.no_color:
             return ANSI
         wanted = (self.settings.screen.theme, self.memory.theme, DEFAULT_THEME)

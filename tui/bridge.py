@@ -83,7 +83,7 @@ class ClipControl:
     def play(self, audio: PlayAudio) -> int:
         """Plays audio in place of the current clip, and returns the new value of `clip`.
 
-        If ``audio`` has neither a path nor a wire, only stops playback.
+        If ``audio`` has neither ``path`` nor ``wire``, only stops playback.
         """
         self.clip += 1
         self.playing = None

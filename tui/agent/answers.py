@@ -71,7 +71,7 @@ class Answers:
         return replace(answer, text=words) if words else answer
 
     def backchannel(self) -> Answer:
-        """Returns a single word which shows that the agent is listening."""
+        """Returns a single word that shows that the agent is listening."""
         play_format = self._agent.play_format
         return backchannel_answer(play_format.rate if play_format else _UNSPOKEN_RATE)
 

@@ -4,9 +4,9 @@ A conversation has no sockets and no clock: it receives frames and the time, and
 owner sends the frames that `opened`, `receive` and `due` return, and calls `due` again at `next_due_ns`.
 
 If the caller controls when the agent answers (`RealtimeAgentEnd`), the agent answers typed text and tool
-outputs only on request; the same applies to turns if the caller disabled automatic answers, and to turns
-during a reply that cannot be interrupted. If all speech is transcribed, which takes a while, a turn is
-answered once its words are known, unless the user is speaking again by then.
+outputs only on request. The same applies to turns if the caller disabled automatic answers, and to turns during
+a reply that cannot be interrupted. If all speech is transcribed, which takes a while, a turn is answered once
+its words are known, unless the user is speaking again by then.
 
 If the caller requests an answer when there was no turn, the agent greets if it has not spoken yet; otherwise
 it invites the user to go ahead.

@@ -29,7 +29,7 @@ class TurnBegan:
     """The user's speech is now long enough to interrupt the agent."""
 
     ago_ms: float
-    """How long ago the speech began, measured in the user's audio."""
+    """Time since the speech began, measured in the user's audio."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Recognizes the program's own recorded lines by their sound, and nothing else.
 
-Small offline speech recognizers know only a few words, so the local agent does not use one by default. It finds the
-recorded lines by normalized correlation, which measures how much of the user's audio comes from a line. This works at
-any gain, and also with mu-law coding, resampling and noise. The correlation of unrelated speech is below a third.
+Small offline speech recognizers know only a few words, so the local agent does not use one by default. This
+module finds the recorded lines by normalized correlation, which measures how much of the user's audio comes
+from a line. This works at any gain, and also with mu-law coding, resampling and noise. The correlation of
+unrelated speech is below a third.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Recogniser:
         return Match(best.template.line, round(min(best.score, 1.0), 2))
 
     def begin(self, pcm: bytes, rate: int) -> Beginning | None:
-        """Returns the line that ``pcm``, the first seconds of an utterance, begins with."""
+        """Returns the line with which ``pcm``, the first seconds of an utterance, begins."""
         heard = _Heard(_to_8k(to_float(pcm), rate))
         best = max((template.find_in(heard) for template in self._templates), default=None)
         return best if best and best.score >= _THRESHOLD else None

@@ -11,7 +11,7 @@ EVERYTHING_AT_ONCE = math.inf
 
 
 class ReplyMode(StrEnum):
-    """What the agent plays as its answers."""
+    """The kinds of audio that the agent plays as its answers."""
 
     PROMPTS = "prompts"
     """A recorded prompt that matches the user's words."""

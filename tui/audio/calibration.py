@@ -175,7 +175,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def dead_air(self) -> Bound:
-        """The error of the length of a silence or an overlap, either end of which may be at either device."""
+        """The error of the length of a silence or an overlap, whose ends may be measured at different devices."""
         return self.one_device
 
     def _bound(self, measured: Spread | None) -> Bound:
@@ -191,7 +191,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class KnownDevices(NamedTuple):
-    """What is known before a call about the timing accuracy of its devices."""
+    """The timing accuracy of a call's devices, as far as it is known before the call."""
 
     block_ms: int
     calibrations: Sequence[Calibration] = ()

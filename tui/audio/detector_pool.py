@@ -16,16 +16,16 @@ from tui.audio.speech import SpeechDetector, TrackEdge
 PERIOD_NS = 40_000_000
 """Interval between two batches. With a longer one, edges would be known later than scenarios expect."""
 _CROWD_PERIOD_S = 0.02
-"""The same for load-test callers: a longer batch would block the loop, which has audio to send."""
+"""Interval for load-test callers. A longer batch would block the loop, which has audio to send."""
 _SLACK_NS = 10_000_000
-"""Blocks of 20 ms do not arrive exactly on time, but every second one has to end a batch."""
+"""Tolerance for blocks of 20 ms that arrive early or late: every second block has to end a batch."""
 _REST_MS = 1_000
-"""How much silence after a sound is passed to the detector, so that it can confirm the end.
+"""Length of the silence after a sound that is passed to the detector, so that it can confirm the end.
 
-More would make no difference.
+More silence would make no difference.
 """
 _BEFORE_MS = 300
-"""How much silence is passed on before a sound, so that a back-dated onset never lies in skipped silence."""
+"""Length of the silence passed on before a sound, so that a back-dated onset never lies in skipped silence."""
 _MOST_WINDOWS = 16
 """Maximum number of windows per run of the network, which then takes 2 ms.
 
@@ -134,7 +134,7 @@ class DetectorPool:
 class PooledSpeech:
     """Detects speech on one track of a call, with a pool. Long silence is skipped.
 
-    ``take`` receives the edges. If the track was silent until now, it is ``rested``.
+    ``take`` receives the edges. ``rested`` states that the track has been silent until now.
     """
 
     def __init__(

@@ -190,7 +190,7 @@ class Stream:
     def start(self) -> None:
         """Starts the stream, or restarts it after `stop` or `abort`.
 
-        Cannot restart a stream that has vanished. Raises `AudioDeviceError`; the stream is then closed and
+        Cannot restart a stream that has vanished. If it raises `AudioDeviceError`, the stream is closed and
         counts as vanished.
         """
         if self.vanished:

@@ -57,7 +57,7 @@ class BlockInstants:
         self._last_ns: int | None = None
         self._began_ns = 0
         self._estimates: deque[tuple[int, int]] = deque(maxlen=_KEPT_ESTIMATES)
-        """Time and minimum for each block of roughly the last window, since the last recorded shift."""
+        """The time and the minimum for each block since the last recorded shift, for roughly one window."""
 
     def feed(self, callback_ns: int, frame: int) -> None:
         """Adds a callback entered at ``callback_ns`` for the block that starts at ``frame``."""

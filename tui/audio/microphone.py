@@ -122,10 +122,7 @@ class Microphone:
         return self._calls.take_missed_ns() / 1_000_000
 
     async def start(self, *, silent: bool) -> None:
-        """Starts delivering audio from the device, or silence.
-
-        Raises `AudioDeviceError`; silence is then delivered.
-        """
+        """Starts delivering audio from the device, or silence; also silence if it raises `AudioDeviceError`."""
         if not self._closed:
             self._mode = _Mode.SILENCE if silent else _Mode.SOUND
             await self._follow_mode()
@@ -149,7 +146,7 @@ class Microphone:
     async def reopen(self, device: devices.Device) -> None:
         """Delivers audio from this device, now or from the next `start`.
 
-        Raises `AudioDeviceError`; silence is then delivered and the previous device remains selected.
+        If it raises `AudioDeviceError`, silence is delivered and the previous device remains selected.
         """
         async with self._lock:
             if self._mode is _Mode.SOUND:
@@ -178,7 +175,7 @@ class Microphone:
             self._keep_time()
 
     async def _open_device(self, device: devices.Device) -> None:
-        """Opens the device; call with the lock held. Raises `AudioDeviceError`; silence is then delivered."""
+        """Opens the device; call with the lock held. If it raises `AudioDeviceError`, silence is delivered."""
         try:
             await in_thread(partial(self._open, device), undo=self._close_late)
         except devices.AudioDeviceError:

@@ -18,9 +18,7 @@ AUDIBLE_RMS = 184.0
 SUSTAINED_BLOCKS = 4
 """Shortest uninterrupted loud period that counts as a sound. Anything shorter is a click."""
 _APART_BLOCKS = 500 // BLOCK_MS
-"""Half a second.
-
-Speech may still begin within this time. A sound that is closer to speech must last at least this long."""
+"""Distance from speech within which a sound must last at least this long to count: half a second."""
 
 
 class FrameEdge(NamedTuple):

@@ -186,7 +186,7 @@ class PlaybackQueue:
         self._stats = PlaybackStats()
         self._controls = _Controls()
         self._fading = b""
-        """Faded audio of a flushed reply that has yet to be pulled."""
+        """Faded audio of a flushed reply that has not been pulled yet."""
 
     @property
     def rate(self) -> int:

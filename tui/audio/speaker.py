@@ -26,10 +26,16 @@ from tui.audio.wav import WavWriter
 _KEPT_BLOCKS = 500
 """Maximum number of blocks waiting to be measured (10 s at 20 ms each). Limits memory use while the loop hangs."""
 _MOST_BLOCKS_AT_ONCE = 5
-"""Most blocks pulled in one call without a device. What arrived while the loop was held up is still in the
-socket, and the loop must be able to read it before the blocks that were due are pulled."""
+"""Maximum number of blocks pulled in one call if there is no device.
+
+Audio that arrived while the loop was held up is still in the socket, and the loop must be able to read it
+before it pulls all overdue blocks.
+"""
 _MOST_LEAD_S = 2.0
-"""Longest plausible lead. On some hosts, PortAudio's times are zero or come from another clock."""
+"""Longest plausible time from a callback until its first sample is heard.
+
+On some hosts, PortAudio's times are zero or come from another clock.
+"""
 
 
 class AgentTrack(Protocol):
@@ -205,7 +211,7 @@ class Speaker:
     async def open(self, device: devices.Device) -> None:
         """Starts playing to a device rather than to a file or nowhere, at the queue's rate if the device supports it.
 
-        Raises `AudioDeviceError`; nothing has changed then.
+        If it raises `AudioDeviceError`, nothing has changed.
         """
         async with self._lock:
             if self._closed:
@@ -294,7 +300,7 @@ class Speaker:
                     await in_thread(opened.stream.close)
 
     async def reopen(self, device: devices.Device) -> None:
-        """Moves playback to this device. Raises `AudioDeviceError`; audio then goes only to a file, or nowhere."""
+        """Moves playback to this device. If it raises `AudioDeviceError`, audio goes only to a file, or nowhere."""
         await self.drop()
         await self.open(device)
 

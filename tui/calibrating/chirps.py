@@ -27,7 +27,7 @@ _LIKE_ENOUGH = 0.3
 _EARLY_MS, _LATE_MS = 300, 1_500
 """Range around the expected time in which the chirps are searched for in the microphone's stream."""
 _APART_MS = 60
-"""Largest distance of a chirp from its place in the set. A device that runs dry delays the chirps after that."""
+"""Largest distance of a chirp from its place in the set. If a device runs dry, it delays the chirps that follow."""
 _LEAST = 2
 
 

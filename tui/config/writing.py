@@ -29,8 +29,7 @@ def changes_between(old: Settings, new: Settings) -> Changes:
 def change_file(path: Path, changes: Changes) -> None:
     """Writes changed settings to the file, which need not exist.
 
-    Raises `SettingsError` with a sentence if the file cannot be read or written; the file is then
-    unchanged.
+    If the file cannot be read or written, raises `SettingsError` with a sentence and leaves the file unchanged.
     """
     import tomlkit  # imported only if something changes
     from tomlkit.exceptions import TOMLKitError

@@ -42,9 +42,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH_INTERVAL_S = 0.04
-"""Time between two frames. On average, half of it is added to the wait for the screen's next tick (16 per second).
+"""Time between two frames.
 
-If frames were only as frequent as ticks, the effect of a key would appear 11 ms later.
+On average, half of this time is added to the wait for the screen's next tick (16 per second). If frames were
+only as frequent as ticks, the effect of a key would appear 11 ms later.
 """
 PATIENCE_S = 0.5
 """Maximum time by which a command that needs a device may delay later commands."""

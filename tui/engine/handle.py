@@ -98,7 +98,7 @@ class EngineHandle:
             self._write()
 
     def stop(self, timeout_s: float = GOODBYE_TIMEOUT_S) -> None:
-        """Lets the engine end the call on the wire and exit; after ``timeout_s``, terminates, then kills it.
+        """Lets the engine end the call on the wire and exit; after ``timeout_s``, terminates it, then kills it.
 
         Blocks the calling thread.
         """

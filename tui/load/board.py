@@ -84,8 +84,7 @@ class Board:
     def wait_for_calls(self) -> None:
         """Makes every worker hang up, and waits for the records of the calls.
 
-        Locust also stops a run when no worker is left, but then it neither ends nor continues the run, so this method
-        ends it.
+        Locust also stops a run when no worker is left, but does not end it, so this method ends the run.
         """
         runner = self._runner
         if not isinstance(runner, MasterRunner):

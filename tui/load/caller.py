@@ -27,8 +27,7 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LATE_FOR_RESPONSE_NS = 100_000_000
-"""The worker's lateness in this period, in ns, before the end of the caller's speech delays the end that the agent
-hears."""
+"""A worker that is late in this period before the end of the caller's speech delays the end for the agent (ns)."""
 
 
 class CallerScript(msgspec.Struct, frozen=True, kw_only=True):

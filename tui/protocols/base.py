@@ -39,7 +39,7 @@ class ProtocolError(Exception):
 
 
 class TelephonyEventType(StrEnum):
-    """What a message can mean for a call, in any protocol."""
+    """The possible meanings of a message for a call, in any protocol."""
 
     # from the agent
     SESSION_ACCEPTED = "session.accepted"

@@ -97,7 +97,7 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
 
 
 def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges, with the user's shifted by the delays from sample to socket, as measured in the call."""
+    """Returns the edges, with the user's edges shifted by the delays that the call measured from sample to socket."""
     ways = {
         started: sorted(
             (edge for edge in live if edge.started is started and edge.captured_ns is not None),

@@ -35,14 +35,14 @@ class _Around(NamedTuple):
     def begin_off_ms(self) -> float | None:
         """Returns how much later than the edge a sound begins, or 0 within the tolerance.
 
-        None if no sound begins nearby.
+        Returns None if no sound begins nearby.
         """
         return self._off_ms([(sound.may_begin_ms, sound.begins_ms) for sound in self.sounds])
 
     def end_off_ms(self) -> float | None:
         """Returns how much later than the edge a sound ends, or 0 within the tolerance.
 
-        None if no sound ends nearby.
+        Returns None if no sound ends nearby.
         """
         return self._off_ms([(sound.ends_ms, sound.may_end_ms) for sound in self.sounds])
 

@@ -116,7 +116,7 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
 
 
 def _heard_to_stop(metrics: SessionMetrics) -> list[float]:
-    """Returns how long the agent took to fall silent, in ms, for interruptions that it did not confirm by a message.
+    """Returns how long, in ms, the agent took to fall silent after interruptions that no message confirmed.
 
     A full-duplex agent sends no such message: only its audio shows that it stopped.
     """

@@ -31,7 +31,7 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _PAUSE_NS = 1_200_000_000
-"""Pauses shorter than this belong to the caller's utterance, unless the agent begins to speak in them."""
+"""Pauses shorter than this belong to the caller's utterance, unless the agent begins to speak during them."""
 _AGENT_PAUSE_NS = 1_000_000_000
 _LEAD_NS, _TAIL_NS = 200_000_000, 300_000_000
 """Amount of audio kept before and after an utterance."""

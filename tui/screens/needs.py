@@ -48,7 +48,7 @@ class Situation(NamedTuple):
 
     @property
     def talking(self) -> bool:
-        """Whether the agent can be talked to."""
+        """Whether the user can talk to the agent."""
         return self.status in (Status.ACTIVE, Status.RESUMING)
 
 

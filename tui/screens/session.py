@@ -441,7 +441,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     # actions that concern several panes
 
     def close(self) -> None:
-        """Closes the first open item of: prompt, typing line, maximized pane, detail, search, error, notice."""
+        """Closes the first that is open: prompt, typing line, maximized pane, detail, search, error, notice."""
         if self.questions.prompt.is_open:
             self.questions.prompt.action_close()
         elif self.controls.write_line.is_open:

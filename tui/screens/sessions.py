@@ -114,7 +114,7 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         *,
         has_below: bool = True,
     ) -> None:
-        """Starts with the cursor on ``current``. ``has_below`` is whether there is a screen to go back to."""
+        """Starts with the cursor on ``current``. ``has_below`` states whether there is a screen to go back to."""
         super().__init__()
         self._has_below = has_below
         self.library = library

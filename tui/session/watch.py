@@ -84,7 +84,7 @@ class SessionWatch:
         return not audio.capture.microphone.delivering and (audio.playback.playing or self._answers.waiting)
 
     def take_block(self, block: Captured) -> None:
-        """Polls sound after a captured block was sent. How long the block took to get here shows the loop's lag."""
+        """Polls sound after a captured block was sent. The delay of the block shows the loop's lag."""
         self._self_check.woke(block.captured_ns)
         self._agent_audio.end_dry_reply()
         self._agent_audio.poll_sound()

@@ -45,7 +45,7 @@ _VIOLATIONS = {
 }
 """The close codes with which the library rejects received data (RFC 6455, 7.4.1), each with its reason."""
 _RESTART_CODES = (1001, 1012)
-"""Codes for going away and service restart (RFC 6455, 7.4.1; IANA registry), sent by proxies and on deployment."""
+"""Codes for going away and service restart (RFC 6455, 7.4.1; IANA registry), sent by proxies or on a restart."""
 
 
 class Closed(Exception):

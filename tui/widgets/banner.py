@@ -94,7 +94,7 @@ class ErrorBanner(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Requests that the error's event be shown, as its key does."""
+        """Requests that the error's event be shown, like the key for the last error."""
         self.post_message(self.Clicked())
 
 

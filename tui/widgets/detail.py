@@ -143,7 +143,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         """The lines of the content, if it is not a tree."""
         self._cursor = 0
         self._rest: Timer | None = None
-        """Runs until the cursor has rested on the row long enough to read its message."""
+        """The timer that runs until the cursor has rested on the row long enough for its message to be read."""
 
     # content
 

@@ -13,7 +13,7 @@ class ShownFigure(StrEnum):
     """A figure; its value is the name on the screen."""
 
     meaning: str
-    """Explanation in one or two sentences with the unit, for the help."""
+    """Explanation for the help: one or two sentences, with the unit."""
 
     def __new__(cls, name: str, meaning: str) -> Self:
         """Creates a member whose value is its name on the screen."""

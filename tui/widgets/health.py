@@ -223,7 +223,7 @@ def _echo(t: Telemetry) -> str:
 
 
 def _none(t: Telemetry, word: str = "none") -> str:
-    """Returns ``word`` for "nothing found", or a dash if nothing was measured."""
+    """Returns ``word``, which states that nothing was found, or a dash if nothing was measured."""
     return "–" if t == _NOTHING else word
 
 

@@ -120,7 +120,7 @@ class LogLine:
     def text(self, text: str, cells: int, style: str, *, keep_ends: bool = False) -> list[Piece]:
         """Returns a text followed by a space, in ``cells`` cells, with search matches highlighted.
 
-        A text whose match would be cut off is scrolled to show it.
+        If a match would be cut off, the text is scrolled so that the match is visible.
         """
         fitted = fit(text, cells - 1, keep_ends=keep_ends)
         if self.look.pattern is None:

@@ -44,8 +44,9 @@ class WaveformMark(NamedTuple):
 class WaveformStrip(ModelPanel, Widget):
     """Shows the user above and the agent below, with turns, barge-ins and errors between them.
 
-    Drag or click to seek, and scroll to zoom. Heights are square roots, so that quiet speech is visible.
-    Draws `tui.view.waveform.Waveform` when polled, and only if the picture has changed.
+    Drag or click to seek, and scroll to zoom. Heights are proportional to the square root of the loudness, so
+    that quiet speech is visible. Draws `tui.view.waveform.Waveform` when polled, and only if the picture has
+    changed.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {

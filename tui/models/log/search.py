@@ -207,7 +207,7 @@ class RawSearch:
 
 
 def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Sequence[int]]:
-    """Returns the row of a line and, if the line is in an expanded run, the run's events that are still ahead."""
+    """Returns the row of a line and, if the line is in an expanded run, the run's unsearched events."""
     if not 0 <= position < len(view):
         return (-1 if position < 0 else NO_ROW), ()
     line = view.line(position)

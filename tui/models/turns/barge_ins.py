@@ -83,7 +83,7 @@ class BargeInFold:
         """Time at which the user last started to speak."""
         self._speaking = False
         self._unspoken_ns: int | None = None
-        """Time at which the user last typed or pressed a key. An agent that stops in response also yields."""
+        """Time at which the user last typed or pressed a key. An agent that stops for this also yields."""
         self._signal_ns: int | None = None
         """Time at which the agent last signaled that it hears the user."""
         self._over: BargeIn | None = None
