@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 import msgspec
@@ -38,8 +38,13 @@ class Action(msgspec.Struct, frozen=True):
     """Name in one or two words, for the footer and the palette."""
     tooltip: str
     """Sentence for the help, the palette and the tooltip."""
-    call: str = ""
-    """The Textual action, which is the id by default. Not used with ``do``."""
+    do: Callable[[SessionScreen], object] | str = ""
+    """Function that runs an action of the session screen, or a Textual action; by default the one named ``id``.
+
+    If the function returns an awaitable, that is awaited.
+    """
+    needs: Callable[[Situation], str] = nothing
+    """Returns a short reason why the action is not available at the moment; "" if it is available."""
     area: ActionArea | None = None
     """Purpose of the action; None for an action of a single screen."""
     show: bool = False
@@ -47,10 +52,6 @@ class Action(msgspec.Struct, frozen=True):
     key_display: str | None = None
     palette: bool = True
     priority: bool = False
-    do: Callable[[SessionScreen], object] | None = None
-    """Function that runs an action of the session screen. If it returns an awaitable, that is awaited."""
-    needs: Callable[[Situation], str] = nothing
-    """Returns a short reason why the action is not available at the moment; "" if it is available."""
     origin: Origin | None = None
     """Origin to which the action is limited; None if it applies to both calls and saved sessions."""
     yields_key: bool = False
@@ -59,7 +60,7 @@ class Action(msgspec.Struct, frozen=True):
     @property
     def action(self) -> str:
         """The action string in Textual's notation."""
-        return f"do('{self.id}')" if self.do is not None else self.call or self.id
+        return f"do('{self.id}')" if callable(self.do) else self.do or self.id
 
     def state(self, now: Situation) -> bool | None:
         """Returns True if the action applies, None if it does not apply now, False if it never applies here.
@@ -71,6 +72,9 @@ class Action(msgspec.Struct, frozen=True):
         if not self.needs(now):
             return True
         return False if self.yields_key else None
+
+
+_program = partial(Action, area=ActionArea.PROGRAM)
 
 
 @runtime_checkable
@@ -98,159 +102,54 @@ def spoken() -> Mapping[str, str]:
         return {}
 
 
+# fmt: off
 CALLBACKS: Sequence[Action] = (
-    Action(
-        "trace",
-        "space",
-        "Trace",
-        "Start or stop tracing callbacks, here and in the engine.",
-        show=True,
-    ),
-    Action(
-        "sort_next",
-        "right",
-        "Sort",
-        "Sort by the next column (or click its title).",
-        "sort_by(1)",
-        show=True,
-        key_display="→",
-    ),
-    Action("sort_previous", "left", "Sort", "Sort by the previous column.", "sort_by(-1)", key_display="←"),
-    Action(
-        "callbacks_close",
-        "escape,T",
-        "Back",
-        "Go back; tracing continues.",
-        "close",
-        show=True,
-        key_display="esc",
-    ),
+    Action("trace", "space", "Trace", "Start or stop tracing callbacks, here and in the engine.", show=True),
+    Action("sort_next", "right", "Sort", "Sort by the next column (or click its title).", "sort_by(1)", show=True),
+    Action("sort_previous", "left", "Sort", "Sort by the previous column.", "sort_by(-1)"),
+    Action("callbacks_close", "escape,T", "Back", "Go back; tracing continues.",
+           "close", key_display="esc", show=True),
     Action("reverse", "r", "Reverse", "Reverse the sort order.", show=True),
 )
 
 APP: Sequence[Action] = (
-    Action(
-        "help",
-        "question_mark,f1",
-        "Help",
-        "Search the keys that work here and the figures on the screen.",
-        area=ActionArea.PROGRAM,
-        show=True,
-        key_display="?",
-    ),
-    Action(
-        "palette",
-        "ctrl+p",
-        "All",
-        "Search all available commands.",
-        "command_palette",
-        area=ActionArea.PROGRAM,
-        show=True,
-        key_display="^p",
-        palette=False,
-        priority=True,
-    ),
-    Action(
-        "theme",
-        "f3",
-        "Theme",
-        "Choose a theme: dark, light or the terminal's own colors.",
-        "change_theme",
-        area=ActionArea.PROGRAM,
-    ),
-    Action(
-        "settings",
-        "f4",
-        "Settings",
-        "Change theme, thresholds and keys, and write them to the settings file.",
-        area=ActionArea.PROGRAM,
-    ),
-    Action(
-        "callbacks",
-        "T",
-        "Callbacks",
-        "Show every callback with its calls, errors and durations; turn tracing on or off.",
-        area=ActionArea.PROGRAM,
-    ),
-    Action(
-        "screenshot",
-        "f12",
-        "Screenshot",
-        "Save a screenshot (SVG and text) in the current folder.",
-        "take_picture",
-        area=ActionArea.KEEP,
-    ),
-    Action(
-        "jump",
-        "ctrl+g",
-        "Jump",
-        "Show a letter over every pane, field and button; type one to go there.",
-        area=ActionArea.PANES,
-        key_display="^g",
-    ),
-    Action(
-        "devices",
-        "A",
-        "Devices",
-        "Choose the microphone and the speaker, even during a call.",
-        area=ActionArea.CALL,
-    ),
-    Action(
-        "suspend",
-        "ctrl+z",
-        "Suspend",
-        "Suspend the program and return to the shell; fg resumes it. The call continues.",
-        "suspend_process",
-        area=ActionArea.PROGRAM,
-        key_display="^z",
-        priority=True,
-    ),
-    Action(
-        "quit",
-        "q",
-        "Quit",
-        "End the call and quit, after asking once if a call is active.",
-        "leave",
-        area=ActionArea.PROGRAM,
-        show=True,
-    ),
-    Action(
-        "quit_now",
-        "ctrl+c,ctrl+q",
-        "Quit",
-        "End the call and quit, from anywhere.",
-        "quit",
-        area=ActionArea.PROGRAM,
-        key_display="^c",
-        palette=False,
-        priority=True,
-    ),
+    _program("help", "question_mark,f1", "Help", "Search the keys that work here and the figures on the screen.",
+             key_display="?", show=True),
+    _program("palette", "ctrl+p", "All", "Search all available commands.",
+             "command_palette", show=True, palette=False, priority=True),
+    _program("theme", "f3", "Theme", "Choose a theme: dark, light or the terminal's own colors.", "change_theme"),
+    _program("settings", "f4", "Settings", "Change theme, thresholds and keys, and write them to the settings file."),
+    _program("callbacks", "T", "Callbacks",
+             "Show every callback with its calls, errors and durations; turn tracing on or off."),
+    Action("screenshot", "f12", "Screenshot", "Save a screenshot (SVG and text) in the current folder.",
+           "take_picture", area=ActionArea.KEEP),
+    Action("jump", "ctrl+g", "Jump", "Show a letter over every pane, field and button; type one to go there.",
+           area=ActionArea.PANES),
+    Action("devices", "A", "Devices", "Choose the microphone and the speaker, even during a call.",
+           area=ActionArea.CALL),
+    _program("suspend", "ctrl+z", "Suspend",
+             "Suspend the program and return to the shell; fg resumes it. The call continues.",
+             "suspend_process", priority=True),
+    _program("quit", "q", "Quit", "End the call and quit, after asking once if a call is active.",
+             "leave", show=True),
+    _program("quit_now", "ctrl+c,ctrl+q", "Quit", "End the call and quit, from anywhere.",
+             "quit", key_display="^c", palette=False, priority=True),
     Action("next_pane", "tab", "Next pane", "Go to the next pane.", "focus_next", area=ActionArea.PANES),
-    Action(
-        "previous_pane",
-        "shift+tab",
-        "Previous pane",
-        "Go to the previous pane.",
-        "focus_previous",
-        area=ActionArea.PANES,
-    ),
+    Action("previous_pane", "shift+tab", "Previous pane", "Go to the previous pane.",
+           "focus_previous", area=ActionArea.PANES),
 )
 
 
 DIALOG: Sequence[Action] = (
     Action("dialog_next", "tab,down,right", "Next field", "Go to the next field.", "app.focus_next"),
-    Action(
-        "dialog_previous",
-        "shift+tab,up,left",
-        "Previous field",
-        "Go to the previous field.",
-        "app.focus_previous",
-    ),
+    Action("dialog_previous", "shift+tab,up,left", "Previous field", "Go to the previous field.",
+           "app.focus_previous"),
 )
 """Keys for every dialog, because the program's global keys do not reach a modal screen.
 
 A field that uses an arrow key keeps that key.
 """
+# fmt: on
 
 
 def bindings(actions: Iterable[Action]) -> list[BindingType]:

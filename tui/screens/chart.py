@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from textual_plotext import PlotextPlot
 
 CHART = (
-    Action("chart_close", "escape,P", "Back", "Go back to the turns.", "close", show=True, key_display="esc"),
+    Action("chart_close", "escape,P", "Back", "Go back to the turns.", "close", key_display="esc", show=True),
 )
 _MOST_LISTED = 100
 _MOST_BINS = 20

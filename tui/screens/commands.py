@@ -16,16 +16,9 @@ from tui.screens.actions import DIALOG, Action, bindings
 from tui.text.visible import one_line
 
 COMMANDS = (
-    Action(
-        "commands_refuse",
-        "escape",
-        "Do not run",
-        "Play the scenario without its commands.",
-        "answer(False)",
-        key_display="esc",
-    ),
+    Action("commands_refuse", "escape", "Do not run", "Play the scenario without its commands.", "answer(False)"),
     *DIALOG,
-)
+)  # fmt: skip
 _SHOWN = 8
 
 

@@ -26,34 +26,16 @@ from tui.widgets.too_small import TooSmall
 
 COMPARE = (
     Action("next_difference", "n", "Next", "Go to the next difference.", "difference", show=True),
-    Action(
-        "previous_difference",
-        "N",
-        "Previous",
-        "Go to the previous difference.",
-        "difference(False)",
-        show=True,
-        key_display="N",
-    ),
+    Action("previous_difference", "N", "Previous", "Go to the previous difference.",
+           "difference(False)", show=True),
     Action("differences", "a", "All or differences", "Show everything, or only the differences.", show=True),
-    Action(
-        "compare_copy_value",
-        "y",
-        "Copy",
-        "Copy the value under the cursor (the right-hand one if there are two).",
-        "copy_value",
-        show=True,
-    ),
-    Action(
-        "compare_copy_path",
-        "Y",
-        "Copy path",
-        "Copy the path of the value under the cursor.",
-        "copy_path",
-        show=True,
-    ),
-    Action("compare_close", "escape,D", "Back", "Go back to the log.", "close", show=True, key_display="esc"),
-)
+    Action("compare_copy_value", "y", "Copy",
+           "Copy the value under the cursor (the right-hand one if there are two).",
+           "copy_value", show=True),
+    Action("compare_copy_path", "Y", "Copy path", "Copy the path of the value under the cursor.",
+           "copy_path", show=True),
+    Action("compare_close", "escape,D", "Back", "Go back to the log.", "close", key_display="esc", show=True),
+)  # fmt: skip
 
 
 class CompareScreen(Screen[None], inherit_bindings=False):

@@ -19,25 +19,11 @@ from tui.widgets.session_comparison import SessionComparisonView
 from tui.widgets.too_small import TooSmall
 
 COMPARE_SESSIONS = (
-    Action(
-        "sessions_next_difference",
-        "n",
-        "Next",
-        "Go to the next turn that differs.",
-        "difference",
-        show=True,
-    ),
-    Action(
-        "sessions_previous_difference",
-        "N",
-        "Previous",
-        "Go to the previous turn that differs.",
-        "difference(False)",
-        show=True,
-        key_display="N",
-    ),
-    Action("sessions_compare_close", "escape", "Back", "Go back.", "close", show=True, key_display="esc"),
-)
+    Action("sessions_next_difference", "n", "Next", "Go to the next turn that differs.", "difference", show=True),
+    Action("sessions_previous_difference", "N", "Previous", "Go to the previous turn that differs.",
+           "difference(False)", show=True),
+    Action("sessions_compare_close", "escape", "Back", "Go back.", "close", show=True),
+)  # fmt: skip
 
 
 class CompareSessionsScreen(Screen[None], inherit_bindings=False):

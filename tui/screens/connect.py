@@ -31,46 +31,18 @@ from tui.widgets.keys import KeyBar
 from tui.widgets.too_small import TooSmall
 
 CONNECT = (
-    Action(
-        "connect_call",
-        "ctrl+r",
-        "Call",
-        "Call the target in the form (or press enter in a field).",
-        "call",
-        show=True,
-        key_display="^r",
-    ),
-    Action(
-        "connect_demo",
-        "ctrl+d",
-        "Demo",
-        "Start the local agent and call it.",
-        "demo",
-        show=True,
-        key_display="^d",
-        priority=True,
-    ),
-    Action(
-        "connect_sessions",
-        "ctrl+o",
-        "Sessions",
-        "List the saved sessions; there, you can open or delete them, or create a report.",
-        "sessions",
-        show=True,
-        key_display="^o",
-    ),
-    Action("connect_list", "down", "List", "Go to the list, or to the next field.", "below", key_display="↓"),
-    Action("connect_up", "up", "Up", "Go to the previous field.", "app.focus_previous", key_display="↑"),
-    Action(
-        "connect_help",
-        "f1",
-        "Help",
-        "Show every key that works here.",
-        "help",
-        show=True,
-    ),
-    Action("connect_back", "escape", "Back", "Go back to the session.", "back", show=True, key_display="esc"),
-)
+    Action("connect_call", "ctrl+r", "Call", "Call the target in the form (or press enter in a field).",
+           "call", show=True),
+    Action("connect_demo", "ctrl+d", "Demo", "Start the local agent and call it.",
+           "demo", show=True, priority=True),
+    Action("connect_sessions", "ctrl+o", "Sessions",
+           "List the saved sessions; there, you can open or delete them, or create a report.",
+           "sessions", show=True),
+    Action("connect_list", "down", "List", "Go to the list, or to the next field.", "below"),
+    Action("connect_up", "up", "Up", "Go to the previous field.", "app.focus_previous"),
+    Action("connect_help", "f1", "Help", "Show every key that works here.", "help", show=True),
+    Action("connect_back", "escape", "Back", "Go back to the session.", "back", show=True),
+)  # fmt: skip
 DEMO = "demo — the local agent: no account, no key, no network"
 _DEMO_ID = "demo"
 

@@ -22,7 +22,7 @@ from tui.widgets.choice import Choice
 from tui.widgets.writing import TextLine
 
 EXPORT = (
-    Action("export_start", "ctrl+s", "Export", "Write the file.", "export", key_display="^s"),
+    Action("export_start", "ctrl+s", "Export", "Write the file.", "export"),
     Action("export_close", "escape", "Close", "Close, and cancel an export in progress.", "close"),
     *DIALOG,
 )

@@ -15,8 +15,8 @@ from tui.screens.actions import Action, bindings
 from tui.text.visible import harmless
 
 INSTRUCTIONS = (
-    Action("instructions_send", "ctrl+s", "Send", "Send the instructions.", "send", key_display="^s"),
-    Action("instructions_close", "escape", "Close", "Close without sending.", "close", key_display="esc"),
+    Action("instructions_send", "ctrl+s", "Send", "Send the instructions.", "send"),
+    Action("instructions_close", "escape", "Close", "Close without sending.", "close"),
 )
 
 

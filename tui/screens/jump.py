@@ -15,7 +15,7 @@ from textual.widgets import Static
 
 from tui.screens.actions import Action, bindings
 
-JUMP = (Action("jump_cancel", "escape", "Cancel", "Stay where you are.", "cancel", key_display="esc"),)
+JUMP = (Action("jump_cancel", "escape", "Cancel", "Stay where you are.", "cancel"),)
 _LETTERS = "asdfghjkl" + "".join(sorted(set(ascii_lowercase) - set("asdfghjkl")))
 """Letters in order of use, starting with the home row."""
 

@@ -23,11 +23,10 @@ KEYPAD = (
     *(
         Action(
             f"dtmf_{_NAMES.get(key, key)}",
-            _NAMES.get(key, key),
+            key,
             f"Press {key}",
             f"Send the DTMF key {key}.",
             f"press('{key}')",
-            key_display=key,
         )
         for key in KEYS
     ),

@@ -16,7 +16,7 @@ from tui.screens.actions import DIALOG, Action, bindings
 
 QUIT = (
     Action("quit_confirm", "q", "Quit", "End the call and quit.", "answer(True)"),
-    Action("quit_cancel", "escape", "Stay", "Continue the call.", "answer(False)", key_display="esc"),
+    Action("quit_cancel", "escape", "Stay", "Continue the call.", "answer(False)"),
     *DIALOG,
 )
 

@@ -21,7 +21,7 @@ from tui.widgets.choice import Choice
 from tui.widgets.writing import TextLine
 
 REPORT = (
-    Action("report_save", "ctrl+s", "Save", "Save the report.", "save", key_display="^s"),
+    Action("report_save", "ctrl+s", "Save", "Save the report.", "save"),
     Action("report_close", "escape", "Close", "Close, and cancel a report in progress.", "close"),
     *DIALOG,
 )

@@ -312,7 +312,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
     async def action_do(self, action_id: str) -> None:
         """Runs an action of this screen."""
         action = ACTIONS_BY_ID[action_id]
-        done = action.do(self) if action.do is not None else None
+        done = action.do(self) if callable(action.do) else None
         if isawaitable(done):
             await done
 

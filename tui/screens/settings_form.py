@@ -26,14 +26,12 @@ from tui.widgets.choice import Choice
 from tui.widgets.writing import WordLine
 
 SETTINGS_KEYS = (
-    Action(
-        "settings_save", "ctrl+s", "Save", "Apply the settings and write them to the settings file.", "save"
-    ),
+    Action("settings_save", "ctrl+s", "Save", "Apply the settings and write them to the settings file.", "save"),
     Action("settings_own_key", "backspace", "Own key", "Restore the action's default key.", "own_key"),
     Action("settings_close", "escape", "Close", "Close without changes.", "close"),
     *DIALOG,
-)
-KEY = (Action("key_cancel", "escape", "Cancel", "Keep the current key.", "cancel", key_display="esc"),)
+)  # fmt: skip
+KEY = (Action("key_cancel", "escape", "Cancel", "Keep the current key.", "cancel"),)
 HINT = "tab next · enter open a list, or choose another key · ⌫ default key · ^s save · esc cancel"
 _NAME_CELLS, _KEYS_CELLS = 23, 11
 _QUITTING = {"yes": "asks once", "no": "ends the call and quits"}

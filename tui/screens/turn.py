@@ -19,8 +19,9 @@ from tui.widgets.turn_page import TurnPage
 TURN = (
     Action("turn_events", "enter", "Events", "Show the turn's events in the log.", "events", show=True),
     Action("turn_next", "n,right", "Next", "Go to the next turn.", "turn(1)", show=True),
-    Action("turn_previous", "N,left", "Previous", "Go to the previous turn.", "turn(-1)", show=True, key_display="N"),
-    Action("turn_close", "escape", "Back", "Go back to the turns.", "close", show=True, key_display="esc"),
+    Action("turn_previous", "N,left", "Previous", "Go to the previous turn.",
+           "turn(-1)", key_display="N", show=True),
+    Action("turn_close", "escape", "Back", "Go back to the turns.", "close", show=True),
 )  # fmt: skip
 
 
