@@ -6,8 +6,12 @@ Uses only the standard library. Plain ``python -m`` would search the current dir
 
 from __future__ import annotations
 
+import os
 import runpy
+import select
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 _ROOT = str(Path(__file__).resolve().parent.parent)
@@ -17,6 +21,23 @@ def child_command(module: str, *arguments: str) -> list[str]:
     """Returns the command line that runs a module of this package, regardless of the current directory."""
     # -P keeps the current directory and the script's directory out of sys.path.
     return [sys.executable, "-P", str(Path(_ROOT, "tui", "child.py")), module, *arguments]
+
+
+def read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
+    """Returns the next line that a child prints. Raises `TimeoutError`, `EOFError` or another `OSError`."""
+    assert child.stdout is not None
+    descriptor = child.stdout.fileno()
+    deadline_s = time.monotonic() + timeout_s
+    line = b""
+    while not line.endswith(b"\n"):
+        readable, _, _ = select.select([descriptor], [], [], max(deadline_s - time.monotonic(), 0))
+        if not readable:
+            raise TimeoutError
+        piece = os.read(descriptor, 1 << 16)
+        if not piece:
+            raise EOFError
+        line += piece
+    return line
 
 
 def _run() -> None:

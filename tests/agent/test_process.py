@@ -10,8 +10,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tui.agent.process import AgentProcess, _arguments, start_agent
-from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings, ReplyMode, parse_pace
+from tui.agent.process import AgentProcess, _argument, settings_from, start_agent
+from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings, Fault, ReplyMode, parse_pace
 from tui.protocols.registry import BUILT_IN
 
 
@@ -96,26 +96,26 @@ def test_an_agent_that_does_not_listen_to_reason_is_killed() -> None:
     assert agent.stop(timeout_s=0.05) == -signal.SIGKILL
 
 
-def test_all_settings_reach_the_process() -> None:
-    from tui.agent.__main__ import _parser
-
+def test_all_settings_reach_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPUSAGENT_AGENT_TOKEN", "secret")
     settings = AgentSettings(
         host="::1",
         port=7,
+        token="secret",
         reply=ReplyMode.ECHO,
         reply_delay_ms=250,
         pace=EVERYTHING_AT_ONCE,
         chunk_ms=33.3,
         silence_ms=700,
+        fault=Fault.LATE,
+        answers="caf\udce9.toml",
     )
-    options = _parser().parse_args(_arguments(settings))
-    assert (options.host, options.port, options.reply, options.reply_delay) == ("::1", 7, "echo", 0.25)
-    assert (options.pace, options.chunk, options.silence, options.lifeline) == (
-        EVERYTHING_AT_ONCE,
-        33.3,
-        700,
-        True,
-    )
+    argument = _argument(settings)
+    assert "secret" not in argument
+    reached = settings_from(argument)
+    assert reached == settings
+    assert (reached.reply, reached.fault) == (ReplyMode.ECHO, Fault.LATE)
+    assert isinstance(reached.fault, Fault)
 
 
 def test_impossible_settings_are_one_sentence() -> None:

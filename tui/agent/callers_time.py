@@ -20,22 +20,12 @@ class TimedByCaller(Conversation):
     Reports when the caller's audio stops, because the agent then stays silent until audio arrives again.
     """
 
-    def __init__(
-        self,
-        agent: RunsOnUserAudio,
-        settings: AgentSettings,
-        hearing: Hearing,
-        on_problem: Callable[[str, str], None] = lambda rule, text: None,
-        *,
-        rules: AnswerRules | None = None,
-    ) -> None:
-        super().__init__(agent, settings, hearing, on_problem, rules=rules)
-        self._timed = agent
-        self._now_ns = 0
-        """Time on the audio clock, by which everything is scheduled."""
-        self._audio_due_ns: int | None = None
-        """Clock time by which more audio is due. None before the session starts and after overdue audio has been
-        reported."""
+    _agent: RunsOnUserAudio
+    _now_ns = 0
+    """Time on the audio clock, by which everything is scheduled."""
+    _audio_due_ns: int | None = None
+    """Clock time by which more audio is due. None before the session starts and after overdue audio has been
+    reported."""
 
     @property
     def next_due_ns(self) -> int | None:
@@ -61,11 +51,11 @@ class TimedByCaller(Conversation):
 
     def _let_time_pass(self) -> list[Outgoing]:
         frames: list[Outgoing] = []
-        until_ns = round(self._timed.heard_ms * 1e6)
+        until_ns = round(self._agent.heard_ms * 1e6)
         while self._now_ns < until_ns and not self.over:
             self._now_ns = min(self._now_ns + _STEP_NS, until_ns)
-            self._timed.pass_time(self._now_ns / 1e6)
-            frames += super().due(self._now_ns) + self._timed.track()
+            self._agent.pass_time(self._now_ns / 1e6)
+            frames += super().due(self._now_ns) + self._agent.track()
         return frames
 
     def due(self, now_ns: int) -> list[Outgoing]:
@@ -86,6 +76,5 @@ def conversation_with(
     rules: AnswerRules | None = None,
 ) -> Conversation:
     """Returns a conversation with the clock that the agent's end requires: real time or the caller's audio."""
-    if isinstance(agent, RunsOnUserAudio):
-        return TimedByCaller(agent, settings, hearing, on_problem, rules=rules)
-    return Conversation(agent, settings, hearing, on_problem, rules=rules)
+    kind = TimedByCaller if isinstance(agent, RunsOnUserAudio) else Conversation
+    return kind(agent, settings, hearing, on_problem, rules=rules)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-import select
 import subprocess
-import time
-from types import TracebackType
+from dataclasses import asdict, replace
 from typing import IO, Self
 
-from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings
-from tui.child import child_command
+from tui.agent.settings import AgentError, AgentSettings
+from tui.child import child_command, read_line
 
 _TOKEN_VARIABLE = "OPUSAGENT_AGENT_TOKEN"
-_READY = "listening on "
-_FAILED = "failed: "
+READY = "listening on "
+FAILED = "failed: "
 _START_LIMIT_S = 10.0
 _SPEAKING_LIMIT_S = 120.0
 """Maximum startup time, in seconds, of an agent that must first synthesize the answers in its rules."""
@@ -34,11 +33,11 @@ class AgentProcess:
         If the agent fails or takes too long, stops it and raises `AgentError`.
         """
         if not self._base_url:
-            line = self._read_line(self._start_limit_s if timeout_s is None else timeout_s)
-            if not line.startswith(_READY):
+            line = self._first_line(self._start_limit_s if timeout_s is None else timeout_s)
+            if not line.startswith(READY):
                 self.stop()
-                raise AgentError(line.removeprefix(_FAILED) or "The local agent failed to start.")
-            self._base_url = line.removeprefix(_READY)
+                raise AgentError(line.removeprefix(FAILED) or "The local agent failed to start.")
+            self._base_url = line.removeprefix(READY)
         return self._base_url
 
     def url(self, protocol_path: str, timeout_s: float | None = None) -> str:
@@ -67,25 +66,14 @@ class AgentProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _read_line(self, timeout_s: float) -> str:
-        """Returns the first line that the agent prints; an incomplete line if the agent ends or takes too long."""
-        assert self.process.stdout is not None
-        descriptor = self.process.stdout.fileno()
-        deadline = time.monotonic() + timeout_s
-        line = b""
-        while not line.endswith(b"\n"):
-            left_s = max(deadline - time.monotonic(), 0)
-            readable, _, _ = select.select([descriptor], [], [], left_s)
-            piece = os.read(descriptor, 4096) if readable else b""
-            if not piece:
-                return ""
-            line += piece
-        return line.decode(errors="replace").strip()
+    def _first_line(self, timeout_s: float) -> str:
+        try:
+            return read_line(self.process, timeout_s).decode(errors="replace").strip()
+        except (TimeoutError, EOFError):
+            return ""
 
 
 def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentProcess:
@@ -94,7 +82,7 @@ def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentP
     token = {_TOKEN_VARIABLE: settings.token} if settings.token else {}
     try:
         process = subprocess.Popen(
-            child_command("tui.agent", *_arguments(settings)),
+            child_command("tui.agent", _argument(settings)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if log is None else log,
@@ -106,29 +94,14 @@ def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentP
     return AgentProcess(process, _SPEAKING_LIMIT_S if settings.answers else _START_LIMIT_S)
 
 
-def _arguments(settings: AgentSettings) -> list[str]:
-    pace = "all" if settings.pace == EVERYTHING_AT_ONCE else repr(settings.pace)
-    values = {
-        "--host": settings.host,
-        "--port": settings.port,
-        "--reply": settings.reply,
-        "--reply-delay": settings.reply_delay_ms / 1000,
-        "--pace": pace,
-        "--chunk": settings.chunk_ms,
-        "--silence": settings.silence_ms,
-        "--interrupt": settings.interrupt_ms,
-        "--yield": settings.yield_ms,
-        "--backchannel": settings.backchannel_ms,
-        "--talk-over": settings.talk_over_ms,
-        "--overlap-chance": settings.overlap_chance,
-        "--seed": settings.seed,
-        "--fault": settings.fault or "",
-        "--answers": settings.answers,
-        "--synthesizer": settings.synthesizer,
-        "--speech-model": settings.speech_model,
-        "--cert": settings.cert,
-        "--key": settings.key,
-    }
-    hears = ["--hear"] if settings.hear else []
-    arguments = ["--lifeline", *hears, *(f"{name}={value}" for name, value in values.items())]
-    return [*arguments, f"--token-env={_TOKEN_VARIABLE}"] if settings.token else arguments
+def _argument(settings: AgentSettings) -> str:
+    return json.dumps(asdict(replace(settings, token="")))
+
+
+def settings_from(argument: str) -> AgentSettings:
+    """Returns the settings with which `start_agent` started this process. Raises `AgentError` for invalid values."""
+    import msgspec
+
+    return msgspec.convert(
+        {**json.loads(argument), "token": os.environ.get(_TOKEN_VARIABLE, "")}, AgentSettings
+    )

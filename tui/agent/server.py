@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -120,9 +119,7 @@ class AgentServer:
         self.url = f"{'wss' if tls else 'ws'}://{shown_host}:{bound_port}"
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close(close_connections=False)
         await asyncio.gather(*(self._end(socket, call) for socket, call in list(self._calls.items())))

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
-import select
 import subprocess
 import threading
-import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 from platformdirs import user_cache_path
 
-from tui.child import child_command
+from tui.child import child_command, read_line
 from tui.files import private_folder
 from tui.speech.errors import SpeechError
 from tui.speech.voices import Voice, find_synthesizer
@@ -102,9 +98,7 @@ class SpeechProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _ask(self, request: dict[str, Any], timeout_s: float, pcm: bytes = b"") -> str:
@@ -116,7 +110,7 @@ class SpeechProcess:
                 assert child.stdin is not None
                 child.stdin.write(msgspec.json.encode(request) + b"\n" + pcm)
                 child.stdin.flush()
-                answer = msgspec.json.decode(_read_line(child, timeout_s))
+                answer = msgspec.json.decode(read_line(child, timeout_s))
             except (OSError, EOFError, msgspec.DecodeError) as error:
                 self._forget(child)
                 late = isinstance(error, TimeoutError)
@@ -154,23 +148,6 @@ def _start() -> subprocess.Popen[bytes]:
     except OSError as error:
         reason = error.strerror or error
         raise SpeechError(f"The speech process cannot be started: {reason}.") from error
-
-
-def _read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
-    """Returns the child's answer. Raises `TimeoutError`, `EOFError`, `OSError`."""
-    assert child.stdout is not None
-    descriptor = child.stdout.fileno()
-    deadline_s = time.monotonic() + timeout_s
-    line = b""
-    while not line.endswith(b"\n"):
-        readable, _, _ = select.select([descriptor], [], [], max(deadline_s - time.monotonic(), 0))
-        if not readable:
-            raise TimeoutError
-        piece = os.read(descriptor, 1 << 16)
-        if not piece:
-            raise EOFError
-        line += piece
-    return line
 
 
 def _forget_oldest(folder: Path) -> None:
