@@ -23,7 +23,7 @@ from websockets.http11 import Request, Response
 
 RATE = 16_000
 TONE = array("h", (round(8_000 * math.sin(frame * 0.2)) for frame in range(RATE // 4))).tobytes()
-LOUD, QUIET_CHUNKS = 400, 15
+LOUD, QUIET_BYTES = 400, RATE * 2 * 3 // 10
 
 
 class Limits:
@@ -59,7 +59,7 @@ class Limits:
 
     async def hold(self, connection: ServerConnection) -> None:
         loud = False
-        quiet = 0
+        quiet_bytes = 0
         heard = False
         try:
             async for frame in connection:
@@ -69,9 +69,9 @@ class Limits:
                     heard = True
                     self.heard += 1
                 is_loud = max(array("h", frame[: len(frame) // 2 * 2]), default=0) > LOUD
-                quiet = 0 if is_loud else quiet + 1
+                quiet_bytes = 0 if is_loud else quiet_bytes + len(frame)
                 loud = loud or is_loud
-                if loud and quiet > QUIET_CHUNKS:
+                if loud and quiet_bytes > QUIET_BYTES:
                     loud = False
                     await asyncio.sleep(self.delay_s())
                     await connection.send(TONE)

@@ -382,6 +382,25 @@ async def test_export_writes_the_shown_events_and_reports_how_many(
         assert len([json.loads(line) for line in path.read_text().splitlines()]) == 20
 
 
+async def test_without_a_filter_every_event_is_exported_with_or_without_a_row(
+    stage: Staging, script: Script, tmp_path: Path
+) -> None:
+    path = tmp_path / "out.jsonl"
+    async with stage() as s:
+        to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text="Good morning.", final=True)
+        await s.play(script.take())
+        await s.press("x")
+        screen = s.top()
+        assert isinstance(screen, ExportScreen)
+        screen.path.value = str(path)
+        await s.press("enter")
+        await s.until(lambda: s.top() is s.session)
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        assert len(lines) == len(s.bridge.log.events)
+        assert f"Events · {len(lines)} " in s.text()
+        assert any(line.get("text") == "Good morning." for line in lines)
+
+
 async def test_an_impossible_export_shows_the_reason_and_stays_open(
     stage: Staging, script: Script, tmp_path: Path
 ) -> None:

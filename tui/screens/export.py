@@ -48,14 +48,13 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
     def __init__(self, bridge: Bridge, view: EventView, folder: Path) -> None:
         super().__init__()
         self.bridge, self.view = bridge, view
-        filtered = bool(str(view.filter))
-        what = {
-            "shown": f"Events that match the filter: {view.filter}"
-            if filtered
-            else "Events shown in the log",
-            "marked": f"Marked events ({len(view.marks):,})",
-            "all": f"All events ({len(bridge.log.events):,})",
-        }
+        every = {"all": f"All events ({len(bridge.log.events):,})"}
+        marks = {"marked": f"Marked events ({len(view.marks):,})"}
+        # The first entry is the default: what the title of the log counts.
+        if str(view.filter):
+            what = {"shown": f"Events that match the filter: {view.filter}", **marks, **every}
+        else:
+            what = {**every, "shown": "Events that have a row in the log", **marks}
         self.what = Choice(what, id="what")
         self.format = Choice(_FORMATS, id="format")
         # Named after the session, so that the next session's export has a different name.
