@@ -553,7 +553,7 @@ class OpusAgentApp(EndingApp):
             )
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """Uses the device from now on, also in the next call to the same target and the next saved session."""
+        """Uses the device from now on, including in the next call to the same target and the next saved session."""
         opened = self.library.opened
         if opened is not None:
             self.library.output = opened.bridge.player.output = event.spec

@@ -252,7 +252,7 @@ class Printer:
         self._as_json = as_json
         self._began_ns: int | None = None
         self._repeated: dict[str, e.FindingRaised] = {}
-        """The last event of each finding or advice that occurred more than once, by rule."""
+        """The last event of every finding, or piece of advice, that occurred more than once, by rule."""
 
     def show(self, event: e.SessionEvent) -> None:
         """Prints an event.

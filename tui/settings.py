@@ -21,7 +21,7 @@ Scalar = str | int | float | bool
 
 
 class Scope(Enum):
-    """Which calls a command-line option applies to."""
+    """The calls to which a command-line option applies."""
 
     TARGET = "target"
     """Only the call for which the option was typed, so that no token, header or protocol goes to another agent."""

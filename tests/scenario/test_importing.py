@@ -142,8 +142,8 @@ def test_several_scenarios_in_one_file_of_pipecat(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("a: [", "a.yaml, line 1: this is not valid YAML."),
-        ("- 1", "is not a scenario of streamdouble, voicebench or pipecat."),
-        ("name: a", "is not a scenario of streamdouble, voicebench or pipecat."),
+        ("- 1", "is not a scenario for streamdouble, voicebench or Pipecat."),
+        ("name: a", "is not a scenario for streamdouble, voicebench or Pipecat."),
         ("persona: somebody", "could be imported: persona: a simulated user."),
         ("steps: 3", "could be imported."),
     ],
@@ -172,7 +172,7 @@ def test_the_command_writes_files_and_names_what_it_left_out(tmp_path: Path) -> 
     ran = CliRunner().invoke(cli, arguments)
     path = tmp_path / "calls" / "weather.call.toml"
     assert (ran.exit_code, ran.stdout) == (0, f"{path}: weather, 6 steps (pipecat)\n")
-    assert "  not carried over: turn 1: eval of response\n" in ran.stderr
+    assert "  not converted: turn 1: eval of response\n" in ran.stderr
     assert read_scenario(path).name == "weather"
     ran = CliRunner().invoke(cli, arguments)
     assert (ran.exit_code, "already exists" in ran.stderr) == (2, True)

@@ -141,7 +141,7 @@ def test_what_cannot_be_carried_over_is_named(save: Saving, tmp_path: Path) -> N
         "what was said 1.0 s after the start: neither its audio nor its words were saved",
         'the call of a tool with an unusual name, "a⏎b"',
     ]
-    assert "# not carried over: what was said 1.0 s" in made.path.read_text()
+    assert "# not included: what was said 1.0 s" in made.path.read_text()
 
 
 def test_a_session_in_which_nobody_did_anything_makes_none(save: Saving, tmp_path: Path) -> None:

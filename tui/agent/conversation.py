@@ -1,7 +1,8 @@
 """One call from the agent's side: the agent greets, listens, answers and hangs up.
 
-A conversation has no sockets and no clock: it receives frames and the time, and returns frames to send. Its
-owner sends the frames that `opened`, `receive` and `due` return, and calls `due` again at `next_due_ns`.
+A conversation has no sockets and no clock: it receives frames and the time, and returns frames to send. The
+owner of a conversation sends the frames that `opened`, `receive` and `due` return, and calls `due` again at
+`next_due_ns`.
 
 If the caller controls when the agent answers (`RealtimeAgentEnd`), the agent answers typed text and tool
 outputs only on request. The same applies to turns if the caller disabled automatic answers, and to turns during

@@ -1,9 +1,9 @@
 """Calibrations of pairs of devices, the file that stores them, and the error bounds of measured times.
 
 Without a calibration, this program knows only the delays that the driver reports for a microphone and a
-speaker. A calibration (`tui.calibrating`) measures their error. It never changes recorded times: bias and ±
-are stored separately and applied when a figure is shown. The screen and the engine both import this module,
-so it loads nothing heavy.
+speaker. A calibration (`tui.calibrating`) measures their error. A calibration never changes recorded times:
+bias and ± are stored separately and applied when a figure is shown. The screen and the engine both import this
+module, so it loads nothing heavy.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ class KnownDevices(NamedTuple):
 
 
 def known_devices(block_ms: int, host_api: str) -> KnownDevices:
-    """Returns what is known about the devices of this host API. Blocks the calling thread."""
+    """Returns the known timing accuracy of the devices of this host API. Blocks the calling thread."""
     known = calibrations()
     # The server is compared only if there is a calibration.
     return KnownDevices(block_ms, known, sound_server(host_api) if known else "")

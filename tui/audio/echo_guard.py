@@ -23,7 +23,7 @@ class EchoGuard(Protocol):
 
     @property
     def failure(self) -> str:
-        """A sentence on why the guard stopped working; empty while it works."""
+        """A sentence that explains why the guard stopped working; empty while it works."""
         ...
 
     @property

@@ -41,7 +41,7 @@ class Endpoints(msgspec.Struct, frozen=True):
     input_device: devices.Device | None = None
     output_device: devices.Device | None = None
     notice: str = ""
-    """One line about what is missing."""
+    """One line that states what is missing."""
     hint: str = ""
     """The command that installs what is missing."""
     warnings: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ With blocks of 20 ms, they span the window, so that no shift is missed even if t
 _BLOCKS = 9
 """Number of blocks in the median.
 
-It is small because a device that runs dry does not report it, but has a longer lead afterwards.
+The number is small because a device does not report that it ran dry, although its lead is longer afterwards.
 """
 _WATCHED_BLOCKS = 50
 """Number of blocks over which shifts of the median are observed.

@@ -283,7 +283,7 @@ class _DeviceCalls:
     def begin(self, block_ms: int) -> int:
         """Records that the callback was entered, and returns the time.
 
-        Its samples were captured during the preceding block.
+        The callback's samples were captured during the preceding block.
         """
         began_ns = self.last_ns = self._clock_ns()
         if self._called_ns is not None:

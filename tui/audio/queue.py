@@ -221,7 +221,8 @@ class PlaybackQueue:
     def begin(self, reply_id: str, audio_format: AudioFormat | None = None) -> None:
         """Begins a reply in this audio format (default: PCM at the queue's rate).
 
-        It plays after earlier replies. The id of a drained or flushed reply may be reused for a new reply.
+        The reply plays after earlier replies. The id of a drained or flushed reply may be reused for a new
+        reply.
         """
         incoming = self._incoming(audio_format)  # outside the lock, because creating a resampler takes time
         with self._lock:

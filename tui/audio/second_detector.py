@@ -1,11 +1,11 @@
 """Detects sound on a track independently, from its spectrum, to check the edges that the first detector found.
 
-It shares nothing with `tui.audio.speech` and `tui.audio.loudness`: no network, block levels or thresholds. Each band
-between 100 Hz and 8 kHz is compared with its noise floor over the whole stretch, which the first detector cannot know
-because it runs live. An edge is an interval, not a single time: if a sound fades slowly into noise, its end lies
-between the last frame that is clearly sound and the last frame that may be sound. This detector's accuracy was
-measured against the first detector's edges, on the recorded lines and prompts, in
-`tests/audio/test_second_detector.py`.
+This detector shares nothing with `tui.audio.speech` and `tui.audio.loudness`: no network, block levels or
+thresholds. Each band between 100 Hz and 8 kHz is compared with its noise floor over the whole stretch, which
+the first detector cannot know because it runs live. An edge is an interval, not a single time: if a sound fades
+slowly into noise, its end lies between the last frame that is clearly sound and the last frame that may be
+sound. This detector's accuracy was measured against the first detector's edges, on the recorded lines and
+prompts, in `tests/audio/test_second_detector.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tests PortAudio in a child process, so that a driver that aborts or hangs does not affect the program.
 
 An ALSA setup without a default device makes PortAudio call ``abort()``, and a sound server that accepts
-connections but never answers blocks PortAudio's first call forever. Neither can be handled within the
+connections but never answers blocks PortAudio's first call forever. Neither problem can be handled within the
 affected process.
 """
 

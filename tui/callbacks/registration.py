@@ -24,7 +24,7 @@ class Registration:
         self.active = True
         """Whether the callback is still registered; the owner clears this while holding its lock."""
         self.call: Callback = callback
-        """What dispatch calls: the callback itself, or its traced form while tracing is on."""
+        """The callable that dispatch calls: the callback itself or, while tracing is on, its traced form."""
 
     @property
     def name(self) -> str:

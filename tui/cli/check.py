@@ -168,7 +168,7 @@ class _Probe:
         return ExitCode.NOT_ANSWERED
 
     async def _end(self, reason: HangUpReason) -> None:
-        """Ends the session, if there is one, and gives the agent a moment to close the socket."""
+        """Ends the session, if there is one, and waits briefly for the agent to close the socket."""
         farewell = self._caller.hang_up(reason)
         if not farewell or not self._client.is_open:
             return

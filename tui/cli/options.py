@@ -117,7 +117,7 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
     """One of several words; an error message suggests the closest match."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Returns a sentence about what is wrong with the value."""
+        """Returns a sentence that explains why the value is not valid."""
         from tui.text.strict import did_you_mean
         from tui.text.visible import one_line
 

@@ -115,10 +115,10 @@ def check(files: Sequence[Path]) -> None:
 )
 @config_option
 def make(session: Path, output: Path) -> None:
-    """Make a scenario of a saved session, so that a bug report becomes a failing test.
+    """Turn a saved session into a scenario, so that a bug report becomes a failing test.
 
-    Everything said, typed and pressed becomes steps; the reactions of a healthy agent are expected. SESSION is a
-    folder, a name from the list or its beginning, a title, or `latest`.
+    Everything that the caller said, typed and pressed becomes steps. The scenario expects the reactions of a
+    healthy agent. SESSION is a folder, a name from the list or its beginning, a title, or `latest`.
     """
     from tui.cli.sessions import named_session, session_sentences
     from tui.scenario.making import make_scenario
@@ -128,7 +128,7 @@ def make(session: Path, output: Path) -> None:
         made = make_scenario(named_session(session), output, effective_settings().thresholds.slow_ms)
     click.echo(f"{made.path}: {made.contents}")
     for each in made.left_out:
-        click.echo(f"  not carried over: {one_line(each, 200)}", err=True)
+        click.echo(f"  not included: {one_line(each, 200)}", err=True)
 
 
 @scenario.command("import")
@@ -140,10 +140,10 @@ def make(session: Path, output: Path) -> None:
     help="Default: the folder of FILE.",
 )
 def import_file(file: Path, output: Path | None) -> None:
-    """Convert a scripted scenario of streamdouble, voicebench or pipecat to scenario files.
+    """Convert a scripted scenario written for streamdouble, voicebench or Pipecat into scenario files.
 
-    Whatever cannot be carried over is listed, and added to the file as a comment. WAV files are not copied. Needs
-    the `yaml` extra.
+    Parts that cannot be converted are listed, and added to the file as comments. WAV files are not copied.
+    Needs the `yaml` extra.
     """
     from tui.files import write_new
     from tui.scenario.importing import import_scenarios, refusal_of
@@ -165,7 +165,7 @@ def import_file(file: Path, output: Path | None) -> None:
             steps = read_scenario(path).steps
             click.echo(f"{path}: {one_line(each.name)}, {len(steps)} steps ({each.source})")
             for missing in each.left_out:
-                click.echo(f"  not carried over: {one_line(missing, 200)}", err=True)
+                click.echo(f"  not converted: {one_line(missing, 200)}", err=True)
 
 
 # fmt: off
@@ -201,8 +201,8 @@ _test_options = together(
 def test(files: Sequence[Path], **options: Any) -> None:
     """Play scenarios against an agent, and check the results.
 
-    Exit codes: 0 all passed, 1 something failed, 2 wrong file, 4 unreachable, 6 nothing failed but more than a fifth
-    of the runs could not be judged.
+    Exit codes: 0 all passed, 1 something failed, 2 invalid file, 4 unreachable, 6 nothing failed but more than
+    a fifth of the runs could not be judged.
     """
     import asyncio
 

@@ -98,7 +98,7 @@ class Engines:
 
 
 class Opening(msgspec.Struct, frozen=True):
-    """What to show first: a saved session or the list of sessions."""
+    """The screen to show first: a saved session or the list of sessions."""
 
     folder: Path
     """The folder that contains the sessions."""
@@ -177,7 +177,7 @@ def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Libr
 def farewell(bridge: Bridge, sessions: Path) -> Iterator[str]:
     """Yields lines to print after the screen closes.
 
-    They state why the last call failed, where it was saved, and how to open and send it.
+    The lines state why the last call failed, where it was saved, and how to open and send it.
 
     ``sessions`` is the folder in which sessions are found by name.
     """

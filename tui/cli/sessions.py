@@ -221,9 +221,9 @@ yes_option = option("--yes", is_flag=True, help="Delete more than one session wi
 @yes_option
 @click.pass_obj
 def delete(parent: Path, names: tuple[str, ...], dry_run: bool, yes: bool) -> None:
-    """Delete sessions by folder name, or the beginning of one.
+    """Delete sessions by folder name or by the beginning of the name.
 
-    Only files that opusagent-tui wrote are deleted; a folder that holds anything else is kept.
+    Only files that opusagent-tui wrote are deleted; a folder that contains other files is kept.
     """
     from tui.saving.deleting import find_to_delete
 
@@ -239,9 +239,9 @@ def delete(parent: Path, names: tuple[str, ...], dry_run: bool, yes: bool) -> No
 @yes_option
 @click.pass_obj
 def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run: bool, yes: bool) -> None:
-    """Delete old sessions, also in the trash, using the limits given as options or those in the settings.
+    """Delete old sessions, including those in the trash, using the limits given as options or those in the settings.
 
-    Only files that opusagent-tui wrote are deleted; a folder that holds anything else is kept.
+    Only files that opusagent-tui wrote are deleted; a folder that contains other files is kept.
     """
     from tui.saving.deleting import superfluous, with_trash
 
@@ -265,7 +265,7 @@ def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run
 @click.argument("names", nargs=-1, required=True)
 @click.pass_obj
 def restore(parent: Path, names: tuple[str, ...]) -> None:
-    """Restore sessions from the trash, by folder name or the beginning of one."""
+    """Restore sessions from the trash, by folder name or by the beginning of the name."""
     from tui.saving.trash import restore as restore_session
     from tui.text.visible import one_line
 

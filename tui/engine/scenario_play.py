@@ -72,7 +72,7 @@ class ScenarioPlay:
             self.follow(performance, session, whole_call=False)
 
     async def steer(self, *, by_hand: bool) -> None:
-        """Takes over the call by hand, or hands it back to the scenario."""
+        """Takes over the call from the scenario, or hands the call back to it."""
         if self._performance is not None:
             await (self._performance.take_over() if by_hand else self._performance.give_back())
 

@@ -1,6 +1,6 @@
 """FunctionHandler: runs the functions the agent calls and returns their results to it.
 
-It is driven by the events of the OpenAI Realtime protocol, GA or beta, through an `EventRouter`.
+The handler receives the events of the OpenAI Realtime protocol, GA or beta, through an `EventRouter`.
 """
 
 from __future__ import annotations

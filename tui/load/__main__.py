@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 _NOISE = ("open file limit", "didn't have proper args")
 """Substrings of the Locust messages that are not printed.
 
-Locust warns if the limit is below 10,000 open files, but the command has already checked how many the run needs. It
-also logs an error if a user ends while all users are being stopped."""
+Locust warns if the limit is below 10,000 open files, but the command has already checked how many the run
+needs. Locust also logs an error if a user ends while all users are being stopped.
+"""
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ def _calls(summary: Summary) -> Iterator[str]:
 
 
 def verdict_on_capacity(summary: Summary) -> str:
-    """Returns a sentence about how many calls the agent can handle, as far as the run shows this."""
+    """Returns a sentence that states how many calls the agent can handle, as far as the run shows."""
     if summary.generator_limit:
         return f"No knee was determined. {summary.generator_limit}"
     if summary.knee is None:

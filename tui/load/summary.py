@@ -36,7 +36,7 @@ class Distribution(msgspec.Struct, frozen=True):
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """A change in response times over time while the number of calls stayed the same."""
+    """A drift of response times during which the number of calls stayed the same."""
 
     first_ms: float
     """Median of the first third of the turns at full load."""

@@ -1,8 +1,8 @@
 """AudioManager: handles all of a call's audio between the sound devices and the wire.
 
-It lives in the engine and outlives a call: `configure` prepares it for a call, `close` releases the devices. The
-manager connects its two directions, `capture` and `playback`, watches their devices, and returns audio events from
-`poll`. Each event carries the time of its sample.
+The manager lives in the engine and outlives a call: `configure` prepares it for a call, `close` releases the
+devices. The manager connects its two directions, `capture` and `playback`, watches their devices, and returns
+audio events from `poll`. Each event carries the time of its sample.
 """
 
 from __future__ import annotations
@@ -363,7 +363,7 @@ class AudioManager:
 
 
 async def _known(found: Endpoints, block_ms: int) -> KnownDevices:
-    """Returns what is known about the timing accuracy of a call's devices."""
+    """Returns the known timing accuracy of a call's devices."""
     if found.input_device is None or found.output_device is None:
         return KnownDevices(block_ms)
     return await asyncio.to_thread(known_devices, block_ms, found.output_device.host_api)

@@ -328,7 +328,10 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
 
 
 class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
-    """Words were transcribed. They replace earlier words with the same speaker, item and part, even final ones."""
+    """Words were transcribed.
+
+    The new words replace earlier words with the same speaker, item and part, even final ones.
+    """
 
     speaker: Party
     text: str
@@ -416,7 +419,7 @@ class ConditionChanged(Event, frozen=True, kw_only=True, gc=False, tag="conditio
     active: bool = True
     """False if the problem has ended. Momentary problems (a clipped word) never end."""
     text: str = ""
-    """One sentence about where the problem is, with figures."""
+    """One sentence that states where the problem is, with figures."""
     hint: str = ""
     reply: str = ""
     """The reply concerned, if there is one."""

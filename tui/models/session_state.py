@@ -82,7 +82,7 @@ class SessionState:
         self.controls = Controls()
         self.notice: NoticeRaised | None = None
         self.advice: FindingRaised | None = None
-        """The latest advice of a kind that was new in this session."""
+        """The latest advice, not counting repetitions of earlier advice."""
         self.conditions: dict[tuple[str, Condition], ConditionChanged] = {}
         """Ongoing audio problems, by path ("capture", "playback") and condition."""
         self.last_error: ErrorRaised | None = None

@@ -661,7 +661,8 @@ class Protocol(msgspec.Struct, frozen=True):
     offers_tools: bool = False
     """Whether a caller with ``calls_tools`` announces its tools to the agent.
 
-    They are passed to the caller's end in the option ``tools``: a JSON array in the format of OpenAI Realtime.
+    The tools are passed to the caller's end in the option ``tools``: a JSON array in the format of OpenAI
+    Realtime.
     """
     realtime_functions: bool = False
     """Whether the agent calls functions with the events of OpenAI Realtime, which `FunctionHandler` answers."""

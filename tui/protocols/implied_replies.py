@@ -1,8 +1,8 @@
 """Replies from agents that send audio without marking where a reply starts or ends.
 
-A reply starts with the first audio received while no reply is open. It ends when the agent clears or ends it, or when
-playback reports that it has finished because it ran dry or was flushed. Nothing else ends it, not even a mark,
-because agents send marks after every message.
+A reply starts with the first audio received while no reply is open. A reply ends when the agent clears or ends
+it, or when playback reports that it ran dry or was flushed. Nothing else ends it, not even a mark, because
+agents send marks after every message.
 """
 
 from __future__ import annotations

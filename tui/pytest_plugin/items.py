@@ -85,7 +85,7 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def result(self) -> ScenarioResult | str:
-        """Result of all runs, or a sentence on why there is none. The first access makes the calls."""
+        """Result of all runs, or a sentence with the reason why there is none. The first access makes the calls."""
         aim = self.scenario.target
         try:
             settings = {"protocol": aim.protocol} if aim.protocol else {}

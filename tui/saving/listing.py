@@ -53,7 +53,7 @@ class SessionSummary(msgspec.Struct, frozen=True):
     protocol: str
     started: datetime | None
     outcome: str
-    """One of `tui.saving.record.Outcome`."""
+    """A value of `tui.saving.record.Outcome`."""
     reason: str
     duration_s: float | None
     """Time from acceptance to the end. For a session that was cut off, the time from its first to its last event."""

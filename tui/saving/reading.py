@@ -57,7 +57,7 @@ class SavedSession:
 
     @property
     def outcome(self) -> str:
-        """One of `Outcome`."""
+        """A value of `Outcome`."""
         return outcome_of(self.record, running=self.running)
 
     @property

@@ -56,7 +56,7 @@ class Imported(msgspec.Struct):
         """Returns the text of the scenario file."""
         lines = [
             f"name = {toml_of(self.name)}",
-            *(f"# not carried over: {one_line(each)}" for each in self.left_out),
+            *(f"# not converted: {one_line(each)}" for each in self.left_out),
         ]
         plain = {key: value for key, value in self.head.items() if not isinstance(value, dict)}
         lines += [f"{key} = {toml_of(value)}" for key, value in plain.items()]
@@ -81,7 +81,7 @@ def import_scenarios(path: Path) -> list[Imported]:
     elif "turns" in document or "persona" in document:
         found = [_pipecat(document, path)]
     else:
-        raise ScenarioError(f"{path} is not a scenario of streamdouble, voicebench or pipecat.")
+        raise ScenarioError(f"{path} is not a scenario for streamdouble, voicebench or Pipecat.")
     for each in found:
         each.left_out += left_out
     if not any(each.steps for each in found):
@@ -117,7 +117,7 @@ def _read(path: Path) -> tuple[Table, list[str]]:
         where = f", line {mark.line + 1}" if mark else ""
         raise ScenarioError(f"{path}{where}: this is not valid YAML.") from error
     if not isinstance(document, dict):
-        raise ScenarioError(f"{path} is not a scenario of streamdouble, voicebench or pipecat.")
+        raise ScenarioError(f"{path} is not a scenario for streamdouble, voicebench or Pipecat.")
     return document, left_out
 
 

@@ -51,7 +51,7 @@ class MadeScenario(msgspec.Struct):
     sounds: int
     """Number of WAV files next to the scenario file."""
     left_out: list[str]
-    """Parts that could not be carried over, each described by a phrase."""
+    """Parts that could not be included, each described by a phrase."""
 
     @property
     def contents(self) -> str:
@@ -189,7 +189,7 @@ class _Maker:
         lines = [
             f"# Made from the session {session}. The steps expect what a healthy agent would do.",
             "# Correct any expectation that is wrong, such as the arguments of a tool.",
-            *(f"# not carried over: {one_line(each)}" for each in self.left_out),
+            *(f"# not included: {one_line(each)}" for each in self.left_out),
             f"name = {toml_of(one_line(name, _MOST_CHARS))}",
             *self._target(),
             *self._limits(),

@@ -215,7 +215,7 @@ class Player:
     # -- the caller --
 
     async def _moment(self, step: Acting) -> int | str:
-        """Returns the time at which to take a caller step, or a sentence on why that moment did not come."""
+        """Returns the time for a caller step, or a sentence that explains why its moment did not come."""
         when = step.when
         if when is None:
             if isinstance(step, TURNS) and not self._heard_out:
@@ -451,7 +451,7 @@ class Player:
         return StepOutcome(StepVerdict.FAILED if broken else StepVerdict.PASSED, until_ns, broken)
 
     def _broken(self, from_ns: int, until_ns: int, *, speaks: bool) -> str:
-        """Returns a sentence on how the agent failed to keep speaking or stay silent; empty if it succeeded."""
+        """Returns a sentence that states how the agent failed to keep speaking or stay silent; empty if it did."""
         if not speaks:
             began_ns = self._seen.first_heard(from_ns, until_ns)
             after = (began_ns - from_ns) / NS_PER_MS if began_ns is not None else 0

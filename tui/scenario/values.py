@@ -77,7 +77,7 @@ class FaultKind(str, Written):
 
 
 class SignKind(StrEnum):
-    """What can be expected of the agent; the values are the words used in scenario files."""
+    """Actions and states that a step can expect of the agent; the values are the words used in scenario files."""
 
     SPEAKS = "agent speaks"
     STOPS = "agent stops"

@@ -46,7 +46,7 @@ class Action(msgspec.Struct, frozen=True):
     needs: Callable[[Situation], str] = nothing
     """Returns a short reason why the action is not available at the moment; "" if it is available."""
     area: ActionArea | None = None
-    """Purpose of the action; None for an action of a single screen."""
+    """Purpose of the action; None for an action that belongs to a single screen."""
     show: bool = False
     """Whether the footer shows the action."""
     key_display: str | None = None

@@ -56,7 +56,7 @@ def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _feed(tool: tuple[str, ...], text: str) -> None:
-    """Runs the tool on a separate thread. It may own the clipboard even after the program has ended."""
+    """Runs the tool on a separate thread. The tool may own the clipboard even after the program has ended."""
     nowhere = subprocess.DEVNULL
     # If the tool is missing or hangs, the terminal has the text already.
     with _feeding, contextlib.suppress(OSError, subprocess.TimeoutExpired):

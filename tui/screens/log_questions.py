@@ -111,7 +111,7 @@ class LogQuestions:
         await self.ask(question, before)
 
     async def ask_path(self, label: str, hint: str, entered: Callable[[str], str], value: str = "") -> None:
-        """Asks for a file. ``entered`` returns a sentence about what is wrong with the answer, or ""."""
+        """Asks for a file. ``entered`` returns a sentence that explains why the answer is not valid, or ""."""
         await self.ask(Question(label, hint, entered, complete=_paths), value)
 
     async def ask(self, question: Question, value: str = "") -> None:

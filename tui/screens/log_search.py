@@ -77,7 +77,7 @@ class LogSearch:
             self._count_matches(self._count)
 
     def stop(self) -> None:
-        """Stops a search in progress. Its matches stay highlighted."""
+        """Stops a search in progress. The matches stay highlighted."""
         self._lines = self._messages = self._count = None
 
     def end(self) -> None:

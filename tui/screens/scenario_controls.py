@@ -13,6 +13,7 @@ import msgspec
 from tui.bridge import Bridge
 from tui.engine.wire import PlayScenario, SteerScenario
 from tui.models.events import ScenarioPhase
+from tui.text.numbers import counted
 from tui.text.visible import one_line
 
 if TYPE_CHECKING:
@@ -90,12 +91,12 @@ class ScenarioControls:
         except (ScenarioError, SavedSessionError) as error:
             app.notify(one_line(str(error), 400), severity="error", markup=False)
         else:
-            left_out = f", {len(made.left_out)} not carried over" if made.left_out else ""
+            left_out = f", {counted(len(made.left_out), 'part')} not included" if made.left_out else ""
             words = f"Wrote {made.contents} to {made.path}{left_out}."
             app.notify(one_line(words, 400), markup=False)
 
     def _play(self, text: str) -> str:
-        """Plays a file. Returns a sentence about what is wrong with it, or ""."""
+        """Plays a file. Returns a sentence that explains why the file cannot be played, or ""."""
         from tui.scenario.reading import ScenarioError, commands_of, read_scenario
 
         path = Path(text).expanduser()

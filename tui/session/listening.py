@@ -286,7 +286,7 @@ class _Received:
         self.playing: set[str] = set()
         """Replies that have begun and have not been played to the end."""
         self.receiving: set[str] = set()
-        """Those of `playing` that may still receive audio."""
+        """The replies in `playing` that may still receive audio."""
         self.changed_ns = 0
         """Time at which a reply last began or ended."""
         self.arrives_until_ns = 0

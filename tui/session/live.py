@@ -1,7 +1,7 @@
-"""LiveSession: one call, from connecting to hanging up. It does not depend on a screen or a process.
+"""LiveSession: one call, from connecting to hanging up. The session does not depend on a screen or a process.
 
-It checks that each transition is legal and emits it. The session's `SessionState`, which contains the state of the
-call, is the first to receive each event. Everything runs on one event loop.
+It checks that each transition is legal, and emits the transition. The session's `SessionState`, which contains
+the state of the call, is the first to receive each event. Everything runs on one event loop.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ class UnansweredTool(NamedTuple):
 class Pending:
     """Tracks what has begun and not ended. Runs on the session's loop; processing an event takes constant time.
 
-    ``replies_are_ended`` states whether the agent marks the end of each reply. If it does not, a reply that has begun
-    has no end to wait for.
+    ``replies_are_ended`` states whether the agent marks the end of each reply. If the agent does not mark it,
+    there is no end to wait for.
     """
 
     def __init__(self, *, replies_are_ended: bool) -> None:

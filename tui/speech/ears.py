@@ -58,7 +58,10 @@ class Ears:
 
 
 def missing_recognizer() -> str:
-    """Returns a sentence on what to install for speech recognition; empty if nothing is missing. Loads nothing."""
+    """Returns a sentence that states what to install for speech recognition; empty if nothing is missing.
+
+    Loads nothing.
+    """
     return "" if importlib.util.find_spec("faster_whisper") else _MISSING
 
 

@@ -37,8 +37,8 @@ class Waveform:
     def columns(self, track: int, start_ms: float, end_ms: float, width: int) -> bytes:
         """Returns the loudness, 0 to 255, of each of ``width`` equal parts of a period; 0 where nothing is known.
 
-        Loudness is the mean of the peaks, because with their maximum a minute of speech would look like a
-        solid block. It is never 0 if there is sound.
+        Loudness is the mean of the peaks, because with their maximum a minute of speech would look like a solid
+        block. The result is never 0 if there is sound.
         """
         if track >= len(self._tracks) or not self.bin_ms or not width:
             return bytes(width)

@@ -34,9 +34,10 @@ class Heading(StrEnum):
 
 
 class Passage(Generic[T]):
-    """Messages in transit in one direction. They stay in order, as on any websocket, unless reordered on purpose.
+    """Messages in transit in one direction.
 
-    ``deliver`` passes on one message. Runs on the session's loop.
+    Messages stay in order, as on any websocket, unless they are reordered on purpose. ``deliver`` passes on one
+    message. Runs on the session's loop.
     """
 
     def __init__(self, deliver: Callable[[T], Awaitable[None]], clock_ns: Callable[[], int]) -> None:

@@ -36,7 +36,10 @@ def facts(log: EventLog, row: Row) -> Iterator[str]:
 
 
 def audio_line(sound: MessageAudio | None, row: Row) -> str:
-    """Returns the audio's format, level and clipping, and the key that plays it. Its length is in `facts`."""
+    """Returns the audio's format, level and clipping, and the key that plays it.
+
+    The length of the audio is in `facts`.
+    """
     if sound is None:
         return "audio: not saved, or not found in the message"
     parts = [str(sound.format)]

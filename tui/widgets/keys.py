@@ -1,4 +1,7 @@
-"""KeyBar: one line with the keys that apply now, or a sentence on why a key does nothing. A click presses the key."""
+"""KeyBar: one line with the keys that apply now, or a sentence that explains why a key does nothing.
+
+A click presses the key.
+"""
 
 from __future__ import annotations
 

@@ -18,11 +18,11 @@ from tui.models.telemetry import Telemetry
 from tui.widgets.lines import line_of
 
 FLOOR_DBFS = -60.0
-"""The empty end of the scale; the full end is 0 dBFS."""
+"""Level at which a bar is empty; at 0 dBFS, it is full."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _ZONES = ((0.7, "meter--low"), (0.9, "meter--mid"), (1.0, "meter--high"))
-"""Zones up to -18, -6 and 0 dBFS."""
+"""Color zones, which end at -18, -6 and 0 dBFS."""
 _LABEL_CELLS, _VALUE_CELLS = 6, 8
 
 

@@ -64,7 +64,7 @@ class Panes(Container):
         super().__init__(id=id)
         self.log_pane, self._makers = log, side
         self.panes: dict[str, Widget] = {}
-        """The side panes created so far. The others are created when they are shown, or after the first frame."""
+        """The side panes created so far. Other panes are created when they are shown, or after the first frame."""
         self.side = Vertical(id="side")
         self._kept = layout
         self._arrangement = Arrangement(tuple(side), transient, layout.panes)

@@ -17,7 +17,7 @@ from tui.widgets.lines import FollowView, Piece, line_of
 from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
-"""Minimum number of lines in the foot. It is taller if the rows leave lines empty."""
+"""Minimum number of lines in the foot. The foot is taller if the rows leave lines empty."""
 LEAST_ROWS = 3
 """Number of rows for which the foot leaves room in a focused pane; one less if space is limited."""
 AMPLE_ROWS = 8
@@ -110,7 +110,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def least_lines(self) -> int:
-        """Number of lines that the heads must leave: one row, and the part of the foot that is never cut."""
+        """Number of lines that the head must leave for a row and for the part of the foot that is never cut."""
         return 1 + (self._vital_lines if self.has_focus else 0)
 
     # drawing
@@ -201,7 +201,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return lines[line] if line < len(lines) else []
 
     def _is_vital(self, line: int, width: int) -> bool:
-        """Returns whether a line must not be cut, even to show that more lines follow."""
+        """Returns whether a line must stay complete, even if there is no room to show that more lines follow."""
         text = "".join(text for text, _ in self._foot[line])
         return line < self._vital_lines and cell_len(text) > width - 2
 

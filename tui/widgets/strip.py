@@ -43,7 +43,7 @@ _LOSS_NAMES = {
     Loss.DEVICE_UNDERFLOW: "underflow",
     Loss.CALLBACK_FAILED: "callbacks",
 }
-"""Labels shorter than `Loss.label`."""
+"""Labels that are shorter than `Loss.label`, by loss."""
 _CAPTURE_NAMES = {"default": "default microphone", "caller lines": "recorded lines"}
 _PLAYBACK_NAMES = {"default": "default speaker", "none": "not heard"}
 """Clearer words for device names of sound systems and of this program."""
@@ -133,7 +133,7 @@ class Group(NamedTuple):
     rank: int = 0
     """If there is not enough room, the highest rank is dropped first. Rank 0 always stays."""
     least_cells: int = 0
-    """Width to which the group may be shortened. 0 means that it is shown completely or not at all."""
+    """Width to which the group may be shortened. 0 means that the group is shown completely or not at all."""
 
     def fitted(self, cells: int) -> Group | None:
         """Returns the group with its last text cut in the middle to fit; None if too little would remain."""

@@ -29,7 +29,7 @@ CUT = "┊"
 """Symbol between words that were heard and words that were not, placed by the share of audio played."""
 _HEAD_CELLS = 16
 _NOWHERE, _BEFORE_ALL = -2, -1
-"""Positions of a playhead outside every entry: no playhead, or before the first entry."""
+"""Values for a playhead that is not in any entry: no playhead, or a playhead before the first entry."""
 
 
 class TranscriptPane(FollowView, inherit_bindings=False):

@@ -46,7 +46,7 @@ LEAST_SHARE_MS = 0.05
 def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Judge) -> str:
     """Returns the shares as cells filled with their glyphs.
 
-    ``full_ms`` corresponds to all cells. Thresholds beyond the end of the bar are marked.
+    ``full_ms`` is the time that fills all cells. Thresholds beyond the end of the bar are marked.
     """
     scale = cells / max(full_ms, 1.0)
     bar, reached_ms = "", 0.0

@@ -129,7 +129,7 @@ class TurnsPane(GradedRows):
     def _said(self) -> str:
         """Returns the verdict.
 
-        It is updated only if one of the latest turns has changed, because earlier turns never change.
+        The verdict is updated only if one of the latest turns has changed, because earlier turns never change.
         """
         newest = [
             (turn.response_ms, turn.unexplained_ms, turn.unmeasured, turn.doubt) for turn in self.turns[-3:]

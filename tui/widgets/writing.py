@@ -62,8 +62,8 @@ class WordLine(TextLine):
 class WriteLine(Horizontal):
     """The line for typed turns: sends the entered text and stays open; an empty line closes it.
 
-    It is not a modal screen, because everything behind a modal screen is repainted for each change, at twice
-    the cost.
+    The line is not a modal screen, because everything behind a modal screen is repainted for each change, at
+    twice the cost.
     """
 
     TITLE = "Write"

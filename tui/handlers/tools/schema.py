@@ -29,7 +29,7 @@ class Parameter:
 
     name: str
     hint: Any
-    """Its type, for `msgspec.convert`; `Any` if the function has no hint."""
+    """The parameter's type, for `msgspec.convert`; `Any` if it has no type hint."""
     required: bool
 
 

@@ -2,9 +2,9 @@
 
 Each kind of term is a class that defines its syntax, its help, and the events it selects.
 
-A filter takes positions of events and returns those that match, in the same order. It works on many positions
-at once, using the columns of the log, because a function call for each of a million events would cost more
-than the comparison.
+A filter takes positions of events and returns those that match, in the same order. A filter works on many
+positions at once, using the columns of the log, because a function call for each of a million events would cost
+more than the comparison.
 
 To add a term, write a subclass of `Term` and list it in `TERMS`. The parser, the help and the completion are
 derived from that list.

@@ -155,7 +155,7 @@ def barge_in_figures(barge_in: BargeIn) -> dict[str, Figure]:
 
 
 def timing_line(timing: Timing | None) -> str:
-    """Returns a sentence on the accuracy of a session's times; empty if they are exact."""
+    """Returns a sentence that states the accuracy of a session's times; empty if they are exact."""
     if timing is None:
         return ""
     response = timing.response

@@ -1,9 +1,8 @@
 """Determines who has the floor and how it changes hands, from the audible speech of both parties.
 
-The floor is the right to speak. A party that speaks alone has the floor until the other party takes it.
-Nothing that a protocol reports is used, so the figures are comparable between agents that take turns and
-agents that may speak at any time. The agent's own reports (its barge-ins, its speech events) are shown beside
-them.
+The floor is the right to speak. A party that speaks alone has the floor until the other party takes it. Nothing
+that a protocol reports is used, so the figures are comparable between agents that take turns and agents that
+may speak at any time. The agent's own reports (barge-ins and speech events) are shown beside these figures.
 
 All figures are based on stretches of speech, which are separated by at least half a second of silence; a
 shorter silence is part of a stretch. Terms and definitions:

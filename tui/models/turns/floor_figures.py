@@ -85,8 +85,8 @@ class FloorMoment(msgspec.Struct, frozen=True):
 class _Times:
     """Converts turn-taking times to figures, with the ± of the devices.
 
-    A time from one party's edge to the other's depends on the delays of both devices. From the user's edge to
-    the agent's, it has the same bias as a response time; in the opposite direction, the sign of the bias is
+    A time from one party's edge to the other's depends on the delays of both devices. A time from the user's
+    edge to the agent's has the same bias as a response time; in the opposite direction, the sign of the bias is
     reversed. Between two edges of one party, the delay of the device cancels out.
     """
 

@@ -10,7 +10,7 @@ _GRACE_TICKS = 50
 
 
 class FrameQueue:
-    """Counts queued frames and splits messages into frames. `tick` is its clock."""
+    """Counts queued frames and splits messages into frames. `tick` advances its clock."""
 
     def __init__(self, frame_bytes: int) -> None:
         self.frame_bytes = frame_bytes

@@ -75,7 +75,7 @@ class DeepgramCaller(ImplyingCaller):
         return [outgoing({"type": "UpdatePrompt", "prompt": text}, f"prompt: {text}")]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing: the reply has no audio left to discard. If it is still being sent, it stays open."""
+        """Sends nothing: the reply has no audio left to discard. A reply that is still being sent stays open."""
         self._unheard.discard(stream_id)
         return []
 

@@ -286,7 +286,7 @@ class GeminiAgent(AgentDefaults):
 
 
 class _Setup:
-    """What the caller's setup requests; unknown members are ignored."""
+    """The requests in the caller's setup; unknown members are ignored."""
 
     def __init__(self, setup: Members) -> None:
         turns, resumption = setup.inside("realtimeInputConfig"), setup.inside("sessionResumption")

@@ -27,7 +27,7 @@ from tui.protocols.json_frames import Message, cut, encode
 
 _MESSAGE_MS = 200
 _PER_SECOND, _BURST = 5.0, 20.0
-"""Limits for audio messages. They are lower than Genesys Cloud's, to leave room for the end of a reply."""
+"""Limits for audio messages. These limits are lower than Genesys Cloud's, to leave room for the end of a reply."""
 _MAX_MESSAGE_BYTES = 64_000
 
 

@@ -174,7 +174,7 @@ class Responses:
         return [reply for reply in self._replies.values() if reply.response is response]
 
     def reply_for(self, message: Message, media: AudioFormat) -> ReplyItem:
-        """Returns the reply a message belongs to; an unannounced response is assumed to use ``media``."""
+        """Returns the reply that a message belongs to; for an unannounced response, ``media`` is assumed."""
         response_id = ident(message, "response_id", required=True)
         item_id = ident(message, "item_id", required=True)
         known = self._replies.get(item_id)

@@ -23,7 +23,7 @@ from tui.protocols.json_frames import Members, cut, encode
 
 MULAW_8K = AudioFormat(Encoding.MULAW, 8_000)
 RETURNED, DROPPED = "returned", "dropped"
-"""What happens to pending marks when the server discards its unplayed audio."""
+"""Whether pending marks are returned or dropped when the server discards its unplayed audio."""
 TIMESTAMP = "timestamp"
 """The option for the meaning of timestamps, if sources disagree: "elapsed" or "epoch"."""
 BYTE_ORDER = "byte_order"
@@ -314,8 +314,9 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
     mark_value: Callable[[str], Any] = _same
     """Returns the value that stands for a mark with that name in a message."""
     flushed: str = RETURNED
-    """What happens to pending marks on a flush: `RETURNED` or `DROPPED`. The option ``flushed_marks``
-    overrides it.
+    """Whether pending marks are returned or dropped on a flush: `RETURNED` or `DROPPED`.
+
+    The option ``flushed_marks`` overrides it.
     """
     server_members: Mapping[str, Mapping[str, tuple[str, ...]]] = {}
     """The members that the server's messages may have, by kind; any other member is a fault."""

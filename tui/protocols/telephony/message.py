@@ -13,8 +13,8 @@ from tui.protocols.telephony.dialect import Content
 class StreamMessage(Message):
     """A message whose ``event`` (or other member) names its kind.
 
-    ``foreign`` maps other vendors' spellings to this vendor's. They are read as if they were this vendor's,
-    and recorded in ``respelt``.
+    ``foreign`` maps other vendors' spellings to this vendor's. Foreign spellings are read as if they were this
+    vendor's, and recorded in ``respelt``.
     """
 
     def __init__(self, frame: str | bytes, kind_member: str, foreign: Mapping[str, str]) -> None:

@@ -249,7 +249,7 @@ def _web_address(url: str) -> SplitResult:
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Returns None: the signature is for one URL, and a POST would become a GET."""
+        """Returns None, because the signature is valid for one URL, and a POST would become a GET."""
 
 
 def _ask(
