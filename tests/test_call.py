@@ -126,6 +126,14 @@ def test_the_agents_hang_up_is_a_fine_end(url: str) -> None:
     assert "the agent hung up" in ran.stdout
 
 
+def test_the_numbers_of_a_call_are_sent_to_the_agent(url: str, tmp_path: Path) -> None:
+    ran = run("call", url, "--caller", "+4930901820", "--called", "reception", "--save", str(tmp_path))
+    assert ran.exit_code == 0
+    (messages,) = tmp_path.glob("*/messages.bin")
+    assert b'"caller":"+4930901820"' in messages.read_bytes()
+    assert b'"callee":"reception"' in messages.read_bytes()
+
+
 def test_nobody_there_is_exit_4_and_one_sentence() -> None:
     ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--say", str(YES.path))
     assert ran.exit_code == 4
