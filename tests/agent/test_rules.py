@@ -91,7 +91,7 @@ def test_the_first_rule_that_fits_the_words_counts(tmp_path: Path) -> None:
         ),
         ("[[answer]]\nargs = {a = 1}\ntext = 'a'", 'line 1: The rule has "args" without "tool".'),
         ("[[answer]]\ntool = 'a'\nhang_up = true", 'line 1: The rule needs "text", the words to say before'),
-        ("[[answer]]\ntext = 'a'\ndelay_s = 61", "line 1: The rule delay_s should be a number from 0 to 60"),
+        ("[[answer]]\ntext = 'a'\ndelay_s = 61", "line 1: The rule delay_s must be a number from 0 to 60"),
     ],
 )
 def test_a_wrong_table_is_a_sentence_with_its_line(tmp_path: Path, text: str, says: str) -> None:

@@ -92,7 +92,7 @@ async def test_the_screen_shows_the_run_and_q_ends_it_in_order() -> None:
         assert "book.call.toml" in shown(app, "title")
         assert "Simultaneous calls" not in text_of(app)  # there is room for one plot only
         await pilot.resize_terminal(120, 36)
-        while "Simultaneous calls, and the knee so far" not in text_of(app):
+        while "Simultaneous calls and the current knee" not in text_of(app):
             await pilot.pause()
         assert "Response time (ms) over the last 30 s" in text_of(app)
         await pilot.press("q")

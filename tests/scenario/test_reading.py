@@ -34,7 +34,7 @@ def test_a_file_is_read_with_the_lines_of_its_steps(tmp_path: Path) -> None:
         ('[[step]]\nexpect = "agent speeks"\n', 'did you mean "agent speaks"?'),
         (
             '[[step]]\nexpect = "agent stops"\nwithin = "soon"\n',
-            "line 3: The step: within should be a duration",
+            "line 3: The step: within must be a duration",
         ),
         ('[[step]]\nsay = "yes"\npress = "1"\n', "are two steps"),
         ('[[step]]\nhang_up = true\n[[step]]\nsay = "yes"\n', "line 4: the call is over"),
@@ -64,14 +64,14 @@ def test_a_file_is_read_with_the_lines_of_its_steps(tmp_path: Path) -> None:
         ),
         (
             '[caller]\nline = {jitter = "2s"}\n[[step]]\nhang_up = true\n',
-            "line 2: line: jitter should be at most 1 s.",
+            "line 2: line: jitter must be at most 1 s.",
         ),
         ("name = 1\n[[step]]\nhang_up = true\n", "line 1"),
         ("name\n", "line 1: this is not valid TOML"),
         ('name = "empty"\n', "the file has no [[step]]"),
         (
             '[limits]\ndead_air = "1.9s"\n[[step]]\nhang_up = true\n',
-            "line 1: limits: dead_air should be at least 2 s.",
+            "line 1: limits: dead_air must be at least 2 s.",
         ),
     ],
 )

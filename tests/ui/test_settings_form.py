@@ -129,7 +129,7 @@ async def test_a_taken_key_and_a_wrong_number_are_explained(stage: Staging, scri
         assert "slow_ms (1500) must be at least good_ms (2000)" in s.text()
         form(s).good.value = "soon"
         await s.press("ctrl+s")
-        assert "[thresholds] good_ms should be" in s.text()
+        assert "[thresholds] good_ms must be" in s.text()
         await s.press("escape")
         assert s.top() is s.session
 

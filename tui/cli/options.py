@@ -493,5 +493,7 @@ def token_of(variable: str | None) -> str:
     except ValueError as error:
         raise Sentence(f"--token-env {variable}: the value of that variable {error}.") from None
     if not token:
-        raise Sentence(f"--token-env {variable}: that variable is not set. It should hold the agent's token.")
+        raise Sentence(
+            f"--token-env {variable}: that variable is not set. It must contain the agent's token."
+        )
     return token

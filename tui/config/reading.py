@@ -188,7 +188,7 @@ def _to_settings(table: dict[str, Any], folder: Path) -> Settings:
 def _table(table: dict[str, Any], name: str) -> dict[str, Any]:
     value = table.get(name, {})
     if not isinstance(value, dict):
-        raise SettingsError(f"[{name}] should be a table of settings.")
+        raise SettingsError(f"[{name}] must be a table of settings.")
     return value
 
 
@@ -203,7 +203,7 @@ def _profile_name(name: str) -> str:
 def _keys(action: str, value: object) -> tuple[str, ...]:
     keys = [value] if isinstance(value, str) else value
     if not isinstance(keys, list) or not keys or not all(isinstance(key, str) and key for key in keys):
-        raise SettingsError(f'[keys] {quoted(action)} should be a key like "ctrl+f", or a list of keys.')
+        raise SettingsError(f'[keys] {quoted(action)} must be a key like "ctrl+f", or a list of keys.')
     return tuple(keys)
 
 

@@ -224,7 +224,7 @@ def _token(merged: MergedSettings) -> str:
         raise merged.error("token_env", f"the value of that variable {error}.") from None
     if not token:
         state = "empty" if os.environ.get(variable) else "not set"
-        raise merged.error("token_env", f"that variable is {state}. It should hold the agent's token.")
+        raise merged.error("token_env", f"that variable is {state}. It must contain the agent's token.")
     return token
 
 

@@ -26,7 +26,7 @@ from tui.text.strict import quoted
 _FORMAT = 1
 _MOST_BYTES = 1 << 24
 _RULES = {"p50": (0.10, 50.0), "p95": (0.20, 100.0)}
-"""Allowed growth by percentile: as a share, and in ms."""
+"""The growth that each percentile is allowed, as a share and in ms."""
 
 
 class BaselineError(ValueError):

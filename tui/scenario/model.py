@@ -242,7 +242,7 @@ class CallLimits(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         # Shorter periods are not recorded as dead air, so a lower limit could never fail.
         if self.dead_air is not None and self.dead_air.ns < DEAD_AIR_NS:
-            raise ValueError(f"dead_air should be at least {Duration(DEAD_AIR_NS / NS_PER_MS)}")
+            raise ValueError(f"dead_air must be at least {Duration(DEAD_AIR_NS / NS_PER_MS)}")
 
 
 class Noise(msgspec.Struct, frozen=True):
@@ -266,7 +266,7 @@ class PhoneLine(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if self.jitter > LONGEST_JITTER_MS:
-            raise ValueError(f"jitter should be at most {LONGEST_JITTER_MS}")
+            raise ValueError(f"jitter must be at most {LONGEST_JITTER_MS}")
 
 
 class CallerSetting(msgspec.Struct, frozen=True):

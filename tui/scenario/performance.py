@@ -246,7 +246,7 @@ class Performance:
     async def carry_out(self, *, words_later: bool = False) -> str:
         """Carries out the next step; returns the reason why no further step can follow, or "".
 
-        Words are judged before this returns or, with ``words_later``, no later than in `judge_words`.
+        Words are judged before this method returns or, with ``words_later``, no later than in `judge_words`.
         """
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()

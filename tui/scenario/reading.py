@@ -178,7 +178,7 @@ class _Source:
     def located(self, sentence: str, number: int | None) -> str:
         """Returns a sentence about a key, preceded by the key's place in the file."""
         key = re.search(
-            r'no setting "([^"]+)"|([a-z_0-9]+)(?::| should | needs )', sentence.removeprefix("The step: ")
+            r'no setting "([^"]+)"|([a-z_0-9]+)(?::| must | needs )', sentence.removeprefix("The step: ")
         )
         return f"{self._where(number, (key[1] or key[2]) if key else '')}: {sentence}"
 
@@ -226,7 +226,7 @@ def _values(kinds: dict[str, Any], table: object, where: str) -> dict[str, Any]:
     """Converts the values of a table and of its nested tables. Raises `SettingsError`."""
     nested = {key for key in kinds if key in _NESTED and not _is_text(kinds[key])}
     if not isinstance(table, dict):
-        raise SettingsError(f"{where} should be a table.")
+        raise SettingsError(f"{where} must be a table.")
     plain = {key: value for key, value in table.items() if key not in nested}
     to_values({**kinds}, {key: None for key in table if key not in kinds}, where)
     values = {key: to_value(kinds[key], value, f"{where}: {key}") for key, value in plain.items()}

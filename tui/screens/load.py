@@ -74,7 +74,7 @@ class LoadApp(App[int]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Follows the processes."""
+        """Starts to follow the processes of the run."""
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DEFAULT_THEME
@@ -128,7 +128,7 @@ class LoadApp(App[int]):
         title = "Simultaneous calls"
         if knee := self._history[-1].knee_calls:
             lines.append(_PlotLine("knee", "orange", [(each.at_s, knee) for each in self._history]))
-            title = f"{title}, and the knee so far"
+            title = f"{title} and the current knee"
         self._plot(plot, title, lines, most_steps=3)
 
     def _plot(self, plot: PlotextPlot, title: str, lines: Sequence[_PlotLine], *, most_steps: int) -> None:

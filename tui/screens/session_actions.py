@@ -1,4 +1,4 @@
-"""The actions of the session screen with their keys, help texts, conditions and functions."""
+"""The actions of the session screen, with their keys, help, conditions and functions."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ class UnansweredTool(NamedTuple):
 
 
 class Pending:
-    """Tracks what has begun and not ended. Runs on the session's loop; processing an event takes constant time.
+    """Tracks operations that have begun and have not ended.
 
-    ``replies_are_ended`` states whether the agent marks the end of each reply. If the agent does not mark it,
-    there is no end to wait for.
+    Runs on the session's loop; processing an event takes constant time. ``replies_are_ended`` states whether
+    the agent marks the end of each reply. If the agent does not mark it, there is no end to wait for.
     """
 
     def __init__(self, *, replies_are_ended: bool) -> None:

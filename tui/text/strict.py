@@ -37,7 +37,7 @@ def to_values(
 ) -> dict[str, Any]:
     """Converts the values of a table; ``kinds`` maps each key to the type of its value. Raises `SettingsError`."""
     if not isinstance(table, Mapping):
-        raise SettingsError(f"{where} should be a table of settings.")
+        raise SettingsError(f"{where} must be a table of settings.")
     for key in table:
         if key not in kinds:
             raise SettingsError(f"{where} has no setting {quoted(key)}{did_you_mean(key, kinds)}")
@@ -65,7 +65,7 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
         if isinstance(error.__cause__, SettingsError):
             raise SettingsError(f"{where}: {error.__cause__}") from None
         found = f" is {quoted(str(original))}, but" if text else ""
-        raise SettingsError(f"{where}{found} should be {in_words(kind)}.") from None
+        raise SettingsError(f"{where}{found} must be {in_words(kind)}.") from None
 
 
 def in_words(kind: Any) -> str:
@@ -141,7 +141,7 @@ def _words(wanted: inspect.Type) -> str:
         case inspect.CustomType() if issubclass(wanted.cls, Written):
             return wanted.cls.EXPECTED
         case inspect.DictType():
-            return "a table of " + ("texts" if isinstance(wanted.value_type, inspect.StrType) else "values")
+            return "a table of " + ("strings" if isinstance(wanted.value_type, inspect.StrType) else "values")
         case _:
             return "something else"
 

@@ -273,7 +273,7 @@ class Panes(Container):
         self._settle()
 
     def _make(self, names: Iterable[str]) -> None:
-        """Creates missing panes, hidden and in their places."""
+        """Creates the missing panes at their positions, hidden."""
         for name in names:
             if name not in self.panes:
                 below = [self.panes[other] for other in self._behind(name) if other in self.panes]

@@ -163,7 +163,7 @@ def _step(key: Key) -> str:
 
 
 def shown_key(key: Key) -> str:
-    """Returns a name as it is shown before its value. An ambiguous name is quoted."""
+    """Returns a member's name in the form that is shown before the value. An ambiguous name is quoted."""
     return (
         str(key)
         if isinstance(key, int) or _PLAIN_NAME.fullmatch(key)

@@ -66,7 +66,7 @@ class Watchdog:
         self._retry_s = FIRST_RETRY_S
 
     def look(self, now_ns: int, callback_ns: int, *, vanished: bool) -> bool:
-        """Judges the device by its last callback, or by its opening if there was none.
+        """Judges the device by its last callback, or by its opening if it has not called back.
 
         Returns whether the health changed.
         """

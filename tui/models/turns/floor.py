@@ -10,8 +10,8 @@ shorter silence is part of a stretch. Terms and definitions:
 * Floor transfer offset: start of the new speaker's turn minus end of the previous speaker's; a gap is
   positive, an overlap negative. De Ruiter, Mitterer & Enfield (2006), Language 82, 515-535. People answer
   after about 200 ms (mean of ten languages 208 ms: Stivers et al. (2009), PNAS 106, 10587-10592).
-* Gap, pause, overlap between and within speakers: distinguished by who speaks before and after. Heldner &
-  Edlund (2010), Journal of Phonetics 38, 555-568.
+* Gap, pause, overlap between speakers, overlap within a speaker: distinguished by who speaks before and after.
+  Heldner & Edlund (2010), Journal of Phonetics 38, 555-568.
 * Lapse: a silence long enough to end the turn even if the same party speaks next. Sacks, Schegloff &
   Jefferson (1974), Language 50, 696-735.
 * Backchannel: short speech by the listener that does not take the floor. Yngve (1970), Chicago Linguistic

@@ -21,9 +21,9 @@ _KEPT_REPLIES = 16
 class SpokenTrack:
     """Cuts the agent's track into replies: a reply begins with sound and ends after `ENDS_AFTER_MS` of silence.
 
-    Silence between replies is not played, so that each reply starts with a fresh buffer and delay cannot
-    build up. Times are session times: from the range of each chunk if the agent sends one, otherwise from the
-    total duration of the chunks.
+    Silence between replies is not played, so that each reply starts with a fresh buffer and delay cannot build
+    up. Times are session times. They come from the range of each chunk if the agent sends one, otherwise from
+    the total duration of the chunks.
     """
 
     def __init__(self) -> None:

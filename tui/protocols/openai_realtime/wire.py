@@ -202,7 +202,9 @@ def read_format(members: Members, name: str, pcm_rates: Collection[int] = PCM_RA
             return AudioFormat(Encoding.PCM16, rate)
         case {"type": "audio/pcm", "rate": int(rate)} if rate > 0:
             specified = ", ".join(map(str, pcm_rates))
-            members.find("pcm-rate", f"{name} is PCM at {rate} Hz; only {specified} Hz is specified.")
+            members.find(
+                "pcm-rate", f"{name} is PCM at {rate} Hz; the specification allows only {specified} Hz."
+            )
             return AudioFormat(Encoding.PCM16, rate) if 8_000 <= rate <= 192_000 else None
         case str(stated) if (media := pcm_with_rate(stated)) and media.rate in pcm_rates:
             return media
