@@ -58,7 +58,7 @@ class CaptureHandoff:
     def __init__(self, *, block_ms: float = 20, max_ms: float = 2_000) -> None:
         self.dropped_blocks = 0
         self.overflows = 0
-        """Number of blocks before which PortAudio reported lost samples."""
+        """Number of blocks that followed lost samples, according to PortAudio."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread: int | None = None
         self._blocks: deque[Block] = deque()

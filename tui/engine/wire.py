@@ -165,7 +165,7 @@ class TraceCallbacks(_Item, frozen=True, tag="trace_callbacks"):
 
 
 class Shutdown(_Item, frozen=True, tag="shutdown"):
-    """Says goodbye on the wire, closes everything, and exits."""
+    """Ends the call on the wire, closes everything, and exits."""
 
 
 Command = (

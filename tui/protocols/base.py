@@ -653,7 +653,7 @@ class Protocol(msgspec.Struct, frozen=True):
     interface: int = 0
     """The `INTERFACE` version that the protocol was written for, checked on loading; 0 skips the check."""
     has_words: bool = True
-    """Whether messages carry words; if not, there is no transcript."""
+    """Whether messages contain words; if not, there is no transcript."""
     checked_by_opening: bool = False
     """Whether `check` may open a session and end it at once, because this has no effect and costs nothing."""
     calls_tools: bool = False

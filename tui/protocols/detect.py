@@ -107,5 +107,5 @@ def _is_at(path: str, endings: tuple[str, ...]) -> bool:
 
 
 def _guess(reasons: Iterable[tuple[Protocol, str]]) -> Guess | None:
-    """Returns the first protocol for which there is a reason."""
+    """Returns the first of the protocols whose reason is not empty."""
     return next((Guess(protocol.name, protocol.title, why) for protocol, why in reasons if why), None)

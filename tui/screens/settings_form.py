@@ -34,7 +34,7 @@ SETTINGS_KEYS = (
 KEY = (Action("key_cancel", "escape", "Cancel", "Keep the current key.", "cancel"),)
 HINT = "tab next · enter open a list, or choose another key · ⌫ default key · ^s save · esc cancel"
 _NAME_CELLS, _KEYS_CELLS = 23, 11
-_QUITTING = {"yes": "asks once", "no": "ends the call and quits"}
+_QUITTING = {"yes": "asks first", "no": "ends the call and quits"}
 
 
 class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
@@ -107,7 +107,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
                 yield Label("Bad above (ms)", classes="second")
                 yield self.slow
             with Horizontal(classes="field"):
-                yield Label("q in a call")
+                yield Label("q during a call")
                 yield self.quitting
             self.keys.border_title = "Keys"
             yield self.keys

@@ -51,7 +51,7 @@ class Dialled(msgspec.Struct, frozen=True):
 
 
 async def settle(target: Target) -> Dialled:
-    """Determines everything that the target does not specify, except what only the call itself can show.
+    """Determines everything that the target does not specify, except for facts that only the call can show.
 
     Raises `DiallingError` and `ProtocolNotDetected`.
     """
