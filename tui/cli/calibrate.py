@@ -22,6 +22,7 @@ from tui.cli.options import (
     option,
     pass_time_limit,
     target_of,
+    together,
     typed_settings,
 )
 from tui.cli.program import Sentence
@@ -35,28 +36,21 @@ _ANY_URL = "ws://127.0.0.1/"
 _LEAST_SECONDS = 15.0
 
 
+# fmt: off
+_options = together(
+    option("--protocol", type=NearChoice(LOCAL_PROTOCOLS), default="audiocodes",
+           help="Protocol to use when calling the local agent."),
+    option("--seconds", type=NumberInRange(min=_LEAST_SECONDS), default=60.0, metavar="S",
+           help="Length of the call; measuring the clocks takes 30 s or more."),
+    option("--check", "check_ms", type=NumberInRange(0, min_open=True), metavar="MS",
+           help="Exit with 1 if response times cannot be measured to within MS."),
+    option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+)
+# fmt: on
+
+
 @click.command(cls=GroupedCommand, example="opusagent-tui calibrate --check 20")
-@option(
-    "--protocol",
-    type=NearChoice(LOCAL_PROTOCOLS),
-    default="audiocodes",
-    help="Protocol to use when calling the local agent.",
-)
-@option(
-    "--seconds",
-    type=NumberInRange(min=_LEAST_SECONDS),
-    default=60.0,
-    metavar="S",
-    help="Length of the call; measuring the clocks takes 30 s or more.",
-)
-@option(
-    "--check",
-    "check_ms",
-    type=NumberInRange(0, min_open=True),
-    metavar="MS",
-    help="Exit with 1 if response times cannot be measured to within MS.",
-)
-@option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@_options
 @audio_options
 @block_option
 @config_option

@@ -23,6 +23,7 @@ from tui.cli.options import (
     effective_settings,
     option,
     settings_errors,
+    together,
     typed_settings,
 )
 from tui.cli.program import Sentence
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from tui.config.reading import SettingsInForce
     from tui.config.targets import AddressBook
     from tui.saving.listing import SessionSummary
-
-folder_option = option(
-    "--save", metavar="DIR", help="Folder that contains the sessions; default: the user's data directory."
-)
 
 
 class LocalTime(click.DateTime):
@@ -79,28 +76,37 @@ class SessionsGroup(click.Group):
         write_example("opusagent-tui sessions --since 2026-01-31 --errors", formatter)
 
 
+# fmt: off
+_list_options = together(
+    option("--save", metavar="DIR",
+           help="Folder that contains the sessions; default: the user's data directory."),
+    option("--target", metavar="TEXT", help="Only sessions whose title, URL or protocol contains TEXT."),
+    option("--since", type=LocalTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]), metavar="DATE[ TIME]",
+           help="Only sessions that began after this date (local time)."),
+    option("--errors/--no-errors", default=None, help="Only sessions with errors, or only those without."),
+    option("--min-duration", type=NumberInRange(min=0), metavar="S",
+           help="Only sessions that lasted longer than this."),
+    option("--trash", is_flag=True,
+           help="List the sessions in the trash; with delete or prune, act on the trash instead of the saved "
+                "sessions."),
+    option("--json", "as_json", is_flag=True, help="Print JSON, one session per line."),
+)
+_export_options = together(
+    option("-o", "--output", metavar="FILE",
+           help="Output file; default: named after the session, in the current folder."),
+    option("--format", "format_", type=click.Choice(["jsonl", "csv", "txt"]),
+           help="File format; default: determined by the extension of FILE, otherwise JSON Lines."),
+    option("--filter", "filter_", metavar="TEXT",
+           help="Export only events that match this filter (same syntax as in the log)."),
+    option("--marked", is_flag=True, help="Export only marked events."),
+    option("--raw", is_flag=True, help="Include the raw messages."),
+    option("--overwrite", is_flag=True, help="Replace an existing file."),
+)
+# fmt: on
+
+
 @click.group(cls=SessionsGroup, invoke_without_command=True)
-@folder_option
-@option("--target", metavar="TEXT", help="Only sessions whose title, URL or protocol contains TEXT.")
-@option(
-    "--since",
-    type=LocalTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]),
-    metavar="DATE[ TIME]",
-    help="Only sessions that began after this date (local time).",
-)
-@option("--errors/--no-errors", default=None, help="Only sessions with errors, or only those without.")
-@option(
-    "--min-duration",
-    type=NumberInRange(min=0),
-    metavar="S",
-    help="Only sessions that lasted longer than this.",
-)
-@option(
-    "--trash",
-    is_flag=True,
-    help="List the sessions in the trash; with delete or prune, act on the trash instead of the saved sessions.",
-)
-@option("--json", "as_json", is_flag=True, help="Print JSON, one session per line.")
+@_list_options
 @config_option
 @click.pass_context
 def sessions(
@@ -461,27 +467,7 @@ def compare(left: Path, right: Path, as_json: bool) -> None:
 
 @click.command(cls=GroupedCommand, example="opusagent-tui export latest --format csv --filter errors")
 @click.argument("session", type=click.Path(path_type=Path), shell_complete=completion.sessions)
-@option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="Output file; default: named after the session, in the current folder.",
-)
-@option(
-    "--format",
-    "format_",
-    type=click.Choice(["jsonl", "csv", "txt"]),
-    help="File format; default: determined by the extension of FILE, otherwise JSON Lines.",
-)
-@option(
-    "--filter",
-    "filter_",
-    metavar="TEXT",
-    help="Export only events that match this filter (same syntax as in the log).",
-)
-@option("--marked", is_flag=True, help="Export only marked events.")
-@option("--raw", is_flag=True, help="Include the raw messages.")
-@option("--overwrite", is_flag=True, help="Replace an existing file.")
+@_export_options
 @config_option
 def export(
     session: Path,
