@@ -68,8 +68,10 @@ def config(init: bool, keys: bool) -> None:
 
 def rows_of(in_force: SettingsInForce) -> Iterator[SettingRow]:
     """Yields every setting of the program, and the call settings and keys that are set, without secrets."""
+    from tui.config.model import SECTIONS
+
     settings = in_force.settings
-    for section in ("thresholds", "screen", "sessions", "sound", "speech"):
+    for section in SECTIONS:
         for key, value in _fields(getattr(settings, section)):
             source = _source(in_force, f"{section}.{key}")
             if value is None:

@@ -45,62 +45,44 @@ class Thresholds(Struct, frozen=True, kw_only=True):
 class ScreenSettings(Struct, frozen=True, kw_only=True):
     """Settings for the screen."""
 
-    theme: (
-        Annotated[Text, Meta(description="Theme; default: the last one chosen.", examples=["opus-dark"])]
-        | None
-    ) = None
-    refresh_per_s: (
-        Annotated[
-            int,
-            Meta(
-                ge=2,
-                le=60,
-                description="Level meter updates per second; other updates are half as frequent.",
-                examples=[16],
-            ),
-        ]
-        | None
-    ) = None
+    theme: Annotated[
+        Text | None, Meta(description="Theme; default: the last one chosen.", examples=["opus-dark"])
+    ] = None
+    refresh_per_s: Annotated[
+        Annotated[int, Meta(ge=2, le=60)] | None,
+        Meta(
+            description="Level meter updates per second; other updates are half as frequent.", examples=[16]
+        ),
+    ] = None
     confirm_quit: Annotated[bool, Meta(description="Ask before q ends a call.")] = True
 
 
 class SessionsSettings(Struct, frozen=True, kw_only=True):
     """Settings for saving sessions, including how long they are kept."""
 
-    folder: (
-        Annotated[Text, Meta(description="Default: the user's data directory.", examples=["~/calls"])] | None
-    ) = None
+    folder: Annotated[
+        Text | None, Meta(description="Default: the user's data directory.", examples=["~/calls"])
+    ] = None
     save: Annotated[bool, Meta(description="Save every call.")] = True
     audio: Annotated[bool, Meta(description="Save both audio tracks and the audio in messages.")] = True
     redact: Annotated[
         tuple[Text, ...], Meta(description="JSON fields whose values are not saved.", examples=[["ssn"]])
     ] = ()
-    keep_days: (
-        Annotated[
-            float,
-            Meta(
-                gt=0,
-                le=36_500,
-                description="Age in days after which sessions in the folder are deleted when a call ends.",
-                examples=[30],
-            ),
-        ]
-        | None
-    ) = None
-    keep_count: (
-        Annotated[
-            int,
-            Meta(
-                ge=1,
-                description=(
-                    "Number of sessions to keep; beyond that, the oldest are deleted when a call ends. Without a "
-                    "limit, nothing is deleted."
-                ),
-                examples=[100],
-            ),
-        ]
-        | None
-    ) = None
+    keep_days: Annotated[
+        Annotated[float, Meta(gt=0, le=36_500)] | None,
+        Meta(
+            description="Age in days after which sessions in the folder are deleted when a call ends.",
+            examples=[30],
+        ),
+    ] = None
+    keep_count: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="Number of sessions to keep; beyond that, the oldest are deleted when a call ends. "
+            "Without a limit, nothing is deleted.",
+            examples=[100],
+        ),
+    ] = None
 
 
 class SoundSettings(Struct, frozen=True, kw_only=True):
@@ -119,23 +101,17 @@ class SoundSettings(Struct, frozen=True, kw_only=True):
 class SpeechSettings(Struct, frozen=True, kw_only=True):
     """Settings for speech synthesis and recognition."""
 
-    synthesizer: (
-        Annotated[
-            Literal["hibari", "espeak-ng", "say"],
-            Meta(description="Default: the first of these that is installed.", examples=["hibari"]),
-        ]
-        | None
-    ) = None
-    model: (
-        Annotated[
-            Text,
-            Meta(
-                description="Speech recognition model: a folder, an installed package that contains one, or a name.",
-                examples=["base.en"],
-            ),
-        ]
-        | None
-    ) = None
+    synthesizer: Annotated[
+        Literal["hibari", "espeak-ng", "say"] | None,
+        Meta(description="Default: the first of these that is installed.", examples=["hibari"]),
+    ] = None
+    model: Annotated[
+        Text | None,
+        Meta(
+            description="Speech recognition model: a folder, an installed package that contains one, or a name.",
+            examples=["base.en"],
+        ),
+    ] = None
 
 
 TargetSettings = Mapping[str, Any]
@@ -156,6 +132,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Profiles by name; each has a ``url``."""
     keys: dict[str, tuple[str, ...]] = {}
     """Keys by action id, which replace the action's default keys."""
+
+
+SECTIONS: dict[str, type[Struct]] = {
+    "thresholds": Thresholds,
+    "screen": ScreenSettings,
+    "sessions": SessionsSettings,
+    "sound": SoundSettings,
+    "speech": SpeechSettings,
+}
+"""The sections with a fixed set of settings, which environment variables may set as well."""
 
 
 def type_of(setting: Setting) -> Any:

@@ -13,12 +13,9 @@ from platformdirs import user_config_path
 
 from tui.config.model import (
     PROFILE_TYPES,
+    SECTIONS,
     TARGET_TYPES,
-    ScreenSettings,
-    SessionsSettings,
     Settings,
-    SoundSettings,
-    SpeechSettings,
     TargetSettings,
     Thresholds,
 )
@@ -30,18 +27,11 @@ FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
 """Environment variable that contains the path of a settings file to read instead of the user's own."""
 _PREFIX = "OPUSAGENT_TUI"
 _MAX_BYTES = 1_000_000
-_SECTIONS: dict[str, type[msgspec.Struct]] = {
-    "thresholds": Thresholds,
-    "screen": ScreenSettings,
-    "sessions": SessionsSettings,
-    "sound": SoundSettings,
-    "speech": SpeechSettings,
-}
 _PATHS = ("folder", *(name for name, setting in SETTINGS.items() if setting.is_path))
 """Settings that are paths; relative ones are resolved against the folder of the file."""
 _TYPES = {
     name: {field.name: field.type for field in msgspec.structs.fields(kind)}
-    for name, kind in _SECTIONS.items()
+    for name, kind in SECTIONS.items()
 }
 _PROFILE_NAME = r"\w[\w.-]*"
 
@@ -94,7 +84,7 @@ def read_settings(named: str | None = None) -> SettingsInForce:
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
     variables: dict[str, str] = {}
-    sections = {name: _with_environment(getattr(settings, name), name, variables) for name in _SECTIONS}
+    sections = {name: _with_environment(getattr(settings, name), name, variables) for name in SECTIONS}
     return SettingsInForce(
         settings=msgspec.structs.replace(settings, **sections),
         path=path,
@@ -120,7 +110,7 @@ def unknown_variables() -> list[str]:
             continue
         section, _, _ = name.removeprefix(f"{_PREFIX}_").partition("_")
         meant = did_you_mean(name, known, 0.9)
-        if section.lower() in (*_SECTIONS, "target") or meant != ".":
+        if section.lower() in (*SECTIONS, "target") or meant != ".":
             sentences.append(f"${name} is not a setting{meant}")
     return sentences
 
@@ -165,13 +155,13 @@ def _read(path: Path, *, must_exist: bool) -> dict[str, Any] | None:
 
 
 def _to_settings(table: dict[str, Any], folder: Path) -> Settings:
-    known = (*_SECTIONS, "target", "profiles", "keys")
+    known = (*SECTIONS, "target", "profiles", "keys")
     for key in table:
         if key not in known:
             raise SettingsError(f"unknown section {quoted(key)}{did_you_mean(key, known)}")
     sections: dict[str, Any] = {
         name: to_struct(kind, _at(table[name], folder), f"[{name}]")
-        for name, kind in _SECTIONS.items()
+        for name, kind in SECTIONS.items()
         if name in table
     }
     target = to_values(TARGET_TYPES, _at(table.get("target", {}), folder), "[target]")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 from msgspec import inspect
 
-from tui.config.model import ScreenSettings, SessionsSettings, SoundSettings, SpeechSettings, Thresholds
+from tui.config.model import SECTIONS, SessionsSettings
 from tui.protocols.registry import BUILT_IN
 from tui.settings import SETTINGS, Scope, Setting
 
@@ -27,54 +27,38 @@ _KEYS = """
 """
 
 
+_ABOUT = {
+    "[thresholds]": "what counts as a good (green), slow (amber) or bad (red) response, and as a backchannel",
+    "[sessions]": "how calls are saved",
+    "[sound]": "the sound system of this machine",
+    "[speech]": "speech synthesis and speech recognition (the `speech` extra)",
+    "[target]": "settings for every call, unless a profile overrides them; any setting below except url is allowed",
+    "# [profiles.staging]": "opusagent-tui connect staging",
+}
+_URL = (
+    "url",
+    '"wss://agent.example.com/voice?key=${STAGING_KEY}"',
+    "${NAME} is an environment variable.",
+)
+
+
 def starter_file() -> str:
     """Returns the text of the file."""
-    in_sessions = {field.name for field in msgspec.structs.fields(SessionsSettings)}
-    for_every_call = [
-        setting
-        for setting in SETTINGS.values()
-        if setting.scope is not Scope.TARGET and setting.name not in in_sessions
-    ]
-    for_one = [setting for setting in SETTINGS.values() if setting not in for_every_call]
-    return "".join(
-        (
-            _HEAD,
-            _section(
-                "[thresholds]",
-                "what counts as a good (green), slow (amber) or bad (red) response, and as a backchannel",
-            ),
-            *_lines(_entries_of(Thresholds)),
-            _section("[screen]", ""),
-            *_lines(_entries_of(ScreenSettings)),
-            _section("[sessions]", "how calls are saved"),
-            *_lines(_entries_of(SessionsSettings)),
-            _section("[sound]", "the sound system of this machine"),
-            *_lines(_entries_of(SoundSettings)),
-            _section("[speech]", "speech synthesis and speech recognition (the `speech` extra)"),
-            *_lines(_entries_of(SpeechSettings)),
-            _section(
-                "[target]",
-                "settings for every call, unless a profile overrides them; any setting below except url is allowed",
-            ),
-            *_lines(map(_entry, for_every_call)),
-            _section("# [profiles.staging]", "opusagent-tui connect staging"),
-            *_lines(
-                [
-                    (
-                        "url",
-                        '"wss://agent.example.com/voice?key=${STAGING_KEY}"',
-                        "${NAME} is an environment variable.",
-                    )
-                ]
-            ),
-            *_lines(map(_entry, for_one)),
-            _KEYS,
-        )
-    )
+    in_sessions = SessionsSettings.__struct_fields__
+    for_every_call, for_one = [], [_URL]
+    for setting in SETTINGS.values():
+        one = setting.scope is Scope.TARGET or setting.name in in_sessions
+        (for_one if one else for_every_call).append(_entry(setting))
+    sections = {f"[{name}]": list(_entries_of(kind)) for name, kind in SECTIONS.items()}
+    sections |= {"[target]": for_every_call, "# [profiles.staging]": for_one}
+    lines = (line for heading, entries in sections.items() for line in _section(heading, entries))
+    return "".join((_HEAD, *lines, _KEYS))
 
 
-def _section(heading: str, comment: str) -> str:
-    return f"\n{heading:22}  # {comment}\n" if comment else f"\n{heading}\n"
+def _section(heading: str, entries: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    comment = _ABOUT.get(heading)
+    yield f"\n{heading:22}  # {comment}\n" if comment else f"\n{heading}\n"
+    yield from _lines(entries)
 
 
 def _lines(entries: Iterable[tuple[str, str, str]]) -> Iterator[str]:
@@ -94,10 +78,7 @@ def _entry(setting: Setting) -> tuple[str, str, str]:
 
 def _entries_of(section: type[msgspec.Struct]) -> Iterator[tuple[str, str, str]]:
     for field in inspect.type_info(section).fields:  # type: ignore[attr-defined]
-        kind = field.type
-        if isinstance(kind, inspect.UnionType):
-            kind = next(each for each in kind.types if not isinstance(each, inspect.NoneType))
-        about = kind.extra_json_schema
+        about = field.type.extra_json_schema
         value = about["examples"][0] if "examples" in about else field.default
         yield field.name, _toml(value), about["description"]
 

@@ -7,25 +7,22 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.screens.actions import CALLBACKS, bindings
+from tui.screens.page import Page
 from tui.text.visible import one_line
 from tui.widgets.callback_rows import FIGURES, LAST_ERROR, SLOW_MS, CallbackRow, CallbackRows, Column
 from tui.widgets.callback_table import CallbackHeader, CallbackTable, table_places
-from tui.widgets.keys import KeyBar
-from tui.widgets.too_small import TooSmall
 
 REFRESH_NS = 500_000_000
 """Refresh interval in ns, the same as the engine's interval for sending its table."""
 _OFF = "Press space to trace callbacks in this program and in the engine, or start with --trace-callbacks."
 
 
-class CallbacksScreen(Screen[None], inherit_bindings=False):
+class CallbacksScreen(Page[None], inherit_bindings=False):
     """A sortable table of callbacks with a tracing switch. Opening the screen does not start tracing."""
 
     CSS_PATH = "callbacks.tcss"
@@ -44,15 +41,12 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
         self._refreshed_ns: int | None = None
         self._shown: Content | None = None
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """Composes the widgets from top to bottom."""
-        yield TooSmall()
-        with Vertical(id="body"):
-            yield self._status
-            yield self.header
-            yield self.table
-            yield self._detail
-        yield KeyBar()
+        yield self._status
+        yield self.header
+        yield self.table
+        yield self._detail
 
     def on_mount(self) -> None:
         """Shows the current measurements."""
@@ -87,10 +81,6 @@ class CallbacksScreen(Screen[None], inherit_bindings=False):
     def action_reverse(self) -> None:
         """Reverses the order."""
         self._sort_by(self.rows.column)
-
-    def action_close(self) -> None:
-        """Returns to the previous screen. Tracing continues."""
-        self.dismiss()
 
     @on(CallbackHeader.Chosen)
     def _sort_by_chosen(self, event: CallbackHeader.Chosen) -> None:

@@ -9,8 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.color import Color
-from textual.containers import Container, Vertical
-from textual.screen import Screen
+from textual.containers import Container
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -19,8 +18,7 @@ from tui.config.model import Thresholds
 from tui.models.turns.figures import Grade, graded, response_of, worst_of
 from tui.models.turns.turns import LEAST_TURNS, Turn
 from tui.screens.actions import Action, bindings
-from tui.widgets.keys import KeyBar
-from tui.widgets.too_small import TooSmall
+from tui.screens.page import Page
 from tui.widgets.turn_words import causes_of
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ _IN_THEME = {
 """Theme color for each of plotext's colors, which are terminal colors."""
 
 
-class ChartScreen(Screen[int | None], inherit_bindings=False):
+class ChartScreen(Page[int | None], inherit_bindings=False):
     """Plots the response times so far.
 
     Returns the turn whose events should be shown in the log, or None. ``opened`` is called with the number of
@@ -73,24 +71,21 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
         self._turns = [turn for turn in metrics.turns if turn.number and turn.response_ms is not None]
         self._percentiles = metrics.percentiles()
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """Composes the widgets from top to bottom."""
         # Imported with the first chart, because importing plotext takes as long as drawing a small screen.
         from textual_plotext import PlotextPlot
 
-        yield TooSmall()
-        with Vertical(id="body"):
-            yield Static(self._head(), id="head", markup=False)
-            with Container(id="plots"):
-                responses = PlotextPlot(id="responses")
-                self._plot_responses(responses)
-                yield responses
-                if len(self._turns) >= LEAST_TURNS:
-                    distribution = PlotextPlot(id="distribution")
-                    self._plot_distribution(distribution)
-                    yield distribution
-            yield OptionList(*self._outliers(), id="outliers", markup=False)
-        yield KeyBar()
+        yield Static(self._head(), id="head", markup=False)
+        with Container(id="plots"):
+            responses = PlotextPlot(id="responses")
+            self._plot_responses(responses)
+            yield responses
+            if len(self._turns) >= LEAST_TURNS:
+                distribution = PlotextPlot(id="distribution")
+                self._plot_distribution(distribution)
+                yield distribution
+        yield OptionList(*self._outliers(), id="outliers", markup=False)
 
     def on_mount(self) -> None:
         """Puts the cursor on the slowest turn."""
@@ -166,10 +161,6 @@ class ChartScreen(Screen[int | None], inherit_bindings=False):
     def _turn_left(self, number: int | None) -> None:
         if number is not None:
             self.dismiss(number)
-
-    def action_close(self) -> None:
-        """Returns to the turns."""
-        self.dismiss(None)
 
 
 def _bins(times_ms: Sequence[float]) -> tuple[int, int, list[int]]:

@@ -7,8 +7,6 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.screen import Screen
 from textual.widgets import Static
 
 from tui.bridge import Bridge
@@ -18,11 +16,10 @@ from tui.models.message.diff import Difference, compare
 from tui.models.message.json import content_of, path_text
 from tui.screens.actions import Action, bindings
 from tui.screens.clipboard import copy
+from tui.screens.page import Page
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.compare import CompareView
-from tui.widgets.keys import KeyBar
-from tui.widgets.too_small import TooSmall
 
 COMPARE = (
     Action("next_difference", "n", "Next", "Go to the next difference.", "difference", show=True),
@@ -38,7 +35,7 @@ COMPARE = (
 )  # fmt: skip
 
 
-class CompareScreen(Screen[None], inherit_bindings=False):
+class CompareScreen(Page[None], inherit_bindings=False):
     """Shows two events, the older one on the left or above."""
 
     CSS_PATH = "compare.tcss"
@@ -65,14 +62,11 @@ class CompareScreen(Screen[None], inherit_bindings=False):
         self._head = Static(id="head", markup=False)
         self._path = Static(id="path", markup=False)
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """Composes the widgets from top to bottom."""
-        yield TooSmall()
-        with Vertical(id="body"):
-            yield self._head
-            yield self.view
-            yield self._path
-        yield KeyBar()
+        yield self._head
+        yield self.view
+        yield self._path
 
     def on_mount(self) -> None:
         """Goes to the first difference."""
@@ -107,10 +101,6 @@ class CompareScreen(Screen[None], inherit_bindings=False):
         row = self.view.row
         if row is not None:
             copy(self.app, "path", path_text(row.path))
-
-    def action_close(self) -> None:
-        """Returns to the log."""
-        self.dismiss()
 
 
 _MARKS = {

@@ -8,15 +8,12 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.screen import Screen
 
 from tui.library import CommandFailed, Library
 from tui.screens.actions import Action, bindings
+from tui.screens.page import Page
 from tui.text.visible import one_line
-from tui.widgets.keys import KeyBar
 from tui.widgets.session_comparison import SessionComparisonView
-from tui.widgets.too_small import TooSmall
 
 COMPARE_SESSIONS = (
     Action("sessions_next_difference", "n", "Next", "Go to the next turn that differs.", "difference", show=True),
@@ -26,7 +23,7 @@ COMPARE_SESSIONS = (
 )  # fmt: skip
 
 
-class CompareSessionsScreen(Screen[None], inherit_bindings=False):
+class CompareSessionsScreen(Page[None], inherit_bindings=False):
     """Remeasures both sessions in a separate process, and shows them side by side."""
 
     CSS_PATH = "compare_sessions.tcss"
@@ -40,12 +37,9 @@ class CompareSessionsScreen(Screen[None], inherit_bindings=False):
         self._library = library
         self._folders = left, right
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """Composes the widgets from top to bottom."""
-        yield TooSmall()
-        with Vertical(id="body"):
-            yield self.view
-        yield KeyBar()
+        yield self.view
 
     def on_mount(self) -> None:
         """Starts measuring both sessions."""
@@ -66,7 +60,3 @@ class CompareSessionsScreen(Screen[None], inherit_bindings=False):
         """Goes to the next turn that differs, or the previous one."""
         if not self.view.go_to_difference(forward=forward):
             self.notify("No more differences in that direction.", markup=False)
-
-    def action_close(self) -> None:
-        """Goes back."""
-        self.dismiss()

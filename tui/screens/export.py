@@ -80,9 +80,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
                 ("File", self.path),
                 ("", self.existing),
             ):
-                with Horizontal(classes="field"):
-                    yield Label(label)
-                    yield field
+                yield Horizontal(Label(label), field, classes="field")
             yield self.status
             with Horizontal(id="buttons"):
                 yield Button("Export", id="start", variant="primary", compact=True)

@@ -50,9 +50,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
         with Vertical(id="report") as box:
             box.border_title = "Save report"
             for label, field in (("File", self.path), ("Then", self.browser)):
-                with Horizontal(classes="field"):
-                    yield Label(label)
-                    yield field
+                yield Horizontal(Label(label), field, classes="field")
             yield self.status
             with Horizontal(id="buttons"):
                 yield Button("Save", id="save", variant="primary", compact=True)

@@ -8,9 +8,8 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input, Label
 
 from tui.bridge import Bridge
@@ -20,11 +19,10 @@ from tui.saving.listing import summarise
 from tui.saving.record import SavedSessionError
 from tui.saving.trash import move_to_trash, restore
 from tui.screens.actions import Action, bindings
+from tui.screens.page import Page
 from tui.screens.styled_once import StyledOnce
 from tui.text.visible import one_line
-from tui.widgets.keys import KeyBar
 from tui.widgets.session_rows import SessionRows, SessionsView
-from tui.widgets.too_small import TooSmall
 from tui.widgets.writing import TextLine
 
 SESSIONS = (
@@ -47,7 +45,7 @@ SESSIONS = (
 )  # fmt: skip
 
 
-class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
+class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
     """Lists the sessions, and returns the folder of the session to open or None."""
 
     CSS_PATH = "sessions.tcss"
@@ -83,15 +81,10 @@ class SessionsScreen(StyledOnce, Screen[Path | None], inherit_bindings=False):
         self._trashed: list[Path] = []
         """Sessions that were moved to the trash on this screen, the latest last."""
 
-    def compose(self) -> ComposeResult:
-        """Yields the filter, the table and the keys."""
-        yield TooSmall()
-        with Vertical(id="body"):
-            with Horizontal(id="filter-line"):
-                yield Label("Filter")
-                yield self._filter
-            yield self.view
-        yield KeyBar()
+    def body(self) -> ComposeResult:
+        """Yields the filter and the table."""
+        yield Horizontal(Label("Filter"), self._filter, id="filter-line")
+        yield self.view
 
     def on_mount(self) -> None:
         """Starts reading the sessions."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import msgspec
@@ -98,17 +97,10 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         """Yields a line per setting, followed by the keys."""
         with Vertical(id="settings") as box:
             box.border_title = "Settings"
-            with Horizontal(classes="field"):
-                yield Label("Theme")
-                yield self.theme
-            with Horizontal(classes="field"):
-                yield Label("Good up to (ms)")
-                yield self.good
-                yield Label("Bad above (ms)", classes="second")
-                yield self.slow
-            with Horizontal(classes="field"):
-                yield Label("q during a call")
-                yield self.quitting
+            yield Horizontal(Label("Theme"), self.theme, classes="field")
+            bad = Label("Bad above (ms)", classes="second")
+            yield Horizontal(Label("Good up to (ms)"), self.good, bad, self.slow, classes="field")
+            yield Horizontal(Label("q during a call"), self.quitting, classes="field")
             self.keys.border_title = "Keys"
             yield self.keys
             yield self._problem
@@ -118,12 +110,8 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         """Shows the effective settings."""
         self.theme.choose(self._theme)
         self.quitting.choose("yes" if self._settings.screen.confirm_quit else "no")
-        self.keys.add_options(self._options())
+        self.keys.add_options(Option(self._line(action), id=action.id) for action in _bindable())
         self.keys.highlighted = 0
-
-    def _options(self) -> Iterator[Option]:
-        for action in _bindable():
-            yield Option(self._line(action), id=action.id)
 
     def _line(self, action: Action) -> Content:
         changed = action.id in self._bound
@@ -144,38 +132,27 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
     @on(OptionList.OptionSelected, "#keys")
     def ask_key(self, event: OptionList.OptionSelected) -> None:
         """Asks for a new key for the chosen action."""
-        action = next(action for action in _bindable() if action.id == event.option_id)
-        self.app.push_screen(KeyScreen(action.name), lambda key: self._take_key(action, key))
-
-    def _take_key(self, action: Action, key: str | None) -> None:
-        if key is not None:
-            self._bind(action, (key,))
+        action = _bindable()[event.option_index]
+        self.app.push_screen(KeyScreen(action.name), lambda key: key and self._bind(action, (key,)))
 
     def action_own_key(self) -> None:
         """Resets the action under the cursor to its default key."""
-        option = self.keys.highlighted_option
-        if option is not None and self.focused is self.keys:
-            self._bind(next(action for action in _bindable() if action.id == option.id), ())
+        if self.keys.highlighted is not None and self.focused is self.keys:
+            self._bind(_bindable()[self.keys.highlighted], ())
 
     def _bind(self, action: Action, keys: tuple[str, ...]) -> None:
-        before = dict(self._bound)
-        self._bound.pop(action.id, None)
-        if keys:
-            self._bound[action.id] = keys
-        problem = self._key_problem()
-        if problem:
-            self._bound = before
-        self._show_problem(problem)
-        self.keys.replace_option_prompt(action.id, self._line(action))
-
-    def _key_problem(self) -> str:
         from tui.screens.keymap import keymap_of  # late: imports every screen, including this one
 
+        others = {name: bound for name, bound in self._bound.items() if name != action.id}
+        bound = {**others, action.id: keys} if keys else others
+        problem = ""
         try:
-            keymap_of(self._bound)
+            keymap_of(bound)
+            self._bound = bound
         except SettingsError as error:
-            return str(error)
-        return ""
+            problem = str(error)
+        self._show_problem(problem)
+        self.keys.replace_option_prompt(action.id, self._line(action))
 
     def _show_problem(self, sentence: str) -> None:
         self._problem.update(one_line(sentence, 400))
@@ -203,10 +180,10 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self.dismiss(None)
 
 
-def _bindable() -> Iterator[Action]:
-    """Yields the actions of the session screen and of the program, by area."""
+def _bindable() -> list[Action]:
+    """Returns the actions of the session screen and of the program, by area, in the order of the list."""
     areas = list(ActionArea)
-    yield from sorted((*SESSION, *APP), key=lambda action: areas.index(action.area or ActionArea.PROGRAM))
+    return sorted((*SESSION, *APP), key=lambda action: areas.index(action.area or ActionArea.PROGRAM))
 
 
 def _number(text: str) -> float | str:

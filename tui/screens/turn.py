@@ -6,14 +6,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
-from textual.screen import Screen
 
 from tui.bridge import Bridge
 from tui.config.model import Thresholds
 from tui.screens.actions import Action, bindings
-from tui.widgets.keys import KeyBar
-from tui.widgets.too_small import TooSmall
+from tui.screens.page import Page
 from tui.widgets.turn_page import TurnPage
 
 TURN = (
@@ -25,7 +22,7 @@ TURN = (
 )  # fmt: skip
 
 
-class TurnScreen(Screen[int | None], inherit_bindings=False):
+class TurnScreen(Page[int | None], inherit_bindings=False):
     """Shows a turn. Returns the turn whose events should be shown in the log, or None."""
 
     CSS_PATH = "turn.tcss"
@@ -39,12 +36,9 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
         self.page = TurnPage(bridge, thresholds, id="turn")
         self._number = number
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """Composes the widgets from top to bottom."""
-        yield TooSmall()
-        with Vertical(id="body"):
-            yield self.page
-        yield KeyBar()
+        yield self.page
 
     def on_mount(self) -> None:
         """Shows the turn."""
@@ -74,7 +68,3 @@ class TurnScreen(Screen[int | None], inherit_bindings=False):
     def action_events(self) -> None:
         """Closes, and shows the turn's events."""
         self.dismiss(self.page.number)
-
-    def action_close(self) -> None:
-        """Returns to the turns."""
-        self.dismiss(None)

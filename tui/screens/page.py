@@ -1,0 +1,29 @@
+"""The frame of the screens that fill the terminal, apart from the session and the connect screen."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen, ScreenResultType
+
+from tui.widgets.keys import KeyBar
+from tui.widgets.too_small import TooSmall
+
+
+class Page(Screen[ScreenResultType], inherit_bindings=False):
+    """A body above the keys, or a notice if the terminal is too small. It can be closed without a result."""
+
+    def compose(self) -> ComposeResult:
+        """Yields the notice, the body and the keys."""
+        yield TooSmall()
+        with Vertical(id="body"):
+            yield from self.body()
+        yield KeyBar()
+
+    def body(self) -> ComposeResult:
+        """Yields the widgets of the body."""
+        raise NotImplementedError
+
+    def action_close(self) -> None:
+        """Goes back to the screen below."""
+        self.dismiss(None)
