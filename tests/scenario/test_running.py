@@ -187,5 +187,5 @@ def test_a_step_is_judged_over_all_runs(
 def test_an_agent_that_cannot_be_called_fails_the_call_and_measures_nothing_else() -> None:
     runs = [RunResult(unreachable="Nobody listens.")]
     call, *rest = summarize(scenario(), judged(scenario(), runs))
-    assert (call.verdict, call.reason, call.unreachable) == (FAILED, "Nobody listens.", True)
+    assert (call.verdict, call.reason, call.code) == (FAILED, "Nobody listens.", "unreachable")
     assert {case.verdict for case in rest} == {NOT_MEASURED}

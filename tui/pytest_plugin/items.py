@@ -16,9 +16,9 @@ from tui.models.target import Target, TargetError
 from tui.pytest_plugin import DIST
 from tui.scenario.model import Scenario
 from tui.scenario.reading import ScenarioError, read_scenario
-from tui.scenario.results import CaseSummary, judged, planned_cases, planned_limits, rate_title, summarize
+from tui.scenario.results import judged, planned_cases, planned_limits, rate_title, summarize
 from tui.scenario.running import Batch, Planned, hold_here
-from tui.scenario.verdict import THE_CALL, ScenarioResult, StepVerdict
+from tui.scenario.verdict import THE_CALL, Case, ScenarioResult, StepVerdict
 from tui.text.strict import SettingsError
 from tui.text.visible import one_line
 
@@ -97,7 +97,7 @@ class ScenarioFile(pytest.File):
         return next((result for _, result in batch.results), judged(self.scenario, []))
 
     @cached_property
-    def summaries(self) -> list[CaseSummary]:
+    def summaries(self) -> list[Case]:
         """The cases, evaluated over all runs, in the order of the tests.
 
         Raises `CaseFailed` if the agent could not be called.
@@ -147,6 +147,6 @@ class CaseItem(pytest.Item):
         return self.path, max(self._line - 1, 0), self.name
 
 
-def _described(case: CaseSummary) -> str:
+def _described(case: Case) -> str:
     place = f"{case.file}:{case.line}: " if case.file else ""
     return one_line(f"{place}{case.name}: {case.reason}")

@@ -6,7 +6,7 @@ from tui.models.turns.figures import Judge
 from tui.models.turns.floor import Floor, Speech, judged_by
 from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_figures, floor_lines, moments_of
 from tui.report.content import Content
-from tui.report.markup import Markup, element
+from tui.report.markup import Markup, element, facts, picture
 from tui.report.sections import listed_section, seek_s
 
 _UNITS = 1_000
@@ -27,79 +27,50 @@ def floor_section(content: Content, judge: Judge) -> Markup:
         (seek_s(content.seconds(each.at_ns)), each.kind.value, each.words, str(each.figure))
         for each in moments[:_MOST_LISTED]
     ]
-    figures = element(
-        "dl",
-        *(element("div", element("dt", name), element("dd", words)) for name, words in lines),
-        class_="facts",
-    )
     heads = ("At", "Kind", "What", "Gap, overlap or length")
-    before = [_picture(content, floor, moments), figures]
+    before = [_Lanes(content).picture(floor, moments), facts(lines)]
     return listed_section("floor", "Floor", before, heads, rows, len(moments))
 
 
-def _picture(content: Content, floor: Floor, moments: list[FloorMoment]) -> Markup:
-    """Returns the lanes of the whole session as SVG.
+class _Lanes:
+    """Draws both lanes of the whole session as SVG: the user on top, what happens between them in the middle."""
 
-    The user is on top, with talk-over and backchannels between the lanes.
-    """
-    began_ns = content.began_ns
-    scale = _UNITS / max(content.ended_ns - began_ns, 1)
-    between = [
-        _rect(each.at_ns, each.until_ns, began_ns, scale, 1, f"floor-{each.kind.value}", each.words)
-        for each in moments
-        if each.kind in _TELLING
-    ]
-    overlaps = [
-        _rect(
-            each.at_ns, each.at_ns - round((each.figure.ms or 0) * 1e6), began_ns, scale, 1, look, each.words
+    def __init__(self, content: Content) -> None:
+        self._began_ns, self._ended_ns = content.began_ns, content.ended_ns
+        self._scale = _UNITS / max(content.ended_ns - content.began_ns, 1)
+
+    def picture(self, floor: Floor, moments: list[FloorMoment]) -> Markup:
+        """Returns the lanes, with gaps, talk-over and backchannels between them."""
+        between = [
+            self._rect(each.at_ns, each.until_ns, 1, f"floor-{each.kind.value}", each.words)
+            for each in moments
+            if each.kind in _TELLING
+        ]
+        overlaps = [
+            self._rect(each.at_ns, each.at_ns - round(ms * 1e6), 1, look, each.words)
+            for each in moments
+            if each.kind is MomentKind.TURN and (ms := each.figure.ms) is not None
+            for look in ["floor-overlap" if ms < 0 else "floor-gap"]
+        ]
+        words = f"{len(floor.user)} stretches of user speech, {len(floor.agent)} of agent speech"
+        user, agent = self._lane(floor.user, 0, "floor-user"), self._lane(floor.agent, 2, "floor-agent")
+        shapes = (*user, *overlaps, *between, *agent)
+        return picture(words, *shapes, width=_UNITS, height=3 * _LANE_UNITS, class_="floor")
+
+    def _lane(self, lane: list[Speech], row: int, look: str) -> list[Markup]:
+        ends_ns = [self._ended_ns if each.ended_ns is None else each.ended_ns for each in lane]
+        return [
+            self._rect(each.began_ns, end_ns, row, look) for each, end_ns in zip(lane, ends_ns, strict=True)
+        ]
+
+    def _rect(self, since_ns: int, until_ns: int | None, row: int, look: str, words: str = "") -> Markup:
+        first_ns, last_ns = sorted((since_ns, since_ns if until_ns is None else until_ns))
+        return element(
+            "rect",
+            element("title", words) if words else None,
+            x=f"{(first_ns - self._began_ns) * self._scale:.2f}",
+            y=str(row * _LANE_UNITS),
+            width=f"{max((last_ns - first_ns) * self._scale, 0.3):.2f}",
+            height=str(_LANE_UNITS),
+            class_=look,
         )
-        for each in moments
-        if each.kind is MomentKind.TURN and each.figure.ms is not None
-        for look in ["floor-overlap" if each.figure.ms < 0 else "floor-gap"]
-    ]
-    words = f"{len(floor.user)} stretches of user speech, {len(floor.agent)} of agent speech"
-    return element(
-        "svg",
-        element("title", words),
-        *_lane(floor.user, content.ended_ns, began_ns, scale, 0, "floor-user"),
-        *overlaps,
-        *between,
-        *_lane(floor.agent, content.ended_ns, began_ns, scale, 2, "floor-agent"),
-        viewBox=f"0 0 {_UNITS} {3 * _LANE_UNITS}",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=words,
-        class_="floor",
-    )
-
-
-def _lane(
-    lane: list[Speech], ended_ns: int, began_ns: int, scale: float, row: int, look: str
-) -> list[Markup]:
-    return [
-        _rect(
-            each.began_ns,
-            ended_ns if each.ended_ns is None else each.ended_ns,
-            began_ns,
-            scale,
-            row,
-            look,
-            "",
-        )
-        for each in lane
-    ]
-
-
-def _rect(
-    since_ns: int, until_ns: int | None, began_ns: int, scale: float, row: int, look: str, words: str
-) -> Markup:
-    first_ns, last_ns = sorted((since_ns, since_ns if until_ns is None else until_ns))
-    return element(
-        "rect",
-        element("title", words) if words else None,
-        x=f"{(first_ns - began_ns) * scale:.2f}",
-        y=str(row * _LANE_UNITS),
-        width=f"{max((last_ns - first_ns) * scale, 0.3):.2f}",
-        height=str(_LANE_UNITS),
-        class_=look,
-    )

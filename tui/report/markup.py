@@ -5,6 +5,7 @@ All text and all values are escaped, and their control characters made visible, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 
 from tui.text.visible import visible
@@ -34,6 +35,26 @@ def element(name: str, *children: Child, **attributes: str | float | bool | None
 def together(*children: Child) -> Markup:
     """Joins the children, one after another."""
     return Markup("".join(map(text, children)))
+
+
+def facts(pairs: Iterable[tuple[str, Child]]) -> Markup:
+    """Returns a list of names with their values."""
+    rows = (element("div", element("dt", name), element("dd", value)) for name, value in pairs)
+    return element("dl", *rows, class_="facts")
+
+
+def picture(words: str, *shapes: Markup, width: int, height: int, class_: str | None = None) -> Markup:
+    """Returns an SVG picture that is stretched to its place; ``words`` describe it to a screen reader."""
+    return element(
+        "svg",
+        element("title", words),
+        *shapes,
+        viewBox=f"0 0 {width} {height}",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=words,
+        class_=class_,
+    )
 
 
 def text(child: Child) -> Markup:

@@ -21,7 +21,7 @@ from tui.models.turns.figures import (
 from tui.models.turns.turns import LEAST_TURNS, BargeIn, Turn
 from tui.models.turns.why import Stage, shares_of, verdict, why_of
 from tui.report.content import Content, Spoken
-from tui.report.markup import Child, Markup, element, together
+from tui.report.markup import Child, Markup, element, facts, picture, together
 from tui.saving.record import Outcome
 from tui.text import numbers
 from tui.text.visible import one_line
@@ -36,7 +36,7 @@ def header(content: Content) -> Markup:
     """Returns the target, time and outcome of the call."""
     record = content.record
     good = content.outcome == Outcome.ENDED
-    facts = [
+    known = [
         ("Called", str(record.target.get("url", "")) or "–"),
         ("Protocol", record.protocol or "–"),
         ("Began", _instant(record.started_utc)),
@@ -55,7 +55,7 @@ def header(content: Content) -> Markup:
             class_="title",
         ),
         element("p", record.reason, class_="reason") if record.reason else None,
-        element("dl", *(_pair(name, value) for name, value in facts), class_="facts"),
+        facts(known),
         *(element("p", f"! {problem}", class_="problem") for problem in content.problems),
     )
 
@@ -195,25 +195,24 @@ def _turn_row(
     content: Content, turn: Turn, figure: Figure, longest_ms: float, barge_ins: Sequence[BargeIn]
 ) -> Markup:
     began_ns = turn.began_ns if turn.began_ns is not None else turn.agent_began_ns
+    after_tools = turn.after_tools_ms
     notes = [
-        *(["greeting"] if turn.number == 0 else []),
-        *(["typed"] if turn.typed else []),
-        *([f"keys {one_line(turn.keys, 60)}"] if turn.keys else []),
-        *(["cut off"] if turn.interrupted else []),
+        "greeting" if turn.number == 0 else "",
+        "typed" if turn.typed else "",
+        f"keys {one_line(turn.keys, 60)}" if turn.keys else "",
+        "cut off" if turn.interrupted else "",
         *(f"barge-in {barge_in.kind}" for barge_in in barge_ins),
         *(f"tool {one_line(name, 60)}" for name in turn.tools),
-        *(
-            [f"answer after tools {numbers.milliseconds(turn.after_tools_ms)}"]
-            if turn.after_tools_ms is not None
-            else []
-        ),
+        "" if after_tools is None else f"answer after tools {numbers.milliseconds(after_tools)}",
     ]
+    shown = [element("span", note, class_="note") for note in notes if note]
     words = [
-        element("p", element("span", "user", class_="who user"), turn.user_text) if turn.user_text else None,
-        element("p", element("span", "agent", class_="who agent"), turn.agent_text)
-        if turn.agent_text
-        else None,
-        element("p", *(element("span", note, class_="note") for note in notes)) if notes else None,
+        *(
+            element("p", element("span", who, class_=f"who {who}"), said)
+            for who, said in (("user", turn.user_text), ("agent", turn.agent_text))
+            if said
+        ),
+        element("p", *shown) if shown else None,
         element("p", f"? uncertain: {turn.doubt}", class_="doubt") if turn.doubt else None,
     ]
     return element(
@@ -235,31 +234,14 @@ def _bar(turn: Turn, longest_ms: float) -> Markup:
     scale = _BAR_UNITS / max(longest_ms, 1.0)
     rects, at_ms = [], 0.0
     for share in shares:
-        rects.append(
-            element(
-                "rect",
-                x=f"{at_ms * scale:.1f}",
-                y="0",
-                width=f"{share.ms * scale:.1f}",
-                height="10",
-                class_=_part_class(share.stage),
-            )
-        )
+        x, width = f"{at_ms * scale:.1f}", f"{share.ms * scale:.1f}"
+        rects.append(element("rect", x=x, y="0", width=width, height="10", class_=_part_class(share.stage)))
         at_ms += share.ms
-    picture = element(
-        "svg",
-        element("title", words),
-        *rects,
-        viewBox=f"0 0 {_BAR_UNITS} 10",
-        preserveAspectRatio="none",
-        role="img",
-        aria_label=words,
-    )
     reported = ", ".join(
         f"{one_line(name, 60)} {numbers.milliseconds(ms)}" for name, ms in turn.reported_ms.items()
     )
     return together(
-        picture,
+        picture(words, *rects, width=_BAR_UNITS, height=10),
         element("span", why_of(turn), class_="why"),
         element("span", words.replace(", ", " · "), class_="parts"),
         element("span", f"agent reports: {reported}", class_="parts") if reported else None,
@@ -268,29 +250,19 @@ def _bar(turn: Turn, longest_ms: float) -> Markup:
 
 def _entry(spoken: Spoken) -> Markup:
     entry = spoken.entry
-    at = seek_s(spoken.seconds)
     if isinstance(entry, ToolUse):
-        failed = bool(entry.event.error)
-        return element(
-            "li",
-            at,
-            element("span", "tool", class_="who tool"),
-            element(
-                "p",
-                element("code", one_line(f"{entry.event.name}({entry.event.arguments})", 400)),
-                " ",
-                element("span", _tool_outcome(entry.event), class_="doubt" if failed else "muted"),
-            ),
-            data_at=f"{spoken.seconds:.3f}",
+        who, event = "tool", entry.event
+        call = element("code", one_line(f"{event.name}({event.arguments})", 400))
+        outcome = element("span", _tool_outcome(event), class_="doubt" if event.error else "muted")
+        words = element("p", call, " ", outcome)
+    else:
+        who = entry.speaker.value
+        fate = (
+            None if entry.heard is Heard.HEARD else element("span", f" ({entry.heard.value})", class_="muted")
         )
-    fate = "" if entry.heard is Heard.HEARD else f" ({entry.heard.value})"
-    return element(
-        "li",
-        at,
-        element("span", entry.speaker.value, class_=f"who {entry.speaker.value}"),
-        element("p", entry.text, element("span", fate, class_="muted") if fate else None),
-        data_at=f"{spoken.seconds:.3f}",
-    )
+        words = element("p", entry.text, fate)
+    speaker = element("span", who, class_=f"who {who}")
+    return element("li", seek_s(spoken.seconds), speaker, words, data_at=f"{spoken.seconds:.3f}")
 
 
 def _tool_outcome(event: e.ToolChanged) -> str:
@@ -331,24 +303,18 @@ def _table(title: str, heads: Iterable[str], rows: Iterable[Markup], class_: str
     return element("div", table, class_="scroll", tabindex="0", role="region", aria_label=title)
 
 
-def _tile(name: str, value: str, note: str, *, warns: bool = False) -> Markup:
+def _tile(name: str, value: str, note: str, *, warns: bool = False, look: str = "") -> Markup:
     return element(
         "div",
         element("span", name, class_="name"),
-        element("strong", ("! " if warns else "") + value),
+        element("strong", ("! " if warns else "") + value, class_=look or None),
         element("span", note, class_="note"),
         class_="tile warns" if warns else "tile",
     )
 
 
 def _graded_tile(name: str, figure: Figure, note: str) -> Markup:
-    return element(
-        "div",
-        element("span", name, class_="name"),
-        element("strong", _in_figures(figure), class_=_look(figure) or None),
-        element("span", note, class_="note"),
-        class_="tile",
-    )
+    return _tile(name, _in_figures(figure), note, look=_look(figure))
 
 
 def _in_figures(figure: Figure) -> str:
@@ -374,10 +340,6 @@ def local_time(utc: str) -> str:
         return one_line(utc, 60)
     offset = local.strftime("%z")
     return f"{local:%Y-%m-%d %H:%M:%S} (UTC{f'{offset[:3]}:{offset[3:5]}' if local.utcoffset() else ''})"
-
-
-def _pair(name: str, value: Child) -> Markup:
-    return element("div", element("dt", name), element("dd", value))
 
 
 def _legend(stage: Stage) -> Markup:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from junitparser import Attr, Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from tui.scenario.model import Scenario
-from tui.scenario.results import CaseSummary, summarize
-from tui.scenario.verdict import ScenarioResult, StepVerdict
+from tui.scenario.results import summarize
+from tui.scenario.verdict import UNREACHABLE, Case, ScenarioResult, StepVerdict
 from tui.text.visible import one_line
 
 _MS_PER_S = 1_000
@@ -42,14 +42,14 @@ def in_junit(results: Sequence[tuple[Scenario, ScenarioResult]]) -> bytes:
     return b'<?xml version="1.0" encoding="utf-8"?>\n' + content
 
 
-def _case(number: int, summary: CaseSummary, result: ScenarioResult) -> TestCase:
+def _case(number: int, summary: Case, result: ScenarioResult) -> TestCase:
     case = PlacedCase(f"{number}. {one_line(summary.name)}", classname=one_line(result.name))
-    case.time = (summary.worst_ms or 0.0) / _MS_PER_S
+    case.time = (summary.measured_ms or 0.0) / _MS_PER_S
     if summary.file:
         case.file, case.line = summary.file, str(summary.line)
     reason = one_line(summary.reason)
     match summary.verdict:
-        case StepVerdict.FAILED if summary.unreachable:
+        case StepVerdict.FAILED if summary.code == UNREACHABLE:
             case.result = [Error(reason, "unreachable")]
         case StepVerdict.FAILED:
             case.result = [Failure(reason, "failed")]

@@ -147,16 +147,7 @@ class Performance:
         limits = run.cases[1 + len(self.cases) :]
         for number, case in enumerate(limits, len(self.scenario.steps) + 1):
             place = f"{case.file}, line {case.line}" if case.file else ""
-            self._session.journal.emit(
-                e.StepChanged(
-                    at_ns=self.player.now_ns(),
-                    step=number,
-                    text=f"limit {case.name}",
-                    place=place,
-                    verdict=case.verdict,
-                    reason=case.reason,
-                )
-            )
+            self._emit_step(number, f"limit {case.name}", place, case.verdict, case.reason)
         first = run.failed_first
         reason = run.late or (f"{first.name}: {first.reason}" if first else "")
         self._emit(e.ScenarioPhase.OVER, verdict=run.verdict, reason=reason)
@@ -301,11 +292,16 @@ class Performance:
 
     def _begin_case(self) -> None:
         """Emits the start of the next step."""
-        self._began_ns, number = self.player.now_ns(), len(self.cases) + 1
-        step = self.scenario.steps[number - 1]
-        self._session.journal.emit(
-            e.StepChanged(at_ns=self._began_ns, step=number, text=step.title, place=step.place)
+        step = self.scenario.steps[len(self.cases)]
+        self._began_ns = self._emit_step(len(self.cases) + 1, step.title, step.place)
+
+    def _emit_step(self, number: int, text: str, place: str, verdict: str = "", reason: str = "") -> int:
+        at_ns = self.player.now_ns()
+        changed = e.StepChanged(
+            at_ns=at_ns, step=number, text=text, place=place, verdict=verdict, reason=reason
         )
+        self._session.journal.emit(changed)
+        return at_ns
 
     def _close_case(self, outcome: StepOutcome) -> None:
         self._add_case(outcome)
@@ -326,20 +322,10 @@ class Performance:
 
     def _settle_case(self, index: int, verdict: StepVerdict, reason: str) -> None:
         """Sets the verdict of a case, and emits it."""
-        step, journal = self.scenario.steps[index], self._session.journal
         # The output of commands and agents may repeat the secrets of the call.
-        reason = journal.redactor.text(reason)
+        step, reason = self.scenario.steps[index], self._session.journal.redactor.text(reason)
         self.cases[index] = msgspec.structs.replace(self.cases[index], verdict=verdict, reason=reason)
-        journal.emit(
-            e.StepChanged(
-                at_ns=self.player.now_ns(),
-                step=index + 1,
-                text=step.title,
-                place=step.place,
-                verdict=verdict,
-                reason=reason,
-            )
-        )
+        self._emit_step(index + 1, step.title, step.place, verdict, reason)
 
 
 def _sent_late(metrics: SessionMetrics) -> str:

@@ -10,25 +10,10 @@ from tui.exit_code import ExitCode
 from tui.models.turns.metrics import SessionMetrics
 from tui.scenario.limits import judge_call, judge_runs
 from tui.scenario.model import Scenario, Step
-from tui.scenario.verdict import THE_CALL, Case, RunResult, ScenarioResult, StepVerdict
+from tui.scenario.verdict import THE_CALL, UNREACHABLE, Case, RunResult, ScenarioResult, StepVerdict
 
 _UNJUDGED_SHARE = 0.2
 """Largest allowed share of runs that could not be judged."""
-
-
-class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A step, or a limit, over all runs of its scenario."""
-
-    name: str
-    verdict: StepVerdict
-    """Failed only if the scenario failed; ``reason`` states the number of failures that the pass rate allows."""
-    reason: str = ""
-    file: str = ""
-    line: int = 0
-    worst_ms: float | None = None
-    """Longest measured time, in ms."""
-    unreachable: bool = False
-    """Whether the case states that the agent could not be called."""
 
 
 def case_of(step: Step) -> Case:
@@ -66,28 +51,22 @@ def judged(scenario: Scenario, runs: Sequence[RunResult]) -> ScenarioResult:
     return msgspec.structs.replace(result, limits=judge_runs(scenario, result.response_ms))
 
 
-def summarize(scenario: Scenario, result: ScenarioResult) -> list[CaseSummary]:
-    """Returns a case for each step and limit over all runs, then the pass rate if there is more than one run."""
+def summarize(scenario: Scenario, result: ScenarioResult) -> list[Case]:
+    """Returns a case for each step and limit over all runs, then the pass rate if there is more than one run.
+
+    A case has failed only if the scenario failed; its reason states the number of failures that the pass rate
+    allows. Its measured time is the longest.
+    """
     planned = planned_cases(scenario)
     judged_runs = [run for run in result.runs if not (run.late or run.not_applicable or run.unreachable)]
     whole = [run for run in judged_runs if len(run.cases) == len(planned)]
     found = [_call(planned[0], result)]
     for index, case in enumerate(planned[1:], 1):
         found.append(_over_runs(case, [run.cases[index] for run in whole], result))
-    found += [
-        CaseSummary(
-            name=case.name,
-            verdict=case.verdict,
-            reason=case.reason,
-            file=case.file,
-            line=case.line,
-            worst_ms=case.measured_ms,
-        )
-        for case in result.limits
-    ]
+    found += result.limits
     if scenario.repeat > 1 or len(result.runs) > 1:
         found.append(
-            CaseSummary(
+            Case(
                 name=rate_title(result.least_rate),
                 verdict=result.rate_verdict,
                 reason=f"{result.rate}.",
@@ -98,18 +77,17 @@ def summarize(scenario: Scenario, result: ScenarioResult) -> list[CaseSummary]:
     return found
 
 
-def _call(planned: Case, result: ScenarioResult) -> CaseSummary:
+def _call(planned: Case, result: ScenarioResult) -> Case:
     """Returns the case which checks that the calls took place."""
     troubles = [run.failed_first for run in result.runs if run.unreachable or run.late or run.not_applicable]
     cases = [case for case in troubles if case] + [
         run.cases[0] for run in result.runs if run.cases and not run.late
     ]
-    unreachable = any(run.unreachable for run in result.runs)
-    summary = _over_runs(planned, cases, result)
-    return msgspec.structs.replace(summary, unreachable=unreachable)
+    code = UNREACHABLE if any(run.unreachable for run in result.runs) else ""
+    return msgspec.structs.replace(_over_runs(planned, cases, result), code=code)
 
 
-def _over_runs(planned: Case, cases: Sequence[Case], result: ScenarioResult) -> CaseSummary:
+def _over_runs(planned: Case, cases: Sequence[Case], result: ScenarioResult) -> Case:
     failed = [case for case in cases if case.verdict is StepVerdict.FAILED]
     unmeasured = [case for case in cases if case.verdict is StepVerdict.NOT_MEASURED]
     measured_ms = [case.measured_ms for case in cases if case.measured_ms is not None]
@@ -125,14 +103,8 @@ def _over_runs(planned: Case, cases: Sequence[Case], result: ScenarioResult) -> 
         verdict, reason = StepVerdict.PASSED, ""
         if unmeasured:
             reason = _counted("was not measured", unmeasured, len(cases))
-    return CaseSummary(
-        name=planned.name,
-        verdict=verdict,
-        reason=reason,
-        file=planned.file,
-        line=planned.line,
-        worst_ms=max(measured_ms, default=None),
-    )
+    worst_ms = max(measured_ms, default=None)
+    return msgspec.structs.replace(planned, verdict=verdict, reason=reason, measured_ms=worst_ms)
 
 
 def _counted(what: str, cases: Sequence[Case], count: int) -> str:

@@ -114,37 +114,17 @@ class Seen:
             case SignKind.STOPS:
                 return self.stopped(since_ns, now_ns)
             case SignKind.TOOL:
-                return next(
-                    (
-                        tool.at_ns
-                        for tool in self.tools
-                        if tool.at_ns >= since_ns
-                        and tool.name == sign.text
-                        and has(tool.arguments, args or {})
-                    ),
-                    None,
-                )
+                called = (tool for tool in self.tools if tool.at_ns >= since_ns and tool.name == sign.text)
+                return next((tool.at_ns for tool in called if has(tool.arguments, args or {})), None)
             case SignKind.TRANSCRIPT:
                 assert sign.pattern is not None
-                return next(
-                    (
-                        at_ns
-                        for at_ns, text in self._texts
-                        if at_ns >= since_ns and sign.pattern.matches(text)
-                    ),
-                    None,
-                )
+                texts = (each for each in self._texts if each[0] >= since_ns)
+                return next((at_ns for at_ns, text in texts if sign.pattern.matches(text)), None)
             case SignKind.MESSAGE:
                 return self._message(sign, since_ns)
             case SignKind.MARK | SignKind.TRANSFER:
-                return next(
-                    (
-                        at_ns
-                        for at_ns, kind, text in self._signals
-                        if at_ns >= since_ns and kind is sign.kind and sign.text in ("", text)
-                    ),
-                    None,
-                )
+                signals = (each for each in self._signals if each[0] >= since_ns and each[1] is sign.kind)
+                return next((at_ns for at_ns, _, text in signals if sign.text in ("", text)), None)
             case SignKind.HANG_UP:
                 failed = self._state.fatal_error is not None
                 return None if failed else self.left_ns

@@ -31,6 +31,8 @@ class StepVerdict(StrEnum):
 
 SILENT_AFTER_TOOL = "silent_after_tool"
 """Reason code for a missing answer to the result of a tool."""
+UNREACHABLE = "unreachable"
+"""Reason code for an agent that could not be called."""
 THE_CALL = "the call"
 """Name of the case that checks whether the call took place at all."""
 
