@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -12,45 +13,32 @@ class ExitCode(IntEnum):
     Scripts rely on exit codes and their reason codes, so the meaning of a code must never change.
     """
 
-    FINE = 0
-    LIMIT_EXCEEDED = 1
-    USAGE = 2
-    NOT_ANSWERED = 3
-    UNREACHABLE = 4
-    PROTOCOL_ERROR = 5
-    NOT_JUDGED = 6
-    CRASHED = 70
-    OUTPUT_FAILED = 74
-    HUNG_UP = 128 + signal.SIGHUP
-    INTERRUPTED = 128 + signal.SIGINT
-    QUIT = 128 + signal.SIGQUIT
-    OUTPUT_CLOSED = 128 + signal.SIGPIPE
-    TERMINATED = 128 + signal.SIGTERM
+    meaning: str
+    """A short description for ``--help``."""
 
-    @property
-    def meaning(self) -> str:
-        """A short description for ``--help``."""
-        return _MEANINGS[self]
+    def __new__(cls, value: int, meaning: str) -> Self:
+        """Adds the meaning to a number."""
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
+
+    FINE = 0, "success"
+    LIMIT_EXCEEDED = 1, "limit exceeded"
+    USAGE = 2, "usage error"
+    NOT_ANSWERED = 3, "the agent did not answer"
+    UNREACHABLE = 4, "refused or unreachable"
+    PROTOCOL_ERROR = 5, "protocol error, or call cut off"
+    NOT_JUDGED = 6, "too uncertain to be judged"
+    CRASHED = 70, "internal error"
+    OUTPUT_FAILED = 74, "output cannot be written"
+    HUNG_UP = 128 + signal.SIGHUP, "terminal closed"
+    INTERRUPTED = 128 + signal.SIGINT, "interrupted"
+    QUIT = 128 + signal.SIGQUIT, "quit by SIGQUIT"
+    OUTPUT_CLOSED = 128 + signal.SIGPIPE, "output reader exited"
+    TERMINATED = 128 + signal.SIGTERM, "terminated"
 
     @property
     def reason(self) -> str:
         """The reason code in errors that ``--json`` prints, such as ``not_answered``."""
         return self.name.lower()
-
-
-_MEANINGS = {
-    ExitCode.FINE: "success",
-    ExitCode.LIMIT_EXCEEDED: "limit exceeded",
-    ExitCode.USAGE: "usage error",
-    ExitCode.NOT_ANSWERED: "the agent did not answer",
-    ExitCode.UNREACHABLE: "refused or unreachable",
-    ExitCode.PROTOCOL_ERROR: "protocol error, or call cut off",
-    ExitCode.NOT_JUDGED: "too uncertain to be judged",
-    ExitCode.CRASHED: "internal error",
-    ExitCode.OUTPUT_FAILED: "output cannot be written",
-    ExitCode.HUNG_UP: "terminal closed",
-    ExitCode.INTERRUPTED: "interrupted",
-    ExitCode.QUIT: "quit by SIGQUIT",
-    ExitCode.OUTPUT_CLOSED: "output reader exited",
-    ExitCode.TERMINATED: "terminated",
-}

@@ -45,15 +45,8 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def target(self, base: Target) -> Target:
         """Returns a target to call again, based on ``base`` and with the token from the current environment."""
-        return msgspec.structs.replace(
-            base,
-            url=self.url,
-            protocol=self.protocol,
-            token=_token(self.token_env),
-            token_env=self.token_env,
-            input=self.input,
-            output=self.output,
-        )
+        token = _token(self.token_env)
+        return msgspec.structs.replace(base, token=token, **msgspec.structs.asdict(self))
 
 
 def _token(variable: str) -> str:

@@ -253,7 +253,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             yield self.notice
             yield self.tab_line
             yield self.panes
-        yield KeyBar()
+        yield KeyBar(self._key_names)
 
     def on_mount(self) -> None:
         """Subscribes to changes that affect which keys apply."""
@@ -330,9 +330,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
             sentence = "" if mute else f"{entry.binding.description}: {self.why_not(entry)}"
         self.query_one(KeyBar).show_notice(sentence)
 
-    @property
-    def key_names(self) -> Mapping[str, str]:
-        """Footer names that differ from the actions' own names, by action id."""
+    def _key_names(self) -> Mapping[str, str]:
         by_hand = self.bridge.scenario.phase is ScenarioPhase.BY_HAND
         return {"report": "Report"} | ({"hand": "Give back"} if by_hand else {})
 

@@ -33,21 +33,10 @@ _VALUES_OF_A_PROCESS = 512
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _JSON = json.JSONDecoder(strict=False)
 _SECRET_NAME = re.compile("key|token|secret|passw|auth|sign|credential|cookie", re.IGNORECASE)
-_PUBLIC_NAMES = frozenset(
-    {
-        *("model", "deployment", "deploymentid", "agent", "agentid", "apiversion", "version"),
-        *(
-            "rate",
-            "samplerate",
-            "inputsamplerate",
-            "outputsamplerate",
-            "format",
-            "inputformat",
-            "outputformat",
-        ),
-        *("encoding", "codec"),
-    }
-)
+_PUBLIC_NAMES = frozenset((
+    "model", "deployment", "deploymentid", "agent", "agentid", "apiversion", "version", "encoding", "codec", "rate",
+    "samplerate", "inputsamplerate", "outputsamplerate", "format", "inputformat", "outputformat",
+))  # fmt: skip
 """Names of query parameters whose values agents repeat in ordinary messages. Lower case, letters only."""
 _SCHEME = re.compile(r"(?:basic|bearer|token|key|apikey|digest)\s+(?=\S+$)", re.IGNORECASE)
 _WHITE_SPACE = " \t\r\n\v\f\0\u00a0\u200b\ufeff\u2028\u2029"

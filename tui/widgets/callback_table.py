@@ -25,7 +25,7 @@ from tui.widgets.callback_rows import (
     places,
 )
 from tui.widgets.cursor import CursorKeys, cursor_bindings
-from tui.widgets.lines import LineView, line_of
+from tui.widgets.lines import LineView, components_in, line_of
 from tui.widgets.wrap import fit
 
 _MARK_CELLS = 1
@@ -35,7 +35,6 @@ _SLOW = "! slow "
 class CallbackHeader(Widget):
     """The column titles, with the direction of the sort column."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"callback-header--title", "callback-header--sorted"}
     DEFAULT_CSS = """
     CallbackHeader {
         height: 1;
@@ -44,6 +43,7 @@ class CallbackHeader(Widget):
         .callback-header--sorted { color: $primary; background: $panel; text-style: bold; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
 
     class Chosen(Message):
         """The user has chosen a sort column."""
@@ -86,13 +86,6 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
     """The rows, of which only the visible ones are drawn."""
 
     TITLE = "Callbacks"
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "callback-table--text",
-        "callback-table--quiet",
-        "callback-table--slow",
-        "callback-table--failed",
-        "callback-table--cursor",
-    }
     DEFAULT_CSS = """
     CallbackTable {
         border: none;
@@ -106,6 +99,7 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
         }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("callbacks")
 
     class Highlighted(Message):

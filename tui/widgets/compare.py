@@ -14,7 +14,7 @@ from tui.models.message.diff import Comparison, Difference, DiffRow, Missing
 from tui.models.message.json import JsonNumber, JsonObject, as_json, path_text, shown_key
 from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
-from tui.widgets.lines import LineView, line_of
+from tui.widgets.lines import LineView, components_in, line_of
 from tui.widgets.tree_lines import cut_text, quoted
 from tui.widgets.wrap import fit
 
@@ -42,7 +42,6 @@ class _Line(NamedTuple):
 class CompareView(LineView, CursorKeys, inherit_bindings=False):
     """The rows of a comparison, with a cursor."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {*_STYLES.values(), "compare--cursor"}
     DEFAULT_CSS = """
     CompareView {
         .compare--same { color: $foreground-muted; }
@@ -54,6 +53,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("compare", "Line")
 
     class Moved(Message):

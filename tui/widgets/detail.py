@@ -20,7 +20,7 @@ from tui.models.message.json import as_json, children_of, content_of, path_text
 from tui.models.message.tree import EventTree
 from tui.widgets import detail_head
 from tui.widgets.cursor import CursorKeys, cursor_bindings, own_key
-from tui.widgets.lines import LineView, line_of
+from tui.widgets.lines import LineView, components_in, line_of
 from tui.widgets.raw_lines import raw_lines
 from tui.widgets.tree_lines import tree_of, tree_pieces
 from tui.widgets.wrap import wrap
@@ -84,16 +84,6 @@ class ShownEvent:
 class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     """Shows facts about an event and its content: a message, as a JSON tree or as received, or the event's fields."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "detail--title",
-        "detail--label",
-        "detail--text",
-        "detail--key",
-        "detail--string",
-        "detail--value",
-        "detail--cursor",
-        "detail--cursor-blurred",
-    }
     DEFAULT_CSS = """
     DetailPane {
         .detail--title { color: $foreground; text-style: bold; }
@@ -108,6 +98,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         .detail--cursor-blurred { background: $surface-lighten-2; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
     BINDINGS: ClassVar[list[BindingType]] = [
         *cursor_bindings("detail", "Line"),
         own_key("enter", "toggle_value", "Expand", "Expand or collapse the value.", "detail.toggle"),

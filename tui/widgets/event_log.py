@@ -22,7 +22,7 @@ from tui.text.redaction import without_secrets
 from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.hints import KEYS_TO_CALL
-from tui.widgets.lines import FollowView, line_of
+from tui.widgets.lines import FollowView, components_in, line_of
 from tui.widgets.log_columns import LongestKind, Look, look_at, pieces, with_heads
 
 FILTER_BUDGET_MS = 25.0
@@ -44,21 +44,6 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         "▸ ▾ └ run of similar messages · ◆ marked · ✎ note · ! warning · ✗ error · ↶ out of order: the event was "
         "detected later and back-dated to when it happened"
     )
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "event-log--time",
-        "event-log--sent",
-        "event-log--received",
-        "event-log--own",
-        "event-log--kind",
-        "event-log--summary",
-        "event-log--quiet",
-        "event-log--warning",
-        "event-log--error",
-        "event-log--marked",
-        "event-log--match",
-        "event-log--cursor",
-        "event-log--cursor-blurred",
-    }
     DEFAULT_CSS = """
     EventLogPane {
         .event-log--time { color: $foreground-muted; }
@@ -78,6 +63,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         .event-log--cursor-blurred { background: $surface-lighten-2; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("log", end="follow_end")
 
     class Highlighted(Message):

@@ -23,18 +23,16 @@ class ShownFigure(StrEnum):
         return figure
 
     # the header
-    RESPONSE = (
-        "last response",
-        "Response time of the latest turn: from the user's last sound to the agent's first audible one.",
-    )
+    # fmt: off
+    RESPONSE = ("last response",
+                "Response time of the latest turn: from the user's last sound to the agent's first audible one.")
     LOSS = "loss", "What was lost unintentionally in this call, by kind; the kinds are explained below."
     STALLED = "stalled", "How long an open sound device delivered or accepted no audio."
     ERRORS = "errors", "Errors of the agent, the connection or this program. Press e to go to the last one."
     FINDINGS = "findings", "Messages that violate the specification of the agent's protocol."
-    ADVICE = (
-        "advice",
-        "Agent behavior that is allowed but unwise, and guesses made by this program. Never counted as a fault.",
-    )
+    ADVICE = ("advice",
+              ("Agent behavior that is allowed but unwise, and guesses made by this program. Never counted as a "
+               "fault."))
     GREETING = "greeting", "Time from the start of the session to the agent's first sound."
     PING = "ping", "Round trip of the latest websocket ping."
     FLUSHED = "flushed", "How often the agent's queued audio was discarded, by a barge-in or with the i key."
@@ -44,63 +42,34 @@ class ShownFigure(StrEnum):
     TOKENS_LEFT = "tokens left", "Tokens left in the agent's rate limit, as reported by the agent."
     VOLUME = "volume", "Playback volume. Shown only when it isn't 100%."
     QUEUED = "queued", "Agent audio that has arrived and is waiting to be played."
-
-    # the health pane
     LEVEL = "level", "Current RMS level and held peak, in dB relative to full scale (0 dB)."
-    CLIPPING = (
-        "clipping",
-        "Whether the microphone reaches full scale and distorts. If it does, lower its gain.",
-    )
-    SILENCE = (
-        "silence",
-        "Whether the microphone sends only zeros, as it does when it is muted or access is denied.",
-    )
-    DC_OFFSET = (
-        "DC offset",
-        "Mean of the microphone's samples, which should be 0%.",
-    )
+    CLIPPING = "clipping", "Whether the microphone reaches full scale and distorts. If it does, lower its gain."
+    SILENCE = "silence", "Whether the microphone sends only zeros, as it does when it is muted or access is denied."
+    DC_OFFSET = "DC offset", "Mean of the microphone's samples, which should be 0%."
     ECHO = "echo", "The agent's sound as the microphone picks it up: level relative to playback, and delay."
     CLOCK = "clock", "The microphone's clock relative to the speaker's, in parts per million."
-    QUEUE = (
-        "queued now, worst",
-        "Agent audio waiting to be played: the current amount, and the most in this call.",
-    )
-    BUFFER = (
-        "buffer",
-        (
-            "How much of a reply must arrive before playback starts. A larger buffer prevents dropouts but delays"
-            " the response."
-        ),
-    )
+    QUEUE = "queued now, worst", "Agent audio waiting to be played: the current amount, and the most in this call."
+    BUFFER = ("buffer",
+              ("How much of a reply must arrive before playback starts. A larger buffer prevents dropouts but "
+               "delays the response."))
     DEVICE_LATENCY = "device latency", "Audio held in the playback device, as reported by the device."
-    TIMING = (
-        "timing",
-        "How accurate response times are with these devices. Measure this with `opusagent-tui calibrate`.",
-    )
-    JITTER = (
-        "arrival jitter p95",
-        "In the last 10 s, 95% of the current reply's chunks were at most this late relative to real time.",
-    )
-    DELIVERY = (
-        "delivery",
-        "Audio received, divided by the time it took to arrive; above 1 is faster than real time.",
-    )
-    SENDING = (
-        "callback to socket",
-        "Time that a microphone block takes to reach the socket: median and 99th percentile.",
-    )
-    SENDING_WORST = (
-        "worst of last second",
-        "The longest time that a block took from the microphone to the socket in the last second.",
-    )
+    TIMING = ("timing",
+              "How accurate response times are with these devices. Measure this with `opusagent-tui calibrate`.")
+    JITTER = ("arrival jitter p95",
+              "In the last 10 s, 95% of the current reply's chunks were at most this late relative to real time.")
+    DELIVERY = ("delivery",
+                "Audio received, divided by the time it took to arrive; above 1 is faster than real time.")
+    SENDING = ("callback to socket",
+               "Time that a microphone block takes to reach the socket: median and 99th percentile.")
+    SENDING_WORST = ("worst of last second",
+                     "The longest time that a block took from the microphone to the socket in the last second.")
     LOOP_LAG = "event loop lag", "The longest delay of this program's event loop during the last second."
-    CALLBACK_LOAD = (
-        "callback load",
-        "Largest share of a block's length spent in an audio callback in the last second.",
-    )
+    CALLBACK_LOAD = ("callback load",
+                     "Largest share of a block's length spent in an audio callback in the last second.")
     ROUND_TRIP = "websocket round trip", "Round trip of the latest websocket ping."
     CAPTURE_STALLED = "capture stalled", "How often, and for how long, the microphone delivered no audio."
     PLAYBACK_STALLED = "playback stalled", "How often, and for how long, the speaker accepted no audio."
+    # fmt: on
 
 
 LOSS_MEANINGS: Mapping[Loss, str] = {

@@ -44,13 +44,7 @@ class FloorPane(GradedRows):
         "row · one row per event with its gap, overlap (−) or length; enter shows its events in the log"
     )
 
-    def __init__(
-        self,
-        bridge: Bridge,
-        thresholds: Thresholds,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-    ) -> None:
+    def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(bridge, thresholds, id=id)
         self._moments: list[FloorMoment] = []
         self._known: Hashable = None

@@ -13,13 +13,7 @@ from tui.widgets.rows import RowsView
 class GradedRows(RowsView):
     """The rows start over with each session."""
 
-    def __init__(
-        self,
-        bridge: Bridge,
-        thresholds: Thresholds,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-    ) -> None:
+    def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.bridge = bridge
         self.thresholds = thresholds

@@ -18,7 +18,7 @@ from tui.models.turns.metrics import SessionMetrics
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.widgets.figures import ShownFigure
-from tui.widgets.lines import LineView, line_of
+from tui.widgets.lines import LineView, components_in, line_of
 from tui.widgets.panel import ModelPanel
 from tui.widgets.wrap import fit
 
@@ -39,12 +39,6 @@ class HealthLine(NamedTuple):
 class HealthPane(LineView, ModelPanel, inherit_bindings=False):
     """Shows audio problems first, then capture, playback, this program and losses."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "health--name",
-        "health--value",
-        "health--heading",
-        "health--warn",
-    }
     DEFAULT_CSS = """
     HealthPane {
         .health--name { color: $foreground-muted; }
@@ -53,6 +47,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         .health--warn { color: $text-warning; text-style: bold; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Line up", show=False, id="health.up"),
         Binding("down,j", "scroll_down", "Line down", show=False, id="health.down"),

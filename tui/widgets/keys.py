@@ -5,7 +5,7 @@ A click presses the key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -43,8 +43,10 @@ class KeyBar(Static):
     KeyBar { dock: bottom; height: 1; padding: 0 1; background: $footer-background; text-wrap: nowrap; }
     """
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
-        super().__init__(markup=False, id=id)
+    def __init__(self, names: Callable[[], Mapping[str, str]] = dict) -> None:
+        """``names`` returns the labels that differ from the actions' own names, by action id."""
+        super().__init__(markup=False)
+        self._names = names
         self._places: list[tuple[range, ActiveBinding]] = []
         self._shown: list[tuple[str, str]] = []
         """The keys that were drawn most recently, as pieces of text with their styles; empty while a sentence is
@@ -158,8 +160,7 @@ class KeyBar(Static):
 
     def _label_of(self, entry: ActiveBinding) -> str:
         """Returns the name of a key. Screens may change it depending on their state."""
-        names: Mapping[str, str] = getattr(self.screen, "key_names", {})
-        return names.get(entry.binding.id or "", entry.binding.description)
+        return self._names().get(entry.binding.id or "", entry.binding.description)
 
     def _cells(self, entries: list[ActiveBinding]) -> int:
         keys = (f"{self.app.get_key_display(e.binding)} {self._label_of(e)}" for e in entries)

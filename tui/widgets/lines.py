@@ -6,6 +6,7 @@ lines, and the visible lines do not move.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -35,10 +36,14 @@ _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
 """Styles of a highlighted line in a terminal without colors, with and without focus."""
 
 
+def components_in(css: str) -> set[str]:
+    """Returns the component classes of a widget, which are those that its style sheet names."""
+    return set(re.findall(r"\.([\w-]+--[\w-]+)", css))
+
+
 class LineView(ScrollView, can_focus=True):
     """Draws lines by number. Override `draw_line`, and also `line_key` if a line can change in place."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--empty"}
     DEFAULT_CSS = """
     LineView {
         overflow-x: hidden;
@@ -52,6 +57,7 @@ class LineView(ScrollView, can_focus=True):
         .lines--empty { color: $foreground-muted; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(id=id)

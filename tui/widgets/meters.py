@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.models.telemetry import Telemetry
-from tui.widgets.lines import line_of
+from tui.widgets.lines import components_in, line_of
 
 FLOOR_DBFS = -60.0
 """Level at which a bar is empty; at 0 dBFS, it is full."""
@@ -29,16 +29,6 @@ _LABEL_CELLS, _VALUE_CELLS = 6, 8
 class TrackMeter(Widget):
     """The meter of one track: name, bar with peak, value."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "meter--label",
-        "meter--value",
-        "meter--low",
-        "meter--mid",
-        "meter--high",
-        "meter--peak",
-        "meter--empty",
-        "meter--clip",
-    }
     DEFAULT_CSS = """
     TrackMeter {
         height: 1;
@@ -53,6 +43,7 @@ class TrackMeter(Widget):
         .meter--clip { color: $text-error; text-style: bold; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
 
     def __init__(self, label: str, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)

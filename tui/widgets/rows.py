@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from tui.widgets.cursor import CursorKeys, cursor_bindings, own_key
-from tui.widgets.lines import FollowView, Piece, line_of
+from tui.widgets.lines import FollowView, Piece, components_in, line_of
 from tui.widgets.wrap import fit, wrap
 
 FOOT_LINES = 4
@@ -28,17 +28,6 @@ _GAP = "  "
 class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     """A scrolling list of rows. The head and the foot do not scroll. `enter` or a double click chooses a row."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "rows--plain",
-        "rows--muted",
-        "rows--heading",
-        "rows--good",
-        "rows--slow",
-        "rows--bad",
-        "rows--bar",
-        "rows--cursor",
-        "rows--foot",
-    }
     DEFAULT_CSS = """
     RowsView {
         .rows--plain { color: $foreground; }
@@ -53,6 +42,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         &:focus .rows--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
     BINDINGS: ClassVar[list[BindingType]] = [
         *cursor_bindings("rows", end="follow_end"),
         own_key("enter", "choose", "Events", "Show the row's events in the log.", "rows.choose"),

@@ -13,7 +13,7 @@ from tui.models.turns.comparison import SessionComparison, SessionOf, TurnOf, Tu
 from tui.models.turns.floor_figures import floor_lines
 from tui.text import numbers
 from tui.text.visible import one_line
-from tui.widgets.lines import LineView, Piece, line_of
+from tui.widgets.lines import LineView, Piece, components_in, line_of
 from tui.widgets.wrap import fit, wrap
 
 _GAP = " │ "
@@ -29,14 +29,6 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         "turns are paired by their numbers, regardless of what was said · Δ right minus left · ≠ a turn that differs "
         "· ! an error or finding"
     )
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "sessions--plain",
-        "sessions--muted",
-        "sessions--heading",
-        "sessions--good",
-        "sessions--slow",
-        "sessions--bad",
-    }
     DEFAULT_CSS = """
     SessionComparisonView {
         .sessions--plain { color: $foreground; }
@@ -47,6 +39,7 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         .sessions--bad { color: $text-error; text-style: bold; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Up", show=False, id="session_comparison.up"),
         Binding("down,j", "scroll_down", "Down", show=False, id="session_comparison.down"),

@@ -62,13 +62,7 @@ class SessionStrip(Static, ModelPanel):
     SessionStrip { height: 2; padding: 0 1; background: $surface; text-wrap: nowrap; }
     """
 
-    def __init__(
-        self,
-        bridge: Bridge,
-        thresholds: Thresholds,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-    ) -> None:
+    def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(markup=False, id=id)
         self.bridge = bridge
         self.thresholds = thresholds
@@ -199,9 +193,7 @@ def _controls(state: SessionState, now_ns: int, reading: float | None, saving: G
         devices = f"{capture} → agent → {playback}"
         groups.append(Group([(devices, _MUTED)], 6))
     if state.controls.volume != 1.0:
-        groups.append(
-            Group([(f"{ShownFigure.VOLUME} ", _MUTED), (f"{state.controls.volume:.0%}", _PLAIN)], 3)
-        )
+        groups.append(_named(ShownFigure.VOLUME, f"{state.controls.volume:.0%}", 3))
     if state.controls.muted:
         groups.append(Group([("▲ MUTED", _WARN)]))
     if reading is not None:
@@ -237,21 +229,23 @@ def _usage(usage: dict[str, float]) -> list[Group]:
     """Returns the token figures that the agent has reported."""
     names = ((ShownFigure.TOKENS, "total_tokens", 4), (ShownFigure.TOKENS_LEFT, "tokens left", 5))
     return [
-        Group([(f"{name} ", _MUTED), (numbers.count(usage[figure]), _PLAIN)], rank)
-        for name, figure, rank in names
-        if figure in usage
+        _named(name, numbers.count(usage[figure]), rank) for name, figure, rank in names if figure in usage
     ]
 
 
 def _count(name: ShownFigure, value: int, rank: int, style: str = _PLAIN) -> Group:
-    return Group([(f"{name} ", _MUTED), (f"{value:,}", style)], rank)
+    return _named(name, f"{value:,}", rank, style)
+
+
+def _named(name: str, value: str, rank: int, style: str = _PLAIN) -> Group:
+    return Group([(f"{name} ", _MUTED), (value, style)], rank)
 
 
 def _latency(name: ShownFigure, figure: Figure, rank: int) -> Group:
     text, style = str(figure), _PLAIN
     if figure.grade:
         text, style = f"{text} {figure.glyph}", _JUDGED[figure.grade]
-    return Group([(f"{name} ", _MUTED), (text, style)], rank)
+    return _named(name, text, rank, style)
 
 
 def _response(metrics: SessionMetrics, thresholds: Thresholds) -> Group:
@@ -269,7 +263,7 @@ def _greeting(metrics: SessionMetrics) -> Figure:
 def _asked_for(metrics: SessionMetrics) -> list[Group]:
     """Returns the audio that was dropped on purpose, which is not a loss."""
     return [
-        Group([(f"{loss.label} ", _MUTED), (_amount(loss, amount), _PLAIN)], 3)
+        _named(loss.label, _amount(loss, amount), 3)
         for loss in Loss
         if not loss.is_fault and (amount := metrics.losses.get(loss.value, 0))
     ]
@@ -278,11 +272,7 @@ def _asked_for(metrics: SessionMetrics) -> list[Group]:
 def _stalls(metrics: SessionMetrics) -> list[Group]:
     """Returns how long devices delivered or accepted no audio."""
     lasted_ms = sum(stalls.lasted_ms for stalls in metrics.stalls.values())
-    return (
-        [Group([(f"{ShownFigure.STALLED} ", _MUTED), (f"{lasted_ms / 1000:.1f} s", _WARN)], 2)]
-        if lasted_ms
-        else []
-    )
+    return [_named(ShownFigure.STALLED, f"{lasted_ms / 1000:.1f} s", 2, _WARN)] if lasted_ms else []
 
 
 def _amount(loss: Loss, amount: float) -> str:
@@ -302,9 +292,7 @@ def _losses(metrics: SessionMetrics) -> list[Part]:
 def _doing(state: SessionState, telemetry: Telemetry) -> list[Group]:
     groups: list[Group] = []
     if telemetry.queued_ms >= 50:
-        groups.append(
-            Group([(f"{ShownFigure.QUEUED} ", _MUTED), (f"{telemetry.queued_ms / 1000:.1f} s", _PLAIN)], 3)
-        )
+        groups.append(_named(ShownFigure.QUEUED, f"{telemetry.queued_ms / 1000:.1f} s", 3))
     if state.controls.line:
         progress = telemetry.line_progress
         how_far = "" if progress is None else f" {min(max(progress, 0.0), 1.0):.0%}"

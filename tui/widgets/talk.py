@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.widgets.lines import line_of
+from tui.widgets.lines import components_in, line_of
 
 _LEAST_CELLS = 14
 """Minimum width for the longer labels."""
@@ -24,7 +24,6 @@ class TalkButton(Widget):
     The button is released wherever the mouse is, and when the terminal loses the focus.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"talk--idle", "talk--ready", "talk--open"}
     DEFAULT_CSS = """
     TalkButton {
         height: 1;
@@ -35,6 +34,7 @@ class TalkButton(Widget):
         .talk--open { color: $background; background: $text-error; text-style: bold; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
 
     class Pressed(Message):
         """Requests that recording start."""

@@ -18,7 +18,7 @@ from tui.protocols.registry import BUILT_IN, protocol_named
 from tui.text import numbers
 from tui.text.visible import one_line, visible
 from tui.widgets.hints import nothing_shown
-from tui.widgets.lines import FollowView, Piece, line_of
+from tui.widgets.lines import FollowView, Piece, components_in, line_of
 from tui.widgets.wrap import wrap
 
 MAX_CHARACTERS = 4000
@@ -40,20 +40,6 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         "… not final yet · [queued] not played yet · [speaking] · [cut off] by a barge-in: judging by the audio "
         "played, the words after ┊ were not heard"
     )
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "transcript--time",
-        "transcript--user",
-        "transcript--agent",
-        "transcript--tool",
-        "transcript--words",
-        "transcript--partial",
-        "transcript--queued",
-        "transcript--mark",
-        "transcript--cut",
-        "transcript--unheard",
-        "transcript--failed",
-        "transcript--now",
-    }
     DEFAULT_CSS = """
     TranscriptPane {
         .transcript--time { color: $foreground-muted; }
@@ -70,6 +56,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         .transcript--now { background: $block-cursor-background; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Line up", show=False, id="transcript.up"),
         Binding("down,j", "scroll_down", "Line down", show=False, id="transcript.down"),

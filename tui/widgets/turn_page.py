@@ -15,7 +15,7 @@ from tui.models.turns.why import Share, why_of
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.units import NS_PER_MS
-from tui.widgets.lines import LineView, Piece, line_of
+from tui.widgets.lines import LineView, Piece, components_in, line_of
 from tui.widgets.turn_words import STAGE_GLYPHS, further_lines, judged, notable_lines, shown_shares
 from tui.widgets.wrap import fit, wrap
 
@@ -31,15 +31,6 @@ Line = Sequence[Piece]
 class TurnPage(LineView, inherit_bindings=True):
     """Draws one turn of the session: verdict, shares of the response time, and what was reported and heard."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "turn--plain",
-        "turn--muted",
-        "turn--heading",
-        "turn--good",
-        "turn--slow",
-        "turn--bad",
-        "turn--bar",
-    }
     DEFAULT_CSS = """
     TurnPage {
         .turn--plain { color: $foreground; }
@@ -51,14 +42,9 @@ class TurnPage(LineView, inherit_bindings=True):
         .turn--bar { color: $primary; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
 
-    def __init__(
-        self,
-        bridge: Bridge,
-        thresholds: Thresholds,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-    ) -> None:
+    def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.bridge = bridge
         self.thresholds = thresholds

@@ -69,13 +69,7 @@ class TurnsPane(GradedRows):
     class PlotWanted(Message):
         """Requests the chart of response times."""
 
-    def __init__(
-        self,
-        bridge: Bridge,
-        thresholds: Thresholds,
-        *,
-        id: str | None = None,  # noqa: A002 - Textual's name for it
-    ) -> None:
+    def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(bridge, thresholds, id=id)
         self._verdict: tuple[Hashable, str] = (None, "")
         """The values from which the verdict was made, and the verdict."""

@@ -17,7 +17,7 @@ from tui.callbacks import Registration
 from tui.models.session_state import SessionError
 from tui.models.turns.turns import BargeInKind
 from tui.view.playhead import Playhead
-from tui.widgets.lines import line_of
+from tui.widgets.lines import components_in, line_of
 from tui.widgets.panel import ModelPanel
 
 FULL = 0.35
@@ -49,18 +49,6 @@ class WaveformStrip(ModelPanel, Widget):
     changed.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "waveform--label",
-        "waveform--user",
-        "waveform--agent",
-        "waveform--unread",
-        "waveform--line",
-        "waveform--turn",
-        "waveform--barge-in",
-        "waveform--disputed",
-        "waveform--error",
-        "waveform--playhead",
-    }
     DEFAULT_CSS = """
     WaveformStrip {
         height: 3;
@@ -77,6 +65,7 @@ class WaveformStrip(ModelPanel, Widget):
         .waveform--playhead { color: $accent; text-style: bold; }
     }
     """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
 
     class Sought(Message):
         """Requests that the playhead be moved."""

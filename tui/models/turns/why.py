@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from typing import Self
 
 import msgspec
 
@@ -24,72 +25,46 @@ _LEAST_MS = 1.0
 class Stage(StrEnum):
     """The stages between the user's last sound and the agent's first, in order. The value is the stage's name."""
 
-    CAPTURE = "capture"
-    FRAMING = "framing"
-    SENDING = "sending"
-    TRANSPORT = "network"
-    NOTICING = "end of speech"
-    STEPS = "reported steps"
-    TOOLS = "tools"
-    UNEXPLAINED = "unexplained"
-    AGENT = "agent"
-    BUFFER = "buffer"
-    DEVICE = "device"
-    UNSTATED = "calibration"
-    SILENCE = "leading silence"
-    REST = "not measured"
+    in_words: str
+    """A description that follows a duration: "0.6 s until the agent noticed the end of speech"."""
+    meaning: str
+    """A phrase that defines the start and end of the stage."""
 
-    @property
-    def in_words(self) -> str:
-        """Returns a description that follows a duration: "0.6 s until the agent noticed the end of speech"."""
-        return _WORDS[self][0]
+    def __new__(cls, name: str, in_words: str, meaning: str) -> Self:
+        """Adds the descriptions to a name."""
+        stage = str.__new__(cls, name)
+        stage._value_ = name
+        stage.in_words, stage.meaning = in_words, meaning
+        return stage
 
-    @property
-    def meaning(self) -> str:
-        """Returns a phrase that defines the start and end of the stage."""
-        return _WORDS[self][1]
-
-
-_WORDS = {
-    Stage.CAPTURE: (
-        "in the microphone",
-        "From the user's last sound until the device delivered the block that contains it.",
-    ),
-    Stage.FRAMING: (
-        "until a message was full",
-        "From the device's block until the message that contains it was full, if messages are longer than blocks.",
-    ),
-    Stage.SENDING: (
-        "until the audio was sent",
-        "From the device's block, or the full message, until it was passed to the socket.",
-    ),
-    Stage.TRANSPORT: ("on the network", "The round trip of the latest websocket ping."),
-    Stage.NOTICING: (
-        "until the agent noticed the end of speech",
-        "From the last sound sent until the agent reported the end of speech.",
-    ),
-    Stage.STEPS: (
-        "until the agent's last report",
-        "From the end of the previous stage until the last step that the agent reported before its answer.",
-    ),
-    Stage.TOOLS: ("while tools ran", "The agent's tool calls that ran before its answer."),
-    Stage.UNEXPLAINED: (
-        "from the agent's last report to its answer",
-        "From the agent's last report until its first audio arrived.",
-    ),
-    Stage.AGENT: (
-        "until the agent answered, without reporting why",
-        "From the last sound sent until the agent's first audio arrived; it reported no steps in between.",
-    ),
-    Stage.BUFFER: ("in the playback buffer", "From the first audio of the answer until its playback began."),
-    Stage.DEVICE: ("in the speaker", "From the start of playback until the first sample left the speaker."),
-    Stage.UNSTATED: (
-        "in the devices (from calibration)",
-        "Delay of the microphone and speaker that their drivers do not report (see `opusagent-tui calibrate`).",
-    ),
-    Stage.SILENCE: ("of silence before the agent's first word", "The answer's audio began with silence."),
-    Stage.REST: ("not measured", "Time that no measured stage accounts for."),
-}
+    # fmt: off
+    CAPTURE = ("capture", "in the microphone",
+               "From the user's last sound until the device delivered the block that contains it.")
+    FRAMING = ("framing", "until a message was full",
+               ("From the device's block until the message that contains it was full, if messages are longer than "
+                "blocks."))
+    SENDING = ("sending", "until the audio was sent",
+               "From the device's block, or the full message, until it was passed to the socket.")
+    TRANSPORT = "network", "on the network", "The round trip of the latest websocket ping."
+    NOTICING = ("end of speech", "until the agent noticed the end of speech",
+                "From the last sound sent until the agent reported the end of speech.")
+    STEPS = ("reported steps", "until the agent's last report",
+             "From the end of the previous stage until the last step that the agent reported before its answer.")
+    TOOLS = "tools", "while tools ran", "The agent's tool calls that ran before its answer."
+    UNEXPLAINED = ("unexplained", "from the agent's last report to its answer",
+                   "From the agent's last report until its first audio arrived.")
+    AGENT = ("agent", "until the agent answered, without reporting why",
+             "From the last sound sent until the agent's first audio arrived; it reported no steps in between.")
+    BUFFER = ("buffer", "in the playback buffer",
+              "From the first audio of the answer until its playback began.")
+    DEVICE = "device", "in the speaker", "From the start of playback until the first sample left the speaker."
+    UNSTATED = ("calibration", "in the devices (from calibration)",
+                ("Delay of the microphone and speaker that their drivers do not report (see `opusagent-tui "
+                 "calibrate`)."))
+    SILENCE = ("leading silence", "of silence before the agent's first word",
+               "The answer's audio began with silence.")
+    REST = "not measured", "not measured", "Time that no measured stage accounts for."
+    # fmt: on
 
 
 class Share(msgspec.Struct, frozen=True):
