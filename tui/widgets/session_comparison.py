@@ -7,21 +7,20 @@ from itertools import zip_longest
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.strip import Strip
 
 from tui.models.turns.comparison import SessionComparison, SessionOf, TurnOf, TurnPair, signed
 from tui.models.turns.floor_figures import floor_lines
 from tui.text import numbers
 from tui.text.visible import one_line
-from tui.widgets.lines import LineView, Piece, components_in, line_of
+from tui.widgets.lines import Piece
+from tui.widgets.text_page import Line, TextPage
 from tui.widgets.wrap import fit, wrap
 
 _GAP = " │ "
 _MAX_WORDS = 1_000
-Line = Sequence[Piece]
 
 
-class SessionComparisonView(LineView, inherit_bindings=False):
+class SessionComparisonView(TextPage, inherit_bindings=False):
     """Draws a `SessionComparison` and marks the differences."""
 
     TITLE = "Compare sessions"
@@ -29,17 +28,6 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         "turns are paired by their numbers, regardless of what was said · Δ right minus left · ≠ a turn that differs "
         "· ! an error or finding"
     )
-    DEFAULT_CSS = """
-    SessionComparisonView {
-        .sessions--plain { color: $foreground; }
-        .sessions--muted { color: $foreground-muted; }
-        .sessions--heading { color: $primary; text-style: bold; }
-        .sessions--good { color: $text-success; text-style: bold; }
-        .sessions--slow { color: $text-warning; text-style: bold; }
-        .sessions--bad { color: $text-error; text-style: bold; }
-    }
-    """
-    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", "Up", show=False, id="session_comparison.up"),
         Binding("down,j", "scroll_down", "Down", show=False, id="session_comparison.down"),
@@ -54,7 +42,6 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         self.comparison: SessionComparison | None = None
         self.notice = "Measuring both sessions…"
         """Text shown until there is a comparison."""
-        self._lines: list[Line] = []
         self._places: dict[int, int] = {}
         """The first line of each pair of turns, by the pair's index."""
 
@@ -76,11 +63,6 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         """Wraps the words again."""
         self._lay_out()
 
-    def draw_line(self, index: int, width: int) -> Strip:
-        """Draws a line of the page."""
-        pieces = [(" ", "sessions--plain"), *self._lines[index]]
-        return line_of(*((text, self.component(style)) for text, style in pieces))
-
     def go_to_difference(self, *, forward: bool = True) -> bool:
         """Scrolls to the next or previous pair of turns that differs; returns whether there is such a pair."""
         if self.comparison is None:
@@ -96,17 +78,17 @@ class SessionComparisonView(LineView, inherit_bindings=False):
         return True
 
     def _lay_out(self) -> None:
-        self._lines, self._places = [], {}
+        lines: list[Line] = []
+        self._places = {}
         width = max(self.line_width - 2, 20)
         if self.comparison is not None:
-            self._lines += _sessions(self.comparison, width)
+            lines += _sessions(self.comparison, width)
             for index, pair in enumerate(self.comparison.turns):
-                self._lines.append([])
-                self._places[index] = len(self._lines)
-                self._lines += _pair(pair, width)
-        self.forget_lines()
-        self.set_lines(len(self._lines))
-        self.refresh()
+                lines.append([])
+                self._places[index] = len(lines)
+                lines += _pair(pair, width)
+        self.set_text(lines)
+        self.refresh()  # the notice may have changed
 
 
 def _sessions(comparison: SessionComparison, width: int) -> Iterator[Line]:
@@ -116,14 +98,14 @@ def _sessions(comparison: SessionComparison, width: int) -> Iterator[Line]:
 
 
 def _session(side: SessionOf, cells: int) -> Iterator[Piece]:
-    yield one_line(side.name, 200), "sessions--heading"
+    yield one_line(side.name, 200), "page--heading"
     facts = f"{side.outcome} · {numbers.clock(side.length_s)} · {side.protocol} {side.target}"
-    yield from _wrapped(one_line(facts, 400), "sessions--muted", cells)
-    yield from _wrapped(side.verdict, "sessions--plain", cells)
+    yield from _wrapped(one_line(facts, 400), "page--muted", cells)
+    yield from _wrapped(side.verdict, "page--plain", cells)
     for name, words in floor_lines(side.floor) if side.floor else ():
-        yield from _wrapped(f"{name}: {words}", "sessions--muted", cells)
+        yield from _wrapped(f"{name}: {words}", "page--muted", cells)
     for text in (*side.problems, *side.findings):
-        yield from _wrapped(f"! {text}", "sessions--slow", cells)
+        yield from _wrapped(f"! {text}", "page--slow", cells)
 
 
 def _pair(pair: TurnPair, width: int) -> Iterator[Line]:
@@ -131,32 +113,32 @@ def _pair(pair: TurnPair, width: int) -> Iterator[Line]:
     by_ms = pair.difference_ms
     name = f"Turn {pair.turn}" if pair.turn else "Greeting"
     head = f"{name}{'' if by_ms is None else f'  Δ {signed(by_ms)}'}{'  ≠' if pair.differs else ''}"
-    yield [(head, "sessions--heading")]
+    yield [(head, "page--heading")]
     columns = [list(_turn(side, cells)) for side in (pair.left, pair.right)]
     yield from _side_by_side(columns[0], columns[1], cells)
 
 
 def _turn(side: TurnOf | None, cells: int) -> Iterator[Piece]:
     if side is None:
-        yield "no such turn", "sessions--muted"
+        yield "no such turn", "page--muted"
         return
     figure = side.response
     if figure.ms is None:
-        yield from _wrapped(f"no response time: {figure.unmeasured or 'unknown'}", "sessions--slow", cells)
+        yield from _wrapped(f"no response time: {figure.unmeasured or 'unknown'}", "page--slow", cells)
     else:
         grade = f" {figure.grade}" if figure.grade else ""
-        yield f"{figure.short} {figure.glyph}{grade}", f"sessions--{figure.grade or 'plain'}"
+        yield f"{figure.short} {figure.glyph}{grade}", f"page--{figure.grade or 'plain'}"
     if side.why and figure.grade != "good":
-        yield from _wrapped(f"{side.why}.", "sessions--muted", cells)
+        yield from _wrapped(f"{side.why}.", "page--muted", cells)
     for who, words in (("user", side.user_text), ("agent", side.agent_text)):
         if words:
-            yield from _wrapped(f"{who}: {one_line(words, _MAX_WORDS)}", "sessions--plain", cells)
+            yield from _wrapped(f"{who}: {one_line(words, _MAX_WORDS)}", "page--plain", cells)
     notes = [f"tool {name}" for name in side.tools]
     notes += [numbers.counted(side.barge_ins, "barge-in")] if side.barge_ins else []
     if notes:
-        yield from _wrapped(", ".join(notes), "sessions--muted", cells)
+        yield from _wrapped(", ".join(notes), "page--muted", cells)
     for text in side.findings:
-        yield from _wrapped(f"! {text}", "sessions--slow", cells)
+        yield from _wrapped(f"! {text}", "page--slow", cells)
 
 
 def _wrapped(text: str, style: str, cells: int) -> Iterator[Piece]:
@@ -164,6 +146,6 @@ def _wrapped(text: str, style: str, cells: int) -> Iterator[Piece]:
 
 
 def _side_by_side(left: Sequence[Piece], right: Sequence[Piece], cells: int) -> Iterator[Line]:
-    nothing: Piece = ("", "sessions--plain")
+    nothing: Piece = ("", "page--plain")
     for one, other in zip_longest(left, right, fillvalue=nothing):
-        yield [(fit(one[0], cells), one[1]), (_GAP, "sessions--muted"), (fit(other[0], cells), other[1])]
+        yield [(fit(one[0], cells), one[1]), (_GAP, "page--muted"), (fit(other[0], cells), other[1])]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import ClassVar
-
-from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.config.model import Thresholds
@@ -15,7 +12,7 @@ from tui.models.turns.why import Share, why_of
 from tui.text import numbers
 from tui.text.visible import one_line
 from tui.units import NS_PER_MS
-from tui.widgets.lines import LineView, Piece, components_in, line_of
+from tui.widgets.text_page import Line, TextPage
 from tui.widgets.turn_words import STAGE_GLYPHS, further_lines, judged, notable_lines, shown_shares
 from tui.widgets.wrap import fit, wrap
 
@@ -25,31 +22,15 @@ _MAX_WORDS = 2_000
 _STEPS = ("speech stopped", "speech committed", "recognised")
 """Agent reports that are measured from the user's last sound. Other reports are the agent's own figures."""
 
-Line = Sequence[Piece]
 
-
-class TurnPage(LineView, inherit_bindings=True):
+class TurnPage(TextPage):
     """Draws one turn of the session: verdict, shares of the response time, and what was reported and heard."""
-
-    DEFAULT_CSS = """
-    TurnPage {
-        .turn--plain { color: $foreground; }
-        .turn--muted { color: $foreground-muted; }
-        .turn--heading { color: $primary; text-style: bold; }
-        .turn--good { color: $text-success; text-style: bold; }
-        .turn--slow { color: $text-warning; text-style: bold; }
-        .turn--bad { color: $text-error; text-style: bold; }
-        .turn--bar { color: $primary; }
-    }
-    """
-    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
 
     def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.bridge = bridge
         self.thresholds = thresholds
         self.number = 0
-        self._lines: list[Line] = []
 
     @property
     def turn(self) -> Turn | None:
@@ -70,16 +51,7 @@ class TurnPage(LineView, inherit_bindings=True):
         lines: list[Line] = []
         if turn is not None:
             lines = list(_lines(turn, barge_ins, self.thresholds, width, bound))
-        if lines != self._lines:
-            self._lines = lines
-            self.forget_lines()
-            self.set_lines(len(lines))
-            self.refresh()
-
-    def draw_line(self, index: int, width: int) -> Strip:
-        """Draws a line of the page."""
-        pieces = [(" ", "turn--plain"), *self._lines[index]]
-        return line_of(*((text, self.component(style)) for text, style in pieces))
+        self.set_text(lines)
 
     def on_resize(self) -> None:
         """Wraps the sentences again."""
@@ -91,13 +63,13 @@ def _lines(
 ) -> Iterator[Line]:
     figure = response_of(turn, thresholds)
     if figure.ms is None:
-        yield from _wrapped(f"No response time: {turn.unmeasured or 'not measured yet'}", "turn--slow", width)
+        yield from _wrapped(f"No response time: {turn.unmeasured or 'not measured yet'}", "page--slow", width)
     else:
-        yield [(f"Response time {judged(figure)}", f"turn--{figure.grade or 'plain'}")]
+        yield [(f"Response time {judged(figure)}", f"page--{figure.grade or 'plain'}")]
     if why := why_of(turn):
-        yield from _wrapped(f"{why}.", "turn--plain", width)
+        yield from _wrapped(f"{why}.", "page--plain", width)
     for line in notable_lines(turn, barge_ins):
-        yield from _wrapped(line, "turn--slow", width)
+        yield from _wrapped(line, "page--slow", width)
     shares = shown_shares(turn)
     if shares:
         yield from _headed("Where the time went, longest first", _of_shares(shares, width))
@@ -114,12 +86,12 @@ def _of_shares(shares: Sequence[Share], width: int) -> Iterator[Line]:
     for share in sorted(shares, key=lambda each: -each.ms):
         length = min(max(round(share.ms / whole_ms * cells), 1 if share.ms > 0 else 0), cells)
         yield [
-            (f"{numbers.milliseconds(share.ms):>{_INDENT + _MS_CELLS}}", "turn--plain"),
-            (f"{share.ms / whole_ms:>{_SHARE_CELLS}.0%}  ", "turn--muted"),
-            (fit(share.stage, _NAME_CELLS), "turn--heading"),
-            (STAGE_GLYPHS[share.stage] * length, "turn--bar"),
+            (f"{numbers.milliseconds(share.ms):>{_INDENT + _MS_CELLS}}", "page--plain"),
+            (f"{share.ms / whole_ms:>{_SHARE_CELLS}.0%}  ", "page--muted"),
+            (fit(share.stage, _NAME_CELLS), "page--heading"),
+            (STAGE_GLYPHS[share.stage] * length, "page--bar"),
         ]
-        yield from _wrapped(share.stage.meaning, "turn--muted", width, indent=left)
+        yield from _wrapped(share.stage.meaning, "page--muted", width, indent=left)
 
 
 def _timeline(turn: Turn) -> Iterator[Line]:
@@ -145,9 +117,9 @@ def _timeline(turn: Turn) -> Iterator[Line]:
     known = [(ms, by, what) for ms, by, what in (*heard, *reported, *second) if ms is not None]
     for ms, by, what in sorted(known, key=lambda each: each[0]):
         yield [
-            (f"{numbers.milliseconds(ms):>{_INDENT + _MS_CELLS}}  ", "turn--plain"),
-            (f"{by:<10}", "turn--bar" if by == "reported" else "turn--muted"),
-            (what, "turn--plain"),
+            (f"{numbers.milliseconds(ms):>{_INDENT + _MS_CELLS}}  ", "page--plain"),
+            (f"{by:<10}", "page--bar" if by == "reported" else "page--muted"),
+            (what, "page--plain"),
         ]
 
 
@@ -161,14 +133,14 @@ def _others(turn: Turn, width: int, bound: str) -> Iterator[Line]:
         one_line(bound, 300),
     ]
     for fact in filter(None, facts):
-        yield from _wrapped(fact, "turn--plain", width, indent=_INDENT)
+        yield from _wrapped(fact, "page--plain", width, indent=_INDENT)
 
 
 def _words(turn: Turn, width: int) -> Iterator[Line]:
     for speaker, words in (("user", turn.user_text), ("agent", turn.agent_text)):
         if words:
             yield from _wrapped(
-                f"{speaker}: {one_line(words, _MAX_WORDS)}", "turn--plain", width, indent=_INDENT
+                f"{speaker}: {one_line(words, _MAX_WORDS)}", "page--plain", width, indent=_INDENT
             )
 
 
@@ -176,7 +148,7 @@ def _headed(title: str, lines: Iterable[Line]) -> Iterator[Line]:
     found = list(lines)
     if found:
         yield []
-        yield [(title, "turn--heading")]
+        yield [(title, "page--heading")]
         yield from found
 
 

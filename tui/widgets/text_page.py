@@ -1,0 +1,46 @@
+"""TextPage: a scrolling view of text that was laid out in lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.strip import Strip
+
+from tui.widgets.lines import LineView, Piece, components_in, line_of
+
+Line = Sequence[Piece]
+
+
+class TextPage(LineView):
+    """Draws lines of pieces, each with a look such as ``page--heading``. Subclasses lay them out."""
+
+    DEFAULT_CSS = """
+    TextPage {
+        .page--plain { color: $foreground; }
+        .page--muted { color: $foreground-muted; }
+        .page--heading { color: $primary; text-style: bold; }
+        .page--good { color: $text-success; text-style: bold; }
+        .page--slow { color: $text-warning; text-style: bold; }
+        .page--bad { color: $text-error; text-style: bold; }
+        .page--bar { color: $primary; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name for it
+        super().__init__(id=id)
+        self._lines: Sequence[Line] = ()
+
+    def set_text(self, lines: Sequence[Line]) -> None:
+        """Shows these lines; does nothing if they are shown already."""
+        if lines != self._lines:
+            self._lines = lines
+            self.forget_lines()
+            self.set_lines(len(lines))
+            self.refresh()
+
+    def draw_line(self, index: int, width: int) -> Strip:
+        """Draws one line, one cell from the left edge."""
+        pieces = [(" ", "page--plain"), *self._lines[index]]
+        return line_of(*((text, self.component(style)) for text, style in pieces))
