@@ -121,28 +121,12 @@ class Journal:
         )
 
     def error(
-        self,
-        source: str,
-        code: str,
-        message: str,
-        hint: str = "",
-        *,
-        fatal: bool = False,
-        about: int = 0,
-        count: int = 1,
+        self, source: str, code: str, message: str, hint: str = "", *, fatal: bool = False
     ) -> e.ErrorRaised:
         """Reports that something failed."""
+        at_ns = self.clock_ns()
         return self.emit(
-            e.ErrorRaised(
-                at_ns=self.clock_ns(),
-                source=source,
-                code=code,
-                message=message,
-                hint=hint,
-                fatal=fatal,
-                about=about,
-                count=count,
-            )
+            e.ErrorRaised(at_ns=at_ns, source=source, code=code, message=message, hint=hint, fatal=fatal)
         )
 
     def notice(self, text: str, hint: str = "") -> None:

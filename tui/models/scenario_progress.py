@@ -31,8 +31,8 @@ class Rung(msgspec.Struct):
 class ScenarioProgress:
     """The progress of one session's scenario at a time. Not thread-safe."""
 
-    def __init__(self, callbacks: CallbackManager | None = None) -> None:
-        self.callbacks = callbacks or CallbackManager()
+    def __init__(self) -> None:
+        self.callbacks = CallbackManager()
         self._begin()
 
     def _begin(self) -> None:

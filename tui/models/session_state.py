@@ -69,8 +69,8 @@ class SessionState:
     registered callbacks. Callbacks run while an event is applied, on the thread that applies it.
     """
 
-    def __init__(self, callbacks: CallbackManager | None = None) -> None:
-        self.callbacks = callbacks or CallbackManager()
+    def __init__(self) -> None:
+        self.callbacks = CallbackManager()
         self._reset()
 
     def _reset(self) -> None:

@@ -84,8 +84,8 @@ CHANGED = "changed"
 class Transcript:
     """Folds events into entries, in the order in which they began. Use it from one thread only."""
 
-    def __init__(self, callbacks: CallbackManager | None = None) -> None:
-        self.callbacks = callbacks or CallbackManager()
+    def __init__(self) -> None:
+        self.callbacks = CallbackManager()
         self._begin()
 
     def _begin(self) -> None:

@@ -63,16 +63,14 @@ def find_to_delete(parent: Path, name: str) -> Path:
     return found
 
 
-def superfluous(
-    parent: Path, *, keep_days: float | None, keep_count: int | None, now: datetime | None = None
-) -> list[Path]:
+def superfluous(parent: Path, *, keep_days: float | None, keep_count: int | None) -> list[Path]:
     """Returns sessions older than ``keep_days`` and all but the newest ``keep_count``; newest first.
 
     A running session is never included; a session of unknown age is included only if it exceeds the
     count. Folders that are not sessions of this program are neither counted nor returned. Raises
     `SavedSessionError`.
     """
-    oldest = (now or datetime.now(UTC)) - timedelta(days=keep_days) if keep_days is not None else None
+    oldest = datetime.now(UTC) - timedelta(days=keep_days) if keep_days is not None else None
     found: list[Path] = []
     own = (summary for summary in list_sessions(parent) if is_own(summary.folder))
     for index, summary in enumerate(own):

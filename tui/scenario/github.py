@@ -24,9 +24,9 @@ _MARKS = {StepVerdict.PASSED: "✅", StepVerdict.FAILED: "❌", StepVerdict.NOT_
 _HEADINGS = ("", "scenario", "pass rate", "p50", "p95", "worst turn", "failed first", "session")
 
 
-def runs_here(environment: Mapping[str, str] = os.environ) -> bool:
+def runs_here() -> bool:
     """Returns whether this process runs in a GitHub Actions job."""
-    return environment.get("GITHUB_ACTIONS") == "true"
+    return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def error_commands(

@@ -88,11 +88,11 @@ def test_music_on_hold_that_lasts_is_background_until_it_ends() -> None:
     audible = Audible()
     for event in (*spoken(0, 100), edge(AGENT, True, 500, method="energy")):
         audible.apply(event)
-    assert audible.takes_turn(AGENT, at(9_000))
-    assert not audible.takes_turn(AGENT, at(11_000))
+    assert audible.heard_between(AGENT, at(9_000), at(9_000))
+    assert not audible.heard_between(AGENT, at(11_000), at(11_000))
     for event in (edge(AGENT, False, 12_000, method="energy"), edge(AGENT, True, 13_000, method="energy")):
         audible.apply(event)
-    assert audible.takes_turn(AGENT, at(13_500))
+    assert audible.heard_between(AGENT, at(13_500), at(13_500))
 
 
 def test_speech_over_the_agents_words_is_a_barge_in_and_over_its_silence_is_none() -> None:

@@ -100,8 +100,8 @@ class EventLog:
     Use it from one thread only. Adding an event takes constant time.
     """
 
-    def __init__(self, callbacks: CallbackManager | None = None, *, max_bytes: int = MAX_BYTES) -> None:
-        self.callbacks = callbacks or CallbackManager()
+    def __init__(self, *, max_bytes: int = MAX_BYTES) -> None:
+        self.callbacks = CallbackManager()
         self.max_bytes = max_bytes
         self._reset()
 

@@ -87,31 +87,21 @@ class EchoWatch:
             self._missed = 0
             if before is not None and abs(found.delay_ms - before.delay_ms) <= _SAME_DELAY_MS:
                 if self.echo is None:
-                    self._report(found, now_ns)
+                    level = f"after {found.delay_ms:.0f} ms at {found.gain_db:.0f} dB"
+                    text = f"The agent is hearing itself: the microphone picks up playback {level}."
+                    self._report(now_ns, text, hint=self._hint)
                 self.echo = found
         elif self.echo is not None:
             self._missed += 1
             if self._missed >= _GONE_AFTER:
                 self.echo = None
-                self._emit(
-                    e.ConditionChanged(
-                        at_ns=now_ns,
-                        condition=e.Condition.ECHO,
-                        path="capture",
-                        active=False,
-                        text="The agent no longer hears itself.",
-                    )
-                )
+                self._report(now_ns, "The agent no longer hears itself.", active=False)
 
-    def _report(self, found: Echo, now_ns: int) -> None:
+    def _report(self, now_ns: int, text: str, *, active: bool = True, hint: str = "") -> None:
+        echo = e.Condition.ECHO
         self._emit(
             e.ConditionChanged(
-                at_ns=now_ns,
-                condition=e.Condition.ECHO,
-                path="capture",
-                text=f"The agent is hearing itself: the microphone picks up playback after {found.delay_ms:.0f} ms "
-                f"at {found.gain_db:.0f} dB.",
-                hint=self._hint,
+                at_ns=now_ns, condition=echo, path="capture", active=active, text=text, hint=hint
             )
         )
 

@@ -85,11 +85,6 @@ class Audible:
         """Returns the latest stretches of a party, in order."""
         return list(self._stretches[speaker])
 
-    def takes_turn(self, speaker: e.Party, now_ns: int) -> bool:
-        """Returns whether a party is being heard now with more than background sound, as far as is known."""
-        current = self.current(speaker)
-        return current is not None and not self.is_background(current, now_ns)
-
     def heard_between(self, speaker: e.Party, since_ns: int, until_ns: int) -> bool:
         """Returns whether a party was heard between two times with more than background sound, as far as is known."""
         return any(
