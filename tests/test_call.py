@@ -31,10 +31,10 @@ from tui.assets import caller_lines, prompts
 from tui.audio.wav import read_wav
 from tui.call import Printer, Script, _judge, _Seen, metrics_line
 from tui.cli.main import cli
-from tui.config.model import Thresholds
 from tui.exit_code import ExitCode
 from tui.models import events as e
 from tui.models.session_state import SessionState
+from tui.models.turns.figures import Thresholds
 from tui.models.turns.metrics import SessionMetrics, Stalls
 from tui.models.turns.turns import IN_TEXT, Turn
 

@@ -17,7 +17,7 @@ from tui.models import events as e
 from tui.models.log.describe import UNLISTED, Severity, describe
 from tui.models.session_state import SessionState
 from tui.models.target import Target
-from tui.models.turns.figures import Against, Judge, against, response_of, too_close
+from tui.models.turns.figures import Against, Thresholds, against, response_of, too_close
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.output import in_json, turn_lines
 from tui.scenario.holding import HeadlessCall
@@ -246,7 +246,7 @@ def _judge_latency(metrics: SessionMetrics, script: Script, explain: Callable[[s
 class Printer:
     """Prints a call: events as lines for people, or every event as JSON for machines."""
 
-    def __init__(self, echo: Callable[[str | bytes], object], judge: Judge, *, as_json: bool) -> None:
+    def __init__(self, echo: Callable[[str | bytes], object], judge: Thresholds, *, as_json: bool) -> None:
         self._echo = echo
         self._judge = judge
         self._as_json = as_json

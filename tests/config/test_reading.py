@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.config.model import Settings, Thresholds
+from tui.config.model import Settings
 from tui.config.reading import read_settings, settings_path
+from tui.models.turns.figures import Thresholds
 from tui.text.strict import SettingsError
 
 URL = 'url = "ws://h:1/x"'

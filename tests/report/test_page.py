@@ -18,9 +18,9 @@ import pytest
 from tests.builders import MS
 from tests.models.turns.slow_turns import late_notice
 from tests.report.sessions import ANSWER_MS, GREETING_MS, HOSTILE, QUESTION_MS
-from tui.config.model import Thresholds
 from tui.models import events as e
 from tui.models.log.marks import Marking
+from tui.models.turns.figures import Thresholds
 from tui.models.turns.floor import Speech, floor_of
 from tui.models.turns.turns import LEAST_TURNS, LatencyParts, Turn
 from tui.report.content import read_content

@@ -13,10 +13,9 @@ from click.testing import CliRunner, Result
 from tests.report.sessions import save_call
 from tests.saving.events import a_session, write_now
 from tui.cli.main import cli
-from tui.config.model import Thresholds
 from tui.models.log.marks import Marking
 from tui.models.turns.comparison import SessionComparison, TurnOf, TurnPair, paired, signed
-from tui.models.turns.figures import Figure
+from tui.models.turns.figures import Figure, Thresholds
 from tui.saving.comparing import compare_sessions
 from tui.saving.marks_file import append_marking
 from tui.saving.reading import open_session

@@ -6,8 +6,8 @@ import pytest
 
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import START_NS, Script, to_active
-from tui.config.model import Thresholds
 from tui.models import events as e
+from tui.models.turns.figures import Thresholds
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 USER, AGENT = e.Party.USER, e.Party.AGENT

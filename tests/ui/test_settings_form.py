@@ -11,10 +11,11 @@ import pytest
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tests.ui.test_reading import notices
-from tui.config.model import ScreenSettings, Settings, Thresholds
+from tui.config.model import ScreenSettings, Settings
 from tui.config.reading import read_settings
 from tui.config.writing import change_file, changes_between
 from tui.engine.wire import Record
+from tui.models.turns.figures import Thresholds
 from tui.screens.settings_form import SettingsScreen
 from tui.text.strict import SettingsError
 

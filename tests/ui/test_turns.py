@@ -7,11 +7,10 @@ import pytest
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import MS, FakeClock, Script, a_call, telemetry, to_active
 from tui.audio.calibration import Timing
-from tui.config.model import Thresholds
 from tui.models import events as e
 from tui.models.events import Party, Status
 from tui.models.telemetry import Telemetry
-from tui.models.turns.figures import Figure, response_of
+from tui.models.turns.figures import Figure, Thresholds, response_of
 from tui.models.turns.turns import BargeIn, BargeInKind, LatencyParts, Turn
 from tui.models.turns.why import shares_of
 from tui.view.playhead import Playhead

@@ -30,9 +30,9 @@ from tui.cli.program import Sentence
 from tui.exit_code import ExitCode
 
 if TYPE_CHECKING:
-    from tui.config.model import Thresholds
     from tui.config.reading import SettingsInForce
     from tui.engine.wire import PlayScenario
+    from tui.models.turns.figures import Thresholds
     from tui.scenario.baseline import Baseline, FigureChange
     from tui.scenario.model import Scenario
     from tui.scenario.printing import RunPrinter

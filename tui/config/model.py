@@ -7,39 +7,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from msgspec import Meta, Struct
 
-from tui.models.turns.figures import Grade
-from tui.models.turns.floor import BACKCHANNEL_GAP_MS, BACKCHANNEL_MS
+from tui.models.turns.figures import Thresholds
 from tui.settings import SETTINGS, Setting
 
 Text = Annotated[str, Meta(min_length=1)]
-Milliseconds = Annotated[float, Meta(gt=0, le=600_000)]
-
-GOOD_MS, SLOW_MS = 800.0, 1500.0
-
-
-class Thresholds(Struct, frozen=True, kw_only=True):
-    """Limits for good and slow responses, and for backchannels."""
-
-    good_ms: Annotated[Milliseconds, Meta(description="Response times up to this limit are good.")] = GOOD_MS
-    slow_ms: Annotated[Milliseconds, Meta(description="Response times above this limit are bad.")] = SLOW_MS
-    backchannel_ms: Annotated[
-        Milliseconds,
-        Meta(description="Speech up to this long that does not take the floor is a backchannel."),
-    ] = BACKCHANNEL_MS
-    backchannel_gap_ms: Annotated[
-        Milliseconds,
-        Meta(
-            description="Longest silence before and after a backchannel during a pause in the other party's speech."
-        ),
-    ] = BACKCHANNEL_GAP_MS
-
-    def __post_init__(self) -> None:
-        if self.slow_ms < self.good_ms:
-            raise ValueError(f"slow_ms ({self.slow_ms:g}) must be at least good_ms ({self.good_ms:g})")
-
-    def judge(self, latency_ms: float) -> Grade:
-        """Returns the grade of a response time."""
-        return "good" if latency_ms <= self.good_ms else "slow" if latency_ms <= self.slow_ms else "bad"
 
 
 class ScreenSettings(Struct, frozen=True, kw_only=True):

@@ -11,15 +11,9 @@ from typing import Any, TypeVar, get_origin
 import msgspec
 from platformdirs import user_config_path
 
-from tui.config.model import (
-    PROFILE_TYPES,
-    SECTIONS,
-    TARGET_TYPES,
-    Settings,
-    TargetSettings,
-    Thresholds,
-)
+from tui.config.model import PROFILE_TYPES, SECTIONS, TARGET_TYPES, Settings, TargetSettings
 from tui.files import path_of
+from tui.models.turns.figures import Thresholds
 from tui.settings import SETTINGS
 from tui.text.strict import SettingsError, did_you_mean, quoted, to_struct, to_value, to_values
 

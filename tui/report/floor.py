@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.models.turns.figures import Judge
+from tui.models.turns.figures import Thresholds
 from tui.models.turns.floor import Floor, Speech, judged_by
 from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_figures, floor_lines, moments_of
 from tui.report.content import Content
@@ -16,7 +16,7 @@ _MOST_LISTED = 500
 _TELLING = (MomentKind.TALK_OVER, MomentKind.BACKCHANNEL)
 
 
-def floor_section(content: Content, judge: Judge) -> Markup:
+def floor_section(content: Content, judge: Thresholds) -> Markup:
     """Returns the lanes, figures and turn-taking events; empty if the floor never changed hands."""
     floor = judged_by(content.metrics.floor, judge)
     lines = list(floor_lines(floor_figures(floor, content.metrics.timing)))

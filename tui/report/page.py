@@ -12,7 +12,7 @@ import msgspec
 
 from tui.audio.peaks import outline_of
 from tui.audio.wav import WavFile
-from tui.config.model import Thresholds
+from tui.models.turns.figures import Thresholds
 from tui.models.turns.turns import Turn
 from tui.report import sections
 from tui.report.content import Content, EventRow, TimelineMark, read_content

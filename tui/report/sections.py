@@ -11,7 +11,7 @@ from tui.models.log.describe import describe
 from tui.models.transcript import Heard, ToolUse
 from tui.models.turns.figures import (
     Figure,
-    Judge,
+    Thresholds,
     barge_in_figures,
     graded,
     response_of,
@@ -72,13 +72,13 @@ def failed_step(content: Content) -> Markup:
     return element("p", f"{what} ", at, place, id="failed-step", class_="verdict")
 
 
-def verdict_line(content: Content, judge: Judge) -> Markup:
+def verdict_line(content: Content, judge: Thresholds) -> Markup:
     """Returns a verdict on the response times, with the causes of slow ones; empty if there were no turns."""
     said = verdict(content.metrics, judge)
     return element("p", said, id="verdict", class_="verdict") if said else Markup()
 
 
-def figures(content: Content, judge: Judge) -> Markup:
+def figures(content: Content, judge: Thresholds) -> Markup:
     """Returns the figures of the whole session; a figure that was not measured is shown as a dash."""
     m = content.metrics
     of = m.percentiles()
@@ -117,7 +117,7 @@ def figures(content: Content, judge: Judge) -> Markup:
     return _section("figures", "Figures", element("div", *tiles, class_="tiles"), note)
 
 
-def turns_table(content: Content, judge: Judge) -> Markup:
+def turns_table(content: Content, judge: Thresholds) -> Markup:
     """Returns a table of all turns with the breakdown of each response time."""
     m = content.metrics
     longest_ms = max((turn.response_ms or 0.0 for turn in m.turns), default=0.0)

@@ -14,7 +14,7 @@ from tui.models.turns.comparison import (
     turns_of,
     verdict_of,
 )
-from tui.models.turns.figures import Judge, shown_ms
+from tui.models.turns.figures import Thresholds, shown_ms
 from tui.models.turns.floor import judged_by
 from tui.models.turns.floor_figures import floor_figures
 from tui.models.turns.metrics import MetricsFold
@@ -25,14 +25,14 @@ from tui.text.visible import one_line
 _TEXT_CHARS = 400
 
 
-def compare_sessions(left: SavedSession, right: SavedSession, judge: Judge) -> SessionComparison:
+def compare_sessions(left: SavedSession, right: SavedSession, judge: Thresholds) -> SessionComparison:
     """Returns a side-by-side comparison of both sessions."""
     one, its_turns = _read(left, judge)
     other, other_turns = _read(right, judge)
     return SessionComparison(one, other, paired(its_turns, other_turns))
 
 
-def _read(saved: SavedSession, judge: Judge) -> tuple[SessionOf, dict[int, TurnOf]]:
+def _read(saved: SavedSession, judge: Thresholds) -> tuple[SessionOf, dict[int, TurnOf]]:
     fold, findings, first_ns, last_ns = MetricsFold(), [], None, 0
     for event in remeasured_events(saved, fold):
         first_ns = event.at_ns if first_ns is None else first_ns

@@ -14,8 +14,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.bridge import Bridge
-from tui.config.model import Thresholds
-from tui.models.turns.figures import Grade, graded, response_of, worst_of
+from tui.models.turns.figures import Grade, Thresholds, graded, response_of, worst_of
 from tui.models.turns.turns import LEAST_TURNS, Turn
 from tui.screens.actions import Action, bindings
 from tui.screens.page import Page

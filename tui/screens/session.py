@@ -16,9 +16,9 @@ from textual.message import Message
 from textual.screen import Screen
 
 from tui.bridge import Bridge
-from tui.config.model import Thresholds
 from tui.models.events import ScenarioPhase, Status
 from tui.models.telemetry import Telemetry
+from tui.models.turns.figures import Thresholds
 from tui.screens.actions import bindings
 from tui.screens.availability import Availability
 from tui.screens.call_controls import CallControls

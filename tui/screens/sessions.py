@@ -13,8 +13,8 @@ from textual.message import Message
 from textual.widgets import Input, Label
 
 from tui.bridge import Bridge
-from tui.config.model import Thresholds
 from tui.library import Library
+from tui.models.turns.figures import Thresholds
 from tui.saving.listing import summarise
 from tui.saving.record import SavedSessionError
 from tui.saving.trash import move_to_trash, restore

@@ -15,7 +15,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList, Select, Static
 from textual.widgets.option_list import Option
 
-from tui.config.model import Settings, Thresholds
+from tui.config.model import Settings
+from tui.models.turns.figures import Thresholds
 from tui.screens.actions import APP, DIALOG, Action, ActionArea, bindings
 from tui.screens.session_actions import SESSION
 from tui.screens.themes import OFFERED

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from tui.bridge import Bridge
-from tui.config.model import Thresholds
+from tui.models.turns.figures import Thresholds
 from tui.screens.actions import Action, bindings
 from tui.screens.page import Page
 from tui.widgets.turn_page import TurnPage

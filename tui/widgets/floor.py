@@ -6,9 +6,8 @@ from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 
 from tui.bridge import Bridge
-from tui.config.model import Thresholds
 from tui.models.events import Party
-from tui.models.turns.figures import timing_line
+from tui.models.turns.figures import Thresholds, timing_line
 from tui.models.turns.floor import PEOPLE_MS, Floor, Speech, judged_by
 from tui.models.turns.floor_figures import FloorMoment, MomentKind, floor_figures, floor_lines, moments_of
 from tui.text import numbers

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.config.model import Thresholds
+from tui.models.turns.figures import Thresholds
 from tui.widgets.rows import RowsView
 
 

@@ -10,8 +10,7 @@ from typing import ClassVar
 from textual.binding import BindingType
 from textual.message import Message
 
-from tui.config.model import Thresholds
-from tui.models.turns.figures import Judge, with_grade
+from tui.models.turns.figures import Thresholds, with_grade
 from tui.saving.listing import SessionSummary, age_key
 from tui.saving.record import Outcome
 from tui.text import numbers
@@ -96,7 +95,7 @@ class SessionsView(RowsView, inherit_bindings=False):
     def __init__(self, rows: SessionRows, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.rows = rows
-        self.thresholds: Judge = thresholds
+        self.thresholds = thresholds
         self.empty = "Reading…"
         """Text shown when there are no rows."""
         self._this_year = datetime.now().astimezone().year

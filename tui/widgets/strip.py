@@ -11,11 +11,10 @@ from textual.widgets import Static
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
-from tui.config.model import Thresholds
 from tui.models.events import Loss, Status
 from tui.models.session_state import SessionState
 from tui.models.telemetry import Telemetry
-from tui.models.turns.figures import Figure, response_of, timed
+from tui.models.turns.figures import Figure, Thresholds, response_of, timed
 from tui.models.turns.metrics import SessionMetrics
 from tui.text import numbers
 from tui.text.visible import one_line

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from tui.bridge import Bridge
-from tui.config.model import Thresholds
-from tui.models.turns.figures import response_of, timing_line
+from tui.models.turns.figures import Thresholds, response_of, timing_line
 from tui.models.turns.turns import BargeIn, Turn
 from tui.models.turns.why import Share, why_of
 from tui.text import numbers

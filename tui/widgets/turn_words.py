@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from textual.renderables.sparkline import Sparkline
 
-from tui.models.turns.figures import Figure, Judge, barge_in_figures
+from tui.models.turns.figures import Figure, Thresholds, barge_in_figures
 from tui.models.turns.turns import BargeIn, Turn
 from tui.models.turns.why import Share, Stage, notable, shares_of, why_of
 from tui.text import numbers
@@ -43,7 +43,7 @@ LEAST_SHARE_MS = 0.05
 """Smallest share shown in ms. Shorter shares would be shown as 0.0 ms."""
 
 
-def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Judge) -> str:
+def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Thresholds) -> str:
     """Returns the shares as cells filled with their glyphs.
 
     ``full_ms`` is the time that fills all cells. Thresholds beyond the end of the bar are marked.
@@ -58,7 +58,7 @@ def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Judge) ->
     return "".join("┊" if cell == " " and at in marks else cell for at, cell in enumerate(bar))
 
 
-def axis_of(full_ms: float, cells: int, judge: Judge) -> str:
+def axis_of(full_ms: float, cells: int, judge: Thresholds) -> str:
     """Returns the axis above the bars, with a mark at each threshold in its range."""
     marks = {_cell(ms, full_ms, cells) for ms in (judge.good_ms, judge.slow_ms)}
     return "".join("┬" if at in marks else "─" for at in range(cells))

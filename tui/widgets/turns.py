@@ -11,9 +11,8 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from tui.bridge import Bridge
-from tui.config.model import Thresholds
 from tui.models.events import Condition, Status
-from tui.models.turns.figures import Figure, Judge, graded, response_of, silence_of, worst_of
+from tui.models.turns.figures import Figure, Thresholds, graded, response_of, silence_of, worst_of
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import BargeIn, Turn
 from tui.models.turns.why import shares_of, verdict
@@ -272,7 +271,7 @@ def _whole(words: Sequence[str], cells: int) -> str:
     return fit(line, cells)
 
 
-def _percentiles(metrics: SessionMetrics, judge: Judge) -> list[str]:
+def _percentiles(metrics: SessionMetrics, judge: Thresholds) -> list[str]:
     """Returns the worst response time and the percentiles, most important first."""
     of = metrics.percentiles()
     named = {"worst": worst_of(metrics.turns, judge)}

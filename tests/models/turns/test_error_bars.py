@@ -6,11 +6,11 @@ import pytest
 
 from tests.builders import CALIBRATED
 from tui.audio.calibration import Timing
-from tui.config.model import Thresholds
 from tui.models import events as e
 from tui.models.turns.figures import (
     Against,
     Figure,
+    Thresholds,
     against,
     barge_in_figures,
     graded,

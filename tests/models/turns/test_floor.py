@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 from tests.builders import AGENT, CALIBRATED, MS, USER, active, at, edge, ended, numbered
 from tests.models.turns.test_turns import fold
 from tui.audio.calibration import Timing
-from tui.config.model import Thresholds
 from tui.models import events as e
+from tui.models.turns.figures import Thresholds
 from tui.models.turns.floor import (
     Backchannel,
     Floor,
     FloorFold,
     FloorPause,
-    FloorRules,
     Speech,
     TalkOver,
     floor_of,
@@ -33,7 +32,7 @@ Said = tuple[e.Party, int, int]
 """Who spoke, from which time to which time, in ms."""
 
 
-def floor(*said: Said, rules: FloorRules | None = None) -> Floor:
+def floor(*said: Said, rules: Thresholds | None = None) -> Floor:
     return floor_of(_speech(said), rules)
 
 
@@ -107,9 +106,9 @@ def test_short_words_of_one_answer_are_no_backchannels() -> None:
 
 def test_the_rules_decide_what_is_short() -> None:
     said = (AGENT, 0, 6000), (USER, 2000, 2800)
-    assert floor(*said, rules=FloorRules(backchannel_ms=700)).backchannels == []
+    assert floor(*said, rules=Thresholds(backchannel_ms=700)).backchannels == []
     in_a_pause = (AGENT, 0, 2000), (USER, 2200, 2600), (AGENT, 3300, 5000)
-    assert len(floor(*in_a_pause, rules=FloorRules(backchannel_gap_ms=800)).backchannels) == 1
+    assert len(floor(*in_a_pause, rules=Thresholds(backchannel_gap_ms=800)).backchannels) == 1
 
 
 def test_an_agent_that_stops_at_a_backchannel_and_goes_on_was_falsely_interrupted() -> None:

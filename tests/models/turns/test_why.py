@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from tests.models.turns.slow_turns import late_notice
-from tui.config.model import Thresholds
-from tui.models.turns.figures import Figure, graded, response_of
+from tui.models.turns.figures import Figure, Thresholds, graded, response_of
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.output import in_json, turn_lines
 from tui.models.turns.turns import NOT_ANSWERED, LatencyParts, Turn

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from tui.models.turns.figures import Figure, Judge, response_of
+from tui.models.turns.figures import Figure, Thresholds, response_of
 from tui.models.turns.floor_figures import FloorFigures, floor_lines
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import Turn
@@ -97,7 +97,7 @@ class SessionComparison(msgspec.Struct, frozen=True):
     turns: list[TurnPair]
 
 
-def turns_of(metrics: SessionMetrics, findings: Sequence[Raised], judge: Judge) -> dict[int, TurnOf]:
+def turns_of(metrics: SessionMetrics, findings: Sequence[Raised], judge: Thresholds) -> dict[int, TurnOf]:
     """Returns the turns of a session, by number."""
     return {
         turn.number: TurnOf(
@@ -125,7 +125,7 @@ def paired(left: dict[int, TurnOf], right: dict[int, TurnOf]) -> list[TurnPair]:
     ]
 
 
-def verdict_of(metrics: SessionMetrics, judge: Judge) -> str:
+def verdict_of(metrics: SessionMetrics, judge: Thresholds) -> str:
     """Returns the verdict on the response times of a session."""
     return verdict(metrics, judge) or "No turns."
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Literal, Protocol
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tui.audio.calibration import NOT_CALIBRATED, Timing
 from tui.models.turns.turns import BargeIn, Turn
@@ -18,27 +19,33 @@ from tui.text import numbers
 Grade = Literal["good", "slow", "bad"]
 
 
-class Judge(Protocol):
-    """Grades response times by the thresholds in the settings."""
+Milliseconds = Annotated[float, Meta(gt=0, le=600_000)]
+BACKCHANNEL_MS, BACKCHANNEL_GAP_MS = 1_000.0, 300.0
 
-    @property
-    def good_ms(self) -> float:
-        """Longest response time that counts as good."""
 
-    @property
-    def slow_ms(self) -> float:
-        """Longest response time that counts as slow. Longer ones are bad."""
+class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
+    """The thresholds in the settings: limits for good and slow responses, and for backchannels."""
 
-    @property
-    def backchannel_ms(self) -> float:
-        """Longest speech that can be a backchannel."""
+    good_ms: Annotated[Milliseconds, Meta(description="Response times up to this limit are good.")] = 800.0
+    slow_ms: Annotated[Milliseconds, Meta(description="Response times above this limit are bad.")] = 1500.0
+    backchannel_ms: Annotated[
+        Milliseconds,
+        Meta(description="Speech up to this long that does not take the floor is a backchannel."),
+    ] = BACKCHANNEL_MS
+    backchannel_gap_ms: Annotated[
+        Milliseconds,
+        Meta(
+            description="Longest silence before and after a backchannel during a pause in the other party's speech."
+        ),
+    ] = BACKCHANNEL_GAP_MS
 
-    @property
-    def backchannel_gap_ms(self) -> float:
-        """Longest silence allowed before and after a backchannel during a pause of the other party."""
+    def __post_init__(self) -> None:
+        if self.slow_ms < self.good_ms:
+            raise ValueError(f"slow_ms ({self.slow_ms:g}) must be at least good_ms ({self.good_ms:g})")
 
     def judge(self, latency_ms: float) -> Grade:
         """Returns the grade of a response time."""
+        return "good" if latency_ms <= self.good_ms else "slow" if latency_ms <= self.slow_ms else "bad"
 
 
 class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -122,12 +129,12 @@ def timed(value_ms: float | None, bound_ms: float = 0.0, doubt: str = "") -> Fig
     return Figure(shown_ms(value_ms), error_ms=shown_ms(bound_ms) if bound_ms else None, doubt=doubt)
 
 
-def graded(value_ms: float | None, judge: Judge, timing: Timing | None = None) -> Figure:
+def graded(value_ms: float | None, judge: Thresholds, timing: Timing | None = None) -> Figure:
     """Returns a response time that does not belong to one turn (a percentile), with the ± of the devices."""
     return with_grade(timed(value_ms, timing.response.bound_ms if timing else 0.0), judge)
 
 
-def with_grade(figure: Figure, judge: Judge) -> Figure:
+def with_grade(figure: Figure, judge: Thresholds) -> Figure:
     """Returns a response time with its grade."""
     return figure if figure.ms is None else msgspec.structs.replace(figure, grade=judge.judge(figure.ms))
 
@@ -169,7 +176,7 @@ def timing_line(timing: Timing | None) -> str:
     )
 
 
-def response_of(turn: Turn, judge: Judge | None) -> Figure:
+def response_of(turn: Turn, judge: Thresholds | None) -> Figure:
     """Returns the response time of a turn; for turn 0, the time until the greeting, which has no grade.
 
     Without a judge, no figure has a grade.
@@ -182,13 +189,13 @@ def response_of(turn: Turn, judge: Judge | None) -> Figure:
     return Figure(ms, grade, error_ms=None if within_ms is None else shown_ms(within_ms), doubt=turn.doubt)
 
 
-def worst_of(turns: Sequence[Turn], judge: Judge | None = None) -> Figure:
+def worst_of(turns: Sequence[Turn], judge: Thresholds | None = None) -> Figure:
     """Returns the longest response time, with the uncertainty of its turn. The greeting does not count."""
     answered = [turn for turn in turns if turn.number and turn.response_ms is not None]
     worst = max(answered, key=lambda turn: turn.response_ms or 0.0, default=None)
     return Figure() if worst is None else response_of(worst, judge)
 
 
-def slow_turns(turns: Sequence[Turn], judge: Judge) -> list[Turn]:
+def slow_turns(turns: Sequence[Turn], judge: Thresholds) -> list[Turn]:
     """Returns the turns whose response time is graded worse than good, in order."""
     return [turn for turn in turns if response_of(turn, judge).grade in ("slow", "bad")]

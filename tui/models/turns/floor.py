@@ -19,7 +19,7 @@ shorter silence is part of a stretch. Terms and definitions:
   Interspeech, and in Full-Duplex-Bench (2025).
 
 Sound alone does not show the speaker's intention: a short "stop" followed by agent speech counts as a false
-interruption, and a short answer in a pause of at most twice `BackchannelRules.backchannel_gap_ms` counts as a
+interruption, and a short answer in a pause of at most twice `Thresholds.backchannel_gap_ms` counts as a
 backchannel.
 """
 
@@ -29,12 +29,13 @@ from bisect import insort
 from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from statistics import median
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
 from tui.models import events as e
 from tui.models.turns.audible import KNOWN_AFTER_NS, Audible, Stretch
+from tui.models.turns.figures import BACKCHANNEL_GAP_MS, BACKCHANNEL_MS, Thresholds
 from tui.models.turns.talk import DEAD_AIR_NS
 from tui.units import NS_PER_MS
 
@@ -49,28 +50,6 @@ RESUMES_NS = 2_000_000_000
 """Longest time within which the floor holder resumes after a false interruption."""
 _ADJOINS_NS = 100_000_000
 """A silence of at most this length within a turn is not a pause, but a change from a sound to speech."""
-
-
-BACKCHANNEL_MS, BACKCHANNEL_GAP_MS = 1_000.0, 300.0
-
-
-class BackchannelRules(Protocol):
-    """Thresholds for backchannels."""
-
-    @property
-    def backchannel_ms(self) -> float:
-        """Longest speech that can be a backchannel."""
-
-    @property
-    def backchannel_gap_ms(self) -> float:
-        """Longest silence allowed before and after a backchannel during a pause of the other party."""
-
-
-class FloorRules(msgspec.Struct, frozen=True):
-    """The default `BackchannelRules`."""
-
-    backchannel_ms: float = BACKCHANNEL_MS
-    backchannel_gap_ms: float = BACKCHANNEL_GAP_MS
 
 
 class Speech(msgspec.Struct, omit_defaults=True):
@@ -224,9 +203,9 @@ class FloorFold:
     unsettled stretches. Not thread-safe.
     """
 
-    def __init__(self, floor: Floor, rules: BackchannelRules | None = None) -> None:
+    def __init__(self, floor: Floor, rules: Thresholds | None = None) -> None:
         self.floor = floor
-        self._rules = rules or FloorRules()
+        self._rules = rules or Thresholds()
         self._open: dict[e.Party, Speech] = {}
         self._tail: list[Speech] = []
         """Speech that is not settled yet, by onset."""
@@ -402,7 +381,7 @@ class FloorFold:
         return _Fate.RESUMED if interrupts else _Fate.BACKCHANNEL
 
 
-def floor_of(speech: Iterable[Speech], rules: BackchannelRules | None = None) -> Floor:
+def floor_of(speech: Iterable[Speech], rules: Thresholds | None = None) -> Floor:
     """Returns the floor of a session from the speech of both parties.
 
     Speech without an end is taken to last until the last edge.
@@ -418,7 +397,7 @@ def floor_of(speech: Iterable[Speech], rules: BackchannelRules | None = None) ->
     return fold.floor
 
 
-def judged_by(floor: Floor, rules: BackchannelRules) -> Floor:
+def judged_by(floor: Floor, rules: Thresholds) -> Floor:
     """Returns the floor judged again by these rules, or unchanged if they are the default rules."""
     if (rules.backchannel_ms, rules.backchannel_gap_ms) == (BACKCHANNEL_MS, BACKCHANNEL_GAP_MS):
         return floor

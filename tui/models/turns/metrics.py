@@ -133,7 +133,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
     dead_air: list[DeadAir] = []
     """Periods of more than two seconds in which nobody spoke."""
     floor: Floor = msgspec.field(default_factory=Floor)
-    """Who held the floor and how it changed hands, judged by the default `FloorRules`.
+    """Who held the floor and how it changed hands, judged by the default `Thresholds`.
 
     For other rules, use `tui.models.turns.floor.judged_by`.
     """

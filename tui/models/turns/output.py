@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tui.models.turns.figures import Judge, response_of, timing_line
+from tui.models.turns.figures import Thresholds, response_of, timing_line
 from tui.models.turns.floor import judged_by
 from tui.models.turns.floor_figures import floor_figures, floor_lines
 from tui.models.turns.metrics import SessionMetrics
@@ -19,7 +19,7 @@ _CELLS, _BOUND_CELLS = 10, 6
 """Widths in characters: of a response time and, if devices are in use, of its ±."""
 
 
-def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
+def turn_lines(metrics: SessionMetrics, judge: Thresholds) -> Iterator[str]:
     """Yields the verdict, then one line per turn (response time, grade, breakdown), then the turn-taking figures."""
     said = verdict(metrics, judge)
     if said:
@@ -32,7 +32,7 @@ def turn_lines(metrics: SessionMetrics, judge: Judge) -> Iterator[str]:
         yield f"{name:<11} {words}"
 
 
-def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
+def in_json(metrics: SessionMetrics, judge: Thresholds) -> dict[str, Any]:
     """Returns all figures and the verdict as JSON values. Response times are graded and rounded as they are shown."""
     turns = [
         {**msgspec.to_builtins(turn), "response": msgspec.to_builtins(response_of(turn, judge))}
@@ -53,7 +53,7 @@ def in_json(metrics: SessionMetrics, judge: Judge) -> dict[str, Any]:
     }
 
 
-def _line_of(turn: Turn, judge: Judge) -> str:
+def _line_of(turn: Turn, judge: Thresholds) -> str:
     figure = response_of(turn, judge)
     cells = _CELLS + (_BOUND_CELLS if turn.bound_ms else 0)
     name = f"turn {turn.number}" if turn.number else "greeting"

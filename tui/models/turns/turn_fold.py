@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from tui.models import events as e
 from tui.models.turns.audible import KNOWN_AFTER_NS, Audible
-from tui.models.turns.floor import BACKCHANNEL_MS
+from tui.models.turns.figures import BACKCHANNEL_MS
 from tui.models.turns.trust import Trust
 from tui.models.turns.turns import IN_TEXT, NOT_ANSWERED, ONLY_SILENCE, Dispute, LatencyParts, Turn
 from tui.units import NS_PER_MS

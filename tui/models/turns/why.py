@@ -11,7 +11,7 @@ from typing import Self
 
 import msgspec
 
-from tui.models.turns.figures import Judge, response_of, shown_ms, slow_turns
+from tui.models.turns.figures import Thresholds, response_of, shown_ms, slow_turns
 from tui.models.turns.metrics import SessionMetrics
 from tui.models.turns.turns import Turn
 from tui.text import numbers
@@ -111,7 +111,7 @@ def why_of(turn: Turn) -> str:
     return ", ".join(map(str, notable(shares_of(turn))))
 
 
-def verdict(metrics: SessionMetrics, judge: Judge) -> str:
+def verdict(metrics: SessionMetrics, judge: Thresholds) -> str:
     """Returns a verdict on the response times, with a breakdown of slow responses, in sentences."""
     turns = [turn for turn in metrics.turns if turn.number and turn.response_ms is not None]
     sentences = [_of_responses(turns, judge)] if turns else []
@@ -125,7 +125,7 @@ def verdict(metrics: SessionMetrics, judge: Judge) -> str:
     return " ".join(sentences)
 
 
-def _of_responses(turns: Sequence[Turn], judge: Judge) -> str:
+def _of_responses(turns: Sequence[Turn], judge: Thresholds) -> str:
     slow = slow_turns(turns, judge)
     if not slow:
         return f"{_of(len(turns), len(turns))} good ({_range(turns, judge)})."
@@ -170,7 +170,7 @@ def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
     yield Stage.UNEXPLAINED, unexplained_ms
 
 
-def _range(turns: Sequence[Turn], judge: Judge) -> str:
+def _range(turns: Sequence[Turn], judge: Thresholds) -> str:
     times_ms = [response_of(turn, judge).ms or 0.0 for turn in turns]
     least, most = numbers.seconds(min(times_ms)), numbers.seconds(max(times_ms))
     return most if least == most else f"{least.removesuffix(' s')}–{most}"
