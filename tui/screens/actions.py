@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 import msgspec
 from textual.binding import Binding, BindingType
 
-from tui.screens.needs import Origin, Situation, nothing
+from tui.screens.needs import Need, Origin, Situation, nothing
 
 if TYPE_CHECKING:
     from tui.screens.session import SessionScreen
@@ -43,7 +43,7 @@ class Action(msgspec.Struct, frozen=True):
 
     If the function returns an awaitable, that is awaited.
     """
-    needs: Callable[[Situation], str] = nothing
+    needs: Need = nothing
     """Returns a short reason why the action is not available at the moment; "" if it is available."""
     area: ActionArea | None = None
     """Purpose of the action; None for an action that belongs to a single screen."""

@@ -5,6 +5,7 @@ Each condition returns the reason why an action is not available at the moment, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,6 +53,15 @@ class Situation(NamedTuple):
         return self.status in (Status.ACTIVE, Status.RESUMING)
 
 
+Need = Callable[[Situation], str]
+"""A condition for an action."""
+
+
+def _when(holds: Callable[[Situation], object], otherwise: str) -> Need:
+    """Returns a condition with one reason."""
+    return lambda now: "" if holds(now) else otherwise
+
+
 def nothing(now: Situation) -> str:
     """Has no conditions; the action always applies."""
     return ""
@@ -68,11 +78,6 @@ def talking(now: Situation) -> str:
 def microphone_off(now: Situation) -> str:
     """Needs an agent that is listening and a microphone that is off."""
     return "already recording" if now.recording else talking(now)
-
-
-def microphone_on(now: Situation) -> str:
-    """Needs a microphone that is on."""
-    return "" if now.recording else "not recording"
 
 
 def keypad(now: Situation) -> str:
@@ -116,11 +121,6 @@ def target(now: Situation) -> str:
 # a scenario
 
 
-def scenario(now: Situation) -> str:
-    """Needs a scenario that is running or has run."""
-    return "" if now.scenario else "no scenario was played"
-
-
 def scenario_in_play(now: Situation) -> str:
     """Needs a scenario that is not over."""
     in_play = now.scenario in (ScenarioPhase.PLAYING, ScenarioPhase.BY_HAND)
@@ -132,60 +132,22 @@ def room_for_scenario(now: Situation) -> str:
     return _active(now) or ("a scenario is being played" if not scenario_in_play(now) else "")
 
 
-# the session
-
-
-def events(now: Situation) -> str:
-    """Needs an event in the log."""
-    return "" if now.has_events else "there are no events yet"
-
-
 def saved(now: Situation) -> str:
     """Needs a session that was saved and has ended."""
     return no_call(now) or ("" if now.saved else "the session is not saved")
 
 
-def words(now: Situation) -> str:
-    """Needs an entry in the transcript."""
-    return "" if now.has_words else "there is no transcript yet"
-
-
-def turns(now: Situation) -> str:
-    """Needs a turn."""
-    return "" if now.has_turns else "there are no turns yet"
-
-
-def error(now: Situation) -> str:
-    """Needs an error in the session."""
-    return "" if now.has_error else "there was no error"
-
-
-# view of the session
-
-
-def marks(now: Situation) -> str:
-    """Needs a marked event."""
-    return "" if now.has_marks else "no event is marked"
-
-
-def filter_(now: Situation) -> str:
-    """Needs a filter that hides events."""
-    return "" if now.filtered else "no filter is set"
-
-
-def search(now: Situation) -> str:
-    """Needs an active search."""
-    return "" if now.searching else "no search is active"
-
-
-def detail(now: Situation) -> str:
-    """Needs an event that is shown in detail."""
-    return "" if now.detail_open else "no event is open"
-
-
-def stacked_panes(now: Situation) -> str:
-    """Needs panes stacked on top of each other."""
-    return "" if now.panes_stacked else "no panes are stacked"
+microphone_on = _when(lambda now: now.recording, "not recording")
+scenario = _when(lambda now: now.scenario, "no scenario was played")
+events = _when(lambda now: now.has_events, "there are no events yet")
+words = _when(lambda now: now.has_words, "there is no transcript yet")
+turns = _when(lambda now: now.has_turns, "there are no turns yet")
+error = _when(lambda now: now.has_error, "there was no error")
+marks = _when(lambda now: now.has_marks, "no event is marked")
+filter_ = _when(lambda now: now.filtered, "no filter is set")
+search = _when(lambda now: now.searching, "no search is active")
+detail = _when(lambda now: now.detail_open, "no event is open")
+stacked_panes = _when(lambda now: now.panes_stacked, "no panes are stacked")
 
 
 def _active(now: Situation) -> str:
