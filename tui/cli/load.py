@@ -20,8 +20,9 @@ from tui.cli.options import (
     NumberInRange,
     config_option,
     effective_settings,
+    file_errors,
     option,
-    target_of,
+    scenario_target,
     target_options,
     together,
     tools_option,
@@ -144,13 +145,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
     if find_spec("locust") is None:
         raise Sentence(f"Load tests need the load extra: {EXTRA}.")
     found = _read(scenario)
-    name = url or profile or found.target.url or found.target.profile
-    if not name:
-        raise Sentence(f"{found.path} has no [target]. Specify the agent with --url or --profile.")
-    flags = typed_settings(options)
-    if found.target.protocol and "protocol" not in flags:
-        flags["protocol"] = found.target.protocol
-    target = target_of(name, flags)
+    target = scenario_target(found, url, profile, typed_settings(options))
     _check_host(target, own["allowed"])
     workers = own["workers"] or 1
     _check_descriptors(own["users"] if own["worker"] else math.ceil(own["users"] / workers))
@@ -232,15 +227,12 @@ def _check_options(own: dict[str, Any]) -> None:
 
 def _read(path: Path) -> Scenario:
     from tui.scenario.reading import find_scenarios, read_scenario
-    from tui.text.visible import one_line
 
-    try:
+    with file_errors():
         files = find_scenarios([path])
         if len(files) != 1:
             raise Sentence(f"{path} contains {len(files)} scenarios. Specify a single file.")
         return read_scenario(files[0])
-    except ValueError as error:
-        raise Sentence(one_line(str(error), 500)) from error
 
 
 def _check_host(target: Target, allowed: Sequence[str]) -> None:
@@ -292,18 +284,14 @@ def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[Load
     from tui.load.processes import free_port
     from tui.scenario.lines import lines_of
     from tui.speech.process import SpeechProcess
-    from tui.text.visible import one_line
 
     saves = bool(own["keep_if"]) or own["keep"] > 0
     settings = effective_settings()
     sessions = str(sessions_folder(settings))
     folder = sessions if saves else ""
-    try:
-        # Done once and before any call, because a process that synthesizes speech has no time for callers.
-        with SpeechProcess(synthesizer=settings.settings.speech.synthesizer or "") as speech:
-            lines = {} if own["master"] else lines_of(scenario, speech.speak)
-    except ValueError as error:
-        raise Sentence(one_line(str(error), 500)) from error
+    # Done once and before any call, because a process that synthesizes speech has no time for callers.
+    with file_errors(), SpeechProcess(synthesizer=settings.settings.speech.synthesizer or "") as speech:
+        lines = {} if own["master"] else lines_of(scenario, speech.speak)
     plan = LoadPlan(
         scenario=str(Path(scenario.path).resolve()),
         target=msgspec.structs.replace(target, input="lines", output="none", save=folder),

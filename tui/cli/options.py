@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tui.config.model import TargetSettings
     from tui.config.reading import SettingsInForce
     from tui.models.target import Target
+    from tui.scenario.model import Scenario
 
 _AGENT, _SOUND, _SAVING, _LIMITS, _PROTOCOL = "Agent", "Sound", "Saving", "Time limits", "Protocol details"
 _GROUPS = {
@@ -258,6 +259,17 @@ def settings_errors() -> Iterator[None]:
         raise Sentence(str(error)) from error
 
 
+@contextmanager
+def file_errors() -> Iterator[None]:
+    """Converts errors in a file, such as a scenario, into a `Sentence` with the exit code for wrong usage."""
+    from tui.text.visible import one_line
+
+    try:
+        yield
+    except ValueError as error:
+        raise Sentence(one_line(str(error), 500)) from error
+
+
 def effective_settings() -> SettingsInForce:
     """Returns the settings of this run, which are read once.
 
@@ -301,6 +313,17 @@ def target_of(name: str, flags: TargetSettings, *, ignoring: Collection[str] = (
 
     with settings_errors():
         return make_target(name, effective_settings(), flags, ignoring=ignoring)
+
+
+def scenario_target(
+    scenario: Scenario, url: str | None, profile: str | None, flags: TargetSettings
+) -> Target:
+    """Returns the target of a scenario, which the options override."""
+    name = url or profile or scenario.target.url or scenario.target.profile
+    if not name:
+        raise Sentence(f"{scenario.path} has no [target]. Specify the agent with --url or --profile.")
+    own = {"protocol": scenario.target.protocol} if scenario.target.protocol else {}
+    return target_of(name, {**own, **flags})
 
 
 def typed_settings(options: dict[str, Any]) -> dict[str, Any]:

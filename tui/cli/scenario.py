@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,9 +18,10 @@ from tui.cli.options import (
     config_option,
     delete_old_sessions,
     effective_settings,
+    file_errors,
     option,
     save_options,
-    target_of,
+    scenario_target,
     target_options,
     together,
     typed_settings,
@@ -65,7 +65,7 @@ _files = click.argument(
 
 def scenario_to_play(path: Path, in_force: SettingsInForce) -> PlayScenario:
     """Returns a scenario in the form that the engine plays. Raises `Sentence`."""
-    with _refusals():
+    with file_errors():
         from tui.engine.wire import PlayScenario
         from tui.scenario.reading import commands_of, read_scenario
 
@@ -124,7 +124,7 @@ def make(session: Path, output: Path) -> None:
     from tui.scenario.making import make_scenario
     from tui.text.visible import one_line
 
-    with _refusals(), session_sentences():
+    with file_errors(), session_sentences():
         made = make_scenario(named_session(session), output, effective_settings().thresholds.slow_ms)
     click.echo(f"{made.path}: {made.contents}")
     for each in made.left_out:
@@ -150,7 +150,7 @@ def import_file(file: Path, output: Path | None) -> None:
     from tui.scenario.reading import SUFFIX, read_scenario
     from tui.text.visible import one_line
 
-    with _refusals():
+    with file_errors():
         found = import_scenarios(file)
         folder = output or file.parent
         folder.mkdir(parents=True, exist_ok=True)
@@ -212,7 +212,7 @@ def test(files: Sequence[Path], **options: Any) -> None:
         raise Sentence("Use either --baseline or --save-baseline, not both.")
     plans = _plans(_read(files), chosen, typed_settings(options))
     printer = _printer(on_stderr="-" in (chosen.json_file, chosen.junit_file))
-    with _refusals():
+    with file_errors():
         baseline = _baseline(chosen.baseline, [plan.scenario for plan in plans])
         pairs, received = asyncio.run(_play(plans, printer, chosen.jobs, fail_fast=chosen.fail_fast))
     if reports := chosen.reports:
@@ -296,11 +296,7 @@ def _plans(scenarios: Sequence[Scenario], chosen: _Chosen, flags: dict[str, Any]
         raise Sentence(f"No scenario has the tag {chosen.tags[0]}{did_you_mean(chosen.tags[0], known)}")
     plans = []
     for each in tagged:
-        name = chosen.url or chosen.profile or each.target.url or each.target.profile
-        if not name:
-            raise Sentence(f"{each.path} has no [target]. Specify the agent with --url or --profile.")
-        own = {"protocol": each.target.protocol} if each.target.protocol else {}
-        target = target_of(name, {**own, **flags})
+        target = scenario_target(each, chosen.url, chosen.profile, flags)
         if chosen.reports and not target.save:
             raise Sentence("--report needs saved sessions: leave out --no-save.")
         plans.append(Planned(each, target, chosen.repeat or each.repeat))
@@ -391,18 +387,7 @@ def _write(file: str, content: bytes) -> None:
 
 
 def _read(files: Sequence[Path]) -> list[Scenario]:
-    with _refusals():
+    with file_errors():
         from tui.scenario.reading import find_scenarios, read_scenario
 
         return [read_scenario(path) for path in find_scenarios(files)]
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Converts errors in a file into a `Sentence`."""
-    from tui.text.visible import one_line
-
-    try:
-        yield
-    except ValueError as error:
-        raise Sentence(one_line(str(error), 500)) from error
