@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     meaning: str
     """A short description for ``--help``."""
 
-    def __new__(cls, value: int, meaning: str) -> Self:
+    def __new__(cls, value: int, meaning: str = "") -> Self:
         """Adds the meaning to a number."""
         code = int.__new__(cls, value)
         code._value_ = value

@@ -45,7 +45,8 @@ _URL = (
 def starter_file() -> str:
     """Returns the text of the file."""
     in_sessions = SessionsSettings.__struct_fields__
-    for_every_call, for_one = [], [_URL]
+    for_every_call: list[tuple[str, str, str]] = []
+    for_one = [_URL]
     for setting in SETTINGS.values():
         one = setting.scope is Scope.TARGET or setting.name in in_sessions
         (for_one if one else for_every_call).append(_entry(setting))

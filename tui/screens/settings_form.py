@@ -134,7 +134,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
     def ask_key(self, event: OptionList.OptionSelected) -> None:
         """Asks for a new key for the chosen action."""
         action = _bindable()[event.option_index]
-        self.app.push_screen(KeyScreen(action.name), lambda key: key and self._bind(action, (key,)))
+        self.app.push_screen(KeyScreen(action.name), lambda key: self._bind(action, (key,)) if key else None)
 
     def action_own_key(self) -> None:
         """Resets the action under the cursor to its default key."""
