@@ -159,7 +159,7 @@ def test_a_name_that_is_neither_url_nor_profile_is_reported(
             'protocol = "twilo"',
             '[profiles.a] protocol=twilo: unknown protocol; did you mean "twilio"? Choose from auto,',
         ),
-        ('token_env = "MISSING"', "[profiles.a] token_env=MISSING: that variable is not set. It should"),
+        ('token_env = "MISSING"', "[profiles.a] token_env=MISSING: that variable is not set. It must"),
         ('headers = {A = "${MISSING}"}', '[profiles.a] headers "A": the variable MISSING is not set.'),
         ('subprotocols = ["two words"]', "a name cannot contain spaces, commas or quotes"),
         ('cacert = "gone.pem"', "gone.pem: file not found."),
