@@ -1,4 +1,4 @@
-"""TracksWriter: places pieces of the tracks from other threads in time, and writes them to ``audio.wav``."""
+"""TracksWriter: takes pieces of the tracks from other threads, and writes each at its time to ``audio.wav``."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ def _alike_until(text: str, other: str) -> int:
 def _text(text: str, other: object, cells: int) -> str:
     """Returns a string, or only the part around its first difference.
 
-    Only a long string that differs late from the other value is shortened.
+    Only a long string whose first difference comes late is shortened.
     """
     if type(other) is str and other != text and len(text) > cells - 2:
         alike = _alike_until(text, other)

@@ -112,7 +112,7 @@ class EventAudio:
         return AudioFormat(Encoding.PCM16, rate) if _LOWEST_RATE <= rate <= _HIGHEST_RATE else None
 
     def _decided(self, index: int, known: dict[str, AudioFormat]) -> AudioFormat:
-        """Returns the format named last before this message, if several formats have the same rate."""
+        """Returns the format that was last named before this message, if several formats have the same rate."""
         received = self._log.events.shape(index).direction is e.Direction.RECEIVED
         for event in islice(self._namers_before(index, replies=received), _LOOKED_AT):
             if isinstance(event, e.ReplyStarted):

@@ -91,7 +91,7 @@ class PlayStreams:
 
     @property
     def any_to_clear(self) -> bool:
-        """Whether any reply has not been cut off."""
+        """Whether there is a reply that has not been cut off."""
         return any(not reply.cleared for reply in self._pending)
 
     def begin(self, reply: PlayStream) -> None:

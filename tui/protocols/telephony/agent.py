@@ -250,7 +250,7 @@ class TelephonyAgent(AgentDefaults):
         return self._message(dialect.say.kind, summary, audio_ms, **content)
 
     def _rest(self, interrupted: bool) -> list[Outgoing]:
-        """Returns the message with the rest of a reply's audio; drops that audio if the reply was interrupted."""
+        """Returns the message with the rest of a reply's audio or, if the reply was interrupted, drops that audio."""
         cutter, coding = self._samples.cutter, self.play_format
         if interrupted or coding is None:
             cutter.drop()

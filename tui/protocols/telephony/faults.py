@@ -30,7 +30,7 @@ class Faults:
             message.advise(rule, text)
 
     def check_end(self, message: Members, audio: bytes, audio_format: AudioFormat) -> None:
-        """Reports advice about audio whose padding is loud in its format."""
+        """Reports advice if the padding of the audio is loud in the audio's format."""
         if ends_loud(audio, audio_format):
             text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
             self.advise(message, "loud-silence", text)
