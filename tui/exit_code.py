@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
     """A short description for ``--help``."""
 
     def __new__(cls, value: int, meaning: str = "") -> Self:
-        """Adds the meaning to a number."""
+        """Creates a member from its number and its description."""
         code = int.__new__(cls, value)
         code._value_ = value
         code.meaning = meaning

@@ -50,7 +50,7 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
     Raises `ValueError` if ``pcm`` ends in half a sample.
     """
     if len(pcm) % 2:
-        raise ValueError(f"The audio is not a whole number of 16-bit samples ({len(pcm)} bytes).")
+        raise ValueError(f"The audio has {len(pcm)} bytes, which is not a whole number of 16-bit samples.")
     if audio_format.encoding is Encoding.PCM16:
         return pcm
     # Imported late, because it builds its tables with numpy, which the screen's process must not load.

@@ -343,7 +343,9 @@ class WavWriter(_Closing):
     def write(self, pcm: bytes) -> None:
         """Appends whole samples. Raises `ValueError` if ``pcm`` ends in half a sample."""
         if len(pcm) % 2:
-            raise ValueError(f"The audio is not a whole number of 16-bit samples ({len(pcm)} bytes).")
+            raise ValueError(
+                f"The audio has {len(pcm)} bytes, which is not a whole number of 16-bit samples."
+            )
         if self._streams:
             with self._sentence():
                 self._write(pcm)

@@ -58,7 +58,7 @@ Need = Callable[[Situation], str]
 
 
 def _when(holds: Callable[[Situation], object], otherwise: str) -> Need:
-    """Returns a condition with one reason."""
+    """Returns a condition that has only one reason for not being met."""
     return lambda now: "" if holds(now) else otherwise
 
 

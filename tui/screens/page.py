@@ -11,7 +11,7 @@ from tui.widgets.too_small import TooSmall
 
 
 class Page(Screen[ScreenResultType], inherit_bindings=False):
-    """A body above the keys, or a notice if the terminal is too small. It can be closed without a result."""
+    """Shows a body above the keys, or a notice if the terminal is too small. Can be closed without a result."""
 
     def compose(self) -> ComposeResult:
         """Yields the notice, the body and the keys."""

@@ -54,7 +54,7 @@ class Connection:
             abort=lambda: self._client.abort(DROPPED),
             clock_ns=clock_ns,
         )
-        """Faults that a scenario requests."""
+        """The faults that a scenario injects."""
 
     async def open(self) -> None:
         """Opens the socket. Raises `ConnectionFailed`."""

@@ -13,7 +13,7 @@ Line = Sequence[Piece]
 
 
 class TextPage(LineView):
-    """Draws lines of pieces, each with a look such as ``page--heading``. Subclasses lay them out."""
+    """Draws lines of pieces, each with a style such as ``page--heading``. Subclasses lay out the lines."""
 
     DEFAULT_CSS = """
     TextPage {

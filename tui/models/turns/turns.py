@@ -39,7 +39,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     agent_ms: float | None = None
     """From when the last speech is passed to the socket to the first byte of audio received, minus `transport_ms`."""
     transport_ms: float | None = None
-    """Round trip of the latest websocket ping; None if it was not measured; it is then part of `agent_ms`."""
+    """Round trip of the latest websocket ping; None if it was not measured, so that it is part of `agent_ms`."""
     prebuffer_ms: float | None = None
     """From the first byte of audio to the first sample handed to the device."""
     device_ms: float | None = None

@@ -31,7 +31,7 @@ class Stage(StrEnum):
     """A phrase that defines the start and end of the stage."""
 
     def __new__(cls, name: str, in_words: str, meaning: str) -> Self:
-        """Adds the descriptions to a name."""
+        """Creates a member from its name and its descriptions."""
         stage = str.__new__(cls, name)
         stage._value_ = name
         stage.in_words, stage.meaning = in_words, meaning

@@ -300,7 +300,7 @@ class LiveAgent(AgentDefaults):
                 "odd-bytes",
                 f"The audio has {len(audio)} bytes, which is not a whole number of 16-bit samples.",
             )
-            raise LiveRefusal("invalid_audio", "The audio is not a whole number of 16-bit samples.", "audio")
+            raise LiveRefusal("invalid_audio", "The audio ends in the middle of a 16-bit sample.", "audio")
         message.audio_ms = session.format.duration_ms(len(audio))
         if audio:
             session.received_bytes += len(audio)
