@@ -196,13 +196,4 @@ class Capture:
     def _judge(self, end_ns: int, block: bytes, rate: int) -> None:
         """Checks an unmodified block from the device."""
         for verdict in self.health.feed(block, len(block) / 2 * 1000 / rate):
-            self._pending.add(
-                e.ConditionChanged(
-                    at_ns=end_ns,
-                    condition=verdict.condition,
-                    path="capture",
-                    active=verdict.active,
-                    text=verdict.text,
-                    hint=verdict.hint,
-                )
-            )
+            self._pending.add(e.ConditionChanged(at_ns=end_ns, path="capture", **verdict._asdict()))
