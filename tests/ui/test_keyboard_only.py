@@ -106,7 +106,7 @@ async def test_every_control_is_reached_and_escape_leaves(
 async def test_an_export_is_set_up_and_written_by_keys_alone(stage: Staging, script: Script) -> None:
     async with stage((100, 36)) as s:
         await s.play(a_call(script).take())
-        await s.press("x", "shift+tab", "shift+tab", "shift+tab", "enter", "down", "enter")
+        await s.press("x", "shift+tab", "shift+tab", "shift+tab", "enter", "down", "down", "enter")
         focused = s.focused()
         assert isinstance(focused, Choice)
         assert (focused.id, focused.chosen) == ("what", "marked")
