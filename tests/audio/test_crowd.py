@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from tests.audio.recordings import TRACKS
+from tui.audio import detector_pool
 from tui.audio.crowd import BLOCK_MS, SharedClock
 from tui.audio.detector_pool import DetectorPool, PooledSpeech, TakeEdges
 from tui.audio.speech import SpeechDetector, TrackEdge, make_detector
@@ -149,6 +151,45 @@ async def test_a_track_that_ends_is_judged_at_once_even_in_the_middle_of_a_batch
     expected = [edge.started for edge in alone(Track(*PARTS[0]))]
     assert [edge.started for edge in track.edges] == expected
     judging.cancel()
+
+
+def test_deferring_batches_changes_neither_the_edges_nor_when_they_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Counting(DetectorPool):
+        deferred = 0
+
+        def judge_due(self, now_ns: int) -> None:
+            super().judge_due(now_ns)
+            self.deferred = max(self.deferred, self._deferred)
+
+    def edges_of(most_deferred: int) -> tuple[int, list[tuple[str, int, TrackEdge]]]:
+        monkeypatch.setattr(detector_pool, "_MOST_DEFERRED", most_deferred)
+        found: list[tuple[str, int, TrackEdge]] = []
+        pool, now_ns = Counting(), 0
+        tracks = {name: Track("clean", begin_ms, 4_000) for name, begin_ms in (("a", 1_000), ("b", 5_800))}
+
+        def take(name: str, edges: list[TrackEdge]) -> None:
+            found.extend((name, now_ns, edge) for edge in edges)
+
+        speech = {
+            name: PooledSpeech(pool, track.detector, partial(take, name)) for name, track in tracks.items()
+        }
+        for _ in range(200):
+            for name, track in tracks.items():
+                block, end_ns = track.next_block()
+                # The times of a device's blocks vary a little.
+                speech[name].feed(block, end_ns + end_ns % 7)
+                now_ns = max(now_ns, end_ns)
+            pool.judge_due(now_ns)
+        for each in speech.values():
+            each.finish(now_ns)
+        return pool.deferred, found
+
+    at_once, deferred = edges_of(1), edges_of(4)
+    assert (at_once[0], deferred[0]) == (0, 3)
+    assert len(at_once[1]) >= 4
+    assert deferred[1] == at_once[1]
 
 
 def test_settling_a_track_that_was_never_fed_does_nothing() -> None:

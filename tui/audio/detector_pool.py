@@ -12,11 +12,10 @@ from collections.abc import Callable
 from tui.audio.pcm import is_zero
 from tui.audio.silero import Scoring, WindowInput, WindowScore, network
 from tui.audio.speech import SpeechDetector, TrackEdge
+from tui.units import NS_PER_S
 
 PERIOD_NS = 40_000_000
 """Interval between two batches. With a longer one, edges would be known later than scenarios expect."""
-_CROWD_PERIOD_S = 0.02
-"""Interval for load-test callers. A longer batch would block the loop, which has audio to send."""
 _SLACK_NS = 10_000_000
 """Tolerance for blocks of 20 ms that arrive early or late: every second block has to end a batch."""
 _REST_MS = 1_000
@@ -26,6 +25,9 @@ More silence would make no difference.
 """
 _BEFORE_MS = 300
 """Length of the silence passed on before a sound, so that a back-dated onset never lies in skipped silence."""
+_MOST_DEFERRED = 4
+"""Maximum number of batches that are judged together while no edge is possible. The network takes a third less time
+for windows in quick succession, because its weights stay in the processor's cache."""
 _MOST_WINDOWS = 16
 """Maximum number of windows per run of the network, which then takes 2 ms.
 
@@ -36,12 +38,40 @@ TakeEdges = Callable[[list[TrackEdge]], None]
 
 
 class _Fed:
-    """Audio that was fed to one detector since the last batch."""
+    """Audio that was fed to one detector and has not been judged."""
 
-    def __init__(self, take: TakeEdges) -> None:
+    def __init__(self, detector: SpeechDetector, take: TakeEdges) -> None:
         self.take = take
-        self.parts: list[bytes] = []
-        self.end_ns = 0
+        self._detector = detector
+        self._batches: list[tuple[bytes, int]] = []
+        """Complete batches, each with the time at which its last sample ended."""
+        self._parts: list[bytes] = []
+        self._end_ns = 0
+        self._frames = 0
+
+    def add(self, pcm: bytes, end_ns: int) -> None:
+        """Adds samples to the current batch."""
+        self._parts.append(pcm)
+        self._end_ns = end_ns
+        self._frames += len(pcm) // 2
+
+    def complete_batch(self) -> None:
+        """Completes the current batch."""
+        if self._parts:
+            self._batches.append((b"".join(self._parts), self._end_ns))
+            self._parts = []
+
+    @property
+    def deferrable(self) -> bool:
+        """Whether the samples contain no edge that could be known yet."""
+        return self._detector.finds_nothing_in(self._frames)
+
+    def feeding(self) -> Scoring[list[TrackEdge]]:
+        """Judges the batches one by one; their edges do not depend on when they are judged."""
+        edges: list[TrackEdge] = []
+        for pcm, end_ns in self._batches:
+            edges += yield from self._detector.feeding(pcm, end_ns)
+        return edges
 
 
 class _Job:
@@ -74,14 +104,15 @@ class DetectorPool:
         self._jobs: dict[SpeechDetector, _Job] = {}
         """Jobs of the current batch."""
         self._due_ns = 0
+        self._deferred = 0
+        """Number of batches that have been deferred in a row."""
 
     def feed(self, detector: SpeechDetector, pcm: bytes, end_ns: int, take: TakeEdges) -> None:
         """Adds samples, the last of which ended at ``end_ns``, to the next batch; ``take`` receives the edges."""
         fed = self._fed.get(detector)
         if fed is None:
-            fed = self._fed[detector] = _Fed(take)
-        fed.parts.append(pcm)
-        fed.end_ns = end_ns
+            fed = self._fed[detector] = _Fed(detector, take)
+        fed.add(pcm, end_ns)
 
     def settle(self, detector: SpeechDetector) -> None:
         """Judges everything that a detector was fed, immediately and without other detectors' audio."""
@@ -90,12 +121,13 @@ class DetectorPool:
             _finish(job)
         fed = self._fed.pop(detector, None)
         if fed is not None:
-            _finish(_job(detector, fed))
+            fed.complete_batch()
+            _finish(_Job(fed.feeding(), fed.take))
 
     async def run(self) -> None:
         """Judges everything that was fed, in batches, until cancelled."""
         while True:
-            await asyncio.sleep(_CROWD_PERIOD_S)
+            await asyncio.sleep(PERIOD_NS / NS_PER_S)
             await self.judge()
 
     async def judge(self) -> None:
@@ -107,17 +139,29 @@ class DetectorPool:
             await asyncio.sleep(0)
 
     def judge_due(self, now_ns: int) -> None:
-        """Judges everything that was fed so far if a batch is due. Suitable for only a few tracks."""
+        """Judges everything that was fed so far if a batch is due. Suitable for only a few tracks.
+
+        Batches are deferred while none of them can contain an edge that is known by now.
+        """
         if now_ns < self._due_ns:
             return
         self._due_ns = now_ns + PERIOD_NS - _SLACK_NS
+        fed = self._fed.values()
+        for each in fed:
+            each.complete_batch()
+        self._deferred += 1
+        if self._deferred < _MOST_DEFERRED and all(each.deferrable for each in fed):
+            return
         self._begin()
         while self._judge_some():
             pass
 
     def _begin(self) -> None:
+        self._deferred = 0
         fed, self._fed = self._fed, {}
-        self._jobs = {detector: _job(detector, each) for detector, each in fed.items()}
+        for each in fed.values():
+            each.complete_batch()
+        self._jobs = {detector: _Job(each.feeding(), each.take) for detector, each in fed.items()}
 
     def _judge_some(self) -> bool:
         """Runs the network once; returns False if the batch is finished."""
@@ -161,10 +205,6 @@ class PooledSpeech:
         """Ends the track at ``end_ns``, and with it the current sound, if any."""
         self._pool.settle(self._detector)
         self._take(self._detector.finish(end_ns))
-
-
-def _job(detector: SpeechDetector, fed: _Fed) -> _Job:
-    return _Job(detector.feeding(b"".join(fed.parts), fed.end_ns), fed.take)
 
 
 def _finish(job: _Job) -> None:

@@ -104,6 +104,11 @@ class SpeechDetector:
             for edge in self._found_with(window)
         ]
 
+    def finds_nothing_in(self, frames: int) -> bool:
+        """Returns whether the next ``frames`` cannot show an edge, because it is too early to confirm an end."""
+        quiet_frames = self._fed_frames + frames - self._last_speech_frame
+        return self.speaking and quiet_frames * 1000 < self.silence_ms * self.rate
+
     def finish(self, end_ns: int) -> list[TrackEdge]:
         """Ends the track at ``end_ns``; returns the end of the current sound, if any."""
         if not (self.speaking or (self._sounds and self._sounds.under_way)):
