@@ -100,6 +100,27 @@ async def test_a_stream_of_silence_is_not_an_answer_and_words_in_it_are() -> Non
         assert speaks.listening.unfinished == 0
 
 
+async def test_a_wait_checks_again_with_the_first_message_after_50_ms() -> None:
+    checked_ms: list[float] = []
+    scripted = Scripted(replies_are_ended=True)
+
+    async def wait(changed: asyncio.Event) -> None:
+        while not changed.is_set():
+            scripted.now_ns += 20 * MS
+            scripted.sends(scripted.now_ms, 20)
+            scripted.journal.emit(heapq.heappop(scripted._due)[2])
+
+    def checks() -> bool:
+        checked_ms.append(scripted.now_ms)
+        return False
+
+    scripted.listening = Listening(
+        Limits(), scripted.notes.append, clock_ns=lambda: scripted.now_ns, wait=wait
+    )
+    assert not await scripted.listening.until(checks, 0.2)
+    assert checked_ms[:4] == [0, 60, 120, 180]
+
+
 async def test_a_pause_in_speech_is_not_the_end_of_the_turn() -> None:
     agent = Scripted(replies_are_ended=False).streams(20_000).heard(500, 1500).heard(2200, 3000)
     await agent.listening.answer(0)

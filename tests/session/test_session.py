@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import socket
 import time
@@ -66,6 +67,25 @@ async def test_a_stop_of_the_program_is_reported_even_during_its_own_watching() 
         held.measured = stops
         late = await held.until(e.LatenessSeen, lambda late: late.late_ms > 150)
     assert late.what == "the event loop"
+
+
+async def test_levels_arrive_while_audio_is_captured_and_after_capture_has_stopped() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.open_user_stream()
+        await peer.stay()
+
+    levels: list[Telemetry] = []
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        held.measured = levels.append
+        for recording in (True, False):
+            await held.session.user.record(recording)
+            assert held.session.state.controls.recording == recording
+            levels.clear()
+            await wait_for(lambda: len(levels) >= 5)
+    times_ms = [level.at_ns / 1e6 for level in levels]
+    assert all(later - earlier >= 59 for earlier, later in itertools.pairwise(times_ms))
 
 
 async def test_raw_messages_are_kept_verbatim_and_events_point_to_them() -> None:

@@ -31,8 +31,9 @@ _TEXT_ONLY_S = 1.5
 """Text that is not followed by sound within this time counts as the whole answer."""
 _FLOWING_S = 0.3
 """Audio counts as arriving continuously as long as its latest chunk is no older than this."""
-_LOOK_S = 0.05
-"""Interval at which a wait checks again, because audibility and elapsed time do not cause events."""
+_LOOK_NS, _LOOK_S = 50_000_000, 0.08
+"""Intervals at which a wait checks again, because audibility and elapsed time do not cause events: the first with the
+next event, because waking up only for this costs more than the check, and the second without events."""
 
 
 class Answered(Enum):
@@ -70,7 +71,9 @@ class Limits(msgspec.Struct, frozen=True):
 
 async def _wait(changed: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(changed.wait(), _LOOK_S)
+        # Not wait_for, which creates a task.
+        async with asyncio.timeout(_LOOK_S):
+            await changed.wait()
 
 
 class Listening:
@@ -95,6 +98,8 @@ class Listening:
         self._state = SessionState()
         self._pending = Pending(replies_are_ended=True)
         self._changed = asyncio.Event()
+        self._looked_ns = 0
+        """When the current wait last checked its condition."""
         self._heard = _Received(self._pending)
         self._returned = False
         self.silent_tool = ""
@@ -109,7 +114,7 @@ class Listening:
 
     def take(self, event: e.SessionEvent) -> None:
         """Processes an event of the session."""
-        if self._heard.take(event):
+        if self._heard.take(event) or event.at_ns >= self._looked_ns + _LOOK_NS:
             self._changed.set()
 
     def end(self) -> None:
@@ -216,6 +221,7 @@ class Listening:
 
     async def _look_again(self) -> None:
         self._changed.clear()
+        self._looked_ns = self._clock_ns()
         await self._wait(self._changed)
 
     def _heard_since(self, since_ns: int) -> bool:

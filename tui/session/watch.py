@@ -22,17 +22,20 @@ from tui.session.self_check import SelfCheck
 from tui.session.user_audio import UserAudio
 from tui.units import NS_PER_S
 
-_INTERVAL_NS, _CROWD_INTERVAL_NS = 60_000_000, 500_000_000
-"""Time between two polls of everything; the screen draws levels no more often."""
+_INTERVAL_NS, _UNWATCHED_INTERVAL_NS, _CROWD_INTERVAL_NS = 60_000_000, 200_000_000, 500_000_000
+"""Times between two polls of everything: for a screen, which draws levels no more often; for a call whose levels
+nobody receives; and for a call of a load test."""
 _SOUND_INTERVAL_NS = 20_000_000
 """Time between two polls of sound while audio is played or an answer is due, and nothing is captured."""
+_GRACE_NS = 100_000_000
+"""How much later than captured blocks the timer polls. Blocks are due every 20 ms, so they have stopped by then."""
 
 
 class SessionWatch:
     """Polls audio, answers, losses and the program's own lateness, and publishes telemetry.
 
-    Sound is polled with every captured block, because waking up a second time costs more than the poll. A timer
-    triggers all other polls, including those of sound while nothing is captured. Runs on the session's loop.
+    While audio is captured, all polls run with captured blocks, because waking up a second time costs more than a
+    poll. At other times, a timer triggers them. Runs on the session's loop.
     """
 
     def __init__(
@@ -58,36 +61,54 @@ class SessionWatch:
         self._answers = AnswerWatch(journal, caller, pending)
         self._self_check = SelfCheck(journal.emit, journal.clock_ns)
         self._failed_callbacks = 0
+        self._due_ns = 0
+        """When everything is polled next."""
+        self._took_blocks = False
+        """Whether captured blocks have arrived since the timer last ended."""
 
     async def run(self) -> None:
         """Polls until cancelled."""
         clock_ns = self._journal.clock_ns
-        interval_ns = _INTERVAL_NS if self._audio.crowd is None else _CROWD_INTERVAL_NS
-        full_ns = clock_ns()
         while True:
-            began_ns = clock_ns()
-            self._agent_audio.end_dry_reply()
-            if began_ns >= full_ns:
-                full_ns = began_ns + interval_ns
-                self._poll()
-            else:
-                self._agent_audio.poll_sound()
-            self._self_check.woke(began_ns)  # a slow poll also blocks the loop
-            due_ns = min(full_ns, began_ns + _SOUND_INTERVAL_NS) if self._needs_timer else full_ns
-            await asyncio.sleep(max(due_ns - clock_ns(), 0) / NS_PER_S)
-            self._self_check.woke(due_ns)
+            now_ns = clock_ns()
+            took_blocks, self._took_blocks = self._took_blocks, False
+            if now_ns >= self._due_ns or not took_blocks:
+                self._poll_due(now_ns)
+            timer_ns = self._due_ns
+            if took_blocks:
+                timer_ns += _GRACE_NS
+            elif self._needs_sound:
+                timer_ns = min(timer_ns, now_ns + _SOUND_INTERVAL_NS)
+            await asyncio.sleep(max(timer_ns - clock_ns(), 0) / NS_PER_S)
+            self._self_check.woke(timer_ns)
 
     @property
-    def _needs_timer(self) -> bool:
+    def _needs_sound(self) -> bool:
         """Whether sound or an answer is due, so that times matter, while no captured blocks arrive."""
         audio = self._audio
         return not audio.capture.microphone.delivering and (audio.playback.playing or self._answers.waiting)
 
     def take_block(self, block: Captured) -> None:
-        """Polls sound after a captured block was sent. The delay of the block shows the loop's lag."""
+        """Polls after a captured block was sent. The delay of the block shows the loop's lag."""
         self._self_check.woke(block.captured_ns)
+        self._took_blocks = True
+        self._poll_due(self._journal.clock_ns())
+
+    def _poll_due(self, now_ns: int) -> None:
+        """Polls sound, and everything else if that is due."""
         self._agent_audio.end_dry_reply()
-        self._agent_audio.poll_sound()
+        if now_ns < self._due_ns:
+            self._agent_audio.poll_sound()
+            return
+        self._due_ns = now_ns + self._interval_ns
+        self._poll()
+        self._self_check.woke(now_ns)  # a slow poll also blocks the loop
+
+    @property
+    def _interval_ns(self) -> int:
+        if self._audio.crowd is not None:
+            return _CROWD_INTERVAL_NS
+        return _UNWATCHED_INTERVAL_NS if self._telemetry is None else _INTERVAL_NS
 
     def _poll(self) -> None:
         self._agent_audio.poll()
