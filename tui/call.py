@@ -105,15 +105,15 @@ async def call(
     explain: Callable[[str], None],
     failed: Callable[[ExitCode, str, str], object] = lambda code, reason, message: None,
     summary: Callable[[SessionMetrics], None] = lambda _: None,
+    shows_audio: bool = True,
 ) -> ExitCode:
     """Runs the call.
 
-    ``show`` receives every event; ``explain`` receives a sentence with the reason for the outcome.
-    ``failed`` receives the exit code, reason code and sentences of a failure that no event shows. Raises
-    `ValueError` for settings that the protocol does not support.
+    ``show`` receives every event or, without ``shows_audio``, sums of the audio messages of a call that is not saved;
+    ``explain`` receives a sentence with the reason for the outcome, and ``failed`` the exit code, reason code and
+    sentences of a failure that no event shows. Raises `ValueError` for settings that the protocol does not support.
     """
-    seen = _Seen()
-    reasons: list[str] = []
+    seen, reasons = _Seen(), list[str]()
     dialled = await settle(target)
     held = HeadlessCall(
         script.scenario(),
@@ -121,14 +121,13 @@ async def call(
         aids=Aids(lines=await asyncio.to_thread(script.lines)),
         answer_s=script.timeout_s,
         show=lambda event: _take(event, held, seen, show),
-        # Printed when the call is over, because a closed terminal would raise an exception here.
-        note=reasons.append,
+        note=reasons.append,  # printed after the call, because a closed terminal would raise an exception here
+        sums_audio=not (shows_audio or target.save),
     )
     await held.prepare(tools)
     # Includes the close, because an interrupt must not lose data that is being saved.
     with on_ending_signals(held.session.hang_up) as received:
         await held.hold(open_line=False)
-    seen.unfinished = held.performance.listening.unfinished
     state, metrics = held.session.state, held.session.state.metrics
     if received:
         with contextlib.suppress(OSError):  # a closed terminal cannot show the summary
@@ -136,6 +135,7 @@ async def call(
         return ExitCode(128 + received[0])
     if seen.unshown is not None:
         raise seen.unshown
+    seen.unfinished = held.performance.listening.unfinished
     answers, judgment = list(_answer_reasons(held.performance, seen)), list[str]()
     code = _judge(state, seen, script, _unanswered(held.performance), judgment.append)
     for reason in (*reasons, *answers):

@@ -202,6 +202,7 @@ def call(
             explain=lambda text: click.echo(text, err=True),
             failed=failed,
             summary=printer.summary,
+            shows_audio=as_json,  # lines for people never show audio messages
         )
         code = asyncio.run(held)
     delete_old_sessions()

@@ -11,6 +11,8 @@ from tui.protocols.base import TelephonyEvent, TelephonyEventType
 
 logger = logging.getLogger(__name__)
 
+_CONTEXTS = {event_type: f"{event_type} event" for event_type in TelephonyEventType}
+
 TelephonyHandler = Callable[[Any], object]
 """A plain or coroutine function that handles a `TelephonyEvent` or a mapping with a ``type``."""
 
@@ -43,7 +45,7 @@ class EventRouter:
         known = isinstance(name, TelephonyEventType)  # the usual case
         event_type = name if known else self._get_platform_event_type(name)
         if event_type is not None and (handler := self.telephony_handlers.get(event_type)):
-            await safe_callback_execution(handler, data, f"{event_type} event")
+            await safe_callback_execution(handler, data, _CONTEXTS[event_type])
         else:
             self._warn_once(str(name))
 

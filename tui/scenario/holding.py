@@ -34,7 +34,7 @@ class HeadlessCall:
 
     ``show`` receives every event. ``note`` receives a sentence when a time limit, rather than the agent, ends the
     agent's turn. ``answer_s`` is the longest wait for the agent's answer after a tool call. ``crowd`` is the crowd of
-    a load test's worker; see `hold`.
+    a load test's worker; see `hold`. ``sums_audio`` is as in `MessageLog`.
     """
 
     def __init__(
@@ -47,12 +47,14 @@ class HeadlessCall:
         show: Callable[[e.SessionEvent], object] = lambda _: None,
         note: Callable[[str], None] = lambda _: None,
         crowd: Crowd | None = None,
+        sums_audio: bool = False,
     ) -> None:
         limits = Limits.of(dialled.target, answer_s)
         self.performance = Performance(scenario, limits, aids=aids, note=note)
         self._dialled = dialled
         self._audio = AudioManager(crowd=crowd)
         self._set_up = CallSetUp(self._audio, _sinks(self.performance.take, show))
+        self._sums_audio = sums_audio
         self.session: LiveSession
 
     @property
@@ -65,7 +67,7 @@ class HeadlessCall:
         try:
             await self._set_up.start_saving(self._dialled.target)
             await self._set_up.find_devices(self._dialled.target)
-            self.session = self._set_up.session(self._dialled, tools=tools)
+            self.session = self._set_up.session(self._dialled, tools=tools, sums_audio=self._sums_audio)
             self.performance.follow(self.session)
             # Before the call, because creating noise takes time and would block the event loop.
             await self.performance.prepare_sound()

@@ -59,7 +59,8 @@ class LiveSession:
     target); ``tools`` are the functions that the agent may call. ``sink`` receives every event in
     order, and ``telemetry`` the latest levels; ``keep_raw`` stores a raw message and returns its
     offset (-1 if it was not kept); ``on_begun`` is called when the session has begun, before
-    anything else happens in it. `run` runs the call, and `user` carries out the user's actions.
+    anything else happens in it. ``sums_audio`` is as in `MessageLog`; a load test's calls always sum audio.
+    `run` runs the call, and `user` carries out the user's actions.
     Raises `ValueError` for an unknown protocol or for settings that it does not support.
     """
 
@@ -74,6 +75,7 @@ class LiveSession:
         telemetry: Callable[[Telemetry], object] | None = None,
         keep_raw: Callable[[bytes], int] = lambda _: -1,
         on_begun: Callable[[Journal], object] = lambda _: None,
+        sums_audio: bool = False,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self.audio = audio
@@ -96,7 +98,7 @@ class LiveSession:
             route=self._route,
             on_fatal=self._ending.fail_with,
             on_sent=lambda message: self._user_audio.sent(message),
-            sums_audio=audio.crowd is not None,
+            sums_audio=sums_audio or audio.crowd is not None,
         )
         if isinstance(link.caller, MaySilenceResults):
             pending.results_are_answered = link.caller.results_are_answered

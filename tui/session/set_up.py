@@ -65,10 +65,11 @@ class CallSetUp:
         telemetry: Callable[[Telemetry], object] | None = None,
         keep_raw: Callable[[bytes], int] = lambda _: -1,
         on_begun: Callable[[], object] = lambda: None,
+        sums_audio: bool = False,
     ) -> LiveSession:
         """Returns the session, ready to run. Raises `ValueError` for settings that the protocol does not support.
 
-        ``keep_raw`` stores the raw messages of a session that is not saved.
+        ``keep_raw`` stores the raw messages of a session that is not saved; ``sums_audio`` is as in `MessageLog`.
         """
 
         def begun(journal: Journal) -> None:
@@ -88,6 +89,7 @@ class CallSetUp:
             telemetry=telemetry,
             keep_raw=self.writer.append if self.writer else keep_raw,
             on_begun=begun,
+            sums_audio=sums_audio,
         )
 
     def take(self, event: SessionEvent) -> None:
