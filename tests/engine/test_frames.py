@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.builders import message
@@ -41,6 +43,29 @@ def test_a_screen_that_does_not_read_gets_only_the_latest_telemetry(screen: Scre
     screen.frames.flush()
     playing = wire.PlayingAudio(clip=1, at_ms=999, playing=True)
     assert screen.items == [telemetry(999), playing, wire.CallbackFigures(stats=())]
+
+
+async def test_the_next_batch_is_due_once_there_is_something_that_the_screen_can_read(screen: Screen) -> None:
+    async def is_due() -> bool:
+        try:
+            async with asyncio.timeout(0):
+                await screen.frames.filled()
+        except TimeoutError:
+            return False
+        return True
+
+    assert not await is_due()
+    for add in (screen.frames.add, screen.frames.replace):
+        add(telemetry(1))
+        assert await is_due()
+        screen.frames.paused = True
+        screen.frames.flush()
+        assert await is_due(), "a screen that does not read is tried again"
+        screen.frames.paused = False
+        screen.frames.flush()
+        assert not await is_due()
+    screen.frames.add_event(message())
+    assert await is_due()
 
 
 def test_only_events_use_the_room_for_events_and_those_without_room_are_counted(

@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH_INTERVAL_S = 0.04
-"""Time between two frames.
+"""Shortest time between two frames.
 
-On average, half of this time is added to the wait for the screen's next tick (16 per second). If frames were
-only as frequent as ticks, the effect of a key would appear 11 ms later.
+While events are frequent, half of this time is added on average to the wait for the screen's next tick (16 per
+second). If frames were only as frequent as ticks, the effect of a key would appear 11 ms later.
 """
 PATIENCE_S = 0.5
 """Maximum time by which a command that needs a device may delay later commands."""
@@ -135,6 +135,7 @@ class Engine:
                 self._frames.paused = command.paused
             case wire.TraceCallbacks():
                 callback_tracing.enable() if command.on else callback_tracing.disable()
+                self._add_callback_figures()
             case wire.HangUp():
                 self._hang_up()
             case wire.Shutdown():
@@ -391,16 +392,25 @@ class Engine:
         except AudioFileError as error:
             self._frames.add(wire.Peaks(path=path, problem=str(error)))
 
+    def _add_callback_figures(self) -> None:
+        if callback_tracing.enabled:
+            self._frames.replace(wire.CallbackFigures(stats=callback_tracing.snapshot()))
+
     async def _flush_batches(self) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = 0.0
         for batch in count(1):
-            if batch % TABLE_EVERY_BATCHES == 0 and callback_tracing.enabled:
-                self._frames.replace(wire.CallbackFigures(stats=callback_tracing.snapshot()))
+            if not callback_tracing.enabled:  # its figures are due regularly
+                await self._frames.filled()
+            await asyncio.sleep(max(due_s - loop.time(), 0))
+            due_s = loop.time() + BATCH_INTERVAL_S
+            if batch % TABLE_EVERY_BATCHES == 0:
+                self._add_callback_figures()
             # Reported in the call itself, so that the log shows where events are missing.
             missed = self._frames.flush()
             if missed and self._session:
                 message = f"The screen stopped reading events for too long: {missed} events were not shown."
                 self._session.journal.error("engine", "screen-behind", message)
-            await asyncio.sleep(BATCH_INTERVAL_S)
 
 
 async def _a_moment(work: Coroutine[Any, Any, None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from tui.engine.wire import MAX_FRAME_BYTES, EventItem, FrameItem, pack
@@ -30,13 +31,20 @@ class Frames:
         self._items: list[FrameItem] = []
         self._latest: dict[type[FrameItem], FrameItem] = {}
         self._dropped = 0
+        self._filled = asyncio.Event()
+
+    async def filled(self) -> None:
+        """Waits until there is something to send."""
+        await self._filled.wait()
 
     def add(self, item: FrameItem) -> None:
         """Sends an item with the next batch."""
         self._items.append(item)
+        self._filled.set()
 
     def add_event(self, event: SessionEvent) -> None:
         """Sends an event; beyond `MAX_HELD_EVENTS`, events are only counted."""
+        self._filled.set()
         if len(self._items) < MAX_HELD_EVENTS:
             self._items.append(EventItem(event=event))
         else:
@@ -46,6 +54,7 @@ class Frames:
         """Queues an item in place of an unsent one of the same kind, so that only the latest is sent."""
         # Old telemetry is useless, and a screen that was stopped must not have to read minutes of it.
         self._latest[type(item)] = item
+        self._filled.set()
 
     def flush(self) -> int:
         """Sends pending items if the screen is reading. Returns the number of events dropped in the meantime."""
@@ -55,6 +64,7 @@ class Frames:
             return 0
         items = [*self._items, *self._latest.values()]
         self._items, self._latest = [], {}
+        self._filled.clear()
         # Split into several frames, because the screen decodes each frame completely between two ticks.
         for start in range(0, len(items), _ITEMS_OF_A_FRAME):
             self._write(pack(items[start : start + _ITEMS_OF_A_FRAME]))
