@@ -42,7 +42,7 @@ async def test_a_clear_silences_the_device_after_what_was_heard_so_far_is_report
     caller = protocol_named("twilio").caller(CallerSettings(), lambda: "id", lambda: "now")
     router = EventRouter()
     AgentAudio(
-        journal, audio, caller, lambda _: None, ReplyChecks(journal.find), ends_after_ms=0
+        journal, audio, caller, lambda _: None, ReplyChecks(journal.find), ends_after_ms=0, wake=lambda: None
     ).register_with(router)
 
     await router.handle_platform_event(

@@ -83,9 +83,38 @@ async def test_levels_arrive_while_audio_is_captured_and_after_capture_has_stopp
             await held.session.user.record(recording)
             assert held.session.state.controls.recording == recording
             levels.clear()
-            await wait_for(lambda: len(levels) >= 5)
+            await wait_for(lambda: len(levels) >= 3)
     times_ms = [level.at_ns / 1e6 for level in levels]
     assert all(later - earlier >= 59 for earlier, later in itertools.pairwise(times_ms))
+
+
+async def test_a_reply_ends_a_long_pause_between_two_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, heard = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await begun.wait()
+        await peer.send({"type": "playStream.start", "streamId": "1", "mediaFormat": "raw/lpcm16"})
+        await heard.wait()  # an agent may announce a reply before it has any audio
+        for _ in range(5):
+            await peer.send({"type": "playStream.chunk", "streamId": "1", "audioChunk": BLOCK})
+        await peer.send({"type": "playStream.stop", "streamId": "1"})
+        await peer.stay()
+
+    levels: list[Telemetry] = []
+    async with agent(script) as url, call(url) as held:
+        await held.until_status(Status.ACTIVE)
+        monkeypatch.setattr("tui.session.watch._QUIET_INTERVAL_NS", 3_600_000_000_000)
+        held.measured = levels.append
+        await wait_for(lambda: levels)
+        await asyncio.sleep(0.2)
+        assert len(levels) == 1, "nothing can be heard, so nothing is polled"
+        begun.set()
+        await held.until(e.ReplyStarted)
+        await asyncio.sleep(0.05)
+        heard.set()
+        await held.until(e.PlaybackEnded)
+        await wait_for(lambda: len(levels) >= 3)
 
 
 async def test_raw_messages_are_kept_verbatim_and_events_point_to_them() -> None:

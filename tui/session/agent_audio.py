@@ -19,7 +19,8 @@ class AgentAudio:
     """Plays the agent's replies, and reports the outcome as events and to the agent. Runs on the session's loop.
 
     If a protocol has no message for the end of a reply, a reply ends after it has had nothing to play for
-    ``ends_after_ms``; 0 means that the agent marks the end.
+    ``ends_after_ms``; 0 means that the agent marks the end. ``wake`` is called when the audio should be polled soon,
+    because the first audio of a reply or a mark has arrived.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class AgentAudio:
         checks: ReplyChecks,
         *,
         ends_after_ms: float,
+        wake: Callable[[], None],
     ) -> None:
         self._journal = journal
         self._audio = audio
@@ -38,6 +40,9 @@ class AgentAudio:
         self._send = send
         self._checks = checks
         self._ends_after_ms = ends_after_ms
+        self._wake = wake
+        self._latest = ""
+        """The reply whose audio arrived last."""
         journal.state.add_completion_callback(self._report_finished)
 
     def register_with(self, router: EventRouter) -> None:
@@ -50,7 +55,7 @@ class AgentAudio:
             T.CLEAR: lambda event: self.interrupt(event.reason, by_agent=True),
             T.PLAY_HELD: lambda event: self._audio.playback.hold(True),
             T.PLAY_CONTINUED: lambda event: self._audio.playback.hold(False),
-            T.MARK: lambda event: self._audio.playback.mark(event.text),
+            T.MARK: lambda event: self._mark(event.text),
         }
         for event_type, handler in handlers.items():
             router.register_telephony_handler(event_type, handler)
@@ -124,10 +129,17 @@ class AgentAudio:
             self._journal.emit(transcribed(at_ns, e.Party.AGENT, event, final=True))
         self._audio.playback.begin(reply, event.format)
 
+    def _mark(self, name: str) -> None:
+        self._audio.playback.mark(name)
+        self._wake()
+
     def _play(self, event: TelephonyEvent) -> None:
         if event.format is not None:
             self._checks.received(event.format, event.audio)
         self._audio.playback.play(event.stream_id, event.audio, event.format)
+        if event.stream_id != self._latest:
+            self._latest = event.stream_id
+            self._wake()
 
     def _end(self, reply: str) -> None:
         received_ms = self._audio.playback.end(reply)

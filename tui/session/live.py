@@ -103,16 +103,23 @@ class LiveSession:
         if isinstance(link.caller, MaySilenceResults):
             pending.results_are_answered = link.caller.results_are_answered
         self._acceptance = Acceptance(self._ending, link)
-        ends_after_ms = link.protocol.reply_ends_after_ms
-        checks = ReplyChecks(lambda found: link.log.find(found, about=journal.number))
-        self._agent_audio = AgentAudio(
-            journal, audio, link.caller, link.send, checks, ends_after_ms=ends_after_ms
-        )
+        self._agent_audio = self._agent_audio_of(link)
         self._user_audio = UserAudio(journal, audio, link.caller, link.send, self._take_block)
         self.user = UserCommands(journal, audio, link, interrupt=self._agent_audio.interrupt)
         self.functions = self._function_handler(tools)
         self._watch = self._session_watch(telemetry)
         self._register_handlers()
+
+    def _agent_audio_of(self, link: AgentLink) -> AgentAudio:
+        return AgentAudio(
+            self.journal,
+            self.audio,
+            link.caller,
+            link.send,
+            ReplyChecks(lambda found: link.log.find(found, about=self.journal.number)),
+            ends_after_ms=link.protocol.reply_ends_after_ms,
+            wake=lambda: self._watch.wake(),
+        )
 
     def _session_watch(self, telemetry: Callable[[Telemetry], object] | None) -> SessionWatch:
         return SessionWatch(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from tui.audio.blocks import Captured
+from tui.audio.levels import FLOOR_DBFS
 from tui.callbacks import default_reporter
 from tui.handlers.function_handler import FunctionHandler
 from tui.models import events as e
@@ -22,9 +23,13 @@ from tui.session.self_check import SelfCheck
 from tui.session.user_audio import UserAudio
 from tui.units import NS_PER_S
 
-_INTERVAL_NS, _UNWATCHED_INTERVAL_NS, _CROWD_INTERVAL_NS = 60_000_000, 200_000_000, 500_000_000
-"""Times between two polls of everything: for a screen, which draws levels no more often; for a call whose levels
-nobody receives; and for a call of a load test."""
+_INTERVAL_NS = 60_000_000
+"""Time between two polls of everything; the screen draws levels no more often."""
+_QUIET_INTERVAL_NS = 150_000_000
+"""The same for a call in which nothing can be heard, or whose levels nobody receives. Devices are checked with
+this poll, and a check counts only if the previous one was less than 200 ms ago."""
+_CROWD_INTERVAL_NS = 500_000_000
+"""The same for a call of a load test, which has no devices."""
 _SOUND_INTERVAL_NS = 20_000_000
 """Time between two polls of sound while audio is played or an answer is due, and nothing is captured."""
 _GRACE_NS = 100_000_000
@@ -63,35 +68,47 @@ class SessionWatch:
         self._failed_callbacks = 0
         self._due_ns = 0
         """When everything is polled next."""
-        self._took_blocks = False
-        """Whether captured blocks have arrived since the timer last ended."""
+        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Polls until cancelled."""
-        clock_ns = self._journal.clock_ns
+        due_ns = self._due_ns
         while True:
-            now_ns = clock_ns()
-            took_blocks, self._took_blocks = self._took_blocks, False
+            now_ns = self._journal.clock_ns()
+            took_blocks = self._due_ns != due_ns  # something was polled with them in the meantime
             if now_ns >= self._due_ns or not took_blocks:
                 self._poll_due(now_ns)
-            timer_ns = self._due_ns
+            due_ns = timer_ns = self._due_ns
             if took_blocks:
                 timer_ns += _GRACE_NS
-            elif self._needs_sound:
+            elif self._needs_sound and not self._audio.capture.microphone.delivering:
                 timer_ns = min(timer_ns, now_ns + _SOUND_INTERVAL_NS)
-            await asyncio.sleep(max(timer_ns - clock_ns(), 0) / NS_PER_S)
-            self._self_check.woke(timer_ns)
+            if await self._woken_before(timer_ns):
+                due_ns = self._due_ns = 0
+
+    def wake(self) -> None:
+        """Polls soon, even if nothing could be heard until now."""
+        self._woken.set()
+
+    async def _woken_before(self, until_ns: int) -> bool:
+        """Sleeps until the given time, or until `wake` is called; returns whether it was called."""
+        self._woken.clear()
+        try:
+            async with asyncio.timeout(max(until_ns - self._journal.clock_ns(), 0) / NS_PER_S):
+                await self._woken.wait()
+        except TimeoutError:
+            self._self_check.woke(until_ns)
+            return False
+        return True
 
     @property
     def _needs_sound(self) -> bool:
-        """Whether sound or an answer is due, so that times matter, while no captured blocks arrive."""
-        audio = self._audio
-        return not audio.capture.microphone.delivering and (audio.playback.playing or self._answers.waiting)
+        """Whether audio is played or an answer is due, so that times matter."""
+        return self._audio.playback.playing or self._answers.waiting
 
     def take_block(self, block: Captured) -> None:
         """Polls after a captured block was sent. The delay of the block shows the loop's lag."""
         self._self_check.woke(block.captured_ns)
-        self._took_blocks = True
         self._poll_due(self._journal.clock_ns())
 
     def _poll_due(self, now_ns: int) -> None:
@@ -100,24 +117,25 @@ class SessionWatch:
         if now_ns < self._due_ns:
             self._agent_audio.poll_sound()
             return
-        self._due_ns = now_ns + self._interval_ns
-        self._poll()
+        self._due_ns = now_ns + self._poll()
         self._self_check.woke(now_ns)  # a slow poll also blocks the loop
 
-    @property
-    def _interval_ns(self) -> int:
-        if self._audio.crowd is not None:
-            return _CROWD_INTERVAL_NS
-        return _UNWATCHED_INTERVAL_NS if self._telemetry is None else _INTERVAL_NS
-
-    def _poll(self) -> None:
+    def _poll(self) -> int:
+        """Polls everything; returns the time until the next such poll."""
         self._agent_audio.poll()
         self._answers.poll()
         self._count_late_results()
         self._emit_counts()
         self._self_check.look(self._audio, self._user_audio.pace)
-        if self._telemetry is not None:
-            self._telemetry(self._self_check.telemetry(self._audio, self._user_audio.pace))
+        if self._telemetry is None:
+            return _QUIET_INTERVAL_NS if self._audio.crowd is None else _CROWD_INTERVAL_NS
+        telemetry = self._self_check.telemetry(self._audio, self._user_audio.pace)
+        self._telemetry(telemetry)
+        levels_dbfs = telemetry.user_peak_dbfs, telemetry.agent_peak_dbfs
+        moves = any(level_dbfs is not None and level_dbfs > FLOOR_DBFS for level_dbfs in levels_dbfs)
+        if moves or self._needs_sound or self._audio.capture.microphone.delivering:
+            return _INTERVAL_NS
+        return _QUIET_INTERVAL_NS
 
     async def finish(self) -> None:
         """Emits the remaining events after audio and messages have stopped."""

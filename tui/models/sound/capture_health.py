@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tui.audio.levels import measure
-from tui.audio.pcm import FULL_SCALE, samples_of
+from tui.audio.pcm import FULL_SCALE, is_zero, samples_of
 from tui.models.events import Condition
 
 ZEROS_MS = 1_000.0
@@ -64,7 +64,7 @@ class CaptureHealth:
         mean = float(np.add.reduce(samples, dtype=np.float64)) / len(samples) / FULL_SCALE
         # Averaged over about a second, because even a single block of normal speech has an offset.
         self.dc = mean if self.dc is None else self.dc + (mean - self.dc) * _DC_SHARE
-        self.is_zero = not samples.any()
+        self.is_zero = is_zero(pcm)
         return [*self._judge_zeros(block_ms), *self._judge_opening(pcm, block_ms)]
 
     def _judge_zeros(self, block_ms: float) -> list[Verdict]:
