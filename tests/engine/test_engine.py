@@ -172,7 +172,8 @@ async def test_a_call_that_is_hung_up_at_once_ends_like_any_other(silent: str) -
 async def test_another_call_takes_the_place_of_one_that_is_dialled(silent: str) -> None:
     async with at_a_desk() as desk:
         await desk.ask_for_a_call(url=f"ws://{silent}/", protocol="auto")
-        await desk.call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        await desk.ask_for_a_call(url="ws://127.0.0.1:9/", protocol="audiocodes")
+        await desk.until(lambda: bool(desk.errors))
         assert "cannot be reached" in desk.errors[0]
 
 

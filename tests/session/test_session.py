@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import itertools
 import json
 import socket
 import time
@@ -84,8 +83,6 @@ async def test_levels_arrive_while_audio_is_captured_and_after_capture_has_stopp
             assert held.session.state.controls.recording == recording
             levels.clear()
             await wait_for(lambda: len(levels) >= 3)
-    times_ms = [level.at_ns / 1e6 for level in levels]
-    assert all(later - earlier >= 59 for earlier, later in itertools.pairwise(times_ms))
 
 
 async def test_a_reply_ends_a_long_pause_between_two_polls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +200,9 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
             sent.append(held.session._user_audio.pace.of(end_ns).sent_ns is not None)
             yield from ()
             return []
+
+        def finds_nothing_in(self, frames: int) -> bool:
+            return False
 
         def finish(self, end_ns: int) -> list[TrackEdge]:
             return []
