@@ -141,48 +141,6 @@ def test_nobody_there_is_exit_4_and_one_sentence() -> None:
     assert len(ran.stderr.splitlines()) == 1
 
 
-def test_a_wrong_path_is_exit_4(agent: AgentProcess) -> None:
-    ran = run("call", agent.url("/nothing"))
-    assert ran.exit_code == 4
-    assert "HTTP 404" in ran.stderr
-
-
-def test_a_missing_token_is_exit_4() -> None:
-    with start_agent(AgentSettings(token="open sesame")) as guarded:
-        refused = run("call", guarded.url("/audiocodes"))
-    assert refused.exit_code == 4
-    assert "HTTP 401" in refused.stderr
-    assert "--token-env" in refused.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (("call", "localhost:8080"), "Did you mean ws://localhost:8080?"),
-        (("call", "ws://127.0.0.1:1/", "--token-env", "NO_SUCH"), "NO_SUCH: that variable is not set"),
-        (("call", "ws://127.0.0.1:1/", "--header", "nonsense"), "write it as 'KEY: VALUE'"),
-        (("call", "ws://127.0.0.1:1/", "--protocol", "audiocodes", "--option", "colour=red"), "colour"),
-        (("call", "ws://127.0.0.1:1/", "--output", "speaker"), "a file name that ends in .wav"),
-        (("call", "ws://127.0.0.1:1/", "--protocol", "smoke"), "smoke"),
-        (("connect", "ws://127.0.0.1:1/"), "needs an interactive terminal"),
-        (("demo", "--pace", "fast"), "must be a number or 'all'"),
-    ],
-)
-def test_wrong_usage_is_exit_2_and_a_sentence(arguments: tuple[str, ...], says: str) -> None:
-    ran = run(*arguments)
-    assert ran.exit_code == 2
-    assert says in ran.stderr
-    assert "Traceback" not in ran.stderr
-
-
-def test_a_wav_that_cannot_be_read_is_reported_before_anybody_is_called(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.wav"
-    broken.write_bytes(b"not a wav")
-    ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--say", str(broken))
-    assert ran.exit_code == 2
-    assert "broken.wav" in ran.stderr
-
-
 def test_devices_names_what_is_missing_and_what_to_do() -> None:
     ran = run_program("devices", OPUSAGENT_TUI_HIDE_PORTAUDIO="1")
     assert ran.returncode == 4
@@ -194,13 +152,6 @@ def test_the_version_and_the_exit_codes_are_printed() -> None:
 
     assert __version__ in run("--version").stdout
     assert "3 the agent did not answer" in " ".join(run("call", "--help").stdout.split())
-
-
-def test_check_probes_without_a_call(url: str) -> None:
-    ran = run("check", url)
-    assert ran.exit_code == 0
-    assert "opened in" in ran.stdout
-    assert "connection.validated after" in ran.stdout
 
 
 def test_check_reports_what_is_wrong() -> None:
@@ -327,35 +278,6 @@ def test_half_a_sample_is_the_agents_fault_and_exit_5() -> None:
     assert "in the middle of a 16-bit sample" in ran.stderr
 
 
-def test_an_agent_that_breaks_off_is_exit_5() -> None:
-    def break_off(socket: ServerConnection) -> None:
-        play(socket, 0.2, stop=False)
-        socket.close(1011, "out of ideas")
-
-    ran = serve_one(break_off)
-    assert ran.exit_code == 5
-    assert "out of ideas" in ran.stderr
-
-
-def test_an_agent_that_crashes_is_exit_5_even_if_nothing_was_to_be_said() -> None:
-    def crash(socket: ServerConnection) -> None:
-        socket.socket.shutdown(2)
-
-    ran = serve_one(crash, "--resume-timeout", "1")
-    assert ran.exit_code == 5
-    assert "could not be resumed" in ran.stderr or "did not resume the session" in ran.stderr
-
-
-def test_a_close_in_the_middle_of_a_reply_is_exit_5_with_the_reason() -> None:
-    def leave(socket: ServerConnection) -> None:
-        play(socket, 0.2, stop=False)
-        socket.close(1000, "enough")
-
-    ran = serve_one(leave)
-    assert ran.exit_code == 5
-    assert "closed with code 1000 (enough), with an unfinished reply" in ran.stderr
-
-
 def test_an_agent_that_leaves_before_the_script_is_done_is_exit_5_with_a_reason_of_its_own() -> None:
     def hang_up(socket: ServerConnection) -> None:
         play(socket, 0.2)
@@ -480,13 +402,6 @@ def test_a_reader_that_has_seen_enough_ends_the_call_with_a_goodbye(goodbyes: Go
     assert (ran.returncode, ran.stderr) == (141, "")
     assert len(ran.stdout.splitlines()) == 1
     assert goodbyes.ended.get(timeout=5) == ("session.end", 1000)
-
-
-def test_an_output_that_cannot_be_written_is_reported_before_anybody_is_called(tmp_path: Path) -> None:
-    output = str(tmp_path / "nowhere" / "x.wav")
-    ran = run("call", f"ws://127.0.0.1:{free_port()}/bot", "--output", output)
-    assert ran.exit_code == 2
-    assert "is not writable" in ran.stderr
 
 
 def test_a_folder_that_cannot_be_written_ends_the_saving_and_not_the_call(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ CALLS = [
     ([URL, "--say", "text.wav/q.wav"], "text.wav/q.wav"),
     ([URL, "--say", "loop/q.wav"], "loop/q.wav"),
     ([URL, "--output", "speaker"], "--output speaker: "),
-    ([URL, "--output", "missing/q.wav"], "--output missing/q.wav"),
+    ([URL, "--output", "missing/q.wav"], "--output missing/q.wav is not writable"),
     ([URL, "--config", "missing.toml"], "missing.toml: settings file not found."),
     ([URL, "--config", "."], ". cannot be read: Is a directory."),
     ([URL, "--config", LONG], "cannot be read: File name too long."),
@@ -88,6 +88,7 @@ PLAIN = [
         "--latency soon: use auto, low, high, or a number of seconds up to 2.",
     ),
     (["connect", "--header", "A: b"], "--header needs a target"),
+    (["demo", "--pace", "fast"], "must be a number or 'all'"),
 ]
 
 

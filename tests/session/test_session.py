@@ -550,6 +550,7 @@ async def test_a_close_code_that_means_a_fault_is_an_error() -> None:
     (error,) = held.of(e.ErrorRaised)
     assert (error.code, error.fatal) == ("closed", True)
     assert "closed with code 1011 (out of memory)" in error.message
+    assert held.session.state.exit_code is ExitCode.PROTOCOL_ERROR
 
 
 async def test_an_agent_that_does_not_resume_is_reported_as_such() -> None:
