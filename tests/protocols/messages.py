@@ -120,6 +120,52 @@ _MORE_LIVE: list[dict[str, Any]] = [
     {"type": "response.event", "event": {"type": "response.failed", "response": {"error": {"code": "c"}}}},
     {"type": "transport.ringing", "session_id": "x"},
 ]
+_OPENAI = [line["message"] for line in example("openai-realtime")]
+
+
+def _short_audio(message: dict[str, Any]) -> dict[str, Any]:
+    """Returns a message of OpenAI with little audio."""
+    return {name: "AAAA" if isinstance(v, str) and len(v) > 300 else v for name, v in message.items()}
+
+
+_PLACE = {"response_id": "resp_2", "item_id": "item_a1", "content_index": 0}
+_USER_ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]}
+_NO_TURN_DETECTION = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
+_MORE_OPENAI: list[dict[str, Any]] = [
+    {"type": "input_audio_buffer.commit"},
+    {"type": "input_audio_buffer.clear"},
+    {"type": "input_audio_buffer.cleared", "event_id": "e"},
+    {"type": "conversation.item.create", "item": _USER_ITEM, "previous_item_id": "root"},
+    *({"type": f"conversation.item.{what}", "item_id": "item_8"} for what in ("retrieve", "delete")),
+    {"type": "response.create", "response": {"output_modalities": ["text"], "metadata": {"a": "b"}}},
+    {"type": "session.created", "session": {"turn_detection": {}, "input_audio_format": "pcm16"}},
+    {"type": "response.audio.delta", **_PLACE, "delta": "AAAA"},
+    {"type": "response.text.delta", **_PLACE, "delta": "hello"},
+    {"type": "conversation.item.input_audio_transcription.failed", "item_id": "x", "error": {"code": "x"}},
+    {"type": "response.done", "response": {"id": "resp_2", "status": "failed", "status_details": {}}},
+    {"type": "session.update", "session": _NO_TURN_DETECTION},
+]
+_VOICE_LIVE_SESSION = {
+    "modalities": ["text", "audio"],
+    "voice": {"type": "azure-standard", "name": "en-US-AvaNeural"},
+    "input_audio_format": "pcm16",
+    "input_audio_sampling_rate": 16_000,
+    "output_audio_format": "pcm16_8000hz",
+    "input_audio_transcription": {"model": "azure-speech"},
+    "turn_detection": {"type": "azure_semantic_vad", "prefix_padding_ms": 300},
+    "temperature": 0.7,
+}
+_VOICE_LIVE: list[dict[str, Any]] = [
+    {"type": "session.update", "session": _VOICE_LIVE_SESSION},
+    {"type": "session.updated", "session": _VOICE_LIVE_SESSION},
+    {"type": "input_audio.turn.start", "turn_id": "t"},
+    {"type": "input_audio.turn.append", "turn_id": "t", "audio": "AAAA"},
+    {"type": "input_audio.turn.end", "turn_id": "t"},
+    {"type": "output_audio_buffer.clear"},
+    {"type": "response.create", "response": {"modalities": ["text"], "cancel_previous": True}},
+    {"type": "response.audio_timestamp.delta", **_PLACE, "text": "x", "audio_offset_ms": 1},
+    {"type": "warning", "warning": {"message": "m", "code": "c"}},
+]
 _TWILIO = [line["message"] for line in example("twilio")]
 _TELEPHONY = {
     name: [line["message"] for line in example(name)]
@@ -149,9 +195,13 @@ MESSAGES: dict[str, list[dict[str, Any]]] = {
     "deepgram": _DEEPGRAM + _MORE_DEEPGRAM,
     "genesys": _GENESYS,
     "asterisk": _ASTERISK,
+    "openai": [*map(_short_audio, _OPENAI), *_MORE_OPENAI],
+    "voice-live": [*map(_short_audio, _OPENAI), *_MORE_OPENAI, *_VOICE_LIVE],
+    "xai": [*map(_short_audio, _OPENAI), *_MORE_OPENAI],
     "openai-live": _LIVE + _MORE_LIVE,
     **{name: [_short(m, "media", "payload") for m in messages] for name, messages in _TELEPHONY.items()},
 }
+"""By protocol or dialect of OpenAI Realtime."""
 ACCEPTING = {
     "audiocodes": '{"type":"session.accepted","mediaFormat":"raw/lpcm16"}',
     "twilio": json.dumps(_TWILIO[1]),
@@ -161,6 +211,7 @@ ACCEPTING = {
     "deepgram": '{"type":"SettingsApplied"}',
     "genesys": json.dumps(_GENESYS[1]),
     "asterisk": json.dumps(_ASTERISK[0]),
+    **dict.fromkeys(("openai", "voice-live", "xai"), json.dumps(_OPENAI[0])),
     "openai-live": json.dumps(_LIVE[1]),
     **{
         name: json.dumps(next(m for m in messages if "start" in m or "content-type" in m))

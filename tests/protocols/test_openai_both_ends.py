@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from tests.protocols import both_ends
 from tests.protocols.both_ends import Side, example, messages_from
-from tests.protocols.hostile import check_incoming, hostile_values, mutated_messages, no_messages
 from tests.protocols.openai_types import assert_client_event, assert_server_event
 from tui.protocols.base import (
     AgentEnd,
@@ -303,82 +302,6 @@ def test_the_users_turn_arrives(text: str, audio: bytes) -> None:
     assert typed == TelephonyEvent(type=T.USER_TEXT, text=text)
     assert wanted == TelephonyEvent(type=T.RESPONSE_WANTED)
     assert config.params["instructions"] == text
-
-
-def other_messages() -> list[dict[str, Any]]:
-    """Returns messages with members that the example does not contain."""
-    place = {"response_id": "resp_2", "item_id": "item_a1", "content_index": 0}
-    message = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]}
-    return [
-        {"type": "input_audio_buffer.commit"},
-        {"type": "input_audio_buffer.clear"},
-        {"type": "input_audio_buffer.cleared", "event_id": "e"},
-        {"type": "conversation.item.create", "item": message, "previous_item_id": "root"},
-        *({"type": f"conversation.item.{what}", "item_id": "item_8"} for what in ("retrieve", "delete")),
-        {"type": "response.create", "response": {"output_modalities": ["text"], "metadata": {"a": "b"}}},
-        {"type": "session.created", "session": {"turn_detection": {}, "input_audio_format": "pcm16"}},
-        {"type": "response.audio.delta", **place, "delta": "AAAA"},
-        {"type": "response.text.delta", **place, "delta": "hello"},
-        {
-            "type": "conversation.item.input_audio_transcription.failed",
-            "item_id": "x",
-            "error": {"code": "x"},
-        },
-        {"type": "response.done", "response": {"id": "resp_2", "status": "failed", "status_details": {}}},
-        {
-            "type": "session.update",
-            "session": {"type": "realtime", "audio": {"input": {"turn_detection": None}}},
-        },
-    ]
-
-
-def short(message: dict[str, Any]) -> dict[str, Any]:
-    """Returns the message with little audio."""
-    return {name: "AAAA" if isinstance(v, str) and len(v) > 300 else v for name, v in message.items()}
-
-
-MESSAGES = [short(message) for message in FROM_CALLER + FROM_AGENT] + other_messages()
-
-
-def names_in(value: Any) -> set[str]:
-    match value:
-        case dict():
-            return set(value).union(*(names_in(child) for child in value.values()))
-        case list():
-            return set().union(*(names_in(child) for child in value))
-        case _:
-            return set()
-
-
-NAMES = sorted(names_in(MESSAGES))
-VALUES = hostile_values(NAMES, "pcm16", "off")
-
-
-@settings(derandomize=True, max_examples=400, deadline=None)
-@given(st.lists(mutated_messages(MESSAGES, NAMES, VALUES), min_size=5, max_size=5))
-def test_whatever_comes_only_a_protocol_error_escapes(frames: list[str]) -> None:
-    caller, agent = a_caller(), an_agent()
-    session = {"type": "session.created", "event_id": "e", "session": FROM_AGENT[0]["session"]}
-    for frame in [json.dumps(session), *frames]:
-        check_incoming(caller.receive, frame)
-        check_incoming(agent.receive, frame)
-        caller.start_user_stream()
-        caller.user_audio(AUDIO_100_MS)
-        caller.interrupted("item_a1", heard_ms=3, received_ms=4)
-        caller.stop_user_stream()
-        caller.user_text("x")
-        agent.speech_started()
-        agent.speech_stopped()
-        agent.recognition("x", 1)
-        agent.say_start("play-1", "x")
-        agent.say_audio("play-1", b"xx")
-
-
-@settings(derandomize=True, max_examples=200, deadline=None)
-@given(no_messages("type", VALUES))
-def test_an_invalid_message_is_a_protocol_error_or_unknown(frame: str | bytes) -> None:
-    check_incoming(a_caller().receive, frame)
-    check_incoming(an_agent().receive, frame)
 
 
 class TestTheProtocolValue:
