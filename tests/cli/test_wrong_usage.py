@@ -83,9 +83,13 @@ PLAIN = [
     (["agent", "--port", "70000"], "'--port': 70000 is not in the range 0<=x<=65535."),
     (["agent", "--pace", "slow"], "slow"),
     (["config", "--init", "--config", "text.wav"], "text.wav already exists and was not changed."),
-    (
-        ["connect", URL, "--latency", "soon"],
-        "--latency soon: use auto, low, high, or a number of seconds up to 2.",
+    *(
+        (
+            [*command, "--latency", latency],
+            f"--latency {latency}: use auto, low, high, or a number of seconds",
+        )
+        for command in (["connect", URL], ["demo"])
+        for latency in ("soon", "-1", "nan")
     ),
     (["connect", "--header", "A: b"], "--header needs a target"),
     (["demo", "--pace", "fast"], "must be a number or 'all'"),
