@@ -124,26 +124,6 @@ class TestWhatAsteriskSends:
         assert caller.hang_up() == []
         assert (caller.dtmf("1"), caller.user_audio(FRAME)) == ([], [])
 
-    @pytest.mark.parametrize(
-        ("given", "sentence"),
-        [
-            ({"options": {"control": "xml"}}, "The control option must be json or plain, not 'xml'."),
-            (
-                {"options": {"flush_ends_pause": "1"}},
-                "The flush_ends_pause option must be on or off, not '1'.",
-            ),
-            ({"options": {"connection": "a b"}}, "The connection option must be text without spaces"),
-            ({"options": {"channel_id": ""}}, "The channel_id option must be text without spaces"),
-            ({"options": {"rate": "1"}}, "Asterisk has no option 'rate'. Choose from control"),
-            ({"formats": ("opus",)}, "Unsupported audio format 'opus' for Asterisk. Choose from ulaw"),
-            ({"options": PLAIN, "params": {"a": "1"}}, "Asterisk's plain-text control messages carry no"),
-        ],
-    )
-    def test_settings_that_it_does_not_have(self, given: dict[str, Any], sentence: str) -> None:
-        with pytest.raises(ValueError) as caught:  # noqa: PT011
-            a_caller(**given)
-        assert str(caught.value).startswith(sentence)
-
 
 class TestMarks:
     def test_a_mark_and_the_end_of_buffering_are_acknowledged_once_they_are_reached(self) -> None:
@@ -495,9 +475,6 @@ class TestTheAgent:
     def test_audio_may_come_before_the_start(self) -> None:
         agent = AsteriskAgent(lambda: "x", lambda: "now")
         assert (agent.receive(FRAME).events, rules(agent.receive(FRAME))) == ((), [])
-
-    def test_an_acknowledgement_that_was_not_asked_for_is_found(self) -> None:
-        assert rules(an_agent().receive("MEDIA_MARK_PROCESSED a")) == ["unknown-mark"]
 
     def test_a_refusal_is_found(self) -> None:
         incoming = an_agent().receive("ERROR channel_id:1.1 error_text:Unable to parse JSON command")

@@ -10,7 +10,7 @@ from tests.protocols.shown import bodies, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import wav_header
 from tui.protocols.audiocodes import FORMATS, AudioCodesAgent
-from tui.protocols.base import AgentEnd, Incoming, ProtocolError, TelephonyEventType
+from tui.protocols.base import Incoming, TelephonyEventType
 
 T = TelephonyEventType
 PCM_16 = AudioFormat(Encoding.PCM16, 16_000)
@@ -71,13 +71,6 @@ class TestTheSession:
     def test_an_unknown_play_format_is_a_sentence(self) -> None:
         with pytest.raises(ValueError, match="Unsupported audio format 'mp3' for AudioCodes"):
             an_agent(play_format="mp3")
-
-    def test_a_second_initiate_is_reported(self) -> None:
-        assert rules(initiate(in_session())) == ["repeated-session-initiate"]
-
-    def test_another_conversation_on_the_same_socket_is_reported(self) -> None:
-        incoming = hear(in_session(), "userStream.start", conversationId="another")
-        assert rules(incoming) == ["foreign-conversation-id"]
 
     def test_the_end(self) -> None:
         agent = in_session()
@@ -256,18 +249,3 @@ class TestSpeaking:
     def test_shutting_down_hangs_up(self) -> None:
         (frame,) = in_session().end()
         assert bodies([frame])[0]["activities"][0]["name"] == "hangup"
-
-
-def test_it_is_an_agents_end() -> None:
-    end: AgentEnd = an_agent()
-    assert (end.opened(), end.user_format, end.play_format) == ([], None, None)
-
-
-def test_an_unknown_type_is_not_an_error() -> None:
-    incoming = hear(in_session(), "userStream.pause")
-    assert (incoming.known, rules(incoming)) == (False, ["unknown-type"])
-
-
-def test_a_binary_frame_is_a_protocol_error() -> None:
-    with pytest.raises(ProtocolError, match="binary"):
-        an_agent().receive(b"\x00")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.protocols.both_ends import Line, Side, example, messages_from
-from tui.protocols.audiocodes import AUDIOCODES, AudioCodesAgent, AudioCodesCaller
+from tui.protocols.audiocodes import AudioCodesAgent, AudioCodesCaller
 from tui.protocols.base import (
     CallerSettings,
     Outgoing,
@@ -204,11 +204,3 @@ def test_messages_from_the_caller_arrive(text: str, digits: str, audio: bytes) -
         TelephonyEvent(type=T.USER_STREAM_STOP),
         TelephonyEvent(type=T.SESSION_END, reason=text, code="client-disconnected"),
     ]
-
-
-def test_the_protocol_value() -> None:
-    caller = AUDIOCODES.caller(CallerSettings(), lambda: "id", lambda: "now")
-    agent = AUDIOCODES.agent(lambda: "id", lambda: "now")
-    line = Line(caller, agent)
-    line.to_agent(caller.opened())
-    assert caller.user_format == agent.user_format == AUDIOCODES.formats["raw/lpcm16"]

@@ -12,10 +12,8 @@ from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import wav_header
 from tui.protocols.audiocodes import DEFAULT_OFFER, FORMATS, AudioCodesCaller
 from tui.protocols.base import (
-    CallerEnd,
     CallerSettings,
     Incoming,
-    ProtocolError,
     TelephonyEventType,
 )
 
@@ -168,28 +166,6 @@ class TestTheBeginning:
         assert (event.type, event.reason, event.fatal) == (T.SESSION_ERROR, "no capacity", True)
         assert caller.hang_up() == caller.start_user_stream() == []
         assert caller.resumed() is None
-
-    @pytest.mark.parametrize(
-        ("settings", "sentence"),
-        [
-            (
-                CallerSettings(options={"dtmf": "x"}),
-                "no option 'dtmf'. Choose from dtmf_event, play_finished",
-            ),
-            (CallerSettings(options={"play_finished": "maybe"}), "on or off, not 'maybe'"),
-            (
-                CallerSettings(formats=("mp3",)),
-                "Unsupported audio format 'mp3' for AudioCodes. Choose from raw/lpcm16",
-            ),
-        ],
-    )
-    def test_wrong_settings_are_a_sentence(self, settings: CallerSettings, sentence: str) -> None:
-        with pytest.raises(ValueError, match=sentence):
-            AudioCodesCaller(settings, lambda: "id", lambda: "now")
-
-    def test_it_is_a_callers_end(self) -> None:
-        end: CallerEnd = a_caller()
-        assert (end.user_format, end.user_stream_open, end.barge_in) == (None, False, True)
 
 
 class TestTheUsersStream:
@@ -839,8 +815,3 @@ def test_an_unknown_type_is_not_an_error() -> None:
     incoming = say(in_session(), "session.resumed", conversationId="another")
     assert not incoming.known
     assert rules(incoming) == ["foreign-conversation-id", "unknown-type"]
-
-
-def test_a_binary_frame_is_a_protocol_error() -> None:
-    with pytest.raises(ProtocolError, match="binary"):
-        in_session().receive(b"\x00\x01")

@@ -83,20 +83,6 @@ class TestSettings:
         (settings,) = bodies(a_caller(agent="a-1", settings='{"tags":["x"]}').opened())
         assert (settings["agent"], settings["tags"]) == ("a-1", ["x"])
 
-    @pytest.mark.parametrize(
-        ("options", "sentence"),
-        [
-            ({"speed": "1"}, "no option 'speed'"),
-            ({"play_format": "mp3"}, "Unsupported audio format 'mp3' for the Deepgram Voice Agent"),
-            ({"tools": "[1]"}, "must be a JSON array of tool objects"),
-            ({"settings": "[]"}, "must be a JSON object with Settings fields"),
-            ({"settings": "{"}, "is not JSON"),
-        ],
-    )
-    def test_a_wrong_option_is_a_sentence(self, options: dict[str, str], sentence: str) -> None:
-        with pytest.raises(ValueError, match=sentence):
-            a_caller(**options)
-
     def test_nothing_is_sent_before_they_are_applied(self) -> None:
         caller = a_caller()
         caller.opened()

@@ -9,7 +9,7 @@ import pytest
 from tests.protocols.messages import ELEVENLABS_FROM_AGENT, ELEVENLABS_FROM_CALLER
 from tests.protocols.shown import frames, rules
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import CallerSettings, Incoming, ProtocolError, TelephonyEvent
+from tui.protocols.base import CallerSettings, Incoming, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.elevenlabs import ELEVENLABS, ElevenLabsAgent, ElevenLabsCaller
 
@@ -78,17 +78,6 @@ class TestTheHandshake:
             },
             "dynamic_variables": {"name": "Ada"},
         }
-
-    @pytest.mark.parametrize(
-        ("wanted", "sentence"),
-        [
-            (CallerSettings(options={"voice": "x"}), "no option 'voice'. Choose from first_message, language"),
-            (CallerSettings(formats=("pcm_8000",)), "chooses the audio formats in its own settings"),
-        ],
-    )  # fmt: skip
-    def test_wrong_settings_are_a_sentence(self, wanted: CallerSettings, sentence: str) -> None:
-        with pytest.raises(ValueError, match=sentence):
-            ElevenLabsCaller(wanted, lambda: "id", lambda: "now")
 
     def test_the_agents_answer_accepts_the_call_and_names_the_formats(self) -> None:
         caller = a_caller()
@@ -348,18 +337,6 @@ class TestTheOtherMessages:
         incoming = say(in_call(), kind, **members)
         assert (incoming.known, incoming.events, incoming.findings) == (True, (), ())
         assert incoming.summary == summary
-
-    def test_an_unknown_type(self) -> None:
-        incoming = say(in_call(), "session.created")
-        assert (incoming.known, rules(incoming)) == (False, ["unknown-type"])
-
-    @pytest.mark.parametrize(
-        ("frame", "code"), [(b"\0", "binary"), ("{}", "no-type"), ('{"type":1}', "wrong-type")]
-    )
-    def test_unreadable_frames(self, frame: str | bytes, code: str) -> None:
-        with pytest.raises(ProtocolError) as raised:
-            in_call().receive(frame)
-        assert raised.value.code == code
 
 
 class TestTheAgent:

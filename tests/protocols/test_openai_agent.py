@@ -17,7 +17,6 @@ from tui.protocols.base import (
     Handshake,
     Incoming,
     Outgoing,
-    ProtocolError,
     RealtimeAgentEnd,
     TelephonyEventType,
 )
@@ -494,10 +493,6 @@ class TestTheConversation:
     def test_a_long_unknown_type_is_cut_in_the_error(self) -> None:
         (reply,) = send(an_agent(), "session." + "x" * 200).replies
         assert f"'session.{'x' * 51}…'." in body(reply)["error"]["message"]
-
-    def test_an_unreadable_message_is_a_protocol_error(self) -> None:
-        with pytest.raises(ProtocolError):
-            an_agent().receive("{")
 
 
 def test_a_padding_beyond_every_float_is_a_long_padding() -> None:

@@ -305,13 +305,6 @@ def test_the_users_turn_arrives(text: str, audio: bytes) -> None:
 
 
 class TestTheProtocolValue:
-    def test_names_and_ends(self) -> None:
-        assert (OPENAI_REALTIME.name, OPENAI_REALTIME.path) == ("openai", "/v1/realtime")
-        caller = OPENAI_REALTIME.caller(CallerSettings(), lambda: "id", lambda: "now")
-        agent = OPENAI_REALTIME.agent(lambda: "id", lambda: "now")
-        Line(caller, agent)
-        assert caller.user_format == agent.user_format == OPENAI_REALTIME.formats["audio/pcm"]
-
     @pytest.mark.parametrize(
         ("token", "url", "headers"),
         [

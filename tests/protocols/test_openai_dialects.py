@@ -279,8 +279,3 @@ def test_an_option_overrides_the_url() -> None:
 def test_a_key_of_azure_has_a_header_of_its_own() -> None:
     for path, header in ((VOICE_LIVE, "api-key"), ("/v1/realtime", "Authorization")):
         assert list(OPENAI_REALTIME.headers("key", f"ws://127.0.0.1{path}")) == [header]
-
-
-def test_an_unknown_dialect_is_a_sentence() -> None:
-    with pytest.raises(ValueError, match="one of auto, ga, beta, azure-voice-live, xai, not 'grok'"):
-        a_caller("grok")

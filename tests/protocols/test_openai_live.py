@@ -169,20 +169,6 @@ class TestTheSession:
         (start,) = bodies(a_caller(session='{"store":true,"model":"relay/live"}').opened())
         assert (start["session"]["store"], start["session"]["model"]) == (True, "relay/live")
 
-    @pytest.mark.parametrize(
-        ("options", "sentence"),
-        [
-            ({"speed": "1"}, "no option 'speed'"),
-            ({"delegation": "me"}, "The delegation option must be client or responses, not 'me'"),
-            ({"tools": "{}"}, "must be a JSON array of tool objects"),
-            ({"session": "["}, "The session option is not JSON"),
-            ({"session": "[]"}, "must be a JSON object"),
-        ],
-    )
-    def test_a_wrong_option_is_a_sentence(self, options: dict[str, str], sentence: str) -> None:
-        with pytest.raises(ValueError, match=sentence):
-            a_caller(**options)
-
     def test_nothing_flows_before_it_has_started(self) -> None:
         caller = a_caller()
         caller.opened()
@@ -343,12 +329,6 @@ class TestTheWords:
             (T.SPEECH_HYPOTHESIS, "user-2", "no.", True),
         ]
 
-    def test_a_range_that_is_missing_or_runs_backwards_is_a_finding(self) -> None:
-        caller = in_call()
-        assert rules(words(caller, "input", "a", 400, 200)) == ["backward-range"]
-        missing = server(caller, "session.input_transcript.delta", delta="a")
-        assert rules(missing) == ["missing-member"]
-
 
 class TestTasks:
     def test_a_task_for_the_client_is_a_call_of_its_tool(self) -> None:
@@ -379,11 +359,6 @@ class TestTasks:
         task = {"id": "item_1", "type": "delegation", "target": "client"}
         created = server(in_call(), "session.delegation.created", delegation=task, offset_ms=9)
         assert (advice(created), types(created)) == (["unanswered-delegation"], [])
-
-    def test_a_task_for_another_than_the_session_says_is_a_finding(self) -> None:
-        task = {"id": "item_1", "type": "delegation", "target": "decisions"}
-        caller = in_call(tools=TOOLS)
-        assert rules(server(caller, "session.delegation.created", delegation=task)) == ["other-delegation"]
 
     def test_arguments_that_are_not_an_object_are_a_finding(self) -> None:
         item = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "[1]"}
@@ -494,19 +469,6 @@ class TestTheEnd:
         error = {"type": "invalid_request_error", "code": "model_not_found", "message": "m"}
         assert server(caller, "error", error=error).events[0].fatal
         assert not server(in_call(), "error", error=error).events[0].fatal
-
-
-class TestStrangeMessages:
-    def test_those_for_observers_are_findings(self) -> None:
-        assert rules(server(in_call(), "transport.ringing", session_id="x")) == ["sideband-event"]
-
-    def test_others_are_unknown(self) -> None:
-        incoming = server(in_call(), "session.weather")
-        assert (incoming.known, rules(incoming)) == (False, ["unknown-type"])
-
-    def test_every_message_but_audio_has_an_id(self) -> None:
-        caller = in_call()
-        assert rules(caller.receive('{"type":"info","code":"c","message":"m"}')) == ["missing-member"]
 
 
 class TestTheAgent:

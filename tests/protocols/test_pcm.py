@@ -67,32 +67,6 @@ class TestTheCallersSettings:
         assert a_caller(formats=("pcm_24000", "pcm_8000")).user_format == PCM_24K
         assert a_caller(formats=("pcm_24000",), rate="16000").user_format == PCM_16K
 
-    @pytest.mark.parametrize(
-        ("formats", "options", "sentence"),
-        [
-            ((), {"x": "1"}, "no option 'x'. Choose from rate, play_rate, hello, end"),
-            (
-                (),
-                {"rate": "fast"},
-                "The rate option must be a whole number from 4000 to 192000 .Hz., not 'fast'",
-            ),
-            ((), {"play_rate": "3999"}, "The play_rate option must be a whole number"),
-            ((), {"rate": "²"}, "The rate option must be a whole number"),
-            ((), {"rate": "9" * 5_000}, "The rate option must be a whole number"),
-            ((), {"hello": "yes"}, "The hello option must be on or off, not 'yes'"),
-            (
-                ("raw/lpcm16",),
-                {},
-                "Unsupported audio format 'raw/lpcm16' for .*. Choose from pcm_8000, pcm_16000",
-            ),
-        ],
-    )
-    def test_wrong_settings_are_a_sentence(
-        self, formats: tuple[str, ...], options: dict[str, str], sentence: str
-    ) -> None:
-        with pytest.raises(ValueError, match=sentence):
-            a_caller(formats, **options)
-
 
 class TestMessagesFromTheCaller:
     @pytest.mark.parametrize("size", [1, 639, 640, 8_001])

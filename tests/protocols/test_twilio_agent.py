@@ -113,9 +113,6 @@ class TestMessagesFromTwilio:
         ]
         assert agent.user_format == AudioFormat(encoding, 16_000)
 
-    def test_a_second_start(self) -> None:
-        assert rules(say(in_call(), "start", 2, start=START)) == ["repeated-start"]
-
     def test_media_before_start_is_heard(self) -> None:
         agent = an_agent()
         incoming = say(agent, "media", 1, media=MEDIA)
