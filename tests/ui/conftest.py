@@ -266,6 +266,19 @@ def stage(tmp_path: Path) -> Staging:
 
 
 @pytest.fixture
+def size() -> tuple[int, int]:
+    """Returns the size of the stage ``s``, which tests may override."""
+    return (80, 24)
+
+
+@pytest.fixture
+async def s(stage: Staging, size: tuple[int, int]) -> AsyncIterator[Stage]:
+    """Yields a stage on which the application calls its target. Tests name it last, so that it starts last."""
+    async with stage(size) as running:
+        yield running
+
+
+@pytest.fixture
 def script(tmp_path: Path) -> Script:
     return Script(tmp_path / "session.raw")
 

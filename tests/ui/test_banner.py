@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Staging
+from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.models import events as e
 
@@ -11,72 +11,63 @@ def failing(script: Script, message: str = "it broke", hint: str = "mend it") ->
     return script.add(e.ErrorRaised, source="socket", code="x", message=message, hint=hint)
 
 
-async def test_hidden_without_an_error(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        assert not s.session.banner.display
+async def test_hidden_without_an_error(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    assert not s.session.banner.display
 
 
-async def test_names_error_hint_and_count(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(failing(to_active(script)).take())
-        assert "✗ socket: it broke" in s.text()
-        assert "mend it" in s.text()
-        await s.play(failing(script, "again").take())
-        assert "✗ socket: again" in s.text()
-        assert "2 errors" in s.text()
+async def test_names_error_hint_and_count(script: Script, s: Stage) -> None:
+    await s.play(failing(to_active(script)).take())
+    assert "✗ socket: it broke" in s.text()
+    assert "mend it" in s.text()
+    await s.play(failing(script, "again").take())
+    assert "✗ socket: again" in s.text()
+    assert "2 errors" in s.text()
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)], ids=["80x24", "60x20"])
-async def test_it_is_as_high_as_its_error_needs(
-    stage: Staging, script: Script, size: tuple[int, int]
-) -> None:
-    async with stage(size) as s:
-        await s.play(failing(to_active(script), "a long message " * 20, "a long hint " * 20).take())
-        assert s.session.banner.size.height == 4
-        await s.play(failing(script, "short").take())
-        assert s.session.banner.size.height == 2
+async def test_it_is_as_high_as_its_error_needs(script: Script, s: Stage) -> None:
+    await s.play(failing(to_active(script), "a long message " * 20, "a long hint " * 20).take())
+    assert s.session.banner.size.height == 4
+    await s.play(failing(script, "short").take())
+    assert s.session.banner.size.height == 2
 
 
-async def test_e_jumps_to_its_event(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(failing(a_call(script)).take())
-        await s.play(script.message("session.end", {}).take())
-        await s.press("tab", "e")
-        row = s.session.log_pane.row
-        assert row is not None
-        assert isinstance(s.bridge.log.event(row), e.ErrorRaised)
-        assert s.app.focused is s.session.log_pane
-        assert "✗ error" in s.text()
+async def test_e_jumps_to_its_event(script: Script, s: Stage) -> None:
+    await s.play(failing(a_call(script)).take())
+    await s.play(script.message("session.end", {}).take())
+    await s.press("tab", "e")
+    row = s.session.log_pane.row
+    assert row is not None
+    assert isinstance(s.bridge.log.event(row), e.ErrorRaised)
+    assert s.app.focused is s.session.log_pane
+    assert "✗ error" in s.text()
 
 
-async def test_a_click_jumps_too(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(failing(to_active(script)).take())
-        await s.play(script.add(e.RoundTripMeasured, round_trip_ms=1).take())
-        await s.pilot.click(s.session.banner)
-        await s.settle()
-        row = s.session.log_pane.row
-        assert row is not None
-        assert isinstance(s.bridge.log.event(row), e.ErrorRaised)
+async def test_a_click_jumps_too(script: Script, s: Stage) -> None:
+    await s.play(failing(to_active(script)).take())
+    await s.play(script.add(e.RoundTripMeasured, round_trip_ms=1).take())
+    await s.pilot.click(s.session.banner)
+    await s.settle()
+    row = s.session.log_pane.row
+    assert row is not None
+    assert isinstance(s.bridge.log.event(row), e.ErrorRaised)
 
 
-async def test_esc_dismisses_until_the_next_error(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(failing(to_active(script)).take())
-        await s.press("escape")
-        assert not s.session.banner.display
-        await s.tick()
-        assert not s.session.banner.display
-        await s.play(failing(script).take())
-        assert s.session.banner.display
+async def test_esc_dismisses_until_the_next_error(script: Script, s: Stage) -> None:
+    await s.play(failing(to_active(script)).take())
+    await s.press("escape")
+    assert not s.session.banner.display
+    await s.tick()
+    assert not s.session.banner.display
+    await s.play(failing(script).take())
+    assert s.session.banner.display
 
 
-async def test_a_new_session_has_no_error(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(failing(to_active(script)).take())
-        await s.play(to_active(Script()).take())
-        assert not s.session.banner.display
+async def test_a_new_session_has_no_error(script: Script, s: Stage) -> None:
+    await s.play(failing(to_active(script)).take())
+    await s.play(to_active(Script()).take())
+    assert not s.session.banner.display
 
 
 LONG = e.NoticeRaised(
@@ -130,30 +121,28 @@ LONG = e.NoticeRaised(
     ],
 )
 async def test_a_notice_and_its_remedy_are_both_read_until_they_are_dismissed(
-    stage: Staging, script: Script, size: tuple[int, int], text: str, hint: str, lines: list[str]
+    script: Script, size: tuple[int, int], text: str, hint: str, lines: list[str], s: Stage
 ) -> None:
-    async with stage(size) as s:
-        await s.play(to_active(script).add(e.NoticeRaised, text=text.strip(), hint=hint).take())
-        top = s.session.notice.region.y
-        shown = s.text().splitlines()[top : top + s.session.notice.size.height]
-        dismiss, width = "esc dismiss", size[0] - 4
-        fits = len(lines[-1].strip("!… ")) + len(dismiss) + 2 < width and "…" not in lines[-1]
-        assert shown[-1].endswith(dismiss) is fits
-        shown[-1] = shown[-1].removesuffix(dismiss)
-        assert [line[1:].rstrip() for line in shown] == [line.rstrip() for line in lines]
-        await s.press("escape")
-        assert not s.session.notice.display
+    await s.play(to_active(script).add(e.NoticeRaised, text=text.strip(), hint=hint).take())
+    top = s.session.notice.region.y
+    shown = s.text().splitlines()[top : top + s.session.notice.size.height]
+    dismiss, width = "esc dismiss", size[0] - 4
+    fits = len(lines[-1].strip("!… ")) + len(dismiss) + 2 < width and "…" not in lines[-1]
+    assert shown[-1].endswith(dismiss) is fits
+    shown[-1] = shown[-1].removesuffix(dismiss)
+    assert [line[1:].rstrip() for line in shown] == [line.rstrip() for line in lines]
+    await s.press("escape")
+    assert not s.session.notice.display
 
 
-async def test_notices_about_a_call_are_hidden_when_it_is_over(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).add(e.NoticeRaised, text="The speaker had gaps.", of_call=True).take())
-        assert "! The speaker had gaps." in s.text()
-        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-        assert not s.session.notice.display
-        assert "The speaker had gaps." in s.text(), "the log keeps it"
-        await s.play(script.add(e.NoticeRaised, text="Cannot type: no call is active.").take())
-        assert "! Cannot type: no call is active." in s.text()
+async def test_notices_about_a_call_are_hidden_when_it_is_over(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).add(e.NoticeRaised, text="The speaker had gaps.", of_call=True).take())
+    assert "! The speaker had gaps." in s.text()
+    await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+    assert not s.session.notice.display
+    assert "The speaker had gaps." in s.text(), "the log keeps it"
+    await s.play(script.add(e.NoticeRaised, text="Cannot type: no call is active.").take())
+    assert "! Cannot type: no call is active." in s.text()
 
 
 async def test_advice_is_shown_as_information_and_only_when_nothing_is_wrong(
@@ -173,7 +162,6 @@ async def test_advice_is_shown_as_information_and_only_when_nothing_is_wrong(
         assert not s.session.notice.display
 
 
-async def test_a_finding_is_not_in_the_banner(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).add(e.FindingRaised, rule="stray", text="It strays.").take())
-        assert not s.session.notice.display
+async def test_a_finding_is_not_in_the_banner(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).add(e.FindingRaised, rule="stray", text="It strays.").take())
+    assert not s.session.notice.display

@@ -92,15 +92,14 @@ def test_columns_fill_the_width_exactly(width: int) -> None:
 # the screen
 
 
-async def test_opening_it_does_not_start_tracing_and_shows_how_to(stage: Staging) -> None:
-    async with stage() as s:
-        s.sent()
-        await open_callbacks(s)
-        assert "○ tracing is off" in s.text()
-        assert "Press space to trace callbacks" in s.text()
-        assert s.sent() == []
-        assert not s.bridge.tracing_callbacks
-        assert "SessionScreen._changed" in s.text() or "SessionScreen._cha…" in s.text()
+async def test_opening_it_does_not_start_tracing_and_shows_how_to(s: Stage) -> None:
+    s.sent()
+    await open_callbacks(s)
+    assert "○ tracing is off" in s.text()
+    assert "Press space to trace callbacks" in s.text()
+    assert s.sent() == []
+    assert not s.bridge.tracing_callbacks
+    assert "SessionScreen._changed" in s.text() or "SessionScreen._cha…" in s.text()
 
 
 async def test_space_switches_tracing_in_both_processes(stage: Staging, script: Script) -> None:
@@ -134,75 +133,72 @@ async def test_slow_and_failing_ones_are_marked_by_words(stage: Staging) -> None
         assert "! 1 slow (p99 over 5 ms) · ✗ 1 failing" in text
 
 
-async def test_sorting_by_keys_and_by_a_click_on_a_title(stage: Staging) -> None:
-    async with stage() as s:
-        screen = await open_callbacks(s, stats("b", 1, calls=9), stats("a", 2, calls=1))
+async def test_sorting_by_keys_and_by_a_click_on_a_title(s: Stage) -> None:
+    screen = await open_callbacks(s, stats("b", 1, calls=9), stats("a", 2, calls=1))
 
-        def order() -> list[str]:
-            return names(screen.rows)[:2]
+    def order() -> list[str]:
+        return names(screen.rows)[:2]
 
-        assert order() == ["a", "b"]
-        assert "p99▼" in s.text()
-        await s.press("r")
-        assert order() == ["b", "a"]
-        assert "p99▲" in s.text()
-        await s.press("right")
-        assert "max▼" in s.text()
-        await s.press("right")
-        assert "process▲" in s.text()
-        await s.press("left", "left", "left")
-        assert "p50▼" in s.text()
-        title = s.text().splitlines()[screen.header.region.y]
-        await s.pilot.click(offset=(title.index("calls"), screen.header.region.y))
-        await s.settle()
-        assert order() == ["b", "a"]
-        await s.pilot.click(offset=(title.index("calls"), screen.header.region.y))
-        await s.settle()
-        assert order() == ["a", "b"]
-        assert "calls▲" in s.text()
-
-
-async def test_refreshes_twice_a_second_and_only_while_shown(stage: Staging) -> None:
-    async with stage() as s:
-        screen = await open_callbacks(s, stats("first", 1))
-        await s.play([CallbackFigures(stats=(stats("second", 1),))])
-        assert "second" not in s.text()
-        s.clock.now_ns += 500 * MS
-        await s.tick()
-        assert "second" in s.text()
-        await s.press("question_mark")
-        s.clock.now_ns += 500 * MS
-        await s.play([CallbackFigures(stats=(stats("third", 1),))])
-        assert names(screen.rows)[0] == "third", "it can be seen below the help"
-        await s.press("escape", "escape")
-        assert s.top() is s.session
-        s.clock.now_ns += 500 * MS
-        await s.play([CallbackFigures(stats=(stats("fourth", 1),))])
-        assert names(screen.rows)[0] == "third"
+    assert order() == ["a", "b"]
+    assert "p99▼" in s.text()
+    await s.press("r")
+    assert order() == ["b", "a"]
+    assert "p99▲" in s.text()
+    await s.press("right")
+    assert "max▼" in s.text()
+    await s.press("right")
+    assert "process▲" in s.text()
+    await s.press("left", "left", "left")
+    assert "p50▼" in s.text()
+    title = s.text().splitlines()[screen.header.region.y]
+    await s.pilot.click(offset=(title.index("calls"), screen.header.region.y))
+    await s.settle()
+    assert order() == ["b", "a"]
+    await s.pilot.click(offset=(title.index("calls"), screen.header.region.y))
+    await s.settle()
+    assert order() == ["a", "b"]
+    assert "calls▲" in s.text()
 
 
-async def test_of_a_thousand_rows_only_the_visible_ones_are_drawn(stage: Staging) -> None:
-    async with stage() as s:
-        screen = await open_callbacks(s, *measured(1000).stats)
-        drawn: list[int] = []
-        draw = screen.table.draw_line
+async def test_refreshes_twice_a_second_and_only_while_shown(s: Stage) -> None:
+    screen = await open_callbacks(s, stats("first", 1))
+    await s.play([CallbackFigures(stats=(stats("second", 1),))])
+    assert "second" not in s.text()
+    s.clock.now_ns += 500 * MS
+    await s.tick()
+    assert "second" in s.text()
+    await s.press("question_mark")
+    s.clock.now_ns += 500 * MS
+    await s.play([CallbackFigures(stats=(stats("third", 1),))])
+    assert names(screen.rows)[0] == "third", "it can be seen below the help"
+    await s.press("escape", "escape")
+    assert s.top() is s.session
+    s.clock.now_ns += 500 * MS
+    await s.play([CallbackFigures(stats=(stats("fourth", 1),))])
+    assert names(screen.rows)[0] == "third"
 
-        def count(index: int, width: int) -> object:
-            drawn.append(index)
-            return draw(index, width)
 
-        screen.table.draw_line = count  # type: ignore[method-assign, assignment]
-        await s.press("end")
-        assert screen.rows.cursor == len(screen.rows.rows) - 1
-        s.text()
-        assert drawn
-        s.text()
-        assert len(drawn) < 50
-        drawn.clear()
-        s.clock.now_ns += 500 * MS
-        await s.tick()
-        s.text()
-        assert drawn == [], "nothing has changed"
+async def test_of_a_thousand_rows_only_the_visible_ones_are_drawn(s: Stage) -> None:
+    screen = await open_callbacks(s, *measured(1000).stats)
+    drawn: list[int] = []
+    draw = screen.table.draw_line
+
+    def count(index: int, width: int) -> object:
+        drawn.append(index)
+        return draw(index, width)
+
+    screen.table.draw_line = count  # type: ignore[method-assign, assignment]
+    await s.press("end")
+    assert screen.rows.cursor == len(screen.rows.rows) - 1
+    s.text()
+    assert drawn
+    s.text()
+    assert len(drawn) < 50
+    drawn.clear()
+    s.clock.now_ns += 500 * MS
+    await s.tick()
+    s.text()
+    assert drawn == [], "nothing has changed"
 
 
 async def test_the_row_under_the_cursor_is_shown_in_full(stage: Staging) -> None:
@@ -235,13 +231,12 @@ async def lists(screen: Screen[Any], action: str) -> bool:
     return action in [str(hit.prompt).split(": ")[-1] async for hit in ActionCommands(screen).discover()]
 
 
-async def test_the_palette_opens_it_and_lists_its_actions(stage: Staging) -> None:
-    async with stage() as s:
-        assert await lists(s.top(), "Callbacks  T")
-        screen = await open_callbacks(s)
-        assert await lists(screen, "Reverse  r")
-        await s.press("question_mark")
-        assert "Start or stop tracing callbacks" in " ".join(s.text().replace("│", " ").split())
+async def test_the_palette_opens_it_and_lists_its_actions(s: Stage) -> None:
+    assert await lists(s.top(), "Callbacks  T")
+    screen = await open_callbacks(s)
+    assert await lists(screen, "Reverse  r")
+    await s.press("question_mark")
+    assert "Start or stop tracing callbacks" in " ".join(s.text().replace("│", " ").split())
 
 
 async def test_traces_from_the_start_and_after_an_engine_restart(stage: Staging) -> None:

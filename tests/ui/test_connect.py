@@ -183,15 +183,14 @@ async def test_after_the_demo_the_demo_is_offered_first(stage: Staging) -> None:
         assert form(s).form.url.value == ""
 
 
-async def test_devices_known_before_the_form_is_mounted_are_offered_later(stage: Staging) -> None:
-    async with stage() as s:
-        await s.play([devices()])
-        screen = ConnectScreen(s.bridge, Targets())
-        screen.poll()
-        await s.app.push_screen(screen)
-        await s.tick()
-        screen.form.capture.choose("0")
-        assert screen.form.capture.chosen == "0"
+async def test_devices_known_before_the_form_is_mounted_are_offered_later(s: Stage) -> None:
+    await s.play([devices()])
+    screen = ConnectScreen(s.bridge, Targets())
+    screen.poll()
+    await s.app.push_screen(screen)
+    await s.tick()
+    screen.form.capture.choose("0")
+    assert screen.form.capture.chosen == "0"
 
 
 PROFILES = [

@@ -126,13 +126,12 @@ async def test_every_text_of_the_other_screens_can_be_read(
     assert found == []
 
 
-async def test_the_offered_themes_are_ours_and_the_terminals(stage: Staging) -> None:
-    async with stage() as s:
-        await s.press("f3")
-        hits = [str(hit.prompt) async for hit in ThemeCommands(s.app.screen).discover()]
-        assert hits == ["opus-dark", "opus-light", "ansi-dark"]
-        found = [str(hit.prompt) async for hit in ThemeCommands(s.app.screen).search("terminal")]
-        assert found == ["ansi-dark"]
+async def test_the_offered_themes_are_ours_and_the_terminals(s: Stage) -> None:
+    await s.press("f3")
+    hits = [str(hit.prompt) async for hit in ThemeCommands(s.app.screen).discover()]
+    assert hits == ["opus-dark", "opus-light", "ansi-dark"]
+    found = [str(hit.prompt) async for hit in ThemeCommands(s.app.screen).search("terminal")]
+    assert found == ["ansi-dark"]
 
 
 async def test_another_theme_still_works_in_the_settings_file(stage: Staging) -> None:

@@ -35,48 +35,44 @@ async def test_enter_shows_json_with_audio_cut_to_its_length(stage: Staging, scr
         assert "A" * 30 not in text
 
 
-async def test_the_header_shows_kind_direction_time_and_size(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await open_number(s, 4)
-        assert "→ sent session.initiate" in s.text()
-        assert "#4 · +0.012 s · 124 bytes" in s.text()
+async def test_the_header_shows_kind_direction_time_and_size(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await open_number(s, 4)
+    assert "→ sent session.initiate" in s.text()
+    assert "#4 · +0.012 s · 124 bytes" in s.text()
 
 
-async def test_esc_closes_and_gives_the_transcript_back(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await s.press("enter")
-        assert not s.session.transcript.region
-        await s.press("escape")
-        assert s.session.transcript.region
-        assert not s.session.detail.region
+async def test_esc_closes_and_gives_the_transcript_back(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await s.press("enter")
+    assert not s.session.transcript.region
+    await s.press("escape")
+    assert s.session.transcript.region
+    assert not s.session.detail.region
 
 
-async def test_goes_along_with_the_cursor_after_a_rest(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await open_number(s, 4)
-        await s.press("down")
-        assert "← received session.accepted" in shown(s), "the header at once"
-        await s.until(lambda: 'mediaFormat: "raw/lpcm16"' in shown(s))
-        assert "session.initiate" not in shown(s)
+async def test_goes_along_with_the_cursor_after_a_rest(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await open_number(s, 4)
+    await s.press("down")
+    assert "← received session.accepted" in shown(s), "the header at once"
+    await s.until(lambda: 'mediaFormat: "raw/lpcm16"' in shown(s))
+    assert "session.initiate" not in shown(s)
 
 
-async def test_a_message_is_not_read_before_the_cursor_rests(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await open_number(s, 4)
-        read: list[int] = []
-        s.bridge.raw_message = lambda event: read.append(event.number)  # type: ignore[method-assign]
-        for _ in range(3):
-            s.session.log_pane.action_cursor(1)
-            await s.pilot._wait_for_screen()
-        row = s.session.log_pane.row
-        assert row is not None
-        s.session.log_pane.action_cursor(-2)
-        await s.until(lambda: read)
-        assert read == [5]
+async def test_a_message_is_not_read_before_the_cursor_rests(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await open_number(s, 4)
+    read: list[int] = []
+    s.bridge.raw_message = lambda event: read.append(event.number)  # type: ignore[method-assign]
+    for _ in range(3):
+        s.session.log_pane.action_cursor(1)
+        await s.pilot._wait_for_screen()
+    row = s.session.log_pane.row
+    assert row is not None
+    s.session.log_pane.action_cursor(-2)
+    await s.until(lambda: read)
+    assert read == [5]
 
 
 async def test_v_shows_it_raw(stage: Staging, script: Script) -> None:
@@ -100,25 +96,23 @@ async def test_a_run_shows_its_newest(stage: Staging, script: Script) -> None:
         assert "n: 2" in s.text()
 
 
-async def test_other_events_show_their_fields(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script).add(e.ErrorRaised, source="audio", code="busy", message="taken", hint="free it")
-        await s.play(script.take())
-        await s.press("enter")
-        for field in (
-            'source: "audio"',
-            'code: "busy"',
-            'message: "taken"',
-            'hint: "free it"',
-        ):
-            assert field in s.text()
+async def test_other_events_show_their_fields(script: Script, s: Stage) -> None:
+    to_active(script).add(e.ErrorRaised, source="audio", code="busy", message="taken", hint="free it")
+    await s.play(script.take())
+    await s.press("enter")
+    for field in (
+        'source: "audio"',
+        'code: "busy"',
+        'message: "taken"',
+        'hint: "free it"',
+    ):
+        assert field in s.text()
 
 
-async def test_a_message_that_was_not_kept_is_marked(stage: Staging) -> None:
-    async with stage() as s:
-        await s.play(to_active(Script()).take())
-        await open_number(s, 4)
-        assert "not kept" in s.text()
+async def test_a_message_that_was_not_kept_is_marked(s: Stage) -> None:
+    await s.play(to_active(Script()).take())
+    await open_number(s, 4)
+    assert "not kept" in s.text()
 
 
 async def open_before_it_is_written(s: Stage, script: Script) -> bytes:
@@ -135,38 +129,33 @@ async def open_before_it_is_written(s: Stage, script: Script) -> bytes:
 
 
 async def test_a_message_that_has_just_come_is_read_as_soon_as_it_is_written(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        whole = await open_before_it_is_written(s, script)
-        await s.tick()
-        assert "has just arrived" in shown(s)
-        assert script.path is not None
-        script.path.write_bytes(whole)
-        await s.tick()
-        assert content(s) == ['  type: "big"', "  a: 1"]
+    await s.play(to_active(script).take())
+    whole = await open_before_it_is_written(s, script)
+    await s.tick()
+    assert "has just arrived" in shown(s)
+    assert script.path is not None
+    script.path.write_bytes(whole)
+    await s.tick()
+    assert content(s) == ['  type: "big"', "  a: 1"]
 
 
-async def test_a_message_that_is_never_written_is_said_to_be_unreadable(
-    stage: Staging, script: Script
-) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await open_before_it_is_written(s, script)
-        s.clock.now_ns += 6_000 * MS
-        await s.tick()
-        assert "not kept" in shown(s)
+async def test_a_message_that_is_never_written_is_said_to_be_unreadable(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await open_before_it_is_written(s, script)
+    s.clock.now_ns += 6_000 * MS
+    await s.tick()
+    assert "not kept" in shown(s)
 
 
-async def test_lines_being_read_do_not_move_when_more_arrive(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await s.press("enter")
-        before = shown(s)
-        await s.play(script.message("session.end", {}, "bye").take())
-        assert shown(s) == before
-        assert "+1 new" in s.text()
+async def test_lines_being_read_do_not_move_when_more_arrive(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await s.press("enter")
+    before = shown(s)
+    await s.play(script.message("session.end", {}, "bye").take())
+    assert shown(s) == before
+    assert "+1 new" in s.text()
 
 
 # the tree
@@ -185,45 +174,43 @@ def content(s: Stage) -> list[str]:
     return shown(s).split("\n\n", 1)[1].splitlines()
 
 
-async def test_the_tree_opens_and_closes_by_keys(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await opened(s, script, {"a": {"b": [1, 2]}, "c": "x"})
-        assert [line.rstrip() for line in content(s)] == [
-            '  type: "big"',
-            "▾ a: {1}",
-            "  ▾ b: [2]",
-            "      0: 1",
-            "      1: 2",
-            '  c: "x"',
-        ]
-        await s.press("down", "left")
-        assert content(s)[1:] == ["▸ a: {1} b", '  c: "x"']
-        await s.press("left")
-        assert content(s)[1] == "▸ a: {1} b", "at the top there is nothing to close"
-        await s.press("right", "right", "right")
-        assert s.session.detail.copied_path() == ("path", "$.a.b")
-        await s.press("down", "left")
-        assert s.session.detail.copied_path() == ("path", "$.a.b"), "out of an element, to the array"
-        await s.press("enter")
-        assert content(s)[2] == "  ▸ b: [2] 1, 2"
-        await s.press("home", "up", "end")
-        assert s.session.detail.copied_path() == ("path", "$.c")
+async def test_the_tree_opens_and_closes_by_keys(script: Script, s: Stage) -> None:
+    await opened(s, script, {"a": {"b": [1, 2]}, "c": "x"})
+    assert [line.rstrip() for line in content(s)] == [
+        '  type: "big"',
+        "▾ a: {1}",
+        "  ▾ b: [2]",
+        "      0: 1",
+        "      1: 2",
+        '  c: "x"',
+    ]
+    await s.press("down", "left")
+    assert content(s)[1:] == ["▸ a: {1} b", '  c: "x"']
+    await s.press("left")
+    assert content(s)[1] == "▸ a: {1} b", "at the top there is nothing to close"
+    await s.press("right", "right", "right")
+    assert s.session.detail.copied_path() == ("path", "$.a.b")
+    await s.press("down", "left")
+    assert s.session.detail.copied_path() == ("path", "$.a.b"), "out of an element, to the array"
+    await s.press("enter")
+    assert content(s)[2] == "  ▸ b: [2] 1, 2"
+    await s.press("home", "up", "end")
+    assert s.session.detail.copied_path() == ("path", "$.c")
 
 
-async def test_the_tree_opens_and_closes_by_mouse(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await opened(s, script, {"a": {"b": [1, 2]}})
-        detail = s.session.detail
-        row = next(n for n in range(detail.virtual_size.height) if "▾ a" in detail.draw_line(n, 60).text)
-        detail.scroll_to(y=0, animate=False)
-        y = row - detail.scroll_offset.y + 1
-        await s.pilot.click(detail, offset=(8, y))
-        assert "▾ a" in shown(s)
-        assert detail.copied_path() == ("path", "$.a")
-        await s.pilot.click(detail, offset=(0, y))
-        assert "▸ a" in shown(s)
-        await s.pilot.click(detail, offset=(8, y), times=2)
-        assert "▾ a" in shown(s)
+async def test_the_tree_opens_and_closes_by_mouse(script: Script, s: Stage) -> None:
+    await opened(s, script, {"a": {"b": [1, 2]}})
+    detail = s.session.detail
+    row = next(n for n in range(detail.virtual_size.height) if "▾ a" in detail.draw_line(n, 60).text)
+    detail.scroll_to(y=0, animate=False)
+    y = row - detail.scroll_offset.y + 1
+    await s.pilot.click(detail, offset=(8, y))
+    assert "▾ a" in shown(s)
+    assert detail.copied_path() == ("path", "$.a")
+    await s.pilot.click(detail, offset=(0, y))
+    assert "▸ a" in shown(s)
+    await s.pilot.click(detail, offset=(8, y), times=2)
+    assert "▾ a" in shown(s)
 
 
 async def test_a_megabyte_opens_at_once_and_line_by_line(stage: Staging, script: Script) -> None:
@@ -274,11 +261,10 @@ async def test_raw_is_all_of_it_as_it_came_to_the_edge_of_the_pane(stage: Stagin
         assert {len(line) for line in lines[:-1]} == {s.session.detail.line_width}
 
 
-async def test_bytes_are_shown_in_hex(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await opened(s, script, b"RIFF\x00\x01\xff" + bytes(16))
-        assert "00000000  52 49 46 46 00 01 ff 00 00 00 00 00 00 00 00 00  RIFF············" in s.text()
-        assert s.session.detail.copied_path() is None
+async def test_bytes_are_shown_in_hex(script: Script, s: Stage) -> None:
+    await opened(s, script, b"RIFF\x00\x01\xff" + bytes(16))
+    assert "00000000  52 49 46 46 00 01 ff 00 00 00 00 00 00 00 00 00  RIFF············" in s.text()
+    assert s.session.detail.copied_path() is None
 
 
 async def test_audio_is_described(stage: Staging, script: Script) -> None:
@@ -305,13 +291,12 @@ async def test_a_field_that_was_not_measured_is_a_dash(stage: Staging, script: S
         assert "arrived: –" in s.text()
 
 
-async def test_lines_are_not_wrapped_before_the_pane_has_a_width(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.session.detail.show(s.bridge.log.rows[0], at_once=True)
-        assert s.session.detail.virtual_size.height == 0, "a line of letters one below the other"
-        await s.press("enter")
-        assert shown(s).startswith("status\n")
+async def test_lines_are_not_wrapped_before_the_pane_has_a_width(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.session.detail.show(s.bridge.log.rows[0], at_once=True)
+    assert s.session.detail.virtual_size.height == 0, "a line of letters one below the other"
+    await s.press("enter")
+    assert shown(s).startswith("status\n")
 
 
 async def test_instants_of_an_event_are_times_of_the_session_and_lengths_have_a_unit(

@@ -77,12 +77,11 @@ async def test_a_device_that_cannot_be_opened_is_reported_on_the_devices_screen(
         assert "HDMI is in use by another program." in s.text().partition("Microphone")[2]
 
 
-async def test_without_devices_the_screen_shows_the_reason(stage: Staging) -> None:
-    async with stage() as s:
-        await s.play([devices("PortAudio is not installed. Run: apt install libportaudio2")])
-        await s.press("A")
-        assert isinstance(s.top(), DevicesScreen)
-        assert "apt install libportaudio2" in s.text()
+async def test_without_devices_the_screen_shows_the_reason(s: Stage) -> None:
+    await s.play([devices("PortAudio is not installed. Run: apt install libportaudio2")])
+    await s.press("A")
+    assert isinstance(s.top(), DevicesScreen)
+    assert "apt install libportaudio2" in s.text()
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")

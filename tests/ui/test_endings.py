@@ -8,7 +8,7 @@ import pytest
 from textual.filter import Monochrome, NoColor
 from textual.widget import Widget
 
-from tests.ui.conftest import TARGET, Staging
+from tests.ui.conftest import TARGET, Stage, Staging
 from tests.ui.fakes import FakeClock, FakeEngine, Script, a_call
 from tui.app import Launch, OpusAgentApp
 from tui.bridge import Bridge
@@ -32,13 +32,12 @@ async def test_in_a_field_ctrl_c_quits_and_q_is_typed(stage: Staging) -> None:
     assert s.app.return_code == 0
 
 
-async def test_suspending_pauses_the_engine(stage: Staging) -> None:
-    async with stage() as s:
-        s.sent()
-        s.app.app_suspend_signal.publish(s.app)
-        assert s.sent() == [Pause(paused=True)], "before the process is stopped"
-        s.app.app_resume_signal.publish(s.app)
-        assert s.sent() == [Pause(paused=False)]
+async def test_suspending_pauses_the_engine(s: Stage) -> None:
+    s.sent()
+    s.app.app_suspend_signal.publish(s.app)
+    assert s.sent() == [Pause(paused=True)], "before the process is stopped"
+    s.app.app_resume_signal.publish(s.app)
+    assert s.sent() == [Pause(paused=False)]
 
 
 async def test_a_crash_is_one_sentence_without_local_variables(
@@ -81,15 +80,14 @@ async def test_no_color_leaves_the_terminals_own_colours(monkeypatch: pytest.Mon
     assert not any(isinstance(each, Monochrome) for each in app._filters)
 
 
-async def test_everything_is_redrawn_on_resume(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        s.sent()
-        s.app.app_suspend_signal.publish(s.app)
-        assert s.sent() == [Pause(paused=True)]
-        await s.tick()
-        s.app.app_resume_signal.publish(s.app)
-        assert s.sent() == [Pause(paused=False)]
-        seen = [widget for widget in s.session.walk_children(Widget) if widget.region]
-        assert len(seen) > 8
-        assert [widget for widget in seen if not widget._repaint_required] == []
+async def test_everything_is_redrawn_on_resume(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    s.sent()
+    s.app.app_suspend_signal.publish(s.app)
+    assert s.sent() == [Pause(paused=True)]
+    await s.tick()
+    s.app.app_resume_signal.publish(s.app)
+    assert s.sent() == [Pause(paused=False)]
+    seen = [widget for widget in s.session.walk_children(Widget) if widget.region]
+    assert len(seen) > 8
+    assert [widget for widget in seen if not widget._repaint_required] == []

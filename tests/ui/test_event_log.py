@@ -38,50 +38,45 @@ async def test_a_row_shows_time_direction_kind_and_size(stage: Staging, script: 
         assert any("+0.020   Δ0.008 ←   session.accepted" in line for line in log_lines(s))
 
 
-async def test_in_a_narrow_log_a_long_summary_has_the_room_of_the_size(
-    stage: Staging, script: Script
-) -> None:
-    async with stage() as s:
-        to_active(script)
-        for cells in (37, 38, 60):
-            script.message("m", {}, "x" * cells)
-        await s.play(script.take())
-        assert [line.split("m ")[1].split() for line in log_lines(s)[-3:]] == [
-            ["x" * 37, "13"],
-            ["x" * 38],
-            ["x" * 42 + "…"],
-        ]
+async def test_in_a_narrow_log_a_long_summary_has_the_room_of_the_size(script: Script, s: Stage) -> None:
+    to_active(script)
+    for cells in (37, 38, 60):
+        script.message("m", {}, "x" * cells)
+    await s.play(script.take())
+    assert [line.split("m ")[1].split() for line in log_lines(s)[-3:]] == [
+        ["x" * 37, "13"],
+        ["x" * 38],
+        ["x" * 42 + "…"],
+    ]
 
 
-async def test_a_run_of_audio_is_one_growing_row(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).message("playStream.chunk", {}, audio_ms=20).take())
-        await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
-        assert "2 × audio, 0.04 s" in log_lines(s)[-1]
-        await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
-        assert "3 × audio, 0.06 s" in log_lines(s)[-1]
+async def test_a_run_of_audio_is_one_growing_row(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).message("playStream.chunk", {}, audio_ms=20).take())
+    await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
+    assert "2 × audio, 0.04 s" in log_lines(s)[-1]
+    await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
+    assert "3 × audio, 0.06 s" in log_lines(s)[-1]
 
 
 async def test_a_growing_row_has_only_itself_painted(
-    stage: Staging, script: Script, monkeypatch: pytest.MonkeyPatch
+    script: Script, monkeypatch: pytest.MonkeyPatch, s: Stage
 ) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 5).message("playStream.chunk", {}, audio_ms=20).take())
-        await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
-        log, painted = s.session.log_pane, set[int]()
-        draw = log.render_line
+    await s.play(pings(to_active(script), 5).message("playStream.chunk", {}, audio_ms=20).take())
+    await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
+    log, painted = s.session.log_pane, set[int]()
+    draw = log.render_line
 
-        def noted(y: int) -> Strip:
-            painted.add(log.scroll_offset.y + y)
-            return draw(y)
+    def noted(y: int) -> Strip:
+        painted.add(log.scroll_offset.y + y)
+        return draw(y)
 
-        monkeypatch.setattr(log, "render_line", noted)
-        assert f"Events · {len(s.bridge.log.events)}" in s.text()
-        await s.pilot.pause()
-        painted.clear()  # on a busy machine, the whole pane may have been painted late
-        await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
-        assert f"Events · {len(s.bridge.log.events)}" in s.text(), "and the title"
-        assert painted == {len(log.view) - 1}
+    monkeypatch.setattr(log, "render_line", noted)
+    assert f"Events · {len(s.bridge.log.events)}" in s.text()
+    await s.pilot.pause()
+    painted.clear()  # on a busy machine, the whole pane may have been painted late
+    await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
+    assert f"Events · {len(s.bridge.log.events)}" in s.text(), "and the title"
+    assert painted == {len(log.view) - 1}
 
 
 async def test_incremental_painting_equals_painting_at_once(stage: Staging, script: Script) -> None:
@@ -95,122 +90,112 @@ async def test_incremental_painting_equals_painting_at_once(stage: Staging, scri
         assert s.text() == bit_by_bit
 
 
-async def test_unknown_and_error_rows_have_a_glyph(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script).message("agent.mood", {}, known=False)
-        await s.play(script.add(e.ErrorRaised, source="x", code="y", message="z").take())
-        assert any("← ! agent.mood" in line for line in log_lines(s))
-        assert any("· ✗ error" in line for line in log_lines(s))
+async def test_unknown_and_error_rows_have_a_glyph(script: Script, s: Stage) -> None:
+    to_active(script).message("agent.mood", {}, known=False)
+    await s.play(script.add(e.ErrorRaised, source="x", code="y", message="z").take())
+    assert any("← ! agent.mood" in line for line in log_lines(s))
+    assert any("· ✗ error" in line for line in log_lines(s))
 
 
-async def test_follows_at_the_bottom_only(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 100).take())
-        log = s.session.log_pane
-        assert log.following
-        assert "round trip 99.0 ms" in log_lines(s)[-1]
-        await s.press("up", "up")
-        before = log_lines(s)
-        await s.play(pings(script, 23).take())
-        assert log_lines(s) == before, "nothing under the reader's eyes moves"
-        assert "paused, +23 new, F to follow" in s.text()
-        await s.press("F")
-        assert log.following
-        assert "new" not in s.text().splitlines()[log.region.y]
-        assert "round trip 22.0 ms" in log_lines(s)[-1]
+async def test_follows_at_the_bottom_only(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 100).take())
+    log = s.session.log_pane
+    assert log.following
+    assert "round trip 99.0 ms" in log_lines(s)[-1]
+    await s.press("up", "up")
+    before = log_lines(s)
+    await s.play(pings(script, 23).take())
+    assert log_lines(s) == before, "nothing under the reader's eyes moves"
+    assert "paused, +23 new, F to follow" in s.text()
+    await s.press("F")
+    assert log.following
+    assert "new" not in s.text().splitlines()[log.region.y]
+    assert "round trip 22.0 ms" in log_lines(s)[-1]
 
 
-async def test_end_follows_and_the_wheel_leaves_the_bottom(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 100).take())
-        log = s.session.log_pane
-        log.scroll_to(y=10, animate=False)
-        await s.play(pings(script, 3).take())
-        assert (log.following, log.unseen, log.scroll_offset.y) == (False, 3, 10)
-        log.scroll_to(y=log.max_scroll_y, animate=False)
-        assert (log.following, log.unseen) == (True, 0)
-        await s.press("home")
-        assert "F to follow" in s.text()
-        await s.press("end")
-        assert "F to follow" not in s.text()
+async def test_end_follows_and_the_wheel_leaves_the_bottom(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 100).take())
+    log = s.session.log_pane
+    log.scroll_to(y=10, animate=False)
+    await s.play(pings(script, 3).take())
+    assert (log.following, log.unseen, log.scroll_offset.y) == (False, 3, 10)
+    log.scroll_to(y=log.max_scroll_y, animate=False)
+    assert (log.following, log.unseen) == (True, 0)
+    await s.press("home")
+    assert "F to follow" in s.text()
+    await s.press("end")
+    assert "F to follow" not in s.text()
 
 
-async def test_cursor_keys_and_pages(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 100).take())
-        log = s.session.log_pane
-        last = s.number
-        await s.press("up", "up", "down")
-        assert s.number == last - 1
-        await s.press("home")
-        assert s.number == 1
-        page = log.scrollable_content_region.height - 1
-        await s.press("pagedown", "pagedown", "pageup")
-        assert s.number == 1 + page
-        await s.press("home", "up")
-        assert s.number == 1
-        assert log_lines(s)[0].startswith("▌")
+async def test_cursor_keys_and_pages(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 100).take())
+    log = s.session.log_pane
+    last = s.number
+    await s.press("up", "up", "down")
+    assert s.number == last - 1
+    await s.press("home")
+    assert s.number == 1
+    page = log.scrollable_content_region.height - 1
+    await s.press("pagedown", "pagedown", "pageup")
+    assert s.number == 1 + page
+    await s.press("home", "up")
+    assert s.number == 1
+    assert log_lines(s)[0].startswith("▌")
 
 
-async def test_a_click_selects_and_a_double_click_opens(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        log = s.session.log_pane
-        await s.pilot.click(log, offset=(20, 4))
-        assert log.row == s.bridge.log.rows[3]
-        assert not s.session.reading.is_open
-        await s.pilot.click(log, offset=(20, 4), times=2)
-        await s.until(lambda: s.session.reading.is_open)
-        assert "→ sent session.initiate" in s.text()
+async def test_a_click_selects_and_a_double_click_opens(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    log = s.session.log_pane
+    await s.pilot.click(log, offset=(20, 4))
+    assert log.row == s.bridge.log.rows[3]
+    assert not s.session.reading.is_open
+    await s.pilot.click(log, offset=(20, 4), times=2)
+    await s.until(lambda: s.session.reading.is_open)
+    assert "→ sent session.initiate" in s.text()
 
 
-async def test_a_click_on_the_title_follows(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 100).take())
-        await s.press("home")
-        await s.pilot.click(s.session.log_pane, offset=(5, 0))
-        assert s.session.log_pane.following
+async def test_a_click_on_the_title_follows(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 100).take())
+    await s.press("home")
+    await s.pilot.click(s.session.log_pane, offset=(5, 0))
+    assert s.session.log_pane.following
 
 
-async def test_a_click_beside_the_rows_is_harmless(stage: Staging) -> None:
-    async with stage() as s:
-        await s.pilot.click(s.session.log_pane, offset=(20, 5))
-        await s.press("up", "down", "home", "end", "pageup", "enter", "F", "e")
-        assert not s.session.reading.is_open
+async def test_a_click_beside_the_rows_is_harmless(s: Stage) -> None:
+    await s.pilot.click(s.session.log_pane, offset=(20, 5))
+    await s.press("up", "down", "home", "end", "pageup", "enter", "F", "e")
+    assert not s.session.reading.is_open
 
 
-async def test_a_new_session_starts_afresh(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 100).take())
-        await s.press("home", "enter")
-        await s.play(to_active(Script()).take())
-        assert s.session.log_pane.following
-        assert not s.session.reading.is_open
-        assert "round trip" not in s.text()
-        assert len(s.bridge.log) == s.session.log_pane.virtual_size.height
+async def test_a_new_session_starts_afresh(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 100).take())
+    await s.press("home", "enter")
+    await s.play(to_active(Script()).take())
+    assert s.session.log_pane.following
+    assert not s.session.reading.is_open
+    assert "round trip" not in s.text()
+    assert len(s.bridge.log) == s.session.log_pane.virtual_size.height
 
 
-async def test_the_cursor_stays_in_sight_when_the_detail_takes_room(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await s.press("enter")
-        assert any(line.startswith("▌") for line in log_lines(s))
+async def test_the_cursor_stays_in_sight_when_the_detail_takes_room(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await s.press("enter")
+    assert any(line.startswith("▌") for line in log_lines(s))
 
 
-async def test_a_time_before_that_of_the_row_above_is_marked(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script).after(500).message("a", {}).after(-300)
-        script.add(e.SpeechEdge, speaker=e.Party.AGENT, started=False, method="silero").after(400).message(
-            "b", {}
-        )
-        await s.play(script.take())
-        marked = [line for line in s.text().splitlines() if "↶" in line]
-        assert len(marked) == 1
-        assert "↶   +0.220 ·   speech" in marked[0]
-        await s.press("question_mark")
-        await s.pilot.resize_terminal(100, 160)
-        await s.tick()
-        assert "↶ out of order" in " ".join(s.text().replace("│", " ").split())
+async def test_a_time_before_that_of_the_row_above_is_marked(script: Script, s: Stage) -> None:
+    to_active(script).after(500).message("a", {}).after(-300)
+    script.add(e.SpeechEdge, speaker=e.Party.AGENT, started=False, method="silero").after(400).message(
+        "b", {}
+    )
+    await s.play(script.take())
+    marked = [line for line in s.text().splitlines() if "↶" in line]
+    assert len(marked) == 1
+    assert "↶   +0.220 ·   speech" in marked[0]
+    await s.press("question_mark")
+    await s.pilot.resize_terminal(100, 160)
+    await s.tick()
+    assert "↶ out of order" in " ".join(s.text().replace("│", " ").split())
 
 
 KINDS = ("input_audio_buffer.append", "response.output_audio_transcript.done", "rate_limits.updated")
@@ -229,31 +214,25 @@ KINDS = ("input_audio_buffer.append", "response.output_audio_transcript.done", "
         ),
     ],
 )
-async def test_a_kind_gets_its_room_and_keeps_both_ends(
-    stage: Staging, script: Script, size: tuple[int, int], shown: list[str]
-) -> None:
-    async with stage(size) as s:
-        script.started(protocol="openai")
-        for kind in KINDS:
-            script.message(kind, {}, "a summary")
-        await s.play(script.take())
-        lines = [line for line in log_lines(s) if "←" in line]
-        assert [line.split("←")[1].split()[0] for line in lines] == shown
+async def test_a_kind_gets_its_room_and_keeps_both_ends(script: Script, shown: list[str], s: Stage) -> None:
+    script.started(protocol="openai")
+    for kind in KINDS:
+        script.message(kind, {}, "a summary")
+    await s.play(script.take())
+    lines = [line for line in log_lines(s) if "←" in line]
+    assert [line.split("←")[1].split()[0] for line in lines] == shown
 
 
-async def test_a_line_is_scrolled_to_what_is_searched_for(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        script.started().message(
-            "m", {}, "appointment: " + "I would like to see a doctor " * 4 + "on Tuesday"
-        )
-        script.message("m", {}, "Tuesday comes " + "first " * 40)
-        await s.play(script.take())
-        assert "Tuesday" not in log_lines(s)[-2]
-        s.session.search.highlight("tuesday")
-        await s.tick()
-        assert "on Tuesday" in log_lines(s)[-2]
-        assert "m " in log_lines(s)[-2]
-        assert "Tuesday comes first" in log_lines(s)[-1]
+async def test_a_line_is_scrolled_to_what_is_searched_for(script: Script, s: Stage) -> None:
+    script.started().message("m", {}, "appointment: " + "I would like to see a doctor " * 4 + "on Tuesday")
+    script.message("m", {}, "Tuesday comes " + "first " * 40)
+    await s.play(script.take())
+    assert "Tuesday" not in log_lines(s)[-2]
+    s.session.search.highlight("tuesday")
+    await s.tick()
+    assert "on Tuesday" in log_lines(s)[-2]
+    assert "m " in log_lines(s)[-2]
+    assert "Tuesday comes first" in log_lines(s)[-1]
 
 
 async def test_the_title_names_the_columns_above_them(stage: Staging, script: Script) -> None:
@@ -278,10 +257,9 @@ async def test_narrow_columns_shorten_a_kind_in_its_middle_and_a_summary_at_its_
             assert any(word.endswith("…") for word in words), "an ellipsis shows that there is more"
 
 
-async def test_a_remark_goes_with_the_cursors_line(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(script.started().message("m", {}).message("m2", {}).take())
-        s.session.log_pane.show_remark("nothing belongs to it")
-        assert "nothing belongs" in s.text()
-        await s.press("up")
-        assert "nothing belongs" not in s.text()
+async def test_a_remark_goes_with_the_cursors_line(script: Script, s: Stage) -> None:
+    await s.play(script.started().message("m", {}).message("m2", {}).take())
+    s.session.log_pane.show_remark("nothing belongs to it")
+    assert "nothing belongs" in s.text()
+    await s.press("up")
+    assert "nothing belongs" not in s.text()

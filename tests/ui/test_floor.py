@@ -42,12 +42,11 @@ def rows(s: Stage) -> list[str]:
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_floor(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        s.clock.now_ns = START_NS + 20_000_000_000
-        await s.play(a_talk(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
-        await s.press("O", "Z")
-        s.check("floor", "FloorPane")
+async def test_floor(script: Script, s: Stage) -> None:
+    s.clock.now_ns = START_NS + 20_000_000_000
+    await s.play(a_talk(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+    await s.press("O", "Z")
+    s.check("floor", "FloorPane")
 
 
 async def test_every_event_of_the_floor_is_a_row_with_its_time(stage: Staging, script: Script) -> None:
@@ -86,13 +85,12 @@ async def test_other_rules_change_what_is_a_backchannel(stage: Staging, script: 
         assert "user speaks over agent, user gives way" in s.text()
 
 
-async def test_the_lanes_of_a_call_move_with_the_clock(stage: Staging, script: Script) -> None:
-    async with stage((80, 24)) as s:
-        s.clock.now_ns = START_NS + 20_000_000_000
-        await s.play(a_talk(script).take())
-        await s.press("O", "Z")
-        before = rows(s)[1]
-        assert before.startswith(" user")
-        s.clock.now_ns += 10_000_000_000
-        await s.tick()
-        assert rows(s)[1] != before
+async def test_the_lanes_of_a_call_move_with_the_clock(script: Script, s: Stage) -> None:
+    s.clock.now_ns = START_NS + 20_000_000_000
+    await s.play(a_talk(script).take())
+    await s.press("O", "Z")
+    before = rows(s)[1]
+    assert before.startswith(" user")
+    s.clock.now_ns += 10_000_000_000
+    await s.tick()
+    assert rows(s)[1] != before

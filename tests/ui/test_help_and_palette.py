@@ -21,38 +21,35 @@ async def help_text(s: Stage) -> str:
     return s.text()
 
 
-async def test_help_lists_every_binding(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        active = s.session.active_bindings
-        text = " ".join((await help_text(s)).replace("│", " ").split())
-        for key, entry in active.items():
-            if entry.binding.system:
-                continue
-            line = spoken().get(entry.binding.id or "")
-            told = f"{key} {line}"[:50] if line else entry.binding.tooltip or entry.binding.description
-            assert line or s.app.get_key_display(entry.binding) in text, key
-            assert told in text, key
+async def test_help_lists_every_binding(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    active = s.session.active_bindings
+    text = " ".join((await help_text(s)).replace("│", " ").split())
+    for key, entry in active.items():
+        if entry.binding.system:
+            continue
+        line = spoken().get(entry.binding.id or "")
+        told = f"{key} {line}"[:50] if line else entry.binding.tooltip or entry.binding.description
+        assert line or s.app.get_key_display(entry.binding) in text, key
+        assert told in text, key
 
 
-async def test_help_is_grouped_by_task_and_ends_with_the_figures(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        lines = [line.strip(" │") for line in (await help_text(s)).splitlines()]
-        heads = ["Call", "Find", "Read", "Keep", "Panes", "Program", "Move", "Signs"]
-        at = [lines.index(head) for head in heads]
-        assert at == sorted(at)
+async def test_help_is_grouped_by_task_and_ends_with_the_figures(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    lines = [line.strip(" │") for line in (await help_text(s)).splitlines()]
+    heads = ["Call", "Find", "Read", "Keep", "Panes", "Program", "Move", "Signs"]
+    at = [lines.index(head) for head in heads]
+    assert at == sorted(at)
 
 
-async def test_help_describes_the_place_where_it_was_opened(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        text = await help_text(s)
-        assert "Row up" in text
-        assert "Jump to the event with the last error. (not now: there was no error)" in text
-        await s.press("escape", "tab", "question_mark")
-        assert "First words" in s.text()
-        assert "Row up" not in s.text()
+async def test_help_describes_the_place_where_it_was_opened(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    text = await help_text(s)
+    assert "Row up" in text
+    assert "Jump to the event with the last error. (not now: there was no error)" in text
+    await s.press("escape", "tab", "question_mark")
+    assert "First words" in s.text()
+    assert "Row up" not in s.text()
 
 
 SEARCHES = {
@@ -85,15 +82,14 @@ async def test_help_is_searched_as_you_type(stage: Staging, script: Script) -> N
         assert s.top() is s.session
 
 
-async def test_help_scrolls_while_the_field_has_the_focus(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await s.press("question_mark")
-        first = s.text("#text")
-        await s.press("pagedown", "down")
-        assert s.text("#help") != first
-        await s.press("pageup", "up")
-        assert "Record: send what" in s.text("#help")
+async def test_help_scrolls_while_the_field_has_the_focus(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await s.press("question_mark")
+    first = s.text("#text")
+    await s.press("pagedown", "down")
+    assert s.text("#help") != first
+    await s.press("pageup", "up")
+    assert "Record: send what" in s.text("#help")
 
 
 async def test_every_figure_in_header_and_health_pane_is_explained(stage: Staging, script: Script) -> None:
@@ -138,16 +134,15 @@ async def palette_names(s: Stage) -> list[str]:
     return [str(hit.prompt) async for hit in provider.discover()]
 
 
-async def test_the_palette_lists_what_applies_now(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        idle = " ".join(await palette_names(s))
-        assert "Call" in idle
-        assert "Hang up" not in idle
-        await s.play(to_active(script).take())
-        active = " ".join(await palette_names(s))
-        assert "Hang up" in active
-        assert "Call: Say: Hello, what are your opening hours today?  1" in active
-        assert "Show error" not in active
+async def test_the_palette_lists_what_applies_now(script: Script, s: Stage) -> None:
+    idle = " ".join(await palette_names(s))
+    assert "Call" in idle
+    assert "Hang up" not in idle
+    await s.play(to_active(script).take())
+    active = " ".join(await palette_names(s))
+    assert "Hang up" in active
+    assert "Call: Say: Hello, what are your opening hours today?  1" in active
+    assert "Show error" not in active
 
 
 async def test_the_palette_holds_all_that_keys_can_do(stage: Staging, script: Script) -> None:
@@ -170,58 +165,51 @@ async def test_the_palette_holds_all_that_keys_can_do(stage: Staging, script: Sc
             assert any(name.startswith(title) for name in names) or not action.palette, title
 
 
-async def test_the_palette_lists_areas_in_order_then_the_keys_of_the_pane(
-    stage: Staging, script: Script
-) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await s.press("enter", "tab")
-        names = await palette_names(s)
-        areas = list(dict.fromkeys(name.partition(":")[0] for name in names))
-        assert areas == ["Call", "Find", "Read", "Keep", "Panes", "Program", "Detail"]
-        assert "Detail: Into  →" in names
+async def test_the_palette_lists_areas_in_order_then_the_keys_of_the_pane(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await s.press("enter", "tab")
+    names = await palette_names(s)
+    areas = list(dict.fromkeys(name.partition(":")[0] for name in names))
+    assert areas == ["Call", "Find", "Read", "Keep", "Panes", "Program", "Detail"]
+    assert "Detail: Into  →" in names
 
 
-async def test_a_palette_command_does_what_its_key_does(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.sent()
-        await s.press("ctrl+p")
-        assert isinstance(s.app.screen, CommandPalette)
-        await s.press(*"hang", "space", *"up")
-        await s.until(lambda: "End the call." in s.text())
-        await s.pilot.press("down", "enter")
-        await s.until(lambda: s.engine.sent)
-        assert s.sent() == [HangUp()]
+async def test_a_palette_command_does_what_its_key_does(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.sent()
+    await s.press("ctrl+p")
+    assert isinstance(s.app.screen, CommandPalette)
+    await s.press(*"hang", "space", *"up")
+    await s.until(lambda: "End the call." in s.text())
+    await s.pilot.press("down", "enter")
+    await s.until(lambda: s.engine.sent)
+    assert s.sent() == [HangUp()]
 
 
-async def test_a_recorded_line_is_found_by_its_words(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        found = [str(hit.prompt) async for hit in ActionCommands(s.app.screen).search("hours")]
-        assert found[0].startswith("Call: Say: Hello, what are your opening hours today?")
+async def test_a_recorded_line_is_found_by_its_words(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    found = [str(hit.prompt) async for hit in ActionCommands(s.app.screen).search("hours")]
+    assert found[0].startswith("Call: Say: Hello, what are your opening hours today?")
 
 
-async def test_every_theme_draws(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await s.press("enter")
-        for theme in ("opus-light", "ansi-dark", "ansi-light", "opus-dark"):
-            s.app.theme = theme
-            await s.tick()
-            assert "active" in s.text()
+async def test_every_theme_draws(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await s.press("enter")
+    for theme in ("opus-light", "ansi-dark", "ansi-light", "opus-dark"):
+        s.app.theme = theme
+        await s.tick()
+        assert "active" in s.text()
 
 
 async def test_the_footer_drops_the_programs_keys_before_those_of_the_focused_pane(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage((80, 24)) as s:
-        await s.play(a_call(script).take())
-        assert s.text("KeyBar").split()[-6:] == ["?", "Help", "^p", "All", "q", "Quit"]
-        await s.press("enter", "enter")
-        keys = s.text("KeyBar")
-        assert keys.startswith(" ⏎ Expand  v Raw  y Copy  Y Copy path  C Copy all  p Play  esc Close")
-        assert keys.split()[-2:] == ["?", "Help"]
+    await s.play(a_call(script).take())
+    assert s.text("KeyBar").split()[-6:] == ["?", "Help", "^p", "All", "q", "Quit"]
+    await s.press("enter", "enter")
+    keys = s.text("KeyBar")
+    assert keys.startswith(" ⏎ Expand  v Raw  y Copy  Y Copy path  C Copy all  p Play  esc Close")
+    assert keys.split()[-2:] == ["?", "Help"]
 
 
 async def test_no_color_means_the_terminals_colours(stage: Staging, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.ui.conftest import Staging
+from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import FakeClock, Script, a_call, to_active
 from tui.engine.wire import MessagesFile
 from tui.models import events as e
@@ -117,13 +117,12 @@ async def test_the_light_says_whether_the_call_is_saved(stage: Staging, script: 
         assert "saved" not in s.text("#strip")
 
 
-async def test_a_gap_in_what_is_saved_does_not_turn_the_light_off(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        late = to_active(script).add(
-            e.ErrorRaised, source="session file", code="unkept", message="The disk is too slow."
-        )
-        await s.play(late.take())
-        assert "● saving" in s.text("#strip")
+async def test_a_gap_in_what_is_saved_does_not_turn_the_light_off(script: Script, s: Stage) -> None:
+    late = to_active(script).add(
+        e.ErrorRaised, source="session file", code="unkept", message="The disk is too slow."
+    )
+    await s.play(late.take())
+    assert "● saving" in s.text("#strip")
 
 
 async def test_a_call_that_is_not_saved_says_so_at_every_size(stage: Staging) -> None:

@@ -134,16 +134,15 @@ async def test_q_in_a_call_asks_once(stage: Staging, script: Script) -> None:
         assert s.app.return_code == 0
 
 
-async def test_the_question_says_so_if_the_call_ends_meanwhile(stage: Staging, script: Script) -> None:
-    async with stage((80, 24)) as s:
-        await s.play(a_call(script).take())
-        await s.press("q")
-        assert "The call is still active. End it and quit?" in s.text()
-        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-        assert "The call has ended in the meantime. Quit?" in s.text()
-        assert "End call" not in s.text()
-        await s.press("escape")
-        assert s.top() is s.session
+async def test_the_question_says_so_if_the_call_ends_meanwhile(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await s.press("q")
+    assert "The call is still active. End it and quit?" in s.text()
+    await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+    assert "The call has ended in the meantime. Quit?" in s.text()
+    assert "End call" not in s.text()
+    await s.press("escape")
+    assert s.top() is s.session
 
 
 async def test_the_settings_turn_the_question_off(stage: Staging, script: Script) -> None:

@@ -48,28 +48,22 @@ def title(s: Stage) -> str:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_the_ladder_comes_with_the_scenario(
-    stage: Staging, script: Script, size: tuple[int, int]
-) -> None:
-    async with stage(size) as s:
-        assert "Scenario" not in s.text("PaneTabs")
-        await s.play(at_the_fourth_step(script).take())
-        s.check("ladder", "LadderPane")
-        assert "▶   4 press 471#" in s.text("LadderPane")
-        assert title(s) == "Scenario · 3 of 6 · 1 failed · books a table"
-        assert "S Scenario" in s.text("PaneTabs") or "S Sc" in s.text("PaneTabs")
+async def test_the_ladder_comes_with_the_scenario(script: Script, s: Stage) -> None:
+    assert "Scenario" not in s.text("PaneTabs")
+    await s.play(at_the_fourth_step(script).take())
+    s.check("ladder", "LadderPane")
+    assert "▶   4 press 471#" in s.text("LadderPane")
+    assert title(s) == "Scenario · 3 of 6 · 1 failed · books a table"
+    assert "S Scenario" in s.text("PaneTabs") or "S Sc" in s.text("PaneTabs")
 
 
-async def test_the_current_step_stays_in_view_when_the_pane_gets_smaller(
-    stage: Staging, script: Script
-) -> None:
-    async with stage((80, 24)) as s:
-        scenario(to_active(script), steps=tuple(f"press {number}" for number in range(1, 16)))
-        await s.play(script.add(e.StepChanged, step=1, text="press 1").take())
-        assert "▶   1 press 1" in s.text("LadderPane")
-        await s.pilot.resize_terminal(80, 20)
-        await s.tick()
-        assert "▶   1 press 1" in s.text("LadderPane")
+async def test_the_current_step_stays_in_view_when_the_pane_gets_smaller(script: Script, s: Stage) -> None:
+    scenario(to_active(script), steps=tuple(f"press {number}" for number in range(1, 16)))
+    await s.play(script.add(e.StepChanged, step=1, text="press 1").take())
+    assert "▶   1 press 1" in s.text("LadderPane")
+    await s.pilot.resize_terminal(80, 20)
+    await s.tick()
+    assert "▶   1 press 1" in s.text("LadderPane")
 
 
 async def test_verdicts_come_and_the_last_is_that_of_the_whole(stage: Staging, script: Script) -> None:
@@ -98,15 +92,12 @@ async def test_enter_shows_the_events_of_a_step(stage: Staging, script: Script) 
         assert s.number == s.bridge.scenario.rungs[2].number
 
 
-async def test_a_call_without_a_scenario_hides_the_ladder_of_the_one_before(
-    stage: Staging, script: Script
-) -> None:
-    async with stage() as s:
-        await s.play(at_the_fourth_step(script).take())
-        assert "scenario" in s.session.panes.shown
-        await s.play(to_active(script).take())
-        assert "scenario" not in s.session.panes.shown
-        assert "Scenario" not in s.text("PaneTabs")
+async def test_a_call_without_a_scenario_hides_the_ladder_of_the_one_before(script: Script, s: Stage) -> None:
+    await s.play(at_the_fourth_step(script).take())
+    assert "scenario" in s.session.panes.shown
+    await s.play(to_active(script).take())
+    assert "scenario" not in s.session.panes.shown
+    assert "Scenario" not in s.text("PaneTabs")
 
 
 async def test_a_key_takes_the_call_over_and_gives_it_back(stage: Staging, script: Script) -> None:
@@ -192,14 +183,13 @@ async def test_a_scenario_without_commands_goes_with_every_call(stage: Staging) 
         ]
 
 
-async def test_any_sentence_can_be_spoken(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.sent()
-        await s.press("W", "H", "i", "space", "y", "o", "u", "enter")
-        assert s.sent() == [SpeakSentence(text="Hi you")]
-        await s.press("W", "escape")
-        assert s.sent() == []
+async def test_any_sentence_can_be_spoken(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.sent()
+    await s.press("W", "H", "i", "space", "y", "o", "u", "enter")
+    assert s.sent() == [SpeakSentence(text="Hi you")]
+    await s.press("W", "escape")
+    assert s.sent() == []
 
 
 async def test_a_scenario_is_made_of_the_session_that_is_shown(

@@ -48,55 +48,49 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-async def test_a_filter_applies_while_it_is_typed(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await ask(s, "f", "kind:chunk")
-        assert kinds(s) == {"playStream.chunk", "userStream.chunk"}
-        assert "4 rows of" in title(s)
-        await s.press("enter")
-        assert s.focused() is s.session.log_pane
-        await s.play(script.message("userStream.chunk", {}, audio_ms=20).message("other", {}).take())
-        assert "5 rows of" in title(s)
-        await clear(s, "f")
-        assert len(s.session.log_pane.view) == len(s.bridge.log)
-        assert "filter" not in title(s)
+async def test_a_filter_applies_while_it_is_typed(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await ask(s, "f", "kind:chunk")
+    assert kinds(s) == {"playStream.chunk", "userStream.chunk"}
+    assert "4 rows of" in title(s)
+    await s.press("enter")
+    assert s.focused() is s.session.log_pane
+    await s.play(script.message("userStream.chunk", {}, audio_ms=20).message("other", {}).take())
+    assert "5 rows of" in title(s)
+    await clear(s, "f")
+    assert len(s.session.log_pane.view) == len(s.bridge.log)
+    assert "filter" not in title(s)
 
 
-async def test_an_invalid_filter_shows_where_it_is_wrong_and_stays_open(
-    stage: Staging, script: Script
-) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await ask(s, "f", "chunk (", "enter")
-        assert s.session.questions.prompt.is_open
-        assert "Column 8:" in s.text()
-        await s.press("escape")
-        assert not s.session.log_pane.filtered, "as it was before"
-        assert "Column" not in s.text()
+async def test_an_invalid_filter_shows_where_it_is_wrong_and_stays_open(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await ask(s, "f", "chunk (", "enter")
+    assert s.session.questions.prompt.is_open
+    assert "Column 8:" in s.text()
+    await s.press("escape")
+    assert not s.session.log_pane.filtered, "as it was before"
+    assert "Column" not in s.text()
 
 
-async def test_letters_typed_right_after_the_key_are_the_answer(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        for key in "fdir:own":
-            s.app.post_message(events.Key(key, key))
-        await s.until(lambda: s.session.questions.prompt.line.value == "dir:own")
-        assert HangUp() not in s.sent()
+async def test_letters_typed_right_after_the_key_are_the_answer(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    for key in "fdir:own":
+        s.app.post_message(events.Key(key, key))
+    await s.until(lambda: s.session.questions.prompt.line.value == "dir:own")
+    assert HangUp() not in s.sent()
 
 
-async def test_tab_completes_a_filter(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await ask(s, "f", "kind:plays", "tab")
-        line = s.session.questions.prompt.line
-        assert line.value == "kind:playStream.chunk"
-        assert "tab: kind:playStream.chunk" in s.text()
-        assert kinds(s) == {"playStream.chunk"}
-        await s.press("tab")
-        assert line.value == "kind:playStream.start"
-        await s.press("tab", "tab")
-        assert line.value == "kind:plays", "and round again"
+async def test_tab_completes_a_filter(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await ask(s, "f", "kind:plays", "tab")
+    line = s.session.questions.prompt.line
+    assert line.value == "kind:playStream.chunk"
+    assert "tab: kind:playStream.chunk" in s.text()
+    assert kinds(s) == {"playStream.chunk"}
+    await s.press("tab")
+    assert line.value == "kind:playStream.start"
+    await s.press("tab", "tab")
+    assert line.value == "kind:plays", "and round again"
 
 
 async def test_f1_in_the_filter_explains_filters(stage: Staging, script: Script) -> None:
@@ -127,181 +121,164 @@ async def test_the_filter_help_wraps_at_the_windows_edge(stage: Staging, script:
 
 
 async def test_the_cursors_event_stays_in_view_when_a_filter_is_set_and_cleared(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 100).take())
-        await s.press("home", *["pagedown"] * 3)
-        number = s.number
-        await ask(s, "f", '"trip"', "enter")
-        assert s.number == number
-        await clear(s, "f")
-        assert s.number == number
-        assert any(line.startswith("▌") for line in log_lines(s))
+    await s.play(pings(to_active(script), 100).take())
+    await s.press("home", *["pagedown"] * 3)
+    number = s.number
+    await ask(s, "f", '"trip"', "enter")
+    assert s.number == number
+    await clear(s, "f")
+    assert s.number == number
+    assert any(line.startswith("▌") for line in log_lines(s))
 
 
-async def test_the_cursors_event_stays_in_view_while_a_filter_is_typed(
-    stage: Staging, script: Script
-) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await ask(s, "f", "kind:playStream.chunk", "enter", "home", "down", "enter")
-        number = s.number
-        await s.press("f", *["backspace"] * 19)
-        assert len(s.session.log_pane.view) == 0, "no event has the word"
-        await s.press(*["backspace"] * 4, "enter")
-        assert not s.session.log_pane.filtered
-        assert s.number == number
+async def test_the_cursors_event_stays_in_view_while_a_filter_is_typed(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await ask(s, "f", "kind:playStream.chunk", "enter", "home", "down", "enter")
+    number = s.number
+    await s.press("f", *["backspace"] * 19)
+    assert len(s.session.log_pane.view) == 0, "no event has the word"
+    await s.press(*["backspace"] * 4, "enter")
+    assert not s.session.log_pane.filtered
+    assert s.number == number
 
 
-async def test_a_long_filter_is_applied_in_slices(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 300).take())
-        view = s.session.log_pane.view
-        view._slice, ticks = 50, iter(range(10_000))
-        view._clock = lambda: float(next(ticks))
-        s.session.log_pane.hold()
-        await s.session.questions.ask_filter()
-        assert s.session.questions.set_filter("ping") == ""
-        assert 0 < view.progress < 1
-        assert "%" in title(s)
-        while view.progress < 1:
-            await s.tick()
+async def test_a_long_filter_is_applied_in_slices(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 300).take())
+    view = s.session.log_pane.view
+    view._slice, ticks = 50, iter(range(10_000))
+    view._clock = lambda: float(next(ticks))
+    s.session.log_pane.hold()
+    await s.session.questions.ask_filter()
+    assert s.session.questions.set_filter("ping") == ""
+    assert 0 < view.progress < 1
+    assert "%" in title(s)
+    while view.progress < 1:
         await s.tick()
-        assert "300 rows" in title(s)
+    await s.tick()
+    assert "300 rows" in title(s)
 
 
-async def test_a_run_opens_and_closes(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).message("playStream.chunk", {}, audio_ms=20).take())
-        await s.play(script.after(20).message("playStream.chunk", {}, audio_ms=20).take())
-        assert "▸ playStream.chunk" in log_lines(s)[-1]
-        await s.press("right")
-        assert "▾ playStream.chunk" in log_lines(s)[-3]
-        assert "└ playStream.chunk" in log_lines(s)[-1]
-        await s.press("down", "enter")
-        assert "in a row" not in s.text(), "the detail is of this one message"
-        await s.press("escape", "left")
-        assert "▸ playStream.chunk" in log_lines(s)[-1]
+async def test_a_run_opens_and_closes(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).message("playStream.chunk", {}, audio_ms=20).take())
+    await s.play(script.after(20).message("playStream.chunk", {}, audio_ms=20).take())
+    assert "▸ playStream.chunk" in log_lines(s)[-1]
+    await s.press("right")
+    assert "▾ playStream.chunk" in log_lines(s)[-3]
+    assert "└ playStream.chunk" in log_lines(s)[-1]
+    await s.press("down", "enter")
+    assert "in a row" not in s.text(), "the detail is of this one message"
+    await s.press("escape", "left")
+    assert "▸ playStream.chunk" in log_lines(s)[-1]
 
 
-async def test_the_cursor_stays_in_a_run_while_it_grows(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 50).message("playStream.chunk", {"n": 1}, audio_ms=20).take())
-        await s.press("enter")
-        assert "n: 1" in s.text()
-        await s.play(script.after(20).message("playStream.chunk", {"n": 2}, audio_ms=20).take())
-        assert s.session.detail._rest is None
-        assert "n: 1" in s.text()
-        assert "2 × audio" in s.text()
+async def test_the_cursor_stays_in_a_run_while_it_grows(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 50).message("playStream.chunk", {"n": 1}, audio_ms=20).take())
+    await s.press("enter")
+    assert "n: 1" in s.text()
+    await s.play(script.after(20).message("playStream.chunk", {"n": 2}, audio_ms=20).take())
+    assert s.session.detail._rest is None
+    assert "n: 1" in s.text()
+    assert "2 × audio" in s.text()
 
 
-async def test_marks_are_shown_jumped_between_and_removed(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 50).take())
-        await s.press("home", "b", "down", "down", "b", "end")
-        await s.press("right_square_bracket")
-        assert s.number == 1
-        assert "wrapped" in title(s)
-        assert "◆" in log_lines(s)[0]
-        await s.press("right_square_bracket")
-        third = s.number
-        await s.press("left_square_bracket", "b", "right_square_bracket")
-        assert s.number == third
-        assert len(s.session.log_pane.view.marks) == 1
+async def test_marks_are_shown_jumped_between_and_removed(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 50).take())
+    await s.press("home", "b", "down", "down", "b", "end")
+    await s.press("right_square_bracket")
+    assert s.number == 1
+    assert "wrapped" in title(s)
+    assert "◆" in log_lines(s)[0]
+    await s.press("right_square_bracket")
+    third = s.number
+    await s.press("left_square_bracket", "b", "right_square_bracket")
+    assert s.number == third
+    assert len(s.session.log_pane.view.marks) == 1
 
 
-async def test_a_note_is_shown_in_the_line(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 5).take())
-        await ask(s, "a", "[/b] late", "enter")
-        assert "✎ [/b] late · round" in log_lines(s)[-1]
-        await clear(s, "a")
-        assert "✎" not in log_lines(s)[-1]
+async def test_a_note_is_shown_in_the_line(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 5).take())
+    await ask(s, "a", "[/b] late", "enter")
+    assert "✎ [/b] late · round" in log_lines(s)[-1]
+    await clear(s, "a")
+    assert "✎" not in log_lines(s)[-1]
 
 
-async def test_jumps_to_errors_turns_times_and_numbers(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).after(50).add(e.ErrorRaised, source="x", code="y", message="z").take())
-        error = s.number
-        await s.press("home", "E")
-        assert s.number == error
-        await s.press("left_curly_bracket")
-        assert "turn 1" in title(s)
-        await s.press("g", "#", "4", "enter")
-        assert s.number == 4
-        await ask(s, "g", "2.9", "enter")
-        assert "+2.9" in next(line for line in log_lines(s) if line.startswith("▌"))
-        await ask(s, "g", "soon", "enter")
-        assert "Enter seconds" in s.text()
+async def test_jumps_to_errors_turns_times_and_numbers(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).after(50).add(e.ErrorRaised, source="x", code="y", message="z").take())
+    error = s.number
+    await s.press("home", "E")
+    assert s.number == error
+    await s.press("left_curly_bracket")
+    assert "turn 1" in title(s)
+    await s.press("g", "#", "4", "enter")
+    assert s.number == 4
+    await ask(s, "g", "2.9", "enter")
+    assert "+2.9" in next(line for line in log_lines(s) if line.startswith("▌"))
+    await ask(s, "g", "soon", "enter")
+    assert "Enter seconds" in s.text()
 
 
-async def test_the_matching_event_of_a_pair(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(with_tools(a_call(script)).take())
-        await s.press("home")
-        await ask(s, "f", "session.", "enter")
-        number = s.number
-        await s.press("o")
-        assert s.number != number
-        await s.press("o")
-        assert s.number == number
-        await ask(s, "f", "initiate", "enter", "o")
-        assert "hidden by the filter" in title(s)
+async def test_the_matching_event_of_a_pair(script: Script, s: Stage) -> None:
+    await s.play(with_tools(a_call(script)).take())
+    await s.press("home")
+    await ask(s, "f", "session.", "enter")
+    number = s.number
+    await s.press("o")
+    assert s.number != number
+    await s.press("o")
+    assert s.number == number
+    await ask(s, "f", "initiate", "enter", "o")
+    assert "hidden by the filter" in title(s)
 
 
-async def test_a_search_highlights_continues_and_wraps(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 30).take())
-        await s.press("home")
-        await ask(s, "slash", "TRIP 1", "enter")
-        first = s.number
-        await s.press("n")
-        assert s.number == first + 9, "1, then 10"
-        assert "2 of 11" in title(s)
-        assert "n Next" in s.text().splitlines()[-1]
-        await s.press("N", "N")
-        assert "11 of 11 · wrapped" in title(s)
-        style = s.session.log_pane.get_component_rich_style("event-log--match")
-        strip = s.session.log_pane.render_line(s.session.log_pane.cursor - s.session.log_pane.scroll_offset.y)
-        assert "trip 1" in [part.text for part in strip if part.style and part.style.reverse == style.reverse]
-        await s.press("escape")
-        assert not s.session.search.active
+async def test_a_search_highlights_continues_and_wraps(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 30).take())
+    await s.press("home")
+    await ask(s, "slash", "TRIP 1", "enter")
+    first = s.number
+    await s.press("n")
+    assert s.number == first + 9, "1, then 10"
+    assert "2 of 11" in title(s)
+    assert "n Next" in s.text().splitlines()[-1]
+    await s.press("N", "N")
+    assert "11 of 11 · wrapped" in title(s)
+    style = s.session.log_pane.get_component_rich_style("event-log--match")
+    strip = s.session.log_pane.render_line(s.session.log_pane.cursor - s.session.log_pane.scroll_offset.y)
+    assert "trip 1" in [part.text for part in strip if part.style and part.style.reverse == style.reverse]
+    await s.press("escape")
+    assert not s.session.search.active
 
 
-async def test_a_single_match_is_shown_as_the_only_one(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(pings(to_active(script), 30).take())
-        await ask(s, "slash", "trip 17", "enter")
-        assert "the only match" in title(s)
-        await s.press("n")
-        assert "the only match · wrapped" in title(s)
-        await s.press("escape")
-        assert "match" not in title(s)
+async def test_a_single_match_is_shown_as_the_only_one(script: Script, s: Stage) -> None:
+    await s.play(pings(to_active(script), 30).take())
+    await ask(s, "slash", "trip 17", "enter")
+    assert "the only match" in title(s)
+    await s.press("n")
+    assert "the only match · wrapped" in title(s)
+    await s.press("escape")
+    assert "match" not in title(s)
 
 
-async def test_a_search_continues_in_the_messages_and_reports_no_match(
-    stage: Staging, script: Script
-) -> None:
-    async with stage() as s:
-        to_active(script).message("hidden", {"deep": "treasure"}, "nothing")
-        await s.play(pings(script, 30).take())
-        await ask(s, "slash", "treasure", "enter")
-        await s.until(lambda: "in the message" in title(s))
-        assert "hidden" in next(line for line in log_lines(s) if line.startswith("▌"))
-        await ask(s, "slash", "zzz", "enter")
-        assert "no match" in title(s)
-        await ask(s, "slash", "/(/", "enter")
-        assert "Column" in s.text()
+async def test_a_search_continues_in_the_messages_and_reports_no_match(script: Script, s: Stage) -> None:
+    to_active(script).message("hidden", {"deep": "treasure"}, "nothing")
+    await s.play(pings(script, 30).take())
+    await ask(s, "slash", "treasure", "enter")
+    await s.until(lambda: "in the message" in title(s))
+    assert "hidden" in next(line for line in log_lines(s) if line.startswith("▌"))
+    await ask(s, "slash", "zzz", "enter")
+    assert "no match" in title(s)
+    await ask(s, "slash", "/(/", "enter")
+    assert "Column" in s.text()
 
 
-async def test_n_opens_the_connect_screen_while_no_search_is_active(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
-        await ask(s, "slash", "status", "enter", "n")
-        assert s.top() is s.session
-        await s.press("escape", "n")
-        assert isinstance(s.top(), ConnectScreen)
+async def test_n_opens_the_connect_screen_while_no_search_is_active(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+    await ask(s, "slash", "status", "enter", "n")
+    assert s.top() is s.session
+    await s.press("escape", "n")
+    assert isinstance(s.top(), ConnectScreen)
 
 
 async def test_a_replay_of_an_unknown_agent_cannot_call_it(stage: Staging, script: Script) -> None:
@@ -319,34 +296,30 @@ async def test_a_replay_of_an_unknown_agent_cannot_call_it(stage: Staging, scrip
         assert s.top() is s.session
 
 
-async def test_times_of_day(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await s.press("home", "z")
-        assert ":00:00.000" in log_lines(s)[0]
-        await s.press("z")
-        assert "+0.000" in log_lines(s)[0]
+async def test_times_of_day(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await s.press("home", "z")
+    assert ":00:00.000" in log_lines(s)[0]
+    await s.press("z")
+    assert "+0.000" in log_lines(s)[0]
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 60)])
-async def test_times_of_day_have_milliseconds_and_keep_the_columns(
-    stage: Staging, script: Script, size: tuple[int, int]
-) -> None:
-    async with stage(size) as s:
-        for kind, ms in (("one", 0), ("two", 500), ("three", -300)):
-            to_active(script) if kind == "one" else script.after(ms)
-            script.message(kind, {}, "said")
-        await s.play(script.take())
-        await s.press("b", "up", "z")
-        one, two, marked = (line for line in log_lines(s) if "said" in line)
-        await s.press("down", "b")
-        back_dated = next(line for line in log_lines(s) if "three" in line)
-        assert ":00:00.020 " in one
-        assert ":00:00.520 " in two
-        assert "◆" in marked
-        assert "↶" in back_dated
-        for column in ("←", "said"):
-            assert len({line.index(column) for line in (one, two, marked, back_dated)}) == 1
+async def test_times_of_day_have_milliseconds_and_keep_the_columns(script: Script, s: Stage) -> None:
+    for kind, ms in (("one", 0), ("two", 500), ("three", -300)):
+        to_active(script) if kind == "one" else script.after(ms)
+        script.message(kind, {}, "said")
+    await s.play(script.take())
+    await s.press("b", "up", "z")
+    one, two, marked = (line for line in log_lines(s) if "said" in line)
+    await s.press("down", "b")
+    back_dated = next(line for line in log_lines(s) if "three" in line)
+    assert ":00:00.020 " in one
+    assert ":00:00.520 " in two
+    assert "◆" in marked
+    assert "↶" in back_dated
+    for column in ("←", "said"):
+        assert len({line.index(column) for line in (one, two, marked, back_dated)}) == 1
 
 
 async def test_a_wide_log_has_the_time_since_the_line_above(stage: Staging, script: Script) -> None:
@@ -355,15 +328,12 @@ async def test_a_wide_log_has_the_time_since_the_line_above(stage: Staging, scri
         assert any("Δ0.012" in line for line in log_lines(s))
 
 
-async def test_the_name_that_export_offers_is_the_sessions(
-    stage: Staging, script: Script, tmp_path: Path
-) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await s.press("x")
-        screen = s.top()
-        assert isinstance(screen, ExportScreen)
-        assert screen.path.value == str(Path.cwd() / f"{tmp_path.name}.jsonl")
+async def test_the_name_that_export_offers_is_the_sessions(script: Script, tmp_path: Path, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await s.press("x")
+    screen = s.top()
+    assert isinstance(screen, ExportScreen)
+    assert screen.path.value == str(Path.cwd() / f"{tmp_path.name}.jsonl")
 
 
 async def test_export_writes_the_shown_events_and_reports_how_many(
@@ -429,89 +399,82 @@ async def test_an_impossible_export_shows_the_reason_and_stays_open(
         assert len((tmp_path / "all.csv").read_text().splitlines()) == len(s.bridge.log.events) + 1
 
 
-async def test_a_cancelled_export_leaves_no_file(stage: Staging, script: Script, tmp_path: Path) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await s.press("x")
-        screen = s.top()
-        assert isinstance(screen, ExportScreen)
-        screen.path.value = str(tmp_path / "out.jsonl")
-        before = names(tmp_path)
-        screen.action_export()
-        assert names(tmp_path) != before, "it is under way"
-        screen.action_close()
-        await s.until(lambda: names(tmp_path) == before)
+async def test_a_cancelled_export_leaves_no_file(script: Script, tmp_path: Path, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await s.press("x")
+    screen = s.top()
+    assert isinstance(screen, ExportScreen)
+    screen.path.value = str(tmp_path / "out.jsonl")
+    before = names(tmp_path)
+    screen.action_export()
+    assert names(tmp_path) != before, "it is under way"
+    screen.action_close()
+    await s.until(lambda: names(tmp_path) == before)
 
 
-async def test_the_format_sets_the_file_name_extension(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await s.press("x")
-        screen = s.top()
-        assert isinstance(screen, ExportScreen)
-        screen.format.choose("txt")
-        await s.settle()
-        assert screen.path.value.endswith(".txt")
-        await s.press("escape")
-        assert s.top() is s.session
+async def test_the_format_sets_the_file_name_extension(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await s.press("x")
+    screen = s.top()
+    assert isinstance(screen, ExportScreen)
+    screen.format.choose("txt")
+    await s.settle()
+    assert screen.path.value.endswith(".txt")
+    await s.press("escape")
+    assert s.top() is s.session
 
 
 @pytest.mark.parametrize("key", ["f", "slash", "a"])
-async def test_nasty_texts_in_every_question(stage: Staging, script: Script, key: str) -> None:
-    async with stage() as s:
-        to_active(script)
-        for text in NASTY:
-            script.message(text[:50] or "x", {}, text)
-        await s.play(script.take())
-        for text in NASTY[1:9]:
-            await s.press(key)
-            s.app.post_message(events.Paste(text[:500]))
-            await s.settle()
-            check(s)
-            await s.press("tab", "enter")
-            check(s)
-            if s.session.questions.prompt.is_open:
-                await s.press("escape")
+async def test_nasty_texts_in_every_question(script: Script, key: str, s: Stage) -> None:
+    to_active(script)
+    for text in NASTY:
+        script.message(text[:50] or "x", {}, text)
+    await s.play(script.take())
+    for text in NASTY[1:9]:
+        await s.press(key)
+        s.app.post_message(events.Paste(text[:500]))
+        await s.settle()
+        check(s)
+        await s.press("tab", "enter")
+        check(s)
+        if s.session.questions.prompt.is_open:
+            await s.press("escape")
 
 
-async def test_no_action_fails_on_an_empty_log(stage: Staging) -> None:
-    async with stage() as s:
-        keys = ["f", "slash", "N", "x", "b", "a", "E", "g", "o", "right", "left", "z"]
-        await s.press(*keys, "left_square_bracket", "right_curly_bracket", "left_curly_bracket")
-        assert s.top() is s.session
-        assert not s.session.questions.prompt.is_open
+async def test_no_action_fails_on_an_empty_log(s: Stage) -> None:
+    keys = ["f", "slash", "N", "x", "b", "a", "E", "g", "o", "right", "left", "z"]
+    await s.press(*keys, "left_square_bracket", "right_curly_bracket", "left_curly_bracket")
+    assert s.top() is s.session
+    assert not s.session.questions.prompt.is_open
 
 
-async def test_a_log_without_matches_says_so_and_offers_a_way_out(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        assert "No events yet" in s.text()
-        await s.play(a_call(script).take())
-        assert "No events yet" not in s.text()
-        await ask(s, "f", "recieved", "enter")
-        shown = " ".join(line.strip() for line in log_lines(s))
-        assert 'None of the 241 events match the filter "recieved". Did you mean dir:received?' in shown
-        assert "backspace clears the filter" in shown
-        assert "playStream.chunk" in shown
-        await s.play(script.message("agent.recieved", {}, "one that does").take())
-        assert "None of" not in s.text()
-        assert "one that does" in log_lines(s)[-1]
-        await s.press("backspace")
-        assert not s.session.log_pane.filtered
-        assert "242" in title(s)
+async def test_a_log_without_matches_says_so_and_offers_a_way_out(script: Script, s: Stage) -> None:
+    assert "No events yet" in s.text()
+    await s.play(a_call(script).take())
+    assert "No events yet" not in s.text()
+    await ask(s, "f", "recieved", "enter")
+    shown = " ".join(line.strip() for line in log_lines(s))
+    assert 'None of the 241 events match the filter "recieved". Did you mean dir:received?' in shown
+    assert "backspace clears the filter" in shown
+    assert "playStream.chunk" in shown
+    await s.play(script.message("agent.recieved", {}, "one that does").take())
+    assert "None of" not in s.text()
+    assert "one that does" in log_lines(s)[-1]
+    await s.press("backspace")
+    assert not s.session.log_pane.filtered
+    assert "242" in title(s)
 
 
-async def test_backspace_shows_why_it_does_nothing(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await s.press("backspace")
-        assert "All events: no filter is set" in s.text()
+async def test_backspace_shows_why_it_does_nothing(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await s.press("backspace")
+    assert "All events: no filter is set" in s.text()
 
 
-async def test_tab_in_an_empty_filter_offers_the_kinds_seen(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).message("zebra", {}).take())
-        await s.press("f", "tab")
-        assert "kind:zebra" in s.text()
-        await s.press("escape")
-        await s.press("f", "z", "e", "b", "tab")
-        assert s.session.questions.prompt.line.value == "kind:zebra"
+async def test_tab_in_an_empty_filter_offers_the_kinds_seen(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).message("zebra", {}).take())
+    await s.press("f", "tab")
+    assert "kind:zebra" in s.text()
+    await s.press("escape")
+    await s.press("f", "z", "e", "b", "tab")
+    assert s.session.questions.prompt.line.value == "kind:zebra"

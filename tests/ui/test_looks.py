@@ -63,21 +63,19 @@ async def test_a_comparison(stage: Staging, script: Script, theme: str) -> None:
         await check_look(s, f"look-compare-{theme}")
 
 
-async def test_the_help(stage: Staging, script: Script) -> None:
-    async with stage((80, 24)) as s:
-        await s.play(a_call(script).take())
-        await s.press("question_mark")
-        await check_look(s, "look-help-opus-dark")
+async def test_the_help(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await s.press("question_mark")
+    await check_look(s, "look-help-opus-dark")
 
 
-async def test_the_devices(stage: Staging, script: Script) -> None:
-    async with stage((80, 24)) as s:
-        s.app.theme = "opus-light"
-        script.started().status(e.Status.IDLE, e.Status.ACTIVE)
-        script.add(e.AudioOpened, capture="Built-in Microphone", playback="Jabra [/b] Evolve")
-        await s.play([*script.take(), devices()])
-        await s.press("A")
-        await check_look(s, "look-devices-opus-light")
+async def test_the_devices(script: Script, s: Stage) -> None:
+    s.app.theme = "opus-light"
+    script.started().status(e.Status.IDLE, e.Status.ACTIVE)
+    script.add(e.AudioOpened, capture="Built-in Microphone", playback="Jabra [/b] Evolve")
+    await s.play([*script.take(), devices()])
+    await s.press("A")
+    await check_look(s, "look-devices-opus-light")
 
 
 async def test_a_message_as_a_tree(stage: Staging, script: Script) -> None:
@@ -87,8 +85,7 @@ async def test_a_message_as_a_tree(stage: Staging, script: Script) -> None:
         await check_look(s, "look-tree-opus-dark")
 
 
-async def test_a_log_that_nothing_matches(stage: Staging, script: Script) -> None:
-    async with stage((80, 24)) as s:
-        await s.play(a_call(script).take())
-        s.session.questions.set_filter("transcript")
-        await check_look(s, "look-unmatched-opus-dark")
+async def test_a_log_that_nothing_matches(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    s.session.questions.set_filter("transcript")
+    await check_look(s, "look-unmatched-opus-dark")

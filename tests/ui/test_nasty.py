@@ -22,63 +22,58 @@ def check(s: Stage) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=str)
-async def test_every_panel_draws_any_text(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(to_active(script).take())
-        for text in NASTY:
-            await s.play(nasty(script, text).take())
-            check(s)
+async def test_every_panel_draws_any_text(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    for text in NASTY:
+        await s.play(nasty(script, text).take())
+        check(s)
 
 
 @pytest.mark.parametrize("size", [(60, 16), (120, 40)], ids=str)
-async def test_every_pane_draws_any_text(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(to_active(script).take())
-        for text in NASTY:
-            await s.play(nasty(script, text).take())
-        assert len(s.bridge.state.metrics.turns) > 1
-        assert any(turn.reported_ms for turn in s.bridge.state.metrics.turns)
-        for key in ("t", "u", "J", "h"):
-            await s.press(key, "home")
-            for _ in NASTY:
-                await s.press("down")
-                check(s)
-
-
-async def test_every_event_can_be_opened(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script)
-        for text in NASTY:
-            nasty(script, text)
-        await s.play(script.take())
-        await s.press("enter")
-        for row in range(len(s.bridge.log)):
-            s.session.log_pane.move_to(row)
-            s.session.detail.show(s.bridge.log.rows[row], at_once=True)
-            if row % 7 == 0:
-                await s.tick()
-                check(s)
-
-
-async def test_nasty_messages_in_the_detail(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        for text in NASTY:
-            script.message(text[:50] or "x", {text: text, "list": [text]}, text)
-            script.message("raw", text.encode("utf-8", "surrogatepass"), text)
-            await s.play(script.take())
-            for key in ("F", "enter", "v", "up", "enter", "v"):
-                await s.press(key)
-                check(s)
-
-
-async def test_nasty_sessions_and_errors(stage: Staging) -> None:
-    async with stage() as s:
-        for text in NASTY:
-            script = Script().started(title=text, target=text)
-            script.add(e.ErrorRaised, source=text, code=text, message=text, hint=text)
-            await s.play(script.take())
+async def test_every_pane_draws_any_text(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    for text in NASTY:
+        await s.play(nasty(script, text).take())
+    assert len(s.bridge.state.metrics.turns) > 1
+    assert any(turn.reported_ms for turn in s.bridge.state.metrics.turns)
+    for key in ("t", "u", "J", "h"):
+        await s.press(key, "home")
+        for _ in NASTY:
+            await s.press("down")
             check(s)
+
+
+async def test_every_event_can_be_opened(script: Script, s: Stage) -> None:
+    to_active(script)
+    for text in NASTY:
+        nasty(script, text)
+    await s.play(script.take())
+    await s.press("enter")
+    for row in range(len(s.bridge.log)):
+        s.session.log_pane.move_to(row)
+        s.session.detail.show(s.bridge.log.rows[row], at_once=True)
+        if row % 7 == 0:
+            await s.tick()
+            check(s)
+
+
+async def test_nasty_messages_in_the_detail(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    for text in NASTY:
+        script.message(text[:50] or "x", {text: text, "list": [text]}, text)
+        script.message("raw", text.encode("utf-8", "surrogatepass"), text)
+        await s.play(script.take())
+        for key in ("F", "enter", "v", "up", "enter", "v"):
+            await s.press(key)
+            check(s)
+
+
+async def test_nasty_sessions_and_errors(s: Stage) -> None:
+    for text in NASTY:
+        script = Script().started(title=text, target=text)
+        script.add(e.ErrorRaised, source=text, code=text, message=text, hint=text)
+        await s.play(script.take())
+        check(s)
 
 
 async def test_nasty_recent_targets(stage: Staging) -> None:
@@ -90,19 +85,18 @@ async def test_nasty_recent_targets(stage: Staging) -> None:
             check(s)
 
 
-async def test_negative_and_missing_values(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script).after(-500)
-        script.add(e.PlaybackEnded, reply="", heard_ms=-1, unheard_ms=-5).add(
-            e.RoundTripMeasured, round_trip_ms=-3
-        )
-        script.add(e.LossCounted, loss=e.Loss.UNDERRUN, count=-2).message("x", b"", audio_ms=-1)
-        script.add(e.ToolChanged, call="", name="", finished=True, duration_ms=-3)
-        script.add(e.SpeechEdge, speaker=e.Party.USER, started=False, method="", captured_ns=0, sent_ns=-1)
-        script.add(e.PlaybackStarted, reply="", arrived_ns=-1, handed_ns=0)
-        await s.play(script.take())
-        for key in ("t", "u", "J", "h", "l"):
-            await s.press(key)
-            check(s)
-        await s.press("enter")
+async def test_negative_and_missing_values(script: Script, s: Stage) -> None:
+    to_active(script).after(-500)
+    script.add(e.PlaybackEnded, reply="", heard_ms=-1, unheard_ms=-5).add(
+        e.RoundTripMeasured, round_trip_ms=-3
+    )
+    script.add(e.LossCounted, loss=e.Loss.UNDERRUN, count=-2).message("x", b"", audio_ms=-1)
+    script.add(e.ToolChanged, call="", name="", finished=True, duration_ms=-3)
+    script.add(e.SpeechEdge, speaker=e.Party.USER, started=False, method="", captured_ns=0, sent_ns=-1)
+    script.add(e.PlaybackStarted, reply="", arrived_ns=-1, handed_ns=0)
+    await s.play(script.take())
+    for key in ("t", "u", "J", "h", "l"):
+        await s.press(key)
         check(s)
+    await s.press("enter")
+    check(s)

@@ -37,12 +37,9 @@ def tabs_line(s: Stage) -> str:
 
 
 @pytest.mark.parametrize(("size", "shown"), SHOWN.items(), ids=str)
-async def test_a_larger_screen_shows_more_panes(
-    stage: Staging, size: tuple[int, int], shown: list[str]
-) -> None:
-    async with stage(size) as s:
-        assert s.session.panes.shown == shown
-        assert all(s.session.panes.panes[name].size.height >= 4 for name in shown)
+async def test_a_larger_screen_shows_more_panes(shown: list[str], s: Stage) -> None:
+    assert s.session.panes.shown == shown
+    assert all(s.session.panes.panes[name].size.height >= 4 for name in shown)
 
 
 async def test_a_focused_side_pane_gets_the_room_unless_the_user_has_divided_it(
@@ -72,48 +69,44 @@ async def test_a_focused_side_pane_gets_the_room_unless_the_user_has_divided_it(
         assert s.session.transcript.size.height == height, "there is enough room as it is"
 
 
-async def test_a_key_goes_to_a_pane_and_from_it_back_to_the_log(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        for key, name in (("t", "transcript"), ("u", "turns"), ("h", "health")):
-            await s.press(key)
-            assert s.focused() is s.session.panes.panes[name], key
-            assert s.session.panes.shown == [name]
-        await s.press("h")
-        assert s.focused() is s.session.log_pane
-        assert s.session.panes.shown == ["turns"]
-        await s.press("t", "l")
-        assert s.focused() is s.session.log_pane
-        assert s.session.panes.shown == ["transcript"], "the key of the log leaves the others where they are"
+async def test_a_key_goes_to_a_pane_and_from_it_back_to_the_log(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    for key, name in (("t", "transcript"), ("u", "turns"), ("h", "health")):
+        await s.press(key)
+        assert s.focused() is s.session.panes.panes[name], key
+        assert s.session.panes.shown == [name]
+    await s.press("h")
+    assert s.focused() is s.session.log_pane
+    assert s.session.panes.shown == ["turns"]
+    await s.press("t", "l")
+    assert s.focused() is s.session.log_pane
+    assert s.session.panes.shown == ["transcript"], "the key of the log leaves the others where they are"
 
 
-async def test_the_tabs_show_visible_panes_and_the_focus(stage: Staging) -> None:
-    async with stage() as s:
-        names = "▸l Log ▪t Transcript u Turns J Tools O Floor h Health ◉ hold to talk"
-        assert tabs_line(s).split() == names.split()
-        await s.press("u")
-        assert "▪l Log  t Transcript ▸u Turns" in tabs_line(s)
+async def test_the_tabs_show_visible_panes_and_the_focus(s: Stage) -> None:
+    names = "▸l Log ▪t Transcript u Turns J Tools O Floor h Health ◉ hold to talk"
+    assert tabs_line(s).split() == names.split()
+    await s.press("u")
+    assert "▪l Log  t Transcript ▸u Turns" in tabs_line(s)
 
 
-async def test_the_tabs_can_be_clicked(stage: Staging) -> None:
-    async with stage() as s:
-        await s.pilot.click(offset=(tabs_line(s).index("Health"), 3))
-        await s.until(lambda: s.focused() is s.session.health)
-        assert s.session.panes.shown == ["health"]
-        assert "Callbacks" not in tabs_line(s)
-        await s.press("T")
-        assert isinstance(s.top(), CallbacksScreen)
+async def test_the_tabs_can_be_clicked(s: Stage) -> None:
+    await s.pilot.click(offset=(tabs_line(s).index("Health"), 3))
+    await s.until(lambda: s.focused() is s.session.health)
+    assert s.session.panes.shown == ["health"]
+    assert "Callbacks" not in tabs_line(s)
+    await s.press("T")
+    assert isinstance(s.top(), CallbacksScreen)
 
 
-async def test_a_hidden_pane_is_not_refreshed_until_it_is_seen(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.press("u")
-        to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text="hidden words", final=True)
-        await s.play(script.take())
-        assert s.session.transcript.virtual_size.height == 0, "nothing was wrapped"
-        await s.press("t")
-        assert s.session.transcript.virtual_size.height == 1
-        assert "hidden words" in s.text()
+async def test_a_hidden_pane_is_not_refreshed_until_it_is_seen(script: Script, s: Stage) -> None:
+    await s.press("u")
+    to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text="hidden words", final=True)
+    await s.play(script.take())
+    assert s.session.transcript.virtual_size.height == 0, "nothing was wrapped"
+    await s.press("t")
+    assert s.session.transcript.virtual_size.height == 1
+    assert "hidden words" in s.text()
 
 
 async def test_keys_share_the_screen_otherwise(stage: Staging) -> None:
@@ -133,20 +126,19 @@ async def test_keys_share_the_screen_otherwise(stage: Staging) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
-async def test_the_edge_of_the_log_can_be_dragged(stage: Staging, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        side = s.session.panes.side.region
-        beside = size[0] >= 120
-        start = (side.x, side.y + 5) if beside else (30, side.y)
-        end = (side.x - 10, side.y + 5) if beside else (30, side.y - 4)
-        await drag(s, start, end)
-        moved = s.session.panes.side.region
-        assert (moved.x, moved.y) == ((side.x - 10, side.y) if beside else (side.x, side.y - 4))
-        await mouse(s, events.MouseMove, 1, 8)
-        assert s.session.panes.side.region == moved, "it was let go"
-        await drag(s, (moved.x, moved.y + 5) if beside else (30, moved.y), (0, 0))
-        assert s.session.log_pane.size.width > 10
-        assert s.session.log_pane.size.height > 1
+async def test_the_edge_of_the_log_can_be_dragged(size: tuple[int, int], s: Stage) -> None:
+    side = s.session.panes.side.region
+    beside = size[0] >= 120
+    start = (side.x, side.y + 5) if beside else (30, side.y)
+    end = (side.x - 10, side.y + 5) if beside else (30, side.y - 4)
+    await drag(s, start, end)
+    moved = s.session.panes.side.region
+    assert (moved.x, moved.y) == ((side.x - 10, side.y) if beside else (side.x, side.y - 4))
+    await mouse(s, events.MouseMove, 1, 8)
+    assert s.session.panes.side.region == moved, "it was let go"
+    await drag(s, (moved.x, moved.y + 5) if beside else (30, moved.y), (0, 0))
+    assert s.session.log_pane.size.width > 10
+    assert s.session.log_pane.size.height > 1
 
 
 async def test_the_edge_between_stacked_panes_can_be_dragged(stage: Staging) -> None:

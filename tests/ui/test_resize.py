@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Staging
+from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, telemetry
 
 SIZES = [(60, 16), (80, 24), (119, 29), (120, 30), (200, 60)]
@@ -21,26 +21,24 @@ async def test_everything_is_present_at_any_size(stage: Staging, script: Script)
             await s.press("escape")
 
 
-async def test_resizing_during_a_call(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        items = a_call(script).take()
-        for step, size in enumerate([*SIZES, (10, 5), (1, 1), (59, 30), (200, 15), *reversed(SIZES)]):
-            await s.pilot.resize_terminal(*size)
-            await s.play(items[step * 15 : step * 15 + 15])
-            if step == 3:
-                await s.press("enter")
-        assert s.session.log_pane.size.width > 50
+async def test_resizing_during_a_call(script: Script, s: Stage) -> None:
+    items = a_call(script).take()
+    for step, size in enumerate([*SIZES, (10, 5), (1, 1), (59, 30), (200, 15), *reversed(SIZES)]):
+        await s.pilot.resize_terminal(*size)
+        await s.play(items[step * 15 : step * 15 + 15])
+        if step == 3:
+            await s.press("enter")
+    assert s.session.log_pane.size.width > 50
 
 
 @pytest.mark.parametrize("size", [(59, 24), (80, 15), (20, 6)], ids=str)
-async def test_too_small_is_a_sentence(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(a_call(script).take())
-        assert "at least" in " ".join(s.text().split())
-        assert "Events" not in s.text()
-        await s.pilot.resize_terminal(80, 24)
-        await s.settle()
-        assert "Events" in s.text()
+async def test_too_small_is_a_sentence(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    assert "at least" in " ".join(s.text().split())
+    assert "Events" not in s.text()
+    await s.pilot.resize_terminal(80, 24)
+    await s.settle()
+    assert "Events" in s.text()
 
 
 async def test_the_connect_screen_shows_it_too(stage: Staging) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual.content import Content
 
-from tests.ui.conftest import TARGET, Staging
+from tests.ui.conftest import TARGET, Stage, Staging
 from tests.ui.fakes import FakeEngine, Script, to_active
 from tui.engine.wire import (
     ChangeVolume,
@@ -35,9 +35,8 @@ ACTIVE = [
 ]
 
 
-async def test_calls_its_target_at_the_start(stage: Staging) -> None:
-    async with stage() as s:
-        assert s.sent() == [Connect(target=TARGET)]
+async def test_calls_its_target_at_the_start(s: Stage) -> None:
+    assert s.sent() == [Connect(target=TARGET)]
 
 
 async def test_no_footer_of_a_chosen_agent_is_without_its_call(
@@ -55,21 +54,19 @@ async def test_no_footer_of_a_chosen_agent_is_without_its_call(
         assert [footer for footer in with_new if "c Call" not in footer] == []
 
 
-async def test_a_key_sends_its_command_in_a_call(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.sent()
-        for key, command in ACTIVE:
-            await s.press(key)
-            assert s.sent() == [command], key
+async def test_a_key_sends_its_command_in_a_call(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.sent()
+    for key, command in ACTIVE:
+        await s.press(key)
+        assert s.sent() == [command], key
 
 
-async def test_keys_for_a_call_do_nothing_without_one(stage: Staging) -> None:
-    async with stage() as s:
-        s.sent()
-        await s.press("r", "s", "space", "m", "i", "d", "plus", "minus", "1", "9", "K")
-        assert s.sent() == []
-        assert s.top() is s.session
+async def test_keys_for_a_call_do_nothing_without_one(s: Stage) -> None:
+    s.sent()
+    await s.press("r", "s", "space", "m", "i", "d", "plus", "minus", "1", "9", "K")
+    assert s.sent() == []
+    assert s.top() is s.session
 
 
 async def test_a_key_without_effect_shows_the_reason(stage: Staging, script: Script) -> None:
@@ -92,48 +89,44 @@ async def test_a_key_without_effect_shows_the_reason(stage: Staging, script: Scr
         assert "? Help" in s.text()
 
 
-async def test_every_unavailable_action_has_its_own_reason(stage: Staging) -> None:
-    async with stage() as s:
-        s.session.controls.can_call = False
-        idle = [entry for entry in s.session.active_bindings.values() if not entry.enabled]
-        assert len(idle) > 20
-        assert [entry.binding.id for entry in idle if s.session.why_not(entry) == "not now"] == []
+async def test_every_unavailable_action_has_its_own_reason(s: Stage) -> None:
+    s.session.controls.can_call = False
+    idle = [entry for entry in s.session.active_bindings.values() if not entry.enabled]
+    assert len(idle) > 20
+    assert [entry.binding.id for entry in idle if s.session.why_not(entry) == "not now"] == []
 
 
-async def test_record_and_stop_follow_the_engines_state(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).add(e.RecordingChanged, recording=True).take())
-        s.sent()
-        await s.press("r", "s", "space")
-        assert s.sent() == [Record(on=False), Record(on=False)]
-        await s.play(script.add(e.MutedChanged, muted=True).add(e.VolumeChanged, volume=2.0).take())
-        await s.press("m", "plus")
-        assert s.sent() == [SetMuted(muted=False), ChangeVolume(by=0.1)]
+async def test_record_and_stop_follow_the_engines_state(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).add(e.RecordingChanged, recording=True).take())
+    s.sent()
+    await s.press("r", "s", "space")
+    assert s.sent() == [Record(on=False), Record(on=False)]
+    await s.play(script.add(e.MutedChanged, muted=True).add(e.VolumeChanged, volume=2.0).take())
+    await s.press("m", "plus")
+    assert s.sent() == [SetMuted(muted=False), ChangeVolume(by=0.1)]
 
 
-async def test_keypad_sends_each_key_by_keyboard_and_by_mouse(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.sent()
-        await s.press("K")
-        assert isinstance(s.top(), KeypadScreen)
-        await s.press("4", "asterisk", "number_sign")
-        await s.pilot.click("#keys Button:first-of-type")
-        assert s.sent() == [SendDtmf(digits=key) for key in "4*#1"]
-        assert "4*#1" in s.text()
-        await s.press("escape")
-        assert s.top() is s.session
+async def test_keypad_sends_each_key_by_keyboard_and_by_mouse(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.sent()
+    await s.press("K")
+    assert isinstance(s.top(), KeypadScreen)
+    await s.press("4", "asterisk", "number_sign")
+    await s.pilot.click("#keys Button:first-of-type")
+    assert s.sent() == [SendDtmf(digits=key) for key in "4*#1"]
+    assert "4*#1" in s.text()
+    await s.press("escape")
+    assert s.top() is s.session
 
 
-async def test_c_calls_again_when_the_call_is_over(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.sent()
-        await s.press("c")
-        assert s.sent() == []
-        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-        await s.press("c")
-        assert s.sent() == [Connect(target=TARGET)]
+async def test_c_calls_again_when_the_call_is_over(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.sent()
+    await s.press("c")
+    assert s.sent() == []
+    await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+    await s.press("c")
+    assert s.sent() == [Connect(target=TARGET)]
 
 
 async def test_c_restarts_a_lost_engine(stage: Staging, script: Script) -> None:
@@ -202,35 +195,30 @@ async def test_an_engine_that_does_not_start_is_reported_in_one_sentence(
         assert s.top() is s.session
 
 
-async def test_n_chooses_another_target(stage: Staging) -> None:
-    async with stage() as s:
-        await s.press("n")
-        assert isinstance(s.top(), ConnectScreen)
-        await s.press("escape")
-        assert s.top() is s.session
+async def test_n_chooses_another_target(s: Stage) -> None:
+    await s.press("n")
+    assert isinstance(s.top(), ConnectScreen)
+    await s.press("escape")
+    assert s.top() is s.session
 
 
 @pytest.mark.parametrize(("name", "command"), [("Record", Record(on=True)), ("Hang up", HangUp())])
-async def test_the_key_bar_can_be_clicked(
-    stage: Staging, script: Script, name: str, command: Command
-) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.sent()
-        await s.until(lambda: "Record" in s.text())
-        bar = s.text().splitlines()[-1]
-        await s.pilot.click(offset=(bar.index(name), 23))
-        await s.until(lambda: s.engine.sent)
-        assert s.sent() == [command]
+async def test_the_key_bar_can_be_clicked(script: Script, name: str, command: Command, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.sent()
+    await s.until(lambda: "Record" in s.text())
+    bar = s.text().splitlines()[-1]
+    await s.pilot.click(offset=(bar.index(name), 23))
+    await s.until(lambda: s.engine.sent)
+    assert s.sent() == [command]
 
 
-async def test_tab_cycles_through_the_panes(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        assert s.focused() is s.session.log_pane
-        await s.press("tab")
-        assert s.focused() is s.session.transcript
-        await s.press("shift+tab", "enter", "tab")
-        assert s.focused() is s.session.detail
-        await s.press("escape")
-        assert s.focused() is s.session.log_pane
+async def test_tab_cycles_through_the_panes(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    assert s.focused() is s.session.log_pane
+    await s.press("tab")
+    assert s.focused() is s.session.transcript
+    await s.press("shift+tab", "enter", "tab")
+    assert s.focused() is s.session.detail
+    await s.press("escape")
+    assert s.focused() is s.session.log_pane

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Staging
+from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import MS, Script, a_call, devices, measured, telemetry, with_tools
 from tests.ui.test_reading import two_updates
 from tui.models import events as e
@@ -34,25 +34,23 @@ def with_error(script: Script) -> Script:
 
 
 @at_every_size
-async def test_session(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        s.clock.now_ns += 83_000 * MS
-        await s.play([*a_call(script).take(), telemetry(-23, -14, queued_ms=1240)])
-        s.check("strip", "SessionStrip")
-        s.check("meters", "Meters")
-        s.check("tabs", "#tabs-line")
-        s.check("log", "#panes")
+async def test_session(script: Script, s: Stage) -> None:
+    s.clock.now_ns += 83_000 * MS
+    await s.play([*a_call(script).take(), telemetry(-23, -14, queued_ms=1240)])
+    s.check("strip", "SessionStrip")
+    s.check("meters", "Meters")
+    s.check("tabs", "#tabs-line")
+    s.check("log", "#panes")
 
 
 @at_every_size
-async def test_session_with_error_and_detail(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        s.clock.now_ns += 83_000 * MS
-        await s.play(with_error(a_call(script)).take())
-        s.session.log_pane.move_to(s.bridge.log.row_of(148) or 0, centre=True)
-        await s.press("enter")
-        s.check("detail", "DetailPane")
-        s.check("banner", "ErrorBanner")
+async def test_session_with_error_and_detail(script: Script, s: Stage) -> None:
+    s.clock.now_ns += 83_000 * MS
+    await s.play(with_error(a_call(script)).take())
+    s.session.log_pane.move_to(s.bridge.log.row_of(148) or 0, centre=True)
+    await s.press("enter")
+    s.check("detail", "DetailPane")
+    s.check("banner", "ErrorBanner")
 
 
 CONNECT_ERRORS = {
@@ -88,22 +86,20 @@ async def test_connect(stage: Staging, size: tuple[int, int]) -> None:
 
 
 @at_every_size
-async def test_session_with_tools(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        s.clock.now_ns += 83_000 * MS
-        await s.play([*with_tools(a_call(script)).take(), telemetry(-23, -14, line_progress=0.45)])
-        s.check("strip-with-tools", "SessionStrip")
-        s.check("transcript-with-tools", "TranscriptPane")
+async def test_session_with_tools(script: Script, s: Stage) -> None:
+    s.clock.now_ns += 83_000 * MS
+    await s.play([*with_tools(a_call(script)).take(), telemetry(-23, -14, line_progress=0.45)])
+    s.check("strip-with-tools", "SessionStrip")
+    s.check("transcript-with-tools", "TranscriptPane")
 
 
 @pytest.mark.usefixtures("untraced")
 @at_every_size
-async def test_callbacks(stage: Staging, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        s.bridge.trace_callbacks(True)
-        await s.play([measured()])
-        await s.press("T", "down", "down")
-        s.check("callbacks", "#table")
+async def test_callbacks(s: Stage) -> None:
+    s.bridge.trace_callbacks(True)
+    await s.play([measured()])
+    await s.press("T", "down", "down")
+    s.check("callbacks", "#table")
 
 
 MODALS = {
@@ -118,78 +114,68 @@ MODALS = {
 
 
 @at_every_size
-async def test_compare(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(two_updates(script).take())
-        await s.press("b", "up", "D", "n")
-        s.check("compare", "#body")
+async def test_compare(script: Script, s: Stage) -> None:
+    await s.play(two_updates(script).take())
+    await s.press("b", "up", "D", "n")
+    s.check("compare", "#body")
 
 
 @at_every_size
-async def test_audio_in_detail(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(a_call(script).take())
-        await s.press("home", "E", "g", "#", "2", "0", "enter", "enter", "enter", "down")
-        s.check("detail-of-audio", "DetailPane")
+async def test_audio_in_detail(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    await s.press("home", "E", "g", "#", "2", "0", "enter", "enter", "enter", "down")
+    s.check("detail-of-audio", "DetailPane")
 
 
 @at_every_size
-async def test_modals(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(a_call(script).take())
-        for key, (name, selector) in MODALS.items():
-            await s.press(key)
-            screen = s.top()
-            if isinstance(screen, ExportScreen):
-                screen.path.value = "/tmp/events.jsonl"
-                await s.press("tab")
-            s.check(name, selector)
-            await s.press("escape")
-            assert s.top() is s.session, name
+async def test_modals(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    for key, (name, selector) in MODALS.items():
+        await s.press(key)
+        screen = s.top()
+        if isinstance(screen, ExportScreen):
+            screen.path.value = "/tmp/events.jsonl"
+            await s.press("tab")
+        s.check(name, selector)
+        await s.press("escape")
+        assert s.top() is s.session, name
 
 
 @at_every_size
-async def test_instructions(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(a_call(script, "openai").take())
-        await s.press("I")
-        s.check("instructions", "#instructions")
+async def test_instructions(script: Script, s: Stage) -> None:
+    await s.play(a_call(script, "openai").take())
+    await s.press("I")
+    s.check("instructions", "#instructions")
 
 
 @at_every_size
-async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(
-    stage: Staging, script: Script, size: tuple[int, int]
-) -> None:
-    async with stage(size) as s:
-        await s.play(a_call(script).take())
-        s.session.questions.set_filter("kind:stream and not kind:speech")
-        s.session.log_pane.move_to(1)
-        await s.press("b", "right", "down")
-        s.session.search.highlight("audio 20")
-        await s.tick()
-        s.check("log-filtered", "EventLogPane")
+async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    s.session.questions.set_filter("kind:stream and not kind:speech")
+    s.session.log_pane.move_to(1)
+    await s.press("b", "right", "down")
+    s.session.search.highlight("audio 20")
+    await s.tick()
+    s.check("log-filtered", "EventLogPane")
 
 
 @at_every_size
-async def test_a_log_that_nothing_matches(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(a_call(script).take())
-        s.session.questions.set_filter("warning")
-        await s.tick()
-        s.check("log-unmatched", "EventLogPane")
+async def test_a_log_that_nothing_matches(script: Script, s: Stage) -> None:
+    await s.play(a_call(script).take())
+    s.session.questions.set_filter("warning")
+    await s.tick()
+    s.check("log-unmatched", "EventLogPane")
 
 
 @at_every_size
-async def test_a_session_in_which_nothing_has_happened(stage: Staging, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        s.check("empty", "#panes")
+async def test_a_session_in_which_nothing_has_happened(s: Stage) -> None:
+    s.check("empty", "#panes")
 
 
 @at_every_size
-async def test_the_footer(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        s.check("footer-before-a-call", "KeyBar")
-        await s.play(a_call(script).take())
-        s.check("footer-in-a-call", "KeyBar")
-        await s.press("enter", "enter")
-        s.check("footer-in-the-detail", "KeyBar")
+async def test_the_footer(script: Script, s: Stage) -> None:
+    s.check("footer-before-a-call", "KeyBar")
+    await s.play(a_call(script).take())
+    s.check("footer-in-a-call", "KeyBar")
+    await s.press("enter", "enter")
+    s.check("footer-in-the-detail", "KeyBar")

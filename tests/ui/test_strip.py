@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Staging
+from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import MS, Script, telemetry, to_active
 from tui.engine.wire import ReadingSession
 from tui.models import events as e
@@ -21,17 +21,16 @@ WALK = [
 ]
 
 
-async def test_follows_the_status_through_every_state(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        assert "○ idle" in s.text()
-        await s.play(script.started().take())
-        old = Status.IDLE
-        for new in WALK:
-            await s.play(script.status(old, new).take())
-            assert f"{STATUS_LOOKS[new][0]} {new.value}  demo" in s.text().splitlines()[0]
-            old = new
-        await s.play(script.status(Status.ENDED, Status.ERROR, "the agent hung up").take())
-        assert "✗ error  demo  audiocodes  the agent hung up" in s.text().splitlines()[0]
+async def test_follows_the_status_through_every_state(script: Script, s: Stage) -> None:
+    assert "○ idle" in s.text()
+    await s.play(script.started().take())
+    old = Status.IDLE
+    for new in WALK:
+        await s.play(script.status(old, new).take())
+        assert f"{STATUS_LOOKS[new][0]} {new.value}  demo" in s.text().splitlines()[0]
+        old = new
+    await s.play(script.status(Status.ENDED, Status.ERROR, "the agent hung up").take())
+    assert "✗ error  demo  audiocodes  the agent hung up" in s.text().splitlines()[0]
 
 
 def test_every_status_has_a_glyph_of_its_own() -> None:
@@ -48,48 +47,42 @@ async def test_a_figure_that_was_not_measured_is_a_dash(stage: Staging, script: 
         assert "– dB" in s.text()
 
 
-async def test_the_clock_goes_on_without_events(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.clock.now_ns += 3_725_000 * MS
-        await s.tick()
-        assert s.text().splitlines()[0].endswith("1:02:04")
+async def test_the_clock_goes_on_without_events(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.clock.now_ns += 3_725_000 * MS
+    await s.tick()
+    assert s.text().splitlines()[0].endswith("1:02:04")
 
 
-async def test_a_saved_session_that_is_being_read_is_not_taken_for_a_call(
-    stage: Staging, script: Script
-) -> None:
-    async with stage() as s:
-        await s.play([*to_active(script).take(), ReadingSession(share=0.42)])
-        first = s.text().splitlines()[0]
-        assert first.startswith(" ◌ reading the session: 42%  demo")
-        assert "active" not in first
-        assert "mic" not in first
-        await s.play([ReadingSession(share=1.0)])
-        assert "● active  demo" in s.text().splitlines()[0]
+async def test_a_saved_session_that_is_being_read_is_not_taken_for_a_call(script: Script, s: Stage) -> None:
+    await s.play([*to_active(script).take(), ReadingSession(share=0.42)])
+    first = s.text().splitlines()[0]
+    assert first.startswith(" ◌ reading the session: 42%  demo")
+    assert "active" not in first
+    assert "mic" not in first
+    await s.play([ReadingSession(share=1.0)])
+    assert "● active  demo" in s.text().splitlines()[0]
 
 
-async def test_indicators_are_words(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        assert "mic off" in s.text()
-        script.add(e.RecordingChanged, recording=True).add(e.MutedChanged, muted=True)
-        script.add(e.VolumeChanged, volume=0.5).add(e.LineChanged, name="3")
-        await s.play(script.take())
-        first, second = s.text().splitlines()[:2]
-        assert "volume 50%  ▲ MUTED  ◉ mic on" in first
-        assert second.endswith("▶ 3")
-        await s.play(script.add(e.LineChanged, name="3", finished=True).take())
-        assert "▶" not in s.text().splitlines()[1]
+async def test_indicators_are_words(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    assert "mic off" in s.text()
+    script.add(e.RecordingChanged, recording=True).add(e.MutedChanged, muted=True)
+    script.add(e.VolumeChanged, volume=0.5).add(e.LineChanged, name="3")
+    await s.play(script.take())
+    first, second = s.text().splitlines()[:2]
+    assert "volume 50%  ▲ MUTED  ◉ mic on" in first
+    assert second.endswith("▶ 3")
+    await s.play(script.add(e.LineChanged, name="3", finished=True).take())
+    assert "▶" not in s.text().splitlines()[1]
 
 
-async def test_how_far_a_line_has_come(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script).add(e.LineChanged, name="hours")
-        await s.play([*script.take(), telemetry(None, None, line_progress=0.45)])
-        assert s.text().splitlines()[1].endswith("▶ hours 45%")
-        await s.play([telemetry(None, None, line_progress=7.0)])
-        assert s.text().splitlines()[1].endswith("▶ hours 100%")
+async def test_how_far_a_line_has_come(script: Script, s: Stage) -> None:
+    to_active(script).add(e.LineChanged, name="hours")
+    await s.play([*script.take(), telemetry(None, None, line_progress=0.45)])
+    assert s.text().splitlines()[1].endswith("▶ hours 45%")
+    await s.play([telemetry(None, None, line_progress=7.0)])
+    assert s.text().splitlines()[1].endswith("▶ hours 100%")
 
 
 async def test_usage_is_shown_once_it_was_reported(stage: Staging, script: Script) -> None:
@@ -103,50 +96,46 @@ async def test_usage_is_shown_once_it_was_reported(stage: Staging, script: Scrip
         assert "tokens 1,234  tokens left 38k" in s.text().splitlines()[1]
 
 
-async def test_groups_that_do_not_fit_are_dropped_by_rank(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script).add(e.RoundTripMeasured, round_trip_ms=1.5)
-        script.add(e.FindingRaised, rule="r", text="t").add(e.LineChanged, name="hours")
-        script.add(e.UsageReported, what="response", figures={"total_tokens": 1234})
-        script.add(e.UsageReported, what="rate limits", figures={"tokens": 38_210})
+async def test_groups_that_do_not_fit_are_dropped_by_rank(script: Script, s: Stage) -> None:
+    to_active(script).add(e.RoundTripMeasured, round_trip_ms=1.5)
+    script.add(e.FindingRaised, rule="r", text="t").add(e.LineChanged, name="hours")
+    script.add(e.UsageReported, what="response", figures={"total_tokens": 1234})
+    script.add(e.UsageReported, what="rate limits", figures={"tokens": 38_210})
+    await s.play(script.take())
+    line = s.text().splitlines()[1]
+    assert "findings 1  tokens 1,234" in line
+    assert "greeting" not in line
+    await s.pilot.resize_terminal(60, 20)
+    await s.tick()
+    line = s.text().splitlines()[1]
+    assert "loss 0  findings 1" in line
+    assert line.endswith("▶ hours")
+    assert "tokens left" not in line
+
+
+async def test_no_loss_is_silent(s: Stage) -> None:
+    for loss in Loss:
+        script = to_active(Script())
         await s.play(script.take())
+        assert "loss 0" in s.text()
+        await s.play(script.add(e.LossCounted, loss=loss, count=300).take())
         line = s.text().splitlines()[1]
-        assert "findings 1  tokens 1,234" in line
-        assert "greeting" not in line
-        await s.pilot.resize_terminal(60, 20)
-        await s.tick()
-        line = s.text().splitlines()[1]
-        assert "loss 0  findings 1" in line
-        assert line.endswith("▶ hours")
-        assert "tokens left" not in line
+        assert ("loss 0" in line) is not loss.is_fault
+        assert "0.3 s" in line or "300" in line
 
 
-async def test_no_loss_is_silent(stage: Staging) -> None:
-    async with stage() as s:
-        for loss in Loss:
-            script = to_active(Script())
-            await s.play(script.take())
-            assert "loss 0" in s.text()
-            await s.play(script.add(e.LossCounted, loss=loss, count=300).take())
-            line = s.text().splitlines()[1]
-            assert ("loss 0" in line) is not loss.is_fault
-            assert "0.3 s" in line or "300" in line
+async def test_queued_audio_is_shown(script: Script, s: Stage) -> None:
+    await s.play([*to_active(script).take(), telemetry(None, None, queued_ms=1500)])
+    assert "queued 1.5 s" in s.text()
 
 
-async def test_queued_audio_is_shown(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play([*to_active(script).take(), telemetry(None, None, queued_ms=1500)])
-        assert "queued 1.5 s" in s.text()
-
-
-async def test_the_target_is_shortened_before_it_is_left_out(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        first = s.text().splitlines()[0]
-        assert "audiocodes  ws://12…11/audiocodes" in first
-        await s.pilot.resize_terminal(60, 20)
-        await s.tick()
-        assert "127" not in s.text().splitlines()[0]
+async def test_the_target_is_shortened_before_it_is_left_out(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    first = s.text().splitlines()[0]
+    assert "audiocodes  ws://12…11/audiocodes" in first
+    await s.pilot.resize_terminal(60, 20)
+    await s.tick()
+    assert "127" not in s.text().splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -157,22 +146,21 @@ async def test_the_target_is_shortened_before_it_is_left_out(stage: Staging, scr
     ],
 )
 async def test_until_the_user_speaks_the_header_says_how(
-    stage: Staging, script: Script, title: str, hint: str
+    script: Script, title: str, hint: str, s: Stage
 ) -> None:
-    async with stage() as s:
-        script.started(title=title)
-        await s.play(script.status(e.Status.IDLE, e.Status.CONNECTING).take())
-        assert hint not in s.text("SessionStrip")
-        await s.play(script.status(e.Status.CONNECTING, e.Status.ACTIVE).take())
-        assert hint in s.text("SessionStrip")
-        await s.play([telemetry(None, -20, queued_ms=900)])  # the greeting is being played
-        assert hint in s.text("SessionStrip")
-        s.session.strip.recorded = True
-        await s.tick()
-        assert hint not in s.text("SessionStrip")
-        s.session.strip.recorded = False
-        await s.play(script.add(e.RecordingChanged, recording=True).take())
-        assert hint not in s.text("SessionStrip")
+    script.started(title=title)
+    await s.play(script.status(e.Status.IDLE, e.Status.CONNECTING).take())
+    assert hint not in s.text("SessionStrip")
+    await s.play(script.status(e.Status.CONNECTING, e.Status.ACTIVE).take())
+    assert hint in s.text("SessionStrip")
+    await s.play([telemetry(None, -20, queued_ms=900)])  # the greeting is being played
+    assert hint in s.text("SessionStrip")
+    s.session.strip.recorded = True
+    await s.tick()
+    assert hint not in s.text("SessionStrip")
+    s.session.strip.recorded = False
+    await s.play(script.add(e.RecordingChanged, recording=True).take())
+    assert hint not in s.text("SessionStrip")
 
 
 async def test_empty_panes_name_the_keys(stage: Staging, script: Script) -> None:

@@ -18,61 +18,56 @@ def said(script: Script, text: str, *, final: bool = True, speaker: Party = Part
     return script.add(e.Transcribed, speaker=speaker, text=text, final=final)
 
 
-async def test_a_partial_is_rewritten_in_place(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(said(to_active(script), "I'd", final=False).take())
-        assert lines(s) == ["+0.020 user  I'd …"]
-        await s.play(said(script, "I'd like tea.").take())
-        assert lines(s) == ["+0.020 user  I'd like tea."]
+async def test_a_partial_is_rewritten_in_place(script: Script, s: Stage) -> None:
+    await s.play(said(to_active(script), "I'd", final=False).take())
+    assert lines(s) == ["+0.020 user  I'd …"]
+    await s.play(said(script, "I'd like tea.").take())
+    assert lines(s) == ["+0.020 user  I'd like tea."]
 
 
-async def test_how_far_words_were_heard_is_a_word(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script).add(e.Transcribed, speaker=Party.AGENT, text="Hello.", final=True, item="1")
-        await s.play(script.take())
-        assert lines(s) == ["+0.020 agent Hello.  [in\u00a0text]"]
-        await s.play(script.add(e.ReplyStarted, reply="1", format="raw/lpcm16").take())
-        assert lines(s) == ["+0.020 agent Hello.  [queued]"]
-        await s.play(script.add(e.PlaybackStarted, reply="1").take())
-        assert lines(s) == ["+0.020 agent Hello.  [speaking]"]
-        await s.play(script.add(e.PlaybackEnded, reply="1", heard_ms=10, unheard_ms=5).take())
-        assert lines(s) == ["+0.020 agent Hello. ┊  [cut\u00a0off,\u00a067%\u00a0heard]"]
+async def test_how_far_words_were_heard_is_a_word(script: Script, s: Stage) -> None:
+    to_active(script).add(e.Transcribed, speaker=Party.AGENT, text="Hello.", final=True, item="1")
+    await s.play(script.take())
+    assert lines(s) == ["+0.020 agent Hello.  [in\u00a0text]"]
+    await s.play(script.add(e.ReplyStarted, reply="1", format="raw/lpcm16").take())
+    assert lines(s) == ["+0.020 agent Hello.  [queued]"]
+    await s.play(script.add(e.PlaybackStarted, reply="1").take())
+    assert lines(s) == ["+0.020 agent Hello.  [speaking]"]
+    await s.play(script.add(e.PlaybackEnded, reply="1", heard_ms=10, unheard_ms=5).take())
+    assert lines(s) == ["+0.020 agent Hello. ┊  [cut\u00a0off,\u00a067%\u00a0heard]"]
 
 
 async def test_the_agents_partial_is_rewritten_in_place_with_and_without_an_item(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage() as s:
-        to_active(script)
-        for item in ("7", ""):
-            for words in ("Let", "Let me see"):
-                script.add(e.Transcribed, speaker=Party.AGENT, text=words, final=False, item=item)
-        await s.play(script.take())
-        assert lines(s) == ["+0.020 agent Let me see …  [in\u00a0text]", "+0.020 agent Let me see …"]
-        script.add(e.Transcribed, speaker=Party.AGENT, text="Let me see.", final=True)
-        await s.play(script.take())
-        assert lines(s)[1:] == ["+0.020 agent Let me see."]
+    to_active(script)
+    for item in ("7", ""):
+        for words in ("Let", "Let me see"):
+            script.add(e.Transcribed, speaker=Party.AGENT, text=words, final=False, item=item)
+    await s.play(script.take())
+    assert lines(s) == ["+0.020 agent Let me see …  [in\u00a0text]", "+0.020 agent Let me see …"]
+    script.add(e.Transcribed, speaker=Party.AGENT, text="Let me see.", final=True)
+    await s.play(script.take())
+    assert lines(s)[1:] == ["+0.020 agent Let me see."]
 
 
-async def test_a_tool_call_is_one_entry_from_its_start_to_its_end(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        call = {"call": "c1", "name": "hours", "arguments": '{"day":"Thu"}'}
-        await s.play(to_active(script).add(e.ToolChanged, **call).take())
-        assert lines(s) == ['+0.020 tool  hours({"day":"Thu"})  [running]']
-        said(script, "Hello?")
-        script.add(e.ToolChanged, **call, result='"9 to 5"', finished=True, duration_ms=12.3)
-        await s.play(script.take())
-        assert lines(s) == [
-            '+0.020 tool  hours({"day":"Thu"}) → result: "9 to 5"  [12\u00a0ms]',
-            "+0.020 user  Hello?",
-        ]
+async def test_a_tool_call_is_one_entry_from_its_start_to_its_end(script: Script, s: Stage) -> None:
+    call = {"call": "c1", "name": "hours", "arguments": '{"day":"Thu"}'}
+    await s.play(to_active(script).add(e.ToolChanged, **call).take())
+    assert lines(s) == ['+0.020 tool  hours({"day":"Thu"})  [running]']
+    said(script, "Hello?")
+    script.add(e.ToolChanged, **call, result='"9 to 5"', finished=True, duration_ms=12.3)
+    await s.play(script.take())
+    assert lines(s) == [
+        '+0.020 tool  hours({"day":"Thu"}) → result: "9 to 5"  [12\u00a0ms]',
+        "+0.020 user  Hello?",
+    ]
 
 
-async def test_a_failed_tool_is_marked_by_a_word(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script).add(e.ToolChanged, call="c1", name="book", error="closed", finished=True)
-        await s.play(script.take())
-        assert lines(s) == ["+0.020 tool  book() → error: closed  [–]"]
+async def test_a_failed_tool_is_marked_by_a_word(script: Script, s: Stage) -> None:
+    to_active(script).add(e.ToolChanged, call="c1", name="book", error="closed", finished=True)
+    await s.play(script.take())
+    assert lines(s) == ["+0.020 tool  book() → error: closed  [–]"]
 
 
 async def test_long_tool_calls_are_cut(stage: Staging, script: Script) -> None:
@@ -82,43 +77,40 @@ async def test_long_tool_calls_are_cut(stage: Staging, script: Script) -> None:
         assert len(lines(s)) < 8
 
 
-async def test_long_words_wrap_and_follow_the_width(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(said(to_active(script), "word " * 30).take())
-        narrow = len(lines(s))
-        await s.pilot.resize_terminal(110, 24)
-        await s.settle()
-        assert 1 < len(lines(s)) < narrow
+async def test_long_words_wrap_and_follow_the_width(script: Script, s: Stage) -> None:
+    await s.play(said(to_active(script), "word " * 30).take())
+    narrow = len(lines(s))
+    await s.pilot.resize_terminal(110, 24)
+    await s.settle()
+    assert 1 < len(lines(s)) < narrow
 
 
-async def test_stays_where_it_is_read(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script)
-        for number in range(60):
-            said(script, f"sentence {number}")
-        await s.play(script.take())
-        assert lines(s)[-1].endswith("sentence 59")
-        await s.press("tab", "up")
-        before = lines(s)
-        await s.play(said(said(script, "one more"), "and another").take())
-        assert lines(s) == before
-        assert "Transcript · paused, +2 new, F to follow" in s.text()
-        await s.press("end")
-        assert lines(s)[-1].endswith("and another")
+async def test_stays_where_it_is_read(script: Script, s: Stage) -> None:
+    to_active(script)
+    for number in range(60):
+        said(script, f"sentence {number}")
+    await s.play(script.take())
+    assert lines(s)[-1].endswith("sentence 59")
+    await s.press("tab", "up")
+    before = lines(s)
+    await s.play(said(said(script, "one more"), "and another").take())
+    assert lines(s) == before
+    assert "Transcript · paused, +2 new, F to follow" in s.text()
+    await s.press("end")
+    assert lines(s)[-1].endswith("and another")
 
 
-async def test_thousands_of_utterances_cost_only_what_changes(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script)
-        for number in range(5000):
-            said(script, f"sentence {number}")
-        await s.play(script.take())
-        wrapped = s.session.transcript._wrapped
-        first, last = wrapped[0], wrapped[-1]
-        await s.play(said(script, "the last", final=False).take())
-        assert wrapped[0] is first
-        assert wrapped[-2] is last
-        assert lines(s)[-1].endswith("the last …")
+async def test_thousands_of_utterances_cost_only_what_changes(script: Script, s: Stage) -> None:
+    to_active(script)
+    for number in range(5000):
+        said(script, f"sentence {number}")
+    await s.play(script.take())
+    wrapped = s.session.transcript._wrapped
+    first, last = wrapped[0], wrapped[-1]
+    await s.play(said(script, "the last", final=False).take())
+    assert wrapped[0] is first
+    assert wrapped[-2] is last
+    assert lines(s)[-1].endswith("the last …")
 
 
 async def test_words_cut_off_by_a_barge_in_follow_the_cut(stage: Staging, script: Script) -> None:
@@ -150,14 +142,13 @@ async def test_words_cut_off_by_a_barge_in_follow_the_cut(stage: Staging, script
     ],
 )
 async def test_every_share_of_a_reply_can_be_shown(
-    stage: Staging, script: Script, heard_ms: float, unheard_ms: float, told: str
+    script: Script, heard_ms: float, unheard_ms: float, told: str, s: Stage
 ) -> None:
-    async with stage() as s:
-        for text in ("", " ", "word", "two words", "x" * 100_000, "漢字 かな"):
-            to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item="1")
-            script.add(e.PlaybackEnded, reply="1", heard_ms=heard_ms, unheard_ms=unheard_ms)
-            await s.play(script.take())
-            assert told in s.text().replace("\u00a0", " ")
+    for text in ("", " ", "word", "two words", "x" * 100_000, "漢字 かな"):
+        to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item="1")
+        script.add(e.PlaybackEnded, reply="1", heard_ms=heard_ms, unheard_ms=unheard_ms)
+        await s.play(script.take())
+        assert told in s.text().replace("\u00a0", " ")
 
 
 @pytest.mark.parametrize(
@@ -168,15 +159,12 @@ async def test_every_share_of_a_reply_can_be_shown(
         ("./mine.py", "No transcript yet"),
     ],
 )
-async def test_an_empty_transcript_shows_why(
-    stage: Staging, script: Script, protocol: str, told: str
-) -> None:
-    async with stage() as s:
-        script.add(e.SessionStarted, session_id="1", started_utc="", target="ws://x", protocol=protocol)
-        await s.play(script.status(e.Status.IDLE, e.Status.ACTIVE).take())
-        assert told in s.text()
-        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-        assert (told if protocol == "twilio" else "The agent sent no transcript") in s.text()
-        await s.play(script.add(e.Transcribed, speaker=e.Party.USER, text="hello", final=True).take())
-        assert "hello" in s.text()
-        assert "No words" not in s.text()
+async def test_an_empty_transcript_shows_why(script: Script, protocol: str, told: str, s: Stage) -> None:
+    script.add(e.SessionStarted, session_id="1", started_utc="", target="ws://x", protocol=protocol)
+    await s.play(script.status(e.Status.IDLE, e.Status.ACTIVE).take())
+    assert told in s.text()
+    await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+    assert (told if protocol == "twilio" else "The agent sent no transcript") in s.text()
+    await s.play(script.add(e.Transcribed, speaker=e.Party.USER, text="hello", final=True).take())
+    assert "hello" in s.text()
+    assert "No words" not in s.text()

@@ -74,25 +74,23 @@ def waiting(s: Stage) -> str:
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_turns(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(conversation(script).take())
-        await s.press("u")
-        s.check("turns", "TurnsPane")
+async def test_turns(script: Script, s: Stage) -> None:
+    await s.play(conversation(script).take())
+    await s.press("u")
+    s.check("turns", "TurnsPane")
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)], ids=lambda s: f"{s[0]}x{s[1]}")
-async def test_health(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        conversation(script).add(e.LossCounted, loss=e.Loss.UNDERRUN, count=2)
-        stalled(script)
-        await s.play(script.take())
-        s.bridge.latest.telemetry = Telemetry(
-            at_ns=0, user_dbfs=-32, user_peak_dbfs=-12, user_dc=0.001, send_p50_ms=0.45, send_p99_ms=2.1,
-            loop_lag_ms=44, callback_load=0.012, prebuffer_ms=80, output_latency_ms=40,
-        )  # fmt: skip
-        await s.press("h")
-        s.check("health", "HealthPane")
+async def test_health(script: Script, s: Stage) -> None:
+    conversation(script).add(e.LossCounted, loss=e.Loss.UNDERRUN, count=2)
+    stalled(script)
+    await s.play(script.take())
+    s.bridge.latest.telemetry = Telemetry(
+        at_ns=0, user_dbfs=-32, user_peak_dbfs=-12, user_dc=0.001, send_p50_ms=0.45, send_p99_ms=2.1,
+        loop_lag_ms=44, callback_load=0.012, prebuffer_ms=80, output_latency_ms=40,
+    )  # fmt: skip
+    await s.press("h")
+    s.check("health", "HealthPane")
 
 
 async def test_health_keeps_the_last_figures_of_a_call_that_is_over(stage: Staging, script: Script) -> None:
@@ -127,17 +125,16 @@ def stalled(script: Script, *, active: bool = True) -> Script:
     )
 
 
-async def test_a_condition_is_on_the_screen_while_it_lasts(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(stalled(to_active(script)).take())
-        assert "! The microphone (USB [x]) has stalled." in s.text()
-        await s.press("escape")
-        assert "! The microphone" not in s.text().split("╭")[0].split("Events")[0]
-        await s.play(stalled(script, active=False).take())
-        await s.play(stalled(script).take())
-        assert s.session.notice.display
-        await s.play(stalled(script, active=False).take())
-        assert not s.session.notice.display
+async def test_a_condition_is_on_the_screen_while_it_lasts(script: Script, s: Stage) -> None:
+    await s.play(stalled(to_active(script)).take())
+    assert "! The microphone (USB [x]) has stalled." in s.text()
+    await s.press("escape")
+    assert "! The microphone" not in s.text().split("╭")[0].split("Events")[0]
+    await s.play(stalled(script, active=False).take())
+    await s.play(stalled(script).take())
+    assert s.session.notice.display
+    await s.play(stalled(script, active=False).take())
+    assert not s.session.notice.display
 
 
 async def test_a_stall_is_still_shown_when_it_is_over(stage: Staging, script: Script) -> None:
@@ -209,13 +206,12 @@ async def test_the_foot_names_every_part_of_the_turn(stage: Staging, script: Scr
             assert shown in text, shown
 
 
-async def test_a_greeting_alone_is_not_counted_as_a_turn(stage: Staging, script: Script) -> None:
-    async with stage((80, 24)) as s:
-        to_active(script).add(e.SpeechEdge, speaker=AGENT, started=True, method="silero")
-        await s.play(script.take())
-        await s.press("u")
-        assert s.text("TurnsPane").startswith("─Turns · greeting─")
-        assert "greeting" in rows(s)[-1] or any("   0 " in row for row in rows(s))
+async def test_a_greeting_alone_is_not_counted_as_a_turn(script: Script, s: Stage) -> None:
+    to_active(script).add(e.SpeechEdge, speaker=AGENT, started=True, method="silero")
+    await s.play(script.take())
+    await s.press("u")
+    assert s.text("TurnsPane").startswith("─Turns · greeting─")
+    assert "greeting" in rows(s)[-1] or any("   0 " in row for row in rows(s))
 
 
 async def test_another_call_is_followed_from_its_first_turn(stage: Staging, script: Script) -> None:
@@ -257,17 +253,16 @@ def test_a_turn_in_full_leaves_nothing_out_and_begins_with_the_most_telling() ->
     assert [text for text, _ in missing] == ["greeting", "no response time: nobody spoke"]
 
 
-async def test_the_same_key_brings_the_transcript_back(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(conversation(script).take())
-        for key in ("u", "h"):
-            await s.press(key)
-            assert not s.session.transcript.display
-            await s.press(key)
-            assert s.session.transcript.display
-        await s.press("u", "h")
-        assert s.session.health.display
-        assert not s.session.turns.display
+async def test_the_same_key_brings_the_transcript_back(script: Script, s: Stage) -> None:
+    await s.play(conversation(script).take())
+    for key in ("u", "h"):
+        await s.press(key)
+        assert not s.session.transcript.display
+        await s.press(key)
+        assert s.session.transcript.display
+    await s.press("u", "h")
+    assert s.session.health.display
+    assert not s.session.turns.display
 
 
 async def test_a_turn_without_a_response_time_shows_why_and_an_uncertain_one_is_marked(
@@ -312,19 +307,18 @@ async def test_a_turn_that_is_waited_for_shows_for_how_long_and_that_nothing_has
         assert waiting(s).endswith("the agent did not answer")
 
 
-async def test_of_thousands_of_turns_only_visible_ones_are_drawn(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        to_active(script)
-        for number in range(2000):
-            exchange(script, number + 10, latency_ms=500)
-        await s.play(script.take())
-        await s.press("u")
-        title = rows(s)[0]
-        assert "2,000" in title
-        assert "p50 500 ms" in title
-        assert any(row.startswith("▌2000 ") for row in rows(s))
-        await s.press("home")
-        assert any(row.startswith("▌   0 ") for row in rows(s))
+async def test_of_thousands_of_turns_only_visible_ones_are_drawn(script: Script, s: Stage) -> None:
+    to_active(script)
+    for number in range(2000):
+        exchange(script, number + 10, latency_ms=500)
+    await s.play(script.take())
+    await s.press("u")
+    title = rows(s)[0]
+    assert "2,000" in title
+    assert "p50 500 ms" in title
+    assert any(row.startswith("▌2000 ") for row in rows(s))
+    await s.press("home")
+    assert any(row.startswith("▌   0 ") for row in rows(s))
 
 
 def test_the_bar_is_as_long_as_the_latency_and_shows_its_parts() -> None:
@@ -344,26 +338,24 @@ def test_the_sparkline_begins_at_zero() -> None:
     assert sparkline_of([500]) == ""
 
 
-async def test_without_turns_the_pane_explains_when_one_starts(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.press("u")
-        assert "No turns yet. A turn starts" in rows(s)[2]
-        await s.play(conversation(script).take())
-        assert "No turns yet" not in s.text()
+async def test_without_turns_the_pane_explains_when_one_starts(script: Script, s: Stage) -> None:
+    await s.press("u")
+    assert "No turns yet. A turn starts" in rows(s)[2]
+    await s.play(conversation(script).take())
+    assert "No turns yet" not in s.text()
 
 
 async def test_devices_that_are_not_calibrated_are_named_once_and_every_row_has_its_error_bar(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage((80, 24)) as s:
-        to_active(script)
-        script.add(e.AudioOpened, capture="mic", playback="speaker", latency_ms=40.0, timing=Timing())
-        exchange(script, 1, latency_ms=420)
-        await s.play(exchange(script, 2, latency_ms=2_300).take())
-        await s.press("u")
-        shown = s.text()
-        assert shown.count("not calibrated") == 1
-        assert "420±20" in shown
-        assert "response 2300 ± 20 ms" in shown
-        health = {line.name: line.value for line in figures_of(s.bridge.state, Telemetry(at_ns=0))}
-        assert health["timing"] == "± 20 ms, not calibrated"
+    to_active(script)
+    script.add(e.AudioOpened, capture="mic", playback="speaker", latency_ms=40.0, timing=Timing())
+    exchange(script, 1, latency_ms=420)
+    await s.play(exchange(script, 2, latency_ms=2_300).take())
+    await s.press("u")
+    shown = s.text()
+    assert shown.count("not calibrated") == 1
+    assert "420±20" in shown
+    assert "response 2300 ± 20 ms" in shown
+    health = {line.name: line.value for line in figures_of(s.bridge.state, Telemetry(at_ns=0))}
+    assert health["timing"] == "± 20 ms, not calibrated"

@@ -91,13 +91,12 @@ async def test_the_sentence_that_says_why_is_never_cut(
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_words_of_the_list_are_whole(stage: Staging, script: Script, size: tuple[int, int]) -> None:
-    async with stage(size) as s:
-        await s.play(session(script, {"noticed": 1400, "agent": 1900, "buffer": 1600}).take())
-        await s.press("u", "up")
-        row = next(line for line in s.text("TurnsPane").splitlines() if " 2  4900 ms ✗" in line)
-        assert "unexplained 1.9 s" in row, "the longest part is always there"
-        assert "…" not in row
+async def test_words_of_the_list_are_whole(script: Script, s: Stage) -> None:
+    await s.play(session(script, {"noticed": 1400, "agent": 1900, "buffer": 1600}).take())
+    await s.press("u", "up")
+    row = next(line for line in s.text("TurnsPane").splitlines() if " 2  4900 ms ✗" in line)
+    assert "unexplained 1.9 s" in row, "the longest part is always there"
+    assert "…" not in row
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -124,55 +123,48 @@ async def test_which_turn_was_slow_and_why_takes_one_key_and_the_turn_three(
 
 
 async def test_an_edge_that_a_second_detector_finds_elsewhere_is_listed_at_both_instants(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage((80, 24)) as s:
-        await s.play(session(script, SESSIONS["slow agent"][0]).take())
-        turn = s.bridge.state.metrics.turns[2]
-        assert turn.user_ended_ns is not None
-        script.add(
-            e.EdgeDisputed,
-            turn=2,
-            edge=e.CheckedEdge.USER_ENDED,
-            first_ns=turn.user_ended_ns,
-            second_ns=turn.user_ended_ns + 229_000_000,
-        )
-        await s.play(script.take())
-        await s.press("u", "up", "enter")
-        assert "? uncertain: a second detector finds the end of user speech 229 ms later" in read(
-            s, "TurnPage"
-        )
-        await s.press("end")
-        text = read(s, "TurnPage")
-        assert "0.0 ms heard the user's last sound" in text
-        assert "229 ms second the end of user speech, according to a second detector" in text
+    await s.play(session(script, SESSIONS["slow agent"][0]).take())
+    turn = s.bridge.state.metrics.turns[2]
+    assert turn.user_ended_ns is not None
+    script.add(
+        e.EdgeDisputed,
+        turn=2,
+        edge=e.CheckedEdge.USER_ENDED,
+        first_ns=turn.user_ended_ns,
+        second_ns=turn.user_ended_ns + 229_000_000,
+    )
+    await s.play(script.take())
+    await s.press("u", "up", "enter")
+    assert "? uncertain: a second detector finds the end of user speech 229 ms later" in read(s, "TurnPage")
+    await s.press("end")
+    text = read(s, "TurnPage")
+    assert "0.0 ms heard the user's last sound" in text
+    assert "229 ms second the end of user speech, according to a second detector" in text
 
 
-async def test_a_turn_names_what_was_reported_beside_what_was_heard(stage: Staging, script: Script) -> None:
-    async with stage((80, 24)) as s:
-        await s.play(session(script, SESSIONS["slow agent"][0]).take())
-        await s.press("u", "up", "enter", "end")
-        text = read(s, "TurnPage")
-        order = ("0.0 ms heard the user's last sound", "200 ms reported speech stopped",
-                 "2100 ms received the first audio", "2200 ms heard the agent's first sound")  # fmt: skip
-        assert [text.index(line) for line in order] == sorted(text.index(line) for line in order)
-        assert "0.0 ms 0%" not in text, "what took no time is left out"
+async def test_a_turn_names_what_was_reported_beside_what_was_heard(script: Script, s: Stage) -> None:
+    await s.play(session(script, SESSIONS["slow agent"][0]).take())
+    await s.press("u", "up", "enter", "end")
+    text = read(s, "TurnPage")
+    order = ("0.0 ms heard the user's last sound", "200 ms reported speech stopped",
+             "2100 ms received the first audio", "2200 ms heard the agent's first sound")  # fmt: skip
+    assert [text.index(line) for line in order] == sorted(text.index(line) for line in order)
+    assert "0.0 ms 0%" not in text, "what took no time is left out"
 
 
-async def test_the_turn_shows_uncertainty_and_barge_ins_before_its_parts(
-    stage: Staging, script: Script
-) -> None:
-    async with stage((80, 24)) as s:
-        await s.play(session(script, _PROMPT).take())
-        metrics = s.bridge.state.metrics
-        metrics.turns[2].doubt, metrics.turns[2].error_ms = "sending was 30 ms late", 30.0
-        metrics.barge_ins.append(BargeIn(kind=BargeInKind.YIELDED, turn=2, silence_ms=340))
-        await s.press("u", "up", "enter")
-        text = read(s, "TurnPage")
-        assert "Response time 600 ± 30 ms ✓ good" in text
-        parts = text.index("Where the time went")
-        assert text.index("? uncertain: sending was 30 ms late") < parts
-        assert text.index("barge-in yielded: silence after 340 ms") < parts
+async def test_the_turn_shows_uncertainty_and_barge_ins_before_its_parts(script: Script, s: Stage) -> None:
+    await s.play(session(script, _PROMPT).take())
+    metrics = s.bridge.state.metrics
+    metrics.turns[2].doubt, metrics.turns[2].error_ms = "sending was 30 ms late", 30.0
+    metrics.barge_ins.append(BargeIn(kind=BargeInKind.YIELDED, turn=2, silence_ms=340))
+    await s.press("u", "up", "enter")
+    text = read(s, "TurnPage")
+    assert "Response time 600 ± 30 ms ✓ good" in text
+    parts = text.index("Where the time went")
+    assert text.index("? uncertain: sending was 30 ms late") < parts
+    assert text.index("barge-in yielded: silence after 340 ms") < parts
 
 
 async def test_equal_barge_ins_are_one_line_with_their_number(stage: Staging, script: Script) -> None:
@@ -267,33 +259,30 @@ async def test_the_chart_lists_the_slowest_turns_to_go_to(stage: Staging, script
 
 @pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_from_20_turns_on_the_chart_has_percentiles_and_a_histogram(
-    stage: Staging, script: Script, size: tuple[int, int]
+    script: Script, size: tuple[int, int], s: Stage
 ) -> None:
-    async with stage(size) as s:
-        to_active(script)
-        for number in range(1, 21):
-            turn(script, number, noticed=200, agent=100 * number, buffer=0)
-        await s.play(script.take())
-        await s.press("u")
-        title, *lines = s.text("TurnsPane").splitlines()
-        assert "worst 2200 ms ✗" in title
-        assert "…" not in title
-        assert sum(" ms " in line for line in lines[1:]) >= 5, "several turns, whatever the verdict takes"
-        await s.press("P")
-        assert "20 response times · p50 1200 ms ~ · p95 2100 ms ✗ · worst 2200 ms ✗" in s.text()
-        assert "Turns by response time in ms" in s.text()
-        labels = s.text("#distribution").splitlines()
-        counts = [line.split("┤")[0].strip() for line in labels if "┤" in line]
-        assert [count for count in counts if count] == ["1", "0"], "turns are counted in whole numbers"
-        assert labels[-1].split()[0] == "300"
-        slowest = s.text("#outliers").splitlines()[1]
-        assert "turn 20 " in slowest
-        assert "unexplained 2.0 s" in slowest
-        responses, distribution = (s.top().query_one(name).region for name in ("#responses", "#distribution"))
-        assert (responses.y == distribution.y) == (size == (80, 24)), (
-            "beside each other if there are few rows"
-        )
-        assert responses.height > 6
+    to_active(script)
+    for number in range(1, 21):
+        turn(script, number, noticed=200, agent=100 * number, buffer=0)
+    await s.play(script.take())
+    await s.press("u")
+    title, *lines = s.text("TurnsPane").splitlines()
+    assert "worst 2200 ms ✗" in title
+    assert "…" not in title
+    assert sum(" ms " in line for line in lines[1:]) >= 5, "several turns, whatever the verdict takes"
+    await s.press("P")
+    assert "20 response times · p50 1200 ms ~ · p95 2100 ms ✗ · worst 2200 ms ✗" in s.text()
+    assert "Turns by response time in ms" in s.text()
+    labels = s.text("#distribution").splitlines()
+    counts = [line.split("┤")[0].strip() for line in labels if "┤" in line]
+    assert [count for count in counts if count] == ["1", "0"], "turns are counted in whole numbers"
+    assert labels[-1].split()[0] == "300"
+    slowest = s.text("#outliers").splitlines()[1]
+    assert "turn 20 " in slowest
+    assert "unexplained 2.0 s" in slowest
+    responses, distribution = (s.top().query_one(name).region for name in ("#responses", "#distribution"))
+    assert (responses.y == distribution.y) == (size == (80, 24)), "beside each other if there are few rows"
+    assert responses.height > 6
 
 
 async def test_without_response_times_there_is_no_chart(stage: Staging, script: Script) -> None:

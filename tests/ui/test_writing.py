@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual import events
 
-from tests.ui.conftest import TARGET, Staging
+from tests.ui.conftest import TARGET, Stage, Staging
 from tests.ui.fakes import NASTY, Script, telemetry, to_active
 from tests.ui.test_nasty import check
 from tui.engine.wire import Record, SendInstructions, SendText
@@ -13,66 +13,61 @@ from tui.screens.instructions import InstructionsScreen
 from tui.screens.palette import ActionCommands
 
 
-async def test_a_typed_turn_is_sent_as_written(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.sent()
-        await s.press("w", *"Is it", "space", *"open? [/b] rsd", "enter")
-        assert s.sent() == [SendText(text="Is it open? [/b] rsd")]
-        await s.press("x", "enter", "escape")
-        assert s.sent() == [SendText(text="x")], "it stays for the next one"
-        assert s.focused() is s.session.log_pane
-        await s.press("r")
-        assert s.sent() == [Record(on=True)], "and then keys are keys again"
+async def test_a_typed_turn_is_sent_as_written(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.sent()
+    await s.press("w", *"Is it", "space", *"open? [/b] rsd", "enter")
+    assert s.sent() == [SendText(text="Is it open? [/b] rsd")]
+    await s.press("x", "enter", "escape")
+    assert s.sent() == [SendText(text="x")], "it stays for the next one"
+    assert s.focused() is s.session.log_pane
+    await s.press("r")
+    assert s.sent() == [Record(on=True)], "and then keys are keys again"
 
 
-async def test_the_line_takes_the_footers_place(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        above = s.text().splitlines()[:-1]
-        await s.press("w")
-        *lines, last = s.text().splitlines()
-        assert lines == above
-        assert "enter sends, esc cancels" in last
-        await s.play([telemetry(-20, -30)])
-        assert "-20 dB" in s.text(), "meters go on"
-        await s.press("escape")
-        assert "q Quit" in s.text().splitlines()[-1]
+async def test_the_line_takes_the_footers_place(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    above = s.text().splitlines()[:-1]
+    await s.press("w")
+    *lines, last = s.text().splitlines()
+    assert lines == above
+    assert "enter sends, esc cancels" in last
+    await s.play([telemetry(-20, -30)])
+    assert "-20 dB" in s.text(), "meters go on"
+    await s.press("escape")
+    assert "q Quit" in s.text().splitlines()[-1]
 
 
-async def test_esc_closes_the_line_from_another_pane_too(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        await s.press("w", *"half", "tab", "escape")
-        assert "q Quit" in s.text().splitlines()[-1]
-        await s.press("w")
-        assert "half" in s.text().splitlines()[-1], "what was written is still there"
+async def test_esc_closes_the_line_from_another_pane_too(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    await s.press("w", *"half", "tab", "escape")
+    assert "q Quit" in s.text().splitlines()[-1]
+    await s.press("w")
+    assert "half" in s.text().splitlines()[-1], "what was written is still there"
 
 
-async def test_an_empty_line_sends_nothing_and_closes(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script).take())
-        s.sent()
-        await s.press("w", "space", "enter")
-        assert s.sent() == []
-        assert s.focused() is s.session.log_pane
+async def test_an_empty_line_sends_nothing_and_closes(script: Script, s: Stage) -> None:
+    await s.play(to_active(script).take())
+    s.sent()
+    await s.press("w", "space", "enter")
+    assert s.sent() == []
+    assert s.focused() is s.session.log_pane
 
 
-async def test_instructions_are_sent_and_shown_when_edited_again(stage: Staging, script: Script) -> None:
-    async with stage() as s:
-        await s.play(to_active(script, "openai").take())
-        s.sent()
-        await s.press("I", *"Be brief.", "enter", *"Be kind.", "ctrl+s")
-        assert s.sent() == [SendInstructions(text="Be brief.\nBe kind.")]
-        assert s.top() is s.session
-        await s.press("I")
-        assert "Be kind." in s.text()
-        await s.press("x", "escape")
-        assert s.sent() == []
-        await s.press("I")
-        screen = s.top()
-        assert isinstance(screen, InstructionsScreen)
-        assert screen.area.text == "Be brief.\nBe kind."
+async def test_instructions_are_sent_and_shown_when_edited_again(script: Script, s: Stage) -> None:
+    await s.play(to_active(script, "openai").take())
+    s.sent()
+    await s.press("I", *"Be brief.", "enter", *"Be kind.", "ctrl+s")
+    assert s.sent() == [SendInstructions(text="Be brief.\nBe kind.")]
+    assert s.top() is s.session
+    await s.press("I")
+    assert "Be kind." in s.text()
+    await s.press("x", "escape")
+    assert s.sent() == []
+    await s.press("I")
+    screen = s.top()
+    assert isinstance(screen, InstructionsScreen)
+    assert screen.area.text == "Be brief.\nBe kind."
 
 
 async def test_a_new_call_begins_with_its_own_instructions(stage: Staging, script: Script) -> None:
@@ -131,14 +126,13 @@ async def test_what_the_protocol_lacks_is_shown_before_anything_is_typed(
 
 
 @pytest.mark.parametrize("key", ["w", "I"])
-async def test_nasty_texts_can_be_pasted(stage: Staging, script: Script, key: str) -> None:
-    async with stage() as s:
-        await s.play(to_active(script, "openai").take())
-        await s.press(key)
-        for text in NASTY[:-2]:
-            s.app.post_message(events.Paste(text))
-            await s.settle()
-            check(s)
+async def test_nasty_texts_can_be_pasted(script: Script, key: str, s: Stage) -> None:
+    await s.play(to_active(script, "openai").take())
+    await s.press(key)
+    for text in NASTY[:-2]:
+        s.app.post_message(events.Paste(text))
+        await s.settle()
+        check(s)
 
 
 async def test_a_paste_of_several_lines_is_one_line(stage: Staging, script: Script) -> None:
