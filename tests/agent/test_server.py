@@ -24,29 +24,12 @@ from tests.agent.sockets import LIMIT_S, Caller, answered, calling
 from tests.waiting import wait_for
 from tui.agent.server import AgentServer
 from tui.agent.settings import EVERYTHING_AT_ONCE, AgentError, AgentSettings, ReplyMode
-from tui.assets import caller_lines, prompts
+from tui.assets import caller_lines
 from tui.protocols.base import Protocol
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.registry import BUILT_IN, by_path
 
 _FAST = AgentSettings(pace=100)
-
-
-async def test_the_greeting_arrives_whole() -> None:
-    async with AgentServer(_FAST) as server, calling(server) as caller:
-        start = await caller.until(Type.PLAY_STREAM_START)
-        await caller.until(Type.PLAY_STREAM_STOP)
-        assert start.text == prompts()["greeting"].text
-        assert b"".join(caller.take_chunks()) == prompt("greeting")
-
-
-async def test_a_spoken_line_is_recognised_and_answered_whole() -> None:
-    async with AgentServer(_FAST) as server, answered(server) as caller:
-        await caller.speak(spoken("number"))
-        recognition = await caller.until(Type.SPEECH_RECOGNITION)
-        assert recognition.text == "The order number is four seven one, two nine zero, five."
-        await caller.until(Type.PLAY_STREAM_STOP)
-        assert b"".join(caller.take_chunks()) == prompt("order")
 
 
 async def test_echo_returns_the_users_words() -> None:
@@ -64,31 +47,6 @@ async def test_everything_at_once_is_one_large_message() -> None:
         await caller.speak(spoken("services"))
         await caller.until(Type.PLAY_STREAM_STOP)
         assert caller.take_chunks() == [prompt("workshop")]
-
-
-async def test_speech_stops_the_current_reply() -> None:
-    async with AgentServer(AgentSettings()) as server, calling(server) as caller:
-        await caller.until(Type.PLAY_STREAM_CHUNK)
-        await caller.speak(spoken("interrupt"))
-        await caller.until(Type.SPEECH_STARTED)
-        await caller.until(Type.PLAY_STREAM_STOP)
-        assert len(b"".join(caller.take_chunks())) < len(prompt("greeting"))
-        await caller.until(Type.SPEECH_RECOGNITION)
-
-
-async def test_digits_are_answered_and_goodbye_hangs_up() -> None:
-    async with AgentServer(_FAST) as server, answered(server) as caller:
-        await caller.send(caller.end.dtmf("7"))
-        await caller.until(Type.PLAY_STREAM_STOP)
-        assert b"".join(caller.take_chunks()) == prompt("dtmf-7")
-        await caller.send(caller.end.playback_finished("play-2", heard_ms=1, received_ms=1))
-        await caller.speak(spoken("goodbye"))
-        await caller.until(Type.PLAY_STREAM_STOP)
-        await caller.send(caller.end.playback_finished("play-3", heard_ms=1, received_ms=1))
-        await caller.until(Type.HANG_UP)
-        await caller.send(caller.end.hang_up())
-        await caller.socket.wait_closed()
-        assert caller.socket.close_code == 1000
 
 
 async def test_calls_do_not_hear_each_other() -> None:

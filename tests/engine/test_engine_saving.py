@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.process import connect, handle_of, heard, sounds, until
+from tests.engine.process import connect, handle_of, heard, until
 from tui.agent.process import AgentProcess
 from tui.bridge import Bridge
 from tui.engine import wire
@@ -67,27 +67,10 @@ def test_a_second_call_is_a_second_session(bridge: Bridge, agent: AgentProcess, 
     assert [summary.outcome for summary in list_sessions(tmp_path)][1:] == [Outcome.ENDED]
 
 
-def test_a_call_without_saving_leaves_no_files(bridge: Bridge, agent: AgentProcess, tmp_path: Path) -> None:
-    connect(bridge, Target(url=agent.url("/audiocodes"), input="lines", output="none"))
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_refused_call_is_saved_too(bridge: Bridge, tmp_path: Path) -> None:
     bridge.send(wire.Connect(target=Target(url="ws://127.0.0.1:9/", protocol="smoke", save=str(tmp_path))))
     until(bridge, lambda: bridge.state.status is Status.ERROR)
     until(bridge, lambda: [summary.outcome for summary in list_sessions(tmp_path)] == [Outcome.ERROR])
-
-
-def test_a_folder_that_cannot_be_written_is_reported_and_the_call_goes_on(
-    bridge: Bridge, agent: AgentProcess, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-    call(bridge, agent, tmp_path / "file")
-    until(bridge, lambda: sounds(bridge))
-    error = next(event for event in bridge.log.events if isinstance(event, e.ErrorRaised))
-    assert error.message.startswith(f"The session is not being saved: Cannot write to {tmp_path / 'file'}: ")
-    logged = next(event for event in bridge.log.events if isinstance(event, e.MessageLogged))
-    assert bridge.raw_message(logged) is not None
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prlimit is Linux")

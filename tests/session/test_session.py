@@ -529,16 +529,6 @@ async def test_the_silence_of_a_reply_whose_socket_was_lost_is_not_reported_as_a
     assert not held.of(e.ConditionChanged)
 
 
-async def test_an_agent_that_closes_politely_ends_the_call() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.socket.close(1000, "bye")
-
-    async with agent(script) as url, call(url) as held:
-        ended = await held.until_status(Status.ENDED)
-    assert "closed with code 1000 (bye)" in ended.reason
-
-
 async def test_a_close_code_that_means_a_fault_is_an_error() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()

@@ -57,11 +57,6 @@ def test_messages_are_counted_by_direction() -> None:
     assert metrics.unknown_messages == 1
 
 
-def test_the_response_latency_runs_from_the_last_word_to_the_first_sample_heard() -> None:
-    metrics = fold(edge(USER, True, 0), edge(USER, False, 1000), *short_reply(1640))
-    assert metrics.response_latencies_ms == [640]
-
-
 def test_an_answer_that_is_folded_before_the_edge_it_answers_is_measured_too() -> None:
     metrics = fold(edge(USER, True, 0), *short_reply(1640), edge(USER, False, 1000))
     assert metrics.response_latencies_ms == [640]
@@ -84,15 +79,6 @@ def test_each_turn_is_answered_once() -> None:
         *short_reply(4300),
     )
     assert metrics.response_latencies_ms == [500, 300]
-
-
-def test_the_greeting_is_measured_apart_from_turns() -> None:
-    active = status(Status.INITIATING, Status.ACTIVE, at_ms=100)
-    metrics = fold(
-        active, *short_reply(300), edge(USER, True, 1000), edge(USER, False, 2000), *short_reply(2200)
-    )
-    assert metrics.greeting_latency_ms == 200
-    assert metrics.response_latencies_ms == [200]
 
 
 def test_losses_add_up_and_intended_ones_are_not_faults() -> None:
