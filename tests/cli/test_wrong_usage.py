@@ -29,7 +29,7 @@ CALLS = [
     ([URL, "--header", "X"], "--header: write it as 'KEY: VALUE'."),
     ([URL, "--protocol", "twillio"], '--protocol twillio: unknown protocol; did you mean "twilio"?'),
     ([URL, "--protocol", "audiocodes", "--option", "colour=red"], "colour"),
-    ([URL, "--token-env", "NOT_SET"], "--token-env NOT_SET"),
+    ([URL, "--token-env", "NOT_SET"], "--token-env NOT_SET: that variable is not set"),
     ([URL, "--cacert", "missing.pem"], "'missing.pem' does not exist."),
     ([URL, "--cacert", LONG], "File name too long"),
     ([URL, "--cacert", "text.wav/ca.pem"], "'text.wav/ca.pem' cannot be read: Not a directory."),
