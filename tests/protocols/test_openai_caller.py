@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tests.protocols.openai_types import assert_client_event
 from tests.protocols.shown import body, kinds, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import wav_header
@@ -803,3 +804,28 @@ class TestItemsAndParts:
             (0, False, "said", True),
             (1, True, "wri", True),
         ]
+
+
+def test_every_message_is_one_of_the_package() -> None:
+    caller = in_session(a_caller(turn_detection="off", greet="on"), turn_detection=None)
+    caller.start_user_stream()
+    sent = [*caller.user_audio(AUDIO_20_MS), *caller.stop_user_stream()]
+    caller.start_user_stream()
+    sent += [frame for _ in range(5) for frame in caller.user_audio(AUDIO_20_MS)]
+    sent += caller.stop_user_stream()
+    sent += done(playing(caller)).replies
+    sent += caller.interrupted("item-1", heard_ms=7, received_ms=20)
+    sent += [*caller.user_text("Hello"), *caller.update_instructions("Shout.")]
+    sent += [*playing(caller).user_text("again"), *caller.relay(OUTPUT)]
+    for frame in sent:
+        assert_client_event(frame)
+    assert {frame.kind for frame in sent} == {
+        "session.update",
+        "input_audio_buffer.append",
+        "input_audio_buffer.clear",
+        "input_audio_buffer.commit",
+        "response.create",
+        "response.cancel",
+        "conversation.item.create",
+        "conversation.item.truncate",
+    }

@@ -4,17 +4,14 @@ import base64
 import json
 import math
 import struct
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.protocols.shown import frames, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import wav_header
-from tui.protocols.base import CallerSettings, Incoming, Outgoing, ProtocolError, TelephonyEvent
+from tui.protocols.base import CallerSettings, Incoming, ProtocolError, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.pcm import PCM, PcmAgent, PcmCaller
 
@@ -349,62 +346,6 @@ class TestTheAgent:
             '{"type":"transcript","role":"user","text":"what","final":true}',
         ]
         assert agent.speech_started() == agent.speech_stopped() == agent.hang_up("bye") == agent.end() == []
-
-
-def carry(receive: Callable[[str | bytes], Incoming], sent: Sequence[Outgoing]) -> list[TelephonyEvent]:
-    events: list[TelephonyEvent] = []
-    for frame in sent:
-        incoming = receive(frame.frame)
-        assert (incoming.kind, incoming.known, incoming.findings) == (frame.kind, True, ())
-        assert incoming.audio_ms == frame.audio_ms
-        events += incoming.events
-    return events
-
-
-def ordinary(audio: bytes) -> bool:
-    """Returns whether audio is long and even enough for PCM and does not look like another format."""
-    return not audio.startswith(b"RIFF") and len(audio) % 4 > 0
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
-audio_chunks = st.binary(min_size=1, max_size=400).filter(ordinary)
-
-
-@settings(derandomize=True, max_examples=60)
-@given(st.lists(audio_chunks, min_size=1, max_size=4), texts, st.booleans(), st.booleans())
-def test_the_two_ends_hold_a_conversation(
-    chunks: list[bytes], text: str, hello: bool, interrupted: bool
-) -> None:
-    caller, agent = a_caller(hello="on" if hello else "off", end="on"), an_agent(play_rate=24_000)
-    heard = carry(caller.receive, agent.opened())
-    said = carry(agent.receive, caller.opened()) + carry(agent.receive, caller.start_user_stream())
-    for chunk in chunks:
-        said += carry(agent.receive, caller.user_audio(chunk))
-    said += carry(agent.receive, caller.stop_user_stream())
-    heard += carry(caller.receive, [*agent.hypothesis(text), *agent.recognition(text, 1.0)])
-    heard += carry(caller.receive, agent.say_start("answer", text))
-    for chunk in chunks:
-        heard += carry(caller.receive, agent.say_audio("answer", chunk))
-    heard += carry(caller.receive, agent.say_stop("answer", interrupted=interrupted))
-
-    assert [event.type for event in said if event.type is not T.USER_STREAM_CHUNK] == [
-        T.SESSION_INITIATE,
-        T.CALL_STARTED,
-        T.USER_STREAM_START,
-        T.USER_STREAM_STOP,
-    ]
-    assert [event.audio for event in said if event.audio] == chunks
-    assert [event.audio for event in heard if event.audio] == chunks
-    assert {event.format for event in heard if event.audio} == {PCM_24K}
-    assert [(event.type, event.text) for event in heard if event.type is not T.PLAY_STREAM_CHUNK] == [
-        (T.CONFIG, ""),
-        (T.SPEECH_HYPOTHESIS, text),
-        (T.SPEECH_RECOGNITION, text),
-        (T.AGENT_TEXT, text),
-        (T.PLAY_STREAM_START, ""),
-        *([(T.CLEAR, "")] if interrupted else []),
-        (T.PLAY_STREAM_STOP, ""),
-    ]
 
 
 def test_the_protocol_value() -> None:

@@ -1,4 +1,4 @@
-"""Tests the example session at each end, the marks in a conversation, and round trips."""
+"""Tests the example session at each end, and the marks in a conversation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import json
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
-
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.protocols import both_ends
 from tests.protocols.both_ends import Side, example, messages_from
@@ -120,30 +117,3 @@ class TestAConversation:
         line.marks_are_reached()
         finished = [event.stream_id for event in line.heard_by["agent"] if event.type is T.PLAY_FINISHED]
         assert finished == ["a", "b"]
-
-
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-
-
-@settings(derandomize=True, max_examples=60)
-@given(
-    st.lists(st.binary(max_size=400), max_size=6),
-    st.text("0123456789*#ABCD", max_size=20),
-    st.lists(texts.filter(bool), max_size=4),
-)
-def test_messages_from_the_caller_arrive(blocks: list[bytes], digits: str, marks: list[str]) -> None:
-    line = Line()
-    for name in dict.fromkeys(marks):
-        line.reply(name, b"\x01")
-    before = len(line.heard_by["agent"])
-    for block in blocks:
-        line.to_agent(line.caller.user_audio(block))
-    line.to_agent(line.caller.dtmf(digits))
-    line.marks_are_reached()
-    line.to_agent(line.caller.hang_up())
-    heard = line.heard_by["agent"][before:]
-    said = b"".join(blocks)
-    assert b"".join(event.audio for event in heard) == said[: len(said) // 160 * 160]
-    assert [event.text for event in heard if event.type is T.DTMF] == list(digits)
-    assert [event.text for event in heard if event.type is T.MARK_REACHED] == list(dict.fromkeys(marks))
-    assert heard[-1].type is T.SESSION_END
