@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import begins, chunk, delta, error, message, said, started, user_speaks
-from tests.models.log.event_logs import FILTERS, RECEIVED, SENT, event_lists, log_of
+from tests.models.log.event_logs import FILTERS, SENT, event_lists, log_of
 from tui.models import events as e
 from tui.models.filter.language import parse
 from tui.models.filter.patterns import FilterError, Pattern, Phrase, Regex
@@ -114,22 +114,6 @@ def test_a_match_in_a_closed_run_names_the_event() -> None:
     assert find(view, Text(Phrase("two")), 0) == Found(1, 2, False)
     view.toggle_run(1)
     assert find(view, Text(Phrase("two")), 0) == Found(3, 2, False)
-
-
-def test_search_goes_through_the_events_of_an_opened_run() -> None:
-    view = view_of(delta("a1"), delta("b"), delta("a2"), message("of a3"))
-    view.toggle_run(0)
-    a = Text(Regex("a[0-9]"))
-    assert positions(view, a) == [1, 3, 4]
-    assert positions(view, a, forward=False) == [4, 3, 1]
-
-
-def test_hidden_events_are_not_found() -> None:
-    view = view_of(message("a"), error("a"), message("a"))
-    view.set_filter(parse("errors"))
-    view.step()
-    assert find(view, Text(Phrase("a")), -1) == Found(0, 1, False)
-    assert find(view, Text(Phrase("a")), 0, wrap=False) is None
 
 
 @given(event_lists(), FILTERS, FILTERS, st.data())
@@ -251,9 +235,3 @@ def test_going_to_a_time_or_a_number() -> None:
     view.toggle_run(2)
     assert [at_number(view, number) for number in (3, 4, 5)] == [2, 3, 4]
     assert (at_time(view_of(), 1), at_number(view_of(), 1)) == (0, 0)
-
-
-def test_a_view_with_a_run_received_and_one_sent_at_once() -> None:
-    view = view_of(*(chunk(direction) for direction in (RECEIVED, SENT) * 3))
-    view.toggle_run(0)
-    assert positions(view, parse("number:5..6")) == [3, 4]

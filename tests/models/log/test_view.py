@@ -48,28 +48,6 @@ def test_without_a_filter_every_row_is_a_line() -> None:
             view.line(beyond)
 
 
-def test_a_run_is_shown_when_one_of_its_events_matches() -> None:
-    view = view_of(delta("one"), delta("two"), message("other"), filter_="one")
-    assert shown(view) == ["0"]
-
-
-def test_new_events_are_shown_if_they_match() -> None:
-    view = view_of(started(), filter_="errors")
-    assert not view.update()
-    append(view.log, message(), error())
-    assert len(view) == 0
-    assert view.update()
-    assert shown(view) == ["2"]
-
-
-def test_a_run_appears_where_it_began_when_it_comes_to_match() -> None:
-    view = view_of(delta("one"), chunk(RECEIVED), filter_="two or audio")
-    assert shown(view) == ["1"]
-    append(view.log, delta("two"))
-    view.update()
-    assert shown(view) == ["0", "1"]
-
-
 def test_the_newest_are_judged_first_and_a_slice_at_a_time() -> None:
     ticks = count()
     view = EventView(
@@ -165,12 +143,6 @@ def test_an_opened_run_shows_its_events_and_goes_on_growing() -> None:
     assert not view.toggle_run(1)
     assert shown(view) == ["0", "1", "2"]
     assert view.position_of_event(4) == 1
-
-
-def test_an_opened_run_shows_matches() -> None:
-    view = view_of(delta("one"), delta("two"), delta("one more"), filter_="one")
-    view.toggle_run(0)
-    assert shown(view) == ["0", "0:1", "0:3"]
 
 
 def test_where_a_line_went_when_it_is_no_longer_shown() -> None:
