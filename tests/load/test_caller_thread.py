@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import gevent
@@ -97,6 +99,27 @@ def test_a_call_that_is_hung_up_before_it_begins_never_begins(thread: CallerThre
     holding.set()
     with pytest.raises(asyncio.CancelledError):
         ticket.wait(5)
+
+
+class Call:
+    """Refers to itself, as the objects of a call refer to each other."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_a_call_leaves_is_collected_soon_after_its_end(thread: CallerThread) -> None:
+    async def hold(ticket: Ticket[weakref.ref[Call]]) -> weakref.ref[Call]:
+        return weakref.ref(Call())
+
+    gc.disable()
+    try:
+        left = thread.submit(hold).wait(5)
+        with gevent.Timeout(20):
+            while left() is not None:
+                gevent.sleep(0.05)
+    finally:
+        gc.enable()
 
 
 def test_threads_that_gevent_replaced_are_refused_with_a_sentence() -> None:
