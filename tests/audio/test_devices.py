@@ -220,7 +220,7 @@ def test_whatever_the_wrapper_raises_is_a_sentence(desk: FakeSoundDevice, failur
     desk.list_failure = None
     headset = devices.list_devices()[1]
     desk.refuse = lambda rate: failure
-    assert sentence(lambda: devices.open_input(headset, 16_000, 320, print)).startswith(
+    assert sentence(lambda: devices.open_stream("input", headset, 16_000, 320, print)).startswith(
         "USB Headset cannot be opened: "
     )
     assert sentence(lambda: devices.supported_rate(headset, "input", 16_000)).startswith(
@@ -274,8 +274,8 @@ def test_streams_are_opened_raw_and_mono(desk: FakeSoundDevice) -> None:
         pass
 
     headset = devices.list_devices()[1]
-    stream = devices.open_input(headset, 16_000, 320, callback, latency=0.1)
-    devices.open_output(devices.list_devices()[0], 24_000, 480, callback)
+    stream = devices.open_stream("input", headset, 16_000, 320, callback, latency=0.1)
+    devices.open_stream("output", devices.list_devices()[0], 24_000, 480, callback)
     desk.streams[0].arguments.pop("finished_callback")
     assert desk.streams[0].arguments == {
         "kind": "input",
@@ -293,7 +293,7 @@ def test_streams_are_opened_raw_and_mono(desk: FakeSoundDevice) -> None:
 
 
 def test_a_stream_starts_and_stops_on_request(desk: FakeSoundDevice) -> None:
-    stream = devices.open_input(devices.list_devices()[1], 16_000, 320, print)
+    stream = devices.open_stream("input", devices.list_devices()[1], 16_000, 320, print)
     seen = [stream.active]
     for action in (stream.start, stream.abort, stream.start, stream.stop, stream.close):
         action()
@@ -304,7 +304,7 @@ def test_a_stream_starts_and_stops_on_request(desk: FakeSoundDevice) -> None:
 
 
 def test_a_stream_that_vanished_is_recognised_and_not_started_again(desk: FakeSoundDevice) -> None:
-    stream = devices.open_input(devices.list_devices()[1], 16_000, 320, print)
+    stream = devices.open_stream("input", devices.list_devices()[1], 16_000, 320, print)
     stream.start()
     desk.streams[0].end()
     assert stream.vanished
@@ -316,7 +316,7 @@ def test_a_refusal_gets_a_sentence(desk: FakeSoundDevice) -> None:
     headset = devices.list_devices()[1]
 
     def open_it() -> object:
-        return devices.open_input(headset, 16_000, 320, print)
+        return devices.open_stream("input", headset, 16_000, 320, print)
 
     desk.refuse = lambda rate: unavailable()
     assert sentence(open_it) == (
@@ -341,7 +341,7 @@ def test_the_list_can_be_read_again(desk: FakeSoundDevice) -> None:
 def test_devices_are_not_listed_again_while_somebody_reads_the_list_and_no_barge_in_waits_for_that(
     desk: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream = devices.open_output(devices.list_devices()[0], 24_000, 480, print)
+    stream = devices.open_stream("output", devices.list_devices()[0], 24_000, 480, print)
     stream.start()
     reading, read_on = threading.Event(), threading.Event()
 
@@ -368,7 +368,7 @@ def test_devices_are_not_listed_again_while_somebody_reads_the_list_and_no_barge
 
 
 def test_a_stream_is_not_closed_in_the_middle_of_what_it_does(desk: FakeSoundDevice) -> None:
-    stream = devices.open_output(devices.list_devices()[0], 24_000, 480, print)
+    stream = devices.open_stream("output", devices.list_devices()[0], 24_000, 480, print)
     stream.start()
     ending, go_on = threading.Event(), threading.Event()
 

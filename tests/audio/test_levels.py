@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.audio.signals import tone
-from tui.audio.levels import FLOOR_DBFS, LevelMeter, measure
+from tui.audio.levels import LevelMeter, measure
+from tui.audio.plain import FLOOR_DBFS
 
 SECOND_NS = 1_000_000_000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.audio.echo_guard import PlayedAhead
+from tui.audio.echo_guard import EchoGuard
 from tui.audio.webrtc import FRAME_MS, Processor
 
 _LEAD_NS = 40_000_000
@@ -13,14 +13,11 @@ The processor needs a block before its echo arrives, but must not receive audio 
 _MAX_DELAY_MS = 500
 
 
-class EchoCanceller(PlayedAhead):
+class EchoCanceller(EchoGuard):
     """An `EchoGuard` that lets both parties speak at the same time. Block lengths are multiples of 10 ms."""
-
-    held_blocks = 0
 
     def __init__(self, processor: Processor) -> None:
         super().__init__()
-        self.failure = ""
         self._processor = processor
         self._rendered_end_ns: int | None = None
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
@@ -94,44 +94,13 @@ class Device(msgspec.Struct, frozen=True):
         return f"{self.index} {self.name} ({self.host_api})"
 
 
-class StreamTimes(Protocol):
-    """PortAudio's times for a block, in seconds on PortAudio's own clock; only their differences are meaningful."""
+StreamCallback = Callable[[Any, int, Any, Any], None]
+"""Called with ``(buffer, frames, times, flags)`` on PortAudio's thread. An exception ends the stream silently.
 
-    @property
-    def inputBufferAdcTime(self) -> float: ...  # noqa: D102, N802  PortAudio's name
-    @property
-    def outputBufferDacTime(self) -> float: ...  # noqa: D102, N802  PortAudio's name
-    @property
-    def currentTime(self) -> float: ...  # noqa: D102, N802  PortAudio's name
-
-
-class StreamFlags(Protocol):
-    """Problems that PortAudio noticed since the previous block."""
-
-    @property
-    def input_overflow(self) -> bool:
-        """Captured samples were lost."""
-        ...
-
-    @property
-    def output_underflow(self) -> bool:
-        """The device played a gap."""
-        ...
-
-
-class DeviceBuffer(Protocol):
-    """PortAudio's buffer, valid only during the callback.
-
-    Read it with ``bytes(buffer)``; write to it with ``buffer[:] = pcm``.
-    """
-
-    def __buffer__(self, flags: int, /) -> memoryview: ...
-
-    def __setitem__(self, key: slice, value: bytes, /) -> None: ...
-
-
-StreamCallback = Callable[[DeviceBuffer, int, StreamTimes, StreamFlags], None]
-"""Called with ``(buffer, frames, times, flags)`` on PortAudio's thread. An exception ends the stream silently."""
+The buffer is valid only during the call: read it with ``bytes(buffer)``, or write to it with ``buffer[:] = pcm``.
+``times`` are in seconds on PortAudio's own clock, so only their differences are meaningful. ``flags`` are the
+problems since the previous block: ``input_overflow`` (samples were lost) and ``output_underflow`` (a gap was played).
+"""
 Latency = float | Literal["low", "high"]
 """Requested latency in seconds, or one of PortAudio's names for it. `Stream.latency_s` is the actual latency."""
 
@@ -179,7 +148,7 @@ class Stream:
 
     @property
     def time_s(self) -> float:
-        """Current time on the clock of the callbacks' `StreamTimes`."""
+        """Current time on the clock of the callbacks' times."""
         return float(self._raw.time)
 
     @property
@@ -406,42 +375,21 @@ def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
     raise AudioDeviceError(_refused(device, wanted, refusal)) from refusal
 
 
-def open_input(
-    device: Device,
-    rate: int,
-    block_frames: int,
-    callback: StreamCallback,
-    *,
-    latency: Latency = "low",
-) -> Stream:
-    """Opens a microphone; ``callback`` receives its blocks after the stream is started.
-
-    Raises `AudioDeviceError` if the device is busy, denied or gone, or does not support this rate
-    (see `supported_rate`).
-    """
-    return _open("input", device, rate, block_frames, callback, latency)
-
-
-def open_output(
-    device: Device,
-    rate: int,
-    block_frames: int,
-    callback: StreamCallback,
-    *,
-    latency: Latency = "low",
-) -> Stream:
-    """Opens a speaker. Works like `open_input`, except that ``callback`` must fill every block completely."""
-    return _open("output", device, rate, block_frames, callback, latency)
-
-
-def _open(
+def open_stream(
     direction: Direction,
     device: Device,
     rate: int,
     block_frames: int,
     callback: StreamCallback,
-    latency: Latency,
+    *,
+    latency: Latency = "low",
 ) -> Stream:
+    """Opens a microphone or a speaker, which is used after the stream is started.
+
+    ``callback`` receives a microphone's blocks, and must fill every block of a speaker completely. Raises
+    `AudioDeviceError` if the device is busy, denied or gone, or does not support this rate (see
+    `supported_rate`).
+    """
     portaudio = _portaudio()
     # Raw streams pass a plain buffer, so that no numpy array is created per block on PortAudio's thread.
     stream_type = portaudio.RawInputStream if direction == "input" else portaudio.RawOutputStream

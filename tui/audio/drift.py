@@ -55,25 +55,16 @@ class DriftMeter:
     """Measures the drift of the capture and playback clocks during a call."""
 
     def __init__(self) -> None:
-        self._capture, self._playback = ClockDrift(), ClockDrift()
+        self.capture, self.playback = ClockDrift(), ClockDrift()
+        """Deviations from the nominal rate."""
 
     def feed(self, now_ns: int, capture_start_ns: int | None, playback_start_ns: int | None) -> None:
         """Adds the current estimates of when frame 0 of each stream passed its device."""
-        self._capture.feed(now_ns, capture_start_ns)
-        self._playback.feed(now_ns, playback_start_ns)
-
-    @property
-    def capture_ppm(self) -> float | None:
-        """Deviation of the capture clock from its nominal rate, in ppm; None until it is known."""
-        return self._capture.ppm
-
-    @property
-    def playback_ppm(self) -> float | None:
-        """Deviation of the playback clock from its nominal rate, in ppm; None until it is known."""
-        return self._playback.ppm
+        self.capture.feed(now_ns, capture_start_ns)
+        self.playback.feed(now_ns, playback_start_ns)
 
     @property
     def ppm(self) -> float | None:
         """Deviation of the capture clock from the playback clock, in ppm; None until both are known."""
-        capture, playback = self._capture.ppm, self._playback.ppm
+        capture, playback = self.capture.ppm, self.playback.ppm
         return None if capture is None or playback is None else capture - playback

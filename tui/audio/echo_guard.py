@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from tui.audio.levels import measure
 from tui.audio.pcm import frames_to_ns, is_zero
@@ -12,36 +13,6 @@ from tui.audio.pcm import frames_to_ns, is_zero
 GATE_DBFS = -50.0
 HANG_OVER_NS = 250_000_000
 _KEPT_BLOCKS = 500
-
-
-class EchoGuard(Protocol):
-    """Keeps the agent from hearing itself.
-
-    `agent_heard` and `agent_cut` can be called from any thread and return immediately. Call `clean` on the
-    engine's loop.
-    """
-
-    @property
-    def failure(self) -> str:
-        """A sentence that explains why the guard stopped working; empty while it works."""
-        ...
-
-    @property
-    def held_blocks(self) -> int:
-        """Number of captured blocks with sound that the guard replaced by silence."""
-        ...
-
-    def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Adds a played block, including silence, whose first sample leaves the speaker at ``start_ns``."""
-        ...
-
-    def agent_cut(self, at_ns: int) -> None:
-        """Records that playback was cut at ``at_ns``: audio announced for later times is never played."""
-        ...
-
-    def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
-        """Returns the block to send for a captured block, whose last sample left the microphone at ``end_ns``."""
-        ...
 
 
 class Played(NamedTuple):
@@ -57,22 +28,36 @@ class Played(NamedTuple):
         return self.start_ns + frames_to_ns(len(self.pcm) // 2, self.rate)
 
 
-class PlayedAhead:
-    """Blocks that were handed to the device and not yet collected. One thread adds blocks, and another takes them."""
+class EchoGuard(ABC):
+    """Keeps the agent from hearing itself.
+
+    `agent_heard` and `agent_cut` can be called from any thread and return immediately. Call `clean` on the
+    engine's loop.
+    """
+
+    failure = ""
+    """A sentence on why the guard stopped working; empty while it works."""
+    held_blocks = 0
+    """Number of captured blocks with sound that the guard replaced by silence."""
 
     def __init__(self) -> None:
+        # Blocks that were handed to the device and not yet taken. One thread adds blocks, and another takes them.
         self._blocks: deque[Played] = deque(maxlen=_KEPT_BLOCKS)
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """See `EchoGuard`."""
+        """Adds a played block, including silence, whose first sample leaves the speaker at ``start_ns``."""
         self._blocks.append(Played(start_ns, pcm, rate))
 
     def agent_cut(self, at_ns: int) -> None:
-        """See `EchoGuard`."""
+        """Records that playback was cut at ``at_ns``: audio announced for later times is never played."""
         # Removed one by one from the end, because the playback thread may append in the meantime, which would
         # break an iteration.
         while self._blocks and self._blocks[-1].start_ns >= at_ns:
             self._blocks.pop()
+
+    @abstractmethod
+    def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
+        """Returns the block to send for a captured block, whose last sample left the microphone at ``end_ns``."""
 
     def take(self, until_ns: int) -> Iterator[Played]:
         """Yields each block that was heard by that time, once and in order."""
@@ -80,15 +65,10 @@ class PlayedAhead:
             yield self._blocks.popleft()
 
 
-class EchoGate(PlayedAhead):
+class EchoGate(EchoGuard):
     """A half-duplex guard: sends silence while the agent is heard and for a short time afterwards."""
 
-    failure = ""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.held_blocks = 0
-        self._shut_until_ns = 0
+    _shut_until_ns = 0
 
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
         """See `EchoGuard`."""

@@ -25,6 +25,9 @@ class Encoding(StrEnum):
         return 2 if self is Encoding.PCM16 else 1
 
 
+_SILENCE = {Encoding.PCM16: b"\0", Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5"}
+
+
 class AudioFormat(msgspec.Struct, frozen=True):
     """An encoding and a sample rate in Hz; always mono."""
 
@@ -35,6 +38,10 @@ class AudioFormat(msgspec.Struct, frozen=True):
     def bytes_per_second(self) -> int:
         """Bytes per second of audio on the wire."""
         return self.encoding.sample_bytes * self.rate
+
+    def silence(self, size_bytes: int) -> bytes:
+        """Returns that many bytes of silence."""
+        return _SILENCE[self.encoding] * size_bytes
 
     def duration_ms(self, size_bytes: int) -> float:
         """Returns the duration of ``size_bytes`` in this format."""

@@ -10,6 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tui.audio.formats import Encoding
+from tui.audio.plain import g711_samples
+
 _MULAW_BIAS = 33
 _MULAW_MAX = 8159
 _ALAW_EVEN_BITS = 0x55
@@ -33,12 +36,6 @@ def _mulaw_codes() -> NDArray[np.uint8]:
     return np.bitwise_xor(code, np.where(value < 0, 0x7F, 0xFF)).astype(np.uint8)
 
 
-def _mulaw_samples() -> NDArray[np.int16]:
-    code = np.arange(256, dtype=np.int32) ^ 0xFF
-    magnitude = ((((code & 0x0F) << 1) + _MULAW_BIAS) << ((code >> 4) & 7)) - _MULAW_BIAS
-    return (np.where(code & 0x80, -magnitude, magnitude) << 2).astype(np.int16)
-
-
 def _alaw_codes() -> NDArray[np.uint8]:
     value = _samples_in_uint16_order() >> 3
     magnitude = np.where(value < 0, ~value, value)
@@ -47,20 +44,12 @@ def _alaw_codes() -> NDArray[np.uint8]:
     return (code ^ np.where(value < 0, 0, 0x80) ^ _ALAW_EVEN_BITS).astype(np.uint8)
 
 
-def _alaw_samples() -> NDArray[np.int16]:
-    code = np.arange(256, dtype=np.int32) ^ _ALAW_EVEN_BITS
-    segment = (code >> 4) & 7
-    step: NDArray[np.int32] = ((code & 0x0F) << 1) + 1 + np.where(segment > 0, 32, 0)
-    magnitude: NDArray[np.int32] = step << np.maximum(segment - 1, 0)
-    return (np.where(code & 0x80, magnitude, -magnitude) << 3).astype(np.int16)
-
-
 # Built once, because a lookup takes about 1.5 us for 20 ms of audio (measured) and the arithmetic above ten
 # times as long.
 _MULAW_CODES = _mulaw_codes()
-_MULAW_SAMPLES = _mulaw_samples().astype("<i2")
+_MULAW_SAMPLES = np.array(g711_samples(Encoding.MULAW), "<i2")
 _ALAW_CODES = _alaw_codes()
-_ALAW_SAMPLES = _alaw_samples().astype("<i2")
+_ALAW_SAMPLES = np.array(g711_samples(Encoding.ALAW), "<i2")
 
 
 def encode_mulaw(pcm: bytes) -> bytes:

@@ -12,10 +12,9 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from tui.audio.pcm import FULL_SCALE, is_zero, samples_of
+from tui.audio.pcm import is_zero, samples_of
+from tui.audio.plain import FLOOR_DBFS, FULL_SCALE, to_dbfs
 
-FLOOR_DBFS = -90.0
-"""Level of silence, and the lowest reported level (one 16-bit step is -90.3 dBFS)."""
 FALL_DB_PER_S = 40.0
 """Rate at which a meter's bar falls, in dB per second."""
 _KEPT_BLOCKS = 100
@@ -43,11 +42,6 @@ class MeterReading(msgspec.Struct, frozen=True):
     held_peak_dbfs: float
     clipped: bool
     """Whether a sample was at full scale within the last `HOLD_MS`."""
-
-
-def to_dbfs(amplitude: float) -> float:
-    """Converts a sample magnitude (0..32768) to dBFS, never below the floor."""
-    return max(FLOOR_DBFS, 20 * math.log10(amplitude / FULL_SCALE)) if amplitude > 0 else FLOOR_DBFS
 
 
 def measure(pcm: bytes) -> Level:

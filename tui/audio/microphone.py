@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from enum import Enum, auto
@@ -14,10 +13,7 @@ from tui.audio import devices
 from tui.audio.blocks import Source, Stamp
 from tui.audio.clocked import ClockedBlocks
 from tui.audio.crowd import SharedClock, Ticking
-from tui.audio.in_thread import driver_hangs, in_thread
-
-RecordingCallback = Callable[[Any, int, Any, Any], None]
-"""PortAudio's callback signature: ``(indata, frames, time, status)``."""
+from tui.audio.open_device import CallbackTimes, OpenDevice
 
 
 class _Mode(Enum):
@@ -29,7 +25,7 @@ class _Mode(Enum):
     """Blocks from the device, or silence if there is no device or it is not open."""
 
 
-class _OpenDevice(NamedTuple):
+class _OpenInput(NamedTuple):
     """A device's stream and the source of its blocks."""
 
     stream: devices.Stream
@@ -49,7 +45,7 @@ class Microphone:
 
     def __init__(
         self,
-        callback: RecordingCallback,
+        callback: devices.StreamCallback,
         *,
         rate: int,
         block_ms: int,
@@ -76,18 +72,16 @@ class Microphone:
         # Set immediately on request, before any device is opened or closed, which may take seconds. From then
         # on, blocks that no longer fit the mode are dropped.
         self._closed = False
-        self._lost: _OpenDevice | None = None
-        """A stream whose opening was abandoned, kept until the driver returns and the stream can be closed."""
         self._lock = asyncio.Lock()
         # Held while a device is opened or closed. PortAudio's calls block and must not run for one stream on
         # two threads. The mode may change in the meantime, so it is read again under the lock, and once more
         # when the device is open.
-        self._opened: _OpenDevice | None = None
+        self._device = OpenDevice[_OpenInput]()
 
     @property
     def source(self) -> Source | None:
         """The device that is delivering audio; None while silence or nothing is delivered."""
-        opened = self._opened
+        opened = self._device.opened
         return opened.source if opened is not None and self._mode is _Mode.SOUND else None
 
     @property
@@ -103,8 +97,7 @@ class Microphone:
     @property
     def vanished(self) -> bool:
         """Whether blocks are expected from the device, but its stream ended unexpectedly or could not be reopened."""
-        opened = self._opened
-        return self._calls.last_ns is not None and (opened is None or opened.stream.vanished)
+        return self._calls.last_ns is not None and self._device.vanished
 
     def take_busy_ns(self) -> int:
         """Returns the longest duration of the device's callback since the previous call, in ns."""
@@ -115,7 +108,7 @@ class Microphone:
 
         0 if unknown.
         """
-        return self._calls.take_gap_ns() / 1_000_000
+        return self._calls.take_gap_ms()
 
     def take_missed_ms(self) -> float:
         """Returns how many ms of audio were missed since the previous call because a stream was replaced."""
@@ -140,7 +133,7 @@ class Microphone:
     async def drop(self) -> None:
         """Releases the device temporarily; silence is delivered in the meantime."""
         async with self._lock:
-            await self._close_device()
+            await self._device.close()
             self._keep_time()
 
     async def reopen(self, device: devices.Device) -> None:
@@ -150,7 +143,7 @@ class Microphone:
         """
         async with self._lock:
             if self._mode is _Mode.SOUND:
-                await self._close_device()
+                await self._device.close()
                 self._calls.give_up()
                 await self._open_device(device)
             self.device = device
@@ -161,9 +154,9 @@ class Microphone:
         self._rest()
         async with self._lock:
             if self._mode is not _Mode.SOUND:
-                await self._close_device()
+                await self._device.close()
                 self._rest()
-            elif self._opened is None and self.device is not None:
+            elif self._device.opened is None and self.device is not None:
                 await self._open_device(self.device)
             else:
                 self._keep_time()
@@ -177,55 +170,24 @@ class Microphone:
     async def _open_device(self, device: devices.Device) -> None:
         """Opens the device; call with the lock held. If it raises `AudioDeviceError`, silence is delivered."""
         try:
-            await in_thread(partial(self._open, device), undo=self._close_late)
-        except devices.AudioDeviceError:
-            if driver_hangs():
-                self._lost, self._opened = self._opened, None
-            raise
+            await self._device.open(partial(self._open, device))
         finally:
             if self._mode is not _Mode.SOUND:  # the mode changed while the device was being opened
-                await self._close_device()
+                await self._device.close()
             self._rest()
             self._keep_time()
 
     def _open(self, device: devices.Device) -> None:
         rate = devices.supported_rate(device, "input", self.rate)
         source = Source(rate, from_device=True)
-        stream = devices.open_input(
-            device, rate, rate * self.block_ms // 1000, partial(self._deliver, source), latency="low"
+        stream = devices.open_stream(
+            "input", device, rate, rate * self.block_ms // 1000, partial(self._deliver, source)
         )
-        # Set before the start, because PortAudio may call back before `start` returns, and blocks from any
-        # source but the open one are dropped. From here on, blocks of the silence clock are dropped, so that
-        # none is inserted between blocks of the device.
+        # From the start on, blocks of the silence clock are dropped, so that none is inserted between blocks of
+        # the device.
         self._calls.opening()
-        self._opened = _OpenDevice(stream, source)
-        try:
-            stream.start()
-        except devices.AudioDeviceError:
-            self._opened = None
-            raise
+        self._device.start(_OpenInput(stream, source))
         self._calls.opened()
-
-    def _close_late(self) -> None:
-        """Closes a stream that was opened after the loop stopped waiting for it.
-
-        Runs on the thread that opened it.
-        """
-        # Either attribute may refer to the stream: the driver may have hung before the stream was known, or
-        # while it was starting.
-        for opened in (self._lost, self._opened):
-            if opened is not None:
-                opened.stream.close()
-        self._lost = self._opened = None
-
-    async def _close_device(self) -> None:
-        """Closes the device; call with the lock held."""
-        # Cleared first, so that blocks that PortAudio delivers while it closes the stream are dropped.
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            # A driver that hangs keeps the device open; nothing can be done about that here.
-            with contextlib.suppress(devices.AudioDeviceError):
-                await in_thread(opened.stream.close)
 
     def _keep_time(self) -> None:
         """Delivers silence if blocks are expected and no device is delivering them."""
@@ -242,7 +204,7 @@ class Microphone:
         """
         if source is not self.source:
             return
-        began_ns = self._calls.begin(self.block_ms)
+        began_ns = self._calls.begin_block(self.block_ms)
         self._callback(indata, frames, Stamp(began_ns, source), status)
         self._calls.end(began_ns)
 
@@ -253,48 +215,23 @@ class Microphone:
             self._callback(bytes(2 * frames), frames, Stamp(due_ns, source), None)
 
 
-class _DeviceCalls:
-    """The device's callback times and durations, and the audio missed between two streams.
-
-    PortAudio's thread calls `begin` and `end`; the loop calls everything else. Each attribute is a number
-    that one thread writes and the other reads or resets, so no lock is needed. At worst, a reset loses one
-    duration.
-    """
+class _DeviceCalls(CallbackTimes):
+    """The device's callback times and durations, and the audio missed between two streams."""
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:
-        self.last_ns: int | None = None
-        self._clock_ns = clock_ns
-        self._busy_ns = 0
-        self._called_ns: int | None = None
-        """Time of the stream's last callback. Unlike `last_ns`, it does not include the opening."""
-        self._gap_ns = 0
+        super().__init__(clock_ns)
         self._given_up_ns: int | None = None
         """Time of the last callback of an abandoned stream; reset when its successor calls back."""
         self._missed_ns = 0
 
-    def opened(self) -> None:
-        """Records that a stream has started. A device that never calls back counts as stalled from then on."""
-        self.last_ns = self.last_ns or self._clock_ns()
-
-    def opening(self) -> None:
-        """Records that a stream is about to start. The time since the previous stream does not count as a gap."""
-        self._called_ns = None
-
-    def begin(self, block_ms: int) -> int:
+    def begin_block(self, block_ms: int) -> int:
         """Records that the callback was entered, and returns the time.
 
         The callback's samples were captured during the preceding block.
         """
-        began_ns = self.last_ns = self._clock_ns()
-        if self._called_ns is not None:
-            self._gap_ns = max(self._gap_ns, began_ns - self._called_ns)
-        self._called_ns = began_ns
+        began_ns = self.begin()
         self._miss_until(began_ns - block_ms * 1_000_000)
         return began_ns
-
-    def end(self, began_ns: int) -> None:
-        """Records that the callback is returning."""
-        self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
 
     def give_up(self) -> None:
         """Records that the stream was closed to open another. No audio is captured until the new one starts."""
@@ -304,16 +241,6 @@ class _DeviceCalls:
         """Records that the device should no longer deliver blocks. No audio counts as missed after this."""
         self.last_ns = None
         self._miss_until(self._clock_ns())
-
-    def take_busy_ns(self) -> int:
-        """Returns the duration of the longest callback since the previous call."""
-        busy_ns, self._busy_ns = self._busy_ns, 0
-        return busy_ns
-
-    def take_gap_ns(self) -> int:
-        """Returns the longest time between two callbacks since the previous call."""
-        gap_ns, self._gap_ns = self._gap_ns, 0
-        return gap_ns
 
     def take_missed_ns(self) -> int:
         """Returns the length of the audio missed since the previous call."""

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-FULL_SCALE = 32_768
-"""The magnitude of 0 dBFS."""
+from tui.audio.plain import FULL_SCALE
 
 
 def samples_of(pcm: bytes) -> NDArray[np.int16]:

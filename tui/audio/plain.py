@@ -17,9 +17,10 @@ from tui.audio.formats import AudioFormat, Encoding
 
 MAX_SAMPLES = 480_000
 """Maximum number of samples measured: 30 s at 16 kHz, which takes 30 ms."""
-_FULL_SCALE = 32768
-_FLOOR_DBFS = -90.0
-"""The same as `tui.audio.levels.FLOOR_DBFS`: no level is reported as lower."""
+FULL_SCALE = 32_768
+"""The magnitude of 0 dBFS."""
+FLOOR_DBFS = -90.0
+"""Level of silence, and the lowest reported level (one 16-bit step is -90.3 dBFS)."""
 
 
 class MessageLevel(msgspec.Struct, frozen=True):
@@ -42,14 +43,14 @@ def loudness(wire: bytes, audio_format: AudioFormat) -> MessageLevel | None:
         return None
     peak = max(max(samples), -min(samples))
     power = sum(map(mul, samples, samples)) / len(samples)
-    clipped = samples.count(_FULL_SCALE - 1) + samples.count(-_FULL_SCALE)
-    return MessageLevel(_dbfs(peak), _dbfs(math.sqrt(power)), clipped, len(samples))
+    clipped = samples.count(FULL_SCALE - 1) + samples.count(-FULL_SCALE)
+    return MessageLevel(to_dbfs(peak), to_dbfs(math.sqrt(power)), clipped, len(samples))
 
 
 def samples_of(wire: bytes, encoding: Encoding) -> array[int]:
     """Returns the 16-bit samples of audio in its wire format. An incomplete sample at the end is dropped."""
     if encoding is not Encoding.PCM16:
-        table = _table(encoding)
+        table = g711_samples(encoding)
         return array("h", [table[code] for code in wire])
     samples = array("h", wire[: len(wire) & ~1])
     # Samples on the wire are little-endian; the array has the byte order of this machine.
@@ -59,8 +60,8 @@ def samples_of(wire: bytes, encoding: Encoding) -> array[int]:
 
 
 @cache
-def _table(encoding: Encoding) -> tuple[int, ...]:
-    """Returns the sample for each code, as in ITU-T G.711 and `tui.audio.g711`."""
+def g711_samples(encoding: Encoding) -> tuple[int, ...]:
+    """Returns the 16-bit sample for each code of mu-law or A-law, as in ITU-T G.711."""
     return tuple(
         _mulaw(code ^ 0xFF) if encoding is Encoding.MULAW else _alaw(code ^ 0x55) for code in range(256)
     )
@@ -77,5 +78,6 @@ def _alaw(code: int) -> int:
     return (magnitude if code & 0x80 else -magnitude) << 3
 
 
-def _dbfs(amplitude: float) -> float:
-    return max(_FLOOR_DBFS, 20 * math.log10(amplitude / _FULL_SCALE)) if amplitude > 0 else _FLOOR_DBFS
+def to_dbfs(amplitude: float) -> float:
+    """Converts a sample magnitude (0..32768) to dBFS, never below the floor."""
+    return max(FLOOR_DBFS, 20 * math.log10(amplitude / FULL_SCALE)) if amplitude > 0 else FLOOR_DBFS

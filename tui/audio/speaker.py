@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, Protocol
 from tui.audio import devices
 from tui.audio.clocked import ClockedBlocks
 from tui.audio.endpoints import OutputKind
-from tui.audio.in_thread import driver_hangs, in_thread
+from tui.audio.in_thread import in_thread
 from tui.audio.instants import SoundInstants
+from tui.audio.open_device import CallbackTimes, OpenDevice
 from tui.audio.queue import Cut, PlaybackQueue
 from tui.audio.resample import LiveResampler
 from tui.audio.wav import WavWriter
@@ -84,22 +85,6 @@ class _DeviceClock:
             self.blocks.popleft()
             heard.append((start_ns, block))
         return heard
-
-
-class _Callbacks:
-    """Statistics of the device's callbacks. Written by PortAudio's thread and read by the engine's loop."""
-
-    def __init__(self) -> None:
-        self.last_ns: int | None = None
-        """Time of the device's last callback or, before that, of its first opening."""
-        self.called_ns: int | None = None
-        """Time of the open stream's last callback; None before its first callback."""
-        self.gap_ns = 0
-        """The longest time between two callbacks of one stream since this value was last read."""
-        self.busy_ns = 0
-        """Duration of the longest callback since this value was last read."""
-        self.underflows = 0
-        self.error: Exception | None = None
 
 
 class _OpenedOutput:
@@ -181,32 +166,28 @@ class Speaker:
         self._fade_ms = fade_ms
         self._tracks = tracks
         self._clock = _DeviceClock(queue.rate, clock_ns)
-        self._callbacks = _Callbacks()
+        self._calls = CallbackTimes(clock_ns)
+        self.underflows = 0
+        """Number of callbacks with PortAudio's underflow flag: the device ran dry and played silence."""
+        self._error: Exception | None = None
         # Held while a worker opens, aborts or closes the device, which can take seconds. PortAudio frees a
         # stream on close, so a simultaneous abort would use freed memory.
         self._lock = asyncio.Lock()
         self._closed = False
-        self._opened: _OpenedOutput | None = None
-        """The output that pulls from the queue; while it is set, no other output does."""
-        self._lost: _OpenedOutput | None = None
-        """An output whose opening was abandoned, kept until the driver returns and the output can be closed."""
+        self._output = OpenDevice[_OpenedOutput]()
+        """The output that pulls from the queue; while it is open, no other output does."""
         self._without_device: _WithoutDevice | None = None
 
     @property
     def latency_ms(self) -> float:
         """The latency that the device reports; 0 if there is no device."""
-        opened = self._opened
+        opened = self._output.opened
         return opened.stream.latency_s * 1000 if opened else 0.0
 
     @property
     def lead_ms(self) -> float:
         """Time from the pull of the latest block until the block is heard; 0 if there is no device."""
         return self._clock.block_lead_ns / 1_000_000
-
-    @property
-    def underflows(self) -> int:
-        """Number of callbacks with PortAudio's underflow flag: the device ran dry and played silence."""
-        return self._callbacks.underflows
 
     async def open(self, device: devices.Device) -> None:
         """Starts playing to a device rather than to a file or nowhere, at the queue's rate if the device supports it.
@@ -216,18 +197,14 @@ class Speaker:
         async with self._lock:
             if self._closed:
                 return
-            try:
-                await in_thread(partial(self._open, device), undo=self._close_late)
-            except devices.AudioDeviceError:
-                if driver_hangs():
-                    self._lost, self._opened = self._opened, None
-                raise
+            await self._output.open(partial(self._open, device))
             self._close_file()
 
     def _open(self, device: devices.Device) -> None:
         rate = devices.supported_rate(device, "output", self.queue.rate)
         opened = _OpenedOutput(LiveResampler(self.queue.rate, rate) if rate != self.queue.rate else None)
-        opened.stream = devices.open_output(
+        opened.stream = devices.open_stream(
+            "output",
             device,
             rate,
             rate * self._block_ms // 1000,
@@ -235,69 +212,45 @@ class Speaker:
             latency=_latency(self.latency),
         )
         self._clock.instants.restart()
-        self._callbacks.called_ns = None
-        # Set before start(), because the first callbacks arrive before it returns.
-        self._opened = opened
-        try:
-            opened.stream.start()
-        except devices.AudioDeviceError:
-            self._opened = None
-            raise
+        self._calls.opening()
+        self._output.start(opened)
         self.device = device
-        self._callbacks.last_ns = self._callbacks.last_ns or self._clock.now_ns()
-
-    def _close_late(self) -> None:
-        """Closes a stream that was opened after the loop stopped waiting for it.
-
-        Runs on the thread that opened it.
-        """
-        for opened in (self._lost, self._opened):
-            if opened is not None:
-                opened.stream.close()
-        self._lost = self._opened = None
+        self._calls.opened()
 
     @property
     def callback_ns(self) -> int | None:
         """When the device last took a block, or was opened if it has not taken one yet; None without a device."""
-        return None if self._closed else self._callbacks.last_ns
+        return None if self._closed else self._calls.last_ns
 
     @property
     def vanished(self) -> bool:
         """Whether the device disappeared: its stream ended unexpectedly or could not be reopened."""
-        opened = self._opened
-        return self.callback_ns is not None and (opened is None or opened.stream.vanished)
+        return self.callback_ns is not None and self._output.vanished
 
     def take_busy_ns(self) -> int:
         """Returns the duration of the longest callback since the previous call."""
-        # Without a lock: at worst, one callback's duration is lost, which is better than a callback that
-        # waits.
-        busy_ns, self._callbacks.busy_ns = self._callbacks.busy_ns, 0
-        return busy_ns
+        return self._calls.take_busy_ns()
 
     def take_gap_ms(self) -> float:
         """Returns the longest time between two callbacks of one stream since the previous call, in ms.
 
         0 if unknown.
         """
-        gap_ns, self._callbacks.gap_ns = self._callbacks.gap_ns, 0
-        return gap_ns / 1_000_000
+        return self._calls.take_gap_ms()
 
     async def drop(self) -> None:
         """Closes the device temporarily. The device's buffer is played first, and queued audio waits."""
-        if self._opened and not self._opened.stream.vanished:
+        opened = self._output.opened
+        if opened and not opened.stream.vanished:
             # Silence from the next callback until the device has played its buffer, because closing
             # immediately would lose audio that counts as heard.
-            self._opened.resting = True
+            opened.resting = True
             await asyncio.sleep(self._clock.lead_ns / 1e9 + self._block_ms / 1000)
         await self._close_device()
 
     async def _close_device(self) -> None:
         async with self._lock:
-            opened, self._opened = self._opened, None
-            if opened:
-                # A driver that hangs keeps the device open; nothing can be done about that here.
-                with contextlib.suppress(devices.AudioDeviceError):
-                    await in_thread(opened.stream.close)
+            await self._output.close()
 
     async def reopen(self, device: devices.Device) -> None:
         """Moves playback to this device. If it raises `AudioDeviceError`, audio goes only to a file, or nowhere."""
@@ -336,7 +289,7 @@ class Speaker:
         Returns the effect on each reply, and the time from which the speaker is silent. With a fade, the
         device plays its buffer and then the fade.
         """
-        opened, now_ns = self._opened, self._clock.now_ns()
+        opened, now_ns = self._output.opened, self._clock.now_ns()
         self.catch_up(now_ns)
         if self._fade_ms:
             fade_frames = self.queue.rate * self._fade_ms // 1000
@@ -364,7 +317,7 @@ class Speaker:
         # abort() and start(), because after clearing only the queue, the device's buffer (40 to 150 ms) would
         # still be heard (measured at the speaker's monitor; abort takes 0.5 to 3 ms).
         silent_ns = self._clock.now_ns()
-        if opened is self._opened and not opened.stream.vanished:
+        if opened is self._output.opened and not opened.stream.vanished:
             with contextlib.suppress(
                 devices.AudioDeviceError
             ):  # the device counts as vanished and is reopened
@@ -384,7 +337,7 @@ class Speaker:
 
     def take_callback_error(self) -> Exception | None:
         """Returns the exception raised in `_playback_callback` since the previous call, if any."""
-        error, self._callbacks.error = self._callbacks.error, None
+        error, self._error = self._error, None
         return error
 
     async def close(self) -> None:
@@ -401,7 +354,7 @@ class Speaker:
 
     def _play_block(self, due_ns: int) -> None:
         # A device opened in the meantime now pulls the blocks. Two clocks would play at double speed.
-        if self._opened:
+        if self._output.opened:
             return
         block = self._pull(self.queue.rate * self._block_ms // 1000, due_ns)
         if self._without_device and self._without_device.file:
@@ -415,20 +368,16 @@ class Speaker:
         Runs on PortAudio's thread, so it only copies data, never blocks for long and never raises an
         exception.
         """
-        callbacks = self._callbacks
         try:
             if status and status.output_underflow:
-                callbacks.underflows += 1
+                self.underflows += 1
                 # The gap that the device played shifts all later audio.
                 self._clock.instants.restart()
-            now_ns = callbacks.last_ns = self._clock.now_ns()
-            if callbacks.called_ns is not None:
-                callbacks.gap_ns = max(callbacks.gap_ns, now_ns - callbacks.called_ns)
-            callbacks.called_ns = now_ns
+            now_ns = self._calls.begin()
             self._clock.lead_ns = opened.lead_ns(time)
             # Only for the stream in use, because a stream that is being closed must not be queried for its
             # time.
-            if opened is self._opened and opened.too_late(time):
+            if opened is self._output.opened and opened.too_late(time):
                 outdata[:] = bytes(len(outdata))
             elif opened.resting:
                 outdata[:] = opened.rest(frames)
@@ -436,9 +385,9 @@ class Speaker:
                 outdata[:] = self._pull_resampled(opened, opened.resampler, frames, now_ns)
             else:
                 outdata[:] = self._pull(frames, now_ns)
-            callbacks.busy_ns = max(callbacks.busy_ns, self._clock.now_ns() - now_ns)
+            self._calls.end(now_ns)
         except Exception as error:  # noqa: BLE001 - PortAudio would end the stream silently
-            callbacks.error = error
+            self._error = error
 
     def _pull(self, frames: int, now_ns: int, waits_ns: int = 0) -> bytes:
         """Returns a block from the queue that plays ``waits_ns`` after the callback's first sample."""

@@ -294,7 +294,7 @@ class AudioManager:
 
         None in the first 30 s.
         """
-        return self._drift.capture_ppm, self._drift.playback_ppm
+        return self._drift.capture.ppm, self._drift.playback.ppm
 
     async def close(self) -> None:
         """Releases the devices at the end of the call."""

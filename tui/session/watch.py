@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from tui.audio.blocks import Captured
-from tui.audio.levels import FLOOR_DBFS
+from tui.audio.plain import FLOOR_DBFS
 from tui.callbacks import default_reporter
 from tui.handlers.function_handler import FunctionHandler
 from tui.models import events as e

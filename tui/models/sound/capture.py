@@ -10,13 +10,13 @@ import msgspec
 
 from tui.audio.blocks import BlockTiming, Captured, CaptureHandoff
 from tui.audio.crowd import Crowd
-from tui.audio.devices import AudioDeviceError, Device
+from tui.audio.devices import AudioDeviceError, Device, StreamCallback
 from tui.audio.echo_guard import EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.instants import ClockMove
 from tui.audio.levels import LevelMeter, MeterReading
-from tui.audio.microphone import Microphone, RecordingCallback
+from tui.audio.microphone import Microphone
 from tui.callbacks import CallbackChain, spawn
 from tui.models import events as e
 from tui.models.sound.capture_health import CaptureHealth
@@ -61,7 +61,7 @@ class Capture:
         *,
         block_ms: int,
         lines: list[CallerLine],
-        recording_callback: RecordingCallback,
+        recording_callback: StreamCallback,
         pending: PendingEvents,
         guard: EchoGuard | None = None,
         crowd: Crowd | None = None,

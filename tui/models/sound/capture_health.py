@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tui.audio.levels import measure
-from tui.audio.pcm import FULL_SCALE, is_zero, samples_of
+from tui.audio.pcm import is_zero, samples_of
+from tui.audio.plain import FULL_SCALE
 from tui.models.events import Condition
 
 ZEROS_MS = 1_000.0

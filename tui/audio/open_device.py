@@ -1,0 +1,124 @@
+"""What the microphone and the speaker have in common: the open stream, and the times of its callbacks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
+
+from tui.audio.devices import AudioDeviceError, Stream
+from tui.audio.in_thread import driver_hangs, in_thread
+
+
+class HasStream(Protocol):
+    """An open stream, with what its callback needs."""
+
+    @property
+    def stream(self) -> Stream:
+        """The stream."""
+
+
+Opened = TypeVar("Opened", bound=HasStream)
+
+
+class OpenDevice(Generic[Opened]):
+    """The stream in use, which is opened and closed on worker threads; the caller allows one of them at a time."""
+
+    def __init__(self) -> None:
+        self.opened: Opened | None = None
+        self._lost: Opened | None = None
+        """A stream whose opening was abandoned, kept until the driver returns and the stream can be closed."""
+
+    @property
+    def vanished(self) -> bool:
+        """Whether the stream ended unexpectedly or could not be reopened."""
+        opened = self.opened
+        return opened is None or opened.stream.vanished
+
+    async def open(self, function: Callable[[], None]) -> None:
+        """Calls ``function``, which opens a stream and calls `start`, on a thread. Raises `AudioDeviceError`."""
+        try:
+            await in_thread(function, undo=self._close_late)
+        except AudioDeviceError:
+            if driver_hangs():
+                self._lost, self.opened = self.opened, None
+            raise
+
+    def start(self, opened: Opened) -> None:
+        """Starts a stream, which is in use before this returns. Raises `AudioDeviceError`; then, none is in use."""
+        # Set before the start, because PortAudio may call back before `Stream.start` returns.
+        self.opened = opened
+        try:
+            opened.stream.start()
+        except AudioDeviceError:
+            self.opened = None
+            raise
+
+    async def close(self) -> None:
+        """Closes the stream, if one is in use."""
+        # Cleared first, so that the callbacks that PortAudio makes while it closes the stream can be ignored.
+        opened, self.opened = self.opened, None
+        if opened is not None:
+            # A driver that hangs keeps the device open; nothing can be done about that here.
+            with contextlib.suppress(AudioDeviceError):
+                await in_thread(opened.stream.close)
+
+    def _close_late(self) -> None:
+        """Closes a stream that was opened after the loop stopped waiting for it.
+
+        Runs on the thread that opened it.
+        """
+        # Either attribute may refer to the stream: the driver may have hung before the stream was known, or
+        # while it was starting.
+        for opened in (self._lost, self.opened):
+            if opened is not None:
+                opened.stream.close()
+        self._lost = self.opened = None
+
+
+class CallbackTimes:
+    """Times and durations of a device's callbacks.
+
+    PortAudio's thread calls `begin` and `end`; the loop calls everything else. Each attribute is a number
+    that one thread writes and the other reads or resets, so no lock is needed. At worst, a reset loses one
+    duration, which is better than a callback that waits.
+    """
+
+    def __init__(self, clock_ns: Callable[[], int]) -> None:
+        self.last_ns: int | None = None
+        """Time of the device's last callback or, before that, of its first opening."""
+        self._clock_ns = clock_ns
+        self._called_ns: int | None = None
+        """Time of the open stream's last callback; None before its first callback."""
+        self._gap_ns = 0
+        self._busy_ns = 0
+
+    def opening(self) -> None:
+        """Records that a stream is about to start. The time since the previous stream does not count as a gap."""
+        self._called_ns = None
+
+    def opened(self) -> None:
+        """Records that a stream has started. A device that never calls back counts as stalled from then on."""
+        self.last_ns = self.last_ns or self._clock_ns()
+
+    def begin(self) -> int:
+        """Records that the callback was entered, and returns the time."""
+        began_ns = self.last_ns = self._clock_ns()
+        if self._called_ns is not None:
+            self._gap_ns = max(self._gap_ns, began_ns - self._called_ns)
+        self._called_ns = began_ns
+        return began_ns
+
+    def end(self, began_ns: int) -> None:
+        """Records that the callback is returning."""
+        self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
+
+    def take_busy_ns(self) -> int:
+        """Returns the duration of the longest callback since the previous call."""
+        busy_ns, self._busy_ns = self._busy_ns, 0
+        return busy_ns
+
+    def take_gap_ms(self) -> float:
+        """Returns the longest time between two callbacks of one stream since the previous call; 0 if unknown."""
+        gap_ns, self._gap_ns = self._gap_ns, 0
+        return gap_ns / 1_000_000
