@@ -393,16 +393,6 @@ class AcknowledgesUserStream(Shape):
         ...
 
 
-def user_stream_opening(caller: CallerEnd) -> bool:
-    """Returns whether the agent has not yet acknowledged that the user stream was opened."""
-    return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_opening
-
-
-def user_stream_closing(caller: CallerEnd) -> bool:
-    """Returns whether the agent has not yet acknowledged that the user stream was closed."""
-    return isinstance(caller, AcknowledgesUserStream) and caller.user_stream_closing
-
-
 @runtime_checkable
 class KnowsPlayFormat(Shape):
     """A `CallerEnd` whose replies may have a different sample rate from the user's audio."""

@@ -30,6 +30,16 @@ class ImpliedReplies:
         return f"reply-{self.begun}" if self.begun else ""
 
     @property
+    def next_id(self) -> str:
+        """The name of the reply that audio starts while no reply is open."""
+        return f"reply-{self.begun + 1}"
+
+    @property
+    def worded_id(self) -> str:
+        """The name of the reply that words received now belong to: the open one or the next."""
+        return self.stream_id if self.open else self.next_id
+
+    @property
     def open(self) -> bool:
         """Whether the next audio belongs to the newest reply."""
         return self._open_format is not None

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from tui.audio.formats import AudioFormat
 from tui.protocols.base import Finding, Incoming, Outgoing, ProtocolError, TelephonyEvent, TelephonyEventType
 
 MAX_FRAME_CHARS = 64 * 1024 * 1024
@@ -52,6 +53,23 @@ def encode(message: Mapping[str, Any]) -> str:
 def outgoing(message: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -> Outgoing:
     """Returns a message with a ``type`` as the frame to send."""
     return Outgoing(encode(message), message["type"], cut(summary), audio_ms)
+
+
+def audio_frame(audio: bytes, coding: AudioFormat, whose: str) -> Outgoing:
+    """Returns audio as the binary frame to send; ``whose`` is "user" or "agent"."""
+    audio_ms = coding.duration_ms(len(audio))
+    return Outgoing(audio, "audio", f"{whose} audio {audio_ms:.0f} ms", audio_ms)
+
+
+def kind_in(body: Mapping[str, Any], member: str, hint: str = "") -> str:
+    """Returns the member that states the type; ``hint`` says why it may be missing. Raises `ProtocolError`."""
+    match body.get(member):
+        case str() as kind:
+            return kind
+        case None:
+            raise ProtocolError(f"no-{member}", f"the message has no “{member}” member{hint}")
+        case _:
+            raise ProtocolError(f"wrong-{member}", f"the “{member}” member of the message is not text")
 
 
 def cut(text: str, limit: int = SUMMARY_CHARS) -> str:
@@ -174,10 +192,13 @@ class Members:
 
 
 class Message(Members):
-    """One received frame while it is being decoded: its members, and the events, replies and findings so far."""
+    """One received frame while it is being decoded: its members, and the events, replies and findings so far.
 
-    def __init__(self, frame: str | bytes) -> None:
-        body, findings = decode_object(frame)
+    Without a frame, it is a binary frame of audio, of type "audio".
+    """
+
+    def __init__(self, frame: str | bytes | None = None) -> None:
+        body, findings = ({"type": "audio"}, ()) if frame is None else decode_object(frame)
         super().__init__(body, list(findings))
         self.events: list[TelephonyEvent] = []
         self.replies: list[Outgoing] = []
@@ -192,6 +213,10 @@ class Message(Members):
         if not isinstance(kind, str):
             raise ProtocolError("wrong-type", f"the type of the message is {_kind_of(kind)}; expected text")
         return kind
+
+    def ignore_repeated(self, rule: str, when: str = " during the call") -> None:
+        """Reports a message of a type that may be received only once."""
+        self.find(rule, f"Received another “{self.kind()}” message{when}; it was ignored.")
 
     def event(self, meaning: TelephonyEventType, **fields: Any) -> None:
         """Adds a telephony event to the decoded message; the keyword arguments are fields of `TelephonyEvent`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tui.files import path_of
@@ -18,25 +17,23 @@ if TYPE_CHECKING:
 
     from tui.protocols.base import Protocol
 
-BUILT_IN: Mapping[str, str] = MappingProxyType(
-    {
-        "audiocodes": "tui.protocols.audiocodes:AUDIOCODES",
-        "twilio": "tui.protocols.twilio:TWILIO",
-        "openai": "tui.protocols.openai_realtime:OPENAI_REALTIME",
-        "openai-live": "tui.protocols.openai_live:OPENAI_LIVE",
-        "pcm": "tui.protocols.pcm:PCM",
-        "elevenlabs": "tui.protocols.elevenlabs:ELEVENLABS",
-        "gemini": "tui.protocols.gemini_live:GEMINI_LIVE",
-        "deepgram": "tui.protocols.deepgram:DEEPGRAM",
-        "genesys": "tui.protocols.genesys:GENESYS",
-        "telnyx": "tui.protocols.telephony.telnyx:TELNYX",
-        "plivo": "tui.protocols.telephony.plivo:PLIVO",
-        "exotel": "tui.protocols.telephony.exotel:EXOTEL",
-        "vonage": "tui.protocols.telephony.vonage:VONAGE",
-        "signalwire": "tui.protocols.telephony.signalwire:SIGNALWIRE",
-        "asterisk": "tui.protocols.asterisk:ASTERISK",
-    }
-)
+BUILT_IN: Mapping[str, str] = {
+    "audiocodes": "tui.protocols.audiocodes:AUDIOCODES",
+    "twilio": "tui.protocols.twilio:TWILIO",
+    "openai": "tui.protocols.openai_realtime:OPENAI_REALTIME",
+    "openai-live": "tui.protocols.openai_live:OPENAI_LIVE",
+    "pcm": "tui.protocols.pcm:PCM",
+    "elevenlabs": "tui.protocols.elevenlabs:ELEVENLABS",
+    "gemini": "tui.protocols.gemini_live:GEMINI_LIVE",
+    "deepgram": "tui.protocols.deepgram:DEEPGRAM",
+    "genesys": "tui.protocols.genesys:GENESYS",
+    "telnyx": "tui.protocols.telephony.telnyx:TELNYX",
+    "plivo": "tui.protocols.telephony.plivo:PLIVO",
+    "exotel": "tui.protocols.telephony.exotel:EXOTEL",
+    "vonage": "tui.protocols.telephony.vonage:VONAGE",
+    "signalwire": "tui.protocols.telephony.signalwire:SIGNALWIRE",
+    "asterisk": "tui.protocols.asterisk:ASTERISK",
+}
 """The location of each built-in protocol, by name, in the order in which the protocols are offered."""
 ENTRY_POINTS = "opusagent_tui.protocols"
 """The entry point group in which packages register protocols."""

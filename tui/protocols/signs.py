@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -41,6 +41,21 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
 
     The message is a JSON object or a binary frame. Returns "" if it does not belong; must not raise.
     """
+
+
+def first_message_of(
+    owner: str, kinds: Collection[str], member: str = "type", **others: type
+) -> Callable[[Mapping[str, Any] | bytes], str]:
+    """Returns a `Signs.first_message` for messages of these kinds, which have ``others`` as further members."""
+
+    def reason(message: Mapping[str, Any] | bytes) -> str:
+        if isinstance(message, bytes):
+            return ""
+        kind = message.get(member)
+        fits = all(isinstance(message.get(name), due) for name, due in others.items())
+        return sent(kind, owner) if isinstance(kind, str) and kind in kinds and fits else ""
+
+    return reason
 
 
 def sent(kind: object, owner: str) -> str:

@@ -15,27 +15,17 @@ galcymedia 0.1.1. Decisions where these sources are silent, or where timing matt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from tui.protocols.asterisk.agent import AsteriskAgent
 from tui.protocols.asterisk.caller import AsteriskCaller
 from tui.protocols.asterisk.wire import COMMANDS, FORMATS
 from tui.protocols.base import Protocol
 from tui.protocols.implied_replies import ENDS_AFTER_MS
 from tui.protocols.log_rules import End, LogRules, Pair, span
-from tui.protocols.signs import Signs, sent
+from tui.protocols.signs import Signs, first_message_of
 
 __all__ = ["ASTERISK", "FORMATS", "AsteriskAgent", "AsteriskCaller"]
 
 _ID = "correlation_id"
-
-
-def _first_message(message: Mapping[str, Any] | bytes) -> str:
-    if isinstance(message, bytes):
-        return ""
-    command = message.get("command")
-    return sent(command, "Asterisk") if isinstance(command, str) and command in COMMANDS else ""
 
 
 ASTERISK = Protocol(
@@ -59,7 +49,7 @@ ASTERISK = Protocol(
             span("caller", "MEDIA_XOFF", "MEDIA_XON"),
         ),
     ),
-    signs=Signs(path_words=("asterisk",), first_message=_first_message),
+    signs=Signs(path_words=("asterisk",), first_message=first_message_of("Asterisk", COMMANDS, "command")),
     has_words=False,
     accepted_on_open=True,
     continuous=True,

@@ -17,7 +17,7 @@ from tui.protocols.asterisk.wire import (
 from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
-from tui.protocols.json_frames import Message, cut
+from tui.protocols.json_frames import Message, audio_frame, cut
 from tui.protocols.telephony.dialect import Sizes
 from tui.protocols.telephony.samples import Cutter
 
@@ -73,7 +73,7 @@ class AsteriskAgent(AgentDefaults):
         """Sends audio of the open reply, in whole frames."""
         if stream_id != self._open_stream_id or self._format is None:
             return []
-        return self._send(*self._audio(self._cutter.cut(audio), self._format))
+        return self._send(*(audio_frame(piece, self._format, "agent") for piece in self._cutter.cut(audio)))
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
         """Stops buffering; flushes an interrupted reply if part of it has not been played."""
@@ -91,7 +91,7 @@ class AsteriskAgent(AgentDefaults):
         self._replies += 1
         correlation_id = f"reply-{self._replies}"
         self._pending[correlation_id] = stream_id
-        last = self._audio(self._cutter.last(self._format), self._format)
+        last = [audio_frame(piece, self._format, "agent") for piece in self._cutter.last(self._format)]
         return self._send(
             *last, self._command("STOP_MEDIA_BUFFERING", f"stops buffering: {correlation_id}", correlation_id)
         )
@@ -100,13 +100,6 @@ class AsteriskAgent(AgentDefaults):
         """Asks Asterisk to hang up."""
         self._open_stream_id = None
         return [] if self._format is None else [self._command("HANGUP", f"hang up: {reason}")]
-
-    def _audio(self, pieces: list[bytes], coding: AudioFormat) -> list[Outgoing]:
-        lengths_ms = [coding.duration_ms(len(piece)) for piece in pieces]
-        return [
-            Outgoing(piece, "audio", f"agent audio {length_ms:.0f} ms", length_ms)
-            for piece, length_ms in zip(pieces, lengths_ms, strict=True)
-        ]
 
     def _send(self, *frames: Outgoing) -> list[Outgoing]:
         """Returns the frames that can be sent now; holds them back while Asterisk's queue is full."""
@@ -132,7 +125,7 @@ class AsteriskAgent(AgentDefaults):
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _receive_audio(self, frame: bytes) -> Incoming:
-        message = Message('{"type":"audio"}')
+        message = Message()
         if self._format is None:
             # Asterisk may send audio before MEDIA_START, when its format is not known yet.
             return message.incoming("user audio, too early")

@@ -8,6 +8,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, ClassVar, NamedTuple
 
+from msgspec.structs import replace
+
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import strip_wav_header
 from tui.protocols.asterisk.queue import MAX_FRAMES, XOFF_FRAMES, XON_FRAMES, FrameQueue
@@ -24,6 +26,7 @@ from tui.protocols.asterisk.wire import (
 )
 from tui.protocols.base import (
     CallerSettings,
+    Finding,
     HangUpReason,
     Incoming,
     NewId,
@@ -35,10 +38,11 @@ from tui.protocols.base import (
 )
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.implied_replies import ImplyingCaller
-from tui.protocols.json_frames import Message, cut
+from tui.protocols.json_frames import Message, audio_frame, cut
+from tui.protocols.options import check_choice, is_on
 from tui.protocols.telephony.dialect import Sizes
 from tui.protocols.telephony.faults import Faults
-from tui.protocols.telephony.samples import Cutter, looks_like_mulaw, looks_swapped, silence
+from tui.protocols.telephony.samples import Cutter, looks_like_mulaw, looks_swapped
 
 _TITLE = "Asterisk"
 _OPTIONS = ("control", "connection", "channel_id", "flush_ends_pause")
@@ -112,7 +116,7 @@ class AsteriskCaller(ImplyingCaller):
         frames: list[Outgoing] = []
         for frame in self._cutter.cut(audio):
             if sends:
-                frames.append(Outgoing(frame, "audio", f"user audio {FRAME_MS} ms", float(FRAME_MS)))
+                frames.append(audio_frame(frame, self._channel.coding, "user"))
             frames += self._tick()
         return frames
 
@@ -185,7 +189,7 @@ class AsteriskCaller(ImplyingCaller):
         return f"{kind}, refused"
 
     def _receive_audio(self, frame: bytes) -> Incoming:
-        message, coding = Message('{"type":"audio"}'), self._channel.coding
+        message, coding = Message(), self._channel.coding
         audio, had_header = strip_wav_header(frame)
         message.audio_ms = coding.duration_ms(len(audio))
         if self._direction == "in":
@@ -262,9 +266,7 @@ class AsteriskCaller(ImplyingCaller):
 
     def _refusing(self, incoming: Incoming) -> Incoming:
         error = self._channel.event("ERROR", "error", error_text="Unable to parse JSON command")
-        return Incoming(
-            kind=incoming.kind, summary=incoming.summary, findings=incoming.findings, replies=(error,)
-        )
+        return replace(incoming, replies=(error,))
 
     def _on_start_buffering(self, message: Message) -> str:
         self._queue.buffering = True
@@ -275,7 +277,7 @@ class AsteriskCaller(ImplyingCaller):
             text = "“STOP_MEDIA_BUFFERING” was sent without “START_MEDIA_BUFFERING”."
             self._faults.advise(message, "not-buffering", text)
         was_full = self._queue.full
-        filled = silence(self._channel.coding, self._queue.frame_bytes)
+        filled = self._channel.coding.silence(self._queue.frame_bytes)
         self._play(message, self._queue.stop_buffering(filled))
         if self._queue.full and not was_full:
             message.replies.append(self._xoff())
@@ -384,7 +386,7 @@ class _Channel:
         _check(settings)
         options = settings.options
         self.plain = options.get("control") == "plain"
-        self.flush_ends_pause = options.get("flush_ends_pause") == "on"
+        self.flush_ends_pause = is_on(options, "flush_ends_pause")
         self.format_name = settings.formats[0] if settings.formats else next(iter(FORMATS))
         self.coding = FORMATS[self.format_name]
         self._id = options.get("channel_id") or _unique_id(new_id, utc_now)
@@ -410,10 +412,7 @@ def _check(settings: CallerSettings) -> None:
     settings.check_options(_TITLE, _OPTIONS)
     check_formats(_TITLE, settings.formats, FORMATS)
     control = settings.options.get("control", "json")
-    if control not in ("json", "plain"):
-        raise ValueError(f"The control option must be json or plain, not {cut(control, 60)!r}.")
-    if (ends := settings.options.get("flush_ends_pause", "off")) not in ("on", "off"):
-        raise ValueError(f"The flush_ends_pause option must be on or off, not {cut(ends, 60)!r}.")
+    check_choice("control", control, ("json", "plain"), "json or plain")
     for name in ("connection", "channel_id"):
         value = settings.options.get(name, "x")
         if not value or any(character.isspace() for character in value):
@@ -435,6 +434,4 @@ def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
 def _ignored(frame: str, rule: str, text: str) -> Incoming:
     """Returns the result for a command that Asterisk ignores, with the reason as a finding."""
     kind = next((name for name in COMMANDS if name in frame), "text")
-    message = Message('{"type":"text"}')
-    message.find(rule, text)
-    return Incoming(kind=kind, summary=f"{kind}, ignored", findings=tuple(message.findings))
+    return Incoming(kind=kind, summary=f"{kind}, ignored", findings=(Finding(rule, text),))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import Outgoing, ProtocolError
-from tui.protocols.json_frames import Message, cut, encode
+from tui.protocols.json_frames import Message, cut, encode, kind_in
 
 FRAME_MS = 20
 MAX_COMMAND_BYTES = 128
@@ -24,13 +23,11 @@ _RATES = {
     "slin44": 44_100,
     "slin48": 48_000,
 }
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {
-        "ulaw": AudioFormat(Encoding.MULAW, 8_000),
-        "alaw": AudioFormat(Encoding.ALAW, 8_000),
-        **{name: AudioFormat(Encoding.PCM16, rate) for name, rate in _RATES.items()},
-    }
-)
+FORMATS: Mapping[str, AudioFormat] = {
+    "ulaw": AudioFormat(Encoding.MULAW, 8_000),
+    "alaw": AudioFormat(Encoding.ALAW, 8_000),
+    **{name: AudioFormat(Encoding.PCM16, rate) for name, rate in _RATES.items()},
+}
 COMMANDS = (
     "ANSWER",
     "HANGUP",
@@ -81,18 +78,7 @@ class ControlMessage(Message):
 
     def kind(self) -> str:
         """Returns the kind of the message. Raises `ProtocolError` if it has none."""
-        match self.body.get(self._kind_member):
-            case str() as kind:
-                return kind
-            case None:
-                raise ProtocolError(
-                    f"no-{self._kind_member}", f"the message has no “{self._kind_member}” member"
-                )
-            case _:
-                raise ProtocolError(
-                    f"wrong-{self._kind_member}",
-                    f"the “{self._kind_member}” member of the message is not text",
-                )
+        return kind_in(self.body, self._kind_member)
 
 
 def event(kind: str, members: Mapping[str, Any], summary: str, *, plain: bool) -> Outgoing:

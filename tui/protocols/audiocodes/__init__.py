@@ -12,15 +12,12 @@ bot-conversation.ts), and from Deepgram's and Rasa's integrations. Decisions whe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from tui.protocols.audiocodes.agent import AudioCodesAgent
 from tui.protocols.audiocodes.caller import AudioCodesCaller
 from tui.protocols.audiocodes.wire import DEFAULT_FORMAT, DEFAULT_OFFER, FORMATS
 from tui.protocols.base import Protocol
 from tui.protocols.log_rules import End, LogRules, Nearest, Pair, request, span
-from tui.protocols.signs import Signs, sent
+from tui.protocols.signs import Signs, first_message_of
 
 __all__ = ["AUDIOCODES", "DEFAULT_FORMAT", "DEFAULT_OFFER", "FORMATS", "AudioCodesAgent", "AudioCodesCaller"]
 
@@ -43,14 +40,6 @@ _LOG_RULES = LogRules(
 )
 
 
-def _first_message(message: Mapping[str, Any] | bytes) -> str:
-    match message:
-        case {"type": "session.accepted" | "playStream.start" | "userStream.started" as kind}:
-            return sent(kind, "AudioCodes")
-        case _:
-            return ""
-
-
 AUDIOCODES = Protocol(
     name="audiocodes",
     title="AudioCodes Bot API",
@@ -62,6 +51,8 @@ AUDIOCODES = Protocol(
     signs=Signs(
         path_words=("audiocodes", "vaic"),
         path_endings={"/ws/telephony": "opusagent's AudioCodes endpoint"},
-        first_message=_first_message,
+        first_message=first_message_of(
+            "AudioCodes", ("session.accepted", "playStream.start", "userStream.started")
+        ),
     ),
 )

@@ -19,6 +19,7 @@ from tui.protocols.audiocodes.wire import (
 )
 from tui.protocols.base import Incoming, NewId, Outgoing, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Members, Message, outgoing
 
 # Bots use both spellings of DTMF.
@@ -26,7 +27,7 @@ _EVENTS = ("start", "DTMF", "dtmf", "playFinished", "noUserInput", "dialoutIniti
 _BEFORE_SESSION = ("session.initiate", "session.resume", "connection.validate")
 
 
-class AudioCodesAgent:
+class AudioCodesAgent(AgentDefaults):
     """Stands in for the bot on one socket.
 
     ``play_format`` is the format of replies (default: the format accepted for user audio); ``known`` decides whether
@@ -64,10 +65,6 @@ class AudioCodesAgent:
         return FORMATS.get(self._play_media)
 
     # Actions of the agent.
-
-    def opened(self) -> list[Outgoing]:
-        """Sends nothing: the caller speaks first."""
-        return []
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
         """Starts a reply, after stopping any that is still open."""
@@ -138,10 +135,6 @@ class AudioCodesAgent:
         self._in_session = False
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         return [*before, *self.activity("hangup", activityParams={"hangupReason": reason})]
-
-    def end(self) -> list[Outgoing]:
-        """Hangs up unless the call has already ended."""
-        return self.hang_up("shutting down")
 
     # Messages from the caller.
 

@@ -24,6 +24,7 @@ from tui.protocols.audiocodes.wire import (
 from tui.protocols.base import CallerSettings, HangUpReason, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Members, Message, cut, encode
+from tui.protocols.options import is_on
 
 _OPTIONS = {"dtmf_event": "DTMF", "play_finished": "on", "language": "en-US"}
 _END_CODES: Mapping[str, str] = {
@@ -188,7 +189,7 @@ class AudioCodesCaller:
         """Sends playFinished, and reopens the user stream if it was withheld for this reply."""
         self._replies.heard(stream_id)
         self._awaits_reply = False
-        tells = self._call is _Call.ACTIVE and self._options["play_finished"] == "on"
+        tells = self._call is _Call.ACTIVE and is_on(self._options, "play_finished")
         frames = [self._messages.activity("playFinished", type="event", name="playFinished")] if tells else []
         return frames + self._adjust_user_stream()
 
@@ -530,6 +531,5 @@ class AudioCodesCaller:
 def _checked_options(settings: CallerSettings) -> Mapping[str, str]:
     settings.check_options("AudioCodes", _OPTIONS)
     chosen = {**_OPTIONS, **settings.options}
-    if chosen["play_finished"] not in ("on", "off"):
-        raise ValueError(f"The play_finished option must be on or off, not {chosen['play_finished']!r}.")
+    is_on(chosen, "play_finished")
     return chosen

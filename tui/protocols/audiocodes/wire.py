@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import strip_wav_header
@@ -16,9 +15,9 @@ _CODINGS = {
     "lpcm16_8": AudioFormat(Encoding.PCM16, 8_000),
     "mulaw": AudioFormat(Encoding.MULAW, 8_000),
 }
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {f"{container}/{name}": coding for container in ("raw", "wav") for name, coding in _CODINGS.items()}
-)
+FORMATS: Mapping[str, AudioFormat] = {
+    f"{container}/{name}": coding for container in ("raw", "wav") for name, coding in _CODINGS.items()
+}
 """Audio formats by ``mediaFormat``; ``wav/*`` is the same audio after a WAV header."""
 DEFAULT_OFFER = ("raw/lpcm16", "raw/lpcm16_24", "raw/lpcm16_8", "raw/mulaw")
 DEFAULT_FORMAT = "raw/lpcm16"

@@ -14,14 +14,13 @@ Warnings". Decisions where these sources are silent:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tui.protocols.base import Protocol, bearer
 from tui.protocols.deepgram.agent import DeepgramAgent
 from tui.protocols.deepgram.caller import DeepgramCaller
 from tui.protocols.deepgram.wire import FORMATS
 from tui.protocols.log_rules import End, LogRules, Nearest, Pair, request
-from tui.protocols.signs import Host, Signs, sent
+from tui.protocols.signs import Host, Signs, first_message_of
 
 __all__ = ["DEEPGRAM", "FORMATS", "DeepgramAgent", "DeepgramCaller"]
 
@@ -34,14 +33,6 @@ def _headers(token: str, url: str) -> Mapping[str, str]:
     if token.startswith(_JSON_WEB_TOKEN):
         return bearer(token, url)
     return {"Authorization": f"Token {token}"} if token else {}
-
-
-def _first_message(message: Mapping[str, Any] | bytes) -> str:
-    match message:
-        case {"type": "Welcome" as kind, "request_id": str()}:
-            return sent(kind, "Deepgram")
-        case _:
-            return ""
 
 
 _LOG_RULES = LogRules(
@@ -72,7 +63,7 @@ DEEPGRAM = Protocol(
         hosts=(Host("deepgram.com", "Deepgram", (_PATH,)),),
         path_words=("deepgram",),
         path_endings={"/agent/converse": "Deepgram's API"},
-        first_message=_first_message,
+        first_message=first_message_of("Deepgram", ("Welcome",), request_id=str),
     ),
     headers=_headers,
     checked_by_opening=True,

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 from tui.audio.formats import AudioFormat
 from tui.protocols.base import Incoming, NewId, Outgoing, ProtocolError, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
-from tui.protocols.deepgram.wire import ASSUMED_FORMAT, audio_frame, read_format
+from tui.protocols.deepgram.wire import ASSUMED_FORMAT, read_format
 from tui.protocols.defaults import AgentDefaults
-from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
+from tui.protocols.json_frames import Members, Message, audio_frame, cut, encode, outgoing
 
 _UPDATES = {
     "UpdatePrompt": "PromptUpdated",
@@ -109,11 +109,6 @@ class DeepgramAgent(AgentDefaults):
         """Answers a frame that cannot be decoded."""
         return [_error("UNPARSABLE_CLIENT_MESSAGE", str(error))]
 
-    def hang_up(self, reason: str) -> list[Outgoing]:
-        """Sends nothing: closing the socket ends the call."""
-        self._open_stream_id = None
-        return []
-
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
@@ -127,7 +122,7 @@ class DeepgramAgent(AgentDefaults):
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _receive_audio(self, frame: bytes) -> Incoming:
-        message = Message('{"type":"audio"}')
+        message = Message()
         coding = self._formats[0] if self._formats else ASSUMED_FORMAT
         message.audio_ms = coding.duration_ms(len(frame))
         if self._formats is None:
@@ -138,9 +133,7 @@ class DeepgramAgent(AgentDefaults):
 
     def _on_settings(self, message: Message) -> str:
         if self._formats is not None:
-            message.find(
-                "repeated-settings", "Received another “Settings” message during the call; it was ignored."
-            )
+            message.ignore_repeated("repeated-settings")
             return "settings again"
         audio = message.inside("audio")
         user, play = read_format(audio.inside("input")), read_format(audio.inside("output"))

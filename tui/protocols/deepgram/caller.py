@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat
 from tui.audio.wav import strip_wav_header
-from tui.protocols.base import CallerSettings, Finding, Incoming, NewId, Outgoing, UtcNow
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.deepgram.settings import CallOptions
-from tui.protocols.deepgram.wire import audio_frame, description
+from tui.protocols.deepgram.wire import description
 from tui.protocols.implied_replies import ImplyingCaller
-from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
+from tui.protocols.json_frames import Members, Message, audio_frame, cut, encode, outgoing
 
 _MS_PER_S = 1_000
 _LATENCY = "_latency"
@@ -110,35 +110,26 @@ class DeepgramCaller(ImplyingCaller):
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _receive_audio(self, frame: bytes) -> Incoming:
-        findings: list[Finding] = []
+        message, coding = Message(), self._options.play_format
         if not self._accepted:
             text = "Audio was sent before “SettingsApplied”; it is played anyway."
-            findings.append(Finding("audio-before-settings-applied", text))
+            message.find("audio-before-settings-applied", text)
         audio, had_header = strip_wav_header(frame)
         if had_header:
             text = 'The audio begins with a WAV header, but Settings asked for "container": "none".'
-            findings.append(Finding("wav-header", text))
-        coding = self._options.play_format
-        audio_ms = coding.duration_ms(len(audio))
-        events = tuple(self._replies.audio(audio, coding)) if audio else ()
+            message.find("wav-header", text)
+        message.audio_ms = coding.duration_ms(len(audio))
         if audio:
+            message.events += self._replies.audio(audio, coding)
             self._unheard.add(self._replies.stream_id)
-        return Incoming(
-            kind="audio",
-            summary=f"agent audio {audio_ms:.0f} ms",
-            audio_ms=audio_ms,
-            events=events,
-            findings=tuple(findings),
-        )
+        return message.incoming(f"agent audio {message.audio_ms:.0f} ms")
 
     def _on_welcome(self, message: Message) -> str:
         return f"welcome, request {cut(message.text('request_id', required=True), 60)}"
 
     def _on_settings_applied(self, message: Message) -> str:
         if self._accepted:
-            message.find(
-                "repeated-settings-applied", "Received another “SettingsApplied” message; it was ignored."
-            )
+            message.ignore_repeated("repeated-settings-applied", "")
             return "settings applied again"
         self._accepted = True
         message.event(Type.SESSION_ACCEPTED, format=self.user_format, text=str(self.user_format))
@@ -149,8 +140,7 @@ class DeepgramCaller(ImplyingCaller):
         if role == "user":
             message.event(Type.SPEECH_RECOGNITION, text=text)
         else:
-            replies = self._replies
-            reply = replies.stream_id if replies.open else f"reply-{replies.begun + 1}"
+            reply = self._replies.worded_id
             # Each text message is one sentence of the reply, sent at about the same time as its audio.
             part = self._worded[1] if reply == self._worded[0] else 0
             self._worded = (reply, part + 1)

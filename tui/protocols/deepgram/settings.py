@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from tui.audio.formats import AudioFormat
 from tui.protocols.base import CallerSettings, check_formats
 from tui.protocols.deepgram.wire import FORMATS, PLAY_FORMAT, USER_FORMAT, described
+from tui.protocols.options import read_object, read_tools
 
 _OPTIONS = {
     "agent": "",
@@ -33,8 +32,11 @@ class CallOptions:
         check_formats("the Deepgram Voice Agent", (*settings.formats, self._chosen["play_format"]), FORMATS)
         self.user_format: AudioFormat = FORMATS[settings.formats[0] if settings.formats else USER_FORMAT]
         self.play_format: AudioFormat = FORMATS[self._chosen["play_format"]]
-        self._functions = [_function(tool) for tool in _read("tools", self._chosen["tools"], list)]
-        self._extra = _read("settings", self._chosen["settings"], dict)
+        self._functions = [
+            {name: tool[name] for name in ("name", "description", "parameters") if tool.get(name)}
+            for tool in read_tools(self._chosen)
+        ]
+        self._extra = read_object("settings", self._chosen, "Settings fields")
 
     def settings(self) -> dict[str, Any]:
         """Returns the message; both formats are stated, because the documented defaults differ."""
@@ -63,20 +65,3 @@ class CallOptions:
         if chosen["greeting"]:
             agent["greeting"] = chosen["greeting"]
         return agent
-
-
-def _function(tool: Any) -> dict[str, Any]:
-    if not isinstance(tool, dict):
-        raise ValueError("The tools option must be a JSON array of tool objects.")
-    return {name: tool[name] for name in ("name", "description", "parameters") if tool.get(name)}
-
-
-def _read(name: str, text: str, kind: type) -> Any:
-    try:
-        value = msgspec.json.decode(text) if text.strip() else kind()
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"The {name} option is not JSON: {error}.") from None
-    if not isinstance(value, kind):
-        due = "a JSON array of tool objects" if kind is list else "a JSON object with Settings fields"
-        raise ValueError(f"The {name} option must be {due}.")
-    return value

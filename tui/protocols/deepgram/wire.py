@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import Outgoing
 from tui.protocols.json_frames import Members, cut
 
 _ENCODINGS = {"linear16": Encoding.PCM16, "mulaw": Encoding.MULAW, "alaw": Encoding.ALAW}
 _NAMES = {encoding: name for name, encoding in _ENCODINGS.items()}
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {
-        f"{_NAMES[encoding]}_{rate}": AudioFormat(encoding, rate)
-        for encoding, rates in (
-            (Encoding.PCM16, (8_000, 16_000, 24_000, 32_000, 48_000)),
-            (Encoding.MULAW, (8_000,)),
-            (Encoding.ALAW, (8_000,)),
-        )
-        for rate in rates
-    }
-)
+FORMATS: Mapping[str, AudioFormat] = {
+    f"{_NAMES[encoding]}_{rate}": AudioFormat(encoding, rate)
+    for encoding, rates in (
+        (Encoding.PCM16, (8_000, 16_000, 24_000, 32_000, 48_000)),
+        (Encoding.MULAW, (8_000,)),
+        (Encoding.ALAW, (8_000,)),
+    )
+    for rate in rates
+}
 """Audio formats by encoding and rate, for both directions."""
 USER_FORMAT, PLAY_FORMAT = "linear16_16000", "linear16_24000"
 ASSUMED_FORMAT = FORMATS["linear16_24000"]
@@ -42,12 +38,6 @@ def read_format(audio: Members) -> AudioFormat | None:
     if known is None or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
         return None
     return AudioFormat(known, int(rate))
-
-
-def audio_frame(audio: bytes, coding: AudioFormat, whose: str) -> Outgoing:
-    """Returns audio as the frame to send; ``whose`` is "user" or "agent"."""
-    audio_ms = coding.duration_ms(len(audio))
-    return Outgoing(audio, "audio", f"{whose} audio {audio_ms:.0f} ms", audio_ms)
 
 
 def description(members: Members) -> tuple[str, str]:

@@ -17,7 +17,6 @@ client (packages/client/src/utils/WebSocketConnection.ts), its Python package 2.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tui.protocols.base import Protocol
@@ -26,7 +25,7 @@ from tui.protocols.elevenlabs.caller import ElevenLabsCaller
 from tui.protocols.elevenlabs.wire import DEFAULT_FORMAT, FORMATS, INITIATION, METADATA
 from tui.protocols.implied_replies import ENDS_AFTER_MS
 from tui.protocols.log_rules import End, LogRules, Pair, request
-from tui.protocols.signs import Host, Signs, sent
+from tui.protocols.signs import Host, Signs, first_message_of
 
 __all__ = ["DEFAULT_FORMAT", "ELEVENLABS", "FORMATS", "ElevenLabsAgent", "ElevenLabsCaller"]
 
@@ -56,14 +55,6 @@ _LOG_RULES = LogRules(
 )
 
 
-def _first_message(message: Mapping[str, Any] | bytes) -> str:
-    match message:
-        case {"type": "conversation_initiation_metadata" as kind}:
-            return sent(kind, "ElevenLabs")
-        case _:
-            return ""
-
-
 ELEVENLABS = Protocol(
     name="elevenlabs",
     title="ElevenLabs Agents",
@@ -75,7 +66,7 @@ ELEVENLABS = Protocol(
     signs=Signs(
         hosts=(Host("elevenlabs.io", "ElevenLabs", ("/v1/convai/conversation",)),),
         path_words=("convai", "elevenlabs"),
-        first_message=_first_message,
+        first_message=first_message_of("ElevenLabs", (METADATA,)),
     ),
     headers=_headers,
     token_subprotocols=("bearer.",),

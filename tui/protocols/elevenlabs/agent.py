@@ -111,11 +111,6 @@ class ElevenLabsAgent(AgentDefaults):
         event = {"user_transcript": text, "event_id": self._next_event_id()}
         return [outgoing({"type": "user_transcript", "user_transcription_event": event}, f"user: {text}")]
 
-    def hang_up(self, reason: str) -> list[Outgoing]:
-        """Sends nothing: closing the socket ends the call."""
-        self._open_stream_id = self._last_stream_id = None
-        return []
-
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
@@ -128,10 +123,7 @@ class ElevenLabsAgent(AgentDefaults):
 
     def _on_initiation(self, message: Message) -> str:
         if self._initiated:
-            message.find(
-                "repeated-initiation",
-                f"Received another “{INITIATION}” message during the call; it was ignored.",
-            )
+            message.ignore_repeated("repeated-initiation")
             return "initiate again"
         self._initiated = True
         self._wishes = _Wishes(message.inside("conversation_config_override"))

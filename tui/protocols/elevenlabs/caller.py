@@ -123,9 +123,7 @@ class ElevenLabsCaller(ImplyingCaller):
 
     def _on_metadata(self, message: Message) -> str:
         if self._user_format is not None:
-            message.find(
-                "repeated-metadata", f"Received another “{METADATA}” message during the call; it was ignored."
-            )
+            message.ignore_repeated("repeated-metadata")
             return "accepted again"
         event = message.inside("conversation_initiation_metadata_event")
         conversation_id = event.text("conversation_id", required=True)
@@ -171,9 +169,9 @@ class ElevenLabsCaller(ImplyingCaller):
         replies = self._replies
         if replies.open and self._worded == replies.stream_id:
             message.events += replies.stop("the next reply begins")
-        elif self._worded == self._next_reply:
+        elif self._worded == replies.next_id:
             replies.begun += 1  # the words had no audio, as in a text-only conversation
-        self._worded = replies.stream_id if replies.open else self._next_reply
+        self._worded = replies.worded_id
         message.event(Type.AGENT_TEXT, text=text, stream_id=self._worded)
         return f"agent: {text}"
 
@@ -220,10 +218,6 @@ class ElevenLabsCaller(ImplyingCaller):
         """Only shows the message, which does not affect the call."""
         payload = next((value for value in message.body.values() if isinstance(value, dict)), {})
         return f"{message.kind()}: {encode(payload)}" if payload else message.kind()
-
-    @property
-    def _next_reply(self) -> str:
-        return f"reply-{self._replies.begun + 1}"
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[ElevenLabsCaller, Message], str]]] = {
         METADATA: _on_metadata,

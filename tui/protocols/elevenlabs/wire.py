@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
@@ -11,17 +10,15 @@ from tui.protocols.base import Outgoing
 from tui.protocols.json_frames import Members, Message, encode
 
 DEFAULT_FORMAT = "pcm_16000"
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {
-        DEFAULT_FORMAT: AudioFormat(Encoding.PCM16, 16_000),
-        "pcm_8000": AudioFormat(Encoding.PCM16, 8_000),
-        "pcm_22050": AudioFormat(Encoding.PCM16, 22_050),
-        "pcm_24000": AudioFormat(Encoding.PCM16, 24_000),
-        "pcm_44100": AudioFormat(Encoding.PCM16, 44_100),
-        "pcm_48000": AudioFormat(Encoding.PCM16, 48_000),
-        "ulaw_8000": AudioFormat(Encoding.MULAW, 8_000),
-    }
-)
+FORMATS: Mapping[str, AudioFormat] = {
+    DEFAULT_FORMAT: AudioFormat(Encoding.PCM16, 16_000),
+    "pcm_8000": AudioFormat(Encoding.PCM16, 8_000),
+    "pcm_22050": AudioFormat(Encoding.PCM16, 22_050),
+    "pcm_24000": AudioFormat(Encoding.PCM16, 24_000),
+    "pcm_44100": AudioFormat(Encoding.PCM16, 44_100),
+    "pcm_48000": AudioFormat(Encoding.PCM16, 48_000),
+    "ulaw_8000": AudioFormat(Encoding.MULAW, 8_000),
+}
 """Audio formats by ElevenLabs' names. The agent's own settings determine the format of each direction."""
 
 INITIATION = "conversation_initiation_client_data"

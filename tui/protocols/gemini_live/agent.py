@@ -33,6 +33,8 @@ class GeminiAgent(AgentDefaults):
 
     must_call_tool = False
     """The user's words decide whether a tool is called."""
+    answers_unasked = True
+    """Every detected turn is answered."""
     idle_timeout_ms = None
     """The agent waits for the user indefinitely."""
 
@@ -66,11 +68,6 @@ class GeminiAgent(AgentDefaults):
     def detects_turns(self) -> bool:
         """Whether the agent detects turns; otherwise the caller announces them."""
         return self._setup is None or self._setup.detects_turns
-
-    @property
-    def answers_unasked(self) -> bool:
-        """Whether the agent answers detected turns without a request; always true."""
-        return True
 
     @property
     def yields_to_speech(self) -> bool:
@@ -143,11 +140,6 @@ class GeminiAgent(AgentDefaults):
         """Sends the final text of the user's turn, if the caller wants transcripts."""
         return self._user_words("inputTranscription", text, {"finished": True})
 
-    def hang_up(self, reason: str) -> list[Outgoing]:
-        """Sends nothing: closing the socket ends the call."""
-        self._open_stream_id = self._last_stream_id = None
-        return []
-
     def end(self) -> list[Outgoing]:
         """Announces that the connection will be closed."""
         return [outgoing({"goAway": {"timeLeft": "0s"}}, "go away")] if self._setup else []
@@ -186,9 +178,7 @@ class GeminiAgent(AgentDefaults):
 
     def _on_setup(self, message: Message) -> str:
         if self._setup is not None:
-            message.find(
-                "repeated-setup", "Received another “setup” message during the call; it was ignored."
-            )
+            message.ignore_repeated("repeated-setup")
             return "setup again"
         setup = message.inside("setup")
         self._setup = _Setup(setup)
@@ -302,12 +292,11 @@ class _Setup:
 
 def _declarations(tools: Sequence[Members]) -> Sequence[Mapping[str, Any]]:
     """Returns the declared functions, with their schemas in ``parameters``."""
-    declared = (function for tool in tools for function in tool.objects("functionDeclarations"))
-    return [{**each.body, "parameters": _lower_types(_schema(each))} for each in declared]
-
-
-def _schema(function: Members) -> Any:
-    return function.body.get("parametersJsonSchema") or function.body.get("parameters")
+    declared = (function.body for tool in tools for function in tool.objects("functionDeclarations"))
+    return [
+        {**each, "parameters": _lower_types(each.get("parametersJsonSchema") or each.get("parameters"))}
+        for each in declared
+    ]
 
 
 def _lower_types(schema: Any) -> Any:

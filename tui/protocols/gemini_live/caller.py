@@ -42,7 +42,6 @@ class GeminiCaller(ImplyingCaller):
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         super().__init__()
         self._options = Options(settings)
-        self._options.setup()  # raises for tools that are not objects
         self._user_media = settings.formats[0] if settings.formats else USER_FORMAT
         self._barge_in = settings.barge_in
         self._phase = _Phase()
@@ -161,10 +160,7 @@ class GeminiCaller(ImplyingCaller):
 
     def _on_setup_complete(self, message: Message) -> str:
         if self._phase.accepted:
-            message.find(
-                "repeated-setup-complete",
-                "Received another “setupComplete” message during the call; it was ignored.",
-            )
+            message.ignore_repeated("repeated-setup-complete")
             return "setup complete again"
         self._phase.accepted = True
         session = message.inside("setupComplete").text("sessionId")
@@ -234,8 +230,7 @@ class GeminiCaller(ImplyingCaller):
         self, message: Message, text: str, *, final: bool = False, written: bool = False
     ) -> None:
         if text := text.strip():
-            begun = self._replies.begun
-            reply = self._replies.stream_id if self._words.has_audio else f"reply-{begun + 1}"
+            reply = self._replies.stream_id if self._words.has_audio else self._replies.next_id
             members = {"stream_id": reply, "part": int(written), "written": written}
             message.event(Type.AGENT_TEXT, text=text, final=final, **members)
 

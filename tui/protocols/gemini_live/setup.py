@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from tui.protocols.base import CallerSettings, check_formats
 from tui.protocols.gemini_live.wire import FORMATS
+from tui.protocols.options import check_choice, read_object, read_tools
 
 _OPTIONS = {
     "model": "gemini-live-2.5-flash-native-audio",
@@ -44,12 +43,10 @@ class Options:
         check_formats("Gemini Live", settings.formats, FORMATS)
         self._chosen = {**_OPTIONS, **settings.options}
         for name, known in _CHOICES.items():
-            if self._chosen[name] not in known:
-                choices = ", ".join(filter(None, known))
-                raise ValueError(f"The {name} option must be one of {choices}, not {self._chosen[name]!r}.")
+            check_choice(name, self._chosen[name], known)
         self._barge_in = settings.barge_in
-        self._tools = _read("tools", self._chosen["tools"], list, "a JSON array of tool objects")
-        self._extra = _read("setup", self._chosen["setup"], dict, "a JSON object with setup fields")
+        self._tools = read_tools(self._chosen)
+        self._extra = read_object("setup", self._chosen, "setup fields")
 
     def on(self, name: str) -> bool:
         """Returns whether a switch is on."""
@@ -73,15 +70,14 @@ class Options:
     def setup(self, handle: str = "") -> dict[str, Any]:
         """Returns the content of ``setup``; ``handle`` resumes a session."""
         chosen, model = self._chosen, self._chosen["model"]
-        voice = (
-            {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": chosen["voice"]}}}
-            if chosen["voice"]
-            else {}
-        )
-        language = {"languageCode": chosen["language"]} if chosen["language"] else {}
+        speech: dict[str, Any] = {}
+        if chosen["voice"]:
+            speech["voiceConfig"] = {"prebuiltVoiceConfig": {"voiceName": chosen["voice"]}}
+        if chosen["language"]:
+            speech["languageCode"] = chosen["language"]
         generation: dict[str, Any] = {"responseModalities": ["AUDIO"]}
-        if voice or language:
-            generation["speechConfig"] = {**voice, **language}
+        if speech:
+            generation["speechConfig"] = speech
         setup: dict[str, Any] = {
             "model": model if "/" in model else f"models/{model}",
             "generationConfig": generation,
@@ -107,9 +103,7 @@ class Options:
             turns["activityHandling"] = "NO_INTERRUPTION"
         return turns
 
-    def _declaration(self, tool: Any) -> Any:
-        if not isinstance(tool, dict):
-            raise ValueError("The tools option must be a JSON array of tool objects.")
+    def _declaration(self, tool: Mapping[str, Any]) -> Mapping[str, Any]:
         declared = {name: tool[name] for name in ("name", "description") if tool.get(name)}
         if tool.get("parameters"):
             # Unlike ``parameters``, this takes any JSON schema.
@@ -117,13 +111,3 @@ class Options:
         if behavior := self._chosen["tool_behavior"]:
             declared["behavior"] = behavior.upper()
         return declared
-
-
-def _read(name: str, text: str, kind: type, due: str) -> Any:
-    try:
-        value = msgspec.json.decode(text) if text.strip() else kind()
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"The {name} option is not JSON: {error}.") from None
-    if not isinstance(value, kind):
-        raise ValueError(f"The {name} option must be {due}.")
-    return value

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import Outgoing, ProtocolError
 from tui.protocols.json_frames import Members, Message, cut, decode_loose_base64, encode
 
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {f"audio/pcm;rate={rate}": AudioFormat(Encoding.PCM16, rate) for rate in (16_000, 24_000, 48_000, 8_000)}
-)
+FORMATS: Mapping[str, AudioFormat] = {
+    f"audio/pcm;rate={rate}": AudioFormat(Encoding.PCM16, rate) for rate in (16_000, 24_000, 48_000, 8_000)
+}
 """The usual formats, by MIME type; the service accepts user audio at any rate and answers at 24 kHz."""
 USER_FORMAT, PLAY_FORMAT = "audio/pcm;rate=16000", "audio/pcm;rate=24000"
 FROM_CALLER = ("setup", "clientContent", "realtimeInput", "toolResponse", "contextUpdate")

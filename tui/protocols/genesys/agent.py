@@ -20,10 +20,9 @@ from tui.protocols.genesys.wire import (
     described,
     envelope,
     is_uuid,
-    outgoing,
     seconds_in,
 )
-from tui.protocols.json_frames import Message, cut, encode
+from tui.protocols.json_frames import Message, audio_frame, cut, encode, outgoing
 
 _MESSAGE_MS = 200
 _PER_SECOND, _BURST = 5.0, 20.0
@@ -107,11 +106,7 @@ class GenesysAgent(AgentDefaults):
         audio, self._rest = self._rest, b""
         coding = FORMATS[self._media]
         cuts = [audio[at : at + _MAX_MESSAGE_BYTES] for at in range(0, len(audio), _MAX_MESSAGE_BYTES)]
-        lengths_ms = [coding.duration_ms(len(each)) for each in cuts]
-        return [
-            Outgoing(each, "audio", f"agent audio {length_ms:.0f} ms", length_ms)
-            for each, length_ms in zip(cuts, lengths_ms, strict=True)
-        ]
+        return [audio_frame(each, coding, "agent") for each in cuts]
 
     def _event(self, kind: str, data: Mapping[str, Any], summary: str) -> Outgoing:
         return self._message("event", summary, {"entities": [{"type": kind, "data": data}]})
@@ -139,7 +134,7 @@ class GenesysAgent(AgentDefaults):
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _receive_audio(self, frame: bytes) -> Incoming:
-        message, coding = Message('{"type":"audio"}'), self.user_format
+        message, coding = Message(), self.user_format
         if coding is None:
             message.find("audio-before-open", "Audio was sent before the session was open; it was ignored.")
             return message.incoming("user audio, too early")
@@ -151,9 +146,7 @@ class GenesysAgent(AgentDefaults):
 
     def _on_open(self, message: Message) -> str:
         if self._session_id:
-            message.find(
-                "repeated-open", "Received another “open” message during the session; it was ignored."
-            )
+            message.ignore_repeated("repeated-open", " during the session")
             return "open again"
         self._session_id = message.text("id")
         if not is_uuid(self._session_id):

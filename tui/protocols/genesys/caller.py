@@ -31,11 +31,11 @@ from tui.protocols.genesys.wire import (
     duration,
     envelope,
     is_uuid,
-    outgoing,
     signature_headers,
 )
 from tui.protocols.implied_replies import ImplyingCaller
-from tui.protocols.json_frames import Members, Message, cut, encode
+from tui.protocols.json_frames import Members, Message, audio_frame, cut, encode, outgoing
+from tui.protocols.options import is_on
 
 FRAME_MS = 200
 _OPTIONS = ("organization", "conversation", "language", "dnis", "rate_limit", "burst", "signed_query")
@@ -99,7 +99,7 @@ class GenesysCaller(ImplyingCaller):
         if not secret:
             return ids
         parts = urlsplit(url)
-        has_query = parts.query and self._settings.options.get("signed_query") != "off"
+        has_query = parts.query and is_on(self._settings.options, "signed_query", "on")
         target = (parts.path or "/") + (f"?{parts.query}" if has_query else "")
         signed = signature_headers(
             {**ids, "x-api-key": key},
@@ -132,7 +132,7 @@ class GenesysCaller(ImplyingCaller):
         while len(stream.rest) >= frame_bytes:
             frame, stream.rest = stream.rest[:frame_bytes], stream.rest[frame_bytes:]
             stream.sent_ms += FRAME_MS
-            frames.append(Outgoing(frame, "audio", f"user audio {FRAME_MS} ms", FRAME_MS))
+            frames.append(audio_frame(frame, coding, "user"))
         return frames + (self._ping() if frames else [])
 
     def dtmf(self, digits: str) -> list[Outgoing]:
@@ -171,7 +171,7 @@ class GenesysCaller(ImplyingCaller):
 
     def _receive_audio(self, frame: bytes) -> Incoming:
         stream, coding = self._stream, self.user_format or FORMATS[PCMU]
-        message = Message('{"type":"audio"}')
+        message = Message()
         if not stream.media:
             message.find(
                 "audio-before-opened",
@@ -203,9 +203,7 @@ class GenesysCaller(ImplyingCaller):
     def _on_opened(self, message: Message) -> str:
         stream = self._stream
         if stream.media:
-            message.find(
-                "repeated-opened", "Received another “opened” message during the call; it was ignored."
-            )
+            message.ignore_repeated("repeated-opened")
             return "opened again"
         parameters = message.inside("parameters")
         media = parameters.objects("media", required=True)
@@ -242,9 +240,7 @@ class GenesysCaller(ImplyingCaller):
             elif kind == "bot_turn_response":
                 summary = f"{summary} {cut(data.text('disposition', required=True), 20)}"
                 if text := data.text("text"):
-                    replies = self._replies
-                    reply = replies.stream_id if replies.open else f"reply-{replies.begun + 1}"
-                    message.event(Type.AGENT_TEXT, text=text, stream_id=reply)
+                    message.event(Type.AGENT_TEXT, text=text, stream_id=self._replies.worded_id)
                     summary = f"{summary}: {text}"
             summaries.append(summary)
         return ", ".join(summaries) or "event"
@@ -419,8 +415,7 @@ def _checked(settings: CallerSettings) -> Mapping[str, str]:
         value = settings.options.get(name, "")
         if value and not is_uuid(value):
             raise ValueError(f"The {name} option must be a UUID, not {cut(value, 60)!r}.")
-    if (signed := settings.options.get("signed_query", "on")) not in ("on", "off"):
-        raise ValueError(f"The signed_query option must be on or off, not {cut(signed, 60)!r}.")
+    is_on(settings.options, "signed_query", "on")
     return settings.options
 
 

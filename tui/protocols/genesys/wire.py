@@ -7,17 +7,16 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as BadBase64
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import Outgoing
-from tui.protocols.json_frames import Members, Message, cut, encode
+from tui.protocols.json_frames import Members, Message, cut
 
 PCMU, L16 = "PCMU", "L16"
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {PCMU: AudioFormat(Encoding.MULAW, 8_000), L16: AudioFormat(Encoding.PCM16, 8_000)}
-)
+FORMATS: Mapping[str, AudioFormat] = {
+    PCMU: AudioFormat(Encoding.MULAW, 8_000),
+    L16: AudioFormat(Encoding.PCM16, 8_000),
+}
 """Audio formats by their name in ``media``; L16 is little-endian in practice."""
 VERSION = "2"
 NULL_ID = "00000000-0000-0000-0000-000000000000"
@@ -64,11 +63,6 @@ def envelope(kind: str, session_id: str, counters: Counters, other: str, **membe
     counters.sent += 1
     counts = {"seq": counters.sent, other: counters.received}
     return {"version": VERSION, "id": session_id, "type": kind, **counts, **members}
-
-
-def outgoing(message: Mapping[str, Any], summary: str) -> Outgoing:
-    """Returns a message as the frame to send."""
-    return Outgoing(encode(message), message["type"], cut(summary))
 
 
 def duration(seconds: float) -> str:

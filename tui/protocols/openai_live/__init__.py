@@ -18,8 +18,6 @@ silent or disagree:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from tui.protocols.base import Protocol, bearer
@@ -28,20 +26,12 @@ from tui.protocols.log_rules import End, LogRules, Pair, request
 from tui.protocols.openai_live.agent import LiveAgent
 from tui.protocols.openai_live.caller import LiveCaller
 from tui.protocols.openai_live.wire import DEFAULT_FORMAT, FORMATS
-from tui.protocols.signs import Host, Signs, sent
+from tui.protocols.signs import Host, Signs, first_message_of
 
 __all__ = ["DEFAULT_FORMAT", "FORMATS", "OPENAI_LIVE", "LiveAgent", "LiveCaller"]
 
 _APPENDED = ("instructions", "thinking", "commentary")
 _ENDINGS = ("/live/sessions", "/v1/live")
-
-
-def _first_message(message: Mapping[str, Any] | bytes) -> str:
-    match message:
-        case {"type": "session.started" as kind, "session": dict()}:
-            return sent(kind, "OpenAI Live")
-        case _:
-            return ""
 
 
 def _url_notice(url: str) -> str:
@@ -84,7 +74,7 @@ OPENAI_LIVE = Protocol(
     signs=Signs(
         hosts=(Host("openai.com", "OpenAI", _ENDINGS), Host("azure.com", "Azure OpenAI", _ENDINGS)),
         path_endings=dict.fromkeys(_ENDINGS, "OpenAI's API"),
-        first_message=_first_message,
+        first_message=first_message_of("OpenAI Live", ("session.started",), session=dict),
     ),
     headers=bearer,
     url_notice=_url_notice,

@@ -14,7 +14,8 @@ from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
 from tui.protocols.openai_live.said import SaidTrack
-from tui.protocols.openai_live.wire import DEFAULT_FORMAT, FORMATS, format_in, format_member, silence
+from tui.protocols.openai_live.wire import DEFAULT_FORMAT, FORMATS, format_in, format_member
+from tui.protocols.refused import Refused
 
 _USAGE_EVERY_MS = 15_000
 _LASTS_S = 3_600
@@ -33,15 +34,6 @@ _MEMBERS = (
 )
 _TASKS = {"name": "delegation", "description": "anything about opening hours", "parameters": {}}
 """The tasks that are delegated to a client, if it handles them."""
-
-
-class LiveRefusal(Exception):
-    """Raised when the agent refuses a message, which it answers with an ``error``; the session is unchanged."""
-
-    def __init__(self, code: str, text: str, param: str = "") -> None:
-        super().__init__(text)
-        self.code = code
-        self.param = param
 
 
 class LiveAgent(AgentDefaults):
@@ -152,13 +144,14 @@ class LiveAgent(AgentDefaults):
         ident, target = f"item_{self._new_id()}", session.delegation
         delegation: dict[str, Any] = {"id": ident, "type": "delegation", "target": target}
         offset = {"offset_ms": round(session.said.now_ms)}
+
+        def delegated() -> Outgoing:
+            body = {"delegation": delegation, **offset}
+            return self._event("session.delegation.created", body, "task delegated")
+
         if target != "responses":
             self._tasks.add(ident)
-            return [
-                self._event(
-                    "session.delegation.created", {"delegation": delegation, **offset}, "task delegated"
-                )
-            ]
+            return [delegated()]
         response_id, call_id = f"resp_{self._new_id()}", f"call_{self._new_id()}"
         self._tasks.add(call_id)
         delegation["response_id"] = response_id
@@ -170,12 +163,9 @@ class LiveAgent(AgentDefaults):
             {"type": "response.output_item.done", "output_index": 0, "item": item},
             {"type": "response.completed", "response": response},
         ]
-        created = self._event(
-            "session.delegation.created", {"delegation": delegation, **offset}, "task delegated"
-        )
         shown = f"tool call: {name} {encode(arguments)}"
         return [
-            created,
+            delegated(),
             *(
                 self._event("response.event", {"event": event, "delegation_id": ident}, shown)
                 for event in nested
@@ -207,7 +197,7 @@ class LiveAgent(AgentDefaults):
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
         """Refuses a frame that cannot be decoded."""
-        return [self._error(LiveRefusal("invalid_json", f"The message cannot be read: {error}"))]
+        return [self._error(Refused("invalid_json", f"The message cannot be read: {error}"))]
 
     def _closed(self, reason: str) -> list[Outgoing]:
         session = self._session
@@ -225,7 +215,7 @@ class LiveAgent(AgentDefaults):
     def _event(self, kind: str, body: Mapping[str, Any], summary: str) -> Outgoing:
         return outgoing({"type": kind, "event_id": f"event_{self._new_id()}", **body}, summary)
 
-    def _error(self, refusal: LiveRefusal, client_event_id: str = "") -> Outgoing:
+    def _error(self, refusal: Refused, client_event_id: str = "") -> Outgoing:
         error = {"type": "invalid_request_error", "code": refusal.code, "message": str(refusal)}
         if refusal.param:
             error["param"] = refusal.param
@@ -242,33 +232,28 @@ class LiveAgent(AgentDefaults):
         try:
             if handler is None:
                 message.unknown()
-                raise LiveRefusal(
-                    "unknown_event", f"Supported events are {', '.join(self._HANDLERS)}.", "type"
-                )
+                raise Refused("unknown_event", f"Supported events are {', '.join(self._HANDLERS)}.", "type")
             if self._session is None and kind != "session.start":
-                raise LiveRefusal(
+                raise Refused(
                     "session_not_started", f"“{cut(kind, 60)}” was sent before a session had started."
                 )
             return message.incoming(handler(self, message))
-        except LiveRefusal as refusal:
+        except Refused as refusal:
             message.events.clear()
             message.replies = [self._error(refusal, cut(message.text("event_id"), 100))]
             return replace(message.incoming(f"{cut(kind, 40)}, refused: {refusal}"), refused=str(refusal))
 
     def _on_start(self, message: Message) -> str:
         if self._session is not None:
-            raise LiveRefusal("session_already_started", "The session has already started.")
+            raise Refused("session_already_started", "The session has already started.")
         asked = message.inside("session")
         for name in asked.body:
             if name not in _MEMBERS:
-                raise LiveRefusal(
-                    "unknown_parameter",
-                    f"Unknown parameter: session.{cut(name, 60)}.",
-                    f"session.{cut(name, 60)}",
-                )
+                param = f"session.{cut(name, 60)}"
+                raise Refused("unknown_parameter", f"Unknown parameter: {param}.", param)
         model = asked.text("model")
         if not model:
-            raise LiveRefusal("missing_required_parameter", "session.model is required.", "session.model")
+            raise Refused("missing_required_parameter", "session.model is required.", "session.model")
         self._session = session = _LiveSession(asked, f"live_{self._new_id()}", self._expires_at())
         message.event(Type.SESSION_INITIATE, format=session.format, params=asked.body)
         message.replies.append(
@@ -300,12 +285,11 @@ class LiveAgent(AgentDefaults):
                 "odd-bytes",
                 f"The audio has {len(audio)} bytes, which is not a whole number of 16-bit samples.",
             )
-            raise LiveRefusal("invalid_audio", "The audio ends in the middle of a 16-bit sample.", "audio")
+            raise Refused("invalid_audio", "The audio ends in the middle of a 16-bit sample.", "audio")
         message.audio_ms = session.format.duration_ms(len(audio))
         if audio:
             session.received_bytes += len(audio)
-            frames = len(audio) // session.format.encoding.sample_bytes
-            heard = silence(session.format, frames) if session.muted else audio
+            heard = session.format.silence(len(audio)) if session.muted else audio
             message.event(Type.USER_STREAM_CHUNK, format=session.format, audio=heard)
         return f"user audio {message.audio_ms:.0f} ms"
 
@@ -319,19 +303,19 @@ class LiveAgent(AgentDefaults):
         session, what = self._running, message.kind().split(".")[1]
         content = message.text("content")
         if not content:
-            raise LiveRefusal("missing_required_parameter", "content is required.", "content")
+            raise Refused("missing_required_parameter", "content is required.", "content")
         if "delegation_id" not in message.body:
             text = "delegation_id is required; it may be null."
-            raise LiveRefusal("missing_required_parameter", text, "delegation_id")
+            raise Refused("missing_required_parameter", text, "delegation_id")
         ident = message.text("delegation_id")
         if ident and session.delegation == "responses":
-            raise LiveRefusal(
+            raise Refused(
                 "invalid_value",
                 "With delegation type 'responses', delegation_id must be null.",
                 "delegation_id",
             )
         if ident and ident not in self._tasks.known:
-            raise LiveRefusal("unknown_delegation", f"No task has the id {cut(ident, 60)}.", "delegation_id")
+            raise Refused("unknown_delegation", f"No task has the id {cut(ident, 60)}.", "delegation_id")
         at_ms = round(session.said.now_ms)
         placed = {"start_ms": at_ms, "end_ms": at_ms}
         message.replies.append(self._event(f"session.{what}.appended", placed, f"{what} placed"))
@@ -351,7 +335,7 @@ class LiveAgent(AgentDefaults):
         if item.text("type") != "function_call_output":
             return "item"
         if call_id not in self._tasks.open:
-            raise LiveRefusal("unknown_call", f"No call has the id {cut(call_id, 60)}.", "item.call_id")
+            raise Refused("unknown_call", f"No call has the id {cut(call_id, 60)}.", "item.call_id")
         self._tasks.outputs[call_id] = output
         return f"tool result: {output}"
 
@@ -365,7 +349,7 @@ class LiveAgent(AgentDefaults):
 
     def _needs_responses(self, message: Message) -> None:
         if self._running.delegation != "responses":
-            raise LiveRefusal("invalid_request", f"{message.kind()} requires Responses delegation.")
+            raise Refused("invalid_request", f"{message.kind()} requires Responses delegation.")
 
     def _on_close(self, message: Message) -> str:
         message.replies += self._closed("close_requested")
@@ -373,7 +357,7 @@ class LiveAgent(AgentDefaults):
         return "close"
 
     def _on_unsupported(self, message: Message) -> str:
-        raise LiveRefusal("not_supported", f"This agent does not support {message.kind()}.")
+        raise Refused("not_supported", f"This agent does not support {message.kind()}.")
 
     @property
     def _running(self) -> _LiveSession:
@@ -453,16 +437,16 @@ class _LiveSession:
             self.delegate(asked.inside("delegation"), first=True)
 
     def delegate(self, delegation: Members, *, first: bool = False) -> None:
-        """Sets who handles tasks and which functions are available. Raises `LiveRefusal` for anything unsupported."""
+        """Sets who handles tasks and which functions are available. Raises `Refused` for anything unsupported."""
         kind = delegation.text("type") or self.delegation
         if kind not in ("client", "responses") or not (first or kind == self.delegation):
             text = f"The delegation {cut(kind, 40)} is not supported, or is not the session's delegation."
-            raise LiveRefusal("invalid_value", text, "session.delegation.type")
+            raise Refused("invalid_value", text, "session.delegation.type")
         self.delegation = kind
         responses = delegation.inside("responses")
         if kind == "responses" and first and not responses.text("model"):
             param = "session.delegation.responses.model"
-            raise LiveRefusal("missing_required_parameter", f"{param} is required.", param)
+            raise Refused("missing_required_parameter", f"{param} is required.", param)
         functions = [tool.body for tool in responses.objects("tools") if tool.text("type") == "function"]
         self.tools = functions if kind == "responses" else [_TASKS]
         self.resource["delegation"] = dict(delegation.body)
@@ -473,9 +457,7 @@ class _LiveSession:
         if media := format_in(asked):
             return media
         known = ", ".join(FORMATS)
-        raise LiveRefusal(
-            "invalid_value", f"The audio format must be one of {known}.", "session.audio.format"
-        )
+        raise Refused("invalid_value", f"The audio format must be one of {known}.", "session.audio.format")
 
     @property
     def heard_ms(self) -> float:

@@ -43,7 +43,6 @@ class LiveCaller(CallerDefaults):
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         self._options = LiveOptions(settings)
-        self._options.session()
         self._media = self._options.media
         self._state = _SessionState()
         self._track = SpokenTrack()
@@ -155,9 +154,7 @@ class LiveCaller(CallerDefaults):
         session = message.inside("session")
         ident, model = session.ident("id", required=True), session.text("model", required=True)
         if self._state.started:
-            message.find(
-                "repeated-session-started", "Received another “session.started” message; it was ignored."
-            )
+            message.ignore_repeated("repeated-session-started", "")
             return "session started again"
         self._state.started = True
         audio_format = session.inside("audio").inside("format")

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator
 
 from tui.audio.formats import AudioFormat
-from tui.protocols.openai_live.wire import silence
 
 _CHUNK_MS = 100
 _FRAGMENT_MS = 200
@@ -49,9 +48,8 @@ class SaidTrack:
         if reply != self._reply:
             return
         if not self._spoken_ms:
-            self._queued += silence(
-                self._format, max(self._frames_until(self.now_ms) - self._queued_frames, 0)
-            )
+            missing_frames = max(self._frames_until(self.now_ms) - self._queued_frames, 0)
+            self._queued += self._format.silence(missing_frames * self._format.encoding.sample_bytes)
         self._spoken_ms += self._format.duration_ms(len(audio))
         self._queued += audio
 
@@ -73,9 +71,8 @@ class SaidTrack:
             said = bytes(self._queued[:size])
             del self._queued[:size]
             self._sent_ms += _CHUNK_MS
-            missing_frames = chunk_frames - len(said) // self._format.encoding.sample_bytes
             self._speak_words(start_ms + _CHUNK_MS)
-            yield start_ms, start_ms + _CHUNK_MS, said + silence(self._format, missing_frames)
+            yield start_ms, start_ms + _CHUNK_MS, said + self._format.silence(size - len(said))
 
     @property
     def _queued_frames(self) -> int:

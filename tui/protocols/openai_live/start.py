@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from tui.protocols.base import CallerSettings, check_formats
-from tui.protocols.json_frames import cut
 from tui.protocols.openai_live.wire import DEFAULT_FORMAT, FORMATS, format_member
+from tui.protocols.options import check_choice, read_object, read_tools
 
 _OPTIONS = {
     "model": "gpt-live-1.1",
@@ -32,12 +30,10 @@ class LiveOptions:
         check_formats("OpenAI Live", settings.formats, FORMATS)
         self._chosen = {**_OPTIONS, **settings.options}
         for name, known in _CHOICES.items():
-            if self._chosen[name] not in known:
-                choices = " or ".join(filter(None, known))
-                raise ValueError(f"The {name} option must be {choices}, not {cut(self._chosen[name], 60)!r}.")
+            check_choice(name, self._chosen[name], known, " or ".join(filter(None, known)))
         self.media = settings.formats[0] if settings.formats else DEFAULT_FORMAT
-        self._tools = _read_list("tools", self._chosen["tools"])
-        self._extra = _read_object("session", self._chosen["session"])
+        self._tools = read_tools(self._chosen)
+        self._extra = read_object("session", self._chosen, "session fields")
 
     @property
     def greeting(self) -> str:
@@ -81,24 +77,3 @@ class LiveOptions:
         if self._tools:
             responses["tools"] = self._tools
         return {"type": "responses", "responses": responses}
-
-
-def _read_list(name: str, text: str) -> list[dict[str, Any]]:
-    value = _decode(name, text) if text.strip() else []
-    if not (isinstance(value, list) and all(isinstance(tool, dict) for tool in value)):
-        raise ValueError(f"The {name} option must be a JSON array of tool objects.")
-    return value
-
-
-def _read_object(name: str, text: str) -> dict[str, Any]:
-    value = _decode(name, text) if text.strip() else {}
-    if not isinstance(value, dict):
-        raise ValueError(f"The {name} option must be a JSON object with session fields.")
-    return value
-
-
-def _decode(name: str, text: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"The {name} option is not JSON: {error}.") from None

@@ -53,7 +53,7 @@ class SpokenTrack:
         if not is_quiet(wire, audio_format):
             self._quiet_ms = 0.0
             if not self.replies.open:
-                self._began_ms.append((starts_ms, f"reply-{self.replies.begun + 1}"))
+                self._began_ms.append((starts_ms, self.replies.next_id))
             return events + self.replies.audio(wire, audio_format)
         if not self.replies.open:
             return events

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.plain import samples_of
 from tui.protocols.json_frames import Members
 
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {
-        "audio/pcm;rate=24000": AudioFormat(Encoding.PCM16, 24_000),
-        "audio/pcm;rate=16000": AudioFormat(Encoding.PCM16, 16_000),
-        "audio/pcmu": AudioFormat(Encoding.MULAW, 8_000),
-        "audio/pcma": AudioFormat(Encoding.ALAW, 8_000),
-    }
-)
+FORMATS: Mapping[str, AudioFormat] = {
+    "audio/pcm;rate=24000": AudioFormat(Encoding.PCM16, 24_000),
+    "audio/pcm;rate=16000": AudioFormat(Encoding.PCM16, 16_000),
+    "audio/pcmu": AudioFormat(Encoding.MULAW, 8_000),
+    "audio/pcma": AudioFormat(Encoding.ALAW, 8_000),
+}
 """Both directions use the same format; Azure documents only the first of these."""
 DEFAULT_FORMAT = "audio/pcm;rate=24000"
 SIDEBAND_ONLY = ("transport.", "session.input_audio.append", "session.paused", "session.resumed")
@@ -44,9 +41,3 @@ def is_quiet(wire: bytes, audio_format: AudioFormat) -> bool:
         return audio_format.encoding is Encoding.PCM16
     samples = samples_of(wire, audio_format.encoding)
     return not samples or max(max(samples), -min(samples)) <= _QUIET
-
-
-def silence(audio_format: AudioFormat, frames: int) -> bytes:
-    """Returns ``frames`` of silence in a wire format."""
-    codes = {Encoding.PCM16: b"\0\0", Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5"}
-    return codes[audio_format.encoding] * frames

@@ -13,6 +13,7 @@ from tui.audio.formats import AudioFormat
 from tui.audio.wav import strip_wav_header
 from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, ProtocolError, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
+from tui.protocols.defaults import AgentDefaults
 from tui.protocols.json_frames import Message, cut, outgoing
 from tui.protocols.openai_realtime.configuration import (
     DEFAULT_MODEL,
@@ -22,10 +23,10 @@ from tui.protocols.openai_realtime.configuration import (
 )
 from tui.protocols.openai_realtime.dialects import dialect_of
 from tui.protocols.openai_realtime.items import Item, Items, item_from, texts_of
-from tui.protocols.openai_realtime.refused import Refused
 from tui.protocols.openai_realtime.speaking import Speaking
 from tui.protocols.openai_realtime.spelling import Spelling, spelling_of
 from tui.protocols.openai_realtime.wire import MIN_COMMIT_MS, ident, item_summary
+from tui.protocols.refused import Refused, invalid_type, invalid_value
 
 _SESSION_S = 3600
 _BETA_REFUSED = Refused(
@@ -39,7 +40,7 @@ _MAX_BUFFER_S = 120
 """Maximum duration of audio to keep from a user turn; if the turn is longer, only its end is kept."""
 
 
-class OpenAIAgent:
+class OpenAIAgent(AgentDefaults):
     """Takes the place of the model's server on one socket.
 
     The owner of this end detects the user's speech and supplies the replies. `speech_stopped` commits a turn; if the
@@ -175,10 +176,6 @@ class OpenAIAgent:
         self._to_transcribe = None
         return triggered + committed
 
-    def hypothesis(self, text: str) -> list[Outgoing]:
-        """Returns nothing, because transcription begins when the turn is committed."""
-        return []
-
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
         """Returns the transcript of the last committed turn, if the caller enabled transcription."""
         item, self._to_transcribe = self._to_transcribe, None
@@ -197,10 +194,6 @@ class OpenAIAgent:
     def hang_up(self, reason: str) -> list[Outgoing]:
         """Ends the current reply. The protocol has no message for a hang-up, so the socket is then closed."""
         return self._speaking.stop("turn_detected")
-
-    def end(self) -> list[Outgoing]:
-        """Ends the current reply, because the agent is shutting down."""
-        return self.hang_up("shutting down")
 
     # Messages from the caller.
 
@@ -308,11 +301,9 @@ class OpenAIAgent:
         item = self._items.find(ident(message, "item_id"), "truncate")
         end_ms = message.number("audio_end_ms")
         if end_ms is None or not end_ms.is_integer():
-            raise Refused(
-                "invalid_type", "Invalid type for 'audio_end_ms': expected an integer.", "audio_end_ms"
-            )
+            raise invalid_type("audio_end_ms", "an integer")
         if message.number("content_index") != 0:
-            raise Refused("invalid_value", "Invalid value for 'content_index': expected 0.", "content_index")
+            raise invalid_value("content_index", "0")
         item.truncate(end_ms)
         heard = {"item_id": item.item_id, "content_index": 0, "audio_end_ms": int(end_ms)}
         message.replies += self._event("conversation.item.truncated", "item truncated", **heard)

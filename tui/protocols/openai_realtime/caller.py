@@ -217,9 +217,7 @@ class OpenAICaller(CallerDefaults):
         if self._stage is not _Stage.OPENING:
             if self._wishes.dialect.opens_with:
                 return "session created"
-            message.find(
-                "repeated-session-created", "Received another “session.created” message; it was ignored."
-            )
+            message.ignore_repeated("repeated-session-created", "")
             return "session created again"
         if self._wishes.dialect.beta is None:
             self._beta = not session.has("type")

@@ -12,8 +12,8 @@ from typing import Any
 
 from tui.audio.formats import AudioFormat
 from tui.protocols.json_frames import cut
-from tui.protocols.openai_realtime.refused import Refused
 from tui.protocols.openai_realtime.wire import DEFAULT_FORMAT, FORMATS, PCM_RATES, format_object, format_of
+from tui.protocols.refused import Refused, invalid_type, invalid_value, missing
 
 DEFAULT_MODEL = "opusagent-local"
 """The model of a session whose URL does not name one."""
@@ -32,38 +32,32 @@ _MIN_IDLE_MS, _MAX_IDLE_MS = 5_000, 30_000
 _FLAGS = {"create_response": True, "interrupt_response": True}
 
 
-def _wrong(path: str, due: str) -> Refused:
-    return Refused("invalid_type", f"Invalid type for '{path}': expected {due}.", path)
-
-
 def _anything(value: Any, path: str) -> Any:
     return value
 
 
 def _text(value: Any, path: str) -> str:
     if not isinstance(value, str):
-        raise _wrong(path, "a string")
+        raise invalid_type(path, "a string")
     return value
 
 
 def _number(value: Any, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _wrong(path, "a number")
+        raise invalid_type(path, "a number")
     return value
 
 
 def _object_or_null(value: Any, path: str) -> _Object | None:
     if not (value is None or isinstance(value, dict)):
-        raise _wrong(path, "an object or null")
+        raise invalid_type(path, "an object or null")
     return value
 
 
 def _format(pcm_rates: Collection[int], value: Any, path: str) -> _Object:
     name = value.get("type") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in FORMATS:
-        raise Refused(
-            "invalid_value", f"Invalid value for '{path}': expected one of {', '.join(FORMATS)}.", path
-        )
+        raise invalid_value(path, f"one of {', '.join(FORMATS)}")
     rate = value.get("rate", FORMATS[name].rate)
     if name == DEFAULT_FORMAT and (isinstance(rate, bool) or rate not in pcm_rates):
         due = " or ".join(map(str, pcm_rates))
@@ -79,13 +73,10 @@ def _turn_detection(detections: Mapping[str, Mapping[str, Any]], value: Any, pat
         return None
     kind = wanted.get("type", "server_vad")
     if not isinstance(kind, str) or kind not in detections:
-        known = ", ".join(detections)
-        raise Refused(
-            "invalid_value", f"Invalid value for '{path}.type': expected one of {known}.", f"{path}.type"
-        )
+        raise invalid_value(f"{path}.type", f"one of {', '.join(detections)}")
     for flag in _FLAGS:
         if not isinstance(wanted.get(flag, True), bool):
-            raise _wrong(f"{path}.{flag}", "a boolean")
+            raise invalid_type(f"{path}.{flag}", "a boolean")
     if "prefix_padding_ms" in wanted:
         _number(wanted["prefix_padding_ms"], f"{path}.prefix_padding_ms")
     _check_idle_timeout(wanted.get("idle_timeout_ms"), kind, f"{path}.idle_timeout_ms")
@@ -98,19 +89,18 @@ def _check_idle_timeout(value: Any, kind: str, path: str) -> None:
     if kind != "server_vad":
         raise Refused("invalid_value", f"Invalid value for '{path}': only server_vad has one.", path)
     if not _MIN_IDLE_MS <= _number(value, path) <= _MAX_IDLE_MS:
-        due = f"a number from {_MIN_IDLE_MS} to {_MAX_IDLE_MS}"
-        raise Refused("invalid_value", f"Invalid value for '{path}': expected {due}.", path)
+        raise invalid_value(path, f"a number from {_MIN_IDLE_MS} to {_MAX_IDLE_MS}")
 
 
 def _modalities(value: Any, path: str) -> list[str]:
     if value not in (["audio"], ["text"]):
-        raise Refused("invalid_value", f"Invalid value for '{path}': expected ['audio'] or ['text'].", path)
+        raise invalid_value(path, "['audio'] or ['text']")
     return list(value)
 
 
 def _tools(value: Any, path: str) -> list[_Object]:
     if not (isinstance(value, list) and all(isinstance(tool, dict) for tool in value)):
-        raise _wrong(path, "an array of objects")
+        raise invalid_type(path, "an array of objects")
     return value
 
 
@@ -119,8 +109,7 @@ def _tool_choice(value: Any, path: str) -> Any:
         case "auto" | "none" | "required" | {"type": "function", "name": str()} | {"type": "mcp"}:
             return value
         case _:
-            due = "'auto', 'none', 'required' or a tool"
-            raise Refused("invalid_value", f"Invalid value for '{path}': expected {due}.", path)
+            raise invalid_value(path, "'auto', 'none', 'required' or a tool")
 
 
 def _kind(value: Any, path: str) -> str:
@@ -207,10 +196,9 @@ class Configuration:
         If it raises `Refused`, nothing has changed.
         """
         if not isinstance(change, dict):
-            raise Refused("missing_required_parameter", "Missing required parameter: 'session'.", "session")
+            raise missing("session")
         if "type" not in change:
-            text = "Missing required parameter: 'session.type'."
-            raise Refused("missing_required_parameter", text, "session.type")
+            raise missing("session.type")
         body = {**_merged(self.body, change, self.rules, "session"), "model": self.model}
         if has_spoken and body["audio"]["output"]["voice"] != self.voice:
             text = "Cannot update a conversation's voice if assistant audio is present."
@@ -288,7 +276,7 @@ def check_response(asked: Mapping[str, Any], session: Mapping[str, Any]) -> None
 
 def _merged(old: Any, change: Any, rules: Mapping[str, Any], path: str) -> _Object:
     if not isinstance(change, dict):
-        raise _wrong(path, "an object")
+        raise invalid_type(path, "an object")
     merged: _Object = dict(old)
     for name, value in change.items():
         here, rule = f"{path}.{cut(name, 60)}", rules.get(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,43 +37,41 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return kind.startswith(self.messages) if self.messages else False
 
 
-DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {
-        "auto": Dialect(),
-        "ga": Dialect(beta=False),
-        "beta": Dialect(beta=True),
-        # azure-ai-voicelive 1.3.1: the beta's names, and many messages for avatars and word timing.
-        "azure-voice-live": Dialect(
-            beta=True,
-            messages=(
-                "input_audio.turn.",
-                "mcp_",
-                "response.animation_",
-                "response.audio_timestamp.",
-                "response.file_search_call.",
-                "response.mcp_",
-                "response.video.",
-                "response.web_search_call.",
-                "session.avatar.",
-                "warning",
-            ),
-            has_azure_voices=True,
-            pcm_rates=(8_000, 16_000, 24_000),
-            path="/voice-live/realtime",
+DIALECTS: Mapping[str, Dialect] = {
+    "auto": Dialect(),
+    "ga": Dialect(beta=False),
+    "beta": Dialect(beta=True),
+    # azure-ai-voicelive 1.3.1: the beta's names, and many messages for avatars and word timing.
+    "azure-voice-live": Dialect(
+        beta=True,
+        messages=(
+            "input_audio.turn.",
+            "mcp_",
+            "response.animation_",
+            "response.audio_timestamp.",
+            "response.file_search_call.",
+            "response.mcp_",
+            "response.video.",
+            "response.web_search_call.",
+            "session.avatar.",
+            "warning",
         ),
-        # docs.x.ai: GA's names; ``conversation.created`` comes first. LiveKit's and pydantic-ai's clients do not
-        # truncate, pipecat's does.
-        "xai": Dialect(
-            beta=False,
-            messages=("ping", "conversation.item.input_audio_transcription.updated"),
-            opens_with="conversation.created",
-            pcm_rates=(8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
-            truncates=False,
-            host="x.ai",
-            path="/xai/v1/realtime",
-        ),
-    }
-)
+        has_azure_voices=True,
+        pcm_rates=(8_000, 16_000, 24_000),
+        path="/voice-live/realtime",
+    ),
+    # docs.x.ai: GA's names; ``conversation.created`` comes first. LiveKit's and pydantic-ai's clients do not
+    # truncate, pipecat's does.
+    "xai": Dialect(
+        beta=False,
+        messages=("ping", "conversation.item.input_audio_transcription.updated"),
+        opens_with="conversation.created",
+        pcm_rates=(8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000),
+        truncates=False,
+        host="x.ai",
+        path="/xai/v1/realtime",
+    ),
+}
 """Dialects by the value of the option ``dialect``."""
 _AZURE_VOICE = re.compile(r"[a-z]{2,3}-[A-Z][A-Za-z]+-\S+")
 """Pattern of a locale and a name, such as en-US-AvaNeural."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from tui.audio.formats import AudioFormat
 from tui.protocols.json_frames import Members, cut
-from tui.protocols.openai_realtime.refused import Refused
+from tui.protocols.refused import Refused, invalid_type, invalid_value, missing
 
 _MAX_ITEMS = 1_000
 _MAX_AUDIO_BYTES = 32 * 1024 * 1024
@@ -132,33 +132,26 @@ def item_from(members: Members, item_id: str) -> Item:
     """Returns an item from the caller's message. Raises `Refused`."""
     kind = members.text("type")
     if kind not in _MEMBERS:
-        text = f"Invalid value for 'item.type': expected one of {', '.join(_MEMBERS)}."
-        raise Refused("invalid_value", text, "item.type")
+        raise invalid_value("item.type", f"one of {', '.join(_MEMBERS)}")
     shown = {"id": item_id, "object": "realtime.item", "type": kind, "status": "completed"}
     if kind == "message":
         _check_message(members)
         return Item({**shown, **{name: members.body[name] for name in _MEMBERS[kind]}})
     if not members.text("call_id"):
-        text = "Missing required parameter: 'item.call_id'."
-        raise Refused("missing_required_parameter", text, "item.call_id")
+        raise missing("item.call_id")
     return Item({**shown, **{name: members.text(name) for name in _MEMBERS[kind]}})
 
 
 def _check_message(members: Members) -> None:
     if members.text("role") not in _ROLES:
-        text = "Invalid value for 'item.role': expected user, system or assistant."
-        raise Refused("invalid_value", text, "item.role")
+        raise invalid_value("item.role", "user, system or assistant")
     content = members.body.get("content")
     if not (isinstance(content, list) and all(isinstance(part, dict) for part in content)):
-        text = "Invalid type for 'item.content': expected an array of objects."
-        raise Refused("invalid_type", text, "item.content")
+        raise invalid_type("item.content", "an array of objects")
     due = _OUTPUT_PARTS if members.body["role"] == "assistant" else _INPUT_PARTS
     for index, part in enumerate(content):
         if part.get("type") not in due:
-            param = f"item.content[{index}].type"
-            raise Refused(
-                "invalid_value", f"Invalid value for '{param}': expected one of {', '.join(due)}.", param
-            )
+            raise invalid_value(f"item.content[{index}].type", f"one of {', '.join(due)}")
 
 
 def texts_of(item: Item) -> str:

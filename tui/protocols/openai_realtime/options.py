@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from tui.protocols.base import CallerSettings
 from tui.protocols.openai_realtime.dialects import DIALECTS, Dialect, dialect_of, voice_member
 from tui.protocols.openai_realtime.wire import (
@@ -18,6 +16,7 @@ from tui.protocols.openai_realtime.wire import (
     format_named,
     format_object,
 )
+from tui.protocols.options import check_choice, read_object, read_tools
 
 _DEFAULTS = {
     "model": "",
@@ -60,7 +59,8 @@ class Wishes:
         settings.check_options("OpenAI Realtime", _DEFAULTS)
         self._chosen = {**_DEFAULTS, **settings.options}
         for name in _CHOICES:
-            self._chosen[name] = _chosen(name, self._chosen[name])
+            check_choice(name, self._chosen[name], _CHOICES[name])
+            self._chosen[name] = _CHOICES[name][self._chosen[name]]
         if self._chosen["dialect"] == "auto":
             self._chosen["dialect"] = dialect_of(settings.url)
         self._barge_in = settings.barge_in
@@ -70,8 +70,8 @@ class Wishes:
         output = self._chosen["output_format"]
         self.output_format = format_named(output, rates) if output else self.input_format
         self.instructions = self._chosen["instructions"]
-        self._tools = _tools(self._chosen["tools"])
-        self._extra = _extra(self._chosen["session"])
+        self._tools = read_tools(self._chosen)
+        self._extra = read_object("session", self._chosen, "fields for session.update")
 
     @property
     def dialect(self) -> Dialect:
@@ -151,35 +151,6 @@ class Wishes:
         if self._barge_in or in_force is None:
             return {}
         return {"turn_detection": {**in_force, "interrupt_response": False}}
-
-
-def _chosen(name: str, value: str) -> str:
-    try:
-        return _CHOICES[name][value]
-    except KeyError:
-        known = ", ".join(filter(None, _CHOICES[name]))
-        raise ValueError(f"The {name} option must be one of {known}, not {value!r}.") from None
-
-
-def _tools(text: str) -> list[_Object]:
-    tools = _read("tools", text, [])
-    if not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
-        raise ValueError("The tools option must be a JSON array of tool objects.")
-    return tools
-
-
-def _extra(text: str) -> _Object:
-    extra = _read("session", text, {})
-    if not isinstance(extra, dict):
-        raise ValueError("The session option must be a JSON object with fields for session.update.")
-    return extra
-
-
-def _read(name: str, text: str, default: Any) -> Any:
-    try:
-        return msgspec.json.decode(text) if text.strip() else default
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise ValueError(f"The {name} option is not JSON: {error}.") from None
 
 
 def _merged(plain: _Object, extra: Mapping[str, Any]) -> _Object:

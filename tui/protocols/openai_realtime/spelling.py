@@ -7,7 +7,6 @@ from typing import Any
 
 from tui.protocols.openai_realtime.configuration import GA_RULES, VAD_DEFAULTS, Rules, session_rules
 from tui.protocols.openai_realtime.dialects import DIALECTS
-from tui.protocols.openai_realtime.refused import Refused
 from tui.protocols.openai_realtime.wire import (
     BETA_FORMATS,
     GA_NAMES,
@@ -16,6 +15,7 @@ from tui.protocols.openai_realtime.wire import (
     format_of,
     pcm_with_rate,
 )
+from tui.protocols.refused import Refused
 
 _Body = dict[str, Any]
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.json_frames import Members, Message, cut
 
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {
-        "audio/pcm": AudioFormat(Encoding.PCM16, 24_000),
-        "audio/pcmu": AudioFormat(Encoding.MULAW, 8_000),
-        "audio/pcma": AudioFormat(Encoding.ALAW, 8_000),
-    }
-)
+FORMATS: Mapping[str, AudioFormat] = {
+    "audio/pcm": AudioFormat(Encoding.PCM16, 24_000),
+    "audio/pcmu": AudioFormat(Encoding.MULAW, 8_000),
+    "audio/pcma": AudioFormat(Encoding.ALAW, 8_000),
+}
 """Audio formats by GA name."""
 DEFAULT_FORMAT = "audio/pcm"
 BETA_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import Finding, Incoming, NewId, Outgoing, TelephonyEvent, UtcNow
+from tui.protocols.base import Incoming, NewId, Outgoing, TelephonyEvent, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
-from tui.protocols.json_frames import Message, outgoing
-from tui.protocols.pcm.wire import DEFAULT_RATE, END, PcmEnd, answer_ping, audio_frame, rate_in
+from tui.protocols.json_frames import Message, audio_frame, outgoing
+from tui.protocols.pcm.wire import DEFAULT_RATE, END, PcmEnd, answer_ping, rate_in
 
 
 class PcmAgent(PcmEnd, AgentDefaults):
@@ -59,33 +59,22 @@ class PcmAgent(PcmEnd, AgentDefaults):
         """Sends the final text of the user's turn."""
         return [_transcript("user", text)]
 
-    def hang_up(self, reason: str) -> list[Outgoing]:
-        """Sends nothing: closing the socket ends the call."""
-        self._open_stream_id = self._last_stream_id = None
-        return []
-
     # Messages from the caller.
 
     def _receive_audio(self, frame: bytes) -> Incoming:
+        message = Message()
         if not frame:
-            return Incoming(kind="audio", summary="end of audio", events=tuple(self._end_turn()))
-        findings: list[Finding] = []
-        audio = self._samples.read(frame, findings)
-        audio_ms = self._user_format.duration_ms(len(audio))
-        events = self._begin_call({})
+            message.events += self._end_turn()
+            return message.incoming("end of audio")
+        audio = self._samples.read(frame, message)
+        message.audio_ms = self._user_format.duration_ms(len(audio))
+        message.events += self._begin_call({})
         if not self._user_speaks:
             self._user_speaks = True
-            events.append(TelephonyEvent(type=Type.USER_STREAM_START, format=self._user_format))
+            message.event(Type.USER_STREAM_START, format=self._user_format)
         if audio:
-            chunk = TelephonyEvent(type=Type.USER_STREAM_CHUNK, format=self._user_format, audio=audio)
-            events.append(chunk)
-        return Incoming(
-            kind="audio",
-            summary=f"user audio {audio_ms:.0f} ms",
-            audio_ms=audio_ms,
-            events=tuple(events),
-            findings=tuple(findings),
-        )
+            message.event(Type.USER_STREAM_CHUNK, format=self._user_format, audio=audio)
+        return message.incoming(f"user audio {message.audio_ms:.0f} ms")
 
     def _on_start(self, message: Message) -> str:
         rate, channels = rate_in(message, "sample_rate"), message.number("channels")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import CallerSettings, Finding, Incoming, NewId, Outgoing, UtcNow, check_formats
+from tui.protocols.base import CallerSettings, Incoming, NewId, Outgoing, UtcNow, check_formats
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.implied_replies import ImplyingCaller
-from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
+from tui.protocols.json_frames import Members, Message, audio_frame, cut, encode, outgoing
+from tui.protocols.options import is_on
 from tui.protocols.pcm.wire import (
     DEFAULT_RATE,
     END,
@@ -19,7 +20,6 @@ from tui.protocols.pcm.wire import (
     LOWEST_RATE,
     PcmEnd,
     answer_ping,
-    audio_frame,
     rate_in,
 )
 
@@ -36,13 +36,14 @@ class PcmCaller(PcmEnd, ImplyingCaller):
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         options = settings.options
-        _check_settings(settings)
+        settings.check_options("Plain PCM", _OPTIONS)
+        check_formats("Plain PCM", settings.formats, FORMATS)
         offered = FORMATS[settings.formats[0]].rate if settings.formats else DEFAULT_RATE
         rate = _rate_option(options, "rate", offered)
         PcmEnd.__init__(self, rate, _rate_option(options, "play_rate", rate))
         ImplyingCaller.__init__(self)
-        self._says_hello = _switch(options, "hello")
-        self._says_end = _switch(options, "end")
+        self._says_hello = is_on(options, "hello")
+        self._says_end = is_on(options, "end")
         self._worded = ("", 0)
         """The reply that the newest words belong to, and the number of final text messages in it so far."""
 
@@ -91,18 +92,18 @@ class PcmCaller(PcmEnd, ImplyingCaller):
     # Messages from the agent.
 
     def _receive_audio(self, frame: bytes) -> Incoming:
+        message = Message()
         if not frame:
-            return Incoming(kind="audio", summary="end of audio", events=tuple(self._replies.stop()))
-        findings: list[Finding] = []
-        audio = self._samples.read(frame, findings)
-        audio_ms = self._play_format.duration_ms(len(audio))
-        return Incoming(
-            kind="audio",
-            summary=f"agent audio {audio_ms:.0f} ms",
-            audio_ms=audio_ms,
-            events=tuple(self._replies.audio(audio, self._play_format)) if audio else (),
-            findings=tuple(findings),
-        )
+            message.events += self._replies.stop()
+            return message.incoming("end of audio")
+        return message.incoming(self._play(message, frame))
+
+    def _play(self, message: Message, frame: bytes) -> str:
+        audio = self._samples.read(frame, message)
+        message.audio_ms = self._play_format.duration_ms(len(audio))
+        if audio:
+            message.events += self._replies.audio(audio, self._play_format)
+        return f"agent audio {message.audio_ms:.0f} ms"
 
     def _on_ready(self, message: Message) -> str:
         user_rate = rate_in(message, "input_sample_rate", "sample_rate")
@@ -134,11 +135,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
 
     def _on_audio(self, message: Message) -> str:
         name = "audio" if message.has("audio") else "data"
-        audio = self._samples.read(message.audio(name), message.findings)
-        message.audio_ms = self._play_format.duration_ms(len(audio))
-        if audio:
-            message.events += self._replies.audio(audio, self._play_format)
-        return f"agent audio {message.audio_ms:.0f} ms"
+        return self._play(message, message.audio(name))
 
     def _on_flush(self, message: Message) -> str:
         message.events += self._replies.clear(message.kind())
@@ -181,11 +178,6 @@ def _is_final(members: Members) -> bool:
     return True
 
 
-def _check_settings(settings: CallerSettings) -> None:
-    settings.check_options("Plain PCM", _OPTIONS)
-    check_formats("Plain PCM", settings.formats, FORMATS)
-
-
 def _rate_option(options: Mapping[str, str], name: str, default: int) -> int:
     text = options.get(name, str(default))
     rate = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
@@ -193,10 +185,3 @@ def _rate_option(options: Mapping[str, str], name: str, default: int) -> int:
         limits = f"a whole number from {LOWEST_RATE} to {HIGHEST_RATE}"
         raise ValueError(f"The {name} option must be {limits} (Hz), not {cut(text, 60)!r}.")
     return rate
-
-
-def _switch(options: Mapping[str, str], name: str) -> bool:
-    value = options.get(name, "off")
-    if value not in ("on", "off"):
-        raise ValueError(f"The {name} option must be on or off, not {cut(value, 60)!r}.")
-    return value == "on"

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import strip_wav_header
-from tui.protocols.base import Finding, Incoming, Outgoing, ProtocolError
+from tui.protocols.base import Incoming, ProtocolError
 from tui.protocols.json_frames import Members, Message, cut, encode, outgoing
 
 DEFAULT_RATE = 16_000
-FORMATS: Mapping[str, AudioFormat] = MappingProxyType(
-    {
-        f"pcm_{rate}": AudioFormat(Encoding.PCM16, rate)
-        for rate in (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
-    }
-)
+FORMATS: Mapping[str, AudioFormat] = {
+    f"pcm_{rate}": AudioFormat(Encoding.PCM16, rate)
+    for rate in (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
+}
 """Formats of the usual rates, by their names for ``--format``; the option ``rate`` accepts any rate."""
 
 LOWEST_RATE, HIGHEST_RATE = 4_000, 192_000
@@ -56,33 +53,25 @@ def read_text(frame: str) -> PcmMessage | Incoming:
     return Incoming(kind="text", summary=cut(text))
 
 
-def audio_frame(audio: bytes, coding: AudioFormat, whose: str) -> Outgoing:
-    """Returns audio as the frame to send; ``whose`` is "user" or "agent"."""
-    audio_ms = coding.duration_ms(len(audio))
-    return Outgoing(audio, "audio", f"{whose} audio {audio_ms:.0f} ms", audio_ms)
-
-
 class Samples:
     """Reads the binary frames of one direction and reports faults in them."""
 
     def __init__(self) -> None:
         self._sniffs_left = _MOST_SNIFFS
 
-    def read(self, frame: bytes, findings: list[Finding]) -> bytes:
-        """Returns the samples of one frame; appends findings."""
+    def read(self, frame: bytes, message: Message) -> bytes:
+        """Returns the samples of one frame; reports faults in ``message``."""
         audio, had_header = strip_wav_header(frame)
         if had_header:
             text = "The audio begins with a WAV header, which was removed."
-            findings.append(
-                Finding("wav-header", text, advice=True)
-            )  # advice only, because pipecat's ``add_wav_header`` is allowed
+            message.advise("wav-header", text)  # only advice, because pipecat's ``add_wav_header`` is allowed
         floats = _looks_like_floats(audio) if self._sniffs_left else None
         if floats is not None:
             self._sniffs_left -= 1
         if floats:
             self._sniffs_left = 0
             text = "The samples look like 32-bit floats, which play as noise; send 16-bit integers."
-            findings.append(Finding("float-samples", text))
+            message.find("float-samples", text)
         return audio
 
 

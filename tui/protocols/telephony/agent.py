@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from tui.audio.formats import AudioFormat, Encoding
-from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, TelephonyEvent, UtcNow
+from tui.protocols.base import Close, Handshake, Incoming, NewId, Outgoing, UtcNow
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.defaults import AgentDefaults
-from tui.protocols.json_frames import Members, cut
+from tui.protocols.json_frames import Members, Message, cut
 from tui.protocols.telephony.dialect import BYTE_ORDER, DROPPED, REPLY_FORMAT, TelephonyDialect, Verb
 from tui.protocols.telephony.faults import Faults
-from tui.protocols.telephony.message import AudioFrame, StreamMessage, outgoing
+from tui.protocols.telephony.message import StreamMessage, outgoing
 from tui.protocols.telephony.samples import ByteOrder, Cutter, looks_swapped
 
 _SMALL_NUMBER = re.compile(r"[0-9]{1,15}")
@@ -106,7 +106,7 @@ class TelephonyAgent(AgentDefaults):
         """Decodes one message from the provider."""
         dialect = self.dialect
         if isinstance(frame, bytes) and not dialect.media.kind:
-            audio = AudioFrame()
+            audio = Message()
             return audio.incoming(self._hear(audio, frame))
         message = StreamMessage(frame, dialect.kind_member, self._foreign)
         kind = message.kind()
@@ -151,7 +151,7 @@ class TelephonyAgent(AgentDefaults):
         track = self._track(message, content)
         return self._hear(message, b"" if track == "outbound" else audio, len(audio))
 
-    def _hear(self, message: StreamMessage | AudioFrame, audio: bytes, size: int | None = None) -> str:
+    def _hear(self, message: Message, audio: bytes, size: int | None = None) -> str:
         if self._format is None:
             text = "“media” was sent before “start”; the protocol's first format is assumed."
             self._faults.report(message, "media-before-start", text)
@@ -159,7 +159,7 @@ class TelephonyAgent(AgentDefaults):
         message.audio_ms = coding.duration_ms(len(audio) if size is None else size)
         audio = self._samples.hear(audio)
         if audio:
-            message.events.append(TelephonyEvent(type=Type.USER_STREAM_CHUNK, format=coding, audio=audio))
+            message.event(Type.USER_STREAM_CHUNK, format=coding, audio=audio)
         return f"user audio {message.audio_ms:.0f} ms"
 
     def _on_dtmf(self, message: StreamMessage) -> str:

@@ -20,9 +20,10 @@ from tui.protocols.base import (
 )
 from tui.protocols.base import TelephonyEventType as Type
 from tui.protocols.implied_replies import ImplyingCaller
+from tui.protocols.json_frames import Message
 from tui.protocols.telephony.dialect import BYTE_ORDER, DROPPED, Content, Sizes, StreamCall, TelephonyDialect
 from tui.protocols.telephony.faults import StreamFaults
-from tui.protocols.telephony.message import AudioFrame, StreamMessage, outgoing
+from tui.protocols.telephony.message import StreamMessage, outgoing
 from tui.protocols.telephony.samples import ByteOrder, Cutter, looks_like_mulaw, looks_swapped
 
 _MAX_MARKS = 10_000
@@ -140,7 +141,8 @@ class TelephonyCaller(ImplyingCaller):
         """Decodes one message from the server."""
         dialect = self.dialect
         if isinstance(frame, bytes) and not dialect.say.kind:
-            return self._receive_audio(frame)
+            audio = Message()
+            return audio.incoming(self._play(audio, frame, self._call.play_format))
         try:
             message = StreamMessage(frame, dialect.server_kind_member, self._foreign)
             kind = message.kind()
@@ -157,16 +159,12 @@ class TelephonyCaller(ImplyingCaller):
             message.replies.append(self._send(refusal, "refusal"))
         return message.incoming(summary)
 
-    def _receive_audio(self, frame: bytes) -> Incoming:
-        message = AudioFrame()
-        return message.incoming(self._play(message, frame, self._call.play_format))
-
     def _on_media(self, message: StreamMessage) -> str:
         content, name = self.dialect.say.place(message)
         named = self.dialect.reply_format(message)
         return self._play(message, content.audio(name), named or self._call.play_format)
 
-    def _play(self, message: StreamMessage | AudioFrame, audio: bytes, audio_format: AudioFormat) -> str:
+    def _play(self, message: Message, audio: bytes, audio_format: AudioFormat) -> str:
         audio, had_header = strip_wav_header(audio)
         if had_header or audio.startswith(b".snd"):
             text = f"The audio begins with a file header, which {self.dialect.vendor} plays as noise; send it raw."
@@ -179,9 +177,7 @@ class TelephonyCaller(ImplyingCaller):
             message.events += self._replies.audio(audio, audio_format)
         return f"agent audio {message.audio_ms:.0f} ms"
 
-    def _check_audio(
-        self, message: StreamMessage | AudioFrame, audio: bytes, audio_format: AudioFormat
-    ) -> None:
+    def _check_audio(self, message: Message, audio: bytes, audio_format: AudioFormat) -> None:
         advise, dialect = self._faults.advise, self.dialect
         sizes = dialect.reply_sizes(audio_format)
         if sizes is not None and not sizes.fit(len(audio)):
@@ -195,7 +191,7 @@ class TelephonyCaller(ImplyingCaller):
             text = "A second reply started, but no mark was sent. Only marks report what has been played."
             advise(message, "no-marks", text)
 
-    def _check_samples(self, message: StreamMessage | AudioFrame, pcm: bytes) -> None:
+    def _check_samples(self, message: Message, pcm: bytes) -> None:
         vendor = self.dialect.vendor
         if looks_like_mulaw(pcm):
             text = f"The audio looks like mu-law, which plays as noise: {vendor} expects 16-bit samples here."

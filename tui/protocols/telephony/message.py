@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tui.protocols.base import Incoming, Outgoing, ProtocolError, TelephonyEvent
-from tui.protocols.json_frames import Members, Message, cut, decode_object, encode
+from tui.protocols.base import Outgoing, ProtocolError
+from tui.protocols.json_frames import Message, cut, decode_object, encode, kind_in
 from tui.protocols.telephony.dialect import Content
 
 
@@ -26,17 +26,8 @@ class StreamMessage(Message):
 
     def kind(self) -> str:
         """Returns the kind of the message. Raises `ProtocolError` if it has none."""
-        member = self._kind_member
-        match self.body.get(member):
-            case str() as kind:
-                return kind
-            case None if "type" in self.body:
-                hint = "it has a “type”, like the messages of OpenAI, AudioCodes or Twilio ConversationRelay"
-                raise ProtocolError(f"no-{member}", f"the message has no “{member}” member ({hint})")
-            case None:
-                raise ProtocolError(f"no-{member}", f"the message has no “{member}” member")
-            case _:
-                raise ProtocolError(f"wrong-{member}", f"the “{member}” member of the message is not text")
+        like = "it has a “type”, like the messages of OpenAI, AudioCodes or Twilio ConversationRelay"
+        return kind_in(self.body, self._kind_member, f" ({like})" if "type" in self.body else "")
 
     def _respell(self, body: Mapping[str, Any]) -> dict[str, Any]:
         spelt: dict[str, Any] = {}
@@ -49,25 +40,6 @@ class StreamMessage(Message):
             inside = due in _SPELT_INSIDE and isinstance(value, dict)
             spelt[due] = self._respell(value) if inside else value
         return spelt
-
-
-class AudioFrame(Members):
-    """A binary frame of audio while it is being decoded."""
-
-    def __init__(self) -> None:
-        super().__init__({}, [])
-        self.events: list[TelephonyEvent] = []
-        self.audio_ms = 0.0
-
-    def incoming(self, summary: str) -> Incoming:
-        """Returns the decoded frame."""
-        return Incoming(
-            kind="audio",
-            summary=summary,
-            audio_ms=self.audio_ms,
-            events=tuple(self.events),
-            findings=tuple(self.findings),
-        )
 
 
 def pairs_in(text: str) -> Content:

@@ -61,7 +61,7 @@ class Cutter:
         if not rest or self._sizes is None:
             return []
         due = max(self._sizes.least, len(rest) + -len(rest) % self._sizes.unit)
-        return [rest + silence(audio_format, due - len(rest))]
+        return [rest + audio_format.silence(due - len(rest))]
 
     def drop(self) -> None:
         """Drops the remainder."""
@@ -90,14 +90,6 @@ def looks_like_mulaw(pcm: bytes) -> bool:
 def ends_loud(audio: bytes, audio_format: AudioFormat) -> bool:
     """Returns whether mu-law audio ends with bytes that are silence in another encoding but full scale in mu-law."""
     return audio_format.encoding is Encoding.MULAW and audio.endswith(_LOUD_PADDING)
-
-
-def silence(audio_format: AudioFormat, size: int) -> bytes:
-    """Returns that many bytes of silence."""
-    return _SILENCE[audio_format.encoding] * size
-
-
-_SILENCE = {Encoding.PCM16: b"\0", Encoding.MULAW: b"\xff", Encoding.ALAW: b"\xd5"}
 
 
 def _roughness(samples: tuple[int, ...]) -> int:

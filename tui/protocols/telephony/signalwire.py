@@ -21,6 +21,7 @@ from tui.protocols.telephony.dialect import (
     one_of,
 )
 from tui.protocols.telephony.protocol import telephony_protocol
+from tui.protocols.twilio.dialect import TWILIO_NAMES, call_sids
 
 FORMATS = {
     "audio/x-mulaw": MULAW_8K,
@@ -33,17 +34,13 @@ _KEY_DURATION = 2_080
 def _opening(call: StreamCall) -> list[Content]:
     start = {
         "streamSid": call.ids["stream"],
-        **_call_ids(call),
+        **call_sids(call),
         "tracks": ["inbound"],
         "mediaFormat": {**call.named_format, "channels": 1},
         "customParameters": call.settings.params,
     }
     connected = {"event": "connected", "protocol": "Call", "version": "0.2.0"}
     return [connected, call.numbered("start", {"start": start})]
-
-
-def _call_ids(call: StreamCall) -> dict[str, str]:
-    return {"accountSid": call.ids["account_sid"], "callSid": call.ids["call_sid"]}
 
 
 def _user_audio(call: StreamCall, audio: bytes) -> Content:
@@ -57,22 +54,13 @@ def _key(call: StreamCall, digit: str) -> Content:
     return call.numbered("dtmf", {"dtmf": {"duration": _KEY_DURATION, "digit": digit}})
 
 
-def _stop(call: StreamCall) -> Content:
-    return call.numbered("stop", {"stop": _call_ids(call)})
-
-
 def _big_endian(options: Mapping[str, str], coding: AudioFormat) -> bool:
     return coding.encoding is Encoding.PCM16 and options.get(BYTE_ORDER, "little") == "big"
 
 
 SIGNALWIRE_DIALECT = TelephonyDialect(
     vendor="SignalWire",
-    stream_id="streamSid",
-    stream_id_due=("media", "mark", "clear"),
-    sequence="sequenceNumber",
-    media_format="mediaFormat",
-    rate="sampleRate",
-    params="customParameters",
+    **TWILIO_NAMES,
     ids=dict.fromkeys(("stream", "account_sid", "call_sid"), any_id),
     options={BYTE_ORDER: one_of("little", "big")},
     formats=FORMATS,
@@ -81,14 +69,6 @@ SIGNALWIRE_DIALECT = TelephonyDialect(
     opening=_opening,
     user_audio=_user_audio,
     key=_key,
-    connected="connected",
-    stop=_stop,
-    stopped="stop",
-    required={
-        "connected": ("protocol", "version"),
-        "start": ("start.streamSid", "start.accountSid", "start.callSid"),
-        "stop": ("stop.accountSid", "stop.callSid"),
-    },
     tracks={"media": ("inbound",)},
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.json_frames import Members, cut
@@ -41,8 +42,7 @@ def _check_params(params: Mapping[str, str]) -> str:
 def _opening(call: StreamCall) -> list[Content]:
     start = {
         "streamSid": call.ids["stream"],
-        "accountSid": call.ids["account_sid"],
-        "callSid": call.ids["call_sid"],
+        **call_sids(call),
         "tracks": ["inbound"],
         "customParameters": call.settings.params,
         "mediaFormat": {**call.named_format, "channels": 1},
@@ -55,9 +55,32 @@ def _key(call: StreamCall, digit: str) -> Content:
     return call.numbered("dtmf", {"dtmf": {"track": "inbound_track", "digit": digit}})
 
 
+def call_sids(call: StreamCall) -> dict[str, str]:
+    """Returns the ids of the account and of the call."""
+    return {"accountSid": call.ids["account_sid"], "callSid": call.ids["call_sid"]}
+
+
 def _stop(call: StreamCall) -> Content:
-    sids = {"accountSid": call.ids["account_sid"], "callSid": call.ids["call_sid"]}
-    return call.numbered("stop", {"stop": sids})
+    return call.numbered("stop", {"stop": call_sids(call)})
+
+
+TWILIO_NAMES: Mapping[str, Any] = {
+    "stream_id": "streamSid",
+    "stream_id_due": ("media", "mark", "clear"),
+    "sequence": "sequenceNumber",
+    "media_format": "mediaFormat",
+    "rate": "sampleRate",
+    "params": "customParameters",
+    "connected": "connected",
+    "stop": _stop,
+    "stopped": "stop",
+    "required": {
+        "connected": ("protocol", "version"),
+        "start": ("start.streamSid", "start.accountSid", "start.callSid"),
+        "stop": ("stop.accountSid", "stop.callSid"),
+    },
+}
+"""The names in Twilio's messages, as members of a `TelephonyDialect`; SignalWire uses the same."""
 
 
 def _read_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
@@ -75,12 +98,7 @@ def _read_format(dialect: TelephonyDialect, message: Members, start: Members) ->
 
 TWILIO_DIALECT = TelephonyDialect(
     vendor="Twilio",
-    stream_id="streamSid",
-    stream_id_due=("media", "mark", "clear"),
-    sequence="sequenceNumber",
-    media_format="mediaFormat",
-    rate="sampleRate",
-    params="customParameters",
+    **TWILIO_NAMES,
     ids={"stream": new_sid("MZ"), "account_sid": new_sid("AC"), "call_sid": new_sid("CA")},
     media_members={"track": "inbound"},
     options={"account_sid": is_sid("AC"), "call_sid": is_sid("CA")},
@@ -89,14 +107,6 @@ TWILIO_DIALECT = TelephonyDialect(
     preferred_format=first_format(FORMATS),
     opening=_opening,
     key=_key,
-    connected="connected",
-    stop=_stop,
-    stopped="stop",
-    required={
-        "connected": ("protocol", "version"),
-        "start": ("start.streamSid", "start.accountSid", "start.callSid"),
-        "stop": ("stop.accountSid", "stop.callSid"),
-    },
     tracks={"media": ("inbound",), "dtmf": ("inbound_track",)},
     check_start=check_sids,
     read_format=_read_format,
