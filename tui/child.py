@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 _ROOT = str(Path(__file__).resolve().parent.parent)
 
@@ -21,6 +22,15 @@ def child_command(module: str, *arguments: str) -> list[str]:
     """Returns the command line that runs a module of this package, regardless of the current directory."""
     # -P keeps the current directory and the script's directory out of sys.path.
     return [sys.executable, "-P", str(Path(_ROOT, "tui", "child.py")), module, *arguments]
+
+
+def start_child(module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Starts a module of this package with pipes as its stdin and stdout, in a session of its own.
+
+    Signals from the terminal thus reach only this process. ``options`` are those of `subprocess.Popen`.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    return subprocess.Popen(child_command(module, *arguments), start_new_session=True, **{**pipes, **options})
 
 
 def read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:

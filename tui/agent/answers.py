@@ -62,8 +62,7 @@ class Answers:
 
     def prompt(self, *names: str) -> Answer:
         """Returns an answer that plays the named prompts."""
-        play_format = self._agent.play_format
-        return prompt_answer(play_format.rate if play_format else _UNSPOKEN_RATE, *names)
+        return prompt_answer(self._rate, *names)
 
     def greeting(self, words: str = "") -> Answer:
         """Returns the greeting. If the caller chose its ``words``, they are sent as text but not spoken."""
@@ -72,8 +71,12 @@ class Answers:
 
     def backchannel(self) -> Answer:
         """Returns a single word that shows that the agent is listening."""
+        return backchannel_answer(self._rate)
+
+    @property
+    def _rate(self) -> int:
         play_format = self._agent.play_format
-        return backchannel_answer(play_format.rate if play_format else _UNSPOKEN_RATE)
+        return play_format.rate if play_format else _UNSPOKEN_RATE
 
     def to_turn(self, turn: TurnEnded) -> Plan:
         """Returns the answer to a spoken turn."""

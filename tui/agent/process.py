@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from typing import IO, Self
 
 from tui.agent.settings import AgentError, AgentSettings
-from tui.child import child_command, read_line
+from tui.child import read_line, start_child
 
 _TOKEN_VARIABLE = "OPUSAGENT_AGENT_TOKEN"
 READY = "listening on "
@@ -81,12 +81,10 @@ def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentP
     # The token is passed in the environment, because every user can read the arguments of a process.
     token = {_TOKEN_VARIABLE: settings.token} if settings.token else {}
     try:
-        process = subprocess.Popen(
-            child_command("tui.agent", _argument(settings)),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+        process = start_child(
+            "tui.agent",
+            _argument(settings),
             stderr=subprocess.DEVNULL if log is None else log,
-            start_new_session=True,
             env={**os.environ, **token},
         )
     except OSError as error:

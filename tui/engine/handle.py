@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from tui.child import child_command
+from tui.child import start_child
 from tui.engine.wire import Command, FrameItem, Shutdown, Unpacker, frame_items, pack
 from tui.temporary import create_temporary, remove_abandoned
 
@@ -49,15 +49,9 @@ class EngineHandle:
         """Starts the process if it has not been started yet. Raises `OSError`."""
         if self._process is not None:
             return self
-        self._process = subprocess.Popen(
-            child_command("tui.engine", *self._arguments),
-            # Pipes rather than a socket, so that the engine reads end of file however the screen dies.
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            # In the screen's process group, the engine would be killed with the terminal, before it says goodbye.
-            start_new_session=True,
-        )
+        # Pipes rather than a socket, so that the engine reads end of file however the screen dies. In the screen's
+        # process group, the engine would be killed with the terminal, before it says goodbye.
+        self._process = start_child("tui.engine", *self._arguments, stderr=self._log)
         # From now on only the engine has its log open, and once the engine ends, the log counts as abandoned.
         self._close_log()
         # Cleans up after the start rather than before, so that the first picture does not have to wait.

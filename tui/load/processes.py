@@ -14,7 +14,7 @@ from typing import Self
 
 import msgspec
 
-from tui.child import child_command
+from tui.child import start_child
 from tui.exit_code import ExitCode
 from tui.load.plan import LoadPlan, Role
 
@@ -70,12 +70,7 @@ class LoadProcesses:
 
     def _start(self, plan: LoadPlan, *, is_read: bool) -> subprocess.Popen[bytes]:
         # In a new session, so that Ctrl+C reaches only the master, which makes the workers hang up and report.
-        process = subprocess.Popen(
-            child_command("tui.load"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if is_read else None,
-            start_new_session=True,
-        )
+        process = start_child("tui.load", stdout=subprocess.PIPE if is_read else None)
         assert process.stdin is not None
         process.stdin.write(msgspec.json.encode(plan) + b"\n")
         process.stdin.flush()

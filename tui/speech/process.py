@@ -16,7 +16,7 @@ from typing import Any, Self
 import msgspec
 from platformdirs import user_cache_path
 
-from tui.child import child_command, read_line
+from tui.child import read_line, start_child
 from tui.files import private_folder
 from tui.speech.errors import SpeechError
 from tui.speech.voices import Voice, find_synthesizer
@@ -138,13 +138,7 @@ def cache_folder() -> Path:
 
 def _start() -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
-            child_command("tui.speech"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        return start_child("tui.speech", stderr=subprocess.DEVNULL)
     except OSError as error:
         reason = error.strerror or error
         raise SpeechError(f"The speech process cannot be started: {reason}.") from error
