@@ -68,8 +68,8 @@ async def test_a_dropped_socket_is_replaced_once_the_fault_is_over() -> None:
         line.connection.faults.drop(20_000_000)
         await line.connection.read(line.handle)
         dropped = [line.connection.dropped]
-        assert line.connection.lost
-        assert "the scenario dropped the connection" in line.connection.close_reason
+        assert line.connection.client.lost
+        assert "the scenario dropped the connection" in line.connection.client.close_reason
         assert not await line.connection.reopen(0.001, lambda _: None)
         dropped.append(line.connection.dropped)
         assert await line.connection.reopen(5, lambda _: None)
@@ -106,10 +106,10 @@ async def test_a_lost_socket_is_replaced_and_both_ways_flow_on_the_new_one() -> 
         line = Line(url)
         await line.connection.open()
         await line.connection.read(line.handle)
-        assert line.connection.lost
+        assert line.connection.client.lost
         line.connection.send([message("for the lost socket")])
         assert await line.connection.reopen(5, lambda failure: pytest.fail(str(failure)))
-        assert line.connection.is_open
+        assert line.connection.client.is_open
         writing = spawn(line.connection.write(), "writer")
         reading = spawn(line.connection.read(line.handle), "reader")
         line.connection.send([message("for the new one")])

@@ -129,6 +129,17 @@ class Journal:
             e.ErrorRaised(at_ns=at_ns, source=source, code=code, message=message, hint=hint, fatal=fatal)
         )
 
+    def condition(
+        self, condition: e.Condition, path: str, *, active: bool, text: str, hint: str = ""
+    ) -> None:
+        """Reports that a condition began or ended."""
+        at_ns = self.clock_ns()
+        self.emit(
+            e.ConditionChanged(
+                at_ns=at_ns, condition=condition, path=path, active=active, text=text, hint=hint
+            )
+        )
+
     def notice(self, text: str, hint: str = "") -> None:
         """Emits a notice, which informs the user of something that is not an error."""
         self.emit(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint))

@@ -49,7 +49,7 @@ class AnswerWatch:
         missing_ms = silent_ms if talked_on else waited_ms
         missing = missing_ms is not None and missing_ms >= LIMIT_MS
         if self._unanswered is not None and (turn is not self._unanswered or not missing):
-            self._emit(now_ns, self._why_over(talked_on), active=False)
+            self._report(self._why_over(talked_on), active=False)
             self._unanswered = None
         if self._unanswered is None and missing_ms is not None and missing:
             self._unanswered, self._tool = turn, tool
@@ -58,7 +58,7 @@ class AnswerWatch:
             if tool is not None:
                 since = f"after the result of its tool {tool.name}"
             text = f"The agent has not answered: no reply within {missing_ms / 1000:.0f} s {since}."
-            self._emit(now_ns, text, active=True, hint=self._what_helps(turn))
+            self._report(text, active=True, hint=self._what_helps(turn))
 
     def _owing_tool(self, turn: Turn, silent_ms: float | None, now_ns: int) -> UnansweredTool | None:
         """Returns the tool in this turn whose result the agent has yet to answer."""
@@ -106,14 +106,5 @@ class AnswerWatch:
             return OPEN_STREAM_HINT
         return "Check the event log for what was sent to the agent and what the agent has sent since."
 
-    def _emit(self, now_ns: int, text: str, *, active: bool, hint: str = "") -> None:
-        self._journal.emit(
-            e.ConditionChanged(
-                at_ns=now_ns,
-                condition=e.Condition.NOT_ANSWERED,
-                path="playback",
-                active=active,
-                text=text,
-                hint=hint,
-            )
-        )
+    def _report(self, text: str, *, active: bool, hint: str = "") -> None:
+        self._journal.condition(e.Condition.NOT_ANSWERED, "playback", active=active, text=text, hint=hint)

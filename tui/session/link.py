@@ -20,7 +20,6 @@ from tui.protocols.base import (
     HangUpReason,
     Incoming,
     Outgoing,
-    user_stream_closing,
 )
 from tui.protocols.log_rules import LogRules
 from tui.protocols.registry import BUILT_IN, protocol_named
@@ -101,22 +100,18 @@ class AgentLink:
     async def hang_up(self, reason: HangUpReason) -> None:
         """Sends the protocol's last messages, and waits briefly until they have been sent and answered."""
         self.connection.faults.lift()  # without the goodbye, the agent would appear to be at fault
-        if not self.connection.is_open:
+        if not self.connection.client.is_open:
             return
-        acknowledges = isinstance(self.caller, AcknowledgesUserStream)
-        if acknowledges:
+        acknowledging = self.caller if isinstance(self.caller, AcknowledgesUserStream) else None
+        if acknowledging:
             self.send(self.caller.stop_user_stream())
-            await self._user_stream_stopped()
+            await self._messages_until(lambda: not acknowledging.user_stream_closing, _ACKNOWLEDGE_LIMIT_S)
         self.send(self.caller.hang_up(reason))
         await self.connection.drained(_GOODBYE_LIMIT_S)
         if isinstance(self.caller, AwaitsGoodbye):
             await self._goodbye_answered(self.caller)
-        if acknowledges:
+        if acknowledging:
             await self.connection.closed(_CLOSE_LIMIT_S)
-
-    async def _user_stream_stopped(self) -> None:
-        """Waits briefly for the agent to acknowledge the end of the user stream."""
-        await self._messages_until(lambda: not user_stream_closing(self.caller), _ACKNOWLEDGE_LIMIT_S)
 
     async def _goodbye_answered(self, caller: AwaitsGoodbye) -> None:
         """Waits for the agent to answer the last message; emits a finding if it does not."""
@@ -165,18 +160,9 @@ class AgentLink:
         if arrive and ("connection", e.Condition.NO_PONGS) not in self._journal.state.conditions:
             return
         silence_s = self.target.silence_timeout_s
-        self._journal.emit(
-            e.ConditionChanged(
-                at_ns=self._journal.clock_ns(),
-                condition=e.Condition.NO_PONGS,
-                path="connection",
-                active=not arrive,
-                text="The agent is answering pings again." if arrive else "The agent is not answering pings.",
-                hint=""
-                if arrive
-                else f"The call continues. It will end if no message arrives for {silence_s:g} s.",
-            )
-        )
+        text = "The agent is answering pings again." if arrive else "The agent is not answering pings."
+        hint = "" if arrive else f"The call continues. It will end if no message arrives for {silence_s:g} s."
+        self._journal.condition(e.Condition.NO_PONGS, "connection", active=not arrive, text=text, hint=hint)
 
 
 def _settings(target: Target, tools: Sequence[Tool]) -> CallerSettings:

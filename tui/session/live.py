@@ -256,28 +256,28 @@ class LiveSession:
         ]
 
     async def _read(self) -> None:
-        connection = self._link.connection
         await self._link.read()
         while await self._resume():
             await self._link.read()
+        client = self._link.connection.client
         self._ending.socket_closed(
-            connection.close_reason,
-            lost=connection.lost,
-            failed=connection.failed,
-            violation=connection.violation,
-            dropped=connection.dropped,
+            client.close_reason,
+            lost=client.lost,
+            failed=client.failed,
+            violation=client.violation,
+            dropped=self._link.connection.dropped,
         )
 
     async def _resume(self) -> bool:
         """Continues the session on a new socket, unless the agent ended it or the protocol cannot resume."""
         connection, limit_s = self._link.connection, self._link.target.resume_timeout_s
-        closed = connection.lost or connection.restarts
+        closed = connection.client.lost or connection.client.restarts
         if self._ending.due or not closed or self.state.status is not e.Status.ACTIVE:
             return False
         messages = self._link.caller.resumed()
         if messages is None:
             return False
-        self.journal.become(e.Status.RESUMING, f"the socket was {connection.close_reason}")
+        self.journal.become(e.Status.RESUMING, f"the socket was {connection.client.close_reason}")
         self.audio.playback.socket_lost()
         lost_ns = self.journal.clock_ns()
         if not await connection.reopen(limit_s, self._notify_reopen_failed):

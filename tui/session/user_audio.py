@@ -13,7 +13,7 @@ from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.journal import Journal
 from tui.models.sound.known_speech import KnownSpeech
-from tui.protocols.base import CallerEnd, Outgoing, PassesTime, user_stream_opening
+from tui.protocols.base import AcknowledgesUserStream, CallerEnd, Outgoing, PassesTime
 from tui.session.send_pace import SendPace
 
 EARLY_BLOCKS = 100
@@ -40,6 +40,7 @@ class UserAudio:
         self._journal = journal
         self._audio = audio
         self._caller = caller
+        self._acknowledging = caller if isinstance(caller, AcknowledgesUserStream) else None
         self._send = send
         self._on_block = on_block
         self.pace = SendPace()
@@ -82,7 +83,7 @@ class UserAudio:
             self._send_now(block)
             return True
         controls, status = self._journal.state.controls, self._journal.state.status
-        if controls.recording and user_stream_opening(self._caller):
+        if controls.recording and self._acknowledging and self._acknowledging.user_stream_opening:
             self._keep_early(block)
             return True
         # The stream is closed on purpose. Audio from this time is never sent later, because the agent would mistake
@@ -122,16 +123,9 @@ class UserAudio:
         if waits == self._waits:
             return
         self._waits = waits
-        self._journal.emit(
-            e.ConditionChanged(
-                at_ns=self._journal.clock_ns(),
-                condition=e.Condition.STREAM_NOT_OPENED,
-                path="capture",
-                active=waits,
-                text=text,
-                hint="The agent was asked to open the stream but has not responded." if waits else "",
-            )
-        )
+        hint = "The agent was asked to open the stream but has not responded." if waits else ""
+        condition = e.Condition.STREAM_NOT_OPENED
+        self._journal.condition(condition, "capture", active=waits, text=text, hint=hint)
 
     def finish(self) -> None:
         """Emits the end of any current speech, and the send timing. Call it after capture has ended."""

@@ -36,11 +36,12 @@ class Connection:
     ) -> None:
         self._new_client = new_client
         self._timeout_s = timeout_s
-        self._client = new_client()
+        self.client = new_client()
+        """The socket in use, or the latest one."""
         self._outbox = Outbox(
             self._send,
-            may_send_now=lambda: not self.faults.sent.holds and self._client.writable,
-            send_now=lambda message: self._client.send_now(message.frame),
+            may_send_now=lambda: not self.faults.sent.holds and self.client.writable,
+            send_now=lambda message: self.client.send_now(message.frame),
             on_sending=on_sending,
             on_dropped=on_dropped,
             on_sent=on_sent,
@@ -51,14 +52,14 @@ class Connection:
         self.faults = LinkFaults(
             send=self._write,
             receive=self._receive,
-            abort=lambda: self._client.abort(DROPPED),
+            abort=lambda: self.client.abort(DROPPED),
             clock_ns=clock_ns,
         )
         """The faults that a scenario injects."""
 
     async def open(self) -> None:
         """Opens the socket. Raises `ConnectionFailed`."""
-        await self._client.open(self._timeout_s)
+        await self.client.open(self._timeout_s)
 
     async def reopen(self, limit_s: float, on_failure: Callable[[ConnectionFailed], object]) -> bool:
         """Replaces a lost socket and drops all queued messages. Returns False after failing for ``limit_s``."""
@@ -66,7 +67,7 @@ class Connection:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 client = await self._reopened_client(on_failure)
-                self._client = client
+                self.client = client
                 # Messages queued for the lost socket are outdated; the resumed session starts with its own.
                 self._outbox.clear()
                 self._reopened.set()
@@ -89,7 +90,7 @@ class Connection:
     async def read(self, handle: Callable[[str | bytes, int], Awaitable[None]]) -> None:
         """Passes every frame with its arrival time to ``handle`` until this socket closes."""
         self._handle = handle
-        async for at_ns, frame in self._client.frames():
+        async for at_ns, frame in self.client.frames():
             if self.faults.received.holds:
                 self.faults.received.put(frame)
             else:
@@ -120,42 +121,12 @@ class Connection:
         """Waits until the far side has closed the socket, for at most ``timeout_s``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await self._client.wait_closed()
+                await self.client.wait_closed()
 
     async def close(self) -> None:
         """Closes the socket with a close frame."""
         await self.faults.close()
-        await self._client.close()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether messages can be sent."""
-        return self._client.is_open
-
-    @property
-    def failed(self) -> bool:
-        """Whether the far side closed the socket with a code that indicates an error."""
-        return self._client.failed
-
-    @property
-    def lost(self) -> bool:
-        """Whether the socket closed without a close frame from the far side."""
-        return self._client.lost
-
-    @property
-    def violation(self) -> str:
-        """The agent's violation that made this side close the socket; "" if there was none."""
-        return self._client.violation
-
-    @property
-    def restarts(self) -> bool:
-        """Whether the far side closed the socket because it is going away or restarting."""
-        return self._client.restarts
-
-    @property
-    def close_reason(self) -> str:
-        """How the socket was closed, as a phrase."""
-        return self._client.close_reason
+        await self.client.close()
 
     @property
     def dropped(self) -> bool:
@@ -164,15 +135,15 @@ class Connection:
 
     async def _send(self, message: Outgoing) -> None:
         if not self.faults.sent.holds:
-            await self._client.send(message.frame)
-        elif self._client.is_open:
+            await self.client.send(message.frame)
+        elif self.client.is_open:
             self.faults.sent.put(message, audio=message.audio_ms > 0)
         else:
             raise Closed
 
     async def _write(self, message: Outgoing) -> None:
         with contextlib.suppress(Closed):  # the outbox's writer notices the closed socket by itself
-            await self._client.send(message.frame)
+            await self.client.send(message.frame)
 
     async def _receive(self, frame: str | bytes) -> None:
         await self._handle(frame, self._clock_ns())
