@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from tui import assets, collector
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError
@@ -316,8 +318,7 @@ class Engine:
 
     def _emit_dialling(self, target: Target) -> None:
         """Shows at once that the target is being called, because the saved session begins only after dialing."""
-        journal = self._journal(target, self._frames.add_event)
-        journal.begin(target, volume=self._audio.volume)
+        journal = self._begun_journal(target, self._frames.add_event)
         journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, set_up: CallSetUp, error: Exception) -> None:
@@ -331,29 +332,29 @@ class Engine:
             logger.error("the call could not be started", exc_info=error)
             reason = error_message(error).rstrip(".")
             sentence = f"The call could not be started: {type(error).__name__}{reason and ': '}{reason}."
-        journal = self._journal(target, set_up.take)
-        journal.begin(target, volume=self._audio.volume)
+        journal = self._begun_journal(target, set_up.take)
         set_up.problems.begun(journal)
         journal.error(source, code, sentence, hint, fatal=True)
         journal.become(Status.ERROR, sentence)
 
     def _report_hung_up(self, target: Target, set_up: CallSetUp) -> None:
         """Emits a separate session for a call that was hung up while dialing."""
-        journal = self._journal(target, set_up.take)
-        journal.begin(target, volume=self._audio.volume)
+        journal = self._begun_journal(target, set_up.take)
         set_up.problems.begun(journal)
         for status in (Status.CONNECTING, Status.ENDING, Status.ENDED):
             journal.become(status, "" if status is Status.CONNECTING else OURS)
 
-    def _journal(self, target: Target, sink: Callable[[SessionEvent], object]) -> Journal:
+    def _begun_journal(self, target: Target, sink: Callable[[SessionEvent], object]) -> Journal:
         """Returns a journal for a call that has not started."""
-        return Journal(
+        journal = Journal(
             SessionState(),
             sink=sink,
             keep_raw=lambda _: -1,
             clock_ns=time.monotonic_ns,
             redactor=target.redactor(),
         )
+        journal.begin(target, volume=self._audio.volume)
+        return journal
 
     async def _end_call(self) -> None:
         if self._call and not self._call.done():
@@ -381,14 +382,7 @@ class Engine:
             with await asyncio.to_thread(WavFile, path) as file:
                 outline = outline_of(file)
                 while part := await asyncio.to_thread(next, outline, None):
-                    peaks = wire.Peaks(
-                        path=path,
-                        first_bin=part.first_bin,
-                        bins=part.bins,
-                        bin_ms=part.bin_ms,
-                        tracks=part.tracks,
-                    )
-                    self._frames.add(peaks)
+                    self._frames.add(wire.Peaks(path=path, **msgspec.structs.asdict(part)))
         except AudioFileError as error:
             self._frames.add(wire.Peaks(path=path, problem=str(error)))
 

@@ -232,20 +232,8 @@ class _Records:
         """Returns the knee so far; None if there is none, or if the run is too long for repeated analysis."""
         if len(self.ended) > _MOST_CALLS_FOR_KNEE:
             return None
-        # Calls in progress are active too but not included, because it is not known yet when they were accepted.
-        now_s = time.time()
-        under_way = [
-            CallRecord(
-                call=call.call,
-                worker=call.worker,
-                began_s=call.at_s,
-                active_s=call.at_s,
-                ended_s=now_s,
-                outcome=CallEnding.STOPPED,
-            )
-            for call in self.open.values()
-        ]
-        concurrency = Concurrency([*self.ended, *under_way])
+        # It is not known when the calls in progress were accepted, so they count from their beginning.
+        concurrency = Concurrency(self.ended, (call.at_s for call in self.open.values()))
         knee = knee_of(
             [(concurrency.at(at_s), response_ms) for at_s, response_ms in self.responses_since(0.0)]
         )

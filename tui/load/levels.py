@@ -35,6 +35,12 @@ class CallLevel(msgspec.Struct, frozen=True):
     p95_ms: float | None
     p99_ms: float | None
 
+    @property
+    def span(self) -> str:
+        """The numbers of calls, such as 3–5 or 4."""
+        least, most = self.calls_from, self.calls_to
+        return f"{least}–{most}" if most > least else f"{least}"
+
 
 class Knee(msgspec.Struct, frozen=True):
     """The saturation point: beyond ``calls`` simultaneous calls, the agent responds more slowly."""
@@ -47,13 +53,12 @@ class Knee(msgspec.Struct, frozen=True):
 
 
 class Concurrency:
-    """The number of active calls over time."""
+    """The number of active calls over time; calls in progress are active since the given times."""
 
-    def __init__(self, calls: Iterable[CallRecord]) -> None:
+    def __init__(self, calls: Iterable[CallRecord], in_progress_s: Iterable[float] = ()) -> None:
         active = [call for call in calls if call.active_s is not None]
-        steps = sorted(
-            [(call.active_s or 0.0, 1) for call in active] + [(call.ended_s, -1) for call in active]
-        )
+        began_s = [*(call.active_s or 0.0 for call in active), *in_progress_s]
+        steps = sorted([(at_s, 1) for at_s in began_s] + [(call.ended_s, -1) for call in active])
         self._at_s = [at_s for at_s, _ in steps]
         self._calls = list(accumulate((step for _, step in steps), initial=0))
 

@@ -127,8 +127,5 @@ def _figures(figure: Distribution) -> str:
 
 
 def _level(level: CallLevel) -> str:
-    span = (
-        f"{level.calls_from}–{level.calls_to}" if level.calls_to > level.calls_from else f"{level.calls_from}"
-    )
     values = (milliseconds(value) for value in (level.p50_ms, level.p95_ms, level.p99_ms))
-    return f"{span:12}{level.turns:8,}" + "".join(f"{value:>10}" for value in values)
+    return f"{level.span:12}{level.turns:8,}" + "".join(f"{value:>10}" for value in values)

@@ -148,9 +148,7 @@ def _levels(summary: Summary) -> str:
     columns = [_Column("calls", "s"), *map(_Column, ("turns", "p50", "p95", "p99"))]
     rows = [
         [
-            f"{level.calls_from}–{level.calls_to}"
-            if level.calls_to > level.calls_from
-            else f"{level.calls_to}",
+            level.span,
             f"{level.turns:,}",
             milliseconds(level.p50_ms),
             milliseconds(level.p95_ms),

@@ -182,17 +182,14 @@ def prepare(environment: Environment, **_: Any) -> None:
     events = environment.events
     if not isinstance(runner, WorkerRunner):
         plan = current_plan()
-        if plan and plan.snapshots:
-            board = Board(
-                runner,
-                max_call_minutes=plan.max_call_minutes,
-                show=print_json,
-                show_every_s=1.0,
-                canary_file=plan.canary_file,
-            )
-        else:
-            board = Board(runner, max_call_minutes=plan.max_call_minutes if plan else None, show=print_line)
-        _boards[environment] = board
+        snapshots = plan is not None and plan.snapshots
+        board = _boards[environment] = Board(
+            runner,
+            max_call_minutes=plan.max_call_minutes if plan else None,
+            show=print_json if snapshots else print_line,
+            show_every_s=1.0 if snapshots else 5.0,
+            canary_file=plan.canary_file if plan and snapshots else "",
+        )
         runner.register_message(RECORDS, board.take_message)
         events.test_start.add_listener(lambda **_: board.begin())
     if not isinstance(runner, MasterRunner):
