@@ -75,10 +75,11 @@ def test_a_program_that_is_not_an_agent_is_not_waited_for() -> None:
             [sys.executable, "-c", "import sys; sys.stdin.read()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-        )
+        ),
+        start_limit_s=0.05,
     )
     with pytest.raises(AgentError, match="failed to start"):
-        silent.url("/audiocodes", timeout_s=0.05)
+        silent.url("/audiocodes")
     assert not silent.is_running
 
 

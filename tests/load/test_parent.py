@@ -62,7 +62,7 @@ def test_at_the_end_of_stdin_it_is_interrupted_and_ends_even_if_that_is_ignored(
 def test_a_killed_main_process_is_reported_unless_the_user_stopped_it_twice(
     monkeypatch: pytest.MonkeyPatch, stops: int, code: int, words: str
 ) -> None:
-    monkeypatch.setattr("tui.load.processes.child_command", lambda module: ["sleep", "600"])
+    monkeypatch.setattr("tui.child.child_command", lambda module: ["sleep", "600"])
     target = Target(url="ws://127.0.0.1:9/pcm", protocol="pcm")
     with LoadProcesses([LoadPlan(scenario="", target=target)]) as processes:
         for _ in range(stops):
@@ -78,7 +78,7 @@ def test_ctrl_c_while_the_canary_calls_alone_waits_for_it_to_hang_up(monkeypatch
         "import signal, sys; signal.signal(signal.SIGINT, lambda *_: sys.exit(7)); print('calls', flush=True)"
     )
     command = [sys.executable, "-c", f"{code}; signal.pause()"]
-    monkeypatch.setattr("tui.load.processes.child_command", lambda module: command)
+    monkeypatch.setattr("tui.child.child_command", lambda module: command)
     plan = LoadPlan(scenario="", target=Target(url="ws://127.0.0.1:9/pcm", protocol="pcm"), role=Role.CANARY)
     canaries: list[subprocess.Popen[bytes]] = []
 

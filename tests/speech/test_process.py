@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.speech.machine import install_recognizer, install_voice
+from tui import child
 from tui.audio.wav import WavFile
 from tui.speech import process
 from tui.speech.errors import SpeechError
@@ -105,7 +106,7 @@ def test_a_recognizer_that_fails_is_a_sentence_and_the_next_request_works(speech
 
 def test_a_process_that_does_not_answer_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_DOWNLOAD_TIMEOUT_S", 0.05)
-    monkeypatch.setattr(process, "child_command", lambda module: ["sleep", "60"])
+    monkeypatch.setattr(child, "child_command", lambda module: ["sleep", "60"])
     speech = SpeechProcess()
     with pytest.raises(SpeechError, match=r"did not answer within 0\.05 s\."):
         speech.hear(b"", 16_000)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 from dataclasses import asdict, replace
-from typing import IO, Self
+from typing import Self
 
 from tui.agent.settings import AgentError, AgentSettings
 from tui.child import read_line, start_child
@@ -27,22 +27,18 @@ class AgentProcess:
         self._start_limit_s = start_limit_s
         self._base_url = ""
 
-    def wait_until_ready(self, timeout_s: float | None = None) -> str:
-        """Waits until the agent is listening; returns its URL without a path.
+    def url(self, protocol_path: str) -> str:
+        """Waits until the agent is listening; returns the URL for a protocol's path.
 
         If the agent fails or takes too long, stops it and raises `AgentError`.
         """
         if not self._base_url:
-            line = self._first_line(self._start_limit_s if timeout_s is None else timeout_s)
+            line = self._first_line()
             if not line.startswith(READY):
                 self.stop()
                 raise AgentError(line.removeprefix(FAILED) or "The local agent failed to start.")
             self._base_url = line.removeprefix(READY)
-        return self._base_url
-
-    def url(self, protocol_path: str, timeout_s: float | None = None) -> str:
-        """Waits until the agent is listening; returns the URL for a protocol's path. Raises `AgentError`."""
-        return self.wait_until_ready(timeout_s) + protocol_path
+        return self._base_url + protocol_path
 
     @property
     def is_running(self) -> bool:
@@ -69,22 +65,22 @@ class AgentProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _first_line(self, timeout_s: float) -> str:
+    def _first_line(self) -> str:
         try:
-            return read_line(self.process, timeout_s).decode(errors="replace").strip()
+            return read_line(self.process, self._start_limit_s).decode(errors="replace").strip()
         except (TimeoutError, EOFError):
             return ""
 
 
-def start_agent(settings: AgentSettings, log: IO[bytes] | None = None) -> AgentProcess:
-    """Starts the agent and returns at once; the agent's log goes to ``log`` or is discarded. Raises `AgentError`."""
+def start_agent(settings: AgentSettings) -> AgentProcess:
+    """Starts the agent and returns at once. Raises `AgentError`."""
     # The token is passed in the environment, because every user can read the arguments of a process.
     token = {_TOKEN_VARIABLE: settings.token} if settings.token else {}
     try:
         process = start_child(
             "tui.agent",
             _argument(settings),
-            stderr=subprocess.DEVNULL if log is None else log,
+            stderr=subprocess.DEVNULL,
             env={**os.environ, **token},
         )
     except OSError as error:
