@@ -91,13 +91,6 @@ class TestTheSession:
         ]
         assert agent.user_format == PCM_16
 
-    def test_an_unknown_conversation_cannot_be_resumed(self) -> None:
-        agent = an_agent(known=lambda conversation_id: conversation_id != CALL)
-        incoming = hear(agent, "session.resume")
-        assert bodies(incoming.replies) == [
-            {"type": "session.error", "reason": "conversation not found", "conversationId": CALL}
-        ]
-
     def test_the_probe_is_answered_without_a_session(self) -> None:
         incoming = an_agent().receive('{"type":"connection.validate"}')
         assert (types(incoming), rules(incoming)) == ([T.CONNECTION_VALIDATE], [])

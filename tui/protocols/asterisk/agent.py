@@ -30,8 +30,10 @@ class AsteriskAgent(AgentDefaults):
     MEDIA_XOFF and MEDIA_XON.
     """
 
+    user_format: AudioFormat | None = None
+    """The format of the user's audio; None before MEDIA_START."""
+
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
-        self._format: AudioFormat | None = None
         self._plain = False
         self._query: Mapping[str, str] = {}
         self._cutter = Cutter(None)
@@ -50,20 +52,15 @@ class AsteriskAgent(AgentDefaults):
         return None
 
     @property
-    def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio; None before MEDIA_START."""
-        return self._format
-
-    @property
     def play_format(self) -> AudioFormat | None:
         """The format that `say_audio` takes, which is that of the user's audio."""
-        return self._format
+        return self.user_format
 
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
         """Starts buffering, after ending any reply that is still open."""
-        if self._format is None:
+        if self.user_format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = stream_id
@@ -71,13 +68,15 @@ class AsteriskAgent(AgentDefaults):
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
         """Sends audio of the open reply, in whole frames."""
-        if stream_id != self._open_stream_id or self._format is None:
+        if stream_id != self._open_stream_id or self.user_format is None:
             return []
-        return self._send(*(audio_frame(piece, self._format, "agent") for piece in self._cutter.cut(audio)))
+        return self._send(
+            *(audio_frame(piece, self.user_format, "agent") for piece in self._cutter.cut(audio))
+        )
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
         """Stops buffering; flushes an interrupted reply if part of it has not been played."""
-        is_open = stream_id == self._open_stream_id and self._format is not None
+        is_open = stream_id == self._open_stream_id and self.user_format is not None
         if interrupted and (is_open or stream_id in self._pending.values()):
             self._dropped += [*self._pending.values(), *([stream_id] if is_open else [])]
             self._pending.clear()
@@ -85,13 +84,15 @@ class AsteriskAgent(AgentDefaults):
             self._cutter.drop()
             self._kept.clear()
             return [self._command("FLUSH_MEDIA", "flush")]
-        if not is_open or self._format is None:
+        if not is_open or self.user_format is None:
             return []
         self._open_stream_id = None
         self._replies += 1
         correlation_id = f"reply-{self._replies}"
         self._pending[correlation_id] = stream_id
-        last = [audio_frame(piece, self._format, "agent") for piece in self._cutter.last(self._format)]
+        last = [
+            audio_frame(piece, self.user_format, "agent") for piece in self._cutter.last(self.user_format)
+        ]
         return self._send(
             *last, self._command("STOP_MEDIA_BUFFERING", f"stops buffering: {correlation_id}", correlation_id)
         )
@@ -99,7 +100,7 @@ class AsteriskAgent(AgentDefaults):
     def hang_up(self, reason: str) -> list[Outgoing]:
         """Asks Asterisk to hang up."""
         self._open_stream_id = None
-        return [] if self._format is None else [self._command("HANGUP", f"hang up: {reason}")]
+        return [] if self.user_format is None else [self._command("HANGUP", f"hang up: {reason}")]
 
     def _send(self, *frames: Outgoing) -> list[Outgoing]:
         """Returns the frames that can be sent now; holds them back while Asterisk's queue is full."""
@@ -126,13 +127,13 @@ class AsteriskAgent(AgentDefaults):
 
     def _receive_audio(self, frame: bytes) -> Incoming:
         message = Message()
-        if self._format is None:
+        if self.user_format is None:
             # Asterisk may send audio before MEDIA_START, when its format is not known yet.
             return message.incoming("user audio, too early")
         self._end_dropped(message)
-        message.audio_ms = self._format.duration_ms(len(frame))
+        message.audio_ms = self.user_format.duration_ms(len(frame))
         if frame:
-            message.event(Type.USER_STREAM_CHUNK, format=self._format, audio=frame)
+            message.event(Type.USER_STREAM_CHUNK, format=self.user_format, audio=frame)
         return message.incoming(f"user audio {message.audio_ms:.0f} ms")
 
     def _end_dropped(self, message: Message) -> None:
@@ -156,7 +157,7 @@ class AsteriskAgent(AgentDefaults):
             message.find(
                 "other-frame-size", f"optimal_frame_size is {found}; a {name} frame has {due} bytes."
             )
-        self._format = coding
+        self.user_format = coding
         self._cutter = Cutter(Sizes(due, MAX_MESSAGE_BYTES - MAX_MESSAGE_BYTES % due, due))
         self._open_stream_id = None
         variables = message.inside("channel_variables").body

@@ -30,23 +30,14 @@ _BEFORE_SESSION = ("session.initiate", "session.resume", "connection.validate")
 class AudioCodesAgent(AgentDefaults):
     """Stands in for the bot on one socket.
 
-    ``play_format`` is the format of replies (default: the format accepted for user audio); ``known`` decides whether
-    a conversation that this object did not start may be resumed here (default: any).
+    ``play_format`` is the format of replies (default: the format accepted for user audio).
     """
 
-    def __init__(
-        self,
-        new_id: NewId,
-        utc_now: UtcNow,
-        *,
-        play_format: str | None = None,
-        known: Callable[[str], bool] = lambda conversation_id: True,
-    ) -> None:
+    def __init__(self, new_id: NewId, utc_now: UtcNow, *, play_format: str = "") -> None:
+        check_formats("AudioCodes", [play_format] if play_format else [], FORMATS)
         self._new_id = new_id
         self._utc_now = utc_now
-        self._forced_media = play_format or ""
-        check_formats("AudioCodes", [self._forced_media] if play_format else [], FORMATS)
-        self._known = known
+        self._forced_media = play_format
         self._conversation_id = ""
         self._user_media = ""
         self._in_session = False
@@ -63,6 +54,10 @@ class AudioCodesAgent(AgentDefaults):
     def play_format(self) -> AudioFormat | None:
         """The format that `say_audio` takes; None until it has been negotiated, unless it was specified."""
         return FORMATS.get(self._play_media)
+
+    @property
+    def _play_media(self) -> str:
+        return self._forced_media or self._user_media
 
     # Actions of the agent.
 
@@ -159,16 +154,13 @@ class AudioCodesAgent(AgentDefaults):
         self._user_media = next((media for media in offer if media in FORMATS), "")
         caller = message.ident("caller")
         if not self._user_media:
-            return self._refuse(message, "No common media format")
+            return self._refuse(message)
         message.event(Type.SESSION_INITIATE, format=self.user_format, text=caller, params=message.body)
         message.replies.append(self._accept(mediaFormat=self._user_media))
         return f"initiate from {caller}, offering {', '.join(offer)}"
 
     def _on_resume(self, message: Message) -> str:
         conversation_id = message.ident("conversationId", required=True)
-        is_ours = conversation_id == self._conversation_id != ""
-        if not (is_ours or self._known(conversation_id)):
-            return self._refuse(message, "conversation not found", conversationId=conversation_id)
         self._begin_on_new_socket(conversation_id)
         agreed: dict[str, str] = {}
         if not self._user_media:
@@ -266,17 +258,12 @@ class AudioCodesAgent(AgentDefaults):
     def _accept(self, **members: str) -> Outgoing:
         return outgoing({"type": "session.accepted", **members}, " ".join(("accepted", *members.values())))
 
-    def _refuse(self, message: Message, reason: str, **members: str) -> str:
+    def _refuse(self, message: Message) -> str:
         self._in_session = False
+        reason = "No common media format"
         message.event(Type.SESSION_ERROR, reason=reason, fatal=True)
-        message.replies.append(
-            outgoing({"type": "session.error", "reason": reason, **members}, f"refuse: {reason}")
-        )
+        message.replies.append(outgoing({"type": "session.error", "reason": reason}, f"refuse: {reason}"))
         return f"{message.kind()}, refused: {reason}"
-
-    @property
-    def _play_media(self) -> str:
-        return self._forced_media or self._user_media
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[AudioCodesAgent, Message], str]]] = {
         "session.initiate": _on_initiate,

@@ -80,12 +80,15 @@ class AudioCodesCaller:
     ``language`` (of the start activity).
     """
 
+    barge_in = True
+    """Whether the user may interrupt; the agent can change it during the call."""
+
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         self._settings = settings
         self._options = _checked_options(settings)
         self._offer = Offer(settings.formats)
         self._messages = CallerMessages(new_id(), new_id, utc_now)
-        self._barge_in = settings.barge_in
+        self.barge_in = settings.barge_in
         self._call = _Call.NEW
         self._user_stream = UserStream()
         self._user_wants_stream = False
@@ -112,11 +115,6 @@ class AudioCodesCaller:
     def user_stream_closing(self) -> bool:
         """Whether the agent has not yet acknowledged that the user stream was closed."""
         return self._user_stream.closing
-
-    @property
-    def barge_in(self) -> bool:
-        """Whether the user may interrupt; the agent can change it during the call."""
-        return self._barge_in
 
     # Actions of the user.
 
@@ -308,7 +306,7 @@ class AudioCodesCaller:
     def _on_recognition(self, message: Message) -> str:
         text, confidence = best_alternative(message)
         message.event(Type.SPEECH_RECOGNITION, text=text, confidence=confidence)
-        self._awaits_reply = not self._barge_in
+        self._awaits_reply = not self.barge_in
         message.replies += self._adjust_user_stream()
         return f"recognition: {text}"
 
@@ -412,7 +410,7 @@ class AudioCodesCaller:
     def _adjust_user_stream(self) -> list[Outgoing]:
         """Opens or closes the user stream as required by the user, the session and barge-in."""
         agent_has_the_word = self._awaits_reply or self._replies.any_unheard
-        withheld = agent_has_the_word and not self._barge_in
+        withheld = agent_has_the_word and not self.barge_in
         due = self._call is _Call.ACTIVE and self._user_wants_stream and not withheld
         kind = self._user_stream.turn(on=due)
         return [self._messages.message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
@@ -425,7 +423,7 @@ class AudioCodesCaller:
         barge_in = params.flag("bargeIn")
         message.event(Type.CONFIG, params=params.body)
         if barge_in is not None:
-            self._barge_in = barge_in
+            self.barge_in = barge_in
             message.replies += self._adjust_user_stream()
         applied = {} if barge_in is None else {"bargeIn": barge_in}
         others = {name: value for name, value in params.body.items() if name not in applied}
@@ -451,7 +449,7 @@ class AudioCodesCaller:
             message.event(Type.PLAY_STREAM_STOP, stream_id=reply.stream_id, reason=reason)
 
     def _yield_to_user(self, message: Message) -> None:
-        if self._barge_in and self._replies.any_to_clear:
+        if self.barge_in and self._replies.any_to_clear:
             self._clear(message, reason="barge-in")
 
     def _clear(self, message: Message, reason: str) -> None:

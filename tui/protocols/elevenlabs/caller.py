@@ -39,14 +39,19 @@ class ElevenLabsCaller(ImplyingCaller):
     ``first_message``, ``language``, ``prompt``, ``voice_id``.
     """
 
+    user_format: AudioFormat | None = None
+    """The format that `user_audio` takes; None before the agent has specified it."""
+    play_format = FORMATS[DEFAULT_FORMAT]
+    """The format in which replies are expected."""
+    barge_in = True
+    """Whether the user may interrupt."""
+
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         super().__init__()
         _check_settings(settings)
         self._initiation = _initiation(settings)
-        self._barge_in = settings.barge_in
+        self.barge_in = settings.barge_in
         self._in_call = False
-        self._user_format: AudioFormat | None = None
-        self._play_format = FORMATS[DEFAULT_FORMAT]
         self._unheard: set[str] = set()
         self._worded = ""
         """The newest reply whose words are known."""
@@ -55,24 +60,9 @@ class ElevenLabsCaller(ImplyingCaller):
         """What the agent's interruption covers: the last audio id, and the reply."""
 
     @property
-    def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None before the agent has specified it."""
-        return self._user_format
-
-    @property
-    def play_format(self) -> AudioFormat | None:
-        """The format in which replies are expected."""
-        return self._play_format
-
-    @property
     def user_stream_open(self) -> bool:
         """Whether audio may flow: always during a call, unless the user has to wait until a reply ends."""
-        return self._user_format is not None and self._in_call and (self._barge_in or not self._unheard)
-
-    @property
-    def barge_in(self) -> bool:
-        """Whether the user may interrupt."""
-        return self._barge_in
+        return self.user_format is not None and self._in_call and (self.barge_in or not self._unheard)
 
     # Actions of the user.
 
@@ -83,9 +73,9 @@ class ElevenLabsCaller(ImplyingCaller):
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
         """Sends user audio in one message."""
-        if not (self.user_stream_open and self._user_format and audio):
+        if not (self.user_stream_open and self.user_format and audio):
             return []
-        audio_ms = self._user_format.duration_ms(len(audio))
+        audio_ms = self.user_format.duration_ms(len(audio))
         return [audio_chunk({"user_audio_chunk": audio}, "user_audio_chunk", "user", audio_ms)]
 
     def user_text(self, text: str) -> list[Outgoing]:
@@ -122,7 +112,7 @@ class ElevenLabsCaller(ImplyingCaller):
         return message.incoming(handler(self, message) if handler else message.unknown())
 
     def _on_metadata(self, message: Message) -> str:
-        if self._user_format is not None:
+        if self.user_format is not None:
             message.ignore_repeated("repeated-metadata")
             return "accepted again"
         event = message.inside("conversation_initiation_metadata_event")
@@ -135,24 +125,24 @@ class ElevenLabsCaller(ImplyingCaller):
                 )
                 message.event(Type.SESSION_ERROR, reason=text, code="unknown-format", fatal=True)
                 return text
-        self._user_format, self._play_format = FORMATS[heard], FORMATS[said]
-        message.event(Type.SESSION_ACCEPTED, format=self._user_format, text=heard)
+        self.user_format, self.play_format = FORMATS[heard], FORMATS[said]
+        message.event(Type.SESSION_ACCEPTED, format=self.user_format, text=heard)
         return f"accepted {heard}, sends {said}, {conversation_id}"
 
     def _on_audio(self, message: Message) -> str:
         event = message.inside("audio_event")
         audio, event_id = event.audio("audio_base_64"), read_event_id(event)
-        message.audio_ms = self._play_format.duration_ms(len(audio))
-        if self._user_format is None:
+        message.audio_ms = self.play_format.duration_ms(len(audio))
+        if self.user_format is None:
             message.find("audio-before-metadata", f"Audio was sent before “{METADATA}”; it is played anyway.")
         late = event_id is not None and event_id <= self._cut_off[0]
         if event_id is not None:
             self._last_audio_id = max(self._last_audio_id, event_id)
         if audio and late:
-            reply, coding = self._cut_off[1], self._play_format
+            reply, coding = self._cut_off[1], self.play_format
             message.event(Type.PLAY_STREAM_DISCARDED, stream_id=reply, format=coding, audio=audio)
         elif audio:
-            message.events += self._replies.audio(audio, self._play_format)
+            message.events += self._replies.audio(audio, self.play_format)
             self._unheard.add(self._replies.stream_id)
         return f"agent audio {message.audio_ms:.0f} ms{', too late' if late else ''}"
 

@@ -39,11 +39,14 @@ class GeminiCaller(ImplyingCaller):
     the setup message).
     """
 
+    barge_in = True
+    """Whether the user may interrupt; if not, the agent is asked not to stop, but audio still flows."""
+
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         super().__init__()
         self._options = Options(settings)
         self._user_media = settings.formats[0] if settings.formats else USER_FORMAT
-        self._barge_in = settings.barge_in
+        self.barge_in = settings.barge_in
         self._phase = _Phase()
         self._words = _TurnWords()
         self._handle = ""
@@ -63,11 +66,6 @@ class GeminiCaller(ImplyingCaller):
     def user_stream_open(self) -> bool:
         """Whether audio may flow: always in a call, except after `stop_user_stream` or between announced turns."""
         return self._phase.accepted and (self._phase.user_speaks or self._phase.flows)
-
-    @property
-    def barge_in(self) -> bool:
-        """Whether the user may interrupt; if not, the agent is asked not to stop, but audio still flows."""
-        return self._barge_in
 
     @property
     def agent_detects_turns(self) -> bool:

@@ -76,10 +76,13 @@ class OpenAICaller(CallerDefaults):
     heard; default: the dialect's) and ``model`` (which belongs in the URL: `connect_url`).
     """
 
+    barge_in = True
+    """Whether the user may interrupt."""
+
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         self._wishes = Wishes(settings)
         self._new_id = new_id
-        self._barge_in = settings.barge_in
+        self.barge_in = settings.barge_in
         self._stage = _Stage.OPENING
         self._beta = self._wishes.dialect.beta is True
         self._update_id = ""
@@ -103,13 +106,8 @@ class OpenAICaller(CallerDefaults):
     @property
     def user_stream_open(self) -> bool:
         """Whether the user is recording and does not have to wait for the agent to finish."""
-        may_speak = self._barge_in or not self._responses.playing
+        may_speak = self.barge_in or not self._responses.playing
         return self._stage is _Stage.ACTIVE and self._input.wanted and may_speak
-
-    @property
-    def barge_in(self) -> bool:
-        """Whether the user may interrupt."""
-        return self._barge_in
 
     @property
     def agent_detects_turns(self) -> bool:
@@ -404,7 +402,7 @@ class OpenAICaller(CallerDefaults):
     def _yield_to_user(self, message: Message) -> None:
         replies = [reply for reply in self._responses.playing if not reply.cut]
         responses = [response for response in self._responses.active if not response.cut]
-        if not (self._barge_in and self._session.yields_to_speech) or not (replies or responses):
+        if not (self.barge_in and self._session.yields_to_speech) or not (replies or responses):
             return
         for response in responses:
             message.replies += [] if self._session.interrupts else self._cancel(response)
@@ -461,7 +459,7 @@ class OpenAICaller(CallerDefaults):
     def _ask_at_once(self) -> list[Outgoing]:
         """Requests the answer to a user turn; first cancels an active response if the user may interrupt it."""
         self._responses.owe()
-        active = self._responses.active if self._barge_in else []
+        active = self._responses.active if self.barge_in else []
         return [*(frame for response in active for frame in self._cancel(response)), *self._request_answer()]
 
     def _ask_for_detected_turn(self) -> list[Outgoing]:

@@ -26,11 +26,12 @@ class TelephonyAgent(AgentDefaults):
     """
 
     dialect: ClassVar[TelephonyDialect]
+    user_format: AudioFormat | None = None
+    """The format of the user's audio; None before the stream has started."""
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
         dialect = self.dialect
         self._stream_id = ""
-        self._format: AudioFormat | None = None
         self._open_stream_id: str | None = None
         self._unheard: list[str] = []
         self._dropped: list[str] = []
@@ -43,15 +44,10 @@ class TelephonyAgent(AgentDefaults):
         self._handlers = self._handlers_by_kind()
 
     @property
-    def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio; None before the stream has started."""
-        return self._format
-
-    @property
     def play_format(self) -> AudioFormat | None:
         """The format that `say_audio` takes: the user's, unless an option sets another; None before the start."""
         named = self._options.get(REPLY_FORMAT)
-        return self._format if named is None or self._format is None else self.dialect.formats[named]
+        return self.user_format if named is None or self.user_format is None else self.dialect.formats[named]
 
     def admit(self, handshake: Handshake) -> Close | None:
         """Reads, from the URL's query, provider settings that are not part of any message."""
@@ -64,7 +60,7 @@ class TelephonyAgent(AgentDefaults):
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
         """Starts a reply, after ending any that is still open. The start itself has no message."""
-        if self._format is None:
+        if self.user_format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = stream_id
@@ -128,7 +124,7 @@ class TelephonyAgent(AgentDefaults):
 
     def _on_start(self, message: StreamMessage) -> str:
         dialect = self.dialect
-        if self._format is not None:
+        if self.user_format is not None:
             message.find(
                 "repeated-start", "Received another “start” message during the call; the stream restarts."
             )
@@ -136,12 +132,12 @@ class TelephonyAgent(AgentDefaults):
         if dialect.stream_id:
             self._stream_id = message.text(dialect.stream_id) or start.text(dialect.stream_id)
         dialect.check_start(message, start)
-        self._format = dialect.read_format(dialect, message, start)
-        self._samples = _Samples(dialect, self._options, self._format, self.play_format)
+        self.user_format = dialect.read_format(dialect, message, start)
+        self._samples = _Samples(dialect, self._options, self.user_format, self.play_format)
         self._open_stream_id = None
-        message.event(Type.SESSION_INITIATE, format=self._format, params=start.body)
+        message.event(Type.SESSION_INITIATE, format=self.user_format, params=start.body)
         message.event(Type.CALL_STARTED, params=dialect.read_params(dialect, message, start))
-        return f"start, {self._format}"
+        return f"start, {self.user_format}"
 
     def _on_media(self, message: StreamMessage) -> str:
         content, name = self.dialect.media.place(message)
@@ -152,10 +148,10 @@ class TelephonyAgent(AgentDefaults):
         return self._hear(message, b"" if track == "outbound" else audio, len(audio))
 
     def _hear(self, message: Message, audio: bytes, size: int | None = None) -> str:
-        if self._format is None:
+        if self.user_format is None:
             text = "“media” was sent before “start”; the protocol's first format is assumed."
             self._faults.report(message, "media-before-start", text)
-        coding = self._format or next(iter(self.dialect.formats.values()))
+        coding = self.user_format or next(iter(self.dialect.formats.values()))
         message.audio_ms = coding.duration_ms(len(audio) if size is None else size)
         audio = self._samples.hear(audio)
         if audio:

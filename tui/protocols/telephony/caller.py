@@ -50,6 +50,8 @@ class TelephonyCaller(ImplyingCaller):
 
     dialect: ClassVar[TelephonyDialect]
     faults: ClassVar[type[StreamFaults]] = StreamFaults
+    user_stream_open = False
+    """Whether the call is active; user audio never pauses during a call."""
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         super().__init__()
@@ -57,7 +59,6 @@ class TelephonyCaller(ImplyingCaller):
         dialect.check(settings)
         check_formats(dialect.vendor, settings.formats, dialect.formats)
         self._call = call = StreamCall(dialect, settings, new_id, utc_now)
-        self._in_call = False
         frame_bytes = call.user_format.bytes_per_second * dialect.frame_ms // 1_000
         self._cutter = Cutter(Sizes(frame_bytes, frame_bytes, frame_bytes))
         self._marks: deque[_Mark] = deque()
@@ -81,16 +82,11 @@ class TelephonyCaller(ImplyingCaller):
         """The format in which replies are expected."""
         return self._call.play_format
 
-    @property
-    def user_stream_open(self) -> bool:
-        """Whether the call is active; user audio never pauses during a call."""
-        return self._in_call
-
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
         """Sends the first messages; the call then counts as accepted."""
-        self._in_call = True
+        self.user_stream_open = True
         *first, start = self.dialect.opening(self._call)
         member = self.dialect.kind_member
         summary = f"{self.dialect.start}, {self._call.user_format}"
@@ -98,7 +94,7 @@ class TelephonyCaller(ImplyingCaller):
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
         """Sends user audio in frames of the dialect's length; keeps any incomplete frame for the next call."""
-        if not self._in_call:
+        if not self.user_stream_open:
             return []
         call, frame_ms = self._call, self.dialect.frame_ms
         frames = []
@@ -112,14 +108,14 @@ class TelephonyCaller(ImplyingCaller):
 
     def dtmf(self, digits: str) -> list[Outgoing]:
         """Sends pressed keys, one message each."""
-        if not self._in_call:
+        if not self.user_stream_open:
             return []
         return [self._send(self.dialect.key(self._call, digit), f"dtmf {digit}") for digit in digits]
 
     def mark_reached(self, name: str) -> list[Outgoing]:
         """Reports the first pending mark with that name as played; sends nothing for a dropped or unknown mark."""
         found = next((mark for mark in self._marks if mark.name == name), None)
-        if not self._in_call or found is None:
+        if not self.user_stream_open or found is None:
             return []
         self._marks.remove(found)
         if found.dropped:
@@ -129,9 +125,9 @@ class TelephonyCaller(ImplyingCaller):
 
     def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
         """Sends the last message, if the dialect has one; nothing is sent afterwards."""
-        if not self._in_call:
+        if not self.user_stream_open:
             return []
-        self._in_call = False
+        self.user_stream_open = False
         last = self.dialect.stop(self._call)
         return [] if last is None else [self._send(last, f"stop: {reason}")]
 
