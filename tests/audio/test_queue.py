@@ -231,12 +231,12 @@ def test_a_flush_drops_queued_and_late_audio(queue: PlaybackQueue, speaker: Spea
 def test_held_audio_is_kept_and_its_silence_is_no_loss(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, 1_000), 0)
     assert speaker.play() == numbers(1, BLOCK)
-    queue.held = True
+    queue.controls.held = True
     queue.feed("a", ramp(1_001, 50), speaker.now_ns)
     queue.end("a")
     assert not any(speaker.play(20))
     assert (queue.stats.gap_frames, queue.playing) == (0, "a")
-    queue.held = False
+    queue.controls.held = False
     assert [sample for sample in speaker.play(6) if sample] == numbers(BLOCK + 1, 1_050 - BLOCK)
     assert kinds(queue.take_happenings()) == [("began", "a"), ("clipped end", "a"), ("drained", "a")]
 
@@ -244,7 +244,7 @@ def test_held_audio_is_kept_and_its_silence_is_no_loss(queue: PlaybackQueue, spe
 def test_a_flush_drops_held_audio_without_a_fade(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", ramp(1, 1_000), 0)
     speaker.play()
-    queue.held = True
+    queue.controls.held = True
     (cut,) = queue.cut(speaker.now_ns, fade_frames=BLOCK)
     assert (cut.heard_frames, cut.unheard_frames) == (BLOCK, 1_000 - BLOCK)
     assert not any(speaker.play(3))
@@ -342,7 +342,7 @@ def test_an_abort_cuts_the_tail_of_a_reply_that_was_just_drained(
 def test_the_volume_changes_at_once_and_without_a_step(queue: PlaybackQueue, speaker: Speaker) -> None:
     queue.feed("a", np.full(4 * BLOCK, 1_000, "<i2").tobytes(), 0)
     assert set(speaker.play()) == {1_000}
-    queue.volume = 0.5
+    queue.controls.volume = 0.5
     fading = speaker.play()
     assert (fading[0], fading[-1]) == (1_000, 500)
     assert max(abs(one - next_one) for one, next_one in itertools.pairwise(fading)) < 10

@@ -610,10 +610,10 @@ async def test_asterisk_holds_and_continues_and_its_clock_runs_while_it_sends_no
         await paused.wait()
         queue = held.audio.playback.queue
         assert queue
-        states = [queue.held]
+        states = [queue.controls.held]
         asked.set()
         await held.until(e.StatusChanged, lambda event: event.new is Status.ENDED)
-        states.append(queue.held)
+        states.append(queue.controls.held)
     assert states == [True, False]
     assert between == []
     assert held.of(e.FindingRaised) == []

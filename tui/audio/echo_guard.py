@@ -36,7 +36,7 @@ class EchoGuard(ABC):
     """
 
     failure = ""
-    """A sentence on why the guard stopped working; empty while it works."""
+    """A sentence that explains why the guard stopped working; empty while it works."""
     held_blocks = 0
     """Number of captured blocks with sound that the guard replaced by silence."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from typing import Any, NamedTuple
@@ -253,25 +254,17 @@ class _DeviceCalls(CallbackTimes):
             self._given_up_ns = None
 
 
+@dataclass(eq=False)
 class _SilenceClock:
     """Calls ``function(source, due_ns)`` for every block while it is running. Runs on the loop."""
 
-    def __init__(
-        self,
-        function: Callable[[Source, int], None],
-        block_ms: int,
-        spawn: Callable[..., asyncio.Task[None]],
-        on_skipped: Callable[[int], object],
-        clock_ns: Callable[[], int],
-        shared_clock: SharedClock | None,
-    ) -> None:
-        self._shared_clock = shared_clock
-        self._function = function
-        self._block_ms = block_ms
-        self._spawn = spawn
-        self._on_skipped = on_skipped
-        self._clock_ns = clock_ns
-        self._task: asyncio.Task[None] | Ticking | None = None
+    function: Callable[[Source, int], None]
+    block_ms: int
+    spawn: Callable[..., asyncio.Task[None]]
+    on_skipped: Callable[[int], object]
+    clock_ns: Callable[[], int]
+    shared_clock: SharedClock | None
+    _task: asyncio.Task[None] | Ticking | None = None
 
     @property
     def running(self) -> bool:
@@ -280,16 +273,16 @@ class _SilenceClock:
     def start(self, source: Source) -> None:
         if self._task is not None:
             return
-        if self._shared_clock is not None:
-            self._task = self._shared_clock.call(partial(self._function, source), self._on_skipped)
+        if self.shared_clock is not None:
+            self._task = self.shared_clock.call(partial(self.function, source), self.on_skipped)
         else:
             clock = ClockedBlocks(
-                self._block_ms,
-                partial(self._function, source),
-                on_skipped=self._on_skipped,
-                clock_ns=self._clock_ns,
+                self.block_ms,
+                partial(self.function, source),
+                on_skipped=self.on_skipped,
+                clock_ns=self.clock_ns,
             )
-            self._task = self._spawn(clock.run(), "microphone clock")
+            self._task = self.spawn(clock.run(), "microphone clock")
 
     def stop(self) -> None:
         if self._task is not None:

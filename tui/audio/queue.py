@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -150,12 +151,16 @@ class PlaybackStats(msgspec.Struct):
     """
 
 
-class _Controls:
-    """The requested volume, the current volume (which approaches it over one block), and whether playback is held."""
+@dataclass
+class QueueControls:
+    """How the queue plays; any thread may set it."""
 
-    def __init__(self) -> None:
-        self.wanted = self.now = 1.0
-        self.held = False
+    volume: float = 1.0
+    """Factor applied to the samples, bit-exact at 1. A change takes effect gradually over the next block."""
+    held: bool = False
+    """Whether playback is paused, even if audio is queued. A flush does not change this."""
+    reached_volume: float = 1.0
+    """The volume at the end of the latest block, set by the queue."""
 
 
 class PlaybackQueue:
@@ -184,7 +189,7 @@ class PlaybackQueue:
         # queue's.
         self._happenings: deque[Happening] = deque()
         self._stats = PlaybackStats()
-        self._controls = _Controls()
+        self.controls = QueueControls()
         self._fading = b""
         """Faded audio of a flushed reply that has not been pulled yet."""
 
@@ -192,29 +197,6 @@ class PlaybackQueue:
     def rate(self) -> int:
         """Sample rate of the blocks returned, in Hz."""
         return self._clock.rate
-
-    @property
-    def target_ms(self) -> float:
-        """Queue depth at which a reply starts to play; adapts to the jitter of arriving audio."""
-        return self.arrivals.target_ms
-
-    @property
-    def volume(self) -> float:
-        """Factor applied to the samples, bit-exact at 1. A change takes effect gradually over the next block."""
-        return self._controls.wanted
-
-    @volume.setter
-    def volume(self, volume: float) -> None:
-        self._controls.wanted = volume
-
-    @property
-    def held(self) -> bool:
-        """Whether playback is paused, even if audio is queued. A flush does not change this."""
-        return self._controls.held
-
-    @held.setter
-    def held(self, held: bool) -> None:
-        self._controls.held = held
 
     # audio from the agent: on the feeding thread
 
@@ -286,7 +268,7 @@ class PlaybackQueue:
         """
         cuts: list[Cut] = []
         with self._lock:
-            if not self._controls.held:  # held audio is already silent
+            if not self.controls.held:  # held audio is already silent
                 self._fading += self._fade_out(fade_frames)
             for reply in self._known.values():
                 heard_frames = reply.handed.frames
@@ -316,7 +298,7 @@ class PlaybackQueue:
         parts: list[memoryview | bytes] = []
         filled = 0
         with self._lock:
-            clock, controls = self._clock, self._controls
+            clock, controls = self._clock, self.controls
             rate, stream_frame = clock.rate, clock.stream_frame + clock.frames
             if self._fading:
                 parts.append(self._fading[: 2 * frames])
@@ -343,8 +325,8 @@ class PlaybackQueue:
             # Replaced as one object, because `pulled_frames` reads it without the lock and must not see half
             # an update.
             self._clock = Clock(rate, stream_frame, at_ns, frames)
-            start_gain, controls.now = controls.now, controls.wanted
-            end_gain = controls.now
+            start_gain, controls.reached_volume = controls.reached_volume, controls.volume
+            end_gain = controls.reached_volume
         # Always the whole block, because PortAudio plays the buffer with whatever it contained before.
         if not filled:
             return bytes(2 * frames)
@@ -492,9 +474,9 @@ class PlaybackQueue:
         return None
 
     def _may_start(self, reply: Reply, at_ns: int) -> bool:
-        if reply.started or reply.ended or reply.queued_frames * 1000 >= self.target_ms * self.rate:
+        if reply.started or reply.ended or reply.queued_frames * 1000 >= self.arrivals.target_ms * self.rate:
             return True
-        target_ns = int(self.target_ms * 1_000_000)
+        target_ns = int(self.arrivals.target_ms * 1_000_000)
         return reply.arrived_ns is not None and at_ns >= reply.arrived_ns + target_ns + _START_GRACE_NS
 
     def _drained(self, reply: Reply) -> None:

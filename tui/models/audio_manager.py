@@ -275,7 +275,7 @@ class AudioManager:
             queued_ms=stats.queued_frames / per_ms,
             queued_worst_ms=stats.worst_queued_frames / per_ms,
             user_clipped=bool(user and user.clipped),
-            prebuffer_ms=queue.target_ms if queue else None,
+            prebuffer_ms=queue.arrivals.target_ms if queue else None,
             output_latency_ms=self.playback.speaker.latency_ms if self.playback.speaker else None,
             arrival_jitter_ms=queue.arrivals.jitter_ms if queue else None,
             delivery_ratio=self.playback.delivery_ratio,

@@ -123,7 +123,7 @@ class Playback:
     def hold(self, held: bool) -> None:
         """Pauses or resumes playback; has no effect before the first reply."""
         if self.queue:
-            self.queue.held = held
+            self.queue.controls.held = held
 
     def socket_lost(self) -> None:
         """Stops reporting missing audio until more arrives, because the socket was lost."""
@@ -206,7 +206,7 @@ class Playback:
         """Sets the volume, 0 to 2; samples are bit-exact at 1."""
         self._volume = volume
         if self.queue:
-            self.queue.volume = volume
+            self.queue.controls.volume = volume
 
     @property
     def stats(self) -> PlaybackStats:
@@ -312,7 +312,7 @@ class Playback:
     def _open(self, rate: int) -> Speaker:
         """Returns a speaker with this rate, which is opened in the background."""
         queue, output = PlaybackQueue(rate), self._output
-        queue.volume = self._volume
+        queue.controls.volume = self._volume
         speaker = Speaker(
             queue,
             block_ms=output.block_ms,
