@@ -10,6 +10,7 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from itertools import takewhile
 from typing import Any
 
@@ -38,23 +39,18 @@ _MOST_CALLS_FOR_KNEE = 5_000
 _CANARY_CALLS = 20
 
 
+@dataclass(eq=False)
 class Board:
     """Collects the records of a run. ``show`` receives a snapshot every ``show_every_s`` seconds."""
 
-    def __init__(
-        self,
-        runner: Runner,
-        *,
-        max_call_minutes: float | None = None,
-        show: Callable[[Snapshot], object],
-        show_every_s: float = 5.0,
-        canary_file: str = "",
-    ) -> None:
-        self._runner = runner
-        self._max_call_minutes = max_call_minutes
-        self._show = show
-        self._show_every_s = show_every_s
-        self._canary_file = canary_file
+    runner: Runner
+    _: KW_ONLY
+    max_call_minutes: float | None = None
+    show: Callable[[Snapshot], object]
+    show_every_s: float = 5.0
+    canary_file: str = ""
+
+    def __post_init__(self) -> None:
         self._records = _Records()
         self._watcher: gevent.Greenlet | None = None
         self.ended_early = ""
@@ -86,7 +82,7 @@ class Board:
 
         Locust also stops a run when no worker is left, but does not end it, so this method ends the run.
         """
-        runner = self._runner
+        runner = self.runner
         if not isinstance(runner, MasterRunner):
             return
         if not runner.worker_count and not self.ended_early:
@@ -118,14 +114,14 @@ class Board:
         return self._records.accepted
 
     def _watch(self) -> None:
-        next_line_s = time.monotonic() + self._show_every_s
+        next_line_s = time.monotonic() + self.show_every_s
         while True:
             gevent.sleep(_WATCH_S)
             self.end_if_due()
             if time.monotonic() >= next_line_s:
-                next_line_s += self._show_every_s
+                next_line_s += self.show_every_s
                 try:
-                    self._show(self.snapshot())
+                    self.show(self.snapshot())
                 except BrokenPipeError:
                     next_line_s = math.inf
                     self._end("The program that read the output has exited.")
@@ -136,11 +132,11 @@ class Board:
         if self.ended_early or not records.everything:
             return
         minutes = records.minutes(time.time())
-        if self._max_call_minutes is not None and minutes >= self._max_call_minutes:
+        if self.max_call_minutes is not None and minutes >= self.max_call_minutes:
             self._end(f"The total length of all calls reached {minutes:,.1f} minutes (--max-call-minutes).")
             return
         failed = records.ended
-        least = min(_NOBODY_CALLS, max(self._runner.target_user_count, 1))
+        least = min(_NOBODY_CALLS, max(self.runner.target_user_count, 1))
         if records.accepted or len(failed) < least or not failed[0].reason:
             return
         if time.time() - failed[0].began_s > _NOBODY_S:
@@ -150,12 +146,12 @@ class Board:
     def _end(self, why: str) -> None:
         self.ended_early = why
         logger.info(why)
-        options = self._runner.environment.parsed_options
-        gevent.spawn(self._runner.quit if options is None or options.headless else self._runner.stop)
+        options = self.runner.environment.parsed_options
+        gevent.spawn(self.runner.quit if options is None or options.headless else self.runner.stop)
 
     def snapshot(self) -> Snapshot:
         """Returns the current state of the run."""
-        now_s, records, runner = time.time(), self._records, self._runner
+        now_s, records, runner = time.time(), self._records, self.runner
         response_ms = [response_ms for _, response_ms in records.responses_since(now_s - _RECENT_S)]
         lasted_s = now_s - records.first_s if records.first_s is not None else 0.0
         return Snapshot(
@@ -175,7 +171,7 @@ class Board:
             knee_calls=records.knee_calls(),
             canary_ms=[
                 turn.response_ms
-                for call in read_records(self._canary_file)[-_CANARY_CALLS:]
+                for call in read_records(self.canary_file)[-_CANARY_CALLS:]
                 for turn in call.turns
                 if turn.response_ms is not None
             ],

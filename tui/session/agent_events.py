@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tui.handlers.event_router import EventRouter
@@ -13,6 +14,7 @@ from tui.protocols.base import HangUpReason, TelephonyEvent
 from tui.protocols.base import TelephonyEventType as T
 
 
+@dataclass(eq=False)
 class AgentEvents:
     """Converts telephony events to session events, and ends the call when the agent does. Runs on the session's loop.
 
@@ -20,21 +22,14 @@ class AgentEvents:
     transfers the call.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        *,
-        accepted: Callable[[TelephonyEvent], object],
-        left: Callable[[str, HangUpReason], object],
-    ) -> None:
-        self._journal = journal
-        self._accepted = accepted
-        self._left = left
+    journal: Journal
+    accepted: Callable[[TelephonyEvent], object]
+    left: Callable[[str, HangUpReason], object]
 
     def register_with(self, router: EventRouter) -> None:
         """Registers handlers for the telephony events that concern neither audio nor the user stream."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
-            T.SESSION_ACCEPTED: self._accepted,
+            T.SESSION_ACCEPTED: self.accepted,
             T.HANG_UP: self._hang_up,
             T.TRANSFER: self._transfer,
             T.SPEECH_STARTED: lambda event: self._user_speech(event, e.SpeechPhase.STARTED),
@@ -50,30 +45,30 @@ class AgentEvents:
             router.register_telephony_handler(event_type, handler)
 
     def _hang_up(self, event: TelephonyEvent) -> None:
-        self._left(f"the agent hung up{': ' + event.reason if event.reason else ''}", HangUpReason.AGENT)
+        self.left(f"the agent hung up{': ' + event.reason if event.reason else ''}", HangUpReason.AGENT)
 
     def _transfer(self, event: TelephonyEvent) -> None:
-        self._journal.notice(f"The agent is transferring the call to {event.text}.")
-        self._left(f"transferred to {event.text}", HangUpReason.TRANSFERRED)
+        self.journal.notice(f"The agent is transferring the call to {event.text}.")
+        self.left(f"transferred to {event.text}", HangUpReason.TRANSFERRED)
 
     def _user_speech(self, event: TelephonyEvent, phase: e.SpeechPhase) -> None:
-        at_ns = self._journal.clock_ns()
-        self._journal.emit(e.UserSpeech(at_ns=at_ns, phase=phase, item=event.stream_id))
+        at_ns = self.journal.clock_ns()
+        self.journal.emit(e.UserSpeech(at_ns=at_ns, phase=phase, item=event.stream_id))
 
     def _transcribed(self, speaker: e.Party, event: TelephonyEvent, *, final: bool) -> None:
-        self._journal.emit(transcribed(self._journal.clock_ns(), speaker, event, final=final))
+        self.journal.emit(transcribed(self.journal.clock_ns(), speaker, event, final=final))
 
     def _usage(self, event: TelephonyEvent) -> None:
         figures = {
             name: figure for name, value in event.params.items() if (figure := _figure(value)) is not None
         }
-        self._journal.emit(e.UsageReported(at_ns=self._journal.clock_ns(), what=event.text, figures=figures))
+        self.journal.emit(e.UsageReported(at_ns=self.journal.clock_ns(), what=event.text, figures=figures))
 
     def _latency(self, event: TelephonyEvent) -> None:
-        at_ns = self._journal.clock_ns()
+        at_ns = self.journal.clock_ns()
         for name, value in event.params.items():
             if (figure := _figure(value)) is not None:
-                self._journal.emit(e.LatencyReported(at_ns=at_ns, name=name, reported_ms=figure))
+                self.journal.emit(e.LatencyReported(at_ns=at_ns, name=name, reported_ms=figure))
 
 
 def transcribed(at_ns: int, speaker: e.Party, event: TelephonyEvent, *, final: bool) -> e.Transcribed:

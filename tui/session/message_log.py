@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import msgspec
 
@@ -39,6 +39,7 @@ class _Repeated:
     """The most recently emitted count."""
 
 
+@dataclass(eq=False)
 class MessageLog:
     """Emits what a session's `MessageHandler` and `Connection` report. Runs on the session's loop.
 
@@ -48,23 +49,16 @@ class MessageLog:
     next message of another kind.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        *,
-        protocol: str,
-        reply: Callable[[Iterable[Outgoing]], None],
-        route: Callable[[Incoming], Awaitable[None]],
-        on_fatal: Callable[[e.ErrorRaised], object],
-        sums_audio: bool = False,
-    ) -> None:
-        self._sums_audio = sums_audio
+    journal: Journal
+    _: KW_ONLY
+    protocol: str
+    reply: Callable[[Iterable[Outgoing]], None]
+    route: Callable[[Incoming], Awaitable[None]]
+    on_fatal: Callable[[e.ErrorRaised], object]
+    sums_audio: bool = False
+
+    def __post_init__(self) -> None:
         self._sums = {direction: _AudioSum() for direction in e.Direction}
-        self._journal = journal
-        self._protocol = protocol
-        self._reply = reply
-        self._route = route
-        self._on_fatal = on_fatal
         self._findings: dict[str, _Repeated] = {}
         """Findings by the rule that was broken."""
         self._undecodable = 0
@@ -76,28 +70,26 @@ class MessageLog:
 
     def sent(self, message: Outgoing) -> None:
         """Logs a message that is about to be written."""
-        if message.audio_ms and self._sums_audio:
-            self._add(e.Direction.SENT, message.frame, message.audio_ms, self._journal.clock_ns())
+        if message.audio_ms and self.sums_audio:
+            self._add(e.Direction.SENT, message.frame, message.audio_ms, self.journal.clock_ns())
             return
         self._log_sums()
-        self._journal.message(
-            e.Direction.SENT, message.frame, message.kind, message.summary, message.audio_ms
-        )
+        self.journal.message(e.Direction.SENT, message.frame, message.kind, message.summary, message.audio_ms)
 
     def dropped(self, message: Outgoing) -> None:
         """Counts user audio that will never be sent."""
-        self._journal.losing(e.Loss.UNSENT, message.kind)
+        self.journal.losing(e.Loss.UNSENT, message.kind)
 
     async def received(self, received: Received) -> None:
         """Logs a message that arrived, whether it was understood or not; then answers and routes it."""
         incoming = received.incoming
-        if self._sums_audio and incoming and incoming.audio_ms and not received.findings:
+        if self.sums_audio and incoming and incoming.audio_ms and not received.findings:
             self._add(e.Direction.RECEIVED, received.frame, incoming.audio_ms, received.at_ns)
             if incoming.replies:
-                self._reply(incoming.replies)
+                self.reply(incoming.replies)
             return
         self._log_sums()
-        logged = self._journal.message(
+        logged = self.journal.message(
             e.Direction.RECEIVED,
             received.frame,
             incoming.kind if incoming else f"undecodable ({received.error})",
@@ -111,8 +103,8 @@ class MessageLog:
         for found in received.findings:
             self.find(found, about=logged.number)
         if incoming is not None:
-            self._reply(incoming.replies)
-            await self._route(incoming)
+            self.reply(incoming.replies)
+            await self.route(incoming)
 
     def find(self, found: Finding, *, about: int = 0) -> None:
         """Emits a finding or advice.
@@ -129,7 +121,7 @@ class MessageLog:
 
     def _emit_finding(self, repeated: _Repeated, about: int = 0) -> None:
         repeated.emitted = repeated.count
-        self._journal.find(repeated.found, about=about, count=repeated.count)
+        self.journal.find(repeated.found, about=about, count=repeated.count)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
         """Emits the counts of repeated findings and sums of audio messages. Called regularly, and at the end."""
@@ -140,7 +132,7 @@ class MessageLog:
                     self._emit_finding(repeated)
         if self._undecodable:
             undecodable, self._undecodable = self._undecodable, 0
-            self._journal.lost(e.Loss.UNDECODABLE, undecodable)
+            self.journal.lost(e.Loss.UNDECODABLE, undecodable)
 
     def _add(self, direction: e.Direction, frame: str | bytes, audio_ms: float, at_ns: int) -> None:
         added = self._sums[direction]
@@ -157,7 +149,7 @@ class MessageLog:
         for direction, added in self._sums.items():
             if added.count:
                 self._sums[direction] = _AudioSum()
-                self._journal.emit(
+                self.journal.emit(
                     e.MessageLogged(
                         at_ns=added.at_ns,
                         direction=direction,
@@ -174,18 +166,18 @@ class MessageLog:
         undecodable = error.source == "protocol" and not error.fatal
         hint = self._hint_for_undecodable() if undecodable else ""
         message = error.message
-        if error.fatal and error.source == "agent" and self._journal.state.status is e.Status.RESUMING:
+        if error.fatal and error.source == "agent" and self.journal.state.status is e.Status.RESUMING:
             message = f"The connection was lost, and the agent refused to resume the session: {message}"
-        about = self._journal.number
-        raised = self._journal.emit(msgspec.structs.replace(error, message=message, hint=hint, about=about))
+        about = self.journal.number
+        raised = self.journal.emit(msgspec.structs.replace(error, message=message, hint=hint, about=about))
         if raised.fatal:
-            self._on_fatal(raised)
+            self.on_fatal(raised)
 
     def _hint_for_undecodable(self) -> str:
         """Returns advice about an unreadable message.
 
         Before the agent has accepted, it suggests that the protocol may be wrong.
         """
-        if self._journal.state.metrics.started_ns is None:
-            return f"Does it speak {self._protocol}?"
+        if self.journal.state.metrics.started_ns is None:
+            return f"Does it speak {self.protocol}?"
         return "The content is lost; the call continues. Press enter to see the message, v for its raw text."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
 
 from tui.protocols.base import Outgoing
 
@@ -12,28 +13,22 @@ LIMIT_AUDIO_MS = 10_000.0
 """Maximum duration of audio queued while the far side is not reading; more is dropped and counted."""
 
 
+@dataclass(eq=False)
 class Outbox:
     """A queue of messages, which `run` sends in order. Use it on one event loop only.
 
     While nothing is queued and ``may_send_now`` returns True, audio is not queued, but passed to ``send_now``.
     """
 
-    def __init__(
-        self,
-        send: Callable[[Outgoing], Awaitable[None]],
-        *,
-        may_send_now: Callable[[], bool] = lambda: False,
-        send_now: Callable[[Outgoing], None] = lambda _: None,
-        on_sending: Callable[[Outgoing], None],
-        on_dropped: Callable[[Outgoing], None],
-        on_sent: Callable[[Outgoing], None] = lambda _: None,
-    ) -> None:
-        self._send = send
-        self._on_sending = on_sending
-        self._on_dropped = on_dropped
-        self._on_sent = on_sent
-        self._may_send_now = may_send_now
-        self._send_now = send_now
+    send: Callable[[Outgoing], Awaitable[None]]
+    _: KW_ONLY
+    may_send_now: Callable[[], bool] = lambda: False
+    send_now: Callable[[Outgoing], None] = lambda _: None
+    on_sending: Callable[[Outgoing], None]
+    on_dropped: Callable[[Outgoing], None]
+    on_sent: Callable[[Outgoing], None] = lambda _: None
+
+    def __post_init__(self) -> None:
         self._idle = False
         """Whether `run` is waiting for a message."""
         self._queue: deque[Outgoing] = deque()
@@ -47,13 +42,13 @@ class Outbox:
         # Only audio is ever dropped: without a control message, the two sides would disagree about the session.
         for message in messages:
             # Sent directly, because going through the task would cost an iteration of the loop for each block.
-            if message.audio_ms and self._idle and not self._queue and self._may_send_now():
-                self._on_sending(message)
-                self._send_now(message)
-                self._on_sent(message)
+            if message.audio_ms and self._idle and not self._queue and self.may_send_now():
+                self.on_sending(message)
+                self.send_now(message)
+                self.on_sent(message)
                 continue
             if message.audio_ms and self._queued_audio_ms >= LIMIT_AUDIO_MS:
-                self._on_dropped(message)
+                self.on_dropped(message)
                 continue
             self._queue.append(message)
             self._queued_audio_ms += message.audio_ms
@@ -64,7 +59,7 @@ class Outbox:
         """Drops all queued messages; their audio is passed to ``on_dropped``."""
         for message in self._queue:
             if message.audio_ms:
-                self._on_dropped(message)
+                self.on_dropped(message)
         self._queue.clear()
         self._queued_audio_ms = 0.0
         self._empty.set()
@@ -81,9 +76,9 @@ class Outbox:
                 message = self._queue.popleft()
                 self._queued_audio_ms -= message.audio_ms
                 # Logged before it is written, so that an answer can never be logged ahead of it.
-                self._on_sending(message)
-                await self._send(message)
-                self._on_sent(message)
+                self.on_sending(message)
+                await self.send(message)
+                self.on_sent(message)
             self._filled.clear()
             self._empty.set()
 
