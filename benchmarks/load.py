@@ -249,11 +249,14 @@ def compare(kinds: Sequence[str], *, quick: bool) -> None:
             print(f"VoiceUser / bare loop, {callers} callers: {processor / beside:.1f}x processor time")
 
 
-def find_planted(part: str, *, limit: int, quick: bool) -> None:
+def find_planted(part: str, *, limit: int, callers: int, quick: bool) -> None:
     """Runs load tests with planted limits, and prints a table."""
     from benchmarks.load_parts import planted
 
-    measured = planted.knee(limit, quick=quick) if part == "knee" else planted.PARTS[part](quick=quick)
+    if part == "knee":
+        measured = planted.knee(limit, callers, quick=quick)
+    else:
+        measured = planted.PARTS[part](quick=quick)
     steal = Steal()
     rows = list(measured)
     print("| what | measured | bound | verdict |\n| --- | --- | --- | --- |")
@@ -273,7 +276,7 @@ def main() -> None:
     )
     parser.add_argument("--echo", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--generator", help=argparse.SUPPRESS)
-    parser.add_argument("--callers", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--callers", type=int, default=32, help="number of callers of knee")
     parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
     resource.setrlimit(
@@ -288,7 +291,7 @@ def main() -> None:
     elif options.generator == "ordinary Locust user":
         locust_users(options.url, options.callers)
     elif options.part != "cost":
-        find_planted(options.part, limit=options.limit, quick=options.quick)
+        find_planted(options.part, limit=options.limit, callers=options.callers, quick=options.quick)
     else:
         compare([options.only] if options.only else list(LADDERS), quick=options.quick)
 

@@ -27,9 +27,8 @@ PAUSE_S, PAUSE_EVERY_S = 0.3, 2.0
 LEAK_MS_PER_S, MOST_LEAK_ERROR = 5.0, 0.2
 
 
-def knee(limit: int, *, quick: bool) -> Iterator[Measured]:
+def knee(limit: int, users: int, *, quick: bool) -> Iterator[Measured]:
     """Yields the knee found at a server that answers 600 ms later above ``limit`` simultaneous calls."""
-    users = round(limit * 1.6)
     ramp_s = RAMP_S / 2 if quick else RAMP_S
     summary = load_test(
         ("--slow-above", str(limit)), users=users, spawn_rate=users / ramp_s, run_time_s=ramp_s + HOLD_S
