@@ -253,10 +253,9 @@ def find_planted(part: str, *, limit: int, callers: int, quick: bool) -> None:
     """Runs load tests with planted limits, and prints a table."""
     from benchmarks.load_parts import planted
 
-    if part == "knee":
-        measured = planted.knee(limit, callers, quick=quick)
-    else:
-        measured = planted.PARTS[part](quick=quick)
+    measured = (
+        planted.knee(limit, callers, quick=quick) if part == "knee" else planted.PARTS[part](quick=quick)
+    )
     steal = Steal()
     rows = list(measured)
     print("| what | measured | bound | verdict |\n| --- | --- | --- | --- |")
