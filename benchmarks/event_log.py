@@ -85,10 +85,8 @@ def frame(view: EventView, position: int) -> Callable[[], object]:
     """Returns a function that makes all model queries of a frame at this position."""
 
     def work() -> None:
-        for line_number in range(position, position + FRAME_ROWS):
-            line = view.line(line_number)
+        for line in view.lines(position, position + FRAME_ROWS):
             view.log.summary(view.log.rows[line.row])
-            view.delta_ns(line_number)
             view.marks_in(line)
 
     return work

@@ -3,9 +3,14 @@ from __future__ import annotations
 import pytest
 from textual.strip import Strip
 
+from tests.builders import chunk, error, message
+from tests.models.log.event_logs import log_of
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, to_active
 from tui.models import events as e
+from tui.models.filter.language import parse
+from tui.models.log.view import EventView
+from tui.widgets.log_columns import looks_at
 
 
 def pings(script: Script, count: int) -> Script:
@@ -77,6 +82,18 @@ async def test_a_growing_row_has_only_itself_painted(
     await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
     assert f"Events · {len(s.bridge.log.events)}" in s.text(), "and the title"
     assert painted == {len(log.view) - 1}
+
+
+def test_each_line_shows_the_time_since_the_line_above() -> None:
+    messages = message("a", at_ms=10), chunk(at_ms=20), chunk(at_ms=45), error("x"), message("b", at_ms=70)
+    view = EventView(log_of(*messages))
+    view.set_filter(parse("not errors"))
+    view.step()
+    view.toggle_run(1)
+    deltas = [look.delta_ns for look in looks_at(view, 0, 99, False, None, lambda _: "", 9)]
+    assert deltas == [None, 10_000_000, 0, 25_000_000, 25_000_000]
+    assert [look.delta_ns for look in looks_at(view, 1, 3, False, None, lambda _: "", 9)] == deltas[1:3]
+    assert list(looks_at(view, 5, 6, False, None, lambda _: "", 9)) == []
 
 
 async def test_incremental_painting_equals_painting_at_once(stage: Staging, script: Script) -> None:

@@ -31,6 +31,7 @@ from tui.screens.tab_line import TabLine
 from tui.view.layout import Layout
 from tui.view.playhead import Playhead
 from tui.widgets.banner import ErrorBanner, NoticeLine
+from tui.widgets.compositor import LineCompositor
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
@@ -95,6 +96,7 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         playhead: Playhead | None = None,
     ) -> None:
         super().__init__()
+        self._compositor = LineCompositor()
         self.bridge = bridge
         bridge.grows = playhead is None or playhead.folds
         self.thresholds = thresholds or Thresholds()

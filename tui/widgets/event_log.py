@@ -23,7 +23,7 @@ from tui.text.visible import one_line
 from tui.widgets.cursor import CursorKeys, cursor_bindings
 from tui.widgets.hints import KEYS_TO_CALL
 from tui.widgets.lines import FollowView, components_in, line_of
-from tui.widgets.log_columns import LongestKind, Look, look_at, pieces, with_heads
+from tui.widgets.log_columns import LongestKind, Look, looks_at, pieces, with_heads
 
 FILTER_BUDGET_MS = 25.0
 """Time per tick for filtering older events, in ms. Key presses never wait longer than this."""
@@ -330,6 +330,16 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         """Returns everything that a line shows, because runs grow and lines move when others are inserted above."""
         return self._look(index)
 
+    def keys(self, height: int) -> Iterable[Hashable]:
+        """Returns the looks of all visible lines, each of which is found once, although the next one needs it too."""
+        top = self.scroll_offset.y
+        looks: list[Hashable] = list(
+            looks_at(
+                self.view, top, top + height, self.absolute, self.pattern, self._highlight, self._kinds.cells
+            )
+        )
+        return looks + [self.empty_text_at(y) for y in range(len(looks), height)]
+
     def draw_line(self, index: int, width: int) -> Strip:
         """Draws one line."""
         look = self._look(index)
@@ -338,8 +348,10 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         )
 
     def _look(self, index: int) -> Look:
-        return look_at(
-            self.view, index, self.absolute, self.pattern, self._highlight(index), self._kinds.cells
+        return next(
+            looks_at(
+                self.view, index, index + 1, self.absolute, self.pattern, self._highlight, self._kinds.cells
+            )
         )
 
     def _highlight(self, index: int) -> str:

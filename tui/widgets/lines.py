@@ -7,7 +7,7 @@ lines, and the visible lines do not move.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.widgets.drawn import Drawn
 from tui.widgets.panel import ModelPanel
 from tui.widgets.wrap import fit, wrap
 
@@ -41,7 +42,7 @@ def components_in(css: str) -> set[str]:
     return set(re.findall(r"\.([\w-]+--[\w-]+)", css))
 
 
-class LineView(ScrollView, can_focus=True):
+class LineView(ScrollView, Drawn, can_focus=True):
     """Draws lines by number. Override `draw_line`, and also `line_key` if a line can change in place."""
 
     DEFAULT_CSS = """
@@ -91,12 +92,9 @@ class LineView(ScrollView, can_focus=True):
         return ""
 
     def component(self, name: str, highlight: str = "") -> Style:
-        """Returns the style of a component class, on the background of ``highlight`` if that is given."""
-        style = self.get_component_rich_style(name)
-        if not highlight:
-            return style
-        style += self.get_component_rich_style(highlight, partial=True)
-        if self.app.no_color:
+        """Returns the style of a component class; a highlight is visible even in a terminal without colors."""
+        style = super().component(name, highlight)
+        if highlight and self.app.no_color:
             style += _UNCOLOURED if self.has_focus else _UNCOLOURED_BLURRED
         return style
 
@@ -119,9 +117,18 @@ class LineView(ScrollView, can_focus=True):
     def refresh_changed(self) -> None:
         """Paints only the rows that have changed, because most rows stay the same between frames."""
         self.measure()
-        for y in range(self.scrollable_content_region.height):
-            if y not in self._painted or self._painted[y] != self.key_at(y):
-                self.refresh(Region(0, y, self.size.width, 1))
+        painted = self._painted
+        for y, key in enumerate(self.keys(self.scrollable_content_region.height)):
+            if y not in painted or painted[y] != key:
+                self.repaint(Region(0, y, self._width, 1))
+
+    def refresh_line(self, y: int) -> None:
+        """Paints a line again, which is given by its number."""
+        self.repaint(Region(0, y - self.scroll_offset.y, self.line_width, 1))
+
+    def keys(self, height: int) -> Iterable[Hashable]:
+        """Returns `key_at` for each row of a view of this height. Override it if there is a faster way."""
+        return map(self.key_at, range(height))
 
     def key_at(self, y: int) -> Hashable:
         """Returns everything that determines how a row of the view looks; None if the row has no line."""
@@ -133,7 +140,7 @@ class LineView(ScrollView, can_focus=True):
         index = self.scroll_offset.y + y
         if index >= self.virtual_size.height:
             return self.draw_empty_text(y)
-        return self.draw_line(index, self._width).adjust_cell_length(self._width, self.rich_style)
+        return self.draw_line(index, self._width).adjust_cell_length(self._width, self._blank)
 
     def empty_text_at(self, line: int) -> str | None:
         """Returns a line of the text that is shown when there are no lines."""
@@ -143,9 +150,14 @@ class LineView(ScrollView, can_focus=True):
         """Draws a line of the text for an empty view, or a blank line."""
         text = self.empty_text_at(line)
         if text is None:
-            return Strip.blank(self._width, self.rich_style)
+            return Strip.blank(self._width, self._blank)
         strip = line_of((f" {text}", self.component("lines--empty")))
-        return strip.adjust_cell_length(self._width, self.rich_style)
+        return strip.adjust_cell_length(self._width, self._blank)
+
+    @property
+    def _blank(self) -> Style:
+        """The style of cells without text."""
+        return self.look("")
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Draws the visible part."""
@@ -313,7 +325,7 @@ class FollowView(LineView, ModelPanel):
             self._shown_title = title
             # Setting `border_title` would repaint every line, ten times a second in a call.
             self._border_title = Content(title)
-            self.refresh(Region(0, -self.content_offset.y, self.size.width, 1))
+            self.repaint(Region(0, -self.content_offset.y, self.size.width, 1))
 
     _shown_title = ""
 

@@ -6,7 +6,7 @@ to the event and its row must be part of `Look`, because a line is redrawn only 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import NamedTuple
@@ -53,30 +53,37 @@ class Look(NamedTuple):
     longest_kind: int
 
 
-def look_at(
+def looks_at(
     view: EventView,
-    position: int,
+    first: int,
+    end: int,
     absolute: bool,
     pattern: Pattern | None,
-    highlight: str,
+    highlight: Callable[[int], str],
     longest_kind: int,
-) -> Look:
-    """Returns the look of the view's line at this position.
+) -> Iterator[Look]:
+    """Yields the looks of the view's lines from one position to another (exclusive), or to the last line.
 
-    ``longest_kind`` is the width of the longest kind in the whole log, in cells.
+    ``highlight`` returns the highlight of a line; ``longest_kind`` is the width of the longest kind in the whole
+    log, in cells.
     """
-    line = view.line(position)
-    return Look(
-        line,
-        bool(view.marks_in(line)),
-        view.marks.notes.get(view.number(line), "") if view.marks.notes else "",
-        view.expanded(line.row) is not None,
-        view.delta_ns(position),
-        absolute,
-        pattern,
-        highlight,
-        longest_kind,
-    )
+    lines = view.lines(max(first - 1, 0), end)
+    at_ns, marks, notes = view.log.events.at_ns, view.marks, view.marks.notes
+    before_ns = at_ns[lines.pop(0).first] if first > 0 and lines else None
+    for position, line in enumerate(lines, first):
+        now_ns = at_ns[line.first]
+        yield Look(
+            line,
+            bool(marks) and bool(view.marks_in(line)),
+            notes.get(view.number(line), "") if notes else "",
+            view.expanded(line.row) is not None,
+            None if before_ns is None else now_ns - before_ns,
+            absolute,
+            pattern,
+            highlight(position),
+            longest_kind,
+        )
+        before_ns = now_ns
 
 
 class LongestKind:

@@ -6,27 +6,28 @@ The meters are polled.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.strip import Strip
-from textual.widget import Widget
 
 from tui.models.telemetry import Telemetry
-from tui.widgets.lines import components_in, line_of
+from tui.widgets.drawn import Drawn
+from tui.widgets.lines import Piece, components_in, line_of
 
 FLOOR_DBFS = -60.0
 """Level at which a bar is empty; at 0 dBFS, it is full."""
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_ZONES = ((0.7, "meter--low"), (0.9, "meter--mid"), (1.0, "meter--high"))
+_ZONE_ENDS = ((0.7, "meter--low"), (0.9, "meter--mid"), (1.0, "meter--high"))
 """Color zones, which end at -18, -6 and 0 dBFS."""
 _LABEL_CELLS, _VALUE_CELLS = 6, 8
 
 
-class TrackMeter(Widget):
+class TrackMeter(Drawn):
     """The meter of one track: name, bar with peak, value."""
 
     DEFAULT_CSS = """
@@ -62,30 +63,34 @@ class TrackMeter(Widget):
         looks = (_eighths(self._level, cells), _eighths(self._peak, cells) // 8, self._value(), clipped)
         if looks != self._shown:
             self._shown = looks
-            self.refresh()
+            self.repaint()
 
     def render_line(self, y: int) -> Strip:
         """Draws the meter's only line."""
-        style = cache(self.get_component_rich_style)
+        value_look = "meter--clip" if self._clipped else "meter--value"
+        pieces: list[Piece] = [
+            (self._label.ljust(_LABEL_CELLS), "meter--label"),
+            *self._bar(),
+            (self._value().rjust(_VALUE_CELLS), value_look),
+        ]
+        return line_of(*((text, self.component(look)) for text, look in pieces))
+
+    def _bar(self) -> Iterator[Piece]:
+        """Yields the bar in few pieces, because each piece costs twenty bytes of output, twenty times a second."""
         cells = self._bar_cells()
-        full = _eighths(self._level, cells)
-        peak_cell = min(_eighths(self._peak, cells) // 8, cells - 1)
-        bar = []
-        for cell in range(cells):
-            eighths = min(max(full - 8 * cell, 0), 8)
-            if cell == peak_cell and self._peak is not None and self._peak > FLOOR_DBFS and eighths < 8:
-                bar.append(("│", style("meter--peak")))
-            elif eighths:
-                zone = next(name for end, name in _ZONES if (cell + 0.5) / cells < end)
-                bar.append((_EIGHTHS[eighths], style(zone)))
-            else:
-                bar.append(("·" if cell % 10 == 9 else " ", style("meter--empty")))
-        value_style = style("meter--clip" if self._clipped else "meter--value")
-        return line_of(
-            (self._label.ljust(_LABEL_CELLS), style("meter--label")),
-            *bar,
-            (self._value().rjust(_VALUE_CELLS), value_style),
-        ).simplify()  # a separately drawn cell costs twenty bytes of output, twenty times a second
+        whole, eighths = divmod(_eighths(self._level, cells), 8)
+        filled, empty = "█" * whole + _EIGHTHS[eighths].strip(), _scale(cells)
+        peak = -1
+        if self._peak is not None and self._peak > FLOOR_DBFS:
+            peak = min(_eighths(self._peak, cells) // 8, cells - 1)
+        if peak >= whole:
+            filled = filled[:peak]
+        for start, end, zone in _zones(cells):
+            yield filled[start:end], zone
+        if peak >= whole:
+            yield empty[len(filled) : peak], "meter--empty"
+            yield "│", "meter--peak"
+        yield empty[max(len(filled), peak + 1) :], "meter--empty"
 
     def _bar_cells(self) -> int:
         return max(self.size.width - _LABEL_CELLS - _VALUE_CELLS, 1)
@@ -96,6 +101,19 @@ class TrackMeter(Widget):
         if self._level is None:
             return "– dB"
         return "-∞ dB" if self._level < -99 else f"{self._level:.0f} dB"
+
+
+@cache
+def _scale(cells: int) -> str:
+    """Returns an empty bar, with a dot in every tenth cell."""
+    return "".join("·" if cell % 10 == 9 else " " for cell in range(cells))
+
+
+@cache
+def _zones(cells: int) -> Sequence[tuple[int, int, str]]:
+    """Returns the first cell, the end and the look of each zone of a bar."""
+    ends = [sum((cell + 0.5) / cells < share for cell in range(cells)) for share, _ in _ZONE_ENDS]
+    return [(start, end, look) for start, end, (_, look) in zip([0, *ends], ends, _ZONE_ENDS, strict=False)]
 
 
 def _eighths(dbfs: float | None, cells: int) -> int:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 from textual.content import Content
-from textual.widgets import Static
+from textual.geometry import Region
+from textual.strip import Strip
 
 from tui.bridge import Bridge
 from tui.callbacks import Registration
@@ -18,8 +19,10 @@ from tui.models.turns.figures import Figure, Thresholds, response_of, timed
 from tui.models.turns.metrics import SessionMetrics
 from tui.text import numbers
 from tui.text.visible import one_line
+from tui.widgets.drawn import Drawn
 from tui.widgets.figures import ShownFigure
 from tui.widgets.hints import what_to_press
+from tui.widgets.lines import line_of
 from tui.widgets.panel import ModelPanel
 from tui.widgets.wrap import fit
 
@@ -54,23 +57,23 @@ _MUTED, _PLAIN, _WARN = "$foreground-muted", "$foreground", "bold $text-warning"
 _JUDGED = {"good": "bold $text-success", "slow": _WARN, "bad": "bold $text-error"}
 
 
-class SessionStrip(Static, ModelPanel):
+class SessionStrip(Drawn, ModelPanel):
     """Shows status, controls and metrics of the session's state. The clock is polled."""
 
     DEFAULT_CSS = """
-    SessionStrip { height: 2; padding: 0 1; background: $surface; text-wrap: nowrap; }
+    SessionStrip { height: 2; padding: 0 1; background: $surface; }
     """
 
     def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(markup=False, id=id)
+        super().__init__(id=id)
         self.bridge = bridge
         self.thresholds = thresholds
         self.hint = ""
         """Text shown while there is no session."""
         self.recorded = False
         """Whether this is a saved session, for which no saving light is shown."""
-        self._shown: object = None
-        """The groups that were drawn most recently, and their width."""
+        self._lines: list[list[Part]] = [[], []]
+        """The two lines as they are shown."""
 
     def listen(self) -> Iterable[Registration]:
         """Registers for changes to status, controls and metrics."""
@@ -92,9 +95,15 @@ class SessionStrip(Static, ModelPanel):
             (_who(state, self.hint, reading), _controls(state, now_ns, reading, self._saving())),
             (figures, [*self._hint(), *_doing(state, telemetry)]),
         )
-        if (lines, width) != self._shown:
-            self._shown = lines, width
-            self.update(Content("\n").join(spread(*line, width) for line in lines), layout=False)
+        for y, line in enumerate(lines):
+            parts = spread_parts(*line, width)
+            if parts != self._lines[y]:
+                self._lines[y] = parts
+                self.repaint(Region(0, y, width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        """Draws one of the two lines."""
+        return line_of(*((text, self.look(style)) for text, style in self._lines[y]))
 
     def _hint(self) -> list[Group]:
         """Returns the keys to press in a call in which the user has not yet spoken."""
@@ -139,6 +148,11 @@ class Group(NamedTuple):
 
 def spread(left: Sequence[Group], right: Sequence[Group], width: int) -> Content:
     """Returns as many groups at the left and right edge as fit."""
+    return Content.assemble(*spread_parts(left, right, width))
+
+
+def spread_parts(left: Sequence[Group], right: Sequence[Group], width: int) -> list[Part]:
+    """Returns the pieces of as many groups at the left and right edge as fit."""
     kept, ends = list(left), list(right)
     while _cells(kept) + _cells(ends) + (_GAP if ends else 0) > width:
         last = max((*kept, *ends), key=lambda group: group.rank)
@@ -152,7 +166,7 @@ def spread(left: Sequence[Group], right: Sequence[Group], width: int) -> Content
             break
         side.remove(last)
     gap = max(width - _cells(kept) - _cells(ends), 0)
-    return Content.assemble(*_joined(kept), " " * gap, *_joined(ends))
+    return [*_joined(kept), (" " * gap, ""), *_joined(ends)]
 
 
 def _joined(groups: Sequence[Group]) -> list[Part]:

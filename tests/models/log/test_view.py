@@ -159,15 +159,14 @@ def test_where_a_line_went_when_it_is_no_longer_shown() -> None:
     assert view.position(failed) == len(view) == 0
 
 
-def test_the_time_since_the_line_above() -> None:
-    view = view_of(
-        message("a", at_ms=10), chunk(at_ms=20), chunk(at_ms=45), error("x"), message("b", at_ms=70)
-    )
-    view.set_filter(parse("not errors"))
-    view.step()
-    view.toggle_run(1)
-    deltas = [view.delta_ns(position) for position in range(len(view))]
-    assert deltas == [None, 10_000_000, 0, 25_000_000, 25_000_000]
+def test_several_lines_are_the_same_as_each_line_alone() -> None:
+    view = view_of(message("a"), chunk(), chunk(), error("x"), message("b"))
+    assert len(view.lines(0, 99)) == 4
+    for expanded in (False, True):
+        assert not expanded or view.toggle_run(1)
+        for first in range(len(view) + 1):
+            assert view.lines(first, first + 3) == lines(view)[first : first + 3]
+    assert len(view.lines(0, 99)) == 6
 
 
 def test_following_ends_and_new_rows_are_counted() -> None:

@@ -147,6 +147,13 @@ class EventView:
         row = self.rows[position - before]
         return ViewLine(row, self.log.rows.lasts[row], self.log.rows.firsts[row], False)
 
+    def lines(self, first: int, end: int) -> list[ViewLine]:
+        """Returns the lines from one position to another (exclusive), or to the last line."""
+        if self._expanded:
+            return [self.line(position) for position in range(first, min(end, len(self)))]
+        firsts, lasts = self.log.rows.firsts, self.log.rows.lasts
+        return [ViewLine(row, lasts[row], firsts[row], False) for row in self.rows[first:end]]
+
     def position(self, line: ViewLine) -> int:
         """Returns the current position of a line or, if it is no longer shown, of the next line."""
         if line.member and line.row in self._expanded:
@@ -177,13 +184,6 @@ class EventView:
         """Returns whether this row is shown."""
         place = bisect_left(self.rows, row)
         return place < len(self.rows) and self.rows[place] == row
-
-    def delta_ns(self, position: int) -> int | None:
-        """Returns the time since the line above; None for the first."""
-        if position == 0:
-            return None
-        at_ns = self.log.events.at_ns
-        return at_ns[self.line(position).first] - at_ns[self.line(position - 1).first]
 
     # Runs.
 
