@@ -13,7 +13,7 @@ from textual.widget import Widget
 
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import Script, a_call, telemetry, to_active
-from tui.widgets.compositor import LineCompositor
+from tui.screens.compositor import LineCompositor
 
 _PAINT = Compositor.render_update
 
@@ -33,7 +33,7 @@ class Painted:
         screen = self._stage.app.screen
         screen._compositor.update_widgets(screen._dirty_widgets)
         screen._dirty_widgets.clear()
-        update = _PAINT(screen._compositor, full, screen_stack=self._stage.app._background_screens)
+        update: object = _PAINT(screen._compositor, full, screen_stack=self._stage.app._background_screens)
         if isinstance(update, CompositorUpdate):
             self._stream.feed(update.render_segments(self._stage.app.console))
 

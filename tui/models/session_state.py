@@ -53,6 +53,7 @@ class Area(StrEnum):
 
     STATUS = "status"
     METRICS = "metrics"
+    TURNS = "turns"
     CONTROLS = "controls"
     COMPLETION = "completion"
     ERROR = "error"
@@ -146,6 +147,10 @@ class SessionState:
         """Calls ``callback(metrics)`` whenever a figure changes."""
         return self.callbacks.register_callback(Area.METRICS, callback)
 
+    def add_turns_update_callback(self, callback: Callable[[SessionMetrics], object]) -> Registration:
+        """Calls ``callback(metrics)`` whenever a figure other than the counts of audio messages may have changed."""
+        return self.callbacks.register_callback(Area.TURNS, callback)
+
     def add_controls_change_callback(self, callback: Callable[[SessionState], object]) -> Registration:
         """Calls ``callback(state)`` when recording, mute, volume, devices, notice, recorded line or usage changes."""
         return self.callbacks.register_callback(Area.CONTROLS, callback)
@@ -164,6 +169,8 @@ class SessionState:
             self._begin(event)
         if self._metrics.apply(event):
             self.callbacks.trigger(Area.METRICS, self.metrics)
+            if not (isinstance(event, MessageLogged) and event.audio_ms):
+                self.callbacks.trigger(Area.TURNS, self.metrics)
         match event:
             case StatusChanged():
                 self.reason = event.reason

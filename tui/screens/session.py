@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import ActiveBinding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.screen import Screen
 
 from tui.bridge import Bridge
 from tui.models.events import ScenarioPhase, Status
@@ -22,6 +21,7 @@ from tui.models.turns.figures import Thresholds
 from tui.screens.actions import bindings
 from tui.screens.availability import Availability
 from tui.screens.call_controls import CallControls
+from tui.screens.compositor import LineScreen
 from tui.screens.log_search import LogSearch
 from tui.screens.reading import Reading
 from tui.screens.scenario_controls import ScenarioControls
@@ -31,7 +31,6 @@ from tui.screens.tab_line import TabLine
 from tui.view.layout import Layout
 from tui.view.playhead import Playhead
 from tui.widgets.banner import ErrorBanner, NoticeLine
-from tui.widgets.compositor import LineCompositor
 from tui.widgets.event_log import EventLogPane
 from tui.widgets.keys import KeyBar
 from tui.widgets.meters import Meters
@@ -59,7 +58,7 @@ if TYPE_CHECKING:
 _SILENT = Telemetry(at_ns=0)
 
 
-class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
+class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
     """Shows and controls a call or a saved session.
 
     ``playhead`` is the playhead of the saved session; None in a call.
@@ -96,7 +95,6 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         playhead: Playhead | None = None,
     ) -> None:
         super().__init__()
-        self._compositor = LineCompositor()
         self.bridge = bridge
         bridge.grows = playhead is None or playhead.folds
         self.thresholds = thresholds or Thresholds()
@@ -360,7 +358,8 @@ class SessionScreen(StyledOnce, Screen[None], inherit_bindings=False):
         self.reading.open()
 
     @on(EventLogPane.Highlighted)
-    def _cursor_moved(self) -> None:
+    def _cursor_moved(self, event: EventLogPane.Highlighted) -> None:
+        event.stop()
         if self.replay is not None:
             self.replay.follow_cursor()
         self.reading.follow_cursor()

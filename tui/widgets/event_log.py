@@ -371,7 +371,9 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.refresh_line(self._cursor)
             self._cursor = index
             self.refresh_line(index)
-        self.post_message(self.Highlighted(self))
+        if self.is_attached:
+            # To the screen directly, because each container on the way would handle it ten times a second.
+            self.screen.post_message(self.Highlighted(self))
 
     def _cleared(self) -> None:
         self.forget_lines()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from tui.bridge import Bridge
+from tui.callbacks import Registration
 from tui.models.events import Party
 from tui.models.turns.figures import Thresholds, timing_line
 from tui.models.turns.floor import PEOPLE_MS, Floor, Speech, judged_by
@@ -50,6 +51,11 @@ class FloorPane(GradedRows):
         """The edges from which rows and figures were last computed."""
         self._figures = floor_figures(Floor())
         self._right_cell = 0
+
+    def listen(self) -> Iterable[Registration]:
+        """Registers for changes to figures as well."""
+        yield from super().listen()
+        yield self.bridge.state.add_metrics_update_callback(self.changed)
 
     @property
     def floor(self) -> Floor:

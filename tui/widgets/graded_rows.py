@@ -19,7 +19,6 @@ class GradedRows(RowsView):
         self.thresholds = thresholds
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to figures, and to the status, because a new session has no rows."""
-        yield self.bridge.state.add_metrics_update_callback(self.changed)
+        """Registers for changes to the status, because a new session has no rows."""
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)

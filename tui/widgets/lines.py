@@ -65,7 +65,8 @@ class LineView(ScrollView, Drawn, can_focus=True):
         self._strips: FIFOCache[Hashable, Strip] = FIFOCache(_KEPT_STRIPS)
         self._painted: dict[int, Hashable] = {}
         """Key of the line that was last drawn in each row of the view."""
-        self._width = 0
+        self._view = Size(0, 0)
+        """Size of the area for lines, measured once per frame because Textual computes it anew each time."""
         self._empty_text: list[str] = []
         """Text shown when there are no lines."""
 
@@ -118,9 +119,9 @@ class LineView(ScrollView, Drawn, can_focus=True):
         """Paints only the rows that have changed, because most rows stay the same between frames."""
         self.measure()
         painted = self._painted
-        for y, key in enumerate(self.keys(self.scrollable_content_region.height)):
+        for y, key in enumerate(self.keys(self._view.height)):
             if y not in painted or painted[y] != key:
-                self.repaint(Region(0, y, self._width, 1))
+                self.repaint(Region(0, y, self._view.width, 1))
 
     def refresh_line(self, y: int) -> None:
         """Paints a line again, which is given by its number."""
@@ -140,7 +141,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
         index = self.scroll_offset.y + y
         if index >= self.virtual_size.height:
             return self.draw_empty_text(y)
-        return self.draw_line(index, self._width).adjust_cell_length(self._width, self._blank)
+        return self.draw_line(index, self._view.width).adjust_cell_length(self._view.width, self._blank)
 
     def empty_text_at(self, line: int) -> str | None:
         """Returns a line of the text that is shown when there are no lines."""
@@ -150,9 +151,9 @@ class LineView(ScrollView, Drawn, can_focus=True):
         """Draws a line of the text for an empty view, or a blank line."""
         text = self.empty_text_at(line)
         if text is None:
-            return Strip.blank(self._width, self._blank)
+            return Strip.blank(self._view.width, self._blank)
         strip = line_of((f" {text}", self.component("lines--empty")))
-        return strip.adjust_cell_length(self._width, self._blank)
+        return strip.adjust_cell_length(self._view.width, self._blank)
 
     @property
     def _blank(self) -> Style:
@@ -165,10 +166,10 @@ class LineView(ScrollView, Drawn, can_focus=True):
         return super().render_lines(crop)
 
     def measure(self) -> None:
-        """Measures the view's width, once per frame rather than once per line."""
-        width = self.line_width
-        if width != self._width:
-            self._width = width
+        """Measures the view, once per frame rather than once per line."""
+        before, self._view = self._view.width, self.scrollable_content_region.size
+        width = self._view.width
+        if width != before:
             self.forget_lines()
         text = "" if self.has_lines else self.why_empty()
         self._empty_text = wrap(text, width - 2) if text else []

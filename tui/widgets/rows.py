@@ -120,18 +120,18 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     @property
     def row_room(self) -> int:
         """Number of lines for the rows and the foot."""
-        return self.scrollable_content_region.height - len(self._heads)
+        return self._view.height - len(self._heads)
 
     def lay_out(self) -> None:
         """Lays out the head and the foot for the view's size and the cursor's row."""
-        region = self.scrollable_content_region
+        view = self._view
         shown = self.cursor < self.count()
-        pieces, width = self.in_full(self.cursor) if shown else (), max(region.width, 1)
+        pieces, width = self.in_full(self.cursor) if shown else (), max(view.width, 1)
         self._foot = laid_out(pieces, width) if pieces else []
         vital = pieces[: self.vital_pieces]
         self._vital_lines = len(laid_out(vital, width)) if vital else 0
         # The heads come last, because they leave room for the required part of the foot.
-        self._heads = self.heads(region.width - 1, region.height) if region.width > 1 else ()
+        self._heads = self.heads(view.width - 1, view.height) if view.width > 1 else ()
 
     @property
     def has_lines(self) -> bool:
@@ -143,14 +143,14 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         count = self.count()
         if self.following or self.cursor >= count:
             self._cursor = max(count - 1, 0)
-        self.lay_out()
+        self.measure()
         self.grow(len(self._heads) + count + self.foot_lines, count)
 
     def measure(self) -> None:
         """Measures the view, and determines where the foot begins."""
         super().measure()
         self.lay_out()
-        self._foot_at = self.scrollable_content_region.height - self.foot_lines
+        self._foot_at = self._view.height - self.foot_lines
 
     def key_at(self, y: int) -> Hashable:
         """Returns everything that the head, a row, or a line of the foot shows."""
@@ -158,7 +158,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         if y < heads:
             return "head", tuple(self._heads[y])
         if y >= self._foot_at:
-            return "foot", tuple(self._foot_line(y - self._foot_at, self._width))
+            return "foot", tuple(self._foot_line(y - self._foot_at, self._view.width))
         index = self.scroll_offset.y + y - heads
         return (
             (index, index == self.cursor, self.has_focus, self.row_key(index))
@@ -168,7 +168,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     def draw_at(self, y: int) -> Strip:
         """Draws the head, a row, or a line of the foot."""
-        width, heads = self._width, len(self._heads)
+        width, heads = self._view.width, len(self._heads)
         if y < heads:
             return self._drawn([(" ", "rows--muted"), *self._heads[y]], "")
         if y >= self._foot_at:
@@ -182,7 +182,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     def _drawn(self, pieces: Sequence[Piece], highlight: str) -> Strip:
         strip = line_of(*((text, self.component(style, highlight)) for text, style in pieces))
-        return strip.adjust_cell_length(self._width, self.component("rows--plain", highlight))
+        return strip.adjust_cell_length(self._view.width, self.component("rows--plain", highlight))
 
     def _foot_line(self, line: int, width: int) -> Sequence[Piece]:
         lines = self._foot
@@ -228,7 +228,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     def line_at(self, y: int) -> int | None:
         """Returns the row at a line of the view. Rows are below the head and above the foot."""
         heads = len(self._heads)
-        in_rows = heads <= y < self.scrollable_content_region.height - self.foot_lines
+        in_rows = heads <= y < self._view.height - self.foot_lines
         return y + self.scroll_offset.y - heads if in_rows else None
 
     def line_clicked(self, index: int, event: events.Click) -> None:

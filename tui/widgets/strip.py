@@ -72,6 +72,8 @@ class SessionStrip(Drawn, ModelPanel):
         """Text shown while there is no session."""
         self.recorded = False
         """Whether this is a saved session, for which no saving light is shown."""
+        self._up_to_date = False
+        """Whether the strip was refreshed since the last poll."""
         self._lines: list[list[Part]] = [[], []]
         """The two lines as they are shown."""
 
@@ -84,6 +86,7 @@ class SessionStrip(Drawn, ModelPanel):
 
     def refresh_from_model(self) -> None:
         """Redraws the strip if the text has changed."""
+        self._up_to_date = True
         # Before the first layout, the width is that of the screen, so that the first picture is complete.
         width = self.content_size.width or self.screen.size.width - 2
         state = self.bridge.state
@@ -120,8 +123,10 @@ class SessionStrip(Drawn, ModelPanel):
         return Group([("● saving", "$text-success")], 1)
 
     def poll(self) -> None:
-        """Updates the clock, which changes without events."""
-        self.refresh_from_model()
+        """Updates the clock, which changes without events, unless an event has just updated the strip."""
+        if not self._up_to_date:
+            self.refresh_from_model()
+        self._up_to_date = False
 
     def on_resize(self) -> None:
         """Redraws the groups that fit."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -11,6 +11,7 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from tui.bridge import Bridge
+from tui.callbacks import Registration
 from tui.models.events import Condition, Status
 from tui.models.turns.figures import Figure, Thresholds, graded, response_of, silence_of, worst_of
 from tui.models.turns.metrics import SessionMetrics
@@ -74,6 +75,11 @@ class TurnsPane(GradedRows):
         """The values from which the verdict was made, and the verdict."""
         self._full_ms = 0.0
         """Length of a full bar in ms: the response time of the slowest turn shown."""
+
+    def listen(self) -> Iterable[Registration]:
+        """Registers for changes to turns, which are rarer than messages, as well."""
+        yield from super().listen()
+        yield self.bridge.state.add_turns_update_callback(self.changed)
 
     @property
     def turns(self) -> list[Turn]:
@@ -141,8 +147,8 @@ class TurnsPane(GradedRows):
 
     def lay_out(self) -> None:
         """Lays out the pane, and scales the bars to the slowest turn shown."""
-        region, top = self.scrollable_content_region, self.scroll_offset.y
-        shown = self.turns[top : top + region.height]
+        top = self.scroll_offset.y
+        shown = self.turns[top : top + self._view.height]
         worst_ms = max((turn.response_ms or 0.0 for turn in shown), default=0.0)
         self._full_ms = max(worst_ms, self.thresholds.good_ms) if worst_ms else 0.0
         super().lay_out()

@@ -1,19 +1,29 @@
-"""LineCompositor: draws only those cells of the screen that have changed."""
+"""LineScreen: a screen that draws only those cells that have changed, with a `LineCompositor`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 from rich.console import Console
 from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Region
+from textual.screen import Screen, ScreenResultType
 from textual.strip import Strip
 
 Span = tuple[int, int, int]
 """A line of the screen, and the first cell and the end of the part of it that has changed."""
 Chops = dict[int, Strip | None]
 """The parts of a line between the edges of widgets, in order, by their first cell; None for a part to skip."""
+
+
+class LineScreen(Screen[ScreenResultType]):
+    """A screen that shows changes sixteen times a second."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._compositor = LineCompositor()
 
 
 class LineCompositor(Compositor):
