@@ -118,10 +118,11 @@ class LineView(ScrollView, Drawn, can_focus=True):
     def refresh_changed(self) -> None:
         """Paints only the rows that have changed, because most rows stay the same between frames."""
         self.measure()
-        painted = self._painted
-        for y, key in enumerate(self.keys(self._view.height)):
-            if y not in painted or painted[y] != key:
-                self.repaint(Region(0, y, self._view.width, 1))
+        painted, (width, height) = self._painted, self._view
+        keys = enumerate(self.keys(height))
+        changed = [Region(0, y, width, 1) for y, key in keys if y not in painted or painted[y] != key]
+        if changed:
+            self.repaint(*changed)
 
     def refresh_line(self, y: int) -> None:
         """Paints a line again, which is given by its number."""
