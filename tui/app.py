@@ -256,14 +256,14 @@ class OpusAgentApp(EndingApp):
         opened = self.library.opened
         # One engine serves both calls and saved sessions. What it sends belongs to the session that is shown.
         bridge = self.bridge if opened is None else opened.bridge
-        with self.batch_update():
-            bridge.drain()
-            refreshing = (
-                self._ticks % TICKS_PER_REFRESH == 0 or not self._launch.auto_tick or bridge.redraws.overdue
-            )
-            if refreshing:
-                bridge.refresh()
-            self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
+        # Not in a `batch_update`: nothing is painted before this returns, and its end would wake the application.
+        bridge.drain()
+        refreshing = (
+            self._ticks % TICKS_PER_REFRESH == 0 or not self._launch.auto_tick or bridge.redraws.overdue
+        )
+        if refreshing:
+            bridge.refresh()
+        self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
 
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
         """Polls the visible screens from top to bottom. Nothing below a full screen is visible."""
