@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tests.builders import error, message, started, status
+from tests.builders import chunk, error, message, started, status
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
 from tui.models.events import Status
@@ -73,6 +73,17 @@ def test_figures_and_controls_have_callbacks_of_their_own() -> None:
     state.apply(e.LineChanged(at_ns=0, name="hours", finished=True))
     assert controls.call_count == 2
     assert state.controls.line == ""
+
+
+def test_audio_messages_change_no_turns() -> None:
+    state, metrics, turns = SessionState(), MockCallback(), MockCallback()
+    state.add_metrics_update_callback(metrics)
+    state.add_turns_update_callback(turns)
+    state.apply(chunk())
+    assert (metrics.call_count, turns.call_count) == (1, 0)
+    state.apply(message())
+    state.apply(e.SpeechEdge(at_ns=0, speaker=e.Party.USER, started=True, method="silero"))
+    assert (metrics.call_count, turns.call_count) == (3, 2)
 
 
 def test_a_failing_listener_keeps_nobody_from_hearing() -> None:

@@ -41,7 +41,7 @@ class Drawn(Widget):
 
         `refresh` does the same in three messages through two queues, and discards computed sizes and styles.
         """
-        if not self._is_mounted:
+        if not self._is_mounted or self._closing:
             self.refresh(*regions)
         elif self.display:
             self._set_dirty(*regions)
