@@ -197,6 +197,9 @@ class PooledSpeech:
         if silent and rested:
             return
         self._silent_ms = self._silent_ms + len(pcm) / 2 * 1000 / rate if silent else 0.0
+        if rested:
+            # A batch is dated back from its last sample, so it must not extend over skipped silence.
+            self._pool.settle(self._detector)
         # The detector receives some of the skipped zeros, because they set its noise floor.
         before = bytes(2 * (rate * _BEFORE_MS // 1000)) if rested else b""
         self._pool.feed(self._detector, before + pcm, end_ns, self._take)

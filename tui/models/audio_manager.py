@@ -27,6 +27,7 @@ from tui.audio.drift import DriftMeter
 from tui.audio.echo_guard import EchoGate, EchoGuard
 from tui.audio.endpoints import Endpoints, InputKind
 from tui.audio.formats import AudioFormat
+from tui.audio.gapless import GaplessSpeech
 from tui.audio.in_thread import in_thread
 from tui.audio.speech import make_detector
 from tui.audio.webrtc import EchoUnavailable, make_processor
@@ -203,12 +204,12 @@ class AudioManager:
         for track in self.tracks:
             track.user_format(user_format)
 
-    def user_speech(self, take: TakeEdges) -> PooledSpeech | KnownSpeech:
+    def user_speech(self, take: TakeEdges) -> GaplessSpeech | KnownSpeech:
         """Returns a new detector for the user's speech in captured blocks; ``take`` receives its edges."""
         rate = self.capture.format.rate
         if self.crowd is not None:
             return KnownSpeech(self.capture.lines, rate, take)
-        return PooledSpeech(self.playback.detectors, make_detector(rate), take)
+        return GaplessSpeech(PooledSpeech(self.playback.detectors, make_detector(rate), take), rate)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
         """Adds a block from the capture chain to the tracks, or silence in its place if the block was not sent."""

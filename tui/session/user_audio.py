@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from tui.audio.blocks import Captured
-from tui.audio.detector_pool import PooledSpeech
 from tui.audio.formats import encode
+from tui.audio.gapless import GaplessSpeech
 from tui.audio.speech import TrackEdge
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
@@ -47,7 +47,7 @@ class UserAudio:
         self._early: deque[Captured] = deque()
         self._waits = False
         """Whether a failure to open the user stream has been reported."""
-        self._speech: PooledSpeech | KnownSpeech | None = None
+        self._speech: GaplessSpeech | KnownSpeech | None = None
         self._heard_until_ns = 0
 
     def begin(self) -> None:

@@ -1,0 +1,82 @@
+"""GaplessSpeech: detects speech in captured audio of which a device or the sound server may have lost a part."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tui.audio.detector_pool import PooledSpeech
+from tui.audio.pcm import frames_to_ns, ns_to_frames
+
+_GAP_NS = 60_000_000
+"""Shortest gap in ns that is filled, as on the saved track. Shorter ones are clock corrections."""
+_PROOF_NS = 100_000_000
+"""Time in ns after which a gap counts as lost audio.
+
+A block that follows a stall has a late time, as if audio were missing before it. If the audio was only late, the
+rest of it arrives in a burst, and the times of the later blocks are right again.
+"""
+_MOST_SILENCE_NS = 1_000_000_000
+"""Most silence in ns that is fed for a gap. It ends any speech; more would not make a difference."""
+
+
+class _Held(NamedTuple):
+    """A block that is held back until it is known whether audio was lost before it."""
+
+    pcm: bytes
+    start_ns: int
+    lasts_ns: int
+
+
+class GaplessSpeech:
+    """Passes captured blocks to ``speech`` with silence in place of lost audio, like the saved track.
+
+    Otherwise, words on both sides of a gap would be one word during the call and two when the saved session is
+    measured, and an end of speech shortly before a gap would be dated too late by the length of the gap.
+    """
+
+    def __init__(self, speech: PooledSpeech, rate: int) -> None:
+        self._speech = speech
+        self._rate = rate
+        self._fed_until_ns = 0
+        self._held: list[_Held] = []
+
+    def feed(self, pcm: bytes, end_ns: int) -> None:
+        """Adds samples, the last of which ended at ``end_ns``."""
+        lasts_ns = frames_to_ns(len(pcm) // 2, self._rate)
+        start_ns = end_ns - lasts_ns
+        if not self._held and (not self._fed_until_ns or start_ns - self._fed_until_ns <= _GAP_NS):
+            self._pass_on(pcm, end_ns)
+            return
+        self._held.append(_Held(pcm, start_ns, lasts_ns))
+        if start_ns - self._held[0].start_ns >= _PROOF_NS:
+            self._release()
+
+    def finish(self, end_ns: int) -> None:
+        """Ends the track at ``end_ns``, and with it ongoing speech, if any."""
+        if self._held:
+            self._release()
+        self._speech.finish(end_ns)
+
+    def _release(self) -> None:
+        """Passes the held blocks on, after silence if audio is missing before them."""
+        held, self._held = self._held, []
+        at_ns = _begins_ns(held)
+        if (missing_ns := at_ns - self._fed_until_ns) > _GAP_NS:
+            silence = bytes(2 * ns_to_frames(min(missing_ns, _MOST_SILENCE_NS), self._rate))
+            self._pass_on(silence, self._fed_until_ns + frames_to_ns(len(silence) // 2, self._rate))
+        for block in held:
+            at_ns += block.lasts_ns
+            self._pass_on(block.pcm, at_ns)
+
+    def _pass_on(self, pcm: bytes, end_ns: int) -> None:
+        self._fed_until_ns = end_ns
+        self._speech.feed(pcm, end_ns)
+
+
+def _begins_ns(held: list[_Held]) -> int:
+    """Returns when the first block begins, as shown by the earliest of the blocks: times may be late, never early."""
+    before_ns, begins_ns = 0, held[0].start_ns
+    for block in held:
+        begins_ns = min(begins_ns, block.start_ns - before_ns)
+        before_ns += block.lasts_ns
+    return begins_ns
