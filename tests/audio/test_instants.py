@@ -18,7 +18,7 @@ def test_late_callbacks_do_not_move_a_sample(late_ms: list[int]) -> None:
     instants = BlockInstants(RATE)
     for index, late in enumerate([0, *late_ms]):
         instants.feed((1000 + 20 * index + late) * MS, BLOCK * index)
-    earliest = min([0, *late_ms][-100:])
+    earliest = min([0, *late_ms])
     assert instants.at(BLOCK * len(late_ms)) == (1000 + 20 * len(late_ms) + earliest) * MS
 
 
@@ -45,7 +45,7 @@ def test_a_clock_that_drifts_is_followed() -> None:
         instants.feed(int((20 * index * 1.0001) * MS), BLOCK * index)
     at_ns = instants.at(BLOCK * 2999)
     assert at_ns is not None
-    assert abs(at_ns - 20 * 2999 * 1.0001 * MS) < 0.3 * MS
+    assert abs(at_ns - 20 * 2999 * 1.0001 * MS) < 1.1 * MS
 
 
 def fed(instants: BlockInstants, blocks: range, late_ms: float = 0) -> None:
@@ -66,6 +66,27 @@ def test_lost_samples_move_the_estimate_when_the_instants_before_them_are_old() 
     assert move.since_ns <= (1000 + 20 * 100 + 30) * MS
     fed(instants, range(202, 400), late_ms=30)
     assert instants.take_move(5 * MS) is None
+
+
+def test_callbacks_that_are_all_a_little_late_for_seconds_do_not_move_the_estimate() -> None:
+    """A sound server delivers in steps, so that the callbacks of some seconds are late by up to a block."""
+    instants = BlockInstants(RATE)
+    fed(instants, range(100))
+    for first in (100, 300):
+        fed(instants, range(first, first + 150), late_ms=15)
+        assert instants.at(0) == 1000 * MS
+        fed(instants, range(first + 150, first + 200))
+    assert instants.take_move(5 * MS) is None
+
+
+def test_a_small_loss_is_known_when_no_earlier_callback_is_recent() -> None:
+    instants = BlockInstants(RATE)
+    fed(instants, range(100))
+    fed(instants, range(100, 590), late_ms=10)
+    assert instants.at(0) == 1000 * MS
+    fed(instants, range(590, 610), late_ms=10)
+    assert instants.at(0) == 1010 * MS
+    assert instants.take_move(5 * MS) == (10 * MS, 2990 * MS)
 
 
 def test_a_stream_that_settles_is_in_doubt_from_its_start() -> None:

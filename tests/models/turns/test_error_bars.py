@@ -170,13 +170,39 @@ def test_a_device_that_was_late_matters_only_at_its_own_edge(
 
 
 @pytest.mark.parametrize(
-    ("timing", "late_ms", "marked"),
-    [(Timing(), 6.0, False), (Timing(), 6.5, True), (CALIBRATED, 5.5, True)],
+    ("timing", "path", "late_ms", "marked"),
+    [
+        (Timing(), "playback", 6.0, False),
+        (Timing(), "playback", 6.5, True),
+        (CALIBRATED, "playback", 5.5, True),
+        (Timing(), "capture", 15.5, False),
+        (Timing(), "capture", 16.5, True),
+        (CALIBRATED, "capture", 5.5, True),
+    ],
 )
 def test_the_stated_bound_covers_a_little_lateness_of_a_device(
-    timing: Timing, late_ms: float, marked: bool
+    timing: Timing, path: str, late_ms: float, marked: bool
 ) -> None:
+    since_ms, until_ms = (3_900, 4_100) if path == "playback" else (2_900, 3_100)
     late = e.LatenessSeen(
-        at_ns=4_100 * MS, what="the speaker", late_ms=late_ms, since_ns=3_900 * MS, path="playback"
+        at_ns=until_ms * MS, what="a device", late_ms=late_ms, since_ns=since_ms * MS, path=path
     )
     assert bool(call(timing, late).turns[1].doubt) is marked
+
+
+def test_lateness_that_is_known_late_marks_every_turn_that_it_affects() -> None:
+    edges = [
+        e.SpeechEdge(at_ns=at_ms * MS, speaker=speaker, started=started, method="energy")
+        for begin_ms in range(5_000, 14_000, 3_000)
+        for at_ms, speaker, started in (
+            (begin_ms, e.Party.USER, True),
+            (begin_ms + 500, e.Party.USER, False),
+            (begin_ms + 1_500, e.Party.AGENT, True),
+            (begin_ms + 2_500, e.Party.AGENT, False),
+        )
+    ]
+    late = e.LatenessSeen(
+        at_ns=14_000 * MS, what="the microphone", late_ms=30.0, since_ns=5_200 * MS, path="capture"
+    )
+    turns = call(Timing(), *edges, late).turns
+    assert [turn.number for turn in turns if turn.doubt] == [2, 3, 4]

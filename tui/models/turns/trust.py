@@ -7,9 +7,13 @@ from collections import deque
 from tui.audio.calibration import STATED_BOUND_MS, Bound, Timing
 from tui.models import events as e
 
-_KEPT_LATENESSES = 32
-_COVERED_MS = STATED_BOUND_MS - 14.0
-"""Device lateness that the stated bound also covers, because other errors were at most 14 ms (measured)."""
+_KEPT_LATENESSES = 128
+_COVERED_MS = {"capture": 16.0, "playback": STATED_BOUND_MS - 14.0}
+"""Lateness of a device, by path, that the stated bound also covers.
+
+Other errors than those of the speaker's clock were at most 14 ms. The microphone's clock may be off by up to 15 ms,
+because a sound server delivers in steps; errors were at most 16 ms in the 77 turns in which it was (measured).
+"""
 
 
 class Trust:
@@ -54,7 +58,7 @@ class Trust:
         reason, most_ms = "", 0.0
         is_calibrated = self.timing is not None and self.timing.calibration is not None
         for lateness in self._latenesses:
-            if lateness.path and lateness.late_ms <= _COVERED_MS and not is_calibrated:
+            if lateness.late_ms <= _COVERED_MS.get(lateness.path, 0.0) and not is_calibrated:
                 continue
             first_ns = end_ns if lateness.path == "playback" else start_ns
             last_ns = start_ns if lateness.path == "capture" else end_ns

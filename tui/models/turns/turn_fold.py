@@ -37,6 +37,8 @@ _EXCERPT_CHARS = 2_000
 _KEPT_PLAYINGS = 8
 _ANY_NS = -(2**63)
 _UNSPOKEN = ("typed", "keys")
+_LATE_ONES = 8
+"""Number of recent turns that a period of lateness may affect. Some are known ten seconds later."""
 
 
 @dataclass(slots=True)
@@ -324,9 +326,8 @@ class TurnFold:
             case e.RoundTripMeasured():
                 self._transport_ms = event.round_trip_ms
             case e.LatenessSeen():
-                for measured in (self._now, self._earlier):
-                    if measured:
-                        self._doubt(measured)
+                for turn in self.turns[-_LATE_ONES:]:
+                    self._doubt(turn)
             case e.EdgeDisputed():
                 self._disputed(event)
             case _:
@@ -561,7 +562,7 @@ class TurnFold:
             turn.unexplained_ms = _between(max(before_ns, default=None), arrived_ns)
             tools_ms = sum(max(until - max(since, began_ns), 0) for since, until in ran_ns) / NS_PER_MS
             turn.tools_ms = tools_ms or None
-        self._doubt(measured)
+        self._doubt(turn)
 
     def _why_unmeasured(self, measured: _Measured, audible_ns: int, began_ns: int) -> str:
         """Returns why the time between the user's speech and the answer does not count as a response time.
@@ -582,9 +583,8 @@ class TurnFold:
             return "the agent started before the user finished"
         return "the greeting started before the agent accepted the session"
 
-    def _doubt(self, measured: _Measured) -> None:
+    def _doubt(self, turn: Turn) -> None:
         """Marks figures that were measured while this program was late."""
-        turn = measured.turn
         if turn.response_latency_ms is None or turn.agent_began_ns is None:
             return
         end_ns = turn.agent_began_ns
