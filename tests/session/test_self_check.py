@@ -7,9 +7,11 @@ from typing import cast
 
 import pytest
 
+from tui.audio.blocks import Captured
 from tui.audio.instants import ClockMove
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
+from tui.protocols.base import Outgoing
 from tui.session.self_check import SelfCheck
 from tui.session.send_pace import SendPace
 
@@ -33,6 +35,7 @@ class Desk:
         speaker_gap_ms: float = 20.0,
         speaker_moved_ms: float = 0.0,
         mic_moved_ms: float = 0.0,
+        pace: SendPace | None = None,
     ) -> None:
         """Polls once."""
         self.now_ms = now_ms
@@ -47,7 +50,7 @@ class Desk:
             take_gap_ms=lambda: speaker_gap_ms, clock_moved_ms=speaker_moved_ms, underflows=self.underflows
         )
         audio = SimpleNamespace(capture=capture, playback=SimpleNamespace(speaker=speaker))
-        self.check.look(cast("AudioManager", audio), SendPace())
+        self.check.look(cast("AudioManager", audio), pace or SendPace())
 
     def looks(self, gaps_ms: dict[int, float], until_ms: int = 9_000) -> None:
         """Polls every 60 ms from 5 s on, with these gaps of the microphone."""
@@ -57,9 +60,42 @@ class Desk:
 
 def test_lateness_is_reported_once_a_second_and_only_beyond_its_limit() -> None:
     desk = Desk()
-    for at_ms, late_ms in ((5000, 10), (5100, 60), (5200, 70), (6200, 80)):
+    for at_ms, late_ms in ((5000, 10), (5100, 60), (6200, 80)):
         desk.check.judge("the event loop", late_ms, 30, at_ms * MS)
     assert [(late.late_ms, late.since_ns) for late in desk.reported] == [(60, 5040 * MS), (80, 6120 * MS)]
+
+
+def test_further_lateness_within_the_second_is_reported_when_the_second_is_over() -> None:
+    desk = Desk()
+    for at_ms, late_ms in ((5100, 60), (5400, 90), (5700, 70)):
+        desk.check.judge("the event loop", late_ms, 30, at_ms * MS)
+    for at_ms in (5_800, 6_000, 6_120, 6_180, 7_200):
+        desk.look(at_ms)
+    spans_ms = [(late.since_ns // MS, late.at_ns // MS, late.late_ms) for late in desk.reported]
+    assert spans_ms == [(5040, 5100, 60), (5310, 5700, 90)]
+
+
+def test_lateness_just_before_the_end_is_reported() -> None:
+    desk = Desk()
+    for at_ms in (5100, 5400):
+        desk.check.judge("the event loop", 60, 30, at_ms * MS)
+    desk.now_ms = 5_500
+    desk.check.finish()
+    desk.check.finish()
+    assert [late.at_ns // MS for late in desk.reported] == [5100, 5400]
+
+
+@pytest.mark.parametrize(("late_ms", "reports"), [(49, 0), (70, 1)])
+def test_late_sending_is_reported_for_the_time_at_which_it_was_late(late_ms: int, reports: int) -> None:
+    desk, pace = Desk(), SendPace()
+    for captured_ms, took_ms in ((4_900, 1), (5_000, late_ms), (5_200, 2), (5_220, 2)):
+        message = Outgoing(b"", "audio", audio_ms=20.0)
+        pace.gave(Captured(captured_ms * MS, captured_ms * MS, b""), [message])
+        pace.sent(message, (captured_ms + took_ms) * MS)
+    for at_ms in range(5_240, 7_000, 60):
+        desk.look(at_ms, pace=pace)
+    spans_ms = [(late.what, late.since_ns // MS, late.at_ns // MS) for late in desk.reported]
+    assert spans_ms == [("sending", 5_000, 5_000 + late_ms)] * reports
 
 
 def test_a_long_stall_makes_times_uncertain_until_the_clock_has_settled() -> None:

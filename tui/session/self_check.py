@@ -65,7 +65,8 @@ class _Stall(NamedTuple):
 class SelfCheck:
     """Checks the timing of the loop, of sending and of the speaker's clock. Runs on the loop that it watches.
 
-    ``emit`` receives delays beyond their limit, at most once per second and kind.
+    ``emit`` receives delays beyond their limit, at most once per second and kind. Further delays within a second are
+    reported together at the end of it, because none of them may remain unknown.
     """
 
     def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
@@ -73,6 +74,9 @@ class SelfCheck:
         self._clock_ns = clock_ns
         self._lags: deque[tuple[int, float]] = deque(maxlen=_LAGS)
         self._reported: Tally[str] = Tally()
+        self._unreported: dict[str, e.LatenessSeen] = {}
+        """By kind, the delays since the last report, as one."""
+        self._looked_ns = 0
         self._stalls: dict[_Device, _Stall] = {}
         self._send_late_ms: float | None = None
         self._underflows = 0
@@ -87,25 +91,33 @@ class SelfCheck:
     def look(self, audio: AudioManager, pace: SendPace) -> None:
         """Checks the timing of sending, of the devices and of the speaker's clock. Call it regularly."""
         now_ns = self._clock_ns()
+        for sent_ns, late_ms in pace.sent_since(self._looked_ns):
+            self.judge("sending", late_ms, SEND_LIMIT_MS, sent_ns)
+        self._looked_ns = now_ns
         self._send_late_ms = pace.worst_ms(now_ns)
-        self.judge("sending", self._send_late_ms or 0.0, SEND_LIMIT_MS, now_ns)
         speaker = audio.playback.speaker
         moved_ms = speaker.clock_moved_ms if speaker else 0.0
         underflows = speaker.underflows if speaker else 0
         ran_dry, self._underflows = underflows > self._underflows, underflows
         self._called_back(_MICROPHONE, audio.capture.microphone.take_gap_ms(), now_ns)
         self._called_back(_SPEAKER, speaker.take_gap_ms() if speaker else 0.0, now_ns, ran_dry=ran_dry)
-        if moved_ms > CLOCK_LIMIT_MS and self._reported.add(_SPEAKER.name, now_ns):
-            self._clock_moved(_SPEAKER, moved_ms, now_ns - NS_PER_S, now_ns)
-        # Every change of the microphone's clock is reported, because each one is seen only once.
+        if moved_ms > CLOCK_LIMIT_MS:
+            self._report(_clock_moved(_SPEAKER, moved_ms, now_ns - NS_PER_S, now_ns))
+        # Every change of the microphone's clock is reported at once, because it is known late enough.
         if move := audio.capture.take_clock_move(round(CLOCK_LIMIT_MS * NS_PER_MS)):
-            self._clock_moved(_MICROPHONE, move.moved_ns / NS_PER_MS, move.since_ns, now_ns)
+            self._emit(_clock_moved(_MICROPHONE, move.moved_ns / NS_PER_MS, move.since_ns, now_ns))
+        self._report_due(now_ns)
 
     def finish(self) -> None:
-        """Reports stalls after which it is not known whether times are wrong. Call it at the end of the call."""
+        """Reports the remaining delays, and stalls after which it is not known whether times are wrong.
+
+        Call it at the end of the call.
+        """
+        now_ns = self._clock_ns()
         for device, stall in self._stalls.items():
-            self._report_stall(device, stall, self._clock_ns())
+            self._report_stall(device, stall, now_ns)
         self._stalls.clear()
+        self._report_due(now_ns, final=True)
 
     def telemetry(self, audio: AudioManager, pace: SendPace) -> Telemetry:
         """Returns audio levels and the program's own delays, as of the last `look`."""
@@ -118,11 +130,27 @@ class SelfCheck:
             send_p99_ms=pace.percentile_ms(0.99),
         )
 
-    def judge(self, what: str, late_ms: float, limit_ms: float, now_ns: int) -> None:
-        """Reports a delay beyond its limit that lasted until now, at most once per second and kind."""
-        if late_ms > limit_ms and self._reported.add(what, now_ns):
-            since_ns = now_ns - int(late_ms * NS_PER_MS)
-            self._emit(e.LatenessSeen(at_ns=now_ns, what=what, late_ms=late_ms, since_ns=since_ns))
+    def judge(self, what: str, late_ms: float, limit_ms: float, at_ns: int) -> None:
+        """Reports a delay that lasted until ``at_ns``, if it is beyond its limit."""
+        if late_ms > limit_ms:
+            since_ns = at_ns - int(late_ms * NS_PER_MS)
+            self._report(e.LatenessSeen(at_ns=at_ns, what=what, late_ms=late_ms, since_ns=since_ns))
+
+    def _report(self, late: e.LatenessSeen) -> None:
+        """Reports a delay, now or together with the others of its kind within a second."""
+        if waiting := self._unreported.get(late.what):
+            late = msgspec.structs.replace(
+                late,
+                since_ns=min(late.since_ns, waiting.since_ns),
+                late_ms=max(late.late_ms, waiting.late_ms),
+            )
+        self._unreported[late.what] = late
+        if self._reported.add(late.what, late.at_ns):
+            self._emit(self._unreported.pop(late.what))
+
+    def _report_due(self, now_ns: int, *, final: bool = False) -> None:
+        for what, _ in self._reported.due(now_ns, final=final):
+            self._emit(self._unreported.pop(what))
 
     def _called_back(self, device: _Device, gap_ms: float, now_ns: int, *, ran_dry: bool = False) -> None:
         """Processes a device's longest time between two callbacks since the last check; reports harmful stalls."""
@@ -153,14 +181,13 @@ class SelfCheck:
             )
         )
 
-    def _clock_moved(self, device: _Device, moved_ms: float, since_ns: int, now_ns: int) -> None:
-        what = f"{device.name}'s clock, which is settling,"
-        self._emit(
-            e.LatenessSeen(at_ns=now_ns, what=what, late_ms=moved_ms, since_ns=since_ns, path=device.path)
-        )
-
     def _loop_lag_ms(self, now_ns: int) -> float | None:
         """Returns the longest lag within the last second, in ms; None before the first measurement."""
         while self._lags and self._lags[0][0] < now_ns - NS_PER_S:
             self._lags.popleft()
         return max((lag_ms for _, lag_ms in self._lags), default=None)
+
+
+def _clock_moved(device: _Device, moved_ms: float, since_ns: int, now_ns: int) -> e.LatenessSeen:
+    what = f"{device.name}'s clock, which is settling,"
+    return e.LatenessSeen(at_ns=now_ns, what=what, late_ms=moved_ms, since_ns=since_ns, path=device.path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import accumulate
+from itertools import accumulate, takewhile
 from typing import NamedTuple
 
 from tui.audio.blocks import Captured
@@ -82,6 +82,10 @@ class SendPace:
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
             self._recent.popleft()
         return max((took_ms for _, took_ms in self._recent), default=None)
+
+    def sent_since(self, since_ns: int) -> list[tuple[int, float]]:
+        """Returns when each block of the last second was sent, if after ``since_ns``, and how long it took in ms."""
+        return [*takewhile(lambda sent: sent[0] > since_ns, reversed(self._recent))][::-1]
 
     def measured(self, now_ns: int) -> e.SendingMeasured | None:
         """Returns the figures for the whole call as an event; None if nothing was sent."""
