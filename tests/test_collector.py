@@ -50,6 +50,23 @@ assert dropped > 100_000, dropped
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_commands_run_with_collection_on_and_without_scanning_what_was_imported() -> None:
+    code = """
+import gc
+import sys
+from unittest.mock import patch
+
+import tui.__main__
+from tui.cli.main import cli
+
+seen = []
+with patch.object(cli, "main", lambda **_: seen.append((gc.isenabled(), len(gc.get_objects()) < 1_000))):
+    tui.__main__.main()
+assert seen == [(True, True)], seen
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc keeps freed memory")
 
 

@@ -1,8 +1,17 @@
-"""Runs ``opusagent-tui`` for ``python -m tui``."""
+"""Runs ``opusagent-tui``."""
 
 from __future__ import annotations
 
-from tui.cli.main import main
+from tui import collector
+
+
+def main() -> None:
+    """Loads and runs the commands."""
+    collector.hold()
+    from tui.cli.main import main as run_command
+
+    run_command()
+
 
 if __name__ == "__main__":
     main()

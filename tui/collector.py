@@ -14,6 +14,12 @@ def hold() -> None:
     gc.disable()
 
 
+def resume() -> None:
+    """Enables collection again, without ever scanning the objects that exist now."""
+    gc.freeze()
+    gc.enable()
+
+
 def settle() -> None:
     """Collects once and enables collection again. Existing objects are not scanned after that."""
     gc.collect()

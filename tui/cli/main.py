@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from tui import __version__
+from tui import __version__, collector
 from tui.cli import completion
 from tui.cli.options import (
     BEHAVIOUR,
@@ -309,6 +309,7 @@ def _show_calibrations() -> None:
 
 def main() -> None:
     """Runs a command and exits with its code."""
+    collector.resume()
     prepare_streams()
     cli.main(prog_name="opusagent-tui")
 
@@ -323,6 +324,7 @@ def _show_screen(
     scenario: Path | None = None,
 ) -> NoReturn:
     """Runs the screen, and exits with its code. Raises `Sentence`."""
+    collector.hold()
     in_force = effective_settings()
     with settings_errors():
         from tui.config.targets import address_book

@@ -122,7 +122,6 @@ def run_screen(
     scenario: PlayScenario | None = None,
 ) -> int:
     """Runs the screen, and returns the exit code. Raises `SettingsError`, `SavedSessionError`."""
-    collector.hold()
     pass_time_limit(in_force)
     called = target or (book.demo if start_demo else book.base)
     local, engines = LocalAgent(agent, book.demo), Engines(devices=wants_device(called.input, called.output))

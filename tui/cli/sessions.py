@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui import collector
 from tui.cli import completion
 from tui.cli.help import GroupedCommand, write_example
 from tui.cli.options import (
@@ -338,6 +339,7 @@ def open_session(session: Path | None, speed: float | None, **options: str) -> N
     SESSION is a folder or a file in it, a name from the list or its beginning, a title, or `latest`. Without one, a
     screen lists all sessions.
     """
+    collector.hold()
     from tui.cli.screen import Opening, run_screen
     from tui.config.targets import speaker
 
