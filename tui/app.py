@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -91,14 +91,7 @@ class OpusAgentApp(EndingApp):
     ALLOW_SELECT = False
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
     BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
-    CSS_PATH: ClassVar[list[str | PurePath]] = [
-        "screens/session.tcss",
-        "screens/connect.tcss",
-    ]
-    """Style sheets of the screens that may be shown first.
-
-    Loading a style sheet later makes Textual parse all of them again.
-    """
+    CSS = "CommandPalette > Vertical { max-width: 100; }"
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - as Textual declares it
         (0, "-tiny"),
         (60, "-narrow"),
@@ -168,11 +161,22 @@ class OpusAgentApp(EndingApp):
         return len(self.screen_stack) > 1 or type(self.screen_stack[0]) is not Screen
 
     def _laid_out(self, screen: S) -> S:
-        """Adds this terminal's size classes to the screen, so that it is styled only once, and returns the screen."""
+        """Prepares the screen for this terminal, so that it is styled only once, and returns the screen."""
+        for path in map(str, screen.css_path):
+            # If Textual loaded the style sheet, it would parse all others again, twice.
+            if not self.stylesheet.has_source(path):
+                self.stylesheet.add_source(Path(path).read_text(encoding="utf-8"), (path, ""))
         width, height = self.size
         for cells, breakpoints in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
-            screen.add_class([name for least, name in breakpoints if cells >= least][-1])
+            screen.set_class(True, [name for least, name in breakpoints if cells >= least][-1], update=False)
         return screen
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Applies the theme to the style sheets."""
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:  # nothing has been styled yet, and Textual would parse every style sheet twice
+            self.stylesheet.set_variables(self.get_css_variables())
 
     def on_mount(self) -> None:
         """Calls the target if there is one; otherwise shows the connect screen."""

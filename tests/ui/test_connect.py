@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from textual import events
+from textual.css.stylesheet import Stylesheet
 
 from tests.ui.conftest import Stage, Staging
 from tests.ui.fakes import devices
@@ -34,6 +35,18 @@ async def test_shown_without_a_target_and_asks_for_devices(stage: Staging) -> No
     async with stage(target=None) as s:
         assert isinstance(s.top(), ConnectScreen)
         assert s.sent() == [ListDevices()]
+
+
+async def test_no_style_sheet_is_parsed_again_for_the_first_screens(
+    stage: Staging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again: list[Stylesheet] = []
+    monkeypatch.setattr(Stylesheet, "reparse", again.append)
+    async with stage(target=None) as s:
+        await s.press(*"ws://h:1/x", "enter")
+        assert s.top() is s.session
+        assert s.session.meters.styles.height is not None, "styled"
+        assert again == []
 
 
 async def test_a_url_is_called_as_the_form_says(stage: Staging) -> None:

@@ -51,6 +51,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     """Asks for the target to call, and returns it or None."""
 
     TITLE = "Connect"
+    CSS_PATH = "connect.tcss"
     AUTO_FOCUS = "#url"
     BINDINGS: ClassVar[list[BindingType]] = bindings(CONNECT)
 

@@ -65,6 +65,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
     """
 
     TITLE = "Session"
+    CSS_PATH = "session.tcss"
     ACTIONS = SESSION
     BINDINGS: ClassVar[list[BindingType]] = bindings(SESSION)
 

@@ -76,14 +76,14 @@ class Panes(Container):
         """Whether the last focused pane is a side pane."""
 
     def compose(self) -> ComposeResult:
-        """Yields the log and the side panes."""
+        """Yields the log and the side panes, arranged for this terminal, so that they are styled only once."""
+        width, height = self.app.size
+        self._take_room(width, height - LINES_AROUND)
         yield self.log_pane
         yield self.side
 
     def on_mount(self) -> None:
         """Arranges the panes before the first layout, so that only widgets that fit are laid out, and only once."""
-        width, height = self.app.size
-        self._take_room(width, height - LINES_AROUND)
         self._settle()
         self.call_after_refresh(self._make, self._makers)
 
