@@ -48,7 +48,7 @@ async def test_an_agent_that_validates_is_not_asked_for_a_session() -> None:
     )
     assert code is ExitCode.FINE
     assert "opened in" in said
-    assert "The agent answered connection.validated after" in said
+    assert "The agent answered with connection.validated after" in said
     assert "session" not in said
     assert received == [("connection.validate", "")]
 

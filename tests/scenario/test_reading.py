@@ -38,14 +38,14 @@ def test_a_file_is_read_with_the_lines_of_its_steps(tmp_path: Path) -> None:
         ),
         ('[[step]]\nsay = "yes"\npress = "1"\n', "are two steps"),
         ('[[step]]\nhang_up = true\n[[step]]\nsay = "yes"\n', "line 4: the call is over"),
-        ('[[step]]\nexpect = "agent keeps speaking"\n', 'needs "for"'),
+        ('[[step]]\nexpect = "agent keeps speaking"\n', 'requires "for"'),
         (
             '[[step]]\nfault = "stal"\nfor = "1s"\n',
             'line 2: The step: fault: Unknown fault "stal"; did you mean "stall"?',
         ),
         (
             '[[step]]\nsilence = "1s"\n[[step]]\nfault = "drop"\n',
-            'line 3: The step "drop" needs "for", its duration.',
+            'line 3: The step "drop" requires "for" (a duration).',
         ),
         ('[[step]]\nfault = "delay"\nfor = "1s"\n', 'line 1: The step "delay" needs "by".'),
         ('[[step]]\nfault = "drop"\nfor = "61s"\n', 'The step "drop" cannot last longer than 60 s.'),

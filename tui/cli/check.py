@@ -151,7 +151,7 @@ class _Probe:
         if not answer.params.get("success", True):
             self._report("The agent reported that it is not healthy (success is false).")
             return ExitCode.PROTOCOL_ERROR
-        self._report(f"The agent answered connection.validated after {took_ms:.0f} ms.")
+        self._report(f"The agent answered with connection.validated after {took_ms:.0f} ms.")
         return ExitCode.FINE
 
     def _not_accepted(self) -> ExitCode:

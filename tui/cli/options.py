@@ -165,7 +165,7 @@ target_options = setting_options(*(name for name in names_with(Scope.TARGET) if 
 headless_options = setting_options(*names_with(Scope.HEADLESS))
 save_options = setting_options("save", "audio", "redact")
 trace_option = option("--trace-callbacks", is_flag=True,
-                      help="Measure every registered callback; press T to see the figures.")
+                      help="Time every registered callback; press T to see the times.")
 scenario_option = option(
     "--scenario",
     metavar="FILE",

@@ -64,7 +64,7 @@ class SoundSettings(Struct, frozen=True, kw_only=True):
         Meta(
             gt=0,
             le=60,
-            description="Time limit for the sound system; after that, recorded lines replace the microphone.",
+            description="How long to wait for the sound system. After that, recorded lines replace the microphone.",
         ),
     ] = 3.0
 

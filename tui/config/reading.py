@@ -216,7 +216,7 @@ def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
     try:
         return msgspec.structs.replace(section, **values)
     except ValueError as error:
-        raise SettingsError(f"The environment variable {name}: {error}.") from error
+        raise SettingsError(f"Environment variable {name}: {error}.") from error
 
 
 def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, str]) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _prepared(noise: Noise, scenario: Scenario) -> dict[int, NDArray[np.float32]
 
 
 def _at_rate(values: NDArray[np.float32], rate: int, noise: Noise) -> NDArray[np.float32]:
-    """Converts a period from 16 kHz to another rate and to the level of the noise; the result repeats seamlessly."""
+    """Resamples one period of the noise from 16 kHz and scales it to the noise level; the result loops seamlessly."""
     frames = max(len(values) * rate // _RATE, 1)
     found = np.fft.irfft(np.fft.rfft(values)[: frames // 2 + 1], frames)
     rms = float(np.sqrt(np.mean(np.square(found))))

@@ -147,7 +147,7 @@ class LineFault(Acting, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         kind = quoted(self.fault)
         if self.for_ is None:
-            raise ValueError(f'{kind} needs "for", its duration')
+            raise ValueError(f'{kind} requires "for" (a duration)')
         if self.for_ > LONGEST_FAULT_MS:
             raise ValueError(f"{kind} cannot last longer than {LONGEST_FAULT_MS}")
         if not self.for_ and self.fault != FaultKind.DROP:

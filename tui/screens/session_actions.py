@@ -219,7 +219,7 @@ SESSION: Sequence[Action] = (
           lambda s: s.panes.resize(0.05)),
     _pane("narrower", "less_than_sign", "Smaller", "Shrink the log or the side panes.",
           lambda s: s.panes.resize(-0.05)),
-    _pane("maximize", "Z", "Maximize", "Maximize the pane, or show the others again (also with escape).",
+    _pane("maximize", "Z", "Maximize", "Maximize the pane, or restore it (escape also restores it).",
           lambda s: s.panes.maximize()),
     _pane("higher", "right_parenthesis", "Taller", "Make the pane taller (or drag its title).",
           lambda s: s.panes.resize_height(1.25), needs.stacked_panes),

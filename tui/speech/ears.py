@@ -66,7 +66,7 @@ def missing_recognizer() -> str:
 
 
 def find_model(model: str, downloads: list[str]) -> str:
-    """Returns the folder of a model, or the entry of ``downloads`` that it names. Raises `SpeechError`."""
+    """Returns the folder that contains the model, or its name if it is one of ``downloads``. Raises `SpeechError`."""
     if not model:
         return _in_package(_PACKAGE) or _DOWNLOADED
     if model in downloads:

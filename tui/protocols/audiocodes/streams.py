@@ -26,7 +26,7 @@ class UserStream:
 
     @property
     def closing(self) -> bool:
-        """Whether a request to close the stream has not been acknowledged yet."""
+        """Whether a request to close the stream is awaiting acknowledgment."""
         return self._stops_unanswered > 0
 
     def turn(self, *, on: bool) -> str | None:
