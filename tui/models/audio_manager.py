@@ -1,8 +1,8 @@
 """AudioManager: handles all of a call's audio between the sound devices and the wire.
 
-The manager lives in the engine and outlives a call: `configure` prepares it for a call, `close` releases the
-devices. The manager connects its two directions, `capture` and `playback`, watches their devices, and returns
-audio events from `poll`. Each event carries the time of its sample.
+The manager lives in the engine and outlives a call: `configure` prepares it for a call, and `close` releases
+the devices. It connects capture and playback, watches their devices, and returns audio events from `poll`.
+Each event carries the time of the sample that it describes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AudioManager:
     """Manages the capture, playback, volume, levels and losses of one call at a time.
 
     Everything runs on the engine's loop except `_recording_callback`, which PortAudio's thread calls. Call
-    `configure` first. ``crowd`` is set for load-test callers, which use no devices or tracks, play only recorded
+    `configure` first. Load tests set ``crowd``: their callers use no devices or tracks, play only recorded
     lines with known speech edges, and measure no levels.
     """
 
@@ -143,7 +143,7 @@ class AudioManager:
         self._report_opened()
 
     async def _make_guard(self, echo: str) -> EchoGuard | None:
-        """Returns the guard that keeps the agent from hearing itself; None if it is off or cannot be loaded."""
+        """Returns the echo guard for this ``--echo`` setting; None if the guard is off or cannot be loaded."""
         if echo == "gate":
             text = (
                 "The microphone is muted while the agent is speaking (--echo gate),"
@@ -168,9 +168,8 @@ class AudioManager:
     def set_audio_chunk_callback(self, callback: AudioChunkCallback | None) -> None:
         """Calls ``callback`` with every captured block. It replaces the previous callback; None removes it.
 
-        The callback only observes: it cannot change what the agent or the callbacks of
-        `add_audio_chunk_callback` receive. It runs on PortAudio's thread, so it should copy the block and
-        return.
+        The callback cannot change the audio that the agent or other callbacks receive. It runs on PortAudio's
+        thread, so it should copy the block and return.
         """
         if self._on_audio_chunk:
             self._on_audio_chunk.unregister()
@@ -183,9 +182,8 @@ class AudioManager:
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
         """Receives a block from PortAudio: adds a copy to the hand-off queue, then calls the observers.
 
-        The microphone passes its `Stamp` as ``time``. Blocks from other streams may carry PortAudio's own
-        time, which is replaced by the current time. Integers are kept exactly; floats in -1..1 are scaled and
-        clipped.
+        The microphone passes its `Stamp` as ``time``. For other values, such as PortAudio's own time, the
+        callback uses the current time. Integers are kept exactly; floats in -1..1 are scaled and clipped.
         """
         try:
             if status and status.input_overflow:
@@ -199,20 +197,20 @@ class AudioManager:
             self._observers.failures.report(error, callback="_recording_callback", event=AUDIO_CHUNK)
 
     def prepare_capture(self, user_format: AudioFormat) -> None:
-        """Prepares to capture and keep user audio in the format agreed on with the agent."""
+        """Sets the format of user audio, as agreed on with the agent, for the capture chain and the tracks."""
         self.capture.prepare(user_format)
         for track in self.tracks:
             track.user_format(user_format)
 
     def user_speech(self, take: TakeEdges) -> GaplessSpeech | KnownSpeech:
-        """Returns a new detector for the user's speech in captured blocks; ``take`` receives its edges."""
+        """Returns a new detector for the user's speech in captured blocks. The detector passes edges to ``take``."""
         rate = self.capture.format.rate
         if self.crowd is not None:
             return KnownSpeech(self.capture.lines, rate, take)
         return GaplessSpeech(PooledSpeech(self.playback.detectors, make_detector(rate), take), rate)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
-        """Adds a block from the capture chain to the tracks, or silence in its place if the block was not sent."""
+        """Adds a block from the capture chain to the tracks; adds silence instead if the block was not sent."""
         for track in self.tracks:
             track.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
@@ -231,9 +229,9 @@ class AudioManager:
     # -- what happened --
 
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
-        """Returns the audio events since the previous call, in order.
+        """Returns the audio events since the previous call, in order, and checks the devices.
 
-        A continuing loss is reported once a second, and when it ends.
+        While a loss continues, an event reports it once a second and when it ends.
         """
         speaker = self.playback.speaker
         if self.crowd is None:  # callers of a load test have no devices
@@ -252,7 +250,7 @@ class AudioManager:
         return self._pending.take()
 
     def poll_sound(self, now_ns: int) -> list[e.SessionEvent]:
-        """Returns the line and reply events since the previous call. Call `poll` occasionally as well."""
+        """Returns the same events as `poll`, but does not check the devices or report losses."""
         self._poll_sound(now_ns)
         return self._pending.take()
 
@@ -364,14 +362,13 @@ class AudioManager:
 
 
 async def _known(found: Endpoints, block_ms: int) -> KnownDevices:
-    """Returns the known timing accuracy of a call's devices."""
     if found.input_device is None or found.output_device is None:
         return KnownDevices(block_ms)
     return await asyncio.to_thread(known_devices, block_ms, found.output_device.host_api)
 
 
 class _DeferredReporter(ErrorReporter):
-    """Holds failures from PortAudio's thread until the loop reports them.
+    """Holds the failures of callbacks on PortAudio's thread until the event loop reports them.
 
     PortAudio's thread must not report them, because reporting takes a lock and writes to the log.
     """
@@ -383,18 +380,17 @@ class _DeferredReporter(ErrorReporter):
         self._waiting: deque[tuple[BaseException, str, str]] = deque(maxlen=self._KEPT)
 
     def report(self, error: BaseException, *, callback: str, event: str = "") -> None:
-        """Keeps one failure for later. Can be called from any thread."""
         self._waiting.append((error, callback, event))
 
     def pass_on(self) -> None:
-        """Reports the kept failures in the same way as those of any other callback. Must be called on the loop."""
+        """Reports the held failures through the default reporter. Call it on the event loop."""
         while self._waiting:
             error, callback, event = self._waiting.popleft()
             default_reporter.report(error, callback=callback, event=event)
 
 
 class _Observers(CallbackManager):
-    """Callbacks that observe captured blocks, on PortAudio's thread."""
+    """Calls the callbacks that observe captured blocks, on PortAudio's thread."""
 
     def __init__(self) -> None:
         self.failures = _DeferredReporter()

@@ -13,7 +13,7 @@ from tui.models.events import (
 
 
 class Controls:
-    """Recording, mute, volume, devices and the recorded line that is playing, derived from events."""
+    """Recording, mute, volume, device names and the current recorded line, derived from events."""
 
     def __init__(self) -> None:
         self.recording = False
@@ -27,7 +27,7 @@ class Controls:
         """Name of the recorded line that is playing; empty if no line is playing."""
 
     def apply(self, event: SessionEvent) -> bool:
-        """Applies one event. Returns whether the event concerns the controls."""
+        """Applies one event. Returns True for events that set a control."""
         match event:
             case RecordingChanged():
                 self.recording = event.recording

@@ -1,8 +1,8 @@
-"""The events of a session: immutable, numbered records, each with a monotonic timestamp taken where the event occurs.
+"""The events of a session: immutable, numbered records with monotonic timestamps.
 
-The engine emits events, and models fold them. Events cross the pipe to the screen as msgpack and are saved as JSON.
-``at_ns`` is `time.monotonic_ns` in the engine; for audio it is the time of a sample at the microphone or the speaker,
-so it may be earlier than the previous event's.
+The engine emits events, and models fold them. Events cross the pipe to the screen as msgpack and are saved as
+JSON. The timestamp ``at_ns`` comes from `time.monotonic_ns` in the engine. For audio, it is the time of a
+sample at the microphone or the speaker, so it may be earlier than the timestamp of the previous event.
 """
 
 from __future__ import annotations
@@ -89,9 +89,9 @@ class Loss(StrEnum):
     """Kinds of loss, each with a counter on the screen."""
 
     CAPTURE_OVERFLOW = "capture overflow"
-    """PortAudio lost microphone samples; counted in blocks that carry its overflow flag."""
+    """PortAudio lost microphone samples. The count is the number of blocks with its overflow flag."""
     CAPTURE_DROPPED = "capture dropped"
-    """Blocks that the engine processed too late, or that were missed while the microphone was being reopened."""
+    """Blocks that the engine processed too late or missed while it was reopening the microphone."""
     UNSENT = "unsent"
     """User audio captured while no user stream was open; counted in blocks."""
     WITHHELD = "withheld"
@@ -102,7 +102,7 @@ class Loss(StrEnum):
     UNDERRUN = "underrun"
     """Playback ran dry during a reply. Occurrences are counted; the detail contains the duration."""
     DEVICE_UNDERFLOW = "device underflow"
-    """PortAudio inserted a gap; counted in blocks that carry its underflow flag."""
+    """PortAudio inserted a gap. The count is the number of blocks with its underflow flag."""
     UNHEARD = "unheard"
     """Agent audio discarded during or after a flush; counted in milliseconds."""
     QUEUE_FULL = "queue full"
@@ -256,7 +256,7 @@ class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
     text: str
     hint: str = ""
     of_call: bool = False
-    """Valid only while the call is active."""
+    """Whether the notice applies only while the call is active."""
     of_opening: bool = False
     """Whether the notice is about opening a saved session. Such a notice is not an event of that session."""
 
@@ -322,7 +322,7 @@ class SpeechEdge(Event, frozen=True, kw_only=True, gc=False, tag="speech_edge"):
     captured_ns: Instant | None = None
     """For the user: when the block that contains the edge left the device's callback."""
     framed_ns: Instant | None = None
-    """For the user: when the message with that block was complete; None if it did not wait for later blocks."""
+    """For the user: when the message with that block was complete; None if no later block was needed."""
     sent_ns: Instant | None = None
     """For the user: when that block was passed to the socket; None if it was not sent."""
 
@@ -349,7 +349,7 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
 
 
 class KeysPressed(Event, frozen=True, kw_only=True, gc=False, tag="keys"):
-    """The user pressed DTMF keys, which end the turn here."""
+    """The user pressed DTMF keys. This ends the user's part of the turn."""
 
     digits: str
 
@@ -379,7 +379,7 @@ class PlaybackStarted(Event, frozen=True, kw_only=True, gc=False, tag="playback_
 
 
 class PlaybackEnded(Event, frozen=True, kw_only=True, gc=False, tag="playback_ended"):
-    """Playback of a reply ended: its last sample, or the last one before a cut, has left the speaker."""
+    """The last sample of a reply, or the last one before a cut, has left the speaker."""
 
     reply: str
     heard_ms: float
@@ -467,7 +467,7 @@ class EdgesCompared(Event, frozen=True, kw_only=True, gc=False, tag="edges_compa
 
 
 class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_reported"):
-    """The agent reported a latency figure, under a name of its choice."""
+    """The agent reported a latency figure. The agent chooses the name of the figure."""
 
     name: str
     reported_ms: float

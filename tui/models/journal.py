@@ -20,11 +20,11 @@ Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
 
 class Journal:
-    """The only way into a session's event stream. Runs on the session's loop.
+    """Adds events to a session's stream; nothing else may add them. Runs on the session's loop.
 
     ``redactor`` first removes the secrets of the call from every event and message. ``sink`` receives every
-    event in order, after it was applied to ``state``; ``keep_raw`` stores a raw message and returns its
-    offset, or -1 if it was not kept.
+    event in order, after it was applied to ``state``. ``keep_raw`` stores a raw message and returns its
+    offset, or -1 if it did not keep the message.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Journal:
         volume: float = 1.0,
         log_rules: LogRules | None = None,
     ) -> None:
-        """Begins a session with the given target. A session that is refused before it becomes a call has no id.
+        """Begins a session with the given target. ``session_id`` is empty if the call is refused before it starts.
 
-        ``volume`` is the playback volume of the previous call; an event is emitted if it differs from the
-        state's. ``log_rules`` are the rules of a custom protocol.
+        ``volume`` is the playback volume of the previous call; if it differs from the state's volume, an
+        event is emitted. ``log_rules`` are the rules of a custom protocol.
         """
         self.emit(
             e.SessionStarted(
@@ -158,16 +158,19 @@ class Journal:
         )
 
     def lost(self, loss: e.Loss, count: float, detail: str = "", *, reply: str = "") -> None:
-        """Emits a loss."""
+        """Emits a `LossCounted` event."""
         self.emit(e.LossCounted(at_ns=self.clock_ns(), loss=loss, count=count, detail=detail, reply=reply))
 
     def losing(self, loss: e.Loss, detail: str = "", more: int = 1) -> None:
-        """Counts losses that may continue. The first is emitted immediately, later ones once a second."""
+        """Counts a loss that may recur many times in a row.
+
+        Emits the first occurrence immediately, and later occurrences together, at most once a second.
+        """
         if count := self._losing.add((loss, detail), self.clock_ns(), more):
             self.lost(loss, count.new, detail)
 
     def report_losses(self, *, final: bool = False) -> None:
-        """Emits losses counted by `losing` if their last event is at least a second old, or all if ``final``.
+        """Emits the counts of `losing` that are due: once a second for each loss, or all of them if ``final``.
 
         Call it often.
         """

@@ -79,7 +79,7 @@ class SessionState:
         self.reason = ""
         """Reason for the status, in words."""
         self.started: SessionStarted | None = None
-        """The event that began the session; None before the first."""
+        """The event that began the session; None before the first session."""
         self.controls = Controls()
         self.notice: NoticeRaised | None = None
         self.advice: FindingRaised | None = None
@@ -115,7 +115,7 @@ class SessionState:
 
     @property
     def began_ns(self) -> int | None:
-        """When the session began; None before the first."""
+        """When the session began; None before the first session."""
         return self.started.at_ns if self.started else None
 
     @property
@@ -230,7 +230,7 @@ class SessionState:
 
 
 def _exit_code_of(fatal: ErrorRaised, *, accepted: bool) -> ExitCode:
-    """Returns the exit code of a call that this error ended. ``accepted`` is true if the call was active before."""
+    """Returns the exit code of a call that this error ended. ``accepted``: whether the call had become active."""
     match fatal:
         case ErrorRaised(source="engine"):
             return ExitCode.CRASHED

@@ -8,7 +8,10 @@ import msgspec
 class Telemetry(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="telemetry"
 ):
-    """Current values. Only the latest are sent, and they are neither logged nor saved. Levels are in dBFS."""
+    """Current values. Levels are in dBFS.
+
+    Only the latest values are sent to the screen; they are neither logged nor saved.
+    """
 
     at_ns: int
     user_dbfs: float | None = None

@@ -28,7 +28,7 @@ from tui.text.visible import one_line
 
 
 class Heard(StrEnum):
-    """Whether the agent's words were played; the user's own are always HEARD."""
+    """Whether the agent's words were played. The user's words are always HEARD."""
 
     IN_TEXT = "in text"
     """No audio has arrived for these words; an agent may answer in text only."""
@@ -190,7 +190,7 @@ class Transcript:
         return said
 
     def _place(self, said: Utterance) -> None:
-        """Moves words that arrived late to where their speech began, which is before the answer."""
+        """Moves late words to the place where their speech began, before the answer."""
         at = len(self.entries)
         while at and self.entries[at - 1].at_ns > said.at_ns:
             at -= 1

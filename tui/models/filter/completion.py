@@ -23,7 +23,7 @@ _BEGINNINGS = [
 
 
 def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
-    """Returns possible completions of the text before the cursor, each as the complete text, most likely first."""
+    """Returns completions of ``prefix``, the text before the cursor, most likely first. Each is a complete filter."""
     head, last = _split(prefix)
     field, colon, value = last.partition(":")
     term = FIELDS.get(field.lower()) if colon else None

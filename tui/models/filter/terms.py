@@ -2,9 +2,9 @@
 
 Each kind of term is a class that defines its syntax, its help, and the events it selects.
 
-A filter takes positions of events and returns those that match, in the same order. A filter works on many
-positions at once, using the columns of the log, because a function call for each of a million events would cost
-more than the comparison.
+A filter takes positions of events and returns those that match, in the same order. It works on many positions
+at once and reads the columns of the log: with a million events, one function call per event would cost more
+than the comparison.
 
 To add a term, write a subclass of `Term` and list it in `TERMS`. The parser, the help and the completion are
 derived from that list.
@@ -44,7 +44,7 @@ class Filter(msgspec.Struct, frozen=True):
     """A condition on events."""
 
     def __call__(self, among: Sequence[int], context: Context) -> Sequence[int]:
-        """Returns the positions in ``among`` (which are ascending) whose events match."""
+        """Returns the positions in ``among`` whose events match. ``among`` must be ascending."""
         return self._select(among, context)
 
     def _select(self, among: Sequence[int], context: Context) -> Sequence[int]:
@@ -62,7 +62,7 @@ class Everything(Filter, frozen=True):
 
 
 class And(Filter, frozen=True):
-    """Matches events that all terms match."""
+    """Matches an event if all terms match it."""
 
     terms: tuple[Filter, ...]
 
@@ -76,7 +76,7 @@ class And(Filter, frozen=True):
 
 
 class Or(Filter, frozen=True):
-    """Matches events that any term matches."""
+    """Matches an event if any term matches it."""
 
     terms: tuple[Filter, ...]
 
@@ -91,7 +91,7 @@ class Or(Filter, frozen=True):
 
 
 class Not(Filter, frozen=True):
-    """Matches events that the term does not match."""
+    """Matches an event if the term does not match it."""
 
     term: Filter
 
@@ -134,9 +134,9 @@ class Term(Filter, frozen=True):
 
 
 class Text(Term, frozen=True):
-    """Events whose summary or kind, as shown in the row, contains the given text.
+    """Events whose row contains the given text in its summary or kind.
 
-    The parser uses this term for any word that no other term reads.
+    The parser reads every word as this term unless the word belongs to another term.
     """
 
     HELP = (
@@ -246,7 +246,7 @@ _CATEGORIES = {
 
 
 class Category(Term, frozen=True):
-    """Events of one category, which depends only on their `Shape`."""
+    """Events of one category. An event's category depends only on its `Shape`."""
 
     HELP = tuple((name, category.help) for name, category in _CATEGORIES.items())
     WORDS = tuple(_CATEGORIES)
@@ -342,7 +342,7 @@ class Range(Term, frozen=True):
 
 
 class TurnTerm(Range, frozen=True):
-    """Events by turn. Turn 0 is everything before the user first speaks."""
+    """Events in a range of turns. Turn 0 contains all events before the user first speaks."""
 
     HELP = (("turn:3  turn:2..4", "turns; 0 is everything before you first speak"),)
     FIELDS = {"turn": ("turn:3", "turn:2..4")}
@@ -356,7 +356,7 @@ class TurnTerm(Range, frozen=True):
 
 
 class Time(Range, frozen=True):
-    """Events by their time, in nanoseconds since the session's start."""
+    """Events in a range of times, in nanoseconds since the session's start."""
 
     HELP = (
         ("time:10..20", "seconds since the session started; also 1:30, minutes and seconds"),
@@ -390,7 +390,7 @@ class Time(Range, frozen=True):
 
 
 class Number(Range, frozen=True):
-    """Events by their number."""
+    """Events in a range of event numbers."""
 
     HELP = (("number:100..", "events by number; also ..200, 100..200 or a single number"),)
     FIELDS = {"number": ("number:100", "number:100..200")}
@@ -413,7 +413,7 @@ _SIGNS: dict[str, Callable[[int, int], bool]] = {
 
 
 class Size(Term, frozen=True):
-    """Messages by their size in bytes."""
+    """Messages in a range of sizes, in bytes."""
 
     HELP = (("size > 2k", "messages by size in bytes; also >= < <= = and 1.5M"),)
     COMPARISONS = {"size": ("size > 2k", "size > 500", "size > 1.5M")}
@@ -507,7 +507,7 @@ def _hint(examples: Sequence[str]) -> str:
 
 
 def _shaped(among: Sequence[int], context: Context, wanted: Callable[[Shape], bool]) -> list[int]:
-    """Returns the positions of the events with a wanted shape; tests each shape only once."""
+    """Returns the positions whose shape ``wanted`` accepts. Tests each shape only once."""
     shape_ids, shapes = context.log.events.shape_ids, context.log.events.shapes
     right = {shape_id for shape_id in {shape_ids[index] for index in among} if wanted(shapes[shape_id])}
     return [index for index in among if shape_ids[index] in right] if right else []

@@ -1,7 +1,8 @@
 """The event log: every event of the session, and the rows that show them.
 
-A run of audio chunks, deltas or unknown messages takes one row per kind until another message arrives, so that fifty
-chunks a second do not fill the log. An event that restates a message has no row.
+Fifty audio chunks a second would fill the log. Messages of one kind and direction therefore share a row,
+called a run, if they are audio chunks, deltas or of an unknown kind. Several runs can be open at a time; any
+other row ends them. An event that restates a message has no row.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class Rows(Sequence[Row]):
-    """The rows of a log, in columns."""
+    """The rows of a log, stored as columns."""
 
     def __init__(self) -> None:
         self.firsts = array("I")
@@ -66,7 +67,7 @@ class Rows(Sequence[Row]):
         self.sizes.append(size_bytes)
 
     def extend(self, row: int, index: int, audio_ms: float, size_bytes: int) -> None:
-        """Adds an event to the run in this row."""
+        """Adds the event at ``index`` to the run in this row."""
         self.lasts[row] = index
         self.counts[row] += 1
         self.audio_ms[row] += audio_ms
@@ -172,7 +173,10 @@ class EventLog:
         return self.events[row.last]
 
     def members(self, row: int) -> list[int]:
-        """Returns the positions of a row's events; events of other rows may lie between those of a run."""
+        """Returns the positions of a row's events.
+
+        Events of other rows may lie between the events of a run.
+        """
         first, last = self.rows.firsts[row], self.rows.lasts[row]
         return [first + n for n, owner in enumerate(self.row_ids[first : last + 1]) if owner == row]
 
@@ -229,7 +233,7 @@ class EventLog:
         self.row_ids.append(row)
 
     def _leave_out(self, event: SessionEvent) -> None:
-        """Counts an event that is left out, and logs a notice for the first one."""
+        """Counts an event that does not fit into the full log; logs a notice the first time."""
         if not self.left_out:
             text = f"The log is full ({self.max_bytes / 1e6:,.0f} MB): messages are no longer listed."
             hint = "If the session is saved, it includes the events that are not listed."

@@ -59,7 +59,7 @@ class ExportFormat(StrEnum):
 
 
 class ExportError(Exception):
-    """Nothing was written; the message is a sentence for the user."""
+    """The export failed and wrote no file. The message is a sentence for the user."""
 
 
 class ExportReport(msgspec.Struct, frozen=True):

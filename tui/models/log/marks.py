@@ -15,7 +15,7 @@ class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
     """Number of the event."""
     marked: bool | None = None
     note: str | None = None
-    """The new note; an empty one deletes it."""
+    """The new note; an empty text deletes the old one."""
 
 
 class Marks:
@@ -45,7 +45,7 @@ class Marks:
         return self.numbers[bisect_left(self.numbers, low) : bisect_right(self.numbers, high)]
 
     def annotate(self, number: int, text: str) -> None:
-        """Writes a note on an event; an empty one deletes it."""
+        """Writes a note on an event; an empty text deletes the note."""
         text = text.strip()
         if text != self.notes.get(number, ""):
             self._change(Marking(number, note=text))

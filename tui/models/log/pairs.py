@@ -1,8 +1,8 @@
-"""Pairs of events that belong together: a call and its result, a mark and its echo, a start and its stop.
+"""Pairs of events that belong together: a tool call and its result, a mark and its echo, a start and its stop.
 
-The protocol's rules (`tui.protocols.log_rules`) define which kinds of messages belong together. If several
-messages qualify, an identifier in the raw messages decides. The messages that a rule applies to are read when
-a partner is first requested, and from then on as they arrive.
+The protocol's rules (`tui.protocols.log_rules`) define which kinds of messages form a pair. If several
+messages qualify, an identifier in the raw messages decides. A rule's messages are read when a partner is
+first requested; later requests read only the messages that have been added since.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Pairs:
                 return None
 
     def _matched(self, rule: Pair | None, index: int) -> int | None:
-        """Returns the index of an event's partner by this rule (None: the rule for this program's own events)."""
+        """Returns the index of the event that ``rule`` pairs with this one. None: the rule for own events."""
         matcher = self._rules.setdefault(rule, _Matcher(newest=rule is None or rule.newest))
         events = self._events
         fits = {
@@ -77,7 +77,7 @@ class Pairs:
         return matcher.partners.get(index)
 
     def _end(self, rule: Pair, index: int) -> tuple[str, bool] | None:
-        """Returns the identifier in a message, and whether the message opens a pair; None if it has no identifier."""
+        """Returns a message's identifier and whether the message opens a pair; None if it has no identifier."""
         opens = _fits(rule.opens, self._events.shape(index))
         path = (rule.opens if opens else rule.closes).path
         if not path:
@@ -95,7 +95,7 @@ class Pairs:
 
 
 class _Matcher:
-    """Pairs found so far by one rule."""
+    """The pairs that one rule has found so far."""
 
     def __init__(self, *, newest: bool) -> None:
         self.taken = 0
@@ -104,7 +104,6 @@ class _Matcher:
         self._open: dict[str, list[int]] = {}
 
     def add(self, index: int, identifier: str, opens: bool) -> None:
-        """Adds the next message."""
         if opens:
             before = [] if self._newest else self._open.get(identifier, [])
             self._open[identifier] = [*before, index]
@@ -130,7 +129,10 @@ def _member(raw: bytes, path: str) -> str | None:
 
 
 def _own_end(event: e.SessionEvent) -> tuple[str, bool] | None:
-    """Returns what an event of this program starts or ends, and True for a start; None for other events."""
+    """Returns what an event of this program starts or ends, and whether it starts it.
+
+    Returns None for events that neither start nor end anything.
+    """
     match event:
         case e.ToolChanged():
             return f"tool {event.call}", not event.finished

@@ -1,4 +1,4 @@
-"""Moves through a view to the next match, error, turn or mark, or to a time or number; also searches raw messages."""
+"""Finds the next match, error, turn or mark in a view, or the line at a time or number; searches raw messages."""
 
 from __future__ import annotations
 
@@ -207,7 +207,10 @@ class RawSearch:
 
 
 def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Sequence[int]]:
-    """Returns the row of a line and, if the line is in an expanded run, the run's unsearched events."""
+    """Returns the row of the line at ``position`` and the events of its expanded run that were not searched yet.
+
+    The events are empty if the line is not part of an expanded run.
+    """
     if not 0 <= position < len(view):
         return (-1 if position < 0 else NO_ROW), ()
     line = view.line(position)
@@ -218,7 +221,10 @@ def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Seque
 
 
 def _beyond(view: EventView, wanted: Filter, row: int, *, forward: bool) -> Iterator[int | None]:
-    """Searches the rows beyond this one block by block: yields the nearest matching event of each block, or None."""
+    """Searches the rows beyond ``row`` block by block.
+
+    Yields None for each block without a match, then the nearest matching event.
+    """
     rows, size = view.rows, _BLOCK
     place = bisect_right(rows, row) if forward else bisect_left(rows, row)
     while place < len(rows) if forward else place > 0:
@@ -258,13 +264,16 @@ def _position(view: EventView, event: int) -> int:
 
 
 def _stop(view: EventView, event: int) -> tuple[int, int]:
-    """Returns the position where a search stops for this event: its row or, in an expanded run, the event itself."""
+    """Returns the place at which a search stops for this event, as a row and an event.
+
+    The event is 0 unless the row is an expanded run.
+    """
     row = view.log.row_ids[event]
     return row, 0 if view.expanded(row) is None else event
 
 
 def _walk(view: EventView, position: int, *, forward: bool) -> Iterator[tuple[list[int], bool]]:
-    """Yields the events of each row in order, and whether the search has wrapped around.
+    """Yields each row's events in search order, and whether the search has wrapped around.
 
     Stops after one full pass. Rows may be added or removed in the meantime.
     """

@@ -1,8 +1,8 @@
 """Stores the events of a session as columns of numbers: about 60 bytes per event, plus its text.
 
 Nearly all events are messages. A message consists of numbers, one of a few kinds, and a line of text that
-often repeats, so it is split into columns when it is appended and rebuilt when it is read. All other events
-are stored as objects.
+often repeats. The store therefore splits a message into columns and rebuilds it when it is read. All other
+events are stored as objects.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Shapes(list[Shape]):
 
 
 class Worded:
-    """Finds the received messages that carried a transcript."""
+    """Records which received messages carried a transcript."""
 
     def __init__(self) -> None:
         self.positions = array("I")

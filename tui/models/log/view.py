@@ -237,7 +237,7 @@ class EventView:
         return not marked
 
     def annotate(self, line: ViewLine, text: str) -> None:
-        """Writes a note on a line; an empty one deletes it."""
+        """Writes a note on a line; an empty text deletes the note."""
         self.marks.annotate(self.number(line), text)
         self._judge_again(line.row)
 
@@ -264,7 +264,7 @@ class EventView:
         return {row_ids[index] for index in events}
 
     def _show(self, found: list[int]) -> None:
-        """Adds rows, given in ascending order. Nearly all of them lie above or below the rows shown."""
+        """Adds rows, given in ascending order. Fast for rows above or below the rows shown, as nearly all are."""
         if not self.rows:
             self.rows.extend(found)
             return

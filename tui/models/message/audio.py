@@ -112,7 +112,10 @@ class EventAudio:
         return AudioFormat(Encoding.PCM16, rate) if _LOWEST_RATE <= rate <= _HIGHEST_RATE else None
 
     def _decided(self, index: int, known: dict[str, AudioFormat]) -> AudioFormat:
-        """Returns the format that was last named before this message, if several formats have the same rate."""
+        """Returns the format in ``known`` that was last named before this message.
+
+        ``known`` contains the formats, by name, that fit the message's size and duration.
+        """
         received = self._log.events.shape(index).direction is e.Direction.RECEIVED
         for event in islice(self._namers_before(index, replies=received), _LOOKED_AT):
             if isinstance(event, e.ReplyStarted):
@@ -134,8 +137,8 @@ class EventAudio:
 
 
 def _sounds(audio_format: AudioFormat, size_bytes: int, audio_ms: float) -> bool:
-    """Returns whether this many bytes in the format have this duration, within 1 %.
+    """Returns whether ``size_bytes`` of audio in this format last ``audio_ms``, within 1 %.
 
-    No two known rates are that close.
+    The rates of any two known formats differ by more than that.
     """
     return abs(audio_format.duration_ms(size_bytes) - audio_ms) < audio_ms / 100

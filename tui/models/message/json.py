@@ -1,7 +1,5 @@
 """Decodes and encodes JSON exactly as it was sent, and names its values by paths.
 
-Nothing is rounded, sorted or merged.
-
 Numbers keep their characters, members keep their order, and duplicate names are kept.
 """
 
@@ -44,7 +42,7 @@ class JsonObject(tuple[tuple[str, object], ...]):
 
 
 class _Written(str):
-    """A piece of JSON that has already been encoded."""
+    """A piece of JSON that is already encoded."""
 
     __slots__ = ()
 

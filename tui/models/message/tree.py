@@ -63,7 +63,10 @@ class _Node:
 
 
 class EventTree:
-    """The lines of one JSON value. The panel, which knows its width, decides what fits."""
+    """The lines of one JSON value.
+
+    The panel supplies ``fits`` and ``break_text``, because only the panel knows its width.
+    """
 
     def __init__(self, value: object, fits: Fits, break_text: BreakText) -> None:
         self._fits, self._break_text = fits, break_text
@@ -146,7 +149,7 @@ class EventTree:
         return () if self._bare else (*node.path, key), value
 
     def _find(self, index: int) -> tuple[_Node, int]:
-        """Returns the open node that contains a line, and the position of the line's child or text in it."""
+        """Returns the open node that contains a line, and the position in it of the line's child or text."""
         node = self._root
         while True:
             inner, index = _below(node, index)

@@ -101,7 +101,10 @@ class Capture:
         """
 
     def prepare(self, user_format: AudioFormat) -> None:
-        """Sets the rate to that of the format agreed on with the agent; call it before the first `start`."""
+        """Sets the format of user audio that was agreed on with the agent.
+
+        Call it before the first `start`.
+        """
         self.format = user_format
         self.microphone.rate = self.lines.rate = user_format.rate
         self._timing.restart(user_format.rate)
@@ -112,7 +115,10 @@ class Capture:
         return self._timing.started_ns(self.microphone.source)
 
     def take_clock_move(self, limit_ns: int) -> ClockMove | None:
-        """Returns how far block times have shifted since the last reported shift, if by more than ``limit_ns``."""
+        """Returns the shift of block times since the last reported shift.
+
+        Returns None if the shift is at most ``limit_ns``.
+        """
         return self._timing.take_move(limit_ns)
 
     @property
@@ -122,9 +128,9 @@ class Capture:
         return device.name if device else self._found.input_name
 
     async def start(self, *, silent: bool) -> None:
-        """Starts delivering blocks from the microphone (or the next recorded line), or silence.
+        """Starts delivering blocks: from the microphone, from the next recorded line or, if ``silent``, of silence.
 
-        A device that does not open is reported and replaced by silence.
+        If a device does not open, emits an error and delivers silence instead.
         """
         self._starts += 1
         start = self._starts
@@ -194,6 +200,6 @@ class Capture:
         self.echo.poll(now_ns)
 
     def _judge(self, end_ns: int, block: bytes, rate: int) -> None:
-        """Checks an unmodified block from the device."""
+        """Emits the audio problems that begin or end with a block from the device, which must be unmodified."""
         for verdict in self.health.feed(block, len(block) / 2 * 1000 / rate):
             self._pending.add(e.ConditionChanged(at_ns=end_ns, path="capture", **verdict._asdict()))

@@ -250,9 +250,9 @@ class DeviceCare:
                 self._on_opened()
 
     async def close(self) -> None:
-        """Waits until any change in progress is done.
+        """Waits for a change in progress to finish, and prevents further changes.
 
-        Called at the end of the call; no new change starts after it.
+        Call it at the end of the call.
         """
         self._closed = True
         async with self._lock:

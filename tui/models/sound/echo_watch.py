@@ -23,7 +23,7 @@ _GONE_AFTER = 4
 class EchoWatch:
     """Compares the microphone's audio with the played audio once a second.
 
-    Runs on the engine's loop; events go to ``emit``. ``hint`` is advice for the user about what to do.
+    Runs on the engine's loop; events go to ``emit``. ``hint`` is the advice that the event shows to the user.
     """
 
     def __init__(self, emit: Callable[[e.SessionEvent], None], hint: str = "") -> None:
@@ -132,7 +132,7 @@ class EchoControl:
         return self._guard.held_blocks if self._guard else 0
 
     def clean(self, end_ns: int, block: bytes, rate: int) -> bytes:
-        """Returns a block from the device after the guard has cleaned it."""
+        """Passes a block from the device through the guard and returns the result."""
         if self._guard is not None:
             self._raw.captured(end_ns, block, rate)
             # The guard also receives the current time, because a canceller needs the audio about to be played

@@ -16,8 +16,8 @@ class KnownSpeech:
     """Replaces a `SpeechDetector` on a user track that consists only of recorded lines and silence.
 
     The callers of a load test play the same few files again and again, and a detector has already found the
-    edges in each file. Edges become known when a detector would find them: a start immediately, an end after
-    half a second. A line that is muted, cut short or not sent counts as silence. ``take`` receives the edges.
+    edges in each file. ``take`` receives each edge when a detector would report it: a start immediately, an
+    end after half a second. A line that is muted, cut short or not sent counts as silence.
     """
 
     def __init__(self, lines: RecordedLines, rate: int, take: TakeEdges) -> None:
@@ -43,7 +43,7 @@ class KnownSpeech:
             self._take(found)
 
     def finish(self, end_ns: int) -> None:
-        """Ends the track at ``end_ns``, and with it ongoing speech, if any."""
+        """Ends the track, and any ongoing speech, at ``end_ns``."""
         self._take(self._end(end_ns + SILENCE_NS))
 
     def _end(self, now_ns: int) -> list[TrackEdge]:

@@ -29,7 +29,7 @@ class CallerLine(msgspec.Struct, frozen=True):
 
 
 class _Begun(msgspec.Struct):
-    """A line that has begun, with the time of its first sample."""
+    """A line whose first sample was captured, and the times of its first and last samples."""
 
     line: CallerLine
     began_ns: int
@@ -38,7 +38,7 @@ class _Begun(msgspec.Struct):
 
 
 def line_of(path: str | Path, text: str = "") -> CallerLine:
-    """Returns a WAV file as a line to play."""
+    """Returns a recorded line for a WAV file, without reading the file."""
     return CallerLine(Path(path).name, text, str(path))
 
 
@@ -94,7 +94,8 @@ class RecordedLines:
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
         """Starts playing a line in place of the current one. An unreadable file results in an error event.
 
-        With ``begins_ns``, its first sample is captured at that time or, if that time has passed, in the next block.
+        Without ``begins_ns``, the line starts with the next block. Otherwise its first sample is captured at
+        that time or, if that time has passed, in the next block.
         """
         self._loading = line
         try:
@@ -146,7 +147,7 @@ class RecordedLines:
     def _begin(self, block: bytes, begins_ns: int) -> bytes:
         """Returns the block.
 
-        If the line begins during the block, the line's first samples replace the end of the block.
+        If the line begins during the block, the first samples of the line replace the end of the block.
         """
         block_ns = frames_to_ns(len(block) // 2, self.rate)
         wait_ns = begins_ns - (self.block_end_ns - block_ns)

@@ -86,7 +86,7 @@ class Playback:
 
     @property
     def detectors(self) -> DetectorPool:
-        """Runs the speech detectors of the call."""
+        """The pool that runs the call's speech detectors."""
         return self._output.detectors
 
     def prepare(self, audio_format: AudioFormat) -> None:
@@ -103,8 +103,8 @@ class Playback:
     def play(self, reply: str, wire: bytes, audio_format: AudioFormat | None = None) -> None:
         """Queues a chunk of a reply in its wire format.
 
-        A late chunk of a flushed reply is counted as unheard. ``audio_format`` is used for a reply that was
-        not begun.
+        A late chunk of a flushed reply is counted as unheard. If the reply was not begun, ``audio_format``
+        begins it.
         """
         audio_format = audio_format or DEFAULT_FORMAT
         self._arrival_watch.came()
@@ -126,11 +126,11 @@ class Playback:
             self.queue.controls.held = held
 
     def socket_lost(self) -> None:
-        """Stops reporting missing audio until more arrives, because the socket was lost."""
+        """Suppresses reports of missing audio until audio arrives."""
         self._arrival_watch.excuse()
 
     def ran_dry(self, after_ms: float) -> str | None:
-        """Returns the reply being heard if it has had nothing to play for ``after_ms``; otherwise None."""
+        """Returns the current reply if its audio ran out at least ``after_ms`` ago; otherwise None."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
         # Returns None until the device has played its buffer, because the user hears no silence before that.
@@ -186,7 +186,7 @@ class Playback:
         return self._output.found.output_name
 
     async def opened(self) -> None:
-        """If the speaker is being opened, waits until it is open."""
+        """Waits until the speaker is open, if it is being opened."""
         if self._opening:
             await asyncio.gather(self._opening, return_exceptions=True)
 
@@ -234,7 +234,7 @@ class Playback:
             await self.speaker.close()
 
     def take_news(self, now_ns: int) -> None:
-        """Emits the reply events since the previous call."""
+        """Emits the reply events that occurred since the previous call."""
         if self.speaker:
             self.speaker.catch_up(now_ns)
             queue = self.speaker.queue
@@ -256,11 +256,14 @@ class Playback:
                 self._emit(ended)
 
     def finish_listening(self) -> None:
-        """Emits the end of ongoing speech, because nothing more will be heard."""
+        """Emits the end of ongoing agent speech. Call it when no more audio will be played."""
         self._heard.finish()
 
     def _still_ending(self) -> list[e.PlaybackEnded]:
-        """Returns the ends of replies that the device is still playing, except replies flushed from the device."""
+        """Returns the `PlaybackEnded` events of replies that the device may still be playing.
+
+        Excludes replies that were flushed from the device.
+        """
         queue = self.queue
         return [ended for ended in self._ending.values() if queue and not queue.flushed(ended.reply)]
 
@@ -361,7 +364,7 @@ class ArrivalWatch:
         self._excused = False
 
     def excuse(self) -> None:
-        """Suppresses reports until audio arrives, because the socket was lost."""
+        """Suppresses reports until audio arrives. Call it when the socket was lost."""
         self._excused = True
 
     def came(self) -> None:
@@ -369,7 +372,10 @@ class ArrivalWatch:
         self._excused = False
 
     def poll(self, now_ns: int, reply: str | None, gap_ms: float) -> None:
-        """Checks the open reply (None if there is none), which has had nothing to play for ``gap_ms``."""
+        """Checks whether the audio of ``reply``, the one being played, has stalled; None if no reply is playing.
+
+        ``gap_ms`` is how long the queue has been empty.
+        """
         stalls = reply is not None and gap_ms >= STALL_MS and not self._excused
         if self._reply is not None and (reply != self._reply or not stalls):
             waited_s = self._gap_ms / 1000

@@ -1,4 +1,4 @@
-"""HeardSpeech: detects speech in the agent's audio as it is heard."""
+"""HeardSpeech: detects the agent's speech in the audio that has left the speaker."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tui.models import events as e
 
 
 class HeardSpeech:
-    """Measures the blocks that were heard. Runs on the engine's loop.
+    """Measures the level of heard blocks and finds the edges of speech and other sounds. Runs on the engine's loop.
 
-    Edges of speech and other sounds, which ``detectors`` find, go to ``emit``; ``on_played`` receives each block as
+    ``emit`` receives an event for each edge that ``detectors`` find; ``on_played`` receives each block as
     ``(end_ns, pcm, rate)``.
     """
 
@@ -32,7 +32,7 @@ class HeardSpeech:
         self._end_ns = 0
 
     def feed(self, start_ns: int, block: bytes, rate: int, now_ns: int) -> None:
-        """Measures a block whose first sample left the speaker at ``start_ns``."""
+        """Adds a block whose first sample left the speaker at ``start_ns``."""
         self._end_ns = start_ns + frames_to_ns(len(block) // 2, rate)
         self.meter.feed(block, now_ns)
         self._on_played(self._end_ns, block, rate)
@@ -46,7 +46,7 @@ class HeardSpeech:
         self._speech.feed(block, self._end_ns)
 
     def finish(self) -> None:
-        """Emits the end of the current sound, because nothing more will be heard."""
+        """Emits the end of the current sound. Call it when no more audio will be played."""
         if self._speech:
             self._speech.finish(self._end_ns)
 

@@ -86,20 +86,23 @@ class Audible:
         return list(self._stretches[speaker])
 
     def heard_between(self, speaker: e.Party, since_ns: int, until_ns: int) -> bool:
-        """Returns whether a party was heard between two times with more than background sound, as far as is known."""
+        """Returns whether a party was heard between two times, as far as is known.
+
+        Background sound does not count.
+        """
         return any(
             stretch.overlaps(since_ns, until_ns) and not self.is_background(stretch, since_ns)
             for stretch in self._stretches[speaker]
         )
 
     def heard_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> bool:
-        """Returns whether a party became audible after a given time, with more than background sound."""
+        """Returns whether a party became audible after a given time. Background sound does not count."""
         return self.onset_from(speaker, since_ns, now_ns) is not None
 
     def onset_from(self, speaker: e.Party, since_ns: int, now_ns: int) -> int | None:
-        """Returns when a party first became audible after a given time with more than background sound.
+        """Returns when a party first became audible after a given time; None if it did not.
 
-        Returns None if it never did.
+        Background sound does not count.
         """
         return next(
             (
@@ -112,7 +115,7 @@ class Audible:
         )
 
     def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
-        """Returns when a party was last heard with more than background sound.
+        """Returns when a party was last heard. Background sound does not count.
 
         Returns ``now_ns`` while the party is being heard, and None if it was never heard.
         """

@@ -1,8 +1,8 @@
 """Detects where the user spoke over the agent, and whether and when the agent yielded.
 
-The agent's signal may precede the user's onset in the event stream, because an onset is back-dated and is
-emitted only when the detector is sure. A flush therefore counts as a false barge-in only if no speech that
-may have caused it is reported within one second.
+The agent's signal may precede the user's onset in the event stream: the detector emits an onset only when it
+is sure, and back-dates it. A flush therefore counts as a false barge-in only if no user speech that may have
+caused it is reported within one second.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ class CutReplies:
 
 
 class BargeInFold:
-    """Folds events into ``barge_ins``.
+    """Folds events into ``barge_ins``, in constant time per event.
 
-    Each event takes constant time. ``audible`` and ``trust`` must have processed each event first, because
-    speech over streamed silence does not interrupt the agent.
+    ``audible`` and ``trust`` must process each event before this fold. ``audible`` shows whether the agent
+    was really speaking: the user does not interrupt an agent that streams silence.
     """
 
     def __init__(self, barge_ins: list[BargeIn], audible: Audible, trust: Trust) -> None:
@@ -123,7 +123,7 @@ class BargeInFold:
         return len(self.barge_ins) != known or more_ms > 0
 
     def _late(self, number: int, late_ms: float) -> None:
-        """Adds late audio to the unplayed audio of the flush with this number."""
+        """Adds audio that arrived after the flush with this number to the flush's unplayed audio."""
         if self._flush is not None and self._flush.number == number:
             self._flush = msgspec.structs.replace(self._flush, unheard_ms=self._flush.unheard_ms + late_ms)
         elif number in self._cut.barge_in_of:
@@ -140,7 +140,7 @@ class BargeInFold:
         self._doubt(barge_in)
 
     def _doubt(self, barge_in: BargeIn) -> None:
-        """Marks a barge-in that was measured while this program was late."""
+        """Marks a barge-in as uncertain if this program was late while it was measured."""
         if barge_in.at_ns is None:
             return
         lasted_ms = (barge_in.signal_ms, barge_in.silence_ms, barge_in.stop_ms)
@@ -213,7 +213,7 @@ class BargeInFold:
         self._newest = over, flush
 
     def _judge(self, turn: int) -> None:
-        """Decides open cases after one second, when everything heard until then is known."""
+        """Decides an open barge-in or flush once everything heard within a second of it is known."""
         # Uses event times rather than a clock, so that a replay yields the same results as the live session.
         over, flush = self._over, self._flush
         if over is not None and over.at_ns is not None:

@@ -90,7 +90,7 @@ class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SessionComparison(msgspec.Struct, frozen=True):
-    """Both sessions, and their pairs of turns in order."""
+    """The two sessions, and their pairs of turns in order."""
 
     left: SessionOf
     right: SessionOf

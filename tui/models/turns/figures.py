@@ -1,4 +1,4 @@
-"""Figure: a response time as all outputs show it, with its grade and its uncertainty.
+"""Figure: a response time with its grade and its uncertainty.
 
 The screen, `metrics`, `--json` and the report all use it, so that they show the same numbers for a session.
 """
@@ -114,7 +114,7 @@ def against(figure: Figure, limit_ms: float) -> Against | None:
 
 
 def too_close(number: int, figure: Figure) -> str:
-    """Returns a sentence, without a full stop, on why a turn's response time cannot be compared with a limit."""
+    """Returns why a turn's response time cannot be compared with a limit, as a sentence without a full stop."""
     because = f": {figure.doubt}" if figure.doubt else ""
     return f"Turn {number} took {figure}, which is too close to call{because}"
 

@@ -195,12 +195,12 @@ class _Standing(NamedTuple):
 
 
 class FloorFold:
-    """Folds edges of speech into `Floor`, regardless of the order in which they become known.
+    """Folds edges of speech into `Floor`. The edges may arrive out of order.
 
     Decisions depend on later speech (speech is a backchannel only if the holder goes on), and edges of the
-    two tracks arrive up to `KNOWN_AFTER_NS` late. The latest stretches are therefore judged again at each
-    edge, and settled once they can no longer change. The cost of an edge depends only on the number of
-    unsettled stretches. Not thread-safe.
+    two tracks arrive up to `KNOWN_AFTER_NS` late. At each edge, the fold therefore judges the latest
+    stretches again, and settles those that can no longer change. The cost of an edge depends only on the
+    number of unsettled stretches. Not thread-safe.
     """
 
     def __init__(self, floor: Floor, rules: Thresholds | None = None) -> None:
@@ -214,7 +214,10 @@ class FloorFold:
         self._closed = False
 
     def apply(self, event: e.SessionEvent, audible: Audible) -> bool:
-        """Applies one event, which ``audible`` has processed; returns whether a figure may have changed."""
+        """Applies one event; returns whether a figure may have changed.
+
+        ``audible`` must have processed the event first.
+        """
         match event:
             case e.SpeechEdge(started=True) if event.speaker not in self._open:
                 stretch = audible.current(event.speaker)
@@ -272,7 +275,7 @@ class FloorFold:
         return self.floor.user if by is e.Party.USER else self.floor.agent
 
     def _fold_again(self) -> None:
-        """Folds the unsettled speech, and settles what can no longer change."""
+        """Folds the unsettled speech, and settles the part that can no longer change."""
         floor, state = self.floor, self._settled
         turns, talk_overs, backchannels, pauses = state.counts
         del floor.turns[turns:], floor.talk_overs[talk_overs:]
@@ -328,7 +331,7 @@ class FloorFold:
         return self._after(state, turn, last, speech)
 
     def _took(self, state: _Standing, speech: Speech, offset_ms: float | None) -> _Standing:
-        """Returns the state after speech that begins a turn."""
+        """Returns the state after speech that takes the floor and begins a turn."""
         turn = FloorTurn(speech.by, speech.began_ns, None, offset_ms, speech.event)
         return self._after(state, turn, speech, speech)
 
@@ -384,7 +387,7 @@ class FloorFold:
 def floor_of(speech: Iterable[Speech], rules: Thresholds | None = None) -> Floor:
     """Returns the floor of a session from the speech of both parties.
 
-    Speech without an end is taken to last until the last edge.
+    Speech without an end lasts until the last edge.
     """
     fold = FloorFold(Floor(), rules)
     newest_ns = 0

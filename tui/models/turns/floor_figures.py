@@ -1,7 +1,7 @@
 """Turn-taking figures and moments, as the screen, `metrics`, `--json` and the report show them.
 
-Each function takes a `Floor` that is ready to be shown: call `tui.models.turns.floor.judged_by`
-once to apply the user's rules.
+Before passing a `Floor` to these functions, apply the user's rules to it with
+`tui.models.turns.floor.judged_by`.
 """
 
 from __future__ import annotations
@@ -95,11 +95,10 @@ class _Times:
         self._silence = timing.silence if timing else Bound()
 
     def offset(self, ms: float | None, to: e.Party) -> Figure:
-        """Returns the floor transfer offset of a turn of party ``to``."""
         return _between(ms, self._offset, to)
 
     def given_way(self, ms: float | None, by: e.Party) -> Figure:
-        """Returns the time from the other party's onset to the silence of the floor holder ``by``, who yielded."""
+        """Returns how long the floor holder ``by`` took to yield, from the other party's onset to its silence."""
         return _between(ms, self._silence, by)
 
     def of(self, over: TalkOver) -> Figure:
@@ -116,7 +115,7 @@ def floor_figures(floor: Floor, timing: Timing | None = None) -> FloorFigures:
 
 
 def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
-    """Yields the figures as names and words.
+    """Yields each figure as a name and a phrase.
 
     Yields nothing if the floor never changed hands and nobody was interrupted.
     """

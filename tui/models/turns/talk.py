@@ -11,7 +11,7 @@ DEAD_AIR_NS = 2_000_000_000
 
 
 class TalkFold:
-    """Folds edges of speech on both tracks into talk times; the events arrive some time after the edges.
+    """Folds edges of speech on both tracks into talk times.
 
     ``audible`` must have processed each event first.
     """
@@ -70,7 +70,7 @@ class TalkFold:
         self._quiet_since_ns = max(self._quiet_since_ns or at_ns, at_ns)
 
     def _close(self, at_ns: int) -> bool:
-        """Ends the session, including any ongoing speech."""
+        """Ends any ongoing speech at the end of the session, and counts the final silence."""
         changed = bool(self._talking)
         for speaker, stretch in list(self._talking.items()):
             stretch.ended_ns = max(at_ns, stretch.began_ns)

@@ -1,4 +1,4 @@
-"""Trust: the accuracy of a session's times, given its devices and the lateness of this program."""
+"""Trust: how accurate a session's times are, given its devices and the lateness of this program."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ because a sound server delivers in steps; errors were at most 16 ms in the 77 tu
 
 
 class Trust:
-    """Collects what limits the accuracy of times. Each event takes constant time. Not thread-safe."""
+    """Collects the device timing and the latenesses that limit the accuracy of times.
+
+    Each event takes constant time. Not thread-safe.
+    """
 
     def __init__(self) -> None:
         self.timing: Timing | None = None
@@ -36,24 +39,25 @@ class Trust:
 
     @property
     def response(self) -> Bound:
-        """The error of a response time."""
+        """Bias and error bound of a response time."""
         return self.timing.response if self.timing else Bound()
 
     @property
     def silence(self) -> Bound:
-        """The error of the time from the user's onset to silence at the speaker."""
+        """Bias and error bound of the time from the user's onset to silence at the speaker."""
         return self.timing.silence if self.timing else Bound()
 
     @property
     def one_device(self) -> Bound:
-        """The error of a time that depends on only one device."""
+        """Bias and error bound of a time between two edges at the same device."""
         return self.timing.one_device if self.timing else Bound()
 
     def late_between(self, start_ns: int, end_ns: int) -> tuple[str, float]:
-        """Returns the reason for lateness between two times, and the greatest delay in ms.
+        """Returns what was late between two times, as a clause, and the greatest delay in ms.
 
-        The first time is measured at the microphone and the second at the speaker, so a device's lateness counts only
-        if it covers the time measured at that device. Returns ("", 0) if nothing was late.
+        ``start_ns`` is measured at the microphone and ``end_ns`` at the speaker. A device's lateness
+        therefore counts only if it covers the time measured at that device. Returns ("", 0) if nothing was
+        late.
         """
         reason, most_ms = "", 0.0
         is_calibrated = self.timing is not None and self.timing.calibration is not None

@@ -394,7 +394,7 @@ class TurnFold:
                 self._reported(measured, "recognised", event.at_ns)
 
     def _turn_of_speech(self, item: str) -> _Measured | None:
-        """Returns the turn in which the speech with this id was first reported, or the current one if it is new."""
+        """Returns the turn in which the agent first reported this speech; the current turn if the speech is new."""
         if item and self._now:
             return self._of_speech.setdefault(item, self._now)
         return self._now
@@ -413,7 +413,7 @@ class TurnFold:
         self._measure(measured)
 
     def _turn_of(self, reply: str) -> _Measured | None:
-        """Returns the turn in which the reply or text with this id first appeared; the current one if it is new."""
+        """Returns the turn in which the reply or text with this id first appeared; the current turn if it is new."""
         if self._now is None or not reply:
             return self._now
         return self._of_reply.setdefault(reply, self._now)
@@ -452,7 +452,7 @@ class TurnFold:
             self._heard_in(measured, at_ns)
 
     def _heard_in(self, measured: _Measured, at_ns: int) -> None:
-        """Records that the agent was first heard in a turn."""
+        """Records in a turn when the agent was first heard."""
         begun = [playing for playing in self._playings if playing.at_ns <= at_ns + EARLY_NS]
         playing = begun[-1] if begun else None
         ended_ns = measured.tool.ended_ns
@@ -518,7 +518,7 @@ class TurnFold:
             measured.turn.reported_ms[event.name] = event.reported_ms
 
     def _disputed(self, event: e.EdgeDisputed) -> None:
-        """Marks the turn with the edge that the second detector does not confirm."""
+        """Notes in the turn that the second detector did not confirm one of its edges."""
         turn = next((turn for turn in self.turns if turn.number == event.turn), None)
         if turn is None:
             return
@@ -584,7 +584,7 @@ class TurnFold:
         return "the greeting started before the agent accepted the session"
 
     def _doubt(self, turn: Turn) -> None:
-        """Marks figures that were measured while this program was late."""
+        """Marks a turn as uncertain if this program was late while it was measured."""
         if turn.response_latency_ms is None or turn.agent_began_ns is None:
             return
         end_ns = turn.agent_began_ns

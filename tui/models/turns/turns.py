@@ -1,8 +1,8 @@
 """Turns and barge-ins: the measurements of one exchange, as plain data.
 
-`tui.models.turns.turn_fold` folds events into them; screens, reports and checks read the results. A
-figure that could not be measured is None, with the reason in `Turn.unmeasured`; if a figure is
-uncertain, the reason is in `Turn.doubt`.
+`tui.models.turns.turn_fold` folds events into them; screens, reports and checks read the results. A figure
+that could not be measured is None, and `Turn.unmeasured` contains the reason. If a figure is uncertain,
+`Turn.doubt` contains the reason.
 """
 
 from __future__ import annotations
@@ -251,9 +251,9 @@ LEAST_TURNS = 20
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """Returns a percentile by the nearest-rank method, so that it is a measured value.
+    """Returns a percentile by the nearest-rank method, so that the result is a measured value.
 
-    Returns None if there are so few values that it would be the largest one: the median needs 2, p95 20 and
+    Returns None if the result would just be the largest value. The median needs at least 2 values, p95 20 and
     p99 100.
     """
     if not values or len(values) * (1 - share) < 1 - 1e-9:
@@ -262,12 +262,15 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 def nearest_rank(values: Sequence[float], share: float) -> float:
-    """Returns the smallest of the values that is not exceeded by at least this share of them, and by at least one."""
+    """Returns the smallest value that is at least as large as this share (0..1) of the values."""
     return sorted(values)[max(math.ceil(len(values) * share - 1e-9) - 1, 0)]
 
 
 def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
-    """Returns the percentiles of a call. The median is None whenever p95 is None, because they are read together."""
+    """Returns the percentiles of a call.
+
+    If p95 is None, so is the median, because the two are read together.
+    """
     worst_ms = max(latencies_ms, default=None)
     if len(latencies_ms) < LEAST_TURNS:
         return Percentiles(len(latencies_ms), worst_ms, None, None)

@@ -23,7 +23,10 @@ _LEAST_MS = 1.0
 
 
 class Stage(StrEnum):
-    """The stages between the user's last sound and the agent's first, in order. The value is the stage's name."""
+    """The stages between the user's last sound and the agent's first, in order.
+
+    Each enum value is the name of the stage.
+    """
 
     in_words: str
     """A description that follows a duration: "0.6 s until the agent noticed the end of speech"."""
@@ -31,7 +34,7 @@ class Stage(StrEnum):
     """A phrase that defines the start and end of the stage."""
 
     def __new__(cls, name: str, in_words: str, meaning: str) -> Self:
-        """Creates a member from its name and its descriptions."""
+        """Creates a member whose value is ``name``."""
         stage = str.__new__(cls, name)
         stage._value_ = name
         stage.in_words, stage.meaning = in_words, meaning
@@ -78,7 +81,10 @@ class Share(msgspec.Struct, frozen=True):
 
 
 def shares_of(turn: Turn) -> list[Share]:
-    """Returns the stages of a response in order. They add up to its time. Empty if there is no response time."""
+    """Returns the stages of a response in order; empty if the turn has no response time.
+
+    The times of the stages add up to the response time.
+    """
     if turn.response_ms is None:
         return []
     parts = turn.parts
@@ -112,7 +118,7 @@ def why_of(turn: Turn) -> str:
 
 
 def verdict(metrics: SessionMetrics, judge: Thresholds) -> str:
-    """Returns a verdict on the response times, with a breakdown of slow responses, in sentences."""
+    """Returns sentences that judge the response times and break down the slow ones."""
     turns = [turn for turn in metrics.turns if turn.number and turn.response_ms is not None]
     sentences = [_of_responses(turns, judge)] if turns else []
     if metrics.turns_not_answered:
@@ -139,7 +145,7 @@ def _of_responses(turns: Sequence[Turn], judge: Thresholds) -> str:
 
 
 def _mean(turns: Sequence[Turn]) -> list[Share]:
-    """Returns the shares of an average response."""
+    """Returns the mean time of each stage over the turns."""
     total_ms = dict.fromkeys(Stage, 0.0)
     for turn in turns:
         for share in shares_of(turn):
@@ -148,7 +154,7 @@ def _mean(turns: Sequence[Turn]) -> list[Share]:
 
 
 def _of_agent(turn: Turn) -> Iterable[tuple[Stage, float | None]]:
-    """Yields the agent's part, divided at the agent's reports."""
+    """Yields the stages of the agent's part, which end at the agent's reports."""
     agent_ms, unexplained_ms = turn.parts.agent_ms, turn.unexplained_ms
     if agent_ms is None or unexplained_ms is None:
         yield Stage.AGENT, agent_ms
