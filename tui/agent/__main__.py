@@ -1,6 +1,6 @@
-"""``python -m tui.agent SETTINGS`` runs the local agent as a child process, which ends when its stdin is closed.
+"""``python -m tui.agent SETTINGS`` runs the local agent as a child process, which exits when its stdin closes.
 
-The first line on stdout is ``listening on ws://HOST:PORT`` or ``failed: SENTENCE``; nothing follows it.
+The process prints one line on stdout: ``listening on ws://HOST:PORT`` or ``failed: SENTENCE``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tui.text.redaction import log_without_secrets
 
 
 def main() -> int:
-    """Runs the agent until it is asked to stop; returns the exit code."""
+    """Runs the agent until SIGINT, SIGTERM or the end of stdin; returns the exit code."""
     log_without_secrets(logging.WARNING, "%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
         asyncio.run(_serve(sys.argv[1]))

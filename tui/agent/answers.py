@@ -25,7 +25,7 @@ _MAX_OUTPUT_CHARS = 500
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function to call instead of answering."""
+    """A call to one of the caller's functions, which the agent makes before it answers."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -35,7 +35,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A planned answer; a function may still be called instead."""
+    """The answer chosen for a turn, before `Answers.call_instead` decides whether to call a function first."""
 
     answer: Answer
     words: str = ""
@@ -54,9 +54,9 @@ class Answers:
         self._echoes = settings.reply is ReplyMode.ECHO
         self._fault = settings.fault
         self._called: ToolCall | None = None
-        """The last function that was called."""
+        """The most recent function call."""
         self.kept: Plan | None = None
-        """The answer that is kept until the caller requests it."""
+        """The answer to give when the caller requests one; None if no turn is pending."""
         self.turns = 0
         """Number of the user's turns so far."""
 
@@ -65,12 +65,12 @@ class Answers:
         return prompt_answer(self._rate, *names)
 
     def greeting(self, words: str = "") -> Answer:
-        """Returns the greeting. If the caller chose its ``words``, they are sent as text but not spoken."""
+        """Returns the recorded greeting. ``words``, if the caller chose any, replace its text but not its audio."""
         answer = self.prompt("greeting")
         return replace(answer, text=words) if words else answer
 
     def backchannel(self) -> Answer:
-        """Returns a single word that shows that the agent is listening."""
+        """Returns a short "Yes." that shows that the agent is listening."""
         return backchannel_answer(self._rate)
 
     @property
@@ -79,7 +79,7 @@ class Answers:
         return play_format.rate if play_format else _UNSPOKEN_RATE
 
     def to_turn(self, turn: TurnEnded) -> Plan:
-        """Returns the answer to a spoken turn."""
+        """Counts a spoken turn and plans its answer."""
         self.turns += 1
         line = turn.match.line if turn.match else None
         answer = line.answer if line else _FALLBACK
@@ -90,24 +90,24 @@ class Answers:
         return self._to_words(turn.known_words, answer)
 
     def to_text(self, text: str) -> Plan:
-        """Returns the answer to a typed turn."""
+        """Counts a typed turn and plans its answer."""
         self.turns += 1
         return self._to_words(text, _like(text))
 
     def to_keys(self, digits: str) -> Answer | None:
-        """Returns the answer to keypad digits; None if no digit has a prompt."""
+        """Returns the prompts for the keypad digits; None if no digit has a prompt."""
         names = [f"dtmf-{digit}" for digit in digits.upper() if f"dtmf-{digit}" in prompts()]
         if "dtmf-#" in names:
             names = [*names[: names.index("dtmf-#") + 1], "goodbye"]
         return self.prompt(*names) if names else None
 
     def to_tool_output(self, output: str) -> Plan:
-        """Returns the answer to a function's output: a recorded prompt, with the output added to its text."""
+        """Plans the answer that follows a function call; adds the function's ``output`` to its text."""
         answer = self._called.answer if self._called else self.prompt(_AFTER_TOOL)
         return Plan(replace(answer, text=f"{answer.text} {cut(output, _MAX_OUTPUT_CHARS)}"))
 
     def call_instead(self, plan: Plan) -> ToolCall | None:
-        """Returns the function call, if any, that the user's words match or the caller requires."""
+        """Returns the function call that the user's words trigger or the caller requires; None to answer directly."""
         if not isinstance(self._agent, CallsTools):
             return None
         rule = plan.rule
@@ -145,6 +145,6 @@ class Answers:
 
 
 def _like(text: str) -> str:
-    """Returns the name of the prompt that answers the recorded line with these words, or the fallback prompt."""
+    """Returns the name of the prompt for a recorded line with the words of ``text``, or of the fallback prompt."""
     said = comparable_words(text)
     return next((line.answer for line in caller_lines() if comparable_words(line.text) == said), _FALLBACK)

@@ -1,4 +1,7 @@
-"""Runs a conversation with the caller's audio as its clock, for agents whose time stops when no audio arrives."""
+"""Runs a conversation on the clock of the caller's audio instead of in real time.
+
+Full-duplex agents need this, because their time stops when no audio arrives.
+"""
 
 from __future__ import annotations
 
@@ -15,27 +18,26 @@ _AUDIO_STOPPED_NS = 1_000_000_000
 
 
 class TimedByCaller(Conversation):
-    """A call with a full-duplex agent, whose clock is the audio that it receives.
+    """A call with a full-duplex agent. Its clock advances only while the caller sends audio.
 
-    Reports when the caller's audio stops, because the agent then stays silent until audio arrives again.
+    Reports a finding when the caller's audio stops, because the agent then stays silent.
     """
 
     _agent: RunsOnUserAudio
     _now_ns = 0
-    """Time on the audio clock, by which everything is scheduled."""
+    """Duration of the audio received so far; the call is scheduled on this clock."""
     _audio_due_ns: int | None = None
-    """Clock time by which more audio is due. None before the session starts and after overdue audio has been
-    reported."""
+    """Monotonic time by which more audio is due; None before the session starts and while audio is overdue."""
 
     @property
     def next_due_ns(self) -> int | None:
-        """Clock time at which to call `due` next."""
+        """Monotonic time at which to call `due` next; None if nothing is due until the caller sends a frame."""
         if self._hearing.ear is None and self._agent.user_format is not None:
             return 0
         return self._audio_due_ns
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
-        """Handles a frame from the caller and advances the time by its audio; returns the messages that are due."""
+        """Handles a frame from the caller, advances the clock by its audio, and returns the messages to send."""
         before_ns, waits = self._now_ns, self._agent.user_format is None
         frames = super().receive(frame, self._now_ns)
         if self._now_ns > before_ns or (waits and self._agent.user_format is not None):
@@ -59,7 +61,7 @@ class TimedByCaller(Conversation):
         return frames
 
     def due(self, now_ns: int) -> list[Outgoing]:
-        """Reports once that the caller's audio is overdue; returns no messages."""
+        """Reports a finding, once, if no audio has arrived for a second. Always returns an empty list."""
         self._hearing.prepare(self._agent.user_format)
         if self._audio_due_ns is not None and now_ns >= self._audio_due_ns and self._agent.user_format:
             self._audio_due_ns = None
@@ -75,6 +77,6 @@ def conversation_with(
     on_problem: Callable[[str, str], None],
     rules: AnswerRules | None = None,
 ) -> Conversation:
-    """Returns a conversation with the clock that the agent's end requires: real time or the caller's audio."""
+    """Returns a conversation that runs in real time or on the caller's audio, as ``agent`` requires."""
     kind = TimedByCaller if isinstance(agent, RunsOnUserAudio) else Conversation
     return kind(agent, settings, hearing, on_problem, rules=rules)

@@ -4,13 +4,15 @@ A conversation has no sockets and no clock: it receives frames and the time, and
 owner of a conversation sends the frames that `opened`, `receive` and `due` return, and calls `due` again at
 `next_due_ns`.
 
-If the caller controls when the agent answers (`RealtimeAgentEnd`), the agent answers typed text and tool
-outputs only on request. The same applies to turns if the caller disabled automatic answers, and to turns during
-a reply that cannot be interrupted. If all speech is transcribed, which takes a while, a turn is answered once
-its words are known, unless the user is speaking again by then.
+In some protocols (`RealtimeAgentEnd`) the caller controls when the agent answers. The agent then answers
+typed text and tool outputs only on request. It also waits for a request after a turn during a reply that
+cannot be interrupted, and after every turn if the caller disabled automatic answers.
 
-If the caller requests an answer when there was no turn, the agent greets if it has not spoken yet; otherwise
-it invites the user to go ahead.
+If all speech is transcribed, the agent answers a turn once its words are known, unless the user is speaking
+again by then.
+
+If the caller requests an answer before the first turn, the agent greets. If it has already greeted, it
+invites the user to go ahead.
 """
 
 from __future__ import annotations
@@ -46,10 +48,10 @@ _GOODBYE_TIMEOUT_NS = 3_000_000_000
 
 
 class Conversation:
-    """One call; ``agent`` is the protocol's agent end.
+    """One call with one caller. ``agent`` implements the agent's side of the caller's protocol.
 
-    ``on_problem`` is called with a short name and a sentence for each rule the caller breaks, each frame that
-    cannot be decoded and each request that is refused. ``rules`` take precedence over the prompts.
+    ``on_problem`` is called with a short name and a sentence for each broken rule, undecodable frame and
+    refused request. ``rules`` take precedence over the recorded prompts.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Conversation:
 
     @property
     def next_due_ns(self) -> int | None:
-        """The time at which to call `due` next; None if nothing is due until the caller sends a frame."""
+        """Monotonic time at which to call `due` next; None if nothing is due until the caller sends a frame."""
         if self._hearing.ear is None and self._agent.user_format is not None:
             return 0
         if self._hearing.transcripts is not None and self._hearing.transcripts.due:
@@ -89,13 +91,13 @@ class Conversation:
         return min((due for due in dues if due is not None), default=None)
 
     def opened(self, handshake: Handshake | None = None) -> list[Outgoing]:
-        """Returns the first messages after the caller has connected; sets `over` if the caller is refused."""
+        """Returns the messages to send once the caller has connected; sets `over` if the agent refuses the caller."""
         if isinstance(self._agent, ReadsHandshake) and (close := self._agent.admit(handshake or Handshake())):
             self.over, self.close = True, close
         return self._agent.opened()
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
-        """Handles a frame from the caller; returns the messages to send."""
+        """Handles a frame from the caller and returns the messages to send."""
         try:
             incoming = self._agent.receive(frame)
         except ProtocolError as error:
@@ -111,7 +113,7 @@ class Conversation:
         return frames
 
     def due(self, now_ns: int) -> list[Outgoing]:
-        """Returns the messages that are due by now."""
+        """Returns the messages that are due by ``now_ns``."""
         self._hearing.prepare(self._agent.user_format)
         if self._leaves_at_ns is not None:
             self.over = self.over or now_ns >= self._leaves_at_ns
@@ -125,7 +127,7 @@ class Conversation:
         return frames + self._wishes.idle() + self._answer(Plan(self._answers.prompt("listening")), now_ns)
 
     def end(self) -> list[Outgoing]:
-        """Returns the last messages when the agent shuts down."""
+        """Ends the call because the agent shuts down; returns the last messages to send."""
         self.over = True
         return self._agent.end()
 
@@ -199,7 +201,7 @@ class Conversation:
         return frames
 
     def _act(self, now_ns: int) -> list[Outgoing]:
-        """Performs the acts that are due, but skips a backchannel if the user has stopped speaking."""
+        """Performs the acts that are due. Skips a backchannel if the user has stopped speaking."""
         frames: list[Outgoing] = []
         for act in self._interplay.due(now_ns):
             ear = self._hearing.ear
@@ -212,12 +214,12 @@ class Conversation:
         return frames
 
     def _overhears(self, sound: Sound) -> bool:
-        """Returns whether the agent ignores ``sound`` because the agent is speaking."""
+        """Returns whether the agent ignores ``sound`` because the agent itself is speaking."""
         ignored = self._fault is Fault.IGNORES_BARGE_IN or (isinstance(sound, TurnEnded) and sound.brief)
         return ignored and self._mouth.busy
 
     def _keep_turn(self, turn: TurnEnded) -> list[Outgoing]:
-        """Handles a turn whose end the caller announced; the caller requests the answer separately."""
+        """Handles a turn that the caller has ended. The caller requests the answer with another message."""
         if turn.pcm and self._transcribe(turn, committed=True):
             return []
         if turn.pcm:
@@ -225,7 +227,7 @@ class Conversation:
         return self._recognition(turn)
 
     def _transcribe(self, turn: TurnEnded, *, committed: bool = False) -> bool:
-        """Starts transcribing a turn; returns False if its words are already known or turns are not transcribed."""
+        """Starts transcribing a turn. Returns False if the turn was recognized or the agent does not transcribe."""
         transcripts = self._hearing.transcripts
         if transcripts is None or turn.match is not None:
             return False
@@ -233,7 +235,7 @@ class Conversation:
         return True
 
     def _transcribed(self, now_ns: int) -> list[Outgoing]:
-        """Reports and answers the turns that have been transcribed."""
+        """Sends the words of newly transcribed turns to the caller and answers the newest turn."""
         frames: list[Outgoing] = []
         ear, transcripts = self._hearing.ear, self._hearing.transcripts
         for heard, answerable in transcripts.take() if transcripts else []:
@@ -257,7 +259,7 @@ class Conversation:
 
     @property
     def _idle_at_ns(self) -> int | None:
-        """Time at which the agent will speak again if the user stays silent."""
+        """Time at which the agent speaks again if the user stays silent; None if the agent keeps waiting."""
         timeout_ms = self._wishes.idle_timeout_ms if self._wishes else None
         since_ns, ear = self._mouth.silent_since_ns, self._hearing.ear
         if timeout_ms is None or since_ns is None or (ear and ear.in_turn):
@@ -289,9 +291,9 @@ class Conversation:
     def _answer(
         self, plan: Plan, now_ns: int, *, unasked: bool = True, apart: bool = False
     ) -> list[Outgoing]:
-        """Answers at once if ``unasked``; otherwise keeps the answer until the caller requests it.
+        """Gives the planned answer now if ``unasked`` is true; otherwise keeps it until the caller requests it.
 
-        An answer that is ``apart`` from the conversation does not count as answering pending turns.
+        An answer that is ``apart`` from the conversation does not count as the answer to a turn.
         """
         if self._fault is Fault.CRASHES and self._answers.turns >= _CRASHES_IN_TURN:
             self.over, self.close = True, _CRASHED

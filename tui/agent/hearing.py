@@ -17,16 +17,16 @@ from tui.audio.pcm import frames_to_ns, ns_to_frames, to_float
 from tui.audio.speech import make_detector
 
 _MARGIN_MS = 150
-"""Margin of audio kept around an utterance, because the detector marks only the loud part."""
+"""How much audio to keep before and after an utterance, because the detector marks only the loud part."""
 _STILL_SPEAKING = 0.1
 """Minimum peak of the last 100 ms relative to the peak of the utterance: -20 dB."""
 _LONGEST_UTTERANCE_S = 120
-"""Maximum duration of audio to keep from an utterance; if the utterance is longer, only its end is kept."""
+"""How much of an utterance to keep; of a longer one, only the end is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnBegan:
-    """The user's speech is now long enough to interrupt the agent."""
+    """Event: the user has spoken long enough to interrupt the agent."""
 
     ago_ms: float
     """Time since the speech began, measured in the user's audio."""
@@ -34,14 +34,14 @@ class TurnBegan:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of a recorded line that have been spoken so far."""
+    """Event: the user has spoken these words of a recorded line so far."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The user's silence is now long enough to end the turn."""
+    """Event: the user has been silent long enough to end the turn."""
 
     pcm: bytes
     """The utterance as 16-bit PCM, with a short margin of silence."""
@@ -55,12 +55,12 @@ class TurnEnded:
 
     @property
     def text(self) -> str:
-        """The words if they were recognized, otherwise the duration."""
+        """The user's words; if unknown, the duration, such as "(1.2 s of speech)"."""
         return self.known_words or f"({self.speech_ms / 1000:.1f} s of speech)"
 
     @property
     def known_words(self) -> str:
-        """The words if they were recognized; otherwise empty."""
+        """The user's words; empty if unknown."""
         return self.match.line.text if self.match else self.words
 
 
@@ -70,10 +70,10 @@ Sound: TypeAlias = TurnBegan | Words | TurnEnded
 class Ear:
     """Listens to one user's audio streams, one after another, all in one format.
 
-    Speech counts as a turn, and so do tones, because test clients send them. Other sounds do not, because a
+    Speech begins a turn. Tones do too, because test clients send them. Other sounds do not, because a
     microphone always picks up noise.
 
-    Time is counted in samples, so audio that arrives faster than real time is handled the same way.
+    Time is counted in samples, so audio may arrive faster than in real time.
     """
 
     ends_turns = True
@@ -98,11 +98,11 @@ class Ear:
         self._hypotheses: Hypotheses | None = None
 
     def feed(self, wire: bytes) -> Iterator[Sound]:
-        """Processes audio and yields the detected events."""
+        """Decodes audio from the wire and yields the events detected in it."""
         yield from self._listen(self._decoder.feed(wire))
 
     def end_of_stream(self) -> Iterator[Sound]:
-        """Ends the stream and any turn in progress."""
+        """Ends the audio stream; yields `TurnEnded` if a turn was in progress."""
         self._decoder.flush_remainder()
         # The detector needs silence to end a turn; the extra 500 ms cover the latency of its classifier.
         quiet_ms = self._silence_ms + 500 if self._detector.speaking or self.in_turn else 0
@@ -111,13 +111,13 @@ class Ear:
             yield self._end_turn(self._ended_frame)
 
     def commit(self) -> TurnEnded:
-        """Ends the turn at the caller's request; returns it, pauses included, or an empty turn without speech."""
+        """Ends and returns the current turn at the caller's request; its audio is empty if the user said nothing."""
         turns = [sound for sound in self.end_of_stream() if isinstance(sound, TurnEnded)]
         return turns[-1] if turns else TurnEnded(b"", self._rate, 0.0, None)
 
     @property
     def in_turn(self) -> bool:
-        """Whether the user is speaking."""
+        """Whether a turn is in progress."""
         return self._hypotheses is not None
 
     def _listen(self, pcm: bytes) -> Iterator[Sound]:
@@ -152,7 +152,7 @@ class Ear:
     def _insists(self) -> bool:
         """Returns whether the user has spoken long enough to interrupt and is still speaking.
 
-        The check for current speech is needed because the detector reports the end of speech only after a
+        The detector cannot answer the second question in time: it reports the end of speech only after a
         silence.
         """
         if not self._interrupt_frames:
@@ -161,7 +161,7 @@ class Ear:
 
     @property
     def still_speaks(self) -> bool:
-        """Whether the last 100 ms of the utterance are speech rather than the silence that may end it."""
+        """Whether the last 100 ms contain speech, judged by their peak."""
         if not self._kept:
             return False
         samples = np.abs(to_float(bytes(self._kept)))
@@ -194,7 +194,7 @@ class Ear:
 
 
 class Hearing:
-    """Listens to one user, with a separate ear for each format."""
+    """Listens to one user. Replaces its `Ear` when the audio format changes."""
 
     def __init__(
         self, recogniser: Recogniser, settings: AgentSettings, transcripts: Transcripts | None = None
@@ -202,19 +202,19 @@ class Hearing:
         self.transcripts = transcripts
         """Transcribes turns that the ears do not recognize; None if speech is not transcribed."""
         self.ear: Ear | None = None
-        """None before the user's format is known."""
+        """The ear for the current format; None before the format is known."""
         self._recogniser = recogniser
         self._silence_ms = settings.silence_ms
         yields_at_once = settings.fault is Fault.STOPS_AT_BACKCHANNEL
         self._interrupt_ms = 0 if yields_at_once else settings.interrupt_ms
 
     def prepare(self, audio_format: AudioFormat | None) -> None:
-        """Creates the first ear before any audio arrives."""
+        """Creates the ear before audio arrives, if the format is known and there is no ear yet."""
         if self.ear is None:
             self.ear_for(audio_format)
 
     def ear_for(self, audio_format: AudioFormat | None) -> Ear | None:
-        """Returns the ear for audio in ``audio_format``; the current ear if that is None."""
+        """Returns an ear for this format, creating one if the format changed. None means the current format."""
         if audio_format and (self.ear is None or self.ear.format != audio_format):
             self.ear = Ear(audio_format, self._recogniser, self._silence_ms, self._interrupt_ms)
         return self.ear

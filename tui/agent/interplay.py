@@ -1,4 +1,4 @@
-"""Decides whether the agent stops, says a single word, or talks over the user while the user speaks."""
+"""Schedules how the agent reacts while the user speaks: it stops, says one word, or talks over the user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tui.agent.settings import AgentSettings, Fault
 
 
 class Act(Enum):
-    """Something that the agent does while the user speaks."""
+    """A reaction of the agent while the user speaks."""
 
     YIELD = auto()
     """The agent stops speaking."""
@@ -21,7 +21,7 @@ class Act(Enum):
 
 
 class Interplay:
-    """Plans acts at fixed delays after the user begins to speak; the seed selects the turns that have them."""
+    """Schedules acts at fixed delays after the user begins to speak. The seed decides which turns get them."""
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings
@@ -30,11 +30,11 @@ class Interplay:
 
     @property
     def next_due_ns(self) -> int | None:
-        """The time of the next act; None if none is planned."""
+        """Time of the next scheduled act; None if no act is scheduled."""
         return self._plans[0][0] if self._plans else None
 
     def user_began(self, onset_ns: int, *, agent_speaks: bool, yields: bool) -> None:
-        """Plans acts that follow the start of speech: a speaking agent stops, and a silent one may join in."""
+        """Schedules acts after the start of speech: an agent that yields stops, and a silent agent may join in."""
         settings = self._settings
         self._plans = []
         if yields:
@@ -53,11 +53,11 @@ class Interplay:
                 self._plan(onset_ns, delay_ms, act)
 
     def user_ended(self) -> None:
-        """Drops all planned acts, because the user has stopped speaking."""
+        """Cancels all scheduled acts, because the user has stopped speaking."""
         self._plans = []
 
     def due(self, now_ns: int) -> Iterator[Act]:
-        """Yields the acts that are due by now, in order."""
+        """Yields the acts that are due by ``now_ns``, in order."""
         while self._plans and self._plans[0][0] <= now_ns:
             yield self._plans.pop(0)[1]
 

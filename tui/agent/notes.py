@@ -1,4 +1,4 @@
-"""Prints notes about one call and its client on the agent's terminal."""
+"""Prints the start, problems and end of each call on the agent's terminal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _log = logging.getLogger(__name__)
 
 
 class CallNotes:
-    """Prints the beginning, problems and end of one call; repeated problems are counted and summed up at the end.
+    """Prints the start, problems and end of one call. Each problem is printed once and counted thereafter.
 
-    ``report`` receives one line of text, which may quote the client; control characters in it have been made
-    visible, and the token has been removed.
+    ``report`` receives one line at a time. In text from the client, control characters are made visible and
+    the token is removed.
     """
 
     def __init__(self, name: str, report: Callable[[str], None]) -> None:
@@ -29,11 +29,11 @@ class CallNotes:
         self._counts: Counter[str] = Counter()
 
     def began(self, protocol: str, client: str) -> None:
-        """Prints who is calling."""
+        """Prints the protocol and the client's address."""
         self._print(f"{protocol} call from {client}")
 
     def problem(self, rule: str, text: str) -> None:
-        """Prints something that the client's developer should know: a finding or the reason for a refusal."""
+        """Prints a finding about the client or the reason for a refusal, once per ``rule``."""
         self._counts[rule] += 1
         if self._counts[rule] == 1:
             self._print(f"{rule}: {text}")

@@ -20,7 +20,7 @@ _SPEAKING_LIMIT_S = 120.0
 
 
 class AgentProcess:
-    """A running agent, which ends on `stop`, at the end of a ``with`` block, or when this process ends."""
+    """The process of a running agent. It ends on `stop`, at the end of a ``with`` block, or with this process."""
 
     def __init__(self, process: subprocess.Popen[bytes], start_limit_s: float = _START_LIMIT_S) -> None:
         self.process = process
@@ -42,11 +42,14 @@ class AgentProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process is running."""
+        """Whether the agent's process is still running."""
         return self.process.poll() is None
 
     def stop(self, timeout_s: float = 3.0) -> int:
-        """Lets the agent hang up its calls, then terminates it and, if needed, kills it; returns the exit code."""
+        """Makes the agent hang up its calls and exit; returns the exit code.
+
+        Terminates the process after ``timeout_s``, and kills it after the same time again.
+        """
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
@@ -73,7 +76,7 @@ class AgentProcess:
 
 
 def start_agent(settings: AgentSettings) -> AgentProcess:
-    """Starts the agent and returns at once. Raises `AgentError`."""
+    """Starts the agent without waiting until it listens. Raises `AgentError` if the process cannot be started."""
     # The token is passed in the environment, because every user can read the arguments of a process.
     token = {_TOKEN_VARIABLE: settings.token} if settings.token else {}
     try:
@@ -93,7 +96,7 @@ def _argument(settings: AgentSettings) -> str:
 
 
 def settings_from(argument: str) -> AgentSettings:
-    """Returns the settings with which `start_agent` started this process. Raises `AgentError` for invalid values."""
+    """Parses the argument that `start_agent` passed to this process. Raises `AgentError` for invalid values."""
     import msgspec
 
     return msgspec.convert(

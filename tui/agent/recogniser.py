@@ -1,4 +1,4 @@
-"""Recognizes the program's own recorded lines by their sound, and nothing else.
+"""Recognizes the recorded lines that come with this program by their sound; it knows no other speech.
 
 Small offline speech recognizers know only a few words, so the local agent does not use one by default. This
 module finds the recorded lines by normalized correlation, which measures how much of the user's audio comes
@@ -44,13 +44,13 @@ class Match(NamedTuple):
 
 
 class Recogniser:
-    """The recorded lines, prepared for comparison with speech. Shared by all calls."""
+    """Compares speech with the recorded lines. All calls share one instance."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self._templates = [_Template(line) for line in lines]
 
     def recognise(self, pcm: bytes, rate: int) -> Match | None:
-        """Returns the line that ``pcm`` consists of, apart from up to a second of silence around it."""
+        """Returns the recorded line that ``pcm`` contains from start to end; None if no line matches."""
         heard = _Heard(_to_8k(to_float(pcm), rate))
         length_s = len(heard.samples) / _RATE
         candidates = [
@@ -64,14 +64,14 @@ class Recogniser:
         return Match(best.template.line, round(min(best.score, 1.0), 2))
 
     def begin(self, pcm: bytes, rate: int) -> Beginning | None:
-        """Returns the line with which ``pcm``, the first seconds of an utterance, begins."""
+        """Returns the recorded line at the start of ``pcm``, an unfinished utterance; None if no line matches."""
         heard = _Heard(_to_8k(to_float(pcm), rate))
         best = max((template.find_in(heard) for template in self._templates), default=None)
         return best if best and best.score >= _THRESHOLD else None
 
 
 class Beginning(NamedTuple):
-    """The position of a line in an utterance. Instances compare by quality: a better match sorts higher."""
+    """The position of a recorded line in an utterance. A better match sorts higher."""
 
     score: float
     start_frame: int
@@ -93,7 +93,7 @@ class Beginning(NamedTuple):
 
 
 class Hypotheses:
-    """Produces partial transcripts of one utterance as long as it matches one of the lines."""
+    """Produces partial transcripts of one utterance while it matches a recorded line."""
 
     def __init__(self, recogniser: Recogniser, rate: int) -> None:
         self._recogniser = recogniser
@@ -103,7 +103,7 @@ class Hypotheses:
         self._words = ""
 
     def feed(self, utterance: bytes | bytearray) -> str | None:
-        """Returns the words so far if new ones were found; ``utterance`` contains all of its audio so far."""
+        """Takes all audio of the utterance so far; returns its words if there are new ones, otherwise None."""
         length_s = len(utterance) / 2 / self._rate
         if length_s < self._looked_at_s + _PARTIAL_STEP_S:
             return None
@@ -124,7 +124,7 @@ class Hypotheses:
 
 
 class _Heard:
-    """Speech at 8 kHz, compared with one template after another."""
+    """Speech at 8 kHz, with its energy and cached spectra."""
 
     def __init__(self, samples: Samples) -> None:
         self.samples = samples
@@ -132,14 +132,14 @@ class _Heard:
         self._spectra: dict[int, Spectrum] = {}
 
     def spectrum(self, size: int) -> Spectrum:
-        """Returns the spectrum of the samples, padded to ``size``."""
+        """Returns the spectrum of the samples, zero-padded to ``size`` samples."""
         if size not in self._spectra:
             self._spectra[size] = np.fft.rfft(self.samples, size)
         return self._spectra[size]
 
 
 class _Template:
-    """One recorded line at 8 kHz, without the silence after it."""
+    """A recorded line at 8 kHz, without trailing silence."""
 
     def __init__(self, line: Line) -> None:
         self.line = line
@@ -153,7 +153,7 @@ class _Template:
         return self.line.key < other.line.key
 
     def find_in(self, heard: _Heard, *, whole: bool = False) -> Beginning:
-        """Returns where in ``heard`` the line most likely begins; its end may be missing unless ``whole`` is true."""
+        """Returns the most likely position of the line in ``heard``. Its end may be missing unless ``whole``."""
         length = len(heard.samples)
         first, last = round(_EARLIEST_START_S * _RATE), round(_LATEST_START_S * _RATE)
         size = _power_of_two(max(length, len(self.samples)) + last)
@@ -183,7 +183,7 @@ class _Template:
 
 
 def _to_8k(samples: Samples, rate: int) -> Samples:
-    """Resamples to 8 kHz by FFT, which is faster than a resampler; removes hum and DC offset below 100 Hz."""
+    """Resamples to 8 kHz by FFT, which is faster than a filter, and removes hum and DC offset below 100 Hz."""
     if not len(samples):
         return samples
     duration_ms = 100 * _power_of_two(-(-len(samples) * 10 // rate))

@@ -1,4 +1,4 @@
-"""The agent's prompts as PCM, and one reply while it is being sent."""
+"""Loads the agent's prompts as PCM, and sends a reply at a set pace."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BACKCHANNEL_MS = 440
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Something to say, as text and as 16-bit PCM at ``rate``."""
+    """An answer as text and as 16-bit mono PCM at ``rate`` Hz."""
 
     text: str
     pcm: bytes
@@ -30,14 +30,14 @@ class Answer:
 
 
 def prompt_answer(rate: int, *names: str) -> Answer:
-    """Returns an answer that plays the named prompts in order, at ``rate``; after ``goodbye`` the agent hangs up."""
+    """Returns an answer that plays the named prompts in order. After the prompt ``goodbye`` the agent hangs up."""
     text = " ".join(prompts()[name].text for name in names)
     pcm = b"".join(_prompt_pcm(name, rate) for name in names)
     return Answer(text, pcm, rate, then_hang_up="goodbye" in names)
 
 
 def backchannel_answer(rate: int) -> Answer:
-    """Returns the first word ("Yes,") of the prompt ``listening``, cut at the pause after it, at ``rate``."""
+    """Returns an answer with only the first word ("Yes,") of the prompt ``listening``."""
     return Answer("Yes.", _prompt_pcm("listening", rate)[: 2 * (rate * _BACKCHANNEL_MS // 1000)], rate)
 
 
@@ -59,10 +59,10 @@ def load_prompts() -> None:
 
 
 class PacedReply:
-    """One answer while it is being sent: schedules its frames and estimates when the user will have heard it.
+    """One reply. Decides when each chunk is sent and estimates when the user will have heard it.
 
-    The due time of each chunk is its position in the reply divided by the pace, counted from the start of the
-    reply, so that a late chunk does not delay later ones.
+    Each chunk is due at its position in the reply divided by the pace. Positions count from the start of the
+    reply, so a late chunk does not delay later ones.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class PacedReply:
 
     @property
     def next_due_ns(self) -> int | None:
-        """Time at which the next chunk is due; None when all of the reply has been sent."""
+        """Time at which the next chunk is due; None once the whole reply has been sent."""
         return None if self.sent else self._starts_ns + self._sound_ns(self._sent_bytes, self._settings.pace)
 
     def due(self, now_ns: int, agent: AgentEnd) -> list[Outgoing]:
@@ -109,7 +109,7 @@ class PacedReply:
         return frames
 
     def _start(self, agent: AgentEnd) -> list[Outgoing]:
-        """Starts the reply. The answer is encoded only now, because the format may have changed before the start."""
+        """Starts the reply and encodes its audio, which has to wait until now because the format may change."""
         self.started = True
         frames = agent.say_start(self.stream_id, self._answer.text)
         self._format = media = agent.play_format

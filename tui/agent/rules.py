@@ -21,7 +21,7 @@ _TABLE = "answer"
 
 
 class AnswerRule(msgspec.Struct, frozen=True):
-    """An answer and the words that trigger it. The fields are the keys in the file."""
+    """The words that trigger a rule, and its answer. The fields have the names of the keys in the TOML file."""
 
     pattern: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     """Regular expression to search for in the user's words, ignoring case; None matches all words, even unknown
@@ -47,12 +47,12 @@ class AnswerRule(msgspec.Struct, frozen=True):
             raise ValueError(f"has a pattern that is not a valid regular expression ({error})") from error
 
     def fits(self, words: str) -> bool:
-        """Returns whether the rule matches these words."""
+        """Returns whether the user's words trigger the rule."""
         return self.pattern is None or bool(words and re.search(self.pattern, words, re.IGNORECASE))
 
 
 class AnswerRules:
-    """Rules with audio for their answers; the first rule that matches is used. Shared by all calls."""
+    """The rules and the audio of their answers. The first matching rule wins. All calls share one instance."""
 
     def __init__(self, rules: Sequence[AnswerRule] = (), spoken: Mapping[str, bytes] | None = None) -> None:
         self._rules = rules
@@ -68,7 +68,7 @@ class AnswerRules:
 
 
 def read_rules(path: Path) -> list[AnswerRule]:
-    """Returns the rules in a TOML file. Raises `AgentError`, whose message names the file and the line."""
+    """Reads the rules from a TOML file. Raises `AgentError`, whose message names the file and the line."""
     try:
         content = path.read_bytes()
         if len(content) > _MAX_BYTES:
@@ -100,7 +100,7 @@ def read_rules(path: Path) -> list[AnswerRule]:
 
 
 def spoken_rules(rules: Sequence[AnswerRule], speak: Callable[[str], Path]) -> AnswerRules:
-    """Returns the rules with audio for their answers. ``speak`` synthesizes a WAV file, which takes a while.
+    """Synthesizes the answers of all rules with ``speak``, which returns the path of a WAV file. Takes a while.
 
     Raises `AudioFileError` and the errors of ``speak``.
     """

@@ -1,4 +1,4 @@
-"""The local agent's server: one port with a path for each protocol, and a conversation for each caller."""
+"""The local agent's server: one port, a path for each protocol, and a `Conversation` for each caller."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ _socket_log.setLevel(logging.CRITICAL)  # a port scan would cause tracebacks in 
 
 
 class AgentServer:
-    """Listens inside an ``async with`` block; leaving the block ends all calls.
+    """The websocket server. It listens inside an ``async with`` block; leaving the block ends all calls.
 
-    ``report`` is called with a line for each call, each refusal and each finding about a client. Creating a server
-    raises `AgentError` if recordings are missing; entering the block raises it if the server cannot listen on the
-    address or use the certificate.
+    ``report`` is called with a line for each call, each refusal and each finding about a client. Creating a
+    server raises `AgentError` if recordings are missing. Entering the block raises it if the address or the
+    certificate cannot be used.
     """
 
     def __init__(self, settings: AgentSettings, report: Callable[[str], None] | None = None) -> None:
@@ -142,7 +142,7 @@ class AgentServer:
         await socket.close(_GOING_AWAY, "the agent is shutting down")
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Returns None if the caller is accepted; otherwise the refusal or the response to a web request."""
+        """Returns None to accept the caller; otherwise an HTTP response, which is a refusal or a signed URL."""
         if signed := self._signed_url(socket, request):
             return signed
         protocol = self._protocol_at(request.path)
@@ -160,7 +160,10 @@ class AgentServer:
         return None
 
     def _signed_url(self, socket: ServerConnection, request: Request) -> Response | None:
-        """Returns the response to an ElevenLabs client that requests a signed URL. The URL replaces the token."""
+        """Returns the response to an ElevenLabs client that requests a signed URL; None for other requests.
+
+        The signature in the URL takes the place of the token.
+        """
         path, _, query = request.path.partition("?")
         protocol = self._protocols.get(path.removesuffix(_SIGNED_URL))
         if protocol is None or protocol is not self._protocols.get(_ELEVENLABS) or path == protocol.path:
@@ -193,7 +196,7 @@ class AgentServer:
     def _choose_subprotocol(
         self, socket: ServerConnection, offered: Sequence[Subprotocol]
     ) -> Subprotocol | None:
-        """Returns the first subprotocol that is not a token; browsers disconnect if the server chooses none."""
+        """Returns the first subprotocol that is not a token. Browsers disconnect if the server selects none."""
         protocol = self._protocol_at(socket.request.path) if socket.request else None
         secret = protocol.token_subprotocols if protocol else ()
         plain = (name for name in offered if not name.startswith(secret))
@@ -233,7 +236,7 @@ def _path_of(target: str) -> str:
 
 
 def _tls_context(settings: AgentSettings) -> ssl.SSLContext | None:
-    """Returns the TLS context for serving; None without a certificate. Raises `AgentError`."""
+    """Returns the TLS context; None if the settings name no certificate. Raises `AgentError`."""
     if not settings.cert:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -253,7 +256,7 @@ def _client_of(socket: ServerConnection) -> str:
 
 
 def _proves(request: Request, protocol: Protocol, token: str) -> bool:
-    """Returns whether the request carries or proves the token in the way that the protocol's callers do."""
+    """Returns whether the request carries or proves the token as clients of this protocol do."""
     in_subprotocols = (f"{prefix}{token}".encode() for prefix in protocol.token_subprotocols)
     offered = [name.encode() for name in _subprotocols(request)]
     if any(hmac.compare_digest(due, seen) for due in in_subprotocols for seen in offered):

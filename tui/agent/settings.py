@@ -11,7 +11,7 @@ EVERYTHING_AT_ONCE = math.inf
 
 
 class ReplyMode(StrEnum):
-    """The kinds of audio that the agent plays as its answers."""
+    """The source of the audio that the agent plays as its answers."""
 
     PROMPTS = "prompts"
     """A recorded prompt that matches the user's words."""
@@ -20,7 +20,7 @@ class ReplyMode(StrEnum):
 
 
 class Fault(StrEnum):
-    """A bug to plant in the agent, to check that tests of agents find it."""
+    """A bug to plant in the agent, to check that a test finds it."""
 
     LATE = "late"
     """Each answer starts 800 ms late."""
@@ -46,7 +46,7 @@ class AgentError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSettings:
-    """Where the local agent listens and how it behaves. Raises `AgentError` for invalid values."""
+    """The address and the behavior of the local agent. Raises `AgentError` for invalid values."""
 
     host: str = "127.0.0.1"
     port: int = 0

@@ -1,4 +1,4 @@
-"""The agent's speech in one call: one reply after another, until the user interrupts."""
+"""Speaks the agent's replies in one call, one at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GOODBYE_MARGIN_NS = 1_000_000_000
 
 
 class Mouth:
-    """Speaks one reply at a time; a new one ends the current one."""
+    """Speaks one reply at a time; a new reply interrupts the current one."""
 
     def __init__(self, agent: AgentEnd, settings: AgentSettings) -> None:
         self._agent = agent
@@ -25,7 +25,7 @@ class Mouth:
 
     @property
     def busy(self) -> bool:
-        """Whether a reply is waiting or being sent."""
+        """Whether a reply is waiting to start or is being sent."""
         return self._reply is not None and not self._reply.sent
 
     @property
@@ -35,16 +35,16 @@ class Mouth:
 
     @property
     def next_due_ns(self) -> int | None:
-        """Time at which `due` next has something to send or the goodbye counts as heard."""
+        """Time at which to call `due` or `goodbye_heard` next; None if neither is necessary."""
         return self._reply.next_due_ns if self._reply and self.busy else self._goodbye_heard_ns
 
     @property
     def silent_since_ns(self) -> int | None:
-        """Time at which the user will have heard the last reply; None during the reply or if it was interrupted."""
+        """Time at which the user will have heard the last reply; None during a reply or after an interruption."""
         return self._reply.heard_until_ns if self._reply and self._reply.sent else None
 
     def say(self, answer: Answer, now_ns: int, *, delayed: bool = False) -> list[Outgoing]:
-        """Starts a reply, now or after the delay in the settings; does nothing before the call is accepted."""
+        """Starts a reply, after the configured delay if ``delayed``. Does nothing before the call is accepted."""
         if self._agent.user_format is None:
             return []
         frames = self.yield_the_word(now_ns)
@@ -54,18 +54,18 @@ class Mouth:
         return frames + self.due(now_ns)
 
     def due(self, now_ns: int) -> list[Outgoing]:
-        """Returns the messages that are due by now."""
+        """Returns the messages that are due by ``now_ns``."""
         return self._reply.due(now_ns, self._agent) if self._reply else []
 
     def yield_the_word(self, now_ns: int) -> list[Outgoing]:
-        """Interrupts the current reply, including audio that has been sent but not heard yet."""
+        """Interrupts the current reply, including audio that the caller has received but not played yet."""
         reply = self.drop()
         if reply is None or (reply.sent and now_ns > reply.heard_until_ns + _PLAYOUT_MARGIN_NS):
             return []
         return self._agent.say_stop(reply.stream_id, interrupted=True)
 
     def drop(self) -> PacedReply | None:
-        """Drops the current reply without a message; returns the reply if it was started."""
+        """Discards the current reply without sending a message; returns the reply if it had started."""
         reply, self._reply = self._reply, None
         if reply and not reply.started:
             self._begun -= 1
@@ -73,7 +73,7 @@ class Mouth:
         return reply
 
     def reply_heard(self) -> bool:
-        """Records that a reply was heard; returns whether it was the goodbye."""
+        """Handles the caller's confirmation that a reply was played; returns whether it was the goodbye."""
         self._heard += 1
         reply = self._reply
         if reply is None or not reply.sent or self._heard < self._begun:
@@ -82,7 +82,7 @@ class Mouth:
         return reply.then_hang_up
 
     def goodbye_heard(self, now_ns: int) -> bool:
-        """Returns whether the goodbye must have been heard by now, even if the caller has not confirmed it."""
+        """Returns whether the goodbye must have been played by now, even if the caller has not confirmed it."""
         heard_ns = self._goodbye_heard_ns
         return heard_ns is not None and now_ns >= heard_ns
 

@@ -1,9 +1,9 @@
-"""Chooses which of a caller's functions to call, and its arguments, by comparing words; no model is involved.
+"""Chooses one of the caller's functions and its arguments by comparing words, without a language model.
 
-A function matches if the user said a word from its name or, failing that, from its description. Its arguments come
-from its JSON schema: the required ones, and those for which the schema suggests a value. A value is taken from the
-first of ``const``, ``default``, ``examples`` and ``enum`` that is present; otherwise it is the smallest value of the
-type, such as "" for text.
+A function matches if the user said a word from its name or, failing that, from its description. The agent
+passes the arguments that the function's JSON schema requires, and those with a suggested value. A value is
+taken from the first of ``const``, ``default``, ``examples`` and ``enum`` that is present; otherwise it is the
+smallest value of the type, such as "" for text.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def arguments_for(tool: Tool) -> dict[str, Any]:
 def wrong_value(value: Any) -> Any:
     """Returns a different value of the same type.
 
-    In a list or an object, every value is changed; an empty one gets a value.
+    Changes every value in a list or object; adds a value to an empty one.
     """
     match value:
         case bool():
@@ -62,7 +62,7 @@ def wrong_value(value: Any) -> Any:
 
 
 def _shared(tool: Tool, words: set[str]) -> tuple[int, int]:
-    """Returns how many of the words are in the tool's name and how many in its description."""
+    """Returns how many of the words occur in the tool's name, and how many in its description."""
     description = tool.get("description")
     known = _words(description) if isinstance(description, str) else set()
     return len(words & _words(_CAMEL_CASE.sub(" ", tool["name"]))), len(words & known)

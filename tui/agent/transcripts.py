@@ -1,4 +1,4 @@
-"""Transcribes the turns of one call in sequence, with a recognizer in another process."""
+"""Transcribes the turns of one call, one after another, with a recognizer in another process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AskedTurn:
 
 
 class Transcripts:
-    """The turns that are being or have been transcribed. Runs on the call's loop.
+    """Transcribes turns and keeps them until the call takes them. Runs on the call's loop.
 
     ``on_problem`` is called with a short name and a sentence when a turn cannot be transcribed.
     """
@@ -46,7 +46,7 @@ class Transcripts:
 
     @property
     def due(self) -> bool:
-        """Whether any transcribed turn has not been taken yet."""
+        """Whether a transcribed turn is waiting to be taken."""
         return bool(self._done)
 
     def ask(self, turn: TurnEnded, *, committed: bool = False) -> None:
@@ -55,7 +55,7 @@ class Transcripts:
         spawn(self._transcribe(self.newest), "transcription of a turn")
 
     def take(self) -> list[tuple[AskedTurn, bool]]:
-        """Returns the turns transcribed since the last call, each with a flag that marks the newest."""
+        """Removes and returns the transcribed turns, each with a flag that is true for the call's newest turn."""
         done, self._done = self._done, []
         found = [(asked, asked is self.newest) for asked in done]
         if any(newest for _, newest in found):
@@ -63,7 +63,7 @@ class Transcripts:
         return found
 
     def wake(self, waiting: asyncio.Timeout) -> None:
-        """Registers the timeout of the call's current wait; it expires once a turn has been transcribed."""
+        """Stores the timeout of the call's current wait, which is cut short once a turn has been transcribed."""
         self._waiting = waiting
 
     async def _transcribe(self, asked: AskedTurn) -> None:

@@ -1,4 +1,4 @@
-"""Measures the jitter and rate of arriving agent audio, and derives how much to queue before playback starts."""
+"""Measures how late and how fast agent audio arrives, and derives how much to queue before playback starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEAST_CHUNKS = 20  # with fewer chunks, one late chunk would determine the 95th
 
 
 class Arrivals:
-    """Measures the arrival of chunks, one reply at a time. Times are in monotonic ns. Not thread-safe."""
+    """Measures the arrival of chunks, one reply at a time. Times are monotonic, in ns. Not thread-safe."""
 
     def __init__(self) -> None:
         self._lateness: deque[tuple[int, float]] = deque()
@@ -28,7 +28,7 @@ class Arrivals:
         self._received_ms = self._last_chunk_ms = 0.0
 
     def feed(self, reply: str, at_ns: int, audio_ms: float) -> None:
-        """Adds a chunk of a reply, ``audio_ms`` long, that arrived at ``at_ns``."""
+        """Adds a chunk of ``reply``, ``audio_ms`` long, that arrived at ``at_ns``."""
         if reply != self._reply:
             self._reply, self._began_ns, self._received_ms = reply, at_ns, 0.0
         # Lateness is relative to a listener who started at the first chunk and can have heard only audio that
@@ -44,19 +44,19 @@ class Arrivals:
 
     @property
     def jitter_ms(self) -> float | None:
-        """Returns the 95th percentile of the lateness of chunks in the last 10 s; None for fewer than 20 chunks."""
+        """The 95th percentile of the lateness of chunks in the last 10 s; None with fewer than 20 chunks."""
         count = len(self._ordered_ms)
         return self._ordered_ms[math.ceil(count * 0.95) - 1] if count >= _LEAST_CHUNKS else None
 
     @property
     def delivery_ratio(self) -> float | None:
-        """Length of the latest reply's audio divided by the time it took to arrive; 1 is real time."""
+        """Duration of the latest reply's audio divided by the time it took to arrive; 1 is real time."""
         took_ms = (self._last_ns - self._began_ns) / NS_PER_MS
         return (self._received_ms - self._last_chunk_ms) / took_ms if took_ms > 0 else None
 
     @property
     def target_ms(self) -> float:
-        """Returns how much of a reply to queue so that the measured jitter causes no dropout: 40 to 300 ms."""
+        """How much audio to queue before a reply starts, so that jitter causes no dropout: 40 to 300 ms."""
         jitter_ms = self.jitter_ms
         if jitter_ms is None:
             return FIRST_TARGET_MS

@@ -15,14 +15,14 @@ from tui.audio.resample import LiveResampler
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """One uninterrupted run of blocks. Opening a device, or restarting the clock, creates a new source."""
+    """An uninterrupted sequence of blocks. Opening a device or restarting the silence clock creates a new source."""
 
     rate: int
     from_device: bool
 
 
 class Stamp(NamedTuple):
-    """The time and source of a block. The microphone passes it as the ``time`` argument of PortAudio's callback."""
+    """The time and source of a block. The microphone passes it to its callback in place of PortAudio's ``time``."""
 
     at_ns: int
     """When the device's callback was entered, or when a block of silence was due."""
@@ -30,7 +30,7 @@ class Stamp(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One captured block on its way from the microphone to the loop."""
+    """A captured block in the queue between the microphone and the loop."""
 
     at_ns: int
     source: Source | None
@@ -40,7 +40,7 @@ class Block(NamedTuple):
 
 
 class Captured(NamedTuple):
-    """A captured block on its way to the wire."""
+    """A captured block at the agent's sample rate, with its times."""
 
     end_ns: int
     """When the last sample of the block left the microphone."""
@@ -67,7 +67,7 @@ class CaptureHandoff:
         self._asleep = False
 
     def put(self, block: Block) -> None:
-        """Appends a block; called on PortAudio's thread or on the loop. It never waits and never takes a lock."""
+        """Appends a block. Called on PortAudio's thread or on the loop; never waits and never takes a lock."""
         if len(self._blocks) >= self._max_blocks:
             try:
                 self._blocks.popleft()
@@ -88,7 +88,7 @@ class CaptureHandoff:
                 self._loop.call_soon_threadsafe(self._arrived.set)
 
     def skip(self, blocks: int) -> None:
-        """Counts blocks of silence that are too old to be delivered. Must be called on the loop."""
+        """Counts ``blocks`` of silence as dropped because they were due too long ago. Must be called on the loop."""
         self.dropped_blocks += blocks
 
     def take(self) -> list[Block]:
@@ -118,7 +118,7 @@ class CaptureHandoff:
 
 
 class BlockTiming:
-    """Computes the time of captured blocks from the sample count, and resamples them to the agreed rate.
+    """Computes the times of captured blocks from the sample count, and resamples the blocks to the agent's rate.
 
     Runs on the loop.
     """
@@ -128,7 +128,7 @@ class BlockTiming:
         self.restart(rate)
 
     def restart(self, rate: int) -> None:
-        """Resets the sample count and the resampler; from now on, resamples to this rate in Hz."""
+        """Resets the sample count, and resamples to ``rate`` (in Hz) from now on."""
         self._rate = rate
         self._elsewhere = Source(rate, from_device=False)
         self._source: Source | None = None
@@ -137,7 +137,7 @@ class BlockTiming:
         self._resampler = LiveResampler(rate, rate)
 
     def follow(self, block: Block, dropped_blocks: int) -> Source:
-        """Takes the next block and returns its source.
+        """Prepares for the next block and returns its source.
 
         ``dropped_blocks`` is the total number dropped by the hand-off so far.
 
@@ -161,17 +161,17 @@ class BlockTiming:
         return block.at_ns if end_ns is None else end_ns
 
     def resample(self, pcm: bytes) -> bytes:
-        """Returns the samples of the current source at the agreed rate."""
+        """Converts samples of the current source to the agent's rate."""
         return self._resampler.feed(pcm)
 
     def take_move(self, limit_ns: int) -> ClockMove | None:
-        """Returns how far block times have shifted since the previous shift, if by more than ``limit_ns``."""
+        """Returns how far block times have shifted since the last reported shift; None if at most ``limit_ns``."""
         return self._instants.take_move(limit_ns)
 
     def is_current(self, source: Source | None) -> bool:
-        """Returns whether the last block came from this source."""
+        """Returns whether the last block came from ``source``."""
         return source is not None and source is self._source
 
     def started_ns(self, source: Source | None) -> int | None:
-        """Returns the estimated time of frame 0 of this source's stream; None if the source is not current."""
+        """Returns the estimated time of the first frame of ``source``; None if ``source`` is not current."""
         return self._instants.at(0) if self.is_current(source) else None

@@ -28,7 +28,7 @@ STATED_BOUND_MS = 20.0
 
 Any delay that the driver does not report adds to this; only a calibration can reveal it."""
 LEAST_BOUND_MS = 1.0
-"""Smallest possible bound, because edges of sound are found to the nearest millisecond."""
+"""Smallest possible bound, because edges of sound are detected to the nearest millisecond."""
 VALID_DAYS = 30
 NOT_CALIBRATED = "not calibrated"
 _SAME_LATENCY_MS = 1.0
@@ -38,14 +38,14 @@ _SERVER_S = 1.0
 
 
 class Bound(NamedTuple):
-    """The error of one kind of figure: its bias, and the largest error that remains once the bias is subtracted."""
+    """The error of one kind of measurement: its bias, and the largest error left after subtracting the bias."""
 
     bias_ms: float = 0.0
     bound_ms: float = 0.0
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """Measured errors (measured minus true value) of one kind of figure."""
+    """The distribution of errors (measured minus true value) of one kind of measurement."""
 
     bias_ms: float
     """The median error."""
@@ -55,7 +55,7 @@ class Spread(msgspec.Struct, frozen=True):
 
     @property
     def bound_ms(self) -> float:
-        """The ± of a figure after the bias is subtracted."""
+        """The largest error (±) to expect after subtracting the bias."""
         return max(self.spread_ms, LEAST_BOUND_MS)
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class DevicesInUse(msgspec.Struct, frozen=True):
-    """The devices and settings for which a calibration is valid."""
+    """A microphone and a speaker, with the settings that affect their timing."""
 
     capture: str
     playback: str
@@ -75,11 +75,11 @@ class DevicesInUse(msgspec.Struct, frozen=True):
 
     @property
     def pair(self) -> tuple[str, str]:
-        """The two devices, regardless of their settings."""
+        """The names of the microphone and the speaker."""
         return self.capture, self.playback
 
     def change(self, now: DevicesInUse) -> str:
-        """Returns what differs now, in words; empty if nothing has changed."""
+        """Describes the first difference from the devices in use ``now``, as a clause; empty if there is none."""
         if self.pair != now.pair:
             return "it was measured with different devices"
         if abs(self.latency_ms - now.latency_ms) > _SAME_LATENCY_MS:
@@ -92,7 +92,7 @@ class DevicesInUse(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The errors and delays measured with a pair of devices. None means not measured."""
+    """The errors and delays measured with one pair of devices. A value of None was not measured."""
 
     devices: DevicesInUse
     measured: Annotated[datetime, msgspec.Meta(tz=True)]
@@ -100,11 +100,11 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     response: Spread | None = None
     """Error of response times."""
     silence: Spread | None = None
-    """Error of the time from the user's onset in a barge-in to silence at the speaker."""
+    """Error of the time from the start of the user's speech in a barge-in until the speaker is silent."""
     signal: Spread | None = None
-    """Error of the user's onset in a barge-in, excluding the microphone's delay.
+    """Error of the detected onset of the user's speech in a barge-in, excluding the microphone's delay.
 
-    The time to the agent's signal has the same error.
+    The time until the agent signals the barge-in has the same error.
     """
     capture_ppm: float | None = None
     """Deviation of the microphone's clock from its nominal rate, in ppm; positive if it runs fast."""
@@ -116,24 +116,24 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     @property
     def unstated_ms(self) -> float | None:
-        """Total delay of both devices that the driver does not report."""
+        """The part of both devices' total delay that the driver does not report; None without a loopback."""
         if self.round_trip_ms is None or self.round_trip_stated_ms is None:
             return None
         return self.round_trip_ms - self.round_trip_stated_ms
 
     @property
     def bound_ms(self) -> float | None:
-        """The ± of a response time after the bias is subtracted; None if no loopback was used to measure it."""
+        """The largest error (±) of a response time after subtracting the bias; None without a loopback."""
         if self.response is None or self.round_trip_ms is None:
             return None
         return self.response.bound_ms
 
     def is_old(self, at: datetime | None = None) -> bool:
-        """Returns whether the calibration is too old to apply; ``at`` defaults to now."""
+        """Returns whether the calibration has expired; ``at`` defaults to the current time."""
         return ((at or datetime.now(UTC)) - self.measured).days >= VALID_DAYS
 
     def problem(self, now: DevicesInUse, at: datetime) -> str:
-        """Returns why the calibration does not apply, in words; empty if it does."""
+        """Explains why the calibration does not apply to the devices in use ``now``; empty if it applies."""
         if changed := self.devices.change(now):
             return f"the calibration is out of date: {changed}"
         if self.is_old(at):
@@ -144,7 +144,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The accuracy of times in a call with devices."""
+    """How accurately a call with sound devices measures times."""
 
     calibration: Calibration | None = None
     """The calibration that applies; None if there is none."""
@@ -153,19 +153,19 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def response(self) -> Bound:
-        """The error of a response time, which depends on the delays of both devices."""
+        """The error of a response time. It includes the delays of both devices."""
         of = self.calibration
         return self._bound(of.response if of else None)
 
     @property
     def silence(self) -> Bound:
-        """The error of the time from the user's onset to silence at the speaker."""
+        """The error of the time from the start of the user's speech until the speaker is silent."""
         of = self.calibration
         return self._bound(of.silence or of.response if of else None)
 
     @property
     def one_device(self) -> Bound:
-        """The error of a time that depends on only one device.
+        """The error of a time that is measured at only one device.
 
         A loopback measures only the sum of both delays, so the delay of each device is unknown and cannot be
         subtracted.
@@ -175,7 +175,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def dead_air(self) -> Bound:
-        """The error of the length of a silence or an overlap, whose ends may be measured at different devices."""
+        """The error of the length of a silence or an overlap, which may start and end at different devices."""
         return self.one_device
 
     def _bound(self, measured: Spread | None) -> Bound:
@@ -191,14 +191,14 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class KnownDevices(NamedTuple):
-    """The timing accuracy of a call's devices, as far as it is known before the call."""
+    """Stored calibrations, and what else is known about a call's devices before they are opened."""
 
     block_ms: int
     calibrations: Sequence[Calibration] = ()
     server: str = ""
 
     def timing(self, capture: str | None, playback: str | None, latency_ms: float) -> Timing | None:
-        """Returns the timing for these devices; None if neither is used."""
+        """Returns the timing accuracy with these devices; None if the call uses no device."""
         if capture is None and playback is None:
             return None
         if capture is None or playback is None:
@@ -209,14 +209,14 @@ class KnownDevices(NamedTuple):
 
 
 def known_devices(block_ms: int, host_api: str) -> KnownDevices:
-    """Returns the known timing accuracy of the devices of this host API. Blocks the calling thread."""
+    """Reads the stored calibrations and the name of the sound server. Blocks the calling thread."""
     known = calibrations()
     # The server is compared only if there is a calibration.
     return KnownDevices(block_ms, known, sound_server(host_api) if known else "")
 
 
 def timing_of(known: Sequence[Calibration], now: DevicesInUse, at: datetime | None = None) -> Timing:
-    """Returns the timing of a call with these devices; ``at`` defaults to now."""
+    """Returns the timing accuracy of the devices in use ``now``; ``at`` defaults to the current time."""
     at = at or datetime.now(UTC)
     of_pair = [each for each in known if each.devices.pair == now.pair]
     problems = [(each.problem(now, at), each) for each in of_pair]
@@ -227,9 +227,9 @@ def timing_of(known: Sequence[Calibration], now: DevicesInUse, at: datetime | No
 
 
 def calibrations() -> list[Calibration]:
-    """Returns the stored calibrations, newest last.
+    """Returns the stored calibrations, newest last. Blocks the calling thread.
 
-    Empty if the file is missing or unreadable. Blocks the calling thread.
+    The list is empty if the file is missing or unreadable.
     """
     try:
         return msgspec.json.decode(_path().read_bytes(), type=list[Calibration])
@@ -238,9 +238,9 @@ def calibrations() -> list[Calibration]:
 
 
 def keep_calibration(calibration: Calibration) -> Path:
-    """Stores a calibration, replacing any with the same devices, latency and block. Blocks the calling thread.
+    """Stores a calibration and returns the path of the file. Blocks the calling thread.
 
-    Raises `OSError`.
+    Replaces calibrations with the same devices, latency and block size. Raises `OSError`.
     """
     of = calibration.devices
     kept = [
@@ -256,7 +256,7 @@ def keep_calibration(calibration: Calibration) -> Path:
 
 
 def sound_server(host_api: str) -> str:
-    """Returns the host API and, if `pactl` reports one, its sound server.
+    """Returns the name of the host API, followed by the sound server that `pactl` reports, if any.
 
     Blocks the calling thread for at most a second.
     """

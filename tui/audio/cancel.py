@@ -6,15 +6,18 @@ from tui.audio.echo_guard import EchoGuard
 from tui.audio.webrtc import FRAME_MS, Processor
 
 _LEAD_NS = 40_000_000
-"""How long before playback a block is passed to the processor.
+"""How long before playback the processor receives a block.
 
-The processor needs a block before its echo arrives, but must not receive audio that a flush may still drop.
+It needs the block before the echo arrives, but must not receive audio that a flush may still drop.
 """
 _MAX_DELAY_MS = 500
 
 
 class EchoCanceller(EchoGuard):
-    """An `EchoGuard` that lets both parties speak at the same time. Block lengths are multiples of 10 ms."""
+    """A full-duplex `EchoGuard`: removes the agent's audio and keeps the user's voice.
+
+    Block lengths are multiples of 10 ms.
+    """
 
     def __init__(self, processor: Processor) -> None:
         super().__init__()
@@ -24,8 +27,7 @@ class EchoCanceller(EchoGuard):
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
         """See `EchoGuard`.
 
-        After the processor has failed, blocks pass through unchanged and `failure` contains the
-        reason.
+        After the processor has failed, blocks pass through unchanged and `failure` contains the reason.
         """
         if self.failure:
             return pcm
@@ -50,6 +52,6 @@ class EchoCanceller(EchoGuard):
 
 
 def _frames(pcm: bytes, rate: int) -> list[bytes]:
-    """Splits samples into 10 ms frames. The last frame is padded with silence; full-length blocks never need this."""
+    """Splits samples into frames of 10 ms. Silence is added to the last frame if it is shorter."""
     size = 2 * (rate * FRAME_MS // 1000)
     return [pcm[at : at + size].ljust(size, b"\0") for at in range(0, len(pcm), size)]

@@ -18,9 +18,9 @@ SLOWEST, FASTEST = 0.25, 4.0
 
 
 class Clip:
-    """A section of a recording, which can be read once. Use it from one thread at a time, and close it.
+    """A section of a recording, which can be read once. Use it from one thread at a time and close it.
 
-    Changing the speed changes the pitch, as on a tape.
+    A change of speed also changes the pitch, as on a tape.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Clip:
         return from_float(self._resampler.feed(values) if self._resampler else values)
 
     def ms_at(self, given_frame: int) -> float:
-        """Returns the position in the recording, in ms, of a frame that `next_piece` returned."""
+        """Returns the position in the recording, in ms, of frame number ``given_frame`` of the clip's output."""
         return min(self._first_frame + given_frame * self.speed, self._end_frame) * 1000 / self.rate
 
 
@@ -79,7 +79,7 @@ def wav_clip(
 def wire_clip(
     wire: bytes, audio_format: AudioFormat, *, start_ms: float, end_ms: float | None, speed: float
 ) -> Clip:
-    """Returns a clip made from audio in its wire format; an incomplete sample at the end is dropped."""
+    """Returns a clip of audio in its wire format. An incomplete sample at the end is dropped."""
     values = to_float(StreamDecoder(audio_format).feed(wire))
     return Clip(
         lambda first_frame, frames: values[first_frame : first_frame + frames],

@@ -1,4 +1,4 @@
-"""ClockedBlocks: a clock for endpoints without a device, such as silence, recorded lines or file output."""
+"""ClockedBlocks: a clock for silence, recorded lines and output to files, which have no device to drive them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 class ClockedBlocks:
     """Calls ``function(due_ns)`` once per block of monotonic time, without drift.
 
-    After waking up late, it makes all calls that are due, up to ``max_catch_up_ms``. Beyond that, for example
-    after the process was suspended, it skips blocks and passes their number to ``on_skipped``. ``clock_ns``
-    and ``sleep_s`` exist for tests. Runs in the loop that awaits `run`; an exception in ``function`` ends
-    `run`.
+    If it wakes up late, it makes up for at most ``max_catch_up_ms`` of missed calls. It skips the blocks
+    before that, for example after the process was suspended, and passes their number to ``on_skipped``.
+
+    ``clock_ns`` and ``sleep_s`` exist for tests. Calls run on the loop that awaits `run`; an exception in
+    ``function`` ends `run`.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class ClockedBlocks:
             await self._sleep_s(max(self._due_ns - self._clock_ns(), 0) / 1e9)
 
     def catch_up(self, now_ns: int, *, most_blocks: int | None = None) -> None:
-        """Makes the calls that are due by now, oldest first, but at most ``most_blocks``. For use without `run`.
+        """Makes the calls due by ``now_ns``, oldest first, but at most ``most_blocks``. For use instead of `run`.
 
         The first call is due at the first catch-up.
         """

@@ -1,7 +1,7 @@
-"""Crowd: resources shared by all calls of a load-test worker, so that each call costs much less.
+"""Crowd: resources that all calls of a load-test worker share, so that each call costs much less.
 
-Nobody watches or hears these calls. One timer serves the blocks of all calls, and the calls' detectors run in
-batches.
+Load-test calls have no screen and no sound device. One timer serves the blocks of all calls, and their speech
+detectors run in batches.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from tui.audio.detector_pool import DetectorPool
 
 BLOCK_MS = 20
 _SLOTS = 5
-"""Number of slots per block over which the calls are spread. If all calls sent at once, the last would be late."""
+"""Number of slots into which a block is divided to spread the calls. If all sent at once, the last would be late."""
 
 
 class Ticking:
-    """A function that is called for every block until `cancel`.
+    """A function that `SharedClock` calls for every block until `cancel`.
 
-    ``slot`` contains the functions that are called together with it.
+    ``slot`` is the list of functions that are called at the same time.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Ticking:
         slot.append(self)
 
     def cancel(self) -> None:
-        """Stops calling the function; harmless if repeated."""
+        """Stops the calls of the function. Can be called repeatedly."""
         if self in self._slot:
             self._slot.remove(self)
 
@@ -55,11 +55,11 @@ class SharedClock:
         return Ticking(min(self._slots, key=len), function, on_skipped)
 
     async def run(self) -> None:
-        """Calls the functions when they are due, until cancelled."""
+        """Calls the registered functions when they are due, until cancelled."""
         await self._blocks.run()
 
     def catch_up(self, now_ns: int) -> None:
-        """Makes all calls that are due by now."""
+        """Makes all calls that are due by ``now_ns``."""
         self._blocks.catch_up(now_ns)
 
     def _serve(self, due_ns: int) -> None:
@@ -78,7 +78,7 @@ class SharedClock:
 
 
 class Crowd:
-    """The shared resources of a worker's calls. Belongs to the loop that runs `run`."""
+    """The clock and the speech detectors that a worker's calls share. Belongs to the loop that runs `run`."""
 
     def __init__(self) -> None:
         self.clock = SharedClock()

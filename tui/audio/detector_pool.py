@@ -1,4 +1,4 @@
-"""DetectorPool: runs several speech detectors together, because the network costs half as much in batches.
+"""DetectorPool: runs several speech detectors together, because in batches the network takes half as long.
 
 The two tracks of a call share a pool, and so do all callers of a load test. A pool finds the same edges as
 detectors that run alone, at most `PERIOD_NS` later.
@@ -19,26 +19,23 @@ PERIOD_NS = 40_000_000
 _SLACK_NS = 10_000_000
 """Tolerance for blocks of 20 ms that arrive early or late: every second block has to end a batch."""
 _REST_MS = 1_000
-"""Length of the silence after a sound that is passed to the detector, so that it can confirm the end.
-
-More silence would make no difference.
-"""
+"""How much silence after a sound the detector receives, so that it can confirm the end of the sound."""
 _BEFORE_MS = 300
-"""Length of the silence passed on before a sound, so that a back-dated onset never lies in skipped silence."""
+"""How much silence before a sound the detector receives, so that it never back-dates an onset to skipped silence."""
 _MOST_DEFERRED = 4
 """Maximum number of batches that are judged together while no edge is possible. The network takes a third less time
 for windows in quick succession, because its weights stay in the processor's cache."""
 _MOST_WINDOWS = 16
-"""Maximum number of windows per run of the network, which then takes 2 ms.
+"""Maximum number of windows per run of the network.
 
-The loop must not be late in sending audio.
+A run then takes 2 ms; a longer one would delay the audio that the loop sends.
 """
 
 TakeEdges = Callable[[list[TrackEdge]], None]
 
 
 class _Fed:
-    """Audio that was fed to one detector and has not been judged."""
+    """Audio of one detector that waits to be judged."""
 
     def __init__(self, detector: SpeechDetector, take: TakeEdges) -> None:
         self.take = take
@@ -50,24 +47,22 @@ class _Fed:
         self._frames = 0
 
     def add(self, pcm: bytes, end_ns: int) -> None:
-        """Adds samples to the current batch."""
         self._parts.append(pcm)
         self._end_ns = end_ns
         self._frames += len(pcm) // 2
 
     def complete_batch(self) -> None:
-        """Completes the current batch."""
         if self._parts:
             self._batches.append((b"".join(self._parts), self._end_ns))
             self._parts = []
 
     @property
     def deferrable(self) -> bool:
-        """Whether the samples contain no edge that could be known yet."""
+        """Whether judging can wait because the audio is too short to confirm an edge."""
         return self._detector.finds_nothing_in(self._frames)
 
     def feeding(self) -> Scoring[list[TrackEdge]]:
-        """Judges the batches one by one; their edges do not depend on when they are judged."""
+        """Judges the batches in order and returns their edges."""
         edges: list[TrackEdge] = []
         for pcm, end_ns in self._batches:
             edges += yield from self._detector.feeding(pcm, end_ns)
@@ -75,7 +70,7 @@ class _Fed:
 
 
 class _Job:
-    """Detection on one track, which waits for scores from the network."""
+    """A detection in progress on one track, which pauses whenever it needs a score from the network."""
 
     def __init__(self, scoring: Scoring[list[TrackEdge]], take: TakeEdges) -> None:
         self._scoring = scoring
@@ -85,7 +80,7 @@ class _Job:
         self._advance(None)
 
     def resume(self, score: WindowScore) -> None:
-        """Continues with the score of `window`."""
+        """Continues the detection with the network's score for `window`."""
         self._advance(score)
 
     def _advance(self, score: WindowScore | None) -> None:
@@ -97,7 +92,7 @@ class _Job:
 
 
 class DetectorPool:
-    """Judges several tracks together, on one loop. Either `run` has to run, or `judge_due` has to be called often."""
+    """Detects speech on several tracks together, on one loop. Start `run`, or call `judge_due` often."""
 
     def __init__(self) -> None:
         self._fed: dict[SpeechDetector, _Fed] = {}
@@ -108,14 +103,14 @@ class DetectorPool:
         """Number of batches that have been deferred in a row."""
 
     def feed(self, detector: SpeechDetector, pcm: bytes, end_ns: int, take: TakeEdges) -> None:
-        """Adds samples, the last of which ended at ``end_ns``, to the next batch; ``take`` receives the edges."""
+        """Adds samples to the next batch. The last one ended at ``end_ns``; ``take`` receives the edges found."""
         fed = self._fed.get(detector)
         if fed is None:
             fed = self._fed[detector] = _Fed(detector, take)
         fed.add(pcm, end_ns)
 
     def settle(self, detector: SpeechDetector) -> None:
-        """Judges everything that a detector was fed, immediately and without other detectors' audio."""
+        """Immediately judges the waiting audio of one detector alone."""
         job = self._jobs.pop(detector, None)
         if job is not None:
             _finish(job)
@@ -125,13 +120,13 @@ class DetectorPool:
             _finish(_Job(fed.feeding(), fed.take))
 
     async def run(self) -> None:
-        """Judges everything that was fed, in batches, until cancelled."""
+        """Judges all waiting audio at regular intervals until cancelled."""
         while True:
             await asyncio.sleep(PERIOD_NS / NS_PER_S)
             await self.judge()
 
     async def judge(self) -> None:
-        """Judges everything that was fed so far. Other tasks run between two runs of the network."""
+        """Judges all waiting audio. Other tasks of the loop run after each batch of windows."""
         self._begin()
         while True:
             if not self._judge_some():
@@ -139,9 +134,9 @@ class DetectorPool:
             await asyncio.sleep(0)
 
     def judge_due(self, now_ns: int) -> None:
-        """Judges everything that was fed so far if a batch is due. Suitable for only a few tracks.
+        """Judges all waiting audio if a batch is due. Blocks the loop, so it suits only a few tracks.
 
-        Batches are deferred while none of them can contain an edge that is known by now.
+        A batch in which no edge can be confirmed yet is judged together with later ones.
         """
         if now_ns < self._due_ns:
             return
@@ -164,7 +159,7 @@ class DetectorPool:
         self._jobs = {detector: _Job(each.feeding(), each.take) for detector, each in fed.items()}
 
     def _judge_some(self) -> bool:
-        """Runs the network once; returns False if the batch is finished."""
+        """Runs the network once; returns False if no audio was left to judge."""
         due = [job for job in self._jobs.values() if job.window is not None][:_MOST_WINDOWS]
         if not due:
             self._jobs = {}
@@ -176,9 +171,9 @@ class DetectorPool:
 
 
 class PooledSpeech:
-    """Detects speech on one track of a call, with a pool. Long silence is skipped.
+    """Detects speech on one track of a call with a shared pool, and skips long silence.
 
-    ``take`` receives the edges. ``rested`` states that the track has been silent until now.
+    ``take`` receives the edges. ``rested`` is true if the track has been silent until now.
     """
 
     def __init__(
@@ -205,7 +200,7 @@ class PooledSpeech:
         self._pool.feed(self._detector, before + pcm, end_ns, self._take)
 
     def finish(self, end_ns: int) -> None:
-        """Ends the track at ``end_ns``, and with it the current sound, if any."""
+        """Ends the track at ``end_ns``, and with it a sound in progress."""
         self._pool.settle(self._detector)
         self._take(self._detector.finish(end_ns))
 

@@ -1,10 +1,11 @@
 """Microphones and speakers through PortAudio.
 
-This is the only module that imports sounddevice, and it does so on demand. A missing library or device is an expected
-case: `audio_problem` describes it with advice, and all other functions raise `AudioDeviceError`. PortAudio reads the
-device list once when it is loaded, and again when `refresh_devices` is called. Loading takes 150 to 290 ms. The
-`Trial` that precedes it, in a child process, takes slightly longer. All functions block and may be called from any
-thread; callbacks run on PortAudio's thread.
+This is the only module that imports sounddevice, and it does so on demand. A missing library or device is an
+expected case: `audio_problem` describes it with advice, and all other functions raise `AudioDeviceError`.
+
+PortAudio reads the device list once when it is loaded, and again when `refresh_devices` is called. Loading
+takes 150 to 290 ms, after a `Trial` in a child process that takes slightly longer. All functions block and
+may be called from any thread; callbacks run on PortAudio's thread.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ _START_SOUND_SERVER = {
 
 
 class AudioDeviceError(Exception):
-    """A device, or sound in general, cannot be used. The message explains the problem and what to do."""
+    """Raised if a device, or sound in general, cannot be used. The message says why and what to do."""
 
 
 Direction = Literal["input", "output"]
@@ -71,7 +72,7 @@ Direction = Literal["input", "output"]
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A device in PortAudio's list. The index is valid until the list is read again."""
+    """A device in PortAudio's list. Its index is valid until the list is read again."""
 
     index: int
     name: str
@@ -106,7 +107,7 @@ Latency = float | Literal["low", "high"]
 
 
 class Stream:
-    """An open device that carries raw 16-bit mono audio in blocks. It is not started yet."""
+    """An open device that delivers or plays blocks of 16-bit mono samples once `start` is called."""
 
     def __init__(
         self,
@@ -143,24 +144,24 @@ class Stream:
 
     @property
     def latency_s(self) -> float:
-        """Latency between callback and speaker, or microphone and callback, as PortAudio reports it."""
+        """Delay between callback and speaker, or between microphone and callback, as PortAudio reports it."""
         return float(self._raw.latency)
 
     @property
     def time_s(self) -> float:
-        """Current time on the clock of the callbacks' times."""
+        """Current time in seconds on PortAudio's own clock, which also dates the callbacks."""
         return float(self._raw.time)
 
     @property
     def active(self) -> bool:
-        """Whether callbacks are expected. Stays true while a device is stalled."""
+        """Whether PortAudio is running the stream. Stays true while the device is stalled."""
         return not self._closed and bool(self._raw.active)
 
     def start(self) -> None:
         """Starts the stream, or restarts it after `stop` or `abort`.
 
-        Cannot restart a stream that has vanished. If it raises `AudioDeviceError`, the stream is closed and
-        counts as vanished.
+        A stream that has vanished cannot be restarted. If this raises `AudioDeviceError`, the stream is
+        closed and counts as vanished.
         """
         if self.vanished:
             # PortAudio's ALSA backend would wait for the lost device forever.
@@ -175,22 +176,21 @@ class Stream:
             raise
 
     def stop(self) -> None:
-        """Stops once the device has played its buffer; blocks until then. Raises `AudioDeviceError`."""
+        """Waits until the device has played its buffer, then stops. Raises `AudioDeviceError`."""
         # Set before the call, because PortAudio may call the finished callback before `stop` returns.
         self._ending = True
         self._do("stop")
 
     def abort(self) -> None:
-        """Stops immediately and discards the device's buffer.
+        """Stops immediately and discards the device's buffer. Raises `AudioDeviceError`.
 
-        Takes 1 to 3 ms, at worst 25 ms: call it from a worker thread, never from the callback. Raises
-        `AudioDeviceError`.
+        Takes 1 to 3 ms, at worst 25 ms. Call it from a worker thread, never from the callback.
         """
         self._ending = True
         self._do("abort")
 
     def close(self) -> None:
-        """Releases the device. Can be called repeatedly, and after the device has disappeared."""
+        """Releases the device. Can be called repeatedly, even after the device has disappeared."""
         self._ending = True
         # The locks are always acquired in this order; otherwise, a refresh and a close on two threads could
         # deadlock. The action lock waits for a start or stop in progress, because closing frees the stream's
@@ -201,7 +201,7 @@ class Stream:
             _open_streams.discard(self)
 
     def take_away(self) -> None:
-        """Closes the stream while it is still in use. To its owner, the device appears to have vanished."""
+        """Closes the stream while it is in use. To its owner, the device appears to have vanished."""
         self.close()
         self._ended_unasked = True
 
@@ -214,7 +214,7 @@ class Stream:
 
 
 def audio_problem() -> str | None:
-    """Returns why there is no sound, and the command that helps on this platform; None if a device is available."""
+    """Explains why sound does not work and how to fix it; None if a device is available."""
     try:
         devices = list_devices()
     except AudioDeviceError as error:
@@ -231,7 +231,7 @@ def list_devices() -> list[Device]:
 
 
 def list_without_trial() -> list[Device]:
-    """Works like `list_devices`, but without a trial; only for a process in which PortAudio may crash or hang."""
+    """Works like `list_devices`, but without a trial. PortAudio may crash or hang the process."""
     return _list_with(_load())
 
 
@@ -242,14 +242,14 @@ def list_by_trial() -> list[Device]:
 
 
 def listing_limit_s() -> float:
-    """Returns how long `list_devices` may take: the time limit of the trial, plus the time to load PortAudio."""
+    """Returns how long `list_devices` may take: the time limit of the trial, plus as much for loading PortAudio."""
     return 2 * time_limit_s()
 
 
 def begin_trial() -> Trial | None:
-    """Starts testing PortAudio in a child process, without waiting.
+    """Starts testing PortAudio in a child process, unless that has already been done; returns at once.
 
-    Returns None if PortAudio is already loaded or is hidden.
+    Returns None if PortAudio is already loaded or is hidden by `HIDE_VARIABLE`.
     """
     if "sounddevice" in sys.modules or os.environ.get(HIDE_VARIABLE) == "1":
         return None
@@ -299,7 +299,7 @@ def _entries(portaudio: Any, host_apis: Any) -> list[tuple[int, Any]]:
 
 
 def refresh_devices() -> None:
-    """Makes PortAudio list the devices again, and closes every open stream. Raises `AudioDeviceError`."""
+    """Makes PortAudio read the device list again, which closes every open stream. Raises `AudioDeviceError`."""
     with _trial_lock:
         if "sounddevice" not in sys.modules:
             _trials.clear()  # a sound server that hung may respond by now
@@ -314,16 +314,16 @@ def refresh_devices() -> None:
 
 
 def find_device(spec: str, direction: Direction) -> Device:
-    """Returns the device selected by "auto", by index, or by all or part of its name (case-insensitive).
+    """Returns the device selected by ``spec``: "auto", an index, or part of a name (case-insensitive).
 
-    Raises `AudioDeviceError` if there is no sound, no match, more than one match, or a match only in the
-    wrong direction.
+    Raises `AudioDeviceError` if there is no device, if none or several match, or if the match has the wrong
+    direction.
     """
     return find_among(list_devices(), spec, direction)
 
 
 def find_among(devices: list[Device], spec: str, direction: Direction) -> Device:
-    """Works like `find_device`, but on a given list."""
+    """Works like `find_device`, but searches ``devices``."""
     if not devices:
         raise AudioDeviceError(no_device_sentence())
     usable = [device for device in devices if device.channels(direction)]
@@ -352,10 +352,10 @@ def find_among(devices: list[Device], spec: str, direction: Direction) -> Device
 
 
 def supported_rate(device: Device, direction: Direction, wanted: int) -> int:
-    """Returns the rate at which to open a device.
+    """Returns the rate in Hz at which to open a device. Raises `AudioDeviceError` if no rate works.
 
-    This is ``wanted`` if the device or its sound system supports it; failing that, the device's own
-    rate, or else the first common rate that works. Raises `AudioDeviceError` if no rate works.
+    Prefers ``wanted``, which the sound system may support by resampling; then the device's own rate; then
+    common rates.
     """
     portaudio = _portaudio()
     check = portaudio.check_input_settings if direction == "input" else portaudio.check_output_settings
@@ -384,9 +384,9 @@ def open_stream(
     *,
     latency: Latency = "low",
 ) -> Stream:
-    """Opens a microphone or a speaker, which is used after the stream is started.
+    """Opens a microphone or a speaker without starting it; see `Stream.start`.
 
-    ``callback`` receives a microphone's blocks, and must fill every block of a speaker completely. Raises
+    ``callback`` receives each block of a microphone, or must fill each block of a speaker completely. Raises
     `AudioDeviceError` if the device is busy, denied or gone, or does not support this rate (see
     `supported_rate`).
     """
@@ -409,7 +409,7 @@ def open_stream(
 
 @contextmanager
 def _as_sentence(sentence: Callable[[Exception], str]) -> Iterator[None]:
-    """Converts any error from the wrapper to an `AudioDeviceError` with this sentence."""
+    """Turns an error from sounddevice into an `AudioDeviceError` with the given sentence."""
     try:
         yield
     except AudioDeviceError:
@@ -419,7 +419,7 @@ def _as_sentence(sentence: Callable[[Exception], str]) -> Iterator[None]:
 
 
 def _portaudio() -> Any:
-    """Returns the sounddevice module. Raises `AudioDeviceError` with advice on what to install."""
+    """Returns the sounddevice module, after a trial. Raises `AudioDeviceError` with advice on what to install."""
     _refuse_if_hidden()
     if "sounddevice" not in sys.modules:
         _tried()
@@ -432,7 +432,7 @@ def _refuse_if_hidden() -> None:
 
 
 def _tried() -> bytes:
-    """Returns the result of the trial. Raises `AudioDeviceError` if it failed."""
+    """Returns the device list as JSON, from the trial. Raises `AudioDeviceError` if the trial failed."""
     trial = begin_trial()
     try:
         return trial.result() if trial else msgspec.json.encode(list_devices())
@@ -492,7 +492,7 @@ def _reason(error: Exception | None) -> str:
 
 
 def _platform_command(commands: dict[str, str]) -> str | None:
-    """Returns the install command for this system's package manager; None if it is unknown."""
+    """Returns the command for this system's package manager; None if the package manager is unknown."""
     if not sys.platform.startswith("linux"):
         return None
     return next((command for tool, command in commands.items() if shutil.which(tool)), None)
@@ -508,7 +508,7 @@ def _no_library_sentence() -> str:
 
 
 def no_device_sentence() -> str:
-    """Returns advice for this system, for when PortAudio lists no devices."""
+    """Returns advice for this system for the case that PortAudio lists no devices."""
     command = _platform_command(_REACH_SOUND_SERVER)
     if command is None:
         return "No sound device was found. Connect one, and allow this terminal to use it."
@@ -520,5 +520,5 @@ def no_device_sentence() -> str:
 
 
 def _reaches_sound_server() -> bool:
-    """Returns whether the sound-server plugin of ALSA, which PortAudio uses, is in any of the usual folders."""
+    """Returns whether ALSA's plugin for sound servers is installed, without which PortAudio cannot reach them."""
     return any(next(_SYSTEM.glob(f"{place}/{_ALSA_PLUGIN}"), None) for place in ("lib*", "lib*/*"))

@@ -23,9 +23,9 @@ class ClockDrift:
         self._offsets: deque[tuple[int, int]] = deque()
 
     def feed(self, now_ns: int, start_ns: int | None) -> None:
-        """Adds the current estimate of when frame 0 passed the device, or None if there is no stream.
+        """Adds an estimate of when the stream's first frame passed the device; None if there is no stream.
 
-        Only one estimate per second is used.
+        Uses only one estimate per second.
         """
         if start_ns is None:
             self._offsets.clear()
@@ -59,7 +59,7 @@ class DriftMeter:
         """Deviations from the nominal rate."""
 
     def feed(self, now_ns: int, capture_start_ns: int | None, playback_start_ns: int | None) -> None:
-        """Adds the current estimates of when frame 0 of each stream passed its device."""
+        """Adds estimates of when the first frame of each stream passed its device."""
         self.capture.feed(now_ns, capture_start_ns)
         self.playback.feed(now_ns, playback_start_ns)
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from tui.audio.pcm import is_zero, to_float
 
 SPAN_MS = 3_000
-"""Length of audio compared on both tracks."""
+"""How much audio of both tracks is compared."""
 LONGEST_MS = 600
-"""Longest echo delay that is searched for."""
+"""The longest echo delay that `find_echo` can detect."""
 _LEAST_LIKENESS = 0.25
 """Lowest correlation that counts as an echo, 0..1.
 
@@ -25,7 +25,7 @@ _RATE = 4_000
 
 
 class Echo(NamedTuple):
-    """A detected echo."""
+    """An echo of the agent's audio in the captured audio."""
 
     delay_ms: float
     gain_db: float
@@ -34,7 +34,7 @@ class Echo(NamedTuple):
 
 
 class Track:
-    """The last few seconds of a track, aligned with the monotonic clock. Not thread-safe."""
+    """The last few seconds of a track, addressed by monotonic time. Not thread-safe."""
 
     def __init__(self, rate: int) -> None:
         self.full_rate = rate
@@ -56,7 +56,7 @@ class Track:
             self._blocks.popleft()
 
     def until(self, end_ns: int) -> NDArray[np.float32]:
-        """Returns the last `SPAN_MS` before ``end_ns``, with silence where no block was added."""
+        """Returns the samples of the `SPAN_MS` before ``end_ns``, with silence where no block was added."""
         frames = self.rate * SPAN_MS // 1000
         track = np.zeros(frames, np.float32)
         for block_end_ns, block in self._blocks:
@@ -70,8 +70,7 @@ class Track:
 def find_echo(heard: NDArray[np.float32], played: NDArray[np.float32], rate: int) -> Echo | None:
     """Returns the echo of ``played`` in ``heard``; None if nothing was played or no echo was found.
 
-    Both cover the same period and contain floats in -1..1. Takes about a millisecond for three seconds at 4
-    kHz.
+    Both arrays cover the same period, with values in -1..1. Three seconds at 4 kHz take about a millisecond.
     """
     power = float(np.mean(played * played))
     if power < _LEAST_PLAYED_RMS**2 or not heard.any():

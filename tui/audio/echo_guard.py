@@ -1,4 +1,4 @@
-"""Guards that keep the agent from hearing its own audio: they remove played audio from captured audio."""
+"""Echo guards remove the agent's audio from captured audio, so that the agent does not hear itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KEPT_BLOCKS = 500
 
 
 class Played(NamedTuple):
-    """A block that is about to be heard."""
+    """A block of agent audio, with the time at which its first sample leaves the speaker."""
 
     start_ns: int
     pcm: bytes
@@ -24,12 +24,12 @@ class Played(NamedTuple):
 
     @property
     def end_ns(self) -> int:
-        """When the last sample of the block leaves the speaker."""
+        """Time at which the last sample leaves the speaker."""
         return self.start_ns + frames_to_ns(len(self.pcm) // 2, self.rate)
 
 
 class EchoGuard(ABC):
-    """Keeps the agent from hearing itself.
+    """Base class of guards that keep the agent from hearing itself.
 
     `agent_heard` and `agent_cut` can be called from any thread and return immediately. Call `clean` on the
     engine's loop.
@@ -45,11 +45,11 @@ class EchoGuard(ABC):
         self._blocks: deque[Played] = deque(maxlen=_KEPT_BLOCKS)
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Adds a played block, including silence, whose first sample leaves the speaker at ``start_ns``."""
+        """Adds a block of agent audio, or silence, whose first sample leaves the speaker at ``start_ns``."""
         self._blocks.append(Played(start_ns, pcm, rate))
 
     def agent_cut(self, at_ns: int) -> None:
-        """Records that playback was cut at ``at_ns``: audio announced for later times is never played."""
+        """Removes the blocks that start at ``at_ns`` or later, because they will not be played."""
         # Removed one by one from the end, because the playback thread may append in the meantime, which would
         # break an iteration.
         while self._blocks and self._blocks[-1].start_ns >= at_ns:
@@ -57,10 +57,10 @@ class EchoGuard(ABC):
 
     @abstractmethod
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
-        """Returns the block to send for a captured block, whose last sample left the microphone at ``end_ns``."""
+        """Returns a captured block without the agent's audio. Its last sample left the microphone at ``end_ns``."""
 
     def take(self, until_ns: int) -> Iterator[Played]:
-        """Yields each block that was heard by that time, once and in order."""
+        """Removes and yields the blocks of agent audio that start by ``until_ns``, in order."""
         while self._blocks and self._blocks[0].start_ns <= until_ns:
             yield self._blocks.popleft()
 

@@ -2,8 +2,10 @@
 
 Two measurements must agree. Neighboring samples of a sound are similar, so their correlation is high in the
 right encoding and low in the wrong one. In 16-bit PCM the high bytes of samples have a different distribution
-from the low bytes, which are nearly random; in G.711 even and odd bytes have the same distribution. In this
-program's recordings, at 8, 16 and 24 kHz and three volumes, no second with the correct label is misjudged.
+from the low bytes, which are nearly random; in G.711 even and odd bytes have the same distribution.
+
+No second of this program's recordings with a correct label is misjudged (tested at 8, 16 and 24 kHz and three
+volumes).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _NAMES = {Encoding.PCM16: "16-bit PCM", Encoding.MULAW: "mu-law", Encoding.ALAW:
 
 
 class EncodingCheck:
-    """Checks the first audio that a call receives in a format, then does nothing more. Not thread-safe."""
+    """Checks the first audio of a format in a call and ignores the rest. Not thread-safe."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format
@@ -39,7 +41,7 @@ class EncodingCheck:
     def feed(self, wire: bytes) -> str:
         """Adds audio in its wire format.
 
-        If the encoding is wrong, returns a sentence with the measurements once; otherwise "".
+        Returns a sentence with the measurements, once, if the encoding is wrong; otherwise "".
         """
         if len(self._sound) >= WANTED_BYTES:
             return ""

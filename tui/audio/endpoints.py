@@ -14,7 +14,7 @@ from tui.audio.in_thread import in_thread
 
 
 class InputKind(StrEnum):
-    """Kinds of sources of user audio."""
+    """Where a call's user audio comes from."""
 
     DEVICE = "device"
     FILE = "file"
@@ -23,7 +23,7 @@ class InputKind(StrEnum):
 
 
 class OutputKind(StrEnum):
-    """Kinds of destinations for agent audio."""
+    """Where a call's agent audio goes."""
 
     DEVICE = "device"
     FILE = "file"
@@ -32,7 +32,7 @@ class OutputKind(StrEnum):
 
 
 class Endpoints(msgspec.Struct, frozen=True):
-    """Source and destination of a call's audio."""
+    """The source of a call's user audio and the destination of its agent audio."""
 
     input: InputKind
     input_name: str
@@ -55,13 +55,13 @@ def wants_device(input_spec: str, output_spec: str) -> bool:
 
 
 def names_device(spec: str, direction: devices.Direction) -> bool:
-    """Returns whether an option selects a device by index or name, rather than auto, a file or no device."""
+    """Returns whether an option names a device, by index or name; false for auto, files and no device."""
     wants = wants_device(spec, "none") if direction == "input" else wants_device("lines", spec)
     return wants and spec != "auto"
 
 
 async def find(input_spec: str, output_spec: str) -> Endpoints:
-    """Finds the endpoints within the sound system's time limit. Raises an exception only on cancellation."""
+    """Lists the devices if necessary and chooses the endpoints. Reports problems in the result."""
     problem: str | None = None
     found: list[devices.Device] = []
     if wants_device(input_spec, output_spec):
@@ -76,7 +76,7 @@ async def find(input_spec: str, output_spec: str) -> Endpoints:
 def resolve(
     input_spec: str, output_spec: str, listed: list[devices.Device], problem: str | None = None
 ) -> Endpoints:
-    """Chooses the endpoints from the listed devices. ``problem`` is the reason if no device is listed."""
+    """Chooses the endpoints from the listed devices. ``problem`` explains why no device is listed."""
     warnings: list[str] = []
     missing: list[str] = []
     input_kind, input_name = InputKind.LINES, "caller lines"
@@ -127,9 +127,9 @@ def _is_wav(spec: str) -> bool:
 def _find(
     spec: str, direction: devices.Direction, listed: list[devices.Device], warnings: list[str]
 ) -> devices.Device | None:
-    """Returns the named device.
+    """Returns the device that ``spec`` names.
 
-    If it does not exist, returns the default device with a warning, or None if there is no device.
+    If that device does not exist, returns the default device and adds a warning; None if there is no device.
     """
     for wanted in dict.fromkeys((spec, "auto")):
         try:

@@ -40,7 +40,7 @@ class AudioFormat(msgspec.Struct, frozen=True):
         return self.encoding.sample_bytes * self.rate
 
     def silence(self, size_bytes: int) -> bytes:
-        """Returns that many bytes of silence."""
+        """Returns ``size_bytes`` of silence."""
         return _SILENCE[self.encoding] * size_bytes
 
     def duration_ms(self, size_bytes: int) -> float:

@@ -1,4 +1,4 @@
-"""GaplessSpeech: detects speech in captured audio of which a device or the sound server may have lost a part."""
+"""GaplessSpeech: detects speech in captured audio in which a device or a sound server may have left gaps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST_SILENCE_NS = 1_000_000_000
 
 
 class _Held(NamedTuple):
-    """A block that is held back until it is known whether audio was lost before it."""
+    """A block that waits until it is known whether audio was lost before it."""
 
     pcm: bytes
     start_ns: int
@@ -28,10 +28,10 @@ class _Held(NamedTuple):
 
 
 class GaplessSpeech:
-    """Passes captured blocks to ``speech`` with silence in place of lost audio, like the saved track.
+    """Passes captured blocks to ``speech``, with silence in place of lost audio, as on the saved track.
 
-    Otherwise, words on both sides of a gap would be one word during the call and two when the saved session is
-    measured, and an end of speech shortly before a gap would be dated too late by the length of the gap.
+    Without the silence, two words with a gap between them would count as one during the call, but as two when
+    the saved session is measured. An end of speech shortly before a gap would be dated too late.
     """
 
     def __init__(self, speech: PooledSpeech, rate: int) -> None:
@@ -41,7 +41,7 @@ class GaplessSpeech:
         self._held: list[_Held] = []
 
     def feed(self, pcm: bytes, end_ns: int) -> None:
-        """Adds samples, the last of which ended at ``end_ns``."""
+        """Adds samples, the last of which left the microphone at ``end_ns``."""
         lasts_ns = frames_to_ns(len(pcm) // 2, self._rate)
         start_ns = end_ns - lasts_ns
         if not self._held and (not self._fed_until_ns or start_ns - self._fed_until_ns <= _GAP_NS):
@@ -52,13 +52,13 @@ class GaplessSpeech:
             self._release()
 
     def finish(self, end_ns: int) -> None:
-        """Ends the track at ``end_ns``, and with it ongoing speech, if any."""
+        """Ends the track at ``end_ns``, and with it speech in progress."""
         if self._held:
             self._release()
         self._speech.finish(end_ns)
 
     def _release(self) -> None:
-        """Passes the held blocks on, after silence if audio is missing before them."""
+        """Passes on the held blocks, preceded by silence if audio before them was lost."""
         held, self._held = self._held, []
         at_ns = _begins_ns(held)
         if (missing_ns := at_ns - self._fed_until_ns) > _GAP_NS:
@@ -74,7 +74,7 @@ class GaplessSpeech:
 
 
 def _begins_ns(held: list[_Held]) -> int:
-    """Returns when the first block begins, as shown by the earliest of the blocks: times may be late, never early."""
+    """Returns when the first held block began, according to the earliest block: times can only be late."""
     before_ns, begins_ns = 0, held[0].start_ns
     for block in held:
         begins_ns = min(begins_ns, block.start_ns - before_ns)

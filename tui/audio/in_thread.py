@@ -23,13 +23,13 @@ PortAudio is not thread-safe, so no other call is made until they return.
 
 
 def driver_hangs() -> bool:
-    """Returns whether an abandoned call has not yet returned."""
+    """Returns whether a driver call that exceeded its time limit is still running."""
     _hanging[:] = [thread for thread in _hanging if thread.is_alive()]
     return bool(_hanging)
 
 
 def driver_busy() -> bool:
-    """Returns whether a call is in progress. If so, exiting the interpreter would crash or wait for the driver."""
+    """Returns whether a driver call is running; if so, exiting the interpreter would crash or wait for the driver."""
     return any(thread.name == _NAME for thread in threading.enumerate())
 
 
@@ -42,11 +42,12 @@ async def in_thread(
 ) -> T:
     """Calls ``function`` in a thread and returns its result, or raises its exception.
 
-    Raises `AudioDeviceError` after ``limit_s`` (default: the sound system's time limit), and immediately
-    while an earlier call has not returned. An abandoned call keeps running; when it returns, ``undo`` is
-    called in its thread. Cancellation also waits for the thread, unless the call is ``cancellable``: opening
-    or closing a device cannot be interrupted, and a lock held during the call would otherwise be released too
-    early.
+    Raises `AudioDeviceError` if the call takes longer than ``limit_s`` (default: the sound system's time
+    limit), or if an earlier call still hangs. A call that exceeds the limit keeps running; once it returns,
+    ``undo`` is called in its thread.
+
+    If the waiting task is cancelled, it still waits for the call, unless ``cancellable``. Otherwise a lock
+    held during the call would be released while the driver is opening or closing a device.
     """
     if driver_hangs():
         raise _not_answering()

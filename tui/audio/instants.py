@@ -1,15 +1,16 @@
-"""Computes when a sample passes a device, from the times of the device's callbacks.
+"""Computes when a sample passes a device, from the times of the device's callbacks. All figures are measured.
 
-Capture: callbacks arrive late, never early, and the times that PortAudio assigns to blocks vary over a range
-of 24 ms. A sound server delivers in steps, so that even the earliest callback of a second may be up to 15 ms late.
-The minimum of the callback times over ten seconds, relative to the sample count, was within 7 ms of the true time in
-90 % of the cases, over two seconds within 13 ms (measured). If a busy sound server loses samples, all later
-callbacks are late, which two seconds of callbacks prove.
+Capture: the times that PortAudio assigns to blocks vary over a range of 24 ms. Callbacks arrive late, never
+early, so the earliest one, relative to the sample count, is the best estimate. A sound server delivers in
+steps, and even the earliest callback of a second may be up to 15 ms late. Over ten seconds, the minimum is
+within 7 ms of the true time in 90 % of the cases; over two seconds, within 13 ms. If a busy sound server
+loses samples, all later callbacks are late; two seconds of late callbacks prove the loss.
 
-Playback: a device with a long latency takes its blocks in pairs, with the second block of each pair a block too
-early. After a start, it holds a different amount of audio than it reports. The lead that PortAudio reports with each
-callback accounts for both: its median was within 0.2 ms of a recording of the device in most runs and within 6 ms in
-all (measured), while the callback time plus the reported latency was 5 to 25 ms early.
+Playback: a device with a long latency takes its blocks in pairs, and the second block of each pair a block
+too early. After a start, it holds a different amount of audio than it reports. The lead that PortAudio
+reports with each callback accounts for both effects. Its median was within 0.2 ms of a recording of the
+device in most runs, and within 6 ms in all. The callback time plus the reported latency was 5 to 25 ms too
+early.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from tui.audio.pcm import frames_to_ns
 WINDOW_NS = 2_000_000_000
 """Period after which lost samples are certain, because all callbacks since then were late."""
 _LONG_WINDOW_NS = 10_000_000_000
-"""Period over which the earliest callback is used. A clock that is off by 100 ppm moves by 1 ms in this time."""
+"""Period from which the earliest callback is used. In this time, a clock that is off by 100 ppm drifts by 1 ms."""
 _LOST_NS = 18_000_000
-"""Lateness of all callbacks in `WINDOW_NS` from which samples were lost. Delivery in steps causes up to 15 ms."""
+"""If all callbacks in `WINDOW_NS` are later than this, samples were lost. Delivery in steps causes up to 15 ms."""
 STALL_NS = 200_000_000
 """A longer pause between callbacks separates two streams; offsets from the first do not apply to the second."""
 _KEPT_ESTIMATES = 100
@@ -47,7 +48,7 @@ by 8 ms per second (measured)."""
 class ClockMove(NamedTuple):
     """A correction of the times at which samples pass a device.
 
-    Since ``since_ns``, times may have been off by this amount.
+    Times since ``since_ns`` may have been off by ``moved_ns``.
     """
 
     moved_ns: int
@@ -55,7 +56,7 @@ class ClockMove(NamedTuple):
 
 
 class _Least:
-    """The smallest of the offsets within a window that ends with the newest offset."""
+    """Finds the smallest offset in a sliding window."""
 
     def __init__(self, window_ns: int) -> None:
         self.offsets: deque[tuple[int, int]] = deque()
@@ -63,7 +64,7 @@ class _Least:
         self._window_ns = window_ns
 
     def feed(self, at_ns: int, offset_ns: int) -> int:
-        """Adds an offset; returns the smallest. Takes constant time on average."""
+        """Adds an offset; returns the smallest in the window. Takes constant time on average."""
         offsets = self.offsets
         # Offsets higher than a later one can never be the minimum again. Once they are removed, the rest is
         # in ascending order with the minimum first, at constant cost per block.
@@ -76,7 +77,7 @@ class _Least:
 
 
 class BlockInstants:
-    """Maps the frames of a captured stream to the monotonic clock. One thread feeds it; any thread may read."""
+    """Maps the frames of a captured stream to monotonic times. One thread feeds it; any thread may read."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -92,7 +93,7 @@ class BlockInstants:
         """The time and the estimate for each block since the last recorded shift, for roughly `WINDOW_NS`."""
 
     def feed(self, callback_ns: int, frame: int) -> None:
-        """Adds a callback entered at ``callback_ns`` for the block that starts at ``frame``."""
+        """Adds the time at which the callback for the block at ``frame`` was entered."""
         if self._last_ns is None or callback_ns - self._last_ns > STALL_NS:
             self._restart(callback_ns)
         self._last_ns = callback_ns
@@ -108,12 +109,12 @@ class BlockInstants:
         self._estimates.append((callback_ns, least_ns))
 
     def at(self, frame: int) -> int | None:
-        """Returns when an undelayed callback for ``frame`` would have arrived; None before the first callback."""
+        """Returns when a callback for ``frame`` would arrive without delay; None before the first callback."""
         offset_ns = self._offset_ns
         return None if offset_ns is None else offset_ns + frames_to_ns(frame, self.rate)
 
     def take_move(self, limit_ns: int) -> ClockMove | None:
-        """Returns how far the estimate has shifted since the previous shift, if by more than ``limit_ns``.
+        """Returns how far times have shifted since the last reported shift; None if at most ``limit_ns``.
 
         Call it on the feeding thread.
         """
@@ -141,14 +142,11 @@ class SoundInstants:
         self._offsets: deque[int] = deque(maxlen=_WATCHED_BLOCKS)
 
     def feed(self, heard_ns: int, frame: int) -> None:
-        """Adds a block whose first frame, ``frame``, is heard at ``heard_ns`` according to its callback."""
+        """Adds a block that starts with ``frame`` and is heard at ``heard_ns``, according to its callback."""
         self._offsets.append(heard_ns - frames_to_ns(frame, self.rate))
 
     def restart(self) -> None:
-        """Discards all blocks so far.
-
-        Call it after the device has stopped or run dry, because the next block follows a gap.
-        """
+        """Forgets all blocks. Call it after the device has stopped or run dry: the gap shifts later blocks."""
         self._offsets.clear()
 
     def at(self, frame: int) -> int | None:
@@ -159,7 +157,7 @@ class SoundInstants:
 
     @property
     def moved_ns(self) -> int:
-        """How far the estimate has shifted over the last 50 blocks; 0 with fewer blocks."""
+        """How far the times have shifted over the last 50 blocks; 0 with fewer blocks."""
         offsets = list(self._offsets)
         if len(offsets) < _WATCHED_BLOCKS:
             return 0

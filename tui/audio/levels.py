@@ -24,7 +24,7 @@ HOLD_MS = 1_500
 
 
 class Level(msgspec.Struct, frozen=True):
-    """The loudness of one block."""
+    """The peak and RMS of one block."""
 
     peak_dbfs: float
     rms_dbfs: float
@@ -80,7 +80,7 @@ def _measure_all(blocks: Sequence[bytes]) -> list[Level]:
 class LevelMeter:
     """Tracks the level between readings, so that no peak is missed even if readings are rare.
 
-    Times are passed in as monotonic ns and must never decrease. Not thread-safe.
+    Pass times as monotonic ns that never decrease. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -93,12 +93,12 @@ class LevelMeter:
         self._unmeasured: deque[tuple[bytes, int]] = deque(maxlen=_KEPT_BLOCKS)
 
     def feed(self, pcm: bytes, at_ns: int) -> None:
-        """Adds a block."""
+        """Adds a block with the time ``at_ns``."""
         self._fed = True
         self._unmeasured.append((pcm, at_ns))
 
     def read(self, at_ns: int) -> MeterReading | None:
-        """Returns the meter's state at that time; None before the first block."""
+        """Returns the meter's state at ``at_ns``; None before the first block."""
         if not self._fed:
             return None
         self._measure()
@@ -118,7 +118,7 @@ class LevelMeter:
 
 
 class _Falling:
-    """A level that is held for ``hold_ms`` and then falls until a louder one arrives."""
+    """A level that is held for ``hold_ms`` and then falls until it is exceeded."""
 
     def __init__(self, hold_ms: int) -> None:
         self._hold_ns = hold_ms * 1_000_000

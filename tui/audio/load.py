@@ -15,14 +15,17 @@ _SETTLING_NS = 1 * NS_PER_S
 
 
 class CallbackLoad:
-    """The longest audio callback of the last second, as a share of a block's length."""
+    """Tracks how much of a block's length the longest audio callback of the last second took."""
 
     def __init__(self, block_ms: float) -> None:
         self._block_ns = block_ms * 1_000_000
         self._recent: deque[tuple[int, float]] = deque()
 
     def worst(self, now_ns: int, busy_ns: Sequence[int]) -> float | None:
-        """Adds callback durations. Returns the highest share, or None after a second without callbacks."""
+        """Adds callback durations; returns the highest share of a block's length in the last second.
+
+        Returns None after a second without callbacks.
+        """
         if busy_ns:
             self._recent.append((now_ns, max(busy_ns) / self._block_ns))
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
@@ -31,9 +34,9 @@ class CallbackLoad:
 
 
 class AutoLatency:
-    """Decides when low latency is too low: after two dropouts at the device within ten seconds.
+    """Decides when low latency is too low: after two dropouts of the device within ten seconds.
 
-    Dropouts in the first second of a stream are due to its start and do not count.
+    Dropouts in the first second do not count, because starting a stream causes them.
     """
 
     def __init__(self) -> None:
@@ -42,7 +45,7 @@ class AutoLatency:
         self._gaps: deque[int] = deque()
 
     def look(self, now_ns: int, underflows: int) -> bool:
-        """Takes the device's total number of dropouts, and returns whether to increase the latency."""
+        """Takes the device's total number of dropouts; returns whether to increase the latency."""
         self._began_ns = self._began_ns or now_ns
         # The difference is used, because the count continues when the stream is reopened.
         new, self._known = underflows - self._known, underflows

@@ -27,7 +27,7 @@ _ONSET_PAUSE_BLOCKS = 3
 
 
 class Loudness:
-    """The RMS of each 10 ms block of the last five seconds, and the threshold for loud blocks."""
+    """Measures the RMS of 10 ms blocks, keeps five seconds of them, and decides which blocks are loud."""
 
     def __init__(self, rate: int) -> None:
         self.block_frames = rate * BLOCK_MS // 1000
@@ -43,7 +43,7 @@ class Loudness:
         self._most_unmeasured_frames = rate
 
     def feed(self, pcm: bytes) -> None:
-        """Adds samples."""
+        """Adds 16-bit samples."""
         samples = samples_of(pcm)
         self._fed_frames += len(samples)
         self._unmeasured.append(samples)
@@ -71,7 +71,7 @@ class Loudness:
         self._slice_rms.extend(np.sqrt(slices / self._slice_frames))
 
     def threshold(self) -> float:
-        """Returns the RMS above which a block is loud, based on the noise floor of the history."""
+        """Returns the RMS above which a block is loud, based on the noise floor of the last five seconds."""
         self._measure()
         if not self._rms:
             return _LEAST_LOUD
@@ -81,15 +81,15 @@ class Loudness:
         return max(floor * _LOUD_FACTOR, _LEAST_LOUD)
 
     def rms(self, block: int) -> float:
-        """Returns the RMS of the block with this number; 0 if it is not complete or no longer kept."""
+        """Returns the RMS of block number ``block``; 0 if the block is incomplete or no longer kept."""
         self._measure()
         index = block - (self.blocks - len(self._rms))
         return self._rms[index] if 0 <= index < len(self._rms) else 0.0
 
     def edges_in(self, block: int, threshold: float | None = None) -> tuple[int, int]:
-        """Returns the first loud frame of a block and the frame after the last loud one, accurate to a millisecond.
+        """Returns the first loud frame of a block and the frame after the last loud one, to the nearest millisecond.
 
-        For a quiet block, the range is the whole block. ``threshold`` defaults to the current threshold.
+        For a quiet block, returns the edges of the block. ``threshold`` defaults to the current threshold.
         """
         self._measure()
         begin, index = block * self.block_frames, block - (self.blocks - len(self._rms))
@@ -100,7 +100,7 @@ class Loudness:
         return begin + int(ends[loud[0]]), begin + int(ends[loud[-1] + 1])
 
     def onset_block(self, last: int) -> int | None:
-        """Returns the first block of the sound in progress in block ``last``, looking back at most 250 ms."""
+        """Returns the first block of the sound that continues in block ``last``; searches 250 ms back."""
         threshold = self.threshold()
         found: int | None = None
         for block in range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1):
@@ -111,7 +111,7 @@ class Loudness:
         return found
 
     def last_loud_block(self, last: int) -> int | None:
-        """Returns the last loud block up to and including ``last``, looking back at most 250 ms."""
+        """Returns the last loud block at or before ``last``; searches 250 ms back."""
         threshold = self.threshold()
         candidates = range(last, last - _LOOK_BACK_MS // BLOCK_MS, -1)
         return next((block for block in candidates if self.rms(block) > threshold), None)

@@ -1,4 +1,4 @@
-"""Microphone: delivers blocks in real time, from a device or from a clock."""
+"""Microphone: delivers audio blocks in real time, from a device or as silence from a clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.audio.open_device import CallbackTimes, OpenDevice
 
 
 class _Mode(Enum):
-    """Selects what the microphone delivers."""
+    """What the microphone should deliver."""
 
     NOTHING = auto()
     SILENCE = auto()
@@ -39,9 +39,10 @@ class Microphone:
     The device is open only while the mic is on. Silence is delivered if there is no device, while a recorded
     line is playing, and while the agent must hear the silence after the last word.
 
-    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls ``callback`` on PortAudio's
-    thread; the silence clock calls it on the loop. ``on_skipped`` receives the number of blocks of silence that were
-    too old to deliver. ``shared_clock`` replaces the silence clock. Call all methods on the event loop.
+    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls ``callback`` on
+    PortAudio's thread; the silence clock calls it on the loop. ``on_skipped`` receives the number of blocks
+    of silence that were too old to deliver. ``shared_clock`` replaces the silence clock. Call all methods on
+    the event loop.
     """
 
     def __init__(
@@ -81,66 +82,66 @@ class Microphone:
 
     @property
     def source(self) -> Source | None:
-        """The device that is delivering audio; None while silence or nothing is delivered."""
+        """The device stream that is delivering blocks; None if blocks are silent or not delivered."""
         opened = self._device.opened
         return opened.source if opened is not None and self._mode is _Mode.SOUND else None
 
     @property
     def delivering(self) -> bool:
-        """Whether blocks are delivered, from a device or as silence."""
+        """Whether blocks are being delivered, including silent ones."""
         return self.source is not None or self._silence.running
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device last delivered a block or was opened; None while no blocks are expected from it."""
+        """Time of the device's last block, or of its opening; None if no block is expected from a device."""
         return self._calls.last_ns
 
     @property
     def vanished(self) -> bool:
-        """Whether blocks are expected from the device, but its stream ended unexpectedly or could not be reopened."""
+        """Whether the device should deliver blocks but its stream ended unexpectedly or could not be reopened."""
         return self._calls.last_ns is not None and self._device.vanished
 
     def take_busy_ns(self) -> int:
-        """Returns the longest duration of the device's callback since the previous call, in ns."""
+        """Returns the duration of the device's longest callback since the previous call."""
         return self._calls.take_busy_ns()
 
     def take_gap_ms(self) -> float:
-        """Returns the longest time between two callbacks of one stream since the previous call, in ms.
-
-        0 if unknown.
-        """
+        """Returns the longest time between two callbacks of a stream since the previous call; 0 if unknown."""
         return self._calls.take_gap_ms()
 
     def take_missed_ms(self) -> float:
-        """Returns how many ms of audio were missed since the previous call because a stream was replaced."""
+        """Returns the length of the audio lost to replacing streams since the previous call."""
         return self._calls.take_missed_ns() / 1_000_000
 
     async def start(self, *, silent: bool) -> None:
-        """Starts delivering audio from the device, or silence; also silence if it raises `AudioDeviceError`."""
+        """Starts delivering audio from the device, or silence.
+
+        If it raises `AudioDeviceError`, silence is delivered.
+        """
         if not self._closed:
             self._mode = _Mode.SILENCE if silent else _Mode.SOUND
             await self._follow_mode()
 
     async def stop(self) -> None:
-        """Stops delivering blocks, and releases the device."""
+        """Stops delivering blocks and releases the device."""
         self._mode = _Mode.NOTHING
         await self._follow_mode()
 
     async def close(self) -> None:
-        """Stops at the end of the call; nothing is delivered after this."""
+        """Stops for good: later calls of `start` have no effect."""
         self._closed = True
         await self.stop()
 
     async def drop(self) -> None:
-        """Releases the device temporarily; silence is delivered in the meantime."""
+        """Releases the device temporarily and delivers silence instead."""
         async with self._lock:
             await self._device.close()
             self._keep_time()
 
     async def reopen(self, device: devices.Device) -> None:
-        """Delivers audio from this device, now or from the next `start`.
+        """Switches to ``device``, immediately if the mic is on, otherwise at the next `start`.
 
-        If it raises `AudioDeviceError`, silence is delivered and the previous device remains selected.
+        If this raises `AudioDeviceError`, silence is delivered and the previous device remains selected.
         """
         async with self._lock:
             if self._mode is _Mode.SOUND:
@@ -163,13 +164,13 @@ class Microphone:
                 self._keep_time()
 
     def _rest(self) -> None:
-        """Records that no sound is wanted, so that no device audio counts as missed and only silence is delivered."""
+        """If no sound is wanted, switches to silence or nothing, and stops counting missed audio."""
         if self._mode is not _Mode.SOUND:
             self._calls.rest()
             self._keep_time()
 
     async def _open_device(self, device: devices.Device) -> None:
-        """Opens the device; call with the lock held. If it raises `AudioDeviceError`, silence is delivered."""
+        """Opens the device; call with the lock held. Raises `AudioDeviceError`, and then delivers silence."""
         try:
             await self._device.open(partial(self._open, device))
         finally:
@@ -191,17 +192,17 @@ class Microphone:
         self._calls.opened()
 
     def _keep_time(self) -> None:
-        """Delivers silence if blocks are expected and no device is delivering them."""
+        """Starts the silence clock if blocks are expected and no device delivers them; otherwise stops it."""
         if self._mode is not _Mode.NOTHING and self.source is None:
             self._silence.start(Source(self.rate, from_device=False))
         else:
             self._silence.stop()
 
     def _deliver(self, source: Source, indata: Any, frames: int, times: Any, status: Any) -> None:
-        """Stamps the block and passes it on; runs on PortAudio's thread.
+        """Adds the time to a block and passes it on; runs on PortAudio's thread.
 
-        ``times`` is not used, because the capture times that PortAudio assigns to blocks vary over a range of
-        24 ms, while the minimum of the callback times stays within 0.3 ms (measured).
+        Ignores ``times``: the capture times that PortAudio assigns to blocks vary over a range of 24 ms,
+        while the minimum of the callback times stays within 0.3 ms (measured).
         """
         if source is not self.source:
             return
@@ -217,7 +218,7 @@ class Microphone:
 
 
 class _DeviceCalls(CallbackTimes):
-    """The device's callback times and durations, and the audio missed between two streams."""
+    """Records the device's callback times, and how much audio was missed between two streams."""
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:
         super().__init__(clock_ns)
@@ -226,20 +227,20 @@ class _DeviceCalls(CallbackTimes):
         self._missed_ns = 0
 
     def begin_block(self, block_ms: int) -> int:
-        """Records that the callback was entered, and returns the time.
+        """Records and returns the time at which the callback was entered.
 
-        The callback's samples were captured during the preceding block.
+        The samples of the callback were captured during the block before that time.
         """
         began_ns = self.begin()
         self._miss_until(began_ns - block_ms * 1_000_000)
         return began_ns
 
     def give_up(self) -> None:
-        """Records that the stream was closed to open another. No audio is captured until the new one starts."""
+        """Records that the stream was closed to open another. Audio is missed until the new stream starts."""
         self._given_up_ns = self.last_ns
 
     def rest(self) -> None:
-        """Records that the device should no longer deliver blocks. No audio counts as missed after this."""
+        """Records that the device should stop delivering blocks. Audio after this does not count as missed."""
         self.last_ns = None
         self._miss_until(self._clock_ns())
 

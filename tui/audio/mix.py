@@ -32,10 +32,10 @@ _SILENCE = 1e-4
 
 
 def mix(channels: NDArray[np.floating[Any]], mask: int = 0) -> NDArray[np.float32]:
-    """Returns one channel of values in -1..1.
+    """Returns one channel with values in -1..1.
 
-    ``channels`` has one column per channel, and ``mask`` contains their positions. Two channels are averaged.
-    More channels are weighted as in ITU-R BS.775 (mono), and scaled down if the result would clip.
+    ``channels`` has one column per channel, and ``mask`` is the bit mask of their positions. Two channels are
+    averaged. More channels are weighted as in ITU-R BS.775 (mono), and scaled down if the result would clip.
     """
     count = channels.shape[1]
     weights = _weights(count, mask) if count > 2 else None
@@ -51,7 +51,7 @@ def mix(channels: NDArray[np.floating[Any]], mask: int = 0) -> NDArray[np.float3
 
 
 def cancels(channels: NDArray[np.floating[Any]], mono: NDArray[np.float32]) -> bool:
-    """Returns whether the channels cancel each other out, as two channels of opposite phase do."""
+    """Returns whether the channels cancel each other out in ``mono``, as two channels of opposite phase do."""
     if channels.shape[1] == 1 or not len(mono):
         return False
     loudest = max(_rms(channels[:, channel]) for channel in range(channels.shape[1]))

@@ -1,4 +1,4 @@
-"""What the microphone and the speaker have in common: the open stream, and the times of its callbacks."""
+"""Parts shared by the microphone and the speaker: the open stream, and the times of its callbacks."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from tui.audio.in_thread import driver_hangs, in_thread
 
 
 class HasStream(Protocol):
-    """An open stream, with what its callback needs."""
+    """An object that owns an open stream and the data that the stream's callback needs."""
 
     @property
     def stream(self) -> Stream:
-        """The stream."""
+        """The open stream."""
 
 
 Opened = TypeVar("Opened", bound=HasStream)
 
 
 class OpenDevice(Generic[Opened]):
-    """The stream in use, which is opened and closed on worker threads; the caller allows one of them at a time."""
+    """Opens and closes one stream on worker threads. The caller must not run two of these operations at once."""
 
     def __init__(self) -> None:
         self.opened: Opened | None = None
         self._lost: Opened | None = None
-        """A stream whose opening was abandoned, kept until the driver returns and the stream can be closed."""
+        """A stream that the driver did not open in time; it is closed once the driver returns."""
 
     @property
     def vanished(self) -> bool:
@@ -36,7 +36,7 @@ class OpenDevice(Generic[Opened]):
         return opened is None or opened.stream.vanished
 
     async def open(self, function: Callable[[], None]) -> None:
-        """Calls ``function``, which opens a stream and calls `start`, on a thread. Raises `AudioDeviceError`."""
+        """Runs ``function`` on a worker thread; it must open a stream and call `start`. Raises `AudioDeviceError`."""
         try:
             await in_thread(function, undo=self._close_late)
         except AudioDeviceError:
@@ -45,7 +45,7 @@ class OpenDevice(Generic[Opened]):
             raise
 
     def start(self, opened: Opened) -> None:
-        """Starts a stream, which is in use before this returns. Raises `AudioDeviceError`; then, none is in use."""
+        """Sets `opened` and starts its stream. If this raises `AudioDeviceError`, `opened` is None again."""
         # Set before the start, because PortAudio may call back before `Stream.start` returns.
         self.opened = opened
         try:
@@ -55,7 +55,7 @@ class OpenDevice(Generic[Opened]):
             raise
 
     async def close(self) -> None:
-        """Closes the stream, if one is in use."""
+        """Closes the stream, if there is one."""
         # Cleared first, so that the callbacks that PortAudio makes while it closes the stream can be ignored.
         opened, self.opened = self.opened, None
         if opened is not None:
@@ -64,10 +64,7 @@ class OpenDevice(Generic[Opened]):
                 await in_thread(opened.stream.close)
 
     def _close_late(self) -> None:
-        """Closes a stream that was opened after the loop stopped waiting for it.
-
-        Runs on the thread that opened it.
-        """
+        """Closes a stream that the driver opened only after the time limit. Runs on the thread that opened it."""
         # Either attribute may refer to the stream: the driver may have hung before the stream was known, or
         # while it was starting.
         for opened in (self._lost, self.opened):
@@ -80,8 +77,8 @@ class CallbackTimes:
     """Times and durations of a device's callbacks.
 
     PortAudio's thread calls `begin` and `end`; the loop calls everything else. Each attribute is a number
-    that one thread writes and the other reads or resets, so no lock is needed. At worst, a reset loses one
-    duration, which is better than a callback that waits.
+    that one thread writes and the other reads or resets, so no lock is needed. A reset may lose one duration.
+    That is better than a callback that waits for a lock.
     """
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:
@@ -102,7 +99,7 @@ class CallbackTimes:
         self.last_ns = self.last_ns or self._clock_ns()
 
     def begin(self) -> int:
-        """Records that the callback was entered, and returns the time."""
+        """Records and returns the time at which the callback was entered."""
         began_ns = self.last_ns = self._clock_ns()
         if self._called_ns is not None:
             self._gap_ns = max(self._gap_ns, began_ns - self._called_ns)
@@ -110,7 +107,7 @@ class CallbackTimes:
         return began_ns
 
     def end(self, began_ns: int) -> None:
-        """Records that the callback is returning."""
+        """Records the duration of the callback that was entered at ``began_ns``."""
         self._busy_ns = max(self._busy_ns, self._clock_ns() - began_ns)
 
     def take_busy_ns(self) -> int:

@@ -1,8 +1,8 @@
 """Detects sounds other than speech on a track, such as a tone, a beep or hold music.
 
-An agent's track has only silence or comfort noise between sounds, so a fixed loudness threshold is enough; an
-adaptive noise floor would absorb a continuous tone. Speech has priority: its edges stay where its detector
-placed them, and a brief sound next to it (a breath, reverberation) is part of it.
+An agent's track has only silence or comfort noise between sounds, so a fixed loudness threshold is enough. An
+adaptive noise floor would absorb a continuous tone. Speech has priority: its edges stay where the speech
+detector placed them. A brief sound next to speech, such as a breath or reverberation, counts as part of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ AUDIBLE_RMS = 184.0
 SUSTAINED_BLOCKS = 4
 """Shortest uninterrupted loud period that counts as a sound. Anything shorter is a click."""
 _APART_BLOCKS = 500 // BLOCK_MS
-"""Distance from speech within which a sound must last at least this long to count: half a second."""
+"""Half a second: a sound that is closer to speech counts only if it lasts at least this long."""
 
 
 class FrameEdge(NamedTuple):
@@ -44,7 +44,7 @@ class _Run:
 class OtherSounds:
     """Merges the edges of other sounds with those of speech. Used on the thread of the track's `SpeechDetector`.
 
-    A sound is reported half a second after it begins. It ends after ``silence_ms`` of quiet or when speech
+    A sound is reported half a second after it begins. It ends after ``silence_ms`` of quiet, or when speech
     begins.
     """
 
@@ -59,11 +59,11 @@ class OtherSounds:
 
     @property
     def under_way(self) -> bool:
-        """Whether a sound is in progress, even if it has not been reported."""
+        """Whether a sound other than speech is in progress, even if it has not been reported."""
         return self._run is not None
 
     def beside(self, speech: FrameEdge | None, until_frame: int) -> list[FrameEdge]:
-        """Returns all edges, in order, that are known once speech detection has reached ``until_frame``."""
+        """Returns the new edges of all sounds up to ``until_frame``, in order, including the speech edge, if any."""
         edges: list[FrameEdge] = []
         if speech is not None and speech.started:
             # A sound in progress ends at the back-dated onset, because the loud blocks since then were
@@ -109,7 +109,7 @@ class OtherSounds:
         return run.sustained and block + 1 - run.first >= _APART_BLOCKS and (apart or long)
 
     def _end_run(self, speech_frame: int | None = None) -> list[FrameEdge]:
-        """Ends the current sound at its last loud block or at ``speech_frame``, where speech begins."""
+        """Ends the current sound at its last loud block, or earlier at ``speech_frame`` if speech began there."""
         run, self._run = self._run, None
         if run is None or not run.reported:
             return []

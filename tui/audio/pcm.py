@@ -16,7 +16,7 @@ def samples_of(pcm: bytes) -> NDArray[np.int16]:
 
 
 def is_zero(pcm: bytes) -> bool:
-    """Returns whether every sample is exactly 0 (digital silence). The test is fast."""
+    """Returns whether every sample is exactly 0 (digital silence)."""
     return pcm == bytes(len(pcm))
 
 
@@ -35,7 +35,7 @@ def from_float(values: NDArray[np.floating[Any]]) -> bytes:
 
 
 def with_gain(pcm: bytes, start: float, end: float) -> bytes:
-    """Returns PCM multiplied by a factor that moves from ``start`` to ``end`` over the block, which avoids a click.
+    """Multiplies PCM by a gain that moves from ``start`` to ``end`` over the block, which avoids a click.
 
     Returns ``pcm`` itself if both are 1.
     """

@@ -16,7 +16,7 @@ _STRETCH_S = 60
 
 
 class Outline(msgspec.Struct, frozen=True):
-    """Consecutive bins for every track."""
+    """The peaks of consecutive 10 ms bins on every track."""
 
     first_bin: int
     bins: int
@@ -29,7 +29,7 @@ class Outline(msgspec.Struct, frozen=True):
 def outline_of(file: WavFile, max_frames: int | None = None) -> Iterator[Outline]:
     """Yields the outline of a file minute by minute, so that a long recording can be drawn while it is read.
 
-    ``max_frames`` limits the outline to the beginning of the file. Raises `AudioFileError`.
+    ``max_frames`` limits the outline to the start of the file. Raises `AudioFileError`.
     """
     bin_frames = max(round(file.rate * BIN_MS / 1000), 1)
     frames = file.frames if max_frames is None else min(file.frames, max_frames)

@@ -38,31 +38,31 @@ No built-in prompt reaches -35 dBFS; four out of five prompts cut at random posi
 
 
 class Fed(StrEnum):
-    """Result of feeding a chunk."""
+    """Result of `PlaybackQueue.feed` for one chunk."""
 
     QUEUED = "queued"
     UNHEARD = "unheard"
-    """Late audio of a flushed reply, which was discarded and counted."""
+    """The chunk arrived after its reply was flushed; it was discarded and counted."""
     FULL = "full"
-    """The limit was reached: the excess was dropped and counted, and is shown as an error."""
+    """The queue is full: excess audio was dropped and counted, and is reported as an error."""
 
 
 class HappeningKind(StrEnum):
-    """Kinds of events in the life of a reply, from its first chunk to its last sample."""
+    """Kinds of `Happening`."""
 
     BEGAN = "began"
     """The reply's first sample was handed to the device."""
     STARVED = "starved"
-    """The reply had nothing to play for ``frames``, and then continued.
+    """Playback ran out of audio during the reply; the silence lasted ``frames``.
 
-    Reported afterwards, because the silence could have been the end of the reply.
+    Reported when the reply continues, because the silence could have been its end.
     """
     DRAINED = "drained"
     """The reply has ended, and its last sample was handed to the device."""
     FULL = "full"
-    """``frames`` of the reply did not fit.
+    """The queue was full: ``frames`` of the reply were dropped.
 
-    Reported once per reply; `PlaybackStats.dropped_frames` counts all such frames.
+    Reported once per reply; `PlaybackStats.dropped_frames` counts all dropped frames.
     """
     CLIPPED_START = "clipped start"
     """The reply starts in the middle of a sound: its first millisecond has the level ``edge_dbfs``."""
@@ -73,7 +73,7 @@ class HappeningKind(StrEnum):
 
 
 class Happening(msgspec.Struct, frozen=True):
-    """Something that happened to a reply.
+    """An event in the playback of a reply.
 
     ``at_ns`` is when the sample was pulled: the time of the pull plus the sample's position in the block. The
     sample leaves the speaker later, by the latency of the device. For FULL, ``at_ns`` is when the chunk
@@ -88,9 +88,9 @@ class Happening(msgspec.Struct, frozen=True):
     For DRAINED: the end of the last sample.
     """
     reply_frame: int
-    """Number of the reply's frames handed to the device before that time."""
+    """Number of the reply's frames handed to the device before `at_ns`."""
     stream_frame: int
-    """Total number of frames handed to the device before that time, including silence."""
+    """Total number of frames handed to the device before `at_ns`, including silence."""
     frames: int = 0
     arrived_ns: int | None = None
     """For BEGAN: when the first chunk arrived."""
@@ -98,7 +98,7 @@ class Happening(msgspec.Struct, frozen=True):
 
 
 class Cut(msgspec.Struct, frozen=True):
-    """The effect of a flush on one reply, in frames at ``rate``; ``received == heard + unheard``."""
+    """The effect of a flush on one reply, in frames at ``rate``. Received frames are either heard or unheard."""
 
     reply_id: str
     handed_frames: int
@@ -106,7 +106,7 @@ class Cut(msgspec.Struct, frozen=True):
     heard_frames: int
     """Frames that have left the speaker or will leave it.
 
-    Fewer than `handed_frames` only if the device was aborted.
+    Fewer than `handed_frames` only if the device's buffer was discarded.
     """
     unheard_frames: int
     """Frames that were received and will never be heard."""
@@ -114,49 +114,52 @@ class Cut(msgspec.Struct, frozen=True):
 
     @property
     def heard_ms(self) -> float:
-        """Length of the audio that was heard."""
+        """Duration of the audio that was heard."""
         return self.heard_frames * 1000 / self.rate
 
     @property
     def unheard_ms(self) -> float:
-        """Length of the audio that was received and will never be heard."""
+        """Duration of the audio that was received and will never be heard."""
         return self.unheard_frames * 1000 / self.rate
 
     @property
     def received_ms(self) -> float:
-        """Length of the audio that was accepted for playback."""
+        """Duration of the audio that the queue accepted."""
         return (self.heard_frames + self.unheard_frames) * 1000 / self.rate
 
 
 class QueueTail(msgspec.Struct, frozen=True):
-    """The end of all audio received so far, as an opaque value for `PlaybackQueue.passed`."""
+    """Marks the end of the audio received so far. Pass it to `PlaybackQueue.passed`."""
 
     replies: tuple[tuple[Reply, int], ...] = ()
     """Replies that have not been played to their end, each with its number of frames."""
 
 
 class PlaybackStats(msgspec.Struct):
-    """Counts since the queue was created, and the queue's depth."""
+    """Counters since the queue was created, and the number of frames in the queue."""
 
     unheard_frames: int = 0
-    """Frames that were flushed, were discarded with the device's buffer, or came too late for a flushed reply."""
+    """Frames that were received but never heard because of a flush.
+
+    Includes the content of the device's buffer and audio that arrives after the flush.
+    """
     dropped_frames: int = 0
-    """Frames dropped at the limit."""
+    """Frames dropped because the queue was full."""
     queued_frames: int = 0
     worst_queued_frames: int = 0
     gap_frames: int = 0
-    """Frames of silence since the last sample of the current reply, which has not ended.
+    """Frames of silence since the last sample of the current reply.
 
-    The silence is a loss only if the reply continues.
+    The silence is a dropout only if the reply continues.
     """
 
 
 @dataclass
 class QueueControls:
-    """How the queue plays; any thread may set it."""
+    """Playback settings that any thread may change."""
 
     volume: float = 1.0
-    """Factor applied to the samples, bit-exact at 1. A change takes effect gradually over the next block."""
+    """Factor by which samples are multiplied; 1 leaves them unchanged. A change is spread over the next block."""
     held: bool = False
     """Whether playback is paused, even if audio is queued. A flush does not change this."""
     reached_volume: float = 1.0
@@ -164,7 +167,7 @@ class QueueControls:
 
 
 class PlaybackQueue:
-    """Takes chunks of replies and returns blocks for the device; see the module's docstring."""
+    """Queues chunks of replies and returns blocks for the device. The module's docstring describes how."""
 
     def __init__(self, rate: int, *, max_seconds: float = 600) -> None:
         self.arrivals = Arrivals()
@@ -191,27 +194,26 @@ class PlaybackQueue:
         self._stats = PlaybackStats()
         self.controls = QueueControls()
         self._fading = b""
-        """Faded audio of a flushed reply that has not been pulled yet."""
+        """The fade at the end of a flushed reply, as far as it has not been pulled."""
 
     @property
     def rate(self) -> int:
-        """Sample rate of the blocks returned, in Hz."""
+        """Sample rate of the returned blocks, in Hz."""
         return self._clock.rate
 
     # audio from the agent: on the feeding thread
 
     def begin(self, reply_id: str, audio_format: AudioFormat | None = None) -> None:
-        """Begins a reply in this audio format (default: PCM at the queue's rate).
+        """Begins a reply in this audio format (default: PCM at the queue's rate), which plays after earlier replies.
 
-        The reply plays after earlier replies. The id of a drained or flushed reply may be reused for a new
-        reply.
+        The id of a drained or flushed reply may be reused for a new reply.
         """
         incoming = self._incoming(audio_format)  # outside the lock, because creating a resampler takes time
         with self._lock:
             self._begin(reply_id).incoming = incoming
 
     def feed(self, reply_id: str, wire: bytes, at_ns: int, audio_format: AudioFormat | None = None) -> Fed:
-        """Queues a chunk in its wire format that arrived at ``at_ns``. Begins the reply if necessary."""
+        """Queues a chunk of a reply, in its wire format, that arrived at ``at_ns``. Begins the reply if necessary."""
         known = self._known.get(reply_id)
         incoming = (known and known.incoming) or self._incoming(audio_format)
         before_ms = incoming.received_ms
@@ -232,10 +234,10 @@ class PlaybackQueue:
             return self._queue(reply, pcm, at_ns)
 
     def end(self, reply_id: str) -> float | None:
-        """Ends a reply: no more audio is expected.
+        """Ends a reply, because no more audio is expected. Queued audio still plays.
 
-        Audio in the queue still plays. Returns how many ms of the reply were received in total, including
-        late audio, or None if it was not open.
+        Returns how many ms of the reply were received in total, including late audio; None if the reply was
+        not open.
         """
         known = self._known.get(reply_id)
         if known is None or known.incoming is None:
@@ -261,10 +263,10 @@ class PlaybackQueue:
     def cut(self, at_ns: int, *, aborted_latency_ms: float | None = None, fade_frames: int = 0) -> list[Cut]:
         """Drops all queued audio, and later audio of the replies begun so far.
 
-        Pass ``aborted_latency_ms``, the device's latency, if the device's own buffer is discarded
-        too: its content then counts as unheard, even if it belongs to a reply that has just
-        drained. Otherwise the current reply may end in a fade: its next ``fade_frames`` still play
-        and count as heard.
+        If the device's own buffer is discarded too, pass the device's latency as ``aborted_latency_ms``. The
+        buffer's content then counts as unheard, even if it belongs to a reply that has just drained.
+
+        Otherwise the current reply may end in a fade: its next ``fade_frames`` still play and count as heard.
         """
         cuts: list[Cut] = []
         with self._lock:
@@ -336,7 +338,7 @@ class PlaybackQueue:
     # current state: on any thread
 
     def take_happenings(self) -> list[Happening]:
-        """Returns everything that happened since the previous call, in order."""
+        """Returns the playback events since the previous call, in order."""
         with self._lock:
             happenings = list(self._happenings)
             self._happenings.clear()
@@ -349,7 +351,7 @@ class PlaybackQueue:
             return None if reply is None else reply.handed.heard_frames(self._clock, at_ns, device_latency_ms)
 
     def tail(self) -> QueueTail:
-        """Returns the end of all audio received so far, for use with `passed`."""
+        """Returns a mark for the end of the audio received so far, for use with `passed`."""
         with self._lock:
             last = [self._last_handed] if self._last_handed and self._last_handed.closed else []
             return QueueTail(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
@@ -365,7 +367,7 @@ class PlaybackQueue:
 
     @property
     def playing(self) -> str | None:
-        """The reply that has started to play and has not drained; None if no reply is playing."""
+        """Id of the reply that has started to play and has not drained; None if no reply is playing."""
         current = self._current
         return None if current is None else current.reply_id
 
@@ -380,26 +382,26 @@ class PlaybackQueue:
         return not self._known
 
     def flushed(self, reply_id: str) -> bool:
-        """Returns whether a flush cut off the reply and the reply has not begun again."""
+        """Returns whether a flush ended this reply and no new reply with the same id has begun."""
         reply = self._known.get(reply_id)
         return reply is not None and reply.flushed
 
     @property
     def gap_frames(self) -> int:
-        """Silence since the last sample of the current reply, which has not ended; see `PlaybackStats`."""
+        """Frames of silence since the last sample of the current reply; see `PlaybackStats`."""
         current = self._current
         return 0 if current is None else current.gap_frames
 
     @property
     def stats(self) -> PlaybackStats:
-        """A snapshot of the counters and the depth."""
+        """A copy of the counters."""
         with self._lock:
             return msgspec.structs.replace(self._stats, gap_frames=self.gap_frames)
 
     # called with the lock held
 
     def _queue(self, reply: Reply, pcm: bytes, at_ns: int) -> Fed:
-        """Queues as many samples as the limit allows."""
+        """Queues as many samples as the limit allows and reports dropped ones."""
         frames, stats = len(pcm) // 2, self._stats
         fitting_frames = min(frames, max(self._max_frames - stats.queued_frames, 0))
         if fitting_frames:
@@ -416,7 +418,7 @@ class PlaybackQueue:
         return Fed.FULL
 
     def _fade_out(self, frames: int) -> bytes:
-        """Removes the current reply's next samples from the queue and returns them faded to silence."""
+        """Removes the next ``frames`` of the current reply from the queue; returns them faded to silence."""
         reply, parts = self._current, list[memoryview]()
         if reply is None or not reply.started:
             return b""
@@ -441,7 +443,7 @@ class PlaybackQueue:
         return reply
 
     def _next(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """Returns the reply to play next, if it has samples and may start."""
+        """Returns the reply to play next; None if no reply has samples and may start."""
         if self._current is None or not self._current.queued_frames:
             reply = self._first_due(at_ns, stream_frame)
             if reply is None:
@@ -461,7 +463,7 @@ class PlaybackQueue:
         return reply
 
     def _first_due(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """Returns the first reply with samples, if it may start. Drains empty replies before it that have ended."""
+        """Returns the first reply with samples, if it may start. Drains the ended replies before it."""
         # An empty reply that has not ended is skipped. Otherwise, an agent that forgets to end a reply would
         # never be heard again.
         for reply in list(self._open):

@@ -16,7 +16,7 @@ from tui.audio.resample import LiveResampler
 
 
 class Clock(msgspec.Struct, frozen=True):
-    """Maps frames handed to the device to times, based on the last pull."""
+    """Maps the frames that the device has pulled to times, based on the last pull."""
 
     rate: int
     stream_frame: int = 0
@@ -31,7 +31,7 @@ class Clock(msgspec.Struct, frozen=True):
         return self.stream_frame + self.frames
 
     def heard_stream_frames(self, at_ns: int, device_latency_ms: float) -> int:
-        """Returns how many of the pulled frames have left the speaker by ``at_ns``."""
+        """Returns how many pulled frames have left the speaker by ``at_ns``."""
         # Counts at most to the end of the last block: if callbacks stall, time passes but nothing more is
         # heard.
         since_ns = at_ns - self.at_ns - round(device_latency_ms * 1_000_000)
@@ -53,7 +53,7 @@ class IncomingAudio:
         self._edge_bytes = 2 * (audio_format.rate // 1000)
 
     def feed(self, wire: bytes) -> tuple[bytes, bytes]:
-        """Returns the samples to queue, and the first millisecond if these are the reply's first samples.
+        """Returns the samples to queue and, once per reply, its first millisecond (otherwise b"").
 
         An incomplete sample at the end of a chunk is kept until the next chunk.
         """
@@ -64,12 +64,12 @@ class IncomingAudio:
         return self._resampler.feed(samples), first_ms
 
     def finish(self) -> tuple[bytes, int]:
-        """Returns the samples that the resampler held back, and the size (0 or 1 byte) of an incomplete sample."""
+        """Returns the samples that the resampler held back, and the size of an incomplete sample (0 or 1 byte)."""
         return self._resampler.finish(), self._decoder.flush_remainder()
 
 
 class Handed:
-    """The samples of a reply that the device has taken, and their times."""
+    """Counts the samples of a reply that the device has taken, and records when they play."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -83,7 +83,7 @@ class Handed:
         self._final_heard_frames: int | None = None
 
     def add(self, stream_frame: int, frames: int) -> None:
-        """Records that ``frames`` were taken, starting at frame ``stream_frame`` of the stream."""
+        """Records that the device took ``frames``, starting at frame ``stream_frame`` of the stream."""
         # A new run starts after silence or another reply, so the list grows with the number of gaps, not
         # blocks.
         start, length = self._runs[-1] if self._runs else (0, 0)
@@ -95,18 +95,18 @@ class Handed:
 
     @property
     def audible_frames(self) -> int:
-        """Number of frames that were or will be heard; less than the number taken only if the device was aborted."""
+        """Number of frames that were or will be heard. An abort makes it smaller than the number taken."""
         return self.frames if self._final_heard_frames is None else self._final_heard_frames
 
     def heard_frames(self, clock: Clock, at_ns: int, device_latency_ms: float) -> int:
-        """Returns how many frames have left the speaker by ``at_ns``."""
+        """Returns how many frames of the reply have left the speaker by ``at_ns``."""
         if self._final_heard_frames is not None:
             return self._final_heard_frames
         heard_until = clock.heard_stream_frames(at_ns, device_latency_ms)
         return sum(min(max(heard_until - start, 0), frames) for start, frames in self._runs)
 
     def abort(self, heard_frames: int) -> None:
-        """Fixes the number of audible frames after the device was aborted."""
+        """Sets the final number of heard frames, because the device's buffer was discarded."""
         self._final_heard_frames = heard_frames
 
 
@@ -143,22 +143,22 @@ class Reply:
 
     @property
     def queued_frames(self) -> int:
-        """Number of frames received that were neither handed over nor flushed."""
+        """Number of frames that wait in the queue."""
         return 0 if self.flushed else self.received_frames - self.handed.frames
 
     @property
     def audible_frames(self) -> int:
-        """Number of frames that were or will be heard; after a flush, less than the number received."""
+        """Number of frames that were or will be heard. A flush makes it smaller than the number received."""
         return self.handed.audible_frames if self.flushed else self.received_frames
 
     def add(self, pcm: bytes, frames: int) -> None:
-        """Queues the first ``frames`` of ``pcm``."""
+        """Queues the first ``frames`` frames of ``pcm``."""
         # A view rather than a copy, because an agent may send minutes of audio in one message.
         self._chunks.append(memoryview(pcm)[: frames * 2])
         self.received_frames += frames
 
     def take(self, max_frames: int, stream_frame: int) -> memoryview:
-        """Hands over at most ``max_frames`` from one chunk, starting at frame ``stream_frame`` of the stream."""
+        """Removes and returns up to ``max_frames`` of one chunk, to play at frame ``stream_frame`` of the stream."""
         chunk = self._chunks[0]
         part = chunk[: max_frames * 2]
         if len(part) == len(chunk):
@@ -169,6 +169,6 @@ class Reply:
         return part
 
     def drop(self) -> None:
-        """Discards the queued audio; no more of this reply will be handed over."""
+        """Discards the queued audio of the reply and closes it."""
         self._chunks.clear()
         self.flushed = self.closed = True

@@ -42,7 +42,7 @@ class FloatResampler:
         return out
 
     def finish(self) -> NDArray[np.float32]:
-        """Returns the samples held back, so that output and input have the same length, and starts a new stream."""
+        """Returns the samples held back, so that output and input have the same length. Then starts a new stream."""
         due_frames = (self._fed_frames * self._to_rate + self._from_rate // 2) // self._from_rate
         silence = np.zeros(self._from_rate * _FILTER_TAIL_MS // 1000, np.float32)
         # Not end_of_input, because python-samplerate limits the output to the length of that call's input,
@@ -68,18 +68,18 @@ class LiveResampler:
         self._stream = None if from_rate == to_rate else FloatResampler(from_rate, to_rate, converter)
 
     def feed(self, pcm: bytes) -> bytes:
-        """Returns the PCM at ``to_rate`` that is ready. Raises `ValueError` if the input ends in half a sample."""
+        """Returns the PCM that is ready, at ``to_rate``. Raises `ValueError` if the input ends in half a sample."""
         if self._stream is None:
             return pcm
         return from_float(self._stream.feed(to_float(pcm)))
 
     def finish(self) -> bytes:
-        """Returns the rest of the stream; the next `feed` starts a new stream."""
+        """Returns the samples held back; the next `feed` starts a new stream."""
         return b"" if self._stream is None else from_float(self._stream.finish())
 
 
 def resample_floats(values: NDArray[np.float32], from_rate: int, to_rate: int) -> NDArray[np.float32]:
-    """Returns a whole recording at another rate, resampled with the best filter. Its duration stays the same."""
+    """Converts a whole recording to another rate with the best filter. Its duration stays the same."""
     if from_rate == to_rate or not len(values):
         return values
     stream = FloatResampler(from_rate, to_rate, "sinc_best")

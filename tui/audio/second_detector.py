@@ -1,11 +1,12 @@
 """Detects sound on a track independently, from its spectrum, to check the edges that the first detector found.
 
 This detector shares nothing with `tui.audio.speech` and `tui.audio.loudness`: no network, block levels or
-thresholds. Each band between 100 Hz and 8 kHz is compared with its noise floor over the whole stretch, which
-the first detector cannot know because it runs live. An edge is an interval, not a single time: if a sound fades
-slowly into noise, its end lies between the last frame that is clearly sound and the last frame that may be
-sound. This detector's accuracy was measured against the first detector's edges, on the recorded lines and
-prompts, in `tests/audio/test_second_detector.py`.
+thresholds. It compares each band between 100 Hz and 8 kHz with the band's noise floor over the whole section.
+The first detector cannot know that floor, because it runs live.
+
+An edge is an interval, not a single time: if a sound fades slowly into noise, its end lies between the last
+frame that is clearly sound and the last frame that may be sound. The test
+`tests/audio/test_second_detector.py` compares both detectors on the recorded lines and prompts.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _Floats = NDArray[np.float32]
 
 
 class SoundFound(NamedTuple):
-    """A sound between two pauses. Times are in ms from the beginning of the stretch."""
+    """A sound between two pauses. Times are in ms from the beginning of the section."""
 
     may_begin_ms: float
     begins_ms: float
@@ -58,9 +59,9 @@ class SoundFound(NamedTuple):
 
 
 def sounds_in(pcm: bytes, rate: int) -> list[SoundFound]:
-    """Returns the sounds in a stretch of 16-bit samples, in order.
+    """Returns the sounds in a section of 16-bit samples, in order.
 
-    Takes about 1.3 ms per second of audio. A stretch should include a pause; otherwise, its quietest parts
+    Takes about 1.3 ms per second of audio. The section should include a pause; otherwise, its quietest parts
     count as the noise floor.
     """
     ratios = _over_the_floor(np.frombuffer(pcm, "<i2").astype(np.float32), rate)
@@ -72,7 +73,7 @@ def sounds_in(pcm: bytes, rate: int) -> list[SoundFound]:
 
 
 def _over_the_floor(samples: _Floats, rate: int) -> _Floats:
-    """Returns, per hop, by how many powers of two the loudest bands exceed their noise floors; shape (hops,)."""
+    """Returns how far the loudest bands exceed their noise floors, in powers of two; shape (hops,)."""
     window_frames, hop_frames = rate * _WINDOW_MS // 1000, rate * _HOP_MS // 1000
     if len(samples) < window_frames:
         return np.empty(0, np.float32)
@@ -90,13 +91,13 @@ def _over_the_floor(samples: _Floats, rate: int) -> _Floats:
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Returns the runs in which a mask is true, each as its first index and the index after its last one."""
+    """Returns the intervals in which a mask is true, each as its first index and the index after its last."""
     changes = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     return list(zip(changes[::2].tolist(), changes[1::2].tolist(), strict=True))
 
 
 def _joined(runs: list[tuple[int, int]], pause_ms: int) -> list[tuple[int, int]]:
-    """Returns the runs after joining those that are separated by a pause of at most ``pause_ms``."""
+    """Joins intervals that are separated by a pause of at most ``pause_ms``."""
     joined: list[tuple[int, int]] = []
     for begin, end in runs:
         if joined and (begin - joined[-1][1]) * _HOP_MS <= pause_ms:
@@ -114,5 +115,5 @@ def _sound(ratios: _Floats, begin: int, end: int) -> SoundFound:
 
 
 def _ms(hop: int) -> float:
-    """Returns the time of the boundary before a hop, in ms. Hops are centered in their windows."""
+    """Returns the time in ms at which a hop begins. Hops are centered in their windows."""
     return hop * _HOP_MS + (_WINDOW_MS - _HOP_MS) / 2

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class WindowInput(NamedTuple):
-    """Input of the network for one window of a track."""
+    """Input to the network for one window of a track."""
 
     samples: _Floats
     """The 64 samples before the window and its 512 samples, in -1..1; shape (576,)."""
@@ -62,7 +62,7 @@ This allows one run of the network to judge windows of many tracks.
 
 
 class SileroNetwork:
-    """The network, which is stateless and may be used by any number of tracks and threads."""
+    """The network. It has no state, so any number of tracks and threads may use it at once."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -88,7 +88,7 @@ class SileroNetwork:
         self._rate = np.array(RATE, np.int64)
 
     def score(self, windows: Sequence[WindowInput]) -> list[WindowScore]:
-        """Returns the scores of windows of different tracks. In a batch of 16, each takes half as long as alone."""
+        """Scores windows of different tracks together. In a batch of 16, each takes half as long as alone."""
         inputs = {
             "input": windows[0].samples[None],
             "state": windows[0].state,
@@ -111,7 +111,7 @@ def network() -> SileroNetwork:
 
 
 def score_alone(scoring: Scoring[T]) -> T:
-    """Runs a scoring and judges each of its windows separately; returns the result."""
+    """Runs a scoring to its end, one window at a time; returns its result."""
     try:
         window = next(scoring)
         while True:
@@ -124,8 +124,8 @@ def score_alone(scoring: Scoring[T]) -> T:
 class SileroTrack:
     """Runs the network over one track, window by window. Not thread-safe.
 
-    The network rests while a track is too quiet for speech. Afterwards, it first processes the last quiet
-    windows.
+    While the track is too quiet for speech, the network does not run. When sound returns, it first processes
+    the last quiet windows.
     """
 
     def __init__(self) -> None:
@@ -136,7 +136,7 @@ class SileroTrack:
         """The latest windows that the resting network has not processed."""
 
     def score(self, window: _Floats) -> Scoring[float]:
-        """Scores the next `WINDOW_FRAMES` samples, in -1..1 at `RATE`. The result is the probability of speech."""
+        """Returns the probability of speech in the next `WINDOW_FRAMES` samples, which are in -1..1 at `RATE`."""
         quiet = float(window @ window) < _QUIET_RMS * _QUIET_RMS * WINDOW_FRAMES
         # The energy of the whole window decides, because a single loud sample is a click, not speech.
         self._quiet_windows = self._quiet_windows + 1 if quiet else 0

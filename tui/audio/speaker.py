@@ -1,7 +1,8 @@
-"""Speaker: pulls blocks from the playback queue in real time, for a device, a file or no output.
+"""Speaker: plays blocks from the playback queue in real time, on a device, to a file, or without output.
 
-Three threads are involved. The engine's loop opens, flushes and closes the speaker. Calls that can block in PortAudio
-(open, start, abort, close) run on a worker thread, one at a time. PortAudio's own thread calls back for each block.
+Three threads are involved. The engine's loop opens, flushes and closes the speaker. Calls that can block in
+PortAudio (open, start, abort, close) run on a worker thread, one at a time. PortAudio's own thread calls back
+for each block.
 """
 
 from __future__ import annotations
@@ -47,12 +48,12 @@ class AgentTrack(Protocol):
         ...
 
     def agent_cut(self, at_ns: int) -> None:
-        """Records that playback was cut at ``at_ns``: audio announced for later times is never heard."""
+        """Records that playback stops at ``at_ns``: blocks with later times are never heard."""
         ...
 
 
 class _DeviceClock:
-    """Computes when frames of the queue are heard. Updated by the playing thread and read by the engine's loop."""
+    """Computes when frames of the queue are heard. The playing thread updates it; the engine's loop reads it."""
 
     def __init__(self, rate: int, now_ns: Callable[[], int]) -> None:
         self.now_ns = now_ns
@@ -75,7 +76,7 @@ class _DeviceClock:
         return heard_ns
 
     def take_heard(self, block_ns: int, now_ns: int) -> list[tuple[int, bytes]]:
-        """Returns the blocks heard completely since the previous call, each with the time at which it began."""
+        """Removes and returns the blocks that have been heard completely, each with the time at which it began."""
         heard: list[tuple[int, bytes]] = []
         while self.blocks:
             frame, block = self.blocks[0]
@@ -88,7 +89,7 @@ class _DeviceClock:
 
 
 class _OpenedOutput:
-    """One opened stream, with a resampler from the queue's rate to the device's rate. Used on PortAudio's thread."""
+    """An open stream and a resampler from the queue's rate to the device's rate. Used on PortAudio's thread."""
 
     def __init__(self, resampler: LiveResampler | None) -> None:
         self.stream: devices.Stream
@@ -101,7 +102,7 @@ class _OpenedOutput:
         """Whether the last callback was on time."""
 
     def rest(self, frames: int) -> bytes:
-        """Returns audio already taken from the queue, then silence."""
+        """Returns the audio already taken from the queue, followed by silence."""
         # The resampler holds back up to 6 ms that were already pulled and count as heard.
         if self.resampler:
             self.resampled += self.resampler.finish()
@@ -110,19 +111,19 @@ class _OpenedOutput:
         return block + bytes(2 * frames - len(block))
 
     def take(self, frames: int) -> bytes:
-        """Returns up to ``frames`` of the resampled audio."""
+        """Removes and returns up to ``frames`` of the resampled audio."""
         block, self.resampled = self.resampled[: 2 * frames], self.resampled[2 * frames :]
         return block
 
     def lead_ns(self, time: Any) -> int:
-        """Returns the time in ns from this callback until its first sample is heard."""
+        """Returns how long after this callback its first sample is heard, in ns."""
         # Only differences of PortAudio's times are meaningful, because its clock is not Python's monotonic
         # clock. If even the difference is implausible, the stream's reported latency is the next best figure.
         lead_s = time.outputBufferDacTime - time.currentTime
         return round((lead_s if 0 < lead_s < _MOST_LEAD_S else self.stream.latency_s) * 1e9)
 
     def too_late(self, time: Any) -> bool:
-        """Returns whether the device ran dry while this callback waited for its turn."""
+        """Returns whether the device ran dry before this callback was made."""
         # PortAudio's ALSA backend then discards the block it receives (measured: one block each time) and
         # continues with the next, so no audio may be taken from the queue for it. If no callback is ever on
         # time, the two times come from different clocks and this test is meaningless, so only the first late
@@ -134,7 +135,7 @@ class _OpenedOutput:
 
 
 class _WithoutDevice(NamedTuple):
-    """Playback without a device: the clock of its blocks, and the file that it writes, if any."""
+    """Playback without a device: its block clock, and the file to write, if any."""
 
     blocks: ClockedBlocks
     file: WavWriter | None
@@ -144,7 +145,7 @@ class Speaker:
     """Plays one `PlaybackQueue` to a device, to a file, or nowhere. Runs on the engine's loop.
 
     ``tracks`` receive every block as it is pulled, on the playing thread. Playback without a device has no
-    timer: `catch_up` pulls the blocks that are due. A closed speaker cannot be reopened.
+    timer; call `catch_up` to pull the blocks that are due. A closed speaker cannot be reopened.
     """
 
     def __init__(
@@ -175,24 +176,24 @@ class Speaker:
         self._lock = asyncio.Lock()
         self._closed = False
         self._output = OpenDevice[_OpenedOutput]()
-        """The output that pulls from the queue; while it is open, no other output does."""
+        """The device output. While it is open, only it pulls from the queue."""
         self._without_device: _WithoutDevice | None = None
 
     @property
     def latency_ms(self) -> float:
-        """The latency that the device reports; 0 if there is no device."""
+        """Latency that the device reports; 0 if there is no device."""
         opened = self._output.opened
         return opened.stream.latency_s * 1000 if opened else 0.0
 
     @property
     def lead_ms(self) -> float:
-        """Time from the pull of the latest block until the block is heard; 0 if there is no device."""
+        """Time from pulling the latest block until it is heard; 0 if there is no device."""
         return self._clock.block_lead_ns / 1_000_000
 
     async def open(self, device: devices.Device) -> None:
-        """Starts playing to a device rather than to a file or nowhere, at the queue's rate if the device supports it.
+        """Switches playback to ``device``, at the queue's rate if the device supports it.
 
-        If it raises `AudioDeviceError`, nothing has changed.
+        If this raises `AudioDeviceError`, nothing has changed.
         """
         async with self._lock:
             if self._closed:
@@ -219,7 +220,7 @@ class Speaker:
 
     @property
     def callback_ns(self) -> int | None:
-        """When the device last took a block, or was opened if it has not taken one yet; None without a device."""
+        """Time at which the device last took a block, or was opened if it has taken none; None without a device."""
         return None if self._closed else self._calls.last_ns
 
     @property
@@ -232,14 +233,11 @@ class Speaker:
         return self._calls.take_busy_ns()
 
     def take_gap_ms(self) -> float:
-        """Returns the longest time between two callbacks of one stream since the previous call, in ms.
-
-        0 if unknown.
-        """
+        """Returns the longest time between two callbacks of a stream since the previous call; 0 if unknown."""
         return self._calls.take_gap_ms()
 
     async def drop(self) -> None:
-        """Closes the device temporarily. The device's buffer is played first, and queued audio waits."""
+        """Closes the device temporarily. The device plays its buffer first; queued audio waits."""
         opened = self._output.opened
         if opened and not opened.stream.vanished:
             # Silence from the next callback until the device has played its buffer, because closing
@@ -253,7 +251,7 @@ class Speaker:
             await self._output.close()
 
     async def reopen(self, device: devices.Device) -> None:
-        """Moves playback to this device. If it raises `AudioDeviceError`, audio goes only to a file, or nowhere."""
+        """Moves playback to ``device``. After an `AudioDeviceError`, the speaker has no device."""
         await self.drop()
         await self.open(device)
 
@@ -266,28 +264,28 @@ class Speaker:
         self.catch_up(self._clock.now_ns())
 
     def catch_up(self, now_ns: int) -> None:
-        """Pulls the blocks that are due, if there is no device.
+        """Without a device, pulls the blocks that are due by ``now_ns``.
 
-        Call it before the queue changes, so that each block contains the audio that had arrived when the block was
-        due. If the loop was held up, the blocks are pulled in several calls.
+        Call it before the queue changes, so that each block contains the audio that had arrived when the
+        block was due. If the loop was held up, the blocks are pulled in several calls.
         """
         if self._without_device:
             self._without_device.blocks.catch_up(now_ns, most_blocks=_MOST_BLOCKS_AT_ONCE)
 
     def heard_at_ns(self, stream_frame: int) -> int | None:
-        """Returns when a frame of the queue's stream leaves the speaker; None if that is not known yet."""
+        """Returns when a frame of the queue's stream leaves the speaker; None if unknown."""
         return self._clock.instants.at(stream_frame)
 
     @property
     def clock_moved_ms(self) -> float:
-        """How far `heard_at_ns` has shifted within the last second; 0 if unknown."""
+        """How far the times of `heard_at_ns` have shifted within the last second; 0 if unknown."""
         return self._clock.instants.moved_ns / 1_000_000
 
     async def flush(self) -> tuple[list[Cut], int]:
         """Silences the agent: discards the audio in the queue and in the device's buffer.
 
-        Returns the effect on each reply, and the time from which the speaker is silent. With a fade, the
-        device plays its buffer and then the fade.
+        Returns the effect on each reply, and the time from which the speaker is silent. If a fade is
+        configured, the device instead plays its buffer and then the fade.
         """
         opened, now_ns = self._output.opened, self._clock.now_ns()
         self.catch_up(now_ns)
@@ -328,9 +326,9 @@ class Speaker:
         return silent_ns
 
     def take_heard(self, now_ns: int) -> list[tuple[int, bytes]]:
-        """Returns the blocks heard completely since the previous call, each with the time at which it began.
+        """Removes and returns the blocks that have been heard completely, each with the time at which it began.
 
-        Without a device, no pulled block can be discarded, so blocks count as heard once they are pulled.
+        Without a device, a block counts as heard as soon as it is pulled.
         """
         block_ns = self._block_ms * 1_000_000
         return self._clock.take_heard(block_ns, now_ns + block_ns if self._without_device else now_ns)
@@ -341,7 +339,7 @@ class Speaker:
         return error
 
     async def close(self) -> None:
-        """Stops playback at the end of the call, and closes the device or the file."""
+        """Ends playback at the end of the call; closes the device or the file."""
         # Set first, so that a task waiting for the lock does not open the device.
         self._closed = True
         await self._close_device()
@@ -363,7 +361,7 @@ class Speaker:
     def _playback_callback(
         self, opened: _OpenedOutput, outdata: Any, frames: int, time: Any, status: Any
     ) -> None:
-        """Fills a block.
+        """Fills a block for the device.
 
         Runs on PortAudio's thread, so it only copies data, never blocks for long and never raises an
         exception.
@@ -390,7 +388,7 @@ class Speaker:
             self._error = error
 
     def _pull(self, frames: int, now_ns: int, waits_ns: int = 0) -> bytes:
-        """Returns a block from the queue that plays ``waits_ns`` after the callback's first sample."""
+        """Pulls a block from the queue that will play ``waits_ns`` after the callback's first sample."""
         frame = self.queue.pulled_frames
         # The clock is updated first, because the loop may request the time of a reply's start as soon as the
         # queue reports it.

@@ -2,11 +2,14 @@
 
 A classifier decides, window by window, whether there is speech. The detector turns these decisions into
 edges. It moves each edge back to the block where the sound rose above the noise floor or fell below it, and
-within that block to the first or last loud millisecond. Silero's network is robust but late (about 80 ms at
-an onset, 40 to 140 ms at an end); after this correction, the median error of edges is within 10 ms. In noise,
-an edge is where the sound rises above the noise or falls below it, so soft starts and ends of words are lost
-(figures: docs/calibrate.md). On an agent's track, edges of other sounds are detected by loudness alone. Each
-edge names the method that detected it.
+within that block to the first or last loud millisecond.
+
+Silero's network is robust but late: about 80 ms at an onset, 40 to 140 ms at an end. After the correction,
+the median error of edges is within 10 ms. In noise, soft starts and ends of words are lost, because an edge
+is where the sound rises above the noise or falls below it (figures: docs/calibrate.md).
+
+On an agent's track, edges of other sounds are detected by loudness alone. Each edge names the method that
+detected it.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ _SILERO_THRESHOLD = 0.5
 
 
 class TrackEdge(msgspec.Struct, frozen=True):
-    """The start or end of speech or another sound, at a monotonic time before its detection."""
+    """The start or end of speech or another sound. ``at_ns`` is a monotonic time, earlier than the detection."""
 
     started: bool
     at_ns: int
@@ -40,7 +43,7 @@ class TrackEdge(msgspec.Struct, frozen=True):
 
 
 class Window(NamedTuple):
-    """One decision by a classifier."""
+    """A classifier's decision on one window."""
 
     start_frame: int
     """Index of the window's first frame among all frames fed in."""
@@ -81,15 +84,15 @@ class SpeechDetector:
         self._last_speech_frame = 0
 
     def feed(self, pcm: bytes, end_ns: int) -> list[TrackEdge]:
-        """Returns the edges found with these whole samples, the last of which ended at ``end_ns``.
+        """Returns the edges found with the help of these samples, the last of which ended at ``end_ns``.
 
-        A stop is detected after ``silence_ms`` of silence; starts and stops are back-dated to where
-        the sound changed. Raises `ValueError` if ``pcm`` ends in half a sample.
+        A stop is detected after ``silence_ms`` of silence; starts and stops are back-dated to where the sound
+        changed. Raises `ValueError` if ``pcm`` ends in half a sample.
         """
         return score_alone(self.feeding(pcm, end_ns))
 
     def feeding(self, pcm: bytes, end_ns: int) -> Scoring[list[TrackEdge]]:
-        """Works like `feed`, but lets the caller judge the windows of several tracks together."""
+        """Works like `feed`, but lets the caller score the windows of several tracks together."""
         self._loudness.feed(pcm)
         self._fed_frames += len(pcm) // 2
         fed_frames = self._fed_frames
@@ -105,12 +108,12 @@ class SpeechDetector:
         ]
 
     def finds_nothing_in(self, frames: int) -> bool:
-        """Returns whether the next ``frames`` cannot show an edge, because it is too early to confirm an end."""
+        """Returns whether the next ``frames`` cannot contain an edge, because they are too few to confirm an end."""
         quiet_frames = self._fed_frames + frames - self._last_speech_frame
         return self.speaking and quiet_frames * 1000 < self.silence_ms * self.rate
 
     def finish(self, end_ns: int) -> list[TrackEdge]:
-        """Ends the track at ``end_ns``; returns the end of the current sound, if any."""
+        """Ends the track at ``end_ns``; returns the end of a sound in progress."""
         if not (self.speaking or (self._sounds and self._sounds.under_way)):
             return []
         silence_ms = self.silence_ms + _SLACK_MS
@@ -124,7 +127,7 @@ class SpeechDetector:
         return [speech] if speech else []
 
     def _judge(self, window: Window) -> int | None:
-        """Returns the frame of the speech edge that this window confirms, if any."""
+        """Returns the frame of the speech edge that this window confirms; None if it confirms none."""
         if window.speech:
             self._last_speech_frame = window.end_frame
             if self.speaking:
@@ -146,10 +149,7 @@ class SpeechDetector:
 
 
 class SileroClassifier:
-    """Runs the Silero network in windows of 32 ms.
-
-    Not thread-safe, although all classifiers share one network.
-    """
+    """Runs the Silero network on windows of 32 ms. Not thread-safe."""
 
     def __init__(self, rate: int) -> None:
         from tui.audio.resample import FloatResampler
@@ -192,7 +192,8 @@ def load_detector() -> None:
 def make_detector(rate: int, *, silence_ms: int = 500, other_sounds: bool = False) -> SpeechDetector:
     """Returns a detector for a track at ``rate`` Hz.
 
-    With ``other_sounds``, it also detects tones and other sounds; use this for the agent's track, because an
-    agent may answer with a tone. After `load_detector`, this takes a fraction of a millisecond.
+    With ``other_sounds``, it also detects tones and other sounds. Use this for an agent's track, because an
+    agent may answer with a tone. Call `load_detector` first; otherwise this loads the network, which takes
+    long.
     """
     return SpeechDetector(rate, SileroClassifier(rate), silence_ms=silence_ms, other_sounds=other_sounds)

@@ -25,16 +25,16 @@ DEFAULT_TIMEOUT_S = 3.0
 
 
 def time_limit_s() -> float:
-    """Returns how long the sound system may take to answer."""
+    """Returns how many seconds the sound system may take to respond."""
     return float(os.environ.get(TIMEOUT_VARIABLE, DEFAULT_TIMEOUT_S))
 
 
 class TrialFailed(Exception):
-    """PortAudio cannot be used here. The message explains what happened and what to do."""
+    """Raised if PortAudio cannot be used here. The message explains what happened and what to do."""
 
 
 class TrialResult(msgspec.Struct, frozen=True):
-    """Result of the child process."""
+    """The result that the child process prints."""
 
     devices: msgspec.Raw = msgspec.Raw(b"[]")
     """The devices as `tui.audio.devices` encodes them."""

@@ -49,11 +49,11 @@ _MAX_DATA_BYTES = 0xFFFF_FFFF - 36
 
 
 class AudioFileError(Exception):
-    """A sound file cannot be read or written. The message is one sentence for the user."""
+    """Raised if a sound file cannot be read or written. The message is one sentence for the user."""
 
 
 class NotReadHere(AudioFileError):
-    """The file is not a WAV file, or its sample format is not supported here; other readers may support it."""
+    """Raised if a file is not a WAV file or has an unsupported sample format. Another reader may support it."""
 
 
 class _Header(NamedTuple):
@@ -66,7 +66,7 @@ class _Header(NamedTuple):
 
 
 class _Closing(ABC):
-    """Base class for files that are closed at the end of a ``with`` block."""
+    """Base class of files that are closed at the end of a ``with`` block."""
 
     @abstractmethod
     def close(self) -> None:
@@ -80,12 +80,14 @@ class _Closing(ABC):
 
 
 class WavFile(_Closing):
-    """A WAV file that is read in sections. Use it from one thread at a time; `close` it, or use ``with``.
+    """A WAV file that is read in sections. Use it from one thread at a time, and `close` it or use ``with``.
 
     It reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, with a plain or an extensible header. A
-    truncated file is read up to its end; a file that is still growing keeps the length that it had when it
-    was opened. Raises `AudioFileError` if the file is missing, unreadable or without samples, and
-    `NotReadHere` if its format is not supported.
+    truncated file is read up to its end. A file that is still growing keeps the length that it had when it
+    was opened.
+
+    Raises `AudioFileError` if the file is missing, unreadable or without samples, and `NotReadHere` if its
+    format is not supported.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -118,7 +120,7 @@ class WavFile(_Closing):
 
     @property
     def channel_mask(self) -> int:
-        """Positions of the channels, as in WAVEFORMATEXTENSIBLE; 0 if the file does not specify them."""
+        """Bit mask of the channels' positions, as in WAVEFORMATEXTENSIBLE; 0 if the file does not specify them."""
         return self._header.mask
 
     @property
@@ -127,7 +129,7 @@ class WavFile(_Closing):
         return self._header.channels
 
     def read(self, first_frame: int, frames: int) -> Floats:
-        """Returns the part of the given section that exists.
+        """Returns up to ``frames`` frames from ``first_frame`` on; fewer at the end of the file.
 
         Values are in -1..1, with one row per frame and one column per channel. Float values beyond full scale
         are clipped, and NaN becomes 0.
@@ -145,7 +147,7 @@ class WavFile(_Closing):
         os.close(self._descriptor)
 
     def _take_apart(self) -> tuple[_Header, int, int]:
-        """Returns the format of the file, and the offset and size in bytes of its samples."""
+        """Reads the header; returns it, and the offset and size in bytes of the samples."""
         riff = self._read_at(0, 12)
         if not riff:
             raise AudioFileError(f"{self.path} is empty.")
@@ -174,12 +176,11 @@ class WavFile(_Closing):
 
 
 def read_wav(path: str | Path, rate: int, advise: Callable[[str], object] = lambda _: None) -> bytes:
-    """Returns the whole file as mono PCM at ``rate`` Hz, with its channels mixed down.
+    """Returns the whole file as mono PCM at ``rate`` Hz, with its channels mixed down. Raises `AudioFileError`.
 
-    ``advise`` receives a sentence if the channels cancel each other out. Supports the formats of
-    `WavFile` and, with the package soundfile (an extra), FLAC, Ogg, MP3, AIFF and WAV files with
-    compressed samples. A file that is already 16-bit mono at ``rate`` is returned unchanged. Raises
-    `AudioFileError`.
+    Supports the formats of `WavFile`. With the package soundfile (an extra), it also reads FLAC, Ogg, MP3,
+    AIFF and compressed WAV files. A file that is already 16-bit mono at ``rate`` is returned unchanged.
+    ``advise`` receives a sentence if the channels cancel each other out.
     """
     from tui.audio.mix import cancels, mix
     from tui.audio.pcm import from_float
@@ -208,7 +209,7 @@ def _not_a_wav(path: Path, start: bytes) -> AudioFileError:
 
 
 def _read_by_soundfile(path: Path, refusal: NotReadHere) -> tuple[Floats, int]:
-    """Returns the samples (one row per frame, one column per channel) and the rate."""
+    """Returns the samples (one row per frame, one column per channel) and their rate."""
     try:
         import soundfile
     except (ImportError, OSError):  # OSError: the package is installed without its library
@@ -223,7 +224,7 @@ def _read_by_soundfile(path: Path, refusal: NotReadHere) -> tuple[Floats, int]:
 
 
 def _usable(values: Floats) -> Floats:
-    """Returns the samples of a float file, clipped to full scale, with 0 in place of NaN."""
+    """Clips float samples to full scale and replaces NaN by 0."""
     import numpy as np
 
     usable: Floats = np.clip(np.nan_to_num(values, nan=0.0), -1.0, 1.0)
@@ -245,7 +246,7 @@ def _read_header(path: Path, body: bytes) -> _Header:
 
 
 def _to_values(path: Path, header: _Header, data: bytes) -> Floats:
-    """Returns interleaved samples in -1..1. An incomplete frame is dropped."""
+    """Converts the samples of a file to -1..1, still interleaved. An incomplete frame is dropped."""
     import numpy as np
 
     from tui.audio import g711
@@ -280,7 +281,7 @@ def _to_values(path: Path, header: _Header, data: bytes) -> Floats:
 
 
 def wav_header(audio_format: AudioFormat, *, channels: int = 1, data_bytes: int = _UNKNOWN_BYTES) -> bytes:
-    """Returns the 44 bytes that precede interleaved samples; by default, those for a stream of unknown length."""
+    """Returns a WAV header of 44 bytes. Without ``data_bytes``, the header is for a stream of unknown length."""
     tag = {Encoding.PCM16: _PCM, Encoding.ALAW: _ALAW, Encoding.MULAW: _MULAW}[audio_format.encoding]
     sample_bytes = audio_format.encoding.sample_bytes
     frame_bytes = sample_bytes * channels
@@ -293,10 +294,10 @@ def wav_header(audio_format: AudioFormat, *, channels: int = 1, data_bytes: int 
 
 
 def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
-    """Returns the samples of ``audio``, and whether a WAV header preceded them.
+    """Removes the WAV header from ``audio``, if any; returns the samples, and whether there was a header.
 
-    The length in the header is ignored (streams write 0 or the maximum), unless another part of the
-    file follows the samples.
+    The length in the header is ignored (streams write 0 or the maximum), unless another part of the file
+    follows the samples.
     """
     if audio[:4] != b"RIFF" or audio[8:12] != b"WAVE":
         return audio, False
@@ -312,7 +313,7 @@ def strip_wav_header(audio: bytes) -> tuple[bytes, bool]:
 
 
 class WavWriter(_Closing):
-    """A 16-bit mono WAV file that is complete and valid after every write, so that a crash loses nothing.
+    """Writes a 16-bit mono WAV file, which is valid after every write, so that a crash loses nothing.
 
     Not thread-safe; each write is passed to the operating system immediately. A pipe receives a WAV file of
     unknown length. If the pipe's reader falls far behind, writing fails instead of waiting. Raises

@@ -15,11 +15,11 @@ _INSTALL = "the package livekit is not installed. Run `pip install livekit`."
 
 
 class EchoUnavailable(Exception):
-    """Echo cannot be canceled here. The message explains why and what to do."""
+    """Raised if echo cannot be canceled here. The message explains why and what to do."""
 
 
 class Processor(Protocol):
-    """Audio processing for 10 ms frames of 16-bit mono PCM. Every method may raise `RuntimeError`."""
+    """Processes 10 ms frames of 16-bit mono PCM. Every method may raise `RuntimeError`."""
 
     def rendered(self, frame: bytes, rate: int) -> None:
         """Takes the next frame for the speaker. Silent frames must be passed too."""
@@ -30,14 +30,14 @@ class Processor(Protocol):
         ...
 
     def set_delay(self, delay_ms: int) -> None:
-        """Sets the time from a call of `rendered` to the call of `captured` with the echo of that sound."""
+        """Sets the delay between passing a frame to `rendered` and passing its echo to `captured`."""
         ...
 
 
 def missing() -> str | None:
-    """Returns why echo cannot be canceled and what to do, as text that follows a colon; None if it can be canceled.
+    """Explains why echo cannot be canceled and what to do; None if it can be canceled. Imports nothing.
 
-    Imports nothing.
+    The text fits after a colon.
     """
     return None if find_spec("livekit") and find_spec("livekit.rtc") else _INSTALL
 
@@ -45,9 +45,7 @@ def missing() -> str | None:
 def make_processor() -> Processor:
     """Returns WebRTC's audio processor with echo cancellation, noise suppression and a high-pass filter.
 
-    Blocks the calling thread.
-
-    Raises `EchoUnavailable`.
+    Blocks the calling thread. Raises `EchoUnavailable`.
     """
     if sentence := missing():
         raise EchoUnavailable(f"Echo cannot be canceled: {sentence}")
