@@ -1,4 +1,4 @@
-"""The content of a report: a saved session's events, applied to the same models that the screen uses."""
+"""Reads a saved session for a report, by applying its events to the models that the screen also uses."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tui.text.json_text import json_of
 from tui.text.visible import one_line, visible
 
 _MOST_RAW_CHARS = 16_000
-"""Limits for a single message and for all messages, so that a report remains small enough to send."""
+"""Limits for one message and for all messages, in characters, so that a report is small enough to send."""
 _MOST_RAW_CHARS_IN_ALL = 8_000_000
 _SUMMARY_CHARS = 400
 
 
 class EventRow(msgspec.Struct, array_like=True, frozen=True):
-    """A row in the event log, in the form used on the page. All text is safe to show."""
+    """A row of the event log on the page. All text is safe to show."""
 
     seconds: float
     number: int
@@ -60,7 +60,7 @@ class MarkedRow(msgspec.Struct, frozen=True):
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """A transcript entry, and the time at which it was first heard."""
+    """A transcript entry, and the time at which a listener first heard it."""
 
     seconds: float
     entry: Utterance | ToolUse
@@ -96,7 +96,7 @@ class Content(msgspec.Struct):
     """The first failed step of a scenario; None if none failed."""
 
     def seconds(self, at_ns: int) -> float:
-        """Returns the number of seconds from the first event to a given time."""
+        """Returns the seconds from the first event to a given time."""
         return (at_ns - self.began_ns) / 1e9
 
 
@@ -134,7 +134,7 @@ def read_content(saved: SavedSession) -> Content:
 
 
 class _Placed:
-    """Collects the events shown on the timeline."""
+    """Collects the events that the report lists or shows on the timeline."""
 
     def __init__(self) -> None:
         self.marked: list[e.SessionEvent] = []
@@ -228,7 +228,7 @@ def _rows(log: EventLog, saved: SavedSession) -> Iterator[EventRow]:
 
 
 def _detail(log: EventLog, row: Row, saved: SavedSession) -> str:
-    """Returns the full message or event of a row; empty for a run."""
+    """Returns the raw message, without audio, or the event of a row as text; empty for a run."""
     if row.count > 1:
         return ""
     event = log.event(row)

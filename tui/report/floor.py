@@ -1,4 +1,4 @@
-"""The turn-taking section of a report: both lanes of speech as a picture, the figures, and all events."""
+"""The turn-taking section of a report: a picture of both parties' speech, the figures, and all events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TELLING = (MomentKind.TALK_OVER, MomentKind.BACKCHANNEL)
 
 
 def floor_section(content: Content, judge: Thresholds) -> Markup:
-    """Returns the lanes, figures and turn-taking events; empty if the floor never changed hands."""
+    """Returns the section with picture, figures and turn-taking events; empty if there are no figures."""
     floor = judged_by(content.metrics.floor, judge)
     lines = list(floor_lines(floor_figures(floor, content.metrics.timing)))
     if not lines:
@@ -33,14 +33,14 @@ def floor_section(content: Content, judge: Thresholds) -> Markup:
 
 
 class _Lanes:
-    """Draws both lanes of the whole session as SVG: the user on top, what happens between them in the middle."""
+    """Draws a session as SVG in three lanes: the user, gaps and overlaps, and the agent."""
 
     def __init__(self, content: Content) -> None:
         self._began_ns, self._ended_ns = content.began_ns, content.ended_ns
         self._scale = _UNITS / max(content.ended_ns - content.began_ns, 1)
 
     def picture(self, floor: Floor, moments: list[FloorMoment]) -> Markup:
-        """Returns the lanes, with gaps, talk-over and backchannels between them."""
+        """Returns the picture as one SVG element."""
         between = [
             self._rect(each.at_ns, each.until_ns, 1, f"floor-{each.kind.value}", each.words)
             for each in moments

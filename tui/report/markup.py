@@ -1,6 +1,6 @@
-"""HTML elements.
+"""Builds HTML elements.
 
-All text and all values are escaped, and their control characters made visible, when they are inserted.
+Each function escapes the text and the attribute values that it inserts, and makes control characters visible.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ def element(name: str, *children: Child, **attributes: str | float | bool | None
 
 
 def together(*children: Child) -> Markup:
-    """Joins the children, one after another."""
+    """Joins the children without an element around them."""
     return Markup("".join(map(text, children)))
 
 
 def facts(pairs: Iterable[tuple[str, Child]]) -> Markup:
-    """Returns a list of names with their values."""
+    """Returns a list of names and their values."""
     rows = (element("div", element("dt", name), element("dd", value)) for name, value in pairs)
     return element("dl", *rows, class_="facts")
 
 
 def picture(words: str, *shapes: Markup, width: int, height: int, class_: str | None = None) -> Markup:
-    """Returns an SVG picture that is stretched to its place; ``words`` describe it to a screen reader."""
+    """Returns an SVG picture that fills its container; screen readers read ``words`` instead."""
     return element(
         "svg",
         element("title", words),
@@ -58,7 +58,7 @@ def picture(words: str, *shapes: Markup, width: int, height: int, class_: str | 
 
 
 def text(child: Child) -> Markup:
-    """Returns a string as HTML; `Markup` is returned unchanged."""
+    """Returns a string as escaped HTML, and `Markup` unchanged."""
     if child is None:
         return Markup()
     return child if isinstance(child, Markup) else Markup(escape(visible(child)))

@@ -1,4 +1,4 @@
-"""The page: static parts, data and audio in one self-contained file."""
+"""Builds the page: static parts, data and audio in one self-contained file."""
 
 from __future__ import annotations
 

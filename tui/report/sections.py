@@ -1,4 +1,4 @@
-"""The parts of a report that need no script: figures, turns, transcript, problems."""
+"""Builds the parts of a report that need no script: figures, turns, transcript and problems."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def header(content: Content) -> Markup:
 
 
 def failed_step(content: Content) -> Markup:
-    """Returns the first failed step of a scenario and its place in the file; empty if no step failed."""
+    """Returns the first failed step of a scenario and the line that defines it; empty if no step failed."""
     found = content.failed_step
     if found is None:
         return Markup()
@@ -118,7 +118,7 @@ def figures(content: Content, judge: Thresholds) -> Markup:
 
 
 def turns_table(content: Content, judge: Thresholds) -> Markup:
-    """Returns a table of all turns with the breakdown of each response time."""
+    """Returns a table of all turns that breaks down each response time."""
     m = content.metrics
     longest_ms = max((turn.response_ms or 0.0 for turn in m.turns), default=0.0)
     barge_ins: dict[int, list[BargeIn]] = {}
@@ -153,7 +153,7 @@ def transcript(content: Content) -> Markup:
 
 
 def troubles(content: Content) -> Markup:
-    """Returns errors, findings, barge-ins, losses, audio problems and dead air, if there are any."""
+    """Returns the tables of errors, findings, advice, barge-ins, losses, audio problems and dead air."""
     m = content.metrics
     barge_ins = [
         (
@@ -286,7 +286,10 @@ def listed_section(
     rows: Sequence[Sequence[Child]],
     count: int = 0,
 ) -> Markup:
-    """Returns a section with a table of rows after the content ``before``; ``count`` is the number of all rows."""
+    """Returns a section that contains ``before`` and a table of rows.
+
+    ``count`` is the number of all rows; a line below the table states how many are left out.
+    """
     more = element("p", f"{count - len(rows):,} more in the event list.") if count > len(rows) else None
     cells = [element("tr", *(element("td", cell) for cell in row)) for row in rows]
     return _section(name, title, *before, _table(title, heads, cells), more)

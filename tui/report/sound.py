@@ -1,4 +1,4 @@
-"""The audio of a report in a format that every browser plays: Opus with the `report` extra, otherwise WAV."""
+"""Encodes the audio of a report as Opus, if the `report` extra is installed, or otherwise as WAV."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class ReportAudio(NamedTuple):
 
 
 def sound_of(audio: SavedAudio) -> ReportAudio:
-    """Returns the tracks, with the user on the left and the agent on the right.
+    """Returns the tracks as one stereo file, with the user on the left and the agent on the right.
 
-    Opus files are a tenth of the size; WAV files keep every sample.
+    Opus files are a tenth of the size of WAV files; WAV files keep every sample.
     """
     if audio.rate in _OPUS_RATES and importlib.util.find_spec("soundfile"):
         return ReportAudio("audio/ogg", _opus(audio))

@@ -1,4 +1,4 @@
-"""Compares two saved sessions after remeasuring both, as `metrics` and the report do."""
+"""Compares two saved sessions after remeasuring both."""
 
 from __future__ import annotations
 

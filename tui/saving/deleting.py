@@ -1,4 +1,7 @@
-"""Deletes sessions by name, or those beyond the limits. Only files that this program wrote are removed."""
+"""Deletes sessions by name, or those beyond the limits in the settings.
+
+Only files that this program wrote are deleted.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Deletion(msgspec.Struct, frozen=True):
 
 
 class _Origin(msgspec.Struct):
-    """The part of ``session.json`` that names the program that wrote it; both fields are always present."""
+    """The fields of ``session.json`` that identify the program that wrote it."""
 
     schema: int
     program: str
@@ -64,11 +67,10 @@ def find_to_delete(parent: Path, name: str) -> Path:
 
 
 def superfluous(parent: Path, *, keep_days: float | None, keep_count: int | None) -> list[Path]:
-    """Returns sessions older than ``keep_days`` and all but the newest ``keep_count``; newest first.
+    """Returns sessions older than ``keep_days`` and all but the newest ``keep_count``, newest first.
 
-    A running session is never included; a session of unknown age is included only if it exceeds the
-    count. Folders that are not sessions of this program are neither counted nor returned. Raises
-    `SavedSessionError`.
+    Leaves out running sessions. A session of unknown age is returned only if it exceeds the count. Folders
+    that are not sessions of this program are neither counted nor returned. Raises `SavedSessionError`.
     """
     oldest = datetime.now(UTC) - timedelta(days=keep_days) if keep_days is not None else None
     found: list[Path] = []
@@ -82,9 +84,9 @@ def superfluous(parent: Path, *, keep_days: float | None, keep_count: int | None
 
 
 def with_trash(parent: Path) -> list[Path]:
-    """Returns the folder and its trash, if it has one, because limits apply to both.
+    """Returns the folder and its trash, if the folder has one. Limits apply to both.
 
-    A link in place of the trash folder is ignored.
+    Ignores a link in place of the trash folder.
     """
     trash = parent / TRASH
     return [parent, trash] if trash.is_dir() and not trash.is_symlink() else [parent]
@@ -105,10 +107,10 @@ def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[D
 
 
 def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
-    """Deletes the files of a session by name, and then its folder if it is empty.
+    """Deletes the session files that this program wrote, and then the folder if it is empty.
 
-    Raises `SavedSessionError` if the session was not written by this program, is in use, or may not
-    be deleted.
+    Raises `SavedSessionError` if this program did not write the session, or if the session is in use or may
+    not be deleted.
     """
     check_deletable(folder)
     try:
@@ -134,8 +136,8 @@ def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
 def is_own(folder: Path) -> bool:
     """Returns whether this program created the folder, according to its ``session.json``.
 
-    If that file is damaged or missing, the folder must have a name that this program creates and
-    contain only its files.
+    If ``session.json`` is damaged or missing, the folder must have a name that this program creates, and
+    contain only this program's files.
     """
     if folder.name in ("", "..") or folder.is_symlink() or not folder.is_dir() or not is_session(folder):
         return False
@@ -170,7 +172,7 @@ def _check_own(folder: Path) -> None:
 def retain(parent: Path, *, keep_days: float | None, keep_count: int | None) -> str:
     """Deletes sessions older than ``keep_days`` and all but the newest ``keep_count``, including those in the trash.
 
-    Deletes nothing if there are no limits. Returns one line about deleted sessions and failures; empty if
+    Deletes nothing if both limits are None. Returns one line about deleted sessions and failures; empty if
     there were none. Never raises.
     """
     if keep_days is None and keep_count is None:
@@ -203,7 +205,7 @@ def _some(names: list[str]) -> str:
 
 
 def _contents(folder: int | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns two lists of names: this program's files in a folder, in order of deletion, and all other files."""
+    """Returns the names of this program's files in a folder, in order of deletion, and of all other files."""
     with os.scandir(folder) as entries:
         files = {entry.name: entry.is_file(follow_symlinks=False) for entry in entries}
     own = tuple(name for name in SESSION_FILES if files.get(name))
@@ -211,7 +213,10 @@ def _contents(folder: int | Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _others(folder: Path) -> bool:
-    """Returns whether the folder contains anything that is not a file of this program or cannot be examined."""
+    """Returns whether the folder contains files that this program did not write.
+
+    Also returns True if the folder cannot be read.
+    """
     try:
         return bool(_contents(folder)[1])
     except OSError:
@@ -219,7 +224,7 @@ def _others(folder: Path) -> bool:
 
 
 def _remove_empty(folder: Path) -> tuple[str, ...]:
-    """Removes the folder, unless files were added in the meantime; returns their names."""
+    """Removes the folder unless it contains files; returns their names."""
     try:
         folder.rmdir()
     except OSError as error:

@@ -62,12 +62,12 @@ class FolderWriter:
 
     @property
     def tracks_over(self) -> bool:
-        """Whether the tracks are finished, so that nothing more will be added; true if there are none."""
+        """Whether the tracks are finished and no more audio will be added."""
         return self._tracks is not None and self._tracks.closed
 
     @property
     def tracks_are_whole(self) -> bool:
-        """Whether both tracks are completely on disk."""
+        """Whether both tracks are on disk, from the first sample to the last."""
         return self._has_tracks() and self.tracks_over
 
     def _has_tracks(self) -> bool:
@@ -95,7 +95,8 @@ class FolderWriter:
     def flush(self, now_ns: int) -> str:
         """Passes all data to the operating system.
 
-        Returns a sentence if the tracks had to be ended, otherwise "".
+        If the audio file is full, stops saving the tracks and returns a sentence about it; otherwise returns
+        "".
         """
         # Messages are written first, so that no event on disk points to a missing message.
         self._raw.append(self._messages)
@@ -115,7 +116,7 @@ class FolderWriter:
     def close(self, now_ns: int, metrics: SessionMetrics | None = None, *, problem: str = "") -> None:
         """Writes the end of the session and closes the files.
 
-        ``problem`` is the reason why saving ends early; if given, errors while writing the end are
+        ``problem`` is the reason why saving ends early. If it is given, errors while writing the end are
         ignored.
         """
         record = self.record
@@ -171,7 +172,10 @@ class FolderWriter:
 
 
 class _AppendedFile:
-    """A file to which only complete pieces are appended."""
+    """A file to which records are appended.
+
+    The file ends with a complete record, even if the disk fills up.
+    """
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -183,7 +187,7 @@ class _AppendedFile:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def append(self, pieces: list[bytes]) -> None:
-        """Writes the pieces, and clears the list."""
+        """Writes the records, and clears the list."""
         rest = memoryview(b"".join(pieces))
         total_bytes = len(rest)
         pieces.clear()
@@ -192,7 +196,7 @@ class _AppendedFile:
         self._whole_bytes += total_bytes
 
     def close(self) -> None:
-        """Closes the file, and removes an incomplete piece, which a full disk may leave."""
+        """Closes the file, and removes the incomplete record that a full disk may leave."""
         with contextlib.suppress(OSError):
             if os.fstat(self._fd).st_size > self._whole_bytes:
                 os.ftruncate(self._fd, self._whole_bytes)

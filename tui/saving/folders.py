@@ -44,7 +44,7 @@ def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
 
 
 def safe_title(title: str) -> str:
-    """Returns a title as part of a folder name: without separators, blanks or a leading dot, and not too long."""
+    """Shortens a title for a folder name, and removes separators, blanks and a leading dot."""
     return _UNSAFE.sub("-", title)[:_TITLE_LENGTH].strip("-.") or "session"
 
 
@@ -59,11 +59,10 @@ def report_path(folder: Path) -> Path:
 
 
 def session_folders(parent: Path) -> Iterator[Path]:
-    """Returns the folders in ``parent`` that contain a session, oldest name first; links are not followed.
+    """Yields the folders in ``parent`` that contain a session, oldest name first. Links are not followed.
 
-    Unreadable folders are included if they have the name of a session. If ``parent`` does not
-    exist, there are no sessions. Raises `SavedSessionError` if ``parent`` is not a folder or cannot
-    be read.
+    Unreadable folders are included if they are named like a session. Yields nothing if ``parent`` does not
+    exist. Raises `SavedSessionError` if ``parent`` is not a folder or cannot be read.
     """
     try:
         entries = sorted(os.scandir(parent), key=lambda entry: entry.name)
@@ -89,7 +88,7 @@ def is_session(folder: Path) -> bool:
 
 
 def open_regular(path: Path) -> int:
-    """Opens a regular file for reading, because a session from elsewhere may contain links and devices.
+    """Opens a regular file for reading. Rejects links and devices, which a session from elsewhere may contain.
 
     Raises `OSError`.
     """

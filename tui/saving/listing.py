@@ -44,7 +44,7 @@ _MAX_DURATION_S = 366 * 24 * 3600
 
 
 class SessionSummary(msgspec.Struct, frozen=True):
-    """A saved session as shown in a list. Unknown values are None."""
+    """The summary of a saved session, for a list. Unknown values are None."""
 
     folder: Path
     title: str
@@ -87,11 +87,10 @@ def list_sessions(
     errors: bool | None = None,
     min_duration_s: float | None = None,
 ) -> list[SessionSummary]:
-    """Lists the sessions in a folder, newest first, including unreadable sessions, with their problems.
+    """Lists the sessions in a folder, newest first. An unreadable session is listed with its problem.
 
-    ``target`` is a part of the title, URL or protocol, ignoring case; ``since`` is a time with a
-    time zone; ``errors`` selects sessions with or without errors. If the folder does not exist,
-    there are no sessions.
+    ``target`` is a part of the title, URL or protocol, ignoring case; ``since`` is a time with a time zone;
+    ``errors`` selects sessions with or without errors. The list is empty if the folder does not exist.
     """
     summaries = sorted(map(summarise, session_folders(parent)), key=age_key)
     wanted = [
@@ -106,9 +105,10 @@ def list_sessions(
 
 
 def newest_in_lines(parent: Path, count: int) -> list[tuple[Path, str]]:
-    """Returns the newest sessions: the folder of each, and a line that shows what was called, when, and for how long.
+    """Returns the folders of the newest sessions, each with a line about it.
 
-    Raises `SavedSessionError` if the folder cannot be read.
+    The line contains the target, the start time and the duration. Raises `SavedSessionError` if the folder
+    cannot be read.
     """
     # Sorted by name, which begins with the start time. Sorting by content would require reading every
     # session.
@@ -129,8 +129,8 @@ def summaries(parent: Path) -> Iterator[SessionSummary]:
 def find_session(parent: Path, path: Path) -> Path:
     """Finds a session by its path, or in ``parent`` by its name, the beginning of its name, its title, or ``latest``.
 
-    If several sessions have the same title, the newest one is selected. If a path exists but is not
-    a session, the other interpretations are still tried. Raises `SavedSessionError`.
+    If several sessions have the same title, the newest one is selected. An existing path that is not a
+    session may still be a name or title. Raises `SavedSessionError`.
     """
     if is_session(path) or (path.name in SESSION_FILES and is_session(path.parent)):
         return path
@@ -157,9 +157,9 @@ def find_session(parent: Path, path: Path) -> Path:
 
 
 def session_named(parent: Path, name: str, names: Sequence[str]) -> Path:
-    """Returns the session among ``names`` in ``parent`` whose name equals or begins with the given name.
+    """Returns the path of the session in ``parent`` with this name, or the only one whose name begins with it.
 
-    Raises `SavedSessionError`.
+    ``names`` are the names of all sessions in ``parent``. Raises `SavedSessionError`.
     """
     found = [name] if name in names else [each for each in names if each.startswith(name)]
     if len(found) > 1:

@@ -1,7 +1,7 @@
 """``marks.jsonl``: the marks and notes of a session, one change per line.
 
-Lines are only appended, each in a single write, so that a crash loses no entries and two programs that have
-the same session open do not overwrite each other's notes.
+Each change is appended in a single write. A crash therefore loses no entries, and two programs that have the
+same session open do not overwrite each other's notes.
 """
 
 from __future__ import annotations

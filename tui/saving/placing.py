@@ -1,4 +1,4 @@
-"""Places the samples of a track on the session's clock: turns blocks with jittery times into frame positions."""
+"""Places the blocks of a track on the session's clock. Turns their jittery times into frame positions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _QUIET = 200
 
 
 class Placed(NamedTuple):
-    """Samples, and the frame of the track at which they begin."""
+    """Samples, and the number of their first frame in the track."""
 
     frame: int
     pcm: bytes
@@ -46,10 +46,10 @@ class _Waiting(NamedTuple):
 class TrackPlacer:
     """Places one track at ``rate`` whose first frame is at ``origin_ns``.
 
-    Must be used by a single thread, with blocks in order.
+    Feed the blocks in order, from a single thread.
 
-    Consecutive samples stay together. Their times follow from the sample count, aligned to the clock by the
-    earliest reported times around them, because callbacks may be late but are never early.
+    Consecutive samples stay together. Their times follow from the sample count. The earliest reported times
+    around them align the count with the clock, because callbacks may be late but are never early.
     """
 
     def __init__(self, rate: int, origin_ns: int) -> None:
@@ -78,12 +78,12 @@ class TrackPlacer:
         self._given_frames += len(out) // 2
 
     def settle(self, now_ns: int) -> Iterator[Placed]:
-        """Places the blocks that have waited long enough."""
+        """Places the blocks that have waited for `LOOK_AHEAD_NS`."""
         while self._waiting and self._waiting[0].start_ns <= now_ns - LOOK_AHEAD_NS:
             yield self._place_next()
 
     def finish(self) -> Iterator[Placed]:
-        """Places all waiting blocks, because the stream has ended; the next block begins a new stream."""
+        """Places all waiting blocks at the end of a stream. The next block begins a new stream."""
         while self._waiting:
             yield self._place_next()
         if tail := self._resampler.finish():
@@ -93,14 +93,14 @@ class TrackPlacer:
     def cut(self, at_ns: int) -> int:
         """Discards samples placed after a time, because they were never played.
 
-        Returns the frame at that time. Call `finish` first.
+        Call `finish` first. Returns the frame number for that time.
         """
         frame = max(self.frame_at(at_ns), 0)
         self._next_frame = min(self._next_frame, frame)
         return frame
 
     def frame_at(self, at_ns: int) -> int:
-        """Returns the frame at a time."""
+        """Returns the frame number for a time."""
         return round((at_ns - self._origin_ns) * self.rate / 1_000_000_000)
 
     def _place_next(self) -> Placed:
@@ -121,7 +121,7 @@ class TrackPlacer:
         return Placed(frame, pcm)
 
     def _lateness_ns(self) -> int:
-        """Returns the smallest lateness of the next block and the blocks after it in the same stream."""
+        """Returns the smallest lateness of the waiting blocks, up to the end of the current stream."""
         least_ns = self._waiting[0].late_ns
         for block in islice(self._waiting, 1, None):
             if block.first:

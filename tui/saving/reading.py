@@ -62,12 +62,15 @@ class SavedSession:
 
     @property
     def messages_path(self) -> Path:
-        """Path of the file of raw messages, to which events point."""
+        """Path of the file of raw messages. Events contain offsets in this file."""
         return self.folder / MESSAGES_FILE
 
     @property
     def last_ns(self) -> int | None:
-        """Time of the last readable event, found without reading the other events; None if there is none."""
+        """Time of the last readable event; None if there is none.
+
+        Only the end of the event file is read.
+        """
         descriptor = self._open(EVENTS_FILE, "the events are missing")
         if descriptor is None:
             return None
@@ -81,7 +84,7 @@ class SavedSession:
         return None
 
     def written_events(self) -> Iterator[e.SessionEvent]:
-        """Yields every event on disk, in order; events are read lazily."""
+        """Yields every event on disk, in order. Reads each event when it is requested."""
         descriptor = self._open(EVENTS_FILE, "the events are missing")
         if descriptor is None:
             return
@@ -98,7 +101,10 @@ class SavedSession:
                 yield event
 
     def events(self) -> Iterator[e.SessionEvent]:
-        """Yields every event. For a session that was cut off, an error follows the last saved event."""
+        """Yields every event on disk, in order.
+
+        If the session was cut off, an error event follows the last one.
+        """
         status, last = e.Status.IDLE, None
         for event in self.written_events():
             last = event
@@ -193,7 +199,10 @@ class SavedSession:
         return audio
 
     def _limit(self, audio: SavedAudio) -> None:
-        """Limits the tracks to the possible length of the session: a sparse file may seem to last for days."""
+        """Limits the tracks to a little more than the duration of the events.
+
+        A sparse file may claim to last for days.
+        """
         last_ns = self.last_ns
         end_ns = audio.starts_ns if last_ns is None else max(last_ns, audio.starts_ns)
         most_frames = audio.frame_at(end_ns) + _MAX_AUDIO_AFTER_EVENTS_S * audio.rate
@@ -206,7 +215,7 @@ class SavedSession:
             audio.frames = most_frames
 
     def _open(self, name: str, missing: str = "") -> int | None:
-        """Opens a file of the session for reading. A problem is reported only once."""
+        """Opens a file of the session for reading; adds to `problems` and returns None if that fails."""
         try:
             return open_regular(self.folder / name)
         except FileNotFoundError:
@@ -265,22 +274,25 @@ def schema_of(content: bytes) -> int:
 
 
 def outcome_of(record: SessionRecord, *, running: bool) -> str:
-    """Returns the outcome of a session. "running" is returned only while a writer has its files locked."""
+    """Returns the outcome of a session. Never "running" unless ``running`` is true."""
     return Outcome.CUT_OFF if record.outcome == Outcome.RUNNING and not running else record.outcome
 
 
 def is_running(folder: Path) -> bool:
-    """Returns whether the session in that folder is being written now."""
+    """Returns whether the session in that folder is now being written."""
     return _is_locked(folder / EVENTS_FILE, fcntl.LOCK_SH)
 
 
 def in_use(folder: Path) -> bool:
-    """Returns whether the session in that folder is being written, or read by a `SavedSession`, now."""
+    """Returns whether the session in that folder is now being written, or read by a `SavedSession`."""
     return _is_locked(folder / EVENTS_FILE, fcntl.LOCK_EX)
 
 
 def _hold(folder: Path) -> int | None:
-    """Marks the session as being read until the returned descriptor is closed. Returns None if that is impossible."""
+    """Marks the session as being read until the returned descriptor is closed.
+
+    Returns None if the events cannot be opened.
+    """
     try:
         descriptor = open_regular(folder / EVENTS_FILE)
     except OSError:
@@ -291,7 +303,7 @@ def _hold(folder: Path) -> int | None:
 
 
 def _is_locked(path: Path, against: int) -> bool:
-    """Returns whether another process's lock conflicts with a lock of this kind."""
+    """Returns whether a lock of kind ``against`` would conflict with the lock of another process."""
     try:
         descriptor = open_regular(path)
     except OSError:
@@ -308,9 +320,9 @@ def _is_locked(path: Path, against: int) -> bool:
 
 
 def _lines(file: IO[bytes], report: Callable[[str], None]) -> Iterator[bytes]:
-    """Yields the lines with their line endings. Lines that are far too long are truncated.
+    """Yields lines with their line endings; truncates a line longer than `_MAX_LINE_BYTES`.
 
-    Stops at a line that does not end within a reasonable length.
+    Reports a line of hundreds of megabytes, and stops there.
     """
     while line := file.readline(_MAX_LINE_BYTES):
         rest, skipped_bytes = line, 0

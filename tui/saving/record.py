@@ -50,7 +50,7 @@ class Outcome(StrEnum):
     ENDED = "ended"
     ERROR = "error"
     CUT_OFF = "cut off"
-    """Never written; replaces "running" when the session is read while no process is saving it."""
+    """Never written. Replaces "running" when a session is read that no process is saving."""
 
 
 class Devices(msgspec.Struct, omit_defaults=True):
@@ -75,7 +75,7 @@ class Formats(msgspec.Struct, omit_defaults=True):
 class SessionRecord(msgspec.Struct, kw_only=True):
     """The content of ``session.json``.
 
-    Times whose names end in ``_ns`` are on the monotonic clock of the events.
+    Times whose names end in ``_ns`` use the same monotonic clock as the events.
     """
 
     schema: int = SCHEMA
@@ -87,7 +87,7 @@ class SessionRecord(msgspec.Struct, kw_only=True):
     protocol: str = ""
     started_utc: str = ""
     started_ns: Instant | None = None
-    """The monotonic equivalent of ``started_utc``: the time of the first event."""
+    """Time of the first event on the monotonic clock; the same moment as ``started_utc``."""
     ended_utc: str | None = None
     outcome: str = Outcome.RUNNING
     """One of `Outcome`, or a value from a newer version."""
@@ -121,5 +121,5 @@ def target_without_secrets(target: Target) -> dict[str, Any]:
 
 
 def encoded(record: SessionRecord) -> bytes:
-    """Returns the content of ``session.json``, indented."""
+    """Returns ``session.json`` as indented JSON."""
     return msgspec.json.format(json_of(record), indent=2) + b"\n"

@@ -1,4 +1,4 @@
-"""Remeasures a saved session: speech from its tracks, figures from its events."""
+"""Remeasures a saved session: finds speech in its tracks and computes the figures from its events."""
 
 from __future__ import annotations
 
@@ -40,11 +40,12 @@ def remeasure(saved: SavedSession) -> SessionMetrics:
 
 
 def remeasured_events(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionEvent]:
-    """Yields a session's events, with the edges of speech replaced by those found in its tracks.
+    """Yields a session's events, but with edges of speech that are newly detected in its tracks.
 
     Each event is folded before it is yielded, because the second detector examines the edges of the turns
-    found so far. An edge that confirms an edge of the call keeps the call's time, so that both yield the same
-    figures. Without tracks, yields the saved events. An edge gets the number of the previous event.
+    found so far. If a new edge confirms an edge of the call, the edge of the call is kept, so that the
+    figures stay the same. Without tracks, yields the saved events. A new edge gets the number of the previous
+    event.
     """
     for event in _events_again(saved, fold):
         fold.apply(event)
@@ -76,7 +77,10 @@ def _events_again(saved: SavedSession, fold: MetricsFold) -> Iterator[e.SessionE
 
 
 def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
-    """Returns the edges of speech on both tracks and of other agent sounds, in order of time; None without tracks."""
+    """Returns the edges of speech, and of other agent sounds, that are found in the tracks.
+
+    The edges are in order of time. Returns None without tracks.
+    """
     audio = saved.audio
     if audio is None:
         return None
@@ -97,7 +101,7 @@ def speech_edges(saved: SavedSession) -> list[e.SpeechEdge] | None:
 
 
 def _with_their_way(edges: Iterable[e.SpeechEdge], live: Sequence[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges, with the user's edges shifted by the delays that the call measured from sample to socket."""
+    """Adds the delays from sample to socket, which the call measured, to the user's edges."""
     ways = {
         started: sorted(
             (edge for edge in live if edge.started is started and edge.captured_ns is not None),
@@ -124,10 +128,7 @@ def _on_the_way_of(edge: e.SpeechEdge, ways: Sequence[e.SpeechEdge]) -> e.Speech
 
 
 def _confirming(edges: Sequence[e.SpeechEdge], live: Iterable[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges in order of time.
-
-    An edge that confirms an edge of the call is replaced by the call's edge.
-    """
+    """Returns the edges in order of time, with each edge that confirms an edge of the call replaced by it."""
     kinds: dict[tuple[e.Party, bool], list[e.SpeechEdge]] = {}
     for edge in live:
         kinds.setdefault((edge.speaker, edge.started), []).append(edge)

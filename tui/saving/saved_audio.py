@@ -22,13 +22,13 @@ class TrackPair(NamedTuple):
 
 
 class SavedAudio:
-    """Reads ``audio.wav``, with the user as sent on the left and the agent as played on the right.
+    """Reads ``audio.wav``: the user's audio as sent on the left, the agent's audio as played on the right.
 
     Not thread-safe.
     """
 
     def __init__(self, file: IO[bytes], path: Path, starts_ns: int) -> None:
-        """Reads from an open file whose path is ``path``. Raises `wave.Error`, `EOFError` or `OSError`."""
+        """Reads from the open ``file``, whose path is ``path``. Raises `wave.Error`, `EOFError` or `OSError`."""
         self.path = path
         self._file = file
         with wave.open(file) as header:
@@ -65,7 +65,7 @@ class SavedAudio:
         return os.pread(self._file.fileno(), wanted_bytes, self._data_at + first_frame * _FRAME_BYTES)
 
     def frame_at(self, at_ns: int) -> int:
-        """Returns the frame at a time, which may lie outside the tracks."""
+        """Returns the frame number for a time, which may lie outside the tracks."""
         return (at_ns - self.starts_ns) * self.rate // 1_000_000_000
 
     def ns_at(self, frame: int) -> int:

@@ -14,7 +14,7 @@ from tui.saving.saved_audio import SavedAudio
 from tui.units import NS_PER_MS
 
 TOLERANCE_MS = 30.0
-"""Largest distance of an edge from the second detector's interval.
+"""Largest distance of a confirmed edge from the interval in which the second detector finds it.
 
 With this tolerance, under 1 % of the correct edges of the recorded lines and prompts are disputed (clean,
 with noise at 15 dB, and as mu-law).
@@ -28,26 +28,26 @@ _NOT_SOUND = ("typed", "keys")
 
 
 class _Around(NamedTuple):
-    """The sounds on one track around an edge. Times are in ms after the edge."""
+    """The sounds on one track near an edge. Times are in ms relative to the edge."""
 
     sounds: Sequence[SoundFound]
 
     def begin_off_ms(self) -> float | None:
-        """Returns how much later than the edge a sound begins, or 0 within the tolerance.
+        """Returns how much later than the edge the nearest sound begins; 0 if within the tolerance.
 
-        Returns None if no sound begins nearby.
+        Returns None if there are no sounds.
         """
         return self._off_ms([(sound.may_begin_ms, sound.begins_ms) for sound in self.sounds])
 
     def end_off_ms(self) -> float | None:
-        """Returns how much later than the edge a sound ends, or 0 within the tolerance.
+        """Returns how much later than the edge the nearest sound ends; 0 if within the tolerance.
 
-        Returns None if no sound ends nearby.
+        Returns None if there are no sounds.
         """
         return self._off_ms([(sound.ends_ms, sound.may_end_ms) for sound in self.sounds])
 
     def missed(self, since_ms: float, until_ms: float) -> list[SoundFound]:
-        """Returns the long sounds that lie entirely between two times, in order."""
+        """Returns the sounds of at least `_MISSED_MS` that lie between two times, in order."""
         return [
             sound
             for sound in self.sounds
@@ -69,9 +69,9 @@ def compare_edges(
 ) -> list[e.SessionEvent]:
     """Returns an event for each edge of a measured turn that the second detector does not confirm, then the counts.
 
-    The time of the events is ``at_ns``. After ``until_s`` (`time.monotonic`), the remaining edges
-    are only counted. Reads the tracks and takes about 10 ms per turn, so it must not run on an
-    event loop. Raises `OSError`.
+    All events have the time ``at_ns``. Edges that are not checked before ``until_s`` (`time.monotonic`) are
+    only counted. Reads the tracks and takes about 10 ms per turn, so it must not run on an event loop. Raises
+    `OSError`.
     """
     disputed: list[e.SessionEvent] = []
     compared = left_out = 0
@@ -107,7 +107,7 @@ def compare_edges(
 
 
 class _Gap(NamedTuple):
-    """A period that would contain an edge of a turn if the first detector missed it."""
+    """A period that contains an edge of a turn if the first detector missed the edge."""
 
     edge: e.CheckedEdge
     since_ns: int
@@ -115,14 +115,15 @@ class _Gap(NamedTuple):
 
     @property
     def edge_ns(self) -> int:
-        """The other party's edge, from which the search for the missing edge starts."""
+        """Time of the other party's edge. The search for the missing edge starts there."""
         return self.since_ns if self.edge is e.CheckedEdge.AGENT_BEGAN else self.until_ns
 
 
 def _gap_of(turn: Turn, previous: Sequence[Turn], following: Sequence[Turn]) -> _Gap | None:
-    """Returns where the missing edge of a turn without a response time would be; None if no edge is missing.
+    """Returns the period in which the first detector may have missed an edge of a turn.
 
-    ``previous`` and ``following`` are the turns next to it, if there are any.
+    ``previous`` and ``following`` contain the neighboring turn, if there is one. Returns None if no edge is
+    missing.
     """
     if not turn.number or turn.agent_text_ns is not None or turn.interrupted or turn.method in _NOT_SOUND:
         return None
@@ -137,7 +138,7 @@ def _gap_of(turn: Turn, previous: Sequence[Turn], following: Sequence[Turn]) -> 
 
 
 def _missed_in(audio: SavedAudio, gap: _Gap) -> int | None:
-    """Returns where the edge of a missed sound lies in the gap; None if no sound was missed."""
+    """Returns the time of the missing edge, if the gap contains a missed sound; otherwise None."""
     is_of_agent = gap.edge is e.CheckedEdge.AGENT_BEGAN
     party = e.Party.AGENT if is_of_agent else e.Party.USER
     stretch = _stretch(audio, party, gap.edge_ns, gap.since_ns, gap.until_ns)
@@ -148,7 +149,7 @@ def _missed_in(audio: SavedAudio, gap: _Gap) -> int | None:
 
 
 def _edges_of(turn: Turn) -> dict[e.CheckedEdge, int]:
-    """Returns the audible edges from which the response time of a turn is measured."""
+    """Returns the edges of audible sound from which the response time of a turn is measured."""
     edges: dict[e.CheckedEdge, int] = {}
     if turn.response_latency_ms is None:
         return edges
@@ -168,7 +169,10 @@ def _has(audio: SavedAudio, at_ns: int) -> bool:
 def _disputes(
     audio: SavedAudio, edges: dict[e.CheckedEdge, int]
 ) -> Iterator[tuple[e.CheckedEdge, int | None]]:
-    """Yields the edges that are not confirmed, with the times at which the second detector finds them."""
+    """Yields each edge that the second detector does not confirm, with the time at which it finds the edge.
+
+    The time is None if the second detector finds no edge.
+    """
     user_ns, agent_ns = edges.get(e.CheckedEdge.USER_ENDED), edges.get(e.CheckedEdge.AGENT_BEGAN)
     if user_ns is not None:
         until_ns = user_ns if agent_ns is None else min(agent_ns, user_ns + _LONGEST_NS)
@@ -191,7 +195,7 @@ def _moved(edge_ns: int, off_ms: float | None) -> int | None:
 
 
 def _stretch(audio: SavedAudio, party: e.Party, edge_ns: int, since_ns: int, until_ns: int) -> _Around:
-    """Returns the sounds of a track around an edge, covering at least the time from ``since_ns`` to ``until_ns``."""
+    """Returns the sounds near an edge, for a period that includes ``since_ns`` and ``until_ns``."""
     first_frame = max(audio.frame_at(min(edge_ns - _BEFORE_NS, since_ns)), 0)
     last_frame = audio.frame_at(max(edge_ns + _AFTER_NS, until_ns))
     pair = audio.read(first_frame, last_frame - first_frame)

@@ -1,4 +1,4 @@
-"""Starts saving a call, and reports in the call's events anything that is not saved."""
+"""Starts saving a call. The call's events report everything that could not be saved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 class SavingProblems:
-    """Reports saving problems as errors of the session, once the session has begun. Runs on the session's loop."""
+    """Reports problems with saving as errors of the session. Runs on the session's loop.
+
+    Keeps problems that occur before the session begins, and reports them then.
+    """
 
     def __init__(self) -> None:
         self._journal: Journal | None = None
@@ -22,7 +25,7 @@ class SavingProblems:
         """The code and the sentence of each problem that has not been reported yet."""
 
     def begun(self, journal: Journal) -> None:
-        """Emits known problems to the journal of the session that has begun, and later ones as they occur."""
+        """Reports the problems known so far to ``journal``, and later ones as they occur."""
         self._journal = journal
         waiting, self._waiting = self._waiting, []
         for code, sentence in waiting:
@@ -53,7 +56,7 @@ def _emit(journal: Journal, code: str, sentence: str) -> None:
 
 
 async def start_saving(target: Target, problems: SavingProblems) -> SessionWriter | None:
-    """Starts saving the call that is about to begin. Returns None if it should not or cannot be saved."""
+    """Starts saving a call that is about to begin. Returns None if the call should not or cannot be saved."""
     if not target.save:
         return None
     try:

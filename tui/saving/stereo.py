@@ -21,7 +21,7 @@ _MAX_FRAMES = (0xFFFF_FFFF - 36) // _FRAME_BYTES
 
 
 class Channel(IntEnum):
-    """The channels of the file."""
+    """Channels of the WAV file."""
 
     USER = 0
     AGENT = 1
@@ -37,8 +37,8 @@ class TracksFull(OSError):
 class StereoFile:
     """A WAV file of 16-bit stereo PCM.
 
-    Samples may be written in any order; everything else is silence. Not thread-safe. Every write is passed to
-    the operating system immediately. All methods may raise `OSError`.
+    Samples may be written in any order; frames without samples are silent. Every write is passed to the
+    operating system immediately. All methods may raise `OSError`. Not thread-safe.
     """
 
     def __init__(self, path: Path, rate: int) -> None:
@@ -69,7 +69,7 @@ class StereoFile:
             self._write(frame, frames)
 
     def extend(self, frames: int) -> None:
-        """Extends the file with silence to at least this length, and updates its header."""
+        """Extends the file with silence to at least this many frames, and updates its header."""
         if frames > _MAX_FRAMES:
             raise TracksFull
         if frames > self._written_frames:

@@ -1,4 +1,4 @@
-"""TracksWriter: takes pieces of the tracks from other threads, and writes each at its time to ``audio.wav``."""
+"""TracksWriter: writes blocks of both tracks to ``audio.wav``, each at its time."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class AgentHeard(NamedTuple):
 
 
 class AgentCut(NamedTuple):
-    """Playback was cut; audio announced for a later time is never played."""
+    """Playback was cut at this time. Audio that was announced for a later time is never played."""
 
     at_ns: int
 
 
 class TracksEnd(NamedTuple):
-    """Both tracks are complete. The tracks last from the start of the call until this time."""
+    """The tracks are complete. They last from the start of the call until this time."""
 
     at_ns: int
 
@@ -47,10 +47,8 @@ TrackItem = UserSent | AgentHeard | AgentCut | TracksEnd | AudioFormat
 class TracksWriter:
     """Writes ``audio.wav``, which is created when the rate of user audio is known or the first block arrives.
 
-    Not thread-safe.
-
     Both tracks have the rate of the user audio, which is saved bit for bit. Agent audio at another rate is
-    resampled. All methods may raise `OSError`.
+    resampled. All methods may raise `OSError`. Not thread-safe.
     """
 
     def __init__(self, path: Path, origin_ns: int) -> None:
@@ -63,7 +61,7 @@ class TracksWriter:
         self._placers: dict[Channel, TrackPlacer] = {}
 
     def take(self, item: TrackItem) -> None:
-        """Adds the next piece."""
+        """Adds a block of audio, a cut, the end, or the format of user audio."""
         if self.closed:
             return
         match item:
@@ -82,7 +80,7 @@ class TracksWriter:
                 self.close(at_ns)
 
     def settle(self, now_ns: int) -> None:
-        """Writes the placed blocks, and extends the file with silence up to shortly before now."""
+        """Writes the blocks whose place is certain, and adds silence up to shortly before ``now_ns``."""
         if self._file is None:
             return
         for channel, placer in self._placers.items():
@@ -90,7 +88,7 @@ class TracksWriter:
         self._file.extend(self._placers[Channel.USER].frame_at(now_ns - LOOK_AHEAD_NS))
 
     def close(self, now_ns: int) -> None:
-        """Writes the rest and closes the file."""
+        """Writes the remaining blocks, extends the file to ``now_ns`` and closes it."""
         if self._file is None:
             self.closed = True
             return
@@ -102,7 +100,7 @@ class TracksWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """Closes the file in its current state; later pieces are ignored."""
+        """Closes the file in its current state. Later calls of `take` have no effect."""
         self.closed = True
         if self._file:
             self._file.close()

@@ -1,4 +1,4 @@
-"""The trash: a folder of deleted sessions inside the sessions folder, from which they can be restored.
+"""The trash: a folder inside the sessions folder, from which deleted sessions can be restored.
 
 Only sessions that this program wrote are moved, and always completely. The limits in the settings apply to
 the trash as well.
@@ -26,8 +26,8 @@ def trash_of(parent: Path) -> Path:
 def move_to_trash(folder: Path) -> Path:
     """Moves a session into the trash next to it; returns its new folder.
 
-    Raises `SavedSessionError` if the session was not written by this program, is in use, or may not
-    be moved.
+    Raises `SavedSessionError` if this program did not write the session, or if the session is in use or may
+    not be moved.
     """
     check_deletable(folder)
     if folder.parent.name == TRASH:
@@ -43,10 +43,10 @@ def move_to_trash(folder: Path) -> Path:
 
 
 def restore(parent: Path, name: str) -> Path:
-    """Moves a session out of the trash of ``parent``, by its name or the beginning of it; returns its folder.
+    """Moves a session out of the trash of ``parent``; returns the session's folder.
 
-    Raises `SavedSessionError` if the session is not in the trash, or a session of that name already
-    exists.
+    ``name`` is its name or the beginning of its name. Raises `SavedSessionError` if the trash does not
+    contain the session, or a session of that name already exists.
     """
     shown = one_line(name, 80)
     if name in ("", ".", "..") or "/" in name or "\0" in name:
@@ -76,7 +76,10 @@ def _free_name(trash: Path, name: str) -> str:
 
 
 def _move(folder: Path, into: Path, name: str) -> Path:
-    """Renames a folder relative to its open parents, so that a link that replaces a parent is not followed."""
+    """Renames a folder.
+
+    Paths are relative to the open parents, so that a link in place of a parent is not followed.
+    """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     source = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

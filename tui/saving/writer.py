@@ -1,4 +1,4 @@
-"""SessionWriter: saves a running session on a separate thread, so that nothing waits for the disk."""
+"""SessionWriter: saves a running session on a separate thread, so that the call does not wait for the disk."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MAX_WAITING_BLOCKS = 6_000
 """Limit on queued audio blocks: a minute of both tracks."""
 CLOSE_TIMEOUT_S = 5.0
 COMPARING_S = 1.5
-"""Time limit for comparing edges at the end of a call. When the screen quits, it waits 3 s for everything."""
+"""Time limit for comparing edges at the end of a call. A screen that quits waits at most 3 s for the whole end."""
 _EVENT_BYTES = 400
 """Approximate size of an event in memory."""
 TOO_SLOW = "The disk is too slow: parts of this session were not saved."
@@ -48,8 +48,8 @@ TOO_SLOW = "The disk is too slow: parts of this session were not saved."
 class _WriteQueue:
     """Bounded queue of items to write. Items that do not fit are counted in `dropped`.
 
-    `put` is for the session's loop, `put_audio` for any thread, `take` and `written` for the thread that
-    writes.
+    Call `put` on the session's loop, `put_audio` on any thread, and `move_to` and `written` on the writing
+    thread.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class _WriteQueue:
         return self._dropped_items + self._dropped_blocks
 
     def put(self, item: bytes | SessionEvent, size_bytes: int) -> bool:
-        """Queues an event or a message. Returns False if there is no room for it."""
+        """Queues an event or a message. Returns False if the queue is full."""
         waiting_bytes = self._handed_bytes - self._written_bytes
         if waiting_bytes and waiting_bytes + size_bytes > MAX_WAITING_BYTES:
             self._dropped_items += 1
@@ -76,14 +76,14 @@ class _WriteQueue:
         return True
 
     def put_audio(self, item: TrackItem) -> None:
-        """Queues a piece of a track."""
+        """Queues a block or another item of the tracks."""
         if len(self._audio) < MAX_WAITING_BLOCKS:
             self._audio.append(item)
         else:
             self._dropped_blocks += 1
 
     def move_to(self, files: FolderWriter) -> int:
-        """Writes everything in the queue to the files, in order; returns the size to pass to `written`."""
+        """Writes all items to the files, in order; returns the number of bytes to pass to `written`."""
         moved_bytes = 0
         while self._items:
             item = self._items.popleft()
@@ -98,11 +98,10 @@ class _WriteQueue:
         return moved_bytes
 
     def written(self, size_bytes: int) -> None:
-        """Frees the space of the ``size_bytes`` that have been written."""
+        """Frees the space of ``size_bytes`` after they were written."""
         self._written_bytes += size_bytes
 
     def clear(self) -> None:
-        """Empties the queue."""
         self._items.clear()
         self._audio.clear()
 
@@ -130,7 +129,7 @@ class _WriterThread(threading.Thread):
         self._report, self._report_end = report, report_end
 
     def run(self) -> None:
-        """Writes queued items until the end."""
+        """Writes queued items until `over` is set, then closes the files."""
         try:
             while not self.over.wait(CYCLE_S):
                 self._write_waiting()
@@ -148,7 +147,7 @@ class _WriterThread(threading.Thread):
 
     @property
     def tracks_start_ns(self) -> int | None:
-        """Time of the first sample of the tracks that are completely on disk; None if there are none.
+        """Time of the tracks' first sample; None if the tracks are not completely on disk.
 
         Valid once `tracks_over` is set.
         """
@@ -163,7 +162,7 @@ class _WriterThread(threading.Thread):
             self._report(problem)
         if self._files.tracks_over:
             self.tracks_over.set()
-        # Only now, because data that the operating system has not accepted still occupies memory.
+        # Freed only now, because data that the operating system has not accepted still occupies memory.
         self._queue.written(size_bytes)
 
 
@@ -172,7 +171,7 @@ class SessionWriter:
 
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any
     thread. None of these methods waits or fails. If the disk is full, saving ends; if the disk is slow, data
-    is skipped. ``on_problem`` receives one sentence about each of these problems, once and on the loop. If
+    is skipped. ``on_problem`` is called on the loop with one sentence about each kind of problem, once. If
     ``on_end`` is given, it receives the sentence about the end of saving instead.
     """
 
@@ -222,7 +221,7 @@ class SessionWriter:
 
     @property
     def path(self) -> Path:
-        """The file of raw messages, to which events point."""
+        """The file of raw messages. Events contain offsets in this file."""
         return self.folder / MESSAGES_FILE
 
     @property
@@ -231,13 +230,16 @@ class SessionWriter:
         return self if self._save_audio else None
 
     async def close(self) -> None:
-        """Writes the end of the session. Waits at most `CLOSE_TIMEOUT_S` for the disk. Can be called repeatedly."""
+        """Writes the end of the session. Waits at most `CLOSE_TIMEOUT_S` for the disk.
+
+        Further calls have no effect.
+        """
         self._thread.metrics = self._metrics()
         self._thread.over.set()
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[SessionEvent]:
-        """See `TrackSink`. Returns no events if the tracks are not saved or are incomplete."""
+        """See `TrackJudge`. Returns no events if the tracks are not saved or are incomplete."""
         self._put_audio(TracksEnd(self._clock_ns()))
         return await asyncio.to_thread(self._compare, turns)
 
@@ -274,7 +276,10 @@ class SessionWriter:
         return offset
 
     def take(self, event: SessionEvent) -> SessionEvent:
-        """Saves the next event; returns it as saved, with the saved size of the message appended just before."""
+        """Saves the next event and returns it as saved.
+
+        A logged message gets the size of the raw message that was appended just before.
+        """
         if (
             isinstance(event, MessageLogged)
             and event.offset >= 0
