@@ -1,1 +1,1 @@
-"""Scenarios: calls written as files, played live or headless, and judged by what was heard."""
+"""Scenarios: scripted calls in files. A scenario is played live or headless, and judged by what was heard."""

@@ -1,4 +1,4 @@
-"""The results of scenarios as one JSON object, for other programs."""
+"""Writes the results of scenarios as one JSON object, for other programs."""
 
 from __future__ import annotations
 

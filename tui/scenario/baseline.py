@@ -1,9 +1,9 @@
-"""Baselines: earlier results in a file, with which later results are compared by fixed rules.
+"""Baselines: files of earlier results, with which later results are compared by fixed rules.
 
-A figure counts as worse only if its increase exceeds both a relative and an absolute limit, so an extra 20 ms
-on a long response, or an extra 50 % on a short one, is not reported. Percentiles are compared only if both sides have
-enough turns, and pass rates are worse only if their 95 % intervals do not overlap. Results of another
-scenario or protocol are rejected.
+A figure counts as worse only if its increase exceeds both a relative and an absolute limit. An extra 20 ms on
+a long response, or an extra 50 % on a short one, is therefore not reported. Percentiles are compared only if
+both sides have enough turns. A pass rate is worse only if its 95 % interval does not overlap the baseline's.
+Results of another scenario or protocol are rejected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tui.text.strict import quoted
 _FORMAT = 1
 _MOST_BYTES = 1 << 24
 _RULES = {"p50": (0.10, 50.0), "p95": (0.20, 100.0)}
-"""The growth that each percentile is allowed, as a share and in ms."""
+"""The largest increase of each percentile that does not count as worse: as a share, and in ms."""
 
 
 class BaselineError(ValueError):
@@ -75,7 +75,7 @@ class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """Returns a hash of what is played: the steps, the caller and the timeout, but not limits or numbers of runs."""
+    """Returns a hash of the steps and the caller's settings. Limits and numbers of runs do not affect it."""
     steps = [
         (step.KIND, {name: _written(getattr(step, name)) for name in _compared_fields(step)})
         for step in scenario.steps
@@ -90,7 +90,7 @@ def _compared_fields(step: msgspec.Struct) -> list[str]:
 
 
 def _written(value: Any) -> Any:
-    """Converts a value of a step to a form that JSON can represent."""
+    """Converts a step's value to types that JSON can represent."""
     match value:
         case msgspec.Struct():
             return {name: _written(getattr(value, name)) for name in value.__struct_fields__}
@@ -105,7 +105,7 @@ def _written(value: Any) -> Any:
 
 
 def save_baseline(path: Path, results: Sequence[tuple[Scenario, ScenarioResult]]) -> bytes:
-    """Returns the content of a baseline file to be saved at ``path``.
+    """Returns the content of a baseline file that is to be saved at ``path``.
 
     Raises `BaselineError` if a scenario was not judged.
     """
@@ -130,7 +130,10 @@ def save_baseline(path: Path, results: Sequence[tuple[Scenario, ScenarioResult]]
 
 
 class Baseline:
-    """A baseline that was read from a file. Raises `BaselineError`, `OSError`."""
+    """A baseline that is read from a file.
+
+    Raises `BaselineError` if the file is not a valid baseline, or `OSError` if it cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -149,7 +152,7 @@ class Baseline:
             )
 
     def check(self, scenario: Scenario) -> None:
-        """Raises `BaselineError` if results of the scenario could not be compared.
+        """Raises `BaselineError` if the scenario has changed since the baseline was saved.
 
         Call this before any calls are made.
         """

@@ -1,6 +1,6 @@
 """CallerSound: adds background noise and line effects to a caller's voice.
 
-The noise is seeded, so that runs are reproducible.
+The noise is seeded, so that every run uses the same noise.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _CODECS = {"mulaw": Encoding.MULAW, "alaw": Encoding.ALAW}
 
 
 class CallerSound:
-    """The last step of the capture chain: adds noise, applies the line's codec, and drops lost packets.
+    """The last step of the capture chain: adds noise, applies the line's codec, and drops packets.
 
-    ``rate`` returns the rate of the blocks in Hz; it is known once the agent has accepted the call.
-    Raises `ScenarioError` if the noise cannot be read.
+    ``rate`` returns the rate of the blocks in Hz, which is known once the agent has accepted the call. Raises
+    `ScenarioError` if the noise cannot be read.
     """
 
     def __init__(self, scenario: Scenario, rate: Callable[[], int]) -> None:
@@ -54,7 +54,7 @@ class CallerSound:
             self._noises = _prepared(self._noise, scenario)
 
     def __call__(self, block: bytes) -> bytes:
-        """Returns the block as the agent receives it; its length is unchanged."""
+        """Returns the block with noise and line effects; its length is unchanged."""
         if self._noise:
             block = self._with_noise(block, self._noise)
         if self._line and self._line.codec in _CODECS:
@@ -76,7 +76,7 @@ class CallerSound:
 
 
 def _prepared(noise: Noise, scenario: Scenario) -> dict[int, NDArray[np.float32]]:
-    """Returns one period of a noise at each of the usual call sample rates. Raises `ScenarioError`."""
+    """Returns one period of a noise at each usual sample rate of calls, by rate. Raises `ScenarioError`."""
     try:
         made = _noise_values(noise, scenario.path.parent)
     except (AudioFileError, ValueError) as error:
@@ -85,7 +85,10 @@ def _prepared(noise: Noise, scenario: Scenario) -> dict[int, NDArray[np.float32]
 
 
 def _at_rate(values: NDArray[np.float32], rate: int, noise: Noise) -> NDArray[np.float32]:
-    """Resamples one period of the noise from 16 kHz and scales it to the noise level; the result loops seamlessly."""
+    """Resamples one period of the noise from 16 kHz, and scales it to the noise level.
+
+    The result still loops without a click.
+    """
     frames = max(len(values) * rate // _RATE, 1)
     found = np.fft.irfft(np.fft.rfft(values)[: frames // 2 + 1], frames)
     rms = float(np.sqrt(np.mean(np.square(found))))

@@ -32,7 +32,7 @@ def runs_here() -> bool:
 def error_commands(
     results: Sequence[tuple[Scenario, ScenarioResult]], environment: Mapping[str, str] = os.environ
 ) -> Iterator[str]:
-    """Yields a workflow command for each failed case, which GitHub shows at the case's line in the file."""
+    """Yields a workflow command for each failed case. GitHub shows the failure at the case's line in the file."""
     workspace = environment.get("GITHUB_WORKSPACE", "")
     for scenario, result in results:
         for case in summarize(scenario, result):
@@ -74,7 +74,7 @@ def _values(result: ScenarioResult) -> Iterator[str]:
 
 
 def _cell(value: str) -> str:
-    """Returns a value as a table cell, escaped so that nothing in it is interpreted as Markdown or HTML."""
+    """Returns a value as a table cell. Escapes it, so that it contains no Markdown or HTML."""
     line = one_line(value, _MOST_CHARS)
     return "".join(f"&#{ord(char)};" if char in "&<>|`*_[]()!#~\\@:" else char for char in line)
 

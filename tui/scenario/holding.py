@@ -32,9 +32,9 @@ _WITHOUT_DEVICES = {"input": "lines", "output": "none"}
 class HeadlessCall:
     """One scripted call. Call `prepare`, then `hold`.
 
-    ``show`` receives every event. ``note`` receives a sentence when a time limit, rather than the agent, ends the
-    agent's turn. ``answer_s`` is the longest wait for the agent's answer after a tool call. ``crowd`` is the crowd of
-    a load test's worker; see `hold`. ``sums_audio`` is as in `MessageLog`.
+    ``show`` receives every event. ``note`` receives a sentence when a time limit, rather than the agent, ends
+    the agent's turn. ``answer_s`` is the longest wait for the agent's answer after a tool call. Load tests
+    pass the ``crowd`` of their worker; see `hold`. ``sums_audio`` is as in `MessageLog`.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class HeadlessCall:
         return str(self._set_up.writer.folder) if self._set_up.writer else ""
 
     async def prepare(self, tools: Sequence[Tool] = ()) -> None:
-        """Starts saving and creates the session. Raises the error that prevents the call."""
+        """Starts saving and creates the session. Raises an error if the call cannot be made."""
         try:
             await self._set_up.start_saving(self._dialled.target)
             await self._set_up.find_devices(self._dialled.target)
@@ -113,12 +113,13 @@ async def hold(
 ) -> RunResult:
     """Calls the agent, plays the scenario, hangs up, and judges the run.
 
-    Returns the run even if the agent could not be called. An agent whose protocol cannot carry the steps is
-    not called.
+    Returns a run even if the agent could not be called. Does not call an agent whose protocol cannot carry
+    the steps.
 
-    ``show`` receives every event, and ``follow`` the session before it begins. A saved session is deleted unless
-    ``keep`` accepts the run. ``crowd`` makes this one of many unattended calls, at a fraction of the cost. It is
-    ignored if the call is saved, if its caller has noise or a bad line, or if its scenario checks single messages.
+    ``show`` receives every event. ``follow`` receives the session before it begins. If the call is saved,
+    ``keep`` decides whether the saved session is kept. With ``crowd``, the call costs a fraction of the
+    processor time, so that many can run at once. ``crowd`` is ignored if the call is saved, if its caller has
+    noise or a bad line, or if its scenario checks single messages.
     """
     if target.save or target.block_ms != BLOCK_MS or reads_messages(scenario):
         crowd = None
@@ -142,7 +143,7 @@ async def hold(
 
 
 async def dial(target: Target) -> Dialled:
-    """Returns the dialed target for calling an agent without sound devices.
+    """Resolves the address and protocol of a target, for a call without sound devices.
 
     Raises `DiallingError`, `ProtocolNotDetected`.
     """

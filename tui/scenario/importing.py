@@ -1,8 +1,7 @@
 """Imports scenarios from the YAML formats of other tools: streamdouble, voicebench, pipecat.
 
 The formats are documented by streamdouble (0.3, `streamdouble.scenario`), voicebench (0.2, "Scenario format")
-and pipecat (`pipecat.evals.script`, "Scripted scenarios"). Anything that cannot be imported is listed;
-nothing is dropped silently.
+and pipecat (`pipecat.evals.script`, "Scripted scenarios"). Every part that cannot be imported is listed.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ Table = dict[str, Any]
 
 
 class Imported(msgspec.Struct):
-    """An imported scenario, as tables for a scenario file."""
+    """An imported scenario as TOML tables."""
 
     name: str
     source: str
@@ -47,7 +46,7 @@ class Imported(msgspec.Struct):
     """Phrases that describe what could not be imported."""
 
     def move(self, source: Path, folder: Path) -> None:
-        """Rewrites paths of WAV files relative to ``source`` so that they are relative to ``folder``."""
+        """Changes paths of WAV files from relative to ``source`` to relative to ``folder``."""
         for step in self.steps:
             if str(step.get("say", "")).lower().endswith(".wav"):
                 step["say"] = Path(os.path.relpath(source / step["say"], folder)).as_posix()
@@ -331,5 +330,5 @@ def _duration(value_ms: float) -> str:
 
 
 def refusal_of(path: Path) -> str:
-    """Returns a sentence stating that the file already exists."""
+    """Returns an error sentence for a file that already exists."""
     return f"{quoted(str(path))} already exists. Choose another folder with --output."

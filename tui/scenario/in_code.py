@@ -1,4 +1,4 @@
-"""Calls controlled by code: each kind of step is a method, which uses the same player as scenario files."""
+"""Calls controlled by code. Each kind of step is a method, which uses the same player as scenario files."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class CallInCode:
         return self._call.session.state.metrics
 
     async def say(self, words: str, *, when: str = "") -> None:
-        """Speaks a recorded line (by name or number), a WAV file or a sentence; returns when it has been spoken."""
+        """Speaks a recorded line (by name or number), a WAV file or a sentence. Returns after the last word."""
         await self._act("say", words, when)
 
     async def press(self, keys: str, *, when: str = "") -> None:
@@ -69,11 +69,11 @@ class CallInCode:
         await self._act("press", keys, when)
 
     async def type(self, text: str, *, when: str = "") -> None:
-        """Sends a typed turn."""
+        """Sends text as a typed turn."""
         await self._act("type", text, when)
 
     async def mute(self, muted: bool | str, *, when: str = "") -> None:
-        """Mutes (True) or unmutes (False) the caller, or mutes the caller for a time."""
+        """Mutes (True) or unmutes (False) the caller. A duration such as "2s" mutes the caller for that long."""
         await self._act("mute", muted, when)
 
     async def hang_up(self, *, when: str = "") -> None:
@@ -81,18 +81,21 @@ class CallInCode:
         await self._act("hang_up", True, when)
 
     async def fault(self, kind: str, *, lasts: str, when: str = "", **strength: str | int) -> None:
-        """Degrades the connection for a time: "drop", "stall", "delay" (with ``by``), "reorder" (with ``share``)."""
+        """Degrades the connection for the duration ``lasts``.
+
+        ``kind`` is "drop", "stall", "delay" (with ``by``) or "reorder" (with ``share``).
+        """
         table: dict[str, Any] = {"fault": kind, "for": lasts, **strength}
         await self._carry_out("fault", table | ({"when": when} if when else {}))
 
     async def silence(self, lasts: str) -> None:
-        """Stays silent for a time."""
+        """Waits for the duration ``lasts``. The caller is silent in the meantime."""
         await self._carry_out("silence", {"silence": lasts})
 
     async def expects(
         self, sign: str, *, within: str = "10s", args: Mapping[str, Any] | None = None
     ) -> float | None:
-        """Waits until the agent does something, such as "agent speaks" or "tool book_table".
+        """Waits until the agent gives a sign, such as "agent speaks" or "tool book_table".
 
         Returns the waiting time in ms.
         """
@@ -101,7 +104,10 @@ class CallInCode:
         return case.measured_ms
 
     async def keeps(self, sign: str, *, lasts: str) -> None:
-        """Checks that the agent keeps doing something for a time: "agent keeps speaking" or "agent keeps silent"."""
+        """Checks that the agent keeps speaking or keeps silent for the duration ``lasts``.
+
+        ``sign`` is "agent keeps speaking" or "agent keeps silent".
+        """
         await self._carry_out("expect", {"expect": sign, "for": lasts})
 
     async def hears(self, words: str, *, wer: float = 0.2) -> None:
@@ -133,7 +139,7 @@ class CallInCode:
 
 
 def _written_at() -> tuple[str, int]:
-    """Returns the file and line of the code outside this module that requested the step."""
+    """Returns the file and line of the caller's code, outside this module, that requested the step."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
@@ -147,9 +153,9 @@ async def call_in_code(
     tools: Sequence[Tool] = (),
     not_measured: Callable[[str], NoReturn] = _raise,
 ) -> AsyncIterator[CallInCode]:
-    """Calls an agent; the call is hung up at the end of the block.
+    """Calls an agent for the duration of an ``async with`` block, then hangs up.
 
-    A saved session is kept if the block raised an exception.
+    A saved session is kept only if the block raised an exception.
 
     Raises `StepFailed` if the agent cannot be called or does not accept the call.
     """

@@ -1,4 +1,4 @@
-"""Results of scenarios as JUnit XML: one suite per scenario, and one case per step and limit."""
+"""Writes results of scenarios as JUnit XML: one suite per scenario, one case per step and limit."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class PlacedCase(TestCase):  # type: ignore[misc, unused-ignore]  # the library 
 def in_junit(results: Sequence[tuple[Scenario, ScenarioResult]]) -> bytes:
     """Returns the results as JUnit XML, in UTF-8.
 
-    The time of a case is the longest time that was measured for it, in seconds. A case counts as failed only
-    if its scenario failed; failures that the pass rate allows appear in the case's output.
+    The time of a case is the longest time measured for it, in seconds. A case counts as failed only if its
+    scenario failed. Failures that the pass rate allows appear in the case's output.
     """
     document = JUnitXml("opusagent-tui")
     for scenario, result in results:

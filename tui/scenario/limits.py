@@ -1,4 +1,4 @@
-"""Checks the limits of a scenario: limits for one call against its metrics, and percentiles against all runs."""
+"""Checks the limits of a scenario. Percentiles are checked over all runs, all other limits in each call."""
 
 from __future__ import annotations
 
@@ -116,9 +116,10 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
 
 
 def _heard_to_stop(metrics: SessionMetrics) -> list[float]:
-    """Returns how long, in ms, the agent took to fall silent after interruptions that no message confirmed.
+    """Returns the times, in ms, that the agent took to fall silent after an interruption.
 
-    A full-duplex agent sends no such message: only its audio shows that it stopped.
+    Includes only interruptions for which the agent sent no message. A full-duplex agent sends none: only its
+    audio shows that it stopped.
     """
     announced_ns = [found.at_ns for found in metrics.barge_ins if found.at_ns is not None]
     bias_ms = metrics.timing.silence.bias_ms if metrics.timing else 0.0
@@ -138,7 +139,11 @@ def _unasked_ms(at_ns: int, length_ms: float, silences: Silences) -> float:
 
 
 def _case(title: str, figure: Figure, limit: Duration, unclear: str = "", *, missing: str = "") -> Case:
-    """Returns the case for a figure and its limit; ``unclear`` states why no verdict is possible, or is empty."""
+    """Returns the case for a figure and its limit.
+
+    ``unclear`` is the reason if no verdict is possible; ``missing`` is the reason if the figure was not
+    measured.
+    """
     match against(figure, limit):
         case None:
             verdict, reason = StepVerdict.NOT_MEASURED, missing

@@ -30,7 +30,7 @@ missing.
 
 
 class SpokenLine(msgspec.Struct, frozen=True):
-    """A line to speak, with the positions at which speech begins and ends in its file."""
+    """A line to speak, and the positions at which speech begins and ends in its file."""
 
     line: CallerLine
     onset_ns: int
@@ -39,9 +39,10 @@ class SpokenLine(msgspec.Struct, frozen=True):
 
 
 def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, SpokenLine]:
-    """Returns a scenario's lines, keyed by the text of their steps. May take a while. Raises `ScenarioError`.
+    """Returns the lines of a scenario, keyed by the text of their steps. Raises `ScenarioError`.
 
-    ``speak`` synthesizes sentences; if it is None, sentences are rejected.
+    ``speak`` synthesizes sentences; without it, sentences are rejected. Blocks while it reads and synthesizes
+    the lines.
     """
     found: dict[str, SpokenLine] = {}
     for step in scenario.steps:
@@ -54,7 +55,10 @@ def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, Spok
 
 
 def spoken_line(path: Path) -> SpokenLine:
-    """Returns a WAV file as a line to speak. May take a while. Raises `AudioFileError`."""
+    """Returns a WAV file as a line to speak. Raises `AudioFileError`.
+
+    Blocks while it detects the speech in the file.
+    """
     return _spoken(line_of(path))
 
 
@@ -87,8 +91,7 @@ def _spoken(line: CallerLine) -> SpokenLine:
 def _edges(path: str, _changed_ns: int) -> tuple[tuple[int, ...], int]:
     """Returns the alternating starts and ends of speech in a file, and the file's length, all in ns.
 
-    Uses the same speech detector as the call. In a file without speech, speech is assumed to begin with the
-    first sample.
+    Uses the same speech detector as a call. A file without speech has no edges.
     """
     pcm = read_wav(path, _RATE)
     length_ns = frames_to_ns(len(pcm) // 2, _RATE)

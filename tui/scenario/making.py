@@ -1,8 +1,8 @@
 """Makes a scenario from a saved session, so that a bug report becomes a test.
 
-Everything that the caller said, typed and pressed becomes a step. The steps expect a healthy agent, which
-answers and stops when interrupted, even if the agent in the session did not. Tool calls are expected with the
-arguments from the session; if those were wrong, correct them in the file.
+Each utterance, typed text and key press of the caller becomes a step. The other steps expect a healthy agent,
+which answers and stops when interrupted, even if the agent in the session did not. Tool calls are expected
+with the arguments from the session; if those were wrong, correct them in the file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PAUSE_NS = 1_200_000_000
 """Pauses shorter than this belong to the caller's utterance, unless the agent begins to speak during them."""
 _AGENT_PAUSE_NS = 1_000_000_000
 _LEAD_NS, _TAIL_NS = 200_000_000, 300_000_000
-"""Amount of audio kept before and after an utterance."""
+"""Length of the audio that is kept before and after an utterance."""
 _BACKCHANNEL_NS = 700_000_000
 """Caller speech shorter than this while the agent speaks is not an interruption."""
 _PATIENCE_NS = 3_000_000_000
@@ -44,7 +44,7 @@ _MOST_CHARS = 120
 
 
 class MadeScenario(msgspec.Struct):
-    """A scenario file that was made from a session."""
+    """A scenario file that was made from a saved session."""
 
     path: Path
     steps: int
@@ -55,12 +55,12 @@ class MadeScenario(msgspec.Struct):
 
     @property
     def contents(self) -> str:
-        """A description of the files that were written."""
+        """A phrase that describes the files that were written."""
         return f"{counted(self.steps, 'step')} and {counted(self.sounds, 'WAV file')}"
 
 
 class _Act(msgspec.Struct):
-    """Something that the caller did."""
+    """An action of the caller: speech, typed text or key presses."""
 
     kind: str
     value: str
@@ -77,7 +77,7 @@ class _Stretch(msgspec.Struct):
 
 
 class _Story:
-    """The parts of a session from which steps are made."""
+    """The events and figures of a session from which the steps are made."""
 
     def __init__(self, saved: SavedSession) -> None:
         self.stretches: dict[e.Party, list[_Stretch]] = {party: [] for party in e.Party}
@@ -128,7 +128,10 @@ class _Story:
             self.acts.append(_Act("press", event.digits, event.at_ns, event.at_ns))
 
     def agent(self) -> list[_Stretch]:
-        """Returns the periods in which the agent was heard, including pauses in its speech."""
+        """Returns the periods in which the agent was heard.
+
+        Short pauses in its speech do not separate two periods.
+        """
         return list(_joined(self.stretches[e.Party.AGENT], _AGENT_PAUSE_NS, ()))
 
     def said(self, party: e.Party, since_ns: int, until_ns: int) -> str:
@@ -164,7 +167,7 @@ def make_scenario(folder: Path, path: Path, slow_ms: float) -> MadeScenario:
 
 
 class _Maker:
-    """Creates the text of one scenario, and the audio files to which it refers."""
+    """Writes the text of one scenario, and the audio files that it refers to."""
 
     def __init__(self, saved: SavedSession, path: Path, slow_ms: float) -> None:
         self.sounds: dict[str, bytes] = {}
@@ -180,7 +183,7 @@ class _Maker:
         self._acts = sorted([*call.acts, *spoken], key=lambda act: act.began_ns)
 
     def text(self) -> str:
-        """Returns the text of the file. Raises `ScenarioError` if the session contains nothing to make it from."""
+        """Returns the text of the file. Raises `ScenarioError` if the session contains no action of the caller."""
         steps = list(self._steps())
         if not self._call.first_ns or not self._acts:
             raise ScenarioError("The caller did not speak, type or press a key in this session.")
@@ -256,7 +259,7 @@ class _Maker:
             yield answer, _expected("agent answers", _ANSWER_AFTER_TOOL if called else _ANSWER)
 
     def _moment(self, act: _Act, since_ns: int) -> str:
-        """Returns the moment of an action during the agent's speech, in scenario notation."""
+        """Returns the moment of an action that interrupts the agent, in scenario notation."""
         onsets = (each.began_ns for each in self._call.stretches[e.Party.AGENT])
         onset_ns = next((at_ns for at_ns in onsets if since_ns <= at_ns <= act.began_ns), None)
         if onset_ns is not None:
@@ -265,7 +268,7 @@ class _Maker:
         return f"now + {_duration(act.began_ns - before)}"
 
     def _answer_is_due(self, act: _Act, until_ns: int, *, is_last: bool) -> bool:
-        """Returns whether the agent answered, or the caller waited for an answer that did not come."""
+        """Returns whether the agent answered the action, or the caller waited for an answer in vain."""
         answered = any(act.ended_ns <= each.began_ns < until_ns for each in self._agent)
         if answered or act.kind == "press":
             return answered
@@ -291,7 +294,7 @@ class _Maker:
         return None
 
     def _cut(self, act: _Act) -> bytes | None:
-        """Returns the caller's speech from an act as a WAV file; None if its audio was not saved."""
+        """Returns the audio of a spoken action as a WAV file; None if the audio was not saved."""
         audio = self._saved.audio
         if audio is None:
             return None
@@ -327,9 +330,9 @@ class _Maker:
 
 
 def _joined(stretches: Sequence[_Stretch], pause_ns: int, splits_ns: Sequence[int]) -> Iterator[_Stretch]:
-    """Yields the periods in order, some of them joined.
+    """Yields the periods in order. Joins two periods if the pause between them is shorter than ``pause_ns``.
 
-    Two periods with a short pause between them are joined, unless the pause includes one of ``splits_ns``.
+    Does not join them if the pause contains one of the times in ``splits_ns``.
     """
     current: _Stretch | None = None
     for each in sorted(stretches, key=lambda stretch: stretch.began_ns):
@@ -364,7 +367,7 @@ def _line_named(words: str) -> str:
 
 
 def _without_null(value: Any) -> Any:
-    """Returns a JSON value without null, which TOML does not have."""
+    """Returns a JSON value without nulls, which TOML does not have."""
     if isinstance(value, dict):
         return {key: _without_null(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):

@@ -1,8 +1,7 @@
 """The model of a scenario: its steps, its caller, and its limits.
 
-`tui.scenario.reading` reads the model from TOML.
-
-The fields of the structs are the keys of the file; the docstring of a step describes its effect.
+`tui.scenario.reading` reads the model from TOML. The fields of the structs are the keys of the file; the
+docstring of a step describes its effect.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ LONGEST_JITTER_MS = Duration(1_000)
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a call. `line` and `file` are the step's place in the source."""
+    """One step of a call. ``line`` and ``file`` are the place where the step is defined."""
 
     KIND: ClassVar[str] = ""
     NEEDS: ClassVar[Literal["", "keypad", "write"]] = ""
@@ -37,7 +36,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def place(self) -> str:
-        """Place in the source, as "FILE, line N"; empty if the step does not come from a file."""
+        """Where the step is defined, as "FILE, line N"; empty if it does not come from a file."""
         return f"{self.file}, line {self.line}" if self.file else ""
 
     @property
@@ -47,7 +46,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Expect(Step, frozen=True, kw_only=True):
-    """The agent does something within a time limit, or keeps doing it for a given time."""
+    """Checks that the agent gives a sign within a time limit, or keeps speaking or silent for a given time."""
 
     KIND = "expect"
     expect: Sign
@@ -68,7 +67,7 @@ class Expect(Step, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """Description of the step, with its time."""
+        """Description of the step, with its time limit or duration."""
         if self.for_ is not None:
             return f"{self.expect} for {self.for_}"
         args = f" {msgspec.json.encode(self.args).decode()}" if self.args else ""
@@ -76,13 +75,13 @@ class Expect(Step, frozen=True, kw_only=True):
 
 
 class Acting(Step, frozen=True, kw_only=True):
-    """A step that the caller takes. Without ``when``, it waits until the agent has finished speaking."""
+    """A step that the caller takes. Without ``when``, the step waits until the agent has finished speaking."""
 
     when: When | None = None
 
     @property
     def title(self) -> str:
-        """Description of the step, with its moment."""
+        """Description of the step, with the moment at which the caller acts."""
         moment = f" at {self.when}" if self.when else ""
         return f"{Step.title.fget(self)}{moment}"  # type: ignore[attr-defined]  # mypy does not know fget
 
@@ -111,7 +110,7 @@ class Type(Acting, frozen=True, kw_only=True):
 
 
 class Mute(Acting, frozen=True, kw_only=True):
-    """The caller is muted (true) or unmuted (false), or muted for a time."""
+    """The caller is muted (true) or unmuted (false), or muted for a duration."""
 
     KIND = "mute"
     mute: bool | Duration
@@ -130,7 +129,7 @@ class EndCall(Acting, frozen=True, kw_only=True):
 
 
 class LineFault(Acting, frozen=True, kw_only=True):
-    """The connection is degraded for a time, while the steps continue."""
+    """Degrades the connection for a duration, while the steps continue."""
 
     KIND = "fault"
     fault: FaultKind
@@ -165,7 +164,7 @@ class LineFault(Acting, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """Description of the step, with its strength and moment."""
+        """Description of the step, with the strength of the fault and the moment at which it begins."""
         words = [
             f"fault {self.fault}",
             f"{self.share:.0%}" if self.share is not None else "",
@@ -178,14 +177,17 @@ class LineFault(Acting, frozen=True, kw_only=True):
 
 
 class Silence(Step, frozen=True, kw_only=True):
-    """The caller is silent for a time."""
+    """The caller stays silent for the duration ``silence``."""
 
     KIND = "silence"
     silence: Duration
 
 
 class Hear(Step, frozen=True, kw_only=True):
-    """The agent has said these words since the caller's last turn, as recognized from the agent's audio."""
+    """Checks that the agent has said these words since the caller's last turn.
+
+    The words are recognized from the agent's audio.
+    """
 
     KIND = "hear"
     hear: Text
@@ -196,7 +198,7 @@ class Hear(Step, frozen=True, kw_only=True):
 
 
 class Run(Step, frozen=True, kw_only=True):
-    """A shell command checks something outside the call; exit code 0 means that the step passed."""
+    """Runs a shell command that checks something outside the call. The step passes if the exit code is 0."""
 
     KIND = "run"
     run: Text
@@ -213,7 +215,7 @@ TURNS = (Say, Press, Type)
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """The highest allowed percentiles or values of a figure."""
+    """Upper limits for percentiles or single values of a figure."""
 
     p50: Duration | None = None
     p95: Duration | None = None
@@ -221,13 +223,13 @@ class Bounds(msgspec.Struct, frozen=True):
 
     @property
     def set(self) -> list[tuple[str, Duration]]:
-        """The bounds that are set, by name."""
+        """The limits that are set, each with its name."""
         values = [(name, getattr(self, name)) for name in self.__struct_fields__]
         return [(name, value) for name, value in values if value is not None]
 
 
 class CallLimits(msgspec.Struct, frozen=True):
-    """Limits for figures of the whole call; each is a separate test case."""
+    """Limits for figures of the whole call. Each limit is a separate test case."""
 
     response: Bounds = Bounds()
     greeting: Duration | None = None
@@ -255,7 +257,7 @@ class Noise(msgspec.Struct, frozen=True):
 
 
 class PhoneLine(msgspec.Struct, frozen=True):
-    """Effects of the caller's line on their audio."""
+    """Effects of the caller's telephone line on the caller's audio."""
 
     codec: Literal["none", "mulaw", "alaw"] = "none"
     loss: Percent = Percent(0)
@@ -277,7 +279,7 @@ class CallerSetting(msgspec.Struct, frozen=True):
 
 
 class Aim(msgspec.Struct, frozen=True):
-    """The agent to call; command-line options override it."""
+    """The agent to call. Command-line options override these values."""
 
     profile: str = ""
     url: str = ""
@@ -303,7 +305,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Line number of the limits in the file."""
 
     def lacks(self, lacking: Lacking) -> str:
-        """Returns a sentence, with file and line, on why a protocol cannot carry the steps; empty if it can."""
+        """Returns a sentence on why a protocol cannot carry the steps; empty if it can.
+
+        The sentence begins with the file and line. ``lacking`` are the abilities that the protocol lacks.
+        """
         for step in self.steps:
             if step.NEEDS and (reason := getattr(lacking, step.NEEDS)):
                 return f"{step.file}, line {step.line}: {reason}."

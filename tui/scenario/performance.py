@@ -1,6 +1,6 @@
 """Performance: plays a scenario in one call, step by step, and collects verdicts. The user can take over.
 
-A performance runs either without a screen (`tui.scenario.holding`) or in the engine, with a user present.
+Headless calls (`tui.scenario.holding`) and the engine use it; only in the engine is a user present.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _LOOK_S = 0.05
 class Performance:
     """Plays a scenario in one session and judges it. Runs on the session's loop, which can run several performances.
 
-    `take` has to receive every event of the session after `follow` was called. ``note`` receives a sentence
-    when a time limit, rather than the agent, ends the agent's turn.
+    After `follow` is called, pass every event of the session to `take`. ``note`` receives a sentence when a
+    time limit, rather than the agent, ends the agent's turn.
     """
 
     def __init__(
@@ -69,12 +69,12 @@ class Performance:
         self.player: Player
 
     def take(self, event: e.SessionEvent) -> None:
-        """Records an event of the session."""
+        """Passes an event of the session to the player's observers."""
         self.listening.take(event)
         self._seen.take(event)
 
     def follow(self, session: LiveSession) -> None:
-        """Follows the session in which the scenario will be played."""
+        """Sets the session in which the scenario will be played."""
         self._session = session
         self.listening.follow(session.state, session.pending)
         self._seen.follow(session)
@@ -85,9 +85,10 @@ class Performance:
         )
 
     async def prepare_sound(self) -> Registration | None:
-        """Adds the caller's noise and line effects to the session; returns a handle that removes them, or None.
+        """Adds the caller's noise and line effects to the session.
 
-        Takes a while. Raises `ScenarioError`.
+        Returns a handle that removes them; None if the caller has none. Creating the noise may take a third
+        of a second. Raises `ScenarioError`.
         """
         caller, session = self.scenario.caller, self._session
         if not (caller.noise or caller.line):
@@ -99,15 +100,16 @@ class Performance:
         return capture.chain.add_callback(sound)
 
     async def accepted(self, target: Target) -> bool:
-        """Waits until the agent has accepted the call; returns False if it does not accept."""
+        """Waits until the agent has accepted the call; returns False if it does not accept in time."""
         limit_s = target.connect_timeout_s + target.accept_timeout_s
         return await self.listening.until(lambda: self._session.state.status is e.Status.ACTIVE, limit_s)
 
     async def play(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
         """Carries out the steps in the active call. Returns when all steps are done or the call is over.
 
-        With ``open_line``, silence is sent to the agent from the start rather than only from the first line
-        on. ``since_ns`` is the time at which the scenario begins; by default, it begins with the call.
+        With ``open_line``, silence is sent to the agent from the start; otherwise nothing is sent before the
+        first line. ``since_ns`` is the time at which the scenario begins; by default, it begins with the
+        call.
         """
         await self.begin(open_line=open_line, since_ns=since_ns)
         stopped = ""
@@ -126,7 +128,7 @@ class Performance:
         self._leave_out(stopped)
 
     async def judge_words(self) -> None:
-        """Judges all words that have been said but not judged yet. The call may already be over."""
+        """Judges the agent's words that no step has judged yet. The call may already be over."""
         async with self.words.judging:
             while self.words.unjudged:
                 index, (step, excerpt) = next(iter(self.words.unjudged.items()))
@@ -135,7 +137,7 @@ class Performance:
                     self._settle_case(index, *outcome)
 
     def judge(self) -> None:
-        """Emits the verdicts on the limits and on the whole scenario, once the call is over."""
+        """Emits the verdicts on the limits and on the whole scenario. Call it after the call."""
         if self._session.state.metrics.started_ns is None or not self.scenario.steps:
             return
         self._leave_out("the call had ended")
@@ -153,7 +155,7 @@ class Performance:
         self._emit(e.ScenarioPhase.OVER, verdict=run.verdict, reason=reason)
 
     def result(self, folder: str = "") -> RunResult:
-        """Returns the run, once the call is over; ``folder`` is where the session is saved."""
+        """Returns the run. Call it after the call; ``folder`` is where the session is saved."""
         metrics, fatal = self._session.state.metrics, self._session.state.fatal_error
         if metrics.started_ns is None:
             why = one_line(fatal.message) if fatal else "The agent did not accept the session."
@@ -182,7 +184,10 @@ class Performance:
     # -- by hand --
 
     async def take_over(self) -> None:
-        """Hands the call over to the user: the current step is not measured, and no other step is carried out."""
+        """Hands the call over to the user.
+
+        The current step is not measured. No other step is carried out until `give_back`.
+        """
         if self.by_hand or self.listening.over or len(self.cases) >= len(self.scenario.steps):
             return
         self.by_hand = True
@@ -194,7 +199,7 @@ class Performance:
         await self._session.user.record(False)
 
     async def give_back(self) -> None:
-        """Continues with the next step."""
+        """Ends the user's control of the call, and continues with the next step."""
         if not self.by_hand or self.listening.over:
             return
         await self._session.user.record(False)
@@ -204,9 +209,9 @@ class Performance:
         self._emit(e.ScenarioPhase.PLAYING)
 
     async def _until_given_back(self, limit: asyncio.Timeout) -> str:
-        """Waits while the user controls the call; that time does not count towards the timeout.
+        """Waits while the user controls the call; the wait does not count towards the timeout.
 
-        Returns the reason if no step can follow.
+        Returns the reason if the call ends in the meantime; otherwise "".
         """
         taken = self.by_hand
         if not taken:
@@ -222,7 +227,7 @@ class Performance:
     # -- steps --
 
     async def begin(self, *, open_line: bool = True, since_ns: int | None = None) -> None:
-        """Starts the performance in the active call, before the first step. `play` calls this."""
+        """Starts the performance before the first step. The call must be active. `play` calls this."""
         started_ns = self._session.state.metrics.started_ns or self.player.now_ns()
         self.player.begin(started_ns if since_ns is None else since_ns)
         self._emit(e.ScenarioPhase.PLAYING, steps=tuple(step.title for step in self.scenario.steps))
@@ -231,13 +236,17 @@ class Performance:
 
     @property
     def judges_words(self) -> bool:
-        """Whether a step checks the agent's words; always true if code adds the steps one by one."""
+        """Whether a step checks the agent's words.
+
+        Always true if code adds the steps one by one.
+        """
         return not self.scenario.steps or any(isinstance(step, Hear) for step in self.scenario.steps)
 
     async def carry_out(self, *, words_later: bool = False) -> str:
         """Carries out the next step; returns the reason why no further step can follow, or "".
 
-        Words are judged before this method returns or, with ``words_later``, no later than in `judge_words`.
+        A `Hear` step is judged before this method returns or, with ``words_later``, no later than in
+        `judge_words`.
         """
         step = self.scenario.steps[len(self.cases)]
         self._begin_case()
@@ -266,7 +275,7 @@ class Performance:
         return f"step {len(self.cases)} {outcome.verdict}, and the step has stop = true"
 
     def _leave_out(self, why: str) -> None:
-        """Marks each remaining step as not reached."""
+        """Adds a "not reached" case for each remaining step."""
         for _ in self.scenario.steps[len(self.cases) :]:
             self._begin_case()
             reason = f"Not reached: {why}."

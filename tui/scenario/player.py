@@ -1,9 +1,9 @@
 """Player: carries out single steps of a scenario in a call, and judges their expectations.
 
-Steps are timed by audible sound. A caller step without a moment waits until the agent has finished speaking.
-A moment is one of the agent's signs plus an offset; a line spoken at a moment is *audible* at that time.
-Sound is detected slightly after it occurs (`tui.models.turns.audible`). Each wait allows for this delay, and
-each judgment uses the back-dated time of the sound.
+Audible sound determines the times of steps. A caller step without a moment waits until the agent has finished
+speaking. A moment is one of the agent's signs plus an offset; a line spoken at a moment is *audible* at that
+time. The detector reports sound slightly after it occurs (`tui.models.turns.audible`). Each wait allows for
+this delay, and each judgment uses the back-dated time of the sound.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _HEARD = (SignKind.SPEAKS, SignKind.STOPS)
 
 
 class CallerTurn(NamedTuple):
-    """The caller's last turn, with its audible start and end."""
+    """The caller's last turn, and the times at which its audible part starts and ends."""
 
     step: Step | None
     began_ns: int
@@ -79,7 +79,10 @@ class StepOutcome(NamedTuple):
 
 
 class Aids(NamedTuple):
-    """Resources that steps need in addition to the call; a step that lacks one of them is not measured."""
+    """Resources that steps need in addition to the call.
+
+    A step that needs a missing resource is not measured.
+    """
 
     lines: Mapping[str, SpokenLine] = {}
     """Lines of the `Say` steps, by their text."""
@@ -101,7 +104,7 @@ NO_AIDS = Aids()
 class Player:
     """Carries out the steps of a scenario in one session, one at a time. Runs on the session's loop.
 
-    ``seen`` and ``listening`` receive the session's events.
+    ``seen`` and ``listening`` must receive the session's events.
     """
 
     def __init__(
@@ -140,7 +143,7 @@ class Player:
         self._turn = CallerTurn(None, since_ns, since_ns)
 
     async def greeting(self) -> None:
-        """Waits for the end of a greeting, if the first step is a caller turn without a moment."""
+        """Waits for the end of a greeting. Does nothing unless the first step is a caller turn without a moment."""
         first = self._steps[0] if self._steps else None
         if first is None or (isinstance(first, Acting) and isinstance(first, TURNS) and first.when is None):
             await self._listening.greeting()
@@ -150,15 +153,15 @@ class Player:
     def answer_since_ns(self) -> int:
         """Time after which the agent's words count as its answer to the caller's last turn.
 
-        This is the end of that turn (before the first turn, the start of the call). If the turn interrupted a
-        reply, it is the start of the next reply, because part of the interrupted one is still heard before
+        Usually the end of that turn or, before the first turn, the start of the call. If the turn interrupted
+        a reply, the time is the start of the next reply, because the interrupted reply is still heard until
         the agent reacts.
         """
         ended_ns = self._turn.ended_ns
         return self._seen.next_reply(ended_ns) or ended_ns
 
     async def carry_out(self, index: int) -> StepOutcome:
-        """Carries out the step with the given index and judges it, except for the agent's words."""
+        """Carries out the step at ``index`` and judges it, except for the agent's words."""
         step, self._index = self._steps[index], index
         await self._listening.resumed()
         follows = ("run", "hear") if self._session.dropped else ("expect", "run", "hear")
@@ -173,13 +176,16 @@ class Player:
         return outcome
 
     def pause(self) -> None:
-        """Called when the user takes over: the rest of the script is no longer due, and the script's faults end."""
+        """Ends the script's connection faults, and stops expecting the rest of the script.
+
+        Called when the user takes over.
+        """
         pending = self._session.pending
         pending.lines_left, pending.answer_due = 0, ""
         self._session.faults.lift()
 
     def go_on(self, index: int) -> None:
-        """Continues with the step that has the given index; events before now are ignored."""
+        """Continues with the step at ``index``; ignores earlier events."""
         self.begin(self.now_ns())
         lines = sum(isinstance(step, Say) for step in self._steps[index:])
         self._session.pending.lines_left = lines
@@ -215,7 +221,7 @@ class Player:
     # -- the caller --
 
     async def _moment(self, step: Acting) -> int | str:
-        """Returns the time for a caller step, or a sentence that explains why its moment did not come."""
+        """Returns the time for a caller step, or a sentence on why its moment did not come."""
         when = step.when
         if when is None:
             if isinstance(step, TURNS) and not self._heard_out:
@@ -269,7 +275,7 @@ class Player:
     async def _worsen(self, step: LineFault, now_ns: int) -> None:
         """Begins a connection fault.
 
-        Returns after the session has noticed the loss of a dropped socket.
+        For a dropped socket, returns only after the session has noticed the loss.
         """
         assert step.for_ is not None
         faults, for_ns, heading = self._session.faults, step.for_.ns, Heading(step.direction)
@@ -313,7 +319,10 @@ class Player:
         return StepOutcome(StepVerdict.DONE, end_ns)
 
     async def _line_begun(self, spoken: SpokenLine, since_ns: int, begun_before: int) -> int | None:
-        """Returns the time at which the first sample of a line was captured; None if it cannot be spoken."""
+        """Waits until the first sample of a line is captured, and returns that time.
+
+        Returns None if the line cannot be spoken.
+        """
         limit_ns = since_ns + round(limit_s(spoken) * NS_PER_S)
         while (began_ns := self._seen.line_began(spoken.line.name, begun_before)) is None:
             if self._listening.over or self.now_ns() > limit_ns or self._seen.audio_failed(since_ns):
@@ -324,7 +333,7 @@ class Player:
     # -- the agent --
 
     async def _spoken_out(self, step: Hear) -> None:
-        """Waits, for as long as the step allows, until the agent has answered the last turn and finished speaking."""
+        """Waits until the agent has answered the last turn and finished speaking, or for at most ``step.within``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(step.within / 1_000):
                 since_ns = self._turn.ended_ns
@@ -375,7 +384,7 @@ class Player:
         return isinstance(step, Expect) and step.expect.kind is SignKind.ANSWERS
 
     async def _expect_answer(self, step: Expect) -> StepOutcome:
-        """Judges whether the agent answers the caller's turn; returns once the agent's turn is over."""
+        """Waits until the agent's turn is over; judges whether the agent answered the caller's turn."""
         turn, listening = self._turn, self._listening
         line = self._aids.lines[turn.step.say] if isinstance(turn.step, Say) else None
         if line is not None:
@@ -429,7 +438,10 @@ class Player:
         )
 
     async def _expect_lasting(self, step: Expect) -> StepOutcome:
-        """Judges whether the agent keeps speaking or stays silent; after a line, from the line's onset on."""
+        """Judges whether the agent keeps speaking or keeps silent.
+
+        After a line, the period to judge begins with the line's onset.
+        """
         assert step.for_ is not None
         after_say = isinstance(self._turn.step, Say) and self._is_last_action()
         from_ns = self._turn.began_ns if after_say else self._ended_ns
@@ -451,7 +463,7 @@ class Player:
         return StepOutcome(StepVerdict.FAILED if broken else StepVerdict.PASSED, until_ns, broken)
 
     def _broken(self, from_ns: int, until_ns: int, *, speaks: bool) -> str:
-        """Returns a sentence that states how the agent failed to keep speaking or stay silent; empty if it did."""
+        """Returns a sentence on how the agent failed to keep speaking or silent; empty if it did not fail."""
         if not speaks:
             began_ns = self._seen.first_heard(from_ns, until_ns)
             after = (began_ns - from_ns) / NS_PER_MS if began_ns is not None else 0
@@ -463,7 +475,7 @@ class Player:
         return f"The agent was silent for {gap_ms:,.0f} ms." if gap_ms > _LONGEST_GAP_MS else ""
 
     async def _was_speaking(self, at_ns: int) -> bool:
-        """Waits until it is known whether the agent was heard at the given time, and returns whether it was."""
+        """Waits until it is known whether the agent was heard at a given time, and returns the answer."""
         while not self._seen.heard(at_ns, at_ns):
             if self.now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
                 return False
@@ -471,7 +483,7 @@ class Player:
         return True
 
     def _is_last_action(self) -> bool:
-        """Returns whether the turn is the caller's most recent step."""
+        """Returns whether the caller's last turn is also the caller's last step."""
         acted = (step for step in reversed(self._steps[: self._index]) if not isinstance(step, Expect))
         return next(acted, None) is self._turn.step
 

@@ -1,4 +1,4 @@
-"""Prints scenarios to a terminal or a CI log: the progress, each run, and the table of all scenarios."""
+"""Prints scenarios to a terminal or a CI log: the progress, each run, and a table of all scenarios."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _WIDTH = max(map(len, StepVerdict))
 
 
 def placed(case: Case) -> str:
-    """Returns a case with its place and its reason, as one line."""
+    """Returns one line for a case: its file and line, its name, and its reason."""
     place = f"{Path(case.file).name}:{case.line}  " if case.file else ""
     reason = f": {case.reason}" if case.reason else ""
     return one_line(f"{place}{case.name}{reason}", _MOST_CHARS)
 
 
 def worst_turn(result: ScenarioResult) -> str:
-    """Returns the longest response time and its turn; a dash if none was measured."""
+    """Returns the longest response time and the number of its turn; a dash if none was measured."""
     slowest = result.slowest
     if slowest is None:
         return "–"
@@ -79,7 +79,7 @@ class RunPrinter:
     def show(self, plan: Planned, run: RunResult) -> None:
         """Prints a completed run: one line, and the cases that did not pass.
 
-        A single run is printed with every step.
+        If the plan has only one run, prints every step.
         """
         number = f" ({run.number}/{plan.repeat})" if plan.repeat > 1 else ""
         self._line(run.verdict, one_line(f"{plan.scenario.name}{number}"))
@@ -94,7 +94,7 @@ class RunPrinter:
             self._progress.update(self._progress.task_ids[0], advance=1, failed=failed)
 
     def table(self, results: Sequence[ScenarioResult]) -> None:
-        """Prints all scenarios with their figures, then the first failure of each and the folder of its session."""
+        """Prints a table of all scenarios, then each scenario's first failure and session folder."""
         if not results:
             self._plain("No run has finished.")
             return
@@ -159,7 +159,7 @@ class RunPrinter:
             self._console.print(label.append(text, style="default"), soft_wrap=True, highlight=False)
 
     def command(self, line: str) -> None:
-        """Prints a line for the CI system unchanged."""
+        """Prints a command for the CI system without wrapping or markup."""
         self._plain(line)
 
     def _line(self, verdict: StepVerdict, text: str, *, indent: int = 0) -> None:

@@ -50,7 +50,10 @@ class ScenarioError(ValueError):
 
 
 def find_scenarios(paths: Sequence[Path]) -> list[Path]:
-    """Returns the named files, and the files ending in `SUFFIX` in the named folders. Raises `ScenarioError`."""
+    """Returns the given files, and the scenario files in the given folders. Raises `ScenarioError`.
+
+    The names of scenario files end in `SUFFIX`.
+    """
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
@@ -80,7 +83,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def make_step(kind: str, table: dict[str, Any], *, file: str, line: int) -> Step:
-    """Returns the step that a table describes; its kind is a key of `STEPS`. Raises `SettingsError`."""
+    """Returns the step that a table describes. ``kind`` is a key of `STEPS`. Raises `SettingsError`."""
     struct = STEPS[kind]
     fields = {field.encode_name: field for field in _written_fields(struct)}
     values = _values({name: field.type for name, field in fields.items()}, table, "The step")
@@ -112,7 +115,7 @@ def _check_order(scenario: Scenario) -> None:
 
 
 class _Source:
-    """One file, with the line numbers of its keys."""
+    """One scenario file, and the line numbers of its keys."""
 
     def __init__(self, path: Path, including: tuple[Path, ...] = ()) -> None:
         self._path = path
@@ -172,11 +175,11 @@ class _Source:
             return make_step(kinds[0], table, file=str(self._path), line=self.line(kinds[0], number))
 
     def errors(self, number: int | None = None) -> _Located:
-        """Returns a context manager that adds the file and line to errors in settings."""
+        """Returns a context manager that adds the file and line to the sentence of a `SettingsError`."""
         return _Located(self, number)
 
     def located(self, sentence: str, number: int | None) -> str:
-        """Returns a sentence about a key, preceded by the key's place in the file."""
+        """Returns the sentence, preceded by the file and the line of the key that it mentions."""
         key = re.search(
             r'no setting "([^"]+)"|([a-z_0-9]+)(?::| must | needs )', sentence.removeprefix("The step: ")
         )
@@ -186,9 +189,9 @@ class _Source:
         return f"{self._path}, line {self.line(key, number)}"
 
     def line(self, key: str, number: int | None = None) -> int:
-        """Returns the line number of a key in the given step; if no step is given, of a key before all steps.
+        """Returns the line number of a key in step ``number``, or of a key before all steps if that is None.
 
-        If the key is missing, returns the heading's line number.
+        If the key is missing, returns the line number of the heading.
         """
         first, lines = 1, self._text.splitlines()
         headings = [at for at, text in enumerate(lines, 1) if re.match(r"\s*\[\[\s*step\s*\]\]", text)]
@@ -216,7 +219,7 @@ class _Located:
 
 
 def _written_fields(kind: type[msgspec.Struct]) -> Iterator[Any]:
-    """Returns those fields of a struct that may occur in a file."""
+    """Yields the fields of a struct that may occur in a file."""
     for field in msgspec.structs.fields(kind):
         if field.name not in _NOT_WRITTEN or (kind is CallerSetting and field.name == "line"):
             yield field

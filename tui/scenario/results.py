@@ -1,4 +1,4 @@
-"""Evaluates all runs of a scenario together: each step and limit, and the exit code."""
+"""Evaluates all runs of a scenario together: each step, each limit, and the exit code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def case_of(step: Step) -> Case:
 
 
 def planned_cases(scenario: Scenario) -> list[Case]:
-    """Returns the cases that a scenario's run will judge, in the order of the results, without verdicts."""
+    """Returns the cases of a scenario's run without verdicts, in the order of the results."""
     steps = [case_of(step) for step in scenario.steps]
     limits = judge_call(scenario, SessionMetrics(), [])
     call = Case(name=THE_CALL, verdict=StepVerdict.NOT_MEASURED, file=str(scenario.path), line=1)
@@ -30,7 +30,7 @@ def planned_cases(scenario: Scenario) -> list[Case]:
 
 
 def planned_limits(scenario: Scenario) -> list[Case]:
-    """Returns the cases that are evaluated over all runs together."""
+    """Returns the cases for the limits that apply to all runs together, without verdicts."""
     return judge_runs(scenario, [])
 
 
@@ -54,8 +54,8 @@ def judged(scenario: Scenario, runs: Sequence[RunResult]) -> ScenarioResult:
 def summarize(scenario: Scenario, result: ScenarioResult) -> list[Case]:
     """Returns a case for each step and limit over all runs, then the pass rate if there is more than one run.
 
-    A case has failed only if the scenario failed; its reason states the number of failures that the pass rate
-    allows. Its measured time is the longest.
+    A case has failed only if the scenario failed. The reason of another case states the number of failures
+    that the pass rate allows. The measured time is the longest over all runs.
     """
     planned = planned_cases(scenario)
     judged_runs = [run for run in result.runs if not (run.late or run.not_applicable or run.unreachable)]
@@ -78,7 +78,7 @@ def summarize(scenario: Scenario, result: ScenarioResult) -> list[Case]:
 
 
 def _call(planned: Case, result: ScenarioResult) -> Case:
-    """Returns the case which checks that the calls took place."""
+    """Returns the case that checks whether the calls took place."""
     troubles = [run.failed_first for run in result.runs if run.unreachable or run.late or run.not_applicable]
     cases = [case for case in troubles if case] + [
         run.cases[0] for run in result.runs if run.cases and not run.late
@@ -113,7 +113,7 @@ def _counted(what: str, cases: Sequence[Case], count: int) -> str:
 
 
 def exit_code(results: Sequence[ScenarioResult], *, worse: bool = False) -> ExitCode:
-    """Returns the exit code of all scenarios. ``worse`` states whether any of them is worse than its baseline."""
+    """Returns the exit code of all scenarios. ``worse``: whether any of them is worse than its baseline."""
     runs = [run for result in results for run in result.runs]
     if any(run.unreachable for run in runs):
         return ExitCode.UNREACHABLE

@@ -1,4 +1,4 @@
-"""Runs scenarios, each as often as requested, and several at the same time."""
+"""Runs scenarios, each as many times as requested, and several at the same time."""
 
 from __future__ import annotations
 
@@ -36,12 +36,15 @@ class Planned(msgspec.Struct, frozen=True):
 
 @cache
 def usual_speech() -> SpeechProcess:
-    """Returns the voice and the recognizer that this process uses by default."""
+    """Returns the default voice and recognizer of this process."""
     return SpeechProcess()
 
 
 async def hold_here(scenario: Scenario, target: Target, speech: SpeechProcess | None = None) -> RunResult:
-    """Makes a call in this process, with everything that its steps need. Raises `ValueError`."""
+    """Makes a call in this process, with the spoken lines, tools and recognizer that its steps need.
+
+    Raises `ValueError`.
+    """
     speech = speech or usual_speech()
 
     async def may_run(command: str) -> bool:
@@ -54,13 +57,13 @@ async def hold_here(scenario: Scenario, target: Target, speech: SpeechProcess | 
 
 
 class _FailedForSure(Exception):
-    """Raised when a scenario has failed, regardless of its remaining runs."""
+    """A scenario has failed, whatever the result of its remaining runs."""
 
 
 class Batch:
     """All runs of several scenarios. Runs on one event loop. ``show`` receives each completed run.
 
-    With ``fail_fast``, all runs end once a scenario can no longer pass.
+    With ``fail_fast``, all runs end as soon as one scenario can no longer pass.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class Batch:
         )
 
     async def play(self, hold: Hold = hold_here, jobs: int = 1) -> None:
-        """Makes all calls, ``jobs`` of them at a time. If the task is cancelled, the calls in progress are hung up.
+        """Makes all calls, ``jobs`` of them at a time. Hangs up the calls in progress if the task is cancelled.
 
         Raises `ValueError` for a scenario that cannot be played at all.
         """
@@ -111,7 +114,7 @@ class Batch:
 
     @property
     def results(self) -> list[tuple[Scenario, ScenarioResult]]:
-        """The results so far of all scenarios that were run at least once."""
+        """The results so far. Contains every scenario that has a completed run."""
         return [
             (plan.scenario, judged(plan.scenario, sorted(runs, key=lambda run: run.number)))
             for plan, runs in zip(self._plans, self._runs, strict=True)
@@ -120,6 +123,6 @@ class Batch:
 
 
 def _cannot_pass(plan: Planned, runs: Sequence[RunResult]) -> bool:
-    """Returns whether the pass rate will be missed even if all remaining runs pass."""
+    """Returns whether the scenario misses its pass rate even if all remaining runs pass."""
     rate, left = judged(plan.scenario, runs).rate, plan.repeat - len(runs)
     return rate.passed + left < plan.scenario.pass_rate * (rate.judged + left)

@@ -1,4 +1,4 @@
-"""Seen: records those actions of the agent that scenario steps can expect."""
+"""Seen: records the actions of the agent that scenario steps can expect."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PlayedReply(NamedTuple):
 class Seen:
     """Collects the agent's actions from a session's events. Runs on the session's loop.
 
-    ``keeps_messages`` states whether messages will be searched.
+    ``keeps_messages``: whether to keep messages, because a step searches them.
     """
 
     def __init__(self, clock_ns: Callable[[], int], *, keeps_messages: bool) -> None:
@@ -64,7 +64,7 @@ class Seen:
         self._log = EventLog() if keeps_messages else None
 
     def follow(self, session: LiveSession) -> None:
-        """Observes a session that has not begun yet."""
+        """Starts observing a session that has not begun yet."""
         self._state = session.state
         session.messages.add_audio_handler(self._signalled)
         session.messages.add_session_handler(self._signalled)
@@ -148,10 +148,10 @@ class Seen:
         return len(self._lines)
 
     def line_began(self, name: str, after: int) -> int | None:
-        """Returns the capture time of a line's first sample, skipping the first ``after`` lines, or None.
+        """Returns the capture time of a line's first sample, skipping the first ``after`` lines.
 
-        Lines are counted rather than timed, because a block that is handled late may have been captured
-        before its line was handed over.
+        Returns None if the line has not begun. The search counts lines rather than comparing times, because a
+        block that is handled late may have been captured before its line was handed over.
         """
         return next((at_ns for at_ns, line in self._lines[after:] if line == name), None)
 
@@ -164,7 +164,7 @@ class Seen:
         return next((at_ns for at_ns in self._flushes if at_ns >= since_ns), None)
 
     def next_reply(self, at_ns: int) -> int | None:
-        """Returns the start of the reply after the one that was interrupted at ``at_ns``; None if there is none."""
+        """Returns the start of the reply after the one that was interrupted at ``at_ns``; None if none began."""
         ended_ns = next(
             (
                 reply.ended_ns
@@ -179,7 +179,10 @@ class Seen:
         return min((each for each in began_ns if each >= ended_ns), default=None)
 
     def stopped(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns when an agent that was heard at ``since_ns`` stopped for good; None if that is not known yet."""
+        """Returns when an agent that was heard at ``since_ns`` stopped for good.
+
+        Returns None if that is not known yet.
+        """
         if not self.heard(since_ns, since_ns):
             return since_ns
         flushed_ns = self.flushed(since_ns)
@@ -206,7 +209,10 @@ class Seen:
         return max(found, default=0.0)
 
     def _last_sound(self, since_ns: int, now_ns: int) -> int | None:
-        """Returns the end of sound heard at ``since_ns``, ignoring pauses up to a second; None if it continues."""
+        """Returns the end of the sound that was heard at ``since_ns``; None if it continues.
+
+        Pauses of up to a second are part of the sound.
+        """
         ended_ns = since_ns
         for stretch in self._state.audible.stretches(e.Party.AGENT):
             if not stretch.overlaps(since_ns, now_ns) or stretch.began_ns - ended_ns > _PAUSE_NS:
@@ -227,7 +233,7 @@ class Seen:
 
 
 def has(arguments: str, wanted: Mapping[str, Any]) -> bool:
-    """Returns whether the arguments of a tool, in JSON, contain all expected values, even in nested objects."""
+    """Returns whether the JSON ``arguments`` of a tool contain all ``wanted`` values, also in nested objects."""
     try:
         given = msgspec.json.decode(arguments) if arguments else {}
     except msgspec.DecodeError:

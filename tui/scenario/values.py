@@ -1,4 +1,4 @@
-"""The notations in scenario files: durations, shares, signs of the agent, and moments at which to act."""
+"""The notations in scenario files: durations, shares, signs of the agent, and moments to act."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Duration(float, Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the duration that a string denotes. Raises `ValueError`, `SettingsError`."""
+        """Parses a duration such as "600ms" or "2s". Raises `ValueError`, `SettingsError`."""
         found = re.fullmatch(_DURATION, text.strip())
         if found is None:
             raise ValueError(text)
@@ -51,7 +51,7 @@ class Percent(float, Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the share that a string denotes. Raises `ValueError`."""
+        """Parses a percentage such as "5%" into a share. Raises `ValueError`."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
         if found is None or float(found[1]) > 100:
             raise ValueError(text)
@@ -77,7 +77,10 @@ class FaultKind(str, Written):
 
 
 class SignKind(StrEnum):
-    """Actions and states that a step can expect of the agent; the values are the words used in scenario files."""
+    """Actions and states of the agent that a step can expect.
+
+    The values are the words used in scenario files.
+    """
 
     SPEAKS = "agent speaks"
     STOPS = "agent stops"
@@ -94,12 +97,12 @@ class SignKind(StrEnum):
 
     @property
     def argument(self) -> str:
-        """Description of the text that must follow these words; empty if no text may follow."""
+        """Description of the text that follows the sign's words; empty if no text may follow."""
         return _ARGUMENTS.get(self, "")
 
     @property
     def lasts(self) -> bool:
-        """Whether the sign is a state that must last (`for`) rather than an event (`within`)."""
+        """Whether the sign is a state that must last (``for``) rather than an event (``within``)."""
         return self in (SignKind.KEEPS_SPEAKING, SignKind.KEEPS_SILENT)
 
 
@@ -126,7 +129,7 @@ class Sign(Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the sign that a string denotes. Raises `SettingsError`."""
+        """Parses a sign such as "agent speaks". Raises `SettingsError`."""
         words = " ".join(text.split())
         kind = next((kind for kind in SignKind if words == kind or words.startswith(f"{kind} ")), None)
         if kind is None:
@@ -148,7 +151,7 @@ class Sign(Written):
 
 
 class When(Written):
-    """A moment at which to act: now or one of the agent's signs, plus an offset."""
+    """A moment to act: a sign of the agent, or the end of the previous step, plus an offset."""
 
     EXPECTED = 'a moment, such as "now", "agent speaks" or "agent speaks + 600ms"'
 
@@ -159,7 +162,7 @@ class When(Written):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Returns the moment that a string denotes. Raises `SettingsError`."""
+        """Parses a moment such as "agent speaks + 600ms". Raises `SettingsError`."""
         found = re.fullmatch(rf"(.*?)(?:\+\s*({_DURATION}))?", text.strip())
         assert found is not None  # this pattern matches any line
         words, offset = found[1].strip(), Duration.read(found[2]) if found[2] else Duration(0)

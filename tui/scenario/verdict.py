@@ -13,7 +13,7 @@ _Z_95 = 1.959964
 
 
 class StepVerdict(StrEnum):
-    """Verdict on a case."""
+    """Verdict on a step, a limit or the call."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -56,7 +56,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PassRate(msgspec.Struct, frozen=True):
-    """Share of the judged runs that passed, with Wilson's 95 % confidence interval (1927)."""
+    """Share of the judged runs that passed, with Wilson's 95 % confidence interval.
+
+    Source: E. B. Wilson (1927), Journal of the American Statistical Association 22, 209-212.
+    """
 
     passed: int
     judged: int
@@ -68,7 +71,7 @@ class PassRate(msgspec.Struct, frozen=True):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Bounds of the pass rate, 0..1."""
+        """Bounds of the confidence interval of the pass rate, 0..1."""
         n = self.judged
         if not n:
             return 0.0, 1.0
@@ -123,7 +126,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_first(self) -> Case | None:
-        """The first case that failed or, if none did, the first that was not measured."""
+        """The first case that failed; otherwise the first that was not measured."""
         if why := self.unreachable or self.late or self.not_applicable:
             return Case(name=THE_CALL, verdict=self.verdict, reason=why)
         verdict = self.verdict
@@ -143,7 +146,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def rate(self) -> PassRate:
-        """Pass rate over the runs that could be judged."""
+        """Pass rate of the runs that could be judged."""
         verdicts = [run.verdict for run in self.runs]
         passed = verdicts.count(StepVerdict.PASSED)
         return PassRate(passed, passed + verdicts.count(StepVerdict.FAILED))
@@ -158,7 +161,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> StepVerdict:
-        """Verdict on the pass rate; also "failed" if a limit over all runs failed."""
+        """Verdict on the scenario: as for the pass rate, but "failed" if a limit over all runs failed."""
         failed = any(case.verdict is StepVerdict.FAILED for case in self.limits)
         return StepVerdict.FAILED if failed else self.rate_verdict
 
@@ -175,7 +178,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_run(self) -> RunResult | None:
-        """The first run that failed or, if none did, the first that was not measured."""
+        """The first run that failed; otherwise the first that was not measured."""
         for verdict in (StepVerdict.FAILED, StepVerdict.NOT_MEASURED):
             if found := next((run for run in self.runs if run.verdict is verdict), None):
                 return found
@@ -183,7 +186,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def failed_first(self) -> Case | None:
-        """The first case that failed in any run or over all runs; if none did, the first that was not measured."""
+        """The first case that failed in any run or over all runs; otherwise the first that was not measured."""
         run = self.failed_run
         found = [run.failed_first if run else None, *self.limits]
         ranked = sorted(

@@ -1,7 +1,7 @@
 """AgentWords: keeps the agent's audio in a call, and judges its words with a recognizer.
 
-Recognition occupies a whole core for a second. Without a screen, many calls may run in parallel, so words are
-recognized after the call in order not to delay any step.
+Recognition occupies a whole core for a second. Many calls may run in parallel without a screen, so their
+words are recognized after the call, when recognition cannot delay a step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Recognizer = Callable[[bytes, int], str]
 
 
 class Excerpt(NamedTuple):
-    """A part of the agent's audio as it was heard, in 16-bit mono PCM."""
+    """A part of the agent's audio as the caller heard it, in 16-bit mono PCM."""
 
     pcm: bytes
     rate: int
@@ -36,7 +36,7 @@ class Excerpt(NamedTuple):
 class AgentWords:
     """A track sink that keeps the last five minutes of the agent's audio.
 
-    ``hear`` is the recognizer; None if there is none.
+    ``hear`` is the recognizer; None if no recognizer is available.
     """
 
     def __init__(self, hear: Recognizer | None) -> None:
@@ -54,18 +54,21 @@ class AgentWords:
         self._blocks.append((start_ns, pcm, rate))
 
     def agent_cut(self, at_ns: int) -> None:
-        """Drops blocks that were announced for a later time and will never be heard."""
+        """Drops the blocks that were announced for a time after ``at_ns``, because playback was cut."""
         while self._blocks and self._blocks[-1][0] >= at_ns:
             self._blocks.pop()
 
     def between(self, since_ns: int, until_ns: int) -> Excerpt:
-        """Returns what was heard between ``since_ns`` and ``until_ns``."""
+        """Returns the agent's audio between ``since_ns`` and ``until_ns``."""
         blocks = [block for block in self._blocks.copy() if since_ns <= block[0] <= until_ns]
         rate = blocks[-1][2] if blocks else 0
         return Excerpt(b"".join(pcm for _, pcm, of_block in blocks if of_block == rate), rate)
 
     async def judge(self, step: Hear, said: Excerpt) -> tuple[StepVerdict, str]:
-        """Compares the words of an excerpt with those that a step expects; returns the verdict and its reason."""
+        """Compares the words of an excerpt with the words that a step expects.
+
+        Returns the verdict and its reason.
+        """
         # In a thread, because the recognizer blocks, and because loading the module that counts word errors takes as
         # long as many audio blocks.
         return await asyncio.to_thread(self._judge, step, said)

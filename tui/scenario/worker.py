@@ -1,4 +1,4 @@
-"""The process that `tui.scenario.workers` starts: ``python -m tui.scenario.worker SYNTHESIZER MODEL``.
+"""The worker process: ``python -m tui.scenario.worker SYNTHESIZER MODEL``, started by `tui.scenario.workers`.
 
 Either argument may be empty, as for `SpeechProcess`.
 """
@@ -59,7 +59,7 @@ async def _serve(orders: int, answers: int, speech: SpeechProcess) -> None:
 
 
 def main() -> None:
-    """Serves until the input ends."""
+    """Reads orders and makes calls until the input ends."""
     orders, answers = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     # Libraries that print and shell commands that read must not touch the pipes.

@@ -1,8 +1,7 @@
 """Workers: processes that make calls, because one event loop is too slow for many calls.
 
-A worker reads one `CallOrder` as JSON per line from standard input and writes one `CallOutcome` per
-line to standard output. The worker reads the scenario files itself. At the end of its input, the
-worker hangs up and exits.
+A worker reads one `CallOrder` as JSON per line from standard input, and writes one `CallOutcome` per line to
+standard output. It reads the scenario files itself. At the end of its input, it hangs up and exits.
 """
 
 from __future__ import annotations
@@ -32,7 +31,10 @@ _ENDED = "The process that made this call ended."
 
 
 class CallOrder(msgspec.Struct, frozen=True):
-    """An order for a worker to make a call or, if there is no target, to prepare for the calls of a scenario."""
+    """An order to a worker to make a call.
+
+    Without a target, the worker only prepares for the calls of a scenario.
+    """
 
     number: int
     path: str
@@ -40,7 +42,7 @@ class CallOrder(msgspec.Struct, frozen=True):
 
 
 class CallOutcome(msgspec.Struct, frozen=True):
-    """The answer to a `CallOrder`."""
+    """The answer of a worker to a `CallOrder`."""
 
     number: int
     run: RunResult | None = None
@@ -49,7 +51,7 @@ class CallOutcome(msgspec.Struct, frozen=True):
 
 
 class _Worker:
-    """One process."""
+    """One worker process, as seen by its parent."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -77,7 +79,10 @@ class _Worker:
         return len(self._answers)
 
     async def ask(self, path: str, target: Target | None = None) -> CallOutcome:
-        """Sends an order; returns the answer, with no run in it if the process has ended. Raises `ScenarioError`."""
+        """Sends an order and returns the answer. Raises `ScenarioError` if the scenario cannot be played.
+
+        The answer contains no run if the process has ended.
+        """
         self._number += 1
         number = self._number
         if self._reading.done():
@@ -108,7 +113,7 @@ class _Worker:
                     answer.set_result(CallOutcome(number))
 
     async def stop(self) -> None:
-        """Makes the process hang up and exit, and kills it if it does not."""
+        """Closes the input of the process, which then hangs up and exits; kills it if it does not."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
@@ -124,9 +129,8 @@ class _Worker:
 class Workers:
     """Processes that make calls. ``async with`` starts and stops them.
 
-    ``synthesizer`` and ``model`` have the same meaning as in `SpeechProcess`.
-
-    Raises `ScenarioError` on entry for a scenario that cannot be played.
+    ``synthesizer`` and ``model`` have the same meaning as in `SpeechProcess`. Entering the block raises
+    `ScenarioError` if a scenario cannot be played.
     """
 
     def __init__(
@@ -160,7 +164,7 @@ class Workers:
         await asyncio.gather(*(worker.stop() for worker in self._workers))
 
     async def hold(self, scenario: Scenario, target: Target) -> RunResult:
-        """Makes a call in the process with the fewest calls. Raises `ScenarioError`."""
+        """Makes a call in the worker that has the fewest calls in progress. Raises `ScenarioError`."""
         worker = min(self._workers, key=lambda each: each.calls)
         outcome = await worker.ask(str(scenario.path), target)
         return outcome.run or RunResult(late=_ENDED)

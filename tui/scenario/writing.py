@@ -9,7 +9,7 @@ from typing import Any
 
 
 def toml_of(value: Any) -> str:
-    """Returns a value as TOML; a value that TOML cannot represent becomes text."""
+    """Returns a value as TOML. A value that TOML cannot represent is written as text."""
     write: Callable[[Any], str] = toml_of
     match value:
         case bool():
