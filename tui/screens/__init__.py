@@ -1,1 +1,1 @@
-"""The screens with their layouts and keys."""
+"""The screens, with their layouts and keys."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ActionArea(StrEnum):
-    """Purposes of actions, in the order in which the help and the palette show them."""
+    """Groups of actions by purpose, in the order in which the help and the palette show them."""
 
     CALL = "Call"
     REPLAY = "Replay"
@@ -29,7 +29,7 @@ class ActionArea(StrEnum):
 
 
 class Action(msgspec.Struct, frozen=True):
-    """An action of the user."""
+    """An action that the user can run with a key or from the palette."""
 
     id: str
     """Stable id, which keymaps in the settings refer to."""
@@ -39,14 +39,14 @@ class Action(msgspec.Struct, frozen=True):
     tooltip: str
     """Sentence for the help, the palette and the tooltip."""
     do: Callable[[SessionScreen], object] | str = ""
-    """Function that runs an action of the session screen, or a Textual action; by default the one named ``id``.
+    """Function that runs the action, or the name of a Textual action; by default the Textual action ``id``.
 
-    If the function returns an awaitable, that is awaited.
+    The function receives the session screen; if it returns an awaitable, that is awaited.
     """
     needs: Need = nothing
     """Returns a short reason why the action is not available at the moment; "" if it is available."""
     area: ActionArea | None = None
-    """Purpose of the action; None for an action that belongs to a single screen."""
+    """Group of the action; None for an action that belongs to a single screen."""
     show: bool = False
     """Whether the footer shows the action."""
     key_display: str | None = None
@@ -65,7 +65,7 @@ class Action(msgspec.Struct, frozen=True):
     def state(self, now: Situation) -> bool | None:
         """Returns True if the action applies, None if it does not apply now, False if it never applies here.
 
-        An action that does not apply now is hidden in the footer and explained in the help.
+        The footer hides an action that does not apply now; the help states the reason.
         """
         if self.origin not in (None, now.origin):
             return False
@@ -90,7 +90,7 @@ LINE_KEYS = "1-9"
 
 @cache
 def spoken() -> Mapping[str, str]:
-    """Returns labels such as "Say: Hello, …" for the recorded lines, by action id; empty if there are no recordings.
+    """Returns labels such as "Say: Hello, …" for the recorded lines, by action id; empty if there are no lines.
 
     The text of the lines is read on first use, so that reading does not delay the first paint.
     """

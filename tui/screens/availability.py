@@ -1,4 +1,4 @@
-"""Availability: determines which actions of the session screen apply now, for keys, footer, help and palette."""
+"""Availability: determines which actions of the session screen apply now."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class Availability:
-    """Queries the models and the screen, so it is always up to date. Only the footer and the help need redrawing."""
+    """Determines which actions apply, from the current state of the models and the screen.
+
+    The footer, the help and the palette query it whenever they need the state of an action. Call `update`
+    when actions may have changed.
+    """
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
@@ -26,7 +30,7 @@ class Availability:
 
     @property
     def situation(self) -> Situation:
-        """The state that determines which actions are available."""
+        """The state of the session and the screen that determines which actions apply."""
         state, screen = self._bridge.state, self._screen
         return Situation(
             origin=Origin.CALL if screen.replay is None else Origin.SAVED,
@@ -52,12 +56,18 @@ class Availability:
         return ACTIONS_BY_ID[action_id].state(self.situation)
 
     def why_not(self, action_id: str) -> str:
-        """Returns why an action is not available at the moment; "" if it is, or if it belongs to another screen."""
+        """Returns why an action is not available at the moment; "" if it is available.
+
+        Also returns "" for an action of another screen.
+        """
         action = ACTIONS_BY_ID.get(action_id)
         return "" if action is None else action.needs(self.situation)
 
     def why_not_here(self, bound: Iterable[Binding]) -> str:
-        """Returns why none of a key's actions exists here, naming one of them; "" if the key has no actions."""
+        """Returns why a key has no effect here, if its actions apply only to calls or only to saved sessions.
+
+        The sentence names one of the actions. Returns "" for any other key.
+        """
         here = self.situation.origin
         for binding in bound:
             action = ACTIONS_BY_ID.get(binding.id or "")

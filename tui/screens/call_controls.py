@@ -1,4 +1,4 @@
-"""CallControls: the user's actions in a call, such as recording, muting, playing lines, typing and hanging up."""
+"""CallControls: the user's actions in a call, such as recording, muting, playing lines and hanging up."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class CallControls:
         self._bridge.send(Record(on=on))
 
     def toggle_record(self) -> None:
-        """Turns the microphone on if it is off, otherwise off."""
+        """Turns the microphone on if it is off, and off if it is on."""
         self.record(on=not self._bridge.state.controls.recording)
 
     def toggle_mute(self) -> None:
@@ -53,15 +53,15 @@ class CallControls:
         self._bridge.send(SetMuted(muted=not self._bridge.state.controls.muted))
 
     def change_volume(self, by: float) -> None:
-        """Makes the agent louder or quieter."""
+        """Changes the playback volume by ``by``; a negative value makes the agent quieter."""
         self._bridge.send(ChangeVolume(by=by))
 
     def say(self, key: str) -> None:
-        """Plays a recorded line to the agent."""
+        """Plays the recorded line with this key to the agent."""
         self._bridge.send(SpeakLine(key=key))
 
     async def ask_sentence(self) -> None:
-        """Asks the user for a sentence and speaks it."""
+        """Asks the user for a sentence, and speaks it to the agent."""
         hint = "Type a sentence · enter speaks it (needs the speech extra, espeak-ng or macOS say)"
         await self._screen.questions.ask(Question("Speak", hint, self._speak))
 
@@ -86,7 +86,10 @@ class CallControls:
 
     @cached_property
     def write_line(self) -> WriteLine:
-        """The input line for typed turns; created on first use, so that it does not delay the first paint."""
+        """The input line for typed turns.
+
+        Created on first use, so that it does not delay the first paint.
+        """
         from tui.widgets.writing import WriteLine
 
         return WriteLine(id="write")

@@ -1,4 +1,4 @@
-"""The Callbacks screen: all callbacks of both processes with their measured durations."""
+"""The Callbacks screen: the callbacks of the screen's and the engine's process, with measured durations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _OFF = "Press space to trace callbacks in this program and in the engine, or sta
 
 
 class CallbacksScreen(Page[None], inherit_bindings=False):
-    """A sortable table of callbacks with a tracing switch. Opening the screen does not start tracing."""
+    """A table of callbacks that can be sorted, and a switch for tracing.
+
+    Tracing stays off until the user turns it on.
+    """
 
     CSS_PATH = "callbacks.tcss"
     TITLE = "Callbacks"
@@ -54,7 +57,7 @@ class CallbacksScreen(Page[None], inherit_bindings=False):
         self.refresh_rows()
 
     def poll(self) -> None:
-        """Refreshes the rows twice a second. Called every tick while this screen is shown."""
+        """Refreshes the rows twice a second. The app calls this every tick while the screen is shown."""
         now_ns = self.bridge.clock_ns()
         if self._refreshed_ns is None or now_ns - self._refreshed_ns >= REFRESH_NS:
             self._refreshed_ns = now_ns
@@ -73,13 +76,13 @@ class CallbacksScreen(Page[None], inherit_bindings=False):
         self.refresh_rows()
 
     def action_sort_by(self, step: int) -> None:
-        """Sorts by the next or previous column."""
+        """Sorts by the next column, or by the previous one if ``step`` is negative."""
         columns = [place.column for place in table_places(self.size.width)]
         at = columns.index(self.rows.column) if self.rows.column in columns else 0
         self._sort_by(columns[(at + step) % len(columns)])
 
     def action_reverse(self) -> None:
-        """Reverses the order."""
+        """Reverses the sort order."""
         self._sort_by(self.rows.column)
 
     @on(CallbackHeader.Chosen)
@@ -96,7 +99,7 @@ class CallbacksScreen(Page[None], inherit_bindings=False):
         self._detail.update(Content() if row is None else self._full(row), layout=False)
 
     def _full(self, row: CallbackRow) -> Content:
-        """Returns the row under the cursor, including columns that did not fit."""
+        """Returns all columns of the row under the cursor, also those that the table has no room for."""
         shown = {place.column for place in table_places(self.size.width)}
         names = " · ".join(one_line(name, 100) for name in row.key)
         times = "no longer registered" if not row.stats.registered else f"registered ×{row.stats.registered}"

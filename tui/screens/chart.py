@@ -52,8 +52,8 @@ _IN_THEME = {
 class ChartScreen(Page[int | None], inherit_bindings=False):
     """Plots the response times so far.
 
-    Returns the turn whose events should be shown in the log, or None. ``opened`` is called with the number of
-    each turn that is opened from here.
+    Returns a turn if the user asks for its events in the log, otherwise None. ``opened`` is called with the
+    number of each turn that the user opens from here.
     """
 
     CSS_PATH = "chart.tcss"
@@ -163,7 +163,7 @@ class ChartScreen(Page[int | None], inherit_bindings=False):
 
 
 def _bins(times_ms: Sequence[float]) -> tuple[int, int, list[int]]:
-    """Returns the index of the first bin, the width of the bins in ms, and the number of times in each."""
+    """Returns the index of the first bin, the width of the bins in ms, and the number of times in each bin."""
     least, most = min(times_ms), max(times_ms)
     width_ms = next((each for each in _BIN_WIDTHS_MS if most - least < each * _MOST_BINS), _BIN_WIDTHS_MS[-1])
     first = int(least // width_ms)
@@ -174,6 +174,6 @@ def _bins(times_ms: Sequence[float]) -> tuple[int, int, list[int]]:
 
 
 def _whole_ticks(first: int, last: int, most: int = _MOST_TICKS) -> list[float]:
-    """Returns equally spaced whole numbers, starting with ``first``; at most the given number."""
+    """Returns at most ``most`` equally spaced whole numbers from ``first`` to ``last``."""
     step = max(1, -(-(last - first) // (most - 1)))
     return [float(number) for number in range(first, last + 1, step)]

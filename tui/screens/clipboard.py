@@ -1,6 +1,6 @@
-"""Copies to the clipboard through the terminal (OSC 52), which also works over SSH, and through a system tool.
+"""Copies text to the clipboard, through the terminal (OSC 52) and through a system tool.
 
-Without a system tool, uses only the terminal.
+The terminal's way also works over SSH. If there is no system tool, only the terminal is used.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _feeding = threading.Lock()
 
 
 def copy(app: App[object], what: str, text: str) -> None:
-    """Copies text and shows a toast with the text's name and length, without waiting for the tool."""
+    """Copies text, and shows a toast with ``what`` and the length of the text.
+
+    Returns without waiting for the system tool.
+    """
     # No clipboard can store half of a surrogate pair.
     text = text.encode("utf-8", "replace").decode()
     app.copy_to_clipboard(text)
@@ -56,7 +59,10 @@ def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _feed(tool: tuple[str, ...], text: str) -> None:
-    """Runs the tool on a separate thread. The tool may own the clipboard even after the program has ended."""
+    """Passes the text to the tool. Runs on a separate thread.
+
+    The tool may keep running after this program ends, because it provides the clipboard.
+    """
     nowhere = subprocess.DEVNULL
     # If the tool is missing or hangs, the terminal has the text already.
     with _feeding, contextlib.suppress(OSError, subprocess.TimeoutExpired):

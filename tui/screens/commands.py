@@ -1,4 +1,4 @@
-"""The confirmation before a scenario's shell commands are run."""
+"""The dialog that asks for confirmation before a scenario's shell commands are run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 8
 
 
 class CommandsScreen(ModalScreen[bool], inherit_bindings=False):
-    """Asks whether the commands may be run on this computer; returns the answer."""
+    """Asks whether the commands may be run on this computer; returns True or False."""
 
     DEFAULT_CSS = """
     CommandsScreen {
@@ -44,7 +44,7 @@ class CommandsScreen(ModalScreen[bool], inherit_bindings=False):
         self._commands = commands
 
     def compose(self) -> ComposeResult:
-        """Yields the commands and the two answers."""
+        """Yields the commands and the two buttons."""
         with Vertical(id="commands") as box:
             box.border_title = "Run commands"
             yield Static("This scenario runs shell commands on this computer:", markup=False)

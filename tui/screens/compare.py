@@ -43,7 +43,7 @@ class CompareScreen(Page[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(COMPARE)
 
     def __init__(self, bridge: Bridge, left: int, right: int) -> None:
-        """Compares the events at the indexes ``left`` and ``right`` in the log."""
+        """Compares the events at the positions ``left`` and ``right`` in the log."""
         super().__init__()
         events, start_ns = bridge.log.events, bridge.log.events.at_ns[0]
         one, other = events[left], events[right]
@@ -82,11 +82,11 @@ class CompareScreen(Page[None], inherit_bindings=False):
         self._path.update(one_line(line, 400))
 
     def action_differences(self) -> None:
-        """Switches between showing everything and showing only the differences."""
+        """Switches between showing all rows and showing only the differences."""
         self.view.show_all(differences_only=not self.view.differences_only)
 
     def action_difference(self, forward: bool = True) -> None:
-        """Goes to the next difference, or the previous one."""
+        """Goes to the next difference, or to the previous one if not ``forward``."""
         if not self.view.go_to_difference(forward=forward):
             self.notify("No more differences in that direction.", markup=False)
 

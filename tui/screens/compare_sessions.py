@@ -57,6 +57,6 @@ class CompareSessionsScreen(Page[None], inherit_bindings=False):
             self.view.show(comparison)
 
     def action_difference(self, forward: bool = True) -> None:
-        """Goes to the next turn that differs, or the previous one."""
+        """Goes to the next turn that differs, or to the previous one if not ``forward``."""
         if not self.view.go_to_difference(forward=forward):
             self.notify("No more differences in that direction.", markup=False)

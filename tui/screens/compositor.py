@@ -1,4 +1,4 @@
-"""LineScreen: a screen that draws only those cells that have changed, with a `LineCompositor`."""
+"""LineScreen: a screen that draws only cells that have changed, by means of a `LineCompositor`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from textual.screen import Screen, ScreenResultType
 from textual.strip import Strip
 
 Span = tuple[int, int, int]
-"""A line of the screen, and the first cell and the end of the part of it that has changed."""
+"""Number of a screen line, and the first cell and the end of the part that has changed."""
 Chops = dict[int, Strip | None]
-"""The parts of a line between the edges of widgets, in order, by their first cell; None for a part to skip."""
+"""The parts of a line between the edges of widgets, by first cell, in order; None for a part to skip."""
 
 
 class LineScreen(Screen[ScreenResultType]):
-    """A screen that shows changes sixteen times a second."""
+    """A screen for contents that change many times a second."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -27,11 +27,11 @@ class LineScreen(Screen[ScreenResultType]):
 
 
 class LineCompositor(Compositor):
-    """Renders only the widgets that are visible where something has changed, and only those of their lines.
+    """Renders only the lines and widgets in which cells have changed.
 
-    Textual's own compositor completely renders every widget that touches the rectangle around all changes, including
-    the containers below other widgets. In a call, the level meters at the top and the end of the log at the
-    bottom change together, so that rectangle is the whole screen, sixteen times a second.
+    Textual's own compositor renders every widget that touches the rectangle around all changes, including the
+    containers below other widgets. In a call, the level meters at the top and the end of the log at the
+    bottom change together, sixteen times a second. The rectangle around them is the whole screen.
     """
 
     def render_partial_update(self) -> ChopsUpdate | None:
@@ -44,7 +44,7 @@ class LineCompositor(Compositor):
         return LinesUpdate(self._drawn(spans), spans, [cuts[1:] for cuts in self.cuts])
 
     def _drawn(self, spans: Sequence[Span]) -> Sequence[Mapping[int, Strip | None]]:
-        """Returns the parts of every line. Only the parts in the spans are drawn."""
+        """Returns the parts of every line. Parts outside the spans are None."""
         chops: list[Chops] = [{} for _ in self.cuts]
         missing: dict[int, set[int]] = {}
         for y, first, end in spans:
@@ -67,7 +67,7 @@ class LineCompositor(Compositor):
         return chops
 
     def _place(self, strip: Strip, shown: Region, chops: Chops, missing: dict[int, set[int]], y: int) -> None:
-        """Puts a widget's line into the missing parts that it covers."""
+        """Copies a line of a widget into the missing parts that the widget covers."""
         cuts = [cut for cut in self.cuts[y] if shown.x <= cut <= shown.right]
         parts = strip.divide([cut - shown.x for cut in cuts[1:]]) if len(cuts) > 2 else [strip]
         for cut, part in zip(cuts, parts, strict=False):
@@ -79,14 +79,14 @@ class LineCompositor(Compositor):
 
 
 def _lines_in(missing: Mapping[int, set[int]], shown: Region) -> list[int]:
-    """Returns the lines in which a widget covers a missing part."""
+    """Returns the numbers of the lines in which the region ``shown`` covers a missing part."""
     x, top, width, height = shown
     right, bottom = x + width, top + height
     return [y for y, cuts in missing.items() if top <= y < bottom and any(x <= cut < right for cut in cuts)]
 
 
 class LinesUpdate(ChopsUpdate):
-    """Writes the same output as `ChopsUpdate` with less effort."""
+    """Writes the same output as `ChopsUpdate`, but faster."""
 
     def render_segments(self, console: Console) -> str:
         """Returns the output for the terminal."""

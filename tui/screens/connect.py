@@ -48,7 +48,11 @@ _DEMO_ID = "demo"
 
 
 class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
-    """Asks for the target to call, and returns it or None."""
+    """Asks for the target to call. Returns the target, or None if the user goes back.
+
+    ``current`` is the target of the current session; None if there is no session. ``has_session``: whether
+    there is a session to go back to.
+    """
 
     TITLE = "Connect"
     CSS_PATH = "connect.tcss"
@@ -68,7 +72,6 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
     def __init__(
         self, bridge: Bridge, known: Targets, current: Target | None = None, *, has_session: bool = True
     ) -> None:
-        """``current`` is the target of the current session; None if there is no session to return to."""
         super().__init__()
         self._has_session = has_session
         self.bridge = bridge
@@ -81,7 +84,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.targets = OptionList(id="targets", markup=False)
         self.saved = OptionList(id="saved", markup=False)
         self._newest: Sequence[tuple[Path, str]] = ()
-        """The saved sessions in the list, each as its folder and its line."""
+        """The folder of each saved session in the list, with the line that is shown for it."""
         self.form = TargetForm(known.base, Listed(known.base if current is None else current))
 
     def compose(self) -> ComposeResult:
@@ -105,7 +108,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Requests the devices, and lists the targets: the current target, the demo, and the others."""
+        """Requests the devices, and lists the current target, the demo, and the other targets."""
         options = [Option(_line_of(listed.target), id=str(n)) for n, listed in enumerate(self._listed)]
         if self._known.has_demo:
             options.insert(0 if self._current is None else 1, Option(Content(DEMO), id=_DEMO_ID))
@@ -120,7 +123,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @work(exclusive=True, group="saved", description="list the newest saved sessions")
     async def _list_saved(self) -> None:
-        """Runs after the first paint, because it reads files."""
+        """Lists the newest saved sessions. Runs after the first paint, because it reads files."""
         self._newest = await asyncio.to_thread(self._known.saved)
         if self._newest:
             self.query_one("#saved-heading", Static).update("Saved sessions · enter opens one · ^o shows all")
@@ -133,11 +136,11 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.add_class("-with-sessions")
 
     def _offer_protocols(self) -> None:
-        """Offers the protocols. Runs after the first paint, because it searches installed packages."""
+        """Lists the protocols. Runs after the first paint, because it searches installed packages."""
         self.form.protocol.offer({name: name for name in self._known.protocols()})
 
     def poll(self) -> None:
-        """Offers the devices once they are known."""
+        """Lists the devices in the form once they are known."""
         if self.is_mounted:
             self.form.offer_devices(self.bridge.latest.devices)
 
@@ -149,7 +152,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(OptionList.OptionHighlighted, "#targets")
     def fill(self, event: OptionList.OptionHighlighted) -> None:
-        """Shows a listed target in the form, so that it can be changed before the call."""
+        """Fills the form with a listed target, so that the user can change it before the call."""
         listed = self._listed_as(event.option)
         if listed is not None:
             self.form.fill(listed)
@@ -185,13 +188,16 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
                 self.action_back()
 
     def on_paste(self, event: events.Paste) -> None:
-        """Uses text pasted outside a field, where it would be lost, as the URL of a new target."""
+        """Uses text that was pasted outside a field as the URL of a new target."""
         if self.form.url.clean(event.text):
             self._begin_new()
             self.form.url.paste(event.text)
 
     def on_key(self, event: events.Key) -> None:
-        """Uses a character typed outside a field as the start of a URL, so no character of a URL can be a command."""
+        """Starts a URL with a character that was typed outside a field.
+
+        A character that can occur in a URL is therefore never a command on this screen.
+        """
         typed = event.character if event.is_printable and event.key != "space" else None
         outside = self.focused is None or isinstance(self.focused, (OptionList, Button))
         if typed and outside:
@@ -202,7 +208,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.url.cursor_position = 1
 
     def _begin_new(self) -> None:
-        """Starts a new target with a typed URL, without the token of the listed target."""
+        """Empties the form for a new target, so that the listed target's token is not sent elsewhere."""
         self.targets.highlighted = None
         self.form.fill(Listed(self._known.base))
         self.form.url.select_on_focus = False
@@ -210,12 +216,12 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(UrlLine.CommandPasted)
     def take_command(self, event: UrlLine.CommandPasted) -> None:
-        """Takes the URL and the headers from a pasted command line."""
+        """Fills the form with the URL and the headers from a pasted command line."""
         self.targets.highlighted = None
         self.form.take(event.pasted)
 
     def action_below(self) -> None:
-        """Moves from the address bar to the list, or from any other field to the next one."""
+        """Moves the focus from the address bar to the list, or from any other field to the next one."""
         if self.focused is self.form.url and self.targets.option_count:
             self.targets.focus()
             if self.targets.highlighted is None:
@@ -229,7 +235,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
     @on(Input.Submitted)
     def action_call(self) -> None:
-        """Calls the target in the form, or shows its problems; without a URL, calls the demo."""
+        """Calls the target in the form, or shows its problems. If the URL is empty, calls the demo."""
         if not self.form.url.value.strip() and self._current is None and self._known.has_demo:
             self.action_demo()
             return
@@ -263,7 +269,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
 
 
 def _is_same(one: Target, other: Target) -> bool:
-    """Returns whether two targets are the same entry in the list, even if one of them lacks its secrets."""
+    """Returns whether two targets have the same URL and title. Secrets are not compared."""
     return (one.safe_url, one.title) == (other.safe_url, other.title)
 
 

@@ -31,9 +31,10 @@ _LISTS: dict[Direction, str] = {"input": "Microphone", "output": "Speaker"}
 
 
 class DevicesScreen(ModalScreen[None], inherit_bindings=False):
-    """Lists microphones and speakers. `poll` has to be called while the screen is shown.
+    """Lists microphones and speakers. Call `poll` every tick while the screen is shown.
 
-    Outside a call, the devices of ``target`` are marked.
+    Outside a call, the devices of ``target`` are marked. Set ``speaker_only`` for a saved session, which has
+    no microphone.
     """
 
     CSS_PATH = "devices.tcss"
@@ -49,7 +50,6 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
             self.direction, self.spec = direction, spec
 
     def __init__(self, bridge: Bridge, target: Target | None, *, speaker_only: bool = False) -> None:
-        """``speaker_only`` is for a saved session, which has no microphone."""
         super().__init__()
         self.bridge = bridge
         self._speaker_only = speaker_only
@@ -78,7 +78,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         self.poll()
 
     def poll(self) -> None:
-        """Shows the devices if anything has changed. Called every tick."""
+        """Refreshes the lists if the devices have changed. The app calls this every tick."""
         state, listed = self.bridge.state, self.bridge.latest.devices
         error = state.last_error if state.last_error is not self._error else None
         shown = (
@@ -138,7 +138,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
 
     @property
     def _in_call(self) -> bool:
-        """Whether a call uses the devices. A saved session does not, regardless of its status."""
+        """Whether a call uses the devices. Always false for a saved session, whatever its status."""
         return self.bridge.state.status.live and not self._speaker_only
 
     def _show_problem(self, sentence: str) -> None:
@@ -149,7 +149,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(OptionList.OptionSelected)
     def choose(self, event: OptionList.OptionSelected) -> None:
-        """Uses the device under the cursor or the mouse."""
+        """Selects the device under the cursor or the mouse."""
         direction: Direction = "input" if event.option_list is self._lists.get("input") else "output"
         spec = event.option.id or ""
         self._error = self.bridge.state.last_error

@@ -1,4 +1,4 @@
-"""EndingApp: a single path for all ways of leaving the screen (a key, a signal, a lost terminal, a crash)."""
+"""EndingApp: handles every way of leaving the screen (a key, a signal, a lost terminal, a crash) alike."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class EndingApp(App[int]):
     """Whether the program is suspended and the shell has the terminal."""
 
     def leave(self, code: int = 0) -> None:
-        """Exits with the given code. The caller of `run_app` ends the call properly."""
+        """Exits with the given code. The code that called `run_app` then ends the call properly."""
         self.exit(code, return_code=code)
 
     async def action_quit(self) -> None:
@@ -44,14 +44,14 @@ class EndingApp(App[int]):
         self.leave()
 
     def action_suspend_process(self) -> None:
-        """Suspends the program until the shell resumes this job; does nothing without a terminal."""
+        """Suspends the program until the shell resumes the job. Does nothing without a terminal."""
         with suppress(SuspendNotSupported), self.suspend():
             stop_job()
 
     def listen_to_signals(self) -> None:
         """Exits on SIGTERM, SIGHUP, SIGINT and SIGQUIT.
 
-        Called on the event loop once Textual controls the terminal.
+        Call it on the event loop, after Textual has taken control of the terminal.
         """
         loop = asyncio.get_running_loop()
         for number, code in _SIGNALS.items():
@@ -59,9 +59,9 @@ class EndingApp(App[int]):
         resume = signal.getsignal(signal.SIGCONT)
 
         def continued(number: int, frame: FrameType | None) -> None:
-            """Handles SIGCONT.
+            """Resumes the screen on SIGCONT, but only after the user has suspended the program.
 
-            A closing terminal sends this signal too; Textual would respond by painting again, and hang.
+            A closing terminal also sends SIGCONT. Textual would then paint to the closed terminal, and hang.
             """
             if self.suspended and callable(resume):
                 resume(number, frame)
@@ -76,16 +76,19 @@ class EndingApp(App[int]):
         otherwise: Callable[[threading.ExceptHookArgs], object],
         failure: threading.ExceptHookArgs,
     ) -> None:
-        """Exits if a thread fails with OSError, because the writer thread is the first to notice a lost terminal."""
+        """Exits if a thread has failed with `OSError`; passes other failures to ``otherwise``.
+
+        Textual's writer thread is the first to notice that the terminal is gone.
+        """
         if isinstance(failure.exc_value, OSError):
             loop.call_soon_threadsafe(self.leave, ExitCode.HUNG_UP)
         else:
             otherwise(failure)
 
     def panic(self, *renderables: RenderableType) -> None:
-        """Stores the reason and exits, instead of printing local variables as Textual does.
+        """Stores the reason of a crash and exits. Textual's own method would print local variables.
 
-        Without a current exception, the thread that reads the terminal has failed.
+        If there is no current exception, the thread that reads the terminal has failed.
         """
         error = sys.exception() or self._exception
         if error is None:
@@ -104,11 +107,11 @@ class EndingApp(App[int]):
 
 
 def stop_job() -> None:
-    """Stops this process and its process group; returns when they have the terminal again.
+    """Stops this process and its process group. Returns when the group has the terminal again.
 
-    The whole group is stopped because the shell waits for the process that it started: a wrapper such as `uv
-    run` would keep the terminal if it kept running. The engine keeps running because it is in a separate
-    session.
+    The shell waits for the process that it started, which may be a wrapper such as `uv run`. A wrapper that
+    kept running would keep the terminal, so the whole group is stopped. The engine has a separate session and
+    keeps running.
     """
     # With the default handler, the kernel ignores SIGTSTP if no shell could ever continue the job.
     handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)

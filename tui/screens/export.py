@@ -1,4 +1,4 @@
-"""The export dialog: choice of events, format and file, then progress and the result."""
+"""The export dialog, with a choice of events, format and file, and the progress of the export."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BAR_CELLS = 30
 
 
 class ExportScreen(ModalScreen[None], inherit_bindings=False):
-    """The export form. `poll` has to be called while the form is shown."""
+    """The export dialog. Call `poll` every tick while the dialog is shown."""
 
     CSS_PATH = "export.tcss"
     TITLE = "Export"
@@ -97,7 +97,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
             self._export.cancel()
 
     def poll(self) -> None:
-        """Continues writing. Called every tick."""
+        """Writes a slice of a running export. The app calls this every tick."""
         export = self._export
         if export is None:
             return
@@ -142,7 +142,7 @@ class ExportScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed, "#close")
     def action_close(self) -> None:
-        """Cancels a running export, shows a notice, and closes."""
+        """Closes the dialog. If an export is running, cancels it and shows a notice."""
         if self._export is not None:
             self.app.notify("Export canceled; nothing was written.", markup=False)
         self.dismiss()

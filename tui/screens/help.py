@@ -1,4 +1,4 @@
-"""The help screen: the keys of the screen below and the meaning of every figure, with a search."""
+"""The help screen: the keys of the screen below it, the meaning of every figure, and a search field."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _AREAS = {action.id: action.area for action in (*ACTIONS_BY_ID.values(), *APP) i
 
 
 class HelpRow(NamedTuple):
-    """Keys or the name of a figure, with an explanation."""
+    """The keys of an action, or the name of a figure, with an explanation."""
 
     name: str
     text: str
@@ -57,7 +57,7 @@ class HelpRow(NamedTuple):
 
 
 class HelpSection(NamedTuple):
-    """Rows under a heading."""
+    """Help rows under a heading."""
 
     title: str
     rows: Sequence[HelpRow]
@@ -65,7 +65,10 @@ class HelpSection(NamedTuple):
     of_keys: bool = False
 
     def matching(self, words: Sequence[str]) -> HelpSection:
-        """Returns the rows that, together with the title, contain every word; all rows if there are no words."""
+        """Returns the section with only the rows that match.
+
+        A row matches if the row and the title together contain every word.
+        """
         rows = [
             row
             for row in self.rows
@@ -75,7 +78,10 @@ class HelpSection(NamedTuple):
 
 
 class HelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Lists the keys by task (with the reason if a key is not available) and the figures, below a search field."""
+    """Lists the keys by task, then the figures, below a search field.
+
+    If a key is not available, its row states the reason.
+    """
 
     CSS_PATH = "help.tcss"
     TITLE = "Help"
@@ -123,7 +129,10 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def found(sections: Sequence[HelpSection], query: str) -> list[HelpSection]:
-    """Returns the matches of a search: first the row of a key, if the query is a key, then rows with all words."""
+    """Returns the sections with the rows that match a search.
+
+    If the query is a key, the first section contains the rows of that key.
+    """
     wanted = query.strip()
     keyed = [
         row for section in sections if section.of_keys for row in section.rows if wanted in row.name.split()
@@ -156,7 +165,7 @@ def _table(section: HelpSection) -> Table:
 
 
 def figure_sections() -> list[HelpSection]:
-    """Returns explanations of all the figures and symbols on the screen."""
+    """Returns explanations of all figures and symbols on the screen."""
     stages = [HelpRow(f"{STAGE_GLYPHS[stage]} {stage}", stage.meaning) for stage in Stage]
     return [
         HelpSection(
@@ -171,7 +180,7 @@ def figure_sections() -> list[HelpSection]:
 def key_sections(
     active: dict[str, ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
 ) -> list[HelpSection]:
-    """Returns the keys by task: first the keys of the focused pane or a separate screen, last the keys for moving."""
+    """Returns the keys by task. Keys of the focused pane or dialog come first, keys that move a cursor last."""
     sections: dict[str, list[ActiveBinding]] = {}
     notes: dict[str, str] = {}
     for entry in in_order(active.values()):

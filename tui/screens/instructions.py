@@ -29,7 +29,7 @@ class InstructionsArea(TextArea):
 
 
 class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
-    """Edits the instructions, and returns those to send or None."""
+    """Edits the agent's instructions. Returns the text to send, or None."""
 
     CSS_PATH = "instructions.tcss"
     TITLE = "Instructions"
@@ -40,14 +40,14 @@ class InstructionsScreen(ModalScreen[str | None], inherit_bindings=False):
         self.area = InstructionsArea(harmless(text), compact=True, id="area")
 
     def compose(self) -> ComposeResult:
-        """Yields a box shown over the session."""
+        """Yields the editor, in a box over the session."""
         with Vertical(id="instructions") as box:
             box.border_title = "Instructions"
             yield self.area
             yield Static("^s send · esc cancel", id="hint", markup=False)
 
     def action_send(self) -> None:
-        """Closes with the text, stripped of leading and trailing blanks."""
+        """Closes the editor and returns the text, stripped of leading and trailing blanks."""
         self.dismiss(self.area.text.strip())
 
     def action_close(self) -> None:

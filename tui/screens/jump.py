@@ -1,4 +1,4 @@
-"""Jump mode: shows a letter over every focusable widget; typing it moves the focus there."""
+"""Jump mode: shows a letter over every widget that can have the focus. Typing a letter moves the focus there."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
         """The widgets by letter."""
 
     def compose(self) -> ComposeResult:
-        """Yields the letters, each at the top left of its target."""
+        """Yields the letters, each at the top left of its widget."""
         for letter, widget in self.targets.items():
             mark = Static(letter, markup=False)
             mark.styles.offset = widget.region.offset
             yield mark
 
     def on_key(self, event: events.Key) -> None:
-        """Selects the target with the letter that was typed."""
+        """Closes with the widget whose letter was typed."""
         event.stop()
         self.dismiss(self.targets.get(event.key))
 
@@ -58,5 +58,5 @@ class JumpScreen(ModalScreen[Widget | None], inherit_bindings=False):
 
 
 def targets_on(screen: Screen[object]) -> list[Widget]:
-    """Returns the visible focusable widgets, in tab order."""
+    """Returns the visible widgets that can have the focus, in tab order."""
     return [widget for widget in screen.focus_chain if widget.region.overlaps(screen.region)]

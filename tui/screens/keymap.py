@@ -92,9 +92,9 @@ _UNWRITABLE = {",": "comma", " ": "space"}
 
 
 def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Returns the keys in the settings as a Textual keymap.
+    """Converts the keys in the settings to a Textual keymap.
 
-    Raises `SettingsError` for an unknown action, an unusable key or a clash.
+    Raises `SettingsError` for an unknown action, an unusable key, or a key that two actions would share.
     """
     owners = [_bound(App), *(_bound(owner) for screen, panes in PLACES.items() for owner in (screen, *panes))]
     urgent = {binding.id: binding.priority for owned in owners for binding in owned if binding.id}
@@ -112,7 +112,10 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, str]]]:
-    """Returns the actions that a keymap can name, with id, keys and description, by the place where they apply."""
+    """Returns the actions that a keymap can name, by the heading of the place where they apply.
+
+    Each action is listed as its id, its keys and its description.
+    """
     found: dict[str, dict[str, tuple[list[str], str]]] = {}
     owners: list[tuple[type[DOMNode], type[DOMNode]]] = [(App, App)]
     owners += [(screen, owner) for screen, panes in PLACES.items() for owner in (screen, *panes)]
@@ -137,7 +140,10 @@ def _where(screen: type[DOMNode], binding: Binding) -> str:
 
 
 def _only(binding: Binding) -> Origin | None:
-    """Returns the only origin to which an action of the session screen applies; None for every other action."""
+    """Returns the origin to which an action is limited: calls or saved sessions.
+
+    Returns None for an action without that limit.
+    """
     action = ACTIONS_BY_ID.get(binding.id or "")
     return None if action is None else action.origin
 
@@ -178,7 +184,10 @@ def _key(text: str, action: str, *, urgent: bool) -> str:
 def _check_place(
     screen: type[DOMNode], pane: type[DOMNode], origin: Origin, keymap: Mapping[str, str]
 ) -> None:
-    """Raises `SettingsError` if two actions share a key although both apply to events of that origin."""
+    """Raises `SettingsError` if ``keymap`` makes two actions share a key on this screen and pane.
+
+    Considers only actions that apply to events of ``origin``.
+    """
     modal = issubclass(screen, ModalScreen)
     ours = [binding for binding in _bound(App) if binding.priority or not modal]
     here = [*ours, *_bound(screen), *(_bound(pane) if pane is not screen else ())]
@@ -201,7 +210,10 @@ def _check_place(
 
 
 def _keep_neighbours(owned: list[Binding], keymap: dict[str, str]) -> None:
-    """Maps the other actions of a rebound key explicitly, because Textual would remove the key from all of them."""
+    """Adds the other actions of a rebound key to the keymap, with their default keys.
+
+    Otherwise, Textual would remove the rebound key from all of its actions.
+    """
     before = -1
     while before != len(keymap):
         before = len(keymap)

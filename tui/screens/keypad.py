@@ -39,7 +39,7 @@ KEYPAD = (
 
 
 class KeypadScreen(ModalScreen[None], inherit_bindings=False):
-    """Twelve keys, each sent when it is pressed."""
+    """Twelve telephone keys, in the usual arrangement. A key is sent when it is pressed."""
 
     CSS_PATH = "keypad.tcss"
     TITLE = "Keypad"
@@ -53,7 +53,7 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
         self._pressed = Static("–", id="pressed", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Yields the keys, arranged as on a telephone."""
+        """Yields the twelve keys."""
         with Vertical(id="keypad") as box:
             box.border_title = "Keypad"
             yield self._pressed

@@ -1,4 +1,4 @@
-"""The live screen of a load test, which runs separately from the processes that make the calls."""
+"""The live screen of a load test. Other processes make the calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_KINDS = 6
 _MOST_POINTS = 600
-"""Number of snapshots above which every other snapshot is dropped, because a run may last for hours."""
+"""Maximum number of snapshots. Beyond it, every other one is dropped, because a test may last for hours."""
 _PERCENTILES = (("p50", "blue"), ("p95", "orange"), ("p99", "red"))
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -37,10 +37,10 @@ class _PlotLine(NamedTuple):
 
 
 class LoadApp(App[int]):
-    """Shows the progress of a run until it ends.
+    """Shows the progress of a load test until it ends.
 
-    Returns the exit code of the run. ``printed`` contains other output of the processes, to be printed once
-    the screen is closed.
+    Returns the exit code of the test. ``printed`` collects the lines of the processes that are not snapshots,
+    to be printed after the screen is closed.
     """
 
     CSS_PATH = "load.tcss"
@@ -74,20 +74,20 @@ class LoadApp(App[int]):
         yield Footer()
 
     def on_mount(self) -> None:
-        """Starts to follow the processes of the run."""
+        """Starts reading the output of the processes."""
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DEFAULT_THEME
         self.run_worker(self._follow, thread=True)
 
     def action_stop(self) -> None:
-        """Hangs up every call. A second press ends the run immediately."""
+        """Hangs up every call. A second press ends the test immediately."""
         self._stopping = True
         self.query_one("#figures", Static).update("Hanging up every call… Press q again to end immediately.")
         self._processes.stop()
 
     def _follow(self) -> None:
-        """Reads the output of the processes until they have ended. Runs in a thread."""
+        """Shows each snapshot from the processes until they have ended. Runs on a thread."""
         for line in self._processes.lines():
             try:
                 snapshot = msgspec.json.decode(line, type=Snapshot)
@@ -99,7 +99,7 @@ class LoadApp(App[int]):
         self.call_from_thread(self.exit, code)
 
     def show(self, snapshot: Snapshot) -> None:
-        """Shows the current state of the run."""
+        """Shows a snapshot of the test."""
         self._history.append(snapshot)
         if len(self._history) > _MOST_POINTS:
             del self._history[1:-1:2]
@@ -151,7 +151,7 @@ class LoadApp(App[int]):
 
 
 def lines_of(snapshot: Snapshot) -> list[str]:
-    """Returns the figures of a run in three lines."""
+    """Returns three lines with the figures of a snapshot."""
     percentiles = (("p50", snapshot.p50_ms), ("p95", snapshot.p95_ms), ("p99", snapshot.p99_ms))
     response = "   ".join(f"{name} {milliseconds(value)}" for name, value in percentiles)
     knee = f"{snapshot.knee_calls} calls" if snapshot.knee_calls else "none so far"
@@ -165,7 +165,10 @@ def lines_of(snapshot: Snapshot) -> list[str]:
 
 
 def strip_of(canary_ms: Sequence[float]) -> str:
-    """Returns the canary's latest response times as bars scaled to the longest; empty if there are none."""
+    """Returns the latest response times of the canary call as a row of bars; empty if there are none.
+
+    The longest response time has the highest bar.
+    """
     if not canary_ms:
         return ""
     worst_ms = max(canary_ms)
@@ -174,6 +177,6 @@ def strip_of(canary_ms: Sequence[float]) -> str:
 
 
 def failures_of(snapshot: Snapshot) -> list[str]:
-    """Returns the failures of a run by kind, the most frequent first."""
+    """Returns the failures in a snapshot by kind, the most frequent kind first."""
     most = sorted(snapshot.kinds.items(), key=lambda kind: -kind[1])[:_MOST_KINDS]
     return [one_line(f"{count:6,} × {kind}", 100) for kind, count in most] or ["No failures."]

@@ -11,7 +11,10 @@ from tui.widgets.event_log import EventLogPane
 
 
 class LogJumps:
-    """Moves the cursor. If there is no target or the jump wraps around, the log's title shows a remark."""
+    """Moves the log's cursor.
+
+    If there is no target, or if the jump wraps around, the log's title shows a remark.
+    """
 
     def __init__(self, bridge: Bridge, pane: EventLogPane, search: LogSearch) -> None:
         self._bridge = bridge
@@ -24,11 +27,11 @@ class LogJumps:
         self._jump(ERRORS, "no error")
 
     def to_mark(self, *, forward: bool = True) -> None:
-        """Goes to the next mark, or to the previous one."""
+        """Goes to the next mark, or to the previous one if not ``forward``."""
         self._jump(MARKED, "no mark", forward=forward)
 
     def to_turn(self, *, forward: bool = True) -> None:
-        """Goes to the next turn, or to the previous one."""
+        """Goes to the next turn, or to the previous one if not ``forward``."""
         pane = self._pane
         if not len(pane.view):
             return
@@ -40,7 +43,10 @@ class LogJumps:
             pane.show_remark(f"turn {self._bridge.log.turns.turn_of(pane.view.line(pane.cursor).first)}")
 
     def to_pair(self) -> None:
-        """Goes to the event paired with this one: from a call to its result, from a start to its stop."""
+        """Goes to the event that is paired with the one under the cursor.
+
+        Pairs are, for example, a tool call and its result, or a start and its stop.
+        """
         line = self._pane.line
         if line is None:
             return
@@ -63,7 +69,7 @@ class LogJumps:
     def to_place(self, text: str) -> str:
         """Goes to a time since the session's start, or to the event with a given number.
 
-        Returns a description of the problem with the input, or "".
+        Returns a sentence if the input is not valid; otherwise "".
         """
         view = self._pane.view
         if not text or not len(view):

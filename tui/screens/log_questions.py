@@ -26,7 +26,7 @@ _MOST_PATHS = 50
 
 
 def _paths(text: str) -> Iterable[str]:
-    """Returns the folders and scenario files that complete a path."""
+    """Returns the folders and scenario files with which a typed path can be completed."""
     typed = Path(text).expanduser()
     folder, start = (typed, "") if text.endswith("/") or not text else (typed.parent, typed.name)
     try:
@@ -41,7 +41,10 @@ def _paths(text: str) -> Iterable[str]:
 
 
 class LogQuestions:
-    """Asks one question at a time, in a line that is added to the log's screen on first use."""
+    """Prompts for a filter, a search text, a place, a note or a path, one at a time.
+
+    All prompts use one input line, which is added to the log's screen on first use.
+    """
 
     def __init__(self, bridge: Bridge, pane: EventLogPane, search: LogSearch, jumps: LogJumps) -> None:
         self._bridge = bridge
@@ -51,13 +54,16 @@ class LogQuestions:
 
     @cached_property
     def prompt(self) -> PromptLine:
-        """The prompt line, created on first use. Many sessions never need it, and it would delay the first paint."""
+        """The input line, created on first use.
+
+        Many sessions never need it, and it would delay the first paint.
+        """
         from tui.widgets.prompt import PromptLine
 
         return PromptLine(id="prompt")
 
     async def ask_filter(self) -> None:
-        """Asks which events to show, filtering them as the user types."""
+        """Asks which events to show, and filters the log as the user types."""
         before, anchor = self._pane.view.filter, self._pane.place
         # The result of a half-typed filter must not move the cursor.
         filter_ = partial(self.set_filter, anchor=anchor)
@@ -83,7 +89,7 @@ class LogQuestions:
         self._pane.app.push_screen(FilterHelpScreen())
 
     async def ask_search(self) -> None:
-        """Asks what to search for, highlighting matches as the user types."""
+        """Asks for a search text, and highlights matches as the user types."""
         self._search.stop()
         question = Question(
             "Search",
@@ -100,7 +106,7 @@ class LogQuestions:
         await self.ask(Question("Go to", hint, self._jumps.to_place))
 
     async def ask_note(self) -> None:
-        """Asks for a note on the event."""
+        """Asks for a note on the event under the cursor."""
         line, view = self._pane.line, self._pane.view
         if line is None:
             return
@@ -111,11 +117,14 @@ class LogQuestions:
         await self.ask(question, before)
 
     async def ask_path(self, label: str, hint: str, entered: Callable[[str], str], value: str = "") -> None:
-        """Asks for a file. ``entered`` returns a sentence that explains why the answer is not valid, or ""."""
+        """Asks for a file.
+
+        ``entered`` takes the answer and returns a sentence that explains why it is not valid, or "".
+        """
         await self.ask(Question(label, hint, entered, complete=_paths), value)
 
     async def ask(self, question: Question, value: str = "") -> None:
-        """Asks a question."""
+        """Opens the input line with a question and an initial value."""
         if not self._pane.is_attached:
             return  # the key was pressed before there was a screen
         if not self.prompt.is_attached:
@@ -123,10 +132,10 @@ class LogQuestions:
         self.prompt.ask(question, value)
 
     def set_filter(self, text: str, anchor: ViewLine | None = None) -> str:
-        """Shows only the events that match.
+        """Shows only the events that match the filter ``text``.
 
-        Returns a description of the problem with the text, or "". The cursor moves to ``anchor`` or near it;
-        without an anchor, it stays in place.
+        Returns a sentence if the filter is not valid; otherwise "". The cursor moves to ``anchor`` or near
+        it; without an anchor, it stays in place.
         """
         try:
             self._apply(parse(text), anchor)

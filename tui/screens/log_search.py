@@ -19,23 +19,26 @@ SEARCH_BUDGET_MS = 30.0
 
 
 class LogSearch:
-    """A search and its progress. `poll` has to be called every tick."""
+    """A search and its progress. Call `poll` every tick."""
 
     def __init__(self, bridge: Bridge, pane: EventLogPane) -> None:
         self._bridge = bridge
         self._pane = pane
         self._lines: Iterator[Found | None] | None = None
         self._count: Iterator[MatchNumber | None] | None = None
-        """The counting of matches, which starts once the first match was found."""
+        """Counts the matches in slices; None until the first match is found."""
         self._messages: RawSearch | None = None
 
     @property
     def active(self) -> bool:
-        """Whether a search is active, so that ``n`` goes to the next match."""
+        """Whether a search is active. If so, the key ``n`` goes to the next match."""
         return self._pane.pattern is not None
 
     def highlight(self, text: str) -> str:
-        """Highlights the matches in the lines. Returns a description of the problem with the text, or ""."""
+        """Highlights the matches in the lines.
+
+        Returns a sentence if the search text is not valid; otherwise "".
+        """
         from tui.models.log.search import search_pattern  # late: the first picture does not need it
 
         try:
@@ -47,7 +50,7 @@ class LogSearch:
     def start(self, text: str) -> str:
         """Searches for the text, starting at the cursor.
 
-        Returns a description of the problem with the text, or "".
+        Returns a sentence if the search text is not valid; otherwise "".
         """
         problem = self.highlight(text)
         self.stop()
@@ -68,7 +71,7 @@ class LogSearch:
         self.poll()
 
     def poll(self) -> None:
-        """Continues the search through the lines and then the raw messages, a slice per tick."""
+        """Continues the search through the lines, and then through the raw messages, by one slice."""
         if self._lines is not None:
             self._search_lines(self._lines)
         if self._lines is None and self._messages is not None:

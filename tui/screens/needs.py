@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Origin(Enum):
-    """Origin of the events on the screen; the value is part of a heading."""
+    """Where the events on the screen come from. The value is part of a heading."""
 
     CALL = "in a call"
     SAVED = "saved"
 
 
 class Situation(NamedTuple):
-    """The state of session and screen that determines which actions apply."""
+    """The state of the session and the screen that determines which actions apply."""
 
     origin: Origin
     status: Status
@@ -58,12 +58,15 @@ Need = Callable[[Situation], str]
 
 
 def _when(holds: Callable[[Situation], object], otherwise: str) -> Need:
-    """Returns a condition that has only one reason for not being met."""
+    """Returns a condition that is met while ``holds`` is true.
+
+    ``otherwise`` is the reason if it is not met.
+    """
     return lambda now: "" if holds(now) else otherwise
 
 
 def nothing(now: Situation) -> str:
-    """Has no conditions; the action always applies."""
+    """Requires nothing: the action always applies."""
     return ""
 
 
@@ -71,47 +74,47 @@ def nothing(now: Situation) -> str:
 
 
 def talking(now: Situation) -> str:
-    """Needs an agent that is listening."""
+    """Requires that the agent is listening."""
     return "" if now.talking else _no_call(now.status)
 
 
 def microphone_off(now: Situation) -> str:
-    """Needs an agent that is listening and a microphone that is off."""
+    """Requires that the agent is listening and the microphone is off."""
     return "already recording" if now.recording else talking(now)
 
 
 def keypad(now: Situation) -> str:
-    """Needs a protocol with DTMF."""
+    """Requires a protocol with DTMF."""
     return (now.talking and now.lacking.keypad) or talking(now)
 
 
 def typed_turns(now: Situation) -> str:
-    """Needs a protocol with typed turns."""
+    """Requires a protocol with typed turns."""
     return (now.talking and now.lacking.write) or _active(now)
 
 
 def instructions(now: Situation) -> str:
-    """Needs a protocol that can change the instructions during the call."""
+    """Requires a protocol in which the instructions can change during a call."""
     return (now.talking and now.lacking.instructions) or _active(now)
 
 
 def live_call(now: Situation) -> str:
-    """Needs a call, even one that is not yet connected."""
+    """Requires a call, even one that is not yet connected."""
     return "" if now.status.live else _no_call(now.status)
 
 
 def call_to_end(now: Situation) -> str:
-    """Needs a call that is not ending."""
+    """Requires a call that is not already ending."""
     return "" if now.status.live and now.status is not Status.ENDING else _no_call(now.status)
 
 
 def no_call(now: Situation) -> str:
-    """Needs a session without a call in progress."""
+    """Requires that no call is in progress."""
     return "hang up first" if now.status.live and now.origin is Origin.CALL else ""
 
 
 def target(now: Situation) -> str:
-    """Needs a target and no call in progress."""
+    """Requires a target to call, and no call in progress."""
     unknown = "no agent has been chosen"
     if now.origin is Origin.SAVED:
         unknown = "the session does not name an agent that can be called"
@@ -122,18 +125,18 @@ def target(now: Situation) -> str:
 
 
 def scenario_in_play(now: Situation) -> str:
-    """Needs a scenario that is not over."""
+    """Requires a scenario that is not over."""
     in_play = now.scenario in (ScenarioPhase.PLAYING, ScenarioPhase.BY_HAND)
     return _active(now) or ("" if in_play else "no scenario is being played")
 
 
 def room_for_scenario(now: Situation) -> str:
-    """Needs a call in which no scenario is running."""
+    """Requires a call in which no scenario is running."""
     return _active(now) or ("a scenario is being played" if not scenario_in_play(now) else "")
 
 
 def saved(now: Situation) -> str:
-    """Needs a session that was saved and has ended."""
+    """Requires a session that has ended and was saved."""
     return no_call(now) or ("" if now.saved else "the session is not saved")
 
 

@@ -1,4 +1,4 @@
-"""The frame of the screens that fill the terminal, apart from the session and the connect screen."""
+"""Page: the base of every screen that fills the terminal, except the session and the connect screen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from tui.widgets.too_small import TooSmall
 
 
 class Page(Screen[ScreenResultType], inherit_bindings=False):
-    """Shows a body above the keys, or a notice if the terminal is too small. Can be closed without a result."""
+    """Shows a body above the keys, or a notice if the terminal is too small.
+
+    The user can close the page without a result.
+    """
 
     def compose(self) -> ComposeResult:
         """Yields the notice, the body and the keys."""

@@ -1,4 +1,4 @@
-"""The command palette: lists the available actions, by area."""
+"""The command palette. It lists the available actions by area."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tui.widgets.keys import in_order
 
 
 class Command(NamedTuple):
-    """A command that the palette can run."""
+    """An entry of the palette."""
 
     area: str
     label: str
@@ -31,14 +31,14 @@ class Command(NamedTuple):
 
     @property
     def title(self) -> Content:
-        """Area, name and key of the command."""
+        """Area, name and key of the command, as shown in the palette."""
         return Content.assemble(
             (f"{self.area}: ", "$foreground-muted"), self.name, (f"  {self.key}", "$primary")
         )
 
 
 class ThemeCommands(Provider):
-    """Commands that choose a theme."""
+    """Palette entries that select a theme."""
 
     async def discover(self) -> Hits:
         """Yields all themes."""
@@ -46,7 +46,7 @@ class ThemeCommands(Provider):
             yield DiscoveryHit(name, partial(self._use, name), help=look)
 
     async def search(self, query: str) -> Hits:
-        """Yields the themes that match."""
+        """Yields the themes whose names match the query."""
         matcher = self.matcher(query)
         for name, look in OFFERED.items():
             score = matcher.match(f"{name} {look}")
@@ -58,7 +58,10 @@ class ThemeCommands(Provider):
 
 
 class ActionCommands(Provider):
-    """Commands for the actions of the screen below and of the program, followed by the keys of the focused pane."""
+    """Palette entries for the actions of the screen below and of the program.
+
+    The keys of the focused pane follow them.
+    """
 
     async def discover(self) -> Hits:
         """Yields all available commands."""
@@ -66,7 +69,7 @@ class ActionCommands(Provider):
             yield DiscoveryHit(command.title, command.run, help=command.help)
 
     async def search(self, query: str) -> Hits:
-        """Yields the available commands that match."""
+        """Yields the available commands that match the query."""
         matcher = self.matcher(query)
         for command in self._commands():
             # A fuzzy search of whole sentences would match nearly anything.
@@ -103,7 +106,10 @@ class ActionCommands(Provider):
                 )
 
     def _other_keys(self) -> Iterator[Command]:
-        """Yields the keys of the focused pane, and of a screen that lists no actions."""
+        """Yields a command for each key of the focused pane.
+
+        Also yields the keys of the screen, unless the screen lists its actions.
+        """
         from tui.screens.help import name_of
 
         listed = isinstance(self.screen, HasActions)

@@ -20,7 +20,7 @@ _CELL_WIDTH = 12.2
 
 
 def save_picture(app: App[Any], folder: Path) -> Path:
-    """Saves the screen as an SVG file in a folder, and its text as a ``.txt`` file.
+    """Saves the screen as an SVG file in ``folder``, and its text as a ``.txt`` file next to it.
 
     Returns the path of the SVG file. Raises `OSError`.
     """
@@ -36,7 +36,7 @@ def save_picture(app: App[Any], folder: Path) -> Path:
 
 
 def text_in(svg: str) -> str:
-    """Returns the text of the screen, line by line, without trailing blanks."""
+    """Returns the text of a screen saved as SVG, line by line, without trailing blanks."""
     lines: dict[int, str] = {}
     for x, line, text in _TEXT.findall(svg):
         before, start = lines.get(int(line), ""), round(float(x) / _CELL_WIDTH)

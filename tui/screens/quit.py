@@ -1,4 +1,4 @@
-"""The confirmation before quitting during a call."""
+"""The dialog that asks for confirmation before quitting during a call."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ QUIT = (
 
 
 class QuitScreen(ModalScreen[bool], inherit_bindings=False):
-    """Asks whether to quit, and returns the answer. The call continues while the question is shown."""
+    """Asks whether to quit; returns True or False. The call continues while the question is shown."""
 
     DEFAULT_CSS = """
     QuitScreen {
@@ -44,7 +44,7 @@ class QuitScreen(ModalScreen[bool], inherit_bindings=False):
         self._leave = Button("End call and quit", id="leave", variant="primary", compact=True)
 
     def compose(self) -> ComposeResult:
-        """Yields the question and its two answers."""
+        """Yields the question and the two buttons."""
         with Vertical(id="quit") as box:
             box.border_title = "Quit"
             yield self._question
@@ -58,7 +58,7 @@ class QuitScreen(ModalScreen[bool], inherit_bindings=False):
             )
 
     def poll(self) -> None:
-        """Changes the question if the call has ended in the meantime. Called every tick."""
+        """Changes the question if the call has ended in the meantime. The app calls this every tick."""
         if self.is_mounted and not self._state.status.live and str(self._leave.label) != "Quit":
             self._question.update("The call has ended in the meantime. Quit?")
             self._leave.label = "Quit"

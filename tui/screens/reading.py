@@ -1,4 +1,4 @@
-"""Reading: the selected event, and the actions to show, copy, play and compare it."""
+"""Reading: the selected event, and the actions that show, copy, play and compare it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _NOTHING_TO_COMPARE = "Mark an event (b), go to another one, then compare."
 
 
 class Reading:
-    """The event in the detail pane or, while that is closed, the event under the log's cursor.
+    """The selected event: the one in the detail pane or, if that is closed, the one under the log's cursor.
 
-    `poll` has to be called every tick.
+    Call `poll` every tick.
     """
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
@@ -33,18 +33,21 @@ class Reading:
 
     @property
     def is_open(self) -> bool:
-        """Whether an event is shown in detail."""
+        """Whether the detail pane shows an event."""
         return "detail" in self._panes.shown
 
     @property
     def row(self) -> Row | None:
-        """The selected event, as a row of the log."""
+        """The selected event's row in the log."""
         return (self._screen.detail.row if self.is_open else None) or self._pane.row
 
     # show
 
     def open(self) -> None:
-        """Shows the log's row in detail, or focuses the detail pane if it is open. The log stops following."""
+        """Shows the event under the log's cursor in the detail pane, and stops the log from following.
+
+        If the pane already shows the event, moves the focus to the pane.
+        """
         row, detail = self._pane.row, self._screen.detail
         if row is None:
             return
@@ -56,20 +59,20 @@ class Reading:
         detail.show(row, at_once=True)
 
     def follow_cursor(self) -> None:
-        """Shows the event under the log's cursor in the detail pane."""
+        """If the detail pane is open, shows the event under the log's cursor in it."""
         row = self._pane.row
         if self.is_open and row is not None:
             self._screen.detail.show(row, at_once=False)
 
     def close(self) -> None:
-        """Closes the detail pane; the previous pane returns to its place."""
+        """Closes the detail pane. The pane that it had replaced returns."""
         if self.is_open:
             self._panes.put_away("detail")
 
     # copy
 
     def copy_value(self) -> None:
-        """Copies the value under the detail pane's cursor or, if that is closed, the message."""
+        """Copies the value under the detail pane's cursor; if the pane is closed, copies the message."""
         self._copy(self._screen.detail.copied_value() if self.is_open else self._event())
 
     def copy_path(self) -> None:
@@ -77,7 +80,7 @@ class Reading:
         self._copy(self._screen.detail.copied_path(), "A raw message has no paths to copy.")
 
     def copy_message(self) -> None:
-        """Copies the complete message as received or sent."""
+        """Copies the complete message as it was sent or received."""
         self._copy(self._event())
 
     def copy_transcript(self) -> None:
@@ -105,7 +108,7 @@ class Reading:
     # play
 
     def play(self) -> None:
-        """Plays the audio of the message, or of all messages of a run. Stops the audio if it is playing."""
+        """Plays the audio of the message, or of all messages of a run. If it is already playing, stops it."""
         if self._clip is not None:
             self._bridge.player.play(PlayAudio())
             self._played()
@@ -125,7 +128,7 @@ class Reading:
         self._pane.show_remark(f"▶ {sound.ms / 1000:.2f}{cut} s, p stops")
 
     def poll(self) -> None:
-        """Shows the progress of the audio."""
+        """Shows the progress of the audio that is playing, or its problem."""
         player = self._bridge.player
         if self._clip is not None and self._clip != player.clip:
             self._played()  # the playhead of a saved session is playing now
@@ -147,7 +150,7 @@ class Reading:
     # compare
 
     def compare(self) -> None:
-        """Compares the two marked events, or the marked event with the selected event."""
+        """Compares the two marked events. With one mark, compares the marked event with the selected event."""
         pair = self._compared()
         if pair is None:
             self._screen.notify(_NOTHING_TO_COMPARE, markup=False)
@@ -158,7 +161,10 @@ class Reading:
         self._screen.app.push_screen(CompareScreen(self._bridge, *sorted(pair)))
 
     def _compared(self) -> tuple[int, int] | None:
-        """Returns the indexes of both marked events, or of this event and the nearest mark, in order."""
+        """Returns the indexes of the two marked events, or of the event under the cursor and the nearest mark.
+
+        Returns None if there are no such events.
+        """
         log, numbers = self._bridge.log, self._pane.view.marks.numbers
         marks = [index for index in map(log.events.find, numbers) if index is not None]
         line = self._pane.line

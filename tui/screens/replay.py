@@ -1,4 +1,4 @@
-"""Replay: makes the log, transcript and sound follow the playhead when a saved session is shown."""
+"""Replay: keeps the log, the transcript and the sound of a saved session at the position of the playhead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TrackSound:
-    """Keeps the playback of the tracks and the playhead at the same position."""
+    """Keeps the audible position in the tracks and the playhead together."""
 
     def __init__(self, player: ClipControl, playhead: Playhead) -> None:
         self.problem = ""
@@ -31,7 +31,10 @@ class TrackSound:
         self._jumps = playhead.jumps - 1
 
     def poll(self) -> None:
-        """Synchronizes the playback and the playhead. Called every tick."""
+        """Starts or stops the sound when the playhead jumps, and advances the playhead with the sound.
+
+        Call it every tick.
+        """
         head = self._playhead
         if head.jumps != self._jumps:
             self._jumps = head.jumps
@@ -76,8 +79,8 @@ class TrackSound:
 class Replay:
     """Keeps the log's cursor and the playhead together.
 
-    `poll` has to be called every tick. If events arrive as the playhead reaches them (``--speed``), the log
-    follows its end, and its cursor is independent of the playhead.
+    Call `poll` every tick. With ``--speed``, events arrive as the playhead reaches them. The log then follows
+    its end, and its cursor is independent of the playhead.
     """
 
     def __init__(self, bridge: Bridge, playhead: Playhead, screen: SessionScreen) -> None:
@@ -94,7 +97,7 @@ class Replay:
         """Number of the event to which the playhead or the user has moved the cursor."""
 
     def widgets(self) -> Iterator[Widget]:
-        """Yields the widgets shown in place of the meters."""
+        """Yields the widgets that replace the level meters."""
         yield self._transport
         yield self.waveform
 
@@ -128,7 +131,7 @@ class Replay:
     # the playhead follows the cursor
 
     def follow_cursor(self) -> None:
-        """Seeks to the log's cursor, unless the playhead has moved it there."""
+        """Seeks to the log's cursor if the user has moved the cursor."""
         head, number = self.playhead, self._number_at_cursor()
         if head.folds or number is None or number == self._led_to:
             return
@@ -137,12 +140,15 @@ class Replay:
         self._placed()
 
     def _placed(self) -> None:
-        """Records that the cursor is at the right line for this position."""
+        """Prevents the next `poll` from moving the cursor, which is already at the right line."""
         self._led_for = self.playhead.at_ns, len(self._pane.view)
         self._screen.transcript.show_instant(self.playhead.at_ns)
 
     def seek_to_event(self, number: int) -> None:
-        """Seeks to an event, such as the start of a turn or tool call. The caller moves the log's cursor to it."""
+        """Seeks to an event, such as the start of a turn or a tool call.
+
+        The code that calls this moves the log's cursor.
+        """
         events = self._bridge.log.events
         index = events.find(number)
         if index is not None:
@@ -152,12 +158,12 @@ class Replay:
             self._placed()
 
     def step(self, lines: int) -> None:
-        """Moves a number of log lines forward, or back if negative."""
+        """Moves forward by a number of log lines, or back if ``lines`` is negative."""
         self._pane.action_cursor(lines)
         self._seek_to_cursor()
 
     def toggle_run(self) -> None:
-        """Expands or collapses a run of messages."""
+        """Expands or collapses the run of messages under the cursor."""
         line = self._pane.line
         if line is not None:
             self._pane.open_run(open_=self._pane.view.expanded(line.row) is None)

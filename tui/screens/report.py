@@ -29,7 +29,7 @@ HINT = "enter save · tab or ↑ ↓ next field · esc close\nYour notes (a) and
 
 
 class ReportScreen(ModalScreen[None], inherit_bindings=False):
-    """Asks for a file, and creates the report in a separate process."""
+    """Asks for a file name, and creates the report in a separate process."""
 
     CSS_PATH = "report.tcss"
     TITLE = "Report"
@@ -64,7 +64,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
     @on(Input.Submitted)
     @on(Button.Pressed, "#save")
     def action_save(self) -> None:
-        """Creates the report."""
+        """Starts creating the report."""
         name = self.path.value.strip()
         if self._making:
             return
@@ -98,7 +98,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed, "#close")
     def action_close(self) -> None:
-        """Closes, and cancels a report that is being created."""
+        """Closes the dialog. If the report is not finished, cancels it."""
         self.dismiss()
 
     def _show(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""ScenarioControls: plays a scenario in the call, takes over from it, and hands the call back."""
+"""ScenarioControls: plays a scenario in the call, takes the call over from it, and hands the call back."""
 
 from __future__ import annotations
 
@@ -23,16 +23,19 @@ PANE = "scenario"
 
 
 class ScenarioControls:
-    """The session's scenario: its pane, and what the user can do with it."""
+    """The pane of the session's scenario, and the user's actions on the scenario."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
         self._screen = screen
         self._shown_for: tuple[str, ...] | None = None
-        """The scenario for which the pane was shown, so that it opens automatically only once."""
+        """The scenario for which the pane was last opened, so that it opens automatically only once."""
 
     def changed(self) -> None:
-        """Shows the scenario pane when a scenario begins, and hides it when a session without a scenario begins."""
+        """Shows the scenario pane when a scenario begins.
+
+        Hides it when a session without a scenario begins.
+        """
         self._bridge.mark_dirty(self._show)
 
     def _show(self) -> None:
@@ -49,7 +52,7 @@ class ScenarioControls:
         self._screen.availability.update()
 
     def toggle_hand(self) -> None:
-        """Takes over from the scenario, or hands the call back to it."""
+        """Takes the call over from the scenario, or hands it back."""
         by_hand = self._bridge.scenario.phase is not ScenarioPhase.BY_HAND
         self._bridge.send(SteerScenario(by_hand=by_hand))
 
@@ -96,7 +99,7 @@ class ScenarioControls:
             app.notify(one_line(words, 400), markup=False)
 
     def _play(self, text: str) -> str:
-        """Plays a file. Returns a sentence that explains why the file cannot be played, or ""."""
+        """Plays the scenario in a file. Returns a sentence if the file cannot be played; otherwise ""."""
         from tui.scenario.reading import ScenarioError, commands_of, read_scenario
 
         path = Path(text).expanduser()
@@ -114,7 +117,11 @@ class ScenarioControls:
         return ""
 
     def ask_commands(self, wanted: PlayScenario, then: Callable[[PlayScenario], object]) -> None:
-        """If a scenario has shell commands, asks whether they may be run; continues with the answer."""
+        """Asks whether a scenario's shell commands may be run, then calls ``then`` with the scenario.
+
+        If the user refuses, the scenario is passed on without commands. Without commands, the user is not
+        asked.
+        """
         if not wanted.commands:
             then(wanted)
             return

@@ -1,4 +1,4 @@
-"""The session screen: strip, meters, panes and footer. The screen draws models; its parts run the actions."""
+"""The session screen, with status line, meters, panes and footer. It draws models; its parts run the actions."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
         """Requests that a report of the session be saved."""
 
     class LayoutChanged(Message):
-        """The user has changed the layout of the panes, which should be remembered."""
+        """Reports a layout of the panes that the user has changed, so that the app can store it."""
 
         def __init__(self, layout: Layout) -> None:
             super().__init__()
@@ -132,7 +132,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @cached_property
     def scenario(self) -> ScenarioControls:
-        """The session's scenario."""
+        """The pane and the actions of the session's scenario."""
         return ScenarioControls(self.bridge, self)
 
     @cached_property
@@ -142,7 +142,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @cached_property
     def jumps(self) -> LogJumps:
-        """The jumps in the log."""
+        """The jumps to errors, turns, marks and other places in the log."""
         from tui.screens.log_jumps import LogJumps
 
         return LogJumps(self.bridge, self.log_pane, self.search)
@@ -156,7 +156,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @cached_property
     def reading(self) -> Reading:
-        """The selected event."""
+        """The selected event, and the actions on it."""
         return Reading(self.bridge, self)
 
     @cached_property
@@ -170,7 +170,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @cached_property
     def availability(self) -> Availability:
-        """The availability of actions."""
+        """Determines which actions apply now."""
         return Availability(self.bridge, self)
 
     # the side panes: panes that the first paint does not show are loaded on first use
@@ -184,28 +184,28 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @cached_property
     def turns(self) -> TurnsPane:
-        """The pane that shows the turns and their latencies."""
+        """The pane with the turns and their latencies."""
         from tui.widgets.turns import TurnsPane
 
         return TurnsPane(self.bridge, self.thresholds, id="turns")
 
     @cached_property
     def tools(self) -> ToolsPane:
-        """The pane that shows the agent's tool calls."""
+        """The pane with the agent's tool calls."""
         from tui.widgets.tools import ToolsPane
 
         return ToolsPane(self.bridge, id="tools")
 
     @cached_property
     def floor(self) -> FloorPane:
-        """The pane that shows who holds the floor."""
+        """The pane that shows who has the floor."""
         from tui.widgets.floor import FloorPane
 
         return FloorPane(self.bridge, self.thresholds, id="floor")
 
     @cached_property
     def health(self) -> HealthPane:
-        """The pane that shows figures for the audio path."""
+        """The pane with figures of the audio path."""
         from tui.widgets.health import HealthPane
 
         return HealthPane(self.bridge, id="health")
@@ -218,7 +218,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
         return DetailPane(self.bridge, id="detail")
 
     def use_thresholds(self, thresholds: Thresholds) -> None:
-        """Uses new thresholds for grading response times from now on."""
+        """Sets the thresholds for grading response times."""
         self.thresholds = thresholds
         self.strip.thresholds = self.turns.thresholds = self.floor.thresholds = thresholds
         if self.is_mounted:
@@ -231,7 +231,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @cached_property
     def ladder(self) -> LadderPane:
-        """The steps of the scenario."""
+        """The pane with the steps of the scenario."""
         from tui.widgets.ladder import LadderPane
 
         return LadderPane(self.bridge, id="scenario")
@@ -257,7 +257,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
         yield KeyBar(self._key_names)
 
     def on_mount(self) -> None:
-        """Subscribes to changes that affect which keys apply."""
+        """Subscribes to the changes after which other keys may apply."""
         state = self.bridge.state
         state.add_status_change_callback(self._changed)
         state.add_controls_change_callback(self._changed)
@@ -273,7 +273,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
     def poll(self) -> None:
         """Draws values that change without events, such as levels and the clock.
 
-        Called every tick while this screen is shown.
+        The app calls this every tick while the screen is shown.
         """
         over = self.bridge.state.status in (Status.ENDED, Status.ERROR)
         self.meters.poll(_SILENT if over else self.bridge.latest.telemetry)
@@ -295,7 +295,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @on(Panes.Changed)
     def panes_changed(self) -> None:
-        """Updates tabs and keys, and posts a message if the layout has changed."""
+        """Updates the tabs and the footer, and posts a message if the layout has changed."""
         if "detail" in self.panes.panes and not self.reading.is_open:
             self.detail.forget()
         self.tab_line.show_tabs()
@@ -305,24 +305,27 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
             self.post_message(self.LayoutChanged(self._layout))
 
     def on_descendant_focus(self) -> None:
-        """Updates the tabs and keys after the focus has moved to another pane."""
+        """Updates the tabs and the footer after the focus has moved."""
         self.tab_line.show_tabs()
 
     # keys
 
     async def action_do(self, action_id: str) -> None:
-        """Runs an action of this screen."""
+        """Runs the action with this id."""
         action = ACTIONS_BY_ID[action_id]
         done = action.do(self) if callable(action.do) else None
         if isawaitable(done):
             await done
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Returns True if an action applies, None if it does not apply now, False if another action has the key."""
+        """Returns whether an action applies, in the same form as `Action.state`.
+
+        ``parameters`` contains the id of the action.
+        """
         return self.availability.state_of(str(parameters[0])) if action == "do" else True
 
     def on_key(self, event: events.Key) -> None:
-        """Shows why a key is not available at the moment."""
+        """Shows a notice if the key is not available at the moment."""
         entry = self.active_bindings.get(event.key)
         if entry is None:
             sentence = self.availability.why_not_here(self._bindings.key_to_bindings.get(event.key, ()))
@@ -351,7 +354,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @on(PaneTabs.Chosen)
     async def go_to_tab(self, event: PaneTabs.Chosen) -> None:
-        """Goes to the pane that was clicked."""
+        """Goes to the pane whose tab was clicked."""
         await self.action_do(event.name)
 
     @on(EventLogPane.Opened)
@@ -367,7 +370,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @on(RowsView.Chosen)
     def _show_row(self, event: RowsView.Chosen) -> None:
-        """Shows the events of a chosen tool call in the log."""
+        """Shows the events of the selected tool call in the log."""
         self._show_event(event.event_number)
 
     def _show_event(self, number: int) -> None:
@@ -390,17 +393,20 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
         self.log_pane.toggle_mark()
 
     def _go_to_focused_row(self) -> None:
-        """Moves the log's cursor to the row of the focused pane, because the cursor's row may be out of sight."""
+        """Moves the log's cursor to the event of the row that is selected in the focused pane.
+
+        Without this, an action would apply to a row of the log that may be out of sight.
+        """
         pane = self.focused
         if isinstance(pane, RowsView) and pane.cursor < pane.count():
             self._go_to_event(pane.event_of(pane.cursor))
 
     def on_turns_pane_opened(self, event: TurnsPane.Opened) -> None:
-        """Shows one turn in full; pressing enter there shows its events."""
+        """Opens the screen for one turn. Pressing enter there shows the events of the turn."""
         self._open_turn(event.number)
 
     def on_turns_pane_plot_wanted(self) -> None:
-        """Shows the chart of response times; pressing enter there opens a turn."""
+        """Opens the chart of response times. Pressing enter there opens a turn."""
         from tui.screens.chart import ChartScreen
 
         chart = ChartScreen(self.bridge, self.thresholds, self.turns.go_to_turn)
@@ -423,25 +429,28 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
         self.jump_to_error()
 
     def jump_to_error(self) -> None:
-        """Goes to the last error's event."""
+        """Goes to the event of the last error."""
         error = self.bridge.state.last_error
         if error is not None:
             self.log_pane.focus()
             self.jumps.to_event(error.number)
 
     def on_waveform_strip_sought(self, event: WaveformStrip.Sought) -> None:
-        """Seeks to the clicked time."""
+        """Seeks to the time that was clicked in the waveform."""
         if self.replay is not None:
             self.replay.playhead.seek(event.at_ns)
 
     def on_write_line_written(self, event: WriteLine.Written) -> None:
-        """Sends a typed turn."""
+        """Sends the text of the input line as a typed turn."""
         self.controls.send_turn(event.text)
 
     # actions that concern several panes
 
     def close(self) -> None:
-        """Closes the first that is open: prompt, typing line, maximized pane, detail, search, error, notice."""
+        """Closes the first of these that is open.
+
+        The order is: prompt, input line, maximized pane, detail pane, search, error, notice.
+        """
         if self.questions.prompt.is_open:
             self.questions.prompt.action_close()
         elif self.controls.write_line.is_open:
@@ -465,7 +474,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
             self.ladder.follow()
 
     def go_to_turn_of_event(self) -> None:
-        """Shows the turn that the log's row belongs to."""
+        """Shows the turn that contains the event under the log's cursor."""
         line = self.log_pane.line
         if line is None:
             return

@@ -1,4 +1,4 @@
-"""The actions of the session screen, with their keys, help, conditions and functions."""
+"""The actions of the session screen: their keys, help texts, conditions and functions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _pane = partial(Action, area=ActionArea.PANES)
 
 
 def _replay(do: Callable[[Replay], object]) -> Callable[[SessionScreen], object]:
-    """Returns an action on the replay of a saved session, which does nothing in a call."""
+    """Returns an action that calls ``do`` with the replay of a saved session. It does nothing in a call."""
     return lambda s: None if s.replay is None else do(s.replay)
 
 

@@ -1,4 +1,4 @@
-"""The session browser, which lists the saved sessions and opens, reports, compares or deletes them."""
+"""The session browser. It lists the saved sessions, and opens, reports, compares or deletes them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SESSIONS = (
 
 
 class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
-    """Lists the sessions, and returns the folder of the session to open or None."""
+    """Lists the saved sessions. Returns the folder of the session to open, or None."""
 
     CSS_PATH = "sessions.tcss"
     TITLE = "Sessions"
@@ -66,7 +66,10 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
         *,
         has_below: bool = True,
     ) -> None:
-        """Starts with the cursor on ``current``. ``has_below`` states whether there is a screen to go back to."""
+        """Opens the list with the cursor on ``current``.
+
+        ``has_below``: whether there is a screen to go back to.
+        """
         super().__init__()
         self._has_below = has_below
         self.library = library
@@ -95,7 +98,7 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
         self._listing.stop()
 
     def poll(self) -> None:
-        """Shows the sessions that were read since the last call. Called every tick."""
+        """Shows the sessions that were read since the last call. The app calls this every tick."""
         if not self.view.is_attached:
             return
         done = self._listing.done  # read first, so that no session is missed
@@ -109,7 +112,7 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
             self.view.show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offers Undo and Back only if there is something to undo or go back to."""
+        """Hides Undo, Compare and Back if they would have no effect."""
         if action == "undo":
             return bool(self._trashed)
         if action == "compare":
@@ -134,11 +137,11 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
         self.view.focus()
 
     def action_filter(self) -> None:
-        """Goes to the filter."""
+        """Moves the focus to the filter."""
         self._filter.focus()
 
     def action_back(self) -> None:
-        """Clears the filter or, if there is no filter, goes back."""
+        """Clears the filter. If there is no filter, goes back."""
         if self.rows.filter:
             self._filter.value = ""
             self.view.focus()
@@ -151,7 +154,7 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
 
     @on(SessionsView.Opened)
     def open(self, event: SessionsView.Opened) -> None:
-        """Closes with the chosen session."""
+        """Closes the browser with the selected session."""
         self.dismiss(event.folder)
 
     def action_mark(self) -> None:
@@ -219,7 +222,7 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
 
     @property
     def _here(self) -> Path | None:
-        """The session on which the cursor stays while the rows change; initially, the requested session."""
+        """The session under the cursor; until the user moves the cursor, the session to begin with."""
         shown = self.view.current
         if shown is not None and (shown.folder == self._current or self.view.cursor):
             self._current = None

@@ -1,4 +1,4 @@
-"""Checks the settings that only the screen can check: theme and keys."""
+"""Checks the settings that need the screens' code to be checked: theme and keys."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _QUITTING = {"yes": "asks first", "no": "ends the call and quits"}
 
 
 class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
-    """Asks for a key, and returns it as written in the settings file; None for escape."""
+    """Asks for a key. Returns its name in the settings file; None if the user pressed escape."""
 
     DEFAULT_CSS = """
     KeyScreen {
@@ -58,7 +58,7 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
         yield Static(f"Press the new key for {self._name}. esc keeps the current one.", markup=False)
 
     def on_key(self, event: events.Key) -> None:
-        """Accepts any key except escape."""
+        """Closes with the pressed key, unless it is escape."""
         if event.key == "escape":
             return
         event.stop()
@@ -71,9 +71,9 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
 
 
 class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
-    """Edits the settings, and returns the changed settings or None.
+    """Edits the settings. Returns the changed settings, or None.
 
-    The theme is previewed while it is being chosen.
+    While the user chooses a theme, the screen shows a preview of it.
     """
 
     CSS_PATH = "settings_form.tcss"
@@ -95,7 +95,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self._problem = Static(id="problem", markup=False)
 
     def compose(self) -> ComposeResult:
-        """Yields a line per setting, followed by the keys."""
+        """Yields one line for each setting, and then the list of keys."""
         with Vertical(id="settings") as box:
             box.border_title = "Settings"
             yield Horizontal(Label("Theme"), self.theme, classes="field")
@@ -127,12 +127,12 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
 
     @on(Select.Changed, "#theme")
     def preview(self) -> None:
-        """Previews the theme on the screen."""
+        """Shows the screen in the theme that is being chosen."""
         self.app.theme = self.theme.chosen
 
     @on(OptionList.OptionSelected, "#keys")
     def ask_key(self, event: OptionList.OptionSelected) -> None:
-        """Asks for a new key for the chosen action."""
+        """Asks for a new key for the selected action."""
         action = _bindable()[event.option_index]
         self.app.push_screen(KeyScreen(action.name), lambda key: self._bind(action, (key,)) if key else None)
 
@@ -160,7 +160,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self._problem.display = bool(sentence)
 
     def action_save(self) -> None:
-        """Closes with the settings, or shows their problems."""
+        """Closes with the changed settings; if they have problems, shows the problems instead."""
         try:
             limits = {"good_ms": _number(self.good.value), "slow_ms": _number(self.slow.value)}
             kept = msgspec.structs.asdict(self._settings.thresholds)
@@ -188,7 +188,10 @@ def _bindable() -> list[Action]:
 
 
 def _number(text: str) -> float | str:
-    """Returns the text as a number. Other text is returned unchanged, for the error message."""
+    """Returns the text as a number.
+
+    Returns text that is not a number unchanged, so that the error message can quote it.
+    """
     try:
         return float(text)
     except ValueError:

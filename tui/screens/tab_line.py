@@ -1,4 +1,4 @@
-"""TabLine: a line with the names and keys of the panes, and the talk button at its end."""
+"""TabLine: a line with the names and keys of the panes, and with the talk button at the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TabLine(Horizontal):
         yield self.talk
 
     def show_tabs(self) -> None:
-        """Shows the panes with their current keys."""
+        """Draws the tabs of the panes with their current keys."""
         # While an input line is open, letters go to it, but the tabs keep their names.
         self._keys |= {
             entry.binding.id or "": self.app.get_key_display(entry.binding)

@@ -33,10 +33,10 @@ _FORGOTTEN = "The part after … was a secret and was not saved. Type it again."
 
 
 class UrlLine(WordLine):
-    """The address bar, which also accepts a command line for another websocket client."""
+    """The address bar. It also accepts a command line of another websocket client."""
 
     class CommandPasted(Message):
-        """A complete command line was pasted."""
+        """Reports that the user pasted a complete command line."""
 
         def __init__(self, pasted: Pasted) -> None:
             super().__init__()
@@ -50,7 +50,7 @@ class UrlLine(WordLine):
         """Note below the bar about pasted headers that will be sent."""
 
     def paste(self, text: str) -> None:
-        """Replaces the selection with a pasted URL, or posts a pasted command line as a message."""
+        """Replaces the selection with a pasted URL. If the text is a command line, posts a message instead."""
         from tui.config.pasted import read_command  # late: the first paint does not need it
 
         pasted = read_command(text)
@@ -61,7 +61,10 @@ class UrlLine(WordLine):
 
 
 class TargetForm:
-    """The form, which initially shows a target. ``base`` contains the initial settings for a typed URL."""
+    """The form for a target. ``base`` contains the initial settings for a typed URL.
+
+    ``filled`` is the target that the form shows at first.
+    """
 
     def __init__(self, base: Target, filled: Listed) -> None:
         self.url = UrlLine(id="url")
@@ -80,7 +83,7 @@ class TargetForm:
         self._devices: DeviceList | None = None
 
     def compose_url(self) -> ComposeResult:
-        """Yields the address bar and, below it, its problem and the note about pasted headers."""
+        """Yields the address bar, its problem, and the note about pasted headers."""
         with Horizontal(classes="field"):
             yield Label("URL")
             yield self.url
@@ -88,7 +91,7 @@ class TargetForm:
         yield self.url.note
 
     def compose(self) -> ComposeResult:
-        """Yields the other fields, each with its problem below it."""
+        """Yields the other fields, each followed by its problem."""
         with Horizontal(classes="field"):
             yield Label("Protocol")
             yield self.protocol
@@ -103,7 +106,7 @@ class TargetForm:
         yield self._audio_problem
 
     def fill(self, listed: Listed | None = None) -> None:
-        """Shows a listed target or, if that is None, the initial target."""
+        """Fills the fields with a listed target; None stands for the initial target."""
         self._filled = listed or self._filled
         self.url.pasted = None
         show_problem(self.url.note, "")
@@ -116,7 +119,10 @@ class TargetForm:
         show_problem(self.call_problem, self._filled.problem)
 
     def take(self, pasted: Pasted) -> None:
-        """Takes the URL and the headers of a command line. The values of the headers are neither shown nor saved."""
+        """Fills in the URL and the headers of a command line.
+
+        The values of the headers are neither shown nor saved.
+        """
         self.fill(Listed(self._base))
         self.url.pasted = pasted
         know_secrets((*header_secrets(pasted.headers), *subprotocol_secrets(pasted.subprotocols)))
@@ -129,7 +135,10 @@ class TargetForm:
             )
 
     def offer_devices(self, devices: DeviceList | None) -> None:
-        """Offers these devices once the fields are mounted, which may be after the first tick."""
+        """Lists the devices in the fields.
+
+        Does nothing until the fields are mounted, which may be after the first tick.
+        """
         mounted = self.capture.is_mounted and self.playback.is_mounted
         if devices is None or devices is self._devices or not mounted:
             return
@@ -140,7 +149,7 @@ class TargetForm:
 
     @property
     def chosen_devices(self) -> dict[str, str]:
-        """The explicitly chosen devices, as fields of a target."""
+        """The devices that the user has chosen, as fields of a target."""
         chosen = {"input": self.capture.chosen, "output": self.playback.chosen}
         return {direction: device for direction, device in chosen.items() if device != "auto"}
 
@@ -184,7 +193,7 @@ class TargetForm:
         )
 
     def _with_pasted(self, known: Target, url: str) -> Target:
-        """Returns the target with the pasted headers, unless the URL now leads to another host."""
+        """Returns the target with the pasted headers, unless the URL was changed to another host."""
         pasted = self.url.pasted
         if pasted is None or host_of(url) != host_of(pasted.url):
             return known
@@ -194,7 +203,7 @@ class TargetForm:
 
 
 def show_problem(problem: Static, sentence: str) -> None:
-    """Shows a problem; "" hides the line."""
+    """Shows a sentence in the line of a problem; "" hides the line."""
     problem.update(one_line(sentence, 400))
     problem.set_class(bool(sentence), "-shown")
 

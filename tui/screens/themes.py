@@ -88,7 +88,7 @@ OFFERED = {"opus-dark": "dark", "opus-light": "light", ANSI: "the terminal's own
 
 
 def check_theme(name: str | None) -> None:
-    """Checks that a theme of this name exists. Raises `SettingsError`."""
+    """Raises `SettingsError` if no theme has this name."""
     known = [*(theme.name for theme in THEMES), *BUILTIN_THEMES]
     if name is not None and name not in known:
         near = did_you_mean(name, known)

@@ -23,7 +23,7 @@ TURN = (
 
 
 class TurnScreen(Page[int | None], inherit_bindings=False):
-    """Shows a turn. Returns the turn whose events should be shown in the log, or None."""
+    """Shows a turn. Returns the turn if the user asks for its events in the log, otherwise None."""
 
     CSS_PATH = "turn.tcss"
     TITLE = "Turn"
@@ -46,7 +46,7 @@ class TurnScreen(Page[int | None], inherit_bindings=False):
         self.page.focus()
 
     def poll(self) -> None:
-        """Shows changes to the turn. Called every tick while this screen is shown."""
+        """Shows changes to the turn. The app calls this every tick while the screen is shown."""
         if self.bridge.redraws.refreshed:
             self.page.update()
 
@@ -57,7 +57,7 @@ class TurnScreen(Page[int | None], inherit_bindings=False):
         self.page.border_title = name
 
     def action_turn(self, step: int) -> None:
-        """Goes to the next or the previous turn."""
+        """Goes to the next turn, or to the previous one if ``step`` is negative."""
         numbers = [turn.number for turn in self.bridge.state.metrics.turns]
         wanted = self.page.number + step
         if wanted in numbers:
@@ -66,5 +66,5 @@ class TurnScreen(Page[int | None], inherit_bindings=False):
             self.notify("No more turns in that direction.", markup=False)
 
     def action_events(self) -> None:
-        """Closes, and shows the turn's events."""
+        """Closes the screen, and shows the events of the turn in the log."""
         self.dismiss(self.page.number)
