@@ -143,7 +143,7 @@ async def hold(
 
 
 async def dial(target: Target) -> Dialled:
-    """Resolves the address and protocol of a target, for a call without sound devices.
+    """Returns a target with its protocol and URL, for a call without sound devices.
 
     Raises `DiallingError`, `ProtocolNotDetected`.
     """

@@ -1,1 +1,1 @@
-"""One live call: `tui.session.live.LiveSession` and its parts."""
+"""A live call: `tui.session.live.LiveSession` and its parts."""

@@ -1,4 +1,4 @@
-"""Passes the agent's replies to the speaker, and reports to the agent how much of each was heard."""
+"""Passes the agent's replies to the speaker, and reports to the agent how much of each reply was heard."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tui.session.reply_checks import ReplyChecks
 
 
 class AgentAudio:
-    """Plays the agent's replies, and reports the outcome as events and to the agent. Runs on the session's loop.
+    """Plays the agent's replies, and reports the outcome to the agent and as events. Runs on the session's loop.
 
-    If a protocol has no message for the end of a reply, a reply ends after it has had nothing to play for
-    ``ends_after_ms``; 0 means that the agent marks the end. ``wake`` is called when the audio should be polled soon,
-    because the first audio of a reply or a mark has arrived.
+    If a protocol has no message for the end of a reply, the end is assumed when the reply has had no audio
+    left to play for ``ends_after_ms``. If the agent marks the end, ``ends_after_ms`` is 0. ``wake`` is called
+    when the audio should be polled soon, because the first audio of a reply or a mark has arrived.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class AgentAudio:
         self._ends_after_ms = ends_after_ms
         self._wake = wake
         self._latest = ""
-        """The reply whose audio arrived last."""
+        """The reply to which the latest chunk of audio belongs."""
         journal.state.add_completion_callback(self._report_finished)
 
     def register_with(self, router: EventRouter) -> None:
-        """Registers handlers for the telephony events that concern agent audio."""
+        """Registers handlers for the telephony events about agent audio."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
             T.PLAY_STREAM_START: self._begin,
             T.PLAY_STREAM_CHUNK: self._play,
@@ -61,11 +61,17 @@ class AgentAudio:
             router.register_telephony_handler(event_type, handler)
 
     def poll(self, *, at_the_end: bool = False) -> None:
-        """Emits the audio events since the previous poll, and reports to the agent which marks were reached."""
+        """Emits the audio events since the previous poll.
+
+        Also reports to the agent which marks were reached.
+        """
         self._pass_on(self._audio.poll(self._journal.clock_ns(), at_the_end=at_the_end))
 
     def poll_sound(self) -> None:
-        """Works like `poll`, for lines and replies only; it takes little time, so it can run with every block."""
+        """Works like `poll`, but emits only events of lines and replies.
+
+        It takes little time, so it can run with every block.
+        """
         self._pass_on(self._audio.poll_sound(self._journal.clock_ns()))
 
     def _pass_on(self, happened: Iterable[e.SessionEvent]) -> None:
@@ -75,12 +81,18 @@ class AgentAudio:
             self._send(self._caller.mark_reached(name))
 
     def end_dry_reply(self) -> None:
-        """If the agent does not mark the end of replies, ends a reply that has had nothing to play for a while."""
+        """Ends a reply that has had no audio left to play for ``ends_after_ms``.
+
+        Does nothing if the agent marks the end of replies.
+        """
         if self._ends_after_ms and (reply := self._audio.playback.ran_dry(self._ends_after_ms)):
             self._end(reply)
 
     async def interrupt(self, reason: str, by_agent: bool = False) -> None:
-        """Silences the agent: discards its audio in the queue and in the device, and reports how much was heard."""
+        """Silences the agent, and reports to the agent how much of each reply was heard.
+
+        Discards the agent's audio in the queue and in the device.
+        """
         asked_ns = self._journal.clock_ns()
         # Polled first, because the flush stops the device, whose clock is needed to date earlier events.
         self.poll()
@@ -113,7 +125,10 @@ class AgentAudio:
             )
 
     def _report_finished(self, event: Completed) -> None:
-        """Reports to the agent how much of a reply was heard; registered as the state's completion callback."""
+        """Reports to the agent how much of a reply was heard.
+
+        Registered as the state's completion callback.
+        """
         if isinstance(event, e.PlaybackEnded):
             received_ms = event.heard_ms + event.unheard_ms
             self._send(

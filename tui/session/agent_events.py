@@ -1,4 +1,4 @@
-"""Handles the agent's messages that do not concern audio."""
+"""Handles the agent's messages about anything but audio."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tui.protocols.base import TelephonyEventType as T
 class AgentEvents:
     """Converts telephony events to session events, and ends the call when the agent does. Runs on the session's loop.
 
-    ``accepted`` is called when the agent accepts the call, and ``left`` when it hangs up or
-    transfers the call.
+    ``accepted`` is called when the agent accepts the call, and ``left`` when the agent hangs up or transfers
+    the call.
     """
 
     journal: Journal
@@ -27,7 +27,7 @@ class AgentEvents:
     left: Callable[[str, HangUpReason], object]
 
     def register_with(self, router: EventRouter) -> None:
-        """Registers handlers for the telephony events that concern neither audio nor the user stream."""
+        """Registers handlers for the telephony events about neither audio nor the user stream."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
             T.SESSION_ACCEPTED: self.accepted,
             T.HANG_UP: self._hang_up,
@@ -72,7 +72,7 @@ class AgentEvents:
 
 
 def transcribed(at_ns: int, speaker: e.Party, event: TelephonyEvent, *, final: bool) -> e.Transcribed:
-    """Returns the transcript event for a message's text."""
+    """Returns a transcript event for the text in a message from the agent."""
     return e.Transcribed(
         at_ns=at_ns,
         speaker=speaker,
@@ -86,7 +86,10 @@ def transcribed(at_ns: int, speaker: e.Party, event: TelephonyEvent, *, final: b
 
 
 def _figure(value: Any) -> float | None:
-    """Returns a finite float, or None, because the agent may send integers that are too large for a float."""
+    """Returns the value as a finite float, or None.
+
+    The agent may send integers that are too large for a float.
+    """
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     try:

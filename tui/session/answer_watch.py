@@ -18,7 +18,7 @@ LIMIT_MS = 3_000.0
 
 
 class AnswerWatch:
-    """Polls the current turn; nothing is pushed to it. Runs on the session's loop.
+    """Reports overdue answers, by polling the current turn. Runs on the session's loop.
 
     An answer is audible speech or text. No answer is overdue while a tool is running.
     """
@@ -32,10 +32,10 @@ class AnswerWatch:
         self._unanswered: Turn | None = None
         """The turn that was reported as unanswered."""
         self._tool: UnansweredTool | None = None
-        """The tool whose result was reported as unanswered; None if the user's turn was."""
+        """The tool whose result was reported as unanswered; None if the report is about the user's turn."""
 
     def poll(self) -> None:
-        """Emits an event when an answer becomes overdue, and when it no longer is."""
+        """Emits an event when an answer becomes overdue, and another when it is no longer overdue."""
         state, now_ns = self._journal.state, self._journal.clock_ns()
         turn = state.metrics.turns[-1] if state.metrics.turns else None
         waits = state.status is e.Status.ACTIVE and not self._pending.tools
@@ -61,7 +61,7 @@ class AnswerWatch:
             self._report(text, active=True, hint=self._what_helps(turn))
 
     def _owing_tool(self, turn: Turn, silent_ms: float | None, now_ns: int) -> UnansweredTool | None:
-        """Returns the tool in this turn whose result the agent has yet to answer."""
+        """Returns the tool of this turn whose result the agent has not answered; None if there is none."""
         tool = self._pending.unanswered_tool
         if tool is None or tool.ended_ns < (turn.began_ns or 0):
             return None
@@ -94,11 +94,14 @@ class AnswerWatch:
 
     @property
     def _stream_open(self) -> bool:
-        """Whether the user stream is open; always False if the agent does not acknowledge the end of the stream."""
+        """Whether the user stream is open.
+
+        Always false if the agent does not acknowledge the end of the stream.
+        """
         return isinstance(self._caller, AcknowledgesUserStream) and self._caller.user_stream_open
 
     def _what_helps(self, turn: Turn | None) -> str:
-        """Returns advice on what the user can do.
+        """Returns a hint for the user.
 
         An agent that has recognized the user's words may be waiting for the end of the user stream.
         """

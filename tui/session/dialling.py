@@ -1,4 +1,4 @@
-"""Turns the user's target into one that can be dialed: detects the protocol, and queries a TwiML webhook."""
+"""Prepares the user's target for a call: detects the protocol, and queries a TwiML webhook."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _NAME_PROTOCOL = "Specify the protocol with --protocol, and check the address an
 
 
 class DiallingError(ValueError):
-    """Raised when the target cannot be dialed. The message says what to do.
+    """Raised when the target cannot be called. The message says what to do.
 
-    ``source`` names what failed; ``code`` is stable and the same as in the `ErrorRaised` event that
-    reports the error.
+    ``source`` names the part that failed. ``code`` is the stable code in the `ErrorRaised` event for this
+    error.
     """
 
     def __init__(self, source: str, code: str, message: str, hint: str = "") -> None:
@@ -40,7 +40,7 @@ class ProtocolNotDetected(ValueError):
 
 
 class Dialled(msgspec.Struct, frozen=True):
-    """A target whose protocol and URL are known, with notes for the user on how they were found."""
+    """A target whose protocol and URL are known, and notes for the user on how they were found."""
 
     target: Target
     redactor: Redactor
@@ -51,7 +51,7 @@ class Dialled(msgspec.Struct, frozen=True):
 
 
 async def settle(target: Target) -> Dialled:
-    """Determines everything that the target does not specify, except for facts that only the call can show.
+    """Returns the target with its protocol and URL, which are looked up or guessed if the user did not specify them.
 
     Raises `DiallingError` and `ProtocolNotDetected`.
     """
@@ -81,9 +81,9 @@ async def _settle(target: Target, redactor: Redactor) -> Dialled:
 
 
 async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
-    """Detects the protocol from the first message.
+    """Guesses the protocol from the agent's first message.
 
-    Because some agents speak first, the socket is opened briefly for this.
+    Opens the socket briefly for this, because some agents speak first.
     """
     client = client_for(target, target.url, bearer(target.token, target.url), redactor=redactor)
     await client.open(target.connect_timeout_s)

@@ -1,4 +1,4 @@
-"""Records the reason why a call ends; if there are several reasons, the first one counts."""
+"""Records why a call ends. If there are several reasons, the first one counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ OURS = "hung up"
 
 
 class Ending:
-    """Stores the reason for the end of the call; the session waits until there is one. Runs on the session's loop."""
+    """Stores the reason for the end of the call. Runs on the session's loop.
+
+    The session waits until a reason is set, and then ends the call.
+    """
 
     def __init__(self, journal: Journal, pending: Pending) -> None:
         self.pending = pending
@@ -59,26 +62,29 @@ class Ending:
         self._due.set()
 
     def agent_left(self, reason: str, hang_up_reason: HangUpReason = HangUpReason.AGENT) -> None:
-        """Ends the call because the agent hung up or transferred it; the call fails if script lines are left."""
+        """Ends the call because the agent hung up or transferred it.
+
+        The call fails if the script has lines left to play.
+        """
         self.finish(reason, hang_up_reason)
         if self.ours or not self.pending.lines_left:
             return
         self._fail_as_left_early(f"{reason[0].upper()}{reason[1:]}")
 
     def fail(self, source: str, code: str, message: str, hint: str = "") -> None:
-        """Ends the call with an error, and emits the error."""
+        """Ends the call with an error, and emits an event for the error."""
         self.fail_with(self._journal.error(source, code, message, hint, fatal=True))
 
     def fail_with(self, failure: e.ErrorRaised) -> None:
-        """Ends the call with an error that has already been emitted."""
+        """Ends the call with an error for which an event was already emitted."""
         self._failure = self._failure or failure
         self._due.set()
 
     def not_accepted(self, limit_s: float, received: int, understood: int, protocol: str) -> None:
         """Fails the call because the agent did not accept it in time.
 
-        ``received`` is the number of messages that the agent sent, and ``understood`` is how many
-        of them ``protocol`` knows.
+        ``received`` is the number of messages that the agent sent; ``understood`` is the number of those that
+        ``protocol`` knows.
         """
         if not received:
             sent = "it sent nothing"
@@ -103,11 +109,11 @@ class Ending:
     def socket_closed(
         self, how: str, *, lost: bool, failed: bool, violation: str = "", dropped: bool = False
     ) -> None:
-        """Ends or fails the call because its socket closed, unless it is already ending.
+        """Ends or fails the call because its socket closed, unless the call is already ending.
 
-        ``violation`` describes what the agent sent if that made this side close the socket. Even a normal close fails
-        the call if something was still due. ``dropped`` means that a fault injected by a scenario closed the socket;
-        this does not count as a failure.
+        ``violation`` describes a message of the agent that made this side close the socket; "" if there was
+        none. If something was still due, even a normal close fails the call. ``dropped`` means that a fault
+        injected by a scenario closed the socket, which does not count as a failure.
         """
         pending = self.pending
         if self.due:
@@ -157,7 +163,7 @@ class Ending:
         return " and ".join(self.pending.in_words())
 
     def emit(self) -> None:
-        """Emits an event with the reason why the call has ended."""
+        """Emits the event that states why the call has ended."""
         if self._failure:
             self._journal.become(e.Status.ERROR, self.reason)
             return

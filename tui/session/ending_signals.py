@@ -1,4 +1,4 @@
-"""Handles the signals that would end a program that runs without a screen, so that its calls are hung up first."""
+"""Handles the signals that end a program without a screen, so that it can hang up its calls first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 @contextlib.contextmanager
 def on_ending_signals(end: Callable[[], object]) -> Iterator[list[signal.Signals]]:
-    """Calls ``end`` on each signal that would end the program; yields the list of signals received.
+    """Calls ``end`` on each signal that would end the program; yields a list of the signals received.
 
-    Runs on the main thread, in an event loop.
+    Use it on the main thread, in an event loop.
     """
     received: list[signal.Signals] = []
 

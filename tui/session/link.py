@@ -37,11 +37,11 @@ _CLOSE_LIMIT_S = 0.3
 
 
 class AgentLink:
-    """Everything between one session and its agent. Runs on the session's loop.
+    """The protocol, the socket and the message log of one session. Runs on the session's loop.
 
-    ``route`` receives each message that was understood, ``on_fatal`` an error that ends the session, and
-    ``on_sent`` each message after it was written; ``sums_audio`` is as in `MessageLog`. Raises `ValueError`
-    for an unknown protocol or for settings that it does not support.
+    ``route`` receives each message that was understood. ``on_fatal`` receives an error that ends the session.
+    ``on_sent`` receives each message after it was written. ``sums_audio`` is as in `MessageLog`. Raises
+    `ValueError` for an unknown protocol, or for settings that the protocol does not support.
     """
 
     def __init__(
@@ -86,7 +86,10 @@ class AgentLink:
 
     @property
     def own_log_rules(self) -> LogRules | None:
-        """Log rules to send with the session if the protocol is custom or options change them; otherwise None."""
+        """Rules for the log that are sent with the session.
+
+        None unless the protocol is custom or options change the rules.
+        """
         protocol, target = self.protocol, self.target
         rules = protocol.log_of(target.options) if protocol.log_of else protocol.log
         return None if target.protocol in BUILT_IN and rules == protocol.log else rules
@@ -98,7 +101,7 @@ class AgentLink:
         self._all_read.set()
 
     async def hang_up(self, reason: HangUpReason) -> None:
-        """Sends the protocol's last messages, and waits briefly until they have been sent and answered."""
+        """Sends the protocol's last messages, and waits briefly until the agent has received and answered them."""
         self.connection.faults.lift()  # without the goodbye, the agent would appear to be at fault
         if not self.connection.client.is_open:
             return
@@ -114,14 +117,14 @@ class AgentLink:
             await self.connection.closed(_CLOSE_LIMIT_S)
 
     async def _goodbye_answered(self, caller: AwaitsGoodbye) -> None:
-        """Waits for the agent to answer the last message; emits a finding if it does not."""
+        """Waits for the answer to the protocol's last message; emits a finding if the agent sends none."""
         # Does not stop when the socket closes: the answer may be the last frame, which may not be handled yet.
         await self._messages_until(lambda: caller.goodbye_answered, _GOODBYE_LIMIT_S)
         if not caller.goodbye_answered:
             self.log.find(caller.missing_goodbye)
 
     async def _messages_until(self, happened: Callable[[], bool], limit_s: float) -> None:
-        """Waits until the condition is true after a message, or no more messages can arrive."""
+        """Waits until a message makes the condition true, no more messages can arrive, or the limit expires."""
         arrived = asyncio.Event()
         watching = self.messages.add_message_handler(lambda _: arrived.set())
         reading = asyncio.ensure_future(self._all_read.wait())
@@ -156,7 +159,10 @@ class AgentLink:
         self._journal.emit(e.RoundTripMeasured(at_ns=at_ns, round_trip_ms=round_trip_ms))
 
     def _emit_pongs(self, arrive: bool) -> None:
-        """Emits an event when pongs are missing, or when they arrive again."""
+        """Emits an event when the agent stops answering pings, or answers them again.
+
+        ``arrive``: whether pongs arrive.
+        """
         if arrive and ("connection", e.Condition.NO_PONGS) not in self._journal.state.conditions:
             return
         silence_s = self.target.silence_timeout_s

@@ -32,12 +32,14 @@ _TEXT_ONLY_S = 1.5
 _FLOWING_S = 0.3
 """Audio counts as arriving continuously as long as its latest chunk is no older than this."""
 _LOOK_NS, _LOOK_S = 50_000_000, 0.08
-"""Intervals at which a wait checks again, because audibility and elapsed time do not cause events: the first with the
-next event, because waking up only for this costs more than the check, and the second without events."""
+"""Intervals at which a wait checks its condition again, because elapsed time and audibility do not cause events.
+
+After the first interval, the next event triggers the check, because an event wakes the loop anyway. Without events,
+a timer triggers it after the second interval."""
 
 
 class Answered(Enum):
-    """How the agent answered."""
+    """Whether and how the agent answered."""
 
     HEARD = "heard"
     IN_TEXT = "in text"
@@ -54,7 +56,7 @@ UNANSWERED = (Answered.SILENT_AFTER_TOOL, Answered.FAILED, Answered.NONE)
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Time limits for the waits, in seconds."""
+    """Time limits in seconds for the waits of `Listening`."""
 
     answer_s: float = 10.0
     max_turn_s: float = 60.0
@@ -65,7 +67,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, target: Target, answer_s: float = 10.0) -> Limits:
-        """Returns the limits that the settings of a target specify."""
+        """Returns the limits in the settings of a target."""
         return cls(answer_s, target.max_turn_s, target.quiet_s, target.greeting_timeout_s)
 
 
@@ -77,10 +79,10 @@ async def _wait(changed: asyncio.Event) -> None:
 
 
 class Listening:
-    """Follows a session and waits for the agent. Runs on the session's loop.
+    """Follows a session, and waits for actions of the agent. Runs on the session's loop.
 
-    ``note`` receives a sentence when a time limit, rather than the agent, ends the agent's turn.
-    ``wait`` returns when its event is set, or after a short time.
+    ``note`` receives a sentence when a time limit, rather than the agent, ends the agent's turn. ``wait``
+    returns when its event is set, or after a short time.
     """
 
     def __init__(
@@ -118,7 +120,7 @@ class Listening:
             self._changed.set()
 
     def end(self) -> None:
-        """Records that the session is over, regardless of the reason."""
+        """Records that the session is over, and ends all waits."""
         self._returned = True
         self._changed.set()
 
@@ -128,9 +130,9 @@ class Listening:
         return self._returned or self._state.status in (e.Status.ENDING, e.Status.ENDED, e.Status.ERROR)
 
     async def until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Waits for a condition. Returns False if that took too long or the call ended first.
+        """Waits for a condition. Returns False if the time limit expires or the call ends first.
 
-        Time spent running a tool or resuming the session does not count; both have their own limits.
+        Time spent running a tool or resuming the session does not count; both have separate limits.
         """
         left_ns = timeout_s * NS_PER_S
         while not condition():
@@ -147,12 +149,12 @@ class Listening:
         await self.until(lambda: not self._pending.resuming, _LOOK_S)
 
     async def greeting(self) -> None:
-        """Waits for the agent's greeting to start, up to the time limit for greetings, and then to end."""
+        """Waits for a greeting to start, up to the time limit for greetings, and then for its end."""
         await self.answer(0, self._limits.greeting_s)
         await self.turn_end()
 
     async def line_end(self, since_ns: int, timeout_s: float) -> None:
-        """Waits for the first line that begins after ``since_ns``, until it has been spoken or has failed."""
+        """Waits until a recorded line has ended or failed after ``since_ns``."""
         await self.until(lambda: self._heard.line_ended_ns > since_ns, timeout_s)
 
     async def answer(self, since_ns: int, timeout_s: float | None = None) -> Answered:
@@ -161,7 +163,10 @@ class Listening:
         return await self._answered(lambda: self._heard_since(since_ns), since_ns, limit_s)
 
     async def _answer_to(self, tool: _EndedTool) -> Answered:
-        """Waits for the answer to a tool's result; audio that was sent before the result is not part of it."""
+        """Waits for the answer to a tool's result.
+
+        Audio that the agent sent before the result is not part of the answer.
+        """
 
         def is_heard() -> bool:
             if self._pending.replies_are_ended:
@@ -189,8 +194,8 @@ class Listening:
     async def turn_end(self) -> Answered:
         """Waits until the agent's turn is over.
 
-        A running tool keeps the turn open until the agent answers the tool's result, if it has to answer it. Returns
-        one of `UNANSWERED` if the agent did not answer.
+        If the agent has to answer the result of a tool, its turn lasts until that answer ends. Returns one of
+        `UNANSWERED` if the agent did not answer.
         """
         answer = Answered.HEARD
         await self._until_quiet()
@@ -225,7 +230,7 @@ class Listening:
         await self._wait(self._changed)
 
     def _heard_since(self, since_ns: int) -> bool:
-        """Returns whether the agent was first heard after ``since_ns``."""
+        """Returns whether the agent became audible after ``since_ns``."""
         audible, now_ns = self._state.audible, self._clock_ns()
         if audible.heard_from(e.Party.AGENT, since_ns, now_ns):
             return True
@@ -236,9 +241,9 @@ class Listening:
         return audible.heard_between(e.Party.AGENT, played_ns + EARLY_NS, now_ns)
 
     def _goes_on_after(self, tool: _EndedTool) -> bool:
-        """Returns whether agent audio is heard beyond what had been sent before a tool's result.
+        """Returns whether the agent is still heard after the audio sent before a tool's result has played.
 
-        If the agent does not mark the end of replies, its answer may follow its words before the tool call without a
+        If the agent does not mark the end of replies, its answer may follow its previous words without a
         pause.
         """
         since_ns, now_ns = tool.heard_out_ns + int(_FLOWING_S * NS_PER_S), self._clock_ns()
@@ -252,14 +257,14 @@ class Listening:
         return self._clock_ns() - text_ns > _TEXT_ONLY_S * NS_PER_S
 
     def _failed_since(self, since_ns: int) -> bool:
-        """Returns whether the answer failed after ``since_ns`` and none of its audio remains to be played."""
+        """Returns whether the agent's answer failed after ``since_ns``, and all of its audio has been played."""
         heard, now_ns = self._heard, self._clock_ns()
         # Audio that has just been played is detected as heard slightly later.
         played = not heard.playing and now_ns > heard.changed_ns + KNOWN_AFTER_NS
         return heard.failed_ns > since_ns and played
 
     def _is_quiet(self) -> bool:
-        """Returns whether the agent has probably finished."""
+        """Returns whether the agent has probably finished speaking."""
         heard, now_ns = self._heard, self._clock_ns()
         if not heard.playing:
             return now_ns - heard.changed_ns > self._limits.quiet_s * NS_PER_S
@@ -276,7 +281,7 @@ class Listening:
 
 
 class _EndedTool(NamedTuple):
-    """A tool whose result was sent to the agent."""
+    """A tool whose result was sent to the agent and must be answered."""
 
     name: str
     ended_ns: int
@@ -285,7 +290,7 @@ class _EndedTool(NamedTuple):
 
 
 class _Received:
-    """Tracks which agent audio was received and played."""
+    """Tracks which audio of the agent has been received and played."""
 
     def __init__(self, pending: Pending) -> None:
         self._pending = pending
@@ -311,7 +316,7 @@ class _Received:
         """Time at which the agent last reported a failed answer; 0 if the user has spoken since."""
 
     def take(self, event: e.SessionEvent) -> bool:
-        """Processes one event; returns True if waits must check their conditions again."""
+        """Processes one event. Returns whether waits must check their conditions again."""
         match event:
             case e.MessageLogged():
                 if event.audio_ms > 0 and event.direction is e.Direction.RECEIVED:

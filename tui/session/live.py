@@ -1,7 +1,7 @@
 """LiveSession: one call, from connecting to hanging up. The session does not depend on a screen or a process.
 
-It checks that each transition is legal, and emits the transition. The session's `SessionState`, which contains
-the state of the call, is the first to receive each event. Everything runs on one event loop.
+`LiveSession` checks that each change of status is legal, and emits it. The session's `SessionState`, which
+contains the state of the call, is the first to receive each event. Everything runs on one event loop.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ from tui.websocket.message_handler import MessageHandler
 
 
 class LiveSession:
-    """One call to one target.
+    """One call to one target. `run` runs the call, and `user` carries out the user's actions.
 
-    ``audio`` must be configured; ``redactor`` knows the secrets of the call (default: those of the
-    target); ``tools`` are the functions that the agent may call. ``sink`` receives every event in
-    order, and ``telemetry`` the latest levels; ``keep_raw`` stores a raw message and returns its
-    offset (-1 if it was not kept); ``on_begun`` is called when the session has begun, before
-    anything else happens in it. ``sums_audio`` is as in `MessageLog`; a load test's calls always sum audio.
-    `run` runs the call, and `user` carries out the user's actions.
-    Raises `ValueError` for an unknown protocol or for settings that it does not support.
+    ``audio`` must be configured. ``redactor`` removes the secrets of the call (by default, those of the
+    target). ``tools`` are the functions that the agent may call. ``sink`` receives every event in order, and
+    ``telemetry`` the latest levels. ``keep_raw`` stores a raw message and returns its offset, or -1 if it did
+    not keep the message. ``on_begun`` is called right after the first event of the session. ``sums_audio`` is
+    as in `MessageLog`; a load test's calls always sum audio.
+
+    Raises `ValueError` for an unknown protocol, or for settings that the protocol does not support.
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class LiveSession:
 
     @property
     def pending(self) -> Pending:
-        """What is still due in the call."""
+        """Tracks the operations that are still due in the call."""
         return self._ending.pending
 
     @property
@@ -172,20 +172,20 @@ class LiveSession:
 
     @property
     def dropped(self) -> bool:
-        """Whether the call ended because an injected fault closed its socket and no other could replace it."""
+        """Whether the call ended because an injected fault closed its socket and no new socket could be used."""
         return self._ending.dropped
 
     @property
     def messages(self) -> MessageHandler:
-        """The decoder for everything that the agent sends."""
+        """The handler that decodes the agent's messages."""
         return self._link.messages
 
     # -- the call --
 
     async def run(self) -> None:
-        """Runs the call.
+        """Runs the call. Returns when the call has ended, for whatever reason.
 
-        Returns when the call has ended for any reason; never raises an exception because of the far side.
+        Never raises an exception that the agent could cause.
         """
         loop = asyncio.get_running_loop()
         default_reporter.clear()  # a callback that failed in an earlier call must be reported in this one too
@@ -221,7 +221,10 @@ class LiveSession:
         await self._watch.compare_edges()
 
     def hang_up(self) -> None:
-        """Ends the call on the user's behalf. If it is already ending, stops waiting for the agent's last audio."""
+        """Ends the call for the user.
+
+        If the call is already ending, stops waiting for the agent's last audio.
+        """
         self._ending.finish()
         self.audio.playback.stop_draining()
 
@@ -269,7 +272,10 @@ class LiveSession:
         )
 
     async def _resume(self) -> bool:
-        """Continues the session on a new socket, unless the agent ended it or the protocol cannot resume."""
+        """Tries to continue the session on a new socket; returns whether it could.
+
+        Returns False if the agent ended the call, or if the protocol cannot resume a session.
+        """
         connection, limit_s = self._link.connection, self._link.target.resume_timeout_s
         closed = connection.client.lost or connection.client.restarts
         if self._ending.due or not closed or self.state.status is not e.Status.ACTIVE:
@@ -301,7 +307,7 @@ class LiveSession:
         await self._link.hang_up(self._ending.hang_up_reason)
 
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Runs all closing steps in order, even after one fails; the first exception is raised at the end."""
+        """Runs all closing steps in order, even after one has failed; raises the first exception at the end."""
         steps = (
             self.audio.capture.stop,
             partial(self._leave, tasks[:-1]),
@@ -316,9 +322,9 @@ class LiveSession:
                 stack.push_async_callback(step)
 
     async def _leave(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Closes the socket.
+        """Closes the socket, and plays the agent's remaining audio to the end.
 
-        Audio that the agent sent before it hung up is played to the end, unless the user hung up.
+        If the user hung up, the remaining audio is not played.
         """
         for task in tasks:
             task.cancel()
@@ -357,12 +363,12 @@ class LiveSession:
             await self.audio.capture.start(silent=True)
 
     async def _route(self, incoming: Incoming) -> None:
-        """Passes the raw message to the router if a handler is registered for its wire name."""
+        """Passes the raw message to the router, if a handler is registered for the message's wire name."""
         if incoming.kind in self.router.realtime_handlers:
             await self.router.handle_realtime_event(incoming.body)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Sends a message from the `FunctionHandler`; some protocols decide when to send it."""
+        """Sends a message from the `FunctionHandler`. A protocol may delay or translate it."""
         if isinstance(self._link.caller, RelaysToolMessages):
             self._link.send(self._link.caller.relay(message))
         else:

@@ -1,4 +1,4 @@
-"""Emits an event for every message, and for its findings and errors."""
+"""Emits an event for every message, and for the findings and errors in messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ has arrived."""
 
 @dataclass
 class _AudioSum:
-    """The audio messages in one direction that have not been logged yet."""
+    """The sum of the audio messages in one direction that have not been logged yet."""
 
     count: int = 0
     size_bytes: int = 0
@@ -31,7 +31,7 @@ class _AudioSum:
 
 @dataclass
 class _Repeated:
-    """A repeated finding and its latest occurrence."""
+    """A finding that may occur repeatedly: its latest occurrence and its counts."""
 
     found: Finding
     count: int = 0
@@ -41,12 +41,12 @@ class _Repeated:
 
 @dataclass(eq=False)
 class MessageLog:
-    """Emits what a session's `MessageHandler` and `Connection` report. Runs on the session's loop.
+    """Emits events for what a `MessageHandler` and a `Connection` report. Runs on the session's loop.
 
-    ``reply`` sends the protocol's own answer right after the answered message is logged. ``route`` is then
-    called with the message, and ``on_fatal`` with an error that ends the session. With ``sums_audio``, audio
-    messages that were understood and have no findings are logged as one sum, by `emit_counts` or before the
-    next message of another kind.
+    When a message has been logged, ``reply`` sends the protocol's answer to it, and then ``route`` receives
+    the message. ``on_fatal`` receives an error that ends the session. With ``sums_audio``, audio messages
+    that were understood and have no findings are logged as one sum: by `emit_counts`, or before the next
+    message of another kind.
     """
 
     journal: Journal
@@ -81,7 +81,7 @@ class MessageLog:
         self.journal.losing(e.Loss.UNSENT, message.kind)
 
     async def received(self, received: Received) -> None:
-        """Logs a message that arrived, whether it was understood or not; then answers and routes it."""
+        """Logs a message that arrived, even if it was not understood; then answers and routes it."""
         incoming = received.incoming
         if self.sums_audio and incoming and incoming.audio_ms and not received.findings:
             self._add(e.Direction.RECEIVED, received.frame, incoming.audio_ms, received.at_ns)
@@ -107,12 +107,10 @@ class MessageLog:
             await self.route(incoming)
 
     def find(self, found: Finding, *, about: int = 0) -> None:
-        """Emits a finding or advice.
+        """Emits a finding or advice about the event with the number ``about``.
 
-        If the same rule has been broken before, the finding is only counted, because the log does not list
-        repetitions.
-
-        ``about`` is the number of the event that the finding concerns.
+        If the same rule was broken before, counts the finding, and emits it only if the count is 1, 10, 100
+        and so on.
         """
         repeated = self._findings.setdefault(found.rule, _Repeated(found))
         repeated.found, repeated.count = found, repeated.count + 1
@@ -124,7 +122,10 @@ class MessageLog:
         self.journal.find(repeated.found, about=about, count=repeated.count)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
-        """Emits the counts of repeated findings and sums of audio messages. Called regularly, and at the end."""
+        """Emits the sums of audio messages and the number of unreadable messages.
+
+        Call it regularly. At the end, it also emits the counts of repeated findings.
+        """
         self._log_sums()
         if at_the_end:
             for repeated in self._findings.values():
@@ -162,7 +163,10 @@ class MessageLog:
                 )
 
     def report_error(self, error: e.ErrorRaised) -> None:
-        """Emits the error with a reference to the last logged message; registered with the `MessageHandler`."""
+        """Emits the error with a reference to the last logged message.
+
+        Registered with the `MessageHandler`.
+        """
         undecodable = error.source == "protocol" and not error.fatal
         hint = self._hint_for_undecodable() if undecodable else ""
         message = error.message
@@ -174,9 +178,9 @@ class MessageLog:
             self.on_fatal(raised)
 
     def _hint_for_undecodable(self) -> str:
-        """Returns advice about an unreadable message.
+        """Returns a hint about an unreadable message.
 
-        Before the agent has accepted, it suggests that the protocol may be wrong.
+        Until the agent has accepted the session, the hint suggests another protocol.
         """
         if self.journal.state.metrics.started_ns is None:
             return f"Does it speak {self.protocol}?"

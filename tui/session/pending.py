@@ -1,4 +1,7 @@
-"""Tracks what is still due in a call. This determines how the call ends and how long a headless call waits."""
+"""Pending: tracks the operations that are still due in a call.
+
+They determine how the call ends and how long a headless call waits.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from tui.models import events as e
 
 
 class UnansweredTool(NamedTuple):
-    """A tool whose result was sent to the agent and is still unanswered."""
+    """A tool whose result was sent to the agent and has not been answered."""
 
     name: str
     ended_ns: int
@@ -17,8 +20,8 @@ class UnansweredTool(NamedTuple):
 class Pending:
     """Tracks operations that have begun and have not ended.
 
-    Runs on the session's loop; processing an event takes constant time. ``replies_are_ended`` states whether
-    the agent marks the end of each reply. If the agent does not mark it, there is no end to wait for.
+    Runs on the session's loop. Each event takes constant time. ``replies_are_ended`` states whether the agent
+    marks the end of each reply; if not, `replies` is always empty.
     """
 
     def __init__(self, *, replies_are_ended: bool) -> None:
@@ -65,7 +68,7 @@ class Pending:
                 pass
 
     def owes_answer(self, event: e.ToolChanged) -> bool:
-        """Returns whether the agent received the result of a tool and has to answer it.
+        """Returns whether the event means that the agent received a tool's result and has to answer it.
 
         A tool call without an id does not request a result.
         """
@@ -73,7 +76,10 @@ class Pending:
 
     @property
     def replies(self) -> list[str]:
-        """Replies that the agent has begun and must still end; always empty if it does not mark their ends."""
+        """Replies that the agent has begun and not ended.
+
+        Always empty if the agent does not mark the end of replies.
+        """
         return list(self._replies) if self.replies_are_ended else []
 
     @property
@@ -82,7 +88,7 @@ class Pending:
         return list(self._tools.values())
 
     def in_words(self) -> list[str]:
-        """Returns everything that is due, as one phrase each; empty if nothing is due."""
+        """Returns a phrase for each operation that is due."""
         replies, lines = len(self.replies), self.lines_left
         return [
             *(

@@ -1,4 +1,4 @@
-"""Checks agent audio in any protocol: how it is encoded, and how fast it arrives."""
+"""Checks the encoding and the arrival speed of agent audio in any protocol."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReplyChecks:
         self._encodings: dict[AudioFormat, EncodingCheck] = {}
 
     def received(self, audio_format: AudioFormat, wire: bytes) -> None:
-        """Judges the encoding of an agent audio chunk."""
+        """Checks the encoding of a chunk of agent audio."""
         check = self._encodings.get(audio_format)
         if check is None:
             if len(self._encodings) >= _MAX_FORMATS:
@@ -37,7 +37,10 @@ class ReplyChecks:
             self._find(Finding("wrong-encoding", fault))
 
     def ended(self, received_ms: float, ratio: float | None) -> None:
-        """Judges the speed of a complete reply; ``ratio`` is its length divided by the time it took to arrive."""
+        """Checks how fast a complete reply arrived.
+
+        ``ratio`` is its length divided by the time it took to arrive.
+        """
         if ratio is not None and ratio < SLOW_RATIO and received_ms >= _LEAST_JUDGED_MS:
             text = (
                 f"A {received_ms / 1000:.1f} s reply arrived at {ratio:.2f} × real time. "

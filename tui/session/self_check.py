@@ -1,4 +1,4 @@
-"""Detects delays in this program, and reports when they make measurements uncertain."""
+"""Detects delays in this program, and reports them if they make measurements uncertain."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SETTLING_NS = 500_000_000
 
 
 class _Device(NamedTuple):
-    """A device of the call, as it is named in reports."""
+    """A device of the call: its name in reports, and its path."""
 
     name: str
     path: str
@@ -52,21 +52,21 @@ _SPEAKER = _Device("the speaker", "playback")
 
 
 class _Stall(NamedTuple):
-    """A period in which a device did not call back."""
+    """A period without callbacks from a device."""
 
     since_ns: int
     until_ns: int
     """End of the period in which times are, or may be, wrong because of the stall."""
     gap_ms: float
     harmful: bool
-    """Whether times are certainly wrong, so that there is no need to wait and see whether the clock moves."""
+    """Whether times are certainly wrong. If not, they are wrong only if the clock moves."""
 
 
 class SelfCheck:
-    """Checks the timing of the loop, of sending and of the speaker's clock. Runs on the loop that it watches.
+    """Checks the timing of the event loop, of sending and of both devices. Runs on the loop that it checks.
 
-    ``emit`` receives delays beyond their limit, at most once per second and kind. Further delays within a second are
-    reported together at the end of it, because none of them may remain unknown.
+    ``emit`` receives delays beyond their limit, at most one of each kind per second. Further delays of that
+    kind are combined, and reported at the end of the second.
     """
 
     def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
@@ -75,14 +75,14 @@ class SelfCheck:
         self._lags: deque[tuple[int, float]] = deque(maxlen=_LAGS)
         self._reported: Tally[str] = Tally()
         self._unreported: dict[str, e.LatenessSeen] = {}
-        """By kind, the delays since the last report, as one."""
+        """For each kind, the delays since the last report, combined into one event."""
         self._looked_ns = 0
         self._stalls: dict[_Device, _Stall] = {}
         self._send_late_ms: float | None = None
         self._underflows = 0
 
     def woke(self, due_ns: int) -> None:
-        """Measures the lag of the loop in a task that slept until ``due_ns``."""
+        """Measures the lag of the event loop, from a task that slept until ``due_ns``."""
         now_ns = self._clock_ns()
         lag_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._lags.append((now_ns, lag_ms))
@@ -109,9 +109,9 @@ class SelfCheck:
         self._report_due(now_ns)
 
     def finish(self) -> None:
-        """Reports the remaining delays, and stalls after which it is not known whether times are wrong.
+        """Reports the remaining delays at the end of the call.
 
-        Call it at the end of the call.
+        Also reports stalls whose effect on times is not known yet.
         """
         now_ns = self._clock_ns()
         for device, stall in self._stalls.items():
@@ -120,7 +120,7 @@ class SelfCheck:
         self._report_due(now_ns, final=True)
 
     def telemetry(self, audio: AudioManager, pace: SendPace) -> Telemetry:
-        """Returns audio levels and the program's own delays, as of the last `look`."""
+        """Returns the audio levels, and the delays of this program at the last `look`."""
         now_ns = self._clock_ns()
         return msgspec.structs.replace(
             audio.telemetry(now_ns),
@@ -131,13 +131,13 @@ class SelfCheck:
         )
 
     def judge(self, what: str, late_ms: float, limit_ms: float, at_ns: int) -> None:
-        """Reports a delay that lasted until ``at_ns``, if it is beyond its limit."""
+        """Reports a delay that lasted until ``at_ns``, if it exceeds ``limit_ms``."""
         if late_ms > limit_ms:
             since_ns = at_ns - int(late_ms * NS_PER_MS)
             self._report(e.LatenessSeen(at_ns=at_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
     def _report(self, late: e.LatenessSeen) -> None:
-        """Reports a delay, now or together with the others of its kind within a second."""
+        """Reports a delay at once, or with other delays of its kind at the end of the second."""
         if waiting := self._unreported.get(late.what):
             late = msgspec.structs.replace(
                 late,
@@ -153,7 +153,10 @@ class SelfCheck:
             self._emit(self._unreported.pop(what))
 
     def _called_back(self, device: _Device, gap_ms: float, now_ns: int, *, ran_dry: bool = False) -> None:
-        """Processes a device's longest time between two callbacks since the last check; reports harmful stalls."""
+        """Checks for a stall, and reports a harmful stall once the device's clock has settled.
+
+        ``gap_ms`` is the device's longest time between two callbacks since the previous check.
+        """
         stall = self._stalls.get(device)
         if stall and now_ns >= stall.until_ns:
             del self._stalls[device]
@@ -182,7 +185,7 @@ class SelfCheck:
         )
 
     def _loop_lag_ms(self, now_ns: int) -> float | None:
-        """Returns the longest lag within the last second, in ms; None before the first measurement."""
+        """Returns the longest lag of the event loop in the last second, in ms; None if none was measured."""
         while self._lags and self._lags[0][0] < now_ns - NS_PER_S:
             self._lags.popleft()
         return max((lag_ms for _, lag_ms in self._lags), default=None)

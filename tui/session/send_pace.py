@@ -1,4 +1,4 @@
-"""Measures when captured blocks are sent, and how long each takes from the device's callback to the socket."""
+"""Measures when captured blocks are sent, and how long each block takes from callback to socket."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _STEPS = 2_000
 
 
 class Way(NamedTuple):
-    """Times at which a block left the device's callback, was put into a message, and was sent; None if unknown."""
+    """When a block left the device's callback, when its message was complete, and when it was sent."""
 
     captured_ns: int | None = None
     framed_ns: int | None = None
-    """Set only if the block had to wait for later ones, because the protocol's messages are longer than a block."""
+    """None if the block did not wait for later blocks to complete its message."""
     sent_ns: int | None = None
 
 
 class _Sent:
-    """A block with its messages, which are queued or have been sent."""
+    """A captured block and the last message that contains a part of it."""
 
     def __init__(self, block: Captured, last_message: Outgoing | None) -> None:
         self.end_ns = block.end_ns
@@ -37,7 +37,10 @@ class _Sent:
 
 
 class SendPace:
-    """Measures the time from `gave` (for each block) to `sent` (for each message). Use it on one loop only."""
+    """Measures how long captured blocks take from the device's callback to the socket.
+
+    Call `gave` for each block and `sent` for each message, on one event loop.
+    """
 
     def __init__(self) -> None:
         self._blocks: deque[_Sent] = deque(maxlen=_KEPT_BLOCKS)
@@ -49,7 +52,10 @@ class SendPace:
         self._recent: deque[tuple[int, float]] = deque()
 
     def gave(self, block: Captured, messages: list[Outgoing], *, held: bool = False) -> None:
-        """Records that a block was put into these messages, or is ``held`` until a message is complete."""
+        """Records that a block was put into ``messages``.
+
+        ``held``: whether the block waits until its message is complete.
+        """
         sent = _Sent(block, messages[-1] if messages else None)
         self._blocks.append(sent)
         if messages:
@@ -60,7 +66,7 @@ class SendPace:
             self._held.append(sent)
 
     def sent(self, message: Outgoing, now_ns: int) -> None:
-        """Records that a message was written to the socket at the given time."""
+        """Records that a message was written to the socket at ``now_ns``."""
         found = False
         for block in reversed(self._blocks):
             if block.last_message is message:
@@ -71,24 +77,27 @@ class SendPace:
                 return
 
     def of(self, at_ns: int) -> Way:
-        """Returns the times of the block that contains the sample captured at the given time."""
+        """Returns the times of the block that contains the sample captured at ``at_ns``."""
         for block in self._blocks:
             if block.end_ns >= at_ns:
                 return Way(block.captured_ns, block.framed_ns, block.sent_ns)
         return Way()
 
     def worst_ms(self, now_ns: int) -> float | None:
-        """Returns the longest time within the last second, in ms; None if nothing was sent."""
+        """Returns the longest delay of the last second, in ms; None if nothing was sent."""
         while self._recent and self._recent[0][0] < now_ns - NS_PER_S:
             self._recent.popleft()
         return max((took_ms for _, took_ms in self._recent), default=None)
 
     def sent_since(self, since_ns: int) -> list[tuple[int, float]]:
-        """Returns when each block of the last second was sent, if after ``since_ns``, and how long it took in ms."""
+        """Returns the blocks of the last second that were sent after ``since_ns``.
+
+        Each block is the time at which it was sent, and its delay in ms.
+        """
         return [*takewhile(lambda sent: sent[0] > since_ns, reversed(self._recent))][::-1]
 
     def measured(self, now_ns: int) -> e.SendingMeasured | None:
-        """Returns the figures for the whole call as an event; None if nothing was sent."""
+        """Returns the delays of the whole call as an event; None if nothing was sent."""
         p50_ms, p99_ms = self.percentile_ms(0.5), self.percentile_ms(0.99)
         if p50_ms is None or p99_ms is None:
             return None
@@ -97,7 +106,10 @@ class SendPace:
         )
 
     def percentile_ms(self, share: float) -> float | None:
-        """Returns a percentile over the whole call, in steps of 0.05 ms up to 100 ms; None if nothing was sent."""
+        """Returns a percentile of the delays in the whole call; None if nothing was sent.
+
+        The result is in steps of 0.05 ms, up to 100 ms.
+        """
         if not self._count:
             return None
         reached = accumulate(self._counts)

@@ -33,18 +33,21 @@ class CallSetUp:
         """Saves the session; None if the session is not saved."""
 
     async def prepare(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
-        """Starts saving, and finds the devices. Raises the error that prevents the call, if any."""
+        """Starts saving, and finds the devices. Raises an error if the call cannot be made."""
         await self.start_saving(target)
         await self.find_devices(target, lines=lines)
 
     async def start_saving(self, target: Target) -> None:
-        """Performs the first part of `prepare`; a call that fails after this is saved with the reason."""
+        """Starts saving the call; the first part of `prepare`.
+
+        If the call fails later, the saved session contains the reason.
+        """
         self.writer = await start_saving(target, self.problems)
         tracks = self.writer.tracks if self.writer else None
         self._audio.tracks = [tracks] if tracks else []
 
     async def find_devices(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
-        """Performs the second part of `prepare`; cancellation ends it immediately."""
+        """Finds the devices and loads the speech detector; the second part of `prepare`. Can be cancelled."""
         # Loaded now and on a thread, because loading the detector with the first sound would delay the call's audio.
         await asyncio.to_thread(load_detector)
         await self._audio.configure(
@@ -93,7 +96,7 @@ class CallSetUp:
         )
 
     def take(self, event: SessionEvent) -> None:
-        """Saves an event if the session is saved, and passes it on."""
+        """Saves an event if the session is saved, and passes it to ``sink``."""
         self._sink(self.writer.take(event) if self.writer else event)
 
     async def close(self) -> None:

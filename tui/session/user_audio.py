@@ -26,7 +26,8 @@ _NO_SOCKET = "the connection was lost"
 class UserAudio:
     """Passes captured blocks through the capture chain to the protocol. Runs on the session's loop.
 
-    ``on_block`` receives each block after it was sent; speech is detected when the audio is next polled.
+    ``on_block`` receives each block after it was sent. Speech in the block is detected when the audio is next
+    polled.
     """
 
     def __init__(
@@ -46,16 +47,16 @@ class UserAudio:
         self.pace = SendPace()
         self._early: deque[Captured] = deque()
         self._waits = False
-        """Whether a failure to open the user stream has been reported."""
+        """Whether an event has reported that the agent did not open the user stream."""
         self._speech: GaplessSpeech | KnownSpeech | None = None
         self._heard_until_ns = 0
 
     def begin(self) -> None:
-        """Prepares speech detection; called once the call is accepted, because the capture format is known then."""
+        """Creates the speech detector. Call it once the call is accepted, when the capture format is known."""
         self._speech = self._audio.user_speech(self._emit_edges)
 
     async def pump(self) -> None:
-        """Sends captured blocks until cancelled."""
+        """Sends captured blocks until it is cancelled."""
         async for block in self._audio.capture.blocks():
             pcm = await self._audio.capture.chain.execute_chain(block.pcm)
             if pcm is not block.pcm:
@@ -66,7 +67,7 @@ class UserAudio:
             self._on_block(block)
 
     def send_early(self, _: object = None) -> None:
-        """Sends the blocks that were waiting for the user stream to open."""
+        """Sends the blocks that were captured while the user stream was being opened."""
         while self._early and self._caller.user_stream_open:
             self._send_now(self._early.popleft())
         self._report_waiting(False, "The user stream is open.")
@@ -77,7 +78,7 @@ class UserAudio:
             self.pace.sent(message, self._journal.clock_ns())
 
     def _send_block(self, block: Captured) -> bool:
-        """Sends a block to the agent or keeps it for later; returns False if the agent will never receive it."""
+        """Sends a block or keeps it until the stream is open; returns False if it drops the block."""
         if self._caller.user_stream_open:
             self.send_early()
             self._send_now(block)
@@ -113,7 +114,7 @@ class UserAudio:
             self._report_waiting(True, "The agent has not opened the user stream: no user audio is sent.")
 
     def _drop_early(self) -> None:
-        """Drops the blocks that were waiting for the user stream, and counts them as lost."""
+        """Drops the blocks that were captured while the user stream was being opened; counts them as lost."""
         while self._early:
             self._early.popleft()
             self._journal.losing(e.Loss.UNSENT, _NOT_OPEN)
@@ -128,7 +129,10 @@ class UserAudio:
         self._journal.condition(condition, "capture", active=waits, text=text, hint=hint)
 
     def finish(self) -> None:
-        """Emits the end of any current speech, and the send timing. Call it after capture has ended."""
+        """Emits the end of ongoing speech, and the delays of sending.
+
+        Call it after capture has ended.
+        """
         self._drop_early()
         if self._speech:
             self._speech.finish(self._heard_until_ns)

@@ -1,4 +1,4 @@
-"""Carries out the user's actions in a call, such as recording, playing a line, typing, muting and interrupting."""
+"""Carries out the user's actions in a call, such as recording, playing a line, typing and muting."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tui.session.link import AgentLink
 
 
 class UserCommands:
-    """Carries out the user's commands, or emits the reason why this is not possible. Runs on the session's loop.
+    """Carries out the user's commands. Emits the reason if a command is not possible. Runs on the session's loop.
 
-    ``interrupt`` flushes playback and takes the reason as its argument.
+    ``interrupt`` flushes playback; its argument is the reason.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class UserCommands:
             await self._stop_user_stream()
 
     async def open_line(self) -> None:
-        """Starts sending silence to an agent that detects turns itself, so that recorded lines can be played."""
+        """Starts sending silence if the agent detects turns, so that recorded lines can be played."""
         if agent_detects_turns(self._link.caller) and not self._state.controls.recording:
             await self._start_recording(silent=True)
 
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
-        """Plays a recorded line in place of the microphone; if necessary, turns on recording while the line plays.
+        """Plays a recorded line in place of the microphone. Turns on recording for the line if necessary.
 
         With ``begins_ns``, the line's first sample is captured at that time.
         """
@@ -67,21 +67,18 @@ class UserCommands:
         await self._audio.capture.lines.speak(line, begins_ns)
 
     def end_recording(self) -> None:
-        """Emits an event which states that user audio is no longer sent to the agent."""
+        """Emits an event that states that user audio is no longer sent."""
         self._only_for_a_line = False
         self._emit_recording(False)
 
     def set_muted(self, muted: bool) -> None:
-        """Sends silence instead of the user's audio, or stops doing so."""
+        """Mutes the user, so that silence is sent, or unmutes the user."""
         if muted != self._state.controls.muted:
             self._audio.capture.level.muted = muted
             self._journal.emit(e.MutedChanged(at_ns=self._journal.clock_ns(), muted=muted))
 
     def change_volume(self, by: float) -> None:
-        """Changes the playback volume by ``by``, within 0..2.
-
-        Every key press takes effect, however quickly it follows the previous one.
-        """
+        """Changes the playback volume by ``by``, within 0..2. Changes in quick succession add up."""
         self._audio.volume = round(self._audio.volume + by, 2)
         self._journal.emit(e.VolumeChanged(at_ns=self._journal.clock_ns(), volume=self._audio.volume))
 
@@ -128,14 +125,17 @@ class UserCommands:
         await self._audio.capture.start(silent=silent)
 
     def _in_call(self, purpose: str) -> bool:
-        """Returns whether a call is active; if not, emits a notice."""
+        """Returns whether a call is active.
+
+        If not, emits a notice that names the ``purpose`` for which a call is needed.
+        """
         active = self._state.status is e.Status.ACTIVE
         if not active:
             self._journal.notice(f"Cannot {purpose}: no call is active.", "Start a call first.")
         return active
 
     async def _take_turn(self) -> None:
-        """Interrupts an agent that does not detect turns, because speech alone would not interrupt it."""
+        """Interrupts an agent that does not detect turns, because the user's speech would not interrupt it."""
         if not agent_detects_turns(self._link.caller) and self._audio.playback.playing:
             await self._interrupt("the user takes a turn")
 
@@ -150,7 +150,7 @@ class UserCommands:
             await self._audio.capture.start(silent=True)
 
     def _stop_after_line(self, event: Completed) -> None:
-        """Stops a recording that was started for a line; registered as the state's completion callback."""
+        """Stops a recording that was started only for a line. Registered as the state's completion callback."""
         if (
             isinstance(event, e.LineChanged)
             and self._only_for_a_line

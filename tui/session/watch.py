@@ -1,4 +1,4 @@
-"""During a call, polls everything that no event reports."""
+"""SessionWatch: polls the parts of a call that do not report changes with events."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _GRACE_NS = 100_000_000
 class SessionWatch:
     """Polls audio, answers, losses and the program's own lateness, and publishes telemetry.
 
-    While audio is captured, all polls run with captured blocks, because waking up a second time costs more than a
-    poll. At other times, a timer triggers them. Runs on the session's loop.
+    While audio is captured, each block triggers the polls, because a separate wake-up costs more than a poll.
+    At other times, a timer triggers them. Runs on the session's loop.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class SessionWatch:
         self._self_check = SelfCheck(journal.emit, journal.clock_ns)
         self._failed_callbacks = 0
         self._due_ns = 0
-        """When everything is polled next."""
+        """Time of the next poll of everything."""
         self._woken = asyncio.Event()
 
     async def run(self) -> None:
-        """Polls until cancelled."""
+        """Polls until it is cancelled."""
         due_ns = self._due_ns
         while True:
             now_ns = self._journal.clock_ns()
@@ -87,11 +87,11 @@ class SessionWatch:
                 due_ns = self._due_ns = 0
 
     def wake(self) -> None:
-        """Polls soon, even if nothing could be heard until now."""
+        """Makes `run` poll soon, even if the timer is not due."""
         self._woken.set()
 
     async def _woken_before(self, until_ns: int) -> bool:
-        """Sleeps until the given time, or until `wake` is called; returns whether it was called."""
+        """Sleeps until the given time or until `wake` is called. Returns whether `wake` was called."""
         self._woken.clear()
         try:
             async with asyncio.timeout(max(until_ns - self._journal.clock_ns(), 0) / NS_PER_S):
@@ -103,16 +103,16 @@ class SessionWatch:
 
     @property
     def _needs_sound(self) -> bool:
-        """Whether audio is played or an answer is due, so that times matter."""
+        """Whether audio is being played or an answer is due. Sound is then polled more often."""
         return self._audio.playback.playing or self._answers.waiting
 
     def take_block(self, block: Captured) -> None:
-        """Polls after a captured block was sent. The delay of the block shows the loop's lag."""
+        """Polls after a captured block was sent. Also measures the loop's lag from the delay of the block."""
         self._self_check.woke(block.captured_ns)
         self._poll_due(self._journal.clock_ns())
 
     def _poll_due(self, now_ns: int) -> None:
-        """Polls sound, and everything else if that is due."""
+        """Polls sound. If everything is due, polls everything."""
         self._agent_audio.end_dry_reply()
         if now_ns < self._due_ns:
             self._agent_audio.poll_sound()
@@ -121,7 +121,7 @@ class SessionWatch:
         self._self_check.woke(now_ns)  # a slow poll also blocks the loop
 
     def _poll(self) -> int:
-        """Polls everything; returns the time until the next such poll."""
+        """Polls everything. Returns the time in ns until the next poll of everything."""
         self._agent_audio.poll()
         self._answers.poll()
         self._count_late_results()
@@ -138,14 +138,17 @@ class SessionWatch:
         return _QUIET_INTERVAL_NS
 
     async def finish(self) -> None:
-        """Emits the remaining events after audio and messages have stopped."""
+        """Emits the remaining events. Call it after audio and messages have stopped."""
         self._self_check.finish()
         self._user_audio.finish()
         self._agent_audio.poll(at_the_end=True)
         self._emit_counts(at_the_end=True)
 
     async def compare_edges(self) -> None:
-        """Emits the findings of a second speech detector about the tracks, after the tracks have ended."""
+        """Emits the events of the second speech detector, which checks the tracks.
+
+        Call it after the tracks have ended.
+        """
         turns = self._journal.state.metrics.turns
         if all(turn.response_latency_ms is None for turn in turns):
             return

@@ -1,4 +1,4 @@
-"""The process that speaks and recognizes: answers requests from `SpeechProcess` until its standard input ends."""
+"""The child process of `SpeechProcess`. It answers requests until its standard input ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ _ears = cache(Ears)
 
 
 def answer(request: dict[str, Any], requests: IO[bytes]) -> dict[str, str]:
-    """Returns the answer to a request: text or an error. The request's PCM, if any, is read from ``requests``."""
+    """Carries out a request and returns its answer, which contains text or an error.
+
+    Reads the PCM of a recognition request from ``requests``.
+    """
     pcm = requests.read(request.get("hear", 0))
     try:
         if "hear" in request:
@@ -41,7 +44,7 @@ def answer(request: dict[str, Any], requests: IO[bytes]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Answers requests until the end of standard input."""
+    """Answers requests from standard input until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     # Libraries that print must not write into the answers.
     answers = os.dup(1)

@@ -1,4 +1,4 @@
-"""Recognizes speech with faster-whisper, from the ``speech`` extra, and a model of the user's choice."""
+"""Ears: recognizes speech with faster-whisper (from the ``speech`` extra) and a model chosen by the user."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MARGIN_FRAMES = _RATE * 3 // 10
 class Ears:
     """A recognizer with its model, which is loaded on creation. Not thread-safe.
 
-    ``model`` is a folder with a model for CTranslate2, an installed package that contains one, or
-    the name of one that faster-whisper downloads; if it is empty, the installed model is used or,
-    if there is none, tiny.en is downloaded. Raises `SpeechError`.
+    ``model`` is a folder with a model for CTranslate2, an installed package that contains a model, or the
+    name of a model that faster-whisper downloads. If it is empty, the installed model is used; without an
+    installed model, tiny.en is downloaded. Raises `SpeechError`.
     """
 
     def __init__(self, model: str = "") -> None:
@@ -58,15 +58,18 @@ class Ears:
 
 
 def missing_recognizer() -> str:
-    """Returns a sentence that states what to install for speech recognition; empty if nothing is missing.
+    """Returns a sentence that says what to install for speech recognition; empty if nothing is missing.
 
-    Loads nothing.
+    Does not load the recognizer.
     """
     return "" if importlib.util.find_spec("faster_whisper") else _MISSING
 
 
 def find_model(model: str, downloads: list[str]) -> str:
-    """Returns the folder that contains the model, or its name if it is one of ``downloads``. Raises `SpeechError`."""
+    """Returns the folder that contains the model, or the model's name if it has to be downloaded.
+
+    ``downloads`` are the names that faster-whisper can download. Raises `SpeechError`.
+    """
     if not model:
         return _in_package(_PACKAGE) or _DOWNLOADED
     if model in downloads:
@@ -85,7 +88,7 @@ def find_model(model: str, downloads: list[str]) -> str:
 
 
 def _in_package(name: str) -> str:
-    """Returns the folder of the model in an installed package; empty if there is none."""
+    """Returns the folder of the model in an installed package; empty if the package contains no model."""
     spec = importlib.util.find_spec(name.replace("-", "_")) if _PACKAGE_NAME.fullmatch(name) else None
     places = spec.submodule_search_locations if spec else None
     files = sorted(file for place in places or () for file in Path(place).rglob(_MODEL_FILE))

@@ -7,4 +7,7 @@ EXTRA = "pip install 'opusagent-tui[speech]'"
 
 
 class SpeechError(Exception):
-    """Text cannot be spoken or audio cannot be recognized; the message is one sentence for the user."""
+    """Text cannot be synthesized, or audio cannot be recognized.
+
+    The message is one sentence for the user.
+    """

@@ -1,7 +1,9 @@
-"""SpeechProcess: synthesizes and recognizes speech in a child process, because both use a full core and 300 MB.
+"""SpeechProcess: synthesizes and recognizes speech in a child process.
 
-Requests go to the child's standard input and answers come from its standard output, each as one line of JSON. A
-recognition request announces a number of bytes of PCM, which follow it. Uses only the standard library and msgspec.
+Synthesis and recognition each use a full core and 300 MB, which the child keeps away from this process.
+Requests go to the child's standard input, and answers come from its standard output, each as one line of
+JSON. A recognition request states the number of bytes of PCM that follow it. Uses only the standard library
+and msgspec.
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ _MAX_REASON_CHARS = 400
 class SpeechProcess:
     """Synthesizer and recognizer in a child process, which starts with the first request that needs it.
 
-    ``synthesizer`` and ``model`` are the settings of that name in ``[speech]``; if empty, the best one
+    ``synthesizer`` and ``model`` are the settings of that name in ``[speech]``; if one is empty, the best one
     installed is used. Requests are handled one after another. Methods block and may be called from any
-    thread; in an event loop, use `asyncio.to_thread`. Call `close`, or use ``with``; the child also ends when
+    thread; in an event loop, use `asyncio.to_thread`. Call `close`, or use ``with``. The child also ends when
     this process ends.
     """
 
@@ -50,8 +52,8 @@ class SpeechProcess:
     def speak(self, text: str, voice: Voice = Voice.USER) -> Path:
         """Returns a WAV file of the text: 16-bit mono at 16 kHz, without silence around it, peak at -3 dBFS.
 
-        The file stays in the cache, so each text is synthesized only once per voice and synthesizer. A cached text
-        does not start the process. Raises `SpeechError`.
+        The file stays in the cache, so each text is synthesized only once per voice and synthesizer. If the
+        text is in the cache, the process is not started. Raises `SpeechError`.
         """
         text = " ".join(text.encode(errors="replace").decode().split())
         if not text:
@@ -79,8 +81,7 @@ class SpeechProcess:
     def hear(self, pcm: bytes, rate: int) -> str:
         """Returns the words in 16-bit mono PCM at ``rate`` Hz; empty if no speech was found.
 
-        The first call loads the model, which takes about a second, or downloads it. Raises
-        `SpeechError`.
+        The first call loads the model, which takes about a second, or downloads it. Raises `SpeechError`.
         """
         timeout_s = _TIMEOUT_S if self._has_heard else _DOWNLOAD_TIMEOUT_S
         text = self._ask({"hear": len(pcm), "rate": rate, "model": self._model}, timeout_s, pcm)
@@ -88,7 +89,7 @@ class SpeechProcess:
         return text
 
     def close(self) -> None:
-        """Ends the child, even in the middle of a request, which then raises `SpeechError`."""
+        """Ends the child. If a request is in progress, it raises `SpeechError`."""
         child = self._child
         if child is not None:
             child.kill()  # it has no data that could be lost
@@ -132,7 +133,7 @@ class SpeechProcess:
 
 
 def cache_folder() -> Path:
-    """Returns the folder of cached sentences; it need not exist."""
+    """Returns the folder of cached WAV files; it need not exist."""
     return user_cache_path("opusagent-tui") / "speech"
 
 
@@ -145,7 +146,7 @@ def _start() -> subprocess.Popen[bytes]:
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Deletes the least recently used sentences beyond the limit. Raises `OSError`."""
+    """Deletes the least recently used WAV files if the cache exceeds its limit. Raises `OSError`."""
     files = [path for path in folder.glob("*.wav") if len(path.stem) == 32]
     if len(files) < _KEPT_FILES:
         return

@@ -1,4 +1,4 @@
-"""Synthesizers: hibari from the extra, otherwise those installed on the machine.
+"""Synthesizers: hibari from the ``speech`` extra, or one that is installed on the machine.
 
 Heavy imports are deferred until first use.
 """
@@ -36,7 +36,7 @@ _FADE_FRAMES = RATE * 5 // 1000
 
 
 class Voice(StrEnum):
-    """Voice to speak with."""
+    """A voice for synthesized speech."""
 
     USER = "user"
     AGENT = "agent"
@@ -44,7 +44,7 @@ class Voice(StrEnum):
 
 
 class Synthesizer(ABC):
-    """Turns text into audio."""
+    """Converts text to audio."""
 
     name: str
     """Name in the settings."""
@@ -52,7 +52,7 @@ class Synthesizer(ABC):
     @property
     @abstractmethod
     def version(self) -> str:
-        """Name and version. Cached audio from another version is synthesized again."""
+        """Name and version. The cache keeps audio of different versions apart."""
 
     @abstractmethod
     def synthesize(self, text: str, speed: float) -> tuple[NDArray[np.float32], int]:
@@ -63,7 +63,7 @@ class Synthesizer(ABC):
 
 
 class Hibari(Synthesizer):
-    """The package hibari-tts, whose wheel contains a small neural voice for American English (Apache-2.0)."""
+    """The package hibari-tts, which contains a small neural voice for American English (Apache-2.0)."""
 
     name = "hibari"
     _seed = 7
@@ -87,9 +87,9 @@ class Hibari(Synthesizer):
 
 
 class CommandVoice(Synthesizer):
-    """A command that reads text from its standard input and writes a WAV file.
+    """A synthesizer that runs a command, which reads text from standard input and writes a WAV file.
 
-    ``arguments`` receives the words per minute and the path of the file.
+    ``arguments`` converts words per minute and the path of the file to the command's arguments.
     """
 
     def __init__(self, name: str, words_per_min: int, arguments: Callable[[int, str], list[str]]) -> None:
@@ -99,11 +99,14 @@ class CommandVoice(Synthesizer):
 
     @property
     def version(self) -> str:
-        """Name of the command; querying its version would start a process for each cached sentence."""
+        """Name of the command.
+
+        Contains no version, because a query would start a process for each cached sentence.
+        """
         return self.name
 
     def synthesize(self, text: str, speed: float) -> tuple[NDArray[np.float32], int]:
-        """Returns samples at the command's own rate."""
+        """Returns the samples at the rate that the command uses."""
         from tui.audio.mix import mix
         from tui.audio.wav import AudioFileError, WavFile
 
@@ -155,7 +158,7 @@ def find_synthesizer(name: str = "") -> Synthesizer:
 def speak(text: str, voice: Voice, synthesizer: Synthesizer) -> bytes:
     """Returns the text as 16-bit mono PCM at `RATE`, trimmed, with 5 ms fades and a peak at -3 dBFS.
 
-    Raises `SpeechError`, including if nothing in the text can be spoken.
+    Raises `SpeechError`, also if the text contains nothing that can be spoken.
     """
     import numpy as np
 

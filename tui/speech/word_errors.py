@@ -48,9 +48,9 @@ def word_error_rate(expected: str, heard: str) -> float:
 
 
 def comparable_words(text: str) -> list[str]:
-    """Returns the words in lower case, without punctuation, and with numbers digit by digit.
+    """Returns the words in lower case, without punctuation, and with numbers as single digits.
 
-    "Four seven one", "four hundred and seventy-one" and "471" are the same three words, so that one
+    "Four seven one", "four hundred and seventy-one" and "471" therefore become the same three words, and one
     wrong digit counts as one wrong word. English only.
     """
     text = _FULL_HOUR.sub("", text.casefold().replace("’", "'")).replace("%", " percent ")
@@ -58,7 +58,7 @@ def comparable_words(text: str) -> list[str]:
 
 
 def _with_digits(words: list[str]) -> Iterator[str]:
-    """Yields the words, with the words of each number replaced by the number."""
+    """Yields the words, with each number in words replaced by its digits."""
     value: int | None = None
     room = 1
     """Number words below this limit continue the current number. The limit is 100 after "hundred" and 10 after
