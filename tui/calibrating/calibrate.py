@@ -1,4 +1,4 @@
-"""Calibrates a pair of devices in a call."""
+"""Calibrates a microphone and a speaker in a call with the local agent."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _LINES_PER_CHIRPS = 2
 
 
 class CalibrationFailed(Exception):
-    """Nothing could be measured. The message gives the reason and what to do about it."""
+    """Raised if a calibration measured nothing. The message gives the reason and what to do about it."""
 
 
 class _Notes:
-    """Records a call's events and the agent's track.
+    """Records a call's events and the audio that the speaker plays.
 
     `agent_heard` is called on the playback thread, everything else on the event loop.
     """
@@ -67,7 +67,7 @@ class _Notes:
         self.blocks: list[tuple[int, bytes, int]] = []
 
     def take(self, event: e.SessionEvent) -> None:
-        """Records an event."""
+        """Records an event of the call."""
         match event:
             case e.SpeechEdge(speaker=e.Party.USER, started=True):
                 self.onsets_ns.append(event.at_ns)
@@ -85,7 +85,7 @@ class _Notes:
                 pass
 
     def agent_heard(self, start_ns: int, pcm: bytes, rate: int) -> None:
-        """Records a block that is played."""
+        """Records a block of agent audio and the time at which it is heard."""
         self.blocks.append((start_ns, pcm, rate))
 
     def agent_cut(self, at_ns: int) -> None:
@@ -99,11 +99,9 @@ class _Notes:
 
 
 async def calibrate(target: Target, seconds: float, seed: int | None = None) -> Calibration:
-    """Calibrates the target's devices in a call to the local agent.
+    """Calibrates the target's devices in a call to the local agent. Raises `CalibrationFailed`.
 
     The call lasts ``seconds`` and uses the target's protocol.
-
-    Raises `CalibrationFailed`.
     """
     found = await endpoints.find(target.input, target.output)
     if found.input_device is None or found.output_device is None:
@@ -134,7 +132,7 @@ async def _to_agent(target: Target, agent: AgentProcess) -> Target:
 async def _hold(
     target: Target, notes: _Notes, seconds: float, seed: int | None
 ) -> tuple[CallerInLoop, tuple[float | None, float | None], int]:
-    """Makes the call; returns the caller, the deviation of the device clocks in ppm, and the microphone's rate."""
+    """Makes the call; returns the caller, the drift of both device clocks in ppm, and the microphone's rate."""
     audio = AudioManager()
     set_up = CallSetUp(audio, notes.take)
     try:
@@ -164,10 +162,7 @@ async def _converse(
     seconds: float,
     dice: random.Random,
 ) -> None:
-    """Plays lines at random times until the time is up.
-
-    Every other line interrupts the answer to the previous line.
-    """
+    """Plays recorded lines at random times for ``seconds``. Every other line interrupts an answer."""
     state, clock = session.state, asyncio.get_running_loop().time
     await _until(lambda: state.status is e.Status.ACTIVE or bool(notes.problem), _ACTIVE_S)
     if state.status is not e.Status.ACTIVE:
@@ -203,7 +198,7 @@ async def _converse(
 
 
 async def _play_chirps(audio: AudioManager, number: int) -> None:
-    """Plays a set of chirps on the speaker, without involving the agent, and waits until they have been heard."""
+    """Plays a set of chirps on the speaker and waits until they have been heard. The agent is not involved."""
     queue = audio.playback.queue
     chirps_format = AudioFormat(Encoding.PCM16, queue.rate if queue else audio.capture.format.rate)
     reply = f"{_CHIRPS} {number}"
@@ -213,7 +208,7 @@ async def _play_chirps(audio: AudioManager, number: int) -> None:
 
 
 async def _until(condition: Callable[[], bool], limit_s: float) -> bool:
-    """Polls a condition for which there is no event; returns whether it was met in time."""
+    """Polls ``condition``; returns whether it became true within ``limit_s``."""
     clock = asyncio.get_running_loop().time
     gives_up_s = clock() + limit_s
     while not condition():
@@ -236,7 +231,7 @@ def _evaluate(
     host_api: str,
     clock_ppm: tuple[float | None, float | None],
 ) -> Calibration:
-    """Computes the calibration from a call; slow. Raises `CalibrationFailed`."""
+    """Computes the calibration from the recorded call, which takes a while. Raises `CalibrationFailed`."""
     latest = next((each for each in reversed(notes.opened) if each.latency_ms), None)
     if latest is None:
         raise CalibrationFailed(notes.problem or "The speaker was not opened.")
@@ -270,7 +265,7 @@ def _evaluate(
 
 
 def _chirp_loops_ms(notes: _Notes, caller: CallerInLoop, track: PlayedTrack, since_ns: int) -> list[float]:
-    """Returns the delays of all chirps from a given time on, except those for which a device was not in time."""
+    """Returns the delays of all chirps since ``since_ns``, in ms. Skips sets during which a device was late."""
     loops_ms: list[float] = []
     for started_ns in notes.chirps_ns:
         ended_ns = started_ns + chirps.LENGTH_MS * NS_PER_MS

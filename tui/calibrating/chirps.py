@@ -1,8 +1,8 @@
 """Measures the round trip from the speaker to the microphone with chirps that the speaker plays.
 
-Speech repeats itself and is quiet at its edges. A chirp resembles nothing but itself, so its position in the
-microphone's stream is found to a sample, even if it is much quieter than the noise around it. Its frequencies pass
-every device and every sample rate from 8 kHz up.
+Speech repeats itself and is quiet at its edges, so its position is uncertain. A chirp is found to the nearest
+sample, even if it is much quieter than the noise around it. Its frequencies pass every device, and every
+sample rate from 8 kHz up.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ def chirps_pcm(rate: int) -> bytes:
 
 
 def chirp_loops_ms(started_ns: int, caller: CallerInLoop, track: PlayedTrack) -> list[float]:
-    """Returns how much later the microphone heard each chirp of a set than the speaker was due to play it, in ms.
+    """Returns how late the microphone heard each chirp of a set, in ms after the speaker was due to play it.
 
-    ``started_ns`` is when the set was due to be heard. The list is empty if the microphone did not hear it.
+    ``started_ns`` is when the set was due to be heard. The list is empty if the microphone did not hear the
+    set.
     """
     per_ms = track.rate // 1_000
     played = [
@@ -73,7 +74,7 @@ def chirp_loops_ms(started_ns: int, caller: CallerInLoop, track: PlayedTrack) ->
 
 
 def _near(samples: Samples, due: int, rate: int) -> int | None:
-    """Returns the first frame of the chirp expected at ``due``; None if it is not found there."""
+    """Returns the first frame of the chirp expected at frame ``due``; None if no chirp is close to it."""
     chirp, apart = _chirp(rate), _APART_MS * rate // 1_000
     start = max(due - apart, 0)
     found = find(samples[start : due + apart + len(chirp)], chirp, _LIKE_ENOUGH)
@@ -82,7 +83,7 @@ def _near(samples: Samples, due: int, rate: int) -> int | None:
 
 @cache
 def _chirp(rate: int) -> Samples:
-    """Returns a linear sweep with soft edges; float32 in -1..1."""
+    """Returns a chirp: a linear sweep that fades in and out; float32 in -1..1."""
     at_s = np.arange(_CHIRP_MS * rate // 1_000) / rate
     rise_hz_per_s = (_TO_HZ - _FROM_HZ) * 1_000 / _CHIRP_MS
     sweep = np.sin(2 * np.pi * (_FROM_HZ * at_s + rise_hz_per_s * at_s**2 / 2))

@@ -1,4 +1,4 @@
-"""Determines the true times in a calibration call, and checks the program's figures against them."""
+"""Determines true times in a calibration call, and computes the errors of the times that the program measured."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _LEAST_FOR_BIAS = 3
 
 
 class LineInStream(NamedTuple):
-    """A line in the microphone's stream: its first audible frame, and the frame after its last audible frame."""
+    """The position of a recorded line in the microphone's stream: its first audible frame and its end."""
 
     began: int
     ended: int
 
 
 class CallerInLoop:
-    """The last step of the capture chain: records the microphone's input and replaces it with the caller's lines.
+    """The last step of the capture chain: records the microphone's input and replaces it with recorded lines.
 
-    ``block_end_ns`` returns the time at which, according to the program, the last sample of the
-    next block left the microphone.
+    ``block_end_ns`` returns the program's estimate of when the last sample of the next block left the
+    microphone.
     """
 
     def __init__(self, block_end_ns: Callable[[], int]) -> None:
@@ -55,7 +55,7 @@ class CallerInLoop:
         self._line = b""
 
     def __call__(self, block: bytes) -> bytes:
-        """Returns the same number of bytes from the line, or silence."""
+        """Records ``block``; returns as many bytes of the current line or silence."""
         self._counts.append(self.frames + len(block) // 2)
         self._ends_ns.append(self._block_end_ns())
         self._blocks.append(block)
@@ -68,7 +68,7 @@ class CallerInLoop:
         return self._counts[-1] if self._counts else 0
 
     def say(self, pcm: bytes, wait_frames: int, rate: int) -> LineInStream:
-        """Plays a line, starting ``wait_frames`` after the first frame of the next block."""
+        """Plays a recorded line, starting ``wait_frames`` after the first frame of the next block."""
         loud = np.flatnonzero(_loud(to_float(pcm), rate, _AUDIBLE_RMS)) * (rate // 1_000)
         start = self.frames + wait_frames
         self._line = bytes(2 * wait_frames) + pcm
@@ -76,25 +76,25 @@ class CallerInLoop:
         return self.spoken[-1]
 
     def heard(self) -> Samples:
-        """Returns everything that the microphone has captured so far."""
+        """Returns all samples that the microphone has captured so far."""
         return to_float(b"".join(self._blocks))
 
     def at_ns(self, frame: int, rate: int) -> int:
-        """Returns the time at which, according to the program, a frame passed the microphone."""
+        """Returns the program's estimate of when ``frame`` passed the microphone."""
         index = min(int(np.searchsorted(self._counts, frame)), len(self._counts) - 1)
         return self._ends_ns[index] - round((self._counts[index] - frame) * 1e9 / rate)
 
     def frame_at(self, at_ns: int, rate: int) -> int:
-        """Returns the frame that, according to the program, passed the microphone at a given time."""
+        """Returns the frame that, by the program's estimate, passed the microphone at ``at_ns``."""
         index = min(int(np.searchsorted(self._ends_ns, at_ns)), len(self._counts) - 1)
         return self._counts[index] - round((self._ends_ns[index] - at_ns) * rate / 1e9)
 
 
 class PlayedTrack:
-    """Played audio at the microphone's sample rate, with the times at which it was due to be heard."""
+    """Played audio, resampled to the microphone's rate, with the times at which it was due to be heard."""
 
     def __init__(self, blocks: Sequence[tuple[int, bytes, int]], rate: int) -> None:
-        """Takes the played blocks, each as a tuple (time of the first sample, 16-bit PCM, rate)."""
+        """Takes the played blocks as tuples: time of the first sample, 16-bit PCM, sample rate."""
         self.rate = rate
         parts: list[Samples] = []
         self._starts_ns: list[int] = []
@@ -116,14 +116,14 @@ class PlayedTrack:
         self.samples = np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def frame_at(self, at_ns: int) -> int:
-        """Returns the frame that was due at a given time."""
+        """Returns the frame that was due to be heard at ``at_ns``."""
         index = self._block(np.searchsorted(self._starts_ns, at_ns, "right"))
         return self._frames[index] + round((at_ns - self._starts_ns[index]) * self.rate / 1e9)
 
     def at_ns(self, frame: int) -> int:
-        """Returns the time at which a frame was due.
+        """Returns the time at which ``frame`` was due to be heard.
 
-        The time is a median, because a single block's time may be wrong by up to 24 ms.
+        Uses the median of several blocks, because the time of a single block may be wrong by up to 24 ms.
         """
         index = self._block(np.searchsorted(self._frames, frame, "right"))
         near = range(max(index - 2, 0), min(index + 7, len(self._frames)))
@@ -131,7 +131,7 @@ class PlayedTrack:
         return sorted(offsets_ns)[len(offsets_ns) // 2] + round(frame * 1e9 / self.rate)
 
     def onset_near(self, at_ns: int) -> int | None:
-        """Returns the first frame of the sound that was due closest to a given time; None if there is none."""
+        """Returns the first frame of the sound that was due closest to ``at_ns``; None if no sound is close."""
         if not self._frames:
             return None
         per_ms, due = self.rate // 1_000, self.frame_at(at_ns)
@@ -149,7 +149,7 @@ class PlayedTrack:
 
 
 class FigureErrors(NamedTuple):
-    """Errors of figures in ms, each computed as figure minus true value."""
+    """Errors of the measured times in ms, each computed as measured minus true value."""
 
     responses: list[float]
     silences: list[float]
@@ -159,7 +159,7 @@ class FigureErrors(NamedTuple):
 
 
 class TruthOfCall:
-    """Compares the figures of one call with its samples. This is slow, so run it in a thread."""
+    """Compares the measured times of one call with its samples. This is slow, so run it in a thread."""
 
     def __init__(self, metrics: SessionMetrics, caller: CallerInLoop, track: PlayedTrack) -> None:
         self._metrics = metrics
@@ -171,10 +171,10 @@ class TruthOfCall:
         """The onset of each answer that was found, on the agent's track and in the microphone's stream."""
 
     def errors(self, onsets_ns: Sequence[int], since_ns: int = 0) -> FigureErrors:
-        """Returns the errors of the figures for everything heard since a given time.
+        """Returns the errors of all times measured since ``since_ns``.
 
-        ``onsets_ns`` are the starts of user speech that the program has found. If no answer is found in the
-        microphone's stream, there is no loop, and only the errors of the edges are returned.
+        ``onsets_ns`` are the detected starts of user speech. If the microphone's stream contains no answers,
+        there is no loop, and only the errors of the detected edges are returned.
         """
         found = FigureErrors([], [], [], [])
         turns = [
@@ -207,7 +207,7 @@ class TruthOfCall:
         return self._caller.at_ns(frame, self._rate)
 
     def _place(self, onset: int, began_ns: int) -> int | None:
-        """Returns the position of an answer in the microphone's stream; None if the answer was not found."""
+        """Returns the position of an answer in the microphone's stream; None if the microphone did not hear it."""
         per_ms = self._rate // 1_000
         probe = self._track.samples[onset : onset + _PROBE_MS * per_ms]
         due = self._caller.frame_at(began_ns, self._rate)
@@ -218,7 +218,7 @@ class TruthOfCall:
     def _add_response(
         self, found: FigureErrors, turn: Turn, *, place: int | None = None, due_ns: int = 0
     ) -> None:
-        """Adds the error of a response time, using the answer's place in the microphone's stream or its due time."""
+        """Adds the error of a response time. The answer began at frame ``place``, or at ``due_ns``."""
         spoken = self._nearest(turn.user_ended_ns, lambda each: each.ended)
         if not turn.number or turn.response_latency_ms is None or spoken is None:
             return
@@ -239,9 +239,9 @@ class TruthOfCall:
                 found.silences.append(barge_in.silence_ms - true_ms)
 
     def _silent_from(self, frame: int) -> int | None:
-        """Returns when the microphone stopped hearing an answer that was cut after a given frame.
+        """Returns the frame at which the microphone stopped hearing an answer that was cut after ``frame``.
 
-        Returns None if that time is not known, or if the answer has a pause there.
+        Returns None if that frame is unknown, or if the answer has a pause there.
         """
         said_ns = self._at_ns(frame)
         before = [each for each in self._places if self._track.at_ns(each[0]) < said_ns]
@@ -262,7 +262,7 @@ class TruthOfCall:
         return silent if np.any(_loud(goes_on, self._rate, _AUDIBLE_RMS)) else None
 
     def _nearest(self, at_ns: int | None, edge: Callable[[LineInStream], int]) -> LineInStream | None:
-        """Returns the line whose edge is nearest to a time; None if no edge is close."""
+        """Returns the line whose ``edge`` is nearest to ``at_ns``; None if no edge is close."""
         if at_ns is None:
             return None
         off_ns = [(abs(self._at_ns(edge(each)) - at_ns), each) for each in self._caller.spoken]
@@ -271,9 +271,9 @@ class TruthOfCall:
 
 
 def find(track: Samples, probe: Samples, like_enough: float = _LIKE_ENOUGH) -> int | None:
-    """Returns where a probe begins in a track; None if the track does not contain it.
+    """Returns the position of ``probe`` in ``track``; None if the track does not contain it.
 
-    Uses normalized cross-correlation, which has to be at least ``like_enough``.
+    The normalized cross-correlation has to be at least ``like_enough``.
     """
     lags = len(track) - len(probe) + 1
     if lags <= 0 or not np.any(probe):
@@ -291,7 +291,7 @@ def find(track: Samples, probe: Samples, like_enough: float = _LIKE_ENOUGH) -> i
 
 
 def spread_of(errors_ms: Sequence[float]) -> Spread | None:
-    """Returns the bias and the spread of the errors; None if there are too few of them."""
+    """Returns the bias and the spread of the errors; None if there are too few errors."""
     if len(errors_ms) < _LEAST_FOR_BIAS:
         return None
     bias_ms = float(np.median(errors_ms))
@@ -300,7 +300,7 @@ def spread_of(errors_ms: Sequence[float]) -> Spread | None:
 
 
 def _loud(samples: Samples, rate: int, least_rms: float) -> NDArray[np.bool_]:
-    """Returns, for each whole millisecond, whether it is louder than ``least_rms``; shape (ms,)."""
+    """Returns whether each whole millisecond is louder than ``least_rms``; shape (ms,)."""
     per_ms = rate // 1_000
     whole = samples[: len(samples) // per_ms * per_ms].astype(np.float64).reshape(-1, per_ms)
     found: NDArray[np.bool_] = np.sqrt(np.mean(whole * whole, axis=1)) > least_rms

@@ -1,6 +1,6 @@
 """The callback kit: registers, calls, chains, traces and mocks callbacks (plain or coroutine functions).
 
-The kit uses only the standard library and does not depend on the purpose of the callbacks.
+The kit uses only the standard library and knows nothing of the rest of the program.
 """
 
 from tui.callbacks.chain import CallbackChain

@@ -1,4 +1,4 @@
-"""Runs callbacks in sequence, each with the result of the previous one."""
+"""Runs callbacks in sequence and passes the result of each one to the next."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tui.callbacks.types import Callback
 
 
 class CallbackChain:
-    """A sequence of steps; each receives what the previous one returned, including None.
+    """A sequence of steps. Each step receives the value that the previous one returned, even if it is None.
 
-    A step that fails ends the run: the failure is reported and the last good value is the result.
-    Steps may be added and removed from any thread; a run in progress continues with the steps that
-    it had at its start, except those that are removed before their turn.
+    A step that fails ends the execution: the failure is reported, and the last good value is the result.
+    Steps may be added and removed from any thread. An execution in progress ignores steps that were added
+    after its start, and skips steps that are removed before their turn.
     """
 
     def __init__(self, name: str = "chain", reporter: ErrorReporter = default_reporter) -> None:
@@ -37,11 +37,11 @@ class CallbackChain:
         return registration
 
     def remove(self, callback: Callback) -> bool:
-        """Removes the first step that is ``callback``; returns False if there is no such step."""
+        """Removes the first step with this callback; returns False if there is no such step."""
         return any(step.callback == callback and step.unregister() for step in self._steps)
 
     async def execute_chain(self, initial_data: Any) -> Any:
-        """Runs the steps, awaiting what is awaitable, and returns the last good value."""
+        """Runs the steps, awaits awaitable results, and returns the last good value."""
         result = initial_data
         for step in self._steps:
             try:
@@ -57,11 +57,11 @@ class CallbackChain:
         return result
 
     def traceable(self) -> list[tuple[str, str]]:
-        """Returns the event and the name of each step, for the tracing switch."""
+        """Returns the event and the name of each step."""
         return [(step.event, step.name) for step in self._steps]
 
     def retrace(self) -> None:
-        """Applies the current state of the tracing switch."""
+        """Starts or stops tracing the steps, according to `callback_tracing`."""
         with self._lock:
             self._replace(self._steps)
 

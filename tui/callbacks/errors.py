@@ -1,4 +1,4 @@
-"""Reports failing callbacks: once for each distinct error, in bounded memory."""
+"""Reports failing callbacks, once for each distinct error, with bounded memory."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FailureReport:
 
     @property
     def reason(self) -> str:
-        """The failure as a sentence without the callback's name, for use where the name is shown separately."""
+        """The failure as a sentence without the callback's name."""
         where = f" on {self.event}" if self.event else ""
         message = f": {self.message}" if self.message else ""
         return f"Failed{where}: {self.error}{message.rstrip('.')}."
@@ -41,9 +41,9 @@ class FailureReport:
 class ErrorReporter:
     """Counts callback failures and passes each distinct failure to the listeners once.
 
-    Two failures are the same if they have the same callback, event, exception type and message.
-    After ``limit`` distinct failures, all further ones share one last report, so that an error with
-    a changing message neither floods a listener nor fills the memory. Safe to use from any thread.
+    Two failures are the same if they have the same callback, event, exception type and message. After
+    ``limit`` distinct failures, all others share one last report, so that an error with a changing message
+    neither floods a listener nor fills the memory. Can be used from any thread.
     """
 
     def __init__(self, limit: int = 100) -> None:
@@ -103,7 +103,7 @@ class ErrorReporter:
 
 
 def error_message(error: BaseException) -> str:
-    """Returns the exception's text, cut to ``MESSAGE_LIMIT``, or a placeholder if it cannot be printed."""
+    """Returns the exception's text, cut to `MESSAGE_LIMIT`, or a placeholder if converting it to text fails."""
     try:
         text = str(error)
     except Exception:  # noqa: BLE001 - user code must not break the error handling that calls it
@@ -112,7 +112,7 @@ def error_message(error: BaseException) -> str:
 
 
 def event_name(event_type: Hashable) -> str:
-    """Returns the name of an event type for reports: its text, its enum value or name, or its class name."""
+    """Returns the name of an event type for reports: the string itself, or the name of the enum member or class."""
     match event_type:
         case Enum():
             return event_type.value if isinstance(event_type.value, str) else event_type.name

@@ -1,4 +1,4 @@
-"""Runs single callbacks, plain or coroutine, in isolation from each other, and starts tasks."""
+"""Runs single callbacks, plain or coroutine, so that a failure affects no other callback; starts tasks."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _tasks: set[asyncio.Task[Any]] = set()
 async def safe_callback_execution(
     callback: Callback, data: Any, context: str = "", *, reporter: ErrorReporter = default_reporter
 ) -> None:
-    """Calls ``callback(data)``, awaits its result if it is awaitable, and reports its failure under ``context``.
+    """Calls ``callback(data)``, awaits an awaitable result, and reports a failure under ``context``.
 
-    Raises only the calling task's cancellation, and exceptions that are not errors (KeyboardInterrupt).
+    Raises only the cancellation of the calling task, and exceptions such as KeyboardInterrupt.
     """
     try:
         result = callback(data)
@@ -50,7 +50,7 @@ async def maybe_await(value: Any) -> Any:
 def spawn(
     awaitable: Awaitable[T], name: str, *, event: str = "", reporter: ErrorReporter = default_reporter
 ) -> asyncio.Task[T]:
-    """Starts a task on the running loop, keeps a reference to it until it is done, and reports its failure.
+    """Starts a task on the running loop, keeps a reference to it until it ends, and reports a failure.
 
     Raises: RuntimeError: No loop runs in this thread.
     """
@@ -77,7 +77,7 @@ def spawn(
 
 
 def run_to_completion(awaitable: Awaitable[T]) -> T:
-    """Awaits ``awaitable`` on a separate loop, in a thread that has no running loop, and returns its result."""
+    """Awaits ``awaitable`` on a new event loop and returns its result. No loop may be running in this thread."""
     # with a factory, the runner does not replace the thread's current loop
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(_wait_for(awaitable))
@@ -90,8 +90,8 @@ async def _wait_for(awaitable: Awaitable[T]) -> T:
 def is_cancellation(error: BaseException) -> bool:
     """Returns whether ``error`` is the cancellation of the current task.
 
-    A callback also raises CancelledError if it awaits a task that was cancelled elsewhere. In that case its
-    caller was not asked to stop, and the callback has failed.
+    A callback also raises CancelledError if it awaits a task that was cancelled elsewhere. That counts as a
+    failure of the callback, because the task that runs the callback should continue.
     """
     if not isinstance(error, asyncio.CancelledError):
         return False
@@ -103,9 +103,9 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 def is_coroutine_callback(callback: Callback) -> bool:
-    """Returns whether calling ``callback`` always returns a coroutine: function, method, partial or callable object.
+    """Returns whether ``callback`` is a coroutine function, or a method, partial or callable object of that kind.
 
-    A plain function may still return an awaitable, which can be seen only from its result.
+    A plain function may still return an awaitable; only its result shows that.
     """
     while isinstance(callback, functools.partial):
         callback = callback.func
@@ -113,9 +113,9 @@ def is_coroutine_callback(callback: Callback) -> bool:
 
 
 def callback_name(callback: Callback) -> str:
-    """Returns the name of ``callback`` for the screen and the log; every callable has one.
+    """Returns the name of ``callback`` for the screen and the log. Works for every callable.
 
-    The name of a bound method includes its object's class, not the base class that defines the method.
+    The name of a bound method contains its object's class, not the base class that defines the method.
     """
     while isinstance(callback, functools.partial):
         callback = callback.func

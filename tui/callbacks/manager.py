@@ -1,9 +1,9 @@
-"""The registry of callbacks by event type, and the dispatch that calls them.
+"""Registers callbacks by event type and calls them when an event is triggered.
 
-Dispatch walks a list of plain callables, so it costs little more than a handwritten loop. A change replaces
-the event's list. It also rewrites the old list in place, slot by slot, with callables that first check
-whether their registration is still active, so that a dispatch that is walking the old list continues at the
-same position and skips callbacks that have been removed in the meantime.
+Dispatch walks a list of plain callables, so it costs little more than a handwritten loop. A registration or
+removal creates a new list for the event. It also replaces the items of the old list with callables that first
+check whether their registration is still active. A dispatch that is walking the old list therefore skips
+callbacks that have been removed in the meantime.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _NOTHING: Final[Any] = object()
 
 
 class CallbackManager:
-    """Calls the callbacks of an event type in order of registration; if one fails, the others are not affected.
+    """Calls the callbacks of an event type in order of registration. A failing callback does not affect the others.
 
-    An event type can be any hashable value, usually a string or an enum member. The same callback
-    may be registered under several events, and several times under one. All methods may be called
-    from any thread and from inside a callback. A dispatch calls the callbacks that were registered
-    when it began, except those that are unregistered before their turn comes.
+    An event type can be any hashable value, usually a string or an enum member. The same callback may be
+    registered under several events, and several times under one. All methods may be called from any thread
+    and from inside a callback. A dispatch calls the callbacks that were registered when it began, except
+    those that are unregistered before their turn comes.
     """
 
     def __init__(self, reporter: ErrorReporter = default_reporter) -> None:
@@ -52,25 +52,25 @@ class CallbackManager:
         callback_tracing.adopt(self)
 
     def register_callback(self, event_type: Hashable, callback: Callback) -> Registration:
-        """Registers ``callback`` to be called on each ``event_type`` from now on."""
+        """Registers ``callback`` to be called whenever ``event_type`` is triggered."""
         registration = Registration(event_type, callback, self._remove)
         with self._lock:
             self._replace(event_type, (*self._registrations.get(event_type, ()), registration))
         return registration
 
     def unregister_callback(self, event_type: Hashable, callback: Callback) -> bool:
-        """Removes the oldest registration of ``callback`` under ``event_type``; returns False if there is none."""
+        """Removes the oldest registration of ``callback`` for ``event_type``; returns False if there is none."""
         return any(
             registration.callback == callback and registration.unregister()
             for registration in self._registrations.get(event_type, ())
         )
 
     def trigger(self, event_type: Hashable, data: Any = _NOTHING, /, *more: Any) -> None:
-        """Calls everything that is registered under ``event_type`` immediately, in this thread.
+        """Calls the callbacks of ``event_type`` immediately, in this thread.
 
-        If a callback returns an awaitable, such as a coroutine, it becomes a task on the loop that
-        runs in this thread; if no loop runs, the awaitable is awaited before the next callback is
-        called. Tasks start in order, but do not wait for each other.
+        If a callback returns an awaitable, such as a coroutine, it becomes a task on this thread's running
+        loop. Tasks start in order, but do not wait for each other. If no loop is running, the awaitable is
+        awaited before the next callback is called.
         """
         calls = self._calls.get(event_type, ())
         if more or data is _NOTHING:
@@ -89,10 +89,10 @@ class CallbackManager:
                 self._failed(event_type, call, error)
 
     async def trigger_callbacks(self, event_type: Hashable, data: Any = _NOTHING, /, *more: Any) -> None:
-        """Calls everything that is registered under ``event_type``, and awaits each callback before the next.
+        """Calls the callbacks of ``event_type``, and awaits each one before calling the next.
 
-        If the calling task is cancelled, the cancellation is raised and the remaining callbacks are
-        not called.
+        If the calling task is cancelled, the cancellation is raised and the remaining callbacks are not
+        called.
         """
         calls = self._calls.get(event_type, ())
         if more or data is _NOTHING:
@@ -112,20 +112,20 @@ class CallbackManager:
                 self._failed(event_type, call, error)
 
     def traceable(self) -> list[tuple[str, str]]:
-        """Returns the event and name of each callback, for the tracing switch."""
+        """Returns the event and the name of each callback."""
         with self._lock:
             return [
                 (r.event, r.name) for registrations in self._registrations.values() for r in registrations
             ]
 
     def retrace(self) -> None:
-        """Applies the current state of the tracing switch."""
+        """Starts or stops tracing the callbacks, according to `callback_tracing`."""
         with self._lock:
             for event_type, registrations in tuple(self._registrations.items()):
                 self._replace(event_type, registrations)
 
     def _replace(self, event_type: Hashable, registrations: tuple[Registration, ...]) -> None:
-        """Replaces the event's list with ``registrations``. The caller holds the lock."""
+        """Replaces the list of callbacks for an event type. The caller holds the lock."""
         previous = self._registrations.get(event_type, ())
         walked = self._calls.get(event_type, [])
         if registrations:
@@ -148,7 +148,7 @@ class CallbackManager:
             return True
 
     def _await_somewhere(self, event_type: Hashable, call: Callback, result: object) -> None:
-        """Awaits ``result`` if it is awaitable: in a task if a loop runs in this thread, otherwise at once."""
+        """Awaits ``result`` if it is awaitable: in a task if a loop is running in this thread, otherwise at once."""
         if not isawaitable(result):
             return
         try:

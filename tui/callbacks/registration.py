@@ -1,4 +1,4 @@
-"""The handle that is returned when a callback is registered."""
+"""Registration: the handle that a caller receives when it registers a callback."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tui.callbacks.types import Callback
 
 
 class Registration:
-    """One callback under one event."""
+    """A callback registered for an event type."""
 
     __slots__ = ("_remove", "active", "call", "callback", "event_type")
 
@@ -28,16 +28,16 @@ class Registration:
 
     @property
     def name(self) -> str:
-        """The callback's name."""
+        """Name of the callback."""
         return callback_name(self.callback)
 
     @property
     def event(self) -> str:
-        """The event's name."""
+        """Name of the event."""
         return event_name(self.event_type)
 
     def unregister(self) -> bool:
-        """Unregisters the callback, from any thread; returns False if it was unregistered already.
+        """Unregisters the callback; returns False if it was unregistered already. Can be called from any thread.
 
         Even a dispatch in progress no longer calls the callback, unless another thread is calling it at that
         moment.
@@ -45,7 +45,7 @@ class Registration:
         return self._remove(self)
 
     def prepare(self) -> Callback:
-        """Returns the callable for dispatch, depending on the tracing switch."""
+        """Returns the callable that dispatch should call: the callback, or its traced form while tracing is on."""
         self.call = callback_tracing.instrument(self.event_type, self.callback)
         return self.call
 

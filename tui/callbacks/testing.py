@@ -1,4 +1,4 @@
-"""Callbacks for tests that record how they were called."""
+"""Mock callbacks for tests, which record how they were called."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class MockCallback:
-    """A plain callback that records its calls, from any thread.
+    """A plain callback that records its calls. Can be called from any thread.
 
     Args:
-        return_value: What calling it returns.
+        return_value: The value that a call returns.
         side_effect: An exception to raise, or a function whose result is returned instead.
-        name: Its name in reports and statistics.
+        name: The callback's name in reports and statistics.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class MockCallback:
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Records the call, then raises the error or returns the value that the mock was set up with."""
+        """Records the call; then applies `side_effect` or returns `return_value`."""
         with self._lock:
             self.calls.append((args, kwargs))
             self.call_count += 1
@@ -50,10 +50,9 @@ class MockCallback:
     def assert_called_with(self, *args: Any, **kwargs: Any) -> None:
         """Fails unless the last call had these arguments.
 
-        The arguments can be written in two ways: as they were passed, ``assert_called_with(1, key=2)``, or as
-        ``assert_called_with(expected_args, expected_kwargs=None)`` with a tuple and a dict; the latter
-        ignores the keyword arguments of the call if ``expected_kwargs`` is omitted. It is enough if one of
-        the two matches.
+        Pass the arguments as in the call, ``assert_called_with(1, key=2)``, or as a tuple and a dict,
+        ``assert_called_with(expected_args, expected_kwargs=None)``. Without ``expected_kwargs``, the second
+        form ignores the keyword arguments of the call. The assertion holds if either interpretation matches.
         """
         assert self.calls, f"{self.__name__} was not called"
         last = self.calls[-1]
@@ -69,25 +68,25 @@ class MockCallback:
         assert not self.calls, f"{self.__name__} was called {self.call_count} times: {self.calls}"
 
     def reset(self) -> None:
-        """Forgets the calls."""
+        """Forgets all recorded calls."""
         with self._lock:
             self.calls.clear()
             self.call_count = 0
 
 
 class AsyncMockCallback(MockCallback):
-    """A coroutine callback that records its calls when they are awaited.
+    """A coroutine callback that records each call when the call is awaited.
 
     The side effect may be a coroutine function.
     """
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Records the call, then raises the error or returns the value that the mock was set up with."""
+        """Records the call; then applies `side_effect` or returns `return_value`."""
         return await maybe_await(super().__call__(*args, **kwargs))
 
 
 def _matches(last: Call, *expected: Any, **named: Any) -> bool:
-    """Returns whether ``expected_args`` and ``expected_kwargs``, given by position or keyword, describe the call."""
+    """Returns whether the last call has the given ``expected_args`` and ``expected_kwargs``."""
     given = dict(zip(("expected_args", "expected_kwargs"), expected, strict=False)) | named
     if len(expected) > 2 or given.keys() - {"expected_args", "expected_kwargs"}:
         return False

@@ -1,4 +1,4 @@
-"""Traces and times callbacks: a single one with a decorator, or all of them with a switch."""
+"""Traces and times callbacks: single ones with a decorator, or all of them with a switch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 def trace_callback(
     callback: Callable[P, R], name: str | None = None, *, failure_level: int = logging.ERROR
 ) -> Callable[P, R]:
-    """Wraps ``callback`` so that the start, end and failure of each call are logged; exceptions still propagate."""
+    """Wraps ``callback`` to log the start, end and failure of each call. Exceptions still propagate."""
     name = name or callback_name(callback)
 
     def started() -> None:
@@ -46,10 +46,10 @@ def trace_callback(
 
 
 def monitor_callback_performance(callback: Callable[P, R], record: Record | None = None) -> Callable[P, R]:
-    """Wraps ``callback`` so that the duration of each call is measured, including what it awaits.
+    """Wraps ``callback`` to measure the duration of each call, including the time spent awaiting its result.
 
-    ``record(duration_ns, error)`` receives the duration, and the exception if the call raised one;
-    without ``record``, the duration is logged.
+    ``record(duration_ns, error)`` receives the duration and, if the call failed, the exception. Without
+    ``record``, the duration is logged.
     """
     name = callback_name(callback)
 
@@ -65,7 +65,7 @@ def monitor_callback_performance(callback: Callable[P, R], record: Record | None
 
 @dataclass(frozen=True, slots=True)
 class CallbackStats:
-    """The measurements of one callback under one event; times are None until it has been called."""
+    """Measurements of one callback under one event. Times are None before the first call."""
 
     event: str
     name: str
@@ -82,12 +82,12 @@ class CallbackStats:
 
 
 class CallbackTracing:
-    """The switch for tracing and measuring every callback of every manager and chain.
+    """The switch that turns tracing and measuring of all callbacks on and off.
 
-    While the switch is off, dispatch runs the callbacks themselves; while it is on, dispatch runs
-    them through `trace_callback` and `monitor_callback_performance`. The switch can be used from
-    any thread; a call that is already in progress is not measured. Measurements are kept until
-    ``reset``, even for callbacks that are no longer registered.
+    While the switch is off, dispatch calls the callbacks directly. While it is on, dispatch calls them
+    through `trace_callback` and `monitor_callback_performance`. The switch can be used from any thread. A
+    call in progress is not measured. Measurements are kept until ``reset``, even for callbacks that are no
+    longer registered.
     """
 
     def __init__(self, limit: int = 1000, recent: int = 1000) -> None:
@@ -100,25 +100,25 @@ class CallbackTracing:
 
     @property
     def enabled(self) -> bool:
-        """Whether callbacks are currently being measured."""
+        """Whether callbacks are being measured."""
         return self._enabled
 
     def enable(self) -> None:
-        """Starts measuring all callbacks, including those registered later, and logging each call at debug level."""
+        """Starts measuring all callbacks, even those registered later. Also logs each call at debug level."""
         self._switch(True)
 
     def disable(self) -> None:
-        """Stops measuring."""
+        """Stops measuring and logging calls."""
         self._switch(False)
 
     def reset(self) -> None:
-        """Discards the measurements."""
+        """Discards all measurements."""
         with self._lock:
             self._meters.clear()
         self._switch(self._enabled)  # otherwise callbacks would keep updating the discarded meters
 
     def snapshot(self) -> tuple[CallbackStats, ...]:
-        """Returns a row for every callback that is registered or was called during measurement."""
+        """Returns the measurements of every callback that is registered or was called while tracing was on."""
         with self._lock:
             owners = tuple(self._owners)
             meters = dict(self._meters)
@@ -129,12 +129,12 @@ class CallbackTracing:
         )
 
     def adopt(self, owner: Traceable) -> None:
-        """Applies the switch to ``owner`` as well; keeps only a weak reference to it."""
+        """Applies the switch to the callbacks of ``owner``, to which it keeps only a weak reference."""
         with self._lock:
             self._owners.add(owner)
 
     def instrument(self, event_type: Hashable, callback: Callback) -> Callback:
-        """Returns the callable to call in place of ``callback``: ``callback`` itself while the switch is off."""
+        """Returns ``callback`` with tracing and measuring added; while the switch is off, ``callback`` itself."""
         if not self._enabled:
             return callback
         event, name = event_name(event_type), callback_name(callback)
@@ -155,17 +155,17 @@ class CallbackTracing:
 
 
 class Traceable(Protocol):
-    """An owner of callbacks, such as a manager or a chain, to which the switch applies."""
+    """An owner of callbacks that can be traced, such as a manager or a chain."""
 
     def traceable(self) -> Iterable[tuple[str, str]]:
         """Returns the event and name of each registered callback."""
 
     def retrace(self) -> None:
-        """Calls `CallbackTracing.instrument` again for each callback."""
+        """Starts or stops tracing the callbacks, according to `callback_tracing`."""
 
 
 class _Meter:
-    """The calls of one callback under one event: how many there were, how long they took, and how they failed."""
+    """Counts and times the calls of one callback under one event."""
 
     def __init__(self, event: str, name: str, recent: int) -> None:
         self._event = event
@@ -207,7 +207,7 @@ class _Meter:
 
 
 class _Span:
-    """One call, from its start to its return or, if it returned an awaitable, to the end of the awaitable."""
+    """Times one call, from its start to its return. If the call returns an awaitable, times that as well."""
 
     __slots__ = ("_carried_on", "_ended", "_started_ns")
 

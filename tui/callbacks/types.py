@@ -1,7 +1,8 @@
-"""The five kinds of callback, as types.
+"""Types for the five kinds of callback.
 
-Each callback may be a plain or a coroutine function. Its result is awaited if it is awaitable and ignored
-otherwise, so its type is ``object``. All arguments are positional, so callbacks can use any parameter names.
+Each callback may be a plain or a coroutine function. An awaitable result is awaited and any other result is
+ignored, so the result type is ``object``. All arguments are positional, so callbacks can use any parameter
+names.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class ErrorCallback(Protocol):
     """Handles an error, such as one that the agent reported."""
 
     def __call__(self, error: Exception, context: str, /) -> object:
-        """Receives the error and a short description of what was being done."""
+        """Receives the error and a short description of the operation that failed."""
 
 
 class CompletionCallback(Protocol[T_contra]):
@@ -44,7 +45,7 @@ class CompletionCallback(Protocol[T_contra]):
 
 
 class ProgressCallback(Protocol):
-    """Receives the progress of an operation that takes a while, such as a session export."""
+    """Receives the progress of a long operation, such as a session export."""
 
     def __call__(self, fraction: float, /) -> object:
-        """Receives the fraction that has been completed, from 0.0 to 1.0."""
+        """Receives the completed fraction, from 0.0 to 1.0."""

@@ -1,1 +1,1 @@
-"""The command line: commands, their options, and the screen they start."""
+"""The command line: commands, their options, and the start of the screen."""

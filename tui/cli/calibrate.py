@@ -1,4 +1,4 @@
-"""The command that measures the accuracy of times with the sound devices."""
+"""The command `calibrate`, which measures how accurate times are with the user's sound devices."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _lines(of: Calibration) -> Iterator[str]:
 
 
 def _checked(of: Calibration, most_ms: float | None) -> ExitCode:
-    """Returns the exit code for whether times can be measured to within ``most_ms``. If not, prints the reason."""
+    """Returns an exit code that shows whether the times are accurate to ``most_ms``. If not, prints the reason."""
     if most_ms is None:
         return ExitCode.FINE
     if of.bound_ms is None:

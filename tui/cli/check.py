@@ -1,4 +1,4 @@
-"""Checks, without a call, that an agent can be reached and is healthy."""
+"""The command `check`, which tests whether an agent can be reached and is healthy, without a call."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ _CLOSE_S = 0.5
 
 
 async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
-    """Opens the socket, requests validation if the protocol supports it, and closes the socket.
+    """Opens the socket, asks the agent to validate the connection, and closes the socket.
 
-    ``show`` receives a line per step. If the agent ignores the request, a session is opened and ended
-    immediately. If the protocol allows sessions to be opened at no cost, only that is checked.
+    ``show`` receives a line for each step. If the agent does not answer, a session is opened and ended
+    immediately. In protocols where opening a session costs nothing, only that is tested. Protocols with
+    neither possibility are tested only by opening the socket.
     """
     dialled = await settle(target)
     target, redactor = dialled.target, dialled.redactor
@@ -77,7 +78,7 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
 
 
 class _Probe:
-    """Validates the connection, or opens a session without audio if the agent ignores the request."""
+    """Tests an agent through an open socket: validates the connection, or opens a session without audio."""
 
     def __init__(
         self, caller: CallerEnd, client: WebSocketClient, target: Target, report: Callable[[str], None]
@@ -94,7 +95,7 @@ class _Probe:
         self._messages.add_error_handler(self._take_error)
 
     async def run(self) -> ExitCode:
-        """Validates the connection and reports each step. Returns the exit code."""
+        """Validates the connection; if the agent does not answer, opens a session. Returns the exit code."""
         validate_s = min(_VALIDATE_S, self._limit_s)
         assert isinstance(self._caller, CanValidate)
         took_ms = await self._ask(self._caller.validate(), validate_s)
@@ -118,7 +119,7 @@ class _Probe:
         return await self._open(self._caller.opened())
 
     async def open(self, caller: CallerEnd) -> ExitCode:
-        """Opens a session, or its probe if the protocol has one, and ends it. Returns the exit code."""
+        """Opens a session, if possible with the protocol's validation message, and ends it. Returns the exit code."""
         return await self._open(caller.validate() if isinstance(caller, CanValidate) else caller.opened())
 
     async def _open(self, request: Sequence[Outgoing]) -> ExitCode:
@@ -135,7 +136,7 @@ class _Probe:
         return code
 
     async def _ask(self, request: Sequence[Outgoing], limit_s: float) -> float:
-        """Sends a request and waits for an answer, an error, a close or the time limit; returns the time in ms."""
+        """Sends a request and waits for an answer, an error or the end of the connection; returns the time in ms."""
         began_ns = time.monotonic_ns()
         with contextlib.suppress(TimeoutError, Closed):
             async with asyncio.timeout(limit_s):
@@ -168,7 +169,7 @@ class _Probe:
         return ExitCode.NOT_ANSWERED
 
     async def _end(self, reason: HangUpReason) -> None:
-        """Ends the session, if there is one, and waits briefly for the agent to close the socket."""
+        """Ends the session, if one is open, and waits briefly for the agent to close the socket."""
         farewell = self._caller.hang_up(reason)
         if not farewell or not self._client.is_open:
             return

@@ -1,4 +1,4 @@
-"""Shell completion for profiles, saved sessions and protocols. Everything is imported only when it is needed."""
+"""Shell completion for profiles, saved sessions and protocols. Imports modules only when they are needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILES = "file"
 
 
 def profiles(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Returns the profiles in the settings file."""
+    """Returns the names of the profiles in the settings file."""
     settings = _settings(context)
     return _beginning(typed, settings.settings.profiles if settings else ())
 
@@ -23,7 +23,7 @@ def profiles(context: click.Context, parameter: click.Parameter, typed: str) -> 
 def protocols(
     context: click.Context, parameter: click.Parameter, typed: str
 ) -> list[click.shell_completion.CompletionItem]:
-    """Returns the protocols, and file names for a user-defined protocol."""
+    """Returns the names of the protocols, and the names of files that may define a protocol."""
     from tui.protocols.registry import names
     from tui.settings import AUTO
 
@@ -51,7 +51,7 @@ def sessions(context: click.Context, parameter: click.Parameter, typed: str) -> 
 
 
 def _settings(context: click.Context) -> SettingsInForce | None:
-    """Returns the settings; None if they have an error, which the command will report."""
+    """Returns the settings; None if they contain an error, which the command itself will report."""
     from tui.config.reading import read_settings
     from tui.text.strict import SettingsError
 

@@ -1,4 +1,4 @@
-"""The command that shows the effective settings and creates a settings file."""
+"""The command `config`, which shows the effective settings and creates a settings file."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def config(init: bool, keys: bool) -> None:
 
 
 def rows_of(in_force: SettingsInForce) -> Iterator[SettingRow]:
-    """Yields every setting of the program, and the call settings and keys that are set, without secrets."""
+    """Yields all settings of the program, and the call settings and keys that the user has set. Hides secrets."""
     from tui.config.model import SECTIONS
 
     settings = in_force.settings
@@ -117,7 +117,7 @@ def _fields(struct: msgspec.Struct) -> Iterator[tuple[str, Any]]:
 
 
 def _default(in_force: SettingsInForce, key: str) -> tuple[str | None, str]:
-    """Returns the value and the source of a setting that has no fixed default."""
+    """Returns the current value, and its source, of a setting without a fixed default."""
     from tui.config.targets import sessions_folder
     from tui.remembered import screen_memory
 
@@ -136,7 +136,7 @@ def _source(in_force: SettingsInForce, name: str) -> str:
 
 
 def _shown(key: str, value: object) -> str:
-    """Returns a value as text, without anything that may be a secret."""
+    """Returns a value as text. Hides values that may be secret."""
     from tui.text.redaction import HIDDEN, is_secret_name, safe_url
 
     match value:

@@ -1,4 +1,4 @@
-"""Formats the help of commands: grouped options, an example for each command, and commands by purpose."""
+"""Formats the help: options by group, commands by purpose, and an example for each command."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = "Options"
 
 
 class GroupedOption(click.Option):
-    """An option with a group heading for the help."""
+    """An option that is listed in the help under a group heading."""
 
     def __init__(self, *args: Any, group: str = OPTIONS, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -34,13 +34,13 @@ class GroupedCommand(click.Command):
         self.example = example
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes each group under its heading, then the example."""
+        """Writes the options by group, then the example."""
         write_options(self, ctx, formatter)
         write_example(self.example, formatter)
 
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Writes the options of a command by group, in order of first appearance. Ungrouped options come last."""
+    """Writes a command's options by group, in the order of each group's first option. Ungrouped ones come last."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)
@@ -52,7 +52,7 @@ def write_options(command: click.Command, ctx: click.Context, formatter: click.H
 
 
 def write_example(example: str, formatter: click.HelpFormatter) -> None:
-    """Writes an example of a command as the user would type it."""
+    """Writes an example of the command, as the user would type it."""
     if example:
         with formatter.section("Example"):
             formatter.write(f"{'':{formatter.current_indent}}{example}\n")

@@ -45,12 +45,12 @@ _A_CALL = 2
 
 
 class _RunTime(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """A time such as 90s, 10m or 1h30m, converted to seconds."""
+    """A duration such as 90s, 10m or 1h30m, converted to seconds."""
 
     name = "time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Returns the time in seconds."""
+        """Returns the duration in seconds."""
         found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(value).strip())
         if not value or found is None:
             self.fail("write a duration such as 90s, 10m or 1h30m.", param, ctx)
@@ -59,12 +59,12 @@ class _RunTime(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # gen
 
 
 class _Share(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """A share such as 1%, converted to a value in 0..1."""
+    """A percentage such as 1%, converted to a value in 0..1."""
 
     name = "share"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Returns the share as a value in 0..1."""
+        """Returns the percentage as a value in 0..1."""
         found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip())
         if found is None or float(found[1]) > 100:
             self.fail("write a percentage from 0% to 100%.", param, ctx)
@@ -161,7 +161,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
 
 
 def _has_screen(own: dict[str, Any]) -> bool:
-    """Returns whether to draw progress: only on a terminal, unless progress is turned off or shown elsewhere."""
+    """Returns whether to show progress on the screen; false without a terminal and with other kinds of output."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     return terminal and not (own["headless"] or own["web"] or own["worker"])
 
@@ -236,7 +236,7 @@ def _read(path: Path) -> Scenario:
 
 
 def _check_host(target: Target, allowed: Sequence[str]) -> None:
-    """Refuses to load-test a host that is neither this machine nor an allowed host. Raises `Sentence`."""
+    """Raises `Sentence` unless the host is this machine or the user has allowed load tests of it."""
     from tui.remembered import allow_host, allowed_hosts
 
     host = (urlsplit(target.url).hostname or "").lower()
@@ -254,7 +254,7 @@ def _check_host(target: Target, allowed: Sequence[str]) -> None:
 
 
 def _check_descriptors(calls: int) -> None:
-    """Increases the limit on open files to what ``calls`` require. Raises `Sentence` if that is impossible."""
+    """Raises the limit on open files to the number that ``calls`` need. Raises `Sentence` if that is impossible."""
     import resource
 
     needed = calls * _A_CALL + _OTHER_DESCRIPTORS
@@ -276,7 +276,7 @@ def _check_descriptors(calls: int) -> None:
 
 
 def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[LoadPlan]:
-    """Returns a plan for each process. The first process is the master of the others."""
+    """Returns one plan per process. The first is for the master, the others are for its workers."""
     import msgspec
 
     from tui.config.targets import sessions_folder

@@ -1,4 +1,4 @@
-"""The commands. Heavy modules are imported late, so that every command starts fast."""
+"""The main commands. Heavy modules are imported late, so that every command starts fast."""
 
 from __future__ import annotations
 
@@ -308,7 +308,7 @@ def _show_calibrations() -> None:
 
 
 def main() -> None:
-    """Runs a command and exits with its code."""
+    """Runs a command and exits with the command's exit code."""
     collector.resume()
     prepare_streams()
     cli.main(prog_name="opusagent-tui")
@@ -323,7 +323,7 @@ def _show_screen(
     trace_callbacks: bool = False,
     scenario: Path | None = None,
 ) -> NoReturn:
-    """Runs the screen, and exits with its code. Raises `Sentence`."""
+    """Shows the screen until the user quits, then exits with its exit code. Raises `Sentence`."""
     collector.hold()
     in_force = effective_settings()
     with settings_errors():
@@ -353,7 +353,7 @@ def _show_screen(
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Converts the reasons why a call cannot begin into a `Sentence`."""
+    """Converts errors that prevent a call into a `Sentence`."""
     from tui.audio.wav import AudioFileError
     from tui.handlers.tools.file import ToolsFileError
     from tui.session.dialling import DiallingError

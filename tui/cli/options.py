@@ -1,7 +1,7 @@
-"""The options of the commands, and their values.
+"""The options of the commands, and how their values are read.
 
-Options are either call settings, which have an entry in `tui.settings`, or specific to a command. Heavy
-modules are imported late, because ``--help`` loads this module.
+Some options are call settings, which are defined in `tui.settings`; the others belong to a single command.
+Heavy modules are imported late, because ``--help`` loads this module.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ Command = Callable[..., Any]
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """Returns `click.option`, with the default shown if there is one.
+    """Returns `click.option` for an option whose help shows its default, if it has one.
 
-    ``group`` is the heading of the option in the help.
+    ``group`` is the heading under which the help lists the option.
     """
     settings.setdefault("cls", GroupedOption)
     settings.setdefault("show_default", settings.get("default") not in (None, "", 0.0))
@@ -57,7 +57,7 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 
 
 def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Combines options, given in the order of the help, into one decorator."""
+    """Combines options into one decorator. The help lists them in the given order."""
 
     def decorate(command: Command) -> Command:
         for each in reversed(options):
@@ -68,12 +68,12 @@ def together(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
 
 
 def setting_options(*names: str) -> Callable[[Command], Command]:
-    """Returns the options for call settings, as one decorator."""
+    """Returns a decorator that adds the options for these call settings."""
     return together(*(each for name in names for each in _options_of(SETTINGS[name])))
 
 
 def _options_of(setting: Setting) -> Iterator[Callable[[Command], Command]]:
-    """Yields the option for a setting, and for some settings a second option that turns the setting off."""
+    """Yields the option for a setting. Some settings have a second option, which turns the setting off."""
     group = _GROUPS.get(setting.name, _LIMITS if setting.name.endswith("_s") else _PROTOCOL)
     name, help_text = setting.name, setting.help.format(protocols=", ".join(LOCAL_PROTOCOLS))
     if setting.kind is bool and setting.default is True and setting.flag:
@@ -109,16 +109,16 @@ def _click_type(setting: Setting) -> Any:
 
 
 class NumberInRange(click.FloatRange):
-    """A number within limits; error messages simply call it a number."""
+    """A number within limits. Its error messages say "number" instead of naming a Python type."""
 
     name = "number"
 
 
 class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """One of several words; an error message suggests the closest match."""
+    """A choice of words whose error message suggests the closest match."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Returns a sentence that explains why the value is not valid."""
+        """Returns an error message that suggests the closest word."""
         from tui.text.strict import did_you_mean
         from tui.text.visible import one_line
 
@@ -127,12 +127,12 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
 
 
 class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """An existing file. Unlike `click.Path`, does not report a file as missing if it merely cannot be accessed."""
+    """A path to an existing file. Unlike `click.Path`, distinguishes an inaccessible file from a missing one."""
 
     name = "file"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Returns the path unchanged."""
+        """Returns the path unchanged if the file exists."""
         from tui.text.visible import one_line
 
         shown = f"'{one_line(value, 200)}'"
@@ -232,7 +232,7 @@ agent_options = together(
 
 
 def config_option(command: Command) -> Command:
-    """The option ``--config FILE`` of the program and of each command that has settings."""
+    """Adds the option ``--config FILE`` to a command."""
 
     def note(context: click.Context, _: click.Parameter, value: str | None) -> None:
         if value is not None:
@@ -271,9 +271,9 @@ def file_errors() -> Iterator[None]:
 
 
 def effective_settings() -> SettingsInForce:
-    """Returns the settings of this run, which are read once.
+    """Returns the settings of this command. They are read only once.
 
-    Warns about variables that look like settings. Raises `Sentence`.
+    Prints a warning about environment variables that look like settings. Raises `Sentence`.
     """
     from tui.config.reading import read_settings, unknown_variables
     from tui.text.visible import one_line
@@ -290,13 +290,13 @@ def effective_settings() -> SettingsInForce:
 
 
 def settings_file() -> str | None:
-    """Returns the file that ``--config`` names."""
+    """Returns the value of ``--config``; None without the option."""
     file: str | None = click.get_current_context().meta.get(_FILE)
     return file
 
 
 def delete_old_sessions() -> None:
-    """Deletes saved sessions beyond the limits in the settings, and prints one line about it."""
+    """Deletes saved sessions beyond the limits in the settings. If any were deleted, prints a line about it."""
     from tui.config.targets import sessions_folder
     from tui.saving.deleting import retain
 
@@ -308,7 +308,7 @@ def delete_old_sessions() -> None:
 
 
 def target_of(name: str, flags: TargetSettings, *, ignoring: Collection[str] = ()) -> Target:
-    """Returns the target for a URL or the name of a profile. Raises `Sentence`."""
+    """Returns the target for a URL or a profile name. Raises `Sentence`."""
     from tui.config.targets import make_target
 
     with settings_errors():
@@ -318,7 +318,7 @@ def target_of(name: str, flags: TargetSettings, *, ignoring: Collection[str] = (
 def scenario_target(
     scenario: Scenario, url: str | None, profile: str | None, flags: TargetSettings
 ) -> Target:
-    """Returns the target of a scenario, which the options override."""
+    """Returns the target that a scenario names, as overridden by options. Raises `Sentence`."""
     name = url or profile or scenario.target.url or scenario.target.profile
     if not name:
         raise Sentence(f"{scenario.path} has no [target]. Specify the agent with --url or --profile.")
@@ -327,7 +327,7 @@ def scenario_target(
 
 
 def typed_settings(options: dict[str, Any]) -> dict[str, Any]:
-    """Returns the call settings that were typed as options, without defaults. Raises `Sentence`."""
+    """Returns the call settings that the user typed as options, without defaults. Raises `Sentence`."""
     context = click.get_current_context()
     typed: dict[str, Any] = {}
     for name, value in options.items():
@@ -341,17 +341,16 @@ def typed_settings(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def pass_time_limit(in_force: SettingsInForce) -> None:
-    """Sets the time limit for answers from the sound system in this process and its children."""
+    """Passes the sound system's time limit to this process and its children, in an environment variable."""
     from tui.audio.trial import TIMEOUT_VARIABLE
 
     os.environ[TIMEOUT_VARIABLE] = str(in_force.settings.sound.timeout_s)
 
 
 def check_devices(typed: TargetSettings) -> None:
-    """Rejects a device that was named but does not exist. Raises `Sentence`.
+    """Raises `Sentence` if the user named a device that does not exist.
 
-    If the sound system does not answer, the device cannot be checked, and the call will report
-    that.
+    If the sound system does not respond, devices cannot be checked, and the call will report the problem.
     """
     from tui.audio import devices
     from tui.audio.endpoints import names_device
@@ -376,7 +375,7 @@ def check_devices(typed: TargetSettings) -> None:
 
 
 def _value(setting: Setting, value: Any) -> Any:
-    """Returns the value of an option in the form used in the settings file. Raises `Sentence`."""
+    """Converts the value of an option to the form used in the settings file. Raises `Sentence`."""
     if setting.default == {}:
         return dict(_pair(text, ":" if setting.name == "headers" else "=", setting.flag) for text in value)
     if setting.default == ():
@@ -387,7 +386,7 @@ def _value(setting: Setting, value: Any) -> Any:
 
 
 def refuse_settings_of_one_target(typed: TargetSettings) -> None:
-    """Rejects a token, header or protocol if no target is named that it could apply to. Raises `Sentence`."""
+    """Raises `Sentence` if the user typed a token, header or protocol without naming the target to use it for."""
     of_one = [SETTINGS[name].flag for name in typed if SETTINGS[name].scope is Scope.TARGET]
     if of_one:
         raise Sentence(f"{of_one[0]} needs a target: pass a URL, or a profile from the settings file.")
@@ -416,7 +415,7 @@ def _pair(text: str, separator: str, flag: str) -> tuple[str, str]:
 
 
 def _speech_settings(answers: Path | None) -> dict[str, str]:
-    """Returns the settings of an agent that can speak or understand any sentence. Raises `Sentence`."""
+    """Returns the speech settings for an agent that transcribes all speech or has rules. Raises `Sentence`."""
     from tui.agent.rules import read_rules
     from tui.agent.settings import AgentError
 
@@ -470,9 +469,9 @@ def make_agent_settings(
 
 
 def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> None:
-    """Checks that there is a terminal that can show the screen, in UTF-8. Raises `Sentence`.
+    """Raises `Sentence` unless there is a UTF-8 terminal that can show the screen.
 
-    ``instead`` is a command that works without a terminal.
+    ``instead`` is a command that works without a terminal; the message suggests it.
     """
     streams = {"input": sys.__stdin__, "output": sys.__stdout__, "error output": sys.__stderr__}
     elsewhere = [name for name, stream in streams.items() if stream is None or not stream.isatty()]
@@ -491,7 +490,7 @@ def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> No
 
 
 def _drawn_in_utf8() -> bool:
-    """Returns whether the terminal accepts UTF-8. If so, sets stderr, to which the screen is written, to UTF-8."""
+    """Returns whether the terminal uses UTF-8. If so, also sets stderr, where the screen is drawn, to UTF-8."""
     import locale
 
     stream = sys.__stderr__
@@ -506,7 +505,7 @@ def _drawn_in_utf8() -> bool:
 
 
 def token_of(variable: str | None) -> str:
-    """Returns the token in an environment variable; "" if no variable is named. Raises `Sentence`."""
+    """Returns the token in an environment variable; "" if ``variable`` is None. Raises `Sentence`."""
     if variable is None:
         return ""
     from tui.text.redaction import token_in_environment

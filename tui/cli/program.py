@@ -1,6 +1,6 @@
 """Program: the group of all commands.
 
-Every failure of a command results in an exit code, a sentence and, with ``--json``, a JSON object.
+If a command fails, the user gets a sentence, an exit code and, with ``--json``, a JSON object.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _JSON_IN_FILE = ("test",)
 
 
 class Sentence(click.ClickException):
-    """An error as one sentence for the user, with its exit code.
+    """An error message for the user, one sentence long, with an exit code.
 
-    ``reason`` is the reason code that ``--json`` prints, if it is more specific than the exit code's own.
-    ``source`` names the component that failed, if it is not the command.
+    ``reason`` is a code for ``--json`` that is more specific than the exit code. ``source`` names the
+    component that failed, if it is not the command itself.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class Sentence(click.ClickException):
 
 
 class Program(click.Group):
-    """Ends every command with the right exit code, and also prints errors as JSON if ``--json`` is given.
+    """The group of all commands. Reports every error with an exit code and, with ``--json``, as JSON.
 
-    ``later`` names commands that are imported when they are first looked up, each as ``module:attribute``.
+    ``later`` maps names of commands to ``module:attribute``; they are imported when they are first used.
     """
 
     command_class = GroupedCommand
@@ -61,7 +61,7 @@ class Program(click.Group):
         return sorted({*self.commands, *self._later})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Returns a command, and imports it if it is looked up for the first time."""
+        """Returns a command and, if necessary, imports it."""
         # Declaring the options of all commands would delay every command, and especially the first picture.
         if place := self._later.pop(cmd_name, ""):
             module, _, attribute = place.partition(":")
@@ -106,7 +106,7 @@ def _endings(name: str, *, as_json: bool, context: click.Context | None = None) 
 
 
 def _end(error: Exception, source: str, *, as_json: bool) -> NoReturn:
-    """Reports the error of a command, and exits."""
+    """Reports an error of a command and exits."""
     refusal = _refusal(error)
     code, reason = ExitCode.USAGE, ExitCode.USAGE.reason
     if isinstance(refusal, Sentence):
@@ -123,7 +123,7 @@ def _end(error: Exception, source: str, *, as_json: bool) -> NoReturn:
 
 
 def _refusal(error: Exception) -> click.ClickException:
-    """Returns the `Sentence` for an exception."""
+    """Converts an exception to the message for the user, with its exit code."""
     match error:
         case click.ClickException():
             return error
@@ -140,14 +140,14 @@ def _refusal(error: Exception) -> click.ClickException:
 
 
 def path_problem(path: str | bytes | os.PathLike[str], error: OSError) -> str:
-    """Returns a sentence about a file system error for a path."""
+    """Returns a sentence about a file system error, such as a missing file."""
     from tui.text.visible import one_line
 
     return f"{one_line(os.fsdecode(path), 200)} cannot be used: {error.strerror or error}."
 
 
 def error_object(source: str, message: str, code: ExitCode, reason: str) -> bytes:
-    """Returns a command's error as ``--json`` prints it: one line, in UTF-8 regardless of the locale."""
+    """Returns the JSON line for an error, in UTF-8 regardless of the locale."""
     from tui.text.json_text import json_of
 
     error = {"event": "error", "source": source, "code": reason, "message": _harmless(message)}
@@ -155,7 +155,7 @@ def error_object(source: str, message: str, code: ExitCode, reason: str) -> byte
 
 
 def _harmless(message: str) -> str:
-    """Returns a message, which may quote a file or the agent, without secrets or terminal control sequences."""
+    """Removes secrets and terminal control sequences from a message, which may quote a file or the agent."""
     from tui.text.redaction import without_secrets
     from tui.text.visible import visible
 
@@ -163,14 +163,14 @@ def _harmless(message: str) -> str:
 
 
 class OutputError(OSError):
-    """Standard output or error output cannot be written."""
+    """Raised if standard output or standard error cannot be written."""
 
 
 class _Output(FileIO):
-    """A standard stream whose errors can be distinguished from those of other files."""
+    """A standard stream that raises `OutputError`, so that its errors differ from those of other files."""
 
     def write(self, data: Any, /) -> int:
-        """Writes to the descriptor. Raises `OutputError`."""
+        """Writes data to the stream. Raises `OutputError`."""
         try:
             return super().write(data) or 0
         except OSError as error:
@@ -178,7 +178,7 @@ class _Output(FileIO):
 
 
 def prepare_streams() -> None:
-    """Makes the standard streams accept any text, even if they were closed when the program started."""
+    """Makes the standard streams accept any character, and opens those that were closed when the program started."""
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:
@@ -197,7 +197,7 @@ def prepare_streams() -> None:
 
 
 def _drop_unwritten() -> None:
-    """Discards output that could not be written. Otherwise, Python would try again at exit and exit with code 120."""
+    """Discards output that could not be written; otherwise, Python would fail at exit with code 120."""
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

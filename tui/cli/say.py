@@ -1,7 +1,8 @@
-"""Values of ``--say``: WAV files, numbers of recorded lines, audio from pipes, and any sentence.
+"""Values of ``--say``: WAV files, numbers of recorded lines, pipes with audio, and sentences.
 
-An existing file takes precedence, then the number of a recorded line, then a sentence. A single word that looks like
-a file name (with a slash or an extension) is never spoken, so a mistyped ``hours.wav`` is an error.
+An existing file takes precedence over the number of a recorded line, and that over a sentence. A single word
+that looks like a file name (with a slash or an extension) is never spoken, so a mistyped ``hours.wav`` is an
+error.
 """
 
 from __future__ import annotations
@@ -25,11 +26,10 @@ _MOST_NAME_CHARS = 60
 
 @contextmanager
 def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "") -> Iterator[list[Path]]:
-    """Yields a readable WAV file for each name.
+    """Yields a list with a readable WAV file for each name. Raises `Sentence`, `AudioFileError`, `SpeechError`.
 
-    Data from a pipe is kept in a temporary file until the block ends. A sentence is spoken by
-    ``synthesizer``, and becomes the file's name. ``timeout_s`` is the longest wait for more data from a pipe.
-    Raises `Sentence`, `AudioFileError`, `SpeechError`.
+    Data from a pipe is kept in a temporary file until the block ends. ``timeout_s`` is the longest wait for
+    more of it. A sentence is spoken by ``synthesizer``; its file is named after the sentence.
     """
     from tui.audio.wav import AudioFileError, read_wav
 
@@ -52,7 +52,7 @@ def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "")
 
 
 def _line_or_file(name: Path) -> Path:
-    """Returns the file of a recorded line if the name is a line's number and not the name of a file."""
+    """Returns the file of a recorded line if ``name`` is its number; otherwise ``name`` as a path."""
     if len(name.name) > 1 or name == _STANDARD_INPUT or os.path.exists(name):  # noqa: PTH110 - never raises
         return name
     from tui.assets import caller_lines
@@ -61,7 +61,7 @@ def _line_or_file(name: Path) -> Path:
 
 
 def _is_sentence(name: Path) -> bool:
-    """Returns whether the name is a sentence to speak, not a file, a recorded line or a possible file name."""
+    """Returns whether ``name`` is a sentence to speak rather than a file or the number of a recorded line."""
     text = str(name)
     if name == _STANDARD_INPUT or len(text) == 1 or os.path.lexists(name):
         return False
@@ -69,7 +69,7 @@ def _is_sentence(name: Path) -> bool:
 
 
 def _speak(sentences: Sequence[Path], at_end: ExitStack, synthesizer: str) -> dict[Path, Path]:
-    """Returns a file for each sentence. Raises `SpeechError`."""
+    """Synthesizes sentences; returns the file of each one. Raises `SpeechError`."""
     if not sentences:
         return {}
     from tui.speech.process import SpeechProcess
@@ -87,7 +87,7 @@ def _speak(sentences: Sequence[Path], at_end: ExitStack, synthesizer: str) -> di
 
 
 def _is_stream(path: Path) -> bool:
-    """Returns whether the file can be read only once, from beginning to end."""
+    """Returns whether the file is a pipe or device, which can be read only once."""
     try:
         mode = path.stat().st_mode
     except OSError:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class _Chosen(NamedTuple):
-    """Options of `test` that are not call settings."""
+    """The options of `test` that are not call settings."""
 
     url: str | None
     profile: str | None
@@ -64,7 +64,7 @@ _files = click.argument(
 
 
 def scenario_to_play(path: Path, in_force: SettingsInForce) -> PlayScenario:
-    """Returns a scenario in the form that the engine plays. Raises `Sentence`."""
+    """Returns the command that makes the engine play a scenario. Raises `Sentence`."""
     with file_errors():
         from tui.engine.wire import PlayScenario
         from tui.scenario.reading import commands_of, read_scenario
@@ -80,7 +80,7 @@ def scenario_to_play(path: Path, in_force: SettingsInForce) -> PlayScenario:
 
 
 class ScenarioGroup(click.Group):
-    """Subcommands for scenario files."""
+    """The group of commands for scenario files."""
 
     command_class = GroupedCommand
 
@@ -227,7 +227,7 @@ def test(files: Sequence[Path], **options: Any) -> None:
 def _hand_over(
     pairs: Results, chosen: _Chosen, printer: RunPrinter, baseline: Baseline | None, received: int
 ) -> ExitCode:
-    """Compares the results, and writes them to the requested files. Returns the exit code."""
+    """Compares the results with the baseline and writes the requested files. Returns the exit code."""
     from tui.scenario import github
     from tui.scenario.as_json import in_json
     from tui.scenario.baseline import Change, save_baseline
@@ -263,7 +263,7 @@ def _hand_over(
 
 
 def _baseline(path: Path | None, scenarios: Sequence[Scenario]) -> Baseline | None:
-    """Reads a baseline, and rejects scenarios that cannot be compared with it. Raises `ValueError`, `OSError`."""
+    """Reads a baseline and checks that all scenarios can be compared with it. Raises `ValueError`, `OSError`."""
     from tui.scenario.baseline import Baseline
 
     if path is None:
@@ -284,7 +284,7 @@ def _printer(*, on_stderr: bool) -> RunPrinter:
 
 
 def _plans(scenarios: Sequence[Scenario], chosen: _Chosen, flags: dict[str, Any]) -> list[Planned]:
-    """Returns the runs to make: the scenarios with the wanted tags, each with its agent. Raises `Sentence`."""
+    """Returns the calls to make: the scenarios that have a chosen tag, each with its agent. Raises `Sentence`."""
     from tui.scenario.running import Planned
 
     tags = set(chosen.tags)
@@ -306,7 +306,7 @@ def _plans(scenarios: Sequence[Scenario], chosen: _Chosen, flags: dict[str, Any]
 async def _play(
     plans: Sequence[Planned], printer: RunPrinter, jobs: int, *, fail_fast: bool
 ) -> tuple[Results, int]:
-    """Makes all calls. Returns the results, and the signal that ended the calls early (0 if none did)."""
+    """Makes all calls. Returns the results, and the signal that stopped the calls (0 for none)."""
     import asyncio
 
     from tui.scenario.running import Batch
@@ -347,7 +347,7 @@ async def _hold_all(batch: Batch, scenarios: Sequence[Scenario], jobs: int) -> N
 
 
 def write_reports(result: ScenarioResult, folder: Path, thresholds: Thresholds) -> ScenarioResult:
-    """Writes the reports of the sessions that were kept. Returns the result with their paths. Raises `Sentence`."""
+    """Writes a report for each saved session; returns the result with the reports' paths. Raises `Sentence`."""
     import msgspec
 
     from tui.files import write_to
@@ -373,7 +373,7 @@ def write_reports(result: ScenarioResult, folder: Path, thresholds: Thresholds) 
 
 
 def _write(file: str, content: bytes) -> None:
-    """Writes a file with results. Raises `Sentence`."""
+    """Writes a result file. Raises `Sentence`."""
     from tui.files import path_of, write_to
 
     if file == "-":

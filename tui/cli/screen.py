@@ -1,4 +1,4 @@
-"""Runs the screen with the processes that it needs: an engine, and the local agent if it is called."""
+"""Runs the screen and the processes that it needs: an engine and, if necessary, the local agent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LISTED_SESSIONS = 3
 
 
 class LocalAgent:
-    """The local agent of this run. It is started when it is first called, and again if it has died."""
+    """The local agent that belongs to the screen. It starts on the first call, and restarts if it has died."""
 
     def __init__(self, settings: AgentSettings | None, base: Target) -> None:
         self._settings = settings
@@ -45,7 +45,7 @@ class LocalAgent:
         self._process: AgentProcess | None = None
 
     def start(self) -> AgentProcess:
-        """Starts the agent without waiting for it to listen. Raises `AgentError`."""
+        """Starts the agent, unless it is running, without waiting until it listens. Raises `AgentError`."""
         # Imported late, like everything that is not needed for the first paint.
         from tui.agent.process import start_agent
         from tui.agent.settings import AgentSettings
@@ -55,7 +55,7 @@ class LocalAgent:
         return self._process
 
     def target(self) -> Target:
-        """Waits until the agent listens, and returns it as a target. Raises `RuntimeError` with one sentence."""
+        """Waits until the agent listens; returns a target for it. Raises `RuntimeError` with a sentence."""
         from urllib.parse import urlencode
 
         from tui.agent.settings import AgentError
@@ -74,20 +74,20 @@ class LocalAgent:
         return msgspec.structs.replace(self._base, url=url, protocol=protocol.name, title=DEMO_TITLE)
 
     def stop(self) -> None:
-        """Stops the agent after it has closed its calls."""
+        """Stops the agent once it has ended its calls."""
         if self._process is not None:
             self._process.stop()
 
 
 class Engines:
-    """The engine processes of this run: the first one and its replacements."""
+    """The engine processes of the screen: the first one, and those that replaced a dead one."""
 
     def __init__(self, *, devices: bool) -> None:
         self.first = EngineHandle(devices=devices)
         self._all = [self.first]
 
     def start_another(self) -> EngineHandle:
-        """Starts an engine in place of one that has died."""
+        """Starts an engine to replace one that has died."""
         self._all.append(EngineHandle().start())
         return self._all[-1]
 
@@ -121,7 +121,7 @@ def run_screen(
     trace_callbacks: bool = False,
     scenario: PlayScenario | None = None,
 ) -> int:
-    """Runs the screen, and returns the exit code. Raises `SettingsError`, `SavedSessionError`."""
+    """Runs the screen until the user quits; returns the exit code. Raises `SettingsError`, `SavedSessionError`."""
     pass_time_limit(in_force)
     called = target or (book.demo if start_demo else book.base)
     local, engines = LocalAgent(agent, book.demo), Engines(devices=wants_device(called.input, called.output))
@@ -162,7 +162,7 @@ def run_screen(
 
 
 def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Library:
-    """Returns the saved sessions, including the one that should be shown first. Raises `SavedSessionError`."""
+    """Returns the library of saved sessions, with one open if requested. Raises `SavedSessionError`."""
     from tui.library import Library
 
     if opening is None:
@@ -174,11 +174,10 @@ def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Libr
 
 
 def farewell(bridge: Bridge, sessions: Path) -> Iterator[str]:
-    """Yields lines to print after the screen closes.
+    """Yields lines to print after the screen closes: why the last call failed, and where it was saved.
 
-    The lines state why the last call failed, where it was saved, and how to open and send it.
-
-    ``sessions`` is the folder in which sessions are found by name.
+    Also explains how to open and send the session. ``sessions`` is the folder in which sessions are found by
+    name.
     """
     from tui.text import numbers
     from tui.text.visible import one_line

@@ -1,4 +1,4 @@
-"""Commands for saved sessions: list, delete, open, remeasure, report."""
+"""Commands for saved sessions: list, delete, open, compare, export and others."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LocalTime(click.DateTime):
     """A date with or without a time. Error messages show the expected format."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Returns the date. Raises `click.BadParameter`."""
+        """Parses the date. Raises `click.BadParameter`."""
         try:
             return super().convert(value, param, ctx)
         except click.BadParameter:
@@ -53,12 +53,12 @@ class LocalTime(click.DateTime):
 
 
 class SessionsGroup(click.Group):
-    """The command that lists sessions, with its subcommands. `list` is an alias for the command itself."""
+    """The command `sessions` and its subcommands. Without a subcommand, or with `list`, it lists sessions."""
 
     command_class = GroupedCommand
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Accepts `list` as an alias for the command itself, before, after or among its options."""
+        """Removes `list` from the arguments, wherever it is, because listing needs no subcommand."""
         if "list" in args:
             at = args.index("list")
             before = args[at - 1] if at else ""
@@ -162,7 +162,7 @@ def sessions(
 
 
 def _aware(since: datetime | None) -> datetime | None:
-    """Returns a local date and time with its time zone. Raises `Sentence`."""
+    """Adds the local time zone to a date and time. Raises `Sentence`."""
     try:
         return since.astimezone() if since else None
     except (OverflowError, ValueError) as error:
@@ -170,7 +170,7 @@ def _aware(since: datetime | None) -> datetime | None:
 
 
 def _line_of(summary: SessionSummary) -> str:
-    """Returns a session's line in the list."""
+    """Returns the line for a session in the list."""
     from tui.text import numbers
     from tui.text.visible import one_line
 
@@ -193,7 +193,7 @@ def _line_of(summary: SessionSummary) -> str:
 
 
 def _about(summary: SessionSummary) -> str:
-    """Returns the protocol and the URL path, which distinguish sessions with the same title."""
+    """Returns the protocol and the URL path of a session, which distinguish sessions with the same title."""
     from urllib.parse import urlsplit
 
     from tui.text.visible import one_line
@@ -206,7 +206,7 @@ def _about(summary: SessionSummary) -> str:
 
 
 def _columns() -> float:
-    """Returns the maximum width of a line: the terminal's width, or infinity for a file or a pipe."""
+    """Returns the maximum length of a line: the terminal's width, or infinity if the output is redirected."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
 
 
@@ -282,12 +282,12 @@ def restore(parent: Path, names: tuple[str, ...]) -> None:
 
 
 def _can_ask() -> bool:
-    """Returns whether there is a user at a terminal who can answer questions."""
+    """Returns whether the command runs in a terminal, so that the user can answer questions."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
-    """Deletes sessions, after confirmation if required, and prints the result. Raises `Sentence`."""
+    """Deletes sessions, asks for confirmation if necessary, and prints the result. Raises `Sentence`."""
     from tui.saving.deleting import delete_sessions
     from tui.text.visible import one_line
 
@@ -355,9 +355,9 @@ def open_session(session: Path | None, speed: float | None, **options: str) -> N
 
 
 def _book(in_force: SettingsInForce) -> AddressBook:
-    """Returns the agents that can be called from a saved session.
+    """Returns the agents that the user can call from a saved session.
 
-    A setting that prevents calls does not prevent reading the session.
+    An invalid call setting does not prevent the user from reading the session.
     """
     from tui.config.targets import AddressBook, address_book
     from tui.models.target import Target
@@ -530,7 +530,7 @@ def _print_problems(problems: Sequence[str]) -> None:
 
 
 def _parent(save: str | None) -> Path:
-    """Returns the folder of the sessions; a folder named by ``--save`` must exist. Raises `Sentence`."""
+    """Returns the folder that contains the sessions. Raises `Sentence` if ``--save`` names a missing folder."""
     from tui.config.targets import sessions_folder
 
     if save is None:
@@ -542,14 +542,14 @@ def _parent(save: str | None) -> Path:
 
 
 def named_session(named: Path) -> Path:
-    """Returns the folder of the session named by an argument. Raises `SavedSessionError`."""
+    """Returns the folder of the session that the user named. Raises `SavedSessionError`."""
     from tui.saving.listing import find_session
 
     return find_session(_folder(), path_of(str(named)))
 
 
 def _folder() -> Path:
-    """Returns the sessions folder. For a subcommand of `sessions`, the `sessions` command has chosen it."""
+    """Returns the sessions folder, which the parent command `sessions` may have set."""
     chosen: Path | None = click.get_current_context().obj
     return chosen or _parent(None)
 

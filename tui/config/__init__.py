@@ -1,4 +1,4 @@
 """The user's settings, from the settings file, the environment and profiles.
 
-State that is saved automatically is in `tui.remembered`.
+`tui.remembered` contains the state that the program saves by itself.
 """

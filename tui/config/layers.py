@@ -1,4 +1,4 @@
-"""Merges layers of settings for a call. The last layer with a value wins, and the name of that layer is recorded."""
+"""Merges layers of settings for a call. The last layer with a value wins and is named in error messages."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from tui.text.visible import one_line
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """Settings from one source."""
+    """Call settings from one source, such as a profile or the environment."""
 
     values: TargetSettings
     source: str
     """Name of the source, with ``{key}``, ``{KEY}`` or ``{flag}`` in place of the setting."""
 
     def without(self, names: Collection[str]) -> Layer:
-        """Returns the layer without these settings."""
+        """Returns a copy of the layer without the settings in ``names``."""
         return self.only(self.values.keys() - set(names))
 
     def only(self, names: Collection[str]) -> Layer:
-        """Returns the layer with only these settings."""
+        """Returns a copy of the layer with only the settings in ``names``."""
         return Layer({name: value for name, value in self.values.items() if name in names}, self.source)
 
     def label(self, name: str) -> str:
-        """Returns the setting as the user wrote it, for use in a sentence."""
+        """Returns the name of a setting as this source spells it, for use in error messages."""
         flag = SETTINGS[name].flag if name in SETTINGS else ""
         return self.source.format(key=name, KEY=name.upper(), flag=flag)
 
 
 class MergedSettings(msgspec.Struct, frozen=True):
-    """The settings of all layers together."""
+    """The call settings that result from merging all layers."""
 
     values: TargetSettings
     labels: Mapping[str, str]
@@ -46,20 +46,20 @@ class MergedSettings(msgspec.Struct, frozen=True):
         return self.values.get(name, SETTINGS[name].default)
 
     def label(self, name: str) -> str:
-        """Returns the setting as the user wrote it, for use in a sentence."""
+        """Returns the name of a setting as its source spells it, for use in error messages."""
         return self.labels.get(name, name)
 
     def error(self, name: str, sentence: str) -> SettingsError:
-        """Returns an error about the value of a setting, which the caller should raise."""
+        """Returns an exception about the value of a setting. The caller raises it."""
         value = one_line(str(self.get(name)), 200)
         link = " " if self.label(name).startswith("--") else "="
         return SettingsError(f"{self.label(name)}{link}{value}: {sentence}")
 
 
 def overlay(layers: Iterable[Layer]) -> MergedSettings:
-    """Merges the layers; later ones take precedence.
+    """Merges layers; later ones take precedence.
 
-    Tables and lists of fields to redact are joined, so that no entry is lost.
+    Tables, and lists of fields to redact, are joined, so that no entry is lost.
     """
     values: dict[str, Any] = {}
     labels: dict[str, str] = {}

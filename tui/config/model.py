@@ -14,7 +14,7 @@ Text = Annotated[str, Meta(min_length=1)]
 
 
 class ScreenSettings(Struct, frozen=True, kw_only=True):
-    """Settings for the screen."""
+    """Settings of the screen."""
 
     theme: Annotated[
         Text | None, Meta(description="Theme; default: the last one chosen.", examples=["opus-dark"])
@@ -116,7 +116,7 @@ SECTIONS: dict[str, type[Struct]] = {
 
 
 def type_of(setting: Setting) -> Any:
-    """Returns the type for validating the value of a call setting."""
+    """Returns the type with which msgspec validates the value of a call setting."""
     if setting.choices:
         words: Any = Literal.__getitem__(setting.choices)
         return words if setting.kind is str else words | _number(setting)
@@ -131,7 +131,7 @@ def _number(setting: Setting) -> Any:
 
 
 def _not_empty(kind: Any) -> Any:
-    """Returns the type, with every string in it (except table values) required to be non-empty."""
+    """Returns ``kind`` with the added constraint that strings are not empty, except values in tables."""
     if kind is str:
         return Text
     match get_origin(kind), get_args(kind):

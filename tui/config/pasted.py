@@ -1,4 +1,4 @@
-"""Reads a command line for another client (wscat, websocat or curl) that was pasted in place of a URL."""
+"""Reads a command line for another client (wscat, websocat or curl) that the user pasted in place of a URL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 class Pasted(msgspec.Struct, frozen=True):
-    """URL and headers that the command would use; the values of headers are secrets."""
+    """The URL and headers in a pasted command line. Values of headers are secrets."""
 
     url: str
     headers: dict[str, str]
@@ -26,7 +26,7 @@ class Pasted(msgspec.Struct, frozen=True):
 
 
 def read_command(text: str) -> Pasted | None:
-    """Returns the URL and headers in a command line; None for any other text, and for a command without a URL.
+    """Returns the URL and headers in a command line; None if the text is not a command with a URL.
 
     Headers that every websocket client sets automatically are left out. A curl command's ``https://`` becomes
     ``wss://``, because curl sends a websocket handshake as an ordinary request.

@@ -33,7 +33,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class SettingsInForce(msgspec.Struct, frozen=True):
-    """The effective settings, and the source of each."""
+    """The effective settings and their sources."""
 
     settings: Settings
     """The merged settings from the file and the environment, except ``target``, which profiles
@@ -54,20 +54,20 @@ class SettingsInForce(msgspec.Struct, frozen=True):
 
     @property
     def thresholds(self) -> Thresholds:
-        """Limits for good and slow responses."""
+        """The limits for good and slow response times."""
         return self.settings.thresholds
 
 
 def settings_path(named: str | None = None) -> Path:
-    """Returns the path of the settings file: ``named`` by a flag or in the environment, or the user's own."""
+    """Returns the settings file: ``named`` by a flag, or by an environment variable, or the default one."""
     path = named or _in_environment(FILE_VARIABLE)
     return path_of(path) if path else user_config_path("opusagent-tui") / "config.toml"
 
 
 def read_settings(named: str | None = None) -> SettingsInForce:
-    """Reads the settings. The user's own file is optional; a file that is named explicitly is not.
+    """Reads the settings. Raises `SettingsError`.
 
-    Raises `SettingsError`.
+    The default file may be missing; a file that the user named must exist.
     """
     path = settings_path(named)
     must_exist = bool(named or _in_environment(FILE_VARIABLE))
@@ -91,7 +91,7 @@ def read_settings(named: str | None = None) -> SettingsInForce:
 
 
 def unknown_variables() -> list[str]:
-    """Returns sentences about environment variables that look like settings but are not."""
+    """Returns a warning for each environment variable that looks like a setting but is unknown."""
     known = [FILE_VARIABLE] + [
         _variable(section, name)
         for section, types in {**_TYPES, "target": TARGET_TYPES}.items()
@@ -114,7 +114,7 @@ def _variable(section: str, key: str) -> str:
 
 
 def _unreachable(path: Path) -> str:
-    """Returns a sentence if the path cannot be examined, as in an inaccessible home folder; otherwise ""."""
+    """Explains why the path cannot be examined, for example in an inaccessible home folder; "" if it can."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -192,7 +192,7 @@ def _keys(action: str, value: object) -> tuple[str, ...]:
 
 
 def _at(table: object, folder: Path) -> object:
-    """Resolves relative paths in the table against the folder of the file."""
+    """Returns the table with relative paths resolved against ``folder``."""
     if not isinstance(table, dict):
         return table
     resolved = dict(table)
@@ -211,7 +211,7 @@ def _is_path(key: str, value: object) -> bool:
 
 
 def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
-    """Returns a section with its values overridden by environment variables; records those variables."""
+    """Returns a section with values from environment variables, and adds the variables used to ``variables``."""
     values = _from_environment(name, _TYPES[name], variables)
     try:
         return msgspec.structs.replace(section, **values)
@@ -220,7 +220,7 @@ def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
 
 
 def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Returns the settings of a section that are set by environment variables; records those variables."""
+    """Returns a section's values in environment variables, and adds the variables used to ``variables``."""
     values = {}
     for key, kind in types.items():
         variable = _variable(name, key)
@@ -232,7 +232,7 @@ def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, 
 
 
 def _in_environment(variable: str) -> str:
-    """Returns the value of a variable without surrounding blanks, CR and quotes, which ``.env`` files may leave."""
+    """Returns a variable's value without surrounding spaces, CR and quotes, which ``.env`` files may add."""
     value = os.environ.get(variable, "").strip()
     if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         value = value[1:-1].strip()

@@ -1,6 +1,6 @@
 """Makes targets from URLs and profiles.
 
-Flags override the environment, a profile, ``[target]`` and ``[sessions]``.
+Flags override the environment, which overrides a profile, ``[target]`` and ``[sessions]``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class AddressBook(msgspec.Struct, frozen=True):
-    """The agents that the screen can call, and the settings for those calls."""
+    """The agents that the screen can call, and the settings for calling them."""
 
     base: Target
     """Settings of a target whose URL is typed on the screen."""
@@ -60,7 +60,7 @@ def make_target(
     *,
     ignoring: Collection[str] = (),
 ) -> Target:
-    """Returns the target for a URL or the name of a profile; settings in ``ignoring`` are taken only from flags.
+    """Returns the target for a URL or a profile name. Only flags can set the settings in ``ignoring``.
 
     Raises `SettingsError`.
     """
@@ -83,12 +83,10 @@ def make_target(
 def address_book(
     in_force: SettingsInForce, flags: TargetSettings | None = None, *, for_demo: bool = False
 ) -> AddressBook:
-    """Returns the agents that the screen can call.
+    """Returns the agents that the screen can call. Raises `SettingsError`.
 
-    ``flags`` are the flags for the screen's first call, or for the demo.
-
-    Flags of scope `Scope.TARGET` do not apply to later calls, so that no token or header is sent to
-    another agent. Raises `SettingsError`.
+    ``flags`` are the flags for the screen's first call, or for the demo. Flags of scope `Scope.TARGET` do not
+    apply to later calls, so that no token or header is sent to another agent.
     """
     flags = flags or _NO_FLAGS
     shared = Layer(flags, "").only(FOR_EVERYBODY).values
@@ -120,7 +118,7 @@ def merged_settings(
     *,
     ignoring: Collection[str] = (),
 ) -> MergedSettings:
-    """Returns the settings of a call from all sources. Settings in ``ignoring`` are taken only from flags."""
+    """Returns the settings of a call from all sources. Only flags can set the settings in ``ignoring``."""
     settings, path = in_force.settings, in_force.path
     saving = settings.sessions
     layers = [
@@ -156,9 +154,9 @@ def _profile(name: str, in_force: SettingsInForce) -> str:
 
 
 def url_problem(url: str, protocol: str) -> str:
-    """Returns a sentence that explains why a URL cannot be called; empty if it can be called.
+    """Explains why a URL cannot be called; empty if it can.
 
-    A Twilio webhook is an http(s) URL.
+    The URL of a Twilio webhook may start with http:// or https://.
     """
     if url.startswith(("http://", "https://")) and protocol in (AUTO, "twilio"):
         return ""
@@ -185,7 +183,7 @@ def _fields(merged: MergedSettings, in_force: SettingsInForce) -> dict[str, Any]
 
 
 def _check(merged: MergedSettings) -> None:
-    """Checks the settings that can only be checked when a target is used: names and files that have to exist."""
+    """Checks that the names and files in the settings exist. Raises `SettingsError`."""
     protocol = merged.get("protocol")
     if protocol != AUTO and not protocol.endswith(".py") and not is_known(protocol):
         known = (AUTO, *protocol_names())
@@ -229,25 +227,25 @@ def _token(merged: MergedSettings) -> str:
 
 
 def _folder(save: bool | str, in_force: SettingsInForce) -> str:
-    """Returns the folder in which to save sessions; "" if they are not saved."""
+    """Returns the folder in which to save a call's session; "" if it should not be saved."""
     if isinstance(save, str):
         return save
     return str(sessions_folder(in_force)) if save else ""
 
 
 def sessions_folder(in_force: SettingsInForce) -> Path:
-    """Returns the default folder of saved sessions, which a call's settings may override."""
+    """Returns the default folder for saved sessions. A call can use a different one."""
     folder = in_force.settings.sessions.folder
     return path_of(folder) if folder else default_folder()
 
 
 def speaker(in_force: SettingsInForce, flags: TargetSettings) -> str:
-    """Returns the speaker for playing a saved session."""
+    """Returns the speaker on which to play a saved session."""
     return str(merged_settings(in_force, "", flags).get("output"))
 
 
 def _header(name: str, value: str, where: str) -> str:
-    """Returns the value of a header. Raises `SettingsError`, without the value."""
+    """Returns a header's value with variables replaced. Raises `SettingsError`, which does not quote the value."""
     if not re.fullmatch(_HEADER_NAME, name):
         raise SettingsError(f"{where}: a header name can contain only letters, digits and -_.!#$%&'*+^`|~.")
     expanded = _expanded(value, where)
@@ -258,7 +256,7 @@ def _header(name: str, value: str, where: str) -> str:
 
 
 def _expanded(text: str, where: str) -> str:
-    """Replaces each ``${NAME}`` with the value of that variable. Raises `SettingsError`."""
+    """Replaces each ``${NAME}`` with the value of that environment variable. Raises `SettingsError`."""
 
     def value(match: re.Match[str]) -> str:
         try:

@@ -1,4 +1,4 @@
-"""Changes settings in the file, and keeps its comments, order and all other content."""
+"""Changes settings in the settings file. Comments, order and all other content stay the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Changes = Mapping[str, Mapping[str, object]]
 
 
 def changes_between(old: Settings, new: Settings) -> Changes:
-    """Returns the differences in the sections that the screen can change: thresholds, screen and keys."""
+    """Returns the differences between two settings in the sections that the screen can change."""
     changes: dict[str, dict[str, object]] = {}
     for section in ("thresholds", "screen"):
         before, after = getattr(old, section), getattr(new, section)
@@ -27,9 +27,10 @@ def changes_between(old: Settings, new: Settings) -> Changes:
 
 
 def change_file(path: Path, changes: Changes) -> None:
-    """Writes changed settings to the file, which need not exist.
+    """Writes changed settings to the file, and creates it if necessary.
 
-    If the file cannot be read or written, raises `SettingsError` with a sentence and leaves the file unchanged.
+    If the file cannot be read or written, raises `SettingsError` with a sentence and leaves the file
+    unchanged.
     """
     import tomlkit  # imported only if something changes
     from tomlkit.exceptions import TOMLKitError

@@ -1,6 +1,6 @@
 """The engine process, ``python -m tui.engine``: reads commands on stdin, writes frames to stdout, logs to stderr.
 
-End of file on stdin means that the screen has exited or crashed.
+The end of stdin means that the screen has exited or crashed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ is ten times longer."""
 
 
 def main() -> None:
-    """Runs until the screen has exited."""
+    """Runs the engine until the screen exits."""
     collector.hold()
     stdin, stdout = take_pipes()
     log_without_secrets(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -60,7 +60,10 @@ def main() -> None:
 
 
 def take_pipes() -> tuple[int, int]:
-    """Moves the pipes off descriptors 0 and 1, so that a library that prints disturbs neither pipe nor terminal."""
+    """Moves the pipes to other descriptors than 0 and 1; returns the new ones.
+
+    A library that prints would otherwise write into a pipe.
+    """
     stdin, stdout = os.dup(0), os.dup(1)
     # Replaced rather than closed, because the next file to be opened would get descriptor 0 or 1.
     null = os.open(os.devnull, os.O_RDONLY)
@@ -71,7 +74,7 @@ def take_pipes() -> tuple[int, int]:
 
 
 async def serve(stdin: int, stdout: int, *, warm: bool) -> None:
-    """Connects the engine to its pipes, and serves until it ends."""
+    """Connects an engine to the pipes and runs it until it ends."""
     from tui.engine.engine import Engine  # most objects are created by these imports: see `collector.hold`
 
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Carries out `PlayAudio`: plays recorded sound through a separate speaker, in addition to any call."""
+"""Plays recordings for the command `PlayAudio` on a separate speaker, in addition to any call."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ IDLE_S = 3.0
 class ClipPlayer:
     """Plays one clip at a time; a new clip replaces the current one. Everything runs on the engine's loop.
 
-    ``report`` receives the position every 20 ms, and once more at the end, when ``playing`` is false. An
-    active call keeps its own stream, and the sound system mixes both.
+    ``report`` receives the position every 20 ms, and once more at the end, with ``playing`` set to false. A
+    call in progress keeps its own stream; the sound system mixes both.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class ClipPlayer:
         self._plays = 0
 
     def play(self, command: PlayAudio) -> None:
-        """Plays the given audio in place of the current clip.
+        """Plays the command's audio in place of the current clip.
 
-        Without a path or wire audio, it only stops the current clip.
+        A command without a path and without wire audio only stops the current clip.
         """
         self._wanted = command
         self._asked.set()
@@ -99,7 +99,7 @@ class ClipPlayer:
             self._report(PlayingAudio(clip=command.clip, at_ms=at_ms, playing=False, problem=problem))
 
     async def _play_clip(self, clip: Clip, speaker: Speaker, command: PlayAudio) -> float:
-        """Plays to the end or until another request arrives; returns the position in the recording, in ms."""
+        """Plays a clip to its end, or until a new command arrives; returns the last position in ms."""
         queue, fed_frames = speaker.queue, 0
         self._plays += 1
         reply = str(self._plays)
@@ -129,7 +129,7 @@ class ClipPlayer:
             await asyncio.sleep(POLL_S)
 
     async def _speaker_for(self, rate: int, output: str) -> Speaker:
-        """Returns the open speaker if it is suitable, or opens another. Raises `AudioDeviceError`."""
+        """Returns a speaker with this rate and output, and opens one if necessary. Raises `AudioDeviceError`."""
         # If a call's output is a WAV file, it contains the agent's audio; a clip must not be mixed into it.
         output = "auto" if output.lower().endswith(".wav") else output
         speaker = self._speaker
@@ -147,7 +147,7 @@ class ClipPlayer:
         return speaker
 
     def _check(self, speaker: Speaker) -> None:
-        """Raises `AudioDeviceError` if the speaker has failed or no longer plays."""
+        """Raises `AudioDeviceError` if the speaker has failed, disappeared or stalled."""
         # Discarded, because nothing uses these records for a clip and they would accumulate while it plays.
         speaker.queue.take_happenings()
         name = speaker.device.name if speaker.device else "The speaker"
@@ -167,7 +167,7 @@ class ClipPlayer:
 
 
 def _open_clip(command: PlayAudio) -> Clip | None:
-    """Returns the clip that the command describes; None if the command only stops. Raises `AudioFileError`."""
+    """Returns the clip to play; None if the command only stops playback. Raises `AudioFileError`."""
     start_ms, end_ms, speed = command.start_ms, command.end_ms, command.speed
     if command.path:
         return wav_clip(command.path, track=command.track, start_ms=start_ms, end_ms=end_ms, speed=speed)

@@ -1,4 +1,4 @@
-"""Carries out commands, runs one call at a time, and sends its events to the screen in batches."""
+"""Carries out the screen's commands, runs one call at a time, and sends its events to the screen in batches."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ _SENTENCES = (ValueError, ToolsFileError, assets.AssetsMissing)
 
 
 class Engine:
-    """Implements the engine process, except for its pipes.
+    """The engine without its pipes.
 
-    ``write`` takes frames, and ``backlog`` returns the number of unread bytes. With ``warm``,
-    PortAudio is loaded before it is needed.
+    ``write`` sends a frame to the screen; ``backlog`` returns how many bytes the screen has not read. If
+    ``warm``, PortAudio is loaded at the start.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Engine:
         self._scenario: ScenarioPlay | None = None
 
     async def run(self) -> None:
-        """Serves until `Shutdown` or `shut_down`, then ends the call on the wire."""
+        """Runs until `Shutdown` or `shut_down`, then ends the call on the wire."""
         flusher = spawn(self._flush_batches(), "engine batches")
         warmer = spawn(self._load_portaudio(), "load PortAudio") if self._warm else None
         await self._shutdown.wait()
@@ -112,7 +112,7 @@ class Engine:
         self._frames.flush()
 
     async def _load_portaudio(self) -> None:
-        """Loads PortAudio, so that neither the first call nor the first device list waits for it."""
+        """Loads PortAudio in advance, so that neither the first call nor the first device list waits for it."""
         with contextlib.suppress(AudioDeviceError):  # the command that needs PortAudio will report it
             await in_thread(devices.list_devices, cancellable=True, limit_s=devices.listing_limit_s())
 
@@ -121,7 +121,7 @@ class Engine:
         self._shutdown.set()
 
     async def handle(self, command: wire.Command) -> None:
-        """Carries out one command. Commands that need a call are ignored if there is none."""
+        """Carries out a command. Ignores commands for a call if there is no call."""
         session = self._session
         match command:
             case wire.Connect():
@@ -198,7 +198,7 @@ class Engine:
         self._frames.add(found)
 
     async def _look_again(self) -> None:
-        """Makes PortAudio list the devices again. This restarts PortAudio and interrupts a call's audio."""
+        """Makes PortAudio read the device list again, which interrupts the audio of a call."""
         if self._call is not None and not self._call.done():
             await self._audio.rescan()
         else:
@@ -245,7 +245,7 @@ class Engine:
             await asyncio.sleep(0)
 
     def _keep_messages(self, set_up: CallSetUp) -> None:
-        """Keeps the raw messages in a separate file if the session is not saved, and reports the file's path."""
+        """Chooses the file for raw messages and reports its path: the session's own, or else a temporary file."""
         if set_up.writer is None:
             self._file = SessionFile(on_failure=set_up.problems.report)
         file = set_up.writer or self._file
@@ -254,7 +254,7 @@ class Engine:
         self._frames.add(wire.MessagesFile(path=str(file.path), session=session))
 
     async def _hold(self, target: Target, set_up: CallSetUp, scenario: wire.PlayScenario | None) -> None:
-        """Runs one call, from dialing to its end. Cancel it to hang up while dialing."""
+        """Runs a call from dialing to its end. Cancel the task to hang up while dialing."""
         try:
             # In this task rather than in the command, so that hanging up does not have to wait for an unresponsive
             # sound system.
@@ -279,7 +279,7 @@ class Engine:
     async def _dial(
         self, target: Target, set_up: CallSetUp, scenario: wire.PlayScenario | None
     ) -> LiveSession:
-        """Determines what the target does not specify. Raises the error that prevents the call, if any."""
+        """Completes the target, loads its tools and the scenario, and returns the session. Raises the first error."""
         dialled = await settle(target)
         performance = await self._scenario_play(dialled.target).prepare(scenario) if scenario else None
         # The user's file is run on a thread, so that its top-level code cannot block the engine.
@@ -296,7 +296,7 @@ class Engine:
         return session
 
     def _scenario_play(self, target: Target) -> ScenarioPlay:
-        """Returns the object that plays scenarios in this call; imports it when it is first needed."""
+        """Returns the object that plays scenarios in this call. Imports it on first use."""
         from tui.engine.scenario_play import ScenarioPlay
 
         if self._scenario is None:
@@ -317,12 +317,12 @@ class Engine:
             self._call.cancel()
 
     def _emit_dialling(self, target: Target) -> None:
-        """Shows at once that the target is being called, because the saved session begins only after dialing."""
+        """Shows the call on the screen at once, because its session begins only after dialing."""
         journal = self._begun_journal(target, self._frames.add_event)
         journal.become(Status.CONNECTING)
 
     def _report_impossible(self, target: Target, set_up: CallSetUp, error: Exception) -> None:
-        """Emits a separate session with the request and the failure of a call that cannot begin."""
+        """Emits a session that contains only the error, for a call that cannot begin."""
         source, code, hint = "settings", "impossible", ""
         if isinstance(error, DiallingError):
             source, code, sentence, hint = error.source, error.code, error.message, error.hint
@@ -338,14 +338,14 @@ class Engine:
         journal.become(Status.ERROR, sentence)
 
     def _report_hung_up(self, target: Target, set_up: CallSetUp) -> None:
-        """Emits a separate session for a call that was hung up while dialing."""
+        """Emits a session without messages, for a call that the user hung up while dialing."""
         journal = self._begun_journal(target, set_up.take)
         set_up.problems.begun(journal)
         for status in (Status.CONNECTING, Status.ENDING, Status.ENDED):
             journal.become(status, "" if status is Status.CONNECTING else OURS)
 
     def _begun_journal(self, target: Target, sink: Callable[[SessionEvent], object]) -> Journal:
-        """Returns a journal for a call that has not started."""
+        """Returns a journal for a call that has no session yet."""
         journal = Journal(
             SessionState(),
             sink=sink,
@@ -408,7 +408,7 @@ class Engine:
 
 
 async def _a_moment(work: Coroutine[Any, Any, None]) -> None:
-    """Waits for work in which a driver may hang, but only briefly, because the next command may be `HangUp`."""
+    """Waits briefly for ``work``, in which a driver may hang, then returns so that `HangUp` can be handled."""
     task = spawn(work, "command")
     done, _ = await asyncio.wait([task], timeout=PATIENCE_S)
     for finished in done:

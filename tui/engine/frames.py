@@ -1,4 +1,4 @@
-"""Sends batches of items to the screen, and holds them back while the screen is not reading."""
+"""Sends items to the screen in batches, and keeps them while the screen is not reading."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ _ITEMS_OF_A_FRAME = 2_000
 
 
 class Frames:
-    """Sends items to the screen in batches.
+    """Sends items to the screen in batches. Runs on the engine's loop.
 
-    ``write`` takes frames, and ``backlog`` returns the number of unread bytes.
-
-    Runs on the engine's loop.
+    ``write`` sends a frame; ``backlog`` returns how many bytes the screen has not read.
     """
 
     def __init__(self, write: Callable[[bytes], None], backlog: Callable[[], int]) -> None:
@@ -34,16 +32,16 @@ class Frames:
         self._filled = asyncio.Event()
 
     async def filled(self) -> None:
-        """Waits until there is something to send."""
+        """Waits until there are items to send."""
         await self._filled.wait()
 
     def add(self, item: FrameItem) -> None:
-        """Sends an item with the next batch."""
+        """Adds an item to the next batch."""
         self._items.append(item)
         self._filled.set()
 
     def add_event(self, event: SessionEvent) -> None:
-        """Sends an event; beyond `MAX_HELD_EVENTS`, events are only counted."""
+        """Adds an event to the next batch. If `MAX_HELD_EVENTS` are waiting, only counts the event as dropped."""
         self._filled.set()
         if len(self._items) < MAX_HELD_EVENTS:
             self._items.append(EventItem(event=event))
@@ -51,13 +49,13 @@ class Frames:
             self._dropped += 1
 
     def replace(self, item: FrameItem) -> None:
-        """Queues an item in place of an unsent one of the same kind, so that only the latest is sent."""
+        """Adds an item to the next batch and removes an unsent item of the same type."""
         # Old telemetry is useless, and a screen that was stopped must not have to read minutes of it.
         self._latest[type(item)] = item
         self._filled.set()
 
     def flush(self) -> int:
-        """Sends pending items if the screen is reading. Returns the number of events dropped in the meantime."""
+        """Sends the waiting items if the screen is reading. Returns how many events were dropped before them."""
         # The transport buffers without limit, so events that a stopped screen leaves unread are held here, where they
         # can be counted and dropped.
         if self.paused or self._backlog() > _MAX_BACKLOG_BYTES:

@@ -26,10 +26,10 @@ _KEPT_LOGS = 5
 
 
 class EngineHandle:
-    """One engine process; commands that are sent before `start` are delivered afterwards.
+    """The handle to an engine process. Commands that are sent before `start` are delivered after it.
 
-    Starting it again has no effect. With ``devices``, PortAudio is loaded at the start, before a device is
-    needed.
+    `start` has no effect if the process has been started. If ``devices``, the engine loads PortAudio at its
+    start.
     """
 
     def __init__(self, *, devices: bool = True) -> None:
@@ -46,7 +46,7 @@ class EngineHandle:
         self._at_end = False
 
     def start(self) -> Self:
-        """Starts the process if it has not been started yet. Raises `OSError`."""
+        """Starts the process, unless it has been started already. Raises `OSError`."""
         if self._process is not None:
             return self
         # Pipes rather than a socket, so that the engine reads end of file however the screen dies. In the screen's
@@ -69,7 +69,7 @@ class EngineHandle:
 
     @property
     def pid(self) -> int:
-        """The process id of the started engine."""
+        """Process id of the engine, once it has been started."""
         assert self._process is not None
         return self._process.pid
 
@@ -86,15 +86,15 @@ class EngineHandle:
         return items
 
     def send(self, command: Command) -> None:
-        """Sends a command; bytes that the pipe does not accept immediately are sent by the next `drain`."""
+        """Sends a command. If the pipe is full, the next `drain` sends the remaining bytes."""
         self._unsent += pack([command])
         if self._process is not None:
             self._write()
 
     def stop(self, timeout_s: float = GOODBYE_TIMEOUT_S) -> None:
-        """Lets the engine end the call on the wire and exit; after ``timeout_s``, terminates it, then kills it.
+        """Makes the engine end the call and exit. Blocks the calling thread.
 
-        Blocks the calling thread.
+        After ``timeout_s``, terminates the process, then kills it.
         """
         if self._process is not None:
             self._stop(self._process, timeout_s)

@@ -1,4 +1,4 @@
-"""The interface of the engine, as seen from the screen's process."""
+"""EngineLink: the interface through which the screen's process uses an engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tui.engine.wire import Command, FrameItem
 
 
 class EngineLink(Protocol):
-    """The interface that the bridge needs from an engine.
+    """The interface of an engine.
 
     Implemented by `tui.engine.handle.EngineHandle`, by saved sessions, and by fakes in tests.
     """
@@ -20,7 +20,7 @@ class EngineLink(Protocol):
 
     @property
     def log_path(self) -> str:
-        """Path of the engine's own log, which is shown to the user if the engine dies."""
+        """Path of the engine's log file, which the screen shows if the engine dies."""
         ...
 
     def drain(self) -> list[FrameItem]:

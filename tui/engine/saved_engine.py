@@ -1,4 +1,4 @@
-"""Takes the place of the engine for a saved session, so that the screen shows the session like a live one."""
+"""SavedEngine: takes the place of an engine, so that the screen shows a saved session like a call."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ AT_ONCE_EVENTS = 5_000
 class SavedEngine:
     """An `EngineLink` for a saved session. A real engine, ``sound``, plays the audio.
 
-    With ``speed``, the session is replayed at that multiple of real time; without it, the whole
-    session is available immediately. In both cases `playhead` holds the current time.
+    With ``speed``, the session is replayed at that multiple of real time. Without it, the whole session is
+    available immediately. In both cases `playhead` holds the current time.
     """
 
     alive = True
@@ -74,11 +74,11 @@ class SavedEngine:
 
     @property
     def log_path(self) -> str:
-        """Log path of the engine that plays audio."""
+        """Log file of the engine that plays the audio."""
         return self._sound.log_path if self._sound else ""
 
     def drain(self) -> list[FrameItem]:
-        """Returns the events that are due, and the items of the engine that plays the audio."""
+        """Returns the events that are due, and the items from the engine that plays the audio."""
         items: list[FrameItem] = self._heard()
         if not self._began:
             # Sent first, because the screen cannot show the message of an event before it knows the file.
@@ -104,24 +104,24 @@ class SavedEngine:
         return [*items, *self._problems()]
 
     def send(self, command: Command) -> None:
-        """Passes on commands about sound; a saved session accepts no others."""
+        """Passes sound commands to the engine that plays the audio. Ignores other commands."""
         if self._sound and isinstance(command, PlayAudio | FindPeaks | ListDevices | Pause | Shutdown):
             self._sound.send(command)
             if isinstance(command, PlayAudio):
                 self._clip = command.clip
 
     def now_ns(self) -> int:
-        """Returns the session's current time on its events' clock, which is also the bridge's clock."""
+        """Returns the current time in the session, on the clock of its events."""
         return self.playhead.at_ns if self.playhead.folds else self._last_ns
 
     def _share_read(self) -> float:
-        """Returns the share of the session that has been read, estimated from the times of its events."""
+        """Estimates from the times of events what share of the session has been read, 0..1."""
         head = self.playhead
         passed_ns, whole_ns = self._last_ns - head.first_ns, head.last_ns - head.first_ns
         return min(max(passed_ns / whole_ns, 0.0), 0.99) if whole_ns > 0 else 0.0
 
     def _begin_again(self) -> None:
-        """Starts again from the first event and resets every model, because models cannot go back in time."""
+        """Reads the events from the first one again, because the models cannot go back in time."""
         self._events = self.saved.events()
         self._next = next(self._events, None)
         self._last_ns = self.playhead.first_ns
@@ -139,7 +139,7 @@ class SavedEngine:
         return list(items)
 
     def _problems(self) -> Iterator[EventItem]:
-        """Yields notices about unreadable parts, after everything else."""
+        """Yields a notice for each unreadable part of the session, after all events."""
         while self.finished and self._shown_problems < len(self.saved.problems):
             self._shown_problems += 1
             notice = NoticeRaised(

@@ -1,4 +1,4 @@
-"""ScenarioPlay: plays a scenario in the engine's call; the user can take over the call."""
+"""ScenarioPlay: plays a scenario in the engine's call. The user can take over the call."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class ScenarioPlay:
         """The voice and the recognizer of the newest scenario."""
 
     def take(self, event: SessionEvent) -> None:
-        """Processes an event of the call."""
+        """Passes an event of the call to the scenario."""
         if self._performance is not None:
             self._performance.take(event)
 
     async def prepare(self, wanted: PlayScenario) -> Performance:
-        """Reads a scenario and prepares the audio of its lines, which takes a while. Raises `ScenarioError`."""
+        """Reads a scenario and synthesizes its lines, which takes a while. Raises `ScenarioError`."""
         self._end_speech()
         self._speech = SpeechProcess(synthesizer=wanted.synthesizer, model=wanted.speech_model)
         try:
@@ -53,13 +53,13 @@ class ScenarioPlay:
         return performance
 
     def follow(self, performance: Performance, session: LiveSession, *, whole_call: bool) -> None:
-        """Plays the scenario in this session, either for the whole call or from now on."""
+        """Starts playing the scenario in ``session``. If ``whole_call``, hangs up at the end of the scenario."""
         self._performance = performance
         performance.follow(session)
         self._task = spawn(self._play(performance, session, whole_call=whole_call), "scenario")
 
     async def begin(self, wanted: PlayScenario, session: LiveSession) -> None:
-        """Plays a scenario in the active call, unless one is already being played."""
+        """Plays a scenario in the active call, unless another one is playing."""
         if self._task is not None and not self._task.done():
             session.journal.notice("A scenario is already being played.", "Wait until it ends, or hang up.")
             return
@@ -72,16 +72,16 @@ class ScenarioPlay:
             self.follow(performance, session, whole_call=False)
 
     async def steer(self, *, by_hand: bool) -> None:
-        """Takes over the call from the scenario, or hands the call back to it."""
+        """Lets the user take over the call if ``by_hand``; otherwise the scenario continues."""
         if self._performance is not None:
             await (self._performance.take_over() if by_hand else self._performance.give_back())
 
     def hurry(self) -> None:
-        """Makes `finish` stop waiting for steps that can run after the call."""
+        """Makes `finish` stop waiting for the scenario's remaining work."""
         self._hurry.set()
 
     async def finish(self) -> None:
-        """Finishes the steps that can run after the end of the call, and judges the scenario."""
+        """Waits after the call for the scenario's remaining work, such as transcription, and judges the scenario."""
         performance, task = self._performance, self._task
         if performance is None or task is None:
             return
@@ -94,7 +94,7 @@ class ScenarioPlay:
         performance.judge()
 
     def close(self) -> None:
-        """Stops playing, and releases everything that it used in the call."""
+        """Stops the scenario and releases its resources."""
         if self._task is not None:
             self._task.cancel()
         if self._sound is not None:
@@ -102,7 +102,7 @@ class ScenarioPlay:
         self._end_speech()
 
     def _end_speech(self) -> None:
-        """Ends the speech process, which may still be busy with words that are no longer needed."""
+        """Ends the speech process, even if it is still busy."""
         if self._speech is not None:
             spawn(asyncio.to_thread(self._speech.close), "end of speech recognition")
 
@@ -124,7 +124,7 @@ class ScenarioPlay:
 
 
 def _read(wanted: PlayScenario, target: Target, speech: SpeechProcess) -> Performance:
-    """Reads a scenario file; raises `ScenarioError` or `SpeechError`."""
+    """Reads a scenario file and synthesizes its lines. Raises `ScenarioError` or `SpeechError`."""
     scenario = read_scenario(Path(wanted.path))
     lines = lines_of(scenario, speech.speak)
 

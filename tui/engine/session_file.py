@@ -1,4 +1,4 @@
-"""The session file, which contains every raw message once, verbatim; events refer to it by offset and length."""
+"""SessionFile: contains every raw message of a session, verbatim; events refer to it by offset and length."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tui.temporary import create_temporary
 
 
 class SessionFile:
-    """An append-only file for one session, which is removed at the end. Runs on the engine's loop.
+    """A temporary file for one session, to which messages are appended. Runs on the engine's loop.
 
-    If a message cannot be written, no further messages are kept, ``on_failure`` receives a sentence, and the
-    call continues.
+    If writing fails, no further messages are kept, ``on_failure`` receives a sentence, and the call
+    continues.
     """
 
     def __init__(self, on_failure: Callable[[str], object]) -> None:
@@ -30,7 +30,7 @@ class SessionFile:
             self._fd, self.path = fd, path
 
     def append(self, raw: bytes) -> int:
-        """Appends a message. Returns its offset, or -1 if it could not be written."""
+        """Appends a message; returns its offset, or -1 if the message could not be written."""
         # Events continue without their raw messages, because a full disk must not end the call.
         if self._fd is None:
             return -1
@@ -48,7 +48,7 @@ class SessionFile:
         return offset
 
     def close(self) -> None:
-        """Removes the file; a process that has it open can still read it."""
+        """Removes the file. Processes that have it open can still read it."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
