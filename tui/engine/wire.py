@@ -1,7 +1,7 @@
-"""The messages on the pipes between screen and engine: commands, frames, and their framing.
+"""The messages on the pipes between screen and engine: commands, items, and the frames that contain them.
 
-A frame consists of four bytes for its length (big-endian) and a msgpack list of items. Secrets
-travel in `Connect`, on a pipe, never in argv.
+A frame consists of four bytes for its length (big-endian) and a msgpack list of items. Secrets travel in
+`Connect`, on a pipe, never in argv.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True, tag_field="item"):
 
 
 class PlayScenario(_Item, frozen=True, tag="play_scenario"):
-    """Plays a scenario in the active call or, in `Connect`, in the call that begins."""
+    """Command: plays a scenario in the active call or, as part of `Connect`, in the new call."""
 
     path: str
     commands: tuple[str, ...] = ()
@@ -39,44 +39,44 @@ class PlayScenario(_Item, frozen=True, tag="play_scenario"):
 
 
 class SteerScenario(_Item, frozen=True, tag="steer_scenario"):
-    """Takes over from the scenario, or hands the call back to it."""
+    """Command: lets the user take over the call from the scenario, or lets the scenario continue."""
 
     by_hand: bool
 
 
 class Connect(_Item, frozen=True, tag="connect"):
-    """Calls the target; an active call is ended first."""
+    """Command: calls the target, after ending an active call."""
 
     target: Target
     scenario: PlayScenario | None = None
 
 
 class Record(_Item, frozen=True, tag="record"):
-    """Starts or stops recording."""
+    """Command: opens or closes the microphone."""
 
     on: bool
 
 
 class SetMuted(_Item, frozen=True, tag="mute"):
-    """Mutes or unmutes the user."""
+    """Command: mutes or unmutes the user."""
 
     muted: bool
 
 
 class ChangeVolume(_Item, frozen=True, tag="volume"):
-    """Changes the playback volume by ``by``; at volume 1, samples are not scaled."""
+    """Command: adds ``by`` to the playback volume, which is a factor."""
 
     by: float
 
 
 class SpeakLine(_Item, frozen=True, tag="speak"):
-    """Plays the recorded line with this key ("1" to "9") in place of the microphone."""
+    """Command: plays the recorded line with this key ("1" to "9") in place of the microphone."""
 
     key: str
 
 
 class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
-    """Speaks a sentence in place of the microphone."""
+    """Command: synthesizes a sentence and plays it in place of the microphone."""
 
     text: str
     synthesizer: str = ""
@@ -84,43 +84,46 @@ class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
 
 
 class SendDtmf(_Item, frozen=True, tag="dtmf"):
-    """Sends DTMF digits."""
+    """Command: sends DTMF digits."""
 
     digits: str
 
 
 class SendText(_Item, frozen=True, tag="text"):
-    """Sends a typed turn."""
+    """Command: sends a typed turn."""
 
     text: str
 
 
 class SendInstructions(_Item, frozen=True, tag="instructions"):
-    """Replaces the agent's instructions during the call."""
+    """Command: replaces the agent's instructions during the call."""
 
     text: str
 
 
 class Interrupt(_Item, frozen=True, tag="interrupt"):
-    """Flushes the audio that is queued for playback."""
+    """Command: discards the agent's audio that has not been played."""
 
 
 class HangUp(_Item, frozen=True, tag="hang_up"):
-    """Ends the call."""
+    """Command: ends the call."""
 
 
 class SwitchDevice(_Item, frozen=True, tag="switch_device"):
-    """Switches the microphone or speaker during the call; ``device`` is ``auto``, an index or part of a name."""
+    """Command: switches to another microphone or speaker during the call.
+
+    ``device`` is ``auto``, an index or part of a name.
+    """
 
     direction: Direction
     device: str
 
 
 class PlayAudio(_Item, frozen=True, tag="play_audio"):
-    """Plays part of a recording on the speaker, in addition to any call; stops the previous playback.
+    """Command: plays part of a recording on the speaker, in addition to any call. Stops the previous recording.
 
-    The recording is a WAV file; without ``path`` and ``wire``, the command only stops playback.
-    `PlayingAudio` reports its progress.
+    The recording is a WAV file (``path``) or ``wire``; without either, the command only stops playback.
+    `PlayingAudio` reports the position.
     """
 
     clip: int = 0
@@ -140,32 +143,32 @@ class PlayAudio(_Item, frozen=True, tag="play_audio"):
 
 
 class FindPeaks(_Item, frozen=True, tag="find_peaks"):
-    """Requests the outline of a WAV file; `Peaks` follow as they are computed."""
+    """Command: requests the outline of a WAV file, which the engine sends in several `Peaks`."""
 
     path: str
 
 
 class ListDevices(_Item, frozen=True, tag="list_devices"):
-    """Requests a `DeviceList`."""
+    """Command: requests a `DeviceList`."""
 
     anew: bool = False
     """Whether to rescan first for new and removed devices, which closes and reopens every open device."""
 
 
 class Pause(_Item, frozen=True, tag="pause"):
-    """Holds frames back while the screen is not reading (ctrl+z), or resumes sending them."""
+    """Command: stops sending frames because the screen is suspended (ctrl+z), or resumes sending them."""
 
     paused: bool
 
 
 class TraceCallbacks(_Item, frozen=True, tag="trace_callbacks"):
-    """Turns the measurement of all registered callbacks on or off; while it is on, `CallbackFigures` follow."""
+    """Command: turns the measurement of callbacks on or off. While it is on, the engine sends `CallbackFigures`."""
 
     on: bool
 
 
 class Shutdown(_Item, frozen=True, tag="shutdown"):
-    """Ends the call on the wire, closes everything, and exits."""
+    """Command: ends the call on the wire and exits."""
 
 
 Command = (
@@ -193,7 +196,7 @@ Command = (
 
 
 class MessagesFile(_Item, frozen=True, tag="session_file"):
-    """Path of the file that contains the raw messages of the new session."""
+    """The file that contains the raw messages of the new session."""
 
     path: str
     session: str = ""
@@ -211,16 +214,13 @@ class DeviceList(_Item, frozen=True, tag="devices"):
         return [device for device in self.devices if device.channels(direction)]
 
     def spec_of(self, device: Device, direction: Direction) -> str:
-        """Returns the value that selects a device: its name, or its index if another device has the same name."""
+        """Returns the setting that selects a device: its name, or its index if several devices have the name."""
         alone = [other.name for other in self.usable(direction)].count(device.name) == 1
         return device.name if alone else str(device.index)
 
 
 class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
-    """The position that `PlayAudio` has reached at the speaker, as a time in the file.
-
-    Only the latest position is sent.
-    """
+    """The position in a recording that the speaker has reached. Only the latest position is sent."""
 
     clip: int
     """The ``clip`` of the `PlayAudio` command."""
@@ -231,7 +231,7 @@ class PlayingAudio(_Item, frozen=True, tag="playing_audio"):
 
 
 class Peaks(_Item, frozen=True, tag="peaks"):
-    """One part of a WAV file's outline; the parts arrive in order."""
+    """A part of a WAV file's outline. Parts are sent in order."""
 
     path: str
     first_bin: int = 0
@@ -251,19 +251,19 @@ class CallbackFigures(_Item, frozen=True, tag="callbacks"):
 
 
 class EventItem(_Item, frozen=True, tag="event"):
-    """One event of the session."""
+    """An event of the session."""
 
     event: SessionEvent
 
 
 class TelemetryItem(_Item, frozen=True, tag="telemetry"):
-    """The newest telemetry."""
+    """The latest telemetry."""
 
     telemetry: Telemetry
 
 
 class ReadingSession(_Item, frozen=True, tag="reading_session"):
-    """How much of a saved session has been read."""
+    """Reports how much of a saved session has been read."""
 
     share: float
     """From 0 to 1, where 1 means the whole session."""
@@ -291,7 +291,7 @@ def pack(items: Iterable[Command | FrameItem]) -> bytes:
 
 
 class Unpacker:
-    """Splits a byte stream, which arrives in pieces of any size, into frames."""
+    """Splits a stream of bytes, which may arrive in pieces of any size, into frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -301,7 +301,7 @@ class Unpacker:
         self._buffer += data
 
     def bodies(self) -> Iterator[bytes]:
-        """Yields the complete frames, without their length. Raises `ValueError` for a frame that is too long."""
+        """Removes and yields the complete frames, without their length. Raises `ValueError` for a frame too long."""
         while len(self._buffer) >= 4:
             (length,) = struct.unpack_from(">I", self._buffer)
             # Something else wrote to the pipe, so all following lengths would be wrong as well.
@@ -315,12 +315,12 @@ class Unpacker:
 
 
 def commands(body: bytes) -> list[Command]:
-    """Returns the commands of one frame. Raises `msgspec.DecodeError`."""
+    """Decodes the commands in a frame. Raises `msgspec.DecodeError`."""
     return _command_decoder().decode(body)
 
 
 def frame_items(body: bytes) -> list[FrameItem]:
-    """Returns the items of one frame. Raises `msgspec.DecodeError`."""
+    """Decodes the items in a frame. Raises `msgspec.DecodeError`."""
     return _frame_decoder().decode(body)
 
 

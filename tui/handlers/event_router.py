@@ -1,4 +1,4 @@
-"""EventRouter: calls the handler for each type of event. An event without a handler is logged and is never fatal."""
+"""EventRouter: calls the handler for each type of event. Events without a handler are only logged."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ TelephonyHandler = Callable[[Any], object]
 
 
 class EventRouter:
-    """Maps telephony events (what a message means) and realtime events (by wire name) to their handlers.
+    """Calls the handler that is registered for a telephony event or a realtime event. Use it on one event loop.
 
-    The two are separate namespaces: a session passes `TelephonyEvent` values to `handle_platform_event`, and
-    messages, by their wire names, to `handle_realtime_event`. An exception in a handler is reported
-    (`tui.callbacks.errors`) and does not stop the other handlers. Use it on one event loop only.
+    Telephony events say what a message means, in any protocol; pass them to `handle_platform_event`. Realtime
+    events are messages under their wire names; pass them to `handle_realtime_event`. The two kinds have
+    separate handlers. An exception in a handler is reported (`tui.callbacks.errors`) and does not stop other
+    handlers.
     """
 
     def __init__(self) -> None:
@@ -32,15 +33,15 @@ class EventRouter:
         """Types that were already logged as having no handler."""
 
     def register_telephony_handler(self, event_type: TelephonyEventType, handler: TelephonyHandler) -> None:
-        """Registers the handler for a telephony event, replacing any earlier one."""
+        """Sets the handler for a telephony event. Replaces an earlier handler."""
         self.telephony_handlers[event_type] = handler
 
     def register_realtime_handler(self, event_type: str, handler: EventCallback) -> None:
-        """Registers the handler for a realtime event by its wire name, replacing any earlier one."""
+        """Sets the handler for realtime events with this wire name. Replaces an earlier handler."""
         self.realtime_handlers[event_type] = handler
 
     async def handle_platform_event(self, data: TelephonyEvent | Mapping[str, Any]) -> None:
-        """Runs the handler for a telephony event."""
+        """Calls the handler for a telephony event."""
         name = data.type if isinstance(data, TelephonyEvent) else data["type"]
         known = isinstance(name, TelephonyEventType)  # the usual case
         event_type = name if known else self._get_platform_event_type(name)
@@ -50,7 +51,7 @@ class EventRouter:
             self._warn_once(str(name))
 
     async def handle_realtime_event(self, data: Mapping[str, Any]) -> None:
-        """Runs the handler for a realtime event, which is chosen by its ``type``."""
+        """Calls the handler for a realtime event, according to its ``type``."""
         name = str(data.get("type", ""))
         if handler := self.realtime_handlers.get(name):
             await safe_callback_execution(handler, data, f"{name} event")

@@ -1,4 +1,4 @@
-"""FunctionHandler: runs the functions the agent calls and returns their results to it.
+"""FunctionHandler: runs the functions that the agent calls and sends it their results.
 
 The handler receives the events of the OpenAI Realtime protocol, GA or beta, through an `EventRouter`.
 """
@@ -38,25 +38,25 @@ _CANCELLED_BY_AGENT = "the agent no longer wants the result"
 
 
 class RealtimeWebSocket(Protocol):
-    """The connection to which results are sent."""
+    """The connection through which results are sent."""
 
     def send(self, message: Mapping[str, Any], /) -> object:
-        """Sends one message, encoded as the protocol requires; may be a plain or a coroutine function."""
+        """Encodes a message as the protocol requires and sends it. May be a plain or a coroutine function."""
 
 
 class FunctionHandler:
-    """Runs registered functions when the agent calls them. Use it on one event loop only.
+    """Runs registered functions when the agent calls them. Use it on one event loop.
 
-    A function receives its arguments as a dict. A coroutine function runs on this loop. A plain one runs in a thread,
-    where it may block without stopping the audio; if it returns an awaitable, that is awaited on the loop. Calls run
-    concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
+    A function receives its arguments as a dict. A coroutine function runs on this loop. A plain one runs in a
+    thread, where it may block without stopping the audio; if it returns an awaitable, that is awaited on the
+    loop. Calls run concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
 
-    At ``time_limit_s`` a coroutine is cancelled. A thread cannot be cancelled: it keeps running, its call is
-    answered with an error, and its result is dropped and counted in `late_results`.
+    At ``time_limit_s`` a coroutine is cancelled. A thread cannot be cancelled: it keeps running, the agent
+    receives an error, and the late result is dropped and counted in `late_results`.
 
-    ``on_change`` receives a `ToolChanged` event at the start and at the end of every call; ``on_unknown`` receives
-    the name of a function that was called but is not registered, which counts as an error of the agent, not as a
-    failed callback.
+    ``on_change`` receives a `ToolChanged` event at the start and at the end of every call. ``on_unknown``
+    receives the name of a function that was called but is not registered. That counts as an error of the
+    agent, not as a failed callback.
     """
 
     def __init__(
@@ -87,15 +87,15 @@ class FunctionHandler:
 
     @property
     def late_results(self) -> int:
-        """Number of results that arrived after the time limit or the hang-up and were dropped."""
+        """Number of results that were dropped because they came after the time limit or the hang-up."""
         return self._runner.threads.late
 
     def register_function(self, name: str, func: Callback) -> None:
-        """Lets the agent call ``func`` by ``name``, replacing any earlier function with that name."""
+        """Lets the agent call ``func`` by ``name``. Replaces an earlier function with that name."""
         self.function_registry[name] = func
 
     def register_with(self, router: EventRouter) -> None:
-        """Registers the handlers for the events that announce function calls."""
+        """Registers handlers for the realtime events that announce function calls."""
         for event_type, handler in (
             ("response.output_item.added", self._on_item_added),
             ("response.function_call_arguments.delta", self._on_arguments_delta),
@@ -106,14 +106,14 @@ class FunctionHandler:
             router.register_realtime_handler(event_type, handler)
 
     def answer_calls(self, router: EventRouter) -> None:
-        """Registers the handler for TOOL_CALL events, for protocols in which a single message is a complete call."""
+        """Registers handlers for TOOL_CALL events, in which a single message is a complete call."""
         router.register_telephony_handler(TelephonyEventType.TOOL_CALL, self._on_tool_call)
         router.register_telephony_handler(
             TelephonyEventType.TOOL_CALL_CANCELLED, self._on_tool_call_cancelled
         )
 
     async def close(self) -> None:
-        """Cancels running calls at hang-up; afterwards, nothing is sent and no call starts."""
+        """Cancels running calls. Afterwards, no call starts and nothing is sent."""
         self._closed = True
         tasks = self._tasks.keys() - {asyncio.current_task()}  # one of the calls may be hanging up
         for task in tasks:
@@ -121,7 +121,7 @@ class FunctionHandler:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def traceable(self) -> list[tuple[str, str]]:
-        """Returns the event and name of each function, for the tracing switch."""
+        """Returns the event and the name of each function."""
         return [(EVENT, callback_name(func)) for func in self.function_registry.values()]
 
     def retrace(self) -> None:
@@ -179,9 +179,9 @@ class FunctionHandler:
     async def _execute_and_respond_to_function(
         self, function_name: str, arguments: str | Mapping[str, Any], call_id: str = ""
     ) -> None:
-        """Runs a function and sends its result or error; hangs up afterwards if the result requests it.
+        """Runs a function and sends its result or error. Hangs up afterwards if the result requests it.
 
-        Without a ``call_id`` there is no call to answer, so nothing is sent.
+        Without a ``call_id``, the result is not sent.
         """
         started_ns = self._clock_ns()
         text = arguments if isinstance(arguments, str) else as_json(arguments)
@@ -216,7 +216,7 @@ class FunctionHandler:
         return ToolOutcome(error=f"NotImplementedError: Function '{short}' not implemented.")
 
     def _should_hang_up(self, result: object) -> bool:
-        """Returns whether a result requests the end of the call.
+        """Returns whether a function's result requests the end of the call.
 
         Such a result is a mapping in which ``hang_up``, ``hangup`` or ``end_call`` is true, or in which
         ``action`` or ``next_action`` is one of these words.

@@ -1,7 +1,7 @@
 """A load test process: ``python -m tui.load`` reads its plan, one line of JSON, from stdin.
 
-The process runs Locust's own main function. In a master, which makes no calls, gevent replaces threads and sockets,
-as Locust's main function expects; in other processes it does not. End of file on stdin means that the command that
+The process runs Locust's own main function. In the master, which makes no calls, gevent replaces threads and
+sockets, as Locust expects. In the other processes it does not. The end of stdin means that the command that
 started the process has exited.
 """
 
@@ -34,7 +34,7 @@ needs. Locust also logs an error if a user ends while all users are being stoppe
 
 
 def main() -> None:
-    """Runs the process, and exits with its code."""
+    """Runs the process and exits with its exit code."""
     try:
         _run()
     except KeyboardInterrupt:  # interrupted before Locust's main function could handle it
@@ -96,7 +96,7 @@ def _run() -> None:
 
 
 def arguments(plan: LoadPlan) -> list[str]:
-    """Returns the plan in the form of Locust's command-line options."""
+    """Converts the plan to Locust's command-line options."""
     locustfile = plan.locustfile or str(Path(__file__).with_name("locustfile.py"))
     options = ["--locustfile", locustfile, "--skip-log-setup"]
     if plan.role is Role.WORKER:
@@ -113,7 +113,7 @@ def arguments(plan: LoadPlan) -> list[str]:
 
 
 def _read_plan(descriptor: int) -> LoadPlan:
-    """Reads the plan byte by byte, so that nothing after its line is consumed."""
+    """Reads the plan byte by byte, so that data after its line stays unread."""
     data = bytearray()
     while (byte := os.read(descriptor, 1)) not in (b"\n", b""):
         data += byte
@@ -159,7 +159,7 @@ def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
 
 
 def judge(plan: LoadPlan, summary: Summary) -> ExitCode:
-    """Prints the conditions of ``--fail-if`` that are met; returns the exit code."""
+    """Prints the conditions of ``--fail-if`` that the run meets; returns the exit code."""
     conditions = [Criterion(text, OF_A_RUN) for text in plan.fail_if]
     failed = [condition for condition in conditions if condition.holds(summary.figures)]
     unmeasured = [condition for condition in conditions if condition.unmeasured(summary.figures)]

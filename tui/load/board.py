@@ -1,4 +1,4 @@
-"""Board: collects the records of all workers, supervises the run, and summarizes it.
+"""Board: collects the records of all workers, monitors the load test, and summarizes it.
 
 Runs on the master's gevent hub.
 """
@@ -41,7 +41,7 @@ _CANARY_CALLS = 20
 
 @dataclass(eq=False)
 class Board:
-    """Collects the records of a run. ``show`` receives a snapshot every ``show_every_s`` seconds."""
+    """Collects the records of a load test. ``show`` receives a snapshot every ``show_every_s`` seconds."""
 
     runner: Runner
     _: KW_ONLY
@@ -60,7 +60,7 @@ class Board:
         """Whether the run ended because all workers were lost."""
 
     def take_message(self, environment: Environment, msg: Any, **_: Any) -> None:
-        """Takes records from a worker; the handler for the message `tui.load.station.RECORDS`."""
+        """Handles the message `tui.load.station.RECORDS`, which contains records from a worker."""
         try:
             records = decode(msg.data)
         except msgspec.DecodeError as error:
@@ -70,7 +70,7 @@ class Board:
             self._records.take(record)
 
     def begin(self) -> None:
-        """Begins a run."""
+        """Discards the records of the previous run and starts monitoring a new one."""
         self._records = _Records()
         self.ended_early = self.unreachable = ""
         self.workers_gone = False
@@ -78,9 +78,9 @@ class Board:
             self._watcher = gevent.spawn(self._watch)
 
     def wait_for_calls(self) -> None:
-        """Makes every worker hang up, and waits for the records of the calls.
+        """Makes every worker hang up and waits for the records of the calls.
 
-        Locust also stops a run when no worker is left, but does not end it, so this method ends the run.
+        If all workers were lost, also ends the run, because Locust stops it without ending it.
         """
         runner = self.runner
         if not isinstance(runner, MasterRunner):
@@ -97,7 +97,7 @@ class Board:
             gevent.sleep(0.05)
 
     def summary(self, *, warm_up_s: float, scenario: str, target: str) -> Summary:
-        """Returns the figures for the run."""
+        """Computes the figures of the run."""
         return summarise(
             self._records.everything,
             warm_up_s=warm_up_s,
@@ -127,7 +127,7 @@ class Board:
                     self._end("The program that read the output has exited.")
 
     def end_if_due(self) -> None:
-        """Ends the run if its calls have reached their maximum total duration, or if none of them was accepted."""
+        """Ends the run if the calls have reached their maximum total duration, or if the agent accepted none."""
         records = self._records
         if self.ended_early or not records.everything:
             return
@@ -150,7 +150,7 @@ class Board:
         gevent.spawn(self.runner.quit if options is None or options.headless else self.runner.stop)
 
     def snapshot(self) -> Snapshot:
-        """Returns the current state of the run."""
+        """Returns the current figures of the run."""
         now_s, records, runner = time.time(), self._records, self.runner
         response_ms = [response_ms for _, response_ms in records.responses_since(now_s - _RECENT_S)]
         lasted_s = now_s - records.first_s if records.first_s is not None else 0.0
@@ -179,7 +179,7 @@ class Board:
 
 
 class _Records:
-    """The records of a run, which are counted as they arrive, because a run may last for hours."""
+    """The records of a run. Counts are kept up to date as records arrive, because a run may last for hours."""
 
     def __init__(self) -> None:
         self.everything: list[Record] = []
@@ -225,7 +225,7 @@ class _Records:
         return sum(1 for _ in takewhile(lambda at_s: at_s > since_s, reversed(self._begun_s)))
 
     def knee_calls(self) -> int | None:
-        """Returns the knee so far; None if there is none, or if the run is too long for repeated analysis."""
+        """Returns the number of calls at the knee; None without a knee, or if the run is too long to analyze."""
         if len(self.ended) > _MOST_CALLS_FOR_KNEE:
             return None
         # It is not known when the calls in progress were accepted, so they count from their beginning.
@@ -236,9 +236,9 @@ class _Records:
         return knee.calls if knee else None
 
     def responses_since(self, since_s: float) -> list[tuple[float, float]]:
-        """Returns the time and the response time, in ms, of each trusted turn since the given time.
+        """Returns the time, and the response time in ms, of each trusted turn since ``since_s``.
 
-        Only calls that have ended since that time are included.
+        Includes only calls that have ended since then.
         """
         recent = takewhile(lambda call: call.ended_s > since_s, reversed(self.ended))
         return [

@@ -1,4 +1,4 @@
-"""Caller: makes one call of a load test, and creates its record."""
+"""Caller: makes a call of a load test and creates the call's record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LATE_FOR_RESPONSE_NS = 100_000_000
 
 
 class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings shared by all callers of a run."""
+    """The scenario and the settings that all callers of a load test share."""
 
     scenario: Scenario
     target: Target
@@ -43,7 +43,7 @@ class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Watch:
-    """Follows the events of one call. Runs on the call's loop."""
+    """Collects the events of a call that its record needs. Runs on the call's loop."""
 
     def __init__(self, accepted: Callable[[], object]) -> None:
         self._accepted = accepted
@@ -91,8 +91,8 @@ async def hold_call(
 ) -> CallRecord:
     """Makes a call that follows the script; returns its record.
 
-    ``saves`` states whether to save the call. ``crowd`` is the worker's crowd, or None for a call that is
-    measured alone. ``accepted`` is called when the agent has accepted the call.
+    ``saves`` is whether to save the call. ``crowd`` holds the resources that the worker's calls share; None
+    for the canary. ``accepted`` is called when the agent accepts the call.
     """
     watch = _Watch(accepted)
     target = script.target if saves else msgspec.structs.replace(script.target, save="")
@@ -170,7 +170,7 @@ def _turn(turn: Turn, watch: _Watch, late_ms: Callable[[int, int], float]) -> Tu
 def outcome_of(
     run: RunResult, *, fatal: e.ErrorRaised | None, accepted: bool, stopped: bool
 ) -> tuple[CallEnding, str, str]:
-    """Returns how a call ended, the kind of its failure, and a sentence about the failure."""
+    """Returns how a call ended, what kind of failure it was, and a sentence about the failure."""
     if stopped and (fatal is None or accepted):
         return CallEnding.STOPPED, "", ""
     if fatal is not None:

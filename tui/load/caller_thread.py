@@ -1,7 +1,7 @@
-"""CallerThread: an asyncio loop in a real OS thread, which runs calls for greenlets.
+"""CallerThread: runs calls on an asyncio loop in a real OS thread, on behalf of greenlets.
 
-Audio has to be sent every 20 ms. Under gevent, each send would wait for other greenlets. Calls therefore run on a
-separate event loop, and a greenlet only waits for the end of its call.
+Audio has to be sent every 20 ms. Under gevent, each send would wait for other greenlets. Calls therefore run
+on a separate event loop, and a greenlet only waits for the end of its call.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ PATCHED = (
 
 
 class ThreadsReplaced(RuntimeError):
-    """Raised if gevent's monkey-patching has replaced threads, so that asyncio cannot run in a thread."""
+    """Raised if gevent has replaced threads, so that asyncio cannot run in one."""
 
 
 class Ticket(Generic[T]):
-    """A call that was passed to the thread. `wait` and `hang_up` are for greenlets."""
+    """A greenlet's handle to a call on the thread. Only greenlets call `wait` and `hang_up`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -48,12 +48,12 @@ class Ticket(Generic[T]):
         """Ends the call properly; if None, the task is cancelled instead."""
 
     def wait(self, timeout_s: float | None = None) -> T:
-        """Returns the result of the call. Raises any exception of the call, and `gevent.Timeout`."""
+        """Returns the result of the call. Raises the call's exception, or `gevent.Timeout`."""
         result: T = self.result.get(timeout=timeout_s)
         return result
 
     def hang_up(self) -> None:
-        """Asks the call to end; its result still arrives."""
+        """Requests the end of the call. The call still produces a result."""
         self._loop.call_soon_threadsafe(self._hang_up)
 
     def _hang_up(self) -> None:
@@ -67,7 +67,7 @@ class Ticket(Generic[T]):
 
 
 class CallerThread:
-    """Runs coroutines on a loop in a thread. The methods are for greenlets in the thread that created the object.
+    """A thread with an event loop that runs calls. Use it from greenlets of the thread that created it.
 
     Raises `ThreadsReplaced` if threads are not OS threads.
     """
@@ -96,7 +96,7 @@ class CallerThread:
         return len(self._open)
 
     def submit(self, make: Callable[[Ticket[T]], Coroutine[Any, Any, T]]) -> Ticket[T]:
-        """Runs a coroutine on the loop. ``make`` is called on the loop, with the ticket."""
+        """Starts a call on the loop and returns its ticket. The loop calls ``make`` with the ticket."""
         ticket: Ticket[T] = Ticket(self.loop)
         self._open.add(ticket)
         self.loop.call_soon_threadsafe(self._begin, ticket, make)
@@ -113,7 +113,7 @@ class CallerThread:
         return len(gevent.wait([ticket.result for ticket in ending], timeout=timeout_s)) == len(ending)
 
     def close(self) -> None:
-        """Stops the loop and its thread. No call may be in progress."""
+        """Stops the loop and the thread. No call may be in progress."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self._waker.stop()

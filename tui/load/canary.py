@@ -1,4 +1,4 @@
-"""The canary: one additional caller in a separate process, all of whose calls are saved.
+"""The canary: an additional caller in a separate process, whose calls are all saved.
 
 The canary shows what a single user hears, first without the other calls and then during them.
 """
@@ -27,7 +27,7 @@ _PAUSE_S = 1.0
 
 
 def main(plan: LoadPlan) -> None:
-    """Makes calls until SIGINT, and writes a record of each call to the plan's file."""
+    """Makes calls until SIGINT. Appends a record of each call to the file in the plan."""
     load_detector()
     asyncio.run(_call_again(plan))
 
@@ -69,7 +69,7 @@ def _write(path: str, record: CallRecord) -> None:
 
 
 def read_records(path: str) -> list[CallRecord]:
-    """Returns the calls of the canary so far; empty if there is no canary."""
+    """Returns the records of the canary's calls so far; empty if there is no canary."""
     if not path or not Path(path).exists():
         return []
     lines = Path(path).read_bytes().splitlines(keepends=True)

@@ -38,14 +38,14 @@ OF_A_RUN = (
 
 
 class Criterion:
-    """A condition on named figures: comparisons joined by "and" and "or", where "and" binds more tightly.
+    """A condition on named figures. "and" and "or" join comparisons; "and" binds more tightly.
 
-    A name without a comparison is true if the figure is not 0. A comparison with a figure that was
-    not measured is false.
+    A name without a comparison is true if the figure is not 0. A comparison with a figure that was not
+    measured is false.
     """
 
     def __init__(self, text: str, names: Collection[str]) -> None:
-        """Raises `SettingsError`."""
+        """Raises `SettingsError` if ``text`` is not a condition on ``names``."""
         self.text = " ".join(text.split())
         words = re.split(r"\s+or\s+", self.text)
         self._any_of = [[_term(term, names) for term in re.split(r"\s+and\s+", each)] for each in words]
@@ -55,7 +55,7 @@ class Criterion:
         return any(all(_fulfils(term, figures) for term in terms) for terms in self._any_of)
 
     def unmeasured(self, figures: Figures) -> bool:
-        """Returns whether the condition cannot be judged, because figures that it needs were not measured."""
+        """Returns whether the condition cannot be judged because some of its figures were not measured."""
         return not self.holds(figures) and any(
             figures.get(name) is None for terms in self._any_of for name, _, _ in terms
         )
@@ -83,7 +83,7 @@ def _fulfils(term: _Comparison, figures: Figures) -> bool:
 
 
 def figures_of_call(call: CallRecord) -> Figures:
-    """Returns the figures of a call, in ms or as counts. `OF_A_CALL` lists their names."""
+    """Returns the figures of a call by the names in `OF_A_CALL`, in ms or as counts."""
     return {
         "failed": float(call.outcome is CallEnding.FAILED),
         "late": call.late_ms,

@@ -1,4 +1,4 @@
-"""Lateness: watches the event loop that runs all calls of a worker, and records when it was late."""
+"""Lateness: monitors the event loop on which a worker runs its calls, and records when it was late."""
 
 from __future__ import annotations
 
@@ -22,12 +22,10 @@ _KEPT = 20_000
 
 
 class Lateness:
-    """Records the periods in which a worker was late.
+    """Records the periods in which a worker's event loop was late.
 
-    Runs on the loop that it watches; `between` may be called from any thread.
-
-    ``emit`` receives a `WorkerSecond` every second; ``calls`` returns the number of calls in
-    progress.
+    Runs on that loop, but `between` may be called from any thread. ``emit`` receives a `WorkerSecond` every
+    second; ``calls`` returns the number of calls in progress.
     """
 
     def __init__(self, worker: str, emit: Callable[[WorkerSecond], object], calls: Callable[[], int]) -> None:
@@ -39,7 +37,7 @@ class Lateness:
         self._worst_ms = 0.0
 
     async def watch(self) -> None:
-        """Watches until cancelled."""
+        """Monitors the event loop until cancelled."""
         second_ns, used_ns = time.monotonic_ns(), time.process_time_ns()
         while True:
             due_ns = time.monotonic_ns() + round(_LOOK_S * NS_PER_S)
@@ -52,14 +50,14 @@ class Lateness:
                 second_ns, used_ns = now_ns, now_used_ns
 
     def woke(self, due_ns: int, now_ns: int) -> None:
-        """Records that a task that was due at ``due_ns`` began to run on the loop at ``now_ns``."""
+        """Records that a task that was due at ``due_ns`` did not run until ``now_ns``."""
         late_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._worst_ms = max(self._worst_ms, late_ms)
         if late_ms > LOOP_LIMIT_MS:
             self._late.append((due_ns, now_ns, late_ms))
 
     def second(self, since_ns: int, now_ns: int, processor: float) -> None:
-        """Emits the figures for one second; ``processor`` is the processor time used, as a share of a core."""
+        """Emits the figures of one second. ``processor`` is the CPU time used, as a share of a core."""
         if processor > BUSY:
             # Tasks that waited for the processor were late, by an unknown part of this second.
             self._late.append((since_ns, now_ns, max(self._worst_ms, LOOP_LIMIT_MS)))
@@ -78,7 +76,7 @@ class Lateness:
         self._worst_ms = 0.0
 
     def between(self, since_ns: int, until_ns: int) -> float:
-        """Returns the worker's largest lateness in the given period, in ms; 0 if it was never late."""
+        """Returns the worker's largest lateness in this period, in ms; 0 if it was never late."""
         late = (
             late_ms
             for begin_ns, end_ns, late_ms in tuple(self._late)

@@ -26,7 +26,7 @@ _MOST_LEVELS = 20
 
 
 class CallLevel(msgspec.Struct, frozen=True):
-    """The turns at a certain number of simultaneous calls. Percentiles that would need more turns are None."""
+    """Response times with a certain number of simultaneous calls. A percentile is None if it needs more turns."""
 
     calls_from: int
     calls_to: int
@@ -37,7 +37,7 @@ class CallLevel(msgspec.Struct, frozen=True):
 
     @property
     def span(self) -> str:
-        """The numbers of calls, such as 3–5 or 4."""
+        """The number of calls as text, such as "4" or "3–5"."""
         least, most = self.calls_from, self.calls_to
         return f"{least}–{most}" if most > least else f"{least}"
 
@@ -53,7 +53,7 @@ class Knee(msgspec.Struct, frozen=True):
 
 
 class Concurrency:
-    """The number of active calls over time; calls in progress are active since the given times."""
+    """Counts the active calls at any time. Calls in progress are active since the times in ``in_progress_s``."""
 
     def __init__(self, calls: Iterable[CallRecord], in_progress_s: Iterable[float] = ()) -> None:
         active = [call for call in calls if call.active_s is not None]
@@ -63,7 +63,7 @@ class Concurrency:
         self._calls = list(accumulate((step for _, step in steps), initial=0))
 
     def at(self, at_s: float) -> int:
-        """Returns the number of calls that were active at a time."""
+        """Returns the number of calls that were active at ``at_s``."""
         return self._calls[bisect.bisect_right(self._at_s, at_s)]
 
     @property
@@ -73,7 +73,7 @@ class Concurrency:
 
 
 def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
-    """Groups turns, given as pairs of the number of calls and the response time in ms, into up to 20 levels."""
+    """Groups turns into up to 20 levels. Each turn is a pair: number of calls, response time in ms."""
     most = max((calls for calls, _ in turns), default=0)
     width = max(math.ceil(most / _MOST_LEVELS), 1)
     by_level: dict[int, list[float]] = {}
@@ -93,10 +93,11 @@ def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
 
 
 def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
-    """Returns the knee of response times, given as for `levels_of`; None if they do not bend upwards.
+    """Returns the knee of the response times; None if they do not rise. Takes the same turns as `levels_of`.
 
-    The knee is the number of calls at which a horizontal line up to that number and a separate
-    straight line beyond it best fit the logarithms. Both steps and slopes are found in this way.
+    Two lines are fitted to the logarithms of the response times: a horizontal one up to the knee, and a
+    straight one beyond it. The knee is the number of calls at which they fit best. This finds both steps and
+    slopes.
     """
     ordered = sorted((calls, math.log(max(response_ms, 1.0))) for calls, response_ms in turns)
     if len(ordered) < 2 * _LEAST_TURNS:
@@ -124,7 +125,7 @@ _Numbers = NDArray[np.float64]
 
 
 class _Sums:
-    """Weighted sums over the first n points, from which the error of a fitted line follows without another pass."""
+    """Weighted cumulative sums over points, which yield the error of a fitted line without another pass."""
 
     def __init__(self, x: _Numbers, y: _Numbers, weight: _Numbers) -> None:
         x = x - x.mean()  # centered, to keep the differences of large squares exact enough
@@ -132,13 +133,13 @@ class _Sums:
         self._sums = np.array([np.concatenate([[0.0], np.cumsum(weight * each)]) for each in products])
 
     def level_error(self, counts: NDArray[np.int64]) -> _Numbers:
-        """Returns the squared error of the mean of the first ``counts`` points."""
+        """Returns the squared error of a horizontal line through the first ``counts`` points."""
         n, _, y, _, _, yy = self._sums[:, counts]
         error: _Numbers = np.maximum(yy - y * y / n, 0.0)
         return error
 
     def line_error(self, counts: NDArray[np.int64]) -> _Numbers:
-        """Returns the squared error of the best line through the first ``counts`` points."""
+        """Returns the squared error of the best straight line through the first ``counts`` points."""
         n, x, y, xx, xy, yy = self._sums[:, counts]
         spread = xx - x * x / n
         together = xy - x * y / n

@@ -1,4 +1,4 @@
-"""The locustfile of `opusagent-tui load`: callers that follow the plan of the process."""
+"""The locustfile of `opusagent-tui load`, whose callers follow the plan of their process."""
 
 from __future__ import annotations
 

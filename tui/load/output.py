@@ -14,12 +14,12 @@ from tui.text.visible import one_line
 
 
 def print_line(snapshot: Snapshot) -> None:
-    """Prints the current state of the run."""
+    """Prints the current state of the load test."""
     click.echo(line_of(snapshot))
 
 
 def line_of(snapshot: Snapshot) -> str:
-    """Returns the current state of a run in one line."""
+    """Returns the current state of the load test in one line."""
     parts = [
         f"{clock(snapshot.at_s):>5}",
         f"{snapshot.calls:5,} calls",
@@ -36,7 +36,7 @@ def line_of(snapshot: Snapshot) -> str:
 
 
 def lines_of_summary(summary: Summary) -> Iterator[str]:
-    """Yields the lines of a run's printed summary."""
+    """Yields the lines of the printed summary."""
     if summary.ended_early:
         yield one_line(summary.ended_early, 300)
     yield from _calls(summary)
@@ -90,7 +90,7 @@ def _calls(summary: Summary) -> Iterator[str]:
 
 
 def verdict_on_capacity(summary: Summary) -> str:
-    """Returns a sentence that states how many calls the agent can handle, as far as the run shows."""
+    """Returns a sentence on how many calls the agent can handle, as far as the test shows."""
     if summary.generator_limit:
         return f"No knee was determined. {summary.generator_limit}"
     if summary.knee is None:
@@ -105,7 +105,7 @@ def verdict_on_capacity(summary: Summary) -> str:
 
 
 def words_of_drift(summary: Summary) -> str:
-    """Returns a sentence about changes in response times over time at full load; empty if there were none."""
+    """Returns a sentence on how response times changed over time at full load; empty if they did not change."""
     drift = summary.drift
     if drift is None:
         return ""

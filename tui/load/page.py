@@ -1,4 +1,4 @@
-"""The report of a load test: one HTML page with plots, which needs no network access and no scripts."""
+"""The report of a load test: an HTML page with plots, which needs no network access and no scripts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Column(NamedTuple):
 
 
 def page_of(summary: Summary) -> str:
-    """Returns the page."""
+    """Returns the report as HTML."""
     style = files("tui.load").joinpath("page.css").read_text(encoding="utf-8")
     title = f"Load test: {_text(summary.scenario)}"
     sections = "\n".join(section for section in _sections(summary) if section)
@@ -228,7 +228,7 @@ def _workers(summary: Summary) -> str:
 
 
 def _self_check(worker: WorkerSummary) -> tuple[str, str, str]:
-    """Returns a worker's lag, processor time and memory; dashes if the run was too short to measure them."""
+    """Returns a worker's lag, CPU time and memory as text; dashes if the test was too short to measure them."""
     if not worker.most_rss_bytes:
         return "–", "–", "–"
     memory = f"{worker.most_rss_bytes / 1e6:,.0f} MB"

@@ -1,4 +1,4 @@
-"""Ends a load test process when the command that started it has exited, because the calls may cost money."""
+"""Ends a load test process when the command that started it exits, because calls may cost money."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LIMIT_S = 15.0
 
 
 def end_with_parent(limit_s: float = LIMIT_S) -> None:
-    """Interrupts the main thread at end of file on stdin; ends the process if it still runs ``limit_s`` later.
+    """Interrupts the main thread when stdin ends; kills the process if it still runs ``limit_s`` later.
 
-    Call it in the main thread. If gevent replaces threads in this process, call it after the replacement, because
-    gevent's import lock blocks forever if another thread already exists.
+    Call it in the main thread. If gevent replaces threads in this process, call it after the replacement,
+    because gevent's import lock blocks forever if another thread already exists.
     """
     # An OS thread, because it runs even while the hub is blocked or waits for messages from a lost peer.
     sleep, main_thread = get_original("time", "sleep"), get_original("_thread", "get_ident")()

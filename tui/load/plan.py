@@ -14,7 +14,7 @@ NAME = "opusagent-tui load"
 
 
 class Role(StrEnum):
-    """The task of a Locust process."""
+    """What a load test process does."""
 
     ALONE = "alone"
     """Makes the calls and evaluates their records."""
@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The plan of one run. It contains the target's secrets, so it is passed through a pipe, never in arguments."""
+    """The plan of a load test. It contains secrets, so it is passed through a pipe, never in arguments."""
 
     role: Role = Role.ALONE
     scenario: str
@@ -63,7 +63,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Further options for Locust."""
 
     def __repr__(self) -> str:
-        """Returns a text without secrets, because it may appear in tracebacks."""
+        """Leaves out secrets, because the text may appear in tracebacks."""
         return f"LoadPlan({self.role}, {self.scenario!r}, {self.target!r})"
 
 

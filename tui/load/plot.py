@@ -15,7 +15,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 56, 22, 40
 
 
 class Series(msgspec.Struct, frozen=True):
-    """A line of a plot: its points, and its name, which is also its CSS class."""
+    """A line in a plot: its points, and its name, which is also its CSS class."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -32,7 +32,10 @@ def plot(
     mark: tuple[float, str] | None = None,
     height: int = 280,
 ) -> str:
-    """Returns lines over a common x axis as SVG; "" if there are no points. ``mark`` is an x value and its label."""
+    """Returns lines over a common x axis as SVG; "" if there are no points.
+
+    ``mark`` is a position on the x axis and its label.
+    """
     points = [point for each in series for point in each.points]
     if not points:
         return ""
@@ -80,7 +83,7 @@ def _line(series: Series, placed: Sequence[tuple[float, float]]) -> str:
 
 
 def _names(lines: Sequence[tuple[Series, Sequence[tuple[float, float]]]]) -> list[str]:
-    """Returns the names to show at the ends of the lines, moved apart where they would overlap."""
+    """Returns the names at the ends of the lines as SVG, moved apart where they would overlap."""
     names = []
     free_y = -math.inf
     for series, placed in sorted(lines, key=lambda line: line[1][-1][1]):
@@ -96,7 +99,7 @@ TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 
 
 
 def ticks(most: float, steps: Sequence[float] | None = None, most_steps: int = 8) -> list[float]:
-    """Returns round values, from 0 to the first one at or above ``most``; ``steps`` are the allowed intervals."""
+    """Returns round axis values from 0 to the first one at or above ``most``. ``steps`` are the allowed intervals."""
     if steps is not None:
         step = next((step for step in steps if most <= most_steps * step), steps[-1])
     else:

@@ -1,4 +1,4 @@
-"""Processes: starts the processes for a load test, and makes sure that all of them end."""
+"""Starts the processes of a load test, and makes sure that all of them end."""
 
 from __future__ import annotations
 
@@ -23,20 +23,19 @@ _END_S = 16.0
 
 
 def free_port() -> int:
-    """Returns a port that is currently free on the loopback address."""
+    """Returns a free port on the loopback address."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port
 
 
 class LoadProcesses:
-    """The processes of a load test, for the duration of a ``with`` block.
+    """The processes of a load test, which run for the duration of a ``with`` block.
 
-    The first process is the master of the others.
+    The first process is the master of the others. A canary starts before them; the others start once it has
+    measured the agent's responses alone.
 
-    A canary is started first; the others are started once it has measured the agent's responses without them.
-
-    ``captures`` states whether `lines` will be read. All methods may be called from any thread.
+    If ``captures``, the caller reads `lines`. All methods may be called from any thread.
     """
 
     def __init__(self, plans: Sequence[LoadPlan], *, captures: bool = False) -> None:
@@ -86,19 +85,19 @@ class LoadProcesses:
                     pipe.close()
 
     def stop(self) -> None:
-        """Hangs up every call and ends the run; if called again, kills the processes."""
+        """Hangs up every call and ends the test. A second call kills the processes."""
         self._stops += 1
         self._processes[0].send_signal(signal.SIGINT if self._stops == 1 else signal.SIGKILL)
 
     def lines(self) -> Iterator[str]:
-        """Yields the lines that the first process prints until it ends."""
+        """Yields the lines that the first process prints, until it ends."""
         output = self._processes[0].stdout
         assert output is not None
         for line in output:
             yield line.decode(errors="replace").rstrip("\n")
 
     def wait(self) -> int:
-        """Waits until all processes have ended. Returns the exit code of the first one; 70 if it was killed."""
+        """Waits until all processes have ended; returns the first one's exit code, or 70 if it was killed."""
         first, *workers = self._processes
         code = first.wait()
         if self._canary is not None:
@@ -119,9 +118,9 @@ class LoadProcesses:
 
 
 def run(plans: Sequence[LoadPlan]) -> int:
-    """Runs a process for each plan until the first one has ended. Returns its exit code.
+    """Runs a process for each plan until all have ended; returns the first one's exit code.
 
-    Ctrl+C, SIGTERM and SIGHUP end the run properly; a second signal ends it immediately.
+    Ctrl+C, SIGTERM and SIGHUP end the calls properly; a second signal ends them immediately.
     """
     with LoadProcesses(plans) as processes, _passed_on(processes):
         code = processes.wait()
@@ -132,7 +131,7 @@ def run(plans: Sequence[LoadPlan]) -> int:
 
 @contextmanager
 def _passed_on(processes: LoadProcesses) -> Iterator[None]:
-    """Forwards signals that would end the program."""
+    """Stops the processes when this process receives a signal that would end it."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {
         each: signal.signal(each, lambda *_: processes.stop())

@@ -1,7 +1,6 @@
-"""Records: what workers report about their calls and themselves, as plain structures sent as MessagePack.
+"""The records in which workers describe their calls and themselves, sent as MessagePack.
 
-Fields that end in ``_s`` are wall-clock times in seconds, because workers may run on several
-machines.
+Fields that end in ``_s`` are wall-clock times in seconds, because workers may run on several machines.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ class CallBegan(msgspec.Struct, frozen=True, tag="began"):
 
 
 class CallAccepted(msgspec.Struct, frozen=True, tag="accepted"):
-    """Reports that the agent has accepted a call; sent while the call is in progress."""
+    """Reports that the agent has accepted a call. Sent during the call."""
 
     call: str
 
 
 class TurnRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One caller turn that the agent answered or should have answered."""
+    """A turn of the caller, and the agent's response time."""
 
     at_s: float
     """Time at which the caller stopped speaking."""
@@ -51,12 +50,12 @@ class TurnRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def trusted(self) -> bool:
-        """Whether the worker was on time, so that the figure reflects the agent's behavior."""
+        """Whether the worker was on time. If not, the response time may be the worker's fault."""
         return not self.late_ms
 
 
 class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ended"):
-    """A call that has ended."""
+    """Describes a call that has ended."""
 
     call: str
     worker: str
@@ -87,14 +86,14 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     @property
     def worst_response_ms(self) -> float | None:
-        """Longest trusted response time, in ms."""
+        """Longest response time of the trusted turns, in ms; None if there is none."""
         return max(
             (turn.response_ms for turn in self.turns if turn.trusted and turn.response_ms), default=None
         )
 
 
 class WorkerSecond(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="second"):
-    """The state of a worker during the last second."""
+    """The state of a worker in the last second."""
 
     worker: str
     at_s: float
@@ -116,10 +115,10 @@ _DECODER = msgspec.msgpack.Decoder(list[Record])
 
 
 def encode(records: Sequence[Record]) -> bytes:
-    """Returns records as MessagePack."""
+    """Encodes records as MessagePack."""
     return _ENCODER.encode(list(records))
 
 
 def decode(data: bytes) -> list[Record]:
-    """Returns the decoded records. Raises `msgspec.DecodeError`."""
+    """Decodes records. Raises `msgspec.DecodeError`."""
     return _DECODER.decode(data)

@@ -1,4 +1,4 @@
-"""Snapshot: the current state of a load test, which the master reports while it runs."""
+"""Snapshot: the state of a load test while it runs, as the master reports it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The current state of a run."""
+    """The state of a load test while it runs."""
 
     at_s: float
     """Time since the start of the first call."""
@@ -36,6 +36,6 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 def print_json(snapshot: Snapshot) -> None:
-    """Prints the current state of the run as one line of JSON, for the live screen."""
+    """Prints the snapshot as one line of JSON, which the live screen reads."""
     sys.stdout.write(msgspec.json.encode(snapshot).decode() + "\n")
     sys.stdout.flush()

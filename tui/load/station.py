@@ -33,9 +33,9 @@ _FLUSH_S = 0.25
 
 
 class Station:
-    """Makes the calls of one Locust process, and sends their records to the master.
+    """Makes the calls of one Locust process and sends their records to the master. Call it from greenlets.
 
-    The methods are for greenlets. Raises `tui.load.caller_thread.ThreadsReplaced`.
+    Raises `tui.load.caller_thread.ThreadsReplaced`.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -55,7 +55,7 @@ class Station:
     def hold(self, script: CallerScript, *, keep: float = 0.0) -> CallRecord:
         """Makes a call and returns its record.
 
-        If the greenlet is killed, the call is first hung up in the way that the protocol requires.
+        If the greenlet is killed, first hangs up in the way that the protocol requires.
         """
         call = f"{self.worker}-{next(self._numbers)}"
         began_s = time.time()
@@ -73,18 +73,18 @@ class Station:
             raise
 
     def begin(self) -> None:
-        """Begins a run."""
+        """Allows calls again, because a new run begins."""
         self.stopping = False
 
     def hang_up_all(self) -> None:
-        """Hangs up every call in the way that its protocol requires, and sends all records."""
+        """Hangs up every call in the way that its protocol requires. Then sends the waiting records."""
         self.stopping = True
         if not self.thread.hang_up_all(HANG_UP_S, except_for=self._watch):
             logger.warning("Some calls were still active %g s after they were hung up.", HANG_UP_S)
         self.flush()
 
     def close(self) -> None:
-        """Hangs up, and stops the thread."""
+        """Hangs up all calls and stops the thread."""
         self.hang_up_all()
         self._flusher.kill()
         self._watch.hang_up()
@@ -93,7 +93,7 @@ class Station:
         self.thread.close()
 
     def flush(self) -> None:
-        """Sends the queued records."""
+        """Sends the waiting records to the master."""
         records = [self._outbox.popleft() for _ in range(len(self._outbox))]
         if records and self._environment.runner is not None:
             self._environment.runner.send_message(RECORDS, encode(records))
@@ -104,7 +104,7 @@ class Station:
             self.flush()
 
     async def _serve(self) -> None:
-        """Runs the tasks that all calls need, until cancelled."""
+        """Runs the tasks that all calls share, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._lateness.watch())
             tasks.create_task(self._crowd.run())
@@ -112,10 +112,7 @@ class Station:
     async def _held(
         self, script: CallerScript, call: str, ticket: Ticket[CallRecord], began_s: float, *, saves: bool
     ) -> CallRecord:
-        """Makes a call on the thread's loop.
-
-        The call's record is sent even if nothing is waiting for it any longer.
-        """
+        """Makes a call on the thread's loop and queues its record, even if no greenlet waits for it any longer."""
 
         def without_call(outcome: CallEnding, kind: str = "", reason: str = "") -> CallRecord:
             return CallRecord(

@@ -1,4 +1,4 @@
-"""Summary: computes the figures of a run from its records."""
+"""Summary: computes the figures of a load test from its records."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FULL = 0.95
 
 
 class Distribution(msgspec.Struct, frozen=True):
-    """Percentiles of a figure in ms; None if too few values were measured."""
+    """Percentiles in ms. A percentile is None if it needs more values."""
 
     count: int = 0
     p50_ms: float | None = None
@@ -36,7 +36,7 @@ class Distribution(msgspec.Struct, frozen=True):
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """A drift of response times during which the number of calls stayed the same."""
+    """A change of response times while the number of calls stayed the same."""
 
     first_ms: float
     """Median of the first third of the turns at full load."""
@@ -46,7 +46,7 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """Failures of the same kind whose reasons differ only in numbers."""
+    """Failures of the same kind and with the same reason, apart from numbers in it."""
 
     kind: str
     reason: str
@@ -58,7 +58,7 @@ class Cluster(msgspec.Struct, frozen=True):
 
 
 class WorkerSummary(msgspec.Struct, frozen=True):
-    """The figures of one worker."""
+    """Figures of one worker."""
 
     name: str
     calls: int
@@ -73,7 +73,7 @@ class WorkerSummary(msgspec.Struct, frozen=True):
 
 
 class CanarySummary(msgspec.Struct, frozen=True):
-    """The canary's figures, both without the other calls and during them."""
+    """The canary's response times, alone and during the other calls."""
 
     idle: Distribution
     loaded: Distribution
@@ -84,7 +84,7 @@ class CanarySummary(msgspec.Struct, frozen=True):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """One interval of the run, for plots over time."""
+    """Figures of one interval of the test, for plots over time."""
 
     at_s: float
     calls: int
@@ -95,7 +95,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of a run."""
+    """The figures of a load test."""
 
     scenario: str = ""
     target: str = ""
@@ -144,7 +144,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def figures(self) -> Figures:
-        """The figures to which conditions can refer, by the names in `tui.load.conditions.OF_A_RUN`."""
+        """The figures that conditions can use, by the names in `tui.load.conditions.OF_A_RUN`."""
         ended = self.completed + self.failed
         turns = self.response.count + self.not_trusted
         return {
@@ -167,7 +167,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def distribution_of(values: Iterable[float | None]) -> Distribution:
-    """Returns the percentiles of measured values."""
+    """Computes the percentiles of measured values; ignores None."""
     known = sorted(value for value in values if value is not None)
     p50, p95, p99 = (percentile(known, share) for share in (0.5, 0.95, 0.99))
     return Distribution(len(known), p50, p95, p99, known[-1] if known else None)
@@ -181,7 +181,7 @@ def summarise(
     target: str = "",
     ended_early: str = "",
 ) -> Summary:
-    """Summarizes all records of a run.
+    """Computes the summary of a load test from all records.
 
     Calls that begin in the first ``warm_up_s`` seconds are counted but not evaluated.
     """
@@ -222,7 +222,7 @@ def summarise(
 
 
 def _with_calls(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
-    """Returns a summary with the figures of whole calls, excluding times from calls in which the worker was late."""
+    """Adds the figures of whole calls to a summary. Ignores times from calls in which the worker was late."""
     outcomes = Counter(call.outcome for call in calls)
     tried = [call for call in calls if call.active_s is not None or call.outcome is CallEnding.FAILED]
     in_time = [call for call in calls if not call.late_ms]
@@ -243,7 +243,7 @@ def _with_calls(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
 
 
 def with_canary(summary: Summary, calls: Sequence[CallRecord]) -> Summary:
-    """Returns a summary with the canary's figures, excluding turns in which the canary itself was late."""
+    """Adds the canary's figures to a summary. Ignores turns in which the canary was late."""
     if not calls:
         return summary
 
@@ -318,7 +318,7 @@ def _generator_limit(
     workers: Sequence[WorkerSummary],
     seconds: Sequence[WorkerSecond],
 ) -> str:
-    """Returns a sentence that explains why the load generator was the bottleneck; empty if it was not."""
+    """Explains why the load generator was the bottleneck; empty if it was not."""
     for words, sentence in _LOCAL_LIMITS.items():
         if any(words in call.reason for call in calls):
             return f"On the load generator, {sentence}."
@@ -385,7 +385,7 @@ def _clusters(calls: Sequence[CallRecord], start_s: float, concurrency: Concurre
 def _moments(
     calls: Sequence[CallRecord], turns: Sequence[TurnRecord], start_s: float, concurrency: Concurrency
 ) -> list[Moment]:
-    """Returns up to 120 intervals of equal length, each at least a second long."""
+    """Divides the test into up to 120 equal intervals, of a second or more; returns the figures of each."""
     end_s = max((call.ended_s for call in calls), default=start_s)
     width_s = max((end_s - start_s) / 120, 1.0)
     parts = int((end_s - start_s) // width_s) + 1

@@ -54,11 +54,11 @@ _boards: WeakKeyDictionary[Environment, Board] = WeakKeyDictionary()
 
 
 class CallFailed(Exception):
-    """A failed call, as counted by Locust; the message contains the kind of failure and its reason."""
+    """A failed call, as Locust counts it. The message contains the kind of the failure and its reason."""
 
 
 class VoiceUser(locust.User):
-    """A caller. Without ``scenario`` and ``target``, it uses those given to `opusagent-tui load`."""
+    """A caller. Without ``scenario`` and ``target``, it uses the ones given to `opusagent-tui load`."""
 
     abstract = True
     scenario: ClassVar[str] = ""
@@ -68,7 +68,7 @@ class VoiceUser(locust.User):
 
     @classmethod
     def script(cls) -> CallerScript:
-        """Returns the script for callers of this class. May take a while.
+        """Prepares the scenario for callers of this class, which may take a while.
 
         Raises `ValueError`, whose message is a sentence.
         """
@@ -95,7 +95,7 @@ class VoiceUser(locust.User):
 
     @locust.task
     def hold_call(self) -> None:
-        """Makes one call, and reports its figures."""
+        """Locust task: makes one call and reports its figures."""
         station = _stations[self.environment]
         if station.stopping:
             raise StopUser
@@ -116,7 +116,7 @@ class VoiceUser(locust.User):
 
 
 def figures_to_report(record: CallRecord) -> Iterator[tuple[str, float, CallFailed | None]]:
-    """Yields the requests that Locust counts for a call: type, time in ms, and failure."""
+    """Yields the figures of a call as Locust requests: type, time in ms, and failure."""
     if record.outcome is not CallEnding.STOPPED:
         failure = (
             CallFailed(f"{record.kind}: {record.reason}") if record.outcome is CallEnding.FAILED else None
@@ -147,10 +147,10 @@ def _script_of(kind: type[VoiceUser]) -> CallerScript:
 
 
 def load_early(**_: Any) -> None:
-    """Loads everything that calls need; the handler for Locust's `init_command_line_parser` event.
+    """Handles Locust's `init_command_line_parser` event: loads everything that calls need.
 
-    Loading blocks the process. A worker that had already reported itself ready would miss
-    heartbeats in the meantime, and a master that loses all of its workers stops the run.
+    Loading blocks the process. A worker that had already reported itself ready would miss heartbeats in the
+    meantime, and a master that loses all of its workers stops the run.
     """
     plan = current_plan()
     if plan and plan.role is Role.MASTER:
@@ -171,7 +171,7 @@ def board_of(environment: Environment) -> Board | None:
 
 
 def prepare(environment: Environment, **_: Any) -> None:
-    """Prepares a Locust process for voice users; the handler for Locust's `init` event.
+    """Handles Locust's `init` event: prepares the process for voice users.
 
     If the preparation fails, prints a sentence and ends the process.
     """

@@ -1,7 +1,7 @@
 """The pytest plugin: collects scenario files (``*.call.toml``), and provides the fixture `call` for calls in code.
 
-pytest loads this module in every run, even without calls. The module therefore imports nothing else until a
-scenario file is found or a test requests the fixture.
+pytest loads this module in every session, even if no test makes calls. The module therefore imports nothing
+else until a scenario file is found or a test requests the fixture.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DIST = "opusagent_dist"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds ``--call-url``, ``--call-profile`` and ``--call-protocol``, and settings with the same names."""
+    """Adds ``--call-url``, ``--call-profile`` and ``--call-protocol``, and ini settings with the same names."""
     group = parser.getgroup("calls", "scenarios of voice agents (*.call.toml)")
     for name, (metavar, text) in _OPTIONS.items():
         group.addoption(f"--call-{name}", metavar=metavar, help=text)
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collects the steps and limits of a scenario file."""
+    """Collects a scenario file as tests."""
     if not file_path.name.endswith(_SUFFIX):
         return None
     from tui.pytest_plugin.items import ScenarioFile
@@ -46,7 +46,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Passes the distribution mode to a pytest-xdist worker, which cannot determine it itself."""
+    """Tells a pytest-xdist worker how tests are distributed, which it cannot find out itself."""
     node.workerinput[DIST] = node.config.getoption("dist")
 
 
@@ -54,9 +54,9 @@ def pytest_configure_node(node: Any) -> None:
 def call(pytestconfig: pytest.Config) -> Callable[..., AbstractAsyncContextManager[CallInCode]]:
     """Returns a function that opens a call for the duration of an ``async with`` block.
 
-    ``async with call("staging") as c: await c.say("1")`` The argument of the function is a profile or a URL;
-    by default, the agent comes from the command line or from pytest's settings. Further arguments are
-    settings of a call, such as ``protocol="twilio"``.
+    Example: ``async with call("staging") as c: await c.say("1")``. The argument is a profile or a URL.
+    Without it, the agent comes from the command line or from pytest's settings. Other arguments are call
+    settings, such as ``protocol="twilio"``.
     """
     from tui.pytest_plugin.items import target_for
     from tui.scenario.in_code import call_in_code

@@ -1,4 +1,4 @@
-"""Scenario files as tests: each step and each limit is a test, and the first test makes the calls."""
+"""Scenario files as tests: each step and each limit is a test. The first test makes the calls."""
 
 from __future__ import annotations
 
@@ -29,14 +29,11 @@ _SLACK_S = 60.0
 
 
 class CaseFailed(Exception):
-    """A step or a limit failed; the message is meant for the report."""
+    """Raised if a step or a limit failed. The message is the failure report."""
 
 
 def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> Target:
-    """Returns the agent to call: the agent named in the code or file, unless the command line names another.
-
-    Raises `pytest.UsageError`.
-    """
+    """Returns the agent to call: ``agent``, unless the command line names another. Raises `pytest.UsageError`."""
     chosen = {name: config.getoption(f"call_{name}") for name in ("url", "profile", "protocol")}
     ini = {name: str(config.getini(f"call_{name}")) for name in chosen}
     name = chosen["url"] or chosen["profile"] or agent or ini["url"] or ini["profile"]
@@ -54,7 +51,7 @@ def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> T
 
 
 class ScenarioFile(pytest.File):
-    """One scenario file. The runs are made only once, when the first result is requested."""
+    """A scenario file. Its calls are made once, when the first result is requested."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yields a test per step and limit, or a single test if several pytest-xdist workers might share them."""
@@ -80,12 +77,12 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def scenario(self) -> Scenario:
-        """The scenario. Raises `ScenarioError`."""
+        """The parsed file. Raises `ScenarioError`."""
         return read_scenario(self.path)
 
     @cached_property
     def result(self) -> ScenarioResult | str:
-        """Result of all runs, or a sentence with the reason why there is none. The first access makes the calls."""
+        """The result of all calls, or a sentence why there is none. The first access makes the calls."""
         aim = self.scenario.target
         try:
             settings = {"protocol": aim.protocol} if aim.protocol else {}
@@ -98,7 +95,7 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def summaries(self) -> list[Case]:
-        """The cases, evaluated over all runs, in the order of the tests.
+        """The steps and limits with their results over all calls, in the order of the tests.
 
         Raises `CaseFailed` if the agent could not be called.
         """
@@ -108,12 +105,12 @@ class ScenarioFile(pytest.File):
 
     @property
     def folders(self) -> list[str]:
-        """Folders of the kept sessions."""
+        """Folders of the sessions that were kept."""
         return [] if isinstance(self.result, str) else [run.folder for run in self.result.runs if run.folder]
 
 
 class CaseItem(pytest.Item):
-    """The test for a step, for a limit, or for several steps and limits together."""
+    """The test for a step, for a limit, or for all steps and limits of a file."""
 
     parent: ScenarioFile
 
@@ -125,7 +122,7 @@ class CaseItem(pytest.Item):
         self.extra_keyword_matches.update(self.parent.scenario.tags)
 
     def runtest(self) -> None:
-        """Judges the case. Raises `CaseFailed`."""
+        """Checks the result of the step or limit. Raises `CaseFailed`; skips the test if it was not measured."""
         summaries = self.parent.summaries
         own = summaries if self._indices is None else [summaries[index] for index in self._indices]
         failed = [case for case in own if case.verdict is StepVerdict.FAILED]

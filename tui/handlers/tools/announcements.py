@@ -1,7 +1,8 @@
-"""Tracks function calls: determines which calls are complete, and when the agent has to be asked for its answer.
+"""Tracks the agent's function calls: detects complete calls, and decides when to request the agent's answer.
 
-It works on OpenAI Realtime events and performs no I/O. Servers may announce a call more than once and send null for
-omitted members. After a barge-in, they may announce calls as done even though the arguments were cut off.
+This module reads OpenAI Realtime events and performs no I/O. Servers may announce a call more than once and
+send null for missing values. After a barge-in, they may announce calls as done even though the arguments were
+cut off.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ forgotten."""
 
 
 class AnnouncedItem(msgspec.Struct, frozen=True):
-    """The members of a response's item that matter for function calls."""
+    """The fields of a response's item that describe a function call."""
 
     type: str | None = None
     status: str | None = None
@@ -37,7 +38,7 @@ class AnnouncedItem(msgspec.Struct, frozen=True):
 
 
 class AnnouncedResponse(msgspec.Struct, frozen=True):
-    """The members of a response that matter for function calls."""
+    """The fields of a response that describe its function calls."""
 
     id: str | None = None
     status: str | None = None
@@ -45,7 +46,7 @@ class AnnouncedResponse(msgspec.Struct, frozen=True):
 
 
 class Announcement(msgspec.Struct, frozen=True):
-    """Any of the events that announce function calls."""
+    """The fields of an event that announces a function call, for all types of such events."""
 
     response_id: str | None = None
     call_id: str | None = None
@@ -57,7 +58,7 @@ class Announcement(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> Announcement:
-        """Returns the members needed from a decoded message. Raises `msgspec.ValidationError`."""
+        """Returns the fields of a decoded message. Raises `msgspec.ValidationError`."""
         return msgspec.convert(data, cls)
 
 
@@ -80,20 +81,20 @@ class _Gathered:
 
 
 class Announcements:
-    """Collects calls and returns each of them once, at the first announcement that completes it."""
+    """Collects the parts of calls; returns each call once, as soon as it is complete."""
 
     def __init__(self) -> None:
         self._gathered: dict[str, _Gathered] = {}
         self._handed_out: dict[str, None] = {}
 
     def item_added(self, message: Announcement) -> None:
-        """Records the beginning of a call, with its name."""
+        """Records the start of a call, with the function's name."""
         item = message.item
         if item.type == FUNCTION_CALL:
             self._gather(item.call_id, message.response_id, item.name)
 
     def delta(self, message: Announcement) -> None:
-        """Appends to the arguments of a call."""
+        """Adds a part of a call's arguments."""
         gathered = self._gather(message.call_id, message.response_id)
         delta = message.delta or ""
         if gathered.size <= ARGUMENTS_LIMIT:  # longer arguments are refused anyway
@@ -101,18 +102,18 @@ class Announcements:
             gathered.size += len(delta)
 
     def arguments_done(self, message: Announcement) -> Call | None:
-        """Returns the call if its arguments are complete; if they were cut off, leaves it to `item_done`."""
+        """Returns the call if its arguments are valid; None if they may have been cut off (see `item_done`)."""
         gathered = self._gather(message.call_id, message.response_id, message.name, message.arguments)
         if not gathered.name or not _is_object("".join(gathered.arguments)):
             return None
         return self._hand_out(message.call_id)
 
     def item_done(self, message: Announcement) -> Call | None:
-        """Returns the call that a finished item completes."""
+        """Returns the call that a finished item completes; None if it completes none."""
         return self._whole(message.item, message.response_id)
 
     def response_done(self, message: Announcement) -> list[Call]:
-        """Returns the calls that were announced only at the end of their response."""
+        """Returns the calls that only the end of the response announced."""
         response = message.response
         items = response.output or [] if response.status in (COMPLETED, None) else []
         calls = [call for item in items if (call := self._whole(item, response.id))]
@@ -153,7 +154,7 @@ class Announcements:
 
 @dataclass(slots=True)
 class _Round:
-    """The function calls in one response."""
+    """The state of the function calls in one response."""
 
     running: int = 0
     status: str = ""
@@ -161,11 +162,11 @@ class _Round:
 
 
 class Rounds:
-    """Determines when to ask the agent for its answer to function calls.
+    """Decides when to request the agent's answer to function calls.
 
-    A single answer is requested for all calls in a response, when the last of them has been answered and the response
-    has ended. A response that the user cancelled by speaking needs no request, because the agent will answer what the
-    user said.
+    The agent is asked once for all calls in a response: when the response has ended and all outputs have been
+    sent. After a response that the user cancelled by speaking, no request is needed, because the agent will
+    answer the user.
     """
 
     def __init__(self) -> None:
@@ -173,22 +174,22 @@ class Rounds:
         self._stopped = False
 
     def stop(self) -> None:
-        """Prevents further requests, because the call is being hung up."""
+        """Prevents further requests, because the call is about to end."""
         self._stopped = True
 
     def call_begun(self, response_id: str) -> None:
-        """Records that a call in a response is running."""
+        """Records that a function call of a response is running."""
         _remember(self._rounds, response_id, _Round(), OPEN_LIMIT).running += 1
 
     def call_answered(self, response_id: str) -> bool:
-        """Records that the output of a call was sent; returns whether to request an answer now."""
+        """Records that a call's output was sent; returns whether to request the agent's answer now."""
         if response_id not in self._rounds:
             return False
         self._rounds[response_id].running -= 1
         return self._is_due(response_id)
 
     def response_ended(self, message: Announcement) -> bool:
-        """Records the end of a response; returns whether to request the answer to its calls now."""
+        """Records the end of a response; returns whether to request the agent's answer now."""
         response_id = message.response.id or ""
         if response_id not in self._rounds:
             return False
@@ -217,7 +218,7 @@ def _is_object(arguments: str) -> bool:
 
 
 def _remember(memory: dict[str, V], key: str, value: V, limit: int) -> V:
-    """Returns the value under ``key``, setting it to ``value`` if it is missing; keeps at most ``limit`` keys."""
+    """Returns the value for ``key``, after adding ``value`` if missing. Removes the oldest key beyond ``limit``."""
     found = memory.setdefault(key, value)
     if len(memory) > limit:
         del memory[next(iter(memory))]

@@ -27,11 +27,11 @@ class ToolsFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function of a tools file.
+    """A function from a tools file.
 
     Like any registered function, it is called by a `FunctionHandler` in a thread, with the argument dict. The
-    function gets keyword arguments, which are converted according to its type hints. A coroutine function runs
-    on a separate loop, so that no code in a tools file can block the caller's loop.
+    function gets keyword arguments, which are converted according to its type hints. A coroutine function
+    runs on a separate loop, so that no code in a tools file can block the caller's loop.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Tool:
         return self.name
 
     def definition(self) -> dict[str, Any]:
-        """Returns the tool's description for the agent, in the format of OpenAI Realtime."""
+        """Returns the description of the tool that is sent to the agent, in the format of OpenAI Realtime."""
         return {
             "type": "function",
             "name": self.name,

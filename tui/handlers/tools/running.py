@@ -1,4 +1,4 @@
-"""Runs the functions of tools.
+"""Runs functions that the agent calls.
 
 User code may block, exit or never return, and the loop that calls it also carries the audio. A plain function
 therefore runs in a separate thread. The thread is a daemon, because a function that never returns cannot be
@@ -47,7 +47,7 @@ OUTPUT_LIMIT = 65_536
 
 
 class CallRefused(Exception):
-    """Raised when a call cannot be made as the agent requested it; the message is sent to the agent.
+    """Raised if a function cannot be called as the agent requested. The message is sent to the agent.
 
     It does not count as a failing callback, because the function did not cause it.
     """
@@ -55,7 +55,7 @@ class CallRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """The outcome of a call: its result (also as JSON for the agent) or its error."""
+    """The outcome of a function call: its result, the same as JSON, or an error."""
 
     result: object = None
     output: str = ""
@@ -63,7 +63,7 @@ class ToolOutcome:
 
 
 class DaemonThreads:
-    """Runs each function in a separate thread for one event loop; counts threads that outlive their caller."""
+    """Runs functions in daemon threads, for one event loop. Counts threads that return too late."""
 
     def __init__(self, name: str = "tool") -> None:
         self._name = name
@@ -73,7 +73,7 @@ class DaemonThreads:
         """Number of threads that returned after their caller had given up; their results were dropped."""
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
-        """Calls ``function`` in a thread and waits for the result. Cancellation ends the wait but not the thread."""
+        """Calls ``function`` in a thread and returns its result. Cancellation ends the wait, but not the thread."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         call = functools.partial(contextvars.copy_context().run, function, *args)
@@ -111,11 +111,11 @@ class DaemonThreads:
 
 
 class ToolRunner:
-    """Runs functions with limits on time and on simultaneous calls, and turns every failure into an outcome.
+    """Runs functions with limits on their time and number. Turns every failure into a `ToolOutcome`.
 
-    A coroutine function runs on the calling loop; a plain one runs in a thread, and if it returns an
-    awaitable, that is awaited on the loop. At ``time_limit_s`` a coroutine is cancelled; a thread cannot be:
-    it continues to run, and its result is dropped and counted.
+    A coroutine function runs on the calling loop. A plain function runs in a thread; if it returns an
+    awaitable, that is awaited on the loop. At ``time_limit_s`` a coroutine is cancelled. A thread cannot be
+    cancelled: it continues to run, and its result is dropped and counted.
     """
 
     def __init__(self, time_limit_s: float, reporter: ErrorReporter) -> None:
@@ -125,7 +125,7 @@ class ToolRunner:
         self._running = 0
 
     async def run(self, name: str, func: Callback, arguments: str | Mapping[str, Any]) -> ToolOutcome:
-        """Calls ``func`` with the decoded arguments. Raises only if the calling task is cancelled."""
+        """Decodes the arguments and calls ``func``. Raises only if the calling task is cancelled."""
         # a separate task, because a coroutine that ignores its cancellation would delay the answer
         work = spawn(self._run(name, func, arguments), f"tool {name}", event=EVENT, reporter=self._reporter)
         try:
@@ -164,10 +164,10 @@ class ToolRunner:
 
 
 async def on_side_loop(function: Callable[[], Awaitable[T]]) -> T:
-    """Runs a coroutine function on a loop that all tools share, in a separate thread, and waits for it here.
+    """Runs a coroutine function on a loop in a separate thread and returns its result. All tools share the loop.
 
-    The loop lives as long as the process, because a client that a tool keeps between calls is bound to its
-    loop. Cancellation is passed on to the function.
+    The loop runs as long as the process, because a tool may keep a client between calls, and the client is
+    bound to its loop. Cancellation is passed on to the function.
     """
 
     async def contained() -> T:
@@ -180,7 +180,7 @@ async def on_side_loop(function: Callable[[], Awaitable[T]]) -> T:
 
 
 def parse_arguments(arguments: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the arguments of a call as a dict, empty if there are none. Raises `CallRefused`."""
+    """Returns a call's arguments as a dict; {} if there are none. Raises `CallRefused`."""
     if not isinstance(arguments, str):
         return dict(arguments)
     if len(arguments) > ARGUMENTS_LIMIT:
@@ -194,7 +194,7 @@ def parse_arguments(arguments: str | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_json(value: object) -> str:
-    """Returns a value as JSON; values without a JSON form are converted with ``str``."""
+    """Returns a value as JSON. Values that JSON does not support are converted with ``str``."""
     try:
         return msgspec.json.encode(value, enc_hook=str).decode()
     except (TypeError, ValueError, RecursionError):  # unsupported keys, lone surrogates, cycles
@@ -202,7 +202,7 @@ def as_json(value: object) -> str:
 
 
 def within_limit(output: str) -> str:
-    """Returns the output of a call unchanged. Raises `CallRefused` if it is too long to be sent."""
+    """Returns ``output`` unchanged. Raises `CallRefused` if it is too long to send."""
     if len(output) > OUTPUT_LIMIT:
         raise CallRefused(f"The result is {len(output):,} characters long; the limit is {OUTPUT_LIMIT:,}.")
     return output
@@ -216,7 +216,7 @@ def _side_loop() -> asyncio.AbstractEventLoop:
 
 
 def _as_exception(error: BaseException) -> Exception:
-    """Wraps exceptions that must not be raised here: SystemExit would end the program, StopIteration a coroutine."""
+    """Wraps SystemExit, which would end the program, and StopIteration, which would end a coroutine."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     wrapped = RuntimeError(f"it raised {type(error).__name__}: {error}")
@@ -232,6 +232,6 @@ def _sentence(error: BaseException) -> str:
 
 
 def cut(text: str, limit: int = TEXT_LIMIT) -> str:
-    """Returns the text cut to ``limit`` characters, without lone surrogates, which UTF-8 cannot encode."""
+    """Cuts the text to ``limit`` characters and replaces lone surrogates, which UTF-8 cannot encode."""
     short = text if len(text) <= limit else text[:limit] + "…"
     return short.encode(errors="replace").decode()

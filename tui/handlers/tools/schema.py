@@ -20,12 +20,12 @@ _ENTRY = re.compile(r"\*{0,2}(\w+)(?:\s*\([^)]*\))?\s*:\s*(.*)")
 
 
 class NotATool(ValueError):
-    """Raised when a function cannot be offered to an agent; the message is the reason."""
+    """Raised if a function cannot be offered to an agent. The message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a function."""
+    """A parameter of a function."""
 
     name: str
     hint: Any
@@ -69,7 +69,7 @@ def describe(function: Callable[..., Any]) -> Signature:
 
 
 def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
-    """Returns the description (the text before the first section) and each entry under ``Args:``."""
+    """Returns the text before the first section, and the entries under ``Args:`` by name."""
     section = ""
     lines: dict[str, list[str]] = {"": []}
     for line in docstring.splitlines():
@@ -82,7 +82,7 @@ def parse_docstring(docstring: str) -> tuple[str, dict[str, str]]:
 
 
 def _entries(lines: list[str]) -> dict[str, str]:
-    """Parses ``name (type): text`` entries, each with the more deeply indented lines that continue it."""
+    """Parses entries of the form ``name (type): text``. Lines with a deeper indent continue an entry."""
     filled = [line for line in lines if line.strip()]
     depth = min((_indentation(line) for line in filled), default=0)
     entries: dict[str, str] = {}
@@ -111,7 +111,7 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter) -> Pa
 
 
 def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """Returns the parameter's type hint, evaluated in the function's module, if the type has a JSON schema."""
+    """Evaluates the parameter's type hint in the function's module. Returns it if JSON schemas support the type."""
     if parameter.annotation is parameter.empty:
         return Any
     holder = types.SimpleNamespace(__annotations__={"hint": parameter.annotation})
@@ -132,7 +132,7 @@ def _description(texts: Mapping[str, str], name: str) -> dict[str, str]:
 
 
 def _default(signature: inspect.Signature, name: str) -> dict[str, Any]:
-    """Returns the default as a schema member if it is informative and can be written as JSON."""
+    """Returns the parameter's default as part of a JSON schema; {} if it is not informative or not valid JSON."""
     default = signature.parameters[name].default
     if default is inspect.Parameter.empty or default is None:
         return {}
