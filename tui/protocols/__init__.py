@@ -1,1 +1,1 @@
-"""The caller's and the agent's end of each wire protocol, neither of which performs I/O."""
+"""The wire protocols. Each has a caller's end and an agent's end, neither of which performs I/O."""

@@ -1,6 +1,7 @@
 """Determines what a protocol lets the user do in a call besides speaking.
 
-An action is available if the caller's end implements it instead of inheriting it (`tui.protocols.defaults`).
+An action is available if the protocol's caller end implements it instead of inheriting it from
+`tui.protocols.defaults`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NO_INSTRUCTIONS = "{} does not support changing instructions during a call"
 
 
 class Lacking(NamedTuple):
-    """For each action, why it is unavailable, without a full stop; "" if it is available or this is not known."""
+    """For each action, the reason why the protocol does not support it, without a full stop; "" if it may."""
 
     keypad: str = ""
     write: str = ""
@@ -28,7 +29,7 @@ class Lacking(NamedTuple):
 
 @cache
 def lacking(protocol: str) -> Lacking:
-    """Returns which actions the named protocol does not support.
+    """Returns why a protocol does not support certain actions.
 
     Only built-in protocols are checked, because checking others would run third-party code.
     """
@@ -36,10 +37,10 @@ def lacking(protocol: str) -> Lacking:
 
 
 def lacking_in(protocol: Protocol) -> Lacking:
-    """Returns which actions the protocol does not support.
+    """Returns why the protocol does not support certain actions.
 
-    If a function creates the caller's end, the class of that end is not known before the call, and no
-    restrictions are returned.
+    If a function creates the caller's end, the end's class is not known before the call, and every action
+    counts as supported.
     """
     caller = protocol.caller
     if not isinstance(caller, type):

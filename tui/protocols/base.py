@@ -1,9 +1,9 @@
 """The interface of a wire protocol: two ends without sockets, clocks or globals.
 
-A protocol is a `CallerEnd` (the side this program plays), an `AgentEnd` (the side the local agent plays) and a
-`Protocol` value that names them. All three are defined in one file or package, which a line in
-`tui.protocols.registry` registers. Both ends turn received frames into telephony events and frames to send, so
-tests need no sockets, only literal frames.
+A protocol consists of a `CallerEnd` (the side that this program plays), an `AgentEnd` (the side that the
+local agent plays) and a `Protocol` value that names them. All three are defined in one file or package, and a
+line in `tui.protocols.registry` registers it. Both ends turn received frames into telephony events and frames
+to send, so tests need no sockets, only literal frames.
 
 All methods are called from one thread, which runs the engine's or the agent's event loop.
 """
@@ -39,7 +39,7 @@ class ProtocolError(Exception):
 
 
 class TelephonyEventType(StrEnum):
-    """The possible meanings of a message for a call, in any protocol."""
+    """What a message can mean for a call, in any protocol."""
 
     # from the agent
     SESSION_ACCEPTED = "session.accepted"
@@ -108,7 +108,7 @@ class TelephonyEventType(StrEnum):
 
 
 class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The meaning of a message. ``type`` decides which fields are set; the others keep their defaults."""
+    """The meaning of a message. ``type`` determines which fields are set; the others have their defaults."""
 
     type: TelephonyEventType
     stream_id: str = ""
@@ -138,7 +138,7 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A violation of the specification by the far side, or advice about its behavior; never fatal."""
+    """A violation of the protocol by the far side, or advice about its behavior. It never ends the call."""
 
     rule: str
     """A short and stable name, such as "format-not-offered"."""
@@ -149,7 +149,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True):
-    """One frame to send, with its log line."""
+    """A frame to send, with its line in the log."""
 
     frame: str | bytes
     kind: str
@@ -161,7 +161,7 @@ class Outgoing(msgspec.Struct, frozen=True):
 
 
 class Incoming(msgspec.Struct, frozen=True):
-    """One decoded frame from the far side."""
+    """A decoded frame from the far side."""
 
     kind: str
     summary: str = ""
@@ -179,7 +179,7 @@ class Incoming(msgspec.Struct, frozen=True):
 
 
 class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of a caller's end; each protocol uses those that apply to it."""
+    """Settings of a call, of which each protocol uses those that apply to it."""
 
     formats: tuple[str, ...] = ()
     """Audio formats to offer, by the protocol's own names, in order of preference; empty for the default."""
@@ -193,14 +193,14 @@ class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The URL to dial, as given; some protocols have settings in its query."""
 
     def check_options(self, protocol: str, known: Collection[str]) -> None:
-        """Raises `ValueError` for an option that is not ``known``; ``protocol`` is named in the message."""
+        """Raises `ValueError` if an option is not in ``known``. ``protocol`` is the name to use in the message."""
         for name in self.options:
             if name not in known:
                 raise ValueError(f"{protocol} has no option {name!r}. Choose from {', '.join(known)}.")
 
 
 def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -> None:
-    """Raises `ValueError` for an audio format that is not ``known``; ``protocol`` is named in the message."""
+    """Raises `ValueError` if an audio format is not in ``known``. ``protocol`` is the name to use in the message."""
     for name in names:
         if name not in known:
             supported = ", ".join(known)
@@ -208,7 +208,7 @@ def check_formats(protocol: str, names: Iterable[str], known: Collection[str]) -
 
 
 class HangUpReason(StrEnum):
-    """Why the caller's side ends a call; the text appears in the log."""
+    """Why the caller's side ends a call. The text appears in the log."""
 
     USER = "Client Side"
     """The user, or this program, hung up."""
@@ -223,30 +223,34 @@ class HangUpReason(StrEnum):
 class CallerEnd(Shape):
     """The caller's side of one call (such as VoiceAI Connect, Twilio or an OpenAI client).
 
-    `Protocol.caller` creates it. Methods that return frames change the state as if the frames had been sent.
+    `Protocol.caller` creates it. Methods return the frames to send, and change the state as if they had been
+    sent.
     """
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None until it has been negotiated."""
+        """The audio format for `user_audio`; None until it has been negotiated."""
         ...
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether `user_audio` would be sent now, rather than withheld."""
+        """Whether `user_audio` would send its audio now."""
         ...
 
     @property
     def barge_in(self) -> bool:
-        """Whether the user may interrupt, that is, whether user audio keeps flowing while the agent's audio plays."""
+        """Whether the user may interrupt, so that user audio is sent even while the agent's audio plays."""
         ...
 
     def opened(self) -> list[Outgoing]:
-        """Called when the socket is open; returns the first messages."""
+        """Called once the socket is open; returns the first messages."""
         ...
 
     def resumed(self) -> list[Outgoing] | None:
-        """Called on the new socket after a loss; returns the first messages, or None if the session cannot resume."""
+        """Called once a new socket has replaced a lost one; returns the first messages on it.
+
+        Returns None if the session cannot be resumed.
+        """
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
@@ -258,27 +262,27 @@ class CallerEnd(Shape):
         ...
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in `user_format`; returns no frames while the stream is closed or withheld."""
+        """Sends user audio in `user_format`. Returns no frames while audio must not be sent."""
         ...
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """Closes the user stream: no audio follows."""
+        """Closes the user stream, because no more audio follows."""
         ...
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Sends pressed keys, ``0-9 * # A-D``."""
+        """Sends the pressed keys, ``0-9 * # A-D``."""
         ...
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """Sends a typed turn; returns no frames if the protocol has no message for it."""
+        """Sends a typed turn. Returns no frames if the protocol has no message for it."""
         ...
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Called when a reply has been played completely or flushed (if flushed, ``heard_ms`` < ``received_ms``)."""
+        """Called when a reply was played completely, or was flushed (then ``heard_ms`` < ``received_ms``)."""
         ...
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Called when the audio before a MARK event has been played or flushed."""
+        """Called when the audio before a mark was played or flushed. ``name`` comes from the MARK event."""
         ...
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
@@ -286,7 +290,7 @@ class CallerEnd(Shape):
         ...
 
     def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
-        """Returns the last messages before the socket is closed; ``reason`` is one of `HangUpReason`."""
+        """Returns the last messages before the socket is closed. ``reason`` is one of `HangUpReason`."""
         ...
 
 
@@ -295,66 +299,66 @@ class HasInstructions(Shape):
     """A `CallerEnd` that can change the agent's instructions during a call."""
 
     def update_instructions(self, text: str) -> list[Outgoing]:
-        """Sends new instructions."""
+        """Sends new instructions to the agent."""
         ...
 
 
 @runtime_checkable
 class RelaysToolMessages(Shape):
-    """A `CallerEnd` that decides when the messages of a `FunctionHandler` can be sent."""
+    """A `CallerEnd` that decides when messages of a `FunctionHandler` are sent, and in which form."""
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Returns the messages to send now; a request for an answer may have to wait for its turn."""
+        """Takes a message of the `FunctionHandler`; returns the messages to send now. Some may have to wait."""
         ...
 
 
 @runtime_checkable
 class MaySilenceResults(Shape):
-    """A `CallerEnd` with settings that can keep the agent from answering the results of tools."""
+    """A `CallerEnd` whose settings can keep the agent from answering the results of tools."""
 
     @property
     def results_are_answered(self) -> bool:
-        """Whether the agent has to answer the result of a tool."""
+        """Whether the agent is expected to answer the result of a tool."""
         ...
 
 
 @runtime_checkable
 class CanValidate(CallerEnd, Shape):
-    """A `CallerEnd` that can probe the agent without a call."""
+    """A `CallerEnd` that can ask the agent whether it is ready, without a call."""
 
     def validate(self) -> list[Outgoing]:
-        """Sends the probe; CONNECTION_VALIDATED answers it, with ``success`` in its ``params``."""
+        """Asks whether the agent is ready. It answers with CONNECTION_VALIDATED; ``params`` contain ``success``."""
         ...
 
 
 @runtime_checkable
 class SendsHeaders(CallerEnd, Shape):
-    """A `CallerEnd` whose upgrade request carries the ids of its call."""
+    """A `CallerEnd` that adds the ids of its call to the upgrade request."""
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
         """Returns headers to send in addition to those for the token.
 
-        Raises `ValueError` for a token that it cannot use.
+        Raises `ValueError` if it cannot use the token.
         """
         ...
 
 
 @runtime_checkable
 class PassesTime(Shape):
-    """A `CallerEnd` whose clock is driven by the user's audio, even while that audio is withheld."""
+    """A `CallerEnd` whose clock is the user's audio, even audio that is not sent."""
 
     def withheld(self, audio: bytes) -> list[Outgoing]:
-        """Advances the clock by the withheld user audio; returns the messages that are due."""
+        """Advances the clock by user audio that is not sent; returns the messages that are due."""
         ...
 
 
 @runtime_checkable
 class AwaitsGoodbye(Shape):
-    """A `CallerEnd` of a protocol in which the agent answers the last message before the socket is closed."""
+    """A `CallerEnd` that waits for an answer to its last message before the socket is closed."""
 
     @property
     def goodbye_answered(self) -> bool:
-        """Whether the agent has answered the last message or need not answer it."""
+        """Whether the agent has answered the last message, or need not answer it."""
         ...
 
     @property
@@ -365,16 +369,16 @@ class AwaitsGoodbye(Shape):
 
 @runtime_checkable
 class KnowsTurns(Shape):
-    """A `CallerEnd` of a protocol in which the agent may leave turn detection to the caller."""
+    """A `CallerEnd` of a protocol in which the caller may have to detect turns."""
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent detects the end of a turn; otherwise `stop_user_stream` announces it."""
+        """Whether the agent detects the end of a turn. If not, `stop_user_stream` announces it."""
         ...
 
 
 def agent_detects_turns(caller: CallerEnd) -> bool:
-    """Returns whether the agent detects the end of a turn; true unless the protocol states otherwise."""
+    """Returns whether the agent detects the end of a turn, which is the default."""
     return caller.agent_detects_turns if isinstance(caller, KnowsTurns) else True
 
 
@@ -384,32 +388,35 @@ class AcknowledgesUserStream(Shape):
 
     @property
     def user_stream_opening(self) -> bool:
-        """Whether the agent has not yet acknowledged that the user stream was opened."""
+        """Whether a request to open the user stream awaits the agent's acknowledgment."""
         ...
 
     @property
     def user_stream_closing(self) -> bool:
-        """Whether the agent has not yet acknowledged that the user stream was closed."""
+        """Whether a request to close the user stream awaits the agent's acknowledgment."""
         ...
 
 
 @runtime_checkable
 class KnowsPlayFormat(Shape):
-    """A `CallerEnd` whose replies may have a different sample rate from the user's audio."""
+    """A `CallerEnd` of a protocol in which replies may have another sample rate than user audio."""
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that replies are expected to have; None until it is known."""
+        """The format expected for replies; None until it is known."""
         ...
 
 
 def foreseen_play_format(caller: CallerEnd, user_format: AudioFormat | None) -> AudioFormat | None:
-    """Returns the likely format of the first reply: the user's format, unless the protocol specifies another."""
+    """Returns the format expected for the first reply. By default, it is the format of user audio."""
     return caller.play_format if isinstance(caller, KnowsPlayFormat) else user_format
 
 
 class AgentEnd(Shape):
-    """The agent's side of one call, for the local agent. The rules for `CallerEnd` apply here too."""
+    """The agent's side of one call, used by the local agent.
+
+    Methods return the frames to send, and change the state as if they had been sent.
+    """
 
     @property
     def user_format(self) -> AudioFormat | None:
@@ -418,11 +425,11 @@ class AgentEnd(Shape):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes."""
+        """The audio format for `say_audio`."""
         ...
 
     def opened(self) -> list[Outgoing]:
-        """Called when a caller has connected; returns messages to send before the caller sends any."""
+        """Called when a caller has connected; returns messages to send before the first one from the caller."""
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
@@ -430,15 +437,15 @@ class AgentEnd(Shape):
         ...
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply."""
+        """Starts a reply with these words."""
         ...
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio in `play_format`, of any length."""
+        """Sends audio of a reply, in `play_format` and of any length."""
         ...
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, complete or interrupted."""
+        """Ends a reply, which is complete unless ``interrupted``."""
         ...
 
     def speech_started(self) -> list[Outgoing]:
@@ -462,12 +469,12 @@ class AgentEnd(Shape):
         ...
 
     def end(self) -> list[Outgoing]:
-        """Called when the agent shuts down; returns the last messages before the close."""
+        """Called when the agent shuts down; returns the last messages before the socket is closed."""
         ...
 
 
 class Handshake(msgspec.Struct, frozen=True):
-    """The HTTP request with which a caller opened its websocket, excluding secrets."""
+    """The HTTP request with which a caller opened its websocket, without secrets."""
 
     query: Mapping[str, str] = {}
     """The URL's query parameters; for a repeated parameter, the last value."""
@@ -480,7 +487,7 @@ class Handshake(msgspec.Struct, frozen=True):
 
 
 class Close(msgspec.Struct, frozen=True):
-    """How the agent closes a websocket."""
+    """The code and reason with which the agent closes a websocket."""
 
     code: int = 1000
     reason: str = ""
@@ -491,10 +498,9 @@ class ReadsHandshake(AgentEnd, Shape):
     """An `AgentEnd` that needs to know how the caller connected."""
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Called before `opened`.
+        """Called before `opened`; returns None to admit the caller.
 
-        Returns None to admit the caller; to refuse it, returns how to close the socket once the messages from
-        `opened` have been sent.
+        To refuse the caller, returns how to close the socket once the messages from `opened` have been sent.
         """
         ...
 
@@ -504,13 +510,13 @@ class AnswersUnreadable(AgentEnd, Shape):
     """An `AgentEnd` that answers frames that cannot be decoded."""
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
-        """Returns the answer to the frame for which `receive` raised ``error``."""
+        """Returns the answer to a frame that `receive` rejected with ``error``."""
         ...
 
 
 @runtime_checkable
 class CallsTools(AgentEnd, Shape):
-    """An `AgentEnd` that can call functions of its caller."""
+    """An `AgentEnd` that can call the caller's functions."""
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
@@ -523,7 +529,7 @@ class CallsTools(AgentEnd, Shape):
         ...
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Calls a tool instead of answering; a TOOL_OUTPUT event follows."""
+        """Calls a tool instead of answering. The caller's result arrives as a TOOL_OUTPUT event."""
         ...
 
 
@@ -531,38 +537,38 @@ class CallsTools(AgentEnd, Shape):
 class RunsOnUserAudio(AgentEnd, Shape):
     """An `AgentEnd` whose time passes only while the caller sends audio.
 
-    Its output is one continuous track, which is as long as the audio that the agent has received.
+    Its output is one continuous track, as long as the audio that it has received.
     """
 
     @property
     def heard_ms(self) -> float:
-        """Total duration of the user's audio, up to which the agent's time may advance."""
+        """Total duration of the user's audio. The agent's time may advance up to this value."""
         ...
 
     def pass_time(self, now_ms: float) -> None:
-        """Advances the agent's time; the agent's next speech begins at the new time."""
+        """Advances the agent's time. The agent's next speech begins at the new time."""
         ...
 
     def track(self) -> list[Outgoing]:
-        """Sends the track up to the agent's time: the agent's speech, with silence in between."""
+        """Sends the agent's audio up to the current time: speech, with silence in between."""
         ...
 
 
 @runtime_checkable
 class RealtimeAgentEnd(CallsTools, Shape):
-    """An `AgentEnd` whose caller controls what the agent does unprompted.
+    """An `AgentEnd` whose caller controls what the agent does without a request.
 
     Typed text (USER_TEXT) and tool outputs (TOOL_OUTPUT) are answered only on RESPONSE_WANTED.
     """
 
     @property
     def detects_turns(self) -> bool:
-        """Whether the agent detects the end of a turn; otherwise SPEECH_COMMITTED announces it."""
+        """Whether the agent detects the end of a turn. If not, SPEECH_COMMITTED announces it."""
         ...
 
     @property
     def answers_unasked(self) -> bool:
-        """Whether the agent answers a detected turn at once rather than on RESPONSE_WANTED."""
+        """Whether the agent answers a detected turn at once. If not, it waits for RESPONSE_WANTED."""
         ...
 
     @property
@@ -572,11 +578,11 @@ class RealtimeAgentEnd(CallsTools, Shape):
 
     @property
     def idle_timeout_ms(self) -> float | None:
-        """Time from the end of a reply until the agent speaks again if the user stays silent; None means never."""
+        """How long the agent waits after a reply before it speaks again to a silent user; None means forever."""
         ...
 
     def idle(self) -> list[Outgoing]:
-        """Announces that the user has been silent for `idle_timeout_ms`; the agent speaks next."""
+        """Announces that the user has been silent for `idle_timeout_ms`. The agent speaks next."""
         ...
 
 
@@ -587,7 +593,7 @@ UtcNow = Callable[[], str]
 
 
 def bearer(token: str, url: str) -> Mapping[str, str]:
-    """Returns the ``Authorization`` header for a token; no header if there is no token."""
+    """Returns the ``Authorization`` header for a token; no header if the token is empty."""
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
@@ -596,7 +602,7 @@ def _as_given(url: str, options: Mapping[str, str]) -> str:
 
 
 def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:
-    """The default `Protocol.agent`, for protocols that have no agent's end."""
+    """The default of `Protocol.agent`: raises `NotImplementedError`, because the protocol has no agent's end."""
     raise NotImplementedError("this protocol does not implement the agent's side")
 
 
@@ -605,7 +611,7 @@ def _nothing_to_say(url: str) -> str:
 
 
 class Protocol(msgspec.Struct, frozen=True):
-    """One wire protocol: its names, its two ends, and its properties."""
+    """A wire protocol: its names, its two ends, and its properties."""
 
     name: str
     """The name to use with ``--protocol NAME``."""

@@ -1,6 +1,6 @@
 """Default implementations of both ends, which send nothing.
 
-The ends of a protocol can derive from these and implement only what the protocol supports. Protocol files
+The ends of a protocol can inherit from these and implement only what the protocol supports. Protocol files
 should do so, because they then also inherit methods that are added to the interface later.
 """
 
@@ -10,19 +10,19 @@ from tui.protocols.base import Outgoing
 
 
 class CallerDefaults:
-    """A `CallerEnd` that lacks only ``user_format``, ``user_stream_open``, ``receive`` and ``user_audio``."""
+    """A `CallerEnd` without ``user_format``, ``user_stream_open``, ``receive`` and ``user_audio``."""
 
     @property
     def barge_in(self) -> bool:
-        """Always true: the user may interrupt, but the agent decides whether to stop."""
+        """Always true: the user may interrupt, and the agent decides whether to stop."""
         return True
 
     def opened(self) -> list[Outgoing]:
-        """Sends nothing when the socket is open."""
+        """Sends nothing: the agent needs no message from the caller."""
         return []
 
     def resumed(self) -> list[Outgoing] | None:
-        """Returns None: the protocol cannot resume."""
+        """Returns None: sessions cannot be resumed."""
         return None
 
     def start_user_stream(self) -> list[Outgoing]:
@@ -42,15 +42,15 @@ class CallerDefaults:
         return []
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing when a reply was played or flushed."""
+        """Sends nothing: the agent is not informed about playback."""
         return []
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Sends nothing when a mark was reached."""
+        """Sends nothing: the protocol has no marks."""
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing when playback was flushed."""
+        """Sends nothing: the agent is not informed about interruptions."""
         return []
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
@@ -59,26 +59,26 @@ class CallerDefaults:
 
 
 class AgentDefaults:
-    """An `AgentEnd` that lacks only ``user_format``, ``play_format``, ``receive`` and ``say_audio``."""
+    """An `AgentEnd` without ``user_format``, ``play_format``, ``receive`` and ``say_audio``."""
 
     def opened(self) -> list[Outgoing]:
-        """Sends nothing when a caller has connected."""
+        """Sends nothing: the caller sends the first message."""
         return []
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Sends nothing when a reply starts."""
+        """Sends nothing: the protocol has no message for the start of a reply."""
         return []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Sends nothing when a reply ends."""
+        """Sends nothing: the protocol has no message for the end of a reply."""
         return []
 
     def speech_started(self) -> list[Outgoing]:
-        """Sends nothing when the user starts to speak."""
+        """Sends nothing: the protocol has no message for the start of speech."""
         return []
 
     def speech_stopped(self) -> list[Outgoing]:
-        """Sends nothing when the user stops speaking."""
+        """Sends nothing: the protocol has no message for the end of speech."""
         return []
 
     def hypothesis(self, text: str) -> list[Outgoing]:

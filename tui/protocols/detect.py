@@ -1,8 +1,8 @@
 """Detects an agent's protocol from the agent's URL or first message.
 
-The signs belong to the protocols (`Protocol.signs`). Built-in protocols are tried first, and those of
-installed packages only if none of them matches. If the URL matches no protocol, the program waits up to
-`LISTEN_MS` for a first message; if that matches none either, it asks the user.
+Each protocol defines its signs (`Protocol.signs`). Built-in protocols are tried first, and those of installed
+packages only if no built-in one matches. If the URL matches no protocol, the program waits up to `LISTEN_MS`
+for a first message. If that matches none either, the program asks the user.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WORD = re.compile(r"[a-z0-9]+")
 
 
 class Guess(NamedTuple):
-    """A protocol that was recognized, and the reason."""
+    """A detected protocol, and the reason for the guess."""
 
     protocol: str
     """The protocol's name, as used with ``--protocol NAME``."""
@@ -39,7 +39,7 @@ class Guess(NamedTuple):
 
 
 def from_url(url: str) -> Guess | None:
-    """Returns the protocol that the URL indicates; None if it indicates none."""
+    """Returns the protocol that the URL indicates; None if it matches no protocol."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
@@ -49,7 +49,7 @@ def from_url(url: str) -> Guess | None:
 
 
 def from_first_frame(frame: str | bytes) -> Guess | None:
-    """Returns the protocol that the agent's first frame indicates; the agent must have sent it unprompted."""
+    """Returns the protocol of the first frame from the agent, which must have sent it without a request."""
     if isinstance(frame, bytes) and (not frame or frame.lstrip().startswith(b"{")):
         return None
     try:
@@ -60,13 +60,13 @@ def from_first_frame(frame: str | bytes) -> Guess | None:
 
 
 def _first(guess: Callable[[Sequence[Protocol]], Guess | None]) -> Guess | None:
-    """Returns the first match; built-in protocols come first, so that a package cannot claim their signs."""
+    """Returns the first match. Built-in protocols are tried first, so that a package cannot claim their signs."""
     return guess([protocol_named(name) for name in BUILT_IN]) or guess(_installed())
 
 
 @cache
 def _installed() -> Sequence[Protocol]:
-    """Loads the protocols of installed packages; a broken protocol is reported only when it is requested by name."""
+    """Returns the protocols of installed packages. Skips broken ones, which are reported if a user names them."""
     found = []
     for name in names()[len(BUILT_IN) :]:
         try:
@@ -107,5 +107,5 @@ def _is_at(path: str, endings: tuple[str, ...]) -> bool:
 
 
 def _guess(reasons: Iterable[tuple[Protocol, str]]) -> Guess | None:
-    """Returns the first of the protocols whose reason is not empty."""
+    """Returns a guess for the first protocol whose reason is not empty; None if all are empty."""
     return next((Guess(protocol.name, protocol.title, why) for protocol, why in reasons if why), None)

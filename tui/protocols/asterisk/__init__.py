@@ -8,7 +8,7 @@ galcymedia 0.1.1. Decisions where these sources are silent, or where timing matt
   deprecated and which most servers cannot read.
 * Asterisk takes a frame from its queue every 20 ms. The user's audio, which flows in real time, serves as the
   clock.
-* A mark or an end of buffering is acknowledged once this program has played the audio before it.
+* A mark, or the end of a buffered reply, is acknowledged once this program has played the audio before it.
 * No message marks the start or end of a reply. A reply ends when its audio runs out or FLUSH_MEDIA arrives.
 * Marks that are reached during a pause (PAUSE_MEDIA) are acknowledged when the pause ends.
 """

@@ -1,4 +1,4 @@
-"""The agent's end of Asterisk's WebSocket channel, in the role of the server that Asterisk dials."""
+"""The agent's end of Asterisk's WebSocket channel: acts as the server that Asterisk dials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tui.protocols.telephony.samples import Cutter
 
 
 class AsteriskAgent(AgentDefaults):
-    """Stands in for the server on one socket.
+    """Acts as the server on one socket.
 
     It sends commands in the same form as MEDIA_START (JSON or plain text). It buffers each reply, and
     Asterisk acknowledges the end of the reply once it has been played. Messages are held back between
@@ -47,19 +47,19 @@ class AsteriskAgent(AgentDefaults):
         self._kept: list[Outgoing] = []
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Stores the query of the URL, which contains parameters from the dial string; admits every caller."""
+        """Stores the query of the URL, which contains parameters from the dial string. Admits every caller."""
         self._query = handshake.query
         return None
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes, which is that of the user's audio."""
+        """The audio format for `say_audio`, which is that of the user's audio."""
         return self.user_format
 
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts buffering, after ending any reply that is still open."""
+        """Starts buffering a reply, after ending an earlier one that is still open."""
         if self.user_format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
@@ -103,7 +103,7 @@ class AsteriskAgent(AgentDefaults):
         return [] if self.user_format is None else [self._command("HANGUP", f"hang up: {reason}")]
 
     def _send(self, *frames: Outgoing) -> list[Outgoing]:
-        """Returns the frames that can be sent now; holds them back while Asterisk's queue is full."""
+        """Returns the frames that can be sent now. While Asterisk's queue is full, keeps them for later."""
         if not self._stopped:
             return list(frames)
         self._kept += frames
@@ -137,7 +137,7 @@ class AsteriskAgent(AgentDefaults):
         return message.incoming(f"user audio {message.audio_ms:.0f} ms")
 
     def _end_dropped(self, message: Message) -> None:
-        """Reports flushed replies as finished when a message arrives, because Asterisk acknowledges no flush."""
+        """Reports flushed replies as finished. Called for each message, because Asterisk acknowledges no flush."""
         for stream_id in self._dropped:
             message.event(Type.PLAY_FINISHED, stream_id=stream_id)
         self._dropped.clear()

@@ -1,4 +1,4 @@
-"""The caller's end of Asterisk's WebSocket channel, in the role of Asterisk, which dials a server."""
+"""The caller's end of Asterisk's WebSocket channel: acts as Asterisk, which dials the user's server."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class _Acknowledgement(NamedTuple):
 
 
 class AsteriskCaller(ImplyingCaller):
-    """Stands in for Asterisk in one call. ``settings.params`` become channel variables.
+    """Acts as Asterisk in one call. ``settings.params`` become channel variables.
 
     Options: ``control`` (json or plain), ``connection`` (the name in websocket_client.conf), ``channel_id``,
     ``flush_ends_pause`` (on or off, because the driver and its documentation disagree).
@@ -89,12 +89,12 @@ class AsteriskCaller(ImplyingCaller):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes, known from the start."""
+        """The audio format for `user_audio`, which is known from the start."""
         return self._channel.coding
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio flows to the server: during the call, unless the server has set the direction to ``out``."""
+        """Whether the server receives user audio: during the call, unless it has set the direction to ``out``."""
         return self._in_call and self._direction != "out"
 
     # Actions of the user.
@@ -105,11 +105,11 @@ class AsteriskCaller(ImplyingCaller):
         return [self._channel.start()]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in 20 ms frames; each frame advances Asterisk's clock. Keeps any incomplete frame."""
+        """Sends user audio in frames of 20 ms, which advance Asterisk's clock. Keeps an incomplete frame."""
         return self._clocked(audio, sends=True) if self.user_stream_open else []
 
     def withheld(self, audio: bytes) -> list[Outgoing]:
-        """Advances Asterisk's clock while no audio flows to the server; returns the events that are due."""
+        """Advances Asterisk's clock while the server receives no audio; returns the events that are due."""
         return self._clocked(audio, sends=False) if self._in_call else []
 
     def _clocked(self, audio: bytes, *, sends: bool) -> list[Outgoing]:
@@ -121,13 +121,13 @@ class AsteriskCaller(ImplyingCaller):
         return frames
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Sends pressed keys, one message each."""
+        """Sends the pressed keys, one message each."""
         if not self._in_call:
             return []
         return [self._channel.event("DTMF_END", f"dtmf {digit}", digit=digit) for digit in digits]
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Reports the first pending mark with that id as reached; sends nothing for a dropped or unknown mark."""
+        """Reports the first pending mark named ``name`` as reached. Sends nothing for a dropped or unknown mark."""
         found = next((mark for mark in self._marks if mark.correlation_id == name), None)
         if not self._in_call or found is None:
             return []
@@ -256,7 +256,7 @@ class AsteriskCaller(ImplyingCaller):
                 faults.advise(message, "byte-order", text)
 
     def _other_control(self, frame: str) -> Incoming:
-        """Handles a command in the form (JSON or plain text) that this call does not use; Asterisk ignores it."""
+        """Reports a command in the form (JSON or plain text) that this call does not use. Asterisk ignores it."""
         came, other, due = (
             ("JSON", "plain text", "json") if self._channel.plain else ("plain text", "JSON", "plain")
         )
@@ -380,7 +380,7 @@ class AsteriskCaller(ImplyingCaller):
 
 
 class _Channel:
-    """The channel of one call: its names, its format, and the form of its control messages."""
+    """The channel of one call: names, audio format, and the form of control messages."""
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
         _check(settings)
@@ -397,14 +397,14 @@ class _Channel:
         self._variables = dict(settings.params)
 
     def start(self) -> Outgoing:
-        """Returns MEDIA_START."""
+        """Returns the MEDIA_START message."""
         sizes = {"optimal_frame_size": frame_bytes(self.coding), "ptime": FRAME_MS}
         members = {**self._names, "channel_id": self._id, "format": self.format_name, **sizes}
         variables = {"channel_variables": self._variables}
         return event("MEDIA_START", {**members, **variables}, f"start, {self.coding}", plain=self.plain)
 
     def event(self, kind: str, summary: str, **members: Any) -> Outgoing:
-        """Returns an event for this channel."""
+        """Returns a message with an event of this channel."""
         return event(kind, {"channel_id": self._id, **members}, summary, plain=self.plain)
 
 
@@ -432,6 +432,6 @@ def _unique_id(new_id: NewId, utc_now: UtcNow) -> str:
 
 
 def _ignored(frame: str, rule: str, text: str) -> Incoming:
-    """Returns the result for a command that Asterisk ignores, with the reason as a finding."""
+    """Returns the result of decoding a command that Asterisk ignores. A finding gives the reason."""
     kind = next((name for name in COMMANDS if name in frame), "text")
     return Incoming(kind=kind, summary=f"{kind}, ignored", findings=(Finding(rule, text),))

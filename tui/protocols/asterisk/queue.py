@@ -10,7 +10,7 @@ _GRACE_TICKS = 50
 
 
 class FrameQueue:
-    """Counts queued frames and splits messages into frames. `tick` advances its clock."""
+    """Counts queued frames and splits messages into frames. `tick` advances the queue's clock."""
 
     def __init__(self, frame_bytes: int) -> None:
         self.frame_bytes = frame_bytes
@@ -29,13 +29,13 @@ class FrameQueue:
 
     @property
     def ignored(self) -> bool:
-        """Whether the server should have stopped sending by now, because it was asked long enough ago."""
+        """Whether the server keeps sending although it was asked to stop a second ago."""
         return self.full and self._ticks_full >= _GRACE_TICKS
 
     def put(self, audio: bytes) -> tuple[bytes, bytes]:
-        """Queues a message; returns the frames that it completes and any part of it that is lost.
+        """Queues a message; returns the frames that it completes, and audio that is lost.
 
-        While buffering, an incomplete frame waits for the next message; otherwise it is lost.
+        During buffering, an incomplete frame waits for the next message; otherwise it is lost.
         """
         if self.overflows:
             return b"", audio
@@ -48,7 +48,7 @@ class FrameQueue:
         return frames, lost
 
     def stop_buffering(self, silence: bytes) -> bytes:
-        """Ends buffering; returns any incomplete frame, padded with ``silence``."""
+        """Ends buffering; returns an incomplete frame, padded with ``silence``, or b"" if there is none."""
         rest, self._rest, self.buffering = self._rest, b"", False
         if not rest:
             return b""
@@ -58,7 +58,7 @@ class FrameQueue:
     def flush(self) -> None:
         """Drops all frames, including an incomplete one, and ends buffering.
 
-        The server is asked to continue at the next tick.
+        At the next tick, the server is asked to continue.
         """
         self.length, self._rest, self.buffering = 0, b"", False
 

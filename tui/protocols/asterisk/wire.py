@@ -1,4 +1,4 @@
-"""Defines what both ends of Asterisk's WebSocket channel share: names, formats, and control messages."""
+"""Definitions for both ends of Asterisk's WebSocket channel: names, formats and control messages."""
 
 from __future__ import annotations
 
@@ -65,12 +65,15 @@ _SWITCHES = {"true": True, "false": False}
 
 
 def frame_bytes(coding: AudioFormat) -> int:
-    """Returns the size of one frame: ``optimal_frame_size``."""
+    """Returns the size of a frame in bytes, which Asterisk calls ``optimal_frame_size``."""
     return coding.bytes_per_second * FRAME_MS // 1_000
 
 
 class ControlMessage(Message):
-    """A control message in either form; its kind is in ``event`` (from Asterisk) or ``command`` (from a server)."""
+    """A control message, JSON or plain text.
+
+    Its kind is in ``event`` if Asterisk sent it, and in ``command`` if a server sent it.
+    """
 
     def __init__(self, text: str, kind_member: str) -> None:
         super().__init__(_from_plain(text, kind_member) if is_plain(text) else text)
@@ -82,7 +85,7 @@ class ControlMessage(Message):
 
 
 def event(kind: str, members: Mapping[str, Any], summary: str, *, plain: bool) -> Outgoing:
-    """Returns an Asterisk event as the frame to send."""
+    """Returns the frame for an event from Asterisk."""
     if not plain:
         return Outgoing(encode({"event": kind, **members}), kind, cut(summary))
     named = _PLAIN_MEMBERS.get(kind)
@@ -94,7 +97,7 @@ def event(kind: str, members: Mapping[str, Any], summary: str, *, plain: bool) -
 
 
 def command(kind: str, summary: str, *, plain: bool, correlation_id: str = "") -> Outgoing:
-    """Returns a server's command as the frame to send."""
+    """Returns the frame for a command from a server."""
     if plain:
         return Outgoing(f"{kind} {correlation_id}".rstrip(), kind, cut(summary))
     members = {"correlation_id": correlation_id} if correlation_id else {}

@@ -1,7 +1,7 @@
 """Implements both ends of the AudioCodes Bot API over WebSocket (VoiceAI Connect, Live Hub).
 
-The caller's end stands in for VoiceAI Connect (VAIC), the agent's end for the bot. The facts come from
-AudioCodes' documentation of the WebSocket mode, from its SDK ac-bot-api 0.13.0 (src/websocket/types.ts and
+The caller's end acts as VoiceAI Connect (VAIC), the agent's end as the bot. The facts come from AudioCodes'
+documentation of the WebSocket mode, from its SDK ac-bot-api 0.13.0 (src/websocket/types.ts and
 bot-conversation.ts), and from Deepgram's and Rasa's integrations. Decisions where these sources are silent:
 
 * Audio for a stream that is not open is played and reported, so that no agent audio is lost.

@@ -1,4 +1,4 @@
-"""The agent's end of the AudioCodes Bot API, in the role of the bot."""
+"""The agent's end of the AudioCodes Bot API: acts as the bot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _BEFORE_SESSION = ("session.initiate", "session.resume", "connection.validate")
 
 
 class AudioCodesAgent(AgentDefaults):
-    """Stands in for the bot on one socket.
+    """Acts as the bot on one socket.
 
     ``play_format`` is the format of replies (default: the format accepted for user audio).
     """
@@ -52,7 +52,7 @@ class AudioCodesAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes; None until it has been negotiated, unless it was specified."""
+        """The audio format for `say_audio`; None until it has been negotiated, unless it was specified."""
         return FORMATS.get(self._play_media)
 
     @property
@@ -62,7 +62,7 @@ class AudioCodesAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply, after stopping any that is still open."""
+        """Starts a reply, after ending an earlier one that is still open."""
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = stream_id
         media = self._play_media or DEFAULT_FORMAT
@@ -86,7 +86,7 @@ class AudioCodesAgent(AgentDefaults):
         return [outgoing(chunk, f"agent audio {audio_ms:.0f} ms", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, complete or interrupted: the protocol has one message for both."""
+        """Ends a reply. The protocol has the same message for complete and interrupted replies."""
         if stream_id != self._open_stream_id:
             return []
         self._open_stream_id = None
@@ -107,7 +107,7 @@ class AudioCodesAgent(AgentDefaults):
         return [outgoing(words, f"hypothesis: {text}")]
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Sends the final text of the user's turn, followed by the message that commits it."""
+        """Sends the final text of the user's turn, then the message that commits it."""
         alternatives = [{"text": text, "confidence": confidence}]
         words = {"type": "userStream.speech.recognition", "alternatives": alternatives}
         return [outgoing(words, f"recognition: {text}"), _speech("userStream.speech.committed")]
@@ -124,7 +124,7 @@ class AudioCodesAgent(AgentDefaults):
         return [outgoing({"type": "activities", "activities": [activity]}, name)]
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """Ends the call: the caller answers with ``session.end``."""
+        """Asks the caller to end the call; the caller answers with ``session.end``."""
         if not self._in_session:
             return []
         self._in_session = False

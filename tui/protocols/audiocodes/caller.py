@@ -1,4 +1,4 @@
-"""The caller's end of the AudioCodes Bot API, in the role of VoiceAI Connect."""
+"""The caller's end of the AudioCodes Bot API: acts as VoiceAI Connect."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class _Call(Enum):
 
 
 class AudioCodesCaller:
-    """Stands in for VoiceAI Connect in one call.
+    """Acts as VoiceAI Connect in one call.
 
     Options: ``dtmf_event`` (the name of the event: ``DTMF`` in the documentation, ``dtmf`` in some bots),
     ``play_finished`` (``on`` or ``off``: whether to report to the agent when a reply has been played),
@@ -98,7 +98,7 @@ class AudioCodesCaller:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None until it has been negotiated."""
+        """The audio format for `user_audio`; None until it has been negotiated."""
         return self._offer.user_format
 
     @property
@@ -108,12 +108,12 @@ class AudioCodesCaller:
 
     @property
     def user_stream_opening(self) -> bool:
-        """Whether the agent has not yet acknowledged that the user stream was opened."""
+        """Whether a request to open the user stream awaits the agent's acknowledgment."""
         return self._user_stream.opening
 
     @property
     def user_stream_closing(self) -> bool:
-        """Whether the agent has not yet acknowledged that the user stream was closed."""
+        """Whether a request to close the user stream awaits the agent's acknowledgment."""
         return self._user_stream.closing
 
     # Actions of the user.
@@ -133,7 +133,7 @@ class AudioCodesCaller:
         ]
 
     def resumed(self) -> list[Outgoing] | None:
-        """Resumes the session on a new socket, or initiates one that was never accepted."""
+        """Resumes the session on a new socket. Initiates it again if the agent never accepted it."""
         if self._call in (_Call.NEW, _Call.INITIATING):
             return self.opened()
         if self._call is _Call.ENDED:
@@ -144,7 +144,7 @@ class AudioCodesCaller:
         return [self._messages.message("session.resume", "resume")]
 
     def validate(self) -> list[Outgoing]:
-        """Probes the agent without a call; it answers with CONNECTION_VALIDATED or, as in SDK 0.13, not at all."""
+        """Asks the agent whether it is ready. It answers with CONNECTION_VALIDATED or, as in SDK 0.13, not at all."""
         return [self._messages.message("connection.validate", "validate connection")]
 
     def start_user_stream(self) -> list[Outgoing]:
@@ -154,7 +154,7 @@ class AudioCodesCaller:
         return self._adjust_user_stream()
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio while the stream is open; each stream of a ``wav/*`` format begins with a header."""
+        """Sends user audio while the stream is open. In a ``wav/*`` format, each stream begins with a WAV header."""
         media = self.user_format
         if not (self._user_stream.open and media and audio):
             return []
@@ -171,20 +171,20 @@ class AudioCodesCaller:
         return self._adjust_user_stream()
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Sends pressed keys."""
+        """Sends the pressed keys."""
         if not (self._call is _Call.ACTIVE and digits):
             return []
         name = self._options["dtmf_event"]
         return [self._messages.activity(f"{name} {digits}", type="event", name=name, value=digits)]
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """Sends a typed turn in the same way as VAIC sends speech that it has recognized for the agent."""
+        """Sends a typed turn in the same message as speech that VAIC has recognized for the agent."""
         if not (self._call is _Call.ACTIVE and text):
             return []
         return [self._messages.activity(f"message: {text}", type="message", text=text)]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends playFinished, and reopens the user stream if it was withheld for this reply."""
+        """Sends playFinished. Reopens the user stream if it was closed during this reply."""
         self._replies.heard(stream_id)
         self._awaits_reply = False
         tells = self._call is _Call.ACTIVE and is_on(self._options, "play_finished")
@@ -192,17 +192,17 @@ class AudioCodesCaller:
         return frames + self._adjust_user_stream()
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Reports a mark as reached; sends nothing for a mark that was never set."""
+        """Reports a mark as reached. Sends nothing for an unknown mark."""
         answer = self._marks.take_answer(name) if self._call is _Call.ACTIVE else None
         return [answer] if answer else []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing, because no message reports an interruption; afterwards, the reply needs no CLEAR event."""
+        """Records the interruption. Sends nothing, because the protocol has no message for it."""
         self._replies.interrupted(stream_id)
         return []
 
     def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
-        """Closes the user stream and ends the session; nothing is sent afterwards."""
+        """Closes the user stream and ends the session. Afterwards, nothing is sent."""
         if self._call in (_Call.NEW, _Call.ENDED):
             return []
         self._call = _Call.ENDED
@@ -397,7 +397,7 @@ class AudioCodesCaller:
                 return "; ".join(filter(None, (title, session)))
 
     def _config(self, activity: Members, params: Members, session: str) -> str:
-        """Returns the summary of a config activity; its activityParams have no effect here."""
+        """Returns the log summary of a config activity, whose activityParams have no effect here."""
         parts = [session] if session else []
         if params.body:
             parts.append(f"for this activity only, without effect: {encode(params.body)}")
@@ -408,7 +408,7 @@ class AudioCodesCaller:
     # The user stream.
 
     def _adjust_user_stream(self) -> list[Outgoing]:
-        """Opens or closes the user stream as required by the user, the session and barge-in."""
+        """Opens or closes the user stream, depending on the microphone, the session and barge-in."""
         agent_has_the_word = self._awaits_reply or self._replies.any_unheard
         withheld = agent_has_the_word and not self.barge_in
         due = self._call is _Call.ACTIVE and self._user_wants_stream and not withheld
@@ -416,7 +416,7 @@ class AudioCodesCaller:
         return [self._messages.message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
 
     def _apply_session_params(self, message: Message, activity: Members) -> str:
-        """Applies the agent's settings for the rest of the call; returns a summary that includes ignored settings."""
+        """Applies the agent's settings for the rest of the call; returns a log summary with the ignored ones."""
         if not activity.has("sessionParams"):
             return ""
         params = activity.inside("sessionParams")
@@ -431,7 +431,7 @@ class AudioCodesCaller:
         return "; ".join([*parts, *([f"without effect here: {encode(others)}"] if others else [])])
 
     def _answered_without_sound(self, message: Message) -> None:
-        """Reopens a user stream that was waiting for the end of the answer, which has no audio to play."""
+        """Reopens a user stream that was waiting for an answer to end, because the answer has no audio to play."""
         self._awaits_reply = False
         message.replies += self._adjust_user_stream()
 

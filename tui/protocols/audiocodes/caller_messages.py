@@ -9,7 +9,7 @@ from tui.protocols.json_frames import outgoing
 
 
 class CallerMessages:
-    """Builds messages with the call's id, and activities with their own ids and timestamps."""
+    """Builds messages with the id of the call. Activities also get ids and timestamps."""
 
     def __init__(self, conversation_id: str, new_id: NewId, utc_now: UtcNow) -> None:
         self.conversation_id = conversation_id
@@ -17,7 +17,7 @@ class CallerMessages:
         self._utc_now = utc_now
 
     def message(self, kind: str, summary: str, audio_ms: float = 0.0, **members: Any) -> Outgoing:
-        """Returns a message of that kind with these members; ``summary`` is its line in the log."""
+        """Returns a message of this ``kind`` with these members; ``summary`` is its line in the log."""
         body = {"type": kind, "conversationId": self.conversation_id, **members}
         return outgoing(body, summary, audio_ms)
 

@@ -1,4 +1,4 @@
-"""The marks that the agent has set, each with the answer to send when it is reached."""
+"""Keeps the marks that the agent has set, and builds the answers to send when they are reached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_MARK_CHARS = 4_096
 
 
 class WaitingMarks:
-    """The newest marks. The answer to a mark repeats all of the mark's members."""
+    """Keeps the newest marks. The answer to a mark repeats all members of the agent's message."""
 
     def __init__(self, conversation_id: str) -> None:
         self._conversation_id = conversation_id
@@ -21,7 +21,7 @@ class WaitingMarks:
         self._seen = 0
 
     def set(self, message: Message) -> tuple[str, bool]:
-        """Adds a mark; returns its name and whether it will be answered."""
+        """Adds a mark; returns its name, and whether an answer will be sent."""
         self._seen += 1
         name = mark_name(message) or f"mark {self._seen}"
         body = {**message.body, "type": "playStream.mark.reached", "conversationId": self._conversation_id}
@@ -35,7 +35,7 @@ class WaitingMarks:
         return name, True
 
     def take_answer(self, name: str) -> Outgoing | None:
-        """Returns the answer to a mark that was reached; None if it was never set."""
+        """Removes a mark that was reached and returns its answer; None if the mark is unknown."""
         reached = next((mark for mark in self._waiting if mark[0] == name), None)
         if reached is None:
             return None

@@ -11,7 +11,7 @@ from tui.protocols.json_frames import Message, cut
 
 
 class Offer:
-    """The formats that were offered and the one that was accepted. Raises `ValueError` for unknown names."""
+    """The audio formats that were offered, and the one that was accepted. Raises `ValueError` for unknown names."""
 
     def __init__(self, names: Sequence[str]) -> None:
         check_formats("AudioCodes", names, FORMATS)
@@ -21,16 +21,19 @@ class Offer:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that was accepted; None before the agent has accepted one."""
+        """The accepted format; None before the agent has accepted one."""
         return FORMATS.get(self.agreed)
 
     @property
     def assumed(self) -> str:
-        """The format to assume if the agent names none or an unknown one."""
+        """The name of the format to assume if the agent names none or an unknown one."""
         return self.agreed or self.names[0]
 
     def accepted(self, message: Message) -> str:
-        """Returns the format in ``session.accepted``, known or not; by default, the agreed or first offered one."""
+        """Returns the name of the format in ``session.accepted``, which may be unknown.
+
+        If the message names none, returns the format agreed earlier, or else the first one offered.
+        """
         media = message.text("mediaFormat").lower()
         if not media and self.agreed:
             return self.agreed
@@ -42,7 +45,7 @@ class Offer:
         return media
 
     def of_reply(self, message: Message) -> str:
-        """Returns the format in ``playStream.start``, or the format to assume."""
+        """Returns the name of the format in ``playStream.start``; if there is none, the format to assume."""
         media = message.text("mediaFormat", required=True).lower()
         if media in FORMATS:
             self._check_offered(message, media)

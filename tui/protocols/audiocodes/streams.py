@@ -10,7 +10,7 @@ _MAX_REPLIES = 100
 
 @dataclass(slots=True)
 class UserStream:
-    """The user stream, as requested from the agent and as acknowledged by it."""
+    """The user stream: what was requested from the agent, and what the agent has acknowledged."""
 
     asked: bool = False
     open: bool = False
@@ -21,16 +21,16 @@ class UserStream:
 
     @property
     def opening(self) -> bool:
-        """Whether a request to open the stream has not been acknowledged yet."""
+        """Whether a request to open the stream awaits acknowledgment."""
         return self.asked and not self.open
 
     @property
     def closing(self) -> bool:
-        """Whether a request to close the stream is awaiting acknowledgment."""
+        """Whether a request to close the stream awaits acknowledgment."""
         return self._stops_unanswered > 0
 
     def turn(self, *, on: bool) -> str | None:
-        """Returns the type of the message that opens or closes the stream; None if that was already requested."""
+        """Returns the type of the message that opens or closes the stream; None if it was already requested."""
         if on == self.asked:
             return None
         self.asked = on
@@ -42,7 +42,7 @@ class UserStream:
         return "userStream.stop"
 
     def started(self) -> bool:
-        """Records that the agent has started the stream; returns whether a start had been requested."""
+        """Records that the agent has started the stream; returns whether the start was requested."""
         if not self._starts_unanswered:
             return False
         self._starts_unanswered -= 1
@@ -50,7 +50,7 @@ class UserStream:
         return True
 
     def stopped(self) -> bool:
-        """Records that the agent has stopped the stream; returns whether a stop had been requested."""
+        """Records that the agent has stopped the stream; returns whether the stop was requested."""
         if not self._stops_unanswered:
             return False
         self._stops_unanswered -= 1
@@ -59,7 +59,7 @@ class UserStream:
 
 @dataclass(slots=True)
 class PlayStream:
-    """A reply from the agent; it is kept until it is both complete and played."""
+    """A reply from the agent. It is kept until it is complete and has been played."""
 
     stream_id: str
     media: str
@@ -73,7 +73,7 @@ class PlayStream:
 
 
 class PlayStreams:
-    """The agent's replies: at most one is open, and several may wait to be played."""
+    """The agent's replies. At most one is open; several may wait to be played."""
 
     def __init__(self) -> None:
         self.latest: PlayStream | None = None
@@ -81,26 +81,29 @@ class PlayStreams:
 
     @property
     def open(self) -> PlayStream | None:
-        """The reply that audio belongs to; None if no reply is open."""
+        """The reply to which the next audio belongs; None if no reply is open."""
         return self.latest if self.latest and self.latest.open else None
 
     @property
     def any_unheard(self) -> bool:
-        """Whether any reply is being played or waiting to be played."""
+        """Whether a reply is being played or waiting to be played."""
         return any(not reply.heard for reply in self._pending)
 
     @property
     def any_to_clear(self) -> bool:
-        """Whether there is a reply that has not been cut off."""
+        """Whether a reply can still be cut off."""
         return any(not reply.cleared for reply in self._pending)
 
     def begin(self, reply: PlayStream) -> None:
-        """Starts a reply; the previous one must have been closed."""
+        """Adds a reply and opens it. Close the previous reply first."""
         self.latest = reply
         self._pending = [*self._pending, reply][-_MAX_REPLIES:]
 
     def close(self, *, here: bool = False) -> PlayStream | None:
-        """Closes the open reply, if any, and returns it; ``here`` means that this end closed it unasked."""
+        """Closes and returns the open reply; None if no reply is open.
+
+        ``here`` is true if the agent did not end the reply.
+        """
         reply = self.open
         if reply:
             reply.open, reply.closed_here = False, here
@@ -108,7 +111,7 @@ class PlayStreams:
         return reply
 
     def heard(self, stream_id: str) -> None:
-        """Marks the oldest waiting reply with that id as played or flushed."""
+        """Marks the oldest waiting reply with this id as played or flushed."""
         reply = next(
             (reply for reply in self._pending if reply.stream_id == stream_id and not reply.heard), None
         )
@@ -117,18 +120,18 @@ class PlayStreams:
             self._forget_done()
 
     def interrupted(self, stream_id: str) -> None:
-        """Marks the replies with that id as cut off on the user's side."""
+        """Marks the replies with this id as cut off."""
         for reply in self._pending:
             reply.cleared = reply.cleared or reply.stream_id == stream_id
 
     def clear(self) -> str:
-        """Marks all replies as cut off; returns the id of the newest, or ""."""
+        """Marks all replies as cut off; returns the id of the newest, or "" if there is none."""
         for reply in self._pending:
             reply.cleared = True
         return self._pending[-1].stream_id if self._pending else ""
 
     def named(self, stream_id: str) -> PlayStream | None:
-        """Returns the newest remembered reply with that id."""
+        """Returns the newest reply with this id; None if it is unknown."""
         known = [*self._pending, self.latest] if self.latest else self._pending
         return next((reply for reply in reversed(known) if reply.stream_id == stream_id), None)
 

@@ -1,4 +1,4 @@
-"""Defines what both ends of the AudioCodes Bot API share: formats, names, and decoding."""
+"""Definitions for both ends of the AudioCodes Bot API: formats, names and decoding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SPEECH = {
 
 
 def audio_of(message: Message, media: str) -> bytes:
-    """Returns the samples of a chunk without any WAV header, and sets their duration in the message."""
+    """Returns the samples of a chunk, without a WAV header. Stores their duration in the message."""
     audio, had_header = strip_wav_header(message.audio("audioChunk"))
     if had_header and media.startswith("raw/"):
         message.find("wav-header-in-raw", f"The audio ({media}) begins with a WAV header, which was removed.")
@@ -42,7 +42,7 @@ def audio_of(message: Message, media: str) -> bytes:
 
 
 def best_alternative(message: Message) -> tuple[str, float | None]:
-    """Returns the text and confidence of the first alternative; Deepgram's bridge puts them in the message itself."""
+    """Returns the text and confidence of the first alternative. Deepgram's bridge has them in the message itself."""
     if message.has("text") and not message.has("alternatives"):
         message.find(
             "text-without-alternatives", "The text is in the message itself; it should be in “alternatives”."
@@ -53,12 +53,12 @@ def best_alternative(message: Message) -> tuple[str, float | None]:
 
 
 def mark_name(message: Message) -> str:
-    """Returns the first member that could be the name of a mark, because no list of fields is published."""
+    """Returns the name of a mark. Its member is not documented, so several names are tried."""
     return next(filter(None, (message.ident(member) for member in ("name", "mark", "markId", "id"))), "")
 
 
 def each_activity(message: Message, read: Callable[[Message, Members], str]) -> str:
-    """Decodes the activities in order; returns their summaries as one line."""
+    """Decodes the activities in order with ``read``; joins the summaries that it returns into one line."""
     activities = message.objects("activities", required=True)
     if len(activities) > _MAX_ACTIVITIES:
         text = (
@@ -75,7 +75,7 @@ def is_message(activity: Members) -> bool:
 
 
 def event_name(activity: Members, known: Sequence[str]) -> str:
-    """Returns the event's name in the documented spelling; "" for a name that is not ``known``."""
+    """Returns the name of an event in the documented spelling; "" if the name is not in ``known``."""
     name = activity.text("name", required=True)
     if name in known:
         return name

@@ -8,7 +8,7 @@ Warnings". Decisions where these sources are silent:
 * UserStartedSpeaking flushes unplayed audio. No message informs the agent how much was heard.
 * Audio is sent without pauses, because KeepAlive alone did not keep a session open while the microphone was
   off.
-* Settings always states both formats, because the pages disagree about the defaults.
+* The Settings message always states both formats, because the pages disagree about the defaults.
 """
 
 from __future__ import annotations

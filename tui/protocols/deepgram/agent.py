@@ -1,4 +1,4 @@
-"""The agent's end of the Deepgram Voice Agent, in the role of the service."""
+"""The agent's end of the Deepgram Voice Agent: acts as the service."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _UPDATES = {
 
 
 class DeepgramAgent(AgentDefaults):
-    """Stands in for the service on one socket.
+    """Acts as the service on one socket.
 
-    It greets if Settings has a greeting, whose words are sent with the audio of the recorded greeting. It
-    calls the functions of ``think`` that have no endpoint. It refuses to speak injected messages, because it
-    can play only recorded speech.
+    It greets the caller if the Settings message has a greeting, whose words are sent with the audio of the
+    recorded greeting. It calls functions in ``think`` that have no endpoint. It refuses to speak injected
+    messages, because it can play only recorded speech.
     """
 
     must_call_tool = False
@@ -42,12 +42,12 @@ class DeepgramAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio; None before Settings has arrived."""
+        """The format of the user's audio; None before the Settings message."""
         return self._formats[0] if self._formats else None
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes; None before Settings has arrived."""
+        """The audio format for `say_audio`; None before the Settings message."""
         return self._formats[1] if self._formats else None
 
     @property
@@ -58,7 +58,7 @@ class DeepgramAgent(AgentDefaults):
     # Actions of the agent.
 
     def opened(self) -> list[Outgoing]:
-        """Welcomes the caller."""
+        """Sends the Welcome message."""
         return [outgoing({"type": "Welcome", "request_id": self._new_id()}, "welcome")]
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
@@ -69,20 +69,20 @@ class DeepgramAgent(AgentDefaults):
         return [_words("assistant", text)] if text else []
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio in one frame, or nothing if the reply is not open."""
+        """Sends audio of a reply in one frame. Sends nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio and self._formats):
             return []
         return [audio_frame(audio, self._formats[1], "agent")]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply. Only `speech_started` can interrupt one; otherwise, audio that was sent is played."""
+        """Ends a reply. Audio that was sent is still played; only `speech_started` interrupts it."""
         if stream_id != self._open_stream_id:
             return []
         self._open_stream_id = None
         return [outgoing({"type": "AgentAudioDone"}, "agent audio done")]
 
     def speech_started(self) -> list[Outgoing]:
-        """Announces that the user is speaking, which flushes playback and cancels open function calls."""
+        """Announces that the user is speaking. The caller then flushes playback and cancels open function calls."""
         frames = [outgoing({"type": "UserStartedSpeaking"}, "user started speaking")]
         # A reply that is cut off is not followed by AgentAudioDone.
         self._open_stream_id = None
@@ -99,14 +99,14 @@ class DeepgramAgent(AgentDefaults):
         return [_words("user", text)] if text else []
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Calls a function instead of answering."""
+        """Calls one of the caller's functions instead of answering."""
         call_id = f"func_{self._new_id()}"
         self._open_calls[call_id] = name
         call = {"id": call_id, "name": name, "arguments": encode(arguments), "client_side": True}
         return [outgoing({"type": "FunctionCallRequest", "functions": [call]}, f"call {name}")]
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
-        """Answers a frame that cannot be decoded."""
+        """Answers a frame that cannot be decoded with an error."""
         return [_error("UNPARSABLE_CLIENT_MESSAGE", str(error))]
 
     # Messages from the caller.
@@ -203,7 +203,7 @@ class DeepgramAgent(AgentDefaults):
 
 
 def _client_functions(members: Members) -> Sequence[Mapping[str, Any]]:
-    """Returns the functions of ``think`` without an endpoint: those that the caller runs."""
+    """Returns the functions in ``think`` that have no endpoint, and that the caller therefore runs."""
     # In a list of providers, all but the first are fallbacks.
     listed = isinstance(members.body.get("think"), list)
     thinks = members.objects("think") if listed else [members.inside("think")]

@@ -1,4 +1,4 @@
-"""The caller's end of the Deepgram Voice Agent, in the role of a client."""
+"""The caller's end of the Deepgram Voice Agent: acts as a client."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LATENCY = "_latency"
 
 
 class DeepgramCaller(ImplyingCaller):
-    """Acts as the client in one call.
+    """Acts as a client in one call.
 
-    Options: ``prompt``, ``greeting`` (empty: none), ``voice``, ``listen``, ``think`` (PROVIDER/MODEL), ``language``,
-    ``agent`` (the id of a stored agent to use instead of the preceding options), ``play_format``, ``tools`` (a JSON
-    array), ``settings`` (a JSON object whose members replace those of Settings).
+    Options: ``prompt``, ``greeting`` (empty: none), ``voice``, ``listen``, ``think`` (PROVIDER/MODEL),
+    ``language``, ``agent`` (the id of a stored agent, which replaces all options before it), ``play_format``,
+    ``tools`` (a JSON array), ``settings`` (a JSON object whose members replace those of Settings).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -38,7 +38,7 @@ class DeepgramCaller(ImplyingCaller):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None before the settings are applied."""
+        """The audio format for `user_audio`; None before the settings are applied."""
         return self._options.user_format if self._accepted else None
 
     @property
@@ -48,13 +48,13 @@ class DeepgramCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always during a call, because an agent that receives no audio soon disconnects."""
+        """Whether audio may be sent: always during a call, because the agent disconnects if it receives none."""
         return self._accepted and self._in_call
 
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Sends the settings; the agent confirms that they are applied."""
+        """Sends the settings. The agent confirms that it has applied them."""
         self._in_call = True
         return [outgoing(self._options.settings(), "settings")]
 
@@ -71,11 +71,11 @@ class DeepgramCaller(ImplyingCaller):
         return [outgoing({"type": "InjectUserMessage", "content": text}, f"message: {text}")]
 
     def update_instructions(self, text: str) -> list[Outgoing]:
-        """Replaces the prompt."""
+        """Replaces the agent's prompt."""
         return [outgoing({"type": "UpdatePrompt", "prompt": text}, f"prompt: {text}")]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing: the reply has no audio left to discard. A reply that is still being sent stays open."""
+        """Sends nothing: the agent is not informed about playback."""
         self._unheard.discard(stream_id)
         return []
 
@@ -85,7 +85,7 @@ class DeepgramCaller(ImplyingCaller):
         return []
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends the result of a function; the agent answers it without being asked."""
+        """Sends the result of a function. The agent answers it without a request."""
         item = message.get("item", {})
         if item.get("type") != "function_call_output":
             return []
@@ -163,7 +163,7 @@ class DeepgramCaller(ImplyingCaller):
         return self._report_latency(message, "latency report")
 
     def _report_latency(self, message: Message, what: str) -> str:
-        """Reports the agent's own latency figures, converted from seconds to ms."""
+        """Emits the agent's own latency figures, converted from seconds to ms."""
         seconds = {
             name.removesuffix(_LATENCY): message.number(name)
             for name in message.body
@@ -214,7 +214,7 @@ class DeepgramCaller(ImplyingCaller):
         return f"error: {text}"
 
     def _on_news(self, message: Message) -> str:
-        """Only shows the message, which does not affect the call."""
+        """Returns only a log summary, because the message does not affect the call."""
         members = {name: value for name, value in message.body.items() if name != "type"}
         return f"{message.kind()}: {encode(members)}" if members else message.kind()
 
@@ -250,7 +250,7 @@ class DeepgramCaller(ImplyingCaller):
 
 
 def _arguments(function: Members) -> Mapping[str, Any]:
-    """Returns the arguments of a call, which are sent as a JSON string."""
+    """Returns the arguments of a function call, which the agent sends as a JSON string."""
     arguments = function.json_object("arguments", required=True)
     if arguments is not None:
         return arguments

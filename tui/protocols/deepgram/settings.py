@@ -24,7 +24,7 @@ _OPTIONS = {
 
 
 class CallOptions:
-    """The options of one call. Raises `ValueError`, with an explanation, for an unknown or invalid option."""
+    """The options of one call. Raises `ValueError` with an explanation for unknown or invalid options."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("The Deepgram Voice Agent", _OPTIONS)
@@ -39,7 +39,7 @@ class CallOptions:
         self._extra = read_object("settings", self._chosen, "Settings fields")
 
     def settings(self) -> dict[str, Any]:
-        """Returns the message; both formats are stated, because the documented defaults differ."""
+        """Returns the Settings message. It states both formats, because the documented defaults differ."""
         audio = {
             "input": described(self.user_format),
             "output": {**described(self.play_format), "container": "none"},

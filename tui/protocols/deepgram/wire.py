@@ -1,4 +1,4 @@
-"""Defines what both ends of the Deepgram Voice Agent share: formats, and their names in settings."""
+"""Definitions for both ends of the Deepgram Voice Agent: formats and their names in settings."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 
 def described(coding: AudioFormat) -> Mapping[str, Any]:
-    """Returns a format as the members of ``audio.input`` and ``audio.output``."""
+    """Returns a format as it is written in ``audio.input`` and ``audio.output``."""
     return {"encoding": _NAMES[coding.encoding], "sample_rate": coding.rate}
 
 
 def read_format(audio: Members) -> AudioFormat | None:
-    """Returns the format that the settings describe; None if this program cannot decode it."""
+    """Returns the format in the settings; None if this program cannot decode it."""
     encoding, rate = audio.text("encoding") or "linear16", audio.number("sample_rate") or ASSUMED_FORMAT.rate
     known = _ENCODINGS.get(encoding)
     if known is None or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
@@ -41,7 +41,7 @@ def read_format(audio: Members) -> AudioFormat | None:
 
 
 def description(members: Members) -> tuple[str, str]:
-    """Returns the code and the description of an Error or a Warning."""
+    """Returns the code and the description in an Error or Warning message."""
     code = members.body.get("code")
     text = members.text("description") or members.text("message") or "no description"
     return cut(str(code), 60) if isinstance(code, str | int) else "", text

@@ -6,8 +6,8 @@ client (packages/client/src/utils/WebSocketConnection.ts), its Python package 2.
 
 * No message marks the start or end of a reply. A reply starts with its first audio. It ends when its audio
   runs out (`tui.protocols.implied_replies`), when it is interrupted, or when the words of the next reply arrive.
-  The agent sends the words of a reply with the reply's first audio; words that arrive before that audio belong to
-  the reply that it starts.
+  The agent sends the words of a reply with the reply's first audio. Words that arrive before any audio belong to
+  the next reply.
 * User audio flows from acceptance to hang-up, as with the SDKs, because the agent needs silence to detect
   turns.
 * An interruption without an ``event_id`` is assumed to cover all audio received so far.

@@ -1,4 +1,4 @@
-"""The agent's end of ElevenLabs Agents, in the role of the service."""
+"""The agent's end of ElevenLabs Agents: acts as the service."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tui.protocols.json_frames import Members, Message, cut, outgoing
 
 
 class ElevenLabsAgent(AgentDefaults):
-    """Stands in for ElevenLabs on one socket: sends the words of each reply with its audio, and pings once.
+    """Acts as ElevenLabs on one socket: sends the words of each reply with its audio, and pings once.
 
-    Honors these overrides by the caller: ``text_only``, ``client_events``, ``first_message`` (its words are
-    sent with the audio of the recorded greeting; with "" the agent does not greet), and ``tool_ids``, in
-    which the id of a client tool is its name.
+    Applies these overrides by the caller: ``text_only``, ``client_events``, ``first_message`` and
+    ``tool_ids``. The words of ``first_message`` are sent with the audio of the recorded greeting; with "" the
+    agent does not greet. In ``tool_ids``, the id of a client tool is its name.
     """
 
     must_call_tool = False
@@ -49,7 +49,7 @@ class ElevenLabsAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes, which is that of the user's audio; None in a text-only conversation."""
+        """The audio format for `say_audio`, which is that of user audio; None in a text-only conversation."""
         return None if self._wishes.text_only else self.user_format
 
     @property
@@ -69,7 +69,7 @@ class ElevenLabsAgent(AgentDefaults):
         return [self._event("agent_response", f"agent: {text}", agent_response=text)]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio in one message, or nothing if the reply is not open."""
+        """Sends audio of a reply in one message. Sends nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio and self._wishes.wants("audio")):
             return []
         audio_ms = FORMATS[self._media].duration_ms(len(audio))
@@ -77,7 +77,7 @@ class ElevenLabsAgent(AgentDefaults):
         return [audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Sends nothing for a complete reply; for an interrupted one, sends an interruption of all audio so far."""
+        """Sends nothing for a complete reply. Otherwise announces that all audio so far is interrupted."""
         if stream_id == self._open_stream_id:
             self._open_stream_id = None
         if not (interrupted and stream_id == self._last_stream_id):
@@ -200,7 +200,7 @@ class ElevenLabsAgent(AgentDefaults):
 
 
 class _Wishes:
-    """The caller's overrides of the agent's configuration; unknown members are ignored."""
+    """The caller's changes to the agent's configuration. Unknown members are ignored."""
 
     def __init__(self, override: Members | None = None) -> None:
         override = override or Members({}, [])
@@ -214,5 +214,5 @@ class _Wishes:
         self._events = frozenset(conversation.texts("client_events"))
 
     def wants(self, kind: str) -> bool:
-        """Returns whether the caller wants events of that type; a caller that names no types wants all of them."""
+        """Returns whether the caller wants events of this type. A caller that names no types wants all events."""
         return not self._events or kind in self._events

@@ -1,4 +1,4 @@
-"""The caller's end of ElevenLabs Agents, in the role of a client."""
+"""The caller's end of ElevenLabs Agents: acts as a client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OVERRIDES: Mapping[str, tuple[str, ...]] = {
 
 
 class ElevenLabsCaller(ImplyingCaller):
-    """Acts as the client in one call.
+    """Acts as a client in one call.
 
     ``settings.params`` become dynamic variables. Options, which the agent's settings must allow:
     ``first_message``, ``language``, ``prompt``, ``voice_id``.
@@ -61,13 +61,13 @@ class ElevenLabsCaller(ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always during a call, unless the user has to wait until a reply ends."""
+        """Whether audio may be sent: always during a call, unless the user has to wait until a reply ends."""
         return self.user_format is not None and self._in_call and (self.barge_in or not self._unheard)
 
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Sends the settings of this call; the agent answers with the formats."""
+        """Sends the settings of this call. The agent answers with the audio formats."""
         self._in_call = True
         return [outgoing(self._initiation, "initiate")]
 
@@ -85,12 +85,12 @@ class ElevenLabsCaller(ImplyingCaller):
         return [outgoing({"type": "user_message", "text": text}, f"message: {text}")]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing; a user who had to wait for the reply may speak again."""
+        """Sends nothing. A user who had to wait for the reply may speak again."""
         self._unheard.discard(stream_id)
         return super().playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends the result of a client tool; an ElevenLabs agent answers it without being asked."""
+        """Sends the result of a client tool. The agent answers it without a request."""
         item = message.get("item", {})
         if item.get("type") != "function_call_output":
             return []
@@ -205,7 +205,7 @@ class ElevenLabsCaller(ImplyingCaller):
         return f"error: {reason}"
 
     def _on_news(self, message: Message) -> str:
-        """Only shows the message, which does not affect the call."""
+        """Returns only a log summary, because the message does not affect the call."""
         payload = next((value for value in message.body.values() if isinstance(value, dict)), {})
         return f"{message.kind()}: {encode(payload)}" if payload else message.kind()
 
@@ -249,7 +249,7 @@ def _media(event: Members, name: str) -> str:
 
 
 def _is_error(output: str) -> bool:
-    """Returns whether a tool's JSON output is the object that indicates a failure."""
+    """Returns whether the JSON output of a tool is the object that reports a failure."""
     try:
         value = msgspec.json.decode(output)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""Defines what both ends of ElevenLabs Agents share: formats, names, and decoding."""
+"""Definitions for both ends of ElevenLabs Agents: formats, names and decoding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ METADATA = "conversation_initiation_metadata"
 
 
 class ElevenLabsMessage(Message):
-    """A message from either end. Only the message with user audio has no type."""
+    """A message from either end. All messages have a type, except the one with user audio."""
 
     def kind(self) -> str:
         """Returns the type of the message. Raises `ProtocolError` if it has none."""
@@ -34,7 +34,7 @@ class ElevenLabsMessage(Message):
 
 
 def read_event_id(members: Members) -> int | None:
-    """Returns the integer that orders the agent's events; if it is missing, reports this and returns None."""
+    """Returns the number that orders the agent's events; None, with a finding, if it is missing."""
     value = members.body.get("event_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -44,5 +44,5 @@ def read_event_id(members: Members) -> int | None:
 
 
 def audio_chunk(message: Mapping[str, Any], kind: str, whose: str, audio_ms: float) -> Outgoing:
-    """Returns a message with audio as the frame to send; ``whose`` is "user" or "agent"."""
+    """Returns the frame for a message with audio. ``whose`` is "user" or "agent"."""
     return Outgoing(encode(message), kind, f"{whose} audio {audio_ms:.0f} ms", audio_ms)

@@ -1,4 +1,4 @@
-"""The agent's end of Gemini Live, in the role of the service."""
+"""The agent's end of Gemini Live: acts as the service."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SAMPLES_PER_TOKEN = 960
 
 
 class GeminiAgent(AgentDefaults):
-    """Stands in for the service on one socket. It speaks first only if the caller asks it to.
+    """Acts as the service on one socket. It speaks first only if the caller requests it.
 
-    Honors these settings in ``setup``: transcription in both directions, disabled turn detection, NO_INTERRUPTION,
-    function declarations, explicitVadSignal and sessionResumption.
+    Supports these settings in ``setup``: transcription in both directions, disabled turn detection,
+    NO_INTERRUPTION, function declarations, explicitVadSignal and sessionResumption.
     """
 
     must_call_tool = False
@@ -51,12 +51,12 @@ class GeminiAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's newest audio; None before the setup message."""
+        """The format of the latest user audio; None before the setup message."""
         return self._user_format if self._setup else None
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes: 24 kHz; None before the setup message."""
+        """The audio format for `say_audio`, at 24 kHz; None before the setup message."""
         return FORMATS[PLAY_FORMAT] if self._setup else None
 
     @property
@@ -66,16 +66,16 @@ class GeminiAgent(AgentDefaults):
 
     @property
     def detects_turns(self) -> bool:
-        """Whether the agent detects turns; otherwise the caller announces them."""
+        """Whether the agent detects turns. If not, the caller announces them."""
         return self._setup is None or self._setup.detects_turns
 
     @property
     def yields_to_speech(self) -> bool:
-        """Whether the user may interrupt."""
+        """Whether the user may interrupt the agent."""
         return self._setup is None or self._setup.yields_to_speech
 
     def idle(self) -> list[Outgoing]:
-        """Sends nothing."""
+        """Sends nothing: the protocol has no message for a silent user."""
         return []
 
     # Actions of the agent.
@@ -91,7 +91,7 @@ class GeminiAgent(AgentDefaults):
         return [_content({"outputTranscription": {"text": text}}, f"agent: {text}")]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio in one message, or nothing if the reply is not open."""
+        """Sends audio of a reply in one message. Sends nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
         audio_ms = FORMATS[PLAY_FORMAT].duration_ms(len(audio))
@@ -100,7 +100,7 @@ class GeminiAgent(AgentDefaults):
         return [_content({"modelTurn": {"parts": parts}}, f"agent audio {audio_ms:.0f} ms", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, complete or interrupted; a reply can be interrupted even after all of it was sent."""
+        """Ends a reply, which is complete unless ``interrupted``. A reply can be interrupted after all was sent."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:
@@ -112,14 +112,14 @@ class GeminiAgent(AgentDefaults):
         return [_content({"generationComplete": True}, "generation complete"), self._turn_complete()]
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Calls a function instead of answering."""
+        """Calls one of the caller's functions instead of answering."""
         call_id = f"function-call-{self._new_id()}"
         self._open_calls.append(call_id)
         call = {"id": call_id, "name": name, "args": dict(arguments)}
         return [outgoing({"toolCall": {"functionCalls": [call]}}, f"tool call: {name} {encode(arguments)}")]
 
     def speech_started(self) -> list[Outgoing]:
-        """Cancels open tool calls and announces the speech to callers that requested this."""
+        """Cancels open tool calls, and announces the start of speech to callers that requested this."""
         frames = []
         if self._open_calls and self.yields_to_speech:
             self._cancelled_calls.update(self._open_calls)
@@ -141,7 +141,7 @@ class GeminiAgent(AgentDefaults):
         return self._user_words("inputTranscription", text, {"finished": True})
 
     def end(self) -> list[Outgoing]:
-        """Announces that the connection will be closed."""
+        """Announces that the connection will be closed soon."""
         return [outgoing({"goAway": {"timeLeft": "0s"}}, "go away")] if self._setup else []
 
     def _user_words(self, member: str, text: str, members: Mapping[str, Any]) -> list[Outgoing]:
@@ -276,7 +276,7 @@ class GeminiAgent(AgentDefaults):
 
 
 class _Setup:
-    """The requests in the caller's setup; unknown members are ignored."""
+    """The settings in the caller's ``setup`` message. Unknown members are ignored."""
 
     def __init__(self, setup: Members) -> None:
         turns, resumption = setup.inside("realtimeInputConfig"), setup.inside("sessionResumption")
@@ -300,7 +300,7 @@ def _declarations(tools: Sequence[Members]) -> Sequence[Mapping[str, Any]]:
 
 
 def _lower_types(schema: Any) -> Any:
-    """Returns a schema with the type names of JSON Schema; Google's own are in capitals, such as "OBJECT"."""
+    """Returns a schema with type names as in JSON Schema. Google's are in capitals, such as "OBJECT"."""
     match schema:
         case dict():
             return {

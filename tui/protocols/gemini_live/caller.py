@@ -1,4 +1,4 @@
-"""The caller's end of Gemini Live, in the role of a client."""
+"""The caller's end of Gemini Live: acts as a client."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _MAX_WORDS_CHARS = 20_000
 
 
 class GeminiCaller(ImplyingCaller):
-    """Acts as the client in one call.
+    """Acts as a client in one call.
 
     Options: ``model``, ``instructions``, ``voice``, ``language``, ``greet`` (on: the agent speaks first),
-    ``activity`` (off: the agent does not detect turns; starting and stopping the recording announces them),
+    ``activity`` (off: the agent does not detect turns; opening and closing the microphone announces them),
     ``typed`` (turn or realtime: how typed turns are sent), ``transcription``, ``resumption``,
     ``tool_behavior`` (non_blocking: the agent keeps speaking while a tool runs), ``tool_scheduling`` (silent,
     when_idle, interrupt), ``tools`` (a JSON array), ``setup`` (a JSON object whose members replace those of
@@ -54,39 +54,39 @@ class GeminiCaller(ImplyingCaller):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None before the setup is complete."""
+        """The audio format for `user_audio`; None before the setup is complete."""
         return FORMATS[self._user_media] if self._phase.accepted else None
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format in which replies are expected."""
+        """The format expected for replies."""
         return FORMATS[PLAY_FORMAT]
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always in a call, except after `stop_user_stream` or between announced turns."""
+        """Whether audio may be sent: during a call, except after `stop_user_stream` or between announced turns."""
         return self._phase.accepted and (self._phase.user_speaks or self._phase.flows)
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent detects turns; with the option ``activity=off``, messages announce them."""
+        """Whether the agent detects turns. With the option ``activity=off``, the caller announces them."""
         return self._options.on("activity")
 
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Sends the setup; the agent confirms that it is complete."""
+        """Sends the setup message. The agent confirms it."""
         return [self._setup()]
 
     def resumed(self) -> list[Outgoing] | None:
-        """Sends the setup with the newest session handle; returns None if the agent has sent none."""
+        """Sends the setup message with the newest session handle; returns None if the agent has sent no handle."""
         if not self._handle:
             return None
         self._phase = _Phase(resumes=True)
         return [self._setup()]
 
     def start_user_stream(self) -> list[Outgoing]:
-        """Announces the user's turn, if the agent does not detect it."""
+        """Announces the start of a turn, unless the agent detects turns."""
         if not self._phase.accepted or self._phase.user_speaks:
             return []
         self._phase.user_speaks = True
@@ -104,7 +104,7 @@ class GeminiCaller(ImplyingCaller):
         return [outgoing({"realtimeInput": {"audio": blob}}, f"user audio {audio_ms:.0f} ms", audio_ms)]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """Announces the end of the user's turn or, to an agent that detects turns, that no audio follows."""
+        """Announces the end of the turn. If the agent detects turns, announces that no more audio follows."""
         if not self.user_stream_open:
             return []
         self._phase.user_speaks = self._phase.flows = False
@@ -127,7 +127,7 @@ class GeminiCaller(ImplyingCaller):
         return [outgoing({"contextUpdate": {"systemInstruction": instruction}}, f"instructions: {text}")]
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends the result of a tool; the agent answers it without being asked."""
+        """Sends the result of a tool. The agent answers it without a request."""
         item = message.get("item", {})
         if item.get("type") != "function_call_output":
             return []
@@ -145,7 +145,7 @@ class GeminiCaller(ImplyingCaller):
     # Messages from the agent.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message from the agent, which may have several members."""
+        """Decodes a message from the agent, which may combine several kinds of content."""
         message = GeminiMessage(frame)
         if not is_known(message.body):
             return message.incoming(message.unknown())
@@ -205,7 +205,7 @@ class GeminiCaller(ImplyingCaller):
         return f"user: {shown.strip()}" if shown else ""
 
     def _user_is_understood(self, message: Message) -> None:
-        """Emits the user's words as final, because the agent speaks or has finished its turn."""
+        """Emits the user's words as final, because the agent speaks or the turn is complete."""
         words, self._words.user = self._words.user.strip(), ""
         if words:
             message.event(Type.SPEECH_RECOGNITION, text=words)
@@ -366,7 +366,7 @@ class _Phase:
 
 
 class _TurnWords:
-    """Words spoken in the current turn so far."""
+    """The words spoken in the current turn so far."""
 
     def __init__(self) -> None:
         self.user = ""
@@ -376,7 +376,7 @@ class _TurnWords:
 
 
 def _response(output: str) -> Mapping[str, Any]:
-    """Returns a tool's JSON output as an object, because a response must be an object."""
+    """Returns a tool's JSON output as an object, which the protocol requires."""
     try:
         value = msgspec.json.decode(output)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

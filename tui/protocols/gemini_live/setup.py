@@ -36,7 +36,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 
 
 class Options:
-    """The options of one call. Raises `ValueError`, with an explanation, for an unknown or invalid option."""
+    """The options of one call. Raises `ValueError` with an explanation for unknown or invalid options."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("Gemini Live", _OPTIONS)
@@ -49,7 +49,7 @@ class Options:
         self._extra = read_object("setup", self._chosen, "setup fields")
 
     def on(self, name: str) -> bool:
-        """Returns whether a switch is on."""
+        """Returns whether the option ``name`` is "on"."""
         return self._chosen[name] == "on"
 
     @property
@@ -59,16 +59,16 @@ class Options:
 
     @property
     def scheduling(self) -> str:
-        """How the agent is to use the result of a non-blocking tool; "" for its default."""
+        """When the agent speaks about the result of a non-blocking tool; "" for the agent's default."""
         return self._chosen["tool_scheduling"].upper()
 
     @property
     def waits_for_tools(self) -> bool:
-        """Whether the agent says nothing while a tool runs."""
+        """Whether the agent is silent while a tool runs."""
         return self._chosen["tool_behavior"] != "non_blocking"
 
     def setup(self, handle: str = "") -> dict[str, Any]:
-        """Returns the content of ``setup``; ``handle`` resumes a session."""
+        """Returns the content of the ``setup`` message. ``handle`` is that of the session to resume."""
         chosen, model = self._chosen, self._chosen["model"]
         speech: dict[str, Any] = {}
         if chosen["voice"]:

@@ -1,4 +1,4 @@
-"""Defines what both ends of Gemini Live share: formats, the names of messages, and decoding."""
+"""Definitions for both ends of Gemini Live: formats, names of messages, and decoding."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 
 class GeminiMessage(Message):
-    """One message from either end.
+    """A message from either end.
 
     The service sends JSON in binary frames, and SDKs mix snake_case with camelCase; both ends accept all of
     these.
@@ -76,17 +76,17 @@ def kind_of(body: Mapping[str, Any]) -> str:
 
 
 def is_known(body: Mapping[str, Any]) -> bool:
-    """Returns whether the protocol defines any of the members."""
+    """Returns whether the protocol defines any member of the message."""
     return any(member in _KNOWN for member in body)
 
 
 def outgoing(body: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -> Outgoing:
-    """Returns a message as the frame to send."""
+    """Returns the frame for a message."""
     return Outgoing(encode(body), kind_of(body), cut(summary), audio_ms)
 
 
 def audio_in(blob: Members, default: AudioFormat) -> tuple[bytes, AudioFormat]:
-    """Returns the samples of a blob (``data``, ``mimeType``) and their format; reports any faults in the blob."""
+    """Returns the samples in a blob (``data``, ``mimeType``) and their format. Faults become findings."""
     mime_type = blob.text("mimeType")
     data = blob.text("data", required=True)
     audio = decode_loose_base64(data)
