@@ -1,4 +1,4 @@
-"""Finds the reason in the body of an HTTP refusal."""
+"""Extracts the reason for an HTTP error from the body of the response."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ _NAMES = ("message", "msg", "detail", "reason", "error_description", "title", "e
 def reason_in_body(body: bytes) -> str:
     """Returns the reason on one line, without its final full stop; "" for HTML, binary data or an empty body.
 
-    In JSON, the reason is the text of ``error.message``, ``message``, ``detail`` or ``reason``; failing that,
-    the complete JSON. The reason is not shortened, so that secrets can be removed first; see `shortened`.
+    In JSON, the reason is the text of ``error.message``, ``message``, ``detail`` or ``reason``. If there is
+    none of these fields, it is the complete JSON. The reason is not shortened, so that secrets can be removed
+    first; see `shortened`.
     """
     try:
         text = body[:_LONGEST_BODY_BYTES].decode().strip()
@@ -27,7 +28,7 @@ def reason_in_body(body: bytes) -> str:
 
 
 def shortened(reason: str) -> str:
-    """Returns a reason cut to a length that fits into a sentence."""
+    """Returns the reason, cut to a length that fits into a sentence."""
     return reason if len(reason) <= MOST_CHARS else reason[: MOST_CHARS - 1] + "…"
 
 

@@ -1,4 +1,4 @@
-"""Encodes values with arbitrary text as JSON."""
+"""Encodes values as JSON, whatever text they contain."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 
 
 def json_of(value: object) -> bytes:
-    """Returns a value as one line of JSON.
+    """Returns a value as one line of JSON, in UTF-8.
 
-    A lone surrogate, which JSON can represent but UTF-8 cannot, becomes "?".
+    A lone surrogate, which UTF-8 cannot represent, becomes "?".
     """
     try:
         return msgspec.json.encode(value)

@@ -7,7 +7,7 @@ VERDICTS = {"good": "✓", "slow": "~", "bad": "✗"}
 
 
 def milliseconds(value: float | None) -> str:
-    """Formats a latency in ms."""
+    """Formats a time in ms, with a decimal below 10 ms; None as a dash."""
     if value is None:
         return "–"
     sign, value = "−" if value < 0 else "", abs(value)
@@ -15,12 +15,12 @@ def milliseconds(value: float | None) -> str:
 
 
 def seconds(length_ms: float | None) -> str:
-    """Formats a duration in seconds."""
+    """Formats a duration in seconds, with a decimal; None as a dash."""
     return "–" if length_ms is None else f"{length_ms / 1000:.1f} s"
 
 
 def count(value: float) -> str:
-    """Formats a count; short counts are exact."""
+    """Formats a count in at most six characters. Counts below 10,000 are exact."""
     if not abs(value) >= 10_000:
         return f"{value:,.0f}"
     if abs(value) < 1e9:
@@ -34,7 +34,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def clock(seconds: float | None) -> str:
-    """Formats a duration like a clock."""
+    """Formats a duration as minutes and seconds, such as 1:05; with hours if it is long enough."""
     if seconds is None:
         return "–:––"
     minutes, rest = divmod(max(int(seconds), 0), 60)
@@ -43,7 +43,7 @@ def clock(seconds: float | None) -> str:
 
 
 def since(at_ns: int, start_ns: int) -> str:
-    """Formats a time since the session's start, as in the log."""
+    """Formats a time in seconds since the session's start, such as +1.250, as in the log."""
     return f"{(at_ns - start_ns) / 1e9:+.3f}"
 
 

@@ -1,9 +1,10 @@
-"""Redaction: the only module that knows the secrets of a call; it keeps them out of everything shown or saved.
+"""Redaction: keeps the secrets of a call out of everything that is shown or saved.
 
-The secrets are the token, the values of headers, user, password, query and fragment of the URL, parameters and
-options whose names mark them as secret, and the JSON fields of ``--redact``. `Redactor` removes them from the events
-and messages of one call, before anything else reads them. `without_secrets` removes the secrets of all calls of this
-process from text that does not belong to a call: log lines, command errors, crash files.
+No other module knows the secrets. They are the token, the values of headers, the user, password, query and
+fragment of the URL, parameters and options whose names mark them as secret, and the JSON fields of
+``--redact``. `Redactor` removes them from the events and messages of one call, before anything else reads
+them. `without_secrets` removes the secrets of all calls of this process from text that does not belong to a
+call: log lines, command errors, crash files.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ AnyStruct = TypeVar("AnyStruct", bound=msgspec.Struct)
 class Redactor:
     """Removes secrets from text, raw messages and events. `add` and `text` may be called from any thread.
 
-    ``secrets`` are values replaced wherever they occur, including their forms in JSON, URLs and base64. ``fields``
-    are names of JSON fields whose values are always replaced, at any depth and also in JSON inside a JSON string.
-    Text found in such a field is replaced everywhere from then on, because a transcript may repeat it. All secrets
-    that this redactor learns are added to ``shared`` too.
+    ``secrets`` are values that are replaced wherever they occur, also in their JSON, URL and base64 forms.
+    ``fields`` are names of JSON fields whose values are always replaced, at any depth and also in JSON inside
+    a JSON string. Text found in such a field is from then on replaced everywhere, because a transcript may
+    repeat it. The redactor also adds every secret that it learns to ``shared``.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Redactor:
         self.add(secrets, fields)
 
     def add(self, secrets: Iterable[str] = (), fields: Iterable[str] = ()) -> None:
-        """Adds secrets and names of fields."""
+        """Adds secrets, and names of JSON fields with secret values."""
         secrets, fields = tuple(secrets), tuple(fields)
         if self._shared:
             self._shared.add(secrets, fields)
@@ -92,7 +93,7 @@ class Redactor:
                 self._field = re.compile(rf'"(?:{names})"\s*:\s*', re.IGNORECASE)
 
     def message(self, raw: bytes) -> bytes:
-        """Returns a raw message without secrets; returns the same object if there are none."""
+        """Returns a raw message without secrets. A message that contains none is returned unchanged."""
         if not self._forms and self._field is None:
             return raw
         text = raw.decode("utf-8", "surrogateescape")
@@ -100,7 +101,7 @@ class Redactor:
         return raw if clean is text or clean == text else clean.encode("utf-8", "surrogateescape")
 
     def text(self, text: str) -> str:
-        """Returns a text without secrets, including secrets that are truncated with an ellipsis."""
+        """Returns a text without secrets. Also removes secrets that were cut off with an ellipsis."""
         if self._field is not None:
             text = self._without_fields(text, self._field)
         for form in self._forms:
@@ -109,7 +110,7 @@ class Redactor:
         return _without_cut_forms(text, self._forms) if HIDDEN in text else text
 
     def event(self, event: AnyStruct) -> AnyStruct:
-        """Returns an event without secrets in its text; returns the same object if there are none."""
+        """Returns an event without secrets in its text. An event that contains none is returned unchanged."""
         if not self._forms and self._field is None:
             return event
         cleaned: dict[str, Any] = {}
@@ -179,30 +180,33 @@ _every_call = Redactor(most_values=_VALUES_OF_A_PROCESS)
 
 
 def redactor_of_call(secrets: Iterable[str], fields: Iterable[str] = ()) -> Redactor:
-    """Returns the redactor for one call. From now on, `without_secrets` also removes its secrets."""
+    """Returns the redactor for one call.
+
+    From then on, `without_secrets` also removes the secrets of the call.
+    """
     return Redactor(secrets, fields, shared=_every_call)
 
 
 def know_secrets(secrets: Iterable[str]) -> None:
-    """Makes `without_secrets` remove these secrets from now on."""
+    """Adds secrets that `without_secrets` removes from now on."""
     _every_call.add(secrets)
 
 
 def without_secrets(text: str) -> str:
-    """Returns a text without the secrets of any call of this process. May be called from any thread."""
+    """Returns a text without the secrets of all calls of this process. May be called from any thread."""
     return _every_call.text(text)
 
 
 class LogFormatter(logging.Formatter):
-    """Formats log records, with their tracebacks, without secrets."""
+    """Formats log records and their tracebacks, and removes secrets from both."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the line or lines for a record."""
+        """Returns the text for a record."""
         return without_secrets(super().format(record))
 
 
 def log_without_secrets(level: int | str, layout: str) -> None:
-    """Writes the log of this process to stderr, without secrets."""
+    """Sends the log of this process to stderr, without secrets."""
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormatter(layout))
     logging.basicConfig(level=level, handlers=[handler])
@@ -212,7 +216,7 @@ def log_without_secrets(level: int | str, layout: str) -> None:
 
 
 def is_secret_name(name: str) -> bool:
-    """Returns whether a parameter or option of this name may contain a secret."""
+    """Returns whether the value of a parameter or option with this name may be a secret."""
     return bool(_SECRET_NAME.search(name))
 
 
@@ -222,7 +226,10 @@ def named_secrets(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def header_secrets(headers: Mapping[str, str]) -> Iterator[str]:
-    """Yields the values of headers, without a preceding word such as "Bearer"."""
+    """Yields the values of headers, without a preceding word such as "Bearer".
+
+    Also yields the parts of a value, such as single cookies.
+    """
     for name, value in headers.items():
         bare = _SCHEME.sub("", value, count=1)
         yield bare
@@ -255,7 +262,7 @@ def url_secrets(url: str) -> Iterator[str]:
 
 
 def token_in_environment(variable: str) -> str:
-    """Returns the token in an environment variable, "" if it is not set or empty.
+    """Returns the token in an environment variable; "" if the variable is empty or not set.
 
     Raises the same errors as `clean_header`.
     """
@@ -263,7 +270,7 @@ def token_in_environment(variable: str) -> str:
 
 
 def clean_header(value: str) -> str:
-    """Returns a header value or a token, which is also sent in a header.
+    """Returns a header value, or a token that is sent in a header, without surrounding white space.
 
     Raises the same `ValueError` as `clean_secret`.
     """
@@ -304,19 +311,19 @@ class _UrlParts(NamedTuple):
 
 
 def safe_url(url: str) -> str:
-    """Returns a URL without user, password and fragment, and with its query values hidden. Accepts any text."""
+    """Returns a URL without user, password and fragment. Hides its query values. Accepts any text."""
     parts = _parts_of(url)
     query = "&".join(map(_safe_pair, parts.query.split("&")))
     return parts.before + parts.place + (f"?{query}" if parts.query else "")
 
 
 def host_of(url: str) -> str:
-    """Returns the host and port of a URL, safe to show. Accepts any text."""
+    """Returns the host and port of a URL, which are safe to show. Accepts any text."""
     return _parts_of(url).place.partition("/")[0]
 
 
 def _parts_of(url: str) -> _UrlParts:
-    """Splits any text into the parts of a URL, without failing.
+    """Splits any text into the parts of a URL. Never fails.
 
     `urlsplit` rejects some URLs, and mistakes the user name in others for a scheme.
     """
@@ -350,7 +357,7 @@ def _safe_pair(pair: str) -> str:
 
 
 def _forms(secret: str) -> frozenset[str]:
-    """Returns the forms of a value in plain text, JSON (also inside a JSON string), URLs and base64."""
+    """Returns a value as it appears in plain text, JSON (also inside a JSON string), URLs and base64."""
     escaped = json.dumps(secret)[1:-1]
     forms = {
         secret,
@@ -371,7 +378,10 @@ def _forms(secret: str) -> frozenset[str]:
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """Yields the base64 characters of a value that are independent of adjacent data, for all three alignments."""
+    """Yields the base64 characters that a value has whatever data surrounds it.
+
+    There is one form for each of the three alignments in base64, each in both alphabets.
+    """
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + secret + b"\0\0")
         sure = encoded[-(-8 * before // 6) : 8 * (before + len(secret)) // 6].decode()
@@ -380,7 +390,7 @@ def _base64_forms(secret: bytes) -> Iterator[str]:
 
 
 def _without_cut_forms(text: str, forms: Iterable[str]) -> str:
-    """Returns the text without truncated secrets, i.e. beginnings of secrets followed by an ellipsis."""
+    """Returns the text without secrets that were cut off with an ellipsis."""
     pieces = text.split(HIDDEN)
     for form in forms:
         for index, piece in enumerate(pieces[:-1]):
@@ -391,7 +401,7 @@ def _without_cut_forms(text: str, forms: Iterable[str]) -> str:
 
 
 def _texts_in(value: object) -> Iterator[str]:
-    """Yields the strings and numbers in a JSON value that are long enough to be replaced elsewhere."""
+    """Yields the strings and numbers in a JSON value that are long enough to be secrets."""
     match value:
         case str():
             if len(value) >= SHORTEST_LEARNT:

@@ -1,4 +1,7 @@
-"""Converts tables strictly: an unknown key or a wrong type is an error whose message names the key."""
+"""Converts tables strictly, for settings and scenario files.
+
+An unknown key or a wrong type is an error, and the message names the key.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 
 class SettingsError(ValueError):
-    """A setting cannot be used; the message is one sentence, without the value, which may be a secret."""
+    """A setting cannot be used. The message is one sentence.
+
+    The message does not contain the value, which may be a secret.
+    """
 
 
 def to_struct(kind: type[T], table: object, where: str) -> T:
@@ -50,8 +56,8 @@ def to_values(
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
     """Converts a value from TOML or, with ``text``, from a variable or option. Raises `SettingsError`.
 
-    The error quotes such text, because control characters in a variable are invisible. The text is never a
-    secret.
+    The error quotes a value from a variable or option, in which control characters would otherwise be
+    invisible. Such a value must not be a secret.
     """
     original = value
     if isinstance(kind, UnionType) and bool in get_args(kind):
@@ -69,7 +75,7 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
 
 
 def in_words(kind: Any) -> str:
-    """Describes the expected type in words that can end a sentence."""
+    """Describes the expected type in words that can end a sentence, such as "a number"."""
     return _words(inspect.type_info(kind))
 
 
@@ -85,28 +91,35 @@ def quoted(word: str) -> str:
 
 
 class Written(ABC):
-    """A value with its own notation, such as a duration; `EXPECTED` describes it at the end of a sentence."""
+    """A value with its own notation, such as a duration.
+
+    `EXPECTED` describes the notation in words that can end a sentence.
+    """
 
     EXPECTED = ""
 
     @classmethod
     @abstractmethod
     def read(cls, text: str) -> Self:
-        """Returns the value that a string represents.
+        """Parses a string in this notation.
 
-        Raises `ValueError` if the string is not in this notation, and `SettingsError` if part of it is wrong.
+        Raises `ValueError` if the string is not in this notation, and `SettingsError` if only a part of it is
+        wrong.
         """
 
 
 def _written(kind: type, value: object) -> object:
-    """Converts text in the notation of its type, for msgspec."""
+    """Parses text whose type is a `Written` class. Called by msgspec."""
     if issubclass(kind, Written) and isinstance(value, str):
         return kind.read(value)
     raise ValueError
 
 
 def _read_text(kind: Any, value: str) -> object:
-    """Parses the text of a variable just enough to convert it: lists are split at commas."""
+    """Converts the text of a variable to a value that msgspec can convert to ``kind``.
+
+    Splits lists at commas, and converts "true" and "false".
+    """
     wanted = _without_metadata(inspect.type_info(kind))
     if isinstance(wanted, inspect.VarTupleType):
         return [part.strip() for part in value.split(",") if part.strip()]

@@ -20,11 +20,11 @@ _JOINERS = "\u200c\u200d"
 
 
 def visible(text: str) -> str:
-    """Returns the text with terminal control characters made visible instead of taking effect.
+    """Returns the text with characters that could control a terminal replaced by visible ones.
 
-    C0 controls are replaced by their Unicode pictures (ESC is ``␛``). Other characters that could move, hide
-    or reorder text are replaced by their code points in angle quotes (``‹202E›``). Tab and newline are kept,
-    as are joiners within words and emoji, which are harmless.
+    C0 controls become their Unicode pictures (ESC becomes ``␛``). Other characters that could move, hide or
+    reorder text become their code points in angle quotes (``‹202E›``). Tab, newline, and joiners within words
+    and emoji are harmless, and stay.
     """
     return _UNSAFE.sub(_picture, text)
 
@@ -35,7 +35,7 @@ def harmless(text: str) -> str:
 
 
 def one_line(text: str, width: int | None = None) -> str:
-    """Returns `visible` text on one line, cut with an ellipsis at ``width`` characters."""
+    """Returns the text on one line, as `visible` shows it, cut with an ellipsis at ``width`` characters."""
     line = visible(text if width is None else text[: 4 * width + 1]).replace("\n", "⏎").replace("\t", " ")
     if width is None or len(line) <= width:
         return line
@@ -53,9 +53,9 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def _joins(text: str, at: int) -> bool:
-    """Returns whether the joiner at that index is between letters or symbols outside ASCII.
+    """Returns whether the zero-width joiner at this index has letters or symbols to join.
 
-    ASCII has nothing to join.
+    In ASCII text, there is nothing to join.
     """
     before, after = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     # Letters, combining marks, and emoji with their skin tones and variants.

@@ -1,1 +1,1 @@
-"""State shared by screens, bridge and replay."""
+"""State of the view that the screens, the bridge and the replay share."""

@@ -1,4 +1,4 @@
-"""Stores the requested side panes and their shares of the space, and decides which panes are shown."""
+"""Decides which side panes are shown, and stores their order and sizes between runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 
 
 class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The panes as remembered between runs. Unknown fields of other versions are ignored."""
+    """The layout of the panes that is stored between runs. Unknown fields of other versions are ignored."""
 
     panes: tuple[str, ...] = ("transcript", "turns", "health")
     """Names of the side panes, most recently requested first. Panes that are not named come last."""
@@ -31,7 +31,7 @@ class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
 class Arrangement:
     """Decides which side panes are shown: the most recently requested panes, as many as fit.
 
-    A transient pane exists only from the time it is requested until it is hidden or displaced.
+    A transient pane exists only until it is hidden or other panes take its place.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class Arrangement:
 
     @property
     def shown(self) -> list[str]:
-        """Names of the shown panes in their order on the screen, which never changes."""
+        """Names of the panes that are shown, in their fixed order on the screen."""
         chosen = self.order[: self.room]
         return [name for name in self.names if name in chosen]
 
     @property
     def lasting(self) -> tuple[str, ...]:
-        """Names of the panes to remember, the most recently requested first."""
+        """Names of the panes that are not transient, the most recently requested first."""
         return tuple(name for name in self.order if name not in self.transient)
 
     @property
@@ -61,19 +61,19 @@ class Arrangement:
         return not self.transient.isdisjoint(self.order)
 
     def bring(self, name: str) -> None:
-        """Shows a pane; a pane that is already shown keeps its place."""
+        """Shows a pane. A pane that is already shown keeps its place."""
         if name not in self.shown:
             self.order = [name, *(other for other in self.order if other != name)]
         self._crowd_out()
 
     def put_away(self, name: str) -> None:
-        """Hides a pane; the previously requested pane takes its place."""
+        """Hides a pane. The pane that was requested before the shown ones takes its place."""
         self.order = [other for other in self.order if other != name]
         if name not in self.transient:
             self.order.append(name)
 
     def make_room(self, room: int) -> None:
-        """Sets how many panes fit; at least one is shown."""
+        """Sets how many panes fit. At least one pane is always shown."""
         self.room = max(room, 1)
         self._crowd_out()
 
@@ -83,10 +83,10 @@ class Arrangement:
 
 
 def share_of(wanted: float) -> Share:
-    """Returns the nearest share that leaves both sides readable."""
+    """Limits the log's share of the space, so that both sides stay readable."""
     return round(min(max(wanted, LEAST_SHARE), MOST_SHARE), 3)
 
 
 def weight_of(wanted: float) -> Weight:
-    """Returns the nearest weight that leaves the other panes readable."""
+    """Limits the relative height of a pane, so that the other panes stay readable."""
     return round(min(max(wanted, LEAST_WEIGHT), MOST_WEIGHT), 3)

@@ -1,4 +1,4 @@
-"""Playhead: the position in a saved session that is shown and played."""
+"""Playhead: the position in a saved session that the screen shows and plays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ Faster speech is unintelligible and therefore muted.
 
 
 class Sound(Enum):
-    """Choice of tracks to play; the value is the track's index in the file, None for all tracks, -1 for none."""
+    """Choice of tracks to play.
+
+    The value is the index of the track in the file, None for both tracks, -1 for no track.
+    """
 
     BOTH = None
     USER = 0
@@ -22,7 +25,7 @@ class Sound(Enum):
 
 
 class Playhead:
-    """A position in the session that advances during playback or is moved by the user.
+    """A position in a saved session. It advances during playback, and the user can move it.
 
     Not thread-safe. Positions are times in ns on the clock of the session's events; ``clock_ns`` returns the
     current time in ns.
@@ -63,7 +66,7 @@ class Playhead:
 
     @property
     def audible(self) -> bool:
-        """Whether the tracks should be heard now."""
+        """Whether the tracks should be playing now."""
         return self.playing and self.sound is not Sound.OFF and self.speed <= AUDIBLE_SPEED
 
     @property
@@ -72,11 +75,11 @@ class Playhead:
         return (self.at_ns - self.audio_starts_ns) / 1e6
 
     def reach(self, at_ns: int) -> None:
-        """Extends the session to this time if it ends earlier."""
+        """Extends the session to ``at_ns`` if it ends earlier."""
         self.last_ns = max(self.last_ns, at_ns)
 
     def play(self) -> None:
-        """Plays from the current position, or from the beginning if it is at the end."""
+        """Starts playing at the current position, or at the beginning if the position is at the end."""
         if not self.playing:
             if self.at_ns >= self.last_ns:
                 self.at_ns = self.first_ns
@@ -84,27 +87,27 @@ class Playhead:
             self.jumps += 1
 
     def pause(self) -> None:
-        """Pauses."""
+        """Stops playing; the position stays."""
         if self.playing:
             self.playing = False
             self.jumps += 1
 
     def toggle(self) -> None:
-        """Plays, or pauses if already playing."""
+        """Pauses if the playhead is playing; otherwise plays."""
         self.pause() if self.playing else self.play()
 
     def seek_by(self, seconds: float) -> None:
-        """Moves forward by a number of seconds, or back if negative."""
+        """Moves forward by a number of seconds, or back if the number is negative."""
         self.seek(self.at_ns + round(seconds * 1e9))
 
     def seek(self, at_ns: int) -> None:
-        """Moves to this time, and continues from there if it is playing."""
+        """Moves to ``at_ns``. If the playhead is playing, it continues from there."""
         self.at_ns = min(max(at_ns, self.first_ns), self.last_ns)
         self._polled_ns = self._clock_ns()
         self.jumps += 1
 
     def set_speed(self, speed: float) -> None:
-        """Sets the speed, as a multiple of the original."""
+        """Sets the speed; 1 is the speed of the call."""
         self.speed = speed
         self.jumps += 1
 
@@ -116,7 +119,10 @@ class Playhead:
             self.jumps += 1
 
     def advance(self, heard_ms: float | None = None) -> None:
-        """Advances to ``heard_ms`` in the tracks or, if that is None, by the time that has passed on the clock."""
+        """Advances to the audio position ``heard_ms``.
+
+        If that is None, advances by the time that has passed since the previous call.
+        """
         now_ns = self._clock_ns()
         passed_ns, self._polled_ns = now_ns - self._polled_ns, now_ns
         if not self.playing:
@@ -130,5 +136,5 @@ class Playhead:
             self.pause()
 
     def wait(self) -> None:
-        """Skips the time that has passed, because the tracks are not audible yet."""
+        """Ignores the time that has passed, because the audio has not started yet."""
         self._polled_ns = self._clock_ns()

@@ -20,7 +20,10 @@ class Waveform:
         self._tracks: list[bytearray] = []
 
     def take(self, first_bin: int, bins: int, bin_ms: float, tracks: Sequence[bytes]) -> None:
-        """Takes a part: peaks of each track, starting at ``first_bin``; ``bins`` is the total."""
+        """Stores the peaks of each track from ``first_bin`` on.
+
+        ``bins`` is the number of bins in the whole recording.
+        """
         self.bins, self.bin_ms = bins, bin_ms
         if len(self._tracks) != len(tracks):
             self._tracks = [bytearray(bins) for _ in tracks]
@@ -35,10 +38,10 @@ class Waveform:
         return self.bins * self.bin_ms
 
     def columns(self, track: int, start_ms: float, end_ms: float, width: int) -> bytes:
-        """Returns the loudness, 0 to 255, of each of ``width`` equal parts of a period; 0 where nothing is known.
+        """Returns the loudness, 0 to 255, of each of ``width`` equal parts of a period; 0 for unknown parts.
 
-        Loudness is the mean of the peaks, because with their maximum a minute of speech would look like a solid
-        block. The result is never 0 if there is sound.
+        Loudness is the mean of the peaks, because a minute of speech would look like a solid block if it were
+        their maximum. The result is never 0 if there is sound.
         """
         if track >= len(self._tracks) or not self.bin_ms or not width:
             return bytes(width)

@@ -1,4 +1,4 @@
-"""Opens, reads, writes and closes a call's socket; records when each message arrives."""
+"""WebSocketClient: opens, reads, writes and closes a call's socket, and records when each message arrives."""
 
 from __future__ import annotations
 
@@ -55,9 +55,8 @@ class Closed(Exception):
 class Liveness(msgspec.Struct, frozen=True):
     """Settings for detecting a lost connection.
 
-    A missing pong proves nothing, because a busy agent answers pings late and some agents never answer them.
-    Missing pongs are therefore only reported; the connection counts as lost only if nothing else arrives
-    either.
+    A missing pong proves nothing: a busy agent answers pings late, and some agents never answer them. Missing
+    pongs are therefore only reported. The connection counts as lost only if no messages arrive either.
     """
 
     ping_s: float = default_of("ping_s")
@@ -71,17 +70,18 @@ class Liveness(msgspec.Struct, frozen=True):
 
 
 class _Connect(connect):
-    """Connects without following redirects, because this request's headers must not reach another host."""
+    """Connects, but does not follow redirects, because the request's headers must not reach another host."""
 
     def process_redirect(self, exc: Exception) -> Exception:
-        """Returns the response unchanged, so that it is raised."""
+        """Returns the exception unchanged, so that the library raises it instead of following the redirect."""
         return exc
 
 
 class WebSocketClient:
     """One websocket, on the engine's loop. Without ``liveness``, it sends no pings.
 
-    ``credentials`` describe what authenticates the request; ``redactor`` knows the secrets of the call.
+    ``credentials`` describe what authenticates the request. ``redactor`` removes the secrets of the call from
+    errors.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class WebSocketClient:
             self._pinger = spawn(self._watch(self._socket, self._liveness), "websocket liveness")
 
     async def frames(self) -> AsyncIterator[tuple[int, str | bytes]]:
-        """Yields every message with its arrival time, until the socket closes."""
+        """Yields the arrival time and the content of every message, until the socket closes."""
         assert self._socket is not None
         turn_ns = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
@@ -158,7 +158,7 @@ class WebSocketClient:
                     turn_ns = at_ns
 
     async def send(self, frame: str | bytes) -> None:
-        """Writes one message; waits while the far side is not reading. Raises `Closed`."""
+        """Writes one message. Waits while the far side does not read. Raises `Closed`."""
         assert self._socket is not None
         try:
             await self._socket.send(frame)
@@ -167,14 +167,14 @@ class WebSocketClient:
 
     @property
     def writable(self) -> bool:
-        """Whether a message would be written at once: the socket is open, and nothing is waiting to be sent."""
+        """Whether the socket is open and has no unsent messages, so that a message would be sent at once."""
         socket = self._socket
         return (
             socket is not None and socket.state is State.OPEN and not socket.transport.get_write_buffer_size()
         )
 
     def send_now(self, frame: str | bytes) -> None:
-        """Writes one message without waiting; allowed only while `writable` is true."""
+        """Writes one message without waiting. Call it only while `writable` is true."""
         assert self._socket is not None
         broadcast((self._socket,), frame)
 
@@ -191,7 +191,7 @@ class WebSocketClient:
             await self._socket.close(code, reason)
 
     def abort(self, why: str) -> None:
-        """Drops the socket without a close frame, as happens when a network fails."""
+        """Closes the socket without a close frame, as if the network had failed. ``why`` is the reason."""
         if self._socket and self.is_open:
             self._gave_up = why
             self._socket.transport.abort()
@@ -205,7 +205,7 @@ class WebSocketClient:
 
     @property
     def violation(self) -> str:
-        """The agent's violation that made this side close the socket; "" if there was none."""
+        """The violation of the agent because of which this side closed the socket; "" if there was none."""
         sent = self._socket.protocol.close_sent if self._socket else None
         # If this side received a code before it sent its own, it only repeated the received code.
         if self._socket is None or sent is None or self._socket.protocol.close_rcvd_then_sent:
@@ -230,27 +230,31 @@ class WebSocketClient:
 
     @property
     def failed(self) -> bool:
-        """Whether the far side closed the socket with a code that indicates an error: 1011, 1008 or a private one."""
+        """Whether the far side closed the socket with a code that indicates an error.
+
+        Such codes are, for example, 1011, 1008 and private codes.
+        """
         if self._socket is None or self.lost or self.violation:
             return False
         return self._socket.close_code not in _ORDINARY_CODES
 
     @property
     def lost(self) -> bool:
-        """Whether the socket closed without a close frame from the far side, or because this side gave up."""
+        """Whether the socket closed without a close frame from the far side, or this side gave up."""
         if self._socket is None or self.violation:
             return False
         return bool(self._gave_up) or self._socket.close_code in (None, 1006)
 
     @property
     def restarts(self) -> bool:
-        """Whether the far side closed the socket because it is going away or restarting."""
+        """Whether the far side closed the socket because it was going away or restarting."""
         return self._socket is not None and self._socket.close_code in _RESTART_CODES
 
     async def _watch(self, socket: ClientConnection, liveness: Liveness) -> None:
         """Sends pings until the socket closes.
 
-        Counts pings rather than time, so that suspending the program does not look like a lost connection.
+        Counts pings instead of measuring time, so that a suspended program does not mistake the pause for a
+        lost connection.
         """
         missing = silent = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
@@ -272,7 +276,7 @@ class WebSocketClient:
             await socket.close(1011, "nothing arrives")
 
     async def _round_trip_ms(self, socket: ClientConnection, limit_s: float) -> float | None:
-        """Sends a ping; returns the time until its pong in ms, or None if no pong came within ``limit_s``."""
+        """Sends a ping. Returns the time until its pong in ms; None if no pong arrived within ``limit_s``."""
         began_ns = self._clock_ns()
         try:
             # The timeout also covers sending, which waits while the far side is not reading.
@@ -285,7 +289,7 @@ class WebSocketClient:
 
 
 def tls_context(url: str, *, insecure: bool, cacert: str) -> ssl.SSLContext | None:
-    """Returns the TLS settings for that URL; None for a URL without TLS. Raises `ConnectionFailed`."""
+    """Returns the TLS settings for a URL; None for a URL without TLS. Raises `ConnectionFailed`."""
     if urlsplit(url).scheme not in ("wss", "https"):
         return None
     if insecure:
@@ -310,10 +314,10 @@ def client_of(
     clock_ns: Callable[[], int] = time.monotonic_ns,
     liveness: Liveness | None = None,
 ) -> WebSocketClient:
-    """Returns the client for a target, with the URL that the protocol dials and the headers that carry the token.
+    """Returns the client for a target, with the protocol's URL and the headers that carry the token.
 
-    ``caller`` may add the ids of its call. The secrets of the target and of the caller are added to ``redactor``.
-    Raises `ConnectionFailed` for a token that the protocol cannot use.
+    ``caller`` may add headers with the ids of its call. The secrets of the target and of the caller are added
+    to ``redactor``. Raises `ConnectionFailed` for a token that the protocol cannot use.
     """
     url = protocol.dialled_url(target.url, target.options)
     of_token = protocol.headers(target.token, url) if target.token else {}
@@ -338,9 +342,10 @@ def client_for(
     clock_ns: Callable[[], int] = time.monotonic_ns,
     liveness: Liveness | None = None,
 ) -> WebSocketClient:
-    """Returns the client for a target's URL. ``of_token`` contains the headers that carry or prove the token.
+    """Returns the client for a target's URL.
 
-    ``of_call`` contains headers without secrets, whose values also appear in messages.
+    ``of_token`` contains the headers that carry the token or a signature made with it. ``of_call`` contains
+    headers without secrets, whose values also appear in messages.
     """
     headers = {**of_token, **target.headers}
     redactor.add([*header_secrets(headers), *url_secrets(url)])
@@ -361,14 +366,20 @@ def client_for(
 
 
 def _offered_by_header(headers: dict[str, str]) -> list[str]:
-    """Removes the header that offers subprotocols and returns its values, which the library has to send itself."""
+    """Removes the header that offers subprotocols, and returns its values.
+
+    The library has to send this header itself.
+    """
     named = next((name for name in headers if name.lower() == "sec-websocket-protocol"), "")
     value = headers.pop(named) if named else ""
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
 def _credentials(target: Target, url: str, of_token: Mapping[str, str]) -> Credentials:
-    """Describes what authenticates a request to that target; a header from --header overrides the token."""
+    """Describes what authenticates a request to the target.
+
+    A header from ``--header`` overrides the token.
+    """
     token = f"the token in ${target.token_env}" if target.token_env else "the token"
     own = next(
         (name for name in target.headers if name.lower() in ("authorization", *map(str.lower, of_token))), ""

@@ -1,4 +1,4 @@
-"""The socket of a session and its queued messages; a lost socket can be replaced."""
+"""Connection: the socket of a session and the queue of its messages. A lost socket can be replaced."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ REOPEN_INTERVAL_S = 1.0
 
 
 class Connection:
-    """One socket at a time, created by ``new_client``. Runs on the session's loop.
+    """Uses one socket at a time; ``new_client`` creates it. Runs on the session's loop.
 
-    ``on_sending`` receives every message before it is written, ``on_sent`` after it was written, and ``on_dropped``
-    audio that will never be sent.
+    ``on_sending`` receives every message before it is written, and ``on_sent`` after it was written.
+    ``on_dropped`` receives audio that will never be sent.
     """
 
     def __init__(
@@ -62,7 +62,10 @@ class Connection:
         await self.client.open(self._timeout_s)
 
     async def reopen(self, limit_s: float, on_failure: Callable[[ConnectionFailed], object]) -> bool:
-        """Replaces a lost socket and drops all queued messages. Returns False after failing for ``limit_s``."""
+        """Replaces a lost socket and drops all queued messages.
+
+        Returns False if no socket could be opened within ``limit_s``.
+        """
         self._reopened.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
@@ -75,7 +78,7 @@ class Connection:
         return False
 
     async def _reopened_client(self, on_failure: Callable[[ConnectionFailed], object]) -> WebSocketClient:
-        """Keeps trying until a socket is open; returns its client."""
+        """Tries to open a socket until it succeeds; returns the client of the socket."""
         while True:
             await self.faults.reachable()
             client = self._new_client()
@@ -88,7 +91,7 @@ class Connection:
                 return client
 
     async def read(self, handle: Callable[[str | bytes, int], Awaitable[None]]) -> None:
-        """Passes every frame with its arrival time to ``handle`` until this socket closes."""
+        """Passes every frame and its arrival time to ``handle``, until the current socket closes."""
         self._handle = handle
         async for at_ns, frame in self.client.frames():
             if self.faults.received.holds:
@@ -99,7 +102,7 @@ class Connection:
         await self.faults.received.emptied()
 
     async def write(self) -> None:
-        """Sends queued messages on the current socket until cancelled."""
+        """Sends queued messages on the current socket until it is cancelled."""
         while True:
             with contextlib.suppress(Closed):
                 await self._outbox.run()
@@ -111,14 +114,14 @@ class Connection:
         self._outbox.put(messages)
 
     async def drained(self, timeout_s: float) -> bool:
-        """Waits until everything queued is sent; returns False if that took too long."""
+        """Waits until all queued messages are sent. Returns False if ``timeout_s`` expires first."""
         if not await self._outbox.drained(timeout_s):
             return False
         await self.faults.sent.emptied()
         return True
 
     async def closed(self, timeout_s: float) -> None:
-        """Waits until the far side has closed the socket, for at most ``timeout_s``."""
+        """Waits until the far side has closed the socket, but at most ``timeout_s``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self.client.wait_closed()

@@ -1,8 +1,8 @@
-"""Explains in one sentence why a socket could not be opened, based on the libraries' exceptions.
+"""Explains in one sentence why a socket could not be opened, from the exception that a library raised.
 
-The text of a library's exception is never passed on, because it may contain the URL with its password, a header with
-a token, or bytes from the far side. Each kind of exception has its own explanation; if the cause is unknown, the
-sentence does not state one.
+The text of the exception is never passed on, because it may contain the URL with its password, a header with
+a token, or bytes from the far side. Each kind of exception has its own explanation. If the cause is unknown,
+the sentence does not state one.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ _OF_THE_ANSWER = ("upgrade", "connection", "sec-websocket-")
 
 
 class ConnectionFailed(Exception):
-    """Raised if a call cannot be set up.
+    """A call cannot be set up.
 
-    ``code`` is stable, the message is a sentence, and ``hint`` says what to do.
+    The message is a sentence, ``code`` is a stable name for the failure, and ``hint`` says what to do.
     """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -62,7 +62,7 @@ class ConnectionFailed(Exception):
 
 
 class Credentials(NamedTuple):
-    """Describes the credentials sent with a request, for the error message if the request is refused."""
+    """Names the credentials that were sent with a request, for the error if the request is refused."""
 
     sent: str = ""
     """For example "the token in $AC" or "the header Authorization"; "" if nothing was sent."""
@@ -85,7 +85,7 @@ class Attempt(NamedTuple):
 
 
 def failure_of(attempt: Attempt, error: Exception) -> ConnectionFailed:
-    """Returns the error, with its sentence and hint, for one of `FAILURES`."""
+    """Converts one of `FAILURES` to an error with a sentence and a hint."""
     where = attempt.where
     # The order matters: the first two are subclasses of OSError; InvalidStatus and ProxyError are subclasses
     # of InvalidHandshake.
@@ -117,7 +117,7 @@ def failure_of(attempt: Attempt, error: Exception) -> ConnectionFailed:
 
 
 def is_proxied(url: str) -> bool:
-    """Returns whether the environment sets a proxy for a URL."""
+    """Returns whether the environment variables set a proxy for a URL."""
     parts = urlsplit(url)
     kinds = ("wss", "socks", "https") if parts.scheme == "wss" else ("ws", "socks", "https", "http")
     proxies = getproxies()
@@ -261,7 +261,10 @@ def _refused(attempt: Attempt, response: Response) -> ConnectionFailed:
 
 
 def new_address(url: str, location: str) -> str:
-    """Returns the target of a redirect as a URL to call, without secrets; ws:// replaces http://."""
+    """Returns the target of a redirect as a URL that can be called, without secrets.
+
+    ws:// replaces http://, and wss:// replaces https://.
+    """
     scheme = urlsplit(url).scheme
     # `urljoin` does not support ws://.
     base = re.sub("^ws", "http", url) if scheme in ("ws", "wss") else url

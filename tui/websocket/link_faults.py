@@ -1,8 +1,8 @@
-"""LinkFaults: degrades a connection on purpose by delaying, stalling or reordering messages or dropping the socket.
+"""LinkFaults: degrades a connection on purpose. It delays, stalls or reorders messages, or drops the socket.
 
-Messages are held back between the session and the socket. The session's own figures, such as how soon
-captured audio is sent, therefore do not include these delays, and a received message counts as arrived only
-when it is passed on. Pings are not affected.
+Faults hold back messages between the session and the socket. The session's own figures, such as how soon
+captured audio is sent, therefore do not include these delays. A received message counts as arrived when it is
+passed on. Pings are not affected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONGEST_WAIT_S = 0.1
 
 
 class Heading(StrEnum):
-    """Direction of the messages that a fault affects."""
+    """The direction of the messages that a fault affects."""
 
     BOTH = "both"
     SENT = "sent"
@@ -34,10 +34,9 @@ class Heading(StrEnum):
 
 
 class Passage(Generic[T]):
-    """Messages in transit in one direction.
+    """Messages in transit in one direction. ``deliver`` passes on one message. Runs on the session's loop.
 
-    Messages stay in order, as on any websocket, unless they are reordered on purpose. ``deliver`` passes on one
-    message. Runs on the session's loop.
+    Messages stay in order, as on any websocket, unless a fault reorders them.
     """
 
     def __init__(self, deliver: Callable[[T], Awaitable[None]], clock_ns: Callable[[], int]) -> None:
@@ -58,13 +57,13 @@ class Passage(Generic[T]):
 
     @property
     def holds(self) -> bool:
-        """Whether messages must be `put` here instead of being passed on directly."""
+        """Whether a message must be passed to `put`, instead of being passed on directly."""
         if self._task is not None or self._jitter is not None:
             return True
         return self._worse_until_ns > 0 and (self._clock_ns() < self._worse_until_ns or self._held_back)
 
     def put(self, message: T, *, audio: bool = False) -> None:
-        """Accepts a message. Only ``audio`` is affected by jitter and reordering."""
+        """Accepts a message, and passes it on when it is due. Jitter and reordering affect only ``audio``."""
         due_ns = now_ns = self._clock_ns()
         delay_ns, until_ns = self._delay
         if now_ns < until_ns:
@@ -85,12 +84,12 @@ class Passage(Generic[T]):
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
     def delay(self, by_ns: int, until_ns: int) -> None:
-        """Delays messages by ``by_ns`` until ``until_ns``; a later call replaces the delay."""
+        """Delays messages by ``by_ns`` until ``until_ns``. Replaces an earlier delay."""
         self._delay = (by_ns, until_ns)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
 
     def reorder(self, share: float, until_ns: int, seed: int) -> None:
-        """Until ``until_ns``, lets a random ``share`` of audio messages be overtaken by the next message."""
+        """Swaps a random ``share`` of audio messages with the next message, until ``until_ns``."""
         self._flush_held_back()
         self._shuffle = _Shuffle(share, until_ns, seed)
         self._worse_until_ns = max(self._worse_until_ns, until_ns)
@@ -100,7 +99,7 @@ class Passage(Generic[T]):
         self._jitter = _Jitter(most_ns, seed)
 
     def lift(self) -> None:
-        """Ends all faults except jitter and immediately passes on all held-back messages."""
+        """Ends all faults except jitter, and passes on all messages in transit immediately."""
         self._stalled_until_ns = self._worse_until_ns = self._last_due_ns = 0
         self._delay = (0, 0)
         self._flush_held_back()
@@ -116,13 +115,13 @@ class Passage(Generic[T]):
             self._shuffle.held = None
 
     async def emptied(self) -> None:
-        """Waits until everything has been passed on."""
+        """Waits until all messages have been passed on."""
         self._flush_held_back()
         if self._task is not None:
             await asyncio.wait([self._task])
 
     async def close(self) -> None:
-        """Stops passing on messages; those in transit are lost."""
+        """Stops passing on messages. Messages in transit are lost."""
         self.lose()
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
@@ -158,7 +157,7 @@ class Passage(Generic[T]):
 
 
 class _Shuffle(Generic[T]):
-    """Swaps random messages with the next one; the same seed selects the same messages."""
+    """Swaps random messages with the next one. The same seed selects the same messages."""
 
     def __init__(self, share: float, until_ns: int, seed: int) -> None:
         self.until_ns = until_ns
@@ -168,7 +167,10 @@ class _Shuffle(Generic[T]):
         self._chance = random.Random(seed)
 
     def put(self, message: T, *, swaps: bool) -> list[T]:
-        """Returns the messages to pass on now. A message is not reordered unless ``swaps`` is true."""
+        """Returns the messages to pass on now.
+
+        A message for which ``swaps`` is false is never held back or moved ahead.
+        """
         held, self.held = self.held, None
         if held is not None:
             return [message, held] if swaps else [held, message]
@@ -179,7 +181,7 @@ class _Shuffle(Generic[T]):
 
 
 class _Jitter:
-    """Random delays; the same seed yields the same delays."""
+    """Generates random delays. The same seed yields the same delays."""
 
     def __init__(self, most_ns: int, seed: int) -> None:
         self._most_ns = most_ns
@@ -192,7 +194,8 @@ class _Jitter:
 class LinkFaults:
     """The faults of one connection, in both directions. Runs on the session's loop.
 
-    ``send`` writes a message to the socket, ``receive`` handles one that has arrived, and ``abort`` drops the socket.
+    ``send`` writes a message to the socket, ``receive`` handles a message that has arrived, and ``abort``
+    drops the socket.
     """
 
     def __init__(
@@ -212,7 +215,7 @@ class LinkFaults:
         self._unreachable_until_ns = 0
 
     def drop(self, for_ns: int) -> None:
-        """Drops the socket and all messages in transit; no new socket can be opened for ``for_ns``."""
+        """Drops the socket and all messages in transit. No new socket can be opened for ``for_ns``."""
         self.breaks = True
         self._unreachable_until_ns = self._clock_ns() + for_ns
         self.sent.lose()
@@ -220,7 +223,7 @@ class LinkFaults:
         self._abort()
 
     async def reachable(self) -> None:
-        """Waits until a socket can be opened."""
+        """Waits while `drop` prevents a new socket."""
         while (wait_ns := self._unreachable_until_ns - self._clock_ns()) > 0:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(min(wait_ns / NS_PER_S, _LONGEST_WAIT_S))
         self.breaks = False
@@ -231,12 +234,12 @@ class LinkFaults:
             passage.stall(self._clock_ns() + for_ns)
 
     def delay(self, by_ns: int, for_ns: int, heading: Heading = Heading.BOTH) -> None:
-        """Delays messages by ``by_ns`` for the period ``for_ns``."""
+        """Delays each message by ``by_ns``, for a period of ``for_ns``."""
         for passage in self._passages(heading):
             passage.delay(by_ns, self._clock_ns() + for_ns)
 
     def reorder(self, share: float, for_ns: int, seed: int) -> None:
-        """For ``for_ns``, lets a random ``share`` of the user's audio messages be overtaken by the next message."""
+        """Swaps a random ``share`` of the user's audio messages with the next message, for ``for_ns``."""
         self.sent.reorder(share, self._clock_ns() + for_ns, seed)
 
     def jitter(self, most_ns: int, seed: int) -> None:
@@ -245,13 +248,13 @@ class LinkFaults:
             self.sent.jitter(most_ns, seed)
 
     def lift(self) -> None:
-        """Ends all faults except jitter and immediately passes on all held-back messages."""
+        """Ends all faults except jitter, and passes on all messages in transit immediately."""
         self._unreachable_until_ns = 0
         self.sent.lift()
         self.received.lift()
 
     async def close(self) -> None:
-        """Stops passing on messages; those in transit are lost."""
+        """Stops passing on messages. Messages in transit are lost."""
         await self.sent.close()
         await self.received.close()
 

@@ -1,7 +1,7 @@
-"""Decodes frames, and counts and reports those that cannot be decoded.
+"""MessageHandler: decodes frames, and counts and reports frames that cannot be decoded.
 
-Its handlers are registered in a `CallbackManager`. The log handles every message and error, and the router handles
-session and audio events.
+Its handlers are registered in a `CallbackManager`. The log handles every message and error; the router
+handles session and audio events.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FOLLOWED = frozenset({TelephonyEventType.CONFIG, TelephonyEventType.USER_STREAM
 
 
 class Received(msgspec.Struct, frozen=True):
-    """One frame as it arrived, with its decoded message; ``incoming`` is None if it was not understood."""
+    """A frame, its arrival time and its decoded message; ``incoming`` is None if it was not understood."""
 
     frame: str | bytes
     at_ns: int
@@ -51,7 +51,7 @@ class Received(msgspec.Struct, frozen=True):
 
 
 class News(StrEnum):
-    """The kinds of handlers."""
+    """The kinds of handlers that can be registered."""
 
     MESSAGE = "message"
     SESSION = "session"
@@ -60,7 +60,10 @@ class News(StrEnum):
 
 
 class MessageHandler:
-    """Decodes frames with the protocol's ``receive`` and passes the results on in order. Runs on one event loop."""
+    """Decodes frames with the protocol's ``receive``, and passes the results to handlers in order.
+
+    Runs on one event loop.
+    """
 
     def __init__(
         self, receive: Callable[[str | bytes], Incoming], callbacks: CallbackManager | None = None
@@ -74,7 +77,10 @@ class MessageHandler:
         """Number of frames that were not understood, by the code of their `ProtocolError`."""
 
     def add_message_handler(self, handler: Callable[[Received], object]) -> Registration:
-        """Registers ``handler(received)`` for every frame, understood or not, before its events are passed on."""
+        """Registers ``handler(received)`` for every frame, even if it is not understood.
+
+        The handler runs before the session and audio handlers for the frame.
+        """
         return self.callbacks.register_callback(News.MESSAGE, handler)
 
     def add_session_handler(self, handler: Callable[[TelephonyEvent], object]) -> Registration:
@@ -88,7 +94,7 @@ class MessageHandler:
     def add_error_handler(self, handler: Callable[[ErrorRaised], object]) -> Registration:
         """Registers ``handler(error)`` for every error: from the agent, in a frame, or in the protocol's code.
 
-        The handler must emit the error, which has no event number until then.
+        The error has no event number yet. The handler must emit it.
         """
         return self.callbacks.register_callback(News.ERROR, handler)
 
@@ -148,7 +154,7 @@ def _agent_error(event: TelephonyEvent, at_ns: int) -> ErrorRaised:
 
 
 def _protocol_failed(error: Exception, at_ns: int) -> ErrorRaised:
-    """Describes an unexpected exception in a protocol and where it was raised."""
+    """Returns the error event for an unexpected exception in a protocol; it names where it was raised."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}, line {where.lineno}"
     text = f"The protocol failed in {place}: {type(error).__name__}: {error}."

@@ -1,4 +1,4 @@
-"""Queues messages for the socket, so that a sender never has to wait for the far side to read."""
+"""Outbox: queues messages for the socket, so that senders do not wait for the far side to read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ LIMIT_AUDIO_MS = 10_000.0
 class Outbox:
     """A queue of messages, which `run` sends in order. Use it on one event loop only.
 
-    While nothing is queued and ``may_send_now`` returns True, audio is not queued, but passed to ``send_now``.
+    If the queue is empty and ``may_send_now`` returns True, audio is passed to ``send_now`` instead of being
+    queued.
     """
 
     send: Callable[[Outgoing], Awaitable[None]]
@@ -38,7 +39,7 @@ class Outbox:
         self._empty.set()
 
     def put(self, messages: Iterable[Outgoing]) -> None:
-        """Queues messages; audio beyond the limit is dropped and passed to ``on_dropped``."""
+        """Queues messages. Audio beyond the limit is dropped and passed to ``on_dropped``."""
         # Only audio is ever dropped: without a control message, the two sides would disagree about the session.
         for message in messages:
             # Sent directly, because going through the task would cost an iteration of the loop for each block.
@@ -56,7 +57,7 @@ class Outbox:
             self._filled.set()
 
     def clear(self) -> None:
-        """Drops all queued messages; their audio is passed to ``on_dropped``."""
+        """Drops all queued messages, and passes the audio among them to ``on_dropped``."""
         for message in self._queue:
             if message.audio_ms:
                 self.on_dropped(message)
@@ -65,7 +66,7 @@ class Outbox:
         self._empty.set()
 
     async def run(self) -> None:
-        """Sends queued messages until cancelled. Raises the errors of ``send``."""
+        """Sends queued messages until it is cancelled. Raises the errors of ``send``."""
         while True:
             self._idle = True
             try:
@@ -83,7 +84,7 @@ class Outbox:
             self._empty.set()
 
     async def drained(self, timeout_s: float) -> bool:
-        """Waits until everything is sent. Returns False if that took too long."""
+        """Waits until all messages are sent. Returns False if ``timeout_s`` expires first."""
         try:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:
