@@ -1,1 +1,1 @@
-"""The panels: each panel draws a model and reports the user's actions as messages."""
+"""The panels. Each panel draws a model, and reports the user's actions as messages."""

@@ -1,4 +1,4 @@
-"""Lines that need immediate attention: the last error, and notices."""
+"""Lines for texts that need immediate attention: the last error, and notices."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _TEXT_CHARS = 1_000
 
 
 class ErrorBanner(Static, ModelPanel):
-    """Shows the last error and what to do about it.
+    """Shows the last error and a hint.
 
-    The banner is hidden if there is no error or the error was dismissed.
+    The banner is hidden if there is no error, or if the user has dismissed the error.
     """
 
     DEFAULT_CSS = """
@@ -58,17 +58,17 @@ class ErrorBanner(Static, ModelPanel):
         return None if error is self._dismissed else error
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for errors, and for status changes, because a new session has no error."""
+        """Subscribes to errors, and to status changes, because a new session clears the error."""
         yield self.bridge.state.add_error_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hides this error. Later errors are shown."""
+        """Hides the current error. Later errors are shown again."""
         self._dismissed = self.bridge.state.last_error
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Shows the latest text, or hides the banner if there is none."""
+        """Shows the current error, or hides the banner if there is none."""
         error = self.error
         self.display = error is not None
         if error is None:
@@ -94,12 +94,15 @@ class ErrorBanner(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Requests that the error's event be shown, like the key for the last error."""
+        """Requests that the log show the error's event."""
         self.post_message(self.Clicked())
 
 
 def _lines(text: str, width: int, most: int = _MOST_LINES) -> list[str]:
-    """Returns the lines of a text, indented after the first line and cut with an ellipsis after ``most`` lines."""
+    """Wraps a text to at most ``most`` lines.
+
+    Leaves room to indent the lines. If the text is longer, the last line ends with an ellipsis.
+    """
     lines = wrap(text, width - 2)
     if len(lines) > most:
         lines[most - 1 :] = [fit(" ".join(lines[most - 1 :]), width - 2).rstrip()]
@@ -107,7 +110,10 @@ def _lines(text: str, width: int, most: int = _MOST_LINES) -> list[str]:
 
 
 def _with_hint(text: str, hint: str, width: int) -> list[str]:
-    """Returns the lines of a text and its hint. The hint starts a new line unless a single paragraph is shorter."""
+    """Returns the lines of a text and its hint.
+
+    The hint continues the last line of the text if it fits there; otherwise it begins a new line.
+    """
     whole = wrap(f"{text} {hint}".strip(), width - 2)
     if len(whole) <= len(wrap(text, width - 2)) <= 2:
         return whole
@@ -115,10 +121,10 @@ def _with_hint(text: str, hint: str, width: int) -> list[str]:
 
 
 class NoticeLine(Static, ModelPanel):
-    """Shows the latest audio problem, or else the last notice, or else the latest advice.
+    """Shows the latest audio problem. If there is none, shows the last notice or the latest advice.
 
-    The line is hidden if there is nothing to show. For a saved session, only notices about opening it are shown,
-    because all other notices are out of date.
+    The line is hidden if there is nothing to show. For a saved session, it shows only notices about opening
+    the session, because all others are out of date.
     """
 
     DEFAULT_CSS = """
@@ -134,7 +140,7 @@ class NoticeLine(Static, ModelPanel):
 
     @property
     def notice(self) -> Notice | None:
-        """The condition or notice that is shown."""
+        """The audio problem, notice or advice to show; None if there is nothing to show."""
         state = self.bridge.state
         candidates: list[Notice] = [*reversed(state.conditions.values())] if state.status.live else []
         if state.notice is not None and self._is_so(state.notice):
@@ -144,27 +150,27 @@ class NoticeLine(Static, ModelPanel):
         return next((one for one in candidates if not any(one is other for other in self._dismissed)), None)
 
     def _is_so(self, notice: NoticeRaised) -> bool:
-        """Returns whether a notice is still relevant."""
+        """Returns whether a notice still applies."""
         if self.saved:
             return notice.of_opening
         return self.bridge.state.status.live or not notice.of_call
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to the controls, which include notices, and to the status.
+        """Subscribes to changes of the controls, which include notices, and to status changes.
 
-        A new session has no notice.
+        A new session clears the notice.
         """
         yield self.bridge.state.add_controls_change_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hides the condition or notice that is shown."""
+        """Hides the text that is shown."""
         if self.notice is not None:
             self._dismissed = [*self._dismissed[-_REMEMBERED:], self.notice]
         self.refresh_from_model()
 
     def refresh_from_model(self) -> None:
-        """Shows the latest text, or hides the line if there is none."""
+        """Shows the current text, or hides the line if there is none."""
         notice = self.notice
         self.display = notice is not None
         if notice is None:
@@ -188,5 +194,5 @@ class NoticeLine(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Dismisses the text, like the key esc."""
+        """Hides the text, as the key esc does."""
         self.dismiss()

@@ -1,4 +1,4 @@
-"""The model of the Callbacks table: its columns, order and cursor."""
+"""The model of the table of callbacks: columns, sort order and cursor."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ MAX_TEXT = 200
 
 
 class CallbackRow(NamedTuple):
-    """One callback under one event in one process."""
+    """The statistics of one callback for one event in one process."""
 
     process: str
     stats: CallbackStats
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Identity of the row, independent of the measurements."""
+        """Identifies the callback, event and process of the row."""
         return self.process, self.stats.event, self.stats.name
 
     @property
@@ -38,7 +38,7 @@ Sortable = tuple[float, str] | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column, with a figure or text for each row."""
+    """A column of the table: its title, and the value of each row."""
 
     title: str
     value: Callable[[CallbackRow], Sortable]
@@ -47,7 +47,7 @@ class Column:
 
     @property
     def falls(self) -> bool:
-        """Whether the order is descending."""
+        """Whether the column is sorted in descending order."""
         return not self.is_text
 
 
@@ -60,7 +60,7 @@ def _named(title: str, get: Callable[[CallbackRow], str | None], blank: str = ""
 
 
 def _counted(title: str, get: Callable[[CallbackStats], int]) -> Column:
-    """Returns a column of counts. A callback that was not called while it was traced has no count."""
+    """Returns a column of counts. A callback that was never called while tracing was on has a dash."""
 
     def value(row: CallbackRow) -> Sortable:
         return (float(get(row.stats)), "") if row.stats.calls else None
@@ -103,7 +103,7 @@ _NARROW, _WIDE = 74, 112
 
 
 class ColumnPlace(NamedTuple):
-    """A column and its width in cells."""
+    """A column, and its width in cells."""
 
     column: Column
     cells: int
@@ -138,12 +138,12 @@ class CallbackRows:
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def take(self, stats: Iterable[tuple[str, CallbackStats]]) -> None:
-        """Replaces the measurements."""
+        """Replaces the statistics of all callbacks."""
         self.rows = [CallbackRow(process, measured) for process, measured in stats]
         self._order()
 
     def sort(self, column: Column) -> None:
-        """Sorts by this column, or reverses the order if it is already the sort column."""
+        """Sorts by a column. If the rows are already sorted by that column, reverses the order."""
         same = column is self.column
         self.descending = not self.descending if same else column.falls
         self.column = column

@@ -1,4 +1,4 @@
-"""CallbackTable: calls, errors and timings of each callback, with a clickable header."""
+"""CallbackTable: shows calls, errors and timings of each callback, below a header that can be clicked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SLOW = "! slow "
 
 
 class CallbackHeader(Widget):
-    """The column titles, with the direction of the sort column."""
+    """The titles of the columns. An arrow shows the sort order."""
 
     DEFAULT_CSS = """
     CallbackHeader {
@@ -46,7 +46,7 @@ class CallbackHeader(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
 
     class Chosen(Message):
-        """The user has chosen a sort column."""
+        """Requests that the table be sorted by a column."""
 
         def __init__(self, column: Column) -> None:
             super().__init__()
@@ -70,7 +70,7 @@ class CallbackHeader(Widget):
         return line_of(*parts).adjust_cell_length(self.size.width, title)
 
     def on_click(self, event: events.Click) -> None:
-        """Sorts by the clicked column."""
+        """Requests that the table be sorted by the clicked column."""
         end = _MARK_CELLS
         for place in self._places():
             end += place.cells
@@ -83,7 +83,7 @@ class CallbackHeader(Widget):
 
 
 class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
-    """The rows, of which only the visible ones are drawn."""
+    """The rows of the table. Only visible rows are drawn."""
 
     TITLE = "Callbacks"
     DEFAULT_CSS = """
@@ -103,14 +103,14 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("callbacks")
 
     class Highlighted(Message):
-        """The row under the cursor or its content has changed."""
+        """Reports that the cursor is on another row, or that the content of its row has changed."""
 
     def __init__(self, rows: CallbackRows, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._rows = rows
 
     def take(self, stats: Iterable[tuple[str, CallbackStats]]) -> None:
-        """Shows new measurements."""
+        """Shows new statistics."""
         self._rows.take(stats)
         self._changed()
 
@@ -136,11 +136,11 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
         self.show_line(self.cursor)
 
     def line_key(self, index: int) -> Hashable:
-        """Returns the key of a drawn row, independent of its position."""
+        """Returns the cache key of a row: its content, and whether the cursor is on it."""
         return self._rows.rows[index], index == self.cursor
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draws one callback."""
+        """Draws the row of one callback."""
         row, at_cursor = self._rows.rows[index], index == self.cursor
         highlight = "callback-table--cursor" if at_cursor else ""
         parts = [("▌" if at_cursor else " ", self.component("callback-table--quiet", highlight))]
@@ -157,7 +157,10 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
 
 
 def table_places(width: int) -> list[ColumnPlace]:
-    """Returns the columns of the header and the table, excluding the cursor mark and the scrollbar."""
+    """Returns the columns that fit into a header or table ``width`` cells wide.
+
+    Leaves room for the cursor mark and the scrollbar.
+    """
     return places(width - _MARK_CELLS - 1)
 
 

@@ -1,4 +1,7 @@
-"""Choice: a selection from a list that also accepts other values, such as a file or an unplugged device."""
+"""Choice: a selection from a list.
+
+The selected value need not be in the list: it may be a file, or a device that is not plugged in.
+"""
 
 from __future__ import annotations
 
@@ -21,23 +24,23 @@ class Choice(Select[str]):
         *,
         id: str,  # noqa: A002 - Textual's name for it
     ) -> None:
-        """Offers ``names``, which are values or map values to labels."""
+        """Lists ``names``: either values, or a mapping of values to labels."""
         self._offered = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
         super().__init__(self._prompts(), allow_blank=False, id=id, compact=True)
 
     @property
     def chosen(self) -> str:
-        """The chosen value."""
+        """The selected value."""
         return self.value if isinstance(self.value, str) else next(iter(self._offered))
 
     def offer(self, labels: dict[str, str]) -> None:
-        """Offers these values with their labels, and keeps the chosen value."""
+        """Replaces the list by these values and labels; keeps the selected value."""
         chosen, self._offered = self.chosen, dict(labels)
         self.set_options(self._prompts())
         self.choose(chosen)
 
     def choose(self, value: str) -> None:
-        """Chooses a value, even if it is not offered."""
+        """Selects a value, even if it is not in the list."""
         if value not in self._offered:
             self._offered[value] = value
             self.set_options(self._prompts())

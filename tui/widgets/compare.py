@@ -57,7 +57,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("compare", "Line")
 
     class Moved(Message):
-        """The cursor has moved, or different rows are shown."""
+        """Reports that the cursor has moved, or that other rows are shown."""
 
     def __init__(self, comparison: Comparison, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -72,14 +72,20 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return self._lines[self._cursor].row if self._lines else None
 
     def show_all(self, *, differences_only: bool) -> None:
-        """Shows all rows or only those that differ. The cursor stays on the same row if that row is still shown."""
+        """Shows all rows, or only the rows that differ.
+
+        The cursor stays on its row if the row is still shown.
+        """
         row, self.differences_only = self.row, differences_only
         self._lay_out()
         if row in (rows := [line.row for line in self._lines]):
             self.move_to(rows.index(row))
 
     def go_to_difference(self, *, forward: bool) -> bool:
-        """Goes to the next or previous difference; returns whether there is such a difference."""
+        """Goes to the next or the previous difference.
+
+        Returns False if there is none in that direction.
+        """
         here = self.row
         lines = range(self._cursor + 1, len(self._lines)) if forward else range(self._cursor - 1, -1, -1)
         for index in lines:
@@ -90,7 +96,10 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return False
 
     def copied(self) -> tuple[str, str] | None:
-        """Returns the name and full text of the value under the cursor (the right value if there are two)."""
+        """Returns a name for the value under the cursor, and its full text.
+
+        In a row with two values, this is the right value.
+        """
         row = self.row
         if row is None:
             return None
@@ -100,18 +109,18 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return f"{side} value of {path_text(row.path)}", value if type(value) is str else as_json(value)
 
     def on_resize(self) -> None:
-        """Lays out the rows for the new width. The first time, goes to the first difference."""
+        """Lays out the rows for the new width; the first time, also goes to the first difference."""
         first = not self._lines
         self.show_all(differences_only=self.differences_only)
         if first and self.row is not None and self.row.difference is Difference.SAME:
             self.go_to_difference(forward=True)
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything that determines how a line looks."""
+        """Returns the cache key of a line."""
         return index, index == self._cursor
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draws both values of a row, or one of them."""
+        """Draws both values of a row or, in the stacked layout, one of them."""
         line = self._lines[index]
         style = self.component(
             _STYLES[line.row.difference], "compare--cursor" if index == self._cursor else ""
@@ -168,7 +177,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
 
 
 def _side(row: DiffRow, cells: int, *, right: bool) -> str:
-    """Returns one value with its name; empty if the value is missing."""
+    """Returns the left or right value of a row, with its name; empty if the value is missing."""
     value, other = (row.right, row.left) if right else (row.left, row.right)
     if isinstance(value, Missing):
         return ""
@@ -195,7 +204,10 @@ def _shown(value: object, other: object, cells: int) -> str:
 
 
 def _alike_until(text: str, other: str) -> int:
-    """Returns the length of the common prefix, found by bisection because strings may be long."""
+    """Returns the length of the common beginning of two strings.
+
+    Uses bisection, because the strings may be long.
+    """
     low, high = 0, min(len(text), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -204,9 +216,10 @@ def _alike_until(text: str, other: str) -> int:
 
 
 def _text(text: str, other: object, cells: int) -> str:
-    """Returns a string, or only the part around its first difference.
+    """Returns a string, shortened to ``cells``.
 
-    Only a long string whose first difference comes late is shortened.
+    If the strings differ beyond the first few characters, shows the part of a long string around the first
+    difference.
     """
     if type(other) is str and other != text and len(text) > cells - 2:
         alike = _alike_until(text, other)

@@ -1,4 +1,4 @@
-"""CursorKeys: keys and mouse for a view with a cursor on one of its lines."""
+"""CursorKeys: keys and mouse actions of a view that has a cursor."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from textual.widget import Widget
 
 
 class CursorKeys(Widget):
-    """A mixin for views of lines. List it after the widget class. Its keys come from `cursor_bindings`."""
+    """A mixin for views of lines with a cursor.
+
+    List it after the widget class. `cursor_bindings` returns its keys.
+    """
 
     @property
     @abstractmethod
     def cursor(self) -> int:
-        """The line of the cursor."""
+        """Index of the line with the cursor."""
 
     @abstractmethod
     def count(self) -> int:
@@ -23,54 +26,57 @@ class CursorKeys(Widget):
 
     @abstractmethod
     def move_to(self, index: int) -> None:
-        """Puts the cursor on a line, or the nearest line that exists, and scrolls it into view."""
+        """Moves the cursor to a line, or to the nearest line that exists, and scrolls it into view."""
 
     @property
     def page_lines(self) -> int:
-        """Number of lines by which page up and page down move. One line of the previous page stays in view."""
+        """Number of lines that page up and page down move: one less than the visible lines."""
         return max(self.scrollable_content_region.height - 1, 1)
 
     def action_cursor(self, lines: int) -> None:
-        """Moves up or down."""
+        """Moves the cursor down by a number of lines, or up if it is negative."""
         self.move_to(self.cursor + lines)
 
     def action_page(self, pages: int) -> None:
-        """Moves the cursor up or down by pages."""
+        """Moves the cursor down by a number of pages, or up if it is negative."""
         self.move_to(self.cursor + pages * self.page_lines)
 
     def action_first(self) -> None:
-        """Goes to the first line."""
+        """Moves the cursor to the first line."""
         self.move_to(0)
 
     def action_last(self) -> None:
-        """Goes to the last line."""
+        """Moves the cursor to the last line."""
         self.move_to(self.count() - 1)
 
     def on_click(self, event: events.Click) -> None:
-        """Passes a click on a line to `line_clicked`."""
+        """Calls `line_clicked` if a line was clicked."""
         offset = event.get_content_offset(self)
         index = None if offset is None else self.line_at(offset.y)
         if index is not None and 0 <= index < self.count():
             self.line_clicked(index, event)
 
     def line_at(self, y: int) -> int | None:
-        """Returns the line at this row of the view; None for a row without a line."""
+        """Returns the index of the line at row ``y`` of the view; None if there is no line."""
         return y + self.scroll_offset.y
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Puts the cursor on the line that was clicked."""
+        """Moves the cursor to the clicked line."""
         self.move_to(index)
 
 
 def own_key(key: str, action: str, name: str, tooltip: str, id: str) -> Binding:  # noqa: A002 - Textual's name
-    """Returns the binding of a pane's own key. The pane's ``FOOTER`` decides whether the footer shows it."""
+    """Returns a binding that belongs to one pane.
+
+    The footer shows the key if the pane's ``FOOTER`` contains its id.
+    """
     return Binding(key, action, name, show=False, key_display={"enter": "⏎"}.get(key), tooltip=tooltip, id=id)
 
 
 def cursor_bindings(prefix: str, unit: str = "Row", *, end: str = "last") -> list[BindingType]:
-    """Returns the bindings of a view with a cursor, with ids such as ``prefix.up``.
+    """Returns the bindings for moving a cursor, with ids such as ``prefix.up``.
 
-    ``end`` is the action for the end key.
+    ``unit`` is the word for a line in their descriptions. ``end`` is the action of the end key.
     """
     follows = ", and follow" if end == "follow_end" else ""
     keys = (

@@ -1,4 +1,4 @@
-"""DetailPane: shows one event in full. A message is read and decoded only when the cursor rests on it."""
+"""DetailPane: shows one event in full. A message is read and decoded once the cursor has rested on it."""
 
 from __future__ import annotations
 
@@ -39,14 +39,17 @@ _NOT_YET = "This message has just arrived and is being written…"
 
 
 class Copied(NamedTuple):
-    """Something to copy: the original text, not the displayed text."""
+    """A text to copy, and its name. The text is the original, which may differ from the text that is shown."""
 
     what: str
     text: str
 
 
 class ShownEvent:
-    """The event of a row: facts that are known immediately, and its content once it has been read."""
+    """The event of a row.
+
+    Facts about the event are known immediately; its content is known once `read` was called.
+    """
 
     def __init__(self, bridge: Bridge, row: Row) -> None:
         self._bridge = bridge
@@ -66,7 +69,7 @@ class ShownEvent:
         """The content that the tree shows."""
 
     def read(self, audio: EventAudio) -> None:
-        """Reads the message and its content."""
+        """Reads and decodes the content of the event."""
         event, bridge = self.event, self._bridge
         if isinstance(event, MessageLogged):
             self.message = bridge.raw_message(event)
@@ -82,7 +85,11 @@ class ShownEvent:
 
 
 class DetailPane(LineView, CursorKeys, inherit_bindings=False):
-    """Shows facts about an event and its content: a message, as a JSON tree or as received, or the event's fields."""
+    """Shows facts about an event, and its content.
+
+    The content of a message is shown as a JSON tree or as received. Other events are shown as a tree of their
+    fields.
+    """
 
     DEFAULT_CSS = """
     DetailPane {
@@ -127,7 +134,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._shown: ShownEvent | None = None
         self._tree: EventTree | None = None
         self._touched = False
-        """Whether the user has opened or closed something in the tree."""
+        """Whether the user has opened or closed a value in the tree."""
         self._head: list[tuple[str, str]] = []
         """The wrapped lines above the content, as pairs of text and style."""
         self._lines: Sequence[str] = ()
@@ -144,7 +151,11 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return self._shown.row if self._shown else None
 
     def show(self, row: Row, *, at_once: bool) -> None:
-        """Shows a row: its header immediately, and its message either immediately or once the cursor has rested."""
+        """Shows the event of a row.
+
+        The header appears immediately. A message appears immediately if ``at_once``, otherwise once the
+        cursor has rested on the row.
+        """
         if self.shows(row):
             return
         self._shown = ShownEvent(self.bridge, row)
@@ -164,27 +175,27 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._lay_out()
 
     def toggle_raw(self) -> None:
-        """Switches between the tree and the message as received."""
+        """Switches between the tree of a message and the message as received."""
         self.raw = not self.raw
         if self._shown is not None and self._rest is None:
             self._lay_content()
         self.scroll_to(y=0, animate=False)
 
     def shows(self, row: Row) -> bool:
-        """Returns whether this row is already shown and its message has been read."""
+        """Returns whether the pane shows this row and has read its message."""
         return (
             self._rest is None and self._shown is not None and self.bridge.log.event(row) == self._shown.event
         )
 
     def poll(self) -> None:
-        """Reads a message that was not yet on disk when it was opened."""
+        """Reads the message if it was not on disk yet when its row was opened."""
         if self._shown is not None and self._shown.awaited:
             self._read()
 
     # copying
 
     def copied_value(self) -> Copied | None:
-        """Returns the value under the cursor: a string's characters, or JSON for any other value."""
+        """Returns the value under the cursor: the characters of a string, or the JSON of any other value."""
         self._read_now()
         if self._tree is None:
             return None if self._shown is None else self.copied_event(self._shown.row)
@@ -200,7 +211,10 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return Copied("path", path_text(self._tree.line(self._cursor).path))
 
     def copied_event(self, row: Row) -> Copied | None:
-        """Returns a message as received (base64 if not text), or any other event as JSON; None if it was not kept."""
+        """Returns a message as received, in base64 if it is not text, or any other event as JSON.
+
+        Returns None if the message was not kept.
+        """
         event = self.bridge.log.event(row)
         if not isinstance(event, MessageLogged):
             return Copied("event", msgspec.json.encode(event).decode())
@@ -219,11 +233,11 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self._lay_out()
 
     def on_unmount(self) -> None:
-        """Stops the timer."""
+        """Stops the timer that waits for the cursor to rest."""
         self._stop_rest()
 
     def on_resize(self) -> None:
-        """Lays out the content again. Opened values stay open."""
+        """Lays out the content for the new width. Opened values stay open."""
         if self._tree is not None and self._touched:
             self._tree.reflow()
             self.move_to(self._cursor)
@@ -232,7 +246,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._lay_content()
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything that determines how a line of the current content looks."""
+        """Returns the cache key of a line."""
         return index, self._highlight(index)
 
     def draw_line(self, index: int, width: int) -> Strip:
@@ -254,7 +268,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return "detail--cursor" if self.has_focus else "detail--cursor-blurred"
 
     def _lay_out(self) -> None:
-        """Wraps the lines to the width, which is 0 until the pane has been laid out."""
+        """Wraps the header to the width of the pane. Does nothing until the width is known."""
         width = self.line_width
         if not width:
             return
@@ -289,7 +303,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._lay_content()
 
     def _lay_content(self) -> None:
-        """Creates a tree if the content is JSON and should be shown as a tree; otherwise, lines."""
+        """Creates a tree for JSON, or lines for any other content and for a message as received."""
         shown = self._shown
         self._tree, self._lines, self._cursor, self._touched = None, (), 0, False
         if shown is None or self._rest is not None:
@@ -306,7 +320,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
 
     @property
     def cursor(self) -> int:
-        """The line of the tree with the cursor."""
+        """Index of the line of the tree with the cursor."""
         return self._cursor
 
     def count(self) -> int:
@@ -314,34 +328,34 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return len(self._tree) if self._tree is not None else 0
 
     def action_cursor(self, lines: int) -> None:
-        """Moves the cursor up or down. Above the first line, scrolls to the header."""
+        """Moves the cursor by a number of lines. Above the first line, scrolls to the header."""
         if self._tree is None or (self._cursor + lines < 0):
             self.scroll_relative(y=lines, animate=False)
         else:
             super().action_cursor(lines)
 
     def action_page(self, pages: int) -> None:
-        """Moves the cursor up or down by pages."""
+        """Moves the cursor down by a number of pages, or up if it is negative."""
         if self._tree is None:
             self.scroll_relative(y=pages * self.page_lines, animate=False)
         else:
             super().action_page(pages)
 
     def action_first(self) -> None:
-        """Goes to the first line, with the header in view."""
+        """Moves the cursor to the first line, and scrolls to the header."""
         if self._tree is not None:
             super().action_first()
         self.scroll_to(y=0, animate=False)
 
     def action_last(self) -> None:
-        """Goes to the last line."""
+        """Moves the cursor to the last line."""
         if self._tree is None:
             self.scroll_end(animate=False)
         else:
             super().action_last()
 
     def action_toggle_value(self) -> None:
-        """Opens or closes the value."""
+        """Opens or closes the value under the cursor."""
         if self._tree is not None:
             line = self._tree.line(self._cursor)
             if line.opened is None and line.text is not None:
@@ -351,7 +365,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self._lay_out()
 
     def action_inwards(self) -> None:
-        """Expands the value, or goes to its first child."""
+        """Opens the value under the cursor. If it is open, moves the cursor to its first child."""
         if self._tree is not None:
             opened = self._tree.line(self._cursor).opened
             if opened:
@@ -360,7 +374,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self.action_toggle_value()
 
     def action_outwards(self) -> None:
-        """Closes the value, or goes to its parent."""
+        """Closes the value under the cursor. If it is closed, moves the cursor to its parent."""
         if self._tree is not None:
             if self._tree.line(self._cursor).opened:
                 self.action_toggle_value()
@@ -368,11 +382,14 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self.move_to(self._tree.parent(self._cursor))
 
     def line_at(self, y: int) -> int | None:
-        """Returns the tree's line at this row. Lines begin below the header."""
+        """Returns the index of the tree's line at row ``y`` of the view, which also shows the header."""
         return y + self.scroll_offset.y - len(self._head)
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Puts the cursor on the clicked line. A double click, or a click on a value's marker, opens or closes it."""
+        """Moves the cursor to the clicked line.
+
+        A double click, or a click on the marker of a value, also opens or closes the value.
+        """
         self.move_to(index)
         assert self._tree is not None
         offset = event.get_content_offset(self)
@@ -381,7 +398,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self.action_toggle_value()
 
     def move_to(self, index: int) -> None:
-        """Puts the cursor on a line of the tree."""
+        """Moves the cursor to a line of the tree."""
         assert self._tree is not None
         before, self._cursor = self._cursor, min(max(index, 0), len(self._tree) - 1)
         self.refresh_line(len(self._head) + before)

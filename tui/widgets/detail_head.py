@@ -1,4 +1,4 @@
-"""Makes the lines above an event's content in the detail pane: kind, time, size and facts about its audio."""
+"""Creates the header of the detail pane: kind, time, size and facts about the audio of an event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.text.visible import one_line
 
 
 def title(log: EventLog, row: Row) -> str:
-    """Returns the direction and the kind."""
+    """Returns the kind of an event and, for a message, its direction."""
     event = log.event(row)
     what = describe(event)
     kind = one_line(what.kind, 80)
@@ -21,7 +21,10 @@ def title(log: EventLog, row: Row) -> str:
 
 
 def facts(log: EventLog, row: Row) -> Iterator[str]:
-    """Yields the number, time and size of the event, and the run that it is part of."""
+    """Yields a line with the number, time and size of an event.
+
+    For a run of messages, also yields a line about the run.
+    """
     event = log.event(row)
     parts = [f"#{event.number}", f"{numbers.since(event.at_ns, log.events[0].at_ns)} s"]
     if isinstance(event, MessageLogged):
@@ -36,7 +39,7 @@ def facts(log: EventLog, row: Row) -> Iterator[str]:
 
 
 def audio_line(sound: MessageAudio | None, row: Row) -> str:
-    """Returns the audio's format, level and clipping, and the key that plays it.
+    """Returns a line with the format, level and clipping of the audio, and the key that plays it.
 
     The length of the audio is in `facts`.
     """

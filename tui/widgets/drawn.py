@@ -1,4 +1,4 @@
-"""Drawn: a base for widgets that draw their own lines, many times a second."""
+"""Drawn: a base class for widgets that draw their own lines many times a second."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from textual.widget import Widget
 
 
 class Drawn(Widget):
-    """Keeps the styles that it draws with, and repaints parts of itself without messages.
+    """Caches the styles that the widget draws with, and repaints regions without messages.
 
-    A base, or a mixin that is listed after the widget class.
+    Use it as a base class, or as a mixin that is listed after the widget class.
     """
 
     _kept_styles: dict[tuple[str, str], Style] | None = None
 
     def component(self, name: str, highlight: str = "") -> Style:
-        """Returns the style of a component class, on the background of ``highlight`` if that is given.
+        """Returns the style of a component class, on the background of ``highlight`` if it is given.
 
-        Textual forgets these styles at each `refresh`, and needs 0.1 ms for each of them.
+        The style is cached, because Textual discards it at each `refresh` and needs 0.1 ms to compute it.
         """
         style = self._kept.get((name, highlight))
         if style is None:
@@ -30,16 +30,17 @@ class Drawn(Widget):
         return style
 
     def look(self, style: str) -> Style:
-        """Returns the style of text with this style, such as ``bold $text-error``, in this widget."""
+        """Returns the style of text in this widget that is written like ``bold $text-error``."""
         kept = self._kept.get(("", style))
         if kept is None:
             kept = self._kept["", style] = (self.visual_style + VisualStyle.parse(style)).rich_style
         return kept
 
     def repaint(self, *regions: Region) -> None:
-        """Paints these regions of the content, or the whole widget, in the next frame.
+        """Repaints regions of the content, or the whole widget, in the next frame.
 
-        `refresh` does the same in three messages through two queues, and discards computed sizes and styles.
+        Textual's `refresh` would need three messages through two queues, and would discard computed sizes and
+        styles.
         """
         if not self._is_mounted or self._closing:
             self.refresh(*regions)
@@ -49,7 +50,7 @@ class Drawn(Widget):
             self.screen.check_idle()
 
     def notify_style_update(self) -> None:
-        """Discards the styles, because the theme, the focus or the hover state has changed."""
+        """Discards the cached styles. Textual calls this when the theme, focus or hover state changes."""
         self._kept_styles = None
         super().notify_style_update()
 

@@ -1,4 +1,4 @@
-"""EventLogPane: shows the session's events, one line each, with a cursor."""
+"""EventLogPane: shows the session's events, one on each line, with a cursor."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _NAMED_KINDS = 12
 
 
 class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
-    """Shows time, direction, level, kind, summary and size of each line that matches the filter.
+    """Shows time, direction, level, kind, summary and size of each row that matches the filter.
 
-    Lines may be inserted anywhere; the cursor and the top of the screen stay on the same events.
+    Lines may be inserted anywhere. The cursor and the top of the view stay on the same events.
     """
 
     TITLE = "Events"
@@ -67,7 +67,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = cursor_bindings("log", end="follow_end")
 
     class Highlighted(Message):
-        """The cursor has moved to another row, or its row has changed."""
+        """Reports that the cursor is on another row, or that its row has changed."""
 
         def __init__(self, pane: EventLogPane) -> None:
             super().__init__()
@@ -75,11 +75,11 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
         @property
         def control(self) -> EventLogPane:
-            """The pane."""
+            """The pane that posted the message."""
             return self.pane
 
     class Opened(Highlighted):
-        """Requests that the cursor's row be shown in detail."""
+        """Requests that the row under the cursor be shown in detail."""
 
     def __init__(self, bridge: Bridge, *, id: str | None = None) -> None:  # noqa: A002
         self.view = EventView(bridge.log, bridge.folder.marks)
@@ -99,7 +99,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def cursor(self) -> int:
-        """The line with the cursor."""
+        """Index of the line with the cursor."""
         return self._cursor
 
     def count(self) -> int:
@@ -113,7 +113,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def row(self) -> Row | None:
-        """The row under the cursor; for an event of an expanded run, a row with only that event."""
+        """The row under the cursor. For an event of an expanded run, a row that contains only that event."""
         line, log = self.line, self.bridge.log
         if line is None:
             return None
@@ -133,12 +133,12 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return not isinstance(self.view.filter, Everything)
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for appended events and for clearing of the log."""
+        """Subscribes to new events, and to the clearing of the log."""
         yield self.bridge.log.add_append_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self._cleared)
 
     def on_unmount(self) -> None:
-        """Closes the view as well."""
+        """Unregisters the callbacks, and closes the view of the log."""
         super().on_unmount()
         self.view.close()
 
@@ -148,7 +148,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self._change(self.view.update)
 
     def judge_on(self) -> None:
-        """Filters older events, a slice per tick."""
+        """Filters a slice of older events, if a filter is running. Called every tick."""
         if self.view.progress < 1:
             self._change(partial(self.view.step, FILTER_BUDGET_MS))
 
@@ -160,7 +160,10 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """A context in which the view may change. The cursor and the top of the screen stay on the same events."""
+        """A context in which the rows of the view may change.
+
+        Afterwards, the cursor and the top of the view are on the same events as before.
+        """
         cursor, top = self._anchor or self.line, self._line_at(self.scroll_offset.y)
         yield
         lines = len(self.view)
@@ -183,11 +186,17 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def place(self) -> ViewLine | None:
-        """The line that the cursor is on or will move to; None while the cursor follows the end."""
+        """The line with the cursor, or the line to which the cursor will move.
+
+        None while the cursor stays at the end of the log.
+        """
         return None if self.following and self._cursor_follows else self._anchor or self.line
 
     def set_filter(self, wanted: Filter, anchor: ViewLine | None = None) -> None:
-        """Shows only matching events, with the cursor near ``anchor`` (default: the cursor's line)."""
+        """Shows only events that match the filter ``wanted``.
+
+        Moves the cursor to ``anchor`` or near it; without an anchor, it stays near its line.
+        """
         anchor = anchor or self.place
         self.view.set_filter(wanted)
         self._anchor = anchor
@@ -196,13 +205,13 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self.judge_on()
 
     def set_pattern(self, pattern: Pattern | None) -> None:
-        """Highlights a pattern; None removes the highlights."""
+        """Highlights the matches of a pattern; None removes the highlights."""
         self.pattern = pattern
         self.show_remark("")
         self.refresh()
 
     def show_remark(self, remark: str) -> None:
-        """Shows a remark in the title until the next remark."""
+        """Shows a remark in the title. It replaces the previous remark."""
         self.remark = remark
         self._update_title()
 
@@ -221,7 +230,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.view.toggle_run(line.row)
 
     def toggle_mark(self) -> bool:
-        """Marks or unmarks the cursor's line; returns whether it is marked now."""
+        """Marks or unmarks the line under the cursor; returns whether it is now marked."""
         line, marked = self.line, False
         if line is not None:
             with self.in_place():
@@ -230,7 +239,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return marked
 
     def annotate(self, line: ViewLine, text: str) -> None:
-        """Adds a note to a line."""
+        """Writes a note on a line; an empty text deletes the note."""
         with self.in_place():
             self.view.annotate(line, without_secrets(text))
         self._warn_of_unsaved()
@@ -240,7 +249,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.notify(problem, title="Not saved", severity="warning", markup=False)
 
     def move_to(self, index: int, *, centre: bool = False) -> None:
-        """Puts the cursor on a line and scrolls it into view."""
+        """Moves the cursor to a line, and scrolls the line into view."""
         last = len(self.view) - 1
         if last < 0:
             return
@@ -257,35 +266,35 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.hold()
 
     def follow(self) -> None:
-        """Goes to the end and stays there, with the cursor."""
+        """Moves the cursor to the end of the log, and keeps it there as events arrive."""
         self._cursor_follows, self._anchor = True, None
         super().follow()
         self._place_cursor(max(len(self.view) - 1, 0))
 
     def hold(self) -> None:
-        """Stops following; the cursor stays where it is."""
+        """Stops following the end of the log. The cursor stays where it is."""
         self._cursor_follows = False
         super().hold()
 
     def following_changed(self) -> None:
-        """Makes the view count new rows while the pane is not following."""
+        """Starts or stops counting new rows, which are counted while the pane is not following."""
         self.view.follow() if self.following else self.view.hold()
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Selects a row. A double click opens it."""
+        """Moves the cursor to the clicked line. A double click opens it."""
         if event.chain == 1:
             self.move_to(index)
         else:
             self.post_message(self.Opened(self))
 
     def on_resize(self) -> None:
-        """Keeps the cursor in view unless the pane is following, and fits the title to the lines."""
+        """Keeps the cursor in view if the pane is not following, and adapts the title."""
         self._update_title()
         if not self.following:
             self._show_cursor()
 
     def title_parts(self) -> list[str]:
-        """Returns the number of events, the filter's state, and the result of a search."""
+        """Returns the number of events, the state of the filter, and the remark."""
         count = len(self.bridge.log.events)
         parts = [self.TITLE, f"{count:,}"] if count else [self.TITLE]
         if self.filtered:
@@ -308,7 +317,10 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         return with_heads(title, inset, self.line_width, self.absolute, self._kinds.cells)
 
     def why_empty(self) -> str:
-        """Returns why nothing is shown: there are no events yet, or none match (with suggestions)."""
+        """Returns the text for an empty log.
+
+        It says that there are no events yet, or that none match the filter, and suggests similar filters.
+        """
         log, count = self.bridge.log, len(self.bridge.log.events)
         if not self.filtered or not count:
             return f"No events yet. Every message sent or received will appear here. {KEYS_TO_CALL}"
@@ -327,11 +339,14 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         )
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything that a line shows, because runs grow and lines move when others are inserted above."""
+        """Returns the look of a line as its cache key, because the line with an index may change."""
         return self._look(index)
 
     def keys(self, height: int) -> Iterable[Hashable]:
-        """Returns the looks of all visible lines, each of which is found once, although the next one needs it too."""
+        """Returns the cache keys of all visible lines.
+
+        Each look depends on the previous line. Computing them together reads each line only once.
+        """
         top = self.scroll_offset.y
         looks: list[Hashable] = list(
             looks_at(

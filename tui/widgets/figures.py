@@ -10,13 +10,13 @@ from tui.models.events import Loss
 
 
 class ShownFigure(StrEnum):
-    """A figure; its value is the name on the screen."""
+    """A figure that the screen shows. The value is its name on the screen."""
 
     meaning: str
     """Explanation for the help: one or two sentences, with the unit."""
 
     def __new__(cls, name: str, meaning: str) -> Self:
-        """Creates a member whose value is its name on the screen."""
+        """Creates a member whose value is ``name``."""
         figure = str.__new__(cls, name)
         figure._value_ = name
         figure.meaning = meaning

@@ -1,4 +1,4 @@
-"""FloorPane: shows both parties' speech on two lanes, and every turn-taking event with its time."""
+"""FloorPane: shows both parties' speech in two lanes, and a list of the turn-taking events."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ORDER = (MomentKind.PAUSE, MomentKind.TURN, MomentKind.BACKCHANNEL, MomentKind.
 
 
 class FloorPane(GradedRows):
-    """Draws `SessionMetrics.floor`: the last minute of a call, or all of a saved session."""
+    """Draws `SessionMetrics.floor`: the last minute of a call, or the whole of a saved session."""
 
     TITLE = "Floor"
     HELP = (
@@ -53,17 +53,17 @@ class FloorPane(GradedRows):
         self._right_cell = 0
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to figures as well."""
+        """Subscribes to changes of the status and of the figures."""
         yield from super().listen()
         yield self.bridge.state.add_metrics_update_callback(self.changed)
 
     @property
     def floor(self) -> Floor:
-        """The floor of the session."""
+        """The floor of the session, before the user's thresholds are applied."""
         return self.bridge.state.metrics.floor
 
     def refresh_from_model(self) -> None:
-        """Recomputes rows and figures only if an edge was added, because most changes do not affect them."""
+        """Updates the pane. Recomputes rows and figures only if an edge of speech was added."""
         floor, rules, timing = self.floor, self.thresholds, self.bridge.state.metrics.timing
         newest = [(len(lane), lane[-1].ended_ns if lane else None) for lane in (floor.user, floor.agent)]
         known = *newest, rules, timing, self.bridge.state.status.live
@@ -74,7 +74,7 @@ class FloorPane(GradedRows):
         super().refresh_from_model()
 
     def poll(self) -> None:
-        """Moves the lanes by whole cells as time passes."""
+        """Moves the lanes as time passes, by whole cells."""
         if self.bridge.state.status.live and self.following:
             cell = self._window(self.line_width)[0] // self._cell_ns(self.line_width)
             if cell != self._right_cell:
@@ -82,7 +82,10 @@ class FloorPane(GradedRows):
                 self.refresh_from_model()
 
     def title_parts(self) -> list[str]:
-        """Returns who holds the floor, and the median offsets next to the typical offset between people."""
+        """Returns who has the floor, and each party's median offset.
+
+        The usual offset between people follows, for comparison.
+        """
         figures = self._figures
         holder = self.floor.holder
         held = [f"held by {holder}"] if holder and self.bridge.state.status.live else []
@@ -95,15 +98,15 @@ class FloorPane(GradedRows):
         return len(self._moments)
 
     def event_of(self, index: int) -> int:
-        """Returns the number of the row's event in the log."""
+        """Returns the number of the event in the log to which a row belongs."""
         return self._moments[index].event
 
     def why_empty(self) -> str:
-        """Returns why nothing is shown."""
+        """Returns the text for an empty pane."""
         return nothing_shown(self.bridge.state, "Nobody has spoken")
 
     def row_key(self, index: int) -> Hashable:
-        """Returns the parts that are drawn."""
+        """Returns the cache key of a row."""
         moment = self._moments[index]
         return moment.kind, moment.at_ns, moment.figure, moment.words
 
@@ -120,7 +123,7 @@ class FloorPane(GradedRows):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns the event, what the agent reported about it, and the figures of the session."""
+        """Returns the selected event, the agent's report about it, and the figures of the session."""
         moment = self._moments[index]
         pieces: list[Piece] = [(moment.words, "rows--heading"), (str(moment.figure), "rows--plain")]
         pieces += [(line, "rows--muted") for line in self._account(moment)]
@@ -131,7 +134,7 @@ class FloorPane(GradedRows):
         return pieces
 
     def _account(self, moment: FloorMoment) -> list[str]:
-        """Returns what the agent reported about the same onset of user speech."""
+        """Returns the agent's own report about the user's onset, if the event begins with one."""
         if moment.by is not Party.USER:
             return []
         return [
@@ -187,7 +190,10 @@ class FloorPane(GradedRows):
         return [(f"{'':<{_NAME_CELLS}}{left}{middle}{right}", "rows--muted")]
 
     def _window(self, width: int) -> tuple[int, int]:
-        """Returns the right edge and the length of the lanes in ns. In a call, the lanes move by whole cells."""
+        """Returns the time at the right edge of the lanes and the time that they cover, in ns.
+
+        In a call, the right edge moves by whole cells.
+        """
         ends = [
             each.ended_ns or each.began_ns
             for lane in (self.floor.user, self.floor.agent)
@@ -220,7 +226,7 @@ class FloorPane(GradedRows):
 
 
 def _extent(moment: FloorMoment) -> tuple[int, int]:
-    """Returns the period that a symbol covers; for a turn, this is the gap or overlap before it."""
+    """Returns the start and end of an event's symbol. For a turn, this is the gap or overlap before it."""
     if moment.kind is not MomentKind.TURN:
         return moment.at_ns, moment.until_ns or moment.at_ns
     if moment.figure.ms is None:
@@ -230,7 +236,7 @@ def _extent(moment: FloorMoment) -> tuple[int, int]:
 
 
 def _lane(lane: Sequence[Speech], left_ns: int, span_ns: int, cells: int) -> str:
-    """Returns the cells of a party's speech. A cell that contains any speech is full."""
+    """Returns the lane of one party, as a string of cells. A cell that contains any speech is full."""
     drawn = [SILENCE] * cells
     for speech in reversed(lane):
         until_ns = left_ns + span_ns if speech.ended_ns is None else speech.ended_ns
@@ -242,7 +248,7 @@ def _lane(lane: Sequence[Speech], left_ns: int, span_ns: int, cells: int) -> str
 
 
 def _cells(since_ns: int, until_ns: int, left_ns: int, span_ns: int, cells: int) -> range:
-    """Returns the cells of a period, at least one unless the period is outside the lanes."""
+    """Returns the cells of a period: at least one, unless the period is outside the lanes."""
     if until_ns < left_ns or since_ns >= left_ns + span_ns:
         return range(0)
     first = (since_ns - left_ns) * cells // span_ns

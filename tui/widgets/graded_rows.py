@@ -11,7 +11,7 @@ from tui.widgets.rows import RowsView
 
 
 class GradedRows(RowsView):
-    """The rows start over with each session."""
+    """A `RowsView` that starts over with each session."""
 
     def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -19,6 +19,6 @@ class GradedRows(RowsView):
         self.thresholds = thresholds
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to the status, because a new session has no rows."""
+        """Subscribes to status changes, because a new session clears the rows."""
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)

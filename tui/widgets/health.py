@@ -1,4 +1,4 @@
-"""HealthPane: shows figures for everything that can go wrong with audio and timing."""
+"""HealthPane: shows the figures of the audio path, the program's timing, and losses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LAST = " · final values of the call"
 
 
 class HealthLine(NamedTuple):
-    """A line of the pane; a heading if it has no value."""
+    """A line of the pane: a figure, or a heading if the value is empty."""
 
     name: str
     value: str = ""
@@ -37,7 +37,7 @@ class HealthLine(NamedTuple):
 
 
 class HealthPane(LineView, ModelPanel, inherit_bindings=False):
-    """Shows audio problems first, then capture, playback, this program and losses."""
+    """Shows audio problems, then capture, playback, this program, and losses."""
 
     DEFAULT_CSS = """
     HealthPane {
@@ -62,7 +62,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         self.figures: list[HealthLine] = []
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to the controls, which include audio problems, and to the status."""
+        """Subscribes to changes of the controls, which include audio problems, and to status changes."""
         yield self.bridge.state.add_controls_change_callback(self.changed)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
@@ -82,7 +82,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
         self.refresh_from_model()
 
     def line_key(self, index: int) -> Hashable:
-        """Returns the figure on this line."""
+        """Returns the figure on a line, which is the cache key of the line."""
         return self.figures[index]
 
     def draw_line(self, index: int, width: int) -> Strip:
@@ -102,7 +102,10 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 
 
 def figures_of(state: SessionState, telemetry: Telemetry, *, measuring: bool = False) -> list[HealthLine]:
-    """Returns the figures or, after a call, the figures measured last; for a saved session, only losses."""
+    """Returns the figures to show.
+
+    After a call, these are the last ones measured. For a saved session, only losses are returned.
+    """
     if telemetry == _NOTHING and not measuring:
         return [*_conditions(state), *_unmeasured(state), *_losses(state.metrics)]
     when = "" if state.status.live else _LAST
@@ -116,7 +119,10 @@ def figures_of(state: SessionState, telemetry: Telemetry, *, measuring: bool = F
 
 
 def _unmeasured(state: SessionState) -> list[HealthLine]:
-    """Returns why there are no current values, to be shown once instead of a dash for each value."""
+    """Returns lines which say that current values are measured only in a call.
+
+    They replace the figures, which would all be dashes.
+    """
     timing, round_trip_ms = state.metrics.timing, state.metrics.round_trip_ms
     return [
         HealthLine("Capture, playback, this program"),
@@ -218,7 +224,7 @@ def _echo(t: Telemetry) -> str:
 
 
 def _none(t: Telemetry, word: str = "none") -> str:
-    """Returns ``word``, which states that nothing was found, or a dash if nothing was measured."""
+    """Returns ``word``, which says that nothing was found, or a dash if nothing was measured."""
     return "–" if t == _NOTHING else word
 
 

@@ -1,4 +1,4 @@
-"""Hints for empty panes: what to press next, and what will appear."""
+"""Texts for empty panes: what will appear there, and which key to press."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _KEYS_TO_TALK = "In a call, press r to talk or 1 to play a recorded line."
 
 
 def nothing_shown(state: SessionState, nothing: str, until: str = "") -> str:
-    """Returns why a pane is empty and what will appear.
+    """Returns the text ``nothing`` for an empty pane, followed during a call by what will appear in it.
 
-    After the call and in a saved session, returns only that it is empty.
+    After the call, and in a saved session, nothing more will appear.
     """
     if state.status in (Status.ENDED, Status.ERROR):
         return f"{nothing} in this call."
@@ -21,7 +21,10 @@ def nothing_shown(state: SessionState, nothing: str, until: str = "") -> str:
 
 
 def what_to_press(state: SessionState) -> str:
-    """Returns the keys for starting to talk; "" once the user has spoken, and in a saved session."""
+    """Returns a hint that names the keys for starting to talk.
+
+    Empty once the user has spoken, and in a saved session.
+    """
     if state.status is not Status.ACTIVE or state.controls.recording or state.controls.line:
         return ""
     if any(turn.number for turn in state.metrics.turns):

@@ -1,6 +1,6 @@
-"""KeyBar: one line with the keys that apply now, or a sentence that explains why a key does nothing.
+"""KeyBar: one line with the keys that apply now, or with a sentence that explains why a key has no effect.
 
-A click presses the key.
+Clicking a key presses it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from textual.widgets import Static
 
 _GAP = 2
 NOTICE_S = 4.0
-"""How long a sentence is shown in seconds, unless another key is pressed."""
+"""Time in seconds for which a sentence is shown, unless another key is pressed."""
 
 
 def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
-    """Returns the entries in order of declaration, so that rebinding a key does not move its action to the end."""
+    """Returns the entries in the order in which their bindings are declared.
+
+    Rebinding a key therefore does not move its action to the end.
+    """
     found = list(entries)
     owners = list(dict.fromkeys(entry.node for entry in found))
     places = {
@@ -37,14 +40,17 @@ def in_order(entries: Iterable[ActiveBinding]) -> list[ActiveBinding]:
 
 
 class KeyBar(Static):
-    """Shows the keys of the focused pane and the screen on the left, and the program's keys on the right."""
+    """Shows keys in the footer.
+
+    Keys of the focused pane and the screen are on the left, keys of the program on the right.
+    """
 
     DEFAULT_CSS = """
     KeyBar { dock: bottom; height: 1; padding: 0 1; background: $footer-background; text-wrap: nowrap; }
     """
 
     def __init__(self, names: Callable[[], Mapping[str, str]] = dict) -> None:
-        """``names`` returns the labels that differ from the actions' own names, by action id."""
+        """Creates the footer. ``names`` returns labels by action id, for actions whose label changes."""
         super().__init__(markup=False)
         self._names = names
         self._places: list[tuple[range, ActiveBinding]] = []
@@ -55,7 +61,7 @@ class KeyBar(Static):
         self._notice_timer: Timer | None = None
 
     def show_notice(self, sentence: str) -> None:
-        """Shows a sentence instead of the keys for `NOTICE_S`. An empty sentence restores the keys."""
+        """Shows a sentence instead of the keys for `NOTICE_S`. An empty sentence shows the keys again."""
         if self._notice_timer is not None:
             self._notice_timer.stop()
             self._notice_timer = None
@@ -66,7 +72,7 @@ class KeyBar(Static):
             self._show()
 
     def on_mount(self) -> None:
-        """Subscribes to changes in the keys that apply."""
+        """Subscribes to changes of the keys that apply."""
         self.screen.bindings_updated_signal.subscribe(self, self._bindings_changed)
 
     def on_unmount(self) -> None:
@@ -84,7 +90,7 @@ class KeyBar(Static):
             self.app.simulate_key(entry.binding.key)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Describes the key under the mouse."""
+        """Shows a tooltip for the key under the mouse."""
         entry = self._at(event)
         self.tooltip = None if entry is None else Content(entry.binding.tooltip)
 
@@ -133,16 +139,16 @@ class KeyBar(Static):
         right: list[ActiveBinding],
         width: int,
     ) -> None:
-        """Drops keys, starting with the last, until the line fits.
+        """Removes keys from the ends of the three lists until the line fits.
 
-        The order is: the screen's keys, all but one of the program's keys, the pane's keys.
+        First removes the screen's keys, then the program's keys except one, then the focused pane's keys.
         """
         for keys, least in ((others, 0), (right, 1), (leading, 0)):
             while len(keys) > least and self._cells(leading + others) + _GAP + self._cells(right) > width:
                 keys.pop()
 
     def _of_focus(self, usable: Iterable[ActiveBinding]) -> list[ActiveBinding]:
-        """Returns the keys that the ``FOOTER`` of the focused pane names."""
+        """Returns the keys that the focused pane lists in its ``FOOTER``."""
         wanted: Sequence[str] = getattr(self.screen.focused, "FOOTER", ())
         first = {entry.binding.id: entry for entry in reversed(list(usable))}
         return [first[name] for name in wanted if name in first]
@@ -159,7 +165,7 @@ class KeyBar(Static):
             start += cells
 
     def _label_of(self, entry: ActiveBinding) -> str:
-        """Returns the name of a key. Screens may change it depending on their state."""
+        """Returns the label of a key, which a screen may change depending on its state."""
         return self._names().get(entry.binding.id or "", entry.binding.description)
 
     def _cells(self, entries: list[ActiveBinding]) -> int:

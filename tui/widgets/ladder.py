@@ -29,7 +29,10 @@ _WITH_REASON = ("failed", "not measured")
 
 
 class LadderPane(RowsView):
-    """Draws the scenario of the session. The pane follows the current step until the user moves the cursor."""
+    """Draws the steps of the session's scenario.
+
+    The cursor follows the current step until the user moves it.
+    """
 
     TITLE = "Scenario"
     LEAST_TITLE_CELLS = 10
@@ -40,16 +43,16 @@ class LadderPane(RowsView):
 
     @property
     def progress(self) -> ScenarioProgress:
-        """The scenario of the session."""
+        """The progress of the session's scenario."""
         return self.bridge.scenario
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to steps and verdicts."""
+        """Subscribes to changes of the steps and verdicts."""
         yield self.progress.add_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 
     def title_parts(self) -> list[str]:
-        """Returns the scenario's progress, failures and name."""
+        """Returns the scenario's progress, number of failures, and name."""
         progress = self.progress
         verdicts = [rung.verdict for rung in progress.rungs]
         judged = sum(bool(verdict) for verdict in verdicts)
@@ -69,20 +72,20 @@ class LadderPane(RowsView):
         return self.progress.rungs[index].number
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns no head lines; the columns are self-explanatory."""
+        """Returns no head lines, because the columns are self-explanatory."""
         return ()
 
     def why_empty(self) -> str:
-        """Returns why nothing is shown."""
+        """Returns the text for an empty pane."""
         return "No scenario is being played. A scenario's steps and verdicts will be listed here."
 
     def row_key(self, index: int) -> Hashable:
-        """Returns everything known about a step, and whether it is in progress."""
+        """Returns the cache key of a row."""
         rung = self.progress.rungs[index]
         return rung.text, rung.verdict, rung.reason, index == self.progress.current
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns the verdict, number, step, time and reason."""
+        """Returns the verdict, number, text, time and reason of a step."""
         rung = self.progress.rungs[index]
         glyph, look = self._look(index)
         words = max(width - _NUMBER_CELLS - _TOOK_CELLS - 4, 0)
@@ -104,7 +107,7 @@ class LadderPane(RowsView):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns everything known about a step."""
+        """Returns all details of a step."""
         rung: Rung = self.progress.rungs[index]
         glyph, look = self._look(index)
         state = one_line(rung.verdict, _MAX_VERDICT) or (
@@ -123,7 +126,7 @@ class LadderPane(RowsView):
         return pieces
 
     def refresh_from_model(self) -> None:
-        """Shows the steps. The cursor follows the step of interest until the user moves it."""
+        """Updates the steps, and moves the cursor to the current step unless the user has moved it."""
         count, focus = self.count(), self.progress.focus
         if self.following and focus is not None:
             self._cursor = focus
@@ -132,12 +135,12 @@ class LadderPane(RowsView):
         self.grow(count + self.foot_lines, count)
 
     def follow(self) -> None:
-        """Goes to the current step and follows it."""
+        """Moves the cursor to the current step, and lets it follow."""
         self.following = True
         self.refresh_from_model()
 
     def show_followed(self) -> None:
-        """Scrolls to the step that is followed."""
+        """Scrolls to the step with the cursor."""
         top, rows = self.scroll_offset.y, self.row_room - self.foot_lines
         if rows > 0 and not top <= self.cursor < top + rows:
             target = self.cursor if self.cursor < top else self.cursor - rows + 1

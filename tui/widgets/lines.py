@@ -1,7 +1,7 @@
-"""LineView: a scrolling panel that draws only visible lines, and draws each line only once.
+"""LineView: a scrolling panel that draws only visible lines, and caches the drawn lines.
 
-`FollowView` also stays at the end of a growing list while it is at the bottom. Otherwise, it counts new
-lines, and the visible lines do not move.
+`FollowView` also follows the end of a growing list while it is scrolled to the bottom. Otherwise, it counts
+new lines, and the visible lines do not move.
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ _UNCOLOURED, _UNCOLOURED_BLURRED = Style(reverse=True), Style(underline=True)
 
 
 def components_in(css: str) -> set[str]:
-    """Returns the component classes of a widget, which are those that its style sheet names."""
+    """Returns the component classes that a style sheet names."""
     return set(re.findall(r"\.([\w-]+--[\w-]+)", css))
 
 
 class LineView(ScrollView, Drawn, can_focus=True):
-    """Draws lines by number. Override `draw_line`, and also `line_key` if a line can change in place."""
+    """Draws lines by number.
+
+    Subclasses override `draw_line`, and also `line_key` if a line can change in place.
+    """
 
     DEFAULT_CSS = """
     LineView {
@@ -80,7 +83,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
         raise NotImplementedError
 
     def line_key(self, index: int) -> Hashable:
-        """Returns everything that determines how a line looks, apart from its style and width."""
+        """Returns a value that changes when the line looks different. Style and width are not part of it."""
         return index
 
     @property
@@ -89,21 +92,23 @@ class LineView(ScrollView, Drawn, can_focus=True):
         return bool(self.virtual_size.height)
 
     def why_empty(self) -> str:
-        """Returns the text for a view without lines: why there are none, and what to do about it."""
+        """Returns the text for a view without lines, with a hint on what to do."""
         return ""
 
     def component(self, name: str, highlight: str = "") -> Style:
-        """Returns the style of a component class; a highlight is visible even in a terminal without colors."""
+        """Returns the style of a component class, on the background of ``highlight`` if it is given.
+
+        A highlight is visible even in a terminal without colors.
+        """
         style = super().component(name, highlight)
         if highlight and self.app.no_color:
             style += _UNCOLOURED if self.has_focus else _UNCOLOURED_BLURRED
         return style
 
     def set_lines(self, count: int) -> None:
-        """Sets the number of lines.
+        """Sets the number of lines. Only the scrollbar is laid out again.
 
-        Setting `virtual_size` instead would lay out the whole screen again, ten times a second in a call,
-        although only the scrollbar depends on it.
+        Setting `virtual_size` instead would lay out the whole screen, ten times a second in a call.
         """
         size = Size(0, count)
         if size != self.virtual_size:
@@ -111,12 +116,12 @@ class LineView(ScrollView, Drawn, can_focus=True):
             self._scroll_update(size)
 
     def forget_lines(self) -> None:
-        """Redraws all lines."""
+        """Discards all drawn lines, so that they are drawn again."""
         self._strips.clear()
         self._painted.clear()
 
     def refresh_changed(self) -> None:
-        """Paints only the rows that have changed, because most rows stay the same between frames."""
+        """Repaints only the rows of the view that have changed, because most rows stay the same."""
         self.measure()
         painted, (width, height) = self._painted, self._view
         keys = enumerate(self.keys(height))
@@ -125,31 +130,34 @@ class LineView(ScrollView, Drawn, can_focus=True):
             self.repaint(*changed)
 
     def refresh_line(self, y: int) -> None:
-        """Paints a line again, which is given by its number."""
+        """Repaints line number ``y``."""
         self.repaint(Region(0, y - self.scroll_offset.y, self.line_width, 1))
 
     def keys(self, height: int) -> Iterable[Hashable]:
-        """Returns `key_at` for each row of a view of this height. Override it if there is a faster way."""
+        """Returns `key_at` for each row of a view of this height.
+
+        Subclasses override it if they have a faster way.
+        """
         return map(self.key_at, range(height))
 
     def key_at(self, y: int) -> Hashable:
-        """Returns everything that determines how a row of the view looks; None if the row has no line."""
+        """Returns a value that changes when row ``y`` of the view looks different; None for a blank row."""
         index = self.scroll_offset.y + y
         return self.line_key(index) if index < self.virtual_size.height else self.empty_text_at(y)
 
     def draw_at(self, y: int) -> Strip:
-        """Draws a row of the view, as wide as a line."""
+        """Draws row ``y`` of the view."""
         index = self.scroll_offset.y + y
         if index >= self.virtual_size.height:
             return self.draw_empty_text(y)
         return self.draw_line(index, self._view.width).adjust_cell_length(self._view.width, self._blank)
 
     def empty_text_at(self, line: int) -> str | None:
-        """Returns a line of the text that is shown when there are no lines."""
+        """Returns line number ``line`` of the text for an empty view; None beyond its end."""
         return self._empty_text[line] if line < len(self._empty_text) else None
 
     def draw_empty_text(self, line: int) -> Strip:
-        """Draws a line of the text for an empty view, or a blank line."""
+        """Draws a line of the text for an empty view. Beyond its end, draws a blank line."""
         text = self.empty_text_at(line)
         if text is None:
             return Strip.blank(self._view.width, self._blank)
@@ -158,16 +166,16 @@ class LineView(ScrollView, Drawn, can_focus=True):
 
     @property
     def _blank(self) -> Style:
-        """The style of cells without text."""
+        """Style of cells without text."""
         return self.look("")
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Draws the visible part."""
+        """Measures the view, then draws its visible part."""
         self.measure()
         return super().render_lines(crop)
 
     def measure(self) -> None:
-        """Measures the view, once per frame rather than once per line."""
+        """Updates the size of the view and the text for an empty view. Called once per frame."""
         before, self._view = self._view.width, self.scrollable_content_region.size
         width = self._view.width
         if width != before:
@@ -176,7 +184,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
         self._empty_text = wrap(text, width - 2) if text else []
 
     def render_line(self, y: int) -> Strip:
-        """Returns one visible line, drawn or from the cache."""
+        """Returns row ``y`` of the view, from the cache if possible."""
         key = self._painted[y] = self.key_at(y)
         strip = self._strips.get(key)
         if strip is None:
@@ -184,16 +192,16 @@ class LineView(ScrollView, Drawn, can_focus=True):
         return strip
 
     def _scroll_to(self, *args: Any, **kwargs: Any) -> bool:
-        """Scrolls without animation, even with keys or the wheel. Following the end would override an animation."""
+        """Scrolls without animation, because following the end would interrupt an animation."""
         return super()._scroll_to(*args, **{**kwargs, "animate": False})
 
     def notify_style_update(self) -> None:
-        """Discards the drawn lines, because the theme, the focus or the hover state has changed."""
+        """Discards all drawn lines. Textual calls this when the theme, focus or hover state changes."""
         self.forget_lines()
         super().notify_style_update()
 
     def show_line(self, index: int, *, centre: bool = False) -> None:
-        """Scrolls a line into view, either as little as possible or to the middle."""
+        """Scrolls a line into view: to the middle if ``centre``, otherwise as little as possible."""
         top, height = self.scroll_offset.y, self.scrollable_content_region.height
         if top <= index < top + height:
             return
@@ -202,13 +210,13 @@ class LineView(ScrollView, Drawn, can_focus=True):
 
 
 class FollowView(LineView, ModelPanel):
-    """A `LineView` that shows a growing model."""
+    """A `LineView` for a model that grows at its end."""
 
     TITLE: ClassVar[str] = ""
     FOOTER: ClassVar[Sequence[str]] = ()
     """Ids of the actions that the footer lists while this pane has the focus."""
     LEAST_TITLE_CELLS: ClassVar[int] = 0
-    """Width to which the last part of the title may be shortened; 0 means that it is dropped instead."""
+    """Smallest width of a shortened last part of the title; 0 means that the part is dropped instead."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("end", "follow_end", "Go to the end and follow", show=False, id="pane.end"),
@@ -223,7 +231,7 @@ class FollowView(LineView, ModelPanel):
 
     @property
     def following(self) -> bool:
-        """Whether the view is at the bottom and stays there."""
+        """Whether the view stays at its end as lines are added."""
         return self._following
 
     @following.setter
@@ -232,20 +240,20 @@ class FollowView(LineView, ModelPanel):
         self.following_changed()
 
     def following_changed(self) -> None:
-        """Called when `following` changes; override to update the model."""
+        """Called when `following` changes. Subclasses override it to update their model."""
 
     @property
     def grows(self) -> bool:
-        """Whether more lines can be appended; False for a saved session that has been read completely."""
+        """Whether lines may still be added; false for a saved session that was read completely."""
         return self.bridge.grows
 
     @property
     def unseen(self) -> int:
-        """Number of items appended since the view stopped following."""
+        """Number of items that were added since the view stopped following."""
         return self._items - self._seen
 
     def grow(self, lines: int, items: int) -> None:
-        """Updates the number of lines and items. Called once per tick, after all changes."""
+        """Sets the number of lines and of items. Call it once per tick, after all changes."""
         with self._moving_ourselves():
             if items < self._seen:
                 self._seen = items
@@ -258,26 +266,26 @@ class FollowView(LineView, ModelPanel):
         self.refresh_changed()
 
     def follow(self) -> None:
-        """Goes to the end of the list and stays there."""
+        """Scrolls to the end of the list, and stays there as lines are added."""
         self.following = True
         self.grow(self.virtual_size.height, self._items)
 
     def begin_anew(self) -> None:
-        """Follows again, because a new session has begun."""
+        """Starts following for a new session."""
         self.following = True
         self.changed()
 
     def hold(self) -> None:
-        """Stops following, because the user is reading."""
+        """Stops following, so that the user can read."""
         self.following = False
         self._update_title()
 
     def action_follow_end(self) -> None:
-        """Follows the end of the list; bound to the end key."""
+        """Starts following. The end key runs this action."""
         self.follow()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Starts following when the user scrolls to the bottom, and stops when the user scrolls away."""
+        """Starts following when the user scrolls to the end; stops when the user scrolls away from it."""
         super().watch_scroll_y(old_value, new_value)
         if not self._moving:
             self.following = round(new_value) >= self.max_scroll_y
@@ -286,33 +294,33 @@ class FollowView(LineView, ModelPanel):
             self._update_title()
 
     def show_followed(self) -> None:
-        """Scrolls to the lines that are followed: the last ones."""
+        """Scrolls to the end. Subclasses may follow a different line."""
         self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def on_resize(self) -> None:
-        """Keeps the followed lines in view."""
+        """If the view follows, scrolls to the followed lines."""
         if self.following:
             with self._moving_ourselves():
                 self.show_followed()
         self._update_title()
 
     def on_click(self, event: events.Click) -> None:
-        """Starts following when the title is clicked."""
+        """Starts following if the title was clicked."""
         if event.get_content_offset(self) is None and event.y == 0:
             self.follow()
 
     def title_parts(self) -> list[str]:
-        """Returns the parts of the title before the follow state ("paused, F to follow")."""
+        """Returns the parts of the title. The follow state is inserted after the second part."""
         return [self.TITLE]
 
     @property
     def title_room(self) -> int:
-        """Width of the title: the pane's width minus the corners and the blanks next to the title."""
+        """Number of cells in the title: the pane's width minus corners and blanks."""
         edges = _BOX_CELLS if self.styles.border_left[0] else _LINE_CELLS
         return max(self.outer_size.width - edges, 0)
 
     def title_of(self, parts: list[str]) -> str:
-        """Returns the title: its parts in order, except trailing parts that do not fit."""
+        """Returns the title. Parts at the end that do not fit are left out."""
         return joined(parts, self.title_room, self.LEAST_TITLE_CELLS)
 
     def _update_title(self) -> None:
@@ -341,9 +349,10 @@ class FollowView(LineView, ModelPanel):
 
 
 def joined(parts: Sequence[str], cells: int, least_cells: int = 0) -> str:
-    """Returns as many of the parts as fit, and at least the first.
+    """Joins as many of the parts as fit, and at least the first.
 
-    The last part is cut at its end if ``least_cells`` of it fit; 0 means that parts are never shortened.
+    The last part is shortened if at least ``least_cells`` of it fit. If ``least_cells`` is 0, parts are never
+    shortened.
     """
     kept = list(parts)
     while len(kept) > 1 and cell_len(_JOINT.join(kept)) > cells:
@@ -355,5 +364,5 @@ def joined(parts: Sequence[str], cells: int, least_cells: int = 0) -> str:
 
 
 def line_of(*parts: tuple[str, Style]) -> Strip:
-    """Returns a line composed of pieces of text with their styles."""
+    """Returns a line made of pieces of text and their styles."""
     return Strip([Segment(text, style) for text, style in parts if text])

@@ -1,7 +1,8 @@
-"""The columns of the event log: `COLUMNS` lists them from left to right, each with its width and drawing function.
+"""The columns of the event log, from left to right in `COLUMNS`, each with its width and drawing function.
 
-To add a column, write a function that draws it and list it in `COLUMNS`. Everything that it shows in addition
-to the event and its row must be part of `Look`, because a line is redrawn only when its look changes.
+To add a column, write a function that draws it and list it in `COLUMNS`. A column may draw from the event,
+its row and the line's `Look`. Other values must be added to `Look`, because a line is drawn again only when
+its look changes.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _LEVEL_STYLES = {Severity.WARNING: "event-log--warning", Severity.ERROR: "event-
 
 
 class Look(NamedTuple):
-    """Everything that determines how a line looks, except its position and width; part of the cache key."""
+    """Everything but position and width that determines how a line looks. Part of the line's cache key."""
 
     line: ViewLine
     marked: bool
@@ -62,10 +63,10 @@ def looks_at(
     highlight: Callable[[int], str],
     longest_kind: int,
 ) -> Iterator[Look]:
-    """Yields the looks of the view's lines from one position to another (exclusive), or to the last line.
+    """Yields the looks of the lines from ``first`` to ``end`` (exclusive), or to the last line.
 
-    ``highlight`` returns the highlight of a line; ``longest_kind`` is the width of the longest kind in the whole
-    log, in cells.
+    ``highlight`` returns the highlight of a line. ``longest_kind`` is the width in cells of the longest kind
+    in the whole log.
     """
     lines = view.lines(max(first - 1, 0), end)
     at_ns, marks, notes = view.log.events.at_ns, view.marks, view.marks.notes
@@ -95,7 +96,10 @@ class LongestKind:
         self._measured = 0
 
     def measure(self, shapes: Sequence[Shape]) -> None:
-        """Measures new shapes. A cleared log has fewer shapes, so all of them are measured again."""
+        """Includes shapes that were added to ``shapes`` since the last call.
+
+        If there are fewer shapes than before, the log was cleared, and measuring starts over.
+        """
         if len(shapes) < self._measured:
             self.cells = self._measured = 0
         for shape in shapes[self._measured :]:
@@ -105,7 +109,7 @@ class LongestKind:
 
 
 class LogLine:
-    """The line that is being drawn; values that several columns need are looked up only once."""
+    """A line that is being drawn. Looks up values that several columns need only once."""
 
     __slots__ = ("is_run", "level_style", "look", "row", "shape", "size", "summary", "view")
 
@@ -125,7 +129,7 @@ class LogLine:
         self.size = numbers.size(log.events.sizes[line.event] if line.member else row.size_bytes)
 
     def text(self, text: str, cells: int, style: str, *, keep_ends: bool = False) -> list[Piece]:
-        """Returns a text followed by a space, in ``cells`` cells, with search matches highlighted.
+        """Returns a text that fills ``cells`` cells, including a space at its end. Highlights search matches.
 
         If a match would be cut off, the text is scrolled so that the match is visible.
         """
@@ -177,7 +181,7 @@ def _direction(line: LogLine, cells: int) -> list[Piece]:
 
 
 def _level(line: LogLine, cells: int) -> list[Piece]:
-    """Draws ✗ or !, or a symbol that shows whether a run is open."""
+    """Draws the symbol of the event's level or, for a run, a symbol that shows whether the run is expanded."""
     glyph = line.shape.level.value
     if line.is_run and not glyph.strip():
         glyph = "▾" if line.look.opened else "▸"
@@ -200,7 +204,7 @@ def _size(line: LogLine, cells: int) -> list[Piece]:
 
 
 class LogColumn(NamedTuple):
-    """A column. Widths include the space before the next column; a width of 0 omits the column."""
+    """A column. Its width includes the space before the next column. A width of 0 hides the column."""
 
     draw: Draw
     cells: int
@@ -238,7 +242,7 @@ _KIND_CELLS = 19
 def _laid_out(
     width: int, absolute: bool, with_size: bool, longest_kind: int
 ) -> tuple[list[tuple[LogColumn, int]], int]:
-    """Returns the drawn columns with their widths, and the width of the summary."""
+    """Returns the visible columns with their widths, and the width of the summary."""
     wide = width >= WIDE
     cells = {column: column.wide_cells if wide else column.cells for column in COLUMNS}
     if absolute:
@@ -254,7 +258,7 @@ def _laid_out(
 
 
 def with_heads(title: str, inset: int, width: int, absolute: bool, longest_kind: int) -> str:
-    """Returns the title of a log, with the names of the columns that it does not cover.
+    """Returns the title of a log, followed by the names of the columns to the right of the title.
 
     ``width`` is the width of the lines; ``inset`` is the number of cells between the start of the lines and
     the title.
@@ -283,7 +287,7 @@ def pieces(view: EventView, look: Look, width: int) -> list[Piece]:
 
 
 def _time_text(line: LogLine) -> str:
-    """Returns the time of day if it is requested and known, otherwise the seconds since the session's start."""
+    """Returns the time of day, or the seconds since the session's start if it is unknown or not wanted."""
     events = line.view.log.events
     at_ns, start_ns = events.at_ns[line.look.line.first], events.at_ns[0]
     begin = events[0] if line.look.absolute else None

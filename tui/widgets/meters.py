@@ -1,6 +1,6 @@
 """Level meters in dBFS with peak hold, drawn in eighths of a cell.
 
-The meters are polled.
+The screen polls them, because levels do not cause events.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LABEL_CELLS, _VALUE_CELLS = 6, 8
 
 
 class TrackMeter(Drawn):
-    """The meter of one track: name, bar with peak, value."""
+    """The meter of one track: a name, a bar with the held peak, and the level in figures."""
 
     DEFAULT_CSS = """
     TrackMeter {
@@ -55,7 +55,7 @@ class TrackMeter(Drawn):
         self._shown: tuple[object, ...] = ()
 
     def update_level(self, level: float | None, peak: float | None, *, clipped: bool = False) -> None:
-        """Takes a new level and a new held peak, in dBFS. Redraws the meter only if it looks different."""
+        """Shows a level and a held peak, in dBFS. Redraws the meter only if it looks different."""
         self._level = None if level is None else max(level, -200.0)
         self._peak = peak
         self._clipped = clipped
@@ -66,7 +66,7 @@ class TrackMeter(Drawn):
             self.repaint()
 
     def render_line(self, y: int) -> Strip:
-        """Draws the meter's only line."""
+        """Draws the meter, which has only one line."""
         value_look = "meter--clip" if self._clipped else "meter--value"
         pieces: list[Piece] = [
             (self._label.ljust(_LABEL_CELLS), "meter--label"),
@@ -76,7 +76,10 @@ class TrackMeter(Drawn):
         return line_of(*((text, self.component(look)) for text, look in pieces))
 
     def _bar(self) -> Iterator[Piece]:
-        """Yields the bar in few pieces, because each piece costs twenty bytes of output, twenty times a second."""
+        """Yields the bar in as few pieces as possible.
+
+        Each piece costs twenty bytes of output, twenty times a second.
+        """
         cells = self._bar_cells()
         whole, eighths = divmod(_eighths(self._level, cells), 8)
         filled, empty = "█" * whole + _EIGHTHS[eighths].strip(), _scale(cells)
@@ -111,7 +114,7 @@ def _scale(cells: int) -> str:
 
 @cache
 def _zones(cells: int) -> Sequence[tuple[int, int, str]]:
-    """Returns the first cell, the end and the look of each zone of a bar."""
+    """Returns the first cell, the end and the style of each color zone of a bar."""
     ends = [sum((cell + 0.5) / cells < share for cell in range(cells)) for share, _ in _ZONE_ENDS]
     return [(start, end, look) for start, end, (_, look) in zip([0, *ends], ends, _ZONE_ENDS, strict=False)]
 

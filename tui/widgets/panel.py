@@ -1,4 +1,4 @@
-"""ModelPanel: a base for panels that show a model; controls when they listen and draw."""
+"""ModelPanel: a base class for panels that show a model. It decides when they listen and draw."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from tui.callbacks import Registration
 
 
 class ModelPanel(Widget):
-    """Listens to its model while it is mounted, and refreshes at most once per tick.
+    """Listens to its models while it is mounted, and refreshes at most once per tick.
 
     This is a mixin: list it after the widget class, because Textual takes style and keys only from the first
-    base. Set `bridge` before the widget is mounted; override `listen` and `refresh_from_model`.
+    base class. Set `bridge` before the panel is mounted. Subclasses override `listen` and
+    `refresh_from_model`.
     """
 
     bridge: Bridge
@@ -22,32 +23,32 @@ class ModelPanel(Widget):
     _stale = False
 
     def listen(self) -> Iterable[Registration]:
-        """Registers `changed` with the models that this panel shows."""
+        """Yields registrations of `changed` with the models that this panel shows."""
         return ()
 
     def refresh_from_model(self) -> None:
         """Updates the panel from the model."""
 
     def poll(self) -> None:
-        """Draws values that change without events. Called repeatedly while the panel is visible."""
+        """Draws values that change without events. Called every tick while the panel is visible."""
 
     def sleep(self) -> None:
-        """Records that the panel is hidden. Changes are applied when it wakes."""
+        """Suspends refreshes while the panel is hidden."""
         self._asleep = True
 
     def wake(self) -> None:
-        """Records that the panel is visible again, and applies pending changes."""
+        """Resumes refreshes when the panel is visible again, and applies pending changes."""
         self._asleep = False
         if self._stale:
             self._stale = False
             self.refresh_from_model()
 
     def changed(self, *_: object) -> None:
-        """Schedules a refresh of this panel at the end of the tick; the callback for every model."""
+        """Schedules a refresh at the end of the tick. This is the callback for all models."""
         self.bridge.mark_dirty(self._refresh_if_mounted)
 
     def on_mount(self) -> None:
-        """Starts listening and shows the current state."""
+        """Starts listening, and shows the current state."""
         self._registrations = tuple(self.listen())
         self.refresh_from_model()
 

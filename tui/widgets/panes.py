@@ -1,4 +1,4 @@
-"""Panes: arranges the event log and, next to it or below it, as many side panes as fit."""
+"""Panes: arranges the event log and as many side panes as fit next to it or below it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _LEAST_LOG_SHARE = 0.3
 
 
 class Edge(Enum):
-    """An edge that can be dragged with the mouse."""
+    """An edge between panes that the mouse can drag."""
 
     LOG = "between the log and the side panes"
     PANE = "between two side panes"
 
 
 class Panes(Container):
-    """Arranges panes. The side panes keep their order."""
+    """Arranges the log and the side panes. The order of the side panes is fixed."""
 
     DEFAULT_CSS = """
     Panes {
@@ -50,7 +50,7 @@ class Panes(Container):
     """
 
     class Changed(Message):
-        """The set of shown panes, or their sizes, have changed."""
+        """Reports that other panes are shown, or that the panes have other sizes."""
 
     def __init__(
         self,
@@ -76,14 +76,20 @@ class Panes(Container):
         """Whether the last focused pane is a side pane."""
 
     def compose(self) -> ComposeResult:
-        """Yields the log and the side panes, arranged for this terminal, so that they are styled only once."""
+        """Yields the log and the side panes.
+
+        They are arranged for this terminal already, so that they are styled only once.
+        """
         width, height = self.app.size
         self._take_room(width, height - LINES_AROUND)
         yield self.log_pane
         yield self.side
 
     def on_mount(self) -> None:
-        """Arranges the panes before the first layout, so that only widgets that fit are laid out, and only once."""
+        """Arranges the panes before the first layout, and creates the other panes after it.
+
+        Only the panes that fit are therefore laid out, and only once.
+        """
         self._settle()
         self.call_after_refresh(self._make, self._makers)
 
@@ -100,13 +106,13 @@ class Panes(Container):
         return bool(self._full)
 
     def maximize(self) -> None:
-        """Maximizes the focused pane, or shows the other panes again."""
+        """Maximizes the focused pane. If a pane is maximized already, shows all panes again."""
         focused = self.screen.focused
         filled = bool(self._full) or focused is None or not self.has(focused)
         self._fill("" if filled or focused is None else focused.id or "")
 
     def restore(self) -> None:
-        """Shows the other panes again."""
+        """Shows all panes again after one was maximized."""
         self._fill("")
 
     def has(self, widget: Widget) -> bool:
@@ -120,7 +126,7 @@ class Panes(Container):
 
     @property
     def layout_now(self) -> Layout:
-        """The layout to save."""
+        """The current layout, to be stored between runs."""
         return replace(self._kept, panes=self._arrangement.lasting)
 
     def on_resize(self, event: events.Resize) -> None:
@@ -131,14 +137,14 @@ class Panes(Container):
             self._divide()
 
     def on_descendant_focus(self) -> None:
-        """Makes room for a side pane when it is focused, and for the log when the log is focused again."""
+        """Enlarges the part (the log or the side panes) that has the focus now."""
         in_side = self.screen.focused in self.panes.values()
         if in_side != self._in_side:
             self._in_side = in_side
             self._divide()
 
     def _take_room(self, width: int, height: int) -> bool:
-        """Adapts the arrangement to a size; returns whether it has changed."""
+        """Chooses the arrangement for a size of the terminal; returns whether it has changed."""
         beside = width >= BESIDE_CELLS
         room = height // PANE_LINES if beside else height // (2 * PANE_LINES) + 1
         room = min(max(room, 1), _MOST_PANES)
@@ -157,7 +163,7 @@ class Panes(Container):
                 pane.poll()
 
     def visit(self, name: str) -> None:
-        """Shows and focuses a pane. If it already has the focus, hides it and returns to the log."""
+        """Shows and focuses a pane. If the pane already has the focus, hides it and focuses the log."""
         if name not in self._makers:
             self._fill("")
             self.log_pane.focus()
@@ -168,13 +174,13 @@ class Panes(Container):
             self.panes[name].focus()
 
     def bring(self, name: str) -> None:
-        """Shows a side pane."""
+        """Shows a side pane, without moving the focus."""
         self._full = ""
         self._arrangement.bring(name)
         self._settle()
 
     def put_away(self, name: str) -> None:
-        """Hides a side pane; the previous pane returns."""
+        """Hides a side pane. The pane that was shown before it returns."""
         had_focus = self.panes[name].has_focus
         self._full = ""
         self._arrangement.put_away(name)
@@ -183,12 +189,15 @@ class Panes(Container):
             self.log_pane.focus()
 
     def resize(self, by: float) -> None:
-        """Enlarges the focused part (the log or the side panes) by a share of the total space."""
+        """Enlarges the part that has the focus: the log or the side panes.
+
+        ``by`` is a share of the total space.
+        """
         in_side = self.screen.focused in self.panes.values()
         self._share(self._log_share + (-by if in_side else by))
 
     def resize_height(self, factor: float) -> None:
-        """Scales the height of the focused side pane, if there are several."""
+        """Multiplies the height of the focused side pane. Does nothing if it is the only one."""
         name = next((name for name in self.shown if self.panes[name].has_focus), None)
         if name is not None:
             self._weigh({name: self._weight(name) * factor})
@@ -197,11 +206,11 @@ class Panes(Container):
     # remains a click
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Remembers the edge under the mouse, because a drag may follow."""
+        """Remembers the edge under the mouse, in case the user drags it."""
         self._grabbed = self._edge_at(event.screen_x, event.screen_y)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """Drags the grabbed edge."""
+        """Moves the edge that the user drags."""
         if self._grabbed is None or not event.button:
             return
         self.capture_mouse()
@@ -230,7 +239,7 @@ class Panes(Container):
         return next(((Edge.PANE, name) for name in below if y == self.panes[name].region.y), None)
 
     def _drag_pane(self, name: str, y: int) -> None:
-        """Moves the upper edge of a pane to row ``y``. The pane above loses or gains those lines."""
+        """Moves the upper edge of a pane to row ``y``, which resizes the pane and the pane above it."""
         above = self.shown[self.shown.index(name) - 1]
         top, bottom = self.panes[above].region.y, self.panes[name].region.bottom
         share = min(max((y - top + 0.5) / max(bottom - top, 1), 0.2), 0.8)
@@ -273,7 +282,7 @@ class Panes(Container):
         self._settle()
 
     def _make(self, names: Iterable[str]) -> None:
-        """Creates the missing panes at their positions, hidden."""
+        """Creates those of the panes that do not exist yet, hidden, at their positions."""
         for name in names:
             if name not in self.panes:
                 below = [self.panes[other] for other in self._behind(name) if other in self.panes]
@@ -291,7 +300,7 @@ class Panes(Container):
             pane.wake() if shown else pane.sleep()
 
     def _settle(self) -> None:
-        """Applies the layout."""
+        """Applies the arrangement and the sizes to the panes."""
         self._make(self.shown)
         self._divide()
         self.log_pane.display = self._full in ("", self.log_pane.id)
@@ -303,12 +312,15 @@ class Panes(Container):
         self.post_message(self.Changed())
 
     def _divide(self) -> None:
-        """Distributes the space between the log and the side panes."""
+        """Divides the space between the log and the side panes."""
         for part, share in ((self.log_pane, self._log_share), (self.side, 1 - self._log_share)):
             part.styles.width = _part(share) if self._beside else "1fr"
             part.styles.height = "1fr" if self._beside else _part(share)
 
 
 def _part(share: float) -> str:
-    """Returns a share in whole thousandths, because with floats Textual's rounding can cost a cell."""
+    """Returns a size in Textual's notation for a share of the space.
+
+    The share is given in whole thousandths, because Textual's rounding of floats can cost a cell.
+    """
     return f"{max(round(share * 1000), 1)}fr"

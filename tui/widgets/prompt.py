@@ -1,4 +1,4 @@
-"""PromptLine: asks for a filter, a search, a time or a note in place of the footer."""
+"""PromptLine: asks for a filter, a search text, a place, a note or a path. Replaces the footer."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PromptLine(Vertical):
         return self._question is not None
 
     def ask(self, question: Question, value: str = "") -> None:
-        """Opens the prompt for a question, with an initial answer."""
+        """Opens the prompt for a question. ``value`` is the initial answer."""
         if not self.is_open:
             self._came_from = self.screen.focused
         self._question = question
@@ -98,7 +98,7 @@ class PromptLine(Vertical):
             question.left()
 
     def action_complete(self) -> None:
-        """Inserts the most likely completion or, if pressed again, the next."""
+        """Inserts the most likely completion. If pressed again, replaces it by the next one."""
         question = self._question
         if question is None or question.complete is None:
             return
@@ -123,7 +123,7 @@ class PromptLine(Vertical):
         self.show_message(problem or "tab: " + "  ".join(shown[start : start + _SHOWN_COMPLETIONS]))
 
     def action_explain(self) -> None:
-        """Shows the help page of this question."""
+        """Shows the help page for the question."""
         if self._question is not None and self._question.explain is not None:
             self._question.explain()
 
@@ -147,7 +147,7 @@ class PromptLine(Vertical):
             self._shut()
 
     def _show_keys(self) -> None:
-        """Shows the keys once the user's text has replaced the hint, if there is enough room for both."""
+        """Shows the keys after the text, if there is room and the hint is no longer visible."""
         self.set_class(bool(self.line.value) and self.screen.size.width >= _LEAST_CELLS, "-typed")
 
     def _shut(self) -> None:

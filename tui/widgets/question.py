@@ -1,4 +1,4 @@
-"""Question: a description of what the prompt asks for."""
+"""Question: describes what the prompt asks for."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def _nothing(_: str) -> str:
 
 
 class Question(msgspec.Struct, frozen=True):
-    """A question with callbacks for the answer.
+    """A question for the prompt, with callbacks for the answer.
 
-    The callbacks return a description of the problem with the answer, or "".
+    ``entered`` and ``edited`` return a sentence if the answer is not valid; otherwise "".
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""Lines of a message as received: wrapped text, or a hex dump of bytes that are not text."""
+"""Lines of a message as received: wrapped text, or a hex dump if the message is not text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_RAW = 2_000_000
 
 
 def raw_lines(raw: bytes, width: int) -> Sequence[str]:
-    """Returns the lines of a message, which are created on demand."""
+    """Returns the lines of a message. Each line is created when it is requested."""
     shown = raw[:MAX_RAW]
     if b"\0" in shown:
         return _HexLines(raw, width)
@@ -23,7 +23,7 @@ def raw_lines(raw: bytes, width: int) -> Sequence[str]:
 
 
 class _HexLines(LazyLines):
-    """A hex dump: offset, bytes, characters."""
+    """A hex dump with columns for offset, bytes and characters."""
 
     def __init__(self, raw: bytes, width: int) -> None:
         self._raw = raw
@@ -33,7 +33,6 @@ class _HexLines(LazyLines):
         return max(-(-len(self._raw) // self._bytes), 1)
 
     def line(self, index: int) -> str:
-        """Returns one line of the dump."""
         return _hex_line(self._raw, index * self._bytes, self._bytes)
 
 

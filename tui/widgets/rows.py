@@ -1,4 +1,4 @@
-"""RowsView: shows rows with a cursor, fixed head lines, and a foot with the cursor's row in full."""
+"""RowsView: shows rows with a cursor, head lines above them, and the selected row in full below them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _GAP = "  "
 
 
 class RowsView(FollowView, CursorKeys, inherit_bindings=False):
-    """A scrolling list of rows. The head and the foot do not scroll. `enter` or a double click chooses a row."""
+    """A scrolling list of rows, with a head and a foot that do not scroll.
+
+    Enter or a double click chooses a row.
+    """
 
     DEFAULT_CSS = """
     RowsView {
@@ -50,7 +53,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     FOOTER: ClassVar[Sequence[str]] = ("rows.choose", "follow")
 
     class Chosen(Message):
-        """Requests that the events of a row be shown, starting with the event of this number."""
+        """Requests that the log show the events of a row. ``event_number`` is the first of them."""
 
         def __init__(self, event_number: int) -> None:
             super().__init__()
@@ -66,7 +69,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def cursor(self) -> int:
-        """The row of the cursor."""
+        """Index of the row with the cursor."""
         return self._cursor
 
     # overridden by subclasses
@@ -81,33 +84,39 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @abstractmethod
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns the head lines, few enough to fit a view of the given height."""
+        """Returns the head lines. Returns fewer lines if ``height`` is small."""
 
     @abstractmethod
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns a row as pieces."""
+        """Returns the pieces of text in a row."""
 
     @abstractmethod
     def row_key(self, index: int) -> Hashable:
-        """Returns everything that determines how a row looks."""
+        """Returns a value that changes when the row looks different."""
 
     @abstractmethod
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns everything known about a row; each piece stays on one line if possible."""
+        """Returns the details of a row for the foot.
+
+        Each piece is kept on one line if possible.
+        """
 
     vital_pieces = 0
     """Number of leading pieces of `in_full` that the foot always shows completely, even if it has to be taller."""
 
     @property
     def least_lines(self) -> int:
-        """Number of lines that the head must leave for a row and for the part of the foot that is never cut."""
+        """Number of lines that the head must leave for a row and the most important part of the foot."""
         return 1 + (self._vital_lines if self.has_focus else 0)
 
     # drawing
 
     @property
     def foot_lines(self) -> int:
-        """Number of lines in the foot: the lines that the rows leave empty, or more if the pane is focused."""
+        """Number of lines in the foot.
+
+        The foot uses the lines that the rows leave empty. In a focused pane, it may use more.
+        """
         room = self.row_room
         empty = room - self.count()
         least = max(FOOT_LINES, self._vital_lines)
@@ -119,11 +128,11 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def row_room(self) -> int:
-        """Number of lines for the rows and the foot."""
+        """Number of lines for the rows and the foot together."""
         return self._view.height - len(self._heads)
 
     def lay_out(self) -> None:
-        """Lays out the head and the foot for the view's size and the cursor's row."""
+        """Lays out the head, and the foot for the row under the cursor."""
         view = self._view
         shown = self.cursor < self.count()
         pieces, width = self.in_full(self.cursor) if shown else (), max(view.width, 1)
@@ -147,13 +156,13 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         self.grow(len(self._heads) + count + self.foot_lines, count)
 
     def measure(self) -> None:
-        """Measures the view, and determines where the foot begins."""
+        """Updates the size of the view, and the line at which the foot begins."""
         super().measure()
         self.lay_out()
         self._foot_at = self._view.height - self.foot_lines
 
     def key_at(self, y: int) -> Hashable:
-        """Returns everything that the head, a row, or a line of the foot shows."""
+        """Returns a value that changes when line ``y`` of the head, the rows or the foot looks different."""
         heads = len(self._heads)
         if y < heads:
             return "head", tuple(self._heads[y])
@@ -167,7 +176,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         )
 
     def draw_at(self, y: int) -> Strip:
-        """Draws the head, a row, or a line of the foot."""
+        """Draws line ``y`` of the view, which belongs to the head, a row or the foot."""
         width, heads = self._view.width, len(self._heads)
         if y < heads:
             return self._drawn([(" ", "rows--muted"), *self._heads[y]], "")
@@ -191,14 +200,14 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         return lines[line] if line < len(lines) else []
 
     def _is_vital(self, line: int, width: int) -> bool:
-        """Returns whether a line must stay complete, even if there is no room to show that more lines follow."""
+        """Returns whether a line of the foot must be complete, without a mark that more lines follow."""
         text = "".join(text for text, _ in self._foot[line])
         return line < self._vital_lines and cell_len(text) > width - 2
 
     # the cursor
 
     def move_to(self, index: int) -> None:
-        """Puts the cursor on a row and scrolls it into view."""
+        """Moves the cursor to a row, and scrolls the row into view."""
         count = self.count()
         self._cursor = min(max(index, 0), max(count - 1, 0))
         self.hold()
@@ -212,7 +221,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def page_lines(self) -> int:
-        """One less than the number of visible rows."""
+        """Number of rows that page up and page down move: one less than the visible rows."""
         return max(self.row_room - self.foot_lines - 1, 1)
 
     def action_choose(self) -> None:
@@ -221,32 +230,35 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
             self.post_message(self.Chosen(self.event_of(self.cursor)))
 
     def follow(self) -> None:
-        """Moves the cursor to the last row and keeps it there."""
+        """Moves the cursor to the last row, and keeps it on the last row as rows are added."""
         self._cursor = max(self.count() - 1, 0)
         super().follow()
 
     def line_at(self, y: int) -> int | None:
-        """Returns the row at a line of the view. Rows are below the head and above the foot."""
+        """Returns the index of the row at line ``y`` of the view.
+
+        Returns None in the head and in the foot.
+        """
         heads = len(self._heads)
         in_rows = heads <= y < self._view.height - self.foot_lines
         return y + self.scroll_offset.y - heads if in_rows else None
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Selects the row. A double click chooses it."""
+        """Moves the cursor to the clicked row. A double click chooses the row."""
         self.move_to(index)
         if event.chain > 1:
             self.action_choose()
 
     def on_resize(self) -> None:
-        """Shows the foot if it fits; otherwise hides it."""
+        """Lays out the view, and hides the foot if it does not fit."""
         self._foot_changed()
 
     def on_focus(self) -> None:
-        """Shows the foot."""
+        """Lays out the view with a foot, because the pane has the focus."""
         self._foot_changed()
 
     def on_blur(self) -> None:
-        """Shows the foot only if there is plenty of room."""
+        """Lays out the view, with a foot only if there is plenty of room."""
         self._foot_changed()
 
     def _foot_changed(self) -> None:
@@ -256,7 +268,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
 
 def laid_out(pieces: Sequence[Piece], width: int) -> list[list[Piece]]:
-    """Lays out pieces on lines. A piece longer than a line is wrapped, and a newline piece ends the line."""
+    """Arranges pieces on lines. Wraps a piece that is longer than a line; a newline piece ends the line."""
     lines: list[list[Piece]] = [[]]
     used = 0
     for text, style in pieces:

@@ -1,4 +1,4 @@
-"""SessionComparisonView: shows two sessions side by side, turn by turn, in a scrolling view."""
+"""SessionComparisonView: shows two sessions side by side, turn by turn."""
 
 from __future__ import annotations
 
@@ -51,20 +51,23 @@ class SessionComparisonView(TextPage, inherit_bindings=False):
         return self.comparison is not None
 
     def why_empty(self) -> str:
-        """Returns the text that is shown while there is no comparison."""
+        """Returns the text for a view without a comparison."""
         return self.notice
 
     def show(self, comparison: SessionComparison | None, notice: str = "") -> None:
-        """Shows a comparison, or why there is none."""
+        """Shows a comparison or, if it is None, a notice."""
         self.comparison, self.notice = comparison, notice
         self._lay_out()
 
     def on_resize(self) -> None:
-        """Wraps the words again."""
+        """Lays out the comparison for the new width."""
         self._lay_out()
 
     def go_to_difference(self, *, forward: bool = True) -> bool:
-        """Scrolls to the next or previous pair of turns that differs; returns whether there is such a pair."""
+        """Scrolls to the next or the previous pair of turns that differs.
+
+        Returns False if there is none in that direction.
+        """
         if self.comparison is None:
             return False
         places = [at for index, at in self._places.items() if self.comparison.turns[index].differs]

@@ -1,4 +1,4 @@
-"""SessionsView: shows the saved sessions as rows, with a filter, marks, and the selected session in full below."""
+"""SessionsView: lists the saved sessions, with a filter and marks, and shows the selected session in full."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_C
 
 
 class SessionRows:
-    """The sessions, newest first, with the filter's matches and the marks."""
+    """The sessions, newest first, those that match the filter, and those that are marked."""
 
     def __init__(self) -> None:
         self.all: list[SessionSummary] = []
@@ -43,18 +43,18 @@ class SessionRows:
         self.filter = ""
 
     def take(self, found: Iterable[SessionSummary]) -> None:
-        """Adds sessions that have been read."""
+        """Adds sessions, in order of age."""
         self.all += found
         self.all.sort(key=age_key, reverse=True)
         self._select()
 
     def set_filter(self, text: str) -> None:
-        """Shows only sessions whose row contains all words."""
+        """Keeps only the sessions whose row contains all words of the filter."""
         self.filter = text.strip()
         self._select()
 
     def toggle(self, folder: Path) -> None:
-        """Marks a session or removes its mark; a third mark replaces the first."""
+        """Marks or unmarks a session. If two sessions are marked already, the first loses its mark."""
         if folder in self.marked:
             self.marked.remove(folder)
         else:
@@ -86,7 +86,7 @@ class SessionsView(RowsView, inherit_bindings=False):
     FOOTER: ClassVar[Sequence[str]] = ("session_list.open",)
 
     class Opened(Message):
-        """Requests that a session be opened."""
+        """Requests that the session under the cursor be opened."""
 
         def __init__(self, folder: Path) -> None:
             super().__init__()
@@ -102,7 +102,7 @@ class SessionsView(RowsView, inherit_bindings=False):
 
     @property
     def grows(self) -> bool:
-        """Always False: the end is never followed, because the newest session is at the top."""
+        """Always false. The view does not follow its end, because the newest session is at the top."""
         return False
 
     @property
@@ -111,7 +111,10 @@ class SessionsView(RowsView, inherit_bindings=False):
         return self.rows.rows[self.cursor] if self.cursor < self.count() else None
 
     def show(self, current: Path | None = None) -> None:
-        """Redraws the rows, with the cursor on session ``current`` if it is shown; otherwise, at its old position."""
+        """Redraws the rows.
+
+        The cursor is on session ``current`` or, if that is not listed, at its old position.
+        """
         folders = [each.folder for each in self.rows.rows]
         if current in folders:
             self._cursor = folders.index(current)
@@ -119,17 +122,17 @@ class SessionsView(RowsView, inherit_bindings=False):
         self.move_to(self.cursor)
 
     def refresh_from_model(self) -> None:
-        """Updates the rows; the cursor never follows the end."""
+        """Updates the rows, without following the end."""
         self._following = False
         super().refresh_from_model()
 
     def title_parts(self) -> list[str]:
-        """Returns how many sessions there are, and how many the filter shows."""
+        """Returns the number of sessions, and how many of them match the filter."""
         shown, count = len(self.rows.rows), len(self.rows.all)
         return [self.TITLE, f"{count:,}" if shown == count else f"{shown:,} of {count:,}"]
 
     def count(self) -> int:
-        """Returns the number of sessions shown."""
+        """Returns the number of sessions that match the filter."""
         return len(self.rows.rows)
 
     def event_of(self, index: int) -> int:
@@ -142,7 +145,7 @@ class SessionsView(RowsView, inherit_bindings=False):
             self.post_message(self.Opened(self.current.folder))
 
     def why_empty(self) -> str:
-        """Returns why no session is shown."""
+        """Returns the text for an empty list."""
         return self.empty
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
@@ -162,12 +165,12 @@ class SessionsView(RowsView, inherit_bindings=False):
         return [_shown([(column, "rows--muted") for column in columns], width)]
 
     def row_key(self, index: int) -> Hashable:
-        """Returns the content of the row; a summary never changes."""
+        """Returns the summary of the session, which never changes, as the cache key of the row."""
         summary = self.rows.rows[index]
         return summary.folder, summary.folder in self.rows.marked
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns the session's figures in columns."""
+        """Returns the columns of a session."""
         summary = self.rows.rows[index]
         title_cells, when_cells = self._cells(width)
         worst = with_grade(summary.worst, self.thresholds)
@@ -193,7 +196,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return _shown(columns, width)
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns everything known about a session, problems first."""
+        """Returns all details of a session, problems first."""
         summary = self.rows.rows[index]
         pieces: list[Piece] = [(one_line(summary.name, _TEXT_CHARS), "rows--heading")]
         if summary.problem:
@@ -212,7 +215,7 @@ class SessionsView(RowsView, inherit_bindings=False):
         return [*pieces, *((fact, "rows--muted") for fact in facts if fact)]
 
     def _cells(self, width: int) -> tuple[int, int]:
-        """Returns the widths of the title and the date. The title takes the space that the figures leave."""
+        """Returns the widths of the title and the date. The title gets the space that other columns leave."""
         when_cells = 18 if width >= _WIDE_CELLS else 13
         fixed = _MARK_CELLS + when_cells + _LENGTH_CELLS + _WORST_CELLS + _COUNT_CELLS
         if width >= _NARROW_CELLS:
@@ -229,14 +232,14 @@ class SessionsView(RowsView, inherit_bindings=False):
 
 
 def _shown(columns: Sequence[Piece], width: int) -> list[Piece]:
-    """Returns the columns that fit. A narrow list omits the outcome, the turns and the marks."""
+    """Returns the columns to show. A narrow list leaves out the outcome, the turns and the marks."""
     return [
         each for at, each in enumerate(columns) if width >= _NARROW_CELLS or at not in _OUTCOME_TURNS_MARKS
     ]
 
 
 def outcome_in_words(summary: SessionSummary) -> str:
-    """Returns how a session ended, or that it is damaged; empty for a normal end."""
+    """Returns how a session ended, or that it is damaged; empty if it ended normally."""
     if summary.problem:
         return _DAMAGED
     return "" if summary.outcome == Outcome.ENDED else one_line(summary.outcome, 20)

@@ -1,4 +1,4 @@
-"""SessionStrip: shows the current state of the session in two lines."""
+"""SessionStrip: shows the state of the session in two lines."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _JUDGED = {"good": "bold $text-success", "slow": _WARN, "bad": "bold $text-error
 
 
 class SessionStrip(Drawn, ModelPanel):
-    """Shows status, controls and metrics of the session's state. The clock is polled."""
+    """Shows the status, controls and figures of the session, and a clock."""
 
     DEFAULT_CSS = """
     SessionStrip { height: 2; padding: 0 1; background: $surface; }
@@ -78,7 +78,7 @@ class SessionStrip(Drawn, ModelPanel):
         """The two lines as they are shown."""
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to status, controls and metrics."""
+        """Subscribes to changes of the status, controls and figures."""
         state = self.bridge.state
         yield state.add_status_change_callback(self.changed)
         yield state.add_controls_change_callback(self.changed)
@@ -109,12 +109,12 @@ class SessionStrip(Drawn, ModelPanel):
         return line_of(*((text, self.look(style)) for text, style in self._lines[y]))
 
     def _hint(self) -> list[Group]:
-        """Returns the keys to press in a call in which the user has not yet spoken."""
+        """Returns a hint with the keys to press, in a call in which the user has not spoken yet."""
         hint = "" if self.recorded else what_to_press(self.bridge.state)
         return [Group([(hint, "$secondary")], 4)] if hint else []
 
     def _saving(self) -> Group | None:
-        """Returns the light that shows whether the call is being saved; None if there is no light."""
+        """Returns a light that shows whether the call is being saved; None for a saved session."""
         if self.recorded or not self.bridge.state.status.live:
             return None
         folder = self.bridge.folder
@@ -123,27 +123,30 @@ class SessionStrip(Drawn, ModelPanel):
         return Group([("● saving", "$text-success")], 1)
 
     def poll(self) -> None:
-        """Updates the clock, which changes without events, unless an event has just updated the strip."""
+        """Updates the clock. Does nothing if an event has updated the strip since the last poll."""
         if not self._up_to_date:
             self.refresh_from_model()
         self._up_to_date = False
 
     def on_resize(self) -> None:
-        """Redraws the groups that fit."""
+        """Draws the groups that fit the new width."""
         self.refresh_from_model()
 
 
 class Group(NamedTuple):
-    """Pieces of text that stay together."""
+    """Pieces of text that are shown or left out together."""
 
     parts: Sequence[Part]
     rank: int = 0
-    """If there is not enough room, the highest rank is dropped first. Rank 0 always stays."""
+    """If there is not enough room, groups of the highest rank are left out first, groups of rank 0 never."""
     least_cells: int = 0
-    """Width to which the group may be shortened. 0 means that the group is shown completely or not at all."""
+    """Smallest width of the shortened group; 0 means that the group is never shortened."""
 
     def fitted(self, cells: int) -> Group | None:
-        """Returns the group with its last text cut in the middle to fit; None if too little would remain."""
+        """Returns the group shortened to ``cells``; None if too little of it would remain.
+
+        The last text of the group is cut in the middle.
+        """
         if not self.least_cells or cells < self.least_cells:
             return None
         *first, (text, style) = self.parts
@@ -152,12 +155,18 @@ class Group(NamedTuple):
 
 
 def spread(left: Sequence[Group], right: Sequence[Group], width: int) -> Content:
-    """Returns as many groups at the left and right edge as fit."""
+    """Returns a line with groups at its left and right edge.
+
+    Groups of high rank are left out if there is not enough room.
+    """
     return Content.assemble(*spread_parts(left, right, width))
 
 
 def spread_parts(left: Sequence[Group], right: Sequence[Group], width: int) -> list[Part]:
-    """Returns the pieces of as many groups at the left and right edge as fit."""
+    """Returns the pieces of a line with groups at its left and right edge.
+
+    Groups of high rank are left out if there is not enough room.
+    """
     kept, ends = list(left), list(right)
     while _cells(kept) + _cells(ends) + (_GAP if ends else 0) > width:
         last = max((*kept, *ends), key=lambda group: group.rank)
@@ -244,7 +253,7 @@ def _figures(metrics: SessionMetrics, thresholds: Thresholds) -> list[Group]:
 
 
 def _usage(usage: dict[str, float]) -> list[Group]:
-    """Returns the token figures that the agent has reported."""
+    """Returns the token counts that the agent has reported."""
     names = ((ShownFigure.TOKENS, "total_tokens", 4), (ShownFigure.TOKENS_LEFT, "tokens left", 5))
     return [
         _named(name, numbers.count(usage[figure]), rank) for name, figure, rank in names if figure in usage
@@ -279,7 +288,7 @@ def _greeting(metrics: SessionMetrics) -> Figure:
 
 
 def _asked_for(metrics: SessionMetrics) -> list[Group]:
-    """Returns the audio that was dropped on purpose, which is not a loss."""
+    """Returns the amounts of audio that were dropped on purpose. They do not count as losses."""
     return [
         _named(loss.label, _amount(loss, amount), 3)
         for loss in Loss
@@ -288,7 +297,7 @@ def _asked_for(metrics: SessionMetrics) -> list[Group]:
 
 
 def _stalls(metrics: SessionMetrics) -> list[Group]:
-    """Returns how long devices delivered or accepted no audio."""
+    """Returns how long each device delivered or accepted no audio."""
     lasted_ms = sum(stalls.lasted_ms for stalls in metrics.stalls.values())
     return [_named(ShownFigure.STALLED, f"{lasted_ms / 1000:.1f} s", 2, _WARN)] if lasted_ms else []
 

@@ -1,4 +1,4 @@
-"""PaneTabs: shows the panes with their keys in one line. A click presses the key."""
+"""PaneTabs: one line with the names and keys of the panes. Clicking a name presses its key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tab(NamedTuple):
 
 
 class PaneTabs(Static):
-    """Shows the panes. ▪ marks visible panes, ▸ the focused pane."""
+    """Shows the panes as tabs. ▪ marks visible panes, and ▸ marks the focused pane."""
 
     DEFAULT_CSS = """
     PaneTabs { height: 1; width: 1fr; background: $surface; text-wrap: nowrap; }
@@ -42,7 +42,7 @@ class PaneTabs(Static):
         self._places: list[tuple[range, str]] = []
 
     def show_tabs(self, tabs: Sequence[Tab], shown: Collection[str], focused: str) -> None:
-        """Updates the tabs, the visible panes and the focused pane."""
+        """Sets the tabs, and which of their panes are visible and focused."""
         if (tabs, shown, focused) != (self._tabs, self._shown, self._focused):
             self._tabs, self._shown, self._focused = tabs, shown, focused
             self._draw()
@@ -52,7 +52,7 @@ class PaneTabs(Static):
         self._draw()
 
     def on_click(self, event: events.Click) -> None:
-        """Goes to the pane that was clicked."""
+        """Requests that the pane whose tab was clicked be shown and focused."""
         name = next((name for place, name in self._places if event.x in place), None)
         if name is not None:
             self.post_message(self.Chosen(name))
@@ -78,7 +78,7 @@ class PaneTabs(Static):
 
 
 def fitted(tabs: Sequence[Tab], width: int) -> list[Tab]:
-    """Returns all tabs, with their titles shortened to fit the line."""
+    """Returns all tabs, with titles that are short enough for the line."""
     roomy = [tab._replace(title=f"{tab.title} ") for tab in tabs]
     if sum(map(_cells, roomy)) - 1 <= width:
         return roomy

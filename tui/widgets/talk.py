@@ -1,6 +1,6 @@
-"""TalkButton: keeps the microphone on while the mouse button is held.
+"""TalkButton: keeps the microphone on while the mouse button is held down.
 
-There is no key for this, because terminals do not report key releases.
+No key can do this, because terminals do not report key releases.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ _LEAST_CELLS = 14
 
 
 class TalkButton(Widget):
-    """Keeps the microphone on while it is held.
+    """Keeps the microphone on while the mouse holds it down.
 
-    The button is released wherever the mouse is, and when the terminal loses the focus.
+    The button is released when the mouse button is released anywhere on the screen, or when the terminal
+    loses the focus.
     """
 
     DEFAULT_CSS = """
@@ -57,7 +58,7 @@ class TalkButton(Widget):
             self.refresh()
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Starts talking."""
+        """Requests that recording start."""
         if self._ready and event.button == 1:
             self.held = True
             self.capture_mouse()
@@ -65,11 +66,11 @@ class TalkButton(Widget):
             self.refresh()
 
     def on_mouse_up(self) -> None:
-        """Stops talking."""
+        """Requests that recording stop."""
         self.let_go()
 
     def let_go(self) -> None:
-        """Releases the button if it is held."""
+        """Releases the button, if it is held down."""
         if self.held:
             self.held = False
             self.release_mouse()
@@ -77,7 +78,7 @@ class TalkButton(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draws a label that shows what a press does, or that the microphone is on."""
+        """Draws a label: what a press does, or that the microphone is on."""
         width = self.size.width
         if self._recording:
             long, short, look = "talking" if self.held else "mic on", "mic on", "talk--open"

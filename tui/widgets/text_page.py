@@ -1,4 +1,4 @@
-"""TextPage: a scrolling view of text that was laid out in lines."""
+"""TextPage: a scrolling view of text that is already divided into lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Line = Sequence[Piece]
 
 
 class TextPage(LineView):
-    """Draws lines of pieces, each with a style such as ``page--heading``. Subclasses lay out the lines."""
+    """Draws lines of text whose pieces have styles such as ``page--heading``. Subclasses supply the lines."""
 
     DEFAULT_CSS = """
     TextPage {
@@ -33,7 +33,7 @@ class TextPage(LineView):
         self._lines: Sequence[Line] = ()
 
     def set_text(self, lines: Sequence[Line]) -> None:
-        """Shows these lines; does nothing if they are shown already."""
+        """Shows these lines. Does nothing if they are already shown."""
         if lines != self._lines:
             self._lines = lines
             self.forget_lines()
@@ -41,6 +41,6 @@ class TextPage(LineView):
             self.refresh()
 
     def draw_line(self, index: int, width: int) -> Strip:
-        """Draws one line, one cell from the left edge."""
+        """Draws one line, with a margin of one cell."""
         pieces = [(" ", "page--plain"), *self._lines[index]]
         return line_of(*((text, self.component(style)) for text, style in pieces))

@@ -1,4 +1,4 @@
-"""TooSmall: a message in place of a screen that does not fit the terminal."""
+"""TooSmall: a message that replaces a screen for which the terminal is too small."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SENTENCE = (
 
 
 class TooSmall(Static):
-    """The message, which is hidden unless the style sheets consider the terminal too small."""
+    """The message. The style sheets show it if the terminal is too small."""
 
     def __init__(self) -> None:
         super().__init__(_SENTENCE, id="too-small", markup=False)

@@ -28,7 +28,7 @@ _STATES = {
 
 
 class ToolsPane(RowsView):
-    """Draws the tool calls of the transcript."""
+    """Draws the tool calls in the transcript."""
 
     TITLE = "Tools"
 
@@ -38,17 +38,20 @@ class ToolsPane(RowsView):
 
     @property
     def calls(self) -> list[ToolUse]:
-        """The tool calls of the session."""
+        """The tool calls of the session, in order."""
         return self.bridge.transcript.tools
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to calls, and for the session's end, after which running calls never get a result."""
+        """Subscribes to changes of tool calls and of the status.
+
+        When the session ends, running calls no longer get a result.
+        """
         yield self.bridge.transcript.add_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def title_parts(self) -> list[str]:
-        """Returns the number of calls, and how many failed or are running."""
+        """Returns the number of calls, of failed calls and of running calls."""
         states = [self.state(call.event) for call in self.calls]
         counts = [
             f"{states.count(state):,} {state}"
@@ -58,7 +61,7 @@ class ToolsPane(RowsView):
         return [self.TITLE, *([f"{len(states):,}"] if states else []), *counts]
 
     def state(self, event: ToolChanged) -> str:
-        """Returns the state of a call."""
+        """Returns the state of a call, in a word."""
         if event.finished:
             return "failed" if event.error else "done"
         return "running" if self.bridge.state.status.live else "no result"
@@ -77,18 +80,18 @@ class ToolsPane(RowsView):
         return [[(fit(f"{columns}  tool, arguments → result", width), "rows--muted")]]
 
     def why_empty(self) -> str:
-        """Returns why nothing is shown."""
+        """Returns the text for an empty pane."""
         return nothing_shown(
             self.bridge.state, "No tool calls", "Each call will be listed with its arguments and result."
         )
 
     def row_key(self, index: int) -> Hashable:
-        """Returns a call's event and state."""
+        """Returns the call's latest event and its state, as the cache key of the row."""
         event = self.calls[index].event
         return event.number, self.state(event)
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns the time, state, duration, name, arguments, and the result or error."""
+        """Returns the columns of a call: time, state, duration, name, arguments, and result or error."""
         call = self.calls[index]
         event = call.event
         state, look = _STATES[self.state(event)]
@@ -107,7 +110,7 @@ class ToolsPane(RowsView):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns everything known about a call."""
+        """Returns all details of a call."""
         event = self.calls[index].event
         state, look = _STATES[self.state(event)]
         took = f" in {numbers.milliseconds(event.duration_ms)}" if event.finished else ""

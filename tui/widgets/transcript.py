@@ -1,4 +1,4 @@
-"""TranscriptPane: shows who said what, and which tools were called. Partial text is rewritten in place."""
+"""TranscriptPane: shows what both parties said, and which tools were called. Partial text changes in place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ _NOWHERE, _BEFORE_ALL = -2, -1
 
 
 class TranscriptPane(FollowView, inherit_bindings=False):
-    """Shows time, speaker and words. An entry is wrapped when it changes and drawn when it is visible."""
+    """Shows time, speaker and words of each entry.
+
+    An entry is wrapped when it changes, and drawn when it is visible.
+    """
 
     TITLE = "Transcript"
     HELP = (
@@ -78,13 +81,16 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         """Index of the entry under the playhead."""
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to words, and for the session's start and end, because times count from its start."""
+        """Subscribes to changes of the transcript and of the status.
+
+        Times count from the start of the session.
+        """
         yield self.bridge.transcript.add_change_callback(self._changed_from)
         yield self.bridge.state.add_status_change_callback(self.changed)
         yield self.bridge.log.add_clear_callback(self.begin_anew)
 
     def refresh_from_model(self) -> None:
-        """Wraps changed entries."""
+        """Wraps the entries that have changed, and redraws the pane."""
         width = self.line_width - _HEAD_CELLS
         if width != self._wrapped_at:
             self._wrapped_at, self._stale_from = width, 0
@@ -101,7 +107,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         self.grow(lines, len(entries))
 
     def show_instant(self, at_ns: int) -> None:
-        """Marks the entry that is heard at this time, and scrolls it into view."""
+        """Marks the entry that was heard at ``at_ns``, and scrolls it into view."""
         entries = enumerate(self.bridge.transcript.entries)
         begun = [(entry.began_ns, index) for index, entry in entries if entry.began_ns <= at_ns]
         now = max(begun)[1] if begun else _BEFORE_ALL
@@ -121,7 +127,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
             self.refresh_from_model()
 
     def why_empty(self) -> str:
-        """Returns why nothing is shown."""
+        """Returns the text for an empty pane."""
         state = self.bridge.state
         if wordless := _wordless(state.protocol):
             return f"{wordless} carries audio only, so there is no transcript."
@@ -130,7 +136,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         return nothing_shown(self.bridge.state, "No transcript", "It appears when the agent sends one.")
 
     def line_key(self, index: int) -> Hashable:
-        """Returns a line's pieces, and whether the playhead is in it."""
+        """Returns the cache key of a line: its pieces, and whether the playhead is in its entry."""
         which, line = self._place(index)
         return which == self._now, *self._pieces(which, line)
 
@@ -141,7 +147,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         return line_of(*((text, self.component(look, highlight)) for text, look in self._pieces(which, line)))
 
     def _place(self, index: int) -> tuple[int, int]:
-        """Returns the entry that a line belongs to, and the number of the line within the entry."""
+        """Returns the index of the entry to which a line belongs, and the number of the line in that entry."""
         which = bisect_right(self._starts, index) - 1
         return which, index - self._starts[which]
 
@@ -157,7 +163,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
         yield mark, _mark_look(entry)
 
     def _heard_pieces(self, which: int, line: int, words: str) -> list[Piece]:
-        """Returns the words of a line, divided into heard and unplayed words."""
+        """Returns the words of a line as pieces: words that were heard, then unplayed words."""
         entry = self.bridge.transcript.entries[which]
         look = _look(entry)
         place = _cut_place(self._wrapped[which], entry)
@@ -190,13 +196,16 @@ class TranscriptPane(FollowView, inherit_bindings=False):
 
 @cache
 def _wordless(protocol: str) -> str:
-    """Returns the title of a built-in protocol without transcripts; empty for any other protocol."""
+    """Returns the title of a built-in protocol without transcripts.
+
+    Empty for a protocol that has transcripts or is custom.
+    """
     known = protocol_named(protocol) if protocol in BUILT_IN else None
     return known.title if known is not None and not known.has_words else ""
 
 
 def words_of(entry: Entry) -> str:
-    """Returns the words and the state of an entry."""
+    """Returns the words of an entry, followed by its mark."""
     text = _call(entry.event) if isinstance(entry, ToolUse) else _words(entry)
     return f"{text}  {_mark(entry)}" if _mark(entry) else text
 
@@ -213,7 +222,10 @@ def _words(said: Utterance) -> str:
 
 
 def _heard_characters(said: Utterance) -> int | None:
-    """Returns how many characters of a cut-off text were heard, rounded to the end of a word; None if unknown."""
+    """Returns how many characters of a cut-off text were heard, up to the end of a word.
+
+    Returns None if the text was not cut off or the number is unknown.
+    """
     if said.heard is not Heard.CUT or said.heard_share is None:
         return None
     text = said.text[:MAX_CHARACTERS]
@@ -226,7 +238,7 @@ def _heard_characters(said: Utterance) -> int | None:
 
 
 def _cut_place(lines: list[str], entry: Entry) -> tuple[int, int] | None:
-    """Returns the line and column of the cut in an entry."""
+    """Returns the line and column at which an entry was cut off; None if it was not cut off."""
     heard = _heard_characters(entry) if isinstance(entry, Utterance) else None
     if heard is None or not isinstance(entry, Utterance):
         return None
@@ -255,7 +267,10 @@ def _who(entry: Entry) -> str:
 
 
 def _mark(entry: Entry) -> str:
-    """Returns how much of the text was heard, if not all, or how long a tool took. Contains no-break spaces."""
+    """Returns how much of an entry was heard, or how long a tool ran, in brackets; "" if all was heard.
+
+    The mark contains no-break spaces, so that it is not wrapped.
+    """
     match entry:
         case ToolUse(event=event):
             mark = numbers.milliseconds(event.duration_ms) if event.finished else "running"

@@ -16,7 +16,7 @@ _SOUNDS = {Sound.BOTH: "both tracks", Sound.USER: "user only", Sound.AGENT: "age
 
 
 class Transport(Static):
-    """Polled, and redrawn only if the text has changed."""
+    """Shows the playhead of a saved session. Redraws only if the text has changed."""
 
     DEFAULT_CSS = """
     Transport { height: 1; padding: 0 1; text-wrap: nowrap; }
@@ -28,7 +28,7 @@ class Transport(Static):
         self._shown: Content | None = None
 
     def poll(self, turn: int, problem: str) -> None:
-        """Shows the position; ``problem`` is the reason why nothing can be heard."""
+        """Shows the position and the turn. ``problem`` is the reason why nothing can be heard."""
         head = self.playhead
         glyph, look = ("▶", "bold $text-success") if head.playing else ("‖", "bold $foreground")
         at = f"{_clock(head.at_ns - head.first_ns)} / {_clock(head.last_ns - head.first_ns)}"

@@ -1,6 +1,7 @@
-"""Draws JSON: converts a line of an `EventTree` to pieces of text with styles.
+"""Draws JSON: converts lines of an `EventTree` to pieces of text with styles.
 
-The text comes from the far side, so its control characters are made visible here, and it is cut to a readable length.
+The text comes from the far side. This module makes its control characters visible, and cuts it to a readable
+length.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Pieces = list[tuple[str, str]]
 
 
 def tree_of(value: object, width: Callable[[], int]) -> EventTree:
-    """Returns a tree for lines of width ``width()``, in which short values are open."""
+    """Returns a tree with lines ``width()`` cells wide, in which short values are open."""
 
     def fits(path: Path, text: str) -> bool:
         return _fits(text, width() - _before_value(path, width()))
@@ -45,7 +46,7 @@ def tree_of(value: object, width: Callable[[], int]) -> EventTree:
 
 
 def tree_pieces(line: TreeLine, width: int, *, none: str = "null") -> Pieces:
-    """Returns a line as pieces; ``none`` is the text for null."""
+    """Returns the pieces of a line. ``none`` is the text for null."""
     indent = " " * _indent(line.depth, width)
     if line.text is not None:
         return [(f"{indent}  {line.text}", "detail--string")]
@@ -57,12 +58,12 @@ def tree_pieces(line: TreeLine, width: int, *, none: str = "null") -> Pieces:
 
 
 def quoted(text: str) -> str:
-    """Returns a string as JSON with visible control characters."""
+    """Returns a string as JSON, with visible control characters."""
     return visible(json.dumps(text, ensure_ascii=False))
 
 
 def cut_text(text: str, cells: int) -> str:
-    """Returns a string as JSON or, if it does not fit, its beginning and its length."""
+    """Returns a string as JSON. If it does not fit, returns its beginning and its length."""
     if _fits(text, cells):
         return quoted(text)
     length = f"… ({len(text):,} characters)"
@@ -95,7 +96,7 @@ def _value(line: TreeLine, cells: int, none: str) -> tuple[str, str]:
 
 
 def _elements(values: Sequence[object]) -> str:
-    """Returns the first elements, if they are numbers or short values."""
+    """Returns the first elements of an array, if they are numbers or short values."""
     first = [child_at(values, place)[1] for place in range(min(len(values), _PREVIEWED))]
     if any(isinstance(value, JsonObject | list) for value in first):
         return ""
@@ -118,7 +119,7 @@ def _before_value(path: Path, width: int) -> int:
 
 
 def _indent(depth: int, width: int) -> int:
-    """Returns the indent, which is never more than half of the line."""
+    """Returns the indentation for a depth, which is at most half of the line."""
     return min(_STEP * depth, width // 2)
 
 

@@ -23,7 +23,7 @@ _STEPS = ("speech stopped", "speech committed", "recognised")
 
 
 class TurnPage(TextPage):
-    """Draws one turn of the session: verdict, shares of the response time, and what was reported and heard."""
+    """Draws one turn: its verdict, the shares of its response time, the agent's reports, and the words."""
 
     def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -37,13 +37,13 @@ class TurnPage(TextPage):
         return next((turn for turn in self.bridge.state.metrics.turns if turn.number == self.number), None)
 
     def show(self, number: int) -> None:
-        """Shows a turn from its beginning."""
+        """Shows the turn with this number, from its beginning."""
         self.number = number
         self.scroll_to(y=0, animate=False)
         self.update()
 
     def update(self) -> None:
-        """Updates the turn's figures, which change until the turn is over."""
+        """Updates the figures, which change until the turn is over."""
         turn, width = self.turn, max(self.line_width - 2, 1)
         barge_ins = [each for each in self.bridge.state.metrics.barge_ins if each.turn == self.number]
         bound = timing_line(self.bridge.state.metrics.timing)
@@ -53,7 +53,7 @@ class TurnPage(TextPage):
         self.set_text(lines)
 
     def on_resize(self) -> None:
-        """Wraps the sentences again."""
+        """Lays out the turn for the new width."""
         self.update()
 
 

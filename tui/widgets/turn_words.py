@@ -1,4 +1,4 @@
-"""Describes a turn and its barge-ins in words, with every known figure, most important first."""
+"""Describes a turn and its barge-ins in words. The most important figures come first."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ LEAST_SHARE_MS = 0.05
 
 
 def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Thresholds) -> str:
-    """Returns the shares as cells filled with their glyphs.
+    """Returns a bar of ``cells`` cells, filled with the glyphs of the shares.
 
-    ``full_ms`` is the time that fills all cells. Thresholds beyond the end of the bar are marked.
+    ``full_ms`` is the time that fills all cells. The empty cells show the thresholds.
     """
     scale = cells / max(full_ms, 1.0)
     bar, reached_ms = "", 0.0
@@ -59,7 +59,7 @@ def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Threshold
 
 
 def axis_of(full_ms: float, cells: int, judge: Thresholds) -> str:
-    """Returns the axis above the bars, with a mark at each threshold in its range."""
+    """Returns the axis above the bars. It has a mark at each threshold in its range."""
     marks = {_cell(ms, full_ms, cells) for ms in (judge.good_ms, judge.slow_ms)}
     return "".join("┬" if at in marks else "─" for at in range(cells))
 
@@ -69,7 +69,7 @@ def _cell(ms: float, full_ms: float, cells: int) -> int | None:
 
 
 def sparkline_of(latencies_ms: Sequence[float]) -> str:
-    """Returns response times as a sparkline with one cell each; empty for fewer than two."""
+    """Returns response times as a sparkline, one cell for each; empty if there are fewer than two."""
     if len(latencies_ms) < 2:
         return ""
     # Scaled from zero; otherwise, the fastest turn would look as if it took no time.
@@ -79,9 +79,10 @@ def sparkline_of(latencies_ms: Sequence[float]) -> str:
 
 
 def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiting: str = "") -> list[Piece]:
-    """Returns the response time and its reason (`VITAL_PIECES`), uncertainty, barge-ins, shares, and agent reports.
+    """Returns the details of a turn.
 
-    ``waiting`` states how long the user has been waiting.
+    The first `VITAL_PIECES` pieces are its number, its response time and the reason. Uncertainty, barge-ins,
+    shares and the agent's reports follow. ``waiting`` says how long the user has been waiting.
     """
     pieces: list[Piece] = [(f"turn {turn.number}" if turn.number else "greeting", "rows--heading")]
     if figure.ms is None:
@@ -103,34 +104,34 @@ def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiti
 
 
 def causes_of(turn: Turn) -> list[str]:
-    """Returns the stages that took most of the response time, longest first, as in "unexplained 1.8 s"."""
+    """Returns the stages that took most of the response time, longest first, such as "unexplained 1.8 s"."""
     longest = sorted(notable(shares_of(turn)), key=lambda share: -share.ms)
     return [f"{share.stage} {numbers.seconds(share.ms)}" for share in longest]
 
 
 def judged(figure: Figure) -> str:
-    """Returns a response time with its grade as a glyph and a word."""
+    """Returns a response time, followed by its grade as a glyph and a word."""
     return f"{figure} {figure.glyph} {figure.grade}" if figure.grade else str(figure)
 
 
 def shown_shares(turn: Turn) -> list[Share]:
-    """Returns the shares of a response that took a noticeable time."""
+    """Returns the shares of a response that are long enough to be shown."""
     return [share for share in shares_of(turn) if abs(share.ms) >= LEAST_SHARE_MS]
 
 
 def notable_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:
-    """Returns why the figure is uncertain and what else happened in the turn."""
+    """Returns lines on why a figure is uncertain, and on the barge-ins of the turn."""
     lines = [f"? uncertain: {one_line(turn.doubt, _MAX_TEXT)}"] if turn.doubt else []
     return [*lines, *counted(map(_barge_in, barge_ins))]
 
 
 def counted(lines: Iterable[str]) -> list[str]:
-    """Returns each line once, in order, with its number of occurrences if it is repeated."""
+    """Returns each different line once, in order; adds the number of occurrences if it is repeated."""
     return [line if times == 1 else f"{line} ({times} times)" for line, times in Counter(lines).items()]
 
 
 def further_lines(turn: Turn) -> list[str]:
-    """Returns what the agent reported and what else is known about the turn."""
+    """Returns lines with the agent's reports and the remaining facts about the turn."""
     lines = []
     if turn.after_tools_ms is not None:
         lines.append(f"answer after tools {numbers.milliseconds(turn.after_tools_ms)}")

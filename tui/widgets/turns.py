@@ -1,4 +1,4 @@
-"""TurnsPane: shows the verdict, and one row per turn with its response time and the breakdown."""
+"""TurnsPane: shows a verdict, and one row per turn with its response time and a breakdown."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _MOST_SPARKS = 24
 
 
 class TurnsPane(GradedRows):
-    """Draws `SessionMetrics.turns`."""
+    """Draws the turns in `SessionMetrics.turns`."""
 
     TITLE = "Turns"
     vital_pieces = VITAL_PIECES
@@ -77,7 +77,7 @@ class TurnsPane(GradedRows):
         """Length of a full bar in ms: the response time of the slowest turn shown."""
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for changes to turns, which are rarer than messages, as well."""
+        """Subscribes to changes of the status and of turns. Turns change less often than all figures together."""
         yield from super().listen()
         yield self.bridge.state.add_turns_update_callback(self.changed)
 
@@ -87,7 +87,7 @@ class TurnsPane(GradedRows):
         return self.bridge.state.metrics.turns
 
     def title_parts(self) -> list[str]:
-        """Returns the number of turns, their response times as a sparkline, and the percentiles."""
+        """Returns the number of turns, a sparkline of the response times, and the percentiles."""
         count = sum(turn.number > 0 for turn in self.turns)
         counted = [f"{count:,}"] if count or not self.turns else ["greeting"]
         metrics = self.bridge.state.metrics
@@ -100,7 +100,7 @@ class TurnsPane(GradedRows):
         return [self.TITLE, *counted, *([sparks] if sparks else []), *figures, *note]
 
     def go_to_turn(self, number: int) -> None:
-        """Puts the cursor on a turn."""
+        """Moves the cursor to the turn with this number."""
         index = next((i for i, turn in enumerate(self.turns) if turn.number == number), None)
         if index is not None:
             self.move_to(index)
@@ -110,7 +110,7 @@ class TurnsPane(GradedRows):
         return len(self.turns)
 
     def event_of(self, index: int) -> int:
-        """Returns the number of the event with which the turn begins."""
+        """Returns the number of the event with which a turn begins."""
         return self.turns[index].first_event
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
@@ -126,9 +126,9 @@ class TurnsPane(GradedRows):
         )
 
     def _said(self) -> str:
-        """Returns the verdict.
+        """Returns the verdict on the session, from a cache if possible.
 
-        The verdict is updated only if one of the latest turns has changed, because earlier turns never change.
+        Checks only the latest turns for changes, because earlier turns never change.
         """
         newest = [
             (turn.response_ms, turn.unexplained_ms, turn.unmeasured, turn.doubt) for turn in self.turns[-3:]
@@ -146,7 +146,7 @@ class TurnsPane(GradedRows):
         return fit(f"{start}{axis} ┬ {good_ms:g}, {slow_ms:g} ms", width)
 
     def lay_out(self) -> None:
-        """Lays out the pane, and scales the bars to the slowest turn shown."""
+        """Lays out the pane, and scales the bars to the slowest turn."""
         top = self.scroll_offset.y
         shown = self.turns[top : top + self._view.height]
         worst_ms = max((turn.response_ms or 0.0 for turn in shown), default=0.0)
@@ -154,18 +154,18 @@ class TurnsPane(GradedRows):
         super().lay_out()
 
     def why_empty(self) -> str:
-        """Returns why nothing is shown."""
+        """Returns the text for an empty pane."""
         return nothing_shown(
             self.bridge.state, "No turns", "A turn starts when you speak or when the agent greets you."
         )
 
     def poll(self) -> None:
-        """Updates the waiting time, which changes without events."""
+        """Updates how long the user has been waiting, which changes without events."""
         if self.turns and self._waiting(self.turns[-1]):
             self.refresh_changed()
 
     def row_key(self, index: int) -> Hashable:
-        """Returns the parts of a turn that are drawn."""
+        """Returns the cache key of a row: the parts of the turn that are drawn."""
         turn = self.turns[index]
         seen = (
             turn.response_ms,
@@ -180,7 +180,7 @@ class TurnsPane(GradedRows):
         return turn.number, seen, texts, len(self._barge_ins(turn))
 
     def row(self, index: int, width: int) -> Sequence[Piece]:
-        """Returns the number, the response time, a bar with its breakdown, and the reason in words."""
+        """Returns the columns of a turn: its number, its response time, a bar, and facts in words."""
         turn = self.turns[index]
         figure = response_of(turn, self.thresholds)
         look = f"rows--{figure.grade}" if figure.grade else "rows--plain"
@@ -200,7 +200,7 @@ class TurnsPane(GradedRows):
         ]
 
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns every figure of the turn, most important first."""
+        """Returns all figures of a turn, most important first."""
         turn = self.turns[index]
         figure = response_of(turn, self.thresholds)
         return turn_in_full(turn, figure, self._barge_ins(turn), self._waiting(turn))
@@ -218,13 +218,13 @@ class TurnsPane(GradedRows):
             self.notify("No response time has been measured yet.", markup=False)
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Selects the turn. A double click opens it."""
+        """Moves the cursor to the clicked turn. A double click opens the turn."""
         self.move_to(index)
         if event.chain > 1:
             self.action_open_turn()
 
     def _waiting(self, turn: Turn) -> str:
-        """Returns how long the user has been waiting for an answer; empty if they are not waiting."""
+        """Returns how long the user has been waiting for an answer; empty if the user is not waiting."""
         state = self.bridge.state
         if turn is not self.turns[-1] or state.status is not Status.ACTIVE:
             return ""
@@ -245,7 +245,10 @@ class TurnsPane(GradedRows):
         return found[::-1]
 
     def _words(self, turn: Turn, figure: Figure) -> list[str]:
-        """Returns the facts worth mentioning, most important first; for a slow turn, the first is its breakdown."""
+        """Returns facts about a turn, most important first.
+
+        For a slow turn, the first facts are the stages that took most of the time.
+        """
         words = ["greeting"] if turn.number == 0 else []
         words += causes_of(turn) if figure.grade != "good" else []
         words += counted(
@@ -264,7 +267,10 @@ def _bar_cells(width: int) -> int:
 
 
 def _whole(words: Sequence[str], cells: int) -> str:
-    """Returns as many facts as fit completely, in order. Only a quotation or the first fact may be cut."""
+    """Joins as many facts as fit, in order.
+
+    Only the first fact or a quotation may be cut; other facts are shown completely or left out.
+    """
     line = ""
     for word in words:
         longer = f"{line} · {word}" if line else f" {word}"
@@ -278,7 +284,7 @@ def _whole(words: Sequence[str], cells: int) -> str:
 
 
 def _percentiles(metrics: SessionMetrics, judge: Thresholds) -> list[str]:
-    """Returns the worst response time and the percentiles, most important first."""
+    """Returns the worst response time, and then the percentiles."""
     of = metrics.percentiles()
     named = {"worst": worst_of(metrics.turns, judge)}
     named |= {

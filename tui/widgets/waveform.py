@@ -1,4 +1,4 @@
-"""WaveformStrip: shows both tracks of a saved session across the screen, with events and the playhead."""
+"""WaveformStrip: shows both tracks of a saved session, with events and the playhead."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _USER, _AGENT = 0, 1
 
 
 class WaveformMark(NamedTuple):
-    """An event on the line between the tracks."""
+    """An event that is marked on the line between the tracks."""
 
     at_ns: int
     text: str
@@ -45,8 +45,8 @@ class WaveformStrip(ModelPanel, Widget):
     """Shows the user above and the agent below, with turns, barge-ins and errors between them.
 
     Drag or click to seek, and scroll to zoom. Heights are proportional to the square root of the loudness, so
-    that quiet speech is visible. Draws `tui.view.waveform.Waveform` when polled, and only if the picture has
-    changed.
+    that quiet speech is visible. Draws a `tui.view.waveform.Waveform` each time it is polled, but only if the
+    picture has changed.
     """
 
     DEFAULT_CSS = """
@@ -68,7 +68,7 @@ class WaveformStrip(ModelPanel, Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = components_in(DEFAULT_CSS)
 
     class Sought(Message):
-        """Requests that the playhead be moved."""
+        """Requests that the playhead be moved to a time."""
 
         def __init__(self, at_ns: int) -> None:
             super().__init__()
@@ -88,18 +88,18 @@ class WaveformStrip(ModelPanel, Widget):
         self._shown: tuple[object, ...] = ()
 
     def listen(self) -> Iterable[Registration]:
-        """Registers for errors and for a new session."""
+        """Subscribes to errors, and to the clearing of the log, which removes the errors."""
         yield self.bridge.state.add_error_callback(self._add_error)
         yield self.bridge.log.add_clear_callback(self._errors.clear)
 
     @property
     def span_ns(self) -> int:
-        """Length of the visible part."""
+        """Duration of the visible part, in ns."""
         whole_ns = max(self.playhead.last_ns - self.playhead.first_ns, 1)
         return max(whole_ns // self.zoom, min(MIN_SPAN_NS, whole_ns))
 
     def zoom_by(self, factor: float) -> None:
-        """Zooms in (2) or out (0.5), keeping the playhead in place if possible."""
+        """Zooms in if ``factor`` is 2, out if it is 0.5. Keeps the playhead in place if possible."""
         head, before_ns = self.playhead, self.span_ns
         if factor < 1 or before_ns > MIN_SPAN_NS:
             self.zoom = max(round(self.zoom * factor), 1)
@@ -107,7 +107,7 @@ class WaveformStrip(ModelPanel, Widget):
         self._left_ns = head.at_ns - round(place * self.span_ns)
 
     def poll(self) -> None:
-        """Redraws the strip if it looks different now."""
+        """Redraws the strip if the picture has changed."""
         self._keep_playhead_in_sight()
         metrics = self.bridge.state.metrics
         looks = (
@@ -123,7 +123,7 @@ class WaveformStrip(ModelPanel, Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draws a line of a track, or the line of events."""
+        """Draws a line of a track, or the line with the events."""
         rows = max((self.size.height - 1) // 2, 1)
         if y < rows:
             return self._track(_USER, rows - 1 - y, rows)
@@ -137,7 +137,7 @@ class WaveformStrip(ModelPanel, Widget):
         return max(self.size.width - LABEL_CELLS, 1)
 
     def _track(self, track: int, row: int, rows: int) -> Strip:
-        """Returns a line of a track; row 0 is the lowest line."""
+        """Returns line ``row`` of a track that is ``rows`` lines high. Row 0 is the lowest."""
         name = ("user", "agent")[track]
         style, unread = self._look(f"waveform--{name}"), self._look("waveform--unread")
         levels = self._levels_now()[track]
@@ -171,7 +171,7 @@ class WaveformStrip(ModelPanel, Widget):
         )
 
     def _happened(self) -> Iterable[WaveformMark]:
-        """Yields the marks. If two coincide, the first is visible."""
+        """Yields the marks. If two marks are in the same place, the first one is visible."""
         for at_ns in self._errors:
             yield WaveformMark(at_ns, ERROR, "error")
         metrics = self.bridge.state.metrics
@@ -188,7 +188,11 @@ class WaveformStrip(ModelPanel, Widget):
                 yield WaveformMark(turn.began_ns, str(turn.number), "turn")
 
     def _with_playhead(self, cells: list[tuple[str, Style]], *, over: str) -> list[tuple[str, Style]]:
-        """Returns the cells with the playhead drawn over the glyphs in ``over`` and behind all other glyphs."""
+        """Returns the cells with the playhead.
+
+        The playhead replaces a glyph that is in ``over``. Any other glyph stays visible and is drawn in
+        reverse.
+        """
         column = self._column(self.playhead.at_ns)
         if 0 <= column < len(cells):
             text, style = cells[column]
@@ -197,7 +201,7 @@ class WaveformStrip(ModelPanel, Widget):
         return cells
 
     def _levels_now(self) -> tuple[bytes, bytes]:
-        """Returns the peaks of both tracks, one per column; computed once per width and part of the session."""
+        """Returns the loudness of both tracks, one byte per column. Cached until the visible part changes."""
         waveform = self.bridge.waveform
         key = waveform.version, self._left_ns, self.span_ns, self.columns
         if key != self._levels_key:
@@ -215,14 +219,14 @@ class WaveformStrip(ModelPanel, Widget):
         return self._column(known_ns) if waveform.known_bins else 0
 
     def _keep_playhead_in_sight(self) -> None:
-        """Shows the next part when the playhead leaves the visible part."""
+        """Scrolls so that the playhead is visible."""
         head, span_ns = self.playhead, self.span_ns
         if not self._left_ns <= head.at_ns <= self._left_ns + span_ns:
             self._left_ns = head.at_ns - span_ns // 8
         self._left_ns = max(min(self._left_ns, head.last_ns - span_ns), head.first_ns)
 
     def _column(self, at_ns: int) -> int:
-        """Returns the column of a time, which may be outside the strip."""
+        """Returns the column for a time. The column may be outside the strip."""
         column = (at_ns - self._left_ns) * self.columns // self.span_ns
         return self.columns - 1 if at_ns == self._left_ns + self.span_ns else column
 
@@ -236,7 +240,7 @@ class WaveformStrip(ModelPanel, Widget):
     # the mouse
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """Seeks, and follows the mouse."""
+        """Seeks to the time under the mouse, and starts a drag."""
         self._dragging = True
         self.capture_mouse()
         self._seek(event)
@@ -266,5 +270,5 @@ class WaveformStrip(ModelPanel, Widget):
 
 
 def _height(loudness: int) -> float:
-    """Returns the share of its line, 0 to 1, that a peak (0–255) fills."""
+    """Returns how much of the track's height a loudness (0–255) fills, as a share 0..1."""
     return min(math.sqrt(loudness / (255 * FULL)), 1.0)

@@ -1,4 +1,4 @@
-"""Fits text into terminal cells. The text must have passed through `tui.text.visible`."""
+"""Fits text into terminal cells. The text must already have passed through `tui.text.visible`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _WRAPPED_CHARS = 4_000
 
 
 def fit(text: str, cells: int, *, keep_ends: bool = False) -> str:
-    """Returns a text exactly ``cells`` wide, padded or cut with an ellipsis.
+    """Returns a text that is exactly ``cells`` wide: padded, or cut with an ellipsis.
 
-    With ``keep_ends``, the text is cut in the middle, with more left of its end.
+    With ``keep_ends``, the text is cut in the middle, and more is kept of its end than of its beginning.
     """
     if cells <= 0:
         return ""
@@ -38,7 +38,7 @@ def fit(text: str, cells: int, *, keep_ends: bool = False) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Returns a text wrapped to a width, between words where possible."""
+    """Wraps a text to a width, between words where possible."""
     width = max(width, 1)
     if text.isascii() and len(text) <= width and "\n" not in text:
         return [text]
@@ -65,7 +65,10 @@ def _wrap_paragraph(text: str, width: int) -> list[str]:
 
 
 def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str]:
-    """Returns the lines of text of any length. The lines of long text have equal length and are created on demand."""
+    """Returns the lines of a text of any length.
+
+    The lines of a long text all have the same number of characters, and each is created when it is requested.
+    """
     width = max(width, 2)
     if len(text) > _WRAPPED_CHARS:
         return _Broken(text, width)
@@ -75,7 +78,7 @@ def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str
 
 
 class LazyLines(Sequence[str]):
-    """Lines that are created on demand. A subclass counts and creates them."""
+    """Lines that are created when they are requested. Subclasses count and create them."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -92,11 +95,14 @@ class LazyLines(Sequence[str]):
 
     @abstractmethod
     def line(self, index: int) -> str:
-        """Returns one line; the index is always in range."""
+        """Returns the line at ``index``, which is always in range."""
 
 
 class _Broken(LazyLines):
-    """Lines with a fixed number of characters: as many as fit if all characters have the greatest width."""
+    """Lines with a fixed number of characters.
+
+    The number is chosen so that a line fits even if it contains only characters of the greatest width.
+    """
 
     def __init__(self, text: str, width: int) -> None:
         self._paragraphs = text.split("\n")
@@ -112,7 +118,6 @@ class _Broken(LazyLines):
         return self._ends[-1]
 
     def line(self, index: int) -> str:
-        """Returns one line."""
         place = bisect_right(self._ends, index)
         paragraph = self._paragraphs[place]
         characters = self._characters(paragraph)

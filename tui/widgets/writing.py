@@ -1,4 +1,4 @@
-"""Input fields. Terminal control characters are removed from pasted text."""
+"""Input fields. They remove terminal control characters from pasted text."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _VISIBLE = r"[!-~\u00a1-\u00ac\u00ae-\u1fff\u3001-\ud7ff]"
 
 
 class TextLine(Input):
-    """A line of input. Several pasted lines become one line, which is cut at the limit."""
+    """A line of input. Pasting several lines joins them; text beyond the limit is cut off."""
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default().stop()
         self.paste(event.text)
 
     def show_end(self) -> None:
-        """Puts the cursor at the end of the text and scrolls it into view once the field has its width."""
+        """Moves the cursor to the end of the text, and scrolls to it once the width of the field is known."""
         self.cursor_position = len(self.value)
         end = Region(cell_len(self.value), 0, width=1, height=1)
         self.call_after_refresh(
@@ -49,21 +49,24 @@ class TextLine(Input):
 
 
 class WordLine(TextLine):
-    """A line of input for a URL or a name, without blanks or invisible characters, whether typed or pasted."""
+    """A line of input for a URL or a name. Blanks and invisible characters are rejected or removed."""
 
     def __init__(self, *, placeholder: str, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(placeholder=placeholder, restrict=f"{_VISIBLE}*", id=id, compact=True)
 
     def clean(self, text: str) -> str:
-        """Returns the characters that could be typed, because an `Input` would drop a paste with other characters."""
+        """Returns the characters of a pasted text that could also be typed.
+
+        If the text contained any other character, Textual's `Input` would reject the whole paste.
+        """
         return "".join(re.findall(_VISIBLE, text))
 
 
 class WriteLine(Horizontal):
-    """The line for typed turns: sends the entered text and stays open; an empty line closes it.
+    """The input line for typed turns. It sends the entered text and stays open; an empty line closes it.
 
-    The line is not a modal screen, because everything behind a modal screen is repainted for each change, at
-    twice the cost.
+    It is not a modal screen, because everything behind a modal screen is repainted at each change, at twice
+    the cost.
     """
 
     TITLE = "Write"
@@ -80,7 +83,7 @@ class WriteLine(Horizontal):
     ]
 
     class Written(Message):
-        """A typed turn to be sent."""
+        """Requests that a typed turn be sent."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -97,7 +100,7 @@ class WriteLine(Horizontal):
         self._came_from: Widget | None = None
 
     def compose(self) -> ComposeResult:
-        """Yields the label and the field."""
+        """Yields the label and the input field."""
         yield Static("Write", markup=False)
         yield self.line
 
@@ -107,14 +110,14 @@ class WriteLine(Horizontal):
         return self.has_class("-open")
 
     def open(self) -> None:
-        """Shows the line and focuses it."""
+        """Shows the line, and moves the focus to it."""
         if not self.is_open:
             self._came_from = self.screen.focused
         self.add_class("-open")
         self.screen.set_focus(self.line)
 
     def action_close(self) -> None:
-        """Hides the line and restores the focus."""
+        """Hides the line, and returns the focus to the previous widget."""
         self.remove_class("-open")
         self.screen.set_focus(self._came_from)
 
