@@ -1,4 +1,4 @@
-"""The Textual application: handles themes, the tick, calls, and the choice of screen. Contains no session logic."""
+"""The Textual application: manages themes, the tick, calls, and the choice of screen. Contains no session logic."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ UP_AFTER_S = 1.0
 
 @runtime_checkable
 class Polled(Protocol):
-    """A screen that shows values that change without events: levels, the clock, progress."""
+    """A screen with values that change without events: levels, the clock, progress."""
 
     def poll(self) -> None:
-        """Draws the values; called on every tick while the screen is visible."""
+        """Updates the values. Called on every tick while the screen is visible."""
 
 
 class Launch(msgspec.Struct, frozen=True):
@@ -129,12 +129,12 @@ class OpusAgentApp(EndingApp):
 
     @cached_property
     def library(self) -> Library:
-        """The saved sessions, and the open session."""
+        """The saved sessions, and the one that is open."""
         return self._launch.library or Library()
 
     @cached_property
     def session(self) -> SessionScreen:
-        """The call screen, which is created when it is first needed."""
+        """The screen for calls, which is created on first use."""
         from tui.screens.session import (
             SessionScreen,
         )  # late: not needed by the connect screen
@@ -147,7 +147,7 @@ class OpusAgentApp(EndingApp):
         return screen
 
     def get_default_screen(self) -> Screen[Any]:
-        """Returns the call screen or, before the first call, an empty screen below all others."""
+        """Returns the bottom screen: the one for calls if the program starts with a call, otherwise an empty one."""
         # A saved session is pushed onto it, because Textual cannot replace its first screen.
         return self._laid_out(self.session) if self._calls_at_once else Screen()
 
@@ -157,11 +157,11 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _has_below(self) -> bool:
-        """Whether a screen that is pushed now would have another screen below it to go back to."""
+        """Whether the user could go back from a newly pushed screen to another one."""
         return len(self.screen_stack) > 1 or type(self.screen_stack[0]) is not Screen
 
     def _laid_out(self, screen: S) -> S:
-        """Prepares the screen for this terminal, so that it is styled only once, and returns the screen."""
+        """Prepares the screen for the terminal's size, so that it is styled only once; returns the screen."""
         for path in map(str, screen.css_path):
             # If Textual loaded the style sheet, it would parse all others again, twice.
             if not self.stylesheet.has_source(path):
@@ -172,14 +172,14 @@ class OpusAgentApp(EndingApp):
         return screen
 
     def refresh_css(self, animate: bool = True) -> None:
-        """Applies the theme to the style sheets."""
+        """Applies the theme's colors to the style sheets."""
         if self.screen_stack:
             super().refresh_css(animate)
         else:  # nothing has been styled yet, and Textual would parse every style sheet twice
             self.stylesheet.set_variables(self.get_css_variables())
 
     def on_mount(self) -> None:
-        """Calls the target if there is one; otherwise shows the connect screen."""
+        """Starts the timer and signal handlers, then shows the first screen or calls the target."""
         # Called immediately, because the process is stopped before the next iteration of the loop.
         self.app_suspend_signal.subscribe(self, lambda _: self._pause(paused=True), immediate=True)
         self.app_resume_signal.subscribe(self, lambda _: self._pause(paused=False), immediate=True)
@@ -212,7 +212,7 @@ class OpusAgentApp(EndingApp):
         self.session.scenario.ask_commands(scenario, answered)
 
     def _begin(self) -> None:
-        """Calls the target if there is one; otherwise shows the connect screen."""
+        """Calls the target, if there is one; otherwise shows a saved session or the connect screen."""
         if self._launch.call_demo:
             self.call_after_refresh(self.call_demo, self.target)
         elif self.target is not None:
@@ -224,7 +224,7 @@ class OpusAgentApp(EndingApp):
             self.call_next(self.show_sessions if self._launch.browse else self.choose_target)
 
     def _first_theme(self) -> str:
-        """Returns the terminal's colors if NO_COLOR is set; otherwise, the configured or last chosen theme."""
+        """Returns the configured or last chosen theme; the terminal's own colors if NO_COLOR is set."""
         if self.no_color:
             return ANSI
         wanted = (self.settings.screen.theme, self.memory.theme, DEFAULT_THEME)
@@ -233,17 +233,17 @@ class OpusAgentApp(EndingApp):
     # remembered state
 
     def on_session_screen_layout_changed(self, event: SessionScreen.LayoutChanged) -> None:
-        """Remembers the pane layout for the next run."""
+        """Remembers the pane layout, which is saved when the program ends."""
         self.memory = msgspec.structs.replace(self.memory, layout=event.layout)
 
     def watch_theme(self, theme: str) -> None:
-        """Remembers the theme for the next run if the user has chosen a different one."""
+        """Remembers a theme that the user has chosen. It is saved when the program ends."""
         if theme != self._shown_theme:
             self._shown_theme = theme
             self.memory = msgspec.structs.replace(self.memory, theme=theme)
 
     def on_notify(self, event: Notify) -> None:
-        """Shows at most one toast of each kind: a new toast replaces the previous one."""
+        """Shows at most one toast of each kind. A new toast replaces the previous one."""
         new = event.notification
         for shown in list(self._notifications):
             if (shown.severity, shown.title) == (new.severity, new.title):
@@ -252,9 +252,9 @@ class OpusAgentApp(EndingApp):
     # the tick
 
     def tick(self) -> None:
-        """Processes everything that the engine has sent.
+        """Processes the items that the engine has sent, and redraws.
 
-        Draws levels on every tick, and everything else on every second tick.
+        Levels are redrawn on every tick, everything else on every second tick.
         """
         self._ticks += 1
         opened = self.library.opened
@@ -270,7 +270,7 @@ class OpusAgentApp(EndingApp):
         self._poll(self.screen_stack if refreshing else self.screen_stack[-1:])
 
     def _poll(self, screens: Sequence[Screen[object]]) -> None:
-        """Polls the visible screens from top to bottom. Nothing below a full screen is visible."""
+        """Polls the visible screens from top to bottom. Screens below a full screen are not visible."""
         for screen in reversed(screens):
             if isinstance(screen, Polled):
                 screen.poll()
@@ -280,7 +280,7 @@ class OpusAgentApp(EndingApp):
     # calling
 
     def call(self, target: Target) -> None:
-        """Calls the target, with a new engine if the previous one was lost."""
+        """Calls the target. Starts a new engine if the previous one was lost."""
         self.target = target
         self.session.controls.can_call = True
         self.session.controls.instructions = target.options.get("instructions", "")
@@ -310,7 +310,7 @@ class OpusAgentApp(EndingApp):
 
     @work(exclusive=True, group="demo", description="start the local agent if it is not running")
     async def call_demo(self, before: Target | None) -> None:
-        """Calls the local agent at its current address, with the settings of any previous call."""
+        """Calls the local agent at its current address, with the settings of the previous call, if any."""
         self.session.strip.hint = "starting the local agent…"
         try:
             fresh = await asyncio.to_thread(self.targets.demo)
@@ -346,7 +346,7 @@ class OpusAgentApp(EndingApp):
             self.call_again()
 
     def _show_calls(self) -> None:
-        """Shows the call screen, and closes any screen that is above it or in its place."""
+        """Shows the screen for calls, and closes screens above it."""
         while self.screen is not self.screen_stack[0] and self.screen is not self.session:
             self.pop_screen()
         if self.screen is not self.session:
@@ -357,7 +357,7 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _shown_bridge(self) -> Bridge:
-        """The bridge of the open saved session or, if none is open, the bridge of the calls."""
+        """The bridge of the open saved session; if none is open, that of the calls."""
         return self.bridge if self.library.opened is None else self.library.opened.bridge
 
     def on_session_screen_sessions_wanted(self) -> None:
@@ -369,12 +369,12 @@ class OpusAgentApp(EndingApp):
         self.show_sessions()
 
     def on_connect_screen_session_chosen(self, event: ConnectScreen.SessionChosen) -> None:
-        """Opens a saved session in place of the open one."""
+        """Opens a saved session and closes the one that is open."""
         self._close_opened()
         self._session_chosen(event.folder)
 
     def show_sessions(self) -> None:
-        """Shows the list of saved sessions in place of the open session."""
+        """Shows the list of saved sessions and closes the one that is open."""
         from tui.screens.sessions import SessionsScreen
 
         opened = self.library.opened
@@ -386,7 +386,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(self._laid_out(screen), self._session_chosen)
 
     def _close_opened(self) -> None:
-        """Closes the open saved session with its screen and all screens above it."""
+        """Closes the open saved session, its screen, and the screens above it."""
         opened = self.library.opened
         if opened is None:
             return
@@ -397,7 +397,7 @@ class OpusAgentApp(EndingApp):
         self.library.close()
 
     def on_session_screen_report_wanted(self) -> None:
-        """Asks where to save the report of the session that is shown."""
+        """Asks where to save the report on the session that is shown."""
         from tui.screens.report import ReportScreen
 
         folder = self._shown_bridge.folder.path
@@ -441,7 +441,7 @@ class OpusAgentApp(EndingApp):
             self.repaint()
 
     def repaint(self) -> None:
-        """Redraws everything, because another program has used the terminal, and Textual redraws only changes."""
+        """Redraws all widgets after another program has used the terminal. Textual alone redraws only changes."""
         for screen in self.screen_stack:
             for widget in screen.walk_children(Widget, with_self=True):
                 widget.refresh()
@@ -449,7 +449,7 @@ class OpusAgentApp(EndingApp):
     # keys
 
     def on_key(self, event: events.Key) -> None:
-        """Passes a stray letter to the field that now has the focus.
+        """Passes a letter that no widget used to the field that has the focus.
 
         Keys that are pressed right after the key that opened a field are sent to the widget that had the
         focus before. Fields consume their letters, so a letter that bubbles up to the app was meant for the
@@ -463,7 +463,7 @@ class OpusAgentApp(EndingApp):
     # shared screens
 
     def action_leave(self) -> None:
-        """Quits. During a call, asks for confirmation first, unless the settings turn this off."""
+        """Quits. During a call, asks for confirmation, unless the settings turn this off."""
         if not (self.bridge.state.status.live and self.settings.screen.confirm_quit):
             self.leave()
             return
@@ -472,11 +472,11 @@ class OpusAgentApp(EndingApp):
         self.push_screen(QuitScreen(self.bridge.state), lambda leave: self.leave() if leave else None)
 
     def search_themes(self) -> None:
-        """Offers the themes with readable text."""
+        """Shows a list of themes with readable text."""
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes…"))
 
     def action_help(self) -> None:
-        """Shows what the keys do on the current screen."""
+        """Shows the keys of the current screen."""
         from tui.screens.help import HelpScreen
         from tui.screens.session import SessionScreen
 
@@ -494,7 +494,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(SettingsScreen(self.settings, self.theme), self._change_settings)
 
     def _change_settings(self, new: Settings | None) -> None:
-        """Applies changed settings, and writes the changes to the file."""
+        """Applies changed settings and writes them to the settings file."""
         from tui.config.writing import changes_between
         from tui.screens.keymap import keymap_of
         from tui.screens.session import SessionScreen
@@ -518,13 +518,13 @@ class OpusAgentApp(EndingApp):
             self.notify("Settings saved.", markup=False)
 
     def action_jump(self) -> None:
-        """Shows a letter over each target, and jumps to the target whose letter is typed."""
+        """Shows a letter over each widget, and moves the focus to the one whose letter the user types."""
         from tui.screens.jump import JumpScreen, targets_on
 
         self.push_screen(JumpScreen(targets_on(self.screen)), lambda target: target and target.focus())
 
     def action_take_picture(self) -> None:
-        """Saves the screen as a picture and as text, and shows the paths of the files."""
+        """Saves the screen as a picture and as text, and shows where the files are."""
         from tui.screens.picture import save_picture
 
         try:
@@ -536,14 +536,14 @@ class OpusAgentApp(EndingApp):
             self.notify(f"Saved {path} and {path.with_suffix('.txt').name}", markup=False)
 
     def action_callbacks(self) -> None:
-        """Shows the callbacks, their counts and durations."""
+        """Shows the registered callbacks, with counts and durations."""
         from tui.screens.callbacks import CallbacksScreen
 
         if not isinstance(self.screen, CallbacksScreen):
             self.push_screen(CallbacksScreen(self._shown_bridge))
 
     def action_devices(self) -> None:
-        """Shows the devices and marks those in use."""
+        """Shows the sound devices and marks those in use."""
         from tui.screens.devices import DevicesScreen
 
         if isinstance(self.screen, DevicesScreen):
@@ -557,7 +557,7 @@ class OpusAgentApp(EndingApp):
             )
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """Uses the device from now on, including in the next call to the same target and the next saved session."""
+        """Switches to a device. Later calls to the same target and later saved sessions use it too."""
         opened = self.library.opened
         if opened is not None:
             self.library.output = opened.bridge.player.output = event.spec
@@ -571,7 +571,7 @@ class OpusAgentApp(EndingApp):
 
 
 def run_app(app: OpusAgentApp, on_leave: Callable[[ScreenMemory], None] = lambda _: None) -> int:
-    """Runs the screen until it ends, and returns the exit code. The caller has to end the engine.
+    """Runs the screen until it ends; returns the exit code. Does not end the engine.
 
     ``on_leave`` receives the theme and the pane layout if they have changed.
     """

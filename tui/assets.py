@@ -1,6 +1,7 @@
-"""The program's recordings: the local agent's prompts, and lines for the user to play.
+"""The program's recordings: prompts of the local agent, and lines that the user can play.
 
-Uses only the standard library, so that the screen can show the text of the lines without loading heavy modules.
+Uses only the standard library, so that the screen can show the text of the lines without loading heavy
+modules.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ _PLACES = (_PACKAGE / "_assets" / "audio", _PACKAGE.parent / "assets" / "audio")
 
 
 class AssetsMissing(Exception):
-    """The recordings are missing from the installation; the message is one sentence."""
+    """Raised if the installation has no recordings. The message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A recorded line, played with a key from 1 to 9. Every line ends with a second of digital silence."""
+    """A recorded line that a key from 1 to 9 plays. Every line ends with a second of digital silence."""
 
     key: str
     name: str
@@ -34,7 +35,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One of the local agent's prompts."""
+    """A recorded prompt of the local agent."""
 
     name: str
     path: Path
@@ -43,7 +44,7 @@ class Prompt:
 
 
 def audio_folder() -> Path:
-    """Returns the folder that contains the recordings. Raises `AssetsMissing`."""
+    """Returns the folder of the recordings. Raises `AssetsMissing`."""
     for place in _PLACES:
         if (place / "lines.toml").is_file():
             return place

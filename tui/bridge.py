@@ -1,7 +1,7 @@
-"""The only connection between engine and screen, in three steps: drain, fold, refresh.
+"""Bridge: connects engine and screen in three steps: drain, fold, refresh.
 
-Does not depend on Textual. The bridge owns the screen's models. `tick` takes what the engine has sent, folds
-it into the models, and refreshes each dirty panel once.
+The bridge does not depend on Textual. It owns the screen's models. `tick` takes the items that the engine has
+sent, folds them into the models, and refreshes each dirty panel once.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from tui.view.waveform import Waveform
 
 
 class Latest:
-    """State that the engine reports in addition to events. Only the latest value of each kind counts."""
+    """The latest values that the engine has reported in addition to events."""
 
     def __init__(self) -> None:
         self.telemetry = Telemetry(at_ns=0)
@@ -64,12 +64,12 @@ class Latest:
         """Measurements of callbacks in the engine; see `Bridge.trace_callbacks`."""
 
     def begin_session(self) -> None:
-        """Clears the levels of the previous session."""
+        """Resets the telemetry of the previous session."""
         self.telemetry = self.telemetry_in_call = Telemetry(at_ns=0)
 
 
 class ClipControl:
-    """Makes the engine play audio outside a call, one clip at a time: a message or the tracks of a saved session."""
+    """Plays audio outside a call through the engine, one clip at a time: a message or tracks of a saved session."""
 
     def __init__(self, send: Callable[[Command], None]) -> None:
         self.clip = 0
@@ -81,7 +81,7 @@ class ClipControl:
         self._send = send
 
     def play(self, audio: PlayAudio) -> int:
-        """Plays audio in place of the current clip, and returns the new value of `clip`.
+        """Plays ``audio`` in place of the current clip; returns the new value of `clip`.
 
         If ``audio`` has neither ``path`` nor ``wire``, only stops playback.
         """
@@ -91,13 +91,13 @@ class ClipControl:
         return self.clip
 
     def take(self, playing: PlayingAudio) -> None:
-        """Processes a progress report. Reports about earlier clips are ignored."""
+        """Takes a progress report from the engine. Ignores reports about earlier clips."""
         if playing.clip == self.clip:
             self.playing = playing
 
 
 class Redraws:
-    """The panels to redraw at the end of this tick."""
+    """The panels to redraw at the end of the tick."""
 
     def __init__(self) -> None:
         self.refreshed = False
@@ -107,7 +107,7 @@ class Redraws:
         self._dirty: dict[Callable[[], None], None] = {}
 
     def mark(self, refresh: Callable[[], None]) -> None:
-        """Schedules one call to ``refresh``."""
+        """Schedules a call of ``refresh``, however often this method is called."""
         self._dirty[refresh] = None
 
     def refresh(self) -> None:
@@ -119,19 +119,19 @@ class Redraws:
 
 
 class RawFile:
-    """The session file, from which raw messages are read. The file stays readable after it has been unlinked."""
+    """The file with the raw messages of a session. It stays readable after it has been unlinked."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None
 
     def open(self, path: Path) -> None:
-        """Opens the file. If it cannot be opened, no messages are available."""
+        """Opens the file. If that fails, `read` returns None."""
         self.close()
         with suppress(OSError):
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def read(self, event: MessageLogged) -> bytes | None:
-        """Returns the message as it was on the wire; None if it was not kept or can no longer be read."""
+        """Returns the event's message as it was on the wire; None if it was not kept or cannot be read."""
         return read_raw_message(self._descriptor, event)
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class RawFile:
 
 
 class SessionFolder:
-    """The folder of the shown session, if the session is saved, and its marks and notes."""
+    """The folder of the shown session, if it is saved, and the session's marks and notes."""
 
     def __init__(self) -> None:
         self.path: Path | None = None
@@ -156,11 +156,11 @@ class SessionFolder:
         self._warned = False
 
     def use(self, path: Path | None) -> None:
-        """Saves marks in the given folder from now on."""
+        """Sets the folder in which marks and notes are saved; None to save nothing."""
         self.path, self.saving_ended, self._warned = path, False, False
 
     def load(self) -> None:
-        """Loads the marks and notes of the session that is beginning, if it has any."""
+        """Loads the marks and notes of a session that begins."""
         self.marks.clear()
         if self.path is not None:
             saved = read_marks(self.path)
@@ -187,7 +187,7 @@ class SessionFolder:
 
 
 class Bridge:
-    """The screen's models, fed by the engine. Runs only on the screen's thread."""
+    """The screen's models, which the engine's events update. Runs only on the screen's thread."""
 
     grows = True
     """Whether more events can arrive; False for a saved session that has been read completely."""
@@ -208,7 +208,7 @@ class Bridge:
         self._engine_lost = False
 
     def mark_dirty(self, refresh: Callable[[], None]) -> None:
-        """Schedules one call to ``refresh`` at the end of this tick."""
+        """Schedules a call of ``refresh`` at the end of the tick."""
         self.redraws.mark(refresh)
 
     def tick(self) -> None:
@@ -217,7 +217,7 @@ class Bridge:
         self.refresh()
 
     def drain(self) -> None:
-        """Processes everything that has arrived."""
+        """Processes all items that the engine has sent."""
         self.redraws.refreshed = False
         for item in self.engine.drain():
             self._take(item)
@@ -228,7 +228,7 @@ class Bridge:
         self.redraws.refresh()
 
     def fold(self, event: SessionEvent) -> None:
-        """Folds one event into every model."""
+        """Applies an event to every model."""
         if isinstance(event, SessionStarted):
             self.redraws.overdue = True
             self.latest.begin_session()
@@ -259,23 +259,23 @@ class Bridge:
         return callback_tracing.enabled
 
     def callback_stats(self) -> list[tuple[str, CallbackStats]]:
-        """Returns the callback measurements collected so far, each with the name of its process."""
+        """Returns the callback measurements so far, each with the name of its process."""
         here = [("screen", stats) for stats in callback_tracing.snapshot()]
         return [("engine", stats) for stats in self.latest.callbacks] + here
 
     def replace_engine(self, engine: EngineLink) -> None:
-        """Continues with a new engine after the previous one was lost. The models keep their state."""
+        """Switches to a new engine after the previous one was lost. The models keep their state."""
         self.engine = engine
         self._engine_lost = False
         if self.tracing_callbacks:
             self.trace_callbacks(True)
 
     def raw_message(self, event: MessageLogged) -> bytes | None:
-        """Returns the message as it was on the wire; None if it was not kept or can no longer be read."""
+        """Returns the event's message as it was on the wire; None if it was not kept or cannot be read."""
         return self.folder.raw.read(event)
 
     def close(self) -> None:
-        """Closes the session file."""
+        """Closes the file with the raw messages."""
         self.folder.raw.close()
 
     def _take(self, item: FrameItem) -> None:

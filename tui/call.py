@@ -1,4 +1,4 @@
-"""Runs a call without a screen and without PortAudio, in one process, for scripts and CI."""
+"""Runs a call in one process, without a screen and without PortAudio, for scripts and CI."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _UNHEARABLE = ("odd-byte", "queue-full")
 
 
 class Script(msgspec.Struct, frozen=True):
-    """The short form of a scenario: the lines to play in a call, and the expected results."""
+    """The lines to play in a call and the expected results: a short form of a scenario."""
 
     say: Sequence[Path]
     timeout_s: float = 10.0
@@ -49,7 +49,7 @@ class Script(msgspec.Struct, frozen=True):
     """Whether any error or finding makes the call fail."""
 
     def scenario(self) -> Scenario:
-        """Returns the script as a scenario: each line is followed by an expected answer."""
+        """Converts the script to a scenario that expects an answer after each line."""
         within = Duration(self.timeout_s * 1_000)
         steps: list[Step] = []
         for text in self._texts():
@@ -58,17 +58,20 @@ class Script(msgspec.Struct, frozen=True):
         return Scenario(name="--say", timeout=Duration(math.inf), steps=steps)
 
     def lines(self) -> dict[str, SpokenLine]:
-        """Returns the lines to speak, keyed by the text of their steps. Slow. Raises `AudioFileError`."""
+        """Reads the audio of the lines, by the text of their steps. Slow. Raises `AudioFileError`."""
         return {text: spoken_line(path) for text, path in zip(self._texts(), self.say, strict=True)}
 
     def _texts(self) -> list[str]:
-        """Returns the text of each line's step: the file's name, or its path if the name is missing or not unique."""
+        """Returns a text for each line: the name of its file, or the path if that name cannot be used.
+
+        Names without an extension, and names of several files, cannot be used.
+        """
         named = Counter(path.name for path in set(self.say))
         return [path.name if path.suffix and named[path.name] == 1 else str(path) for path in self.say]
 
 
 class _Seen:
-    """The events of a call that determine or explain its outcome."""
+    """Collects the events of a call that explain its outcome."""
 
     def __init__(self) -> None:
         self.errors: list[e.ErrorRaised] = []
@@ -107,11 +110,11 @@ async def call(
     summary: Callable[[SessionMetrics], None] = lambda _: None,
     shows_audio: bool = True,
 ) -> ExitCode:
-    """Runs the call.
+    """Runs a call and returns its exit code. Raises `ValueError` for settings that the protocol does not support.
 
-    ``show`` receives every event or, without ``shows_audio``, sums of the audio messages of a call that is not saved;
-    ``explain`` receives a sentence with the reason for the outcome, and ``failed`` the exit code, reason code and
-    sentences of a failure that no event shows. Raises `ValueError` for settings that the protocol does not support.
+    ``show`` receives every event. If ``shows_audio`` is false and the call is not saved, it receives sums in
+    place of audio messages. ``explain`` receives sentences about the outcome. ``failed`` receives the exit
+    code, the reason code and an explanation if no event shows the failure.
     """
     seen, reasons = _Seen(), list[str]()
     dialled = await settle(target)
@@ -163,22 +166,19 @@ def _take(
 
 
 def _unanswered(performance: Performance) -> bool:
-    """Returns whether an answer was missing.
-
-    If the call was cut short, its ending already explains why answers are missing.
-    """
+    """Returns whether an answer is missing. False if the call was cut short, because that explains the absence."""
     return not performance.cut_short and any(case.verdict is StepVerdict.FAILED for case in performance.cases)
 
 
 def _reason_code(code: ExitCode, performance: Performance) -> str:
-    """Returns the reason code of a failed call. This is the first missing answer's own reason code, if it has one."""
+    """Returns the reason code of a failed call, which may be that of the first missing answer."""
     codes = (case.code for case in performance.cases if case.verdict is StepVerdict.FAILED)
     own = next(codes, "") if code is ExitCode.NOT_ANSWERED else ""
     return own or code.reason
 
 
 def _answer_reasons(performance: Performance, seen: _Seen) -> Iterator[str]:
-    """Yields sentences that explain the verdicts on the answers."""
+    """Yields sentences that explain why answers passed or failed."""
     for case in performance.cases:
         if case.verdict is StepVerdict.PASSED and case.reason:
             yield case.reason
@@ -244,7 +244,7 @@ def _judge_latency(metrics: SessionMetrics, script: Script, explain: Callable[[s
 
 
 class Printer:
-    """Prints a call: events as lines for people, or every event as JSON for machines."""
+    """Prints a call: as lines of text for people, or every event as JSON for other programs."""
 
     def __init__(self, echo: Callable[[str | bytes], object], judge: Thresholds, *, as_json: bool) -> None:
         self._echo = echo
@@ -255,10 +255,7 @@ class Printer:
         """The last event of every finding, or piece of advice, that occurred more than once, by rule."""
 
     def show(self, event: e.SessionEvent) -> None:
-        """Prints an event.
-
-        Audio chunks, repeated findings and repeated messages are not printed for people.
-        """
+        """Prints an event. Text output leaves out audio chunks, repeated findings and repeated messages."""
         if self._as_json:
             self._echo(json_of(event))
             return
@@ -287,7 +284,7 @@ class Printer:
 
 
 def event_line(event: e.SessionEvent, began_ns: int) -> str:
-    """Returns the line printed for an event: seconds since `began_ns`, direction, kind and summary."""
+    """Returns an event as a line: seconds since ``began_ns``, direction, kind and summary."""
     described = describe(event)
     mark = "" if described.level is Severity.PLAIN else f"{described.level} "
     seconds = (event.at_ns - began_ns) / 1e9
@@ -296,7 +293,7 @@ def event_line(event: e.SessionEvent, began_ns: int) -> str:
 
 
 def metrics_line(metrics: SessionMetrics) -> str:
-    """Returns the figures of a call in one line; a figure that was not measured is shown as "–"."""
+    """Returns the figures of a call in one line. A figure that was not measured is shown as "–"."""
     latencies = ", ".join(map(numbers.milliseconds, metrics.response_latencies_ms)) or "–"
     after_tools = [turn.after_tools_ms for turn in metrics.turns if turn.after_tools_ms is not None]
     answers = f", after tools {', '.join(map(numbers.milliseconds, after_tools))}" if after_tools else ""
@@ -316,7 +313,7 @@ def metrics_line(metrics: SessionMetrics) -> str:
 
 
 def _edges(metrics: SessionMetrics) -> str:
-    """Returns the edges that a second detector did not confirm or could not judge; empty if there are none."""
+    """Returns how many edges a second detector contradicted or could not judge; empty if none."""
     if metrics.edges_compared is None:
         return ""
     disputed = f"{metrics.edges_disputed} of {numbers.counted(metrics.edges_compared, 'edge')} disputed; "

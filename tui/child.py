@@ -1,4 +1,4 @@
-"""Starts modules of this package in a separate Python process.
+"""Starts modules of this package in separate Python processes.
 
 Uses only the standard library. Plain ``python -m`` would search the current directory first, and run any
 ``numpy.py`` or ``tui/`` there.
@@ -19,22 +19,23 @@ _ROOT = str(Path(__file__).resolve().parent.parent)
 
 
 def child_command(module: str, *arguments: str) -> list[str]:
-    """Returns the command line that runs a module of this package, regardless of the current directory."""
+    """Returns the command line that runs a module of this package from any current directory."""
     # -P keeps the current directory and the script's directory out of sys.path.
     return [sys.executable, "-P", str(Path(_ROOT, "tui", "child.py")), module, *arguments]
 
 
 def start_child(module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-    """Starts a module of this package with pipes as its stdin and stdout, in a session of its own.
+    """Starts a module of this package with pipes as stdin and stdout, in a new session.
 
-    Signals from the terminal thus reach only this process. ``options`` are those of `subprocess.Popen`.
+    The new session keeps signals from the terminal away from the child. ``options`` are those of
+    `subprocess.Popen`.
     """
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     return subprocess.Popen(child_command(module, *arguments), start_new_session=True, **{**pipes, **options})
 
 
 def read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
-    """Returns the next line that a child prints. Raises `TimeoutError`, `EOFError` or another `OSError`."""
+    """Returns the next line that the child prints. Raises `TimeoutError`, `EOFError` or another `OSError`."""
     assert child.stdout is not None
     descriptor = child.stdout.fileno()
     deadline_s = time.monotonic() + timeout_s
@@ -51,7 +52,7 @@ def read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
 
 
 def _run() -> None:
-    """Runs in the child process. Finds this package next to this file, even in a clone that is not installed."""
+    """Runs a module in the child process. Finds this package next to this file, even if it is not installed."""
     if _ROOT not in sys.path:
         sys.path.insert(0, _ROOT)
     del sys.argv[0]

@@ -10,25 +10,25 @@ import gc
 
 
 def hold() -> None:
-    """Disables collection while the process starts, because objects allocated during startup are kept."""
+    """Disables garbage collection while the process starts, because objects from startup are kept anyway."""
     gc.disable()
 
 
 def resume() -> None:
-    """Enables collection again, without ever scanning the objects that exist now."""
+    """Enables garbage collection again. It never scans the objects that exist now."""
     gc.freeze()
     gc.enable()
 
 
 def settle() -> None:
-    """Collects once and enables collection again. Existing objects are not scanned after that."""
+    """Collects garbage once and enables collection again. It never scans the objects that exist now."""
     gc.collect()
     gc.freeze()
     gc.enable()
 
 
 def give_back() -> None:
-    """Returns freed memory to the system.
+    """Returns freed memory to the operating system.
 
     Takes a few milliseconds without holding the GIL. May be called from any thread.
     """

@@ -15,7 +15,7 @@ _LONGEST_LINE = 500
 
 
 def crash_report(error: BaseException | None) -> str:
-    """Writes a crash file that only its owner can read. Returns one sentence, which names the file."""
+    """Writes a crash file that only the user can read; returns a sentence that names the file."""
     name = "an unknown reason" if error is None else type(error).__name__
     sentence = f"opusagent-tui stopped because of an internal error ({name})."
     if error is None:
@@ -31,7 +31,7 @@ def crash_report(error: BaseException | None) -> str:
 
 
 def crash_details(error: BaseException) -> str:
-    """Returns versions and a traceback, without secrets and without local variables, which may contain audio."""
+    """Returns versions and a traceback. Leaves out secrets, and local variables, which may contain audio."""
     system = f"Python {platform.python_version()}, {platform.system()} {platform.release()}"
     lines = without_secrets("".join(traceback.format_exception(error))).splitlines()
     # The message of an exception may quote unreadable input, such as a message or its audio.

@@ -1,4 +1,4 @@
-"""ExitCode: the exit codes of every command. For scripts, the codes are described in `docs/exit-codes.md`."""
+"""ExitCode: the exit codes of all commands. `docs/exit-codes.md` describes them for authors of scripts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class ExitCode(IntEnum):
-    """An exit code.
+    """The exit code of a command.
 
     Scripts rely on exit codes and their reason codes, so the meaning of a code must never change.
     """
@@ -40,5 +40,5 @@ class ExitCode(IntEnum):
 
     @property
     def reason(self) -> str:
-        """The reason code in errors that ``--json`` prints, such as ``not_answered``."""
+        """The reason code that ``--json`` prints in errors, such as ``not_answered``."""
         return self.name.lower()

@@ -1,4 +1,4 @@
-"""Handles paths given by the user, and writes files atomically."""
+"""Converts paths that the user typed, and writes files atomically."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 
 
 def path_of(text: str) -> Path:
-    """Converts a string to a path.
+    """Converts text that the user typed to a path.
 
-    ``~`` and ``~user`` are expanded; a path with an unknown user is left unchanged.
+    Expands ``~`` and ``~user``; leaves a path with an unknown user unchanged.
     """
     return Path(os.path.expanduser(text))  # noqa: PTH111 - the other one raises RuntimeError
 
 
 def private_folder(path: Path) -> Path:
-    """Creates a folder with mode 0700 unless it exists, and returns it. Raises `OSError`."""
+    """Creates a folder with mode 0700, unless it exists; returns ``path``. Raises `OSError`."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 
@@ -28,8 +28,7 @@ def private_folder(path: Path) -> Path:
 def write_atomically(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
     """Replaces a file so that no reader ever sees a half-written file. Raises `OSError`.
 
-    Only the owner may read the new file, unless ``like`` is given: the new file then gets that file's mode
-    and, if possible, owner.
+    Only the owner may read the new file. With ``like``, it gets that file's mode and, if possible, owner.
     """
     written = _written_beside(path, content)
     try:
@@ -44,10 +43,10 @@ def write_atomically(path: Path, content: bytes, like: os.stat_result | None = N
 
 
 def write_to(path: Path, content: bytes) -> None:
-    """Writes to a path named by the user. Raises `OSError`.
+    """Writes to a path that the user named. Raises `OSError`.
 
-    A regular file is replaced atomically and keeps its mode. Pipes, devices and open descriptors are written
-    to directly. Links are followed.
+    Replaces a regular file atomically and keeps its mode. Writes directly to pipes, devices and open
+    descriptors. Follows links.
     """
     try:
         status = path.stat()
@@ -65,9 +64,9 @@ def write_to(path: Path, content: bytes) -> None:
 
 
 def read_stream(descriptor: int, *, timeout_s: float, most_bytes: int) -> bytes:
-    """Reads from a pipe until it is closed.
+    """Reads a pipe until its end. Open it with ``O_NONBLOCK``.
 
-    Raises `OSError`, and `TimeoutError` if nothing arrives for ``timeout_s``. Open the pipe with ``O_NONBLOCK``.
+    Raises `OSError`, and `TimeoutError` if nothing arrives for ``timeout_s``.
     """
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)

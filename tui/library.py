@@ -29,13 +29,14 @@ Run = Callable[[Sequence[str]], Awaitable[str]]
 
 
 class CommandFailed(Exception):
-    """A command in another process failed; the message is the sentence that it printed."""
+    """Raised if a command in another process failed. The message is the sentence that the command printed."""
 
 
 async def run_command(arguments: Sequence[str]) -> str:
-    """Runs a command of this program in a separate process, which is ended if the task is canceled.
+    """Runs a command of this program in a separate process; returns its output. Raises `CommandFailed`.
 
     Remeasuring a session requires numpy and several seconds of CPU time, which would block the screen.
+    Cancellation kills the process.
     """
     process = await asyncio.create_subprocess_exec(
         *child_command("tui", *arguments),
@@ -59,7 +60,7 @@ async def run_command(arguments: Sequence[str]) -> str:
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A saved session that is shown, with its own models."""
+    """The saved session that is open, with its models."""
 
     bridge: Bridge
     playhead: Playhead
@@ -68,16 +69,16 @@ class Opened(msgspec.Struct, frozen=True):
     on_close: Callable[[], object] = lambda: None
 
     def close(self) -> None:
-        """Stops the sound of the session and closes its files."""
+        """Stops playback of the session and closes its files."""
         self.bridge.player.play(PlayAudio())
         self.bridge.close()
         self.on_close()
 
 
 class Listing:
-    """The sessions of a folder, read in a thread so that even a thousand sessions do not block the screen.
+    """Reads the sessions of a folder in a thread, so that even a thousand sessions do not block the screen.
 
-    The thread appends to a deque and sets a flag, and the screen polls both, so neither waits for the other.
+    The thread appends to a deque and sets a flag; the screen polls both. Neither waits for the other.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -99,7 +100,7 @@ class Listing:
         self._stopped.set()
 
     def take(self) -> list[SessionSummary]:
-        """Returns the sessions that were read since the last call."""
+        """Returns the sessions that were read since the previous call."""
         return [self._found.popleft() for _ in range(len(self._found))]
 
     def _read(self) -> None:
@@ -117,7 +118,7 @@ class Listing:
 
 
 class Library:
-    """The folder of saved sessions, and the open session."""
+    """The folder of saved sessions, and the session that is open."""
 
     def __init__(self, folder: Path | None = None, *, output: str = "auto", run: Run = run_command) -> None:
         self.folder = folder or default_folder()
@@ -127,11 +128,11 @@ class Library:
         self.run = run
 
     def listing(self) -> Listing:
-        """Returns a new listing of the sessions, which reads nothing until it is started."""
+        """Returns a listing of the sessions. Call `Listing.start` to start reading."""
         return Listing(self.folder)
 
     def open(self, folder: Path, sound: EngineLink, *, speed: float | None = None) -> Opened:
-        """Opens a session in place of the open one. ``sound`` plays its audio. Raises `SavedSessionError`."""
+        """Opens a session and closes the one that is open. ``sound`` plays its audio. Raises `SavedSessionError`."""
         from tui.engine.saved_engine import SavedEngine
         from tui.saving.reading import open_session
 
@@ -144,11 +145,11 @@ class Library:
         return self.opened
 
     async def report(self, folder: Path, path: Path, *, show: bool = False) -> None:
-        """Writes a session's report to a file; ``show`` opens it in the web browser. Raises `CommandFailed`."""
+        """Writes a session's report to ``path``. With ``show``, opens it in the browser. Raises `CommandFailed`."""
         await self.run(["report", str(folder), "-o", str(path), *(["--open"] if show else [])])
 
     async def compare(self, left: Path, right: Path) -> SessionComparison:
-        """Measures two sessions and compares them. Raises `CommandFailed`."""
+        """Measures and compares two sessions. Raises `CommandFailed`."""
         from tui.models.turns.comparison import SessionComparison
 
         printed = await self.run(["compare", str(left), str(right), "--json"])

@@ -1,4 +1,4 @@
-"""Remembers recent targets, hosts that may be load-tested, the theme and the pane layout between runs.
+"""Saves state between starts of the program: recent targets, hosts that may be load-tested, theme, pane layout.
 
 Settings that the user chooses are in `tui.config`. Errors must not stop the program: an unreadable file
 counts as missing, and a failed write is ignored.
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class ScreenMemory(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Theme and pane layout."""
+    """The theme and the pane layout."""
 
     theme: str = ""
     """The theme that was chosen last; "" if none was chosen."""
@@ -34,7 +34,7 @@ class ScreenMemory(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A target as it may be saved: without token, headers and credentials."""
+    """A target in the form in which it is saved: without token, headers and credentials."""
 
     url: str
     protocol: str
@@ -44,16 +44,13 @@ class RecentTarget(msgspec.Struct, frozen=True, omit_defaults=True):
     output: str = AUTO
 
     def target(self, base: Target) -> Target:
-        """Returns a target to call again, based on ``base`` and with the token from the current environment."""
+        """Returns a target to call. The token comes from the environment, other settings from ``base``."""
         token = _token(self.token_env)
         return msgspec.structs.replace(base, token=token, **msgspec.structs.asdict(self))
 
 
 def _token(variable: str) -> str:
-    """Returns the token from that variable; "" if it is missing or cannot be sent.
-
-    The call will report the problem.
-    """
+    """Returns the token in an environment variable; "" if it is missing or invalid, which the call will report."""
     try:
         return token_in_environment(variable)
     except ValueError:
@@ -61,19 +58,19 @@ def _token(variable: str) -> str:
 
 
 def recent_targets(base: Target) -> list[Target]:
-    """Returns the recent targets, newest first; their other settings are taken from ``base``."""
+    """Returns the recent targets, newest first. Settings that were not saved come from ``base``."""
     return [recent.target(base) for recent in _recent()]
 
 
 def remember_target(target: Target) -> None:
-    """Puts a target at the top of the list of recent targets."""
+    """Adds a target to the top of the list of recent targets."""
     recent = RecentTarget(target.safe_url, target.protocol, target.token_env, target.input, target.output)
     kept = [other for other in _recent() if (other.url, other.protocol) != (recent.url, recent.protocol)]
     _write(_RECENT_FILE, [recent, *kept[: RECENT_LIMIT - 1]])
 
 
 def screen_memory() -> ScreenMemory:
-    """Returns the theme and the pane layout of the last run."""
+    """Returns the theme and the pane layout that were saved last."""
     return _read(_SCREEN_FILE, ScreenMemory) or ScreenMemory()
 
 

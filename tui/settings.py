@@ -1,8 +1,8 @@
-"""The settings of a call.
+"""Defines the settings of a call.
 
-Each has one entry with name, default, range, option and description. Everything else is derived from these
-entries: the options of the commands (`tui.cli.options`), the types of values in the settings file and the
-environment (`tui.config.model`), the file that ``config --init`` writes (`tui.config.starter`), and the
+Each setting has one entry with name, default, range, option and description. Everything else is derived from
+these entries: the options of the commands (`tui.cli.options`), the types of values in the settings file and
+the environment (`tui.config.model`), the file that ``config --init`` writes (`tui.config.starter`), and the
 defaults of `tui.models.target.Target`, whose fields have the same names. Uses only the standard library,
 because ``--help`` loads this module.
 """
@@ -21,7 +21,7 @@ Scalar = str | int | float | bool
 
 
 class Scope(Enum):
-    """The calls to which a command-line option applies."""
+    """Which calls a command-line option affects."""
 
     TARGET = "target"
     """Only the call for which the option was typed, so that no token, header or protocol goes to another agent."""
@@ -34,10 +34,9 @@ class Scope(Enum):
 
 
 class Setting(NamedTuple):
-    """One setting.
+    """The definition of a setting.
 
-    The environment variable of a setting is ``OPUSAGENT_TUI_TARGET_`` followed by the name in
-    capitals.
+    The name of its environment variable is ``OPUSAGENT_TUI_TARGET_`` followed by its name in capitals.
     """
 
     name: str
@@ -159,10 +158,10 @@ SETTINGS = {setting.name: setting for setting in _SETTINGS}
 
 
 def default_of(name: str) -> Any:
-    """Returns the default of a setting."""
+    """Returns the default of the named setting."""
     return SETTINGS[name].default
 
 
 def names_with(*scopes: Scope) -> tuple[str, ...]:
-    """Returns the settings that have one of these scopes."""
+    """Returns the names of the settings that have one of these scopes."""
     return tuple(setting.name for setting in _SETTINGS if setting.scope in scopes)

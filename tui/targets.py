@@ -1,4 +1,4 @@
-"""Targets: the agents that the screen can call, which are profiles, recent targets and the local agent."""
+"""Targets: the agents that the user can call from the screen: profiles, recent targets and the local agent."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LOCAL = ("127.0.0.1", "localhost")
 
 
 class Targets:
-    """The lists on the connect screen, kept up to date during this run.
+    """The agents to list on the connect screen.
 
     ``base`` contains the initial settings for a typed URL. ``protocols`` may be slow, because it searches
-    packages. ``start_demo`` returns the address of the local agent, starting it if necessary.
-    ``on_remembered`` receives each target that the next run should offer again.
+    packages. ``start_demo`` starts the local agent if necessary, and returns its address. ``on_remembered``
+    receives each target that should be offered again when the program is next started.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Targets:
 
     @property
     def has_demo(self) -> bool:
-        """Whether there is a local agent."""
+        """Whether the local agent is available."""
         return self._start_demo is not None
 
     def demo(self) -> Target:
-        """Returns the address of the local agent, starting it if necessary. Blocks; may be called from any thread.
+        """Starts the local agent if necessary; returns its address. Blocks; may be called from any thread.
 
         Raises one of `START_FAILURES`.
         """
@@ -74,11 +74,11 @@ class Targets:
             return target
 
     def is_demo(self, target: Target) -> bool:
-        """Returns whether a target is the local agent of this run."""
+        """Returns whether a target is the local agent that this program has started."""
         return urlsplit(target.url).netloc in self._demo_places
 
     def recall(self, recorded: dict[str, Any], protocol: str) -> Target | None:
-        """Returns the agent of a saved session, to be called again; None if the session does not name an agent.
+        """Returns the agent of a saved session as a target to call; None if the session does not name an agent.
 
         ``recorded`` is the target in the session's ``session.json``, which may come from anywhere. Token,
         headers and tools are therefore taken only from a profile or recent target with the same URL: a file
@@ -109,22 +109,19 @@ class Targets:
         )
 
     def moved(self, demo: Target, fresh: Target) -> Target:
-        """Returns an earlier local agent's target with the current agent's address in place of its own.
-
-        Path and protocol are kept.
-        """
+        """Returns the target of an earlier local agent at the address of the current one."""
         place = urlsplit(fresh.url)
         url = urlsplit(demo.url)._replace(scheme=place.scheme, netloc=place.netloc).geturl()
         return msgspec.structs.replace(demo, url=url)
 
     def was_demo(self, target: Target) -> bool:
-        """Returns whether a target was the local agent of an earlier run, whose address has changed."""
+        """Returns whether a target was a local agent of an earlier start of the program, at another address."""
         return (
             self.has_demo and target.title == DEMO_TITLE and host_of(target.url).partition(":")[0] in _LOCAL
         )
 
     def remember(self, target: Target) -> None:
-        """Offers a target again in this run and the next, unless it is always offered, like the demo and profiles."""
+        """Adds a target to the recent ones, unless it is always offered, like the local agent and profiles."""
         if self.is_demo(target) or target.title in {profile.target.title for profile in self.profiles}:
             return
         self.recent = [target, *(known for known in self.recent if known.safe_url != target.safe_url)]
@@ -132,6 +129,6 @@ class Targets:
 
 
 def _plain(values: object) -> dict[str, str]:
-    """Returns the recorded values of options or parameters, except hidden values."""
+    """Returns the recorded options or parameters as text, without those whose value is hidden."""
     items = values.items() if isinstance(values, dict) else ()
     return {str(key): value for key, value in items if isinstance(value, str) and value != HIDDEN}

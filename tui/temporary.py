@@ -1,6 +1,6 @@
 """Temporary files of processes that may be killed.
 
-They are locked while in use, and removed once no process has them open.
+A file is locked while it is in use, and removed once no process has it open.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _PREFIX = "opusagent-tui-"
 
 
 def create_temporary(suffix: str) -> tuple[int, Path]:
-    """Creates a private file, which counts as in use until its descriptor and all copies of it are closed.
+    """Creates a private file; returns its descriptor and path. Raises `OSError`.
 
-    Raises `OSError`.
+    The file is in use until the descriptor and all copies of it are closed.
     """
     descriptor, path = tempfile.mkstemp(prefix=_PREFIX, suffix=suffix)
     with contextlib.suppress(OSError):  # without locks, the file never counts as abandoned
@@ -27,7 +27,7 @@ def create_temporary(suffix: str) -> tuple[int, Path]:
 
 
 def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
-    """Removes files owned by this user that no process has open, except the newest ``keep`` non-empty files."""
+    """Removes the user's files that no process has open, except the newest ``keep`` non-empty ones."""
     folder = Path(tempfile.gettempdir())
     with contextlib.suppress(OSError):
         names = [name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(suffix)]  # noqa: PTH208
@@ -40,7 +40,7 @@ def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
 
 
 def _status_of_abandoned(path: Path) -> os.stat_result | None:
-    """Returns the status of a file if the current user owns it and no process has it open; otherwise None."""
+    """Returns the status of a file; None if another user owns it or a process has it open."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

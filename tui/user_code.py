@@ -1,4 +1,4 @@
-"""Runs the user's Python files, which contain tools or a protocol, as modules."""
+"""Runs the user's Python files, which define tools or a protocol, as modules."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from types import ModuleType
 
 
 class UserCodeError(Exception):
-    """A file cannot be run; the message is one sentence with file, line and reason."""
+    """Raised if a user's file cannot be run. The message is one sentence with file, line and reason."""
 
 
 def run_file(path: Path, kind: str) -> ModuleType:
-    """Runs a file as a new module without writing bytecode next to it. Raises `UserCodeError`."""
+    """Runs a file as a new module. Writes no bytecode next to it. Raises `UserCodeError`."""
     try:
         source = path.read_bytes()
     except OSError as error:
@@ -38,5 +38,5 @@ def run_file(path: Path, kind: str) -> ModuleType:
 
 
 def words_of(error: BaseException) -> str:
-    """Returns the type and message of an error on one line."""
+    """Returns the type and the message of an exception on one line."""
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")

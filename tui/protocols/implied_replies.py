@@ -1,8 +1,8 @@
-"""Replies from agents that send audio without marking where a reply starts or ends.
+"""Finds replies in the audio of agents that do not mark where a reply starts or ends.
 
-A reply starts with the first audio received while no reply is open. A reply ends when the agent clears or ends
-it, or when playback reports that it ran dry or was flushed. Nothing else ends it, not even a mark, because
-agents send marks after every message.
+A reply starts with the first audio received while no reply is open. It ends when the agent clears or ends it,
+or when playback runs dry or is flushed. Nothing else ends it, not even a mark, because some agents send a
+mark after every message.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ENDS_AFTER_MS = 500.0
 
 
 class ImpliedReplies:
-    """Turns the agent's audio in one call into reply events; at most one reply is open."""
+    """Turns the agent's audio in one call into reply events. At most one reply is open."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -26,26 +26,26 @@ class ImpliedReplies:
 
     @property
     def stream_id(self) -> str:
-        """The name of the newest reply; "" before the first."""
+        """Id of the newest reply; "" before the first."""
         return f"reply-{self.begun}" if self.begun else ""
 
     @property
     def next_id(self) -> str:
-        """The name of the reply that audio starts while no reply is open."""
+        """Id of the next reply."""
         return f"reply-{self.begun + 1}"
 
     @property
     def worded_id(self) -> str:
-        """The name of the reply that words received now belong to: the open one or the next."""
+        """Id of the reply to which newly received words belong: the open one, or else the next."""
         return self.stream_id if self.open else self.next_id
 
     @property
     def open(self) -> bool:
-        """Whether the next audio belongs to the newest reply."""
+        """Whether a reply is open, so that the next audio belongs to it."""
         return self._open_format is not None
 
     def audio(self, audio: bytes, audio_format: AudioFormat) -> list[TelephonyEvent]:
-        """Returns the events for received audio; an open reply keeps the format in which it started."""
+        """Returns the events for received audio. An open reply keeps the format in which it started."""
         events: list[TelephonyEvent] = []
         if self._open_format is None:
             self.begun += 1
@@ -59,25 +59,25 @@ class ImpliedReplies:
         return [*events, chunk]
 
     def clear(self, reason: str) -> list[TelephonyEvent]:
-        """Returns the events for a clear, which discards unplayed audio of earlier replies too."""
+        """Returns the events for a clear, which ends the open reply and discards all unplayed audio."""
         cleared = TelephonyEvent(type=Type.CLEAR, stream_id=self.stream_id, reason=reason)
         return [cleared, *self.stop(reason)]
 
     def stop(self, reason: str = "") -> list[TelephonyEvent]:
-        """Returns the events that end the open reply; none if no reply is open."""
+        """Returns the event that ends the open reply; none if no reply is open."""
         if not self.open:
             return []
         self._open_format = None
         return [TelephonyEvent(type=Type.PLAY_STREAM_STOP, stream_id=self.stream_id, reason=reason)]
 
     def finished(self, stream_id: str) -> None:
-        """Closes the reply after it was played or flushed."""
+        """Closes a reply that was played or flushed."""
         if stream_id == self.stream_id:
             self._open_format = None
 
 
 class ImplyingCaller(CallerDefaults):
-    """The caller's end of a protocol that has no messages about replies in either direction."""
+    """Base class of the caller's end for protocols that have no messages about replies."""
 
     def __init__(self) -> None:
         self._replies = ImpliedReplies()

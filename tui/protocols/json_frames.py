@@ -1,6 +1,6 @@
 """Decodes JSON text frames: objects, typed members, and audio in base64.
 
-The far side is not trusted. A frame that cannot be decoded raises `ProtocolError`; a member of the wrong type
+The far side is not trusted. A frame that cannot be decoded raises `ProtocolError`. A member of the wrong type
 counts as absent and is reported as a `Finding`.
 """
 
@@ -30,7 +30,7 @@ _Kind = TypeVar("_Kind")
 
 
 def decode_object(frame: str | bytes) -> tuple[dict[str, Any], tuple[Finding, ...]]:
-    """Returns the JSON object in a text frame, and findings about any repairs. Raises `ProtocolError`."""
+    """Returns the JSON object in a text frame, with findings about repaired errors. Raises `ProtocolError`."""
     if isinstance(frame, bytes):
         raise ProtocolError("binary", f"got a {len(frame)}-byte binary frame, expected JSON text")
     if len(frame) > MAX_FRAME_CHARS:
@@ -46,23 +46,23 @@ def decode_object(frame: str | bytes) -> tuple[dict[str, Any], tuple[Finding, ..
 
 
 def encode(message: Mapping[str, Any]) -> str:
-    """Returns compact JSON that begins with ``{``, with members in the given order and ``bytes`` as padded base64."""
+    """Returns compact JSON. Members keep their order; ``bytes`` become padded base64."""
     return msgspec.json.encode(message).decode()
 
 
 def outgoing(message: Mapping[str, Any], summary: str, audio_ms: float = 0.0) -> Outgoing:
-    """Returns a message with a ``type`` as the frame to send."""
+    """Returns the frame for a message with a ``type``."""
     return Outgoing(encode(message), message["type"], cut(summary), audio_ms)
 
 
 def audio_frame(audio: bytes, coding: AudioFormat, whose: str) -> Outgoing:
-    """Returns audio as the binary frame to send; ``whose`` is "user" or "agent"."""
+    """Returns a binary frame with audio. ``whose`` is "user" or "agent"."""
     audio_ms = coding.duration_ms(len(audio))
     return Outgoing(audio, "audio", f"{whose} audio {audio_ms:.0f} ms", audio_ms)
 
 
 def kind_in(body: Mapping[str, Any], member: str, hint: str = "") -> str:
-    """Returns the member that states the type; ``hint`` says why it may be missing. Raises `ProtocolError`."""
+    """Returns the type of a message from ``member``. ``hint`` says why it may be missing. Raises `ProtocolError`."""
     match body.get(member):
         case str() as kind:
             return kind
@@ -73,13 +73,13 @@ def kind_in(body: Mapping[str, Any], member: str, hint: str = "") -> str:
 
 
 def cut(text: str, limit: int = SUMMARY_CHARS) -> str:
-    """Returns the text as one line of at most ``limit`` characters."""
+    """Returns the text on one line, cut to ``limit`` characters."""
     shown = text if len(text) <= limit else text[: limit - 1] + "…"
     return shown.replace("\n", " ")
 
 
 class Members:
-    """Typed access to the members of one JSON object.
+    """Typed access to the members of a JSON object.
 
     ``null`` counts as absent. A member of the wrong type also counts as absent, and is reported as a finding.
     """
@@ -90,11 +90,11 @@ class Members:
         self._path = path
 
     def find(self, rule: str, text: str) -> None:
-        """Reports that the far side violates the specification."""
+        """Reports a finding: the far side violates the specification."""
         self.findings.append(Finding(rule, text))
 
     def advise(self, rule: str, text: str) -> None:
-        """Reports advice about something that is allowed but unwise, or about a guess that this program made."""
+        """Reports advice: the far side did something unwise, or this program had to guess."""
         self.findings.append(Finding(rule, text, advice=True))
 
     def has(self, name: str) -> bool:
@@ -102,11 +102,11 @@ class Members:
         return self.body.get(name) is not None
 
     def text(self, name: str, *, required: bool = False) -> str:
-        """Returns a string member; "" if absent."""
+        """Returns a string member; "" if it is absent."""
         return self._member(name, str, "text", required=required) or ""
 
     def ident(self, name: str, *, required: bool = False) -> str:
-        """Returns a string member; an integer is converted and reported."""
+        """Returns a string member. Converts an integer, which is reported."""
         value = self.body.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             self._note_type(name, "text")
@@ -114,11 +114,11 @@ class Members:
         return self.text(name, required=required)
 
     def flag(self, name: str) -> bool | None:
-        """Returns a boolean member; None if absent."""
+        """Returns a boolean member; None if it is absent."""
         return self._member(name, bool, "true or false")
 
     def number(self, name: str) -> float | None:
-        """Returns a numeric member, None if absent; a number written as a string is converted and reported."""
+        """Returns a numeric member; None if it is absent. Converts a number in a string, which is reported."""
         value = self.body.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _finite(value)
@@ -127,7 +127,7 @@ class Members:
         return _finite(value) if isinstance(value, str) else None
 
     def json_object(self, name: str, *, required: bool = False) -> dict[str, Any] | None:
-        """Returns the JSON object in a string member; {} if that is blank or absent, None if it is not an object."""
+        """Parses the JSON object in a string member; returns {} if it is blank, and None if it is not an object."""
         text = self.text(name, required=required)
         try:
             value = msgspec.json.decode(text) if text.strip() else {}
@@ -136,7 +136,7 @@ class Members:
         return value if isinstance(value, dict) else None
 
     def texts(self, name: str, *, required: bool = False) -> list[str]:
-        """Returns an array of strings; elements of other types are dropped and reported."""
+        """Returns an array of strings. Elements of other types are dropped and reported."""
         values = self._member(name, list, "an array", required=required) or []
         texts = [value for value in values if isinstance(value, str)]
         if len(texts) < len(values):
@@ -144,7 +144,7 @@ class Members:
         return texts
 
     def objects(self, name: str, *, required: bool = False) -> list[Members]:
-        """Returns an array of objects; elements of other types are dropped and reported."""
+        """Returns an array of objects. Elements of other types are dropped and reported."""
         values = self._member(name, list, "an array", required=required) or []
         objects = [
             Members(value, self.findings, f"{self._path}{name}[{index}].")
@@ -156,12 +156,12 @@ class Members:
         return objects
 
     def inside(self, name: str) -> Members:
-        """Returns an object member; an empty object if absent."""
+        """Returns an object member; an empty object if it is absent."""
         value = self._member(name, dict, "an object")
         return Members(value or {}, self.findings, f"{self._path}{name}.")
 
     def audio(self, name: str) -> bytes:
-        """Returns the bytes of a base64 member; base64 with minor errors is decoded and reported."""
+        """Decodes a base64 member. Base64 with minor errors is decoded and reported."""
         text = self.text(name, required=True)
         try:
             return b64decode(text, validate=True)
@@ -192,9 +192,9 @@ class Members:
 
 
 class Message(Members):
-    """One received frame while it is being decoded: its members, and the events, replies and findings so far.
+    """A received frame that is being decoded. Collects the resulting events, replies and findings.
 
-    Without a frame, it is a binary frame of audio, of type "audio".
+    Without ``frame``, it stands for a binary frame of audio, with the type "audio".
     """
 
     def __init__(self, frame: str | bytes | None = None) -> None:
@@ -215,22 +215,22 @@ class Message(Members):
         return kind
 
     def ignore_repeated(self, rule: str, when: str = " during the call") -> None:
-        """Reports a message of a type that may be received only once."""
+        """Reports that a message was ignored because its type may be received only once."""
         self.find(rule, f"Received another “{self.kind()}” message{when}; it was ignored.")
 
     def event(self, meaning: TelephonyEventType, **fields: Any) -> None:
-        """Adds a telephony event to the decoded message; the keyword arguments are fields of `TelephonyEvent`."""
+        """Adds a telephony event to the result. ``fields`` are fields of `TelephonyEvent`."""
         self.events.append(TelephonyEvent(type=meaning, **fields))
 
     def unknown(self) -> str:
-        """Reports a type that the protocol does not define; returns the summary."""
+        """Reports that the protocol does not define the message's type; returns the log summary."""
         self.known = False
         kind = cut(self.kind(), 60)
         self.find("unknown-type", f"“{kind}” is not a message of this protocol; it was ignored.")
         return f"unknown message type {kind}"
 
     def incoming(self, summary: str) -> Incoming:
-        """Returns the decoded message."""
+        """Returns the result of decoding, with ``summary`` for the log."""
         return Incoming(
             kind=cut(self.kind()),
             summary=cut(summary),
@@ -247,7 +247,7 @@ _URL_ALPHABET = str.maketrans({"-": "+", "_": "/", " ": None, "\t": None, "\r": 
 
 
 def decode_loose_base64(text: str) -> bytes | None:
-    """Decodes base64 even if it uses the URL alphabet, lacks padding or has line breaks; else returns None."""
+    """Decodes base64 that uses the URL alphabet, lacks padding or has line breaks; returns None for other text."""
     bare = text.translate(_URL_ALPHABET).rstrip("=")
     try:
         return b64decode(bare + "=" * (-len(bare) % 4), validate=True)

@@ -1,7 +1,7 @@
-"""LogRules: defines which messages of a protocol the event log folds or pairs, and where they carry audio.
+"""LogRules: defines which messages of a protocol the event log folds or pairs, and where they contain audio.
 
-The rules are plain data. If a protocol is not built in, the first event of a session carries the protocol's rules, so
-that the screen and replays can apply them without running the protocol's code.
+The rules are plain data. If a protocol is not built in, the first event of a session contains its rules. The
+screen and replays can then apply the rules without running the protocol's code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Sender = Literal["caller", "agent"]
 
 
 class End(msgspec.Struct, frozen=True):
-    """One of the two messages of a pair."""
+    """The opening or the closing message of a `Pair`."""
 
     sender: Sender
     kinds: tuple[str, ...]
@@ -33,7 +33,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, tag="pair"):
 
 
 class Nearest(msgspec.Struct, frozen=True, omit_defaults=True, tag="nearest"):
-    """Messages that belong together, such as chunks and the start of their stream."""
+    """A message and its partner, which is the nearest one, such as a chunk and the start of its stream."""
 
     kinds: tuple[str, ...]
     partners: tuple[str, ...]
@@ -56,7 +56,7 @@ class LogRules(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def member_at(body: Any, path: str) -> Any:
-    """Returns the value at a path of a JSON message, such as ``mark.name`` or ``parts.0.data``; None if missing."""
+    """Returns the value at a path in a JSON message, such as ``mark.name`` or ``parts.0.data``; None if missing."""
     value = body
     for name in path.split("."):
         match value:
@@ -70,10 +70,13 @@ def member_at(body: Any, path: str) -> Any:
 
 
 def request(kind: str, answer: str, path: str = "", answer_path: str = "") -> Pair:
-    """Returns the rule that pairs a caller's message with its answer; ``answer_path`` defaults to ``path``."""
+    """Returns a rule that pairs a caller's message with the agent's answer.
+
+    Both contain the same identifier, at ``path`` and at ``answer_path``, which defaults to ``path``.
+    """
     return Pair(End("caller", (kind,), path), End("agent", (answer,), answer_path or path))
 
 
 def span(sender: Sender, first: str, last: str, path: str = "") -> Pair:
-    """Returns the rule that pairs the first and last messages of something that one side starts and stops."""
+    """Returns a rule that pairs the messages with which one side starts and stops an operation."""
     return Pair(End(sender, (first,), path), End(sender, (last,), path), newest=True)

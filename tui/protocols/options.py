@@ -1,4 +1,4 @@
-"""Checks and reads options of a caller's end (`CallerSettings.options`). Raises `ValueError` with an explanation."""
+"""Checks and reads the options of a caller's end. Raises `ValueError` with an explanation."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tui.protocols.json_frames import cut
 
 
 def check_choice(name: str, value: str, known: Collection[str], due: str = "") -> None:
-    """Raises `ValueError` for a value that is not ``known``; ``due`` describes the choice in words."""
+    """Raises `ValueError` if ``value`` is not in ``known``. ``due`` describes the valid values in words."""
     if value not in known:
         due = due or f"one of {', '.join(filter(None, known))}"
         raise ValueError(f"The {name} option must be {due}, not {cut(value, 60)!r}.")
 
 
 def is_on(options: Mapping[str, str], name: str, default: str = "off") -> bool:
-    """Returns whether a switch is on. Raises `ValueError` unless its value is "on" or "off"."""
+    """Returns whether an option is "on". Raises `ValueError` unless its value is "on" or "off"."""
     value = options.get(name, default)
     check_choice(name, value, ("on", "off"), "on or off")
     return value == "on"
 
 
 def read_tools(options: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Returns the tools of the option ``tools``: a JSON array in the format of OpenAI Realtime."""
+    """Parses the option ``tools``: a JSON array in the format of OpenAI Realtime."""
     tools = _read("tools", options, [])
     if not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
         raise ValueError("The tools option must be a JSON array of tool objects.")
@@ -33,7 +33,7 @@ def read_tools(options: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def read_object(name: str, options: Mapping[str, str], fields: str) -> dict[str, Any]:
-    """Returns the JSON object in an option; ``fields`` names its members in the error."""
+    """Parses an option that is a JSON object. ``fields`` describes its members in the error message."""
     value = _read(name, options, {})
     if not isinstance(value, dict):
         raise ValueError(f"The {name} option must be a JSON object with {fields}.")

@@ -1,4 +1,4 @@
-"""Finds the audio in a message: a whole binary frame, or a base64 member of a JSON message."""
+"""Finds the audio in a message, which is a whole binary frame or a base64 member of a JSON message."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tui.protocols.log_rules import member_at
 
 
 def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
-    """Returns the samples in a frame, as on the wire but without a WAV header; None if there are none.
+    """Returns the samples in a frame, as on the wire but without a WAV header; None if it contains none.
 
-    ``members`` are paths as in `LogRules.audio_members`, such as ``media.payload``; the first one present is used.
+    ``members`` are paths as in `LogRules.audio_members`, such as ``media.payload``; the first one present is
+    used.
     """
     if frame[:1] != b"{":
         return strip_wav_header(frame)[0] or None if _is_binary(frame) else None
@@ -32,7 +33,7 @@ def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
 
 
 def _is_binary(frame: bytes) -> bool:
-    """Returns whether a frame is binary. Unlike placeholders (``audio elided``), samples are rarely valid text."""
+    """Returns whether the frame is binary. Samples are rarely valid text, unlike placeholders (``audio elided``)."""
     if b"\0" in frame:
         return True
     try:

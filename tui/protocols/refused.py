@@ -1,10 +1,10 @@
-"""The exception for requests that an agent's end refuses, and OpenAI's most common reasons."""
+"""Refused: raised for requests that an agent's end refuses, with OpenAI's most common reasons."""
 
 from __future__ import annotations
 
 
 class Refused(Exception):
-    """Raised when the agent refuses a request, which it answers with an ``error`` event; no state has changed."""
+    """Raised if the agent refuses a request. It answers with an ``error`` event; its state has not changed."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -13,15 +13,15 @@ class Refused(Exception):
 
 
 def invalid_type(param: str, due: str) -> Refused:
-    """Returns the refusal of a member that has the wrong type."""
+    """Returns the exception for a parameter of the wrong type."""
     return Refused("invalid_type", f"Invalid type for '{param}': expected {due}.", param)
 
 
 def invalid_value(param: str, due: str) -> Refused:
-    """Returns the refusal of a member that has the right type and the wrong value."""
+    """Returns the exception for a parameter with a wrong value."""
     return Refused("invalid_value", f"Invalid value for '{param}': expected {due}.", param)
 
 
 def missing(param: str) -> Refused:
-    """Returns the refusal of a request without a required member."""
+    """Returns the exception for a missing parameter."""
     return Refused("missing_required_parameter", f"Missing required parameter: '{param}'.", param)

@@ -1,6 +1,6 @@
 """Finds the wire protocols: built-in ones, those of installed packages, and single files.
 
-Importing this module loads no protocol and nothing outside the standard library.
+Importing this module imports no protocol and nothing outside the standard library.
 """
 
 from __future__ import annotations
@@ -40,26 +40,26 @@ ENTRY_POINTS = "opusagent_tui.protocols"
 
 
 class ProtocolUnavailable(ValueError):
-    """Raised for a protocol that does not exist or cannot be used; the message is one sentence with the reason."""
+    """Raised if a protocol does not exist or cannot be used. The message is one sentence with the reason."""
 
 
 def names() -> tuple[str, ...]:
     """Returns the names of all protocols: built-in ones, then those of installed packages.
 
-    Loads none of them: a broken package is reported only when its protocol is requested.
+    Imports none of them. A broken package is reported only when its protocol is requested.
     """
     return (*BUILT_IN, *_installed())
 
 
 def is_known(name: str) -> bool:
-    """Returns whether `names` contains the name; checks packages only if it is not built in."""
+    """Returns whether a protocol with this name exists. Searches installed packages only if it is not built in."""
     return name in BUILT_IN or name in _installed()
 
 
 def protocol_named(name_or_path: str) -> Protocol:
-    """Returns the protocol with that name or, if it ends in ``.py``, in that file. Raises `ProtocolUnavailable`.
+    """Returns a protocol by its name or, if the text ends in ``.py``, from a file. Raises `ProtocolUnavailable`.
 
-    A file is run again on each call. A package cannot replace a built-in protocol.
+    Each call runs the file again. A package cannot replace a built-in protocol.
     """
     if name_or_path.endswith(".py"):
         return _from_file(path_of(name_or_path))
@@ -72,7 +72,7 @@ def protocol_named(name_or_path: str) -> Protocol:
 
 
 def unknown(name: str, known: Sequence[str]) -> str:
-    """Returns the error sentence for an unknown protocol, with the most similar name as a suggestion."""
+    """Returns the error sentence for an unknown protocol, which suggests the most similar name."""
     from difflib import get_close_matches  # takes 5 ms
 
     meant = get_close_matches(name, known, n=1)
@@ -81,7 +81,7 @@ def unknown(name: str, known: Sequence[str]) -> str:
 
 
 def by_path() -> Mapping[str, Protocol]:
-    """Returns the built-in protocols that the local agent can serve, by `Protocol.path`."""
+    """Returns the built-in protocols that the local agent serves, by `Protocol.path`."""
     from tui.protocols.base import no_agent
 
     protocols = [protocol_named(name) for name in BUILT_IN]
@@ -190,7 +190,7 @@ def _wrong_members(protocol: Protocol) -> Iterator[str]:
 
 
 def _missing(end: Callable[..., object], shape: type) -> Iterator[str]:
-    """Yields the methods that a class lacks; a function's result cannot be checked before the call."""
+    """Yields the methods that a class lacks. A function is not checked, because its result is not known yet."""
     due = (name for name in vars(shape) if not name.startswith("_"))
     lacks = [name for name in due if not hasattr(end, name)] if isinstance(end, type) else []
     if lacks:

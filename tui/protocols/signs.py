@@ -1,4 +1,4 @@
-"""Signs: the features by which a protocol is recognized when the user has not named one (`tui.protocols.detect`)."""
+"""Signs: the features by which `tui.protocols.detect` recognizes a protocol that the user has not named."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Host(msgspec.Struct, frozen=True):
-    """A service that speaks the protocol at a domain and its subdomains."""
+    """A service that speaks the protocol, at a domain and its subdomains."""
 
     domain: str
     owner: str
@@ -24,9 +24,9 @@ def _no_sign(message: Mapping[str, Any] | bytes) -> str:
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
-    """Features of a URL or of the agent's first message that identify the protocol.
+    """Features of a URL or of the agent's first message that identify a protocol.
 
-    Reasons are clauses that are shown in parentheses.
+    Reasons are clauses, which the program shows in parentheses.
     """
 
     hosts: tuple[Host, ...] = ()
@@ -46,7 +46,10 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
 def first_message_of(
     owner: str, kinds: Collection[str], member: str = "type", **others: type
 ) -> Callable[[Mapping[str, Any] | bytes], str]:
-    """Returns a `Signs.first_message` for messages of these kinds, which have ``others`` as further members."""
+    """Returns a `Signs.first_message` that recognizes messages of these kinds.
+
+    ``others`` are the names and types of further members that the message must have.
+    """
 
     def reason(message: Mapping[str, Any] | bytes) -> str:
         if isinstance(message, bytes):
@@ -59,5 +62,5 @@ def first_message_of(
 
 
 def sent(kind: object, owner: str) -> str:
-    """Returns the reason for a first message of a kind that only one protocol has."""
+    """Returns the reason for recognizing a protocol by a message of this kind."""
     return f"the agent sent {kind}, which is a message of {owner}"

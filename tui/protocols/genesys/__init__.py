@@ -7,11 +7,11 @@ builder), GenesysCloudBlueprints/audioconnector-server-reference-implementation,
 * A signature covers the components in the order in which Genesys Cloud sends them, and is valid for ten
   seconds.
 * Audio messages are limited to five per second on average and 25 at once, according to secondhand reports
-  about Genesys' limits page. Excess messages are reported as a finding and answered with error 429; they are
+  about Genesys' limits page. Messages beyond that are reported as a finding and answered with error 429. They are
   still played, so that the rest of the call can be tested.
 * ``playback_started`` is sent with the first audio of a reply, and ``playback_completed`` when the playback
-  queue is empty. Pings, positions and rates are timed by the user audio that was sent, which flows in real
-  time.
+  queue is empty.
+* The user audio that was sent, which flows in real time, is the clock for pings, positions and rates.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The agent's end of AudioHook, in the role of the voice bot."""
+"""The agent's end of AudioHook: acts as the voice bot."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MAX_MESSAGE_BYTES = 64_000
 
 
 class GenesysAgent(AgentDefaults):
-    """Stands in for the voice bot on one socket.
+    """Acts as the voice bot on one socket.
 
     It sends audio in messages of 200 ms, or longer ones if audio arrives faster than in real time, because
     Genesys Cloud limits the number of messages.
@@ -56,7 +56,7 @@ class GenesysAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes, which is that of the user's audio."""
+        """The audio format for `say_audio`, which is that of the user's audio."""
         return self.user_format
 
     # Actions of the agent.
@@ -73,7 +73,7 @@ class GenesysAgent(AgentDefaults):
         return [self._event("bot_turn_response", turn, f"bot_turn_response match: {text}")]
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio once there is enough of it for a message and the rate limit allows one."""
+        """Sends audio of a reply as soon as it fills a message and the rate limit allows another message."""
         coding = self.user_format
         if not (stream_id == self._open_stream_id and audio and coding):
             return []

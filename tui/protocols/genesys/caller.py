@@ -1,4 +1,4 @@
-"""The caller's end of AudioHook, in the role of Genesys Cloud."""
+"""The caller's end of AudioHook: acts as Genesys Cloud."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _CLOSE_REASONS = {
 
 
 class GenesysCaller(ImplyingCaller):
-    """Stands in for Genesys Cloud in one call. ``settings.params`` become input variables.
+    """Acts as Genesys Cloud in one call. ``settings.params`` become input variables.
 
     The token is the API key, or KEY:SECRET with the client secret that signs the request. Options:
     ``organization`` and ``conversation`` (UUIDs), ``language``, ``dnis``, ``rate_limit`` and ``burst`` (how
@@ -70,26 +70,26 @@ class GenesysCaller(ImplyingCaller):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes; None before the agent has chosen one."""
+        """The audio format for `user_audio`; None before the agent has chosen one."""
         return FORMATS[self._stream.media] if self._stream.media else None
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always during a call, unless the agent has paused it."""
+        """Whether audio may be sent: always during a call, unless the agent has paused it."""
         return self._stream.flows
 
     @property
     def goodbye_answered(self) -> bool:
-        """Whether ``close`` was answered or never sent."""
+        """Whether the agent has answered ``close``, or ``close`` was never sent."""
         return self._stream.closed or not self._stream.closing
 
     @property
     def missing_goodbye(self) -> Finding:
-        """The finding to report if the agent did not answer ``close``."""
+        """The finding to report if the agent does not answer ``close``."""
         return Finding("not-closed", "The agent did not answer “close” with “closed”.")
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
-        """Returns the ids of the call and, if the token has a secret, the signature of the request."""
+        """Returns headers with the ids of the call. If the token contains a secret, also signs the request."""
         ids = {
             "audiohook-organization-id": self._ids["organization"],
             "audiohook-session-id": self._session_id,
@@ -114,15 +114,15 @@ class GenesysCaller(ImplyingCaller):
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Opens the session with an offer of formats; the agent chooses one."""
+        """Opens the session and offers audio formats, from which the agent chooses."""
         return [self._open(self._ids["conversation"], self._new_id())]
 
     def validate(self) -> list[Outgoing]:
-        """Opens a session that only probes the connection; its conversation id is the null UUID."""
+        """Opens a session that only tests the connection. Its conversation id is the null UUID."""
         return [self._open(NULL_ID, NULL_ID)]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in 200 ms frames, and any ping that is due; keeps the remainder for the next call."""
+        """Sends user audio in frames of 200 ms, and a ping if one is due. Keeps an incomplete frame."""
         stream, coding = self._stream, self.user_format
         if coding is None or not stream.flows:
             return []
@@ -136,13 +136,13 @@ class GenesysCaller(ImplyingCaller):
         return frames + (self._ping() if frames else [])
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Sends pressed keys, one message each."""
+        """Sends the pressed keys, one message each."""
         if not self._stream.in_call:
             return []
         return [self._message("dtmf", f"dtmf {digit}", digit=digit) for digit in digits]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Reports that the playback queue is empty or was flushed."""
+        """Reports that the playback queue is empty, or was flushed."""
         was_newest = stream_id == self._replies.stream_id
         super().playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
         if not (was_newest and self._stream.plays and self._stream.in_call):
@@ -151,7 +151,7 @@ class GenesysCaller(ImplyingCaller):
         return [self._message("playback_completed", "playback completed")]
 
     def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
-        """Sends ``close``, which the agent answers; nothing is sent afterwards."""
+        """Sends ``close``, which the agent answers. Afterwards, nothing is sent."""
         if not self._stream.opening or self._stream.closing:
             return []
         self._stream.closing = True
@@ -345,7 +345,7 @@ class GenesysCaller(ImplyingCaller):
         return self._message("error", f"error {code}: {text}", code=code, message=text, **members)
 
     def _ping(self) -> list[Outgoing]:
-        """Returns the ping that is due; ends the session with an error if the previous ping was not answered."""
+        """Returns a ping if one is due. Ends the session with an error if the previous ping was not answered."""
         stream = self._stream
         if not (stream.in_call and self._pings.due(stream.sent_ms)):
             return []
@@ -393,7 +393,7 @@ class _Stream:
 
     @property
     def in_call(self) -> bool:
-        """Whether messages may be sent: from ``opened`` to ``close``."""
+        """Whether messages may be sent: after ``opened`` and before ``close``."""
         return bool(self.media) and not self.closing
 
     @property
@@ -403,7 +403,7 @@ class _Stream:
 
 
 def split_token(token: str) -> tuple[str, str]:
-    """Returns the API key and the client secret in a token; the secret is "" if the token has none."""
+    """Returns the API key and the client secret in a token; the secret is "" if the token contains none."""
     key, _, secret = token.rpartition(":")
     return (key, secret) if key else (token, "")
 

@@ -1,4 +1,4 @@
-"""Limits the rate of audio messages and schedules pings in an AudioHook session; the audio sent is the clock."""
+"""Limits the rate of audio messages and schedules pings in an AudioHook session. Sent audio is the clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _REPORT_EVERY_MS = 1_000
 
 
 class MessageRate:
-    """A token bucket for binary messages, with an average rate per second and a burst size."""
+    """A token bucket for audio messages, with an average rate per second and a burst size."""
 
     def __init__(self, per_second: float, burst: float) -> None:
         self.per_second = per_second
@@ -18,7 +18,7 @@ class MessageRate:
         self._reported_ms: float | None = None
 
     def allows(self, at_ms: float) -> bool:
-        """Counts one message; returns whether it is within the limits. A message that exceeds them uses no token."""
+        """Returns whether a message is within the limits, and counts it if so."""
         self._refill(at_ms)
         if self._left < 1:
             return False
@@ -26,7 +26,7 @@ class MessageRate:
         return True
 
     def spend(self, at_ms: float, messages: int) -> None:
-        """Counts messages that are sent regardless of the limits; later messages then have to wait longer."""
+        """Counts messages that are sent even if they exceed the limits. Later messages then have to wait longer."""
         self._refill(at_ms)
         self._left -= messages
 
@@ -35,7 +35,7 @@ class MessageRate:
         self._at_ms = at_ms
 
     def should_report(self, at_ms: float) -> bool:
-        """Returns whether to answer a message that exceeds the limits; at most one is answered per second."""
+        """Returns whether to send an error for a message beyond the limits: at most once per second."""
         if self._reported_ms is not None and at_ms < self._reported_ms + _REPORT_EVERY_MS:
             return False
         self._reported_ms = at_ms
@@ -43,7 +43,7 @@ class MessageRate:
 
 
 class Pings:
-    """Schedules the caller's pings: 1 s after ``opened``, again after the first pong, and then every 5 s."""
+    """Schedules the caller's pings: 1 s after ``opened``, again after the first pong, then every 5 s."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -61,7 +61,7 @@ class Pings:
         self._due_ms = at_ms + _PING_EVERY_MS
 
     def answer(self, seq: object) -> bool:
-        """Records a pong; returns whether it answers the pending ping."""
+        """Handles a pong; returns whether it answers the pending ping."""
         if seq != self.waiting:
             return False
         self.waiting = 0

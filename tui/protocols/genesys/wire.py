@@ -1,4 +1,4 @@
-"""Defines what both ends of AudioHook share: formats, the envelope of messages, durations, and the signature."""
+"""Definitions for both ends of AudioHook: formats, the envelope of messages, durations, and the signature."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-5][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-
 
 
 class AudioHookMessage(Message):
-    """A text message from either end, with a check of its envelope."""
+    """A text message from either end."""
 
     def check_envelope(self, session_id: str, counters: Counters, other: str) -> None:
-        """Reports errors in the envelope; ``other`` is the member that counts this end's messages."""
+        """Reports errors in the message's id and counters. ``other`` is the member that counts messages from here."""
         if (version := self.text("version", required=True)) not in (VERSION, ""):
             self.find("other-version", f"The version is {cut(version, 20)}; expected {VERSION}.")
         seen = self.text("id", required=True)
@@ -40,14 +40,14 @@ class AudioHookMessage(Message):
 
 
 class Counters:
-    """The message numbers in a session, as counted by one end."""
+    """Counts the messages of both ends in a session, as seen by one end."""
 
     def __init__(self) -> None:
         self.sent = 0
         self.received = 0
 
     def check(self, message: Members, other: str) -> None:
-        """Reports a gap in ``seq`` or an ``other`` that is too large; continues from the received ``seq``."""
+        """Reports a gap in ``seq``, or an ``other`` that is too large. Continues from the received ``seq``."""
         seq, known = _count(message, "seq"), _count(message, other)
         if seq is not None:
             if seq != self.received + 1:
@@ -59,24 +59,24 @@ class Counters:
 
 
 def envelope(kind: str, session_id: str, counters: Counters, other: str, **members: Any) -> Mapping[str, Any]:
-    """Returns the next message of one end; ``other`` is the member for the number of the last message received."""
+    """Returns the next message: its envelope and ``members``. ``other`` names the last number received."""
     counters.sent += 1
     counts = {"seq": counters.sent, other: counters.received}
     return {"version": VERSION, "id": session_id, "type": kind, **counts, **members}
 
 
 def duration(seconds: float) -> str:
-    """Returns seconds in AudioHook's notation, such as "PT1.234S"."""
+    """Returns a duration in AudioHook's notation, such as "PT1.234S"."""
     return f"PT{max(seconds, 0.0):.3f}S"
 
 
 def seconds_in(text: str) -> float | None:
-    """Returns the seconds in a duration; None if the text is not a duration."""
+    """Parses a duration in AudioHook's notation; returns None for other text."""
     return float(text[2:-1]) if DURATION.fullmatch(text) and len(text) < _MAX_DURATION_CHARS else None
 
 
 def is_uuid(text: str) -> bool:
-    """Returns whether the text is an id in AudioHook's format."""
+    """Returns whether the text is a UUID in the form that AudioHook requires."""
     return _UUID.fullmatch(text) is not None
 
 
@@ -88,9 +88,10 @@ def described(name: str) -> Mapping[str, Any]:
 def signature_headers(
     headers: Mapping[str, str], secret: str, *, authority: str, target: str, created_s: int, nonce: str
 ) -> Mapping[str, str]:
-    """Returns the two headers that sign an upgrade request, with the components in Genesys Cloud's order.
+    """Returns the two headers that sign an upgrade request. Signs the components in Genesys Cloud's order.
 
-    ``headers`` are AudioHook's headers, with lower-case names. Raises `ValueError` if ``secret`` is not base64.
+    ``headers`` are AudioHook's headers, with lower-case names. Raises `ValueError` if ``secret`` is not
+    base64.
     """
     try:
         key = b64decode(secret, validate=True)

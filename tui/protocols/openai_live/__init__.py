@@ -12,7 +12,7 @@ silent or disagree:
 * According to the SDK, audio chunks have a time range only for observers; Azure's pages always show one. A
   range is used if present, and a gap between two ranges counts as omitted silence.
 * Words arrive in fragments, and nothing marks the last one. The agent's words belong to the reply that was
-  being spoken at their time; the user's words form one line until a second passes without new words.
+  being spoken at their time. The user's words form one line until a second passes without new words.
 * OpenAI's path is /v1/live/sessions, Azure's /openai/v1/live.
 """
 

@@ -1,4 +1,4 @@
-"""The agent's end of OpenAI Live, in the role of the service."""
+"""The agent's end of OpenAI Live: acts as the service."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _TASKS = {"name": "delegation", "description": "anything about opening hours", "
 
 
 class LiveAgent(AgentDefaults):
-    """Stands in for the service on one socket. The agent's time passes only while the caller sends audio.
+    """Acts as the service on one socket. The agent's time passes only while the caller sends audio.
 
-    Honors these members of the session: ``audio.format``, and delegation to the client or to Responses with
+    Supports these members of the session: ``audio.format``, and delegation to the client or to Responses with
     function tools. It refuses unknown members, decisions and audio fixtures. With ``timestamps=on`` in the
     URL's query, its audio chunks have time ranges, as on Azure.
     """
@@ -59,45 +59,45 @@ class LiveAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format for both directions; None before the session has started."""
+        """The audio format in both directions; None before the session has started."""
         return self._session.format if self._session else None
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes."""
+        """The audio format for `say_audio`."""
         return self.user_format
 
     @property
     def heard_ms(self) -> float:
-        """Total duration of the user's audio, muted audio included, up to which the agent's time may advance."""
+        """Total duration of the user's audio, even if muted. The agent's time may advance up to this value."""
         return self._session.heard_ms if self._session else 0.0
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions that may be called, or the tasks that may be delegated; empty while a result is pending."""
+        """The functions to call, or the tasks to delegate; empty while a result is pending."""
         return self._session.tools if self._session and not self._tasks.open else ()
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Reads from the URL whether audio chunks get time ranges; admits every caller."""
+        """Reads from the URL whether audio chunks have time ranges. Admits every caller."""
         self._timestamps = handshake.query.get("timestamps") == "on"
         return None
 
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Queues the words of a reply, each to be sent once it has been spoken."""
+        """Queues the words of a reply. Each word is sent once it has been spoken."""
         if self._session:
             self._session.said.begin(stream_id, text)
         return []
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Queues reply audio on the track."""
+        """Queues audio of a reply on the track."""
         if self._session:
             self._session.said.add(stream_id, audio)
         return []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply without sending a message; drops the unsent part of an interrupted one."""
+        """Ends a reply without sending a message. If it was interrupted, drops its unsent audio."""
         if self._session:
             self._session.said.end(stream_id, interrupted=interrupted)
         return []
@@ -107,12 +107,12 @@ class LiveAgent(AgentDefaults):
         return self._session.said.now_ms if self._session else 0.0
 
     def pass_time(self, now_ms: float) -> None:
-        """Advances the agent's time; the agent's next speech begins at the new time."""
+        """Advances the agent's time. The agent's next speech begins at the new time."""
         if self._session:
             self._session.said.now_ms = now_ms
 
     def track(self) -> list[Outgoing]:
-        """Sends the track up to the agent's time, the words spoken in it and, every 15 s, the usage."""
+        """Sends the agent's audio and words up to the current time and, every 15 s, the usage."""
         session = self._session
         if session is None:
             return []
@@ -137,7 +137,7 @@ class LiveAgent(AgentDefaults):
         return frames
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Delegates a task to the client, or to Responses, which then calls one of the client's functions."""
+        """Delegates a task, either to the client or to Responses, which then calls one of the client's functions."""
         session = self._session
         if session is None:
             return []
@@ -182,7 +182,7 @@ class LiveAgent(AgentDefaults):
         return [self._words("input", fragment, max(since_ms, self._now_ms - 200.0), self._now_ms)]
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Sends the rest of the user's words; no message marks them as the last."""
+        """Sends the remaining words of the user's turn. The protocol does not mark the last fragment."""
         frames = self.hypothesis(text)
         self._user_words = ("", self._now_ms)
         return frames
@@ -196,7 +196,7 @@ class LiveAgent(AgentDefaults):
         return self._closed("connection_lost")
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
-        """Refuses a frame that cannot be decoded."""
+        """Answers a frame that cannot be decoded with an error."""
         return [self._error(Refused("invalid_json", f"The message cannot be read: {error}"))]
 
     def _closed(self, reason: str) -> list[Outgoing]:
@@ -226,7 +226,7 @@ class LiveAgent(AgentDefaults):
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one message from the caller; refuses messages that are not allowed, as the service does."""
+        """Decodes a message from the caller. Refuses the messages that the service refuses."""
         message = Message(frame)
         kind, handler = message.kind(), self._HANDLERS.get(message.kind())
         try:
@@ -390,7 +390,7 @@ class LiveAgent(AgentDefaults):
 
 
 class _Tasks:
-    """The delegated tasks and the function calls."""
+    """The delegated tasks and function calls whose results are awaited."""
 
     def __init__(self) -> None:
         self.open: list[str] = []
@@ -400,18 +400,18 @@ class _Tasks:
         """Results from the caller, by call id, kept until the caller continues the response."""
 
     def add(self, ident: str) -> None:
-        """Adds a task or call whose result is awaited."""
+        """Adds a task or a function call."""
         self.open.append(ident)
         self.known.add(ident)
 
     def finish(self, ident: str) -> None:
-        """Removes a task or call whose result has arrived."""
+        """Removes a task or a function call, because its result has arrived."""
         if ident in self.open:
             self.open.remove(ident)
 
 
 class _LiveSession:
-    """The caller's settings for the session, and the session's state."""
+    """The state of the session, including the settings that the caller sent."""
 
     def __init__(self, asked: Members, ident: str, expires_at: int) -> None:
         audio = asked.inside("audio")
@@ -437,7 +437,7 @@ class _LiveSession:
             self.delegate(asked.inside("delegation"), first=True)
 
     def delegate(self, delegation: Members, *, first: bool = False) -> None:
-        """Sets who handles tasks and which functions are available. Raises `Refused` for anything unsupported."""
+        """Sets who handles tasks, and which functions are available. Raises `Refused` for unsupported settings."""
         kind = delegation.text("type") or self.delegation
         if kind not in ("client", "responses") or not (first or kind == self.delegation):
             text = f"The delegation {cut(kind, 40)} is not supported, or is not the session's delegation."
@@ -466,5 +466,5 @@ class _LiveSession:
 
     @property
     def usage(self) -> dict[str, Any]:
-        """The cumulative usage, in whole seconds."""
+        """The usage since the start of the session, in whole seconds."""
         return {"seconds": self.heard_ms // 1000}

@@ -1,4 +1,4 @@
-"""The caller's end of OpenAI Live, in the role of a client."""
+"""The caller's end of OpenAI Live: acts as a client."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FAILURES = ("content", "connection_lost")
 
 
 class LiveCaller(CallerDefaults):
-    """Acts as the client in one call.
+    """Acts as a client in one call.
 
     Options: ``model``, ``instructions``, ``voice``, ``greeting`` (what the agent is asked to say first),
     ``delegation`` (client, or responses: the default with tools), ``delegation_model``, ``result``
@@ -50,12 +50,12 @@ class LiveCaller(CallerDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format for both directions; None before the session has started."""
+        """The audio format in both directions; None before the session has started."""
         return FORMATS[self._media] if self._state.started else None
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio flows: always during a session, because the agent's time passes only while audio flows."""
+        """Whether audio may be sent: always during a session, because otherwise the agent's time would stop."""
         return self._state.started and not self._state.ending
 
     @property
@@ -65,7 +65,7 @@ class LiveCaller(CallerDefaults):
 
     @property
     def missing_goodbye(self) -> Finding:
-        """The finding to report if the agent does not confirm the end."""
+        """The finding to report if the agent does not confirm the end of the session."""
         return Finding(
             "no-session-closed",
             "“session.close” was not answered with “session.closed”: the final usage is unknown.",
@@ -74,7 +74,7 @@ class LiveCaller(CallerDefaults):
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Starts the session; the agent sends nothing before that."""
+        """Starts the session. The agent sends nothing before that."""
         session = self._options.session()
         return [outgoing({"type": "session.start", "session": session}, f"start {session.get('model')}")]
 
@@ -88,11 +88,11 @@ class LiveCaller(CallerDefaults):
         return [outgoing(body, f"user audio {audio_ms:.0f} ms", audio_ms)]
 
     def update_instructions(self, text: str) -> list[Outgoing]:
-        """Adds to the instructions, which cannot be replaced during a session."""
+        """Adds to the agent's instructions, because they cannot be replaced during a session."""
         return self._append("instructions", text) if text else []
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends the result of a tool, either to the Responses backend or as the result of a delegated task."""
+        """Sends the result of a tool, as a function's output or as the result of a delegated task."""
         item = message.get("item", {})
         if item.get("type") != "function_call_output":
             return []
@@ -108,17 +108,20 @@ class LiveCaller(CallerDefaults):
 
     @property
     def results_are_answered(self) -> bool:
-        """Whether the agent speaks about the result of a tool or of a delegated task."""
+        """Whether the agent speaks about the result of a tool."""
         return self._options.delegation == "responses" or self._options.appends_result == "commentary"
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Closes a reply whose audio ran out, so that later audio starts another; discards the rest if flushed."""
+        """Closes a reply that ran out of audio, so that later audio starts a new reply.
+
+        After a flush, discards the rest of the reply.
+        """
         if heard_ms >= received_ms:
             self._track.ran_dry(stream_id)
         return []
 
     def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
-        """Asks for the end of the session; the agent confirms it."""
+        """Requests the end of the session, which the agent confirms."""
         if self._state.ending or self._state.closed:
             return []
         self._state.ending = True
@@ -194,7 +197,7 @@ class LiveCaller(CallerDefaults):
         return f"agent audio {message.audio_ms:.0f} ms"
 
     def _check_time(self, message: Message) -> None:
-        """Reports advice if the track has stopped and, once, if it is shorter than the user's audio."""
+        """Reports advice if the agent's track stops or, once, if it is shorter than the user's audio."""
         if self._track.stalled:
             text = "The agent's audio stopped in the middle of a sound, although its track is continuous."
             message.advise("track-stalled", text)
@@ -409,7 +412,7 @@ class _SessionState:
 
 
 def _range_in(message: Message, *, required: bool = False) -> tuple[float | None, float | None]:
-    """Returns ``start_ms`` and ``end_ms``; reports a range that is missing or goes backwards."""
+    """Returns ``start_ms`` and ``end_ms``. Reports a range that is missing or goes backwards."""
     start_ms, end_ms = message.number("start_ms"), message.number("end_ms")
     if required and (start_ms is None or end_ms is None):
         message.find("missing-member", "start_ms or end_ms is missing; expected numbers.")
@@ -420,7 +423,7 @@ def _range_in(message: Message, *, required: bool = False) -> tuple[float | None
 
 
 def _arguments(item: Members) -> Mapping[str, Any]:
-    """Returns the arguments of a function call, which are sent as a JSON string."""
+    """Returns the arguments of a function call, which the agent sends as a JSON string."""
     arguments = item.json_object("arguments")
     if arguments is not None:
         return arguments

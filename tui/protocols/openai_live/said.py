@@ -1,4 +1,4 @@
-"""Builds the output of the agent's end: one continuous track, and its transcript at the pace of speech."""
+"""Builds the output of the agent's end: one continuous audio track, and its transcript at the pace of speech."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class SaidTrack:
         self._fragment_words = 0
 
     def begin(self, reply: str, text: str) -> None:
-        """Begins a reply with these words."""
+        """Begins a reply. ``text`` contains its words."""
         self._reply, self._ends = reply, False
         self._spoken_ms, self._fragment_words = 0.0, 0
         self._words = deque(text.split(" ") if text else ())
 
     def add(self, reply: str, audio: bytes) -> None:
-        """Queues audio of the current reply, to start now or after the audio already queued."""
+        """Queues audio of the current reply. It starts now, or after the audio already in the queue."""
         if reply != self._reply:
             return
         if not self._spoken_ms:
@@ -54,7 +54,7 @@ class SaidTrack:
         self._queued += audio
 
     def end(self, reply: str, *, interrupted: bool) -> None:
-        """Ends the reply; its remaining audio is still sent, unless the reply was ``interrupted``."""
+        """Ends the reply. Its queued audio is still sent, unless the reply was ``interrupted``."""
         if reply != self._reply:
             return
         self._ends = True
@@ -63,7 +63,7 @@ class SaidTrack:
             self._words.clear()
 
     def chunks(self) -> Iterator[tuple[float, float, bytes]]:
-        """Yields whole chunks of the track that end by now, each with its start and end in ms."""
+        """Removes and yields the chunks of the track that end by now, each with its start and end in ms."""
         chunk_frames = self._format.rate * _CHUNK_MS // 1000
         size = chunk_frames * self._format.encoding.sample_bytes
         while self._sent_ms + _CHUNK_MS <= self.now_ms:
@@ -82,12 +82,12 @@ class SaidTrack:
         return round((at_ms - self._sent_ms) * self._format.rate / 1000)
 
     def fragments(self) -> Iterator[_Timed]:
-        """Yields fragments of the transcript that are due by now, each with its start and end in ms."""
+        """Removes and yields the transcript fragments that are due, each with its start and end in ms."""
         while self._fragments and self._fragments[0][1] + _WORDS_DELAY_MS <= self.now_ms:
             yield self._fragments.popleft()
 
     def _speak_words(self, at_ms: float) -> None:
-        """Moves spoken words into fragments, every 200 ms."""
+        """Every 200 ms, turns the words spoken in that time into a fragment."""
         if at_ms % _FRAGMENT_MS:
             return
         over = self._ends and not self._queued

@@ -23,7 +23,7 @@ _CHOICES = {"delegation": ("", "client", "responses"), "result": ("commentary", 
 
 
 class LiveOptions:
-    """The options of one call. Raises `ValueError`, with an explanation, for an unknown or invalid option."""
+    """The options of one call. Raises `ValueError` with an explanation for unknown or invalid options."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("OpenAI Live", _OPTIONS)
@@ -37,7 +37,7 @@ class LiveOptions:
 
     @property
     def greeting(self) -> str:
-        """What the agent is asked to say first; "" leaves the choice to the agent."""
+        """What the agent is asked to say first; "" lets the agent decide."""
         return self._chosen["greeting"]
 
     @property
@@ -47,7 +47,7 @@ class LiveOptions:
 
     @property
     def delegation(self) -> str:
-        """Who handles tasks: ``responses`` if tools are offered and nothing else is chosen, otherwise ``client``."""
+        """Who handles tasks, ``client`` or ``responses``. The default is ``responses`` if tools are offered."""
         extra = self._extra.get("delegation")
         if isinstance(extra, dict) and isinstance(extra.get("type"), str):
             return str(extra["type"])
@@ -55,11 +55,11 @@ class LiveOptions:
 
     @property
     def task_tool(self) -> str:
-        """The first tool, which handles tasks delegated to the client; "" if there are no tools."""
+        """Name of the first tool, which handles tasks delegated to the client; "" if there are no tools."""
         return str(self._tools[0].get("name", "")) if self._tools else ""
 
     def session(self) -> dict[str, Any]:
-        """Returns the ``session`` of the message; the service refuses members that it does not know."""
+        """Returns the ``session`` of the message. The service refuses members that it does not know."""
         chosen, audio = self._chosen, {"format": format_member(self.media)}
         session: dict[str, Any] = {"model": chosen["model"]}
         if chosen["instructions"]:

@@ -1,4 +1,4 @@
-"""Finds replies in an agent's continuous audio, and groups words without turn boundaries into lines."""
+"""Finds replies in an agent's continuous audio, and groups transcript fragments into lines."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _KEPT_REPLIES = 16
 class SpokenTrack:
     """Cuts the agent's track into replies: a reply begins with sound and ends after `ENDS_AFTER_MS` of silence.
 
-    Silence between replies is not played, so that each reply starts with a fresh buffer and delay cannot build
-    up. Times are session times. They come from the range of each chunk if the agent sends one, otherwise from
-    the total duration of the chunks.
+    Silence between replies is not played, so that each reply starts with a fresh buffer and delay cannot
+    build up. Times are session times. They come from the range of each chunk if the agent sends one,
+    otherwise from the total duration of the chunks.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class SpokenTrack:
     def audio(
         self, wire: bytes, audio_format: AudioFormat, start_ms: float | None, end_ms: float | None
     ) -> list[TelephonyEvent]:
-        """Returns the events for one chunk; ``start_ms`` and ``end_ms`` are its range, if the agent sends one."""
+        """Returns the events for a chunk. ``start_ms`` and ``end_ms`` are its time range, if the agent sends one."""
         length_ms = audio_format.duration_ms(len(wire))
         starts_ms = self.now_ms if start_ms is None else start_ms
         left_out_ms = starts_ms - self.now_ms
@@ -62,18 +62,18 @@ class SpokenTrack:
         return events + (self.replies.stop() if self._quiet_ms >= ENDS_AFTER_MS else [])
 
     def ran_dry(self, reply: str) -> None:
-        """Records that a reply's audio ran out although more was due."""
+        """Records that playback of a reply ran out of audio."""
         self._dry = self.replies.open and reply == self.replies.stream_id
         self.replies.finished(reply)
 
     def reply_at(self, at_ms: float) -> str:
-        """Returns the reply that was being spoken at that time, or the next one if there has been no reply yet."""
+        """Returns the id of the reply that was being spoken at ``at_ms``; before any reply, the id of the first."""
         begun = (reply for began_ms, reply in reversed(self._began_ms) if began_ms < at_ms + _FRAGMENT_MS)
         return next(begun, self._began_ms[0][1] if self._began_ms else "reply-1")
 
 
 class FragmentLine:
-    """Joins the words of one speaker, which arrive in fragments, into lines."""
+    """Joins transcript fragments of one speaker into lines."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -84,27 +84,27 @@ class FragmentLine:
         self._ended_ms = 0.0
 
     def continues(self, item: str, start_ms: float) -> bool:
-        """Returns whether a fragment continues the line: it has the same item, or has none and follows soon after."""
+        """Returns whether a fragment continues the line: it has the same item or, without an item, follows soon."""
         if item:
             return item == self.item
         return self._open and start_ms - self._ended_ms < _LINE_ENDS_AFTER_MS
 
     def begin(self, item: str = "") -> None:
-        """Begins a line for ``item``, or for a new item if that is empty."""
+        """Begins a line for ``item``; without one, for an item with a new id."""
         self._lines += 1
         self.item, self.text = item or f"user-{self._lines}", ""
 
     def add(self, fragment: str, end_ms: float) -> None:
-        """Adds a fragment."""
+        """Adds a fragment to the line."""
         self.text = (self.text + fragment)[:_MAX_LINE_CHARS]
         self._ended_ms = max(self._ended_ms, end_ms)
         self._open = True
 
     def is_over(self, now_ms: float) -> bool:
-        """Returns whether the line is open and no further fragment of it can follow."""
+        """Returns whether the line is open but can no longer be continued."""
         return self._open and now_ms - self._ended_ms >= _LINE_ENDS_AFTER_MS + _FRAGMENT_DELAY_MS
 
     def close(self) -> str:
-        """Closes the line; returns its words, or "" if it was closed already."""
+        """Closes the line; returns its text, or "" if it was closed already."""
         was_open, self._open = self._open, False
         return self.text.strip() if was_open else ""

@@ -1,4 +1,4 @@
-"""Defines what both ends of OpenAI Live share: formats, the names of messages, and quiet audio."""
+"""Definitions for both ends of OpenAI Live: formats, names of messages, and the test for silence."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _QUIET = 32
 
 
 def format_member(name: str) -> dict[str, Any]:
-    """Returns ``audio.format`` of a session for a format; the rate is required for G.711 too."""
+    """Returns ``audio.format`` of a session for the named format. The rate is required for G.711 too."""
     return {"type": name.partition(";")[0], "rate": FORMATS[name].rate}
 
 
 def format_in(members: Members) -> str:
-    """Returns the name of the format in ``audio.format``; "" for an unknown one."""
+    """Returns the name of the format in ``audio.format``; "" if it is unknown."""
     kind, rate = members.text("type"), members.number("rate")
     found = (name for name, media in FORMATS.items() if name.partition(";")[0] == kind and media.rate == rate)
     return next(found, "")

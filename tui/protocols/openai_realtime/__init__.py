@@ -1,14 +1,14 @@
 """Implements both ends of the OpenAI Realtime API over WebSocket (GA, Azure, and the old beta names on input).
 
-The caller's end is an ordinary client, the agent's end a server. The facts come from the types of the openai
-Python package 3.54.0 (types/realtime; beta from 1.109.1), its azure.py, OpenAI's guide "Realtime
+The caller's end acts as an ordinary client, the agent's end as the server. The facts come from the types of
+the openai Python package 3.54.0 (types/realtime; beta from 1.109.1), its azure.py, OpenAI's guide "Realtime
 conversations" and Microsoft's pages on realtime audio over websockets. Decisions where these sources are
 silent:
 
 * Audio of a response that was never announced, or of a reply that was already complete, is played and
   reported as a finding.
 * An error without an ``event_id`` while ``session.update`` is unanswered is treated as the answer to it.
-* Only one request for an answer is sent at a time; a request made while a response is active, or refused
+* Only one request for an answer is sent at a time. A request made while a response is active, or refused
   because of one, is sent once that response has ended.
 """
 
@@ -35,7 +35,7 @@ _JSON_WEB_TOKEN = "eyJ"
 
 
 def connect_url(url: str, model: str) -> str:
-    """Returns the URL with the model in its query, unless it names one (or a call to attach to) already."""
+    """Adds the model to the URL's query, unless the query names a model or a call to attach to."""
     parts = urlsplit(url)
     query = parse_qsl(parts.query, keep_blank_values=True)
     if not model or {"model", "deployment", "call_id"} & {name for name, _ in query}:

@@ -1,4 +1,4 @@
-"""The agent's end of the Realtime API (GA or the dialect of the path), in the role of the model's server."""
+"""The agent's end of the Realtime API (GA or the dialect of the path): acts as the server."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ _MAX_BUFFER_S = 120
 
 
 class OpenAIAgent(AgentDefaults):
-    """Takes the place of the model's server on one socket.
+    """Acts as the server on one socket.
 
-    The owner of this end detects the user's speech and supplies the replies. `speech_stopped` commits a turn; if the
-    caller has turned off turn detection, the caller's ``input_audio_buffer.commit`` commits it instead.
+    The owner of this end detects the user's speech and supplies the replies. `speech_stopped` commits a turn.
+    If the caller has turned off turn detection, the caller's ``input_audio_buffer.commit`` commits it
+    instead.
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
@@ -65,17 +66,17 @@ class OpenAIAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio; the caller may change it with its first update."""
+        """The format of the user's audio. The caller may change it with its first update."""
         return self._configuration.input_format
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` expects, which is fixed within a response; None if it is text-only."""
+        """The audio format for `say_audio`, which is fixed during a response; None if the response is text-only."""
         return self._speaking.format
 
     @property
     def detects_turns(self) -> bool:
-        """Whether the agent, rather than the caller, detects the end of turns."""
+        """Whether the agent detects the end of turns. If not, the caller does."""
         return self._configuration.turn_detection is not None
 
     @property
@@ -90,12 +91,12 @@ class OpenAIAgent(AgentDefaults):
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions that the caller offers and allows, in the current response if there is one."""
+        """The functions that the caller offers and allows, in the current response or else in the session."""
         return callable_tools(self._speaking.setting("tools"), self._speaking.setting("tool_choice"))
 
     @property
     def must_call_tool(self) -> bool:
-        """Whether the caller requires one of the tools to be called."""
+        """Whether the caller requires a tool call."""
         return self._speaking.setting("tool_choice") not in ("auto", "none")
 
     @property
@@ -106,7 +107,7 @@ class OpenAIAgent(AgentDefaults):
     # Actions of the agent.
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Takes the dialect and model from the URL; refuses callers that request the beta, as the service does."""
+        """Reads dialect and model from the URL. Like the service, refuses callers that request the beta."""
         self._spelling = spelling_of(dialect_of(handshake.path))
         self._configuration.rules = self._spelling.rules
         self._configuration.body["model"] = handshake.query.get("model") or DEFAULT_MODEL
@@ -117,7 +118,7 @@ class OpenAIAgent(AgentDefaults):
         return None
 
     def opened(self) -> list[Outgoing]:
-        """Announces the session with its defaults or, to a refused caller, sends the reason."""
+        """Announces the session with its default settings. Sends a refused caller the reason."""
         if self._refusal:
             return self._error(self._refusal)
         if self._spelling.opens_with == "conversation.created":
@@ -126,15 +127,15 @@ class OpenAIAgent(AgentDefaults):
         return self._event("session.created", "session created", session=self._configuration.body)
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begins a reply, after interrupting any that is still open."""
+        """Begins a reply, after interrupting an earlier one that is still open."""
         return self._speaking.start(stream_id, text)
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Returns messages with reply audio; none if the reply is not open."""
+        """Returns messages with audio of a reply; none if the reply is not open."""
         return self._speaking.audio(stream_id, audio)
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Completes a reply, or interrupts it because the user speaks; does nothing if it is not open."""
+        """Completes a reply, or interrupts it because the user speaks. Does nothing if the reply is not open."""
         if stream_id != self._speaking.stream_id:
             return []
         return self._speaking.stop("turn_detected" if interrupted else "")
@@ -144,7 +145,7 @@ class OpenAIAgent(AgentDefaults):
         return self._speaking.call_tool(name, arguments)
 
     def speech_started(self) -> list[Outgoing]:
-        """Records that the user has begun to speak; abandons an answer that has not started."""
+        """Announces that the user has begun to speak. Drops an answer that has not started."""
         if not self.detects_turns:
             return []
         self._user_speaks = True
@@ -166,7 +167,7 @@ class OpenAIAgent(AgentDefaults):
         return stopped + self._commit()
 
     def idle(self) -> list[Outgoing]:
-        """Commits the silence as a turn, because the user has been silent for too long."""
+        """Commits the silence as a turn, because the user has been silent for the idle timeout."""
         self._next_item_id = f"item_{self._new_id()}"
         start_ms = max(int(self._received_ms - (self.idle_timeout_ms or 0.0)), 0)
         span = {"audio_start_ms": start_ms, "audio_end_ms": int(self._received_ms)}
@@ -177,7 +178,7 @@ class OpenAIAgent(AgentDefaults):
         return triggered + committed
 
     def recognition(self, text: str, confidence: float) -> list[Outgoing]:
-        """Returns the transcript of the last committed turn, if the caller enabled transcription."""
+        """Sends the transcript of the last committed turn, if the caller enabled transcription."""
         item, self._to_transcribe = self._to_transcribe, None
         if item is None or not self._configuration.transcribes:
             return []
@@ -192,13 +193,13 @@ class OpenAIAgent(AgentDefaults):
         ]
 
     def hang_up(self, reason: str) -> list[Outgoing]:
-        """Ends the current reply. The protocol has no message for a hang-up, so the socket is then closed."""
+        """Ends the current reply. The protocol has no message for a hang-up; closing the socket ends the call."""
         return self._speaking.stop("turn_detected")
 
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Handles one message from the caller; a request that cannot be met is answered with an error."""
+        """Handles a message from the caller. Answers a request that it cannot meet with an error."""
         message = Message(frame)
         kind = message.kind()
         try:
@@ -218,7 +219,7 @@ class OpenAIAgent(AgentDefaults):
         return message.incoming(summary)
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
-        """Returns the error that answers a frame that is not an event."""
+        """Answers a frame that cannot be decoded with an error."""
         if error.code in ("no-type", "wrong-type"):
             return self._error(Refused("missing_required_parameter", f"Invalid event: {error}.", "type"))
         return self._error(Refused("invalid_json", f"Could not parse the event: {error}."))
@@ -413,7 +414,7 @@ class OpenAIAgent(AgentDefaults):
 
 
 def _asked_words(wishes: Mapping[str, Any]) -> str:
-    """Returns the words of the last user message among the input items of a ``response.create``."""
+    """Returns the words of the last user message in the input of a ``response.create``."""
     items = wishes.get("input")
     for item in reversed(items if isinstance(items, list) else []):
         match item:

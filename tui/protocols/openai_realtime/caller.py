@@ -1,4 +1,4 @@
-"""The caller's end of the Realtime API, in the role of an ordinary client."""
+"""The caller's end of the Realtime API: acts as an ordinary client."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class _Stage(Enum):
 
 @dataclass(slots=True)
 class _UserAudio:
-    """The user's audio, and the part of it that is in the agent's input buffer."""
+    """The format of the user's audio, and how much of it is in the agent's input buffer."""
 
     format: AudioFormat | None = None
     """None until the agent has confirmed the session."""
@@ -66,14 +66,14 @@ class _UserAudio:
 
 
 class OpenAICaller(CallerDefaults):
-    """A client of the Realtime API in one call.
+    """Acts as a client of the Realtime API in one call.
 
     Options: ``instructions``, ``voice``, ``turn_detection`` (``server_vad``, ``semantic_vad`` or ``off``;
     default: the agent's own), ``transcription`` (a model, or ``off``) and its ``language``, ``format`` and
     ``output_format``, ``tools`` (a JSON array), ``session`` (a JSON object with further members of the
     session), ``greet`` (``on``: the agent is asked to speak first), ``dialect`` (``ga``, ``beta``, ``auto``,
-    ``azure-voice-live``, ``xai``), ``truncate`` (``on`` or ``off``: whether the agent is informed of how much was
-    heard; default: the dialect's) and ``model`` (which belongs in the URL: `connect_url`).
+    ``azure-voice-live``, ``xai``), ``truncate`` (``on`` or ``off``: whether the agent is informed of how much
+    was heard; default: the dialect's) and ``model`` (which belongs in the URL: `connect_url`).
     """
 
     barge_in = True
@@ -95,29 +95,29 @@ class OpenAICaller(CallerDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of `user_audio`; None until the agent has confirmed the session."""
+        """The audio format for `user_audio`; None until the agent has confirmed the session."""
         return self._input.format
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The expected format of replies."""
+        """The format expected for replies."""
         return self._session.output_format
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether the user is recording and does not have to wait for the agent to finish."""
+        """Whether the microphone is on and the user does not have to wait for the agent to finish."""
         may_speak = self.barge_in or not self._responses.playing
         return self._stage is _Stage.ACTIVE and self._input.wanted and may_speak
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent detects the end of turns; otherwise `stop_user_stream` requests the answer."""
+        """Whether the agent detects the end of turns. If not, `stop_user_stream` requests the answer."""
         return self._session.turn_detection is not None
 
     # Actions of the user.
 
     def start_user_stream(self) -> list[Outgoing]:
-        """Starts sending user audio; the protocol has no message that announces this."""
+        """Allows user audio to be sent. Sends no message, because the protocol has none for this."""
         self._input.wanted = True
         return []
 
@@ -131,7 +131,7 @@ class OpenAICaller(CallerDefaults):
         return [outgoing(append, f"user audio {audio_ms:.0f} ms", audio_ms)]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """Stops sending user audio; if the agent does not detect turns, ends the turn and requests the answer."""
+        """Stops user audio. If the agent does not detect turns, also ends the turn and requests the answer."""
         was_wanted, self._input.wanted = self._input.wanted, False
         if not was_wanted or self.agent_detects_turns or not self._input.format:
             return []
@@ -155,7 +155,7 @@ class OpenAICaller(CallerDefaults):
         return [create, *self._ask_at_once()]
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends a message from a `FunctionHandler`; a request for an answer may have to wait for its turn."""
+        """Sends a message from a `FunctionHandler`. A request for an answer may have to wait."""
         kind = message["type"]
         if kind == "response.create":
             self._responses.owe()
@@ -166,14 +166,14 @@ class OpenAICaller(CallerDefaults):
         return [outgoing({"event_id": self._new_id(), **message}, f"{kind}{about}")]
 
     def update_instructions(self, text: str) -> list[Outgoing]:
-        """Changes the agent's instructions; before the session exists, they are kept for the first update."""
+        """Changes the agent's instructions. Before the session exists, keeps them for the first update."""
         self._wishes.instructions = text
         if self._stage not in (_Stage.CONFIGURING, _Stage.ACTIVE):
             return []
         return [self._update({"instructions": text}, f"instructions: {text}", self._new_id())]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Returns nothing: the agent assumes that all of a reply was heard unless `interrupted` reports otherwise."""
+        """Sends nothing: the agent assumes that a reply was heard completely, unless `interrupted` denies it."""
         if reply := self._responses.reply(stream_id):
             reply.heard = True
         return []
@@ -187,7 +187,7 @@ class OpenAICaller(CallerDefaults):
         return [*self._cancel(reply.response), *self._truncate(reply, min(heard_ms, received_ms))]
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """Returns nothing: closing the socket ends the session."""
+        """Sends nothing: closing the socket ends the session."""
         self._stage = _Stage.ENDED
         self._input.wanted = False
         return []
@@ -229,7 +229,7 @@ class OpenAICaller(CallerDefaults):
         return describe(message)
 
     def _configure(self, message: Message) -> None:
-        """Answers the first message with the settings of this call."""
+        """Answers the agent's first message with the settings of this call."""
         self._stage = _Stage.CONFIGURING
         wanted = self._wishes.session(beta=self._beta, in_force=self._session.turn_detection)
         if self._wishes.instructions:
@@ -374,7 +374,7 @@ class OpenAICaller(CallerDefaults):
         return f"left: {', '.join(f'{name} {count:.0f}' for name, count in left.items())}"
 
     def _on_foreign(self, message: Message) -> str:
-        """Shows a message that only this dialect defines."""
+        """Returns only a log summary of a message that only this dialect defines."""
         if not message.has("warning"):
             return describe(message)
         warning = message.inside("warning")
@@ -419,7 +419,7 @@ class OpenAICaller(CallerDefaults):
         return [self._message("response.cancel", "cancel response", **named)]
 
     def _truncate(self, reply: ReplyItem, heard_ms: float) -> list[Outgoing]:
-        """Reports how much was heard; the agent rejects a duration that exceeds the audio that it sent."""
+        """Reports how much of a reply was heard: at most the received audio, because the agent rejects more."""
         if reply.truncated or not self._wishes.truncates:
             return []
         reply.truncated = True
@@ -457,13 +457,13 @@ class OpenAICaller(CallerDefaults):
     # Requests for answers.
 
     def _ask_at_once(self) -> list[Outgoing]:
-        """Requests the answer to a user turn; first cancels an active response if the user may interrupt it."""
+        """Requests the answer to a user turn. First cancels an active response, if the user may interrupt it."""
         self._responses.owe()
         active = self._responses.active if self.barge_in else []
         return [*(frame for response in active for frame in self._cancel(response)), *self._request_answer()]
 
     def _ask_for_detected_turn(self) -> list[Outgoing]:
-        """Requests the answer to a turn that the agent detected, if the session leaves the request to the client."""
+        """Requests the answer to a turn that the agent detected, if the session requires such a request."""
         if not self._session.leaves_asking:
             return []
         self._responses.item_sent()
@@ -546,6 +546,6 @@ class OpenAICaller(CallerDefaults):
 
 
 def _with_param(text: str, error: Members) -> str:
-    """Returns an error's message, adding the member that it concerns if the message does not name it."""
+    """Returns an error message. Adds the name of the parameter that caused the error, if it is missing."""
     param = cut(error.text("param"), 60)
     return f"{text} ({param})" if param and param not in text else text

@@ -1,4 +1,4 @@
-"""The session of the agent's end: its defaults, and the changes made by ``session.update``.
+"""The session of the agent's end: its default settings, and changes by ``session.update``.
 
 The names and defaults come from openai 3.54.0, types/realtime/realtime_session_create_request.py.
 """
@@ -138,7 +138,10 @@ def session_rules(
     turn_detections: Mapping[str, Mapping[str, Any]] = MappingProxyType(_TURN_DEFAULTS),
     others: Sequence[str] = (),
 ) -> Rules:
-    """Returns the checks for a dialect's sessions: its rates, turn detections, and members that only it has."""
+    """Returns the rules that check sessions of a dialect.
+
+    ``others`` are members that only this dialect has.
+    """
     media = partial(_format, pcm_rates)
     audio_input: Mapping[str, _Rule] = {
         "format": media,
@@ -164,7 +167,7 @@ GA_RULES = session_rules()
 
 
 class Configuration:
-    """The session object, and the settings that it contains."""
+    """The session object, with access to the settings in it."""
 
     def __init__(self, **members: Any) -> None:
         self.rules = GA_RULES
@@ -191,7 +194,7 @@ class Configuration:
         }
 
     def update(self, change: Any, *, has_spoken: bool) -> None:
-        """Applies the members that are present, except the model, which cannot change once the session is open.
+        """Applies a ``session.update``, except a change of model, which is impossible once the session is open.
 
         If it raises `Refused`, nothing has changed.
         """
@@ -207,7 +210,7 @@ class Configuration:
 
     @property
     def model(self) -> str:
-        """The model's name, which the caller chose in the URL."""
+        """Name of the model, which the caller chose in the URL."""
         return str(self.body["model"])
 
     @property
@@ -222,28 +225,28 @@ class Configuration:
 
     @property
     def voice(self) -> Any:
-        """The voice, chosen by the caller."""
+        """The voice that the caller chose."""
         return self.body["audio"]["output"]["voice"]
 
     @property
     def turn_detection(self) -> Mapping[str, Any] | None:
-        """The turn detection settings; None if the caller ends turns."""
+        """The settings of turn detection; None if the caller ends turns."""
         turn: _Object | None = self.body["audio"]["input"]["turn_detection"]
         return turn
 
     def turn_flag(self, name: str) -> bool:
-        """Returns a turn detection flag; False if there is no turn detection."""
+        """Returns a boolean setting of turn detection; False if turn detection is off."""
         return self.turn_detection is not None and self.turn_detection[name] is True
 
     @property
     def prefix_padding_ms(self) -> float:
-        """How much audio before the speech belongs to a turn, in milliseconds."""
+        """How much audio before the speech belongs to a turn."""
         padding = (self.turn_detection or {}).get("prefix_padding_ms", 300)
         return float(min(max(padding, 0), 5_000))
 
     @property
     def transcribes(self) -> bool:
-        """Whether the caller enabled transcription of the user."""
+        """Whether the caller enabled transcription of the user's speech."""
         return self.body["audio"]["input"]["transcription"] is not None
 
     @property
@@ -253,7 +256,7 @@ class Configuration:
 
 
 def callable_tools(tools: Sequence[Mapping[str, Any]], choice: Any) -> list[Mapping[str, Any]]:
-    """Returns the functions among the tools that may be called with this ``tool_choice``."""
+    """Returns the tools that are functions and that this ``tool_choice`` allows."""
     functions = [tool for tool in tools if tool.get("type") == "function"]
     match choice:
         case {"type": "function", "name": str(name)}:
@@ -265,7 +268,7 @@ def callable_tools(tools: Sequence[Mapping[str, Any]], choice: Any) -> list[Mapp
 
 
 def check_response(asked: Mapping[str, Any], session: Mapping[str, Any]) -> None:
-    """Checks the tools and the tool choice of a ``response.create``. Raises `Refused`."""
+    """Checks the tools and the ``tool_choice`` of a ``response.create``. Raises `Refused`."""
     wanted = {**session, **{name: value for name, value in asked.items() if value is not None}}
     tools = _tools(wanted["tools"], "response.tools")
     choice = _tool_choice(wanted["tool_choice"], "response.tool_choice")

@@ -1,4 +1,4 @@
-"""Dialects of OpenAI Realtime: services that use it with additional messages and members."""
+"""Dialects of OpenAI Realtime: services that add messages and members to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.protocols.openai_realtime.wire import PCM_RATES
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
-    """Differences between a service and OpenAI."""
+    """How a service differs from OpenAI."""
 
     beta: bool | None = None
     """Whether it uses the beta's names; None if its first message determines this."""
@@ -33,7 +33,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """The ending of the path in the service's URLs; the local agent serves the dialect there too."""
 
     def knows(self, kind: str) -> bool:
-        """Returns whether a message belongs to this dialect only."""
+        """Returns whether only this dialect defines the message."""
         return kind.startswith(self.messages) if self.messages else False
 
 
@@ -78,7 +78,7 @@ _AZURE_VOICE = re.compile(r"[a-z]{2,3}-[A-Z][A-Za-z]+-\S+")
 
 
 def dialect_of(url: str) -> str:
-    """Returns the name of the dialect that a URL indicates; "auto" if it indicates none."""
+    """Returns the name of the dialect that the URL indicates; "auto" if it indicates none."""
     try:
         parts = urlsplit(url)
         host = f".{parts.hostname or ''}"
@@ -94,7 +94,7 @@ def dialect_of(url: str) -> str:
 
 
 def voice_member(voice: str, dialect: Dialect) -> Mapping[str, Any]:
-    """Returns the member of a session that names the voice; no member if there is no voice."""
+    """Returns the session member that names the voice; {} if ``voice`` is empty."""
     if not voice:
         return {}
     is_azures = dialect.has_azure_voices and _AZURE_VOICE.fullmatch(voice)

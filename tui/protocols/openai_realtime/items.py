@@ -1,4 +1,4 @@
-"""The conversation as stored by the agent's end: the items in order, with the audio of the latest items."""
+"""Stores the conversation of the agent's end: the items in order, with the audio of the latest ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Body = dict[str, Any]
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """A conversation item; ``body`` is its form in events, without audio."""
+    """A conversation item. ``body`` is the item as it appears in events, without audio."""
 
     body: Body
     format: AudioFormat | None = None
@@ -36,23 +36,23 @@ class Item:
 
     @property
     def item_id(self) -> str:
-        """The item's id."""
+        """Id of the item."""
         return str(self.body["id"])
 
     def add_audio(self, audio: bytes) -> None:
-        """Appends audio."""
+        """Appends audio to the item."""
         self.audio += audio
         self.audio_bytes += len(audio)
 
     def with_audio(self) -> Body:
-        """Returns the item with its audio, as in ``conversation.item.retrieved``."""
+        """Returns the item with its audio, as ``conversation.item.retrieved`` contains it."""
         if not self.audio:
             return self.body
         first, *others = self.body.get("content") or [{"type": "output_audio"}]
         return {**self.body, "content": [{**first, "audio": bytes(self.audio)}, *others]}
 
     def truncate(self, end_ms: float) -> None:
-        """Removes the audio that was not heard, and the transcript. Raises `Refused`."""
+        """Removes the audio after ``end_ms``, and the transcript. Raises `Refused`."""
         if self.body.get("role") != "assistant" or self.format is None:
             text = "Only audio of assistant messages can be truncated."
             raise Refused("invalid_value", text, "item_id")
@@ -68,13 +68,13 @@ class Item:
 
 
 class Items:
-    """The items of one conversation; beyond a limit, the oldest is removed."""
+    """The items of one conversation. Beyond a limit, the oldest item is removed."""
 
     def __init__(self) -> None:
         self._items: list[Item] = []
 
     def find(self, item_id: str, what: str) -> Item:
-        """Returns the item with that id. Raises `Refused`, which names the attempted action."""
+        """Returns the item with this id. Raises `Refused`; ``what`` names the attempted action in the message."""
         item = self._named(item_id)
         if item is None:
             text = f"Error: cannot {what} the item with id '{cut(item_id, 60)}': it does not exist."
@@ -82,15 +82,15 @@ class Items:
         return item
 
     def add(self, item: Item) -> str | None:
-        """Appends an item; returns the id of the previous one."""
+        """Appends an item; returns the id of the one before it."""
         self._items.append(item)
         self._forget()
         return self.before(item)
 
     def insert(self, item: Item, after: str) -> str | None:
-        """Inserts the caller's item after another one (``root``: first; empty: last).
+        """Inserts an item after the item named ``after`` (``root``: at the start; empty: at the end).
 
-        Returns the id of the previous item. Raises `Refused`.
+        Returns the id of the item before it. Raises `Refused`.
         """
         if self._named(item.item_id):
             text = f"Error adding item: an item with id '{cut(item.item_id, 60)}' already exists."
@@ -103,17 +103,17 @@ class Items:
         return self.before(item)
 
     def before(self, item: Item) -> str | None:
-        """Returns the id of the previous item."""
+        """Returns the id of the item before this one."""
         at = self._items.index(item) if item in self._items else 0
         return self._items[at - 1].item_id if at else None
 
     @property
     def last_id(self) -> str | None:
-        """The last item's id."""
+        """Id of the last item."""
         return self._items[-1].item_id if self._items else None
 
     def delete(self, item_id: str) -> None:
-        """Removes an item. Raises `Refused`."""
+        """Removes the item with this id. Raises `Refused`."""
         self._items.remove(self.find(item_id, "delete"))
 
     def _named(self, item_id: str) -> Item | None:
@@ -129,7 +129,7 @@ class Items:
 
 
 def item_from(members: Members, item_id: str) -> Item:
-    """Returns an item from the caller's message. Raises `Refused`."""
+    """Creates an item from the caller's message. Raises `Refused`."""
     kind = members.text("type")
     if kind not in _MEMBERS:
         raise invalid_value("item.type", f"one of {', '.join(_MEMBERS)}")
@@ -155,6 +155,6 @@ def _check_message(members: Members) -> None:
 
 
 def texts_of(item: Item) -> str:
-    """Returns the text of a message."""
+    """Returns the text in a message item."""
     parts = (part.get("text") or part.get("transcript") for part in item.body.get("content", []))
     return " ".join(part for part in parts if isinstance(part, str))

@@ -1,4 +1,4 @@
-"""The user's options: converts `CallerSettings` to a ``session`` object in GA or beta format."""
+"""The user's options: converts `CallerSettings` to a ``session`` object in GA or beta form."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _Object = dict[str, Any]
 
 
 class Wishes:
-    """The checked options of one call. Raises `ValueError` for unknown or invalid options."""
+    """The options of one call. Raises `ValueError` for unknown or invalid options."""
 
     def __init__(self, settings: CallerSettings) -> None:
         settings.check_options("OpenAI Realtime", _DEFAULTS)
@@ -75,12 +75,12 @@ class Wishes:
 
     @property
     def dialect(self) -> Dialect:
-        """Differences between the service and OpenAI."""
+        """How the service differs from OpenAI."""
         return DIALECTS[self._chosen["dialect"]]
 
     @property
     def truncates(self) -> bool:
-        """Whether the service accepts a report of how much of a reply was heard."""
+        """Whether to inform the service how much of a reply was heard."""
         chosen = self._chosen["truncate"]
         return chosen == "on" if chosen else self.dialect.truncates
 
@@ -90,7 +90,7 @@ class Wishes:
         return self._chosen["greet"] == "on"
 
     def session(self, *, beta: bool, in_force: Mapping[str, Any] | None) -> _Object:
-        """Returns the object for ``session.update``; ``in_force`` is the agent's current turn detection."""
+        """Returns the object for ``session.update``. ``in_force`` is the agent's current turn detection."""
         plain = self._beta(in_force) if beta else self._ga(in_force)
         return _merged(plain, self._extra)
 
@@ -123,7 +123,7 @@ class Wishes:
         }
 
     def _sampling_rate(self) -> _Object:
-        """Returns Voice Live's member for the PCM sample rate; no member for the usual rate."""
+        """Returns Voice Live's member for the PCM sample rate; {} for the default rate."""
         media = self.input_format
         usual = media in FORMATS.values() or self.dialect.pcm_rates == PCM_RATES
         return {} if usual else {"input_audio_sampling_rate": media.rate}

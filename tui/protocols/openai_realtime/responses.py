@@ -1,4 +1,4 @@
-"""The caller's record of the agent's responses, the replies (spoken items) in them, and its own requests."""
+"""Tracks the agent's responses, the replies in them, and the caller's requests for answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAX_TEXT_CHARS = 20_000
 
 @dataclass(slots=True, eq=False)
 class Response:
-    """One response from the agent; it may contain several replies."""
+    """A response of the agent, which may contain several replies."""
 
     response_id: str
     format: AudioFormat
@@ -39,7 +39,7 @@ class Response:
 
 @dataclass(slots=True, eq=False)
 class ReplyItem:
-    """One item with the agent's speech or text; its id is the id of the play stream."""
+    """An item with speech or text of the agent. Its id is also the id of the play stream."""
 
     item_id: str
     response: Response
@@ -65,28 +65,28 @@ class ReplyItem:
 
     @property
     def is_playing(self) -> bool:
-        """Whether the user may still hear it."""
+        """Whether the user may still hear the reply."""
         return self.started and not self.heard
 
     @property
     def received_ms(self) -> float:
-        """How much of its audio was received."""
+        """Duration of the received audio."""
         return self.response.format.duration_ms(self.received_bytes)
 
     def add_text(self, part: int, delta: str) -> str:
-        """Appends to the text of a content part; returns all of it so far."""
+        """Adds to the text of a content part; returns the text so far."""
         if part in self.texts or len(self.texts) < _MAX_PARTS:
             self.texts[part] = (self.texts.get(part, "") + delta)[:_MAX_TEXT_CHARS]
         return self.texts.get(part, delta)
 
 
 class Responses:
-    """The responses in one call: active, requested, or still to be requested.
+    """The responses in one call, and the caller's requests for answers.
 
-    The agent refuses a request for an answer while a response is active in the conversation, so one request is sent
-    at a time: a request stays in flight until the agent begins a response or refuses. A request made in the meantime
-    has to wait, as does one that was refused because a response was active; the caller's end sends it once that
-    response has ended.
+    The agent refuses a request for an answer while a response is active in the conversation. Therefore only
+    one request is sent at a time. It is in flight until the agent begins a response or refuses the request.
+    Later requests wait until the response has ended, and so does a request that was refused because of an
+    active response.
     """
 
     def __init__(self) -> None:
@@ -101,16 +101,16 @@ class Responses:
         """Whether an item was sent after the last request, so that the answer may not take the item into account."""
 
     def item_sent(self) -> None:
-        """Records that something that needs an answer was added to the conversation."""
+        """Records that an item was added to the conversation and needs an answer."""
         self._items_since = True
 
     def owe(self) -> None:
-        """Records that an answer is needed, unless the request in flight covers everything that was sent."""
+        """Records that an answer must be requested, unless the request in flight already covers all items."""
         if not self._in_flight or self._items_since:
             self._owed = True
 
     def take_request(self, new_id: NewId) -> str:
-        """Returns the event id of the request to send now; empty if there is none or it has to wait."""
+        """Returns the event id for the request to send now; "" if no request is needed or it has to wait."""
         if not self._owed or self._in_flight or self.active:
             return ""
         self._owed, self._in_flight, self._items_since = False, True, False
@@ -118,7 +118,7 @@ class Responses:
         return self._request_id
 
     def refused(self, event_id: str, code: str) -> bool:
-        """Records an error; returns whether the agent refused our request only because a response was active.
+        """Handles an error; returns whether the agent refused the request only because a response was active.
 
         Not every server states which message an error answers.
         """
@@ -132,18 +132,18 @@ class Responses:
 
     @property
     def active(self) -> list[Response]:
-        """The responses the agent is producing."""
+        """The responses that the agent is producing."""
         return [response for response in self._responses.values() if response.active]
 
     @property
     def playing(self) -> list[ReplyItem]:
-        """The replies the user may still hear, the newest last."""
+        """The replies that the user may still hear, newest last."""
         return [reply for reply in self._replies.values() if reply.is_playing]
 
     def begin(
         self, response_id: str, media: AudioFormat, *, active: bool = True, in_conversation: bool = True
     ) -> Response:
-        """Records a response that the agent has begun."""
+        """Adds a response that the agent has begun."""
         if active:
             self._in_flight = False
         response = Response(response_id, media, active, in_conversation=in_conversation)
@@ -152,7 +152,7 @@ class Responses:
         return response
 
     def end(self, response: Response | None) -> bool:
-        """Records the end of a response, known or not; returns whether it was active."""
+        """Records the end of a response (None if it is unknown); returns whether it was active."""
         self._in_flight = False  # the server may have omitted the start of the response
         was_active = response is not None and response.active
         if response is not None:
@@ -160,13 +160,13 @@ class Responses:
         return was_active
 
     def response(self, response_id: str) -> Response | None:
-        """Returns the response with that id, or the newest active one if the id is empty."""
+        """Returns the response with this id; for an empty id, the newest active response."""
         if response_id:
             return self._responses.get(response_id)
         return next(reversed(self.active), None)
 
     def reply(self, item_id: str) -> ReplyItem | None:
-        """Returns the reply with that id."""
+        """Returns the reply with this id; None if it is unknown."""
         return self._replies.get(item_id)
 
     def replies_of(self, response: Response) -> list[ReplyItem]:
@@ -174,7 +174,7 @@ class Responses:
         return [reply for reply in self._replies.values() if reply.response is response]
 
     def reply_for(self, message: Message, media: AudioFormat) -> ReplyItem:
-        """Returns the reply that a message belongs to; for an unannounced response, ``media`` is assumed."""
+        """Returns the reply to which a message belongs. ``media`` is the format of a response not yet announced."""
         response_id = ident(message, "response_id", required=True)
         item_id = ident(message, "item_id", required=True)
         known = self._replies.get(item_id)
@@ -189,7 +189,7 @@ class Responses:
         return self._reply_in(response, item_id)
 
     def play(self, message: Message, media: AudioFormat) -> str:
-        """Plays or discards a piece of audio; returns the summary for the log."""
+        """Plays the audio in a message, or discards it if the reply was cut off; returns the log summary."""
         reply = self.reply_for(message, media)
         media = reply.response.format
         audio, had_header = strip_wav_header(message.audio("delta"))
@@ -210,7 +210,7 @@ class Responses:
         return summary
 
     def stop(self, message: Message, reply: ReplyItem, reason: str = "") -> None:
-        """Records that a reply has no more audio to come."""
+        """Records that no more audio of a reply follows."""
         if reply.started and not reply.done:
             message.event(Type.PLAY_STREAM_STOP, stream_id=reply.item_id, reason=reason)
         reply.done = True
@@ -242,7 +242,7 @@ class Responses:
 
 
 def part_of(message: Message) -> int:
-    """Returns the index of the content part that a message is about."""
+    """Returns the index of the content part to which a message refers."""
     return int(min(max(message.number("content_index") or 0, 0), _MAX_CONTENT_INDEX))
 
 

@@ -1,4 +1,4 @@
-"""The responses of the agent's end: one at a time, with events in the documented order."""
+"""Produces the responses of the agent's end, one at a time, with their events in the documented order."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _USER_MS_PER_TOKEN, _AGENT_MS_PER_TOKEN, _CHARS_PER_TOKEN = 100, 50, 4
 
 
 class MakeEvent(Shape):
-    """Creates an event from the agent, with a new id."""
+    """A function that creates events from the agent."""
 
     def __call__(self, kind: str, summary: str, /, **members: Any) -> list[Outgoing]:
-        """Returns the event, or nothing if the dialect does not have it."""
+        """Returns the event with a new id; no event if the dialect does not have it."""
         ...
 
 
@@ -50,23 +50,22 @@ class _Response:
 
     @property
     def is_text(self) -> bool:
-        """Whether the response is text-only."""
         return self.format is None
 
     @property
     def place(self) -> Body:
-        """The ids in the response's events."""
+        """The ids that events of the response contain."""
         item_id = self.item.item_id if self.item else ""
         return {"response_id": self.response_id, "item_id": item_id, "output_index": 0}
 
     @property
     def part_place(self) -> Body:
-        """The ids in the events of the response's only content part."""
+        """The ids that events of the response's only content part contain."""
         return {**self.place, "content_index": 0}
 
     @property
     def words(self) -> str:
-        """The name prefix of the events that carry the response's text."""
+        """Prefix of the names of events that contain the response's text."""
         return "response.output_text" if self.is_text else "response.output_audio_transcript"
 
     def part(self, text: str) -> Body:
@@ -92,12 +91,12 @@ class Speaking:
 
     @property
     def response_id(self) -> str | None:
-        """The current response's id."""
+        """Id of the current response; None between responses."""
         return self._response.response_id if self._response else None
 
     @property
     def stream_id(self) -> str | None:
-        """The current response's stream id."""
+        """Stream id of the current response; None before it speaks."""
         return self._response.stream_id if self._response else None
 
     @property
@@ -106,18 +105,18 @@ class Speaking:
         return self._response.format if self._response else self._format_for({})
 
     def setting(self, name: str) -> Any:
-        """Returns a setting of the current response, or else the session's."""
+        """Returns a setting of the current response; if it has none, the session's."""
         asked = self._response.asked.get(name) if self._response else None
         return self._configuration.body[name] if asked is None else asked
 
     def begin(self, asked: Mapping[str, Any]) -> list[Outgoing]:
-        """Begins a response whose content follows later."""
+        """Begins a response. ``asked`` are the caller's settings for it. The content follows later."""
         self._response = response = _Response(f"resp_{self._new_id()}", asked, self._format_for(asked))
         self._made += 1
         return self._event("response.created", "response begins", response=self._body(response))
 
     def start(self, stream_id: str, text: str) -> list[Outgoing]:
-        """Begins speaking, in the requested response if there is one."""
+        """Begins to speak, in the response that the caller requested or in a new one."""
         frames = self.stop("turn_detected") if self.stream_id is not None else []
         frames += [] if self._response else self.begin({})
         response = self._response
@@ -133,7 +132,7 @@ class Speaking:
         return frames
 
     def audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Returns messages with audio of the current reply; none in a text response or for another stream."""
+        """Returns messages with audio of the current reply; none for a text response or another stream."""
         response = self._response
         if not audio or response is None or response.stream_id != stream_id or response.format is None:
             return []
@@ -147,7 +146,7 @@ class Speaking:
         return [replace(delta, audio_ms=audio_ms) for delta in deltas]
 
     def stop(self, interrupted: str = "") -> list[Outgoing]:
-        """Completes the response or, if ``interrupted``, ends it with a reason that the protocol defines."""
+        """Completes the response, or ends it early for the reason ``interrupted``."""
         response, self._response = self._response, None
         if response is None:
             return []
@@ -155,7 +154,7 @@ class Speaking:
         return frames + self._end(response, interrupted)
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> list[Outgoing]:
-        """Calls a function instead of speaking, in the requested response if there is one."""
+        """Calls a function, in the response that the caller requested or in a new one."""
         frames = self.stop("turn_detected") if self.stream_id is not None else []
         frames += [] if self._response else self.begin({})
         response, self._response = self._response, None
@@ -250,7 +249,7 @@ class Speaking:
         return None if modalities == ["text"] else self._configuration.output_format
 
     def _usage(self, response: _Response) -> Body:
-        """Returns made-up token counts that are proportional to the duration of the audio."""
+        """Returns invented token counts, in proportion to the duration of the audio."""
         item = response.item
         said_ms = item.format.duration_ms(item.audio_bytes) if item and item.format else 0.0
         context_chars = len(self._configuration.body["instructions"]) + self._words_chars

@@ -1,4 +1,4 @@
-"""Spelling: how the agent's end writes and reads messages in GA or in a dialect."""
+"""Spelling: converts messages of the agent's end between GA and a dialect."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Body = dict[str, Any]
 
 
 class Spelling:
-    """Writes and reads messages in GA form."""
+    """Reads and writes messages in GA form."""
 
     rules: Rules = GA_RULES
     """The checks for the members of a session."""
@@ -34,16 +34,16 @@ class Spelling:
     """Whether the caller may send ``output_audio_buffer.clear``."""
 
     def event(self, kind: str, members: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
-        """Returns an event's kind and members; None if the dialect does not have the event."""
+        """Returns the kind and the members of an event in this form; None if the dialect does not have the event."""
         return kind, members
 
     def read(self, body: Mapping[str, Any], session: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns a message from the caller in GA form; ``session`` is the current session. Raises `Refused`."""
+        """Converts a message from the caller to GA form. ``session`` is the current session. Raises `Refused`."""
         return body
 
 
 class XaiSpelling(Spelling):
-    """xAI: GA's names and more sample rates; the conversation is announced first."""
+    """xAI's form: names as in GA, and more sample rates. The conversation is announced first."""
 
     rules = session_rules(DIALECTS["xai"].pcm_rates)
     opens_with = "conversation.created"
@@ -95,10 +95,10 @@ _GA_PARTS = {beta: ga for ga, beta in _PARTS.items()}
 
 
 class VoiceLiveSpelling(Spelling):
-    """Azure Voice Live: the beta's names and flat sessions.
+    """The form of Azure Voice Live: names as in the beta, and flat sessions.
 
-    The names come from azure-ai-voicelive 1.3.1 (models/_models.py). Voice Live has one event for a new item, and
-    none for rate limits.
+    The names come from azure-ai-voicelive 1.3.1 (models/_models.py). Voice Live has one event for a new item,
+    and none for rate limits.
     """
 
     rules = session_rules(
@@ -111,7 +111,7 @@ class VoiceLiveSpelling(Spelling):
     clears_output = True
 
     def event(self, kind: str, members: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
-        """Returns a GA event in Voice Live's form; None if Voice Live does not have the event."""
+        """Converts a GA event to Voice Live's form; returns None if Voice Live does not have the event."""
         if kind in _WITHOUT:
             return None
         spelled = dict(members)
@@ -123,7 +123,7 @@ class VoiceLiveSpelling(Spelling):
         return _KINDS.get(kind, kind), spelled
 
     def read(self, body: Mapping[str, Any], session: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Returns a message from the caller in GA form. Raises `Refused`."""
+        """Converts a message from the caller to GA form. Raises `Refused`."""
         match body:
             case {"type": "session.update", "session": dict(change)}:
                 return {**body, "session": _nested(change, session)}
@@ -158,7 +158,7 @@ def _flat(session: _Body) -> _Body:
 
 
 def _nested(change: _Body, session: Mapping[str, Any]) -> _Body:
-    """Converts a session change to GA's form. Raises `Refused` for members that Voice Live does not have."""
+    """Converts a session change to GA form. Raises `Refused` for members that Voice Live does not have."""
     nested: _Body = {"type": "realtime", **_modalities(change)}
     for name, value in change.items():
         if name in _FORMATS:
@@ -240,5 +240,5 @@ _SPELLINGS: Mapping[str, type[Spelling]] = {"azure-voice-live": VoiceLiveSpellin
 
 
 def spelling_of(dialect: str) -> Spelling:
-    """Returns the spelling of a dialect, or the GA spelling for dialects that the local agent does not know."""
+    """Returns the spelling of a dialect. Dialects that the local agent does not know use GA."""
     return _SPELLINGS.get(dialect, Spelling)()

@@ -1,4 +1,4 @@
-"""Defines what both ends of the Realtime API share: formats, names, sessions and log summaries of messages."""
+"""Definitions for both ends of the Realtime API: formats, names, sessions and log summaries of messages."""
 
 from __future__ import annotations
 
@@ -75,30 +75,30 @@ _PCM_WITH_RATE = re.compile(r"pcm16[_-](\d{4,5})hz")
 
 
 def ident(members: Members, name: str, *, required: bool = False) -> str:
-    """Returns an id from the far side, cut to a length that can be kept and sent back."""
+    """Returns an id that the far side sent, cut to a length that can be stored and sent back."""
     return members.ident(name, required=required)[:_MAX_ID_CHARS]
 
 
 def format_object(media: AudioFormat) -> dict[str, Any]:
-    """Returns a format in GA notation; only PCM has a rate."""
+    """Returns a format as GA writes it. Only PCM has a rate."""
     name = _ga_name(media)
     return {"type": name, "rate": media.rate} if media.encoding is Encoding.PCM16 else {"type": name}
 
 
 def format_of(stated: Mapping[str, Any]) -> AudioFormat:
-    """Returns the format that a valid object in GA notation specifies."""
+    """Returns the format in an object that is valid in GA."""
     media = FORMATS[stated["type"]]
     is_pcm = media.encoding is Encoding.PCM16
     return AudioFormat(Encoding.PCM16, stated.get("rate", media.rate)) if is_pcm else media
 
 
 def beta_format(media: AudioFormat) -> str:
-    """Returns a format in beta notation, which has no rate."""
+    """Returns the name of a format in the beta, which has no rate."""
     return next(beta for beta, ga in BETA_FORMATS.items() if ga == _ga_name(media))
 
 
 def beta_output_format(media: AudioFormat) -> str:
-    """Returns a format in beta notation, with a rate where Azure Voice Live adds one."""
+    """Returns the name of an output format in the beta, with the rate that Azure Voice Live adds."""
     has_rate = media.encoding is Encoding.PCM16 and media.rate not in PCM_RATES
     return f"pcm16_{media.rate}hz" if has_rate else beta_format(media)
 
@@ -110,7 +110,7 @@ def pcm_with_rate(name: str) -> AudioFormat | None:
 
 
 def format_named(name: str, pcm_rates: Collection[int]) -> AudioFormat:
-    """Returns the format for a GA or beta name or a PCM rate. Raises `ValueError` for anything else."""
+    """Returns the format for a name in GA or the beta, or for a PCM rate. Raises `ValueError` for other text."""
     with_rate = pcm_with_rate(name)
     if with_rate and with_rate.rate in pcm_rates:
         return with_rate
@@ -128,7 +128,7 @@ def _ga_name(media: AudioFormat) -> str:
 
 @dataclass(slots=True)
 class Effective:
-    """The effective settings of a session."""
+    """The settings of a session that are in effect."""
 
     input_format: AudioFormat
     output_format: AudioFormat
@@ -144,7 +144,7 @@ class Effective:
 
     @property
     def yields_to_speech(self) -> bool:
-        """Whether the user's speech ends the response; if the agent does not detect turns, the client ends it.
+        """Whether the user's speech ends the response. If the agent does not detect turns, the client ends it.
 
         ``interrupt_response: false`` means that speech does not interrupt: neither side cancels, truncates or
         flushes.
@@ -153,11 +153,11 @@ class Effective:
 
     @property
     def leaves_asking(self) -> bool:
-        """Whether the agent detects turns but the client has to request the answers (``create_response: false``)."""
+        """Whether the client must request answers to detected turns (``create_response: false``)."""
         return self.turn_detection is not None and self.turn_detection.get("create_response") is False
 
     def read(self, session: Members) -> None:
-        """Applies a session object in GA or beta format."""
+        """Applies a session object in GA or beta form."""
         audio_input = session.inside("audio").inside("input")
         self.input_format = self._read_input_format(audio_input, session) or self.input_format
         self.output_format = self.read_output_format(session) or self.output_format
@@ -166,7 +166,7 @@ class Effective:
                 self.turn_detection = place.inside("turn_detection").body if _is_on(place) else None
 
     def read_output_format(self, owner: Members) -> AudioFormat | None:
-        """Returns the output format that a session or response specifies."""
+        """Returns the output format in a session or response object; None if it specifies none."""
         output = owner.inside("audio").inside("output") if owner.has("audio") else owner
         stated = read_format(output, "format", self.pcm_rates)
         return stated or read_format(owner, "output_audio_format", self.pcm_rates)
@@ -191,7 +191,7 @@ def _is_on(place: Members) -> bool:
 
 
 def read_format(members: Members, name: str, pcm_rates: Collection[int] = PCM_RATES) -> AudioFormat | None:
-    """Returns the format that a member specifies; None if it is absent or unknown. Reports unknown formats."""
+    """Returns the format in a member; None if it is absent or unknown. Reports an unknown format."""
     match members.body.get(name):
         case None:
             return None
@@ -234,7 +234,7 @@ def _first_words(item: Members) -> str:
 
 
 def describe(message: Message) -> str:
-    """Returns the log summary of a message that has no effect here."""
+    """Returns a log summary for a message that has no other effect."""
     kind = message.kind()
     if message.has("item"):
         return f"{item_summary(message.inside('item'))} {kind.rpartition('.')[2]}"

@@ -1,4 +1,4 @@
-"""The agent's end of plain PCM, in the role of the server."""
+"""The agent's end of plain PCM: acts as the server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tui.protocols.pcm.wire import DEFAULT_RATE, END, PcmEnd, answer_ping, rate_
 
 
 class PcmAgent(PcmEnd, AgentDefaults):
-    """Stands in for the server on one socket: announces its rates, ends its replies and sends text as transcripts."""
+    """Acts as the server on one socket. It announces its rates, marks the end of replies and sends transcripts."""
 
     def __init__(
         self, new_id: NewId, utc_now: UtcNow, *, rate: int = DEFAULT_RATE, play_rate: int | None = None
@@ -26,24 +26,24 @@ class PcmAgent(PcmEnd, AgentDefaults):
     # Actions of the agent.
 
     def opened(self) -> list[Outgoing]:
-        """Announces the rates."""
+        """Announces the sample rates."""
         rates = {"sample_rate": self._user_format.rate, "output_sample_rate": self._play_format.rate}
         return [outgoing({"type": "ready", **rates}, f"ready, sends {self._play_format}")]
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply by sending its text, after ending any that is still open."""
+        """Starts a reply by sending its text, after ending an earlier one that is still open."""
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = self._last_stream_id = stream_id
         return [*before, _transcript("agent", text)] if text else before
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends reply audio in one frame, or nothing if the reply is not open."""
+        """Sends audio of a reply in one frame. Sends nothing if the reply is not open."""
         if not (stream_id == self._open_stream_id and audio):
             return []
         return [audio_frame(audio, self._play_format, "agent")]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, or flushes it even if all of it has already been sent."""
+        """Ends a reply. Flushes an interrupted one, even if all of it has been sent."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:

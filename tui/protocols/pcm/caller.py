@@ -1,4 +1,4 @@
-"""The caller's end of plain PCM, in the role of the client."""
+"""The caller's end of plain PCM: acts as the client."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ _OPTIONS = ("rate", "play_rate", "hello", "end")
 class PcmCaller(PcmEnd, ImplyingCaller):
     """Acts as the client in one call.
 
-    Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the agent's
-    (default: the same; a ``ready`` message with an ``output_sample_rate`` changes it), ``hello`` (``on``: begin with
-    ``{"type":"start",…}``), ``end`` (``on``: send ``{"type":"end"}`` and no more audio when the user stops).
+    Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the
+    agent's (default: the same; a ``ready`` message with an ``output_sample_rate`` changes it), ``hello``
+    (``on``: begin with ``{"type":"start",…}``), ``end`` (``on``: send ``{"type":"end"}`` and no more audio
+    when the user stops).
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -49,12 +50,12 @@ class PcmCaller(PcmEnd, ImplyingCaller):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether audio may flow: always during a call; with the option ``end``, only while the user speaks."""
+        """Whether audio may be sent: always during a call; with the option ``end``, only while the user speaks."""
         return self._in_call and (self._user_speaks or not self._says_end)
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent detects the end of a turn; with the option ``end``, a message announces it."""
+        """Whether the agent detects the end of a turn. With the option ``end``, the caller announces it."""
         return not self._says_end
 
     # Actions of the user.
@@ -79,12 +80,12 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         return [audio_frame(audio, self._user_format, "user")]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """Ends the turn with a message if the option ``end`` is on; otherwise, the agent just hears silence."""
+        """With the option ``end``, ends the turn with a message. Otherwise sends nothing: the agent hears silence."""
         was_open, self._user_speaks = self.user_stream_open, False
         return [outgoing({"type": "end"}, "end")] if was_open and self._says_end else []
 
     def hang_up(self, reason: str = "Client Side") -> list[Outgoing]:
-        """Ends an open turn; closing the socket ends the call."""
+        """Ends an open turn. Closing the socket ends the call."""
         frames = self.stop_user_stream()
         self._in_call = False
         return frames
@@ -170,7 +171,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
 
 
 def _is_final(members: Members) -> bool:
-    """Returns whether ``final``, ``is_final`` or ``partial`` marks the text as final; true if all are absent."""
+    """Returns whether ``final``, ``is_final`` or ``partial`` marks the text as final. True if all are absent."""
     for name, final in (("final", True), ("is_final", True), ("partial", False)):
         flag = members.flag(name)
         if flag is not None:

@@ -1,4 +1,4 @@
-"""Defines what both ends of plain PCM share: rates, names, and decoding."""
+"""Definitions for both ends of plain PCM: rates, names and decoding."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOST_SNIFFS = 50
 
 
 class PcmMessage(Message):
-    """A JSON message; its kind may be in any of several members, or missing."""
+    """A JSON message. Various members may contain its kind, or none."""
 
     def kind(self) -> str:
         """Returns the kind of the message in lower case; "json" if it has none."""
@@ -40,7 +40,7 @@ class PcmMessage(Message):
 
 
 def read_text(frame: str) -> PcmMessage | Incoming:
-    """Parses a text frame as a message; text that is neither JSON nor a known word is only shown."""
+    """Parses a text frame. Text that is neither JSON nor a known word is only shown in the log."""
     text = frame.strip()
     if text.startswith("{"):
         return PcmMessage(text)
@@ -54,13 +54,13 @@ def read_text(frame: str) -> PcmMessage | Incoming:
 
 
 class Samples:
-    """Reads the binary frames of one direction and reports faults in them."""
+    """Reads binary frames in one direction and reports faults in them."""
 
     def __init__(self) -> None:
         self._sniffs_left = _MOST_SNIFFS
 
     def read(self, frame: bytes, message: Message) -> bytes:
-        """Returns the samples of one frame; reports faults in ``message``."""
+        """Returns the samples in a frame. Adds faults to ``message`` as findings."""
         audio, had_header = strip_wav_header(frame)
         if had_header:
             text = "The audio begins with a WAV header, which was removed."
@@ -76,7 +76,7 @@ class Samples:
 
 
 class PcmEnd:
-    """State shared by both ends of a call: the two rates, the state of the turn, and decoding."""
+    """Base class of both ends: the two sample rates, the state of the turn, and decoding."""
 
     _HANDLERS: ClassVar[Mapping[str, Callable[[Any, Message], str]]]
 
@@ -98,7 +98,7 @@ class PcmEnd:
         return self._play_format
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Decodes one frame from the other side: audio, JSON text, or a bare word. Raises `ProtocolError`."""
+        """Decodes a frame from the other end: audio, JSON text, or a bare word. Raises `ProtocolError`."""
         if isinstance(frame, bytes):
             return self._receive_audio(frame)
         message = read_text(frame)
@@ -114,13 +114,13 @@ class PcmEnd:
 
 
 def answer_ping(end: PcmEnd, message: Message) -> str:
-    """Queues the answer to a ping; returns the summary."""
+    """Answers a ping; returns the log summary."""
     message.replies.append(PONG)
     return "ping"
 
 
 def _looks_like_floats(audio: bytes) -> bool | None:
-    """Returns whether the first samples, read as 32-bit floats, are in -1..1 and not tiny; None if most are 0."""
+    """Returns whether the samples look like 32-bit floats; None if most are 0, so that they prove nothing."""
     if len(audio) % 4 or len(audio) < 4 * _SNIFFED_FLOATS:
         return None
     values = [value for value in struct.unpack_from(f"<{_SNIFFED_FLOATS}f", audio) if value]
@@ -130,7 +130,7 @@ def _looks_like_floats(audio: bytes) -> bool | None:
 
 
 def rate_in(members: Members, *names: str) -> int | None:
-    """Returns the value of the first member that is present, if it is a valid rate."""
+    """Returns the sample rate in the first of the members ``names``; None if it is missing or invalid."""
     name = next(filter(members.has, names), "")
     rate = members.number(name) if name else None
     if rate is None:

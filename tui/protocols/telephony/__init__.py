@@ -1,1 +1,1 @@
-"""The media streams of telephony providers: two shared ends, driven by a table for each provider."""
+"""The media streams of telephony providers: two ends for all of them, and a table for each."""

@@ -1,4 +1,4 @@
-"""The agent's end of a telephony stream, in the role of the user's server and driven by the provider's table."""
+"""The agent's end of a telephony stream: acts as the user's server. The provider's table defines the messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SMALL_NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class TelephonyAgent(AgentDefaults):
-    """Stands in for the server on one socket.
+    """Acts as the server on one socket.
 
     It ends each reply with a mark, and reports PLAY_FINISHED when the mark is returned.
     """
@@ -45,12 +45,12 @@ class TelephonyAgent(AgentDefaults):
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format that `say_audio` takes: the user's, unless an option sets another; None before the start."""
+        """The audio format for `say_audio`: the user's, unless an option sets another; None before the start."""
         named = self._options.get(REPLY_FORMAT)
         return self.user_format if named is None or self.user_format is None else self.dialect.formats[named]
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Reads, from the URL's query, provider settings that are not part of any message."""
+        """Reads provider settings that no message contains from the URL's query."""
         known = self.dialect.options
         given = {name: value for name, value in handshake.query.items() if name in known}
         self._options = {name: value for name, value in given.items() if not known[name](value)}
@@ -59,7 +59,7 @@ class TelephonyAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply, after ending any that is still open. The start itself has no message."""
+        """Starts a reply, after ending an earlier one that is still open. The start itself is not sent."""
         if self.user_format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
@@ -67,14 +67,14 @@ class TelephonyAgent(AgentDefaults):
         return before
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
-        """Sends audio of the open reply, in messages of the sizes that the provider accepts."""
+        """Sends audio of the open reply, in messages of a size that the provider accepts."""
         coding = self.play_format
         if stream_id != self._open_stream_id or coding is None:
             return []
         return [self._media(piece, coding) for piece in self._samples.cutter.cut(audio)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply with a mark; clears an interrupted one if any of it is unplayed."""
+        """Ends a reply with a mark. If it was interrupted and not played completely, clears the rest."""
         frames: list[Outgoing] = []
         # A flush drops the mark as well; in that case, the answer to the flush ends the reply.
         drops = interrupted and self.dialect.flushed == DROPPED
@@ -207,7 +207,7 @@ class TelephonyAgent(AgentDefaults):
             self._faults.report(message, f"wrong-{dialect.stream_id_rule}", text)
 
     def _track(self, message: StreamMessage, content: Members) -> str:
-        """Returns the track of a message if the dialect has tracks; reports an unknown track."""
+        """Returns the track of a message, if the dialect has tracks. Reports an unknown track."""
         kind = message.kind()
         due = self.dialect.tracks.get(kind)
         if due is None:
@@ -246,7 +246,7 @@ class TelephonyAgent(AgentDefaults):
         return self._message(dialect.say.kind, summary, audio_ms, **content)
 
     def _rest(self, interrupted: bool) -> list[Outgoing]:
-        """Returns the message with the rest of a reply's audio or, if the reply was interrupted, drops that audio."""
+        """Returns the message with the remaining audio of a reply; drops that audio if the reply was interrupted."""
         cutter, coding = self._samples.cutter, self.play_format
         if interrupted or coding is None:
             cutter.drop()
@@ -265,10 +265,10 @@ class TelephonyAgent(AgentDefaults):
 
 
 class _Samples:
-    """Byte orders and message sizes of the audio in one stream.
+    """The byte order and the message sizes of the audio in one stream.
 
-    If the provider has an option for the byte order and the URL does not set it, the order in both directions is
-    detected from the user's first loud samples.
+    If the provider has an option for the byte order and the URL does not set it, the order in both directions
+    is detected from the user's first loud samples.
     """
 
     def __init__(
@@ -290,7 +290,7 @@ class _Samples:
         self.cutter = Cutter(None if play_format is None else dialect.reply_sizes(play_format))
 
     def hear(self, audio: bytes) -> bytes:
-        """Returns the user's samples with the low byte first."""
+        """Converts the user's samples to little-endian."""
         samples = self._heard.swap(audio) if self._heard else audio
         if not self._undecided:
             return samples
@@ -305,12 +305,12 @@ class _Samples:
         return samples
 
     def say(self, audio: bytes) -> bytes:
-        """Returns the agent's samples in the byte order of the wire."""
+        """Converts the agent's samples to the byte order of the wire."""
         return self._said.swap(audio) if self._said else audio
 
 
 class _Counter:
-    """A member that numbers the messages, starting at 1."""
+    """Checks the member that numbers the messages, starting at 1."""
 
     def __init__(self, name: str, dialect: TelephonyDialect) -> None:
         self._name = name
@@ -320,7 +320,7 @@ class _Counter:
         self._due = 1
 
     def check(self, members: Members) -> None:
-        """Reports a gap, and continues from the received number."""
+        """Reports a gap in the numbers. Continues from the received number."""
         seen = self._read(members)
         if not _SMALL_NUMBER.fullmatch(seen):
             if seen:

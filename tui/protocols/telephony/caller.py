@@ -1,4 +1,4 @@
-"""The caller's end of a telephony stream, in the role of the provider and driven by the provider's table."""
+"""The caller's end of a telephony stream: acts as the provider. The provider's table defines the messages."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class _Mark(NamedTuple):
 
 
 class _Directions(NamedTuple):
-    """The byte order of each direction; None if samples are already in this program's order."""
+    """The byte order in each direction; None if samples are little-endian."""
 
     to_server: ByteOrder | None
     from_server: ByteOrder | None
 
 
 class TelephonyCaller(ImplyingCaller):
-    """Stands in for the provider of ``dialect`` in one call. The table defines its options."""
+    """Acts as the provider of ``dialect`` in one call. The dialect's table defines its options."""
 
     dialect: ClassVar[TelephonyDialect]
     faults: ClassVar[type[StreamFaults]] = StreamFaults
@@ -74,12 +74,12 @@ class TelephonyCaller(ImplyingCaller):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format that `user_audio` takes, known from the start."""
+        """The audio format for `user_audio`, which is known from the start."""
         return self._call.user_format
 
     @property
     def play_format(self) -> AudioFormat | None:
-        """The format in which replies are expected."""
+        """The format expected for replies."""
         return self._call.play_format
 
     # Actions of the user.
@@ -93,7 +93,7 @@ class TelephonyCaller(ImplyingCaller):
         return [*(self._send(message, message[member]) for message in first), self._send(start, summary)]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:
-        """Sends user audio in frames of the dialect's length; keeps any incomplete frame for the next call."""
+        """Sends user audio in frames of the dialect's length. Keeps an incomplete frame."""
         if not self.user_stream_open:
             return []
         call, frame_ms = self._call, self.dialect.frame_ms
@@ -107,13 +107,13 @@ class TelephonyCaller(ImplyingCaller):
         return frames
 
     def dtmf(self, digits: str) -> list[Outgoing]:
-        """Sends pressed keys, one message each."""
+        """Sends the pressed keys, one message each."""
         if not self.user_stream_open:
             return []
         return [self._send(self.dialect.key(self._call, digit), f"dtmf {digit}") for digit in digits]
 
     def mark_reached(self, name: str) -> list[Outgoing]:
-        """Reports the first pending mark with that name as played; sends nothing for a dropped or unknown mark."""
+        """Reports the first pending mark named ``name`` as played. Sends nothing for a dropped or unknown mark."""
         found = next((mark for mark in self._marks if mark.name == name), None)
         if not self.user_stream_open or found is None:
             return []
@@ -124,7 +124,7 @@ class TelephonyCaller(ImplyingCaller):
         return [self._send(message, f"mark reached: {name}")]
 
     def hang_up(self, reason: str = HangUpReason.USER) -> list[Outgoing]:
-        """Sends the last message, if the dialect has one; nothing is sent afterwards."""
+        """Sends the dialect's last message, if it has one. Afterwards, nothing is sent."""
         if not self.user_stream_open:
             return []
         self.user_stream_open = False

@@ -1,8 +1,9 @@
 """TelephonyDialect: a table that describes the media stream of one telephony provider.
 
-All media streams work in the same way: the provider dials the user's server, audio flows both ways, and the
-server can have unplayed audio dropped and be notified when audio has been played. A table names the messages;
-its functions build those that have a special structure. The two ends (`caller`, `agent`) know only the table.
+All media streams work in the same way: the provider dials the user's server, and audio flows both ways. The
+server can discard unplayed audio and is notified when audio has been played. A table contains the names of
+the messages, and functions for messages with a special structure. The two ends (`caller`, `agent`) know only
+the table.
 
 A message has a kind (its ``event``), and its content is at a path such as ``media.payload``.
 """
@@ -38,13 +39,13 @@ Check = Callable[[str], str]
 
 
 class Verb(NamedTuple):
-    """A kind of message, and the path of its content; an empty kind means that the dialect does not have it."""
+    """A kind of message, and the path of its content. The kind is empty if the dialect does not have the message."""
 
     kind: str = ""
     path: str = ""
 
     def holding(self, value: Any, beside: Content = MappingProxyType({})) -> dict[str, Any]:
-        """Returns members with the value at the path; ``beside`` contains further members next to it."""
+        """Returns the members of a message with ``value`` at the path, and ``beside`` as further members."""
         *outer, name = self.path.split(".")
         members = {**beside, name: value}
         for member in reversed(outer):
@@ -52,7 +53,7 @@ class Verb(NamedTuple):
         return members
 
     def place(self, message: Members) -> tuple[Members, str]:
-        """Returns the object that contains the content, and the content's name in it."""
+        """Returns the object in ``message`` that contains the content, and the name of the content in it."""
         *outer, name = self.path.split(".")
         for member in outer:
             message = message.inside(member)
@@ -60,7 +61,7 @@ class Verb(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """How many bytes of audio one message from the server may carry."""
+    """How many bytes of audio a message from the server may contain."""
 
     least: int
     most: int
@@ -68,7 +69,7 @@ class Sizes(NamedTuple):
     """Sizes must be multiples of this."""
 
     def fit(self, size: int) -> bool:
-        """Returns whether a message may carry that many bytes."""
+        """Returns whether a message may contain ``size`` bytes."""
         return self.least <= size <= self.most and size % self.unit == 0
 
     def __str__(self) -> str:
@@ -77,7 +78,7 @@ class Sizes(NamedTuple):
 
 
 class StreamCall:
-    """The content of the caller's messages in one call: settings, ids, formats and counters."""
+    """The contents of the caller's messages in one call: settings, ids, formats and counters."""
 
     def __init__(
         self, dialect: TelephonyDialect, settings: CallerSettings, new_id: NewId, utc_now: UtcNow
@@ -103,28 +104,28 @@ class StreamCall:
 
     @property
     def at_ms(self) -> int:
-        """Time since the call started, in ms, computed from the number of frames, which are sent in real time."""
+        """Time since the call started, in ms, computed from the number of frames sent."""
         return self.dialect.frame_ms * self.frames_sent
 
     @property
     def timestamp(self) -> str:
-        """The time since the call started, or the milliseconds since 1970 if the option `TIMESTAMP` is "epoch"."""
+        """Time since the call started in ms; with the option `TIMESTAMP` set to "epoch", ms since 1970."""
         if self.settings.options.get(TIMESTAMP) != "epoch":
             return str(self.at_ms)
         return f"{1_000 * datetime.fromisoformat(self.utc_now()).timestamp():.0f}"
 
     @property
     def encoding(self) -> str:
-        """The wire name of the user's encoding."""
+        """Name of the user's encoding on the wire."""
         return self.format_name.partition(";")[0]
 
     @property
     def named_format(self) -> Content:
-        """The user's format, as it appears in a start message."""
+        """The user's format as a start message contains it."""
         return {"encoding": self.encoding, self.dialect.rate: self.dialect.rate_type(self.user_format.rate)}
 
     def numbered(self, kind: str, content: Content) -> dict[str, Any]:
-        """Returns a complete message: kind, number and stream id, if the dialect has them, and the content."""
+        """Returns a message with its kind and content. Adds its number and the stream id if the dialect has them."""
         dialect = self.dialect
         body: dict[str, Any] = {dialect.kind_member: kind}
         if dialect.sequence:
@@ -135,7 +136,7 @@ class StreamCall:
         return {**body, **content}
 
     def reply(self, verb: Verb, value: Any = None) -> dict[str, Any]:
-        """Returns a complete message that contains the value."""
+        """Returns a message of the kind in ``verb``, with ``value`` as its content."""
         return self.numbered(verb.kind, verb.holding(value) if verb.path else {})
 
 
@@ -148,19 +149,19 @@ def media(call: StreamCall, audio: bytes) -> Content | bytes:
 
 
 def first_format(dialect_formats: Mapping[str, AudioFormat]) -> Callable[[CallerSettings], str]:
-    """Returns a function that chooses the first format for every call."""
+    """Returns a function that chooses the table's first format for every call."""
     first = next(iter(dialect_formats))
     return lambda settings: first
 
 
 def named_mark(members: Members, name: str) -> tuple[str, Any] | None:
-    """Returns a mark's name twice: as its id and as the value to send back; None if it has no name."""
+    """Returns a mark's name as an id and as the value to send back; None if the mark has no name."""
     text = members.ident(name, required=True)
     return None if not text and members.body.get(name) != "" else (text, text)
 
 
 def named_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
-    """Returns the format that ``media_format`` of a start message names; failing that, the table's first format."""
+    """Returns the format in ``media_format`` of a start message; the table's first format if it is unknown."""
     described = start.inside(dialect.media_format)
     name = described.text("encoding", required=True)
     if dialect.rate_type is int:
@@ -177,12 +178,12 @@ def named_format(dialect: TelephonyDialect, message: Members, start: Members) ->
 
 
 def named_params(dialect: TelephonyDialect, message: Members, start: Members) -> Content:
-    """Returns the custom parameters in ``params`` of a start message."""
+    """Returns the custom parameters in a start message."""
     return start.inside(dialect.params).body if dialect.params else {}
 
 
 def any_id(new_id: NewId) -> str:
-    """Creates an id with no specific form."""
+    """Creates an id for dialects that require no specific form."""
     return new_id()
 
 
@@ -191,12 +192,12 @@ def _given(value: str) -> str:
 
 
 def one_of(*values: str) -> Check:
-    """Returns a check for an option that accepts only these values."""
+    """Returns a check for an option whose value must be one of ``values``."""
     return lambda value: "" if value in values else f"one of {', '.join(values)}, not {cut(value, 60)!r}"
 
 
 def flushed_marks(default: str) -> Mapping[str, Check]:
-    """Returns the option for dialects in which the effect of a flush on pending marks is not documented."""
+    """Returns the option for what happens to pending marks on a flush, if the provider does not document it."""
     return {"flushed_marks": one_of(default, DROPPED if default == RETURNED else RETURNED)}
 
 
@@ -217,7 +218,7 @@ def _no_members(_: AudioFormat) -> Content:
 
 
 class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
-    """The table of one provider. An empty or None entry means that the provider does not have that feature."""
+    """The table of one provider. An empty entry, or None, means that the provider does not have the feature."""
 
     vendor: str
     """The provider's name in sentences, such as "Twilio"."""
@@ -334,13 +335,13 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(fault)
 
     def names_foreign(self) -> dict[str, str]:
-        """Returns the spellings of other vendors, each with this vendor's spelling."""
+        """Returns a mapping from other vendors' spellings to this vendor's."""
         own = {self.stream_id, self.sequence, self.media_format, self.rate, self.params, *self.ids_in_start}
         return {name: due for group in _SPELLINGS for due in group & own for name in group - own}
 
     @property
     def stream_id_rule(self) -> str:
-        """The stream id as part of a rule's name, such as "stream-sid"."""
+        """The stream id as part of a finding's name, such as "stream-sid"."""
         return _WORD_START.sub("-", self.stream_id).lower()
 
     @property
@@ -369,11 +370,11 @@ _SPELLINGS = tuple(
 
 
 def describe(formats: Mapping[str, AudioFormat]) -> str:
-    """Returns the formats as text for use in a sentence, such as "audio/x-mulaw, 8000 Hz"."""
+    """Returns the formats as text for a sentence, such as "audio/x-mulaw, 8000 Hz"."""
     each = (f"{name.partition(';')[0]}, {coding.rate} Hz" for name, coding in formats.items())
     return " or ".join(each)
 
 
 def as_sent(content: Content) -> str:
-    """Returns content as one short line of JSON, for use in a sentence."""
+    """Returns the content as a short line of JSON for a sentence."""
     return cut(encode(content))

@@ -1,8 +1,8 @@
 """Implements both ends of Exotel AgentStream (the Voicebot applet, bidirectional).
 
 The facts come from Exotel's documentation of AgentStream and from pipecat 1.14 (serializers/exotel.py). The
-sample rate and the custom parameters are in the URL's query. The effect of a flush on pending marks is not
-documented; they are returned unless ``flushed_marks=dropped`` is set.
+sample rate and the custom parameters are in the URL's query. Exotel does not document what a flush does with
+pending marks; they are returned unless ``flushed_marks=dropped`` is set.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Findings about the far side of a telephony stream; each fault is reported once per stream."""
+"""Findings about the far side of a telephony stream. Each fault is reported once per stream."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ _MAX_FAULTS_REPORTED = 200
 
 
 class Faults:
-    """Reports each fault of the far side once per stream."""
+    """Reports faults of the far side, each once per stream."""
 
     def __init__(self, vendor: str) -> None:
         self._vendor = vendor
         self._reported: set[str] = set()
 
     def report(self, message: Members, rule: str, text: str) -> None:
-        """Reports a fault unless it has been reported before."""
+        """Adds a finding to ``message``, unless this fault has been reported before."""
         if self.is_new(text):
             message.find(rule, text)
 
     def advise(self, message: Members, rule: str, text: str) -> None:
-        """Reports advice unless it has been reported before."""
+        """Adds advice to ``message``, unless it has been given before."""
         if self.is_new(text):
             message.advise(rule, text)
 
     def check_end(self, message: Members, audio: bytes, audio_format: AudioFormat) -> None:
-        """Reports advice if the padding of the audio is loud in the audio's format."""
+        """Gives advice if the audio is padded with bytes that are loud in its format."""
         if ends_loud(audio, audio_format):
             text = "The audio ends in 0x00 or 0x80, which is full scale in mu-law; mu-law silence is 0xFF."
             self.advise(message, "loud-silence", text)
 
     def is_new(self, fault: str) -> bool:
-        """Returns whether the fault is new; it counts as reported from now on."""
+        """Returns whether the fault has not been reported yet, and counts it as reported."""
         if fault in self._reported or len(self._reported) >= _MAX_FAULTS_REPORTED:
             return False
         self._reported.add(fault)
@@ -50,7 +50,7 @@ class Faults:
 
 
 class StreamFaults(Faults):
-    """Reports the faults of a server."""
+    """Reports faults of the user's server."""
 
     def __init__(self, dialect: TelephonyDialect, stream_id: str) -> None:
         super().__init__(dialect.vendor)
@@ -58,7 +58,7 @@ class StreamFaults(Faults):
         self._stream_id = stream_id
 
     def check_members(self, message: StreamMessage) -> None:
-        """Reports other spellings, extra members, and a missing or wrong stream id of a known message."""
+        """Reports members with wrong names, unexpected members, and a missing or wrong stream id."""
         self.report_spellings(message)
         self._check_stream_id(message)
         kind, dialect = message.kind(), self._dialect
@@ -71,10 +71,10 @@ class StreamFaults(Faults):
                 self._report_extra(message, message.inside(name), members, f"{kind}.{name}")
 
     def warn(self, message: StreamMessage) -> None:
-        """Adds the warnings that the provider itself would log for the message's findings."""
+        """Adds the warnings that the provider would log for the message's findings."""
 
     def warned(self, error: ProtocolError) -> ProtocolError:
-        """Returns the error for an unreadable message, with the warning that the provider itself would log."""
+        """Adds the warning that the provider would log to the error for an unreadable message."""
         return error
 
     def _check_stream_id(self, message: StreamMessage) -> None:

@@ -13,8 +13,8 @@ from tui.protocols.telephony.dialect import Content
 class StreamMessage(Message):
     """A message whose ``event`` (or other member) names its kind.
 
-    ``foreign`` maps other vendors' spellings to this vendor's. Foreign spellings are read as if they were this
-    vendor's, and recorded in ``respelt``.
+    ``foreign`` maps other vendors' spellings to this vendor's. Such spellings are accepted, and recorded in
+    ``respelt``.
     """
 
     def __init__(self, frame: str | bytes, kind_member: str, foreign: Mapping[str, str]) -> None:
@@ -43,7 +43,7 @@ class StreamMessage(Message):
 
 
 def pairs_in(text: str) -> Content:
-    """Returns parameters that are written as a JSON object, or as ``NAME=VALUE`` pairs separated by semicolons."""
+    """Parses parameters: a JSON object, or ``NAME=VALUE`` pairs separated by semicolons."""
     if text.startswith("{"):
         try:
             return decode_object(text)[0]
@@ -57,7 +57,7 @@ _SPELT_INSIDE = ("start", "stop", "mediaFormat", "media_format")
 
 
 def outgoing(kind_member: str, message: Content | bytes, summary: str, audio_ms: float = 0.0) -> Outgoing:
-    """Returns a message as the frame to send; bytes become a binary frame."""
+    """Returns the frame for a message. Bytes become a binary frame."""
     if isinstance(message, bytes):
         return Outgoing(message, "audio", cut(summary), audio_ms)
     return Outgoing(encode(message), message[kind_member], cut(summary), audio_ms)

@@ -1,7 +1,7 @@
 """Implements both ends of Plivo audio streams (bidirectional).
 
-The facts come from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. The effect
-of a flush on pending checkpoints is not documented; by default they are dropped, as implementers report
+The facts come from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. Plivo does
+not document what a flush does with pending checkpoints. By default they are dropped, as implementers report
 (option ``flushed_marks``).
 """
 
@@ -101,12 +101,12 @@ PLIVO_DIALECT = TelephonyDialect(
 
 
 class PlivoCaller(TelephonyCaller):
-    """Stands in for Plivo in one call; ``settings.params`` become ``extra_headers``."""
+    """Acts as Plivo in one call. ``settings.params`` become ``extra_headers``."""
 
     dialect = PLIVO_DIALECT
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
-        """Returns the headers that sign the request with the account's auth token; no headers without a token."""
+        """Returns the headers that sign the request with the account's auth token; none without a token."""
         return signature_headers(token, url, self._call.new_id()) if token else {}
 
 

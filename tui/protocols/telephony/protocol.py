@@ -32,7 +32,7 @@ def telephony_protocol(
 ) -> Protocol:
     """Returns the protocol that a table defines.
 
-    ``ends`` replaces the ends that are based on the table alone. ``signs`` contains the fields of `Signs`
+    ``ends`` replaces the two ends that are based on the table alone. ``signs`` contains the fields of `Signs`
     about the URL (default: the name in its path), and ``more`` further fields of `Protocol`. A call is
     accepted once the first messages have been sent; from then on its audio flows, silence included.
     """
@@ -57,7 +57,7 @@ def telephony_protocol(
 
 
 def ends_of(table: TelephonyDialect) -> tuple[type[TelephonyCaller], type[TelephonyAgent]]:
-    """Returns the two ends that are based on the table alone."""
+    """Creates the two ends that are based on the table alone."""
 
     class Caller(TelephonyCaller):
         dialect = table

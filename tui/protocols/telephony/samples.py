@@ -1,4 +1,4 @@
-"""Handles the byte order of samples, and detects audio that does not match its stated encoding."""
+"""Converts the byte order of samples, and detects audio that does not match its stated encoding."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _LOUD_PADDING = (b"\x00" * 40, b"\x80" * 40)
 
 
 class ByteOrder:
-    """Swaps the bytes of the samples in one direction; keeps half a sample for the next message."""
+    """Swaps the bytes of 16-bit samples in one direction. Keeps half a sample for the next message."""
 
     def __init__(self) -> None:
         self._odd = b""
 
     def swap(self, audio: bytes) -> bytes:
-        """Returns the samples that ``audio`` completes, with their bytes swapped."""
+        """Returns the samples that ``audio`` completes, with swapped bytes."""
         joined = self._odd + audio
         whole = len(joined) & ~1
         self._odd = joined[whole:]
@@ -35,14 +35,14 @@ class ByteOrder:
 
 
 class Cutter:
-    """Splits the audio of a reply into messages of sizes that the provider accepts; keeps any remainder."""
+    """Splits the audio of a reply into messages of a size that the provider accepts. Keeps the remainder."""
 
     def __init__(self, sizes: Sizes | None) -> None:
         self._sizes = sizes
         self._rest = b""
 
     def cut(self, audio: bytes) -> list[bytes]:
-        """Returns the audio of the messages that can be sent now."""
+        """Adds ``audio``; returns the audio of each message that can be sent now."""
         sizes = self._sizes
         if sizes is None:
             return [audio] if audio else []
@@ -56,7 +56,7 @@ class Cutter:
         return pieces
 
     def last(self, audio_format: AudioFormat) -> list[bytes]:
-        """Returns the remainder, padded with silence, as one message."""
+        """Returns the remainder as one message, padded with silence; an empty list if there is none."""
         rest, self._rest = self._rest, b""
         if not rest or self._sizes is None:
             return []
@@ -64,12 +64,12 @@ class Cutter:
         return [rest + audio_format.silence(due - len(rest))]
 
     def drop(self) -> None:
-        """Drops the remainder."""
+        """Discards the remainder."""
         self._rest = b""
 
 
 def looks_swapped(pcm: bytes) -> bool:
-    """Returns whether 16-bit little-endian samples would be much smoother with their bytes swapped."""
+    """Returns whether 16-bit little-endian samples would be much smoother with swapped bytes."""
     count = min(len(pcm) // 2, _SNIFFED_SAMPLES)
     if count < _SNIFFED_SAMPLES:
         return False
@@ -79,7 +79,7 @@ def looks_swapped(pcm: bytes) -> bool:
 
 
 def looks_like_mulaw(pcm: bytes) -> bool:
-    """Returns whether bytes that should be 16-bit samples look like quiet mu-law (near 0xFF and 0x7F)."""
+    """Returns whether alleged 16-bit samples look like quiet mu-law, with bytes near 0xFF and 0x7F."""
     head = pcm[: 2 * _SNIFFED_SAMPLES]
     # The high bytes of quiet samples hardly differ.
     if len(head) < 2 * _SNIFFED_SAMPLES or len(set(head[1::2])) < _LEAST_HIGH_BYTES:
@@ -88,7 +88,7 @@ def looks_like_mulaw(pcm: bytes) -> bool:
 
 
 def ends_loud(audio: bytes, audio_format: AudioFormat) -> bool:
-    """Returns whether mu-law audio ends with bytes that are silence in another encoding but full scale in mu-law."""
+    """Returns whether mu-law audio ends with silence of another encoding, which is full scale in mu-law."""
     return audio_format.encoding is Encoding.MULAW and audio.endswith(_LOUD_PADDING)
 
 

@@ -1,8 +1,8 @@
 """Implements both ends of SignalWire ``<Stream>`` (bidirectional).
 
 The facts come from SignalWire's documentation (Compatibility API, cXML, ``<Stream>``), which uses Twilio's
-names. The documentation has no example of L16: the name ``audio/x-l16`` is an assumption, and so is its byte
-order (little-endian unless ``byte_order=big`` is set). The unit of a key's duration is not documented.
+names. The documentation has no example of L16. The name ``audio/x-l16`` and the byte order (little-endian
+unless ``byte_order=big`` is set) are therefore assumptions. The unit of a key's duration is not documented.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _opening(call: StreamCall) -> list[Content]:
 
 
 def _user_audio(call: StreamCall, audio: bytes) -> Content:
-    """Returns a frame whose timestamp is the time at the end of the frame, in ms: 20 for the first frame."""
+    """Returns a frame of user audio. Its timestamp is the end of the frame in ms: 20 for the first frame."""
     number = call.frames_sent + 1
     counted = {"chunk": str(number), "timestamp": str(call.dialect.frame_ms * number)}
     return call.numbered("media", {"media": {"track": "inbound", **counted, "payload": audio}})

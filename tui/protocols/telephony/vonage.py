@@ -1,7 +1,7 @@
 """Implements both ends of Vonage Voice API websockets: JSON text for control, binary frames of 16-bit audio.
 
 The facts come from Vonage's guide "WebSockets", from vonage-voice 1.5.1 (models/common.py) and from pipecat
-1.14 (serializers/vonage.py). Pending notifications are dropped on a flush, as implementers report, unless
+1.14 (serializers/vonage.py). A flush drops pending notifications, as implementers report, unless
 ``flushed_marks=returned`` is set.
 """
 
@@ -59,7 +59,7 @@ def _read_params(dialect: TelephonyDialect, message: Members, start: Members) ->
 
 
 def _read_mark(members: Members, name: str) -> tuple[str, Any] | None:
-    """Returns the payload of a notification, and a name for it."""
+    """Returns a name for a notification, and its payload."""
     match members.body.get(name):
         case None:
             members.find("missing-member", f"{name} is missing; expected the value to send back.")

@@ -1,14 +1,14 @@
-"""Implements both ends of bidirectional Twilio Media Streams: caller and agent.
+"""Implements both ends of bidirectional Twilio Media Streams.
 
-The caller's end stands in for Twilio, the agent's end for the server that ``<Connect><Stream>`` names. The
-facts come from Twilio's documentation ("Media Streams - WebSocket Messages", the pages on warnings 31950 and
+The caller's end acts as Twilio, the agent's end as the server that ``<Connect><Stream>`` names. The facts
+come from Twilio's documentation ("Media Streams - WebSocket Messages", the pages on warnings 31950 and
 31951), from twilio-python 9.13 (request_validator.py) and from Twilio's samples. Decisions where these
 sources are silent:
 
-* A call counts as accepted once ``start`` has been sent, and its audio flows from then on, silence included.
+* A call counts as accepted once ``start`` has been sent. From then on its audio flows, silence included.
 * A mark does not end a reply (`tui.protocols.implied_replies`): many servers send one after every message.
-* As on Twilio, a fault that a server repeats in every message (a missing streamSid, …) is reported once per
-  stream.
+* A fault that a server repeats in every message (such as a missing streamSid) is reported once per stream, as on
+  Twilio.
 * No message informs the server that the user flushed playback; later audio is played as a new reply.
 * Names in the spelling of Exotel and Telnyx (``stream_sid``, ``stream_id``, …) are understood and reported.
 """
@@ -29,9 +29,9 @@ __all__ = ["FORMATS", "MULAW_8K", "TWILIO", "TwilioAgent", "TwilioCaller", "sign
 
 
 def signature(token: str, url: str) -> str:
-    """Returns the signature of the whole URL as configured, keyed by the account's auth token.
+    """Returns Twilio's signature of the whole URL. ``token`` is the account's auth token.
 
-    The upgrade has no form fields, which twilio-python's request_validator.py would append.
+    Form fields, which twilio-python's request_validator.py would append, do not exist in an upgrade request.
     """
     return b64encode(hmac.new(token.encode(), url.encode(), sha1).digest()).decode()
 

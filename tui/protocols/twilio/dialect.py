@@ -56,7 +56,7 @@ def _key(call: StreamCall, digit: str) -> Content:
 
 
 def call_sids(call: StreamCall) -> dict[str, str]:
-    """Returns the ids of the account and of the call."""
+    """Returns the ids of the account and of the call, as messages contain them."""
     return {"accountSid": call.ids["account_sid"], "callSid": call.ids["call_sid"]}
 
 
@@ -84,7 +84,7 @@ TWILIO_NAMES: Mapping[str, Any] = {
 
 
 def _read_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
-    """Returns the format in a start message, even in the form of a similar service; mu-law if it is unreadable."""
+    """Returns the format in a start message, even in a similar service's form; mu-law if it is unreadable."""
     described = start.inside(dialect.media_format)
     name, rate = described.text("encoding", required=True), described.number(dialect.rate)
     if name not in FORMATS or rate != MULAW_8K.rate or described.number("channels") != 1:
@@ -116,13 +116,13 @@ TWILIO_DIALECT = TelephonyDialect(
 
 
 class TwilioCaller(TelephonyCaller):
-    """Stands in for Twilio in one call; ``settings.params`` become the stream's custom parameters."""
+    """Acts as Twilio in one call. ``settings.params`` become the stream's custom parameters."""
 
     dialect = TWILIO_DIALECT
     faults = TwilioFaults
 
 
 class TwilioAgent(TelephonyAgent):
-    """Stands in for the server that Twilio dials."""
+    """Acts as the server that Twilio dials."""
 
     dialect = TWILIO_DIALECT

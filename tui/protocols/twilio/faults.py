@@ -1,4 +1,4 @@
-"""Findings about the server of a Twilio stream, with the warnings that Twilio logs for them."""
+"""Findings about the user's server, with the warnings that Twilio logs for them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _WARNINGS = {
 
 
 class TwilioFaults(StreamFaults):
-    """Reports the faults of a server, with the warnings that Twilio logs for them."""
+    """Reports faults of the user's server, with the warnings that Twilio logs for them."""
 
     def warn(self, message: StreamMessage) -> None:
-        """Adds Twilio's warning if the message has findings for which Twilio logs one."""
+        """Adds Twilio's warning, if Twilio logs one for the message's findings."""
         if any(finding.rule in _VIOLATIONS for finding in message.findings):
             self.report(message, "31951", _WARNINGS["31951"])
 
     def warned(self, error: ProtocolError) -> ProtocolError:
-        """Returns the error for an unreadable message, with Twilio's warning added."""
+        """Adds Twilio's warning to the error for an unreadable message."""
         code = "31950" if error.code == "binary" else "31951"
         findings = (Finding(code, _WARNINGS[code]),) if self.is_new(_WARNINGS[code]) else ()
         return ProtocolError(error.code, str(error), findings)

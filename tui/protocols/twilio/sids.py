@@ -15,7 +15,7 @@ _HEX_ID = re.compile(r"[a-f0-9]{32}")
 
 
 def new_sid(prefix: str) -> Callable[[NewId], str]:
-    """Returns a function that creates a SID from an id, keeping the id's hex digits if it has 32, as a UUID does."""
+    """Returns a function that converts an id to a SID with this prefix. Keeps hex digits if the id has 32."""
 
     def make(new_id: NewId) -> str:
         made = new_id()
@@ -26,13 +26,13 @@ def new_sid(prefix: str) -> Callable[[NewId], str]:
 
 
 def is_sid(prefix: str) -> Check:
-    """Returns a check for an option that accepts a SID."""
+    """Returns a check for an option whose value must be a SID with this prefix."""
     due = f"{prefix} followed by 32 lower-case hex digits"
     return lambda value: "" if _SID.fullmatch(value) and value.startswith(prefix) else due
 
 
 def check_sids(message: Members, start: Members) -> None:
-    """Reports malformed SIDs, and two different SIDs for the same stream."""
+    """Reports malformed SIDs, and different SIDs for the same stream."""
     for name in ("streamSid", "accountSid", "callSid"):
         sid = start.body.get(name)
         if isinstance(sid, str) and sid and not _SID.fullmatch(sid):

@@ -1,4 +1,4 @@
-"""TwiML: the document that names the websocket for Twilio to dial, and its parameters.
+"""TwiML: the document that tells Twilio which websocket to dial, and its parameters.
 
 The facts come from Twilio's pages "TwiML Voice: Stream" and "Security", its pages on the errors 11200, 11750,
 31408 and 31941, and the request validators of twilio-python 9.13 and of twilio-node 5.8.
@@ -41,12 +41,12 @@ _HINTS = {
 
 
 class TwimlError(ValueError):
-    """Raised when no stream can be dialed; the message is one sentence with the reason."""
+    """Raised if TwiML names no stream that can be dialed. The message is one sentence with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class TwimlStream:
-    """The content of ``<Connect><Stream>``."""
+    """The URL and parameters in ``<Connect><Stream>``."""
 
     url: str
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -74,10 +74,10 @@ def parse_twiml(document: str | bytes) -> TwimlStream:
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """Rejects a DOCTYPE and thus the entities that it could declare."""
+    """An XML builder that rejects a DOCTYPE, because it could declare entities."""
 
     def doctype(self, name: str, pubid: str, system: str) -> NoReturn:
-        """Called at the start of a DOCTYPE, before anything in it is read."""
+        """Called at the start of a DOCTYPE, before its content is read."""
         raise TwimlError("The TwiML was rejected: it has a DOCTYPE, which TwiML does not allow.")
 
 
@@ -166,7 +166,7 @@ def _shown(element: ElementTree.Element) -> str:
 
 
 def call_fields(*, account_sid: str, call_sid: str, caller: str, called: str) -> dict[str, str]:
-    """Returns the fields that Twilio posts for an incoming call; the SIDs must be those of the stream."""
+    """Returns the form fields that Twilio posts for an incoming call. The SIDs must be those of the stream."""
     return {
         "AccountSid": account_sid,
         "ApiVersion": "2010-04-01",
@@ -181,7 +181,7 @@ def call_fields(*, account_sid: str, call_sid: str, caller: str, called: str) ->
 
 
 def form_signature(token: str, url: str, fields: Mapping[str, str]) -> str:
-    """Returns the signature of the URL as configured and of all fields (name and value), sorted by name."""
+    """Returns Twilio's signature of a URL and all form fields (name and value), sorted by name."""
     return signature(token, url + "".join(name + fields[name] for name in sorted(fields)))
 
 
@@ -193,7 +193,7 @@ def fetch_twiml(
     timeout_s: float = TIMEOUT_S,
     context: ssl.SSLContext | None = None,
 ) -> TwimlStream:
-    """Posts an incoming call to the user's webhook, as Twilio does, and reads the answer. Blocks.
+    """Posts an incoming call to the user's webhook, as Twilio does; returns the stream in the answer. Blocks.
 
     ``token`` is the account's auth token, which signs the request; ``fields`` come from `call_fields`. A user
     name and password in the URL are sent with the first request, whereas Twilio waits for a challenge.
@@ -249,7 +249,7 @@ def _web_address(url: str) -> SplitResult:
 
 class _NoRedirection(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Returns None, because the signature is valid for one URL, and a POST would become a GET."""
+        """Refuses a redirect: the signature is valid for one URL only, and the POST would become a GET."""
 
 
 def _ask(
