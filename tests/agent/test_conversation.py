@@ -226,16 +226,6 @@ def test_leaves_a_caller_that_does_not_leave() -> None:
     assert len(call.texts) == 1
 
 
-def test_an_interrupted_goodbye_does_not_hang_up() -> None:
-    call = Call()
-    call.speak(spoken("goodbye"))
-    call.speak(spoken("hours"))
-    call.wait_for_reply()
-    call.wait(5_000)
-    assert call.texts == [prompts()["goodbye"].text, prompts()["hours"].text]
-    assert call.count(Type.HANG_UP) == 0
-
-
 def test_hears_one_user_stream_after_another() -> None:
     call = Call()
     for name in ("yes", "hold"):
@@ -320,11 +310,3 @@ def test_a_refused_call_is_over() -> None:
     call = conversation()
     call.receive(_INITIATE.replace("raw/lpcm16", "opus"), 0)
     assert call.over
-
-
-def test_shutting_down_hangs_up() -> None:
-    call = Call(greeted=False)
-    call.wait(500)
-    call.deliver(call.conversation.end())
-    assert call.kinds()[-2:] == [Type.PLAY_STREAM_STOP, Type.HANG_UP]
-    assert call.conversation.over

@@ -185,11 +185,6 @@ class TestCancelling:
         call.wait(10_000)
         assert not call.conversation.over
 
-    def test_nothing_to_cancel_is_an_error(self) -> None:
-        call = call_with()
-        send(call, "response.cancel")
-        assert [error["error"]["code"] for error in of_kind(call, "error")] == ["response_cancel_not_active"]
-
 
 class TestTurnsOfTheCallers:
     def test_what_was_committed_is_recognised_once_pauses_included(self) -> None:
@@ -425,13 +420,6 @@ class TestResponsesApart:
         assert answer_to(call) == text_of("listening")
         ask(call)
         assert answer_to(call) == text_of("greeting")
-
-    def test_a_response_in_the_conversation_adds_its_item(self) -> None:
-        call = call_with()
-        ask(call, conversation="auto")
-        call.wait_for_reply()
-        assert len(of_kind(call, "conversation.item.added")) == 1
-        assert len(of_kind(call, "conversation.item.done")) == 1
 
 
 class TestASilentUser:
