@@ -93,177 +93,68 @@ CALLS = [
     ("asterisk", {}),
 ]
 _REPLY = [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+_GREETING = [*_REPLY, T.PLAY_STREAM_CHUNK]
+"""A reply in two messages."""
+_CUT_OFF = [T.CLEAR, T.PLAY_STREAM_STOP]
+_SPEECH = [T.SPEECH_STARTED, T.SPEECH_STOPPED]
 _WORDS = [T.SPEECH_HYPOTHESIS, T.SPEECH_RECOGNITION]
+_SPOKEN_REPLY = [T.AGENT_TEXT, *_GREETING]
+_SPOKEN_ANSWER = [T.AGENT_TEXT, *_REPLY]
+_WITH_MARKS = [*_GREETING, T.MARK, *_REPLY, T.MARK, *_CUT_OFF]
+_FLUSH_DROPS_MARK = [*_GREETING, T.MARK, *_REPLY, *_CUT_OFF]
 HEARD_BY_CALLER = {
     "audiocodes": [
-        T.SESSION_ACCEPTED,
-        T.USER_STREAM_STARTED,
-        *_REPLY,
-        T.PLAY_STREAM_CHUNK,
-        T.PLAY_STREAM_STOP,
-        T.SPEECH_STARTED,
-        T.SPEECH_HYPOTHESIS,
-        T.SPEECH_STOPPED,
-        T.SPEECH_RECOGNITION,
-        T.SPEECH_COMMITTED,
-        *_REPLY,
-        T.SPEECH_STARTED,
-        T.CLEAR,
-        T.PLAY_STREAM_STOP,
-        T.USER_STREAM_STOPPED,
-        T.HANG_UP,
+        *(T.SESSION_ACCEPTED, T.USER_STREAM_STARTED),
+        *(*_GREETING, T.PLAY_STREAM_STOP),
+        *(T.SPEECH_STARTED, T.SPEECH_HYPOTHESIS, T.SPEECH_STOPPED, T.SPEECH_RECOGNITION, T.SPEECH_COMMITTED),
+        *(*_REPLY, T.SPEECH_STARTED, *_CUT_OFF),
+        *(T.USER_STREAM_STOPPED, T.HANG_UP),
     ],
-    "twilio": [
-        *_REPLY,
-        T.PLAY_STREAM_CHUNK,
-        T.MARK,
-        *_REPLY,
-        T.MARK,
-        T.CLEAR,
-        T.PLAY_STREAM_STOP,
-    ],
-    "telnyx": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
-    # A flush also drops the mark of the reply.
-    "plivo": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
-    "exotel": [*_REPLY, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
-    "vonage": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.CLEAR, T.PLAY_STREAM_STOP],
-    "signalwire": [*_REPLY, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, T.MARK, T.CLEAR, T.PLAY_STREAM_STOP],
-    "asterisk": [
-        *_REPLY,
-        T.PLAY_STREAM_CHUNK,
-        T.PLAY_STREAM_CHUNK,
-        T.MARK,
-        *_REPLY,
-        T.CLEAR,
-        T.PLAY_STREAM_STOP,
-        T.HANG_UP,
-    ],
+    **dict.fromkeys(("twilio", "telnyx", "signalwire"), _WITH_MARKS),
+    **dict.fromkeys(("plivo", "vonage"), _FLUSH_DROPS_MARK),
+    "exotel": [*_REPLY, T.MARK, *_REPLY, T.MARK, *_CUT_OFF],
+    "asterisk": [*_GREETING, T.PLAY_STREAM_CHUNK, T.MARK, *_REPLY, *_CUT_OFF, T.HANG_UP],
     "openai": [
-        T.SESSION_ACCEPTED,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.PLAY_STREAM_CHUNK,
-        T.PLAY_STREAM_STOP,
-        T.AGENT_TEXT,
-        T.SPEECH_STARTED,
-        T.SPEECH_STOPPED,
-        T.SPEECH_COMMITTED,
-        *_WORDS,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.SPEECH_STARTED,
-        T.CLEAR,
-        T.PLAY_STREAM_STOP,
-        T.AGENT_TEXT,
+        *(T.SESSION_ACCEPTED, *_SPOKEN_REPLY, T.PLAY_STREAM_STOP, T.AGENT_TEXT),
+        *(*_SPEECH, T.SPEECH_COMMITTED, *_WORDS),
+        *(*_SPOKEN_ANSWER, T.SPEECH_STARTED, *_CUT_OFF, T.AGENT_TEXT),
     ],
-    "pcm": [
-        T.CONFIG,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.PLAY_STREAM_CHUNK,
-        T.PLAY_STREAM_STOP,
-        *_WORDS,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.CLEAR,
-        T.PLAY_STREAM_STOP,
-    ],
-    "elevenlabs": [
-        T.SESSION_ACCEPTED,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.PLAY_STREAM_CHUNK,
-        *_WORDS,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.CLEAR,
-        T.PLAY_STREAM_STOP,
-    ],
-    "genesys": [
-        T.SESSION_ACCEPTED,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.CLEAR,
-        T.PLAY_STREAM_STOP,
-        T.HANG_UP,
-    ],
+    "pcm": [T.CONFIG, *_SPOKEN_REPLY, T.PLAY_STREAM_STOP, *_WORDS, *_SPOKEN_ANSWER, *_CUT_OFF],
+    "elevenlabs": [T.SESSION_ACCEPTED, *_SPOKEN_REPLY, *_WORDS, *_SPOKEN_ANSWER, *_CUT_OFF],
+    "genesys": [T.SESSION_ACCEPTED, *_SPOKEN_ANSWER, *_SPOKEN_ANSWER, *_CUT_OFF, T.HANG_UP],
     "deepgram": [
-        T.SESSION_ACCEPTED,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.PLAY_STREAM_CHUNK,
-        T.PLAY_STREAM_STOP,
-        T.SPEECH_STARTED,
-        T.SPEECH_RECOGNITION,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.SPEECH_STARTED,
-        T.CLEAR,
-        T.PLAY_STREAM_STOP,
+        *(T.SESSION_ACCEPTED, *_SPOKEN_REPLY, T.PLAY_STREAM_STOP),
+        *(T.SPEECH_STARTED, T.SPEECH_RECOGNITION),
+        *(*_SPOKEN_ANSWER, T.SPEECH_STARTED, *_CUT_OFF),
     ],
     "gemini": [
-        T.SESSION_ACCEPTED,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.PLAY_STREAM_CHUNK,
-        T.PLAY_STREAM_STOP,
-        T.AGENT_TEXT,
-        *_WORDS,
-        T.AGENT_TEXT,
-        *_REPLY,
-        T.AGENT_TEXT,
-        T.CLEAR,
-        T.PLAY_STREAM_STOP,
+        *(T.SESSION_ACCEPTED, *_SPOKEN_REPLY, T.PLAY_STREAM_STOP, T.AGENT_TEXT),
+        *(*_WORDS, *_SPOKEN_ANSWER, T.AGENT_TEXT, *_CUT_OFF),
     ],
 }
 """Meanings of the agent's messages for the caller, except USAGE, which OpenAI's agents send often."""
 _BEGIN = [T.SESSION_INITIATE, T.CALL_STARTED]
 _PLAYED = [T.MARK_REACHED, T.PLAY_FINISHED]
+_AUDIO = [T.USER_STREAM_CHUNK] * 4  # 20 ms each
+_KEYS = [T.DTMF] * 2  # a key each
+_MARKS_RETURN = [*_BEGIN, *_PLAYED, *_AUDIO, *_PLAYED, *_KEYS, T.SESSION_END]
+_NO_MARK_AFTER_FLUSH = [*_BEGIN, *_PLAYED, *_AUDIO, T.PLAY_FINISHED, *_KEYS]
+_TYPED_TURN = [*_BEGIN, T.USER_STREAM_CHUNK, T.USER_TEXT]
 HEARD_BY_AGENT = {
     "audiocodes": [
-        T.SESSION_INITIATE,
-        T.CALL_STARTED,
-        T.USER_STREAM_START,
-        T.PLAY_FINISHED,
-        T.USER_STREAM_CHUNK,
-        T.PLAY_FINISHED,
-        T.DTMF,
-        T.USER_TEXT,
-        T.USER_STREAM_STOP,
-        T.SESSION_END,
+        *(*_BEGIN, T.USER_STREAM_START, T.PLAY_FINISHED),
+        *(T.USER_STREAM_CHUNK, T.PLAY_FINISHED, T.DTMF, T.USER_TEXT),
+        *(T.USER_STREAM_STOP, T.SESSION_END),
     ],
-    "twilio": [
-        T.SESSION_INITIATE,
-        T.CALL_STARTED,
-        T.MARK_REACHED,
-        T.PLAY_FINISHED,
-        *[T.USER_STREAM_CHUNK] * 4,  # 20 ms each
-        T.MARK_REACHED,
-        T.PLAY_FINISHED,
-        *[T.DTMF] * 2,  # a key each
-        T.SESSION_END,
-    ],
-    "telnyx": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, *_PLAYED, *[T.DTMF] * 2, T.SESSION_END],
-    "plivo": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, T.PLAY_FINISHED, *[T.DTMF] * 2],
-    "exotel": [*_BEGIN, *_PLAYED, *_PLAYED, *[T.DTMF] * 2, T.SESSION_END],
-    "vonage": [*_BEGIN, *_PLAYED, T.USER_STREAM_CHUNK, T.PLAY_FINISHED, *[T.DTMF] * 2],
-    "signalwire": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, *_PLAYED, *[T.DTMF] * 2, T.SESSION_END],
-    # A flush is not answered: the reply ends with the next message.
-    "asterisk": [*_BEGIN, *_PLAYED, *[T.USER_STREAM_CHUNK] * 4, T.PLAY_FINISHED, *[T.DTMF] * 2],
+    **dict.fromkeys(("twilio", "telnyx", "signalwire"), _MARKS_RETURN),
+    # Asterisk does not answer a flush: the reply ends with the next message.
+    **dict.fromkeys(("plivo", "asterisk"), _NO_MARK_AFTER_FLUSH),
+    "exotel": [*_BEGIN, *_PLAYED, *_PLAYED, *_KEYS, T.SESSION_END],
+    "vonage": [*_BEGIN, *_PLAYED, T.USER_STREAM_CHUNK, T.PLAY_FINISHED, *_KEYS],
     "openai": [T.CONFIG, T.USER_STREAM_CHUNK, T.USER_TEXT, T.RESPONSE_WANTED],
-    "pcm": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_START, T.USER_STREAM_CHUNK],
-    "elevenlabs": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_CHUNK, T.USER_TEXT],
-    "deepgram": [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_CHUNK, T.USER_TEXT],
-    "genesys": [
-        T.SESSION_INITIATE,
-        T.CALL_STARTED,
-        T.PLAY_FINISHED,
-        T.PLAY_FINISHED,
-        *[T.DTMF] * 2,  # a key each
-        T.SESSION_END,
-    ],
+    "pcm": [*_BEGIN, T.USER_STREAM_START, T.USER_STREAM_CHUNK],
+    **dict.fromkeys(("elevenlabs", "deepgram"), _TYPED_TURN),
+    "genesys": [*_BEGIN, T.PLAY_FINISHED, T.PLAY_FINISHED, *_KEYS, T.SESSION_END],
     "gemini": [T.SESSION_INITIATE, T.USER_STREAM_CHUNK, T.USER_TEXT, T.RESPONSE_WANTED, T.USER_STREAM_STOP],
 }
 
@@ -322,14 +213,9 @@ def test_custom_parameters_reach_the_agent(protocol: str) -> None:
 
 
 FRAME_BYTES = {
-    "twilio": 160,
-    "telnyx": 160,
-    "plivo": 160,
-    "signalwire": 160,
+    **dict.fromkeys(("twilio", "telnyx", "plivo", "signalwire", "asterisk"), 160),
     "vonage": 640,
-    "asterisk": 160,
-    "genesys": 1_600,
-    "exotel": 1_600,
+    **dict.fromkeys(("genesys", "exotel"), 1_600),
 }
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 # Samples that are not a container and cannot be mistaken for 32-bit floats. Twilio's end of silence is a

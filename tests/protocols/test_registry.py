@@ -3,15 +3,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.protocols.both_ends import Line
 from tui.protocols import base, registry
-from tui.protocols.base import CallerSettings, Incoming, Outgoing, Protocol, TelephonyEvent, no_agent
+from tui.protocols.base import AgentEnd, CallerEnd, CallerSettings, Protocol, no_agent
 from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.registry import BUILT_IN, ProtocolUnavailable, by_path, names, protocol_named
 from tui.protocols.telephony.dialect import TelephonyDialect
@@ -45,6 +46,13 @@ def write(tmp_path: Path) -> Write:
         return str(path)
 
     return write
+
+
+def ends_of(protocol: Protocol) -> tuple[CallerEnd, AgentEnd]:
+    return (
+        protocol.caller(CallerSettings(), lambda: "id", lambda: "now"),
+        protocol.agent(lambda: "id", lambda: "now"),
+    )
 
 
 def sentence_for(name_or_path: str) -> str:
@@ -249,16 +257,15 @@ class TestTheExampleOfThePage:
         assert headers("", "ws://localhost/") == {}
 
     def test_the_ends_of_its_table_hold_a_call(self) -> None:
-        call = _Call(protocol_named(str(TABLE)))
-        call.to_agent(call.caller.opened())
-        call.to_agent(call.caller.user_audio(b"\1" * 160))
+        caller, agent = ends_of(protocol_named(str(TABLE)))
+        line = Line(caller, agent)
+        line.to_agent([*caller.opened(), *caller.user_audio(b"\1" * 160)])
         for name in ("one", "two"):
-            call.to_caller(call.agent.say_start(name))
-            call.to_caller(call.agent.say_audio(name, b"\3" * 160))
-            call.to_caller(call.agent.say_stop(name, interrupted=name == "two"))
-            call.to_agent(call.caller.mark_reached(name))
-        call.to_agent([*call.caller.dtmf("5"), *call.caller.hang_up()])
-        assert [event.type for event in call.heard_by_agent] == [
+            line.to_caller([*agent.say_start(name), *agent.say_audio(name, b"\3" * 160)])
+            line.to_caller(agent.say_stop(name, interrupted=name == "two"))
+            line.to_agent(caller.mark_reached(name))
+        line.to_agent([*caller.dtmf("5"), *caller.hang_up()])
+        assert line.types_heard_by("agent") == [
             T.SESSION_INITIATE,
             T.CALL_STARTED,
             T.USER_STREAM_CHUNK,
@@ -266,26 +273,22 @@ class TestTheExampleOfThePage:
             T.DTMF,
             T.SESSION_END,
         ]
-        assert [event.type for event in call.heard_by_caller][-3:] == [T.MARK, T.CLEAR, T.PLAY_STREAM_STOP]
+        assert line.types_heard_by("caller")[-3:] == [T.MARK, T.CLEAR, T.PLAY_STREAM_STOP]
 
     def test_its_ends_hold_a_call(self) -> None:
         mine = protocol_named(str(EXAMPLE))
-        call = _Call(mine)
-        call.to_agent(call.caller.opened())
-        assert call.caller.user_format == call.agent.user_format == mine.formats["pcm_16000"]
-        call.to_agent(call.caller.user_audio(b"\1\2" * 160))
+        caller, agent = ends_of(mine)
+        line = Line(caller, agent)
+        line.to_agent(caller.opened())
+        assert caller.user_format == agent.user_format == mine.formats["pcm_16000"]
+        line.to_agent(caller.user_audio(b"\1\2" * 160))
         for name in ("one", "two"):
-            call.to_caller(call.agent.say_start(name, "words"))
-            call.to_caller(call.agent.say_audio(name, b"\3\4" * 160))
-            call.to_caller(call.agent.say_stop(name, interrupted=name == "two"))
-        call.to_agent(call.caller.hang_up())
+            line.to_caller([*agent.say_start(name, "words"), *agent.say_audio(name, b"\3\4" * 160)])
+            line.to_caller(agent.say_stop(name, interrupted=name == "two"))
+        line.to_agent(caller.hang_up())
 
-        assert [event.type for event in call.heard_by_agent] == [
-            T.SESSION_INITIATE,
-            T.CALL_STARTED,
-            T.USER_STREAM_CHUNK,
-        ]
-        assert [(event.type, event.stream_id) for event in call.heard_by_caller] == [
+        assert line.types_heard_by("agent") == [T.SESSION_INITIATE, T.CALL_STARTED, T.USER_STREAM_CHUNK]
+        assert [(event.type, event.stream_id) for event in line.heard_by["caller"]] == [
             (T.SESSION_ACCEPTED, ""),
             (T.PLAY_STREAM_START, "reply-1"),
             (T.PLAY_STREAM_CHUNK, "reply-1"),
@@ -295,30 +298,3 @@ class TestTheExampleOfThePage:
             (T.CLEAR, "reply-2"),
             (T.PLAY_STREAM_STOP, "reply-2"),
         ]
-
-
-class _Call:
-    """The two ends of a protocol with shared memory."""
-
-    def __init__(self, protocol: Protocol) -> None:
-        self.caller = protocol.caller(CallerSettings(), lambda: "id", lambda: "now")
-        self.agent = protocol.agent(lambda: "id", lambda: "now")
-        self.heard_by_agent: list[TelephonyEvent] = []
-        self.heard_by_caller: list[TelephonyEvent] = []
-
-    def to_agent(self, frames: Sequence[Outgoing]) -> None:
-        for frame in frames:
-            incoming = self._understood(self.agent.receive(frame.frame))
-            self.heard_by_agent += incoming.events
-            self.to_caller(incoming.replies)
-
-    def to_caller(self, frames: Sequence[Outgoing]) -> None:
-        for frame in frames:
-            incoming = self._understood(self.caller.receive(frame.frame))
-            self.heard_by_caller += incoming.events
-            self.to_agent(incoming.replies)
-
-    @staticmethod
-    def _understood(incoming: Incoming) -> Incoming:
-        assert (incoming.known, incoming.findings) == (True, ())
-        return incoming
