@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.protocols.both_ends import Line, example, messages_from
+from tests.protocols.both_ends import Line
 from tests.protocols.shown import advice, bodies, frames, kinds, rules, types
 from tui.protocols.asterisk import AsteriskAgent, AsteriskCaller
 from tui.protocols.asterisk.queue import FrameQueue
@@ -51,26 +51,6 @@ def an_agent(start: str = START) -> AsteriskAgent:
 def ticks(caller: AsteriskCaller, count: int) -> list[str]:
     """Returns the events that are sent while the user sends ``count`` frames."""
     return [kind for kind in kinds(caller.user_audio(FRAME * count)) if kind != "audio"]
-
-
-class TestTheExample:
-    def test_the_caller_understands_the_agents_commands(self) -> None:
-        caller = in_call()
-        received = [say(caller, **message) for message in messages_from("agent", example("asterisk"))]
-        assert all(incoming.known for incoming in received)
-        assert {rule for incoming in received for rule in rules(incoming)} == {"marks-lost"}
-        assert T.HANG_UP in types(received[-1])
-
-    def test_the_agent_understands_the_callers_events(self) -> None:
-        agent = AsteriskAgent(lambda: "x", lambda: "now")
-        agent._pending.update({"greeting": "a", "answer": "b"})
-        received = [agent.receive(json.dumps(m)) for m in messages_from("caller", example("asterisk"))]
-        assert all(incoming.known for incoming in received)
-        assert [rule for incoming in received for rule in rules(incoming)] == ["refused"]
-        heard = [event for incoming in received for event in incoming.events]
-        assert [event.type for event in heard][:2] == [T.SESSION_INITIATE, T.CALL_STARTED]
-        assert [event.text for event in heard if event.type is T.DTMF] == ["5"]
-        assert [event.stream_id for event in heard if event.type is T.PLAY_FINISHED] == ["a", "b"]
 
 
 class TestWhatAsteriskSends:

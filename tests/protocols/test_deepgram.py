@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.both_ends import example, messages_from
+from tests.protocols.both_ends import example
 from tests.protocols.shown import advice, bodies, kinds, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import CallerSettings, Incoming
@@ -38,36 +38,13 @@ def say(end: DeepgramCaller | DeepgramAgent, kind: str, **members: Any) -> Incom
     return end.receive(json.dumps({**members, "type": kind}))
 
 
-class TestTheExample:
-    def test_the_caller_understands_the_agents_messages(self) -> None:
-        caller = a_caller()
-        caller.opened()
-        received = [caller.receive(json.dumps(message)) for message in messages_from("agent", LINES)]
-        assert all(incoming.known for incoming in received)
-        found = [rule for incoming in received for rule in rules(incoming)]
-        assert found == ["injection-refused", "agent-warning"]
-        assert [rule for incoming in received for rule in advice(incoming)] == found
-        tools = [event for incoming in received for event in incoming.events if event.type is T.TOOL_CALL]
-        assert [(event.stream_id, event.text, dict(event.params)) for event in tools] == [
-            ("f1", "opening_hours", {"day": "Monday"})
-        ]
-
-    def test_the_agent_understands_the_callers_messages(self) -> None:
-        agent = DeepgramAgent(lambda: "7", lambda: "now")
-        assert kinds(agent.opened()) == ["Welcome"]
-        received = [agent.receive(json.dumps(message)) for message in messages_from("caller", LINES)]
-        assert [rules(incoming) for incoming in received if incoming.findings] == [["unknown-function-call"]]
-        answered = [kind for incoming in received for kind in kinds(incoming)]
-        assert answered == ["SettingsApplied", "PromptUpdated", "InjectionRefused"]
-
+class TestSettings:
     def test_the_caller_sends_the_settings_of_the_example(self) -> None:
         functions = SETTINGS["agent"]["think"]["functions"]
         tools = json.dumps([{"type": "function", **function} for function in functions])
         caller = a_caller(prompt="Be brief.", greeting="Hello.", tools=tools)
         assert bodies(caller.opened()) == [SETTINGS]
 
-
-class TestSettings:
     def test_options_go_where_they_belong(self) -> None:
         caller = a_caller(
             "mulaw_8000", play_format="alaw_8000", language="de", greeting="", think="groq/llama"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.both_ends import example, messages_from
-from tests.protocols.shown import advice, bodies, kinds, rules, types
+from tests.protocols.both_ends import example
+from tests.protocols.shown import bodies, kinds, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import CallerSettings, Incoming, ProtocolError
 from tui.protocols.base import TelephonyEventType as T
@@ -58,54 +58,13 @@ def setup_of(caller: GeminiCaller) -> dict[str, Any]:
     return dict(setup["setup"])
 
 
-class TestTheExample:
-    def test_the_caller_understands_the_agents_messages(self) -> None:
-        caller = a_caller()
-        caller.opened()
-        received = [say(caller, message) for message in messages_from("agent", LINES)]
-        assert all(incoming.known for incoming in received)
-        assert [incoming.findings for incoming in received[:-1] if incoming.findings] == []
-        assert advice(received[-1]) == ["go-away"]
-        heard = [event for incoming in received for event in incoming.events]
-        of_replies = [event for event in heard if "stream" in event.type or event.type is T.CLEAR]
-        assert [(event.type, event.stream_id) for event in of_replies] == [
-            (T.PLAY_STREAM_START, "reply-1"),
-            (T.PLAY_STREAM_CHUNK, "reply-1"),
-            (T.PLAY_STREAM_STOP, "reply-1"),
-            (T.PLAY_STREAM_START, "reply-2"),
-            (T.PLAY_STREAM_CHUNK, "reply-2"),
-            (T.CLEAR, "reply-2"),
-            (T.PLAY_STREAM_STOP, "reply-2"),
-        ]
-        final = [event for event in heard if event.final and event.text]
-        assert [(event.type, event.text) for event in final if event.type is T.AGENT_TEXT] == [
-            (T.AGENT_TEXT, "Good morning."),
-            (T.AGENT_TEXT, "Nine to six."),
-        ]
-        assert [event.text for event in final if event.type is T.SPEECH_RECOGNITION] == ["When are you open?"]
-
-    def test_the_agent_understands_the_callers_messages(self) -> None:
-        agent = GeminiAgent(lambda: "7", lambda: "now")
-        agent_messages = [say(agent, message) for message in messages_from("caller", LINES)[:3]]
-        assert [incoming.findings for incoming in agent_messages if incoming.findings] == []
-        assert [dict(tool)["name"] for tool in agent.tools] == ["opening_hours"]
-
+class TestTheSetup:
     def test_the_caller_sends_the_setup_of_the_example(self) -> None:
-        tools = json.dumps(
-            [
-                {
-                    "type": "function",
-                    "name": "opening_hours",
-                    "description": "When we are open",
-                    "parameters": {"type": "object", "properties": {}},
-                }
-            ]
-        )
+        (tool,) = json.loads(TOOLS)
+        tools = json.dumps([{**tool, "description": "When we are open"}])
         caller = a_caller(voice="Kore", instructions="Be brief.", tools=tools)
         assert bodies(caller.opened()) == [LINES[0]["message"]]
 
-
-class TestTheSetup:
     def test_switches_and_choices_go_where_they_belong(self) -> None:
         setup = setup_of(
             a_caller(

@@ -23,7 +23,6 @@ from tui.protocols.telephony.caller import TelephonyCaller
 from tui.protocols.telephony.dialect import MULAW_8K, Sizes
 from tui.protocols.telephony.samples import Cutter, looks_like_mulaw, looks_swapped
 
-NAMES = ("telnyx", "plivo", "exotel", "vonage", "signalwire")
 TONE = struct.pack("<160h", *(round(9_000 * math.sin(index / 6)) for index in range(160)))
 TONE_SWAPPED = struct.pack(">160h", *struct.unpack("<160h", TONE))
 
@@ -59,38 +58,6 @@ def said_by(agent: TelephonyAgent, audio: bytes) -> bytes:
 
 def payload(audio: bytes) -> dict[str, str]:
     return {"payload": b64encode(audio).decode()}
-
-
-@pytest.mark.parametrize("name", NAMES)
-class TestTheExamples:
-    def test_the_caller_understands_the_agents_messages(self, name: str) -> None:
-        lines = example(name)
-        caller = in_call(name)
-        sent = messages_from("caller", lines)
-        if "stream" in caller.dialect.ids:
-            caller._faults._stream_id = next(
-                m[caller.dialect.stream_id] for m in sent if caller.dialect.stream_id in m
-            )
-        received = [say(caller, **message) for message in messages_from("agent", lines)]
-        assert all(incoming.known for incoming in received)
-        assert [found for incoming in received for found in rules(incoming)] in ([], ["marks-lost"])
-        marks = [event.text for each in received for event in each.events if event.type is T.MARK]
-        assert marks == (
-            ["greeting", "answer"] if name in ("telnyx", "exotel", "signalwire") else ["greeting"]
-        )
-        assert T.CLEAR in types(received[-1])
-
-    def test_the_agent_understands_the_callers_messages(self, name: str) -> None:
-        agent = an_agent(name)
-        agent._unheard += ["greeting", "answer"]
-        received = [say(agent, **message) for message in messages_from("caller", example(name))]
-        assert all(incoming.known for incoming in received)
-        assert [rule for incoming in received for rule in rules(incoming)] == []
-        heard = [kind for incoming in received for kind in types(incoming)]
-        assert heard[:2] == [T.SESSION_INITIATE, T.CALL_STARTED]
-        assert T.DTMF in heard
-        started = next(event for each in received for event in each.events if event.type is T.CALL_STARTED)
-        assert started.params["tier"] == "gold"
 
 
 class TestTelnyx:
