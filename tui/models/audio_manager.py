@@ -54,8 +54,8 @@ class AudioManager:
     """Manages the capture, playback, volume, levels and losses of one call at a time.
 
     Everything runs on the engine's loop except `_recording_callback`, which PortAudio's thread calls. Call
-    `configure` first. Load tests set ``crowd``: their callers use no devices or tracks, play only recorded
-    lines with known speech edges, and measure no levels.
+    `configure` first. Load tests set ``crowd``: simulated callers use no devices or tracks, play only
+    recorded lines with known speech edges, and measure no levels.
     """
 
     capture: Capture
@@ -166,10 +166,10 @@ class AudioManager:
         return self._on_audio_chunk.callback if self._on_audio_chunk else None
 
     def set_audio_chunk_callback(self, callback: AudioChunkCallback | None) -> None:
-        """Calls ``callback`` with every captured block. It replaces the previous callback; None removes it.
+        """Calls ``callback`` with every captured block. A new callback replaces the previous one; None removes it.
 
-        The callback cannot change the audio that the agent or other callbacks receive. It runs on PortAudio's
-        thread, so it should copy the block and return.
+        The callback cannot change the audio that the agent or other callbacks receive. The callback runs on
+        PortAudio's thread, so it should copy the block and return.
         """
         if self._on_audio_chunk:
             self._on_audio_chunk.unregister()
@@ -231,7 +231,7 @@ class AudioManager:
     def poll(self, now_ns: int, *, at_the_end: bool = False) -> list[e.SessionEvent]:
         """Returns the audio events since the previous call, in order, and checks the devices.
 
-        While a loss continues, an event reports it once a second and when it ends.
+        While a loss continues, an event reports the loss once a second, and at its end.
         """
         speaker = self.playback.speaker
         if self.crowd is None:  # callers of a load test have no devices

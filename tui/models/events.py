@@ -349,7 +349,7 @@ class Transcribed(Event, frozen=True, kw_only=True, gc=False, tag="transcript"):
 
 
 class KeysPressed(Event, frozen=True, kw_only=True, gc=False, tag="keys"):
-    """The user pressed DTMF keys. This ends the user's part of the turn."""
+    """The user pressed DTMF keys. Pressing a key ends the user's part of the turn."""
 
     digits: str
 
@@ -458,7 +458,7 @@ class EdgeDisputed(Event, frozen=True, kw_only=True, gc=False, tag="edge_dispute
 
 
 class EdgesCompared(Event, frozen=True, kw_only=True, gc=False, tag="edges_compared"):
-    """A second detector checked edges of turns. Emitted once, after its `EdgeDisputed` events."""
+    """A second detector checked edges of turns. Emitted once, after all `EdgeDisputed` events."""
 
     compared: Count
     disputed: Count

@@ -95,8 +95,8 @@ class FolderWriter:
     def flush(self, now_ns: int) -> str:
         """Passes all data to the operating system.
 
-        If the audio file is full, stops saving the tracks and returns a sentence about it; otherwise returns
-        "".
+        If the audio file is full, stops saving the tracks and returns a sentence for the user; otherwise
+        returns "".
         """
         # Messages are written first, so that no event on disk points to a missing message.
         self._raw.append(self._messages)

@@ -48,8 +48,8 @@ class TrackPlacer:
 
     Feed the blocks in order, from a single thread.
 
-    Consecutive samples stay together. Their times follow from the sample count. The earliest reported times
-    around them align the count with the clock, because callbacks may be late but are never early.
+    Consecutive samples stay together. The times of samples follow from the sample count. The earliest
+    reported times align the count with the clock, because callbacks may be late but are never early.
     """
 
     def __init__(self, rate: int, origin_ns: int) -> None:
@@ -93,7 +93,7 @@ class TrackPlacer:
     def cut(self, at_ns: int) -> int:
         """Discards samples placed after a time, because they were never played.
 
-        Call `finish` first. Returns the frame number for that time.
+        Call `finish` first. Returns the frame number for ``at_ns``.
         """
         frame = max(self.frame_at(at_ns), 0)
         self._next_frame = min(self._next_frame, frame)

@@ -70,7 +70,7 @@ def compare_edges(
     """Returns an event for each edge of a measured turn that the second detector does not confirm, then the counts.
 
     All events have the time ``at_ns``. Edges that are not checked before ``until_s`` (`time.monotonic`) are
-    only counted. Reads the tracks and takes about 10 ms per turn, so it must not run on an event loop. Raises
+    only counted. Do not call this on an event loop: reading the tracks takes about 10 ms per turn. Raises
     `OSError`.
     """
     disputed: list[e.SessionEvent] = []

@@ -35,7 +35,7 @@ class AgentCut(NamedTuple):
 
 
 class TracksEnd(NamedTuple):
-    """The tracks are complete. They last from the start of the call until this time."""
+    """The tracks are complete. The tracks last from the start of the call until this time."""
 
     at_ns: int
 

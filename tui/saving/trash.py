@@ -45,8 +45,8 @@ def move_to_trash(folder: Path) -> Path:
 def restore(parent: Path, name: str) -> Path:
     """Moves a session out of the trash of ``parent``; returns the session's folder.
 
-    ``name`` is its name or the beginning of its name. Raises `SavedSessionError` if the trash does not
-    contain the session, or a session of that name already exists.
+    ``name`` is the name of the session, or the beginning of the name. Raises `SavedSessionError` if the trash
+    does not contain the session, or a session of that name already exists.
     """
     shown = one_line(name, 80)
     if name in ("", ".", "..") or "/" in name or "\0" in name:

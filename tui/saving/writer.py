@@ -170,9 +170,9 @@ class SessionWriter:
     """The folder of one session, and the thread that writes into it. Created by `start`; ended by `close`.
 
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any
-    thread. None of these methods waits or fails. If the disk is full, saving ends; if the disk is slow, data
-    is skipped. ``on_problem`` is called on the loop with one sentence about each kind of problem, once. If
-    ``on_end`` is given, it receives the sentence about the end of saving instead.
+    thread. The methods for the loop and the tracks neither wait nor fail. If the disk is full, saving ends;
+    if the disk is slow, data is skipped. ``on_problem`` is called on the loop with one sentence about each
+    kind of problem, once. If ``on_end`` is given, it receives the sentence about the end of saving instead.
     """
 
     def __init__(
@@ -210,7 +210,7 @@ class SessionWriter:
     ) -> SessionWriter:
         """Creates the folder for a call to ``target`` in ``target.save``. Raises `SavingError`.
 
-        ``metrics`` returns the figures of the session, which are saved when it is closed.
+        ``metrics`` returns the figures of the session, which are saved when the writer is closed.
         """
         folder, files = await asyncio.to_thread(_make, target, clock_ns())
         writer = cls(

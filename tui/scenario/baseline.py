@@ -132,7 +132,7 @@ def save_baseline(path: Path, results: Sequence[tuple[Scenario, ScenarioResult]]
 class Baseline:
     """A baseline that is read from a file.
 
-    Raises `BaselineError` if the file is not a valid baseline, or `OSError` if it cannot be read.
+    Raises `BaselineError` if the file is not a valid baseline, or `OSError` if the file cannot be read.
     """
 
     def __init__(self, path: Path) -> None:

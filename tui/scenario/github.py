@@ -74,7 +74,7 @@ def _values(result: ScenarioResult) -> Iterator[str]:
 
 
 def _cell(value: str) -> str:
-    """Returns a value as a table cell. Escapes it, so that it contains no Markdown or HTML."""
+    """Returns a value as a table cell, escaped so that it contains no Markdown or HTML."""
     line = one_line(value, _MOST_CHARS)
     return "".join(f"&#{ord(char)};" if char in "&<>|`*_[]()!#~\\@:" else char for char in line)
 

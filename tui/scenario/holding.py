@@ -118,8 +118,8 @@ async def hold(
 
     ``show`` receives every event. ``follow`` receives the session before it begins. If the call is saved,
     ``keep`` decides whether the saved session is kept. With ``crowd``, the call costs a fraction of the
-    processor time, so that many can run at once. ``crowd`` is ignored if the call is saved, if its caller has
-    noise or a bad line, or if its scenario checks single messages.
+    processor time, so that many calls can run at once. ``crowd`` is ignored if the call is saved, if its
+    caller has noise or a bad line, or if its scenario checks single messages.
     """
     if target.save or target.block_ms != BLOCK_MS or reads_messages(scenario):
         crowd = None

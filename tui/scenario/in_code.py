@@ -73,7 +73,7 @@ class CallInCode:
         await self._act("type", text, when)
 
     async def mute(self, muted: bool | str, *, when: str = "") -> None:
-        """Mutes (True) or unmutes (False) the caller. A duration such as "2s" mutes the caller for that long."""
+        """Mutes (True) or unmutes (False) the caller. A string such as "2s" mutes the caller for that duration."""
         await self._act("mute", muted, when)
 
     async def hang_up(self, *, when: str = "") -> None:

@@ -41,8 +41,8 @@ class SpokenLine(msgspec.Struct, frozen=True):
 def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, SpokenLine]:
     """Returns the lines of a scenario, keyed by the text of their steps. Raises `ScenarioError`.
 
-    ``speak`` synthesizes sentences; without it, sentences are rejected. Blocks while it reads and synthesizes
-    the lines.
+    ``speak`` synthesizes sentences; without it, sentences are rejected. Blocks while the lines are read and
+    synthesized.
     """
     found: dict[str, SpokenLine] = {}
     for step in scenario.steps:
@@ -57,7 +57,7 @@ def lines_of(scenario: Scenario, speak: Speaker | None = None) -> dict[str, Spok
 def spoken_line(path: Path) -> SpokenLine:
     """Returns a WAV file as a line to speak. Raises `AudioFileError`.
 
-    Blocks while it detects the speech in the file.
+    Blocks while the speech in the file is detected.
     """
     return _spoken(line_of(path))
 

@@ -130,7 +130,7 @@ class _Story:
     def agent(self) -> list[_Stretch]:
         """Returns the periods in which the agent was heard.
 
-        Short pauses in its speech do not separate two periods.
+        Short pauses in the agent's speech do not separate two periods.
         """
         return list(_joined(self.stretches[e.Party.AGENT], _AGENT_PAUSE_NS, ()))
 
@@ -332,7 +332,7 @@ class _Maker:
 def _joined(stretches: Sequence[_Stretch], pause_ns: int, splits_ns: Sequence[int]) -> Iterator[_Stretch]:
     """Yields the periods in order. Joins two periods if the pause between them is shorter than ``pause_ns``.
 
-    Does not join them if the pause contains one of the times in ``splits_ns``.
+    Periods whose pause contains one of the times in ``splits_ns`` are not joined.
     """
     current: _Stretch | None = None
     for each in sorted(stretches, key=lambda stretch: stretch.began_ns):

@@ -1,4 +1,4 @@
-"""Performance: plays a scenario in one call, step by step, and collects verdicts. The user can take over.
+"""Performance: plays a scenario in one call, step by step, and collects verdicts. The user can take over the call.
 
 Headless calls (`tui.scenario.holding`) and the engine use it; only in the engine is a user present.
 """

@@ -153,9 +153,9 @@ class Player:
     def answer_since_ns(self) -> int:
         """Time after which the agent's words count as its answer to the caller's last turn.
 
-        Usually the end of that turn or, before the first turn, the start of the call. If the turn interrupted
-        a reply, the time is the start of the next reply, because the interrupted reply is still heard until
-        the agent reacts.
+        Usually, this is the end of the caller's turn; before the first turn, it is the start of the call. If
+        the turn interrupted a reply, the time is the start of the next reply, because the interrupted reply
+        is still heard until the agent reacts.
         """
         ended_ns = self._turn.ended_ns
         return self._seen.next_reply(ended_ns) or ended_ns

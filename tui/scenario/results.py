@@ -113,7 +113,7 @@ def _counted(what: str, cases: Sequence[Case], count: int) -> str:
 
 
 def exit_code(results: Sequence[ScenarioResult], *, worse: bool = False) -> ExitCode:
-    """Returns the exit code of all scenarios. ``worse``: whether any of them is worse than its baseline."""
+    """Returns the exit code of all scenarios. ``worse``: whether any scenario is worse than its baseline."""
     runs = [run for result in results for run in result.runs]
     if any(run.unreachable for run in runs):
         return ExitCode.UNREACHABLE

@@ -181,7 +181,7 @@ class Seen:
     def stopped(self, since_ns: int, now_ns: int) -> int | None:
         """Returns when an agent that was heard at ``since_ns`` stopped for good.
 
-        Returns None if that is not known yet.
+        Returns None if the end is not known yet.
         """
         if not self.heard(since_ns, since_ns):
             return since_ns

@@ -88,7 +88,7 @@ class CallControls:
     def write_line(self) -> WriteLine:
         """The input line for typed turns.
 
-        Created on first use, so that it does not delay the first paint.
+        The line is created on first use, so that it does not delay the first paint.
         """
         from tui.widgets.writing import WriteLine
 

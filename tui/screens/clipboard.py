@@ -61,7 +61,7 @@ def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
 def _feed(tool: tuple[str, ...], text: str) -> None:
     """Passes the text to the tool. Runs on a separate thread.
 
-    The tool may keep running after this program ends, because it provides the clipboard.
+    The tool may keep running after this program ends, because it owns the clipboard.
     """
     nowhere = subprocess.DEVNULL
     # If the tool is missing or hangs, the terminal has the text already.

@@ -31,7 +31,7 @@ class LineCompositor(Compositor):
 
     Textual's own compositor renders every widget that touches the rectangle around all changes, including the
     containers below other widgets. In a call, the level meters at the top and the end of the log at the
-    bottom change together, sixteen times a second. The rectangle around them is the whole screen.
+    bottom change together, sixteen times a second, and the rectangle around both is the whole screen.
     """
 
     def render_partial_update(self) -> ChopsUpdate | None:

@@ -31,7 +31,7 @@ class LogSearch:
 
     @property
     def active(self) -> bool:
-        """Whether a search is active. If so, the key ``n`` goes to the next match."""
+        """Whether a search is active. During a search, the key ``n`` goes to the next match."""
         return self._pane.pattern is not None
 
     def highlight(self, text: str) -> str:

@@ -60,7 +60,7 @@ Need = Callable[[Situation], str]
 def _when(holds: Callable[[Situation], object], otherwise: str) -> Need:
     """Returns a condition that is met while ``holds`` is true.
 
-    ``otherwise`` is the reason if it is not met.
+    ``otherwise`` is the reason if the condition is not met.
     """
     return lambda now: "" if holds(now) else otherwise
 

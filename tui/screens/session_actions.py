@@ -24,7 +24,7 @@ _pane = partial(Action, area=ActionArea.PANES)
 
 
 def _replay(do: Callable[[Replay], object]) -> Callable[[SessionScreen], object]:
-    """Returns an action that calls ``do`` with the replay of a saved session. It does nothing in a call."""
+    """Returns an action that calls ``do`` with the replay of a saved session. The action does nothing in a call."""
     return lambda s: None if s.replay is None else do(s.replay)
 
 

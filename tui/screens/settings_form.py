@@ -38,7 +38,7 @@ _QUITTING = {"yes": "asks first", "no": "ends the call and quits"}
 
 
 class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
-    """Asks for a key. Returns its name in the settings file; None if the user pressed escape."""
+    """Asks for a key. Returns the key's name in the settings file; None if the user pressed escape."""
 
     DEFAULT_CSS = """
     KeyScreen {

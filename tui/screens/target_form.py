@@ -33,7 +33,7 @@ _FORGOTTEN = "The part after … was a secret and was not saved. Type it again."
 
 
 class UrlLine(WordLine):
-    """The address bar. It also accepts a command line of another websocket client."""
+    """The address bar. The address bar also accepts a command line of another websocket client."""
 
     class CommandPasted(Message):
         """Reports that the user pasted a complete command line."""
@@ -154,7 +154,7 @@ class TargetForm:
         return {direction: device for direction, device in chosen.items() if device != "auto"}
 
     def target(self) -> Target | None:
-        """Returns the target to call. If there is a problem, shows it next to its field and returns None."""
+        """Returns the target to call. If there is a problem, shows the problem next to its field and returns None."""
         for problem in (self._url_problem, self._token_problem, self.call_problem):
             show_problem(problem, "")
         known, url = self._base, self.url.value.strip()

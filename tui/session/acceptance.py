@@ -26,7 +26,7 @@ class Acceptance:
         self._given.clear()
 
     async def wait(self) -> None:
-        """Waits until the agent has accepted. Fails the call if that exceeds the target's time limit."""
+        """Waits until the agent has accepted. Fails the call if the target's time limit expires."""
         link, limit_s = self._link, self._link.target.accept_timeout_s
         if not await self._accepted_within(limit_s):
             messages = link.messages

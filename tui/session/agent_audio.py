@@ -70,7 +70,7 @@ class AgentAudio:
     def poll_sound(self) -> None:
         """Works like `poll`, but emits only events of lines and replies.
 
-        It takes little time, so it can run with every block.
+        Takes little time, so it can be called with every block.
         """
         self._pass_on(self._audio.poll_sound(self._journal.clock_ns()))
 

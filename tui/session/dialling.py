@@ -83,7 +83,7 @@ async def _settle(target: Target, redactor: Redactor) -> Dialled:
 async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
     """Guesses the protocol from the agent's first message.
 
-    Opens the socket briefly for this, because some agents speak first.
+    Opens the socket briefly, because some agents send the first message.
     """
     client = client_for(target, target.url, bearer(target.token, target.url), redactor=redactor)
     await client.open(target.connect_timeout_s)

@@ -83,8 +83,8 @@ class Ending:
     def not_accepted(self, limit_s: float, received: int, understood: int, protocol: str) -> None:
         """Fails the call because the agent did not accept it in time.
 
-        ``received`` is the number of messages that the agent sent; ``understood`` is the number of those that
-        ``protocol`` knows.
+        ``received`` is the number of messages that the agent sent; ``understood`` is the number of messages
+        that ``protocol`` knows.
         """
         if not received:
             sent = "it sent nothing"

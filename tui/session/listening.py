@@ -194,8 +194,8 @@ class Listening:
     async def turn_end(self) -> Answered:
         """Waits until the agent's turn is over.
 
-        If the agent has to answer the result of a tool, its turn lasts until that answer ends. Returns one of
-        `UNANSWERED` if the agent did not answer.
+        If the agent has to answer the result of a tool, its turn lasts until the end of the answer. Returns
+        one of `UNANSWERED` if the agent did not answer.
         """
         answer = Answered.HEARD
         await self._until_quiet()

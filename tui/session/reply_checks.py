@@ -39,7 +39,7 @@ class ReplyChecks:
     def ended(self, received_ms: float, ratio: float | None) -> None:
         """Checks how fast a complete reply arrived.
 
-        ``ratio`` is its length divided by the time it took to arrive.
+        ``ratio`` is the length of the reply divided by the time it took to arrive.
         """
         if ratio is not None and ratio < SLOW_RATIO and received_ms >= _LEAST_JUDGED_MS:
             text = (

@@ -65,8 +65,8 @@ class _Stall(NamedTuple):
 class SelfCheck:
     """Checks the timing of the event loop, of sending and of both devices. Runs on the loop that it checks.
 
-    ``emit`` receives delays beyond their limit, at most one of each kind per second. Further delays of that
-    kind are combined, and reported at the end of the second.
+    ``emit`` receives delays beyond their limit, at most one of each kind per second. Further delays of the
+    same kind are combined, and reported at the end of the second.
     """
 
     def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:

@@ -92,7 +92,7 @@ class SendPace:
     def sent_since(self, since_ns: int) -> list[tuple[int, float]]:
         """Returns the blocks of the last second that were sent after ``since_ns``.
 
-        Each block is the time at which it was sent, and its delay in ms.
+        A tuple contains the time at which a block was sent, and the delay of the block in ms.
         """
         return [*takewhile(lambda sent: sent[0] > since_ns, reversed(self._recent))][::-1]
 

@@ -18,7 +18,7 @@ from tui.session.link import AgentLink
 class UserCommands:
     """Carries out the user's commands. Emits the reason if a command is not possible. Runs on the session's loop.
 
-    ``interrupt`` flushes playback; its argument is the reason.
+    ``interrupt`` flushes playback; the argument is the reason.
     """
 
     def __init__(

@@ -112,7 +112,7 @@ class SessionWatch:
         self._poll_due(self._journal.clock_ns())
 
     def _poll_due(self, now_ns: int) -> None:
-        """Polls sound. If everything is due, polls everything."""
+        """Polls sound. Also polls answers, losses and lateness if they are due."""
         self._agent_audio.end_dry_reply()
         if now_ns < self._due_ns:
             self._agent_audio.poll_sound()
@@ -121,7 +121,7 @@ class SessionWatch:
         self._self_check.woke(now_ns)  # a slow poll also blocks the loop
 
     def _poll(self) -> int:
-        """Polls everything. Returns the time in ns until the next poll of everything."""
+        """Polls audio, answers, losses and lateness. Returns the time in ns until the next such poll."""
         self._agent_audio.poll()
         self._answers.poll()
         self._count_late_results()

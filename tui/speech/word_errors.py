@@ -30,8 +30,8 @@ def word_error_rate(expected: str, heard: str) -> float:
     """Returns the word errors of ``heard`` as a share of the words of ``expected``: 0 for the same words.
 
     Words are compared as `comparable_words` returns them. The result exceeds 1 if there are more errors than
-    expected words. It is 1 if words were heard but none were expected. Raises `SpeechError` if jiwer, which
-    counts the errors, is not installed.
+    expected words. The result is 1 if words were heard but none were expected. Raises `SpeechError` if jiwer,
+    which counts the errors, is not installed.
     """
     due, got = comparable_words(expected), comparable_words(heard)
     if not due:

@@ -311,7 +311,7 @@ class _UrlParts(NamedTuple):
 
 
 def safe_url(url: str) -> str:
-    """Returns a URL without user, password and fragment. Hides its query values. Accepts any text."""
+    """Returns a URL without user, password and fragment, and with hidden query values. Accepts any text."""
     parts = _parts_of(url)
     query = "&".join(map(_safe_pair, parts.query.split("&")))
     return parts.before + parts.place + (f"?{query}" if parts.query else "")

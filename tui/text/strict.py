@@ -57,7 +57,7 @@ def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any
     """Converts a value from TOML or, with ``text``, from a variable or option. Raises `SettingsError`.
 
     The error quotes a value from a variable or option, in which control characters would otherwise be
-    invisible. Such a value must not be a secret.
+    invisible. A value from a variable or option must therefore not be a secret.
     """
     original = value
     if isinstance(kind, UnionType) and bool in get_args(kind):

@@ -25,7 +25,7 @@ class Sound(Enum):
 
 
 class Playhead:
-    """A position in a saved session. It advances during playback, and the user can move it.
+    """A position in a saved session, which advances during playback and which the user can move.
 
     Not thread-safe. Positions are times in ns on the clock of the session's events; ``clock_ns`` returns the
     current time in ns.

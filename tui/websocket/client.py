@@ -232,7 +232,7 @@ class WebSocketClient:
     def failed(self) -> bool:
         """Whether the far side closed the socket with a code that indicates an error.
 
-        Such codes are, for example, 1011, 1008 and private codes.
+        Codes 1011, 1008 and private codes, for example, indicate an error.
         """
         if self._socket is None or self.lost or self.violation:
             return False
@@ -276,7 +276,7 @@ class WebSocketClient:
             await socket.close(1011, "nothing arrives")
 
     async def _round_trip_ms(self, socket: ClientConnection, limit_s: float) -> float | None:
-        """Sends a ping. Returns the time until its pong in ms; None if no pong arrived within ``limit_s``."""
+        """Sends a ping. Returns the time until the pong in ms; None if no pong arrived within ``limit_s``."""
         began_ns = self._clock_ns()
         try:
             # The timeout also covers sending, which waits while the far side is not reading.

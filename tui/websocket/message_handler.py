@@ -94,7 +94,7 @@ class MessageHandler:
     def add_error_handler(self, handler: Callable[[ErrorRaised], object]) -> Registration:
         """Registers ``handler(error)`` for every error: from the agent, in a frame, or in the protocol's code.
 
-        The error has no event number yet. The handler must emit it.
+        The handler must emit the error, which has no event number yet.
         """
         return self.callbacks.register_callback(News.ERROR, handler)
 

@@ -112,7 +112,7 @@ def _lines(text: str, width: int, most: int = _MOST_LINES) -> list[str]:
 def _with_hint(text: str, hint: str, width: int) -> list[str]:
     """Returns the lines of a text and its hint.
 
-    The hint continues the last line of the text if it fits there; otherwise it begins a new line.
+    A hint that fits continues the last line of the text; any other hint begins a new line.
     """
     whole = wrap(f"{text} {hint}".strip(), width - 2)
     if len(whole) <= len(wrap(text, width - 2)) <= 2:

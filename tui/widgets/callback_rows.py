@@ -143,7 +143,7 @@ class CallbackRows:
         self._order()
 
     def sort(self, column: Column) -> None:
-        """Sorts by a column. If the rows are already sorted by that column, reverses the order."""
+        """Sorts by a column. If the rows are already sorted by ``column``, reverses the order."""
         same = column is self.column
         self.descending = not self.descending if same else column.falls
         self.column = column

@@ -84,7 +84,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
     def go_to_difference(self, *, forward: bool) -> bool:
         """Goes to the next or the previous difference.
 
-        Returns False if there is none in that direction.
+        Returns False if there is no further difference.
         """
         here = self.row
         lines = range(self._cursor + 1, len(self._lines)) if forward else range(self._cursor - 1, -1, -1)
@@ -216,7 +216,7 @@ def _alike_until(text: str, other: str) -> int:
 
 
 def _text(text: str, other: object, cells: int) -> str:
-    """Returns a string, shortened to ``cells``.
+    """Returns a string as it is shown, shortened to ``cells`` cells.
 
     If the strings differ beyond the first few characters, shows the part of a long string around the first
     difference.

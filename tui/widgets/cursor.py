@@ -12,7 +12,7 @@ from textual.widget import Widget
 class CursorKeys(Widget):
     """A mixin for views of lines with a cursor.
 
-    List it after the widget class. `cursor_bindings` returns its keys.
+    List it after the widget class. `cursor_bindings` returns the keys for the cursor.
     """
 
     @property
@@ -68,7 +68,7 @@ class CursorKeys(Widget):
 def own_key(key: str, action: str, name: str, tooltip: str, id: str) -> Binding:  # noqa: A002 - Textual's name
     """Returns a binding that belongs to one pane.
 
-    The footer shows the key if the pane's ``FOOTER`` contains its id.
+    The footer shows the key if the pane's ``FOOTER`` contains the id of the binding.
     """
     return Binding(key, action, name, show=False, key_display={"enter": "⏎"}.get(key), tooltip=tooltip, id=id)
 
@@ -76,7 +76,7 @@ def own_key(key: str, action: str, name: str, tooltip: str, id: str) -> Binding:
 def cursor_bindings(prefix: str, unit: str = "Row", *, end: str = "last") -> list[BindingType]:
     """Returns the bindings for moving a cursor, with ids such as ``prefix.up``.
 
-    ``unit`` is the word for a line in their descriptions. ``end`` is the action of the end key.
+    ``unit`` is the word for a line in the descriptions of the keys. ``end`` is the action of the end key.
     """
     follows = ", and follow" if end == "follow_end" else ""
     keys = (

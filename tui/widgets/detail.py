@@ -48,7 +48,7 @@ class Copied(NamedTuple):
 class ShownEvent:
     """The event of a row.
 
-    Facts about the event are known immediately; its content is known once `read` was called.
+    Facts about the event are known immediately; the content of the event is known once `read` was called.
     """
 
     def __init__(self, bridge: Bridge, row: Row) -> None:
@@ -365,7 +365,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self._lay_out()
 
     def action_inwards(self) -> None:
-        """Opens the value under the cursor. If it is open, moves the cursor to its first child."""
+        """Opens the value under the cursor. If the value is open, moves the cursor to its first child."""
         if self._tree is not None:
             opened = self._tree.line(self._cursor).opened
             if opened:
@@ -374,7 +374,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self.action_toggle_value()
 
     def action_outwards(self) -> None:
-        """Closes the value under the cursor. If it is closed, moves the cursor to its parent."""
+        """Closes the value under the cursor. If the value is closed, moves the cursor to its parent."""
         if self._tree is not None:
             if self._tree.line(self._cursor).opened:
                 self.action_toggle_value()

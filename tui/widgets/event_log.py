@@ -195,7 +195,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     def set_filter(self, wanted: Filter, anchor: ViewLine | None = None) -> None:
         """Shows only events that match the filter ``wanted``.
 
-        Moves the cursor to ``anchor`` or near it; without an anchor, it stays near its line.
+        Moves the cursor to ``anchor`` or near it; without an anchor, the cursor stays near its line.
         """
         anchor = anchor or self.place
         self.view.set_filter(wanted)
@@ -211,7 +211,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self.refresh()
 
     def show_remark(self, remark: str) -> None:
-        """Shows a remark in the title. It replaces the previous remark."""
+        """Shows a remark in the title. The remark replaces the previous one."""
         self.remark = remark
         self._update_title()
 
@@ -319,7 +319,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     def why_empty(self) -> str:
         """Returns the text for an empty log.
 
-        It says that there are no events yet, or that none match the filter, and suggests similar filters.
+        The text says that there are no events yet, or that none match the filter, and suggests filters.
         """
         log, count = self.bridge.log, len(self.bridge.log.events)
         if not self.filtered or not count:

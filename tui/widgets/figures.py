@@ -10,7 +10,7 @@ from tui.models.events import Loss
 
 
 class ShownFigure(StrEnum):
-    """A figure that the screen shows. The value is its name on the screen."""
+    """A figure that the screen shows. The enum value is the name of the figure on the screen."""
 
     meaning: str
     """Explanation for the help: one or two sentences, with the unit."""

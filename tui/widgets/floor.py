@@ -226,7 +226,10 @@ class FloorPane(GradedRows):
 
 
 def _extent(moment: FloorMoment) -> tuple[int, int]:
-    """Returns the start and end of an event's symbol. For a turn, this is the gap or overlap before it."""
+    """Returns the start and end of an event's symbol.
+
+    The symbol of a turn covers the gap or overlap before the turn.
+    """
     if moment.kind is not MomentKind.TURN:
         return moment.at_ns, moment.until_ns or moment.at_ns
     if moment.figure.ms is None:

@@ -121,7 +121,7 @@ def figures_of(state: SessionState, telemetry: Telemetry, *, measuring: bool = F
 def _unmeasured(state: SessionState) -> list[HealthLine]:
     """Returns lines which say that current values are measured only in a call.
 
-    They replace the figures, which would all be dashes.
+    The lines replace the figures, which would all be dashes.
     """
     timing, round_trip_ms = state.metrics.timing, state.metrics.round_trip_ms
     return [

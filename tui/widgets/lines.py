@@ -83,7 +83,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
         raise NotImplementedError
 
     def line_key(self, index: int) -> Hashable:
-        """Returns a value that changes when the line looks different. Style and width are not part of it."""
+        """Returns a value that changes when the line looks different. The value need not contain style and width."""
         return index
 
     @property
@@ -136,7 +136,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
     def keys(self, height: int) -> Iterable[Hashable]:
         """Returns `key_at` for each row of a view of this height.
 
-        Subclasses override it if they have a faster way.
+        Subclasses may override this method with a faster one.
         """
         return map(self.key_at, range(height))
 
@@ -153,11 +153,11 @@ class LineView(ScrollView, Drawn, can_focus=True):
         return self.draw_line(index, self._view.width).adjust_cell_length(self._view.width, self._blank)
 
     def empty_text_at(self, line: int) -> str | None:
-        """Returns line number ``line`` of the text for an empty view; None beyond its end."""
+        """Returns line number ``line`` of the text for an empty view; None beyond the end of the text."""
         return self._empty_text[line] if line < len(self._empty_text) else None
 
     def draw_empty_text(self, line: int) -> Strip:
-        """Draws a line of the text for an empty view. Beyond its end, draws a blank line."""
+        """Draws a line of the text for an empty view. Beyond the end of the text, draws a blank line."""
         text = self.empty_text_at(line)
         if text is None:
             return Strip.blank(self._view.width, self._blank)
@@ -240,7 +240,7 @@ class FollowView(LineView, ModelPanel):
         self.following_changed()
 
     def following_changed(self) -> None:
-        """Called when `following` changes. Subclasses override it to update their model."""
+        """Called when `following` changes. Subclasses may override this method to update their model."""
 
     @property
     def grows(self) -> bool:

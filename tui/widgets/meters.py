@@ -55,7 +55,7 @@ class TrackMeter(Drawn):
         self._shown: tuple[object, ...] = ()
 
     def update_level(self, level: float | None, peak: float | None, *, clipped: bool = False) -> None:
-        """Shows a level and a held peak, in dBFS. Redraws the meter only if it looks different."""
+        """Shows a level and a held peak, in dBFS. Redraws the meter only if the picture changes."""
         self._level = None if level is None else max(level, -200.0)
         self._peak = peak
         self._clipped = clipped

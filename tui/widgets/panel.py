@@ -44,7 +44,10 @@ class ModelPanel(Widget):
             self.refresh_from_model()
 
     def changed(self, *_: object) -> None:
-        """Schedules a refresh at the end of the tick. This is the callback for all models."""
+        """Schedules a refresh at the end of the tick.
+
+        Panels register this method as the callback for all their models.
+        """
         self.bridge.mark_dirty(self._refresh_if_mounted)
 
     def on_mount(self) -> None:

@@ -78,7 +78,7 @@ class Panes(Container):
     def compose(self) -> ComposeResult:
         """Yields the log and the side panes.
 
-        They are arranged for this terminal already, so that they are styled only once.
+        The panes are already arranged for this terminal, so that they are styled only once.
         """
         width, height = self.app.size
         self._take_room(width, height - LINES_AROUND)
@@ -180,7 +180,7 @@ class Panes(Container):
         self._settle()
 
     def put_away(self, name: str) -> None:
-        """Hides a side pane. The pane that was shown before it returns."""
+        """Hides a side pane. The pane that was previously shown in its place returns."""
         had_focus = self.panes[name].has_focus
         self._full = ""
         self._arrangement.put_away(name)
@@ -197,7 +197,7 @@ class Panes(Container):
         self._share(self._log_share + (-by if in_side else by))
 
     def resize_height(self, factor: float) -> None:
-        """Multiplies the height of the focused side pane. Does nothing if it is the only one."""
+        """Multiplies the height of the focused side pane. Does nothing if only one side pane is shown."""
         name = next((name for name in self.shown if self.panes[name].has_focus), None)
         if name is not None:
             self._weigh({name: self._weight(name) * factor})

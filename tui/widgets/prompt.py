@@ -98,7 +98,7 @@ class PromptLine(Vertical):
             question.left()
 
     def action_complete(self) -> None:
-        """Inserts the most likely completion. If pressed again, replaces it by the next one."""
+        """Inserts the most likely completion. If called again, replaces the completion by the next one."""
         question = self._question
         if question is None or question.complete is None:
             return

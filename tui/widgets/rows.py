@@ -53,7 +53,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     FOOTER: ClassVar[Sequence[str]] = ("rows.choose", "follow")
 
     class Chosen(Message):
-        """Requests that the log show the events of a row. ``event_number`` is the first of them."""
+        """Requests that the log show the events of a row. ``event_number`` is the number of the first event."""
 
         def __init__(self, event_number: int) -> None:
             super().__init__()

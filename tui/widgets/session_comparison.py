@@ -66,7 +66,7 @@ class SessionComparisonView(TextPage, inherit_bindings=False):
     def go_to_difference(self, *, forward: bool = True) -> bool:
         """Scrolls to the next or the previous pair of turns that differs.
 
-        Returns False if there is none in that direction.
+        Returns False if there is no further difference.
         """
         if self.comparison is None:
             return False

@@ -113,7 +113,7 @@ class SessionsView(RowsView, inherit_bindings=False):
     def show(self, current: Path | None = None) -> None:
         """Redraws the rows.
 
-        The cursor is on session ``current`` or, if that is not listed, at its old position.
+        The cursor moves to session ``current`` if it is listed; otherwise, it stays at its position.
         """
         folders = [each.folder for each in self.rows.rows]
         if current in folders:

@@ -288,7 +288,7 @@ def _greeting(metrics: SessionMetrics) -> Figure:
 
 
 def _asked_for(metrics: SessionMetrics) -> list[Group]:
-    """Returns the amounts of audio that were dropped on purpose. They do not count as losses."""
+    """Returns the amounts of audio that were dropped on purpose. These amounts do not count as losses."""
     return [
         _named(loss.label, _amount(loss, amount), 3)
         for loss in Loss

@@ -33,7 +33,7 @@ class TextPage(LineView):
         self._lines: Sequence[Line] = ()
 
     def set_text(self, lines: Sequence[Line]) -> None:
-        """Shows these lines. Does nothing if they are already shown."""
+        """Shows these lines. Does nothing if the lines are already shown."""
         if lines != self._lines:
             self._lines = lines
             self.forget_lines()

@@ -10,7 +10,7 @@ _SENTENCE = (
 
 
 class TooSmall(Static):
-    """The message. The style sheets show it if the terminal is too small."""
+    """A message that the style sheets show if the terminal is too small."""
 
     def __init__(self) -> None:
         super().__init__(_SENTENCE, id="too-small", markup=False)

@@ -63,7 +63,7 @@ def quoted(text: str) -> str:
 
 
 def cut_text(text: str, cells: int) -> str:
-    """Returns a string as JSON. If it does not fit, returns its beginning and its length."""
+    """Returns a string as JSON. For a string that does not fit, returns the beginning and the length."""
     if _fits(text, cells):
         return quoted(text)
     length = f"… ({len(text):,} characters)"

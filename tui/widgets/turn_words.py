@@ -59,7 +59,7 @@ def bar_of(shares: Sequence[Share], full_ms: float, cells: int, judge: Threshold
 
 
 def axis_of(full_ms: float, cells: int, judge: Thresholds) -> str:
-    """Returns the axis above the bars. It has a mark at each threshold in its range."""
+    """Returns the axis above the bars. The axis has a mark at each threshold in its range."""
     marks = {_cell(ms, full_ms, cells) for ms in (judge.good_ms, judge.slow_ms)}
     return "".join("┬" if at in marks else "─" for at in range(cells))
 
@@ -81,8 +81,9 @@ def sparkline_of(latencies_ms: Sequence[float]) -> str:
 def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiting: str = "") -> list[Piece]:
     """Returns the details of a turn.
 
-    The first `VITAL_PIECES` pieces are its number, its response time and the reason. Uncertainty, barge-ins,
-    shares and the agent's reports follow. ``waiting`` says how long the user has been waiting.
+    The first `VITAL_PIECES` pieces are the number of the turn, its response time, and the reason.
+    Uncertainty, barge-ins, shares and the agent's reports follow. ``waiting`` says how long the user has been
+    waiting.
     """
     pieces: list[Piece] = [(f"turn {turn.number}" if turn.number else "greeting", "rows--heading")]
     if figure.ms is None:

@@ -63,10 +63,10 @@ class WordLine(TextLine):
 
 
 class WriteLine(Horizontal):
-    """The input line for typed turns. It sends the entered text and stays open; an empty line closes it.
+    """The input line for typed turns.
 
-    It is not a modal screen, because everything behind a modal screen is repainted at each change, at twice
-    the cost.
+    Entering text sends it and leaves the line open; entering nothing closes the line. The line is not a modal
+    screen, because everything behind a modal screen is repainted at each change, at twice the cost.
     """
 
     TITLE = "Write"

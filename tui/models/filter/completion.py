@@ -23,7 +23,10 @@ _BEGINNINGS = [
 
 
 def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
-    """Returns completions of ``prefix``, the text before the cursor, most likely first. Each is a complete filter."""
+    """Returns completions of ``prefix``, the text before the cursor, most likely first.
+
+    Each completion is the complete text of a filter.
+    """
     head, last = _split(prefix)
     field, colon, value = last.partition(":")
     term = FIELDS.get(field.lower()) if colon else None

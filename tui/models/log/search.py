@@ -275,7 +275,7 @@ def _stop(view: EventView, event: int) -> tuple[int, int]:
 def _walk(view: EventView, position: int, *, forward: bool) -> Iterator[tuple[list[int], bool]]:
     """Yields each row's events in search order, and whether the search has wrapped around.
 
-    Stops after one full pass. Rows may be added or removed in the meantime.
+    Stops after one full pass over the rows. Rows may be added or removed in the meantime.
     """
     begin, rest = _leave(view, position, forward=forward)
     yield list(rest) if forward else list(reversed(rest)), False

@@ -139,6 +139,6 @@ class EventAudio:
 def _sounds(audio_format: AudioFormat, size_bytes: int, audio_ms: float) -> bool:
     """Returns whether ``size_bytes`` of audio in this format last ``audio_ms``, within 1 %.
 
-    The rates of any two known formats differ by more than that.
+    The rates of any two known formats differ by more than 1 %.
     """
     return abs(audio_format.duration_ms(size_bytes) - audio_ms) < audio_ms / 100

@@ -22,7 +22,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class JsonNumber(str):
-    """A number with its original characters. It does not equal a string of the same characters."""
+    """A number with its original characters. A `JsonNumber` does not equal a string of the same characters."""
 
     __slots__ = ()
 

@@ -97,7 +97,7 @@ class Watchdog:
     def retry_due(self, now_ns: int) -> bool:
         """Returns whether to reopen the device now.
 
-        Each time it returns True, the wait before the next attempt doubles, up to 8 s.
+        Each time the result is True, the wait before the next attempt doubles, up to 8 s.
         """
         if self.health is Health.WORKS or now_ns < self._retry_ns:
             return False

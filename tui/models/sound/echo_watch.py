@@ -80,7 +80,7 @@ class EchoWatch:
     def _judge(self, found: Echo | None, now_ns: int) -> None:
         """Reports an echo that was found twice at the same delay.
 
-        Two voices may match by chance, but are unlikely to do so twice at the same delay.
+        Two voices may match once by chance, but hardly twice at the same delay.
         """
         before, self._before = self._before, found
         if found is not None:

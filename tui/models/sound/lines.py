@@ -94,8 +94,8 @@ class RecordedLines:
     async def speak(self, line: CallerLine, begins_ns: int | None = None) -> None:
         """Starts playing a line in place of the current one. An unreadable file results in an error event.
 
-        Without ``begins_ns``, the line starts with the next block. Otherwise its first sample is captured at
-        that time or, if that time has passed, in the next block.
+        Without ``begins_ns``, the line starts with the next block. With ``begins_ns``, the first sample is
+        captured at that time or, if that time has passed, in the next block.
         """
         self._loading = line
         try:

@@ -164,7 +164,7 @@ class Playback:
     def mark(self, name: str) -> None:
         """Marks the end of the audio queued so far.
 
-        `reached_marks` returns the mark's name once that audio has played.
+        `reached_marks` returns the mark's name once all audio before the mark has played.
         """
         # Set at the end of the queue: a mark that no audio precedes is reached immediately.
         self._marks.append((name, self.queue.tail() if self.queue else QueueTail()))

@@ -21,7 +21,7 @@ class TrackSink(AgentTrack, Protocol):
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
         """Receives a captured block, or silence if it was not sent.
 
-        Its last sample left the microphone at ``end_ns``.
+        The last sample of the block left the microphone at ``end_ns``.
         """
         ...
 

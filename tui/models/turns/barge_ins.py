@@ -30,7 +30,7 @@ class CutReplies:
     """Tracks how much audio was received for replies whose playback has ended.
 
     Each event takes constant time. Audio of a flushed reply may still arrive after its `PlaybackEnded`, so
-    its length is not final at that time.
+    the length of the reply is not final when its playback ends.
     """
 
     def __init__(self) -> None:
@@ -170,7 +170,7 @@ class BargeInFold:
     def _agent_ended(self) -> None:
         """Drops the current barge-in if the agent was already silent.
 
-        Silence is known only half a second after it began.
+        The detector reports silence half a second after the silence began.
         """
         over = self._over
         if over and over.at_ns is not None and not self._heard_at(over.at_ns):

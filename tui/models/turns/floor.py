@@ -152,9 +152,9 @@ class Floor(msgspec.Struct, omit_defaults=True):
         return median(offsets_ms) if offsets_ms else None
 
     def yields_ms(self, by: e.Party) -> list[float]:
-        """Returns how long a party took each time it yielded the floor.
+        """Returns, for each time that a party yielded the floor, how long it took to fall silent.
 
-        This is the time from the other party's onset to this party's silence.
+        The time starts at the other party's onset.
         """
         return [each.length_ms for each in self.talk_overs if each.held_by is by and each.gave_way is by]
 
@@ -199,8 +199,8 @@ class FloorFold:
 
     Decisions depend on later speech (speech is a backchannel only if the holder goes on), and edges of the
     two tracks arrive up to `KNOWN_AFTER_NS` late. At each edge, the fold therefore judges the latest
-    stretches again, and settles those that can no longer change. The cost of an edge depends only on the
-    number of unsettled stretches. Not thread-safe.
+    stretches again, and settles the stretches that can no longer change. The cost of an edge depends only on
+    the number of unsettled stretches. Not thread-safe.
     """
 
     def __init__(self, floor: Floor, rules: Thresholds | None = None) -> None:

@@ -402,7 +402,7 @@ class TurnFold:
     def _ends_unspoken(self, measured: _Measured, at_ns: int, method: str) -> None:
         """Ends the user's part of a turn with typed words or keys.
 
-        The wait for the answer starts when they are sent.
+        The wait for the answer starts when the words or keys are sent.
         """
         turn = measured.turn
         turn.began_ns = at_ns if turn.began_ns is None else turn.began_ns
@@ -567,7 +567,7 @@ class TurnFold:
     def _why_unmeasured(self, measured: _Measured, audible_ns: int, began_ns: int) -> str:
         """Returns why the time between the user's speech and the answer does not count as a response time.
 
-        Returns "" if it does.
+        Returns "" if the time counts.
         """
         playing, end = measured.playing, measured.end
         if self._active_ns is not None and measured.turn.number and began_ns < self._active_ns:

@@ -269,7 +269,7 @@ def nearest_rank(values: Sequence[float], share: float) -> float:
 def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
     """Returns the percentiles of a call.
 
-    If p95 is None, so is the median, because the two are read together.
+    If p95 is None, so is the median, because readers compare the two.
     """
     worst_ms = max(latencies_ms, default=None)
     if len(latencies_ms) < LEAST_TURNS:
