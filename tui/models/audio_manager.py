@@ -1,8 +1,8 @@
 """AudioManager: handles all of a call's audio between the sound devices and the wire.
 
 The manager lives in the engine and outlives a call: `configure` prepares it for a call, and `close` releases
-the devices. It connects capture and playback, watches their devices, and returns audio events from `poll`.
-Each event carries the time of the sample that it describes.
+the devices. The manager connects capture and playback, watches their devices, and returns audio events from
+`poll`. Each event carries the time of the sample that it describes.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class AudioManager:
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
         """Receives a block from PortAudio: adds a copy to the hand-off queue, then calls the observers.
 
-        The microphone passes its `Stamp` as ``time``. For other values, such as PortAudio's own time, the
+        The microphone passes a `Stamp` as ``time``. For other values, such as PortAudio's own time, the
         callback uses the current time. Integers are kept exactly; floats in -1..1 are scaled and clipped.
         """
         try:
@@ -370,7 +370,7 @@ async def _known(found: Endpoints, block_ms: int) -> KnownDevices:
 class _DeferredReporter(ErrorReporter):
     """Holds the failures of callbacks on PortAudio's thread until the event loop reports them.
 
-    PortAudio's thread must not report them, because reporting takes a lock and writes to the log.
+    PortAudio's thread must not report failures, because reporting takes a lock and writes to the log.
     """
 
     _KEPT = 1_000

@@ -37,7 +37,7 @@ class Tally(Generic[Kind]):
         self._reported: dict[Kind, tuple[float, int]] = {}
 
     def add(self, kind: Kind, at_ns: int, more: float = 1) -> Count | None:
-        """Adds ``more`` to the count. If it is due, marks it as reported and returns it."""
+        """Adds ``more`` to the count. If the count is due, marks it as reported and returns it."""
         return self.update(kind, self._totals.get(kind, 0) + more, at_ns)
 
     def update(self, kind: Kind, total: float, at_ns: int, *, final: bool = False) -> Count | None:

@@ -67,10 +67,12 @@ def find_to_delete(parent: Path, name: str) -> Path:
 
 
 def superfluous(parent: Path, *, keep_days: float | None, keep_count: int | None) -> list[Path]:
-    """Returns sessions older than ``keep_days`` and all but the newest ``keep_count``, newest first.
+    """Returns the sessions that exceed a limit, newest first.
 
-    Leaves out running sessions. A session of unknown age is returned only if it exceeds the count. Folders
-    that are not sessions of this program are neither counted nor returned. Raises `SavedSessionError`.
+    A session exceeds a limit if it is older than ``keep_days`` or not among the newest ``keep_count``.
+    Running sessions are never returned. A session of unknown age is returned only if it exceeds the count.
+    Folders that are not sessions of this program are neither counted nor returned. Raises
+    `SavedSessionError`.
     """
     oldest = datetime.now(UTC) - timedelta(days=keep_days) if keep_days is not None else None
     found: list[Path] = []

@@ -1,4 +1,4 @@
-"""Places the blocks of a track on the session's clock. Turns their jittery times into frame positions."""
+"""Places the blocks of a track on the session's clock. Turns the jittery times of blocks into frame positions."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class SavedSession:
 
     @property
     def messages_path(self) -> Path:
-        """Path of the file of raw messages. Events contain offsets in this file."""
+        """Path of the file of raw messages, in which events have offsets."""
         return self.folder / MESSAGES_FILE
 
     @property

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 class SavingProblems:
     """Reports problems with saving as errors of the session. Runs on the session's loop.
 
-    Keeps problems that occur before the session begins, and reports them then.
+    Problems that occur before the session begins are reported when it begins.
     """
 
     def __init__(self) -> None:

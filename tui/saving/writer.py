@@ -172,7 +172,7 @@ class SessionWriter:
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any
     thread. The methods for the loop and the tracks neither wait nor fail. If the disk is full, saving ends;
     if the disk is slow, data is skipped. ``on_problem`` is called on the loop with one sentence about each
-    kind of problem, once. If ``on_end`` is given, it receives the sentence about the end of saving instead.
+    kind of problem, once. The sentence about the end of saving goes to ``on_end`` instead, if that is given.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class SessionWriter:
 
     @property
     def path(self) -> Path:
-        """The file of raw messages. Events contain offsets in this file."""
+        """The file of raw messages, in which events have offsets."""
         return self.folder / MESSAGES_FILE
 
     @property

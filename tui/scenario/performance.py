@@ -1,6 +1,7 @@
 """Performance: plays a scenario in one call, step by step, and collects verdicts. The user can take over the call.
 
-Headless calls (`tui.scenario.holding`) and the engine use it; only in the engine is a user present.
+Headless calls (`tui.scenario.holding`) and the engine use a `Performance`. A user is present only in the
+engine.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ class Performance:
     async def prepare_sound(self) -> Registration | None:
         """Adds the caller's noise and line effects to the session.
 
-        Returns a handle that removes them; None if the caller has none. Creating the noise may take a third
-        of a second. Raises `ScenarioError`.
+        Returns a handle that removes the effects; None if the caller has none. Creating the noise may take a
+        third of a second. Raises `ScenarioError`.
         """
         caller, session = self.scenario.caller, self._session
         if not (caller.noise or caller.line):

@@ -3,7 +3,7 @@
 Audible sound determines the times of steps. A caller step without a moment waits until the agent has finished
 speaking. A moment is one of the agent's signs plus an offset; a line spoken at a moment is *audible* at that
 time. The detector reports sound slightly after it occurs (`tui.models.turns.audible`). Each wait allows for
-this delay, and each judgment uses the back-dated time of the sound.
+the delay of the detector, and each judgment uses the back-dated time of the sound.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Workers: processes that make calls, because one event loop is too slow for many calls.
 
 A worker reads one `CallOrder` as JSON per line from standard input, and writes one `CallOutcome` per line to
-standard output. It reads the scenario files itself. At the end of its input, it hangs up and exits.
+standard output. A worker reads the scenario files itself. At the end of its input, a worker hangs up and
+exits.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ def _where(screen: type[DOMNode], binding: Binding) -> str:
 def _only(binding: Binding) -> Origin | None:
     """Returns the origin to which an action is limited: calls or saved sessions.
 
-    Returns None for an action without that limit.
+    Returns None for an action that is not limited.
     """
     action = ACTIONS_BY_ID.get(binding.id or "")
     return None if action is None else action.origin

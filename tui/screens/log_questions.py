@@ -56,7 +56,7 @@ class LogQuestions:
     def prompt(self) -> PromptLine:
         """The input line, created on first use.
 
-        Many sessions never need it, and it would delay the first paint.
+        Many sessions never need the line, and creating it would delay the first paint.
         """
         from tui.widgets.prompt import PromptLine
 

@@ -1,4 +1,4 @@
-"""The command palette. It lists the available actions by area."""
+"""The command palette, which lists the available actions by area."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Reading:
             self._screen.detail.show(row, at_once=False)
 
     def close(self) -> None:
-        """Closes the detail pane. The pane that it had replaced returns."""
+        """Closes the detail pane. The pane that the detail pane had replaced returns."""
         if self.is_open:
             self._panes.put_away("detail")
 

@@ -80,7 +80,7 @@ class Replay:
     """Keeps the log's cursor and the playhead together.
 
     Call `poll` every tick. With ``--speed``, events arrive as the playhead reaches them. The log then follows
-    its end, and its cursor is independent of the playhead.
+    the latest event, and the cursor is independent of the playhead.
     """
 
     def __init__(self, bridge: Bridge, playhead: Playhead, screen: SessionScreen) -> None:

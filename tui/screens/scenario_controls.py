@@ -34,7 +34,7 @@ class ScenarioControls:
     def changed(self) -> None:
         """Shows the scenario pane when a scenario begins.
 
-        Hides it when a session without a scenario begins.
+        Hides the pane when a session without a scenario begins.
         """
         self._bridge.mark_dirty(self._show)
 

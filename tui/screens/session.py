@@ -1,4 +1,7 @@
-"""The session screen, with status line, meters, panes and footer. It draws models; its parts run the actions."""
+"""The session screen, with status line, meters, panes and footer.
+
+The screen draws models; its parts run the actions.
+"""
 
 from __future__ import annotations
 
@@ -395,7 +398,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
     def _go_to_focused_row(self) -> None:
         """Moves the log's cursor to the event of the row that is selected in the focused pane.
 
-        Without this, an action would apply to a row of the log that may be out of sight.
+        Otherwise, an action would apply to a row of the log that may be out of sight.
         """
         pane = self.focused
         if isinstance(pane, RowsView) and pane.cursor < pane.count():

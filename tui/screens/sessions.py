@@ -1,4 +1,4 @@
-"""The session browser. It lists the saved sessions, and opens, reports, compares or deletes them."""
+"""The session browser, which lists the saved sessions, and opens, reports, compares or deletes them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """StyledOnce: computes a screen's styles once when the screen opens.
 
-Textual would compute them twice. This saves a tenth of the time until the first paint.
+Textual would compute the styles twice, which takes a tenth of the time until the first paint.
 """
 
 from __future__ import annotations

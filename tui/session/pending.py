@@ -1,6 +1,6 @@
 """Pending: tracks the operations that are still due in a call.
 
-They determine how the call ends and how long a headless call waits.
+The operations that are due determine how the call ends and how long a headless call waits.
 """
 
 from __future__ import annotations

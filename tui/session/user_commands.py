@@ -127,7 +127,7 @@ class UserCommands:
     def _in_call(self, purpose: str) -> bool:
         """Returns whether a call is active.
 
-        If not, emits a notice that names the ``purpose`` for which a call is needed.
+        If no call is active, emits a notice that names the ``purpose`` for which a call is needed.
         """
         active = self._state.status is e.Status.ACTIVE
         if not active:

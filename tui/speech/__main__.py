@@ -1,4 +1,4 @@
-"""The child process of `SpeechProcess`. It answers requests until its standard input ends."""
+"""The child process of `SpeechProcess`, which answers requests until its standard input ends."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class Ears:
     """A recognizer with its model, which is loaded on creation. Not thread-safe.
 
     ``model`` is a folder with a model for CTranslate2, an installed package that contains a model, or the
-    name of a model that faster-whisper downloads. If it is empty, the installed model is used; without an
-    installed model, tiny.en is downloaded. Raises `SpeechError`.
+    name of a model that faster-whisper downloads. If ``model`` is empty, the installed model is used; without
+    an installed model, tiny.en is downloaded. Raises `SpeechError`.
     """
 
     def __init__(self, model: str = "") -> None:

@@ -1,8 +1,8 @@
 """Redaction: keeps the secrets of a call out of everything that is shown or saved.
 
-No other module knows the secrets. They are the token, the values of headers, the user, password, query and
-fragment of the URL, parameters and options whose names mark them as secret, and the JSON fields of
-``--redact``. `Redactor` removes them from the events and messages of one call, before anything else reads
+No other module knows the secrets. The secrets are the token, the values of headers, the user, password, query
+and fragment of the URL, parameters and options whose names mark them as secret, and the JSON fields of
+``--redact``. `Redactor` removes secrets from the events and messages of one call, before anything else reads
 them. `without_secrets` removes the secrets of all calls of this process from text that does not belong to a
 call: log lines, command errors, crash files.
 """
@@ -93,7 +93,7 @@ class Redactor:
                 self._field = re.compile(rf'"(?:{names})"\s*:\s*', re.IGNORECASE)
 
     def message(self, raw: bytes) -> bytes:
-        """Returns a raw message without secrets. A message that contains none is returned unchanged."""
+        """Returns a raw message without secrets. A message without secrets is returned unchanged."""
         if not self._forms and self._field is None:
             return raw
         text = raw.decode("utf-8", "surrogateescape")
@@ -110,7 +110,7 @@ class Redactor:
         return _without_cut_forms(text, self._forms) if HIDDEN in text else text
 
     def event(self, event: AnyStruct) -> AnyStruct:
-        """Returns an event without secrets in its text. An event that contains none is returned unchanged."""
+        """Returns an event without secrets in its text. An event without secrets is returned unchanged."""
         if not self._forms and self._field is None:
             return event
         cleaned: dict[str, Any] = {}

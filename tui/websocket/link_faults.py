@@ -1,8 +1,8 @@
-"""LinkFaults: degrades a connection on purpose. It delays, stalls or reorders messages, or drops the socket.
+"""LinkFaults: degrades a connection on purpose.
 
-Faults hold back messages between the session and the socket. The session's own figures, such as how soon
-captured audio is sent, therefore do not include these delays. A received message counts as arrived when it is
-passed on. Pings are not affected.
+A fault delays, stalls or reorders messages, or drops the socket. Messages are held back between the session
+and the socket. The session's own figures, such as how soon captured audio is sent, therefore do not include
+these delays. A received message counts as arrived when it is passed on. Pings are not affected.
 """
 
 from __future__ import annotations

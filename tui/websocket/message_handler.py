@@ -1,6 +1,6 @@
 """MessageHandler: decodes frames, and counts and reports frames that cannot be decoded.
 
-Its handlers are registered in a `CallbackManager`. The log handles every message and error; the router
+The handlers are registered in a `CallbackManager`. The log handles every message and error; the router
 handles session and audio events.
 """
 

@@ -123,8 +123,8 @@ def _with_hint(text: str, hint: str, width: int) -> list[str]:
 class NoticeLine(Static, ModelPanel):
     """Shows the latest audio problem. If there is none, shows the last notice or the latest advice.
 
-    The line is hidden if there is nothing to show. For a saved session, it shows only notices about opening
-    the session, because all others are out of date.
+    The line is hidden if there is nothing to show. For a saved session, the line shows only notices about
+    opening the session, because all others are out of date.
     """
 
     DEFAULT_CSS = """

@@ -281,7 +281,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         self.view.follow() if self.following else self.view.hold()
 
     def line_clicked(self, index: int, event: events.Click) -> None:
-        """Moves the cursor to the clicked line. A double click opens it."""
+        """Moves the cursor to the clicked line. A double click opens the line."""
         if event.chain == 1:
             self.move_to(index)
         else:
@@ -345,7 +345,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     def keys(self, height: int) -> Iterable[Hashable]:
         """Returns the cache keys of all visible lines.
 
-        Each look depends on the previous line. Computing them together reads each line only once.
+        Each look also depends on the previous line. Computing all looks together reads each line only once.
         """
         top = self.scroll_offset.y
         looks: list[Hashable] = list(

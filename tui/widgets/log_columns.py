@@ -96,7 +96,7 @@ class LongestKind:
         self._measured = 0
 
     def measure(self, shapes: Sequence[Shape]) -> None:
-        """Includes shapes that were added to ``shapes`` since the last call.
+        """Measures the shapes that were added to ``shapes`` since the last call.
 
         If there are fewer shapes than before, the log was cleared, and measuring starts over.
         """
@@ -204,7 +204,7 @@ def _size(line: LogLine, cells: int) -> list[Piece]:
 
 
 class LogColumn(NamedTuple):
-    """A column. Its width includes the space before the next column. A width of 0 hides the column."""
+    """A column. The width includes the space before the next column. A width of 0 hides the column."""
 
     draw: Draw
     cells: int

@@ -1,6 +1,6 @@
 """Level meters in dBFS with peak hold, drawn in eighths of a cell.
 
-The screen polls them, because levels do not cause events.
+The screen polls the meters, because levels do not cause events.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ModelPanel: a base class for panels that show a model. It decides when they listen and draw."""
+"""ModelPanel: a base class for panels that show a model. Decides when a panel listens and draws."""
 
 from __future__ import annotations
 

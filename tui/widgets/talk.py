@@ -1,6 +1,6 @@
 """TalkButton: keeps the microphone on while the mouse button is held down.
 
-No key can do this, because terminals do not report key releases.
+No key can replace the mouse, because terminals do not report key releases.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Draws JSON: converts lines of an `EventTree` to pieces of text with styles.
 
-The text comes from the far side. This module makes its control characters visible, and cuts it to a readable
-length.
+The text comes from the far side. The functions make control characters visible, and cut the text to a
+readable length.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str
 
 
 class LazyLines(Sequence[str]):
-    """Lines that are created when they are requested. Subclasses count and create them."""
+    """Lines that are created when they are requested. Subclasses implement `__len__` and `line`."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...

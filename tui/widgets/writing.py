@@ -1,4 +1,4 @@
-"""Input fields. They remove terminal control characters from pasted text."""
+"""Input fields that remove terminal control characters from pasted text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VISIBLE = r"[!-~\u00a1-\u00ac\u00ae-\u1fff\u3001-\ud7ff]"
 
 
 class TextLine(Input):
-    """A line of input. Pasting several lines joins them; text beyond the limit is cut off."""
+    """A line of input. Pasted lines are joined, and text beyond the limit is cut off."""
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default().stop()

@@ -2,12 +2,12 @@
 
 Each kind of term is a class that defines its syntax, its help, and the events it selects.
 
-A filter takes positions of events and returns those that match, in the same order. It works on many positions
-at once and reads the columns of the log: with a million events, one function call per event would cost more
-than the comparison.
+A filter takes positions of events and returns those that match, in the same order. A filter works on many
+positions at once and reads the columns of the log: with a million events, one function call per event would
+cost more than the comparison.
 
 To add a term, write a subclass of `Term` and list it in `TERMS`. The parser, the help and the completion are
-derived from that list.
+derived from `TERMS`.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def _member(raw: bytes, path: str) -> str | None:
 def _own_end(event: e.SessionEvent) -> tuple[str, bool] | None:
     """Returns what an event of this program starts or ends, and whether it starts it.
 
-    Returns None for events that neither start nor end anything.
+    Returns None for any other event.
     """
     match event:
         case e.ToolChanged():

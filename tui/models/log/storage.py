@@ -36,9 +36,9 @@ class Shape(NamedTuple):
 
 
 class Shapes(list[Shape]):
-    """All shapes in order of first appearance, and recently seen strings.
+    """The shapes of a session's events, in order of first appearance, and recently seen strings.
 
-    A shape's id is its position in this list.
+    The id of a shape is its position in the list.
     """
 
     def __init__(self) -> None:

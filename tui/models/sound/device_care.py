@@ -139,7 +139,7 @@ class Caredfor(Protocol):
         ...
 
     async def reopen(self, device: Device) -> None:
-        """Opens this device and continues with it. If it raises `AudioDeviceError`, no stream is open."""
+        """Opens this device and continues with it. After `AudioDeviceError`, no stream is open."""
         ...
 
 

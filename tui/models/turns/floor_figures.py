@@ -1,7 +1,6 @@
 """Turn-taking figures and moments, as the screen, `metrics`, `--json` and the report show them.
 
-Before passing a `Floor` to these functions, apply the user's rules to it with
-`tui.models.turns.floor.judged_by`.
+The functions expect a `Floor` to which `tui.models.turns.floor.judged_by` has applied the user's rules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """SessionMetrics: the counts and measurements of a session.
 
-MetricsFold computes them from events. Live calls, headless calls and tests use the same fold.
+`MetricsFold` computes `SessionMetrics` from events. Live calls, headless calls and tests use the same fold.
 """
 
 from __future__ import annotations

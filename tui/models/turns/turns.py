@@ -1,8 +1,8 @@
 """Turns and barge-ins: the measurements of one exchange, as plain data.
 
-`tui.models.turns.turn_fold` folds events into them; screens, reports and checks read the results. A figure
-that could not be measured is None, and `Turn.unmeasured` contains the reason. If a figure is uncertain,
-`Turn.doubt` contains the reason.
+`tui.models.turns.turn_fold` folds events into turns and barge-ins; screens, reports and checks read the
+results. A figure that could not be measured is None, and `Turn.unmeasured` contains the reason. If a figure
+is uncertain, `Turn.doubt` contains the reason.
 """
 
 from __future__ import annotations
