@@ -129,7 +129,7 @@ class OpusAgentApp(EndingApp):
 
     @cached_property
     def library(self) -> Library:
-        """The saved sessions, and the one that is open."""
+        """The saved sessions, and the open session."""
         return self._launch.library or Library()
 
     @cached_property
@@ -147,7 +147,7 @@ class OpusAgentApp(EndingApp):
         return screen
 
     def get_default_screen(self) -> Screen[Any]:
-        """Returns the bottom screen: the one for calls if the program starts with a call, otherwise an empty one."""
+        """Returns the bottom screen: the call screen if the program starts with a call, otherwise an empty screen."""
         # A saved session is pushed onto it, because Textual cannot replace its first screen.
         return self._laid_out(self.session) if self._calls_at_once else Screen()
 
@@ -237,7 +237,7 @@ class OpusAgentApp(EndingApp):
         self.memory = msgspec.structs.replace(self.memory, layout=event.layout)
 
     def watch_theme(self, theme: str) -> None:
-        """Remembers a theme that the user has chosen. It is saved when the program ends."""
+        """Remembers a theme that the user has chosen, to save it when the program ends."""
         if theme != self._shown_theme:
             self._shown_theme = theme
             self.memory = msgspec.structs.replace(self.memory, theme=theme)
@@ -369,12 +369,12 @@ class OpusAgentApp(EndingApp):
         self.show_sessions()
 
     def on_connect_screen_session_chosen(self, event: ConnectScreen.SessionChosen) -> None:
-        """Opens a saved session and closes the one that is open."""
+        """Opens a saved session in place of the open session."""
         self._close_opened()
         self._session_chosen(event.folder)
 
     def show_sessions(self) -> None:
-        """Shows the list of saved sessions and closes the one that is open."""
+        """Shows the list of saved sessions and closes the open session."""
         from tui.screens.sessions import SessionsScreen
 
         opened = self.library.opened
@@ -518,7 +518,7 @@ class OpusAgentApp(EndingApp):
             self.notify("Settings saved.", markup=False)
 
     def action_jump(self) -> None:
-        """Shows a letter over each widget, and moves the focus to the one whose letter the user types."""
+        """Shows a letter over each widget. A typed letter moves the focus to the widget below it."""
         from tui.screens.jump import JumpScreen, targets_on
 
         self.push_screen(JumpScreen(targets_on(self.screen)), lambda target: target and target.focus())
@@ -557,7 +557,7 @@ class OpusAgentApp(EndingApp):
             )
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """Switches to a device. Later calls to the same target and later saved sessions use it too."""
+        """Switches to a device, also for later calls to the same target and later saved sessions."""
         opened = self.library.opened
         if opened is not None:
             self.library.output = opened.bridge.player.output = event.spec

@@ -1,7 +1,7 @@
 """Bridge: connects engine and screen in three steps: drain, fold, refresh.
 
-The bridge does not depend on Textual. It owns the screen's models. `tick` takes the items that the engine has
-sent, folds them into the models, and refreshes each dirty panel once.
+The bridge does not depend on Textual. The bridge owns the screen's models. `tick` takes the items that the
+engine has sent, folds them into the models, and refreshes each dirty panel once.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ class Redraws:
         self._dirty: dict[Callable[[], None], None] = {}
 
     def mark(self, refresh: Callable[[], None]) -> None:
-        """Schedules a call of ``refresh``, however often this method is called."""
+        """Schedules a call of ``refresh``. Several requests in one tick cause only one call."""
         self._dirty[refresh] = None
 
     def refresh(self) -> None:
@@ -119,7 +119,7 @@ class Redraws:
 
 
 class RawFile:
-    """The file with the raw messages of a session. It stays readable after it has been unlinked."""
+    """The file with the raw messages of a session, which stays readable after it has been unlinked."""
 
     def __init__(self) -> None:
         self._descriptor: int | None = None

@@ -62,9 +62,9 @@ class Script(msgspec.Struct, frozen=True):
         return {text: spoken_line(path) for text, path in zip(self._texts(), self.say, strict=True)}
 
     def _texts(self) -> list[str]:
-        """Returns a text for each line: the name of its file, or the path if that name cannot be used.
+        """Returns a text for each line: the name of its file, or the path of the file if the name is unsuitable.
 
-        Names without an extension, and names of several files, cannot be used.
+        Names without an extension, and names of several files, are unsuitable.
         """
         named = Counter(path.name for path in set(self.say))
         return [path.name if path.suffix and named[path.name] == 1 else str(path) for path in self.say]
@@ -112,8 +112,8 @@ async def call(
 ) -> ExitCode:
     """Runs a call and returns its exit code. Raises `ValueError` for settings that the protocol does not support.
 
-    ``show`` receives every event. If ``shows_audio`` is false and the call is not saved, it receives sums in
-    place of audio messages. ``explain`` receives sentences about the outcome. ``failed`` receives the exit
+    ``show`` receives every event. If ``shows_audio`` is false and the call is not saved, sums replace the
+    events of audio messages. ``explain`` receives sentences about the outcome. ``failed`` receives the exit
     code, the reason code and an explanation if no event shows the failure.
     """
     seen, reasons = _Seen(), list[str]()

@@ -52,7 +52,7 @@ def read_line(child: subprocess.Popen[bytes], timeout_s: float) -> bytes:
 
 
 def _run() -> None:
-    """Runs a module in the child process. Finds this package next to this file, even if it is not installed."""
+    """Runs a module in the child process. Imports this package from next to this file, even if not installed."""
     if _ROOT not in sys.path:
         sys.path.insert(0, _ROOT)
     del sys.argv[0]

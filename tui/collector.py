@@ -15,13 +15,13 @@ def hold() -> None:
 
 
 def resume() -> None:
-    """Enables garbage collection again. It never scans the objects that exist now."""
+    """Enables garbage collection again, without ever scanning the objects that exist now."""
     gc.freeze()
     gc.enable()
 
 
 def settle() -> None:
-    """Collects garbage once and enables collection again. It never scans the objects that exist now."""
+    """Collects garbage once and enables collection again. Later collections never scan existing objects."""
     gc.collect()
     gc.freeze()
     gc.enable()

@@ -1,4 +1,4 @@
-"""ExitCode: the exit codes of all commands. `docs/exit-codes.md` describes them for authors of scripts."""
+"""ExitCode: the exit codes of all commands. `docs/exit-codes.md` describes the codes for authors of scripts."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ def private_folder(path: Path) -> Path:
 def write_atomically(path: Path, content: bytes, like: os.stat_result | None = None) -> None:
     """Replaces a file so that no reader ever sees a half-written file. Raises `OSError`.
 
-    Only the owner may read the new file. With ``like``, it gets that file's mode and, if possible, owner.
+    Only the owner may read the new file. With ``like``, the new file gets the mode and, if possible, the
+    owner of that file.
     """
     written = _written_beside(path, content)
     try:
@@ -64,7 +65,7 @@ def write_to(path: Path, content: bytes) -> None:
 
 
 def read_stream(descriptor: int, *, timeout_s: float, most_bytes: int) -> bytes:
-    """Reads a pipe until its end. Open it with ``O_NONBLOCK``.
+    """Reads a pipe, which must have been opened with ``O_NONBLOCK``, until its end.
 
     Raises `OSError`, and `TimeoutError` if nothing arrives for ``timeout_s``.
     """

@@ -78,7 +78,7 @@ class Opened(msgspec.Struct, frozen=True):
 class Listing:
     """Reads the sessions of a folder in a thread, so that even a thousand sessions do not block the screen.
 
-    The thread appends to a deque and sets a flag; the screen polls both. Neither waits for the other.
+    The thread appends to a deque and sets a flag, and the screen polls both, so neither waits for the other.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -132,7 +132,7 @@ class Library:
         return Listing(self.folder)
 
     def open(self, folder: Path, sound: EngineLink, *, speed: float | None = None) -> Opened:
-        """Opens a session and closes the one that is open. ``sound`` plays its audio. Raises `SavedSessionError`."""
+        """Opens a session in place of the open session. ``sound`` plays the audio. Raises `SavedSessionError`."""
         from tui.engine.saved_engine import SavedEngine
         from tui.saving.reading import open_session
 
@@ -145,7 +145,10 @@ class Library:
         return self.opened
 
     async def report(self, folder: Path, path: Path, *, show: bool = False) -> None:
-        """Writes a session's report to ``path``. With ``show``, opens it in the browser. Raises `CommandFailed`."""
+        """Writes a session's report to ``path``. With ``show``, opens the report in the browser.
+
+        Raises `CommandFailed`.
+        """
         await self.run(["report", str(folder), "-o", str(path), *(["--open"] if show else [])])
 
     async def compare(self, left: Path, right: Path) -> SessionComparison:

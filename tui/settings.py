@@ -1,9 +1,9 @@
 """Defines the settings of a call.
 
-Each setting has one entry with name, default, range, option and description. Everything else is derived from
-these entries: the options of the commands (`tui.cli.options`), the types of values in the settings file and
-the environment (`tui.config.model`), the file that ``config --init`` writes (`tui.config.starter`), and the
-defaults of `tui.models.target.Target`, whose fields have the same names. Uses only the standard library,
+Each setting has one entry with name, default, range, option and description. These entries determine the
+options of the commands (`tui.cli.options`), the types of values in the settings file and the environment
+(`tui.config.model`), and the file that ``config --init`` writes (`tui.config.starter`). They also determine
+the defaults of `tui.models.target.Target`, whose fields have the same names. Uses only the standard library,
 because ``--help`` loads this module.
 """
 
@@ -36,7 +36,7 @@ class Scope(Enum):
 class Setting(NamedTuple):
     """The definition of a setting.
 
-    The name of its environment variable is ``OPUSAGENT_TUI_TARGET_`` followed by its name in capitals.
+    The environment variable of a setting is ``OPUSAGENT_TUI_TARGET_`` followed by its name in capitals.
     """
 
     name: str

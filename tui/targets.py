@@ -26,8 +26,8 @@ class Targets:
     """The agents to list on the connect screen.
 
     ``base`` contains the initial settings for a typed URL. ``protocols`` may be slow, because it searches
-    packages. ``start_demo`` starts the local agent if necessary, and returns its address. ``on_remembered``
-    receives each target that should be offered again when the program is next started.
+    packages. ``start_demo`` starts the local agent if necessary, and returns the agent's address.
+    ``on_remembered`` receives each target that should be offered again when the program is next started.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Targets:
         )
 
     def moved(self, demo: Target, fresh: Target) -> Target:
-        """Returns the target of an earlier local agent at the address of the current one."""
+        """Returns ``demo``, the target of an earlier local agent, with the address of ``fresh``."""
         place = urlsplit(fresh.url)
         url = urlsplit(demo.url)._replace(scheme=place.scheme, netloc=place.netloc).geturl()
         return msgspec.structs.replace(demo, url=url)

@@ -12,7 +12,7 @@ class UserCodeError(Exception):
 
 
 def run_file(path: Path, kind: str) -> ModuleType:
-    """Runs a file as a new module. Writes no bytecode next to it. Raises `UserCodeError`."""
+    """Runs a file as a new module, without writing bytecode next to the file. Raises `UserCodeError`."""
     try:
         source = path.read_bytes()
     except OSError as error:

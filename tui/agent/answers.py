@@ -65,7 +65,7 @@ class Answers:
         return prompt_answer(self._rate, *names)
 
     def greeting(self, words: str = "") -> Answer:
-        """Returns the recorded greeting. ``words``, if the caller chose any, replace its text but not its audio."""
+        """Returns the recorded greeting. ``words`` replace the text of the greeting, but not the audio."""
         answer = self.prompt("greeting")
         return replace(answer, text=words) if words else answer
 

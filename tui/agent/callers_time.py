@@ -1,6 +1,6 @@
 """Runs a conversation on the clock of the caller's audio instead of in real time.
 
-Full-duplex agents need this, because their time stops when no audio arrives.
+Full-duplex agents need such a clock, because their time stops when no audio arrives.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _AUDIO_STOPPED_NS = 1_000_000_000
 
 
 class TimedByCaller(Conversation):
-    """A call with a full-duplex agent. Its clock advances only while the caller sends audio.
+    """A call with a full-duplex agent. The clock of the call advances only while the caller sends audio.
 
     Reports a finding when the caller's audio stops, because the agent then stays silent.
     """
@@ -37,7 +37,7 @@ class TimedByCaller(Conversation):
         return self._audio_due_ns
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
-        """Handles a frame from the caller, advances the clock by its audio, and returns the messages to send."""
+        """Handles a frame, advances the clock by the audio in the frame, and returns the messages to send."""
         before_ns, waits = self._now_ns, self._agent.user_format is None
         frames = super().receive(frame, self._now_ns)
         if self._now_ns > before_ns or (waits and self._agent.user_format is not None):

@@ -5,13 +5,14 @@ owner of a conversation sends the frames that `opened`, `receive` and `due` retu
 `next_due_ns`.
 
 In some protocols (`RealtimeAgentEnd`) the caller controls when the agent answers. The agent then answers
-typed text and tool outputs only on request. It also waits for a request after a turn during a reply that
-cannot be interrupted, and after every turn if the caller disabled automatic answers.
+typed text and tool outputs only on request. If the caller disabled automatic answers, the agent also waits
+for a request after every turn. If a reply cannot be interrupted, the agent waits for a request after a turn
+during that reply.
 
 If all speech is transcribed, the agent answers a turn once its words are known, unless the user is speaking
 again by then.
 
-If the caller requests an answer before the first turn, the agent greets. If it has already greeted, it
+If the caller requests an answer before the first turn, the agent greets. An agent that has already greeted
 invites the user to go ahead.
 """
 
@@ -291,7 +292,7 @@ class Conversation:
     def _answer(
         self, plan: Plan, now_ns: int, *, unasked: bool = True, apart: bool = False
     ) -> list[Outgoing]:
-        """Gives the planned answer now if ``unasked`` is true; otherwise keeps it until the caller requests it.
+        """Gives the planned answer now if ``unasked`` is true; otherwise keeps the plan until the caller asks.
 
         An answer that is ``apart`` from the conversation does not count as the answer to a turn.
         """

@@ -34,7 +34,7 @@ class TurnBegan:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Event: the user has spoken these words of a recorded line so far."""
+    """Event: the words of a recorded line that the user has spoken so far."""
 
     text: str
 
@@ -70,8 +70,8 @@ Sound: TypeAlias = TurnBegan | Words | TurnEnded
 class Ear:
     """Listens to one user's audio streams, one after another, all in one format.
 
-    Speech begins a turn. Tones do too, because test clients send them. Other sounds do not, because a
-    microphone always picks up noise.
+    Speech and tones begin a turn; test clients send tones. Other sounds do not, because a microphone always
+    picks up noise.
 
     Time is counted in samples, so audio may arrive faster than in real time.
     """
@@ -111,7 +111,10 @@ class Ear:
             yield self._end_turn(self._ended_frame)
 
     def commit(self) -> TurnEnded:
-        """Ends and returns the current turn at the caller's request; its audio is empty if the user said nothing."""
+        """Ends and returns the current turn at the caller's request.
+
+        Returns an empty turn if the user said nothing.
+        """
         turns = [sound for sound in self.end_of_stream() if isinstance(sound, TurnEnded)]
         return turns[-1] if turns else TurnEnded(b"", self._rate, 0.0, None)
 
@@ -152,7 +155,7 @@ class Ear:
     def _insists(self) -> bool:
         """Returns whether the user has spoken long enough to interrupt and is still speaking.
 
-        The detector cannot answer the second question in time: it reports the end of speech only after a
+        The detector cannot tell whether the user is still speaking: it reports the end of speech only after a
         silence.
         """
         if not self._interrupt_frames:
@@ -194,7 +197,7 @@ class Ear:
 
 
 class Hearing:
-    """Listens to one user. Replaces its `Ear` when the audio format changes."""
+    """Listens to one user with an `Ear`, which is replaced when the audio format changes."""
 
     def __init__(
         self, recogniser: Recogniser, settings: AgentSettings, transcripts: Transcripts | None = None

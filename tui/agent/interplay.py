@@ -21,7 +21,7 @@ class Act(Enum):
 
 
 class Interplay:
-    """Schedules acts at fixed delays after the user begins to speak. The seed decides which turns get them."""
+    """Schedules acts at fixed delays after the user begins to speak. The seed decides in which turns."""
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings

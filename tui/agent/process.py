@@ -20,7 +20,7 @@ _SPEAKING_LIMIT_S = 120.0
 
 
 class AgentProcess:
-    """The process of a running agent. It ends on `stop`, at the end of a ``with`` block, or with this process."""
+    """The process of a running agent, which ends on `stop`, at the end of a ``with`` block, or with this process."""
 
     def __init__(self, process: subprocess.Popen[bytes], start_limit_s: float = _START_LIMIT_S) -> None:
         self.process = process
@@ -48,7 +48,7 @@ class AgentProcess:
     def stop(self, timeout_s: float = 3.0) -> int:
         """Makes the agent hang up its calls and exit; returns the exit code.
 
-        Terminates the process after ``timeout_s``, and kills it after the same time again.
+        Terminates the process after ``timeout_s``, and kills it after another ``timeout_s``.
         """
         assert self.process.stdin is not None
         assert self.process.stdout is not None

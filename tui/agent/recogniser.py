@@ -1,9 +1,9 @@
-"""Recognizes the recorded lines that come with this program by their sound; it knows no other speech.
+"""Recognizes the recorded lines that come with this program, and no other speech, by their sound.
 
 Small offline speech recognizers know only a few words, so the local agent does not use one by default. This
 module finds the recorded lines by normalized correlation, which measures how much of the user's audio comes
-from a line. This works at any gain, and also with mu-law coding, resampling and noise. The correlation of
-unrelated speech is below a third.
+from a line. Correlation works at any gain, and also with mu-law coding, resampling and noise. The correlation
+of unrelated speech is below a third.
 """
 
 from __future__ import annotations
@@ -153,7 +153,10 @@ class _Template:
         return self.line.key < other.line.key
 
     def find_in(self, heard: _Heard, *, whole: bool = False) -> Beginning:
-        """Returns the most likely position of the line in ``heard``. Its end may be missing unless ``whole``."""
+        """Returns the most likely position of the line in ``heard``.
+
+        The end of the line may be missing unless ``whole``.
+        """
         length = len(heard.samples)
         first, last = round(_EARLIEST_START_S * _RATE), round(_LATEST_START_S * _RATE)
         size = _power_of_two(max(length, len(self.samples)) + last)

@@ -59,7 +59,7 @@ def load_prompts() -> None:
 
 
 class PacedReply:
-    """One reply. Decides when each chunk is sent and estimates when the user will have heard it.
+    """Sends one reply: decides when each chunk is due, and estimates when the user will have heard the chunk.
 
     Each chunk is due at its position in the reply divided by the pace. Positions count from the start of the
     reply, so a late chunk does not delay later ones.
@@ -109,7 +109,7 @@ class PacedReply:
         return frames
 
     def _start(self, agent: AgentEnd) -> list[Outgoing]:
-        """Starts the reply and encodes its audio, which has to wait until now because the format may change."""
+        """Starts the reply and encodes the audio. Earlier, the format could still have changed."""
         self.started = True
         frames = agent.say_start(self.stream_id, self._answer.text)
         self._format = media = agent.play_format

@@ -61,11 +61,11 @@ _socket_log.setLevel(logging.CRITICAL)  # a port scan would cause tracebacks in 
 
 
 class AgentServer:
-    """The websocket server. It listens inside an ``async with`` block; leaving the block ends all calls.
+    """A websocket server that listens inside an ``async with`` block. Leaving the block ends all calls.
 
     ``report`` is called with a line for each call, each refusal and each finding about a client. Creating a
-    server raises `AgentError` if recordings are missing. Entering the block raises it if the address or the
-    certificate cannot be used.
+    server raises `AgentError` if recordings are missing. Entering the block raises `AgentError` if the
+    address or the certificate cannot be used.
     """
 
     def __init__(self, settings: AgentSettings, report: Callable[[str], None] | None = None) -> None:
@@ -256,7 +256,7 @@ def _client_of(socket: ServerConnection) -> str:
 
 
 def _proves(request: Request, protocol: Protocol, token: str) -> bool:
-    """Returns whether the request carries or proves the token as clients of this protocol do."""
+    """Returns whether the request contains or proves the token in the way that the protocol defines."""
     in_subprotocols = (f"{prefix}{token}".encode() for prefix in protocol.token_subprotocols)
     offered = [name.encode() for name in _subprotocols(request)]
     if any(hmac.compare_digest(due, seen) for due in in_subprotocols for seen in offered):
@@ -338,7 +338,7 @@ async def serve(
     report: Callable[[str], None] | None = None,
     lifeline: int | None = None,
 ) -> None:
-    """Runs the agent until SIGINT or SIGTERM; calls ``on_ready`` with its URL and ``report`` with lines about calls.
+    """Runs the agent until SIGINT or SIGTERM. Calls ``on_ready`` with the URL and ``report`` with lines about calls.
 
     ``lifeline`` is the file descriptor of a pipe; end-of-file on it also ends the agent. Raises `AgentError`.
     """

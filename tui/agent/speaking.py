@@ -65,7 +65,7 @@ class Mouth:
         return self._agent.say_stop(reply.stream_id, interrupted=True)
 
     def drop(self) -> PacedReply | None:
-        """Discards the current reply without sending a message; returns the reply if it had started."""
+        """Discards the current reply without sending a message. Returns the reply, or None if it had not started."""
         reply, self._reply = self._reply, None
         if reply and not reply.started:
             self._begun -= 1

@@ -1,9 +1,9 @@
 """Chooses one of the caller's functions and its arguments by comparing words, without a language model.
 
 A function matches if the user said a word from its name or, failing that, from its description. The agent
-passes the arguments that the function's JSON schema requires, and those with a suggested value. A value is
-taken from the first of ``const``, ``default``, ``examples`` and ``enum`` that is present; otherwise it is the
-smallest value of the type, such as "" for text.
+passes the arguments that the function's JSON schema requires, and arguments with a suggested value. A value
+comes from the first of ``const``, ``default``, ``examples`` and ``enum`` that is present. Without any of
+these, the value is the smallest of its type, such as "" for text.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def arguments_for(tool: Tool) -> dict[str, Any]:
 def wrong_value(value: Any) -> Any:
     """Returns a different value of the same type.
 
-    Changes every value in a list or object; adds a value to an empty one.
+    Changes every value in a list or object; adds a value to an empty list or object.
     """
     match value:
         case bool():

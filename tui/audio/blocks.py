@@ -22,7 +22,10 @@ class Source:
 
 
 class Stamp(NamedTuple):
-    """The time and source of a block. The microphone passes it to its callback in place of PortAudio's ``time``."""
+    """The time and source of a block.
+
+    Replaces PortAudio's ``time`` argument in calls of the microphone's callback.
+    """
 
     at_ns: int
     """When the device's callback was entered, or when a block of silence was due."""

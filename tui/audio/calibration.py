@@ -1,9 +1,9 @@
 """Calibrations of pairs of devices, the file that stores them, and the error bounds of measured times.
 
 Without a calibration, this program knows only the delays that the driver reports for a microphone and a
-speaker. A calibration (`tui.calibrating`) measures their error. A calibration never changes recorded times:
-bias and ± are stored separately and applied when a figure is shown. The screen and the engine both import this
-module, so it loads nothing heavy.
+speaker. A calibration (`tui.calibrating`) measures the error of these delays. A calibration never changes
+recorded times: bias and ± are stored separately and applied when a figure is shown. The screen and the engine
+both import this module, so it loads nothing heavy.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def response(self) -> Bound:
-        """The error of a response time. It includes the delays of both devices."""
+        """The error of a response time. The delays of both devices contribute to the error."""
         of = self.calibration
         return self._bound(of.response if of else None)
 
@@ -191,7 +191,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class KnownDevices(NamedTuple):
-    """Stored calibrations, and what else is known about a call's devices before they are opened."""
+    """Stored calibrations, block size and sound server, which are known before a call opens its devices."""
 
     block_ms: int
     calibrations: Sequence[Calibration] = ()

@@ -52,6 +52,6 @@ class EchoCanceller(EchoGuard):
 
 
 def _frames(pcm: bytes, rate: int) -> list[bytes]:
-    """Splits samples into frames of 10 ms. Silence is added to the last frame if it is shorter."""
+    """Splits samples into frames of 10 ms; pads the last frame with silence."""
     size = 2 * (rate * FRAME_MS // 1000)
     return [pcm[at : at + size].ljust(size, b"\0") for at in range(0, len(pcm), size)]

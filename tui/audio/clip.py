@@ -18,7 +18,7 @@ SLOWEST, FASTEST = 0.25, 4.0
 
 
 class Clip:
-    """A section of a recording, which can be read once. Use it from one thread at a time and close it.
+    """A section of a recording, which can be read once. Use a clip from one thread at a time, and close it.
 
     A change of speed also changes the pitch, as on a tape.
     """

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 class ClockedBlocks:
     """Calls ``function(due_ns)`` once per block of monotonic time, without drift.
 
-    If it wakes up late, it makes up for at most ``max_catch_up_ms`` of missed calls. It skips the blocks
-    before that, for example after the process was suspended, and passes their number to ``on_skipped``.
+    After a late wake-up, the clock makes up for at most ``max_catch_up_ms`` of missed calls. It skips older
+    blocks, for example after the process was suspended, and passes their number to ``on_skipped``.
 
     ``clock_ns`` and ``sleep_s`` exist for tests. Calls run on the loop that awaits `run`; an exception in
     ``function`` ends `run`.

@@ -1,7 +1,7 @@
 """Crowd: resources that all calls of a load-test worker share, so that each call costs much less.
 
-Load-test calls have no screen and no sound device. One timer serves the blocks of all calls, and their speech
-detectors run in batches.
+Load-test calls have no screen and no sound device. One timer serves the blocks of all calls, and the speech
+detectors of the calls run in batches.
 """
 
 from __future__ import annotations

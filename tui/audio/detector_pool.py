@@ -103,7 +103,7 @@ class DetectorPool:
         """Number of batches that have been deferred in a row."""
 
     def feed(self, detector: SpeechDetector, pcm: bytes, end_ns: int, take: TakeEdges) -> None:
-        """Adds samples to the next batch. The last one ended at ``end_ns``; ``take`` receives the edges found."""
+        """Adds samples to the next batch. The last sample ended at ``end_ns``; ``take`` receives the edges found."""
         fed = self._fed.get(detector)
         if fed is None:
             fed = self._fed[detector] = _Fed(detector, take)
@@ -134,9 +134,9 @@ class DetectorPool:
             await asyncio.sleep(0)
 
     def judge_due(self, now_ns: int) -> None:
-        """Judges all waiting audio if a batch is due. Blocks the loop, so it suits only a few tracks.
+        """Judges all waiting audio if a batch is due. Blocks the loop, so call it only for a few tracks.
 
-        A batch in which no edge can be confirmed yet is judged together with later ones.
+        A batch in which no edge can be confirmed yet is judged together with later batches.
         """
         if now_ns < self._due_ns:
             return

@@ -1,6 +1,6 @@
 """Microphones and speakers through PortAudio.
 
-This is the only module that imports sounddevice, and it does so on demand. A missing library or device is an
+No other module imports sounddevice, and this one imports it only on demand. A missing library or device is an
 expected case: `audio_problem` describes it with advice, and all other functions raise `AudioDeviceError`.
 
 PortAudio reads the device list once when it is loaded, and again when `refresh_devices` is called. Loading
@@ -72,7 +72,7 @@ Direction = Literal["input", "output"]
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A device in PortAudio's list. Its index is valid until the list is read again."""
+    """A device in PortAudio's list. The index is valid until the list is read again."""
 
     index: int
     name: str
@@ -160,8 +160,8 @@ class Stream:
     def start(self) -> None:
         """Starts the stream, or restarts it after `stop` or `abort`.
 
-        A stream that has vanished cannot be restarted. If this raises `AudioDeviceError`, the stream is
-        closed and counts as vanished.
+        A stream that has vanished cannot be restarted. If `AudioDeviceError` is raised, the stream is closed
+        and counts as vanished.
         """
         if self.vanished:
             # PortAudio's ALSA backend would wait for the lost device forever.
@@ -184,7 +184,7 @@ class Stream:
     def abort(self) -> None:
         """Stops immediately and discards the device's buffer. Raises `AudioDeviceError`.
 
-        Takes 1 to 3 ms, at worst 25 ms. Call it from a worker thread, never from the callback.
+        Takes 1 to 3 ms, at worst 25 ms, so call `abort` from a worker thread, never from the callback.
         """
         self._ending = True
         self._do("abort")
@@ -201,7 +201,7 @@ class Stream:
             _open_streams.discard(self)
 
     def take_away(self) -> None:
-        """Closes the stream while it is in use. To its owner, the device appears to have vanished."""
+        """Closes the stream while it is in use. To the owner of the stream, the device appears to have vanished."""
         self.close()
         self._ended_unasked = True
 
@@ -214,7 +214,7 @@ class Stream:
 
 
 def audio_problem() -> str | None:
-    """Explains why sound does not work and how to fix it; None if a device is available."""
+    """Explains why sound does not work and what to do; None if a device is available."""
     try:
         devices = list_devices()
     except AudioDeviceError as error:
@@ -520,5 +520,5 @@ def no_device_sentence() -> str:
 
 
 def _reaches_sound_server() -> bool:
-    """Returns whether ALSA's plugin for sound servers is installed, without which PortAudio cannot reach them."""
+    """Returns whether ALSA's plugin for sound servers is installed, which PortAudio needs to reach a server."""
     return any(next(_SYSTEM.glob(f"{place}/{_ALSA_PLUGIN}"), None) for place in ("lib*", "lib*/*"))

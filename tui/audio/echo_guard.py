@@ -57,7 +57,10 @@ class EchoGuard(ABC):
 
     @abstractmethod
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
-        """Returns a captured block without the agent's audio. Its last sample left the microphone at ``end_ns``."""
+        """Returns a captured block without the agent's audio.
+
+        The block left the microphone completely at ``end_ns``.
+        """
 
     def take(self, until_ns: int) -> Iterator[Played]:
         """Removes and yields the blocks of agent audio that start by ``until_ns``, in order."""

@@ -1,11 +1,12 @@
 """EncodingCheck: detects agent audio that is PCM although it is labeled as G.711, or the reverse.
 
 Two measurements must agree. Neighboring samples of a sound are similar, so their correlation is high in the
-right encoding and low in the wrong one. In 16-bit PCM the high bytes of samples have a different distribution
-from the low bytes, which are nearly random; in G.711 even and odd bytes have the same distribution.
+right encoding and low in a wrong encoding. In 16-bit PCM the high bytes of samples have a different
+distribution from the low bytes, which are nearly random; in G.711 even and odd bytes have the same
+distribution.
 
-No second of this program's recordings with a correct label is misjudged (tested at 8, 16 and 24 kHz and three
-volumes).
+In this program's recordings (8, 16 and 24 kHz, three volumes), the check misjudges no second with a correct
+label.
 """
 
 from __future__ import annotations

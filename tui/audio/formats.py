@@ -67,7 +67,7 @@ def encode(pcm: bytes, audio_format: AudioFormat) -> bytes:
 
 
 class StreamDecoder:
-    """Decodes one stream to PCM; its chunks may have any size. Not thread-safe.
+    """Decodes one stream to PCM, in chunks of any size. Not thread-safe.
 
     A chunk of PCM16 may end in the middle of a sample; the byte is kept until the next chunk.
     """

@@ -30,7 +30,7 @@ class _Held(NamedTuple):
 class GaplessSpeech:
     """Passes captured blocks to ``speech``, with silence in place of lost audio, as on the saved track.
 
-    Without the silence, two words with a gap between them would count as one during the call, but as two when
+    Without the silence, two words around a gap would count as one utterance during the call, but as two when
     the saved session is measured. An end of speech shortly before a gap would be dated too late.
     """
 

@@ -43,11 +43,11 @@ async def in_thread(
     """Calls ``function`` in a thread and returns its result, or raises its exception.
 
     Raises `AudioDeviceError` if the call takes longer than ``limit_s`` (default: the sound system's time
-    limit), or if an earlier call still hangs. A call that exceeds the limit keeps running; once it returns,
-    ``undo`` is called in its thread.
+    limit), or if an earlier call still hangs. A call that exceeds the limit keeps running. Once the call
+    returns, its thread calls ``undo``.
 
-    If the waiting task is cancelled, it still waits for the call, unless ``cancellable``. Otherwise a lock
-    held during the call would be released while the driver is opening or closing a device.
+    A task that is cancelled still waits for the call, unless ``cancellable``. Otherwise a lock held during
+    the call would be released while the driver is opening or closing a device.
     """
     if driver_hangs():
         raise _not_answering()

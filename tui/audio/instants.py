@@ -1,16 +1,16 @@
 """Computes when a sample passes a device, from the times of the device's callbacks. All figures are measured.
 
 Capture: the times that PortAudio assigns to blocks vary over a range of 24 ms. Callbacks arrive late, never
-early, so the earliest one, relative to the sample count, is the best estimate. A sound server delivers in
-steps, and even the earliest callback of a second may be up to 15 ms late. Over ten seconds, the minimum is
+early, so the earliest callback, relative to the sample count, is the best estimate. A sound server delivers
+in steps, and even the earliest callback of a second may be up to 15 ms late. Over ten seconds, the minimum is
 within 7 ms of the true time in 90 % of the cases; over two seconds, within 13 ms. If a busy sound server
 loses samples, all later callbacks are late; two seconds of late callbacks prove the loss.
 
 Playback: a device with a long latency takes its blocks in pairs, and the second block of each pair a block
-too early. After a start, it holds a different amount of audio than it reports. The lead that PortAudio
-reports with each callback accounts for both effects. Its median was within 0.2 ms of a recording of the
-device in most runs, and within 6 ms in all. The callback time plus the reported latency was 5 to 25 ms too
-early.
+too early. After a start, the device holds a different amount of audio than it reports. The lead that
+PortAudio reports with each callback accounts for both effects. The median of the lead was within 0.2 ms of a
+recording of the device in most tests, and within 6 ms in all tests. The callback time plus the reported
+latency was 5 to 25 ms too early.
 """
 
 from __future__ import annotations
@@ -77,7 +77,10 @@ class _Least:
 
 
 class BlockInstants:
-    """Maps the frames of a captured stream to monotonic times. One thread feeds it; any thread may read."""
+    """Maps the frames of a captured stream to monotonic times.
+
+    Only one thread may call `feed`; any thread may read.
+    """
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -116,7 +119,7 @@ class BlockInstants:
     def take_move(self, limit_ns: int) -> ClockMove | None:
         """Returns how far times have shifted since the last reported shift; None if at most ``limit_ns``.
 
-        Call it on the feeding thread.
+        Call `take_move` on the thread that calls `feed`.
         """
         if not self._estimates:
             return None
@@ -134,7 +137,7 @@ class BlockInstants:
 class SoundInstants:
     """Maps the frames of a played stream to the times at which they are heard.
 
-    One thread feeds it; any thread may read.
+    Only one thread may call `feed`; any thread may read.
     """
 
     def __init__(self, rate: int) -> None:
@@ -146,7 +149,7 @@ class SoundInstants:
         self._offsets.append(heard_ns - frames_to_ns(frame, self.rate))
 
     def restart(self) -> None:
-        """Forgets all blocks. Call it after the device has stopped or run dry: the gap shifts later blocks."""
+        """Forgets all blocks. Necessary after the device has stopped or run dry: the gap shifts later blocks."""
         self._offsets.clear()
 
     def at(self, frame: int) -> int | None:

@@ -36,7 +36,7 @@ class CallbackLoad:
 class AutoLatency:
     """Decides when low latency is too low: after two dropouts of the device within ten seconds.
 
-    Dropouts in the first second do not count, because starting a stream causes them.
+    Dropouts in the first second do not count, because starting a stream causes dropouts.
     """
 
     def __init__(self) -> None:

@@ -39,10 +39,10 @@ class Microphone:
     The device is open only while the mic is on. Silence is delivered if there is no device, while a recorded
     line is playing, and while the agent must hear the silence after the last word.
 
-    ``callback`` has PortAudio's signature; its ``time`` is a `Stamp`. A device calls ``callback`` on
-    PortAudio's thread; the silence clock calls it on the loop. ``on_skipped`` receives the number of blocks
-    of silence that were too old to deliver. ``shared_clock`` replaces the silence clock. Call all methods on
-    the event loop.
+    ``callback`` has PortAudio's signature, but its ``time`` argument is a `Stamp`. A device calls
+    ``callback`` on PortAudio's thread; the silence clock calls ``callback`` on the loop. ``on_skipped``
+    receives the number of blocks of silence that were too old to deliver. ``shared_clock`` replaces the
+    silence clock. Call all methods on the event loop.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Microphone:
     async def start(self, *, silent: bool) -> None:
         """Starts delivering audio from the device, or silence.
 
-        If it raises `AudioDeviceError`, silence is delivered.
+        If the device cannot be opened, raises `AudioDeviceError` and delivers silence.
         """
         if not self._closed:
             self._mode = _Mode.SILENCE if silent else _Mode.SOUND
@@ -141,7 +141,8 @@ class Microphone:
     async def reopen(self, device: devices.Device) -> None:
         """Switches to ``device``, immediately if the mic is on, otherwise at the next `start`.
 
-        If this raises `AudioDeviceError`, silence is delivered and the previous device remains selected.
+        If the device cannot be opened, raises `AudioDeviceError` and delivers silence; the previous device
+        remains selected.
         """
         async with self._lock:
             if self._mode is _Mode.SOUND:
@@ -199,7 +200,7 @@ class Microphone:
             self._silence.stop()
 
     def _deliver(self, source: Source, indata: Any, frames: int, times: Any, status: Any) -> None:
-        """Adds the time to a block and passes it on; runs on PortAudio's thread.
+        """Passes a block with its time to the callback. Runs on PortAudio's thread.
 
         Ignores ``times``: the capture times that PortAudio assigns to blocks vary over a range of 24 ms,
         while the minimum of the callback times stays within 0.3 ms (measured).
@@ -240,7 +241,7 @@ class _DeviceCalls(CallbackTimes):
         self._given_up_ns = self.last_ns
 
     def rest(self) -> None:
-        """Records that the device should stop delivering blocks. Audio after this does not count as missed."""
+        """Records that the device should stop delivering blocks. Later audio does not count as missed."""
         self.last_ns = None
         self._miss_until(self._clock_ns())
 

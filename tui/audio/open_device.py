@@ -22,7 +22,7 @@ Opened = TypeVar("Opened", bound=HasStream)
 
 
 class OpenDevice(Generic[Opened]):
-    """Opens and closes one stream on worker threads. The caller must not run two of these operations at once."""
+    """Opens and closes one stream on worker threads. The caller must not open and close at the same time."""
 
     def __init__(self) -> None:
         self.opened: Opened | None = None
@@ -36,7 +36,10 @@ class OpenDevice(Generic[Opened]):
         return opened is None or opened.stream.vanished
 
     async def open(self, function: Callable[[], None]) -> None:
-        """Runs ``function`` on a worker thread; it must open a stream and call `start`. Raises `AudioDeviceError`."""
+        """Runs ``function``, which must open a stream and call `start`, on a worker thread.
+
+        Raises `AudioDeviceError`.
+        """
         try:
             await in_thread(function, undo=self._close_late)
         except AudioDeviceError:
@@ -45,7 +48,7 @@ class OpenDevice(Generic[Opened]):
             raise
 
     def start(self, opened: Opened) -> None:
-        """Sets `opened` and starts its stream. If this raises `AudioDeviceError`, `opened` is None again."""
+        """Sets `opened` and starts the stream. On `AudioDeviceError`, resets `opened` to None."""
         # Set before the start, because PortAudio may call back before `Stream.start` returns.
         self.opened = opened
         try:

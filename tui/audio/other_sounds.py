@@ -44,8 +44,8 @@ class _Run:
 class OtherSounds:
     """Merges the edges of other sounds with those of speech. Used on the thread of the track's `SpeechDetector`.
 
-    A sound is reported half a second after it begins. It ends after ``silence_ms`` of quiet, or when speech
-    begins.
+    A sound is reported half a second after it begins. A sound ends after ``silence_ms`` of quiet, or when
+    speech begins.
     """
 
     def __init__(self, loudness: Loudness, silence_ms: int) -> None:

@@ -2,8 +2,8 @@
 
 Replies are played completely and in the order in which they began. Audio is dropped only by a flush, or at a
 limit of several minutes. A reply starts when the target depth is queued, when it is complete, or 50 ms after
-the target should have been reached. Once started, it never waits for the target depth again. Times are passed
-in as monotonic ns.
+the target should have been reached. A reply that has started never waits for the target depth again. Times
+are passed in as monotonic ns.
 
 A single thread, that of the engine's loop, begins, feeds, ends and cuts replies. PortAudio's thread pulls
 blocks. Any thread may read the figures.
@@ -77,7 +77,7 @@ class Happening(msgspec.Struct, frozen=True):
 
     ``at_ns`` is when the sample was pulled: the time of the pull plus the sample's position in the block. The
     sample leaves the speaker later, by the latency of the device. For FULL, ``at_ns`` is when the chunk
-    arrived; for clipped edges, it is the time of the last pull.
+    arrived; for clipped edges, ``at_ns`` is the time of the last pull.
     """
 
     kind: HappeningKind
@@ -129,7 +129,7 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class QueueTail(msgspec.Struct, frozen=True):
-    """Marks the end of the audio received so far. Pass it to `PlaybackQueue.passed`."""
+    """Marks the end of the audio received so far, for use with `PlaybackQueue.passed`."""
 
     replies: tuple[tuple[Reply, int], ...] = ()
     """Replies that have not been played to their end, each with its number of frames."""
@@ -264,9 +264,10 @@ class PlaybackQueue:
         """Drops all queued audio, and later audio of the replies begun so far.
 
         If the device's own buffer is discarded too, pass the device's latency as ``aborted_latency_ms``. The
-        buffer's content then counts as unheard, even if it belongs to a reply that has just drained.
+        content of the buffer then counts as unheard, even content of a reply that has just drained.
 
-        Otherwise the current reply may end in a fade: its next ``fade_frames`` still play and count as heard.
+        Otherwise the current reply may end in a fade: the next ``fade_frames`` of the reply still play and
+        count as heard.
         """
         cuts: list[Cut] = []
         with self._lock:
@@ -351,7 +352,7 @@ class PlaybackQueue:
             return None if reply is None else reply.handed.heard_frames(self._clock, at_ns, device_latency_ms)
 
     def tail(self) -> QueueTail:
-        """Returns a mark for the end of the audio received so far, for use with `passed`."""
+        """Marks the end of the audio received so far, for use with `passed`."""
         with self._lock:
             last = [self._last_handed] if self._last_handed and self._last_handed.closed else []
             return QueueTail(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
@@ -401,7 +402,7 @@ class PlaybackQueue:
     # called with the lock held
 
     def _queue(self, reply: Reply, pcm: bytes, at_ns: int) -> Fed:
-        """Queues as many samples as the limit allows and reports dropped ones."""
+        """Queues as many samples as the limit allows; drops and reports the others."""
         frames, stats = len(pcm) // 2, self._stats
         fitting_frames = min(frames, max(self._max_frames - stats.queued_frames, 0))
         if fitting_frames:
@@ -463,7 +464,7 @@ class PlaybackQueue:
         return reply
 
     def _first_due(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """Returns the first reply with samples, if it may start. Drains the ended replies before it."""
+        """Returns the first reply with samples, if it may start. Drains ended replies before that reply."""
         # An empty reply that has not ended is skipped. Otherwise, an agent that forgets to end a reply would
         # never be heard again.
         for reply in list(self._open):

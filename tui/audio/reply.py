@@ -95,7 +95,10 @@ class Handed:
 
     @property
     def audible_frames(self) -> int:
-        """Number of frames that were or will be heard. An abort makes it smaller than the number taken."""
+        """Number of frames that were or will be heard.
+
+        After an abort, this is less than the number of frames taken.
+        """
         return self.frames if self._final_heard_frames is None else self._final_heard_frames
 
     def heard_frames(self, clock: Clock, at_ns: int, device_latency_ms: float) -> int:
@@ -148,7 +151,10 @@ class Reply:
 
     @property
     def audible_frames(self) -> int:
-        """Number of frames that were or will be heard. A flush makes it smaller than the number received."""
+        """Number of frames that were or will be heard.
+
+        After a flush, this is less than the number of frames received.
+        """
         return self.handed.audible_frames if self.flushed else self.received_frames
 
     def add(self, pcm: bytes, frames: int) -> None:

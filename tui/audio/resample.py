@@ -1,8 +1,9 @@
 """Converts sample rates, either live block by block, or for a whole recording.
 
-Live audio uses libsamplerate's sinc converters through python-samplerate. They hold back 3 ms of audio (6 ms if one
-side is 8 kHz); soxr's streams with default settings hold back at least 21 ms. The converters' output does not depend
-on how the input is divided into chunks. Frame 0 of the output corresponds to frame 0 of the input.
+Live audio uses libsamplerate's sinc converters through python-samplerate. These converters hold back 3 ms of
+audio (6 ms if one side is 8 kHz); soxr's streams with default settings hold back at least 21 ms. The
+converters' output does not depend on how the input is divided into chunks. Frame 0 of the output corresponds
+to frame 0 of the input.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class LiveResampler:
 
 
 def resample_floats(values: NDArray[np.float32], from_rate: int, to_rate: int) -> NDArray[np.float32]:
-    """Converts a whole recording to another rate with the best filter. Its duration stays the same."""
+    """Converts a whole recording to another rate with the best filter. The duration stays the same."""
     if from_rate == to_rate or not len(values):
         return values
     stream = FloatResampler(from_rate, to_rate, "sinc_best")

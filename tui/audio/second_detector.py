@@ -1,12 +1,12 @@
 """Detects sound on a track independently, from its spectrum, to check the edges that the first detector found.
 
 This detector shares nothing with `tui.audio.speech` and `tui.audio.loudness`: no network, block levels or
-thresholds. It compares each band between 100 Hz and 8 kHz with the band's noise floor over the whole section.
-The first detector cannot know that floor, because it runs live.
+thresholds. Each band between 100 Hz and 8 kHz is compared with its noise floor over the whole section. The
+first detector runs live, so it cannot know this noise floor.
 
-An edge is an interval, not a single time: if a sound fades slowly into noise, its end lies between the last
-frame that is clearly sound and the last frame that may be sound. The test
-`tests/audio/test_second_detector.py` compares both detectors on the recorded lines and prompts.
+An edge is an interval, not a single time: if a sound fades into noise, its end lies between the last frame
+that is clearly sound and the last that may be sound. The test `tests/audio/test_second_detector.py` compares
+both detectors on the recorded lines and prompts.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class SoundFound(NamedTuple):
 def sounds_in(pcm: bytes, rate: int) -> list[SoundFound]:
     """Returns the sounds in a section of 16-bit samples, in order.
 
-    Takes about 1.3 ms per second of audio. The section should include a pause; otherwise, its quietest parts
-    count as the noise floor.
+    Takes about 1.3 ms per second of audio. The section should include a pause; otherwise, the quietest parts
+    of the sound count as the noise floor.
     """
     ratios = _over_the_floor(np.frombuffer(pcm, "<i2").astype(np.float32), rate)
     found = _joined(_runs(ratios > _MAYBE), _JOINED_MS)

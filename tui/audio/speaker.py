@@ -53,7 +53,7 @@ class AgentTrack(Protocol):
 
 
 class _DeviceClock:
-    """Computes when frames of the queue are heard. The playing thread updates it; the engine's loop reads it."""
+    """Computes when frames of the queue are heard. The playing thread writes, and the engine's loop reads."""
 
     def __init__(self, rate: int, now_ns: Callable[[], int]) -> None:
         self.now_ns = now_ns
@@ -116,7 +116,7 @@ class _OpenedOutput:
         return block
 
     def lead_ns(self, time: Any) -> int:
-        """Returns how long after this callback its first sample is heard, in ns."""
+        """Returns the time in ns from the callback until the first sample of its block is heard."""
         # Only differences of PortAudio's times are meaningful, because its clock is not Python's monotonic
         # clock. If even the difference is implausible, the stream's reported latency is the next best figure.
         lead_s = time.outputBufferDacTime - time.currentTime
@@ -193,7 +193,7 @@ class Speaker:
     async def open(self, device: devices.Device) -> None:
         """Switches playback to ``device``, at the queue's rate if the device supports it.
 
-        If this raises `AudioDeviceError`, nothing has changed.
+        After an `AudioDeviceError`, playback continues as before.
         """
         async with self._lock:
             if self._closed:
@@ -266,8 +266,8 @@ class Speaker:
     def catch_up(self, now_ns: int) -> None:
         """Without a device, pulls the blocks that are due by ``now_ns``.
 
-        Call it before the queue changes, so that each block contains the audio that had arrived when the
-        block was due. If the loop was held up, the blocks are pulled in several calls.
+        Must be called before the queue changes, so that each block contains the audio that had arrived when
+        the block was due. If the loop was held up, the blocks are pulled in several calls.
         """
         if self._without_device:
             self._without_device.blocks.catch_up(now_ns, most_blocks=_MOST_BLOCKS_AT_ONCE)

@@ -1,12 +1,12 @@
 """Detects where speech starts and stops on one track, to within a few milliseconds.
 
-A classifier decides, window by window, whether there is speech. The detector turns these decisions into
-edges. It moves each edge back to the block where the sound rose above the noise floor or fell below it, and
-within that block to the first or last loud millisecond.
+A classifier decides, window by window, whether there is speech. The detector turns the classifier's decisions
+into edges. The detector moves each edge back to the block in which the sound crossed the noise floor, and
+there to the first or last loud millisecond.
 
 Silero's network is robust but late: about 80 ms at an onset, 40 to 140 ms at an end. After the correction,
 the median error of edges is within 10 ms. In noise, soft starts and ends of words are lost, because an edge
-is where the sound rises above the noise or falls below it (figures: docs/calibrate.md).
+is where the sound crosses the noise floor (figures: docs/calibrate.md).
 
 On an agent's track, edges of other sounds are detected by loudness alone. Each edge names the method that
 detected it.
@@ -182,7 +182,7 @@ class SileroClassifier:
 def load_detector() -> None:
     """Loads the network that all detectors share.
 
-    Loading blocks every thread of the process for a while, so call this before a call starts.
+    Loading blocks every thread of the process for a while, so load the network before a call starts.
     """
     import samplerate  # noqa: F401
 
@@ -192,8 +192,8 @@ def load_detector() -> None:
 def make_detector(rate: int, *, silence_ms: int = 500, other_sounds: bool = False) -> SpeechDetector:
     """Returns a detector for a track at ``rate`` Hz.
 
-    With ``other_sounds``, it also detects tones and other sounds. Use this for an agent's track, because an
-    agent may answer with a tone. Call `load_detector` first; otherwise this loads the network, which takes
-    long.
+    With ``other_sounds``, the detector also finds tones and other sounds. Set it for an agent's track,
+    because an agent may answer with a tone. Call `load_detector` first; otherwise the first detector has to
+    load the network.
     """
     return SpeechDetector(rate, SileroClassifier(rate), silence_ms=silence_ms, other_sounds=other_sounds)

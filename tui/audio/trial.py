@@ -45,7 +45,7 @@ class TrialResult(msgspec.Struct, frozen=True):
 class Trial:
     """A child process that loads PortAudio and lists its devices.
 
-    It starts immediately and can be used from any thread.
+    The process starts immediately. Methods can be called from any thread.
     """
 
     def __init__(self) -> None:

@@ -53,7 +53,7 @@ class AudioFileError(Exception):
 
 
 class NotReadHere(AudioFileError):
-    """Raised if a file is not a WAV file or has an unsupported sample format. Another reader may support it."""
+    """Raised if a file is not a WAV file or has an unsupported sample format. Another reader may support the file."""
 
 
 class _Header(NamedTuple):
@@ -80,9 +80,9 @@ class _Closing(ABC):
 
 
 class WavFile(_Closing):
-    """A WAV file that is read in sections. Use it from one thread at a time, and `close` it or use ``with``.
+    """A WAV file that is read in sections. Read a file from one thread at a time, and `close` it or use ``with``.
 
-    It reads 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, with a plain or an extensible header. A
+    Supports 8, 16, 24 and 32 bit PCM, 32 and 64 bit float and G.711, with a plain or an extensible header. A
     truncated file is read up to its end. A file that is still growing keeps the length that it had when it
     was opened.
 
@@ -147,7 +147,7 @@ class WavFile(_Closing):
         os.close(self._descriptor)
 
     def _take_apart(self) -> tuple[_Header, int, int]:
-        """Reads the header; returns it, and the offset and size in bytes of the samples."""
+        """Reads the header; returns the format, and the offset and size in bytes of the samples."""
         riff = self._read_at(0, 12)
         if not riff:
             raise AudioFileError(f"{self.path} is empty.")
@@ -178,9 +178,9 @@ class WavFile(_Closing):
 def read_wav(path: str | Path, rate: int, advise: Callable[[str], object] = lambda _: None) -> bytes:
     """Returns the whole file as mono PCM at ``rate`` Hz, with its channels mixed down. Raises `AudioFileError`.
 
-    Supports the formats of `WavFile`. With the package soundfile (an extra), it also reads FLAC, Ogg, MP3,
-    AIFF and compressed WAV files. A file that is already 16-bit mono at ``rate`` is returned unchanged.
-    ``advise`` receives a sentence if the channels cancel each other out.
+    Supports the formats of `WavFile`. With the package soundfile (an extra), also reads FLAC, Ogg, MP3, AIFF
+    and compressed WAV files. A file that is already 16-bit mono at ``rate`` is returned unchanged. ``advise``
+    receives a sentence if the channels cancel each other out.
     """
     from tui.audio.mix import cancels, mix
     from tui.audio.pcm import from_float

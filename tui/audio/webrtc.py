@@ -1,8 +1,8 @@
 """WebRTC's audio processing, from the ``livekit`` package.
 
-That package is an extra (30 MB, 200 to 280 ms to import), so it is imported only when cancellation is
-requested. The library takes frames of exactly 10 ms at any device rate. Processing 10 ms in both directions
-takes about 0.1 ms.
+The package is an extra (30 MB, 200 to 280 ms to import). It is imported only if cancellation is requested.
+The library takes frames of exactly 10 ms at any device rate. Processing 10 ms in both directions takes about
+0.1 ms.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ class FigureErrors(NamedTuple):
 
 
 class TruthOfCall:
-    """Compares the measured times of one call with its samples. This is slow, so run it in a thread."""
+    """Compares the measured times of one call with its samples. Slow, so run it in a thread."""
 
     def __init__(self, metrics: SessionMetrics, caller: CallerInLoop, track: PlayedTrack) -> None:
         self._metrics = metrics

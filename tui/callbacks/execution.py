@@ -90,8 +90,8 @@ async def _wait_for(awaitable: Awaitable[T]) -> T:
 def is_cancellation(error: BaseException) -> bool:
     """Returns whether ``error`` is the cancellation of the current task.
 
-    A callback also raises CancelledError if it awaits a task that was cancelled elsewhere. That counts as a
-    failure of the callback, because the task that runs the callback should continue.
+    A callback also raises CancelledError if it awaits a task that was cancelled elsewhere. Such an error
+    counts as a failure of the callback, because the task that runs the callback should continue.
     """
     if not isinstance(error, asyncio.CancelledError):
         return False
@@ -105,7 +105,7 @@ def is_cancellation(error: BaseException) -> bool:
 def is_coroutine_callback(callback: Callback) -> bool:
     """Returns whether ``callback`` is a coroutine function, or a method, partial or callable object of that kind.
 
-    A plain function may still return an awaitable; only its result shows that.
+    A plain function may still return an awaitable, which only its result shows.
     """
     while isinstance(callback, functools.partial):
         callback = callback.func

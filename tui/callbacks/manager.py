@@ -1,7 +1,7 @@
 """Registers callbacks by event type and calls them when an event is triggered.
 
 Dispatch walks a list of plain callables, so it costs little more than a handwritten loop. A registration or
-removal creates a new list for the event. It also replaces the items of the old list with callables that first
+removal creates a new list for the event. The items of the old list are replaced with callables that first
 check whether their registration is still active. A dispatch that is walking the old list therefore skips
 callbacks that have been removed in the meantime.
 """
@@ -68,9 +68,9 @@ class CallbackManager:
     def trigger(self, event_type: Hashable, data: Any = _NOTHING, /, *more: Any) -> None:
         """Calls the callbacks of ``event_type`` immediately, in this thread.
 
-        If a callback returns an awaitable, such as a coroutine, it becomes a task on this thread's running
-        loop. Tasks start in order, but do not wait for each other. If no loop is running, the awaitable is
-        awaited before the next callback is called.
+        An awaitable result, such as a coroutine, becomes a task on this thread's running loop. Tasks start in
+        order, but do not wait for each other. If no loop is running, the awaitable is awaited before the next
+        callback is called.
         """
         calls = self._calls.get(event_type, ())
         if more or data is _NOTHING:

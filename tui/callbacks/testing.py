@@ -52,7 +52,8 @@ class MockCallback:
 
         Pass the arguments as in the call, ``assert_called_with(1, key=2)``, or as a tuple and a dict,
         ``assert_called_with(expected_args, expected_kwargs=None)``. Without ``expected_kwargs``, the second
-        form ignores the keyword arguments of the call. The assertion holds if either interpretation matches.
+        form ignores the keyword arguments of the call. The assertion holds if one of the two interpretations
+        matches.
         """
         assert self.calls, f"{self.__name__} was not called"
         last = self.calls[-1]

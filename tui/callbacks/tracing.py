@@ -84,10 +84,10 @@ class CallbackStats:
 class CallbackTracing:
     """The switch that turns tracing and measuring of all callbacks on and off.
 
-    While the switch is off, dispatch calls the callbacks directly. While it is on, dispatch calls them
-    through `trace_callback` and `monitor_callback_performance`. The switch can be used from any thread. A
-    call in progress is not measured. Measurements are kept until ``reset``, even for callbacks that are no
-    longer registered.
+    While the switch is off, dispatch calls the callbacks directly. While the switch is on, dispatch calls the
+    callbacks through `trace_callback` and `monitor_callback_performance`. The switch can be used from any
+    thread. A call in progress is not measured. Measurements are kept until ``reset``, even for callbacks that
+    are no longer registered.
     """
 
     def __init__(self, limit: int = 1000, recent: int = 1000) -> None:
@@ -129,7 +129,7 @@ class CallbackTracing:
         )
 
     def adopt(self, owner: Traceable) -> None:
-        """Applies the switch to the callbacks of ``owner``, to which it keeps only a weak reference."""
+        """Applies the switch to the callbacks of ``owner``. Keeps only a weak reference to ``owner``."""
         with self._lock:
             self._owners.add(owner)
 
@@ -207,7 +207,7 @@ class _Meter:
 
 
 class _Span:
-    """Times one call, from its start to its return. If the call returns an awaitable, times that as well."""
+    """Times one call from its start to its return, including an awaitable that the call returns."""
 
     __slots__ = ("_carried_on", "_ended", "_started_ns")
 

@@ -40,7 +40,7 @@ class GroupedCommand(click.Command):
 
 
 def write_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Writes a command's options by group, in the order of each group's first option. Ungrouped ones come last."""
+    """Writes a command's options by group, in the order of each group's first option; ungrouped options last."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)

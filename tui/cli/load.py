@@ -1,4 +1,7 @@
-"""The command `load`, which makes many calls at once. It runs Locust in separate processes and never imports it."""
+"""The command `load`, which makes many calls at once.
+
+The command runs Locust in separate processes and never imports it.
+"""
 
 from __future__ import annotations
 
@@ -276,7 +279,7 @@ def _check_descriptors(calls: int) -> None:
 
 
 def _plans(scenario: Scenario, target: Target, own: dict[str, Any]) -> list[LoadPlan]:
-    """Returns one plan per process. The first is for the master, the others are for its workers."""
+    """Returns one plan per process. The first plan is for the master, the others are for its workers."""
     import msgspec
 
     from tui.config.targets import sessions_folder

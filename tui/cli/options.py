@@ -57,7 +57,7 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
 
 
 def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Combines options into one decorator. The help lists them in the given order."""
+    """Combines options into one decorator. The help lists the options in the given order."""
 
     def decorate(command: Command) -> Command:
         for each in reversed(options):
@@ -109,7 +109,7 @@ def _click_type(setting: Setting) -> Any:
 
 
 class NumberInRange(click.FloatRange):
-    """A number within limits. Its error messages say "number" instead of naming a Python type."""
+    """A number within limits. Error messages say "number" instead of naming a Python type."""
 
     name = "number"
 
@@ -271,7 +271,7 @@ def file_errors() -> Iterator[None]:
 
 
 def effective_settings() -> SettingsInForce:
-    """Returns the settings of this command. They are read only once.
+    """Returns the settings of this command, and reads them on the first call.
 
     Prints a warning about environment variables that look like settings. Raises `Sentence`.
     """
@@ -296,7 +296,7 @@ def settings_file() -> str | None:
 
 
 def delete_old_sessions() -> None:
-    """Deletes saved sessions beyond the limits in the settings. If any were deleted, prints a line about it."""
+    """Deletes saved sessions beyond the limits in the settings. Prints a line about deleted sessions."""
     from tui.config.targets import sessions_folder
     from tui.saving.deleting import retain
 
@@ -386,7 +386,7 @@ def _value(setting: Setting, value: Any) -> Any:
 
 
 def refuse_settings_of_one_target(typed: TargetSettings) -> None:
-    """Raises `Sentence` if the user typed a token, header or protocol without naming the target to use it for."""
+    """Raises `Sentence` if the user typed a token, header or protocol but named no target."""
     of_one = [SETTINGS[name].flag for name in typed if SETTINGS[name].scope is Scope.TARGET]
     if of_one:
         raise Sentence(f"{of_one[0]} needs a target: pass a URL, or a profile from the settings file.")
@@ -471,7 +471,7 @@ def make_agent_settings(
 def check_terminal(instead: str = "opusagent-tui call URL --say FILE.wav") -> None:
     """Raises `Sentence` unless there is a UTF-8 terminal that can show the screen.
 
-    ``instead`` is a command that works without a terminal; the message suggests it.
+    The message suggests ``instead``, a command that works without a terminal.
     """
     streams = {"input": sys.__stdin__, "output": sys.__stdout__, "error output": sys.__stderr__}
     elsewhere = [name for name, stream in streams.items() if stream is None or not stream.isatty()]

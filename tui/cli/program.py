@@ -47,7 +47,7 @@ class Sentence(click.ClickException):
 class Program(click.Group):
     """The group of all commands. Reports every error with an exit code and, with ``--json``, as JSON.
 
-    ``later`` maps names of commands to ``module:attribute``; they are imported when they are first used.
+    ``later`` maps names of commands to ``module:attribute``, from which a command is imported on first use.
     """
 
     command_class = GroupedCommand

@@ -29,7 +29,7 @@ def spoken_files(names: Sequence[Path], timeout_s: float, synthesizer: str = "")
     """Yields a list with a readable WAV file for each name. Raises `Sentence`, `AudioFileError`, `SpeechError`.
 
     Data from a pipe is kept in a temporary file until the block ends. ``timeout_s`` is the longest wait for
-    more of it. A sentence is spoken by ``synthesizer``; its file is named after the sentence.
+    more data. ``synthesizer`` speaks sentences; the file of a sentence is named after it.
     """
     from tui.audio.wav import AudioFileError, read_wav
 

@@ -37,7 +37,7 @@ LISTED_SESSIONS = 3
 
 
 class LocalAgent:
-    """The local agent that belongs to the screen. It starts on the first call, and restarts if it has died."""
+    """The local agent that belongs to the screen. The agent starts on the first call, and restarts if it has died."""
 
     def __init__(self, settings: AgentSettings | None, base: Target) -> None:
         self._settings = settings
@@ -80,7 +80,7 @@ class LocalAgent:
 
 
 class Engines:
-    """The engine processes of the screen: the first one, and those that replaced a dead one."""
+    """The engine processes of the screen: the first engine, and engines that replaced a dead engine."""
 
     def __init__(self, *, devices: bool) -> None:
         self.first = EngineHandle(devices=devices)
@@ -162,7 +162,7 @@ def run_screen(
 
 
 def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Library:
-    """Returns the library of saved sessions, with one open if requested. Raises `SavedSessionError`."""
+    """Returns the library of saved sessions. Opens a session if requested. Raises `SavedSessionError`."""
     from tui.library import Library
 
     if opening is None:

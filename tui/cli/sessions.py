@@ -53,12 +53,12 @@ class LocalTime(click.DateTime):
 
 
 class SessionsGroup(click.Group):
-    """The command `sessions` and its subcommands. Without a subcommand, or with `list`, it lists sessions."""
+    """The command `sessions` and its subcommands. Lists sessions if there is no subcommand, or with `list`."""
 
     command_class = GroupedCommand
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Removes `list` from the arguments, wherever it is, because listing needs no subcommand."""
+        """Removes `list` from the arguments, because listing needs no subcommand. `list` may be anywhere."""
         if "list" in args:
             at = args.index("list")
             before = args[at - 1] if at else ""

@@ -50,7 +50,7 @@ class MergedSettings(msgspec.Struct, frozen=True):
         return self.labels.get(name, name)
 
     def error(self, name: str, sentence: str) -> SettingsError:
-        """Returns an exception about the value of a setting. The caller raises it."""
+        """Returns an exception about the value of a setting, for the caller to raise."""
         value = one_line(str(self.get(name)), 200)
         link = " " if self.label(name).startswith("--") else "="
         return SettingsError(f"{self.label(name)}{link}{value}: {sentence}")

@@ -114,7 +114,7 @@ def _variable(section: str, key: str) -> str:
 
 
 def _unreachable(path: Path) -> str:
-    """Explains why the path cannot be examined, for example in an inaccessible home folder; "" if it can."""
+    """Explains why the path cannot be examined, such as an inaccessible home folder; "" if it can be examined."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

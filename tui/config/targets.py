@@ -154,7 +154,7 @@ def _profile(name: str, in_force: SettingsInForce) -> str:
 
 
 def url_problem(url: str, protocol: str) -> str:
-    """Explains why a URL cannot be called; empty if it can.
+    """Explains why a URL cannot be called; empty if it can be called.
 
     The URL of a Twilio webhook may start with http:// or https://.
     """
@@ -234,7 +234,7 @@ def _folder(save: bool | str, in_force: SettingsInForce) -> str:
 
 
 def sessions_folder(in_force: SettingsInForce) -> Path:
-    """Returns the default folder for saved sessions. A call can use a different one."""
+    """Returns the default folder for saved sessions. A call can use a different folder."""
     folder = in_force.settings.sessions.folder
     return path_of(folder) if folder else default_folder()
 

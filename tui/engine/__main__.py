@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def take_pipes() -> tuple[int, int]:
-    """Moves the pipes to other descriptors than 0 and 1; returns the new ones.
+    """Moves the pipes to other descriptors than 0 and 1; returns the new descriptors.
 
     A library that prints would otherwise write into a pipe.
     """

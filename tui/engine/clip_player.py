@@ -32,7 +32,7 @@ class ClipPlayer:
     """Plays one clip at a time; a new clip replaces the current one. Everything runs on the engine's loop.
 
     ``report`` receives the position every 20 ms, and once more at the end, with ``playing`` set to false. A
-    call in progress keeps its own stream; the sound system mixes both.
+    call in progress keeps its own stream; the sound system mixes both streams.
     """
 
     def __init__(

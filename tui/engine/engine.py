@@ -296,7 +296,7 @@ class Engine:
         return session
 
     def _scenario_play(self, target: Target) -> ScenarioPlay:
-        """Returns the object that plays scenarios in this call. Imports it on first use."""
+        """Returns the object that plays scenarios in this call. Imports its module on first use."""
         from tui.engine.scenario_play import ScenarioPlay
 
         if self._scenario is None:

@@ -55,7 +55,10 @@ class Frames:
         self._filled.set()
 
     def flush(self) -> int:
-        """Sends the waiting items if the screen is reading. Returns how many events were dropped before them."""
+        """Sends the waiting items if the screen is reading.
+
+        Returns how many events have been dropped since the previous batch.
+        """
         # The transport buffers without limit, so events that a stopped screen leaves unread are held here, where they
         # can be counted and dropped.
         if self.paused or self._backlog() > _MAX_BACKLOG_BYTES:

@@ -1,6 +1,6 @@
 """The screen's handle to the engine process.
 
-It uses only the standard library and msgspec, and nothing in it blocks.
+Uses only the standard library and msgspec, and never blocks.
 """
 
 from __future__ import annotations

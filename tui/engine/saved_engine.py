@@ -33,8 +33,8 @@ AT_ONCE_EVENTS = 5_000
 class SavedEngine:
     """An `EngineLink` for a saved session. A real engine, ``sound``, plays the audio.
 
-    With ``speed``, the session is replayed at that multiple of real time. Without it, the whole session is
-    available immediately. In both cases `playhead` holds the current time.
+    With ``speed``, the session is replayed at that multiple of real time. Without ``speed``, the whole
+    session is available immediately. In both cases `playhead` holds the current time.
     """
 
     alive = True

@@ -48,7 +48,7 @@ class SessionFile:
         return offset
 
     def close(self) -> None:
-        """Removes the file. Processes that have it open can still read it."""
+        """Removes the file. Processes that have the file open can still read it."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

@@ -162,7 +162,7 @@ class Pause(_Item, frozen=True, tag="pause"):
 
 
 class TraceCallbacks(_Item, frozen=True, tag="trace_callbacks"):
-    """Command: turns the measurement of callbacks on or off. While it is on, the engine sends `CallbackFigures`."""
+    """Command: turns the measurement of callbacks on or off. Measurements arrive as `CallbackFigures`."""
 
     on: bool
 

@@ -18,10 +18,12 @@ TelephonyHandler = Callable[[Any], object]
 
 
 class EventRouter:
-    """Calls the handler that is registered for a telephony event or a realtime event. Use it on one event loop.
+    """Calls the handler that is registered for a telephony event or a realtime event.
 
-    Telephony events say what a message means, in any protocol; pass them to `handle_platform_event`. Realtime
-    events are messages under their wire names; pass them to `handle_realtime_event`. The two kinds have
+    Use one event loop for all calls.
+
+    A telephony event says what a message means, in any protocol; `handle_platform_event` takes these events.
+    A realtime event is a message under its wire name; `handle_realtime_event` takes these. The two kinds have
     separate handlers. An exception in a handler is reported (`tui.callbacks.errors`) and does not stop other
     handlers.
     """

@@ -45,11 +45,11 @@ class RealtimeWebSocket(Protocol):
 
 
 class FunctionHandler:
-    """Runs registered functions when the agent calls them. Use it on one event loop.
+    """Runs registered functions when the agent calls them. Use one event loop for all calls.
 
-    A function receives its arguments as a dict. A coroutine function runs on this loop. A plain one runs in a
-    thread, where it may block without stopping the audio; if it returns an awaitable, that is awaited on the
-    loop. Calls run concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
+    A function receives its arguments as a dict. A coroutine function runs on this loop. A plain function runs
+    in a thread, where it may block without stopping the audio. An awaitable that a plain function returns is
+    awaited on the loop. Calls run concurrently. Every failure is returned to the agent as ``{"error": "…"}``.
 
     At ``time_limit_s`` a coroutine is cancelled. A thread cannot be cancelled: it keeps running, the agent
     receives an error, and the late result is dropped and counted in `late_results`.
@@ -218,8 +218,8 @@ class FunctionHandler:
     def _should_hang_up(self, result: object) -> bool:
         """Returns whether a function's result requests the end of the call.
 
-        Such a result is a mapping in which ``hang_up``, ``hangup`` or ``end_call`` is true, or in which
-        ``action`` or ``next_action`` is one of these words.
+        In such a result, ``hang_up``, ``hangup`` or ``end_call`` is true, or ``action`` or ``next_action`` is
+        one of these words.
         """
         return isinstance(result, Mapping) and (
             any(result.get(key) is True for key in HANG_UP_KEYS)

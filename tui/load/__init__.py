@@ -1,6 +1,6 @@
 """Load tests with many callers, based on Locust. `VoiceUser` is a Locust user that makes calls.
 
-Locust is an optional extra. It is imported with `VoiceUser`, but not with this package.
+Locust is an optional extra, which `VoiceUser` imports but this package does not.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A load test process: ``python -m tui.load`` reads its plan, one line of JSON, from stdin.
 
 The process runs Locust's own main function. In the master, which makes no calls, gevent replaces threads and
-sockets, as Locust expects. In the other processes it does not. The end of stdin means that the command that
-started the process has exited.
+sockets, as Locust expects. In the other processes, threads and sockets stay as they are. The end of stdin
+means that the command that started the process has exited.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _finish(plan: LoadPlan, environment: Environment) -> ExitCode:
 
 
 def judge(plan: LoadPlan, summary: Summary) -> ExitCode:
-    """Prints the conditions of ``--fail-if`` that the run meets; returns the exit code."""
+    """Prints the conditions of ``--fail-if`` that the load test meets; returns the exit code."""
     conditions = [Criterion(text, OF_A_RUN) for text in plan.fail_if]
     failed = [condition for condition in conditions if condition.holds(summary.figures)]
     unmeasured = [condition for condition in conditions if condition.unmeasured(summary.figures)]

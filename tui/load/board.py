@@ -70,7 +70,7 @@ class Board:
             self._records.take(record)
 
     def begin(self) -> None:
-        """Discards the records of the previous run and starts monitoring a new one."""
+        """Discards the records of the previous load test and starts monitoring a new test."""
         self._records = _Records()
         self.ended_early = self.unreachable = ""
         self.workers_gone = False
@@ -80,7 +80,7 @@ class Board:
     def wait_for_calls(self) -> None:
         """Makes every worker hang up and waits for the records of the calls.
 
-        If all workers were lost, also ends the run, because Locust stops it without ending it.
+        If all workers were lost, also ends the load test, because Locust would not.
         """
         runner = self.runner
         if not isinstance(runner, MasterRunner):
@@ -97,7 +97,7 @@ class Board:
             gevent.sleep(0.05)
 
     def summary(self, *, warm_up_s: float, scenario: str, target: str) -> Summary:
-        """Computes the figures of the run."""
+        """Computes the figures of the load test."""
         return summarise(
             self._records.everything,
             warm_up_s=warm_up_s,
@@ -127,7 +127,7 @@ class Board:
                     self._end("The program that read the output has exited.")
 
     def end_if_due(self) -> None:
-        """Ends the run if the calls have reached their maximum total duration, or if the agent accepted none."""
+        """Ends the load test if the calls have reached their maximum total duration, or if none was accepted."""
         records = self._records
         if self.ended_early or not records.everything:
             return
@@ -150,7 +150,7 @@ class Board:
         gevent.spawn(self.runner.quit if options is None or options.headless else self.runner.stop)
 
     def snapshot(self) -> Snapshot:
-        """Returns the current figures of the run."""
+        """Returns the current figures of the load test."""
         now_s, records, runner = time.time(), self._records, self.runner
         response_ms = [response_ms for _, response_ms in records.responses_since(now_s - _RECENT_S)]
         lasted_s = now_s - records.first_s if records.first_s is not None else 0.0
@@ -179,7 +179,7 @@ class Board:
 
 
 class _Records:
-    """The records of a run. Counts are kept up to date as records arrive, because a run may last for hours."""
+    """The records of a load test. Each record is counted when it arrives, because a test may last for hours."""
 
     def __init__(self) -> None:
         self.everything: list[Record] = []
@@ -225,7 +225,7 @@ class _Records:
         return sum(1 for _ in takewhile(lambda at_s: at_s > since_s, reversed(self._begun_s)))
 
     def knee_calls(self) -> int | None:
-        """Returns the number of calls at the knee; None without a knee, or if the run is too long to analyze."""
+        """Returns the number of calls at the knee; None without a knee, or after too many calls to analyze."""
         if len(self.ended) > _MOST_CALLS_FOR_KNEE:
             return None
         # It is not known when the calls in progress were accepted, so they count from their beginning.

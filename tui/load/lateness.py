@@ -24,8 +24,8 @@ _KEPT = 20_000
 class Lateness:
     """Records the periods in which a worker's event loop was late.
 
-    Runs on that loop, but `between` may be called from any thread. ``emit`` receives a `WorkerSecond` every
-    second; ``calls`` returns the number of calls in progress.
+    Runs on the worker's event loop, but `between` may be called from any thread. ``emit`` receives a
+    `WorkerSecond` every second; ``calls`` returns the number of calls in progress.
     """
 
     def __init__(self, worker: str, emit: Callable[[WorkerSecond], object], calls: Callable[[], int]) -> None:

@@ -25,7 +25,7 @@ class Role(StrEnum):
 
 
 class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The plan of a load test. It contains secrets, so it is passed through a pipe, never in arguments."""
+    """The plan of a load test, which is passed through a pipe, never in arguments, because it contains secrets."""
 
     role: Role = Role.ALONE
     scenario: str

@@ -32,8 +32,8 @@ def free_port() -> int:
 class LoadProcesses:
     """The processes of a load test, which run for the duration of a ``with`` block.
 
-    The first process is the master of the others. A canary starts before them; the others start once it has
-    measured the agent's responses alone.
+    The first process is the master of the others. A canary starts before all others and first measures the
+    agent's responses alone.
 
     If ``captures``, the caller reads `lines`. All methods may be called from any thread.
     """
@@ -97,7 +97,7 @@ class LoadProcesses:
             yield line.decode(errors="replace").rstrip("\n")
 
     def wait(self) -> int:
-        """Waits until all processes have ended; returns the first one's exit code, or 70 if it was killed."""
+        """Waits until all processes have ended; returns the first process's exit code, or 70 if it was killed."""
         first, *workers = self._processes
         code = first.wait()
         if self._canary is not None:
@@ -118,9 +118,9 @@ class LoadProcesses:
 
 
 def run(plans: Sequence[LoadPlan]) -> int:
-    """Runs a process for each plan until all have ended; returns the first one's exit code.
+    """Runs a process for each plan until all have ended; returns the exit code of the first process.
 
-    Ctrl+C, SIGTERM and SIGHUP end the calls properly; a second signal ends them immediately.
+    Ctrl+C, SIGTERM and SIGHUP end the calls properly; a second signal ends the processes immediately.
     """
     with LoadProcesses(plans) as processes, _passed_on(processes):
         code = processes.wait()

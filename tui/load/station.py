@@ -33,7 +33,7 @@ _FLUSH_S = 0.25
 
 
 class Station:
-    """Makes the calls of one Locust process and sends their records to the master. Call it from greenlets.
+    """Makes the calls of one Locust process and sends their records to the master. For use by greenlets.
 
     Raises `tui.load.caller_thread.ThreadsReplaced`.
     """
@@ -73,7 +73,7 @@ class Station:
             raise
 
     def begin(self) -> None:
-        """Allows calls again, because a new run begins."""
+        """Allows calls again, because a new load test begins."""
         self.stopping = False
 
     def hang_up_all(self) -> None:

@@ -46,7 +46,7 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """Failures of the same kind and with the same reason, apart from numbers in it."""
+    """Failures of the same kind, whose reasons differ only in numbers."""
 
     kind: str
     reason: str

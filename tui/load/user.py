@@ -58,7 +58,7 @@ class CallFailed(Exception):
 
 
 class VoiceUser(locust.User):
-    """A caller. Without ``scenario`` and ``target``, it uses the ones given to `opusagent-tui load`."""
+    """A caller. ``scenario`` and ``target`` default to those given to `opusagent-tui load`."""
 
     abstract = True
     scenario: ClassVar[str] = ""
@@ -150,7 +150,7 @@ def load_early(**_: Any) -> None:
     """Handles Locust's `init_command_line_parser` event: loads everything that calls need.
 
     Loading blocks the process. A worker that had already reported itself ready would miss heartbeats in the
-    meantime, and a master that loses all of its workers stops the run.
+    meantime. A master that loses all workers stops the load test.
     """
     plan = current_plan()
     if plan and plan.role is Role.MASTER:

@@ -20,7 +20,7 @@ NO_INSTRUCTIONS = "{} does not support changing instructions during a call"
 
 
 class Lacking(NamedTuple):
-    """For each action, the reason why the protocol does not support it, without a full stop; "" if it may."""
+    """Reasons why the protocol does not support an action, without a full stop; "" if it may support the action."""
 
     keypad: str = ""
     write: str = ""

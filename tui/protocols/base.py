@@ -1,8 +1,8 @@
 """The interface of a wire protocol: two ends without sockets, clocks or globals.
 
 A protocol consists of a `CallerEnd` (the side that this program plays), an `AgentEnd` (the side that the
-local agent plays) and a `Protocol` value that names them. All three are defined in one file or package, and a
-line in `tui.protocols.registry` registers it. Both ends turn received frames into telephony events and frames
+local agent plays) and a `Protocol` value that names them. All three are defined in one file or package, which
+a line in `tui.protocols.registry` registers. Both ends turn received frames into telephony events and frames
 to send, so tests need no sockets, only literal frames.
 
 All methods are called from one thread, which runs the engine's or the agent's event loop.
@@ -26,7 +26,7 @@ INTERFACE = 1
 
 
 class ProtocolError(Exception):
-    """Raised if a frame cannot be decoded: it is not a JSON object, has no type, or is binary instead of text.
+    """Raised if a frame cannot be decoded, because it is not a JSON object, has no type, or is binary.
 
     ``code`` is a short, stable word ("not-json", "too-deep", "wrong-type", …) by which errors are counted;
     ``findings`` lists the rules of the specification that the frame breaks.
@@ -138,7 +138,7 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """A violation of the protocol by the far side, or advice about its behavior. It never ends the call."""
+    """A violation of the protocol by the far side, or advice about its behavior. A finding never ends the call."""
 
     rule: str
     """A short and stable name, such as "format-not-offered"."""
@@ -223,8 +223,8 @@ class HangUpReason(StrEnum):
 class CallerEnd(Shape):
     """The caller's side of one call (such as VoiceAI Connect, Twilio or an OpenAI client).
 
-    `Protocol.caller` creates it. Methods return the frames to send, and change the state as if they had been
-    sent.
+    `Protocol.caller` creates this object. Methods return the frames to send, and change the state as if the
+    frames had been sent.
     """
 
     @property
@@ -234,7 +234,7 @@ class CallerEnd(Shape):
 
     @property
     def user_stream_open(self) -> bool:
-        """Whether `user_audio` would send its audio now."""
+        """Whether user audio may be sent now; otherwise, `user_audio` returns no frames."""
         ...
 
     @property
@@ -247,7 +247,7 @@ class CallerEnd(Shape):
         ...
 
     def resumed(self) -> list[Outgoing] | None:
-        """Called once a new socket has replaced a lost one; returns the first messages on it.
+        """Called once a new socket has replaced a lost socket; returns the first messages to send.
 
         Returns None if the session cannot be resumed.
         """
@@ -274,7 +274,7 @@ class CallerEnd(Shape):
         ...
 
     def user_text(self, text: str) -> list[Outgoing]:
-        """Sends a typed turn. Returns no frames if the protocol has no message for it."""
+        """Sends a typed turn. Returns no frames if the protocol has no message for typed turns."""
         ...
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
@@ -327,7 +327,10 @@ class CanValidate(CallerEnd, Shape):
     """A `CallerEnd` that can ask the agent whether it is ready, without a call."""
 
     def validate(self) -> list[Outgoing]:
-        """Asks whether the agent is ready. It answers with CONNECTION_VALIDATED; ``params`` contain ``success``."""
+        """Asks whether the agent is ready.
+
+        The answer is CONNECTION_VALIDATED, whose ``params`` contain ``success``.
+        """
         ...
 
 
@@ -336,9 +339,9 @@ class SendsHeaders(CallerEnd, Shape):
     """A `CallerEnd` that adds the ids of its call to the upgrade request."""
 
     def request_headers(self, url: str, token: str) -> Mapping[str, str]:
-        """Returns headers to send in addition to those for the token.
+        """Returns headers to send in addition to the headers for the token.
 
-        Raises `ValueError` if it cannot use the token.
+        Raises `ValueError` if the token is unsuitable.
         """
         ...
 
@@ -373,7 +376,7 @@ class KnowsTurns(Shape):
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent detects the end of a turn. If not, `stop_user_stream` announces it."""
+        """Whether the agent detects the end of a turn; otherwise, `stop_user_stream` announces the end."""
         ...
 
 
@@ -408,14 +411,14 @@ class KnowsPlayFormat(Shape):
 
 
 def foreseen_play_format(caller: CallerEnd, user_format: AudioFormat | None) -> AudioFormat | None:
-    """Returns the format expected for the first reply. By default, it is the format of user audio."""
+    """Returns the format expected for the first reply, which by default is the format of user audio."""
     return caller.play_format if isinstance(caller, KnowsPlayFormat) else user_format
 
 
 class AgentEnd(Shape):
     """The agent's side of one call, used by the local agent.
 
-    Methods return the frames to send, and change the state as if they had been sent.
+    Methods return the frames to send, and change the state as if the frames had been sent.
     """
 
     @property
@@ -429,7 +432,7 @@ class AgentEnd(Shape):
         ...
 
     def opened(self) -> list[Outgoing]:
-        """Called when a caller has connected; returns messages to send before the first one from the caller."""
+        """Called when a caller has connected; returns messages to send before the caller's first message."""
         ...
 
     def receive(self, frame: str | bytes) -> Incoming:
@@ -437,7 +440,7 @@ class AgentEnd(Shape):
         ...
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply with these words."""
+        """Starts a reply. ``text`` contains the words of the reply."""
         ...
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
@@ -537,12 +540,12 @@ class CallsTools(AgentEnd, Shape):
 class RunsOnUserAudio(AgentEnd, Shape):
     """An `AgentEnd` whose time passes only while the caller sends audio.
 
-    Its output is one continuous track, as long as the audio that it has received.
+    The output is one continuous track, as long as the audio that the agent has received.
     """
 
     @property
     def heard_ms(self) -> float:
-        """Total duration of the user's audio. The agent's time may advance up to this value."""
+        """Total duration of the user's audio, up to which the agent's time may advance."""
         ...
 
     def pass_time(self, now_ms: float) -> None:
@@ -563,12 +566,12 @@ class RealtimeAgentEnd(CallsTools, Shape):
 
     @property
     def detects_turns(self) -> bool:
-        """Whether the agent detects the end of a turn. If not, SPEECH_COMMITTED announces it."""
+        """Whether the agent detects the end of a turn; otherwise, SPEECH_COMMITTED announces the end."""
         ...
 
     @property
     def answers_unasked(self) -> bool:
-        """Whether the agent answers a detected turn at once. If not, it waits for RESPONSE_WANTED."""
+        """Whether the agent answers a detected turn at once; otherwise, the agent waits for RESPONSE_WANTED."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """Default implementations of both ends, which send nothing.
 
-The ends of a protocol can inherit from these and implement only what the protocol supports. Protocol files
-should do so, because they then also inherit methods that are added to the interface later.
+The ends of a protocol can inherit from these classes and implement only what the protocol supports. Ends in
+protocol files should do so, to inherit methods that are added to the interface later.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def from_url(url: str) -> Guess | None:
 
 
 def from_first_frame(frame: str | bytes) -> Guess | None:
-    """Returns the protocol of the first frame from the agent, which must have sent it without a request."""
+    """Returns the protocol of the agent's first frame, which must have been sent without a request."""
     if isinstance(frame, bytes) and (not frame or frame.lstrip().startswith(b"{")):
         return None
     try:
@@ -66,7 +66,10 @@ def _first(guess: Callable[[Sequence[Protocol]], Guess | None]) -> Guess | None:
 
 @cache
 def _installed() -> Sequence[Protocol]:
-    """Returns the protocols of installed packages. Skips broken ones, which are reported if a user names them."""
+    """Returns the protocols of installed packages.
+
+    Skips broken packages, which are reported if the user names one.
+    """
     found = []
     for name in names()[len(BUILT_IN) :]:
         try:

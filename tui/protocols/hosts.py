@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(url: str) -> bool:
-    """Returns whether the URL's host is this machine. Connections to it must not use a proxy."""
+    """Returns whether the URL's host is this machine. Connections to this machine must not use a proxy."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

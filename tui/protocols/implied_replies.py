@@ -1,8 +1,8 @@
 """Finds replies in the audio of agents that do not mark where a reply starts or ends.
 
-A reply starts with the first audio received while no reply is open. It ends when the agent clears or ends it,
-or when playback runs dry or is flushed. Nothing else ends it, not even a mark, because some agents send a
-mark after every message.
+A reply starts with the first audio received while no reply is open. A reply ends when the agent clears or
+ends it, or when playback runs dry or is flushed. A mark does not end a reply, because some agents send a mark
+after every message.
 """
 
 from __future__ import annotations
@@ -83,10 +83,10 @@ class ImplyingCaller(CallerDefaults):
         self._replies = ImpliedReplies()
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Closes the reply, so that later audio starts another one."""
+        """Closes the reply, so that later audio starts another reply."""
         self._replies.finished(stream_id)
         return []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Closes the reply, so that later audio starts another one."""
+        """Closes the reply, so that later audio starts another reply."""
         return self.playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)

@@ -62,7 +62,10 @@ def audio_frame(audio: bytes, coding: AudioFormat, whose: str) -> Outgoing:
 
 
 def kind_in(body: Mapping[str, Any], member: str, hint: str = "") -> str:
-    """Returns the type of a message from ``member``. ``hint`` says why it may be missing. Raises `ProtocolError`."""
+    """Returns the type of a message from ``member``. ``hint`` says why the type may be missing.
+
+    Raises `ProtocolError`.
+    """
     match body.get(member):
         case str() as kind:
             return kind
@@ -194,7 +197,7 @@ class Members:
 class Message(Members):
     """A received frame that is being decoded. Collects the resulting events, replies and findings.
 
-    Without ``frame``, it stands for a binary frame of audio, with the type "audio".
+    Without ``frame``, the message stands for a binary frame of audio and has the type "audio".
     """
 
     def __init__(self, frame: str | bytes | None = None) -> None:
@@ -206,7 +209,7 @@ class Message(Members):
         self.known = True
 
     def kind(self) -> str:
-        """Returns the type of the message. Raises `ProtocolError` if it has none."""
+        """Returns the type of the message. Raises `ProtocolError` if the message has none."""
         kind = self.body.get("type")
         if kind is None:
             raise ProtocolError("no-type", "the message has no “type” member")

@@ -18,7 +18,7 @@ def check_choice(name: str, value: str, known: Collection[str], due: str = "") -
 
 
 def is_on(options: Mapping[str, str], name: str, default: str = "off") -> bool:
-    """Returns whether an option is "on". Raises `ValueError` unless its value is "on" or "off"."""
+    """Returns whether an option is "on". Raises `ValueError` for values other than "on" and "off"."""
     value = options.get(name, default)
     check_choice(name, value, ("on", "off"), "on or off")
     return value == "on"
@@ -33,7 +33,7 @@ def read_tools(options: Mapping[str, str]) -> list[dict[str, Any]]:
 
 
 def read_object(name: str, options: Mapping[str, str], fields: str) -> dict[str, Any]:
-    """Parses an option that is a JSON object. ``fields`` describes its members in the error message."""
+    """Parses an option that is a JSON object. ``fields`` describes the members of the object in the error message."""
     value = _read(name, options, {})
     if not isinstance(value, dict):
         raise ValueError(f"The {name} option must be a JSON object with {fields}.")

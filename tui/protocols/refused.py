@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """Raised if the agent refuses a request. It answers with an ``error`` event; its state has not changed."""
+    """Raised if the agent refuses a request. The agent answers with an ``error`` event; no state has changed."""
 
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)

@@ -46,13 +46,16 @@ class ProtocolUnavailable(ValueError):
 def names() -> tuple[str, ...]:
     """Returns the names of all protocols: built-in ones, then those of installed packages.
 
-    Imports none of them. A broken package is reported only when its protocol is requested.
+    Imports no protocol. A broken package is reported only when its protocol is requested.
     """
     return (*BUILT_IN, *_installed())
 
 
 def is_known(name: str) -> bool:
-    """Returns whether a protocol with this name exists. Searches installed packages only if it is not built in."""
+    """Returns whether a protocol with this name exists.
+
+    Searches installed packages only if the protocol is not built in.
+    """
     return name in BUILT_IN or name in _installed()
 
 

@@ -46,7 +46,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tells a pytest-xdist worker how tests are distributed, which it cannot find out itself."""
+    """Passes the distribution mode to a pytest-xdist worker, which cannot determine the mode itself."""
     node.workerinput[DIST] = node.config.getoption("dist")
 
 
@@ -55,8 +55,8 @@ def call(pytestconfig: pytest.Config) -> Callable[..., AbstractAsyncContextManag
     """Returns a function that opens a call for the duration of an ``async with`` block.
 
     Example: ``async with call("staging") as c: await c.say("1")``. The argument is a profile or a URL.
-    Without it, the agent comes from the command line or from pytest's settings. Other arguments are call
-    settings, such as ``protocol="twilio"``.
+    Without an argument, the agent comes from the command line or from pytest's settings. Other arguments are
+    call settings, such as ``protocol="twilio"``.
     """
     from tui.pytest_plugin.items import target_for
     from tui.scenario.in_code import call_in_code

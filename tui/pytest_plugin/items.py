@@ -51,7 +51,7 @@ def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> T
 
 
 class ScenarioFile(pytest.File):
-    """A scenario file. Its calls are made once, when the first result is requested."""
+    """A scenario file. The calls are made once, when the first result is requested."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yields a test per step and limit, or a single test if several pytest-xdist workers might share them."""

@@ -1,8 +1,8 @@
 """Tracks the agent's function calls: detects complete calls, and decides when to request the agent's answer.
 
 This module reads OpenAI Realtime events and performs no I/O. Servers may announce a call more than once and
-send null for missing values. After a barge-in, they may announce calls as done even though the arguments were
-cut off.
+send null for missing values. After a barge-in, servers may announce a call as done even though its arguments
+were cut off.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ class ToolsFileError(Exception):
 class Tool:
     """A function from a tools file.
 
-    Like any registered function, it is called by a `FunctionHandler` in a thread, with the argument dict. The
-    function gets keyword arguments, which are converted according to its type hints. A coroutine function
+    A `FunctionHandler` calls the tool in a thread, with the argument dict, like any registered function. The
+    function in the file gets keyword arguments, converted according to its type hints. A coroutine function
     runs on a separate loop, so that no code in a tools file can block the caller's loop.
     """
 

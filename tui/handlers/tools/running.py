@@ -49,7 +49,7 @@ OUTPUT_LIMIT = 65_536
 class CallRefused(Exception):
     """Raised if a function cannot be called as the agent requested. The message is sent to the agent.
 
-    It does not count as a failing callback, because the function did not cause it.
+    Does not count as a failing callback, because the function did not cause the error.
     """
 
 
@@ -113,9 +113,9 @@ class DaemonThreads:
 class ToolRunner:
     """Runs functions with limits on their time and number. Turns every failure into a `ToolOutcome`.
 
-    A coroutine function runs on the calling loop. A plain function runs in a thread; if it returns an
-    awaitable, that is awaited on the loop. At ``time_limit_s`` a coroutine is cancelled. A thread cannot be
-    cancelled: it continues to run, and its result is dropped and counted.
+    A coroutine function runs on the calling loop. A plain function runs in a thread. An awaitable that a
+    plain function returns is awaited on the loop. At ``time_limit_s`` a coroutine is cancelled. A thread
+    cannot be cancelled: it continues to run, and its result is dropped and counted.
     """
 
     def __init__(self, time_limit_s: float, reporter: ErrorReporter) -> None:
@@ -202,7 +202,7 @@ def as_json(value: object) -> str:
 
 
 def within_limit(output: str) -> str:
-    """Returns ``output`` unchanged. Raises `CallRefused` if it is too long to send."""
+    """Returns ``output`` unchanged. Raises `CallRefused` if ``output`` is too long to send."""
     if len(output) > OUTPUT_LIMIT:
         raise CallRefused(f"The result is {len(output):,} characters long; the limit is {OUTPUT_LIMIT:,}.")
     return output

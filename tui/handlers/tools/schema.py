@@ -111,7 +111,7 @@ def _parameter(function: Callable[..., Any], parameter: inspect.Parameter) -> Pa
 
 
 def _hint(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """Evaluates the parameter's type hint in the function's module. Returns it if JSON schemas support the type."""
+    """Evaluates the parameter's type hint in the function's module. Returns only types that JSON schemas support."""
     if parameter.annotation is parameter.empty:
         return Any
     holder = types.SimpleNamespace(__annotations__={"hint": parameter.annotation})

@@ -25,9 +25,9 @@ from tui.protocols.telephony.samples import Cutter
 class AsteriskAgent(AgentDefaults):
     """Acts as the server on one socket.
 
-    It sends commands in the same form as MEDIA_START (JSON or plain text). It buffers each reply, and
-    Asterisk acknowledges the end of the reply once it has been played. Messages are held back between
-    MEDIA_XOFF and MEDIA_XON.
+    Sends commands in the same form as MEDIA_START (JSON or plain text). Buffers each reply, so that Asterisk
+    acknowledges the end of the reply once it has been played. Messages are held back between MEDIA_XOFF and
+    MEDIA_XON.
     """
 
     user_format: AudioFormat | None = None
@@ -103,7 +103,7 @@ class AsteriskAgent(AgentDefaults):
         return [] if self.user_format is None else [self._command("HANGUP", f"hang up: {reason}")]
 
     def _send(self, *frames: Outgoing) -> list[Outgoing]:
-        """Returns the frames that can be sent now. While Asterisk's queue is full, keeps them for later."""
+        """Returns the frames that can be sent now: none while Asterisk's queue is full."""
         if not self._stopped:
             return list(frames)
         self._kept += frames

@@ -68,8 +68,12 @@ class _Acknowledgement(NamedTuple):
 class AsteriskCaller(ImplyingCaller):
     """Acts as Asterisk in one call. ``settings.params`` become channel variables.
 
-    Options: ``control`` (json or plain), ``connection`` (the name in websocket_client.conf), ``channel_id``,
-    ``flush_ends_pause`` (on or off, because the driver and its documentation disagree).
+    Options:
+
+    * ``control``: json or plain.
+    * ``connection``: the name in websocket_client.conf.
+    * ``channel_id``.
+    * ``flush_ends_pause``: on or off, because the driver and its documentation disagree.
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -256,7 +260,7 @@ class AsteriskCaller(ImplyingCaller):
                 faults.advise(message, "byte-order", text)
 
     def _other_control(self, frame: str) -> Incoming:
-        """Reports a command in the form (JSON or plain text) that this call does not use. Asterisk ignores it."""
+        """Reports a command in the form (JSON or plain text) that this call does not use; Asterisk ignores it."""
         came, other, due = (
             ("JSON", "plain text", "json") if self._channel.plain else ("plain text", "JSON", "plain")
         )
@@ -342,7 +346,7 @@ class AsteriskCaller(ImplyingCaller):
         return "continue"
 
     def _continue(self, message: Message) -> None:
-        """Ends a pause and reports the marks that were reached during it."""
+        """Ends a pause and reports the marks that were reached during the pause."""
         if not self._queue.paused:
             return
         self._queue.paused = False

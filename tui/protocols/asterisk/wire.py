@@ -72,7 +72,8 @@ def frame_bytes(coding: AudioFormat) -> int:
 class ControlMessage(Message):
     """A control message, JSON or plain text.
 
-    Its kind is in ``event`` if Asterisk sent it, and in ``command`` if a server sent it.
+    The member ``event`` contains the kind of Asterisk's messages, and ``command`` that of a server's
+    messages.
     """
 
     def __init__(self, text: str, kind_member: str) -> None:
@@ -80,7 +81,7 @@ class ControlMessage(Message):
         self._kind_member = kind_member
 
     def kind(self) -> str:
-        """Returns the kind of the message. Raises `ProtocolError` if it has none."""
+        """Returns the kind of the message. Raises `ProtocolError` if the message has none."""
         return kind_in(self.body, self._kind_member)
 
 

@@ -75,9 +75,11 @@ class _Call(Enum):
 class AudioCodesCaller:
     """Acts as VoiceAI Connect in one call.
 
-    Options: ``dtmf_event`` (the name of the event: ``DTMF`` in the documentation, ``dtmf`` in some bots),
-    ``play_finished`` (``on`` or ``off``: whether to report to the agent when a reply has been played),
-    ``language`` (of the start activity).
+    Options:
+
+    * ``dtmf_event``: the name of the event (``DTMF`` in the documentation, ``dtmf`` in some bots).
+    * ``play_finished``: on or off; whether to report to the agent that a reply has been played.
+    * ``language``: the language in the start activity.
     """
 
     barge_in = True
@@ -133,7 +135,7 @@ class AudioCodesCaller:
         ]
 
     def resumed(self) -> list[Outgoing] | None:
-        """Resumes the session on a new socket. Initiates it again if the agent never accepted it."""
+        """Resumes the session on a new socket. Initiates a session that the agent has not accepted again."""
         if self._call in (_Call.NEW, _Call.INITIATING):
             return self.opened()
         if self._call is _Call.ENDED:
@@ -144,7 +146,10 @@ class AudioCodesCaller:
         return [self._messages.message("session.resume", "resume")]
 
     def validate(self) -> list[Outgoing]:
-        """Asks the agent whether it is ready. It answers with CONNECTION_VALIDATED or, as in SDK 0.13, not at all."""
+        """Asks the agent whether it is ready.
+
+        The agent answers with CONNECTION_VALIDATED, or (SDK 0.13) not at all.
+        """
         return [self._messages.message("connection.validate", "validate connection")]
 
     def start_user_stream(self) -> list[Outgoing]:
@@ -184,7 +189,7 @@ class AudioCodesCaller:
         return [self._messages.activity(f"message: {text}", type="message", text=text)]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends playFinished. Reopens the user stream if it was closed during this reply."""
+        """Sends playFinished. Reopens a user stream that was closed during the reply."""
         self._replies.heard(stream_id)
         self._awaits_reply = False
         tells = self._call is _Call.ACTIVE and is_on(self._options, "play_finished")
@@ -197,7 +202,7 @@ class AudioCodesCaller:
         return [answer] if answer else []
 
     def interrupted(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Records the interruption. Sends nothing, because the protocol has no message for it."""
+        """Records the interruption. Sends nothing, because the protocol has no message for interruptions."""
         self._replies.interrupted(stream_id)
         return []
 
@@ -416,7 +421,7 @@ class AudioCodesCaller:
         return [self._messages.message(kind, f"{'start' if due else 'stop'} user stream")] if kind else []
 
     def _apply_session_params(self, message: Message, activity: Members) -> str:
-        """Applies the agent's settings for the rest of the call; returns a log summary with the ignored ones."""
+        """Applies the agent's settings for the rest of the call; returns a log summary with the ignored settings."""
         if not activity.has("sessionParams"):
             return ""
         params = activity.inside("sessionParams")

@@ -26,7 +26,7 @@ class Offer:
 
     @property
     def assumed(self) -> str:
-        """The name of the format to assume if the agent names none or an unknown one."""
+        """The name of the format to assume if the agent names no known format."""
         return self.agreed or self.names[0]
 
     def accepted(self, message: Message) -> str:

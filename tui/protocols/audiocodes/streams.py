@@ -59,7 +59,7 @@ class UserStream:
 
 @dataclass(slots=True)
 class PlayStream:
-    """A reply from the agent. It is kept until it is complete and has been played."""
+    """A reply from the agent, which is kept until it is complete and has been played."""
 
     stream_id: str
     media: str
@@ -73,7 +73,7 @@ class PlayStream:
 
 
 class PlayStreams:
-    """The agent's replies. At most one is open; several may wait to be played."""
+    """The agent's replies. At most one reply is open; several may wait to be played."""
 
     def __init__(self) -> None:
         self.latest: PlayStream | None = None

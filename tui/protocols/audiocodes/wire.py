@@ -33,7 +33,7 @@ SPEECH = {
 
 
 def audio_of(message: Message, media: str) -> bytes:
-    """Returns the samples of a chunk, without a WAV header. Stores their duration in the message."""
+    """Returns the samples of a chunk, without a WAV header. Stores the duration of the samples in the message."""
     audio, had_header = strip_wav_header(message.audio("audioChunk"))
     if had_header and media.startswith("raw/"):
         message.find("wav-header-in-raw", f"The audio ({media}) begins with a WAV header, which was removed.")
@@ -42,7 +42,10 @@ def audio_of(message: Message, media: str) -> bytes:
 
 
 def best_alternative(message: Message) -> tuple[str, float | None]:
-    """Returns the text and confidence of the first alternative. Deepgram's bridge has them in the message itself."""
+    """Returns the text and confidence of the first alternative.
+
+    In messages of Deepgram's bridge, text and confidence are in the message itself.
+    """
     if message.has("text") and not message.has("alternatives"):
         message.find(
             "text-without-alternatives", "The text is in the message itself; it should be in “alternatives”."
@@ -53,12 +56,15 @@ def best_alternative(message: Message) -> tuple[str, float | None]:
 
 
 def mark_name(message: Message) -> str:
-    """Returns the name of a mark. Its member is not documented, so several names are tried."""
+    """Returns the name of a mark.
+
+    Tries several members, because the member that contains the name is not documented.
+    """
     return next(filter(None, (message.ident(member) for member in ("name", "mark", "markId", "id"))), "")
 
 
 def each_activity(message: Message, read: Callable[[Message, Members], str]) -> str:
-    """Decodes the activities in order with ``read``; joins the summaries that it returns into one line."""
+    """Decodes the activities in order with ``read``; joins the summaries that ``read`` returns into one line."""
     activities = message.objects("activities", required=True)
     if len(activities) > _MAX_ACTIVITIES:
         text = (

@@ -24,9 +24,9 @@ _UPDATES = {
 class DeepgramAgent(AgentDefaults):
     """Acts as the service on one socket.
 
-    It greets the caller if the Settings message has a greeting, whose words are sent with the audio of the
-    recorded greeting. It calls functions in ``think`` that have no endpoint. It refuses to speak injected
-    messages, because it can play only recorded speech.
+    Greets the caller if the Settings message has a greeting, whose words are sent with the audio of the
+    recorded greeting. Calls functions in ``think`` that have no endpoint. Refuses to speak injected messages,
+    because the agent can play only recorded speech.
     """
 
     must_call_tool = False
@@ -75,7 +75,7 @@ class DeepgramAgent(AgentDefaults):
         return [audio_frame(audio, self._formats[1], "agent")]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply. Audio that was sent is still played; only `speech_started` interrupts it."""
+        """Ends a reply. Only `speech_started` interrupts audio that was sent."""
         if stream_id != self._open_stream_id:
             return []
         self._open_stream_id = None

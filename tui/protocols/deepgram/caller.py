@@ -21,9 +21,15 @@ _LATENCY = "_latency"
 class DeepgramCaller(ImplyingCaller):
     """Acts as a client in one call.
 
-    Options: ``prompt``, ``greeting`` (empty: none), ``voice``, ``listen``, ``think`` (PROVIDER/MODEL),
-    ``language``, ``agent`` (the id of a stored agent, which replaces all options before it), ``play_format``,
-    ``tools`` (a JSON array), ``settings`` (a JSON object whose members replace those of Settings).
+    Options:
+
+    * ``prompt``, ``voice``, ``listen``, ``language``.
+    * ``think``: PROVIDER/MODEL.
+    * ``greeting``: what the agent says first; empty for no greeting.
+    * ``agent``: the id of a stored agent, used instead of the preceding options.
+    * ``play_format``: the audio format of replies.
+    * ``tools``: a JSON array.
+    * ``settings``: a JSON object whose members replace those of the Settings message.
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -54,7 +60,7 @@ class DeepgramCaller(ImplyingCaller):
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Sends the settings. The agent confirms that it has applied them."""
+        """Sends the settings, which the agent confirms."""
         self._in_call = True
         return [outgoing(self._options.settings(), "settings")]
 
@@ -85,7 +91,7 @@ class DeepgramCaller(ImplyingCaller):
         return []
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends the result of a function. The agent answers it without a request."""
+        """Sends the result of a function, which the agent answers without a request."""
         item = message.get("item", {})
         if item.get("type") != "function_call_output":
             return []

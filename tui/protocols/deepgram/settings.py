@@ -39,7 +39,7 @@ class CallOptions:
         self._extra = read_object("settings", self._chosen, "Settings fields")
 
     def settings(self) -> dict[str, Any]:
-        """Returns the Settings message. It states both formats, because the documented defaults differ."""
+        """Returns the Settings message, which states both formats, because the documented defaults differ."""
         audio = {
             "input": described(self.user_format),
             "output": {**described(self.play_format), "container": "none"},

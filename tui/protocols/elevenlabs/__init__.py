@@ -4,10 +4,10 @@ The facts come from ElevenLabs' schema (elevenlabs/packages, packages/types/sche
 client (packages/client/src/utils/WebSocketConnection.ts), its Python package 2.78.0
 (conversational_ai/conversation.py) and its page "Client events". Decisions where these sources are silent:
 
-* No message marks the start or end of a reply. A reply starts with its first audio. It ends when its audio
-  runs out (`tui.protocols.implied_replies`), when it is interrupted, or when the words of the next reply arrive.
-  The agent sends the words of a reply with the reply's first audio. Words that arrive before any audio belong to
-  the next reply.
+* No message marks the start or end of a reply. A reply starts with its first audio. A reply ends when its
+  audio runs out (`tui.protocols.implied_replies`), when it is interrupted, or when the words of the next
+  reply arrive. The agent sends the words of a reply with the reply's first audio. Words that arrive before
+  any audio belong to the next reply.
 * User audio flows from acceptance to hang-up, as with the SDKs, because the agent needs silence to detect
   turns.
 * An interruption without an ``event_id`` is assumed to cover all audio received so far.

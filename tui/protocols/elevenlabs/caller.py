@@ -90,7 +90,7 @@ class ElevenLabsCaller(ImplyingCaller):
         return super().playback_finished(stream_id, heard_ms=heard_ms, received_ms=received_ms)
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends the result of a client tool. The agent answers it without a request."""
+        """Sends the result of a client tool, which the agent answers without a request."""
         item = message.get("item", {})
         if item.get("type") != "function_call_output":
             return []

@@ -26,15 +26,15 @@ METADATA = "conversation_initiation_metadata"
 
 
 class ElevenLabsMessage(Message):
-    """A message from either end. All messages have a type, except the one with user audio."""
+    """A message from either end. All messages except user audio have a type."""
 
     def kind(self) -> str:
-        """Returns the type of the message. Raises `ProtocolError` if it has none."""
+        """Returns the type of the message. Raises `ProtocolError` if the message has none."""
         return "user_audio_chunk" if "user_audio_chunk" in self.body else super().kind()
 
 
 def read_event_id(members: Members) -> int | None:
-    """Returns the number that orders the agent's events; None, with a finding, if it is missing."""
+    """Returns the number that orders the agent's events. Without a number, reports a finding and returns None."""
     value = members.body.get("event_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return value

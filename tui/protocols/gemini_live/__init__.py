@@ -5,10 +5,11 @@ The facts come from Google's SDK google-genai 3.6.1 (types.py, live.py, _live_co
 disagree:
 
 * The path contains v1beta on Google's page, v1 in the SDK and v1beta1 on Vertex AI; ephemeral tokens need
-  v1alpha and a different method. The caller's end uses the URL as given; the agent's end serves all these paths.
+  v1alpha and a different method. The caller's end uses the URL as given; the agent's end serves all these
+  paths.
 * No message marks the start of a reply. A reply starts with its first audio and ends with the first
   ``generationComplete``, ``turnComplete`` or ``interrupted``.
-* Words arrive in fragments, which are shown as they arrive. They become final when the turn is complete; the
+* Words arrive in fragments, which are shown as they arrive. Words become final when the turn is complete; the
   user's words also become final when the agent speaks.
 * User audio flows from setup to hang-up, as silence while the microphone is off.
 """

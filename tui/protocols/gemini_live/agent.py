@@ -25,7 +25,7 @@ _SAMPLES_PER_TOKEN = 960
 
 
 class GeminiAgent(AgentDefaults):
-    """Acts as the service on one socket. It speaks first only if the caller requests it.
+    """Acts as the service on one socket. The agent speaks first only at the caller's request.
 
     Supports these settings in ``setup``: transcription in both directions, disabled turn detection,
     NO_INTERRUPTION, function declarations, explicitVadSignal and sessionResumption.
@@ -66,7 +66,7 @@ class GeminiAgent(AgentDefaults):
 
     @property
     def detects_turns(self) -> bool:
-        """Whether the agent detects turns. If not, the caller announces them."""
+        """Whether the agent detects turns; otherwise, the caller announces turns."""
         return self._setup is None or self._setup.detects_turns
 
     @property
@@ -81,7 +81,7 @@ class GeminiAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply by sending its words, if the caller wants them."""
+        """Starts a reply. Sends the words of the reply to callers that requested words."""
         if self._setup is None:
             return []
         self._open_stream_id = self._last_stream_id = stream_id
@@ -119,7 +119,7 @@ class GeminiAgent(AgentDefaults):
         return [outgoing({"toolCall": {"functionCalls": [call]}}, f"tool call: {name} {encode(arguments)}")]
 
     def speech_started(self) -> list[Outgoing]:
-        """Cancels open tool calls, and announces the start of speech to callers that requested this."""
+        """Cancels open tool calls, and announces the start of speech to callers that requested such messages."""
         frames = []
         if self._open_calls and self.yields_to_speech:
             self._cancelled_calls.update(self._open_calls)
@@ -129,7 +129,7 @@ class GeminiAgent(AgentDefaults):
         return frames + self._voice_activity("ACTIVITY_START")
 
     def speech_stopped(self) -> list[Outgoing]:
-        """Announces the end of speech to callers that requested this."""
+        """Announces the end of speech to callers that requested such messages."""
         return self._voice_activity("ACTIVITY_END")
 
     def hypothesis(self, text: str) -> list[Outgoing]:
@@ -300,7 +300,7 @@ def _declarations(tools: Sequence[Members]) -> Sequence[Mapping[str, Any]]:
 
 
 def _lower_types(schema: Any) -> Any:
-    """Returns a schema with type names as in JSON Schema. Google's are in capitals, such as "OBJECT"."""
+    """Returns a schema with type names as in JSON Schema; Google writes them in capitals, such as "OBJECT"."""
     match schema:
         case dict():
             return {

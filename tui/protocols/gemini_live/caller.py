@@ -31,12 +31,16 @@ _MAX_WORDS_CHARS = 20_000
 class GeminiCaller(ImplyingCaller):
     """Acts as a client in one call.
 
-    Options: ``model``, ``instructions``, ``voice``, ``language``, ``greet`` (on: the agent speaks first),
-    ``activity`` (off: the agent does not detect turns; opening and closing the microphone announces them),
-    ``typed`` (turn or realtime: how typed turns are sent), ``transcription``, ``resumption``,
-    ``tool_behavior`` (non_blocking: the agent keeps speaking while a tool runs), ``tool_scheduling`` (silent,
-    when_idle, interrupt), ``tools`` (a JSON array), ``setup`` (a JSON object whose members replace those of
-    the setup message).
+    Options:
+
+    * ``model``, ``instructions``, ``voice``, ``language``, ``transcription``, ``resumption``.
+    * ``greet``: on, if the agent should speak first.
+    * ``activity``: off, if the agent should not detect turns; opening and closing the microphone announces turns.
+    * ``typed``: turn or realtime; how typed turns are sent.
+    * ``tool_behavior``: non_blocking, if the agent should keep speaking while a tool runs.
+    * ``tool_scheduling``: silent, when_idle or interrupt.
+    * ``tools``: a JSON array.
+    * ``setup``: a JSON object whose members replace those of the setup message.
     """
 
     barge_in = True
@@ -69,13 +73,13 @@ class GeminiCaller(ImplyingCaller):
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent detects turns. With the option ``activity=off``, the caller announces them."""
+        """Whether the agent detects turns; with the option ``activity=off``, the caller announces turns."""
         return self._options.on("activity")
 
     # Actions of the user.
 
     def opened(self) -> list[Outgoing]:
-        """Sends the setup message. The agent confirms it."""
+        """Sends the setup message, which the agent confirms."""
         return [self._setup()]
 
     def resumed(self) -> list[Outgoing] | None:
@@ -127,7 +131,7 @@ class GeminiCaller(ImplyingCaller):
         return [outgoing({"contextUpdate": {"systemInstruction": instruction}}, f"instructions: {text}")]
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Sends the result of a tool. The agent answers it without a request."""
+        """Sends the result of a tool, which the agent answers without a request."""
         item = message.get("item", {})
         if item.get("type") != "function_call_output":
             return []

@@ -44,8 +44,8 @@ _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 class GeminiMessage(Message):
     """A message from either end.
 
-    The service sends JSON in binary frames, and SDKs mix snake_case with camelCase; both ends accept all of
-    these.
+    The service sends JSON in binary frames, and SDKs mix snake_case with camelCase; both ends accept all
+    these forms.
     """
 
     def __init__(self, frame: str | bytes) -> None:
@@ -58,12 +58,15 @@ class GeminiMessage(Message):
         self.body = _camel_case(self.body)
 
     def kind(self) -> str:
-        """Returns the name of the message. Raises `ProtocolError` if it has no member."""
+        """Returns the name of the message. Raises `ProtocolError` if the message has no member."""
         return kind_of(self.body)
 
 
 def kind_of(body: Mapping[str, Any]) -> str:
-    """Returns the name of a message, such as "realtimeInput.audio". Raises `ProtocolError` if it has none."""
+    """Returns the name of a message, such as "realtimeInput.audio".
+
+    Raises `ProtocolError` if the message has none.
+    """
     known = (member for member in (*FROM_CALLER, *FROM_AGENT) if member in body)
     name = next(known, next(iter(body), None))
     if name is None:

@@ -7,8 +7,8 @@ builder), GenesysCloudBlueprints/audioconnector-server-reference-implementation,
 * A signature covers the components in the order in which Genesys Cloud sends them, and is valid for ten
   seconds.
 * Audio messages are limited to five per second on average and 25 at once, according to secondhand reports
-  about Genesys' limits page. Messages beyond that are reported as a finding and answered with error 429. They are
-  still played, so that the rest of the call can be tested.
+  about Genesys' limits page. Messages beyond these limits are reported as a finding and answered with error
+  429. Their audio is still played, so that the rest of the call can be tested.
 * ``playback_started`` is sent with the first audio of a reply, and ``playback_completed`` when the playback
   queue is empty.
 * The user audio that was sent, which flows in real time, is the clock for pings, positions and rates.

@@ -33,8 +33,8 @@ _MAX_MESSAGE_BYTES = 64_000
 class GenesysAgent(AgentDefaults):
     """Acts as the voice bot on one socket.
 
-    It sends audio in messages of 200 ms, or longer ones if audio arrives faster than in real time, because
-    Genesys Cloud limits the number of messages.
+    Sends audio in messages of 200 ms, because Genesys Cloud limits the number of messages. Messages are
+    longer if audio arrives faster than in real time.
     """
 
     def __init__(self, new_id: NewId, utc_now: UtcNow) -> None:
@@ -82,7 +82,7 @@ class GenesysAgent(AgentDefaults):
         return self._flush() if enough and self._rate.allows(self._heard_ms) else []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply without sending a message; an interrupted one is flushed with ``barge_in``."""
+        """Ends a reply. For an interrupted reply, sends ``barge_in``, on which the caller flushes the reply."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:

@@ -50,9 +50,11 @@ class GenesysCaller(ImplyingCaller):
     """Acts as Genesys Cloud in one call. ``settings.params`` become input variables.
 
     The token is the API key, or KEY:SECRET with the client secret that signs the request. Options:
-    ``organization`` and ``conversation`` (UUIDs), ``language``, ``dnis``, ``rate_limit`` and ``burst`` (how
-    many audio messages the agent may send per second on average, and at once), ``signed_query`` (on or off:
-    whether the URL's query is signed).
+
+    * ``organization`` and ``conversation``: UUIDs.
+    * ``language`` and ``dnis``.
+    * ``rate_limit`` and ``burst``: how many audio messages the agent may send per second on average, and at once.
+    * ``signed_query``: on or off; whether the signature covers the URL's query.
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -118,7 +120,7 @@ class GenesysCaller(ImplyingCaller):
         return [self._open(self._ids["conversation"], self._new_id())]
 
     def validate(self) -> list[Outgoing]:
-        """Opens a session that only tests the connection. Its conversation id is the null UUID."""
+        """Opens a session that only tests the connection, with the null UUID as its conversation id."""
         return [self._open(NULL_ID, NULL_ID)]
 
     def user_audio(self, audio: bytes) -> list[Outgoing]:

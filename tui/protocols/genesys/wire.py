@@ -30,7 +30,10 @@ class AudioHookMessage(Message):
     """A text message from either end."""
 
     def check_envelope(self, session_id: str, counters: Counters, other: str) -> None:
-        """Reports errors in the message's id and counters. ``other`` is the member that counts messages from here."""
+        """Reports errors in the message's id and counters.
+
+        ``other`` is the member that counts messages from this end.
+        """
         if (version := self.text("version", required=True)) not in (VERSION, ""):
             self.find("other-version", f"The version is {cut(version, 20)}; expected {VERSION}.")
         seen = self.text("id", required=True)
@@ -59,7 +62,7 @@ class Counters:
 
 
 def envelope(kind: str, session_id: str, counters: Counters, other: str, **members: Any) -> Mapping[str, Any]:
-    """Returns the next message: its envelope and ``members``. ``other`` names the last number received."""
+    """Returns a message with its envelope and ``members``. ``other`` is the member for the last number received."""
     counters.sent += 1
     counts = {"seq": counters.sent, other: counters.received}
     return {"version": VERSION, "id": session_id, "type": kind, **counts, **members}

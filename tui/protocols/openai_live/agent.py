@@ -40,8 +40,8 @@ class LiveAgent(AgentDefaults):
     """Acts as the service on one socket. The agent's time passes only while the caller sends audio.
 
     Supports these members of the session: ``audio.format``, and delegation to the client or to Responses with
-    function tools. It refuses unknown members, decisions and audio fixtures. With ``timestamps=on`` in the
-    URL's query, its audio chunks have time ranges, as on Azure.
+    function tools. Refuses unknown members, decisions and audio fixtures. With ``timestamps=on`` in the URL's
+    query, audio chunks have time ranges, as on Azure.
     """
 
     must_call_tool = False
@@ -69,7 +69,7 @@ class LiveAgent(AgentDefaults):
 
     @property
     def heard_ms(self) -> float:
-        """Total duration of the user's audio, even if muted. The agent's time may advance up to this value."""
+        """Total duration of the user's audio, even if muted, up to which the agent's time may advance."""
         return self._session.heard_ms if self._session else 0.0
 
     @property
@@ -97,7 +97,7 @@ class LiveAgent(AgentDefaults):
         return []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply without sending a message. If it was interrupted, drops its unsent audio."""
+        """Ends a reply without sending a message. Drops unsent audio of an interrupted reply."""
         if self._session:
             self._session.said.end(stream_id, interrupted=interrupted)
         return []

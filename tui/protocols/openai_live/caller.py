@@ -33,12 +33,15 @@ _FAILURES = ("content", "connection_lost")
 class LiveCaller(CallerDefaults):
     """Acts as a client in one call.
 
-    Options: ``model``, ``instructions``, ``voice``, ``greeting`` (what the agent is asked to say first),
-    ``delegation`` (client, or responses: the default with tools), ``delegation_model``, ``result``
-    (commentary or thinking: how the result of a task delegated to the client is returned), ``tools`` (a JSON
-    array), ``session`` (a JSON object whose members replace those of the session).
+    The agent decides whether to stop when the user speaks, and does not announce that it stops. Options:
 
-    The agent decides whether to stop when the user speaks, and does not announce that it stops.
+    * ``model``, ``instructions``, ``voice``.
+    * ``greeting``: what the agent is asked to say first.
+    * ``delegation``: client or responses, which is the default with tools.
+    * ``delegation_model``: the model that handles delegated tasks.
+    * ``result``: commentary or thinking; how the result of a task delegated to the client is returned.
+    * ``tools``: a JSON array.
+    * ``session``: a JSON object whose members replace those of the session.
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -197,7 +200,7 @@ class LiveCaller(CallerDefaults):
         return f"agent audio {message.audio_ms:.0f} ms"
 
     def _check_time(self, message: Message) -> None:
-        """Reports advice if the agent's track stops or, once, if it is shorter than the user's audio."""
+        """Reports advice if the agent's track stops or, once, if the track is shorter than the user's audio."""
         if self._track.stalled:
             text = "The agent's audio stopped in the middle of a sound, although its track is continuous."
             message.advise("track-stalled", text)

@@ -38,13 +38,13 @@ class SaidTrack:
         self._fragment_words = 0
 
     def begin(self, reply: str, text: str) -> None:
-        """Begins a reply. ``text`` contains its words."""
+        """Begins a reply. ``text`` contains the words of the reply."""
         self._reply, self._ends = reply, False
         self._spoken_ms, self._fragment_words = 0.0, 0
         self._words = deque(text.split(" ") if text else ())
 
     def add(self, reply: str, audio: bytes) -> None:
-        """Queues audio of the current reply. It starts now, or after the audio already in the queue."""
+        """Queues audio of the current reply, to start now or after the audio already in the queue."""
         if reply != self._reply:
             return
         if not self._spoken_ms:
@@ -54,7 +54,7 @@ class SaidTrack:
         self._queued += audio
 
     def end(self, reply: str, *, interrupted: bool) -> None:
-        """Ends the reply. Its queued audio is still sent, unless the reply was ``interrupted``."""
+        """Ends the reply. Queued audio of the reply is still sent, unless it was ``interrupted``."""
         if reply != self._reply:
             return
         self._ends = True

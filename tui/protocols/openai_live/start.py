@@ -59,7 +59,7 @@ class LiveOptions:
         return str(self._tools[0].get("name", "")) if self._tools else ""
 
     def session(self) -> dict[str, Any]:
-        """Returns the ``session`` of the message. The service refuses members that it does not know."""
+        """Returns the ``session`` of the message. Leaves out unset options, which the service might refuse."""
         chosen, audio = self._chosen, {"format": format_member(self.media)}
         session: dict[str, Any] = {"model": chosen["model"]}
         if chosen["instructions"]:

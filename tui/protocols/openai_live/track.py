@@ -22,8 +22,8 @@ class SpokenTrack:
     """Cuts the agent's track into replies: a reply begins with sound and ends after `ENDS_AFTER_MS` of silence.
 
     Silence between replies is not played, so that each reply starts with a fresh buffer and delay cannot
-    build up. Times are session times. They come from the range of each chunk if the agent sends one,
-    otherwise from the total duration of the chunks.
+    build up. Times are session times. A chunk's time comes from its time range, if the agent sends one;
+    otherwise from the total duration of earlier chunks.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,10 @@ class SpokenTrack:
     def audio(
         self, wire: bytes, audio_format: AudioFormat, start_ms: float | None, end_ms: float | None
     ) -> list[TelephonyEvent]:
-        """Returns the events for a chunk. ``start_ms`` and ``end_ms`` are its time range, if the agent sends one."""
+        """Returns the events for a chunk.
+
+        ``start_ms`` and ``end_ms`` are the chunk's time range, if the agent sends one.
+        """
         length_ms = audio_format.duration_ms(len(wire))
         starts_ms = self.now_ms if start_ms is None else start_ms
         left_out_ms = starts_ms - self.now_ms
@@ -90,7 +93,7 @@ class FragmentLine:
         return self._open and start_ms - self._ended_ms < _LINE_ENDS_AFTER_MS
 
     def begin(self, item: str = "") -> None:
-        """Begins a line for ``item``; without one, for an item with a new id."""
+        """Begins a line for ``item``. An empty ``item`` is replaced by a new id."""
         self._lines += 1
         self.item, self.text = item or f"user-{self._lines}", ""
 

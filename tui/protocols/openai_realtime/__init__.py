@@ -7,7 +7,7 @@ silent:
 
 * Audio of a response that was never announced, or of a reply that was already complete, is played and
   reported as a finding.
-* An error without an ``event_id`` while ``session.update`` is unanswered is treated as the answer to it.
+* While ``session.update`` is unanswered, an error without an ``event_id`` counts as the answer.
 * Only one request for an answer is sent at a time. A request made while a response is active, or refused
   because of one, is sent once that response has ended.
 """

@@ -44,7 +44,7 @@ class OpenAIAgent(AgentDefaults):
     """Acts as the server on one socket.
 
     The owner of this end detects the user's speech and supplies the replies. `speech_stopped` commits a turn.
-    If the caller has turned off turn detection, the caller's ``input_audio_buffer.commit`` commits it
+    If the caller has turned off turn detection, the caller's ``input_audio_buffer.commit`` commits the turn
     instead.
     """
 
@@ -66,7 +66,7 @@ class OpenAIAgent(AgentDefaults):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The format of the user's audio. The caller may change it with its first update."""
+        """The format of the user's audio, which the caller may change with its first update."""
         return self._configuration.input_format
 
     @property

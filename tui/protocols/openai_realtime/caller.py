@@ -68,12 +68,17 @@ class _UserAudio:
 class OpenAICaller(CallerDefaults):
     """Acts as a client of the Realtime API in one call.
 
-    Options: ``instructions``, ``voice``, ``turn_detection`` (``server_vad``, ``semantic_vad`` or ``off``;
-    default: the agent's own), ``transcription`` (a model, or ``off``) and its ``language``, ``format`` and
-    ``output_format``, ``tools`` (a JSON array), ``session`` (a JSON object with further members of the
-    session), ``greet`` (``on``: the agent is asked to speak first), ``dialect`` (``ga``, ``beta``, ``auto``,
-    ``azure-voice-live``, ``xai``), ``truncate`` (``on`` or ``off``: whether the agent is informed of how much
-    was heard; default: the dialect's) and ``model`` (which belongs in the URL: `connect_url`).
+    Options:
+
+    * ``instructions``, ``voice``, ``format``, ``output_format``.
+    * ``turn_detection``: server_vad, semantic_vad or off; by default, the agent's own.
+    * ``transcription``: a model, or off. ``language``: the language for transcription.
+    * ``tools``: a JSON array.
+    * ``session``: a JSON object with further members of the session.
+    * ``greet``: on, if the agent is asked to speak first.
+    * ``dialect``: ga, beta, auto, azure-voice-live or xai.
+    * ``truncate``: on or off; whether the agent is informed of how much was heard. The default depends on the dialect.
+    * ``model``: belongs in the URL (`connect_url`).
     """
 
     barge_in = True
@@ -117,7 +122,7 @@ class OpenAICaller(CallerDefaults):
     # Actions of the user.
 
     def start_user_stream(self) -> list[Outgoing]:
-        """Allows user audio to be sent. Sends no message, because the protocol has none for this."""
+        """Allows user audio to be sent. The protocol has no message for the start of user audio."""
         self._input.wanted = True
         return []
 
@@ -166,14 +171,17 @@ class OpenAICaller(CallerDefaults):
         return [outgoing({"event_id": self._new_id(), **message}, f"{kind}{about}")]
 
     def update_instructions(self, text: str) -> list[Outgoing]:
-        """Changes the agent's instructions. Before the session exists, keeps them for the first update."""
+        """Changes the agent's instructions.
+
+        Before the session exists, keeps the instructions for the first update.
+        """
         self._wishes.instructions = text
         if self._stage not in (_Stage.CONFIGURING, _Stage.ACTIVE):
             return []
         return [self._update({"instructions": text}, f"instructions: {text}", self._new_id())]
 
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
-        """Sends nothing: the agent assumes that a reply was heard completely, unless `interrupted` denies it."""
+        """Sends nothing: the agent assumes that the whole reply was heard, unless `interrupted` is called."""
         if reply := self._responses.reply(stream_id):
             reply.heard = True
         return []
@@ -546,6 +554,6 @@ class OpenAICaller(CallerDefaults):
 
 
 def _with_param(text: str, error: Members) -> str:
-    """Returns an error message. Adds the name of the parameter that caused the error, if it is missing."""
+    """Returns an error message that contains the name of the parameter that caused the error."""
     param = cut(error.text("param"), 60)
     return f"{text} ({param})" if param and param not in text else text

@@ -196,7 +196,7 @@ class Configuration:
     def update(self, change: Any, *, has_spoken: bool) -> None:
         """Applies a ``session.update``, except a change of model, which is impossible once the session is open.
 
-        If it raises `Refused`, nothing has changed.
+        If `Refused` is raised, nothing has changed.
         """
         if not isinstance(change, dict):
             raise missing("session")

@@ -1,4 +1,4 @@
-"""Dialects of OpenAI Realtime: services that add messages and members to it."""
+"""Dialects of OpenAI Realtime: services that use additional messages and members."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Items:
         return item
 
     def add(self, item: Item) -> str | None:
-        """Appends an item; returns the id of the one before it."""
+        """Appends an item; returns the id of the item that was last before."""
         self._items.append(item)
         self._forget()
         return self.before(item)
@@ -90,7 +90,7 @@ class Items:
     def insert(self, item: Item, after: str) -> str | None:
         """Inserts an item after the item named ``after`` (``root``: at the start; empty: at the end).
 
-        Returns the id of the item before it. Raises `Refused`.
+        Returns the id of the item before the inserted item. Raises `Refused`.
         """
         if self._named(item.item_id):
             text = f"Error adding item: an item with id '{cut(item.item_id, 60)}' already exists."
@@ -103,7 +103,7 @@ class Items:
         return self.before(item)
 
     def before(self, item: Item) -> str | None:
-        """Returns the id of the item before this one."""
+        """Returns the id of the item before ``item``."""
         at = self._items.index(item) if item in self._items else 0
         return self._items[at - 1].item_id if at else None
 

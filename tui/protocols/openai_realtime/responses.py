@@ -39,7 +39,7 @@ class Response:
 
 @dataclass(slots=True, eq=False)
 class ReplyItem:
-    """An item with speech or text of the agent. Its id is also the id of the play stream."""
+    """An item with speech or text of the agent. The id of the item is also the id of the play stream."""
 
     item_id: str
     response: Response
@@ -84,9 +84,9 @@ class Responses:
     """The responses in one call, and the caller's requests for answers.
 
     The agent refuses a request for an answer while a response is active in the conversation. Therefore only
-    one request is sent at a time. It is in flight until the agent begins a response or refuses the request.
-    Later requests wait until the response has ended, and so does a request that was refused because of an
-    active response.
+    one request is sent at a time. A request is in flight until the agent begins a response or refuses the
+    request. Later requests wait until the response has ended, and so does a request that was refused because
+    of an active response.
     """
 
     def __init__(self) -> None:

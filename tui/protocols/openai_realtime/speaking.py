@@ -110,7 +110,7 @@ class Speaking:
         return self._configuration.body[name] if asked is None else asked
 
     def begin(self, asked: Mapping[str, Any]) -> list[Outgoing]:
-        """Begins a response. ``asked`` are the caller's settings for it. The content follows later."""
+        """Begins a response. ``asked`` are the caller's settings for the response. The content follows later."""
         self._response = response = _Response(f"resp_{self._new_id()}", asked, self._format_for(asked))
         self._made += 1
         return self._event("response.created", "response begins", response=self._body(response))

@@ -80,7 +80,7 @@ def ident(members: Members, name: str, *, required: bool = False) -> str:
 
 
 def format_object(media: AudioFormat) -> dict[str, Any]:
-    """Returns a format as GA writes it. Only PCM has a rate."""
+    """Returns the JSON object for a format in the GA version of the API. Only PCM has a rate."""
     name = _ga_name(media)
     return {"type": name, "rate": media.rate} if media.encoding is Encoding.PCM16 else {"type": name}
 
@@ -144,7 +144,7 @@ class Effective:
 
     @property
     def yields_to_speech(self) -> bool:
-        """Whether the user's speech ends the response. If the agent does not detect turns, the client ends it.
+        """Whether the user's speech ends the response. If the agent does not detect turns, the client does so.
 
         ``interrupt_response: false`` means that speech does not interrupt: neither side cancels, truncates or
         flushes.

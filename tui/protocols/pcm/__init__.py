@@ -2,13 +2,13 @@
 
 A binary frame is 16-bit little-endian mono PCM, of any length, in either direction, at a rate that both sides
 know. Text frames are control messages, mostly JSON whose ``type`` (or ``event``, ``action``, ``op``) names
-the kind. This program understands common messages and shows any other as an event. Decisions where practice
+the kind. This program understands common messages and shows all others as events. Decisions where practice
 differs:
 
 * No message accepts a call. User audio flows from the beginning, silence included, because servers use
   silence to find the end of a turn. The option ``end`` is for servers that expect a message instead.
-* A reply ends with ``end``, ``stop``, ``eos`` or an empty frame; without one of these, it ends when its audio
-  runs out (`tui.protocols.implied_replies`). ``interrupt``, ``clear`` and ``cancel`` flush it.
+* A reply ends with ``end``, ``stop``, ``eos`` or an empty frame; otherwise, when its audio runs out
+  (`tui.protocols.implied_replies`). ``interrupt``, ``clear`` and ``cancel`` flush a reply.
 """
 
 from __future__ import annotations

@@ -14,7 +14,10 @@ from tui.protocols.pcm.wire import DEFAULT_RATE, END, PcmEnd, answer_ping, rate_
 
 
 class PcmAgent(PcmEnd, AgentDefaults):
-    """Acts as the server on one socket. It announces its rates, marks the end of replies and sends transcripts."""
+    """Acts as the server on one socket.
+
+    Announces the sample rates, marks the end of replies and sends transcripts.
+    """
 
     def __init__(
         self, new_id: NewId, utc_now: UtcNow, *, rate: int = DEFAULT_RATE, play_rate: int | None = None
@@ -43,7 +46,7 @@ class PcmAgent(PcmEnd, AgentDefaults):
         return [audio_frame(audio, self._play_format, "agent")]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply. Flushes an interrupted one, even if all of it has been sent."""
+        """Ends a reply. Flushes an interrupted reply, even if all of it has been sent."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:

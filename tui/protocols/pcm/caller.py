@@ -29,10 +29,13 @@ _OPTIONS = ("rate", "play_rate", "hello", "end")
 class PcmCaller(PcmEnd, ImplyingCaller):
     """Acts as the client in one call.
 
-    Options: ``rate`` of the user's audio (default 16000, or that of the first format), ``play_rate`` of the
-    agent's (default: the same; a ``ready`` message with an ``output_sample_rate`` changes it), ``hello``
-    (``on``: begin with ``{"type":"start",…}``), ``end`` (``on``: send ``{"type":"end"}`` and no more audio
-    when the user stops).
+    Options:
+
+    * ``rate``: rate of the user's audio; by default 16000, or that of the first format.
+    * ``play_rate``: rate of the agent's audio; by default, the same. A ``ready`` message with an
+      ``output_sample_rate`` overrides it.
+    * ``hello``: on, to begin with ``{"type":"start",…}``.
+    * ``end``: on, to send ``{"type":"end"}`` and no more audio when the user stops.
     """
 
     def __init__(self, settings: CallerSettings, new_id: NewId, utc_now: UtcNow) -> None:
@@ -55,7 +58,7 @@ class PcmCaller(PcmEnd, ImplyingCaller):
 
     @property
     def agent_detects_turns(self) -> bool:
-        """Whether the agent detects the end of a turn. With the option ``end``, the caller announces it."""
+        """Whether the agent detects the end of a turn; with the option ``end``, the caller announces the end."""
         return not self._says_end
 
     # Actions of the user.

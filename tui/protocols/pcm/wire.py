@@ -31,7 +31,7 @@ _MOST_SNIFFS = 50
 
 
 class PcmMessage(Message):
-    """A JSON message. Various members may contain its kind, or none."""
+    """A JSON message, whose kind may be in various members, or missing."""
 
     def kind(self) -> str:
         """Returns the kind of the message in lower case; "json" if it has none."""

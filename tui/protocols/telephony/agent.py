@@ -22,7 +22,7 @@ _SMALL_NUMBER = re.compile(r"[0-9]{1,15}")
 class TelephonyAgent(AgentDefaults):
     """Acts as the server on one socket.
 
-    It ends each reply with a mark, and reports PLAY_FINISHED when the mark is returned.
+    Ends each reply with a mark, and reports PLAY_FINISHED when the mark is returned.
     """
 
     dialect: ClassVar[TelephonyDialect]
@@ -74,7 +74,7 @@ class TelephonyAgent(AgentDefaults):
         return [self._media(piece, coding) for piece in self._samples.cutter.cut(audio)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply with a mark. If it was interrupted and not played completely, clears the rest."""
+        """Ends a reply with a mark. Clears the unplayed audio of an interrupted reply."""
         frames: list[Outgoing] = []
         # A flush drops the mark as well; in that case, the answer to the flush ends the reply.
         drops = interrupted and self.dialect.flushed == DROPPED

@@ -46,7 +46,7 @@ class _Directions(NamedTuple):
 
 
 class TelephonyCaller(ImplyingCaller):
-    """Acts as the provider of ``dialect`` in one call. The dialect's table defines its options."""
+    """Acts as the provider of ``dialect`` in one call. The dialect's table defines the options of the call."""
 
     dialect: ClassVar[TelephonyDialect]
     faults: ClassVar[type[StreamFaults]] = StreamFaults

@@ -125,7 +125,7 @@ class StreamCall:
         return {"encoding": self.encoding, self.dialect.rate: self.dialect.rate_type(self.user_format.rate)}
 
     def numbered(self, kind: str, content: Content) -> dict[str, Any]:
-        """Returns a message with its kind and content. Adds its number and the stream id if the dialect has them."""
+        """Returns a message with its kind and content and, if the dialect has them, its number and the stream id."""
         dialect = self.dialect
         body: dict[str, Any] = {dialect.kind_member: kind}
         if dialect.sequence:

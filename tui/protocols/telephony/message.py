@@ -25,7 +25,7 @@ class StreamMessage(Message):
         self.body = self._respell(self.body)
 
     def kind(self) -> str:
-        """Returns the kind of the message. Raises `ProtocolError` if it has none."""
+        """Returns the kind of the message. Raises `ProtocolError` if the message has none."""
         like = "it has a “type”, like the messages of OpenAI, AudioCodes or Twilio ConversationRelay"
         return kind_in(self.body, self._kind_member, f" ({like})" if "type" in self.body else "")
 

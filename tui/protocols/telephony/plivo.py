@@ -1,8 +1,8 @@
 """Implements both ends of Plivo audio streams (bidirectional).
 
 The facts come from plivo-stream-sdk 0.1.1 (plivo_stream/types.py) and from Plivo's documentation. Plivo does
-not document what a flush does with pending checkpoints. By default they are dropped, as implementers report
-(option ``flushed_marks``).
+not document what a flush does with pending checkpoints. By default checkpoints are dropped, as implementers
+report (option ``flushed_marks``).
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def _opening(call: StreamCall) -> list[Content]:
 
 
 def _user_audio(call: StreamCall, audio: bytes) -> Content:
-    """Returns a frame of user audio. Its timestamp is the end of the frame in ms: 20 for the first frame."""
+    """Returns a frame of user audio. The timestamp is the end of the frame in ms: 20 for the first frame."""
     number = call.frames_sent + 1
     counted = {"chunk": str(number), "timestamp": str(call.dialect.frame_ms * number)}
     return call.numbered("media", {"media": {"track": "inbound", **counted, "payload": audio}})

@@ -5,10 +5,10 @@ come from Twilio's documentation ("Media Streams - WebSocket Messages", the page
 31951), from twilio-python 9.13 (request_validator.py) and from Twilio's samples. Decisions where these
 sources are silent:
 
-* A call counts as accepted once ``start`` has been sent. From then on its audio flows, silence included.
+* A call counts as accepted once ``start`` has been sent. From then on audio flows, silence included.
 * A mark does not end a reply (`tui.protocols.implied_replies`): many servers send one after every message.
-* A fault that a server repeats in every message (such as a missing streamSid) is reported once per stream, as on
-  Twilio.
+* A fault that a server repeats in every message (such as a missing streamSid) is reported once per stream, as
+  on Twilio.
 * No message informs the server that the user flushed playback; later audio is played as a new reply.
 * Names in the spelling of Exotel and Telnyx (``stream_sid``, ``stream_id``, …) are understood and reported.
 """

@@ -74,7 +74,7 @@ def parse_twiml(document: str | bytes) -> TwimlStream:
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """An XML builder that rejects a DOCTYPE, because it could declare entities."""
+    """An XML builder that rejects a DOCTYPE, because a DOCTYPE could declare entities."""
 
     def doctype(self, name: str, pubid: str, system: str) -> NoReturn:
         """Called at the start of a DOCTYPE, before its content is read."""
