@@ -167,7 +167,7 @@ class QueueControls:
 
 
 class PlaybackQueue:
-    """Queues chunks of replies and returns blocks for the device. The module's docstring describes how."""
+    """Queues chunks of replies and returns blocks for the device, as described at the top of this module."""
 
     def __init__(self, rate: int, *, max_seconds: float = 600) -> None:
         self.arrivals = Arrivals()

@@ -41,8 +41,8 @@ async def check(target: Target, show: Callable[[str], None]) -> ExitCode:
     """Opens the socket, asks the agent to validate the connection, and closes the socket.
 
     ``show`` receives a line for each step. If the agent does not answer, a session is opened and ended
-    immediately. In protocols where opening a session costs nothing, only that is tested. Protocols with
-    neither possibility are tested only by opening the socket.
+    immediately. If opening a session costs nothing in a protocol, only the session is tested. A protocol
+    without a validation message is tested only by opening the socket.
     """
     dialled = await settle(target)
     target, redactor = dialled.target, dialled.redactor

@@ -71,8 +71,7 @@ class AsteriskCaller(ImplyingCaller):
     Options:
 
     * ``control``: json or plain.
-    * ``connection``: the name in websocket_client.conf.
-    * ``channel_id``.
+    * ``connection``: the name in websocket_client.conf. ``channel_id``: the id of the channel.
     * ``flush_ends_pause``: on or off, because the driver and its documentation disagree.
     """
 

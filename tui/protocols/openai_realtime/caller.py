@@ -77,7 +77,8 @@ class OpenAICaller(CallerDefaults):
     * ``session``: a JSON object with further members of the session.
     * ``greet``: on, if the agent is asked to speak first.
     * ``dialect``: ga, beta, auto, azure-voice-live or xai.
-    * ``truncate``: on or off; whether the agent is informed of how much was heard. The default depends on the dialect.
+    * ``truncate``: on or off; whether to inform the agent of how much was heard. The default depends on the
+      dialect.
     * ``model``: belongs in the URL (`connect_url`).
     """
 
