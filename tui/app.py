@@ -115,7 +115,7 @@ class OpusAgentApp(EndingApp):
         self.bridge = bridge
         self.target = target
         self.memory = memory or ScreenMemory()
-        """The theme and the pane layout; initially those of the last run."""
+        """The theme and the pane layout, which the program saves when it ends."""
         self.settings = settings or Settings()
         self.targets = targets or Targets()
         self._launch = launch or Launch()

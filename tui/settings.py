@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 AUTO = "auto"
-"""Lets the program choose the protocol, a device or the latency."""
+"""The value with which the user lets the program choose the protocol, a device or the latency."""
 MAX_LATENCY_S = 2
 """Maximum latency in seconds: a speaker that buffers more is useless in a call."""
 Scalar = str | int | float | bool

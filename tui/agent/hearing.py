@@ -21,7 +21,7 @@ _MARGIN_MS = 150
 _STILL_SPEAKING = 0.1
 """Minimum peak of the last 100 ms relative to the peak of the utterance: -20 dB."""
 _LONGEST_UTTERANCE_S = 120
-"""How much of an utterance to keep; of a longer one, only the end is kept."""
+"""How much of an utterance to keep; if it is longer, only its end is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Ear:
     """
 
     ends_turns = True
-    """Whether a pause ends a turn; otherwise the caller ends it with `commit`."""
+    """Whether a pause ends a turn; otherwise the caller ends each turn with `commit`."""
 
     def __init__(
         self, audio_format: AudioFormat, recogniser: Recogniser, silence_ms: int, interrupt_ms: int = 0
@@ -85,14 +85,14 @@ class Ear:
         self.format = audio_format
         self._interrupt_frames = audio_format.rate * interrupt_ms // 1000
         self._interrupts = False
-        """Whether the beginning of the turn was reported."""
+        """Whether `TurnBegan` was reported for the current turn."""
         self._recogniser = recogniser
         self._silence_ms = silence_ms
         self._decoder = StreamDecoder(audio_format)
         self._detector = make_detector(self._rate, silence_ms=silence_ms, other_sounds=True)
         self._fed_frames = 0
         self._kept = bytearray()
-        """The utterance so far, or the last second of audio if none has begun."""
+        """The utterance so far; between utterances, the last second of audio."""
         self._began_frame = 0
         self._ended_frame = 0
         self._hypotheses: Hypotheses | None = None

@@ -17,7 +17,7 @@ class Act(Enum):
     BACKCHANNEL = auto()
     """The agent says a word such as "yes" but lets the user continue."""
     TALK_OVER = auto()
-    """The agent begins to speak and does not stop."""
+    """The agent begins to speak and continues even while the user speaks."""
 
 
 class Interplay:

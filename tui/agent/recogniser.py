@@ -22,7 +22,7 @@ Samples = NDArray[np.float32]
 Spectrum = NDArray[np.complexfloating]
 
 _RATE = 8_000
-"""Sample rate in Hz; every wire format covers at least this rate's frequency range."""
+"""Sample rate in Hz for comparisons. No wire format has a lower rate."""
 _FILE_RATE = 16_000
 _THRESHOLD = 0.6
 _EARLIEST_START_S = -0.3
@@ -30,7 +30,7 @@ _EARLIEST_START_S = -0.3
 _LATEST_START_S = 1.5
 _PARTIAL_FROM_S = 0.6
 _PARTIAL_UNTIL_S = 3.0
-"""Speech that has not been identified within this time is assumed not to be one of the lines."""
+"""Speech that has matched no recorded line within this time is assumed to be other speech."""
 _PARTIAL_STEP_S = 0.2
 _PARTIAL_WINDOW_S = 0.5
 

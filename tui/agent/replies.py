@@ -26,7 +26,7 @@ class Answer:
     rate: int
     then_hang_up: bool = False
     delay_ms: float = 0.0
-    """Additional delay of this answer, on top of the one in the settings."""
+    """Delay of this answer in addition to the delay in the settings."""
 
 
 def prompt_answer(rate: int, *names: str) -> Answer:
@@ -77,7 +77,7 @@ class PacedReply:
         self.started = False
         """Whether the start of the reply was sent."""
         self.sent = False
-        """Whether all of the reply was sent."""
+        """Whether the whole reply was sent."""
         self.heard_until_ns = starts_ns
         """Estimated time at which the user will have heard all audio sent so far."""
         self._answer = answer

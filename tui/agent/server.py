@@ -70,7 +70,7 @@ class AgentServer:
 
     def __init__(self, settings: AgentSettings, report: Callable[[str], None] | None = None) -> None:
         self.url = ""
-        """``ws://HOST:PORT`` or ``wss://HOST:PORT``, to which a protocol's path is added."""
+        """``ws://HOST:PORT`` or ``wss://HOST:PORT``, without a protocol's path."""
         self._settings = settings
         know_secrets([settings.token])
         self._protocols = by_path()

@@ -25,7 +25,7 @@ class Fault(StrEnum):
     LATE = "late"
     """Each answer starts 800 ms late."""
     IGNORES_BARGE_IN = "ignores-barge-in"
-    """The agent ignores everything that the user says while the agent speaks."""
+    """While the agent speaks, it ignores everything that the user says."""
     STOPS_AT_BACKCHANNEL = "stops-at-backchannel"
     """Any speech stops the agent, regardless of ``interrupt_ms``."""
     WRONG_ARGUMENT = "wrong-argument"
@@ -50,7 +50,7 @@ class AgentSettings:
 
     host: str = "127.0.0.1"
     port: int = 0
-    """The port; 0 for any free one."""
+    """The port; 0 for any free port."""
     token: str = field(default="", repr=False)
     """The token that callers must send or prove in the way that their protocol defines; empty to accept everyone."""
     reply: ReplyMode = ReplyMode.PROMPTS
@@ -71,10 +71,9 @@ class AgentSettings:
     talk_over_ms: int = 0
     """Delay from the start of the user's speech until the agent starts a sentence; 0: never."""
     overlap_chance: float = 1.0
-    """Probability, from 0 to 1, that the agent says its one word in a turn and, independently, that it talks over the
-    user."""
+    """Probability, from 0 to 1, of each of these reactions in a turn: saying one word, and talking over the user."""
     seed: int = 0
-    """Seed for the random selection of the turns with these reactions; every call uses the same selection."""
+    """Seed that selects the turns with these reactions. Every call uses the same selection."""
     fault: Fault | None = None
     """The bug planted in the agent; None for a correct agent."""
     hear: bool = False
@@ -82,7 +81,7 @@ class AgentSettings:
     answers: str = ""
     """A TOML file with rules for answers (`tui.agent.rules`); empty for none."""
     synthesizer: str = ""
-    """Name of the synthesizer for the answers in rules, as in the settings; empty for the best one installed."""
+    """Name of the synthesizer for the answers in rules, as in the settings; empty for the best that is installed."""
     speech_model: str = ""
     """Model of the recognizer, as in the settings; empty for the installed model."""
     cert: str = ""

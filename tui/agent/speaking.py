@@ -10,7 +10,7 @@ _PLAYOUT_MARGIN_NS = 200_000_000
 """Allowance for the caller's playback, which lags behind the audio that was sent."""
 _LATE_MS = 800.0
 _GOODBYE_MARGIN_NS = 1_000_000_000
-"""How long a caller may take to confirm the goodbye after it has been played."""
+"""How long a caller may take to confirm that the goodbye has been played."""
 
 
 class Mouth:

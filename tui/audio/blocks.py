@@ -37,7 +37,7 @@ class Block(NamedTuple):
 
     at_ns: int
     source: Source | None
-    """None if the block is not from the microphone's stream. Such a block has the rate agreed on with the agent."""
+    """None if the block is not from the microphone's stream; the block then has the agent's sample rate."""
     pcm: bytes
     """16-bit mono PCM, copied from PortAudio's buffer."""
 

@@ -23,10 +23,11 @@ from platformdirs import user_state_path
 from tui.files import private_folder, write_atomically
 
 STATED_BOUND_MS = 20.0
-"""Error bound of a time measured with uncalibrated devices, as determined with virtual devices. See
-`benchmarks/README.md`.
+"""Error bound of a time measured with uncalibrated devices, as determined with virtual devices.
 
-Any delay that the driver does not report adds to this; only a calibration can reveal it."""
+See `benchmarks/README.md`. A delay that the driver does not report adds to this bound; only a calibration can
+reveal such a delay.
+"""
 LEAST_BOUND_MS = 1.0
 """Smallest possible bound, because edges of sound are detected to the nearest millisecond."""
 VALID_DAYS = 30
@@ -149,7 +150,7 @@ class Timing(msgspec.Struct, frozen=True, omit_defaults=True):
     calibration: Calibration | None = None
     """The calibration that applies; None if there is none."""
     problem: str = NOT_CALIBRATED
-    """Why no calibration applies; empty if one does."""
+    """Why no calibration applies; empty if a calibration applies."""
 
     @property
     def response(self) -> Bound:

@@ -15,7 +15,7 @@ from tui.audio.speech import SpeechDetector, TrackEdge
 from tui.units import NS_PER_S
 
 PERIOD_NS = 40_000_000
-"""Interval between two batches. With a longer one, edges would be known later than scenarios expect."""
+"""Interval between two batches. If it were longer, edges would be known later than scenarios expect."""
 _SLACK_NS = 10_000_000
 """Tolerance for blocks of 20 ms that arrive early or late: every second block has to end a batch."""
 _REST_MS = 1_000
@@ -28,7 +28,7 @@ for windows in quick succession, because its weights stay in the processor's cac
 _MOST_WINDOWS = 16
 """Maximum number of windows per run of the network.
 
-A run then takes 2 ms; a longer one would delay the audio that the loop sends.
+With this maximum, a run takes 2 ms. A longer run would delay the audio that the loop sends.
 """
 
 TakeEdges = Callable[[list[TrackEdge]], None]

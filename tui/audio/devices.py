@@ -31,12 +31,13 @@ HIDE_VARIABLE = "OPUSAGENT_TUI_HIDE_PORTAUDIO"
 _lists_lock = threading.RLock()
 """Held while PortAudio's device list or stream list is read or changed.
 
-PortAudio does not protect them. Starting or ending a stream does not require the lock, so a barge-in never waits for
-devices to be listed or opened."""
+PortAudio does not protect its lists. Starting or ending a stream does not require the lock, so a barge-in
+never waits for devices to be listed or opened.
+"""
 _open_streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 _trial_lock = threading.Lock()
 _trials: list[Trial] = []
-"""The current trial, if one was started. It is a list so that the first caller can set it (see `begin_trial`)."""
+"""Empty, or a list with the current trial (see `begin_trial`)."""
 
 _COMMON_RATES = (48_000, 44_100, 32_000, 24_000, 16_000, 8_000)
 _INVALID_RATE = -9997
@@ -68,7 +69,7 @@ class AudioDeviceError(Exception):
 
 
 Direction = Literal["input", "output"]
-"""Direction of audio, as seen by the program."""
+"""Direction of audio from the program's point of view: "input" is the microphone, "output" the speaker."""
 
 
 class Device(msgspec.Struct, frozen=True):

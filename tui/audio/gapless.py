@@ -8,7 +8,7 @@ from tui.audio.detector_pool import PooledSpeech
 from tui.audio.pcm import frames_to_ns, ns_to_frames
 
 _GAP_NS = 60_000_000
-"""Shortest gap in ns that is filled, as on the saved track. Shorter ones are clock corrections."""
+"""Shortest gap in ns that is filled with silence, as on the saved track. Shorter gaps are clock corrections."""
 _PROOF_NS = 100_000_000
 """Time in ns after which a gap counts as lost audio.
 
@@ -16,7 +16,7 @@ A block that follows a stall has a late time, as if audio were missing before it
 rest of it arrives in a burst, and the times of the later blocks are right again.
 """
 _MOST_SILENCE_NS = 1_000_000_000
-"""Most silence in ns that is fed for a gap. It ends any speech; more would not make a difference."""
+"""Maximum silence in ns that is inserted for a gap. This is enough to end speech."""
 
 
 class _Held(NamedTuple):

@@ -18,7 +18,7 @@ _NAME = "sound driver"
 _hanging: list[threading.Thread] = []
 """Threads of abandoned calls that have not returned.
 
-PortAudio is not thread-safe, so no other call is made until they return.
+PortAudio is not thread-safe, so no other call is made until these calls return.
 """
 
 

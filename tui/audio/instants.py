@@ -22,13 +22,13 @@ from typing import NamedTuple
 from tui.audio.pcm import frames_to_ns
 
 WINDOW_NS = 2_000_000_000
-"""Period after which lost samples are certain, because all callbacks since then were late."""
+"""If all callbacks in this period were late, samples were lost."""
 _LONG_WINDOW_NS = 10_000_000_000
 """Period from which the earliest callback is used. In this time, a clock that is off by 100 ppm drifts by 1 ms."""
 _LOST_NS = 18_000_000
 """If all callbacks in `WINDOW_NS` are later than this, samples were lost. Delivery in steps causes up to 15 ms."""
 STALL_NS = 200_000_000
-"""A longer pause between callbacks separates two streams; offsets from the first do not apply to the second."""
+"""After a longer pause between callbacks, earlier offsets no longer apply."""
 _KEPT_ESTIMATES = 100
 """Number of estimates kept.
 

@@ -23,7 +23,7 @@ Quieter blocks are never loud; otherwise any ripple after digital silence would 
 _HISTORY_MS = 5_000
 _LOOK_BACK_MS = 250
 _ONSET_PAUSE_BLOCKS = 3
-"""Longest pause between the first sound of a word and the rest of it (a stop consonant)."""
+"""Longest pause within the onset of a word, after its first sound (a stop consonant)."""
 
 
 class Loudness:

@@ -23,7 +23,7 @@ class _Mode(Enum):
     NOTHING = auto()
     SILENCE = auto()
     SOUND = auto()
-    """Blocks from the device, or silence if there is no device or it is not open."""
+    """Blocks from the device; silence if no device is open."""
 
 
 class _OpenInput(NamedTuple):
@@ -60,7 +60,7 @@ class Microphone:
         self.rate = rate
         """Sample rate of silence, in Hz.
 
-        A device is opened at this rate if it supports it. Change it only while the microphone is stopped.
+        A device is opened at the same rate if possible. Change the rate only while the microphone is stopped.
         """
         self.block_ms = block_ms
         self.device = device

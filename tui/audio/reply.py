@@ -119,7 +119,7 @@ class Reply:
     def __init__(self, reply_id: str) -> None:
         self.reply_id = reply_id
         self.incoming: IncomingAudio | None = None
-        """The decoder for further audio; None once no more is expected."""
+        """The decoder for further audio; None once no more audio is expected."""
         self.arrived_ns: int | None = None
         """When the first chunk arrived."""
         self.received_frames = 0
@@ -136,7 +136,7 @@ class Reply:
         self.full = False
         """Whether the full queue has been reported for this reply."""
         self.gap_frames = 0
-        """Frames of silence since the reply's last sample, while more may arrive."""
+        """Frames of silence since the reply's last sample, while more samples may arrive."""
         self._chunks: deque[memoryview] = deque()
 
     @property

@@ -57,7 +57,7 @@ class WindowScore(NamedTuple):
 Scoring = Generator[WindowInput, WindowScore, T]
 """A computation that yields each window to be judged, and receives its score.
 
-This allows one run of the network to judge windows of many tracks.
+Such computations let one run of the network judge windows of many tracks.
 """
 
 

@@ -39,7 +39,7 @@ class TrialResult(msgspec.Struct, frozen=True):
     devices: msgspec.Raw = msgspec.Raw(b"[]")
     """The devices as `tui.audio.devices` encodes them."""
     problem: str = ""
-    """Text for the user on why there is no list; empty if there is one."""
+    """Explains to the user why the devices could not be listed; empty if they were listed."""
 
 
 class Trial:

@@ -62,7 +62,7 @@ class _Notes:
         self.chirps_ns: list[int] = []
         """When each set of chirps was due to be heard."""
         self.late: list[e.LatenessSeen] = []
-        """Periods in which a device was not in time."""
+        """Periods in which a device was late."""
         self.problem = ""
         self.blocks: list[tuple[int, bytes, int]] = []
 

@@ -22,7 +22,7 @@ class Registration:
         self.event_type = event_type
         self.callback = callback
         self.active = True
-        """Whether the callback is still registered; the owner clears this while holding its lock."""
+        """Whether the callback is still registered. Only the owner changes this, while holding its lock."""
         self.call: Callback = callback
         """The callable that dispatch calls: the callback itself or, while tracing is on, its traced form."""
 

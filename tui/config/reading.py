@@ -18,11 +18,11 @@ from tui.settings import SETTINGS
 from tui.text.strict import SettingsError, did_you_mean, quoted, to_struct, to_value, to_values
 
 FILE_VARIABLE = "OPUSAGENT_TUI_CONFIG"
-"""Environment variable that contains the path of a settings file to read instead of the user's own."""
+"""Environment variable with the path of a settings file to read instead of the default file."""
 _PREFIX = "OPUSAGENT_TUI"
 _MAX_BYTES = 1_000_000
 _PATHS = ("folder", *(name for name, setting in SETTINGS.items() if setting.is_path))
-"""Settings that are paths; relative ones are resolved against the folder of the file."""
+"""Settings that are paths; relative paths are resolved against the folder of the file."""
 _TYPES = {
     name: {field.name: field.type for field in msgspec.structs.fields(kind)}
     for name, kind in SECTIONS.items()
@@ -36,8 +36,9 @@ class SettingsInForce(msgspec.Struct, frozen=True):
     """The effective settings and their sources."""
 
     settings: Settings
-    """The merged settings from the file and the environment, except ``target``, which profiles
-    override before the environment does.
+    """The merged settings from the file and the environment.
+
+    ``target`` is not merged, because profiles override it before the environment does.
     """
     path: Path
     """Path of the settings file, whether or not it exists."""
@@ -49,8 +50,7 @@ class SettingsInForce(msgspec.Struct, frozen=True):
     written: frozenset[str]
     """Settings in the file, by section and key."""
     warning: str = ""
-    """A sentence stating that the defaults apply because the user's own file is inaccessible; empty if it is
-    accessible."""
+    """Warns that the defaults apply because the default settings file is inaccessible; empty if it is accessible."""
 
     @property
     def thresholds(self) -> Thresholds:

@@ -46,11 +46,11 @@ logger = logging.getLogger(__name__)
 BATCH_INTERVAL_S = 0.04
 """Shortest time between two frames.
 
-While events are frequent, half of this time is added on average to the wait for the screen's next tick (16 per
-second). If frames were only as frequent as ticks, the effect of a key would appear 11 ms later.
+When events are frequent, an event waits half of this time on average, and then for the screen's next tick (16
+per second). If frames were only as frequent as ticks, the effect of a key would appear 11 ms later.
 """
 PATIENCE_S = 0.5
-"""Maximum time by which a command that needs a device may delay later commands."""
+"""How long a command that needs a device may delay later commands."""
 TABLE_EVERY_BATCHES = 12
 _MOST_NAME_CHARS = 40
 """Maximum length of a spoken sentence's name, which is the beginning of the sentence."""

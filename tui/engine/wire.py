@@ -33,7 +33,7 @@ class PlayScenario(_Item, frozen=True, tag="play_scenario"):
     commands: tuple[str, ...] = ()
     """The shell commands of the scenario that the user allows."""
     synthesizer: str = ""
-    """Name of the synthesizer for sentences, as in the settings; empty for the best one installed."""
+    """Name of the synthesizer for sentences, as in the settings; empty for the best that is installed."""
     speech_model: str = ""
     """Model that recognizes the agent's words, as in the settings; empty for the installed model."""
 
@@ -80,7 +80,7 @@ class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
 
     text: str
     synthesizer: str = ""
-    """Name of the sentence's synthesizer, as in the settings; empty for the best one installed."""
+    """Name of the synthesizer to use, as in the settings; empty for the best that is installed."""
 
 
 class SendDtmf(_Item, frozen=True, tag="dtmf"):
@@ -241,7 +241,7 @@ class Peaks(_Item, frozen=True, tag="peaks"):
     tracks: tuple[bytes, ...] = ()
     """For each track, the loudest sample of every bin, on a scale from 0 to 255."""
     problem: str = ""
-    """Why the file could not be read completely, in one sentence; empty if it could."""
+    """Why the file could not be read completely, in one sentence; empty if there is no problem."""
 
 
 class CallbackFigures(_Item, frozen=True, tag="callbacks"):

@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 
 _WATCH_S = 0.5
 _NOBODY_S = 4.0
-"""Minimum time, in seconds, before a run without any accepted call is aborted."""
+"""Minimum time, in seconds, before a load test without any accepted call is aborted."""
 _NOBODY_CALLS = 5
-"""Minimum number of failed calls before a run without any accepted call is aborted."""
+"""Minimum number of failed calls before a load test without any accepted call is aborted."""
 _RECENT_S = 30.0
 _MOST_CALLS_FOR_KNEE = 5_000
 _CANARY_CALLS = 20
@@ -55,9 +55,9 @@ class Board:
         self._watcher: gevent.Greenlet | None = None
         self.ended_early = ""
         self.unreachable = ""
-        """Reason why no call was accepted, if the run ended for this reason."""
+        """Reason why no call was accepted, if this ended the load test."""
         self.workers_gone = False
-        """Whether the run ended because all workers were lost."""
+        """Whether the load test ended because all workers were lost."""
 
     def take_message(self, environment: Environment, msg: Any, **_: Any) -> None:
         """Handles the message `tui.load.station.RECORDS`, which contains records from a worker."""

@@ -27,7 +27,7 @@ from tui.text.visible import one_line
 from tui.units import NS_PER_MS, NS_PER_S
 
 _LATE_FOR_RESPONSE_NS = 100_000_000
-"""A worker that is late in this period before the end of the caller's speech delays the end for the agent (ns)."""
+"""Period in ns before the end of the caller's speech. If the worker is late in it, the agent hears the end late."""
 
 
 class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
 
     scenario: Scenario
     target: Target
-    """The target, with a folder for saved sessions if any may be kept."""
+    """The target. Names a folder for saved sessions if sessions may be kept."""
     lines: Mapping[str, SpokenLine] = {}
     tools: Sequence[Tool] = ()
     keep_if: Criterion | None = None

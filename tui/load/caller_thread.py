@@ -22,7 +22,7 @@ from tui import collector
 T = TypeVar("T")
 
 _COLLECTION_DELAY_S = 0.3
-"""Calls that end within this time of each other are collected together."""
+"""Calls that end within this time of each other share one garbage collection."""
 
 PATCHED = (
     "VoiceUser needs real threads, but gevent has replaced them. Run the file with "

@@ -22,7 +22,7 @@ from tui.load.records import CallRecord
 from tui.scenario.reading import read_scenario
 
 READY = "ready"
-"""The line that is printed once the call without other callers has ended."""
+"""The line that the canary prints when its first call, made without other callers, has ended."""
 _PAUSE_S = 1.0
 
 

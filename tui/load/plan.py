@@ -31,11 +31,11 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     scenario: str
     """Path of the scenario file."""
     target: Target
-    """The target, with a folder for saved sessions if any may be kept."""
+    """The target. Names a folder for saved sessions if sessions may be kept."""
     lines: dict[str, SpokenLine] = {}
     """The lines of the scenario, by the text of their steps."""
     locustfile: str = ""
-    """File with the user's own `VoiceUser` classes; empty for the built-in one."""
+    """File with the user's own `VoiceUser` classes; empty for the built-in class."""
     users: int = 1
     spawn_rate: float = 1.0
     run_time_s: float | None = None
@@ -50,8 +50,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     master_host: str = "127.0.0.1"
     master_port: int = 5557
     master_timeout_s: float = 10.0
-    """The workers hang up after this time, in seconds, without a message from the master, because calls may cost
-    money."""
+    """Workers that receive no message from the master for this many seconds hang up, because calls may cost money."""
     workers: int = 0
     """Number of workers for which the master waits."""
     canary_file: str = ""

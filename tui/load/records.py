@@ -18,8 +18,9 @@ class CallEnding(StrEnum):
     """The call played the scenario to its end."""
     FAILED = "failed"
     STOPPED = "stopped"
-    """The call was hung up because the run ended or the number of users was reduced: neither a
-    success nor a failure.
+    """The call was hung up because the load test ended or the number of users was reduced.
+
+    This is neither a success nor a failure.
     """
 
 
@@ -27,7 +28,7 @@ class CallBegan(msgspec.Struct, frozen=True, tag="began"):
     """Reports that a call has started on a worker."""
 
     call: str
-    """Name of the call, which is unique within the run."""
+    """Name of the call, which is unique within the load test."""
     worker: str
     at_s: float
 
@@ -61,7 +62,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     worker: str
     began_s: float
     active_s: float | None = None
-    """Time at which the agent accepted the session; None if it did not."""
+    """Time at which the agent accepted the session; None if the agent did not accept it."""
     ended_s: float
     outcome: CallEnding
     kind: str = ""
@@ -80,7 +81,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     late_ms: float = 0.0
     """Largest lateness of the worker during the call."""
     sent_p99_ms: float | None = None
-    """99th percentile of the time that an audio block takes from its capture to the socket."""
+    """99th percentile of the time from the capture of an audio block until it is sent."""
     folder: str = ""
     """Folder of the saved session; empty if it was not kept."""
 

@@ -30,7 +30,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Number of failures by kind."""
     workers_lost: int
     knee_calls: int | None = None
-    """The knee found so far, in calls; None if none was found."""
+    """Number of calls at the knee found so far; None if no knee was found."""
     canary_ms: Sequence[float] = ()
     """The canary's most recent response times, the latest last."""
 

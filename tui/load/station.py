@@ -46,7 +46,7 @@ class Station:
         self.thread = CallerThread()
         self.worker: str = getattr(environment.runner, "client_id", "local")
         self.stopping = False
-        """Whether the run is being stopped, in which case no call may begin."""
+        """Whether the load test is being stopped, so that no call may begin."""
         self._lateness = Lateness(self.worker, self._outbox.append, lambda: self.thread.calls - 1)
         self._crowd = Crowd()
         self._watch = self.thread.submit(lambda _: self._serve())

@@ -18,7 +18,7 @@ from tui.models.turns.turns import percentile
 MOST_UNTRUSTED = 0.2
 """Share of late turns at high load above which the load generator is considered the bottleneck."""
 _STEADY = 0.9
-"""Drift is measured while at least this share of the largest number of calls is active."""
+"""Drift is measured only while the number of active calls is at least this share of its maximum."""
 _LEAST_TURNS_FOR_DRIFT = 30
 _LEAST_DRIFT, _LEAST_DRIFT_MS, _LEAST_Z = 0.1, 20.0, 4.0
 _MOST_CLUSTERS, _MOST_KEPT = 20, 20
@@ -52,7 +52,7 @@ class Cluster(msgspec.Struct, frozen=True):
     reason: str
     count: int
     first_s: float
-    """Time of the first failure, in seconds from the start of the run."""
+    """Time of the first failure, in seconds from the start of the load test."""
     calls_at_first: int
     """Number of calls that were active when the first failure occurred."""
 
@@ -106,7 +106,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     stopped: int = 0
     lost: int = 0
-    """Number of calls that ran on workers that were lost."""
+    """Number of calls lost because their worker was lost."""
     warm_up: int = 0
     """Number of calls that began during the warm-up; they are included only in `calls`."""
     most_calls: int = 0
@@ -129,8 +129,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     levels: Sequence[CallLevel] = ()
     knee: Knee | None = None
     generator_limit: str = ""
-    """Sentence that explains why the load generator, not the agent, was the bottleneck; there is no knee in that
-    case. Empty if it was not.
+    """Explains why the load generator, not the agent, was the bottleneck; empty if it was not.
+
+    If it was, `knee` is None.
     """
     drift: Drift | None = None
     clusters: Sequence[Cluster] = ()
@@ -140,7 +141,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     kept: Sequence[str] = ()
     """Folders of kept sessions, the worst first."""
     ended_early: str = ""
-    """Reason why the run ended early; empty if it did not."""
+    """Reason why the load test ended early; empty if it did not."""
 
     @property
     def figures(self) -> Figures:

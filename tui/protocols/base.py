@@ -63,7 +63,7 @@ class TelephonyEventType(StrEnum):
     AGENT_TEXT = "agent.text"
     AGENT_ERROR = "agent.error"
     USAGE = "usage"
-    """The cost so far, or a limit: ``text`` names what is counted, and ``params`` contains the figures."""
+    """The cost so far, or a limit: ``text`` names the quantity, and ``params`` contains the figures."""
     LATENCY = "latency"
     """The delays of an answer as reported by the agent: ``params`` contains them in ms, under the agent's names."""
     TOOL_CALL = "tool.call"
@@ -112,7 +112,7 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     type: TelephonyEventType
     stream_id: str = ""
-    """The play stream (the reply), or the user's item, that the event belongs to."""
+    """Id of the play stream (the reply), or of the user's item, to which the event belongs."""
     part: int = 0
     """AGENT_TEXT: the content part of the reply, for protocols whose replies have several."""
     written: bool = False
@@ -654,7 +654,7 @@ class Protocol(msgspec.Struct, frozen=True):
     has_words: bool = True
     """Whether messages contain words; if not, there is no transcript."""
     checked_by_opening: bool = False
-    """Whether `check` may open a session and end it at once, because this has no effect and costs nothing."""
+    """Whether `check` may open a session and end it at once, because a session without audio costs nothing."""
     calls_tools: bool = False
     """Whether the agent calls tools with TOOL_CALL events; `RelaysToolMessages.relay` sends their results."""
     offers_tools: bool = False
@@ -669,7 +669,7 @@ class Protocol(msgspec.Struct, frozen=True):
     """A sentence that `check` prints about a setting of the user's account that neither `check` nor a call can
     verify."""
     url_notice: Callable[[str], str] = _nothing_to_say
-    """Returns a sentence about anything in a URL that the protocol does not allow; "" if the URL is allowed."""
+    """Returns a sentence about a part of a URL that the protocol does not allow; "" if the URL is allowed."""
     accepted_on_open: bool = False
     """Whether a call counts as accepted, with its `user_format`, once the messages from `opened` have been sent."""
     continuous: bool = False

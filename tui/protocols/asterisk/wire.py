@@ -11,9 +11,9 @@ from tui.protocols.json_frames import Message, cut, encode, kind_in
 
 FRAME_MS = 20
 MAX_COMMAND_BYTES = 128
-"""Maximum size of a command; Asterisk ignores longer ones."""
+"""Maximum size of a command in bytes; Asterisk ignores longer commands."""
 MAX_MESSAGE_BYTES = 65_500
-"""Maximum size of a message; a longer one makes Asterisk hang up."""
+"""Maximum size of a message in bytes; Asterisk hangs up after a longer message."""
 _RATES = {
     "slin": 8_000,
     "slin12": 12_000,

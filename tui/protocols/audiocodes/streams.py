@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _MAX_REPLIES = 100
-"""Maximum number of unplayed replies that are remembered; beyond it, the oldest are forgotten."""
+"""Maximum number of unplayed replies that are remembered; older replies are forgotten."""
 
 
 @dataclass(slots=True)
@@ -65,8 +65,9 @@ class PlayStream:
     media: str
     open: bool = True
     closed_here: bool = False
-    """Whether this end closed the reply unasked; the agent's later messages for it are then not reported as faults.
+    """Whether this end closed the reply although the agent did not end it.
 
+    Later messages for the reply are then not reported as faults.
     """
     heard: bool = False
     cleared: bool = False

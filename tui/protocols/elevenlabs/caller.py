@@ -57,7 +57,7 @@ class ElevenLabsCaller(ImplyingCaller):
         """The newest reply whose words are known."""
         self._last_audio_id = -math.inf
         self._cut_off = (-math.inf, "")
-        """What the agent's interruption covers: the last audio id, and the reply."""
+        """The last audio id and the reply that the agent's latest interruption covers."""
 
     @property
     def user_stream_open(self) -> bool:

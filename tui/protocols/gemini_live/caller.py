@@ -24,7 +24,7 @@ from tui.protocols.implied_replies import ImplyingCaller
 from tui.protocols.json_frames import Members, Message, cut, encode
 
 _FAILED_TURNS = ("MALFORMED_FUNCTION_CALL", "RESPONSE_REJECTED")
-"""Values of ``turnCompleteReason`` which mean that no answer will come."""
+"""Values of ``turnCompleteReason`` after which no answer follows."""
 _MAX_WORDS_CHARS = 20_000
 
 

@@ -54,7 +54,7 @@ class LiveAgent(AgentDefaults):
         self._timestamps = False
         self._tasks = _Tasks()
         self._user_words = ("", 0.0)
-        """The words of the current turn that have been sent, and the time at which the last of them was spoken."""
+        """The words of the current turn that have been sent, and the time at which the last word was spoken."""
         self._usage_due_ms = _USAGE_EVERY_MS
 
     @property

@@ -16,9 +16,8 @@ from tui.protocols.openai_live.track import FragmentLine, SpokenTrack
 from tui.protocols.openai_live.wire import FORMATS, SIDEBAND_ONLY, format_in
 
 _BEHIND_MS = 2_000.0
-"""Longer than any network delay, which is the only valid reason for the agent's track to lag behind the audio
-that it received.
-"""
+"""The agent's track may lag behind the audio that it received only because of network delay, which is shorter
+than this."""
 _FULL_RATIO = 0.9
 _REASONS = {
     "close_requested": "the session was closed",

@@ -15,7 +15,7 @@ FORMATS: Mapping[str, AudioFormat] = {
     "audio/pcmu": AudioFormat(Encoding.MULAW, 8_000),
     "audio/pcma": AudioFormat(Encoding.ALAW, 8_000),
 }
-"""Both directions use the same format; Azure documents only the first of these."""
+"""The audio formats, which apply to both directions. Azure documents only the first format."""
 DEFAULT_FORMAT = "audio/pcm;rate=24000"
 SIDEBAND_ONLY = ("transport.", "session.input_audio.append", "session.paused", "session.resumed")
 """Name prefixes of messages that only observers of a session receive."""

@@ -16,11 +16,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """How a service differs from OpenAI."""
 
     beta: bool | None = None
-    """Whether it uses the beta's names; None if its first message determines this."""
+    """Whether the service uses the beta's names; None if its first message determines this."""
     messages: tuple[str, ...] = ()
-    """Name prefixes of messages that exist only in this dialect; none of them affects the call."""
+    """Name prefixes of messages that exist only in this dialect and do not affect the call."""
     opens_with: str = ""
-    """The message that the service sends first, in place of ``session.created`` or before it."""
+    """The first message from the service, which replaces or precedes ``session.created``."""
     has_azure_voices: bool = False
     """Whether Azure voices are sent as objects rather than names."""
     pcm_rates: tuple[int, ...] = PCM_RATES

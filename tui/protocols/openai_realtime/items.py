@@ -32,7 +32,7 @@ class Item:
     format: AudioFormat | None = None
     audio: bytearray = field(default_factory=bytearray)
     audio_bytes: int = 0
-    """Size of its audio, even after the audio was discarded."""
+    """Size of the item's audio, even after the audio was discarded."""
 
     @property
     def item_id(self) -> str:

@@ -16,7 +16,7 @@ _Kept = TypeVar("_Kept")
 
 _ACTIVE_RESPONSE = "conversation_already_has_active_response"
 _MAX_REMEMBERED = 100
-"""Maximum number of remembered responses and replies; beyond it, the oldest are forgotten."""
+"""Maximum number of remembered responses and replies; older ones are forgotten."""
 _MAX_CONTENT_INDEX = 1_000
 _MAX_PARTS = 16
 _MAX_TEXT_CHARS = 20_000
@@ -30,9 +30,9 @@ class Response:
     response_id: str
     format: AudioFormat
     active: bool
-    """Whether the agent is still producing it."""
+    """Whether the agent is still producing the response."""
     cut: bool = False
-    """Whether its remaining audio must not be played."""
+    """Whether the remaining audio of the response must not be played."""
     in_conversation: bool = True
     """False for an out-of-band response, which may speak at the same time as a response in the conversation."""
 
@@ -44,19 +44,22 @@ class ReplyItem:
     item_id: str
     response: Response
     content_index: int = 0
-    """The content part that has its audio; the other parts are text."""
+    """Index of the content part with the audio; the other parts are text."""
     started: bool = False
     """Whether playback was started."""
     done: bool = False
-    """Whether all its audio has arrived."""
+    """Whether all audio of the reply has arrived."""
     closed_here: bool = False
-    """Whether it counts as done only because another reply began; further audio for it is then not a violation."""
+    """Whether the reply counts as done only because another reply began.
+
+    Later audio for it is then not a violation.
+    """
     heard: bool = False
     cut: bool = False
     truncated: bool = False
     """Whether the agent was informed of how much was heard."""
     dropped: bool = False
-    """Whether any of its audio arrived too late to be played."""
+    """Whether any audio of the reply arrived too late to be played."""
     received_bytes: int = 0
     texts: dict[int, str] = field(default_factory=dict)
     """The partial text so far of each content part whose final text has not arrived, by index."""

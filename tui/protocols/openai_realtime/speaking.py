@@ -79,7 +79,7 @@ class Speaking:
     def __init__(self, event: MakeEvent, new_id: NewId, items: Items, configuration: Configuration) -> None:
         self.has_spoken = False
         self.heard_ms = 0.0
-        """Duration of the user audio the model received, in milliseconds."""
+        """Duration of the user audio that the model received, in milliseconds."""
         self.conversation_id = f"conv_{new_id()}"
         self._event = event
         self._new_id = new_id

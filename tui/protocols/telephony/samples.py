@@ -15,7 +15,7 @@ _SNIFFED_SAMPLES = 80
 _ROUGHER = 4
 _LEAST_HIGH_BYTES = 8
 _LOUD_PADDING = (b"\x00" * 40, b"\x80" * 40)
-"""5 ms of bytes that are silence in PCM but full scale in mu-law, as sent by servers that confuse the two."""
+"""5 ms of bytes that are silence in PCM but full scale in mu-law. Servers that confuse the two send such bytes."""
 
 
 class ByteOrder:
