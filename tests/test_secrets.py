@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,9 +20,10 @@ from urllib.parse import quote, quote_plus
 import pytest
 from click.testing import CliRunner
 from websockets.http11 import Request, Response
-from websockets.sync.server import ServerConnection, serve
+from websockets.sync.server import ServerConnection
 
 from tests.engine.process import engine_process, handle_of, until
+from tests.witness import serving
 from tui.cli.main import cli
 from tui.config.reading import read_settings
 from tui.config.targets import make_target
@@ -184,14 +184,9 @@ def agent(
         scripted.handshakes.append(request)
         return answer(connection, request) if answer else None
 
-    with serve(scripted.hold, "127.0.0.1", 0, process_request=note) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        query = "&".join([*(f"{name}={quote(value, safe='')}" for name, value in QUERY.items()), BARE])
-        place = f"127.0.0.1:{server.socket.getsockname()[1]}/realtime"
-        yield f"ws://{USER}:{quote(PASSWORD, safe='')}@{place}?{query}", scripted
-        server.shutdown()
-        thread.join(5)
+    query = "&".join([*(f"{name}={quote(value, safe='')}" for name, value in QUERY.items()), BARE])
+    with serving(scripted.hold, process_request=note) as place:
+        yield f"ws://{USER}:{quote(PASSWORD, safe='')}@{place}/realtime?{query}", scripted
 
 
 @pytest.fixture

@@ -2,60 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
-import queue
 import shlex
 import signal
-import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from websockets.sync.server import ServerConnection, serve
 
 from tests.e2e.terminal import PROGRAM, Terminal
+from tests.witness import Witness, witnessing
 
 pytestmark = pytest.mark.timeout(240)
 
 
-class Witness:
-    """An agent that accepts calls and records received messages."""
-
-    def __init__(self) -> None:
-        self.told: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._server = serve(self._hold, "127.0.0.1", 0)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self._server.socket.getsockname()[1]}/bot"
-
-    def _hold(self, socket: ServerConnection) -> None:
-        for frame in socket:
-            message = json.loads(frame)
-            if message["type"] == "session.initiate":
-                socket.send('{"type":"session.accepted","mediaFormat":"raw/lpcm16"}')
-            self.told.put(message)
-        self.told.put({"type": "closed", "code": socket.close_code})
-
-    def until(self, kind: str) -> dict[str, Any]:
-        while True:
-            message = self.told.get(timeout=10)
-            if message["type"] == kind:
-                return message
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join(5)
-
-
 @pytest.fixture
 def witness() -> Iterator[Witness]:
-    witness = Witness()
-    yield witness
-    witness.close()
+    with witnessing() as witness:
+        yield witness
 
 
 @pytest.mark.parametrize(
@@ -67,8 +30,7 @@ def test_a_signal_ends_the_call_and_restores_the_terminal(
     terminal.run("connect", witness.url, "--protocol", "audiocodes", "--output", "none")
     terminal.wait_for("active")
     os.kill(terminal.process("tui"), number)
-    assert witness.until("session.end")["reasonCode"] == "client-disconnected"
-    assert witness.until("closed")["code"] == 1000
+    assert witness.saw_a_goodbye()
     terminal.wait_for(f"EXIT {code}")
     assert terminal.modes() == "0 0 1"
     terminal.wait_until_gone()
@@ -85,8 +47,7 @@ def test_closing_the_window_ends_the_call(terminal: Terminal, witness: Witness) 
     terminal.run("connect", witness.url, "--protocol", "audiocodes", "--output", "none")
     terminal.wait_for("active")
     terminal.close_window()
-    witness.until("session.end")
-    assert witness.until("closed")["code"] == 1000
+    assert witness.saw_a_goodbye()
     terminal.wait_until_gone()
 
 
