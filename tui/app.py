@@ -557,7 +557,7 @@ class OpusAgentApp(EndingApp):
             )
 
     def on_devices_screen_chosen(self, event: DevicesScreen.Chosen) -> None:
-        """Switches to a device, also for later calls to the same target and later saved sessions."""
+        """Switches to a device, which later calls to the same target and later saved sessions also use."""
         opened = self.library.opened
         if opened is not None:
             self.library.output = opened.bridge.player.output = event.spec

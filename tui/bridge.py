@@ -212,7 +212,7 @@ class Bridge:
         self.redraws.mark(refresh)
 
     def tick(self) -> None:
-        """Drains, folds and refreshes. Called by the screen's timer, or directly by tests."""
+        """Runs the three steps drain, fold and refresh. Called by the screen's timer, or directly by tests."""
         self.drain()
         self.refresh()
 
@@ -249,7 +249,7 @@ class Bridge:
         self.engine.send(command)
 
     def trace_callbacks(self, on: bool) -> None:
-        """Starts or stops measuring every registered callback, here and in the engine."""
+        """Starts or stops measuring every registered callback, in this process and in the engine."""
         callback_tracing.enable() if on else callback_tracing.disable()
         self.send(TraceCallbacks(on=on))
 

@@ -21,7 +21,10 @@ class Act(Enum):
 
 
 class Interplay:
-    """Schedules acts at fixed delays after the user begins to speak. The seed decides in which turns."""
+    """Schedules acts at fixed delays after the user begins to speak.
+
+    The seed selects the turns in which acts happen.
+    """
 
     def __init__(self, settings: AgentSettings) -> None:
         self._settings = settings

@@ -200,7 +200,7 @@ class PooledSpeech:
         self._pool.feed(self._detector, before + pcm, end_ns, self._take)
 
     def finish(self, end_ns: int) -> None:
-        """Ends the track at ``end_ns``, and with it a sound in progress."""
+        """Ends the track, and a sound in progress, at ``end_ns``."""
         self._pool.settle(self._detector)
         self._take(self._detector.finish(end_ns))
 

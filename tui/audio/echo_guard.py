@@ -59,7 +59,7 @@ class EchoGuard(ABC):
     def clean(self, end_ns: int, now_ns: int, pcm: bytes, rate: int) -> bytes:
         """Returns a captured block without the agent's audio.
 
-        The block left the microphone completely at ``end_ns``.
+        The last sample of the block left the microphone at ``end_ns``.
         """
 
     def take(self, until_ns: int) -> Iterator[Played]:

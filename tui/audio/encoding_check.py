@@ -5,8 +5,8 @@ right encoding and low in a wrong encoding. In 16-bit PCM the high bytes of samp
 distribution from the low bytes, which are nearly random; in G.711 even and odd bytes have the same
 distribution.
 
-In this program's recordings (8, 16 and 24 kHz, three volumes), the check misjudges no second with a correct
-label.
+In this program's recordings (8, 16 and 24 kHz, three volumes), the check judged every second with a correct
+label correctly.
 """
 
 from __future__ import annotations

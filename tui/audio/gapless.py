@@ -52,7 +52,7 @@ class GaplessSpeech:
             self._release()
 
     def finish(self, end_ns: int) -> None:
-        """Ends the track at ``end_ns``, and with it speech in progress."""
+        """Ends the track, and speech in progress, at ``end_ns``."""
         if self._held:
             self._release()
         self._speech.finish(end_ns)

@@ -1,4 +1,4 @@
-"""Computes when a sample passes a device, from the times of the device's callbacks. All figures are measured.
+"""Computes when a sample passes a device, from the times of the device's callbacks. All figures were measured.
 
 Capture: the times that PortAudio assigns to blocks vary over a range of 24 ms. Callbacks arrive late, never
 early, so the earliest callback, relative to the sample count, is the best estimate. A sound server delivers
@@ -6,8 +6,8 @@ in steps, and even the earliest callback of a second may be up to 15 ms late. Ov
 within 7 ms of the true time in 90 % of the cases; over two seconds, within 13 ms. If a busy sound server
 loses samples, all later callbacks are late; two seconds of late callbacks prove the loss.
 
-Playback: a device with a long latency takes its blocks in pairs, and the second block of each pair a block
-too early. After a start, the device holds a different amount of audio than it reports. The lead that
+Playback: a device with a long latency takes its blocks in pairs, and requests the second block of each pair a
+block too early. After a start, the device holds a different amount of audio than it reports. The lead that
 PortAudio reports with each callback accounts for both effects. The median of the lead was within 0.2 ms of a
 recording of the device in most tests, and within 6 ms in all tests. The callback time plus the reported
 latency was 5 to 25 ms too early.

@@ -15,7 +15,7 @@ _SETTLING_NS = 1 * NS_PER_S
 
 
 class CallbackLoad:
-    """Tracks how much of a block's length the longest audio callback of the last second took."""
+    """Tracks the longest audio callback of the last second, as a share of a block's length."""
 
     def __init__(self, block_ms: float) -> None:
         self._block_ns = block_ms * 1_000_000

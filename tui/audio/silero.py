@@ -88,7 +88,7 @@ class SileroNetwork:
         self._rate = np.array(RATE, np.int64)
 
     def score(self, windows: Sequence[WindowInput]) -> list[WindowScore]:
-        """Scores windows of different tracks together. In a batch of 16, each takes half as long as alone."""
+        """Scores windows of different tracks together. In a batch of 16, each window takes half as long as alone."""
         inputs = {
             "input": windows[0].samples[None],
             "state": windows[0].state,
@@ -111,7 +111,7 @@ def network() -> SileroNetwork:
 
 
 def score_alone(scoring: Scoring[T]) -> T:
-    """Runs a scoring to its end, one window at a time; returns its result."""
+    """Runs a scoring to its end, with one window per run of the network; returns its result."""
     try:
         window = next(scoring)
         while True:

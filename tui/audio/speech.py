@@ -192,8 +192,8 @@ def load_detector() -> None:
 def make_detector(rate: int, *, silence_ms: int = 500, other_sounds: bool = False) -> SpeechDetector:
     """Returns a detector for a track at ``rate`` Hz.
 
-    With ``other_sounds``, the detector also finds tones and other sounds. Set it for an agent's track,
-    because an agent may answer with a tone. Call `load_detector` first; otherwise the first detector has to
-    load the network.
+    With ``other_sounds``, the detector also finds tones and other sounds. Set ``other_sounds`` for an agent's
+    track, because an agent may answer with a tone. Call `load_detector` first; otherwise the first detector
+    has to load the network.
     """
     return SpeechDetector(rate, SileroClassifier(rate), silence_ms=silence_ms, other_sounds=other_sounds)

@@ -1,6 +1,6 @@
 """WebRTC's audio processing, from the ``livekit`` package.
 
-The package is an extra (30 MB, 200 to 280 ms to import). It is imported only if cancellation is requested.
+The package is an extra (30 MB, 200 to 280 ms to import), which is imported only if cancellation is requested.
 The library takes frames of exactly 10 ms at any device rate. Processing 10 ms in both directions takes about
 0.1 ms.
 """
@@ -37,7 +37,7 @@ class Processor(Protocol):
 def missing() -> str | None:
     """Explains why echo cannot be canceled and what to do; None if it can be canceled. Imports nothing.
 
-    The text fits after a colon.
+    The text is a clause that can follow a colon.
     """
     return None if find_spec("livekit") and find_spec("livekit.rtc") else _INSTALL
 

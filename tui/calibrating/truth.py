@@ -241,7 +241,7 @@ class TruthOfCall:
     def _silent_from(self, frame: int) -> int | None:
         """Returns the frame at which the microphone stopped hearing an answer that was cut after ``frame``.
 
-        Returns None if that frame is unknown, or if the answer has a pause there.
+        Returns None if the frame is unknown, or if the answer has a pause at that frame.
         """
         said_ns = self._at_ns(frame)
         before = [each for each in self._places if self._track.at_ns(each[0]) < said_ns]

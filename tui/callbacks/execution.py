@@ -105,7 +105,7 @@ def is_cancellation(error: BaseException) -> bool:
 def is_coroutine_callback(callback: Callback) -> bool:
     """Returns whether ``callback`` is a coroutine function, or a method, partial or callable object of that kind.
 
-    A plain function may still return an awaitable, which only its result shows.
+    A plain function may also return an awaitable, but this is known only after the call.
     """
     while isinstance(callback, functools.partial):
         callback = callback.func

@@ -59,8 +59,8 @@ def calibrate(protocol: str, seconds: float, check_ms: float | None, as_json: bo
 
     Makes a one-minute call to the local agent, which repeats recorded lines. To measure the delay of both
     devices, the microphone must hear the speaker (at a normal volume, over a cable, or through a loop of
-    virtual devices). Afterwards, times are shown with their ±, and without the delay that the drivers do not
-    report.
+    virtual devices). Afterwards, times are shown with their error (±) and corrected for delays that the
+    drivers do not report.
     """
     import asyncio
 

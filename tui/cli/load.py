@@ -164,7 +164,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
 
 
 def _has_screen(own: dict[str, Any]) -> bool:
-    """Returns whether to show progress on the screen; false without a terminal and with other kinds of output."""
+    """Whether to show progress on the screen: not with --headless, --web, --worker, or without a terminal."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     return terminal and not (own["headless"] or own["web"] or own["worker"])
 
@@ -257,7 +257,10 @@ def _check_host(target: Target, allowed: Sequence[str]) -> None:
 
 
 def _check_descriptors(calls: int) -> None:
-    """Raises the limit on open files to the number that ``calls`` need. Raises `Sentence` if that is impossible."""
+    """Increases the limit on open files to the number that ``calls`` need.
+
+    Raises `Sentence` if that is impossible.
+    """
     import resource
 
     needed = calls * _A_CALL + _OTHER_DESCRIPTORS

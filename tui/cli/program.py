@@ -178,7 +178,7 @@ class _Output(FileIO):
 
 
 def prepare_streams() -> None:
-    """Makes the standard streams accept any character, and opens those that were closed when the program started."""
+    """Makes the standard streams accept any character, and opens streams that were closed at startup."""
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:

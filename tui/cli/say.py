@@ -1,8 +1,8 @@
 """Values of ``--say``: WAV files, numbers of recorded lines, pipes with audio, and sentences.
 
-An existing file takes precedence over the number of a recorded line, and that over a sentence. A single word
-that looks like a file name (with a slash or an extension) is never spoken, so a mistyped ``hours.wav`` is an
-error.
+An existing file takes precedence over the number of a recorded line, which takes precedence over a sentence.
+A single word that looks like a file name (with a slash or an extension) is never spoken, so a mistyped
+``hours.wav`` is an error.
 """
 
 from __future__ import annotations

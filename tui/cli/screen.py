@@ -87,7 +87,7 @@ class Engines:
         self._all = [self.first]
 
     def start_another(self) -> EngineHandle:
-        """Starts an engine to replace one that has died."""
+        """Starts an engine to replace a dead engine."""
         self._all.append(EngineHandle().start())
         return self._all[-1]
 
@@ -174,7 +174,7 @@ def _library(opening: Opening | None, folder: Path, sound: EngineHandle) -> Libr
 
 
 def farewell(bridge: Bridge, sessions: Path) -> Iterator[str]:
-    """Yields lines to print after the screen closes: why the last call failed, and where it was saved.
+    """Yields lines to print after the screen closes: why the last call failed, and where its session was saved.
 
     Also explains how to open and send the session. ``sessions`` is the folder in which sessions are found by
     name.

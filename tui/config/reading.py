@@ -59,7 +59,7 @@ class SettingsInForce(msgspec.Struct, frozen=True):
 
 
 def settings_path(named: str | None = None) -> Path:
-    """Returns the settings file: ``named`` by a flag, or by an environment variable, or the default one."""
+    """Returns the path of the settings file: ``named``, the path in an environment variable, or the default."""
     path = named or _in_environment(FILE_VARIABLE)
     return path_of(path) if path else user_config_path("opusagent-tui") / "config.toml"
 
@@ -211,7 +211,7 @@ def _is_path(key: str, value: object) -> bool:
 
 
 def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
-    """Returns a section with values from environment variables, and adds the variables used to ``variables``."""
+    """Returns a section with values from environment variables. Records in ``variables`` those that were used."""
     values = _from_environment(name, _TYPES[name], variables)
     try:
         return msgspec.structs.replace(section, **values)
@@ -220,7 +220,7 @@ def _with_environment(section: S, name: str, variables: dict[str, str]) -> S:
 
 
 def _from_environment(name: str, types: Mapping[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """Returns a section's values in environment variables, and adds the variables used to ``variables``."""
+    """Returns a section's values in environment variables. Records in ``variables`` those that were used."""
     values = {}
     for key, kind in types.items():
         variable = _variable(name, key)

@@ -1,1 +1,1 @@
-"""The engine, a separate process that makes the calls and owns the sound devices; and the screen's handle to it."""
+"""The engine: a separate process that makes the calls and owns the sound devices, with the screen's handle to it."""

@@ -245,7 +245,7 @@ class Engine:
             await asyncio.sleep(0)
 
     def _keep_messages(self, set_up: CallSetUp) -> None:
-        """Chooses the file for raw messages and reports its path: the session's own, or else a temporary file."""
+        """Chooses the file for raw messages (the saved session's, or a temporary file) and reports its path."""
         if set_up.writer is None:
             self._file = SessionFile(on_failure=set_up.problems.report)
         file = set_up.writer or self._file
@@ -279,7 +279,10 @@ class Engine:
     async def _dial(
         self, target: Target, set_up: CallSetUp, scenario: wire.PlayScenario | None
     ) -> LiveSession:
-        """Completes the target, loads its tools and the scenario, and returns the session. Raises the first error."""
+        """Completes the target, loads its tools and the scenario, and returns the session.
+
+        Raises any error that prevents the call.
+        """
         dialled = await settle(target)
         performance = await self._scenario_play(dialled.target).prepare(scenario) if scenario else None
         # The user's file is run on a thread, so that its top-level code cannot block the engine.

@@ -49,7 +49,7 @@ class Frames:
             self._dropped += 1
 
     def replace(self, item: FrameItem) -> None:
-        """Adds an item to the next batch and removes an unsent item of the same type."""
+        """Adds an item to the next batch, in place of an unsent item of the same type."""
         # Old telemetry is useless, and a screen that was stopped must not have to read minutes of it.
         self._latest[type(item)] = item
         self._filled.set()

@@ -26,7 +26,7 @@ _KEPT_LOGS = 5
 
 
 class EngineHandle:
-    """The handle to an engine process. Commands that are sent before `start` are delivered after it.
+    """The handle to an engine process. Commands sent before `start` wait until the process has started.
 
     `start` has no effect if the process has been started. If ``devices``, the engine loads PortAudio at its
     start.

@@ -20,12 +20,12 @@ TelephonyHandler = Callable[[Any], object]
 class EventRouter:
     """Calls the handler that is registered for a telephony event or a realtime event.
 
-    Use one event loop for all calls.
+    Call all methods on one event loop.
 
     A telephony event says what a message means, in any protocol; `handle_platform_event` takes these events.
-    A realtime event is a message under its wire name; `handle_realtime_event` takes these. The two kinds have
-    separate handlers. An exception in a handler is reported (`tui.callbacks.errors`) and does not stop other
-    handlers.
+    A realtime event is a message under its wire name; `handle_realtime_event` takes these messages. The two
+    kinds have separate handlers. An exception in a handler is reported (`tui.callbacks.errors`) and does not
+    stop other handlers.
     """
 
     def __init__(self) -> None:

@@ -45,7 +45,7 @@ class RealtimeWebSocket(Protocol):
 
 
 class FunctionHandler:
-    """Runs registered functions when the agent calls them. Use one event loop for all calls.
+    """Runs registered functions when the agent calls them. Use the handler on one event loop.
 
     A function receives its arguments as a dict. A coroutine function runs on this loop. A plain function runs
     in a thread, where it may block without stopping the audio. An awaitable that a plain function returns is
@@ -55,8 +55,8 @@ class FunctionHandler:
     receives an error, and the late result is dropped and counted in `late_results`.
 
     ``on_change`` receives a `ToolChanged` event at the start and at the end of every call. ``on_unknown``
-    receives the name of a function that was called but is not registered. That counts as an error of the
-    agent, not as a failed callback.
+    receives the name of a function that was called but is not registered. Such a call counts as an error of
+    the agent, not as a failed callback.
     """
 
     def __init__(

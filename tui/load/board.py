@@ -238,7 +238,7 @@ class _Records:
     def responses_since(self, since_s: float) -> list[tuple[float, float]]:
         """Returns the time, and the response time in ms, of each trusted turn since ``since_s``.
 
-        Includes only calls that have ended since then.
+        Includes only calls that have ended since ``since_s``.
         """
         recent = takewhile(lambda call: call.ended_s > since_s, reversed(self.ended))
         return [

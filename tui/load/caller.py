@@ -43,7 +43,7 @@ class CallerScript(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Watch:
-    """Collects the events of a call that its record needs. Runs on the call's loop."""
+    """Collects the events of a call from which the call's record is computed. Runs on the call's loop."""
 
     def __init__(self, accepted: Callable[[], object]) -> None:
         self._accepted = accepted

@@ -31,7 +31,7 @@ PATCHED = (
 
 
 class ThreadsReplaced(RuntimeError):
-    """Raised if gevent has replaced threads, so that asyncio cannot run in one."""
+    """Raised if gevent has replaced threads, so that asyncio cannot run in a thread."""
 
 
 class Ticket(Generic[T]):

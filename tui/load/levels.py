@@ -95,9 +95,9 @@ def levels_of(turns: Sequence[tuple[int, float]]) -> list[CallLevel]:
 def knee_of(turns: Sequence[tuple[int, float]]) -> Knee | None:
     """Returns the knee of the response times; None if response times do not rise. Takes turns like `levels_of`.
 
-    Two lines are fitted to the logarithms of the response times: a horizontal one up to the knee, and a
-    straight one beyond it. The knee is the number of calls at which the lines fit best. Both steps and slopes
-    have a knee.
+    Two lines are fitted to the logarithms of the response times: a horizontal line up to the knee, and any
+    straight line beyond it. The knee is the number of calls at which the lines fit best. Both steps and
+    slopes have a knee.
     """
     ordered = sorted((calls, math.log(max(response_ms, 1.0))) for calls, response_ms in turns)
     if len(ordered) < 2 * _LEAST_TURNS:

@@ -179,7 +179,7 @@ class Incoming(msgspec.Struct, frozen=True):
 
 
 class CallerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of a call, of which each protocol uses those that apply to it."""
+    """Settings of a call. Each protocol uses only some of them."""
 
     formats: tuple[str, ...] = ()
     """Audio formats to offer, by the protocol's own names, in order of preference; empty for the default."""
@@ -308,7 +308,10 @@ class RelaysToolMessages(Shape):
     """A `CallerEnd` that decides when messages of a `FunctionHandler` are sent, and in which form."""
 
     def relay(self, message: Mapping[str, Any]) -> list[Outgoing]:
-        """Takes a message of the `FunctionHandler`; returns the messages to send now. Some may have to wait."""
+        """Takes a message of the `FunctionHandler`; returns the messages to send now.
+
+        Other messages may have to wait.
+        """
         ...
 
 
@@ -372,7 +375,7 @@ class AwaitsGoodbye(Shape):
 
 @runtime_checkable
 class KnowsTurns(Shape):
-    """A `CallerEnd` of a protocol in which the caller may have to detect turns."""
+    """A `CallerEnd` of a protocol in which the caller may have to announce turns."""
 
     @property
     def agent_detects_turns(self) -> bool:
@@ -381,7 +384,7 @@ class KnowsTurns(Shape):
 
 
 def agent_detects_turns(caller: CallerEnd) -> bool:
-    """Returns whether the agent detects the end of a turn, which is the default."""
+    """Returns whether the agent detects the end of a turn; true for protocols that do not say."""
     return caller.agent_detects_turns if isinstance(caller, KnowsTurns) else True
 
 
@@ -402,7 +405,7 @@ class AcknowledgesUserStream(Shape):
 
 @runtime_checkable
 class KnowsPlayFormat(Shape):
-    """A `CallerEnd` of a protocol in which replies may have another sample rate than user audio."""
+    """A `CallerEnd` of a protocol in which replies may have a different sample rate from user audio."""
 
     @property
     def play_format(self) -> AudioFormat | None:

@@ -2,7 +2,7 @@
 
 Each protocol defines its signs (`Protocol.signs`). Built-in protocols are tried first, and those of installed
 packages only if no built-in one matches. If the URL matches no protocol, the program waits up to `LISTEN_MS`
-for a first message. If that matches none either, the program asks the user.
+for a first message. If the message matches no protocol either, the program asks the user.
 """
 
 from __future__ import annotations

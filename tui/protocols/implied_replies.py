@@ -36,7 +36,7 @@ class ImpliedReplies:
 
     @property
     def worded_id(self) -> str:
-        """Id of the reply to which newly received words belong: the open one, or else the next."""
+        """Id of the reply to which newly received words belong: the open reply or, if none is open, the next."""
         return self.stream_id if self.open else self.next_id
 
     @property

@@ -109,7 +109,7 @@ class Members:
         return self._member(name, str, "text", required=required) or ""
 
     def ident(self, name: str, *, required: bool = False) -> str:
-        """Returns a string member. Converts an integer, which is reported."""
+        """Returns a string member. Converts an integer to a string and reports it."""
         value = self.body.get(name)
         if isinstance(value, int) and not isinstance(value, bool):
             self._note_type(name, "text")
@@ -121,7 +121,7 @@ class Members:
         return self._member(name, bool, "true or false")
 
     def number(self, name: str) -> float | None:
-        """Returns a numeric member; None if it is absent. Converts a number in a string, which is reported."""
+        """Returns a numeric member; None if it is absent. Converts a number in a string and reports it."""
         value = self.body.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _finite(value)

@@ -33,7 +33,7 @@ class Pair(msgspec.Struct, frozen=True, omit_defaults=True, tag="pair"):
 
 
 class Nearest(msgspec.Struct, frozen=True, omit_defaults=True, tag="nearest"):
-    """A message and its partner, which is the nearest one, such as a chunk and the start of its stream."""
+    """A message that belongs to the nearest of its possible partners, as a chunk does to the start of its stream."""
 
     kinds: tuple[str, ...]
     partners: tuple[str, ...]

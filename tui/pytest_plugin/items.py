@@ -54,7 +54,7 @@ class ScenarioFile(pytest.File):
     """A scenario file. The calls are made once, when the first result is requested."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Yields a test per step and limit, or a single test if several pytest-xdist workers might share them."""
+        """Yields a test per step and limit, or a single test if pytest-xdist might distribute the file's tests."""
         try:
             scenario = self.scenario
         except ScenarioError as error:

@@ -55,7 +55,7 @@ class CallRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """The outcome of a function call: its result, the same as JSON, or an error."""
+    """The outcome of a function call: its result, as an object and as JSON, or an error."""
 
     result: object = None
     output: str = ""

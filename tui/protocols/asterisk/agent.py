@@ -59,7 +59,7 @@ class AsteriskAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts buffering a reply, after ending an earlier one that is still open."""
+        """Starts buffering a reply, after ending an earlier reply that is still open."""
         if self.user_format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []

@@ -62,7 +62,7 @@ class AudioCodesAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply, after ending an earlier one that is still open."""
+        """Starts a reply, after ending an earlier reply that is still open."""
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = stream_id
         media = self._play_media or DEFAULT_FORMAT

@@ -135,7 +135,7 @@ class AudioCodesCaller:
         ]
 
     def resumed(self) -> list[Outgoing] | None:
-        """Resumes the session on a new socket. Initiates a session that the agent has not accepted again."""
+        """Resumes the session on a new socket. If the agent never accepted the session, initiates a new one."""
         if self._call in (_Call.NEW, _Call.INITIATING):
             return self.opened()
         if self._call is _Call.ENDED:

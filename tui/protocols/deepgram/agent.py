@@ -106,7 +106,7 @@ class DeepgramAgent(AgentDefaults):
         return [outgoing({"type": "FunctionCallRequest", "functions": [call]}, f"call {name}")]
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
-        """Answers a frame that cannot be decoded with an error."""
+        """Sends an error in answer to a frame that cannot be decoded."""
         return [_error("UNPARSABLE_CLIENT_MESSAGE", str(error))]
 
     # Messages from the caller.

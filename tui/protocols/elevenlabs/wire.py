@@ -34,7 +34,7 @@ class ElevenLabsMessage(Message):
 
 
 def read_event_id(members: Members) -> int | None:
-    """Returns the number that orders the agent's events. Without a number, reports a finding and returns None."""
+    """Returns the sequence number of an agent's event. If it is missing, reports a finding and returns None."""
     value = members.body.get("event_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return value

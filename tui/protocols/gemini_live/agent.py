@@ -100,7 +100,10 @@ class GeminiAgent(AgentDefaults):
         return [_content({"modelTurn": {"parts": parts}}, f"agent audio {audio_ms:.0f} ms", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply, which is complete unless ``interrupted``. A reply can be interrupted after all was sent."""
+        """Ends a reply, which is complete unless ``interrupted``.
+
+        A reply can be interrupted even after all of it was sent.
+        """
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:

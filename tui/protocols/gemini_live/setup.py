@@ -68,7 +68,7 @@ class Options:
         return self._chosen["tool_behavior"] != "non_blocking"
 
     def setup(self, handle: str = "") -> dict[str, Any]:
-        """Returns the content of the ``setup`` message. ``handle`` is that of the session to resume."""
+        """Returns the content of the ``setup`` message. ``handle`` identifies the session to resume."""
         chosen, model = self._chosen, self._chosen["model"]
         speech: dict[str, Any] = {}
         if chosen["voice"]:

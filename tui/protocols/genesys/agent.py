@@ -82,7 +82,7 @@ class GenesysAgent(AgentDefaults):
         return self._flush() if enough and self._rate.allows(self._heard_ms) else []
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Ends a reply. For an interrupted reply, sends ``barge_in``, on which the caller flushes the reply."""
+        """Ends a reply. For an interrupted reply, sends ``barge_in``, which makes the caller flush the reply."""
         was_open, was_last = stream_id == self._open_stream_id, stream_id == self._last_stream_id
         self._open_stream_id = None if was_open else self._open_stream_id
         if interrupted and was_last:

@@ -62,7 +62,10 @@ class Counters:
 
 
 def envelope(kind: str, session_id: str, counters: Counters, other: str, **members: Any) -> Mapping[str, Any]:
-    """Returns a message with its envelope and ``members``. ``other`` is the member for the last number received."""
+    """Returns a message with its envelope and ``members``.
+
+    ``other`` names the member for the last number received.
+    """
     counters.sent += 1
     counts = {"seq": counters.sent, other: counters.received}
     return {"version": VERSION, "id": session_id, "type": kind, **counts, **members}

@@ -9,8 +9,8 @@ silent or disagree:
   sent, because no source says whether it stops the agent's time.
 * The agent's audio is one continuous track, silence included, and no message starts, ends or interrupts a
   reply. A reply begins with sound and ends after half a second of silence, which the agent may send or omit.
-* According to the SDK, audio chunks have a time range only for observers; Azure's pages always show one. A
-  range is used if present, and a gap between two ranges counts as omitted silence.
+* According to the SDK, audio chunks have a time range only for observers; Azure's pages always show a range.
+  A range is used if present, and a gap between two ranges counts as omitted silence.
 * Words arrive in fragments, and nothing marks the last one. The agent's words belong to the reply that was
   being spoken at their time. The user's words form one line until a second passes without new words.
 * OpenAI's path is /v1/live/sessions, Azure's /openai/v1/live.

@@ -69,7 +69,7 @@ class LiveAgent(AgentDefaults):
 
     @property
     def heard_ms(self) -> float:
-        """Total duration of the user's audio, even if muted, up to which the agent's time may advance."""
+        """Total duration of the user's audio, including muted audio; the upper limit of the agent's time."""
         return self._session.heard_ms if self._session else 0.0
 
     @property
@@ -196,7 +196,7 @@ class LiveAgent(AgentDefaults):
         return self._closed("connection_lost")
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
-        """Answers a frame that cannot be decoded with an error."""
+        """Sends an error in answer to a frame that cannot be decoded."""
         return [self._error(Refused("invalid_json", f"The message cannot be read: {error}"))]
 
     def _closed(self, reason: str) -> list[Outgoing]:

@@ -116,7 +116,7 @@ class LiveCaller(CallerDefaults):
     def playback_finished(self, stream_id: str, *, heard_ms: float, received_ms: float) -> list[Outgoing]:
         """Closes a reply that ran out of audio, so that later audio starts a new reply.
 
-        After a flush, discards the rest of the reply.
+        After a flush, later audio of the reply is discarded.
         """
         if heard_ms >= received_ms:
             self._track.ran_dry(stream_id)

@@ -127,7 +127,7 @@ class OpenAIAgent(AgentDefaults):
         return self._event("session.created", "session created", session=self._configuration.body)
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Begins a reply, after interrupting an earlier one that is still open."""
+        """Begins a reply, after interrupting an earlier reply that is still open."""
         return self._speaking.start(stream_id, text)
 
     def say_audio(self, stream_id: str, audio: bytes) -> list[Outgoing]:
@@ -199,7 +199,7 @@ class OpenAIAgent(AgentDefaults):
     # Messages from the caller.
 
     def receive(self, frame: str | bytes) -> Incoming:
-        """Handles a message from the caller. Answers a request that it cannot meet with an error."""
+        """Handles a message from the caller. Answers with an error if a request cannot be met."""
         message = Message(frame)
         kind = message.kind()
         try:
@@ -219,7 +219,7 @@ class OpenAIAgent(AgentDefaults):
         return message.incoming(summary)
 
     def unreadable(self, error: ProtocolError) -> list[Outgoing]:
-        """Answers a frame that cannot be decoded with an error."""
+        """Sends an error in answer to a frame that cannot be decoded."""
         if error.code in ("no-type", "wrong-type"):
             return self._error(Refused("missing_required_parameter", f"Invalid event: {error}.", "type"))
         return self._error(Refused("invalid_json", f"Could not parse the event: {error}."))

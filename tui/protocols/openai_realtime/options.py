@@ -80,7 +80,7 @@ class Wishes:
 
     @property
     def truncates(self) -> bool:
-        """Whether to inform the service how much of a reply was heard."""
+        """Whether to tell the service how much of a reply the user heard."""
         chosen = self._chosen["truncate"]
         return chosen == "on" if chosen else self.dialect.truncates
 

@@ -155,7 +155,7 @@ class Responses:
         return response
 
     def end(self, response: Response | None) -> bool:
-        """Records the end of a response (None if it is unknown); returns whether it was active."""
+        """Records the end of a response; returns whether the response was active. None is an unknown response."""
         self._in_flight = False  # the server may have omitted the start of the response
         was_active = response is not None and response.active
         if response is not None:
@@ -177,7 +177,10 @@ class Responses:
         return [reply for reply in self._replies.values() if reply.response is response]
 
     def reply_for(self, message: Message, media: AudioFormat) -> ReplyItem:
-        """Returns the reply to which a message belongs. ``media`` is the format of a response not yet announced."""
+        """Returns the reply to which a message belongs.
+
+        ``media`` is the format to assume if the response was not announced.
+        """
         response_id = ident(message, "response_id", required=True)
         item_id = ident(message, "item_id", required=True)
         known = self._replies.get(item_id)

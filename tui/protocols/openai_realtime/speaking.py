@@ -105,7 +105,7 @@ class Speaking:
         return self._response.format if self._response else self._format_for({})
 
     def setting(self, name: str) -> Any:
-        """Returns a setting of the current response; if it has none, the session's."""
+        """Returns a setting of the current response or, if it is not set there, of the session."""
         asked = self._response.asked.get(name) if self._response else None
         return self._configuration.body[name] if asked is None else asked
 

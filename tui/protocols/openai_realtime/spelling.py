@@ -43,7 +43,7 @@ class Spelling:
 
 
 class XaiSpelling(Spelling):
-    """xAI's form: names as in GA, and more sample rates. The conversation is announced first."""
+    """xAI's form: names as in GA, and more sample rates. The first event announces the conversation."""
 
     rules = session_rules(DIALECTS["xai"].pcm_rates)
     opens_with = "conversation.created"

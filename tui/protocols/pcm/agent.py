@@ -34,7 +34,7 @@ class PcmAgent(PcmEnd, AgentDefaults):
         return [outgoing({"type": "ready", **rates}, f"ready, sends {self._play_format}")]
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply by sending its text, after ending an earlier one that is still open."""
+        """Starts a reply by sending its text, after ending an earlier reply that is still open."""
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []
         self._open_stream_id = self._last_stream_id = stream_id
         return [*before, _transcript("agent", text)] if text else before

@@ -50,7 +50,7 @@ class TelephonyAgent(AgentDefaults):
         return self.user_format if named is None or self.user_format is None else self.dialect.formats[named]
 
     def admit(self, handshake: Handshake) -> Close | None:
-        """Reads provider settings that no message contains from the URL's query."""
+        """Reads from the URL's query the provider settings that no message contains."""
         known = self.dialect.options
         given = {name: value for name, value in handshake.query.items() if name in known}
         self._options = {name: value for name, value in given.items() if not known[name](value)}
@@ -59,7 +59,7 @@ class TelephonyAgent(AgentDefaults):
     # Actions of the agent.
 
     def say_start(self, stream_id: str, text: str = "") -> list[Outgoing]:
-        """Starts a reply, after ending an earlier one that is still open. The start itself is not sent."""
+        """Starts a reply, after ending an earlier reply that is still open. No message announces the start."""
         if self.user_format is None:
             return []
         before = self.say_stop(self._open_stream_id) if self._open_stream_id is not None else []

@@ -197,7 +197,7 @@ def one_of(*values: str) -> Check:
 
 
 def flushed_marks(default: str) -> Mapping[str, Check]:
-    """Returns the option for what happens to pending marks on a flush, if the provider does not document it."""
+    """Returns the option that sets what a flush does with pending marks, for providers that do not document it."""
     return {"flushed_marks": one_of(default, DROPPED if default == RETURNED else RETURNED)}
 
 

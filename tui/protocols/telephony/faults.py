@@ -74,7 +74,7 @@ class StreamFaults(Faults):
         """Adds the warnings that the provider would log for the message's findings."""
 
     def warned(self, error: ProtocolError) -> ProtocolError:
-        """Adds the warning that the provider would log to the error for an unreadable message."""
+        """Returns the error for an unreadable message, with the warning that the provider would log."""
         return error
 
     def _check_stream_id(self, message: StreamMessage) -> None:

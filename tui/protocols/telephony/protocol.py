@@ -33,8 +33,8 @@ def telephony_protocol(
     """Returns the protocol that a table defines.
 
     ``ends`` replaces the two ends that are based on the table alone. ``signs`` contains the fields of `Signs`
-    about the URL (default: the name in its path), and ``more`` further fields of `Protocol`. A call counts as
-    accepted once the first messages have been sent. From then on audio flows, silence included.
+    about the URL (default: the name in its path). ``more`` contains further fields of `Protocol`. A call
+    counts as accepted once the first messages have been sent. From then on audio flows, silence included.
     """
     caller, agent = ends or ends_of(table)
     return Protocol(
