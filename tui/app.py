@@ -157,7 +157,7 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _has_below(self) -> bool:
-        """Whether the user could go back from a newly pushed screen to another one."""
+        """Whether the user could go back from a newly pushed screen to another screen."""
         return len(self.screen_stack) > 1 or type(self.screen_stack[0]) is not Screen
 
     def _laid_out(self, screen: S) -> S:
@@ -472,7 +472,7 @@ class OpusAgentApp(EndingApp):
         self.push_screen(QuitScreen(self.bridge.state), lambda leave: self.leave() if leave else None)
 
     def search_themes(self) -> None:
-        """Shows a list of themes with readable text."""
+        """Shows a list of themes. Text is readable in all of them."""
         self.push_screen(CommandPalette(providers=[ThemeCommands], placeholder="Search for themes…"))
 
     def action_help(self) -> None:

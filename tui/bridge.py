@@ -107,7 +107,7 @@ class Redraws:
         self._dirty: dict[Callable[[], None], None] = {}
 
     def mark(self, refresh: Callable[[], None]) -> None:
-        """Schedules a call of ``refresh``. Several requests in one tick cause only one call."""
+        """Schedules a call of ``refresh``. Several requests for the same panel in one tick cause only one call."""
         self._dirty[refresh] = None
 
     def refresh(self) -> None:

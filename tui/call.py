@@ -166,7 +166,7 @@ def _take(
 
 
 def _unanswered(performance: Performance) -> bool:
-    """Returns whether an answer is missing. False if the call was cut short, because that explains the absence."""
+    """Returns whether an answer is missing. False if the call was cut short, which explains a missing answer."""
     return not performance.cut_short and any(case.verdict is StepVerdict.FAILED for case in performance.cases)
 
 

@@ -121,7 +121,7 @@ class Targets:
         )
 
     def remember(self, target: Target) -> None:
-        """Adds a target to the recent ones, unless it is always offered, like the local agent and profiles."""
+        """Adds a target to the recent targets, unless it is always offered, like the local agent and profiles."""
         if self.is_demo(target) or target.title in {profile.target.title for profile in self.profiles}:
             return
         self.recent = [target, *(known for known in self.recent if known.safe_url != target.safe_url)]

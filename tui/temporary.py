@@ -27,7 +27,7 @@ def create_temporary(suffix: str) -> tuple[int, Path]:
 
 
 def remove_abandoned(suffix: str, *, keep: int = 0) -> None:
-    """Removes the user's files that no process has open, except the newest ``keep`` non-empty ones."""
+    """Removes the user's files that no process has open, except the newest ``keep`` non-empty files."""
     folder = Path(tempfile.gettempdir())
     with contextlib.suppress(OSError):
         names = [name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(suffix)]  # noqa: PTH208

@@ -100,7 +100,7 @@ def read_rules(path: Path) -> list[AnswerRule]:
 
 
 def spoken_rules(rules: Sequence[AnswerRule], speak: Callable[[str], Path]) -> AnswerRules:
-    """Synthesizes the answers of all rules with ``speak``, which returns the path of a WAV file. Takes a while.
+    """Synthesizes the answers of all rules with ``speak``, which returns the path of a WAV file. Slow.
 
     Raises `AudioFileError` and the errors of ``speak``.
     """

@@ -338,7 +338,9 @@ async def serve(
     report: Callable[[str], None] | None = None,
     lifeline: int | None = None,
 ) -> None:
-    """Runs the agent until SIGINT or SIGTERM. Calls ``on_ready`` with the URL and ``report`` with lines about calls.
+    """Runs the agent until SIGINT or SIGTERM.
+
+    ``on_ready`` receives the URL, and ``report`` receives lines about calls.
 
     ``lifeline`` is the file descriptor of a pipe; end-of-file on it also ends the agent. Raises `AgentError`.
     """

@@ -41,7 +41,7 @@ class Fault(StrEnum):
 
 
 class AgentError(Exception):
-    """Raised when the local agent cannot run; the message is one sentence for the user."""
+    """Raised when the local agent cannot run. The message is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,7 @@ class Loudness:
         return self._rms[index] if 0 <= index < len(self._rms) else 0.0
 
     def edges_in(self, block: int, threshold: float | None = None) -> tuple[int, int]:
-        """Returns the first loud frame of a block and the frame after the last loud one, to the nearest millisecond.
+        """Returns the first loud frame of a block and the frame after the last, to the nearest millisecond.
 
         For a quiet block, returns the edges of the block. ``threshold`` defaults to the current threshold.
         """

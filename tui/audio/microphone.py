@@ -165,7 +165,7 @@ class Microphone:
                 self._keep_time()
 
     def _rest(self) -> None:
-        """If no sound is wanted, switches to silence or nothing, and stops counting missed audio."""
+        """Unless blocks should contain sound, delivers silence or nothing and stops counting missed audio."""
         if self._mode is not _Mode.SOUND:
             self._calls.rest()
             self._keep_time()

@@ -32,7 +32,7 @@ _SILENCE = 1e-4
 
 
 def mix(channels: NDArray[np.floating[Any]], mask: int = 0) -> NDArray[np.float32]:
-    """Mixes the channels down to one, with values in -1..1.
+    """Mixes the channels down to one, with values from -1 to 1.
 
     ``channels`` has one column per channel, and ``mask`` is the bit mask of their positions. Two channels are
     averaged. More channels are weighted as in ITU-R BS.775 (mono), and scaled down if the result would clip.

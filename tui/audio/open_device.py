@@ -81,7 +81,7 @@ class CallbackTimes:
 
     PortAudio's thread calls `begin` and `end`; the loop calls everything else. Each attribute is a number
     that one thread writes and the other reads or resets, so no lock is needed. A reset may lose one duration.
-    That is better than a callback that waits for a lock.
+    Losing a duration is better than a callback that waits for a lock.
     """
 
     def __init__(self, clock_ns: Callable[[], int]) -> None:

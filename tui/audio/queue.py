@@ -129,7 +129,7 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class QueueTail(msgspec.Struct, frozen=True):
-    """Marks the end of the audio received so far, for use with `PlaybackQueue.passed`."""
+    """The end of the audio received so far, which `PlaybackQueue.passed` takes."""
 
     replies: tuple[tuple[Reply, int], ...] = ()
     """Replies that have not been played to their end, each with its number of frames."""
@@ -352,7 +352,7 @@ class PlaybackQueue:
             return None if reply is None else reply.handed.heard_frames(self._clock, at_ns, device_latency_ms)
 
     def tail(self) -> QueueTail:
-        """Marks the end of the audio received so far, for use with `passed`."""
+        """Returns the end of the audio received so far. `passed` tells whether playback has reached it."""
         with self._lock:
             last = [self._last_handed] if self._last_handed and self._last_handed.closed else []
             return QueueTail(tuple((reply, reply.received_frames) for reply in [*last, *self._open]))
@@ -464,7 +464,10 @@ class PlaybackQueue:
         return reply
 
     def _first_due(self, at_ns: int, stream_frame: int) -> Reply | None:
-        """Returns the first reply with samples, if it may start. Drains ended replies before that reply."""
+        """Returns the first reply with samples, if it may start.
+
+        Removes earlier replies that have ended and have no samples left.
+        """
         # An empty reply that has not ended is skipped. Otherwise, an agent that forgets to end a reply would
         # never be heard again.
         for reply in list(self._open):

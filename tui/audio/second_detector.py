@@ -5,8 +5,8 @@ thresholds. Each band between 100 Hz and 8 kHz is compared with its noise floor 
 first detector runs live, so it cannot know this noise floor.
 
 An edge is an interval, not a single time: if a sound fades into noise, its end lies between the last frame
-that is clearly sound and the last that may be sound. The test `tests/audio/test_second_detector.py` compares
-both detectors on the recorded lines and prompts.
+that is clearly sound and the last frame that may be sound. The test `tests/audio/test_second_detector.py`
+compares both detectors on the recorded lines and prompts.
 """
 
 from __future__ import annotations

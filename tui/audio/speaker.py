@@ -267,7 +267,8 @@ class Speaker:
         """Without a device, pulls the blocks that are due by ``now_ns``.
 
         Must be called before the queue changes, so that each block contains the audio that had arrived when
-        the block was due. If the loop was held up, the blocks are pulled in several calls.
+        the block was due. One call pulls a limited number of blocks, so catching up after a long delay takes
+        several calls.
         """
         if self._without_device:
             self._without_device.blocks.catch_up(now_ns, most_blocks=_MOST_BLOCKS_AT_ONCE)

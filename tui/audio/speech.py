@@ -2,7 +2,7 @@
 
 A classifier decides, window by window, whether there is speech. The detector turns the classifier's decisions
 into edges. The detector moves each edge back to the block in which the sound crossed the noise floor, and
-there to the first or last loud millisecond.
+within that block to the first or last loud millisecond.
 
 Silero's network is robust but late: about 80 ms at an onset, 40 to 140 ms at an end. After the correction,
 the median error of edges is within 10 ms. In noise, soft starts and ends of words are lost, because an edge
@@ -182,7 +182,7 @@ class SileroClassifier:
 def load_detector() -> None:
     """Loads the network that all detectors share.
 
-    Loading blocks every thread of the process for a while, so load the network before a call starts.
+    Loading blocks every thread of the process, so load the network before a call starts.
     """
     import samplerate  # noqa: F401
 

@@ -15,7 +15,7 @@ _INSTALL = "the package livekit is not installed. Run `pip install livekit`."
 
 
 class EchoUnavailable(Exception):
-    """Raised if echo cannot be canceled here. The message explains why and what to do."""
+    """Raised if echo cannot be canceled here. The message gives the reason and a remedy."""
 
 
 class Processor(Protocol):

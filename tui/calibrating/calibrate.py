@@ -42,7 +42,7 @@ _LINES_PER_CHIRPS = 2
 
 
 class CalibrationFailed(Exception):
-    """Raised if a calibration measured nothing. The message gives the reason and what to do about it."""
+    """Raised if a calibration measured nothing. The message gives the reason and a remedy."""
 
 
 class _Notes:
@@ -231,7 +231,7 @@ def _evaluate(
     host_api: str,
     clock_ppm: tuple[float | None, float | None],
 ) -> Calibration:
-    """Computes the calibration from the recorded call, which takes a while. Raises `CalibrationFailed`."""
+    """Computes the calibration from the recorded call. Slow. Raises `CalibrationFailed`."""
     latest = next((each for each in reversed(notes.opened) if each.latency_ms), None)
     if latest is None:
         raise CalibrationFailed(notes.problem or "The speaker was not opened.")

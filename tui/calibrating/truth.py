@@ -174,7 +174,7 @@ class TruthOfCall:
         """Returns the errors of all times measured since ``since_ns``.
 
         ``onsets_ns`` are the detected starts of user speech. If the microphone's stream contains no answers,
-        there is no loop, and only the errors of the detected edges are returned.
+        returns only the errors of the detected edges.
         """
         found = FigureErrors([], [], [], [])
         turns = [

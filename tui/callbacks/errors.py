@@ -42,7 +42,7 @@ class ErrorReporter:
     """Counts callback failures and passes each distinct failure to the listeners once.
 
     Two failures are the same if they have the same callback, event, exception type and message. After
-    ``limit`` distinct failures, all others share one last report, so that an error with a changing message
+    ``limit`` distinct failures, all others share one last report. An error with a changing message therefore
     neither floods a listener nor fills the memory. Can be used from any thread.
     """
 

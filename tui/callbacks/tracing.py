@@ -1,4 +1,4 @@
-"""Traces and times callbacks: single ones with a decorator, or all of them with a switch."""
+"""Traces and times callbacks: single callbacks with a decorator, or all callbacks with a switch."""
 
 from __future__ import annotations
 

@@ -27,11 +27,11 @@ class StateChangeCallback(Protocol[T_contra]):
     """Reacts to a transition, such as a session's change from connecting to connected."""
 
     def __call__(self, old: T_contra, new: T_contra, /) -> object:
-        """Receives the previous state and the new one."""
+        """Receives the previous state and the new state."""
 
 
 class ErrorCallback(Protocol):
-    """Handles an error, such as one that the agent reported."""
+    """Handles an error, for example an error that the agent reported."""
 
     def __call__(self, error: Exception, context: str, /) -> object:
         """Receives the error and a short description of the operation that failed."""

@@ -169,7 +169,7 @@ class _Probe:
         return ExitCode.NOT_ANSWERED
 
     async def _end(self, reason: HangUpReason) -> None:
-        """Ends the session, if one is open, and waits briefly for the agent to close the socket."""
+        """Ends an open session, and waits briefly for the agent to close the socket."""
         farewell = self._caller.hang_up(reason)
         if not farewell or not self._client.is_open:
             return

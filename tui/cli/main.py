@@ -105,8 +105,9 @@ def cli(context: click.Context) -> None:
 def connect(url: str | None, trace_callbacks: bool, scenario: Path | None, **options: Any) -> None:
     """Call a voice agent.
 
-    URL is the agent's websocket (ws:// or wss://) or TwiML webhook; PROFILE is a name in the settings file, whose
-    settings the options here override. Without either, a screen opens to choose an agent to call.
+    URL is the agent's websocket (ws:// or wss://) or TwiML webhook. PROFILE is a name in the settings file;
+    the options here override the profile's settings. Without a URL or PROFILE, a screen opens to choose an
+    agent to call.
 
     The exit code is 0, unless the last call could not be made or was cut off.
     """

@@ -47,7 +47,7 @@ Command = Callable[..., Any]
 
 
 def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
-    """Returns `click.option` for an option whose help shows its default, if it has one.
+    """Returns `click.option` for an option. The help shows the option's default, if any.
 
     ``group`` is the heading under which the help lists the option.
     """
@@ -127,7 +127,7 @@ class NearChoice(click.Choice):  # type: ignore[type-arg, unused-ignore]  # gene
 
 
 class _ExistingFile(click.ParamType):  # type: ignore[type-arg, unused-ignore]  # generic in newer versions
-    """A path to an existing file. Unlike `click.Path`, distinguishes an inaccessible file from a missing one."""
+    """A path to an existing file. Unlike `click.Path`, distinguishes an inaccessible file from a missing file."""
 
     name = "file"
 

@@ -42,7 +42,7 @@ class MergedSettings(msgspec.Struct, frozen=True):
     """Settings as the user wrote them, by name."""
 
     def get(self, name: str) -> Any:
-        """Returns the value of a setting, or its default if no layer has one."""
+        """Returns the value of a setting, or its default if no layer contains the setting."""
         return self.values.get(name, SETTINGS[name].default)
 
     def label(self, name: str) -> str:

@@ -129,7 +129,10 @@ class ClipPlayer:
             await asyncio.sleep(POLL_S)
 
     async def _speaker_for(self, rate: int, output: str) -> Speaker:
-        """Returns a speaker with this rate and output, and opens one if necessary. Raises `AudioDeviceError`."""
+        """Returns a speaker with this rate and output; opens a new speaker if necessary.
+
+        Raises `AudioDeviceError`.
+        """
         # If a call's output is a WAV file, it contains the agent's audio; a clip must not be mixed into it.
         output = "auto" if output.lower().endswith(".wav") else output
         speaker = self._speaker

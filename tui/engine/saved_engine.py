@@ -121,7 +121,7 @@ class SavedEngine:
         return min(max(passed_ns / whole_ns, 0.0), 0.99) if whole_ns > 0 else 0.0
 
     def _begin_again(self) -> None:
-        """Reads the events from the first one again, because the models cannot go back in time."""
+        """Reads the events from the beginning again, because the models cannot go back in time."""
         self._events = self.saved.events()
         self._next = next(self._events, None)
         self._last_ns = self.playhead.first_ns

@@ -41,7 +41,7 @@ class ScenarioPlay:
             self._performance.take(event)
 
     async def prepare(self, wanted: PlayScenario) -> Performance:
-        """Reads a scenario and synthesizes its lines, which takes a while. Raises `ScenarioError`."""
+        """Reads a scenario and synthesizes its lines. Slow. Raises `ScenarioError`."""
         self._end_speech()
         self._speech = SpeechProcess(synthesizer=wanted.synthesizer, model=wanted.speech_model)
         try:

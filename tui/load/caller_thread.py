@@ -67,7 +67,9 @@ class Ticket(Generic[T]):
 
 
 class CallerThread:
-    """A thread with an event loop that runs calls. Use it from greenlets of the thread that created it.
+    """A thread with an event loop that runs calls.
+
+    Only greenlets of the thread that created the `CallerThread` may use it.
 
     Raises `ThreadsReplaced` if threads are not OS threads.
     """

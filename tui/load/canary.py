@@ -1,6 +1,6 @@
 """The canary: an additional caller in a separate process, whose calls are all saved.
 
-The canary shows what a single user hears, first without the other calls and then during them.
+The canary shows what a single user hears, first without other calls and then during the other calls.
 """
 
 from __future__ import annotations

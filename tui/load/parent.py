@@ -16,8 +16,8 @@ LIMIT_S = 15.0
 def end_with_parent(limit_s: float = LIMIT_S) -> None:
     """Interrupts the main thread when stdin ends; kills the process if it still runs ``limit_s`` later.
 
-    Must be called in the main thread. If gevent replaces threads in this process, the call must follow the
-    replacement: gevent's import lock blocks forever if another thread already exists.
+    Must be called in the main thread. If gevent replaces threads in this process, call this function after
+    the replacement: gevent's import lock blocks forever if another thread already exists.
     """
     # An OS thread, because it runs even while the hub is blocked or waits for messages from a lost peer.
     sleep, main_thread = get_original("time", "sleep"), get_original("_thread", "get_ident")()

@@ -99,7 +99,10 @@ TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 
 
 
 def ticks(most: float, steps: Sequence[float] | None = None, most_steps: int = 8) -> list[float]:
-    """Returns round axis values from 0 to the first one at or above ``most``. ``steps`` are the allowed intervals."""
+    """Returns round axis values from 0 up to the first round value at or above ``most``.
+
+    ``steps`` are the allowed intervals.
+    """
     if steps is not None:
         step = next((step for step in steps if most <= most_steps * step), steps[-1])
     else:

@@ -35,7 +35,8 @@ class LoadProcesses:
     The first process is the master of the others. A canary starts before all others and first measures the
     agent's responses alone.
 
-    If ``captures``, the caller reads `lines`. All methods may be called from any thread.
+    With ``captures``, the first process prints to a pipe, which the caller reads with `lines`. All methods
+    may be called from any thread.
     """
 
     def __init__(self, plans: Sequence[LoadPlan], *, captures: bool = False) -> None:

@@ -68,7 +68,7 @@ class VoiceUser(locust.User):
 
     @classmethod
     def script(cls) -> CallerScript:
-        """Prepares the scenario for callers of this class, which may take a while.
+        """Prepares the scenario for callers of this class. May be slow.
 
         Raises `ValueError`, whose message is a sentence.
         """

@@ -1,8 +1,8 @@
 """Detects an agent's protocol from the agent's URL or first message.
 
-Each protocol defines its signs (`Protocol.signs`). Built-in protocols are tried first, and those of installed
-packages only if no built-in one matches. If the URL matches no protocol, the program waits up to `LISTEN_MS`
-for a first message. If the message matches no protocol either, the program asks the user.
+Each protocol defines its signs (`Protocol.signs`). Built-in protocols are tried first; protocols of installed
+packages are tried only if no built-in protocol matches. If the URL matches no protocol, the program waits up
+to `LISTEN_MS` for a first message. If the message matches no protocol either, the program asks the user.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _first(guess: Callable[[Sequence[Protocol]], Guess | None]) -> Guess | None:
 def _installed() -> Sequence[Protocol]:
     """Returns the protocols of installed packages.
 
-    Skips broken packages, which are reported if the user names one.
+    Skips broken packages, which are reported only if the user requests their protocol.
     """
     found = []
     for name in names()[len(BUILT_IN) :]:

@@ -15,8 +15,8 @@ from tui.protocols.log_rules import member_at
 def audio_payload(frame: bytes, members: Iterable[str]) -> bytes | None:
     """Returns the samples in a frame, as on the wire but without a WAV header; None if it contains none.
 
-    ``members`` are paths as in `LogRules.audio_members`, such as ``media.payload``; the first one present is
-    used.
+    ``members`` are paths as in `LogRules.audio_members`, such as ``media.payload``; the first path that
+    exists is used.
     """
     if frame[:1] != b"{":
         return strip_wav_header(frame)[0] or None if _is_binary(frame) else None

@@ -1,4 +1,4 @@
-"""Finds the wire protocols: built-in ones, those of installed packages, and single files.
+"""Finds the wire protocols, which are built in, in installed packages, or in single files.
 
 Importing this module imports no protocol and nothing outside the standard library.
 """
@@ -44,7 +44,7 @@ class ProtocolUnavailable(ValueError):
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names of all protocols: built-in ones, then those of installed packages.
+    """Returns the names of all protocols: first of built-in protocols, then of installed packages.
 
     Imports no protocol. A broken package is reported only when its protocol is requested.
     """

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class ToolsFileError(Exception):
-    """Raised when a tools file cannot be used; the message is one sentence with the place and the reason."""
+    """Raised when a tools file cannot be used. The message is one sentence with the place and the reason."""
 
 
 @dataclass(frozen=True, slots=True)

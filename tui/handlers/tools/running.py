@@ -1,8 +1,8 @@
 """Runs functions that the agent calls.
 
-User code may block, exit or never return, and the loop that calls it also carries the audio. A plain function
-therefore runs in a separate thread. The thread is a daemon, because a function that never returns cannot be
-stopped and must not keep the program from exiting.
+User code may block, exit or never return, and must not stop the audio, which uses the same loop. A plain
+function therefore runs in a separate thread. The thread is a daemon, because a function that never returns
+cannot be stopped and must not keep the program from exiting.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def _side_loop() -> asyncio.AbstractEventLoop:
 
 
 def _as_exception(error: BaseException) -> Exception:
-    """Wraps SystemExit, which would end the program, and StopIteration, which would end a coroutine."""
+    """Returns the error, wrapped if it is SystemExit or StopIteration, which would end the program or a coroutine."""
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
     wrapped = RuntimeError(f"it raised {type(error).__name__}: {error}")

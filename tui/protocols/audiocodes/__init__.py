@@ -5,7 +5,8 @@ documentation of the WebSocket mode, from its SDK ac-bot-api 0.13.0 (src/websock
 bot-conversation.ts), and from Deepgram's and Rasa's integrations. Decisions where these sources are silent:
 
 * Audio for a stream that is not open is played and reported, so that no agent audio is lost.
-* ``playStream.stop`` means drain. Only ``abortPrompts``, and speech while barge-in is on, mean flush.
+* ``playStream.stop`` means drain. Playback is flushed only by ``abortPrompts``, and by speech while barge-in
+  is on.
 * The fields of ``playStream.mark.set`` are not published, so all of them are sent back, with the type
   replaced.
 """

@@ -11,7 +11,10 @@ from tui.protocols.json_frames import Message, cut
 
 
 class Offer:
-    """The audio formats that were offered, and the one that was accepted. Raises `ValueError` for unknown names."""
+    """The audio formats that were offered, and the format that was accepted.
+
+    Raises `ValueError` for unknown names.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         check_formats("AudioCodes", names, FORMATS)
@@ -21,7 +24,7 @@ class Offer:
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The accepted format; None before the agent has accepted one."""
+        """The accepted format; None before the agent has accepted a format."""
         return FORMATS.get(self.agreed)
 
     @property
@@ -32,7 +35,8 @@ class Offer:
     def accepted(self, message: Message) -> str:
         """Returns the name of the format in ``session.accepted``, which may be unknown.
 
-        If the message names none, returns the format agreed earlier, or else the first one offered.
+        If the message names no format, returns the format agreed earlier or, without such a format, the first
+        offer.
         """
         media = message.text("mediaFormat").lower()
         if not media and self.agreed:

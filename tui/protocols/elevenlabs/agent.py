@@ -77,7 +77,10 @@ class ElevenLabsAgent(AgentDefaults):
         return [audio_chunk({"type": "audio", "audio_event": event}, "audio", "agent", audio_ms)]
 
     def say_stop(self, stream_id: str, *, interrupted: bool = False) -> list[Outgoing]:
-        """Sends nothing for a complete reply. Otherwise announces that all audio so far is interrupted."""
+        """Sends nothing for a complete reply.
+
+        If the reply was interrupted, announces the interruption of all audio sent so far.
+        """
         if stream_id == self._open_stream_id:
             self._open_stream_id = None
         if not (interrupted and stream_id == self._last_stream_id):

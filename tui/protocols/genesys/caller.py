@@ -72,7 +72,7 @@ class GenesysCaller(ImplyingCaller):
 
     @property
     def user_format(self) -> AudioFormat | None:
-        """The audio format for `user_audio`; None before the agent has chosen one."""
+        """The audio format for `user_audio`; None before the agent has chosen a format."""
         return FORMATS[self._stream.media] if self._stream.media else None
 
     @property

@@ -1,4 +1,7 @@
-"""Limits the rate of audio messages and schedules pings in an AudioHook session. Sent audio is the clock."""
+"""Limits the rate of audio messages and schedules pings in an AudioHook session.
+
+The duration of the sent audio serves as the clock.
+"""
 
 from __future__ import annotations
 

@@ -11,8 +11,9 @@ silent or disagree:
   reply. A reply begins with sound and ends after half a second of silence, which the agent may send or omit.
 * According to the SDK, audio chunks have a time range only for observers; Azure's pages always show a range.
   A range is used if present, and a gap between two ranges counts as omitted silence.
-* Words arrive in fragments, and nothing marks the last one. The agent's words belong to the reply that was
-  being spoken at their time. The user's words form one line until a second passes without new words.
+* Words arrive in fragments, and nothing marks the last fragment. Each of the agent's words belongs to the
+  reply that was being spoken at the time of the word. The user's words form one line until a second passes
+  without new words.
 * OpenAI's path is /v1/live/sessions, Azure's /openai/v1/live.
 """
 

@@ -8,8 +8,8 @@ silent:
 * Audio of a response that was never announced, or of a reply that was already complete, is played and
   reported as a finding.
 * While ``session.update`` is unanswered, an error without an ``event_id`` counts as the answer.
-* Only one request for an answer is sent at a time. A request made while a response is active, or refused
-  because of one, is sent once that response has ended.
+* Only one request for an answer is sent at a time. A request made while a response is active is sent once the
+  response has ended. So is a request that was refused because a response was active.
 """
 
 from __future__ import annotations

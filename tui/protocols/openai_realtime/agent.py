@@ -91,7 +91,7 @@ class OpenAIAgent(AgentDefaults):
 
     @property
     def tools(self) -> Sequence[Mapping[str, Any]]:
-        """The functions that the caller offers and allows, in the current response or else in the session."""
+        """The functions that the caller offers and allows, for the current response or for the session."""
         return callable_tools(self._speaking.setting("tools"), self._speaking.setting("tool_choice"))
 
     @property

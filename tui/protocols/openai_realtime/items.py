@@ -1,4 +1,4 @@
-"""Stores the conversation of the agent's end: the items in order, with the audio of the latest ones."""
+"""Stores the conversation of the agent's end: the items in order, with the audio of the latest items."""
 
 from __future__ import annotations
 

@@ -83,7 +83,10 @@ class PcmCaller(PcmEnd, ImplyingCaller):
         return [audio_frame(audio, self._user_format, "user")]
 
     def stop_user_stream(self) -> list[Outgoing]:
-        """With the option ``end``, ends the turn with a message. Otherwise sends nothing: the agent hears silence."""
+        """With the option ``end``, ends the turn with a message.
+
+        Without the option, sends nothing: the agent hears silence.
+        """
         was_open, self._user_speaks = self.user_stream_open, False
         return [outgoing({"type": "end"}, "end")] if was_open and self._says_end else []
 

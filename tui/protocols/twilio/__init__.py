@@ -6,7 +6,7 @@ come from Twilio's documentation ("Media Streams - WebSocket Messages", the page
 sources are silent:
 
 * A call counts as accepted once ``start`` has been sent. From then on audio flows, silence included.
-* A mark does not end a reply (`tui.protocols.implied_replies`): many servers send one after every message.
+* A mark does not end a reply (`tui.protocols.implied_replies`): many servers send a mark after every message.
 * A fault that a server repeats in every message (such as a missing streamSid) is reported once per stream, as
   on Twilio.
 * No message informs the server that the user flushed playback; later audio is played as a new reply.
