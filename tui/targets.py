@@ -81,7 +81,7 @@ class Targets:
         """Returns the agent of a saved session as a target to call; None if the session does not name an agent.
 
         ``recorded`` is the target in the session's ``session.json``, which may come from anywhere. Token,
-        headers and tools are therefore taken only from a profile or recent target with the same URL: a file
+        headers and tools are therefore taken only from a profile or recent target with the same URL. A file
         must not decide which variable is sent to which host, or which code runs.
         """
         url, title = str(recorded.get("url", "")), str(recorded.get("title", ""))

@@ -2,7 +2,7 @@
 
 Two measurements must agree. Neighboring samples of a sound are similar, so their correlation is high in the
 right encoding and low in a wrong encoding. In 16-bit PCM the high bytes of samples have a different
-distribution from the low bytes, which are nearly random; in G.711 even and odd bytes have the same
+distribution from the low bytes, which are nearly random. In G.711, even and odd bytes have the same
 distribution.
 
 In this program's recordings (8, 16 and 24 kHz, three volumes), the check judged every second with a correct

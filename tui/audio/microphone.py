@@ -202,8 +202,8 @@ class Microphone:
     def _deliver(self, source: Source, indata: Any, frames: int, times: Any, status: Any) -> None:
         """Passes a block with its time to the callback. Runs on PortAudio's thread.
 
-        Ignores ``times``: the capture times that PortAudio assigns to blocks vary over a range of 24 ms,
-        while the minimum of the callback times stays within 0.3 ms (measured).
+        Ignores ``times``, the capture times that PortAudio assigns to blocks, which vary over a range of 24
+        ms. The minimum of the callback times stays within 0.3 ms (measured).
         """
         if source is not self.source:
             return

@@ -4,7 +4,7 @@ This detector shares nothing with `tui.audio.speech` and `tui.audio.loudness`: n
 thresholds. Each band between 100 Hz and 8 kHz is compared with its noise floor over the whole section. The
 first detector runs live, so it cannot know this noise floor.
 
-An edge is an interval, not a single time: if a sound fades into noise, its end lies between the last frame
+An edge is an interval, not a single time. If a sound fades into noise, its end lies between the last frame
 that is clearly sound and the last frame that may be sound. The test `tests/audio/test_second_detector.py`
 compares both detectors on the recorded lines and prompts.
 """

@@ -1,8 +1,8 @@
 """Tests PortAudio in a child process, so that a driver that aborts or hangs does not affect the program.
 
-An ALSA setup without a default device makes PortAudio call ``abort()``, and a sound server that accepts
-connections but never answers blocks PortAudio's first call forever. Neither problem can be handled within the
-affected process.
+An ALSA setup without a default device makes PortAudio call ``abort()``. If a sound server accepts connections
+but never answers, PortAudio's first call blocks forever. Neither problem can be handled within the affected
+process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The locustfile of `opusagent-tui load`, whose callers follow the plan of their process."""
+"""The locustfile of `opusagent-tui load`. Callers follow the plan of their process."""
 
 from __future__ import annotations
 

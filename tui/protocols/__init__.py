@@ -1,1 +1,1 @@
-"""The wire protocols. Each has a caller's end and an agent's end, neither of which performs I/O."""
+"""The wire protocols. Each protocol has a caller's end and an agent's end. The ends perform no I/O."""

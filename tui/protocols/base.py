@@ -28,7 +28,7 @@ INTERFACE = 1
 class ProtocolError(Exception):
     """Raised if a frame cannot be decoded, because it is not a JSON object, has no type, or is binary.
 
-    ``code`` is a short, stable word ("not-json", "too-deep", "wrong-type", …) by which errors are counted;
+    ``code`` is a short, stable word ("not-json", "too-deep", "wrong-type", …) by which errors are counted.
     ``findings`` lists the rules of the specification that the frame breaks.
     """
 
@@ -548,7 +548,7 @@ class RunsOnUserAudio(AgentEnd, Shape):
 
     @property
     def heard_ms(self) -> float:
-        """Total duration of the user's audio, up to which the agent's time may advance."""
+        """Total duration of the user's audio; the upper limit of the agent's time."""
         ...
 
     def pass_time(self, now_ms: float) -> None:

@@ -24,9 +24,9 @@ _UPDATES = {
 class DeepgramAgent(AgentDefaults):
     """Acts as the service on one socket.
 
-    Greets the caller if the Settings message has a greeting, whose words are sent with the audio of the
-    recorded greeting. Calls functions in ``think`` that have no endpoint. Refuses to speak injected messages,
-    because the agent can play only recorded speech.
+    Greets the caller if the Settings message has a greeting. Sends the words of that greeting with the audio
+    of the recorded greeting. Calls functions in ``think`` that have no endpoint. Refuses to speak injected
+    messages, because the agent can play only recorded speech.
     """
 
     must_call_tool = False

@@ -267,8 +267,8 @@ class TelephonyAgent(AgentDefaults):
 class _Samples:
     """The byte order and the message sizes of the audio in one stream.
 
-    If the provider has an option for the byte order and the URL does not set it, the order in both directions
-    is detected from the user's first loud samples.
+    If the provider has an option for the byte order and the URL does not set it, the user's first loud
+    samples determine the order in both directions.
     """
 
     def __init__(
