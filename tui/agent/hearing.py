@@ -70,8 +70,8 @@ Sound: TypeAlias = TurnBegan | Words | TurnEnded
 class Ear:
     """Listens to one user's audio streams, one after another, all in one format.
 
-    Speech and tones begin a turn; test clients send tones. Other sounds do not, because a microphone always
-    picks up noise.
+    Speech begins a turn, and so do tones, which test clients send. Other sounds do not begin a turn, because
+    a microphone always picks up noise.
 
     Time is counted in samples, so audio may arrive faster than in real time.
     """

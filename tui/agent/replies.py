@@ -109,7 +109,7 @@ class PacedReply:
         return frames
 
     def _start(self, agent: AgentEnd) -> list[Outgoing]:
-        """Starts the reply and encodes the audio. Earlier, the format could still have changed."""
+        """Starts the reply and encodes the audio. The audio format is not final until the reply starts."""
         self.started = True
         frames = agent.say_start(self.stream_id, self._answer.text)
         self._format = media = agent.play_format

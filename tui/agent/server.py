@@ -256,7 +256,7 @@ def _client_of(socket: ServerConnection) -> str:
 
 
 def _proves(request: Request, protocol: Protocol, token: str) -> bool:
-    """Returns whether the request contains or proves the token in the way that the protocol defines."""
+    """Returns whether the request contains the token, or a signature made with it, as the protocol defines."""
     in_subprotocols = (f"{prefix}{token}".encode() for prefix in protocol.token_subprotocols)
     offered = [name.encode() for name in _subprotocols(request)]
     if any(hmac.compare_digest(due, seen) for due in in_subprotocols for seen in offered):

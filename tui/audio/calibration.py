@@ -3,7 +3,7 @@
 Without a calibration, this program knows only the delays that the driver reports for a microphone and a
 speaker. A calibration (`tui.calibrating`) measures the error of these delays. A calibration never changes
 recorded times: bias and ± are stored separately and applied when a figure is shown. The screen and the engine
-both import this module, so it loads nothing heavy.
+both import this module, so it does not import large packages.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class DevicesInUse(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The errors and delays measured with one pair of devices. A value of None was not measured."""
+    """The errors and delays measured with one pair of devices. A value is None if it was not measured."""
 
     devices: DevicesInUse
     measured: Annotated[datetime, msgspec.Meta(tz=True)]

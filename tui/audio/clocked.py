@@ -44,7 +44,9 @@ class ClockedBlocks:
             await self._sleep_s(max(self._due_ns - self._clock_ns(), 0) / 1e9)
 
     def catch_up(self, now_ns: int, *, most_blocks: int | None = None) -> None:
-        """Makes the calls due by ``now_ns``, oldest first, but at most ``most_blocks``. For use instead of `run`.
+        """Makes the calls due by ``now_ns``, oldest first, but at most ``most_blocks``.
+
+        Use either `catch_up` or `run`.
 
         The first call is due at the first catch-up.
         """

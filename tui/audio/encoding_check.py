@@ -5,8 +5,8 @@ right encoding and low in a wrong encoding. In 16-bit PCM the high bytes of samp
 distribution from the low bytes, which are nearly random. In G.711, even and odd bytes have the same
 distribution.
 
-In this program's recordings (8, 16 and 24 kHz, three volumes), the check judged every second with a correct
-label correctly.
+In tests with this program's recordings (8, 16 and 24 kHz, three volumes), the check never reported audio with
+a correct label.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NAMES = {Encoding.PCM16: "16-bit PCM", Encoding.MULAW: "mu-law", Encoding.ALAW:
 
 
 class EncodingCheck:
-    """Checks the first audio of a format in a call and ignores the rest. Not thread-safe."""
+    """Checks the first audio of a format in a call and ignores later audio. Not thread-safe."""
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format = audio_format

@@ -74,7 +74,7 @@ class GaplessSpeech:
 
 
 def _begins_ns(held: list[_Held]) -> int:
-    """Returns when the first held block began, according to the earliest block: times can only be late."""
+    """Returns when the first held block began, according to the block with the least delay."""
     before_ns, begins_ns = 0, held[0].start_ns
     for block in held:
         begins_ns = min(begins_ns, block.start_ns - before_ns)

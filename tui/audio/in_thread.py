@@ -46,8 +46,8 @@ async def in_thread(
     limit), or if an earlier call still hangs. A call that exceeds the limit keeps running. Once the call
     returns, its thread calls ``undo``.
 
-    A task that is cancelled still waits for the call, unless ``cancellable``. Otherwise a lock held during
-    the call would be released while the driver is opening or closing a device.
+    A task that is cancelled still waits for the call, unless ``cancellable``. If the task did not wait, a
+    lock held during the call would be released while the driver is opening or closing a device.
     """
     if driver_hangs():
         raise _not_answering()

@@ -4,7 +4,7 @@ Capture: the times that PortAudio assigns to blocks vary over a range of 24 ms. 
 early, so the earliest callback, relative to the sample count, is the best estimate. A sound server delivers
 in steps, and even the earliest callback of a second may be up to 15 ms late. Over ten seconds, the minimum is
 within 7 ms of the true time in 90 % of the cases; over two seconds, within 13 ms. If a busy sound server
-loses samples, all later callbacks are late; two seconds of late callbacks prove the loss.
+loses samples, all later callbacks are late; two seconds of late callbacks count as proof of a loss.
 
 Playback: a device with a long latency takes its blocks in pairs, and requests the second block of each pair a
 block too early. After a start, the device holds a different amount of audio than it reports. The lead that

@@ -110,7 +110,7 @@ class Microphone:
         return self._calls.take_gap_ms()
 
     def take_missed_ms(self) -> float:
-        """Returns the length of the audio lost to replacing streams since the previous call."""
+        """Returns how much audio was lost since the previous call because a stream was replaced."""
         return self._calls.take_missed_ns() / 1_000_000
 
     async def start(self, *, silent: bool) -> None:

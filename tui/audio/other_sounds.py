@@ -2,7 +2,8 @@
 
 An agent's track has only silence or comfort noise between sounds, so a fixed loudness threshold is enough. An
 adaptive noise floor would absorb a continuous tone. Speech has priority: its edges stay where the speech
-detector placed them. A brief sound next to speech, such as a breath or reverberation, counts as part of it.
+detector placed them. A brief sound next to speech, such as a breath or reverberation, counts as part of the
+speech.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def from_float(values: NDArray[np.floating[Any]]) -> bytes:
 def with_gain(pcm: bytes, start: float, end: float) -> bytes:
     """Multiplies PCM by a gain that moves from ``start`` to ``end`` over the block, which avoids a click.
 
-    Returns ``pcm`` itself if both are 1.
+    Returns ``pcm`` itself if both gains are 1.
     """
     if start == end == 1.0:
         return pcm

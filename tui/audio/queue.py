@@ -48,7 +48,7 @@ class Fed(StrEnum):
 
 
 class HappeningKind(StrEnum):
-    """Kinds of `Happening`."""
+    """The kinds of playback events."""
 
     BEGAN = "began"
     """The reply's first sample was handed to the device."""
@@ -129,7 +129,7 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class QueueTail(msgspec.Struct, frozen=True):
-    """The end of the audio received so far, which `PlaybackQueue.passed` takes."""
+    """Remembers where the received audio ended, for `PlaybackQueue.passed`."""
 
     replies: tuple[tuple[Reply, int], ...] = ()
     """Replies that have not been played to their end, each with its number of frames."""
@@ -266,8 +266,8 @@ class PlaybackQueue:
         If the device's own buffer is discarded too, pass the device's latency as ``aborted_latency_ms``. The
         content of the buffer then counts as unheard, even content of a reply that has just drained.
 
-        Otherwise the current reply may end in a fade: the next ``fade_frames`` of the reply still play and
-        count as heard.
+        If the buffer is not discarded, the current reply may end in a fade: the next ``fade_frames`` of the
+        reply still play and count as heard.
         """
         cuts: list[Cut] = []
         with self._lock:

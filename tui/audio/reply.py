@@ -1,7 +1,7 @@
 """Reply: one reply of the agent, from its chunks on the wire to the samples that were heard.
 
 The playback queue owns every `Reply`. `IncomingAudio` is used only by the feeding thread; the queue's lock
-protects the rest of a reply.
+protects all other state of a reply.
 """
 
 from __future__ import annotations

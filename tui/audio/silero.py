@@ -111,7 +111,7 @@ def network() -> SileroNetwork:
 
 
 def score_alone(scoring: Scoring[T]) -> T:
-    """Runs a scoring to its end, with one window per run of the network; returns its result."""
+    """Completes the scoring of one track, with one window per run of the network; returns the result."""
     try:
         window = next(scoring)
         while True:

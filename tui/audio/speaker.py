@@ -69,7 +69,7 @@ class _DeviceClock:
         """Pulled blocks that have not been heard completely, each with its first frame."""
 
     def pulling(self, frame: int, at_ns: int, waits_ns: int) -> int:
-        """Records a block that plays ``waits_ns`` after the callback's first sample; returns when it is heard."""
+        """Records a block and returns when it is heard: ``waits_ns`` after the callback's first sample."""
         self.block_lead_ns = self.lead_ns + waits_ns
         heard_ns = at_ns + self.block_lead_ns
         self.instants.feed(heard_ns, frame)
@@ -123,7 +123,7 @@ class _OpenedOutput:
         return round((lead_s if 0 < lead_s < _MOST_LEAD_S else self.stream.latency_s) * 1e9)
 
     def too_late(self, time: Any) -> bool:
-        """Returns whether the device ran dry before this callback was made."""
+        """Returns whether the device ran dry before this callback."""
         # PortAudio's ALSA backend then discards the block it receives (measured: one block each time) and
         # continues with the next, so no audio may be taken from the queue for it. If no callback is ever on
         # time, the two times come from different clocks and this test is meaningless, so only the first late

@@ -127,7 +127,7 @@ class SpeechDetector:
         return [speech] if speech else []
 
     def _judge(self, window: Window) -> int | None:
-        """Returns the frame of the speech edge that this window confirms; None if it confirms none."""
+        """Returns the frame of the speech edge that this window confirms; None if the window confirms no edge."""
         if window.speech:
             self._last_speech_frame = window.end_frame
             if self.speaking:

@@ -1,8 +1,8 @@
 """Measures the round trip from the speaker to the microphone with chirps that the speaker plays.
 
-Speech repeats itself and is quiet at its edges, so its position is uncertain. A chirp is found to the nearest
-sample, even if it is much quieter than the noise around it. The frequencies of a chirp pass every device, and
-every sample rate from 8 kHz up.
+Speech contains similar sounds, and starts and ends quietly, so its position is uncertain. A chirp is found to
+the nearest sample, even if it is much quieter than the noise around it. Every device, and every sample rate
+from 8 kHz, reproduces the frequencies of a chirp.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The callback kit: registers, calls, chains, traces and mocks callbacks (plain or coroutine functions).
 
-The kit uses only the standard library and knows nothing of the rest of the program.
+The kit uses only the standard library and imports no other module of the program.
 """
 
 from tui.callbacks.chain import CallbackChain

@@ -324,7 +324,7 @@ def _show_screen(
     trace_callbacks: bool = False,
     scenario: Path | None = None,
 ) -> NoReturn:
-    """Shows the screen until the user quits, then exits with its exit code. Raises `Sentence`."""
+    """Shows the screen until the user quits, then exits with the screen's exit code. Raises `Sentence`."""
     collector.hold()
     in_force = effective_settings()
     with settings_errors():

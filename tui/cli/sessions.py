@@ -336,8 +336,8 @@ def _delete(folders: Sequence[Path], *, dry_run: bool, yes: bool) -> None:
 def open_session(session: Path | None, speed: float | None, **options: str) -> None:
     """Open a saved session on the screen.
 
-    SESSION is a folder or a file in it, a name from the list or its beginning, a title, or `latest`. Without one, a
-    screen lists all sessions.
+    SESSION is a folder or a file in it, a name from the list or its beginning, a title, or `latest`. Without
+    SESSION, a screen lists all sessions.
     """
     collector.hold()
     from tui.cli.screen import Opening, run_screen

@@ -95,7 +95,7 @@ class Engine:
         self._scenario: ScenarioPlay | None = None
 
     async def run(self) -> None:
-        """Runs until `Shutdown` or `shut_down`, then ends the call on the wire."""
+        """Runs until `Shutdown` or `shut_down`, then ends the call as its protocol requires."""
         flusher = spawn(self._flush_batches(), "engine batches")
         warmer = spawn(self._load_portaudio(), "load PortAudio") if self._warm else None
         await self._shutdown.wait()

@@ -59,7 +59,7 @@ class ScenarioPlay:
         self._task = spawn(self._play(performance, session, whole_call=whole_call), "scenario")
 
     async def begin(self, wanted: PlayScenario, session: LiveSession) -> None:
-        """Plays a scenario in the active call, unless another one is playing."""
+        """Plays a scenario in the active call, unless a scenario is already playing."""
         if self._task is not None and not self._task.done():
             session.journal.notice("A scenario is already being played.", "Wait until it ends, or hang up.")
             return

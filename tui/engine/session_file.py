@@ -1,4 +1,4 @@
-"""SessionFile: contains every raw message of a session, verbatim; events refer to it by offset and length."""
+"""SessionFile: contains every raw message of a session, verbatim; events refer to messages by offset and length."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class TraceCallbacks(_Item, frozen=True, tag="trace_callbacks"):
 
 
 class Shutdown(_Item, frozen=True, tag="shutdown"):
-    """Command: ends the call on the wire and exits."""
+    """Command: ends the call as its protocol requires, and exits."""
 
 
 Command = (
@@ -301,7 +301,10 @@ class Unpacker:
         self._buffer += data
 
     def bodies(self) -> Iterator[bytes]:
-        """Removes and yields the complete frames, without their length. Raises `ValueError` for a frame too long."""
+        """Removes and yields the complete frames, without their length.
+
+        Raises `ValueError` if a frame is too long.
+        """
         while len(self._buffer) >= 4:
             (length,) = struct.unpack_from(">I", self._buffer)
             # Something else wrote to the pipe, so all following lengths would be wrong as well.

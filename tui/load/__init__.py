@@ -1,6 +1,6 @@
 """Load tests with many callers, based on Locust. `VoiceUser` is a Locust user that makes calls.
 
-Locust is an optional extra, which `VoiceUser` imports but this package does not.
+Locust is an optional extra, which is imported only when `VoiceUser` is first used.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class Board:
                     self._end("The program that read the output has exited.")
 
     def end_if_due(self) -> None:
-        """Ends the load test if the calls have reached their maximum total duration, or if none was accepted."""
+        """Ends the load test if the calls have reached their maximum total duration, or if no call was accepted."""
         records = self._records
         if self.ended_early or not records.everything:
             return

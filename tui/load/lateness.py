@@ -1,4 +1,4 @@
-"""Lateness: monitors the event loop on which a worker runs its calls, and records when it was late."""
+"""Lateness: monitors the event loop on which a worker runs its calls, and records when the loop was late."""
 
 from __future__ import annotations
 

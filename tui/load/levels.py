@@ -1,4 +1,4 @@
-"""Levels: response times by number of simultaneous calls, and the knee where they begin to rise."""
+"""Levels: response times by number of simultaneous calls, and the knee, where response times begin to rise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_LEVELS = 20
 
 
 class CallLevel(msgspec.Struct, frozen=True):
-    """Response times with a certain number of simultaneous calls. A percentile is None if it needs more turns."""
+    """Response times with a certain number of simultaneous calls. A percentile is None if there are too few turns."""
 
     calls_from: int
     calls_to: int

@@ -26,7 +26,7 @@ _FULL = 0.95
 
 
 class Distribution(msgspec.Struct, frozen=True):
-    """Percentiles in ms. A percentile is None if it needs more values."""
+    """Percentiles in ms. A percentile is None if there are too few values."""
 
     count: int = 0
     p50_ms: float | None = None

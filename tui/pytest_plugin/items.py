@@ -33,7 +33,10 @@ class CaseFailed(Exception):
 
 
 def target_for(config: pytest.Config, agent: str, settings: dict[str, Any]) -> Target:
-    """Returns the agent to call: ``agent``, unless the command line names another. Raises `pytest.UsageError`."""
+    """Returns the agent to call: ``agent``, unless the command line names another agent.
+
+    Raises `pytest.UsageError`.
+    """
     chosen = {name: config.getoption(f"call_{name}") for name in ("url", "profile", "protocol")}
     ini = {name: str(config.getini(f"call_{name}")) for name in chosen}
     name = chosen["url"] or chosen["profile"] or agent or ini["url"] or ini["profile"]
@@ -82,7 +85,10 @@ class ScenarioFile(pytest.File):
 
     @cached_property
     def result(self) -> ScenarioResult | str:
-        """The result of all calls, or a sentence why there is none. The first access makes the calls."""
+        """The result of all calls, or a sentence that explains why there is none.
+
+        The first access makes the calls.
+        """
         aim = self.scenario.target
         try:
             settings = {"protocol": aim.protocol} if aim.protocol else {}
@@ -122,7 +128,10 @@ class CaseItem(pytest.Item):
         self.extra_keyword_matches.update(self.parent.scenario.tags)
 
     def runtest(self) -> None:
-        """Checks the result of the step or limit. Raises `CaseFailed`; skips the test if it was not measured."""
+        """Checks the result of the step or limit.
+
+        Raises `CaseFailed`; skips the test if the result was not measured.
+        """
         summaries = self.parent.summaries
         own = summaries if self._indices is None else [summaries[index] for index in self._indices]
         failed = [case for case in own if case.verdict is StepVerdict.FAILED]

@@ -109,7 +109,7 @@ class Announcements:
         return self._hand_out(message.call_id)
 
     def item_done(self, message: Announcement) -> Call | None:
-        """Returns the call that a finished item completes; None if it completes none."""
+        """Returns the call that a finished item completes; None if the item completes no call."""
         return self._whole(message.item, message.response_id)
 
     def response_done(self, message: Announcement) -> list[Call]:

@@ -29,7 +29,7 @@ class FrameQueue:
 
     @property
     def ignored(self) -> bool:
-        """Whether the server keeps sending although it was asked to stop a second ago."""
+        """Whether the server keeps sending a second after it was asked to stop."""
         return self.full and self._ticks_full >= _GRACE_TICKS
 
     def put(self, audio: bytes) -> tuple[bytes, bytes]:

@@ -72,8 +72,7 @@ def frame_bytes(coding: AudioFormat) -> int:
 class ControlMessage(Message):
     """A control message, JSON or plain text.
 
-    The member ``event`` contains the kind of Asterisk's messages, and ``command`` that of a server's
-    messages.
+    The kind is in the member ``event`` if Asterisk sent the message, and in ``command`` if a server did.
     """
 
     def __init__(self, text: str, kind_member: str) -> None:
