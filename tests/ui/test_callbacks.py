@@ -236,7 +236,7 @@ async def test_the_palette_opens_it_and_lists_its_actions(s: Stage) -> None:
     screen = await open_callbacks(s)
     assert await lists(screen, "Reverse  r")
     await s.press("question_mark")
-    assert "Start or stop tracing callbacks" in " ".join(s.text().replace("│", " ").split())
+    assert "Start or stop tracing the callbacks" in " ".join(s.text().replace("│", " ").split())
 
 
 async def test_traces_from_the_start_and_after_an_engine_restart(stage: Staging) -> None:

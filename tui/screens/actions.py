@@ -104,7 +104,7 @@ def spoken() -> Mapping[str, str]:
 
 # fmt: off
 CALLBACKS: Sequence[Action] = (
-    Action("trace", "space", "Trace", "Start or stop tracing callbacks, here and in the engine.", show=True),
+    Action("trace", "space", "Trace", "Start or stop tracing the callbacks of the screen and the engine.", show=True),
     Action("sort_next", "right", "Sort", "Sort by the next column (or click its title).", "sort_by(1)", show=True),
     Action("sort_previous", "left", "Sort", "Sort by the previous column.", "sort_by(-1)"),
     Action("callbacks_close", "escape,T", "Back", "Go back; tracing continues.",
