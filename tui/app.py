@@ -357,7 +357,7 @@ class OpusAgentApp(EndingApp):
 
     @property
     def _shown_bridge(self) -> Bridge:
-        """The bridge of the open saved session; if none is open, that of the calls."""
+        """The bridge of the open saved session or, if no session is open, of the calls."""
         return self.bridge if self.library.opened is None else self.library.opened.bridge
 
     def on_session_screen_sessions_wanted(self) -> None:

@@ -81,7 +81,8 @@ class AgentSettings:
     answers: str = ""
     """A TOML file with rules for answers (`tui.agent.rules`); empty for none."""
     synthesizer: str = ""
-    """Name of the synthesizer for the answers in rules, as in the settings; empty for the best that is installed."""
+    """Name of the synthesizer for the answers in rules, as in the settings; empty for the best installed
+    synthesizer."""
     speech_model: str = ""
     """Model of the recognizer, as in the settings; empty for the installed model."""
     cert: str = ""

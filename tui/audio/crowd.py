@@ -15,7 +15,10 @@ from tui.audio.detector_pool import DetectorPool
 
 BLOCK_MS = 20
 _SLOTS = 5
-"""Number of slots into which a block is divided to spread the calls. If all sent at once, the last would be late."""
+"""Number of slots into which a block is divided to spread the calls.
+
+If all calls sent at once, the last call would be late.
+"""
 
 
 class Ticking:

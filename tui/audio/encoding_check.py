@@ -24,7 +24,7 @@ _SOUND_VALUES = 24
 """A block with fewer distinct byte values than this is silence in either encoding and is skipped."""
 _LEAST_CORRELATION = 0.5
 _LEAST_LEAD = 0.1
-"""Minimum by which the correlation of the detected encoding must exceed that of the labeled one."""
+"""Minimum by which the correlation of the detected encoding must exceed that of the labeled encoding."""
 _PCM_DIFFERENCE, _G711_DIFFERENCE = 0.4, 0.12
 """Difference between the distributions of even and odd bytes (0 equal, 1 disjoint): the minimum for
 PCM, and the maximum for G.711."""

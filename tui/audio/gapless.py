@@ -12,8 +12,8 @@ _GAP_NS = 60_000_000
 _PROOF_NS = 100_000_000
 """Time in ns after which a gap counts as lost audio.
 
-A block that follows a stall has a late time, as if audio were missing before it. If the audio was only late, the
-rest of it arrives in a burst, and the times of the later blocks are right again.
+A block that follows a stall has a late time, as if audio were missing before it. If the audio was only late,
+the remaining audio arrives in a burst, and the times of the later blocks are right again.
 """
 _MOST_SILENCE_NS = 1_000_000_000
 """Maximum silence in ns that is inserted for a gap. This is enough to end speech."""

@@ -17,7 +17,7 @@ from tui.audio.loudness import BLOCK_MS, Loudness
 AUDIBLE_RMS = 184.0
 """-45 dBFS as an amplitude: above comfort noise, and 19 dB below speech at its nominal level."""
 SUSTAINED_BLOCKS = 4
-"""Shortest uninterrupted loud period that counts as a sound. Anything shorter is a click."""
+"""Shortest uninterrupted loud period that counts as a sound. A shorter sound is a click."""
 _APART_BLOCKS = 500 // BLOCK_MS
 """Half a second: a sound that is closer to speech counts only if it lasts at least this long."""
 

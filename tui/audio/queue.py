@@ -161,7 +161,7 @@ class QueueControls:
     volume: float = 1.0
     """Factor by which samples are multiplied; 1 leaves them unchanged. A change is spread over the next block."""
     held: bool = False
-    """Whether playback is paused, even if audio is queued. A flush does not change this."""
+    """Whether playback is paused, even if audio is queued. A flush does not resume playback."""
     reached_volume: float = 1.0
     """The volume at the end of the latest block, set by the queue."""
 
@@ -194,7 +194,7 @@ class PlaybackQueue:
         self._stats = PlaybackStats()
         self.controls = QueueControls()
         self._fading = b""
-        """The fade at the end of a flushed reply, as far as it has not been pulled."""
+        """The part of a flushed reply's fade that has not been pulled."""
 
     @property
     def rate(self) -> int:

@@ -21,7 +21,7 @@ _BANDS_HZ = (100, 300, 500, 700, 1000, 1400, 1900, 2600, 3400, 4600, 6200, 7900)
 _LOUDEST_BANDS = 3
 """Number of loudest bands to average.
 
-Voices are loudest in low bands and hisses in high ones; the mean detects both.
+Voices are loudest in low bands and hisses in high bands; the mean detects both.
 """
 _FLOOR_PERCENTILE = 15
 _LEAST_POWER = 4.0

@@ -30,7 +30,7 @@ _KEPT_BLOCKS = 500
 _MOST_BLOCKS_AT_ONCE = 5
 """Maximum number of blocks pulled in one call if there is no device.
 
-Audio that arrived while the loop was held up is still in the socket, and the loop must be able to read it
+Audio that arrived while the loop was blocked is still in the socket, and the loop must be able to read it
 before it pulls all overdue blocks.
 """
 _MOST_LEAD_S = 2.0

@@ -33,7 +33,7 @@ class PlayScenario(_Item, frozen=True, tag="play_scenario"):
     commands: tuple[str, ...] = ()
     """The shell commands of the scenario that the user allows."""
     synthesizer: str = ""
-    """Name of the synthesizer for sentences, as in the settings; empty for the best that is installed."""
+    """Name of the synthesizer for sentences, as in the settings; empty for the best installed synthesizer."""
     speech_model: str = ""
     """Model that recognizes the agent's words, as in the settings; empty for the installed model."""
 
@@ -80,7 +80,7 @@ class SpeakSentence(_Item, frozen=True, tag="speak_sentence"):
 
     text: str
     synthesizer: str = ""
-    """Name of the synthesizer to use, as in the settings; empty for the best that is installed."""
+    """Name of the synthesizer to use, as in the settings; empty for the best installed synthesizer."""
 
 
 class SendDtmf(_Item, frozen=True, tag="dtmf"):

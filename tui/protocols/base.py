@@ -114,7 +114,7 @@ class TelephonyEvent(msgspec.Struct, frozen=True, kw_only=True):
     stream_id: str = ""
     """Id of the play stream (the reply), or of the user's item, to which the event belongs."""
     part: int = 0
-    """AGENT_TEXT: the content part of the reply, for protocols whose replies have several."""
+    """AGENT_TEXT: the content part of the reply, for protocols whose replies have several parts."""
     written: bool = False
     """AGENT_TEXT: whether the words are text without audio, in addition to or instead of speech."""
     format: AudioFormat | None = None
@@ -639,7 +639,7 @@ class Protocol(msgspec.Struct, frozen=True):
     the `headers` of the token.
     """
     agent: Callable[[NewId, UtcNow], AgentEnd] = no_agent
-    """Creates the agent's end. Without one, the local agent does not serve the protocol."""
+    """Creates the agent's end. By default, the local agent does not serve the protocol."""
     token_subprotocols: tuple[str, ...] = ()
     """Prefixes of websocket subprotocols that carry the token, for callers that cannot set headers (browsers)."""
     dialled_url: Callable[[str, Mapping[str, str]], str] = _as_given
@@ -649,7 +649,7 @@ class Protocol(msgspec.Struct, frozen=True):
     log_of: Callable[[Mapping[str, str]], LogRules] | None = None
     """Returns the value of ``log`` for a call with the given options; None if it does not depend on options."""
     log: LogRules = LogRules()
-    """How the event log folds, pairs and plays its messages."""
+    """How the event log folds, pairs and plays the protocol's messages."""
     signs: Signs = Signs()
     """The signs by which ``--protocol auto`` recognizes the protocol."""
     interface: int = 0

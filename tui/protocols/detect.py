@@ -18,7 +18,7 @@ from tui.protocols.json_frames import decode_object
 from tui.protocols.registry import BUILT_IN, ProtocolUnavailable, names, protocol_named
 
 LISTEN_MS = 300
-"""How long to wait for the first message; only OpenAI and Deepgram agents send one before the caller does."""
+"""How long to wait for the first message; only OpenAI and Deepgram agents send a message before the caller does."""
 
 _WORD = re.compile(r"[a-z0-9]+")
 

@@ -37,7 +37,7 @@ class Nearest(msgspec.Struct, frozen=True, omit_defaults=True, tag="nearest"):
 
     kinds: tuple[str, ...]
     partners: tuple[str, ...]
-    """The names of possible partners, of which the nearest is chosen."""
+    """The names of possible partners; the nearest partner is chosen."""
     later: bool = False
     """Whether the partner comes after the message; otherwise it comes before."""
 
@@ -50,7 +50,7 @@ class LogRules(msgspec.Struct, frozen=True, omit_defaults=True):
     pairs: tuple[Pair | Nearest, ...] = ()
     """The rules for pairing, tried in order until one finds a partner."""
     audio_members: tuple[str, ...] = ()
-    """Paths to base64 audio in JSON messages, such as ``media.payload``; the first one present is used."""
+    """Paths to base64 audio in JSON messages, such as ``media.payload``; the first path that exists is used."""
     big_endian: bool = False
     """Whether 16-bit samples are sent with their high byte first."""
 

@@ -16,7 +16,7 @@ FORMATS: Mapping[str, AudioFormat] = {
 """The usual formats, by MIME type; the service accepts user audio at any rate and answers at 24 kHz."""
 USER_FORMAT, PLAY_FORMAT = "audio/pcm;rate=16000", "audio/pcm;rate=24000"
 FROM_CALLER = ("setup", "clientContent", "realtimeInput", "toolResponse", "contextUpdate")
-"""Members of which each message from the caller has exactly one."""
+"""Members that name a message; each message from the caller has exactly one of these members."""
 FROM_AGENT = (
     "setupComplete",
     "serverContent",
@@ -29,7 +29,7 @@ FROM_AGENT = (
     "usageMetadata",
     "error",
 )
-"""Members of which each message from the agent has at least one; the first one present names the message."""
+"""Members that name a message; each message from the agent has at least one, and the first is its name."""
 _SPLIT = frozenset({"realtimeInput", "serverContent"})
 """Members with several meanings; such a message is named after the member and its first inner member."""
 _KNOWN = frozenset({*FROM_CALLER, *FROM_AGENT})

@@ -16,8 +16,7 @@ from tui.protocols.openai_live.track import FragmentLine, SpokenTrack
 from tui.protocols.openai_live.wire import FORMATS, SIDEBAND_ONLY, format_in
 
 _BEHIND_MS = 2_000.0
-"""The agent's track may lag behind the audio that it received only because of network delay, which is shorter
-than this."""
+"""How far the agent's track may lag behind the user's audio. Network delay causes less lag than this."""
 _FULL_RATIO = 0.9
 _REASONS = {
     "close_requested": "the session was closed",

@@ -16,7 +16,7 @@ _Kept = TypeVar("_Kept")
 
 _ACTIVE_RESPONSE = "conversation_already_has_active_response"
 _MAX_REMEMBERED = 100
-"""Maximum number of remembered responses and replies; older ones are forgotten."""
+"""Maximum number of remembered responses and replies; older entries are forgotten."""
 _MAX_CONTENT_INDEX = 1_000
 _MAX_PARTS = 16
 _MAX_TEXT_CHARS = 20_000

@@ -66,7 +66,7 @@ class Sizes(NamedTuple):
     least: int
     most: int
     unit: int = 1
-    """Sizes must be multiples of this."""
+    """Sizes must be multiples of this number."""
 
     def fit(self, size: int) -> bool:
         """Returns whether a message may contain ``size`` bytes."""
@@ -273,7 +273,7 @@ class TelephonyDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     # Messages from the caller.
     opening: Callable[[StreamCall], list[Content]]
-    """Returns the caller's complete first messages; the last of them starts the stream."""
+    """Returns the caller's complete first messages; the last message starts the stream."""
     user_audio: Callable[[StreamCall, bytes], Content | bytes] = media
     key: Callable[[StreamCall, str], Content]
     """Returns the complete message for a pressed key."""

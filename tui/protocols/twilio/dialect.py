@@ -80,7 +80,7 @@ TWILIO_NAMES: Mapping[str, Any] = {
         "stop": ("stop.accountSid", "stop.callSid"),
     },
 }
-"""The names in Twilio's messages, as members of a `TelephonyDialect`; SignalWire uses the same."""
+"""The names in Twilio's messages, as members of a `TelephonyDialect`; SignalWire uses the same names."""
 
 
 def _read_format(dialect: TelephonyDialect, message: Members, start: Members) -> AudioFormat:
