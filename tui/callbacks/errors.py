@@ -42,8 +42,8 @@ class ErrorReporter:
     """Counts callback failures and passes each distinct failure to the listeners once.
 
     Two failures are the same if they have the same callback, event, exception type and message. After
-    ``limit`` distinct failures, all others share one last report. An error with a changing message therefore
-    neither floods a listener nor fills the memory. Can be used from any thread.
+    ``limit`` distinct failures, all further failures share one report. An error with a changing message
+    therefore neither floods a listener nor fills the memory. Can be used from any thread.
     """
 
     def __init__(self, limit: int = 100) -> None:

@@ -384,7 +384,7 @@ class KnowsTurns(Shape):
 
 
 def agent_detects_turns(caller: CallerEnd) -> bool:
-    """Returns whether the agent detects the end of a turn; true for protocols that do not say."""
+    """Returns whether the agent detects the end of a turn; true if ``caller`` is not a `KnowsTurns`."""
     return caller.agent_detects_turns if isinstance(caller, KnowsTurns) else True
 
 

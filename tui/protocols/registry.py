@@ -1,4 +1,4 @@
-"""Finds the wire protocols, which are built in, in installed packages, or in single files.
+"""Finds wire protocols in this package, in installed packages, and in single files.
 
 Importing this module imports no protocol and nothing outside the standard library.
 """

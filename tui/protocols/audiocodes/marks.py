@@ -13,7 +13,7 @@ _MAX_MARK_CHARS = 4_096
 
 
 class WaitingMarks:
-    """Keeps the newest marks. The answer to a mark repeats all members of the agent's message."""
+    """Keeps the newest marks, up to a limit. The answer to a mark repeats all members of the agent's message."""
 
     def __init__(self, conversation_id: str) -> None:
         self._conversation_id = conversation_id
