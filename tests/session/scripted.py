@@ -68,11 +68,28 @@ class Peer:
 Script = Callable[[Peer], Awaitable[None]]
 
 
+async def stays(peer: Peer) -> None:
+    """Accepts the call and sends nothing else."""
+    await peer.accept()
+    await peer.stay()
+
+
 async def listens(peer: Peer) -> None:
     """Accepts the call, opens the user stream and sends nothing else."""
     await peer.accept()
     await peer.open_user_stream()
     await peer.stay()
+
+
+def accepts(then: Script) -> Script:
+    """Returns the script of an agent that accepts the call, does something and listens until the call is over."""
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await then(peer)
+        await peer.stay()
+
+    return script
 
 
 async def closes(peer: Peer) -> None:
@@ -145,6 +162,14 @@ class Call:
     async def until_status(self, status: e.Status) -> e.StatusChanged:
         return await self.until(e.StatusChanged, lambda event: event.new is status)
 
+    async def until_kind(self, kind: str, *, after: int = 0) -> e.MessageLogged:
+        """Waits for the first message of this kind whose number is greater than ``after``, and returns its event."""
+        return await self.until(e.MessageLogged, lambda m: m.kind == kind and m.number > after)
+
+    def message(self, logged: e.MessageLogged) -> Any:
+        """Returns the content of a logged message."""
+        return json.loads(bytes(self.raw[logged.offset : logged.offset + logged.size_bytes]))
+
     def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
 
@@ -188,3 +213,18 @@ def call(
 ) -> AbstractAsyncContextManager[Call]:
     """Returns the context of a call to this URL with these tools."""
     return held(Call(Target(url=url, **options), offered, audio_clock_ns))
+
+
+@asynccontextmanager
+async def call_to(script: Script, **options: Any) -> AsyncIterator[Call]:
+    """Makes a call to an agent that executes ``script``; the options are those of `call`."""
+    async with agent(script) as url, call(url, **options) as held:
+        yield held
+
+
+@asynccontextmanager
+async def active_call(script: Script, **options: Any) -> AsyncIterator[Call]:
+    """Makes a call to an agent that executes ``script``, and waits until the agent has accepted it."""
+    async with call_to(script, **options) as held:
+        await held.until_status(e.Status.ACTIVE)
+        yield held

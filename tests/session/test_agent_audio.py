@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, device
-from tui.audio import devices
+from tests.audio.fake_sounddevice import device, installed
 from tui.audio.formats import AudioFormat, Encoding
 from tui.handlers.event_router import EventRouter
 from tui.models import events as e
@@ -31,9 +29,7 @@ TIMES: Any = SimpleNamespace(currentTime=7.0, outputBufferDacTime=7.04)
 async def test_a_clear_silences_the_device_after_what_was_heard_so_far_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
-    sound = FakeSoundDevice(device("Headset", 1, 2), defaults=(0, 0))
-    monkeypatch.setitem(sys.modules, "sounddevice", sound)
+    sound = installed(monkeypatch, device("Headset", 1, 2))
     now_ns = 1_000 * MS
     audio = AudioManager(lambda: now_ns)
     await audio.configure(input="lines")

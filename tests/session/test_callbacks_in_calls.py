@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.session.scripted import Call, Peer, agent, call
+from tests.session.scripted import Call, Peer, accepts, active_call, agent, call, call_to, stays
 from tui.assets import caller_lines
 from tui.audio.wav import read_wav
 from tui.callbacks import Registration
@@ -94,8 +94,7 @@ async def test_not_a_sample_is_lost(misbehave: Callable[[Call], None]) -> None:
             message: dict[str, Any] = json.loads(frame)
             heard_by_agent.extend(base64.b64decode(message.get("audioChunk", "")))
 
-    async with agent(script) as url, call(url, audio_clock_ns=UnhurriedClock()) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, audio_clock_ns=UnhurriedClock()) as held:
         misbehave(held)
         await held.session.user.speak(line_of(YES.path))
         ended = await held.until(e.PlaybackEnded)
@@ -107,19 +106,17 @@ async def test_not_a_sample_is_lost(misbehave: Callable[[Call], None]) -> None:
 
 
 async def test_every_failure_of_a_callback_is_counted_and_reported_once_a_call() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def starts_often(peer: Peer) -> None:
         await peer.until("userStream.start")
         await peer.send(*[{"type": "userStream.started"}] * 4, {"type": "the-last"})
-        await peer.stay()
 
-    async with agent(script) as url:
+    async with agent(accepts(starts_often)) as url:
         for _ in range(2):
             async with call(url) as held:
                 await held.until_status(Status.ACTIVE)
                 raises(held)
                 await held.session.user.record(True)
-                await held.until(e.MessageLogged, lambda message: message.kind == "the-last")
+                await held.until_kind("the-last")
             assert sum(loss.count for loss in held.of(e.LossCounted)) == 5
             assert [(error.source, error.message) for error in held.of(e.ErrorRaised)] == [
                 ("callback callback", "Failed on message: RuntimeError: broken.")
@@ -127,17 +124,12 @@ async def test_every_failure_of_a_callback_is_counted_and_reported_once_a_call()
 
 
 async def test_a_callback_that_fails_at_what_tells_of_its_failure_makes_no_end_of_it() -> None:
-    async with agent(accept_and_stay) as url, call(url) as held:
+    async with call_to(stays) as held:
         held.session.state.add_metrics_update_callback(lambda _: 1 / 0)
         await held.until(e.LossCounted)
         await held.until_status(Status.ACTIVE)
         await asyncio.sleep(0.3)
     assert len(held.of(e.LossCounted)) <= 3
-
-
-async def accept_and_stay(peer: Peer) -> None:
-    await peer.accept()
-    await peer.stay()
 
 
 def chunk(stream: str, samples: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.session.scripted import Peer, agent, call
+from tests.session.scripted import Peer, accepts, call_to
 from tui.engine import wire
 from tui.models import events as e
 from tui.models.events import Status
@@ -22,14 +22,12 @@ SECOND = base64.b64encode(bytes(32_000)).decode()
     "message", ['{"type":"what.is.this"}', "[1", '{"type":"playStream.chunk","audioChunk":"!"}']
 )
 async def test_a_flood_is_reported_in_a_few_events_and_the_call_goes_on(message: str) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def floods(peer: Peer) -> None:
         for _ in range(FLOOD):
             await peer.socket.send(message)
         await peer.play("after", blocks=5)
-        await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
+    async with call_to(accepts(floods)) as held:
         began_s = time.monotonic()
         async with asyncio.timeout(30):
             await held.until(e.PlaybackStarted, lambda event: event.reply == "after")
@@ -45,16 +43,10 @@ async def test_a_flood_is_reported_in_a_few_events_and_the_call_goes_on(message:
 
 
 async def test_ten_minutes_in_one_second_are_taken_whole() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        start = {"type": "playStream.start", "streamId": "long", "mediaFormat": "raw/lpcm16"}
-        await peer.send(
-            start, *[{"type": "playStream.chunk", "streamId": "long", "audioChunk": SECOND}] * 600
-        )
-        await peer.send({"type": "playStream.stop", "streamId": "long"})
-        await peer.stay()
-
-    async with agent(script) as url, call(url) as held:
+    start = {"type": "playStream.start", "streamId": "long", "mediaFormat": "raw/lpcm16"}
+    chunk = {"type": "playStream.chunk", "streamId": "long", "audioChunk": SECOND}
+    stop = {"type": "playStream.stop", "streamId": "long"}
+    async with call_to(accepts(lambda peer: peer.send(start, *[chunk] * 600, stop))) as held:
         await held.until(e.ReplyEnded)
         await held.session.user.interrupt()
     assert held.session.state.metrics.audio_received_ms == 600_000
@@ -70,8 +62,8 @@ async def test_figures_beyond_every_float_are_left_out() -> None:
         await peer.send(usage % ("0" * 30), usage % ("0" * 400))
         await peer.stay()
 
-    async with agent(script) as url, call(url, protocol="openai") as held:
+    async with call_to(script, protocol="openai") as held:
         reported = await held.until(e.UsageReported)
-        await held.until(e.MessageLogged, lambda m: m.number > reported.number and m.kind == "response.done")
+        await held.until_kind("response.done", after=reported.number)
     for event in held.events:
         assert wire.frame_items(wire.pack([wire.EventItem(event=event)])[4:])

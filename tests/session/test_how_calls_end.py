@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from tests.session.scripted import ACCEPTED, Call, InTurn, Peer, Script, agent, call, closes, listens
+from tests.session.scripted import (
+    ACCEPTED,
+    Call,
+    InTurn,
+    Peer,
+    Script,
+    accepts,
+    active_call,
+    call_to,
+    closes,
+    listens,
+)
 from tests.session.test_other_protocols import OpenAI, Twilio
 from tests.waiting import wait_for
 from tests.websocket.pongs import ignore_pings
@@ -33,17 +44,8 @@ def fatal(held: Call) -> e.ErrorRaised:
 
 async def openai_reply(peer: Peer, *, ends: bool) -> None:
     await OpenAI(peer).open()
-    place = {"response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
-    response: dict[str, Any] = {"id": "r1", "status": "in_progress", "output": []}
-    await peer.send(
-        {"type": "response.created", "response": response},
-        {"type": "response.output_audio.delta", "delta": "AAAA" * 1600, **place},
-    )
-    if ends:
-        await peer.send(
-            {"type": "response.output_audio.done", **place},
-            {"type": "response.done", "response": {**response, "status": "completed"}},
-        )
+    await OpenAI(peer).respond()
+    await OpenAI(peer).say("AAAA" * 1600, ends=ends)
 
 
 async def audiocodes_reply(peer: Peer, *, ends: bool) -> None:
@@ -71,7 +73,7 @@ async def test_a_close_in_the_middle_of_a_reply_is_broken_off(
         await peer.socket.close(code, "at its maximum length")
 
     script = InTurn(cut_off, closes)
-    async with agent(script) as url, call(url, protocol=protocol, resume_timeout_s=0.3) as held:
+    async with call_to(script, protocol=protocol, resume_timeout_s=0.3) as held:
         await held.until_status(Status.ERROR)
     assert held.session.state.exit_code is ExitCode.PROTOCOL_ERROR
     if protocol == "openai" or code == 1000:
@@ -94,7 +96,7 @@ async def test_a_close_after_a_reply_is_a_fine_end(
         await reply(peer, ends=True)
         await peer.socket.close(1000, "bye")
 
-    async with agent(script) as url, call(url, protocol=protocol) as held:
+    async with call_to(script, protocol=protocol) as held:
         ended = await held.until_status(Status.ENDED)
     assert ended.reason == "the agent left: closed with code 1000 (bye)"
     assert held.session.state.exit_code is ExitCode.FINE
@@ -106,7 +108,7 @@ async def test_a_close_after_a_reply_that_was_cut_off_is_a_fine_end() -> None:
         await peer.send({"type": "userStream.speech.started"})
         await peer.socket.close(1000)
 
-    async with agent(script) as url, call(url) as held:
+    async with call_to(script) as held:
         ended = await held.until_status(Status.ENDED)
     assert ended.reason == "the agent left: closed with code 1000"
 
@@ -122,8 +124,7 @@ async def test_a_close_while_a_line_is_being_spoken_is_broken_off(protocol: str)
 
     speaking, leave = asyncio.Event(), asyncio.Event()
     line = caller_lines()[0]
-    async with agent(script) as url, call(url, protocol=protocol) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, protocol=protocol) as held:
         await held.session.user.speak(line_of(line.path, line.text))
         await held.until(e.LineChanged)
         await speaking.wait()
@@ -144,8 +145,7 @@ async def left_with(messages: list[dict[str, Any]], *, lines_left: int, answer_d
         await peer.socket.close(1000)
 
     due = asyncio.Event()
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script) as held:
         held.session.pending.lines_left = lines_left
         held.session.pending.answer_due = answer_due
         due.set()
@@ -189,7 +189,7 @@ async def goodbye(script: Script, *, hang_up: bool = False, **options: Any) -> d
         peers.append(peer)
         await script(peer)
 
-    async with agent(keeps) as url, call(url, **options) as held:
+    async with call_to(keeps, **options) as held:
         if hang_up:
             await held.until_status(Status.ACTIVE)
             held.session.hang_up()
@@ -199,16 +199,7 @@ async def goodbye(script: Script, *, hang_up: bool = False, **options: Any) -> d
 
 
 def sends(*messages: dict[str, Any]) -> Script:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.send(*messages)
-        await peer.stay()
-
-    return script
-
-
-async def never_accepts(peer: Peer) -> None:
-    await peer.stay()
+    return accepts(lambda peer: peer.send(*messages))
 
 
 @pytest.mark.parametrize(
@@ -217,7 +208,7 @@ async def never_accepts(peer: Peer) -> None:
         (sends(), {"hang_up": True}, "client-disconnected"),
         (sends(HANG_UP), {}, "bot-disconnected"),
         (sends(TRANSFER), {}, "transferred"),
-        (never_accepts, {"accept_timeout_s": 0.2}, "error"),
+        (Peer.stay, {"accept_timeout_s": 0.2}, "error"),
     ],
 )
 async def test_the_agent_is_given_the_true_reason_of_the_end(
@@ -241,10 +232,9 @@ async def test_the_stop_of_the_user_stream_is_acknowledged_before_the_session_en
         closed.append(peer.socket.close_code)
 
     closed: list[int | None] = []
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script) as held:
         await held.session.user.record(True)
-        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
+        await held.until_kind("userStream.chunk")
         held.session.hang_up()
         await held.until_status(Status.ENDED)
         await wait_for(lambda: closed)
@@ -254,10 +244,9 @@ async def test_the_stop_of_the_user_stream_is_acknowledged_before_the_session_en
 
 
 async def test_an_agent_that_acknowledges_nothing_is_not_waited_for_long() -> None:
-    async with agent(listens) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(listens) as held:
         await held.session.user.record(True)
-        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
+        await held.until_kind("userStream.chunk")
         began = asyncio.get_running_loop().time()
         held.session.hang_up()
         await held.until_status(Status.ENDED)
@@ -270,8 +259,7 @@ async def test_twilio_is_not_waited_for_at_all() -> None:
         await Twilio(peer).until("stop")
         await peer.stay()
 
-    async with agent(script) as url, call(url, protocol="twilio") as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, protocol="twilio") as held:
         began = asyncio.get_running_loop().time()
         held.session.hang_up()
         ending = await held.until_status(Status.ENDING)
@@ -292,22 +280,11 @@ async def test_a_restart_in_front_of_the_agent_is_resumed(code: int) -> None:
         await peer.play("after", blocks=5)
         await peer.stay()
 
-    async with agent(InTurn(restart, resume)) as url, call(url) as held:
+    async with call_to(InTurn(restart, resume)) as held:
         resuming = await held.until_status(Status.RESUMING)
         await held.until(e.PlaybackEnded, lambda event: event.reply == "after")
     assert resuming.reason == f"the socket was closed with code {code} (service restart)"
     assert not held.of(e.ErrorRaised)
-
-
-async def test_a_restart_that_cannot_be_resumed_is_broken_off() -> None:
-    async def restart(peer: Peer) -> None:
-        await peer.accept()
-        await peer.socket.close(1012)
-
-    async with agent(InTurn(restart, closes)) as url, call(url, resume_timeout_s=0.3) as held:
-        await held.until_status(Status.ERROR)
-    assert "could not be resumed" in fatal(held).message
-    assert held.session.state.exit_code is ExitCode.PROTOCOL_ERROR
 
 
 async def test_a_protocol_that_cannot_resume_does_not_try_to() -> None:
@@ -316,7 +293,7 @@ async def test_a_protocol_that_cannot_resume_does_not_try_to() -> None:
         await peer.socket.close(1012, "service restart")
 
     script = InTurn(restart)
-    async with agent(script) as url, call(url, protocol="openai") as held:
+    async with call_to(script, protocol="openai") as held:
         await held.until_status(Status.ERROR)
     assert script.sockets == 1
     assert fatal(held).code == "closed"
@@ -329,7 +306,7 @@ async def test_a_session_the_agent_ended_is_not_resumed() -> None:
         await peer.socket.close(1001)
 
     script = InTurn(hang_up)
-    async with agent(script) as url, call(url) as held:
+    async with call_to(script) as held:
         await held.until_status(Status.ENDED)
     assert script.sockets == 1
 
@@ -344,7 +321,7 @@ async def test_a_refusal_to_resume_names_the_loss_as_well() -> None:
         await peer.send({"type": "session.error", "reason": "conversation not found"})
         await peer.stay()
 
-    async with agent(InTurn(vanish, refuse)) as url, call(url) as held:
+    async with call_to(InTurn(vanish, refuse)) as held:
         await held.until_status(Status.ERROR)
     assert fatal(held).message == (
         "The connection was lost, and the agent refused to resume the session: conversation not found"
@@ -375,7 +352,7 @@ async def test_missing_pongs_are_a_condition_and_the_call_goes_on(protocol: str,
 
     answering = asyncio.Event()
     options: dict[str, Any] = {"protocol": protocol, "ping_s": 0.05, "silence_timeout_s": 0.2}
-    async with agent(script) as url, call(url, **options) as held:
+    async with call_to(script, **options) as held:
         missing = await held.until(e.ConditionChanged)
         assert (missing.condition, missing.active) == (e.Condition.NO_PONGS, True)
         await asyncio.sleep(0.4)  # longer than the limit after which silence counts as a loss
@@ -392,7 +369,7 @@ async def test_a_connection_given_up_is_reported_as_ours() -> None:
         await peer.stay()
 
     options: dict[str, Any] = {"protocol": "twilio", "ping_s": 0.05, "silence_timeout_s": 0.2}
-    async with agent(script) as url, call(url, **options) as held:
+    async with call_to(script, **options) as held:
         await held.until_status(Status.ERROR)
     assert fatal(held).message == (
         "The connection was lost: the socket was closed by opusagent-tui,"
@@ -400,24 +377,25 @@ async def test_a_connection_given_up_is_reported_as_ours() -> None:
     )
 
 
-async def test_an_agent_that_speaks_the_protocol_and_accepts_late_is_given_more_time() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.until("session.initiate")
-        await peer.play("greeting", blocks=5)
-        await peer.stay()
+async def greets(peer: Peer) -> None:
+    await peer.until("session.initiate")
+    await peer.play("greeting", blocks=5)
+    await peer.stay()
 
-    async with agent(script) as url, call(url, accept_timeout_s=0.3) as held:
+
+async def speaks_something_else(peer: Peer) -> None:
+    await peer.send({"type": "something", "event": "else"})
+    await peer.stay()
+
+
+@pytest.mark.parametrize(
+    ("script", "hinted", "not_hinted"),
+    [(greets, "--accept-timeout", "--protocol"), (speaks_something_else, "--protocol", "--accept-timeout")],
+)
+async def test_an_agent_that_does_not_accept_is_given_more_time_or_doubted(
+    script: Script, hinted: str, not_hinted: str
+) -> None:
+    async with call_to(script, accept_timeout_s=0.3) as held:
         await held.until_status(Status.ERROR)
-    assert "--accept-timeout" in fatal(held).hint
-    assert "--protocol" not in fatal(held).hint
-
-
-async def test_an_agent_that_speaks_something_else_is_doubted() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.send({"type": "something", "event": "else"})
-        await peer.stay()
-
-    async with agent(script) as url, call(url, accept_timeout_s=0.3) as held:
-        await held.until_status(Status.ERROR)
-    assert "--protocol" in fatal(held).hint
-    assert "--accept-timeout" not in fatal(held).hint
+    assert hinted in fatal(held).hint
+    assert not_hinted not in fatal(held).hint

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from tests.protocols import mine
-from tests.session.scripted import Peer, agent, call
+from tests.session.scripted import Peer, active_call, agent, call, call_to
 from tests.waiting import wait_for
 from tui import call as headless
 from tui.assets import caller_lines
 from tui.exit_code import ExitCode
-from tui.handlers.tools.file import load_tools
+from tui.handlers.tools.file import Tool, load_tools
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
 from tui.models.events import Direction, Status
@@ -76,8 +76,7 @@ async def test_a_twilio_stream_is_accepted_at_once_and_never_silent() -> None:
         counted.extend(int(m["media"]["timestamp"]) for m in peer.heard if m["event"] == "media")
         await twilio.until("stop")
 
-    async with agent(script) as url, call(url, protocol="twilio") as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, protocol="twilio") as held:
         await wait_for(lambda: len(counted) >= 10)
     assert counted == list(range(0, 200, 20))
     assert held.of(e.StatusChanged)[-1].new is Status.ENDED
@@ -101,7 +100,7 @@ async def test_twilio_marks_come_back_when_the_audio_before_them_was_heard_and_c
         echoed.append(((await twilio.until("mark"))["mark"]["name"], loop.time() - began_s))
         await twilio.until("stop")
 
-    async with agent(script) as url, call(url, protocol="twilio") as held:
+    async with call_to(script, protocol="twilio") as held:
         await held.until(e.Flushed)
         await wait_for(lambda: len(echoed) >= 2)
     assert [name for name, _ in echoed] == ["half a second", "ten seconds"]
@@ -116,7 +115,7 @@ async def test_a_reply_without_an_end_is_over_when_playback_runs_dry() -> None:
         await twilio.media(10)
         await twilio.until("stop")
 
-    async with agent(script) as url, call(url, protocol="twilio") as held:
+    async with call_to(script, protocol="twilio") as held:
         ended = await held.until(e.PlaybackEnded)
         complete = await held.until(e.ReplyEnded)
     assert (ended.heard_ms, complete.received_ms) == (200, 200)
@@ -130,7 +129,7 @@ async def test_an_agent_that_need_not_end_its_replies_leaves_none_unfinished() -
         await twilio.media(10)
         await peer.socket.close(1000)
 
-    async with agent(script) as url, call(url, protocol="twilio") as held:
+    async with call_to(script, protocol="twilio") as held:
         await held.until_status(Status.ENDED)
     ended = held.of(e.StatusChanged)[-1]
     assert ended.reason.startswith("the agent left: closed with code 1000")
@@ -142,7 +141,7 @@ async def test_plain_pcm_is_heard() -> None:
         async for _ in peer.socket:
             pass
 
-    async with agent(script) as url, call(url, protocol="pcm") as held:
+    async with call_to(script, protocol="pcm") as held:
         assert (await held.until(e.PlaybackEnded)).heard_ms == 100
 
 
@@ -160,7 +159,8 @@ CALL = {
     "name": "opening_hours",
     "arguments": '{"day":"Sunday"}',
 }
-
+RESPONSE = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
+PLACE = {"response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
 MANUAL_INPUT = {"format": {"type": "audio/pcm", "rate": 24000}, "turn_detection": None}
 TOOLS = '''
 def opening_hours(day: str) -> dict:
@@ -188,9 +188,36 @@ class OpenAI:
         await self.peer.send({"type": "session.updated", "event_id": "e1", "session": session})
         return update
 
+    async def respond(self) -> None:
+        """Begins the response r1."""
+        await self.peer.send({"type": "response.created", "event_id": "e2", "response": RESPONSE})
+
+    async def say(self, delta: str, *, ends: bool = True) -> None:
+        """Sends audio of the response, and its end."""
+        await self.peer.send({"type": "response.output_audio.delta", "delta": delta, **PLACE})
+        if ends:
+            completed = {**RESPONSE, "status": "completed"}
+            await self.peer.send(
+                {"type": "response.output_audio.done", **PLACE},
+                {"type": "response.done", "response": completed},
+            )
+
+    async def call_tool(self) -> None:
+        """Calls the tool in a response."""
+        await self.respond()
+        place = {"response_id": "r1", "output_index": 0}
+        await self.peer.send({"type": "response.output_item.done", "event_id": "e3", **place, "item": CALL})
+
     async def audio(self) -> bytes:
         """Returns the next audio of the user."""
         return base64.b64decode((await self.peer.until("input_audio_buffer.append"))["audio"])
+
+
+def tools_of(code: str, folder: Path) -> list[Tool]:
+    """Returns the tools of a user's file."""
+    file = folder / "tools.py"
+    file.write_text(code)
+    return load_tools(file)
 
 
 async def line_spoken(audio: Callable[[], Awaitable[str | bytes]]) -> None:
@@ -235,15 +262,14 @@ async def call_without_an_answer(
 async def test_a_failed_response_ends_a_headless_call_at_once_with_its_code(
     outcome: str, reason: str
 ) -> None:
-    response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
     error = {"type": "server_error", "code": "rate_limit_exceeded", "message": "Too many."}
     details = {"type": outcome, "error": error} if outcome == "failed" else {"reason": "max_output_tokens"}
-    done = {**response, "status": outcome, "status_details": details}
+    done = {**RESPONSE, "status": outcome, "status_details": details}
 
     async def script(peer: Peer) -> None:
         await OpenAI(peer).open()
         await line_spoken(OpenAI(peer).audio)
-        await peer.send({"type": "response.created", "event_id": "e2", "response": response})
+        await OpenAI(peer).respond()
         if outcome != "in_progress":
             await peer.send({"type": "response.done", "event_id": "e3", "response": done})
         await peer.stay()
@@ -266,38 +292,22 @@ async def test_an_error_of_a_pcm_agent_ends_a_headless_call_at_once() -> None:
 
 
 async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:
-    tools_file = tmp_path / "tools.py"
-    tools_file.write_text(TOOLS)
     answers: list[dict[str, Any]] = []
     offered: list[Any] = []
 
     async def script(peer: Peer) -> None:
         openai = OpenAI(peer)
         offered.extend((await openai.open())["session"]["tools"])
-        response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
-        await peer.send(
-            {"type": "response.created", "event_id": "e2", "response": response},
-            {
-                "type": "response.output_item.done",
-                "event_id": "e3",
-                "response_id": "r1",
-                "output_index": 0,
-                "item": CALL,
-            },
-            {
-                "type": "response.done",
-                "event_id": "e4",
-                "response": {**response, "status": "completed", "output": [CALL]},
-            },
-        )
+        await openai.call_tool()
+        completed = {**RESPONSE, "status": "completed", "output": [CALL]}
+        await peer.send({"type": "response.done", "event_id": "e4", "response": completed})
         answers.append(await peer.until("conversation.item.create"))
         answers.append(await peer.until("response.create"))
         await peer.stay()
 
-    tools = load_tools(tools_file)
-    async with agent(script) as url, call(url, protocol="openai", offered=tools) as held:
+    async with call_to(script, protocol="openai", offered=tools_of(TOOLS, tmp_path)) as held:
         done = await held.until(e.ToolChanged, lambda tool: tool.finished)
-        await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
+        await held.until_kind("response.create")
     assert offered[0]["name"] == "opening_hours"
     assert (done.name, done.error) == ("opening_hours", "")
     assert answers[0]["item"]["call_id"] == "c1"
@@ -308,21 +318,13 @@ async def test_the_agent_calls_a_tool_of_the_users_file(tmp_path: Path) -> None:
 async def test_the_time_limit_of_tools_is_a_setting(
     tmp_path: Path, options: dict[str, Any], error: str
 ) -> None:
-    tools_file = tmp_path / "tools.py"
-    tools_file.write_text(SLOW_TOOLS)
-
     async def script(peer: Peer) -> None:
         await OpenAI(peer).open()
-        response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
-        done = {"response_id": "r1", "output_index": 0, "item": CALL}
-        await peer.send(
-            {"type": "response.created", "event_id": "e2", "response": response},
-            {"type": "response.output_item.done", "event_id": "e3", **done},
-        )
+        await OpenAI(peer).call_tool()
         await peer.stay()
 
-    tools = load_tools(tools_file)
-    async with agent(script) as url, call(url, protocol="openai", offered=tools, **options) as held:
+    tools = tools_of(SLOW_TOOLS, tmp_path)
+    async with call_to(script, protocol="openai", offered=tools, **options) as held:
         done = await held.until(e.ToolChanged, lambda tool: tool.finished)
     assert bool(error) == bool(done.error)
     assert error in done.error
@@ -332,18 +334,12 @@ async def test_a_tool_that_was_not_offered_is_answered_and_reported_with_a_hint(
     answers: list[dict[str, Any]] = []
 
     async def script(peer: Peer) -> None:
-        openai = OpenAI(peer)
-        await openai.open()
-        response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
-        done = {"response_id": "r1", "output_index": 0, "item": CALL}
-        await peer.send(
-            {"type": "response.created", "event_id": "e2", "response": response},
-            {"type": "response.output_item.done", "event_id": "e3", **done},
-        )
+        await OpenAI(peer).open()
+        await OpenAI(peer).call_tool()
         answers.append(await peer.until("conversation.item.create"))
         await peer.stay()
 
-    async with agent(script) as url, call(url, protocol="openai") as held:
+    async with call_to(script, protocol="openai") as held:
         error = await held.until(e.ErrorRaised)
         await wait_for(lambda: bool(answers))
     assert error.message == (
@@ -356,23 +352,20 @@ async def test_a_tool_that_was_not_offered_is_answered_and_reported_with_a_hint(
 
 
 async def test_audio_that_arrives_after_its_reply_was_cut_belongs_to_that_reply() -> None:
-    second = {"delta": base64.b64encode(bytes(48_000)).decode(), "type": "response.output_audio.delta"}
-    place = {"event_id": "e", "response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
+    second = base64.b64encode(bytes(48_000)).decode()
 
     async def script(peer: Peer) -> None:
-        openai = OpenAI(peer)
-        await openai.open()
-        response = {"id": "r1", "object": "realtime.response", "status": "in_progress", "output": []}
-        await peer.send({"type": "response.created", "event_id": "e2", "response": response})
-        await peer.send({**place, **second})
+        await OpenAI(peer).open()
+        await OpenAI(peer).respond()
+        await OpenAI(peer).say(second, ends=False)
         await asyncio.sleep(0.3)
         started = {"type": "input_audio_buffer.speech_started", "audio_start_ms": 0, "item_id": "u1"}
         await peer.send({**started, "event_id": "e3"})
         for _ in range(2):
-            await peer.send({**place, **second})
+            await OpenAI(peer).say(second, ends=False)
         await peer.stay()
 
-    async with agent(script) as url, call(url, protocol="openai") as held:
+    async with call_to(script, protocol="openai") as held:
         ended = await held.until(e.PlaybackEnded)
         await wait_for(lambda: sum(loss.reply == "i1" for loss in held.of(e.LossCounted)) == 2)
     assert ended.heard_ms + ended.unheard_ms == 1_000
@@ -384,45 +377,38 @@ async def test_without_turn_detection_stop_commits_and_asks() -> None:
     manual = {"type": "realtime", "audio": {"input": MANUAL_INPUT}}
 
     async def script(peer: Peer) -> None:
-        openai = OpenAI(peer)
         heard.append(peer)
-        await openai.open(manual)
+        await OpenAI(peer).open(manual)
         await peer.until("response.create")
         await peer.stay()
 
-    async with agent(script) as url, call(url, protocol="openai", options={"turn_detection": "off"}) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, protocol="openai", options={"turn_detection": "off"}) as held:
         await held.session.user.record(True)
         await held.until(e.MessageLogged, lambda m: m.audio_ms > 0 and len(held.kinds(Direction.SENT)) > 15)
         await held.session.user.record(False)
-        await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
+        await held.until_kind("response.create")
     kinds = [message["type"] for message in heard[0].heard]
     assert kinds[-2:] == ["input_audio_buffer.commit", "response.create"]
 
 
 async def test_a_typed_turn_and_new_instructions_are_sent() -> None:
     async def script(peer: Peer) -> None:
-        openai = OpenAI(peer)
-        await openai.open()
+        await OpenAI(peer).open()
         await peer.stay()
 
-    async with agent(script) as url, call(url, protocol="openai") as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, protocol="openai") as held:
         await held.session.user.send_text("What time is it?")
         held.session.user.send_instructions("Answer in rhyme.")
         typed = await held.until(e.Transcribed)
-        await held.until(e.MessageLogged, lambda m: m.kind == "response.create")
+        await held.until_kind("response.create")
         await wait_for(lambda: held.kinds(Direction.SENT).count("session.update") == 2)
     assert (typed.text, typed.typed) == ("What time is it?", True)
     sent = [m for m in held.of(e.MessageLogged) if m.kind == "session.update"]
-    raw = bytes(held.raw[sent[1].offset : sent[1].offset + sent[1].size_bytes])
-    assert json.loads(raw)["session"]["instructions"] == "Answer in rhyme."
+    assert held.message(sent[1])["session"]["instructions"] == "Answer in rhyme."
 
 
 @pytest.mark.parametrize("offered", [True, False])
 async def test_a_client_tool_of_elevenlabs_gets_its_result_or_an_error(tmp_path: Path, offered: bool) -> None:
-    tools_file = tmp_path / "tools.py"
-    tools_file.write_text("def lookup(x: int) -> dict[str, int]:\n    return {'found': x}\n")
     results: list[dict[str, Any]] = []
 
     async def script(peer: Peer) -> None:
@@ -438,8 +424,9 @@ async def test_a_client_tool_of_elevenlabs_gets_its_result_or_an_error(tmp_path:
             if message.get("type") == "client_tool_result":
                 results.append(message)
 
-    tools = load_tools(tools_file) if offered else []
-    async with agent(script) as url, call(url, protocol="elevenlabs", offered=tools) as held:
+    code = "def lookup(x: int) -> dict[str, int]:\n    return {'found': x}\n"
+    tools = tools_of(code, tmp_path) if offered else []
+    async with call_to(script, protocol="elevenlabs", offered=tools) as held:
         ended = await held.until(e.ToolChanged, lambda event: event.finished)
         await wait_for(lambda: bool(results))
     (result,) = results
@@ -449,12 +436,9 @@ async def test_a_client_tool_of_elevenlabs_gets_its_result_or_an_error(tmp_path:
 
 
 async def test_audiocodes_reports_that_it_has_no_tools(tmp_path: Path) -> None:
-    tools_file = tmp_path / "tools.py"
-    tools_file.write_text("def f() -> int:\n    return 1\n")
+    tools = tools_of("def f() -> int:\n    return 1\n", tmp_path)
     with pytest.raises(ValueError, match="tools"):
-        LiveSession(
-            Target(url="ws://127.0.0.1:1/"), AudioManager(), tools=load_tools(tools_file), sink=lambda _: None
-        )
+        LiveSession(Target(url="ws://127.0.0.1:1/"), AudioManager(), tools=tools, sink=lambda _: None)
 
 
 async def test_a_protocol_file_brings_its_log_rules_into_the_session() -> None:
@@ -463,25 +447,17 @@ async def test_a_protocol_file_brings_its_log_rules_into_the_session() -> None:
         await peer.send({"type": "ready"})
         await peer.stay()
 
-    async with agent(script) as url, call(url, protocol=mine.__file__) as held:
+    async with call_to(script, protocol=mine.__file__) as held:
         await held.until_status(Status.ACTIVE)
     assert held.of(e.SessionStarted)[0].log_rules == mine.MINE.log
     assert held.of(e.FindingRaised) == []
 
 
-async def test_the_log_rules_of_a_built_in_protocol_are_not_repeated_in_the_session() -> None:
-    async with agent(lambda peer: peer.stay()) as url, call(url, protocol="pcm") as held:
-        await held.until_status(Status.ACTIVE)
-    assert held.of(e.SessionStarted)[0].log_rules is None
-
-
 @pytest.mark.parametrize(("order", "carried"), [("big", False), ("little", True)])
-async def test_the_log_rules_that_an_option_changes_are_in_the_session(order: str, carried: bool) -> None:
-    options = {"byte_order": order}
-    async with (
-        agent(lambda peer: peer.stay()) as url,
-        call(url, protocol="telnyx", options=options) as held,
-    ):
+async def test_only_the_log_rules_of_a_built_in_protocol_that_an_option_changes_are_in_the_session(
+    order: str, carried: bool
+) -> None:
+    async with call_to(Peer.stay, protocol="telnyx", options={"byte_order": order}) as held:
         await held.until_status(Status.ACTIVE)
     rules = held.of(e.SessionStarted)[0].log_rules
     assert (rules is not None) == carried
@@ -489,10 +465,7 @@ async def test_the_log_rules_that_an_option_changes_are_in_the_session(order: st
 
 
 async def test_gemini_is_offered_tools_and_may_cancel_a_call(tmp_path: Path) -> None:
-    tools_file = tmp_path / "tools.py"
-    tools_file.write_text(
-        "import asyncio\n\nasync def lookup(x: int) -> int:\n    await asyncio.sleep(60)\n    return x\n"
-    )
+    code = "import asyncio\n\nasync def lookup(x: int) -> int:\n    await asyncio.sleep(60)\n    return x\n"
     heard: list[dict[str, Any]] = []
 
     async def script(peer: Peer) -> None:
@@ -508,7 +481,7 @@ async def test_gemini_is_offered_tools_and_may_cancel_a_call(tmp_path: Path) -> 
             if "toolResponse" in message:
                 heard.append(message)
 
-    async with agent(script) as url, call(url, protocol="gemini", offered=load_tools(tools_file)) as held:
+    async with call_to(script, protocol="gemini", offered=tools_of(code, tmp_path)) as held:
         cancelled = await held.until(e.ToolChanged, lambda event: event.finished and event.call == "c1")
         await wait_for(lambda: len(heard) > 1)
     assert cancelled.error == "cancelled: the agent no longer wants the result"
@@ -533,7 +506,7 @@ async def test_gemini_is_resumed_with_its_handle_when_the_socket_drops() -> None
             async for _ in peer.socket:
                 pass
 
-    async with agent(script) as url, call(url, protocol="gemini") as held:
+    async with call_to(script, protocol="gemini") as held:
         await held.until(e.StatusChanged, lambda event: event.new is Status.RESUMING)
         await held.until(e.StatusChanged, lambda event: event.old is Status.RESUMING)
         assert held.session.state.status is Status.ACTIVE
@@ -550,7 +523,7 @@ async def test_the_latencies_that_an_agent_of_deepgram_reports_are_beside_ours()
         async for _ in peer.socket:
             pass
 
-    async with agent(script) as url, call(url, protocol="deepgram") as held:
+    async with call_to(script, protocol="deepgram") as held:
         await held.until(e.LatencyReported, lambda event: event.name == "total")
     assert [(each.name, each.reported_ms) for each in held.of(e.LatencyReported)] == [
         ("stt", 100),
@@ -573,8 +546,7 @@ async def test_genesys_expects_an_answer_to_its_close(
             if isinstance(frame, str) and json.loads(frame)["type"] == "close" and answers:
                 await peer.send({**envelope, "type": "closed", "seq": 2, "parameters": {}})
 
-    async with agent(script) as url, call(url, protocol="genesys") as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, protocol="genesys") as held:
         held.session.hang_up()
         await held.until(e.StatusChanged, lambda event: event.new is Status.ENDED)
     assert [finding.rule for finding in held.of(e.FindingRaised)] == expected
@@ -606,7 +578,7 @@ async def test_asterisk_holds_and_continues_and_its_clock_runs_while_it_sends_no
         await until("MEDIA_MARK_PROCESSED")
         await peer.socket.close()
 
-    async with agent(script) as url, call(url, protocol="asterisk") as held:
+    async with call_to(script, protocol="asterisk") as held:
         await paused.wait()
         queue = held.audio.playback.queue
         assert queue
@@ -635,8 +607,7 @@ async def test_a_live_session_is_over_with_the_last_message_before_the_socket_cl
             await peer.send({"type": "session.closed", "event_id": "2", **closed})
         await peer.socket.close()
 
-    async with agent(script) as url, call(url, protocol="openai-live") as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, protocol="openai-live") as held:
         held.session.hang_up()
         await held.until_status(Status.ENDED)
     assert [event.rule for event in held.events if isinstance(event, e.FindingRaised)] == findings

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.session.scripted import Peer, agent, call
+from tests.session.scripted import Peer, call_to
 from tui.assets import prompts
 from tui.audio.formats import AudioFormat, Encoding, encode
 from tui.audio.wav import read_wav
@@ -57,7 +57,7 @@ def twilio(audio: bytes) -> Callable[[Peer], Awaitable[None]]:
 async def test_audio_in_another_encoding_than_its_label_is_a_finding(
     protocol: str, script: Callable[[Peer], Awaitable[None]], says: str
 ) -> None:
-    async with agent(script) as url, call(url, protocol=protocol, formats=()) as held:
+    async with call_to(script, protocol=protocol, formats=()) as held:
         await held.until(e.ReplyStarted)
         await held.until(e.PlaybackStarted)
         found = [event for event in held.of(e.FindingRaised) if event.rule == "wrong-encoding"]

@@ -2,13 +2,24 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import socket
 import time
 
 import pytest
 
-from tests.session.scripted import ACCEPTED, BLOCK, Call, InTurn, Peer, agent, call, listens
+from tests.session.scripted import (
+    ACCEPTED,
+    BLOCK,
+    Call,
+    InTurn,
+    Peer,
+    accepts,
+    active_call,
+    call,
+    call_to,
+    listens,
+    stays,
+)
 from tests.waiting import wait_for
 from tui.audio.silero import Scoring
 from tui.audio.speech import TrackEdge
@@ -23,11 +34,6 @@ def statuses(events: list[e.StatusChanged]) -> list[Status]:
     return [event.new for event in events]
 
 
-async def stays(peer: Peer) -> None:
-    await peer.accept()
-    await peer.stay()
-
-
 async def test_a_call_from_connect_to_hang_up() -> None:
     peers: list[Peer] = []
 
@@ -35,8 +41,7 @@ async def test_a_call_from_connect_to_hang_up() -> None:
         peers.append(peer)
         await stays(peer)
 
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script) as held:
         held.session.hang_up()
         await held.until_status(Status.ENDED)
     assert statuses(held.of(e.StatusChanged)) == [
@@ -56,8 +61,7 @@ async def test_a_call_from_connect_to_hang_up() -> None:
 
 
 async def test_a_stop_of_the_program_is_reported_even_during_its_own_watching() -> None:
-    async with agent(stays) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(stays) as held:
 
         def stops(_: Telemetry) -> None:
             held.measured = lambda _: None
@@ -69,14 +73,8 @@ async def test_a_stop_of_the_program_is_reported_even_during_its_own_watching() 
 
 
 async def test_levels_arrive_while_audio_is_captured_and_after_capture_has_stopped() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.open_user_stream()
-        await peer.stay()
-
     levels: list[Telemetry] = []
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(listens) as held:
         held.measured = levels.append
         for recording in (True, False):
             await held.session.user.record(recording)
@@ -88,19 +86,16 @@ async def test_levels_arrive_while_audio_is_captured_and_after_capture_has_stopp
 async def test_a_reply_ends_a_long_pause_between_two_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, heard = asyncio.Event(), asyncio.Event()
 
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def replies(peer: Peer) -> None:
         await begun.wait()
         await peer.send({"type": "playStream.start", "streamId": "1", "mediaFormat": "raw/lpcm16"})
         await heard.wait()  # an agent may announce a reply before it has any audio
         for _ in range(5):
             await peer.send({"type": "playStream.chunk", "streamId": "1", "audioChunk": BLOCK})
         await peer.send({"type": "playStream.stop", "streamId": "1"})
-        await peer.stay()
 
     levels: list[Telemetry] = []
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(accepts(replies)) as held:
         monkeypatch.setattr("tui.session.watch._QUIET_INTERVAL_NS", 3_600_000_000_000)
         held.measured = levels.append
         await wait_for(lambda: levels)
@@ -122,7 +117,7 @@ async def test_raw_messages_are_kept_verbatim_and_events_point_to_them() -> None
         await peer.send(odd)
         await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
+    async with call_to(script) as held:
         await held.until_status(Status.ACTIVE)
     logged = await held.until(e.MessageLogged, lambda m: m.direction is Direction.RECEIVED)
     raw = bytes(held.raw[logged.offset : logged.offset + logged.size_bytes])
@@ -130,14 +125,7 @@ async def test_raw_messages_are_kept_verbatim_and_events_point_to_them() -> None
 
 
 async def test_a_reply_is_received_heard_and_acknowledged() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.play("r1", blocks=10)
-        await peer.until("activities")
-        await peer.until("activities")
-        await peer.stay()
-
-    async with agent(script) as url, call(url) as held:
+    async with call_to(accepts(lambda peer: peer.play("r1", blocks=10))) as held:
         ended = await held.until(e.PlaybackEnded)
         finished = await held.until(e.MessageLogged, lambda m: m.summary == "playFinished")
     received = await held.until(e.ReplyEnded)
@@ -149,16 +137,15 @@ async def test_a_reply_is_received_heard_and_acknowledged() -> None:
 
 
 async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> None:
-    async with agent(listens) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(listens) as held:
         await held.session.user.record(True)
-        chunk = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
+        chunk = await held.until_kind("userStream.chunk")
         await held.session.user.record(False)
         # Silence is still sent after stop, so that the agent hears the end of the turn.
         stopped = held.events[-1].number
-        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > stopped + 2)
+        await held.until_kind("userStream.chunk", after=stopped + 2)
     assert chunk.audio_ms == 20
-    raw = json.loads(bytes(held.raw[chunk.offset : chunk.offset + chunk.size_bytes]))
+    raw = held.message(chunk)
     assert len(raw["audioChunk"]) == len(BLOCK)
     assert [event.recording for event in held.of(e.RecordingChanged)][:2] == [True, False]
     (sending,) = held.of(e.SendingMeasured)
@@ -166,13 +153,11 @@ async def test_recording_opens_the_user_stream_and_sends_blocks_of_20_ms() -> No
 
 
 async def test_a_word_spoken_into_the_agents_waits_for_the_user_stream_to_open() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def speaks(peer: Peer) -> None:
         await peer.play("r1", blocks=100)
         await peer.until("userStream.start")
         await opening.wait()
         await peer.send({"type": "userStream.started"})
-        await peer.stay()
 
     def keep(block: bytes) -> bytes:
         spoken.append(block)
@@ -182,13 +167,12 @@ async def test_a_word_spoken_into_the_agents_waits_for_the_user_stream_to_open()
 
     opening = asyncio.Event()
     spoken: list[bytes] = []
-    async with agent(script) as url, call(url) as held:
+    async with call_to(accepts(speaks)) as held:
         await held.until(e.PlaybackStarted)
         held.audio.capture.chain.add_callback(keep)
         await held.session.user.record(True)
-        chunk = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
-        raw = json.loads(bytes(held.raw[chunk.offset : chunk.offset + chunk.size_bytes]))
-        assert base64.b64decode(raw["audioChunk"]) == spoken[0]
+        chunk = await held.until_kind("userStream.chunk")
+        assert base64.b64decode(held.message(chunk)["audioChunk"]) == spoken[0]
     assert not [loss for loss in held.of(e.LossCounted) if loss.loss is e.Loss.WITHHELD]
 
 
@@ -209,62 +193,33 @@ async def test_a_block_is_sent_before_speech_is_looked_for_in_it(monkeypatch: py
 
     monkeypatch.setattr("tui.models.audio_manager.make_detector", lambda rate: Watching())
     sent: list[bool] = []
-    async with agent(listens) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(listens) as held:
         await held.session.user.record(True)
-        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
+        await held.until_kind("userStream.chunk")
         del sent[:]
         await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and len(sent) >= 4)
         assert all(sent)
 
 
 async def test_on_stop_close_ends_the_user_stream() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def closes_the_stream(peer: Peer) -> None:
         await peer.open_user_stream()
         await peer.until("userStream.stop")
         await peer.send({"type": "userStream.stopped"})
-        await peer.stay()
 
-    async with agent(script) as url, call(url, on_stop="close") as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(accepts(closes_the_stream), on_stop="close") as held:
         await held.session.user.record(True)
-        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk")
+        await held.until_kind("userStream.chunk")
         await held.session.user.record(False)
-        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.stopped")
-
-
-async def test_the_first_word_waits_for_a_slow_user_stream() -> None:
-    """Audio captured before userStream.started is not lost, but sent when it arrives."""
-
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.until("userStream.start")
-        await asyncio.sleep(0.1)
-        await peer.send({"type": "userStream.started"})
-        await peer.stay()
-
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
-        await held.session.user.record(True)
-        started = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.started")
-        await held.until(
-            e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > started.number + 3
-        )
-    after = [m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"][:4]
-    assert after[3].at_ns - after[0].at_ns < 15_000_000
-    assert not held.of(e.LossCounted)
+        await held.until_kind("userStream.stopped")
 
 
 async def test_a_user_stream_that_never_opens_is_reported_and_the_waiting_audio_counted() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def refuses(peer: Peer) -> None:
         await peer.until("userStream.start")
         await peer.until("userStream.stop")
-        await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(accepts(refuses)) as held:
         await held.session.user.record(True)
         told = await held.until(e.ConditionChanged, lambda condition: condition.active)
         assert told.condition is e.Condition.STREAM_NOT_OPENED
@@ -273,18 +228,21 @@ async def test_a_user_stream_that_never_opens_is_reported_and_the_waiting_audio_
     assert held.session.state.metrics.losses["unsent"] >= 50
 
 
-async def test_a_user_stream_that_opens_late_ends_the_warning_and_loses_nothing() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+async def test_a_user_stream_that_opens_late_ends_the_warning_and_gets_every_word_at_once() -> None:
+    """Audio captured before userStream.started is not lost, but sent when it arrives."""
+
+    async def opens_late(peer: Peer) -> None:
         await peer.until("userStream.start")
         await asyncio.sleep(1.2)
         await peer.send({"type": "userStream.started"})
-        await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(accepts(opens_late)) as held:
         await held.session.user.record(True)
         await held.until(e.ConditionChanged, lambda condition: not condition.active)
+        started = await held.until_kind("userStream.started")
+        await held.until_kind("userStream.chunk", after=started.number + 3)
+    after = [m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"][:4]
+    assert after[3].at_ns - after[0].at_ns < 15_000_000
     assert not held.of(e.LossCounted)
 
 
@@ -292,8 +250,7 @@ async def test_a_caller_line_records_for_as_long_as_it_takes() -> None:
     from tui.assets import caller_lines
 
     yes = next(line for line in caller_lines() if line.name == "yes")
-    async with agent(listens) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(listens) as held:
         await held.session.user.speak(line_of(yes.path, yes.text))
         await held.until(e.LineChanged, lambda line: line.finished)
         await held.until(e.RecordingChanged, lambda event: not event.recording)
@@ -302,16 +259,14 @@ async def test_a_caller_line_records_for_as_long_as_it_takes() -> None:
 
 
 async def test_barge_in_drops_what_is_queued_and_counts_it() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def speaks(peer: Peer) -> None:
         await peer.play("r1", blocks=500, stop=False)
         await asyncio.sleep(0.3)
         await peer.send({"type": "userStream.speech.started"})
         await peer.send({"type": "playStream.chunk", "streamId": "r1", "audioChunk": BLOCK})
         await peer.send({"type": "playStream.stop", "streamId": "r1"})
-        await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
+    async with call_to(accepts(speaks)) as held:
         flushed = await held.until(e.Flushed)
         ended = await held.until(e.PlaybackEnded)
         late = await held.until(
@@ -327,12 +282,7 @@ async def test_barge_in_drops_what_is_queued_and_counts_it() -> None:
 
 
 async def test_the_users_interrupt_flushes_too() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        await peer.play("r1", blocks=200)
-        await peer.stay()
-
-    async with agent(script) as url, call(url) as held:
+    async with call_to(accepts(lambda peer: peer.play("r1", blocks=200))) as held:
         await held.until(e.PlaybackStarted)
         await held.session.user.interrupt()
         ended = await held.until(e.PlaybackEnded)
@@ -340,14 +290,11 @@ async def test_the_users_interrupt_flushes_too() -> None:
 
 
 async def test_a_hang_up_of_the_agent_is_answered_after_its_last_words() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def hangs_up(peer: Peer) -> None:
         await peer.play("bye", blocks=25)
         await peer.send({"type": "activities", "activities": [{"type": "event", "name": "hangup"}]})
-        await peer.until("session.end")
-        await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
+    async with call_to(accepts(hangs_up)) as held:
         ended = await held.until_status(Status.ENDED)
     assert "the agent hung up" in ended.reason
     heard = await held.until(e.PlaybackEnded)
@@ -364,8 +311,7 @@ async def test_a_step_of_the_end_that_fails_does_not_stop_the_others(
     closed: list[bool] = []
 
     async def hold() -> None:
-        async with agent(stays) as url, call(url) as held:
-            await held.until_status(Status.ACTIVE)
+        async with active_call(stays) as held:
             close = held.audio.close
 
             async def close_too() -> None:
@@ -385,7 +331,7 @@ async def test_a_step_of_the_end_that_fails_does_not_stop_the_others(
 
 
 async def test_dtmf_goes_out_in_a_call_and_gets_a_notice_outside() -> None:
-    async with agent(stays) as url, call(url) as held:
+    async with call_to(stays) as held:
         held.session.user.send_dtmf("1")
         await held.until(e.NoticeRaised)
         await held.until_status(Status.ACTIVE)
@@ -398,15 +344,12 @@ async def test_dtmf_goes_out_in_a_call_and_gets_a_notice_outside() -> None:
 async def test_mute_sends_silence_in_place_of_the_user() -> None:
     from tui.assets import caller_lines
 
-    async with agent(listens) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(listens) as held:
         held.session.user.set_muted(True)
         await held.session.user.speak(line_of(caller_lines()[0].path))
-        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > 60)
+        await held.until_kind("userStream.chunk", after=60)
     chunks = [m for m in held.of(e.MessageLogged) if m.kind == "userStream.chunk"]
-    assert all(
-        json.loads(bytes(held.raw[m.offset : m.offset + m.size_bytes]))["audioChunk"] == BLOCK for m in chunks
-    )
+    assert all(held.message(m)["audioChunk"] == BLOCK for m in chunks)
 
 
 # -- when things go wrong --
@@ -424,10 +367,7 @@ async def test_an_address_without_an_agent_is_unreachable() -> None:
 
 
 async def test_an_agent_that_never_accepts_has_not_answered() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.stay()
-
-    async with agent(script) as url, call(url, accept_timeout_s=0.2) as held:
+    async with call_to(Peer.stay, accept_timeout_s=0.2) as held:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
     assert "it sent nothing" in error.message
@@ -439,7 +379,7 @@ async def test_an_agent_of_another_protocol_is_a_protocol_error() -> None:
         await peer.send("hello there", '{"event":"connected"}', b"\x00\x01")
         await peer.stay()
 
-    async with agent(script) as url, call(url, accept_timeout_s=0.3) as held:
+    async with call_to(script, accept_timeout_s=0.3) as held:
         await held.until_status(Status.ERROR)
     assert [error.code for error in held.of(e.ErrorRaised)][-1] == "not-accepted"
     assert "3 messages" in held.of(e.ErrorRaised)[-1].message
@@ -453,7 +393,7 @@ async def test_a_refusal_names_its_reason() -> None:
         await peer.send({"type": "session.error", "reason": "no quota"})
         await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
+    async with call_to(script) as held:
         ended = await held.until_status(Status.ERROR)
     assert ended.reason == "no quota"
     assert held.of(e.ErrorRaised)[0].message == "no quota"
@@ -470,7 +410,7 @@ async def test_an_agent_that_dies_during_the_call(monkeypatch: pytest.MonkeyPatc
     async def be_dead(peer: Peer) -> None:
         peer.socket.transport.abort()
 
-    async with agent(InTurn(die, be_dead)) as url, call(url, resume_timeout_s=0.2) as held:
+    async with call_to(InTurn(die, be_dead), resume_timeout_s=0.2) as held:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
     assert error.code == "lost"
@@ -497,8 +437,7 @@ async def test_a_lost_socket_is_replaced_and_the_session_resumed(monkeypatch: py
         await peer.play("after", blocks=5)
         await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script) as held:
         await held.session.user.record(True)
         await held.until_status(Status.RESUMING)
         await held.until(e.PlaybackEnded, lambda event: event.reply == "after")
@@ -524,7 +463,7 @@ async def test_the_silence_of_a_reply_whose_socket_was_lost_is_not_reported_as_a
         await peer.play("after", blocks=5)
         await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
+    async with call_to(script) as held:
         await held.until(e.PlaybackEnded, lambda event: event.reply == "after")
     assert not held.of(e.ConditionChanged)
 
@@ -535,7 +474,7 @@ async def test_a_close_code_that_means_a_fault_is_an_error() -> None:
         await peer.play("broken", blocks=5, stop=False)
         await peer.socket.close(1011, "out of memory")
 
-    async with agent(script) as url, call(url) as held:
+    async with call_to(script) as held:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
     assert (error.code, error.fatal) == ("closed", True)
@@ -554,7 +493,7 @@ async def test_an_agent_that_does_not_resume_is_reported_as_such() -> None:
             return
         await peer.stay()
 
-    async with agent(script) as url, call(url, resume_timeout_s=0.3) as held:
+    async with call_to(script, resume_timeout_s=0.3) as held:
         await held.until_status(Status.ERROR)
     (error,) = held.of(e.ErrorRaised)
     assert error.code == "not-resumed"
@@ -572,14 +511,9 @@ async def test_hanging_up_while_connecting_gives_up_at_once() -> None:
 
 
 async def test_nonsense_during_the_call_is_counted_and_the_call_goes_on() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
-        for _ in range(12):
-            await peer.send("[1, 2")
-        await peer.send({"type": "something.new"}, {"type": "something.new"})
-        await peer.stay()
-
-    async with agent(script) as url, call(url) as held:
+    nonsense = ["[1, 2"] * 12
+    new = {"type": "something.new"}
+    async with call_to(accepts(lambda peer: peer.send(*nonsense, new, new))) as held:
         await held.until(e.LossCounted, lambda loss: loss.loss is e.Loss.UNDECODABLE)
         await wait_for(lambda: held.session.state.metrics.unknown_messages == 12 + 2)
         assert held.session.state.status is Status.ACTIVE
@@ -594,11 +528,10 @@ async def test_a_failing_capture_step_is_reported_once_and_audio_flows_on() -> N
     def broken_step(block: bytes) -> bytes:
         raise RuntimeError("no idea")
 
-    async with agent(listens) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(listens) as held:
         held.audio.capture.chain.add_callback(broken_step)
         await held.session.user.record(True)
-        await held.until(e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > 30)
+        await held.until_kind("userStream.chunk", after=30)
     (error,) = held.of(e.ErrorRaised)
     assert error.source == "callback broken_step"
     assert error.message == "Failed on capture: RuntimeError: no idea."
@@ -614,8 +547,7 @@ async def test_an_unknown_protocol_or_option_is_reported_in_a_sentence() -> None
 
 
 async def test_every_press_of_the_volume_key_counts() -> None:
-    async with agent(stays) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(stays) as held:
         for _ in range(5):
             held.session.user.change_volume(0.1)
         for _ in range(20):

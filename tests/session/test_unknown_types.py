@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.session.scripted import ACCEPTED, Call, Peer, agent, call
+from tests.session.scripted import ACCEPTED, Call, Peer, call_to
 from tui.models import events as e
 from tui.models.events import Status
 from tui.protocols.base import TelephonyEventType
@@ -58,7 +58,7 @@ async def hold(protocol: str, *messages: dict[str, Any], **options: Any) -> Call
         await asyncio.sleep(0.1)
         await peer.socket.close(1000)
 
-    async with agent(script) as url, call(url, protocol=protocol, **options) as held:
+    async with call_to(script, protocol=protocol, **options) as held:
         await held.until(e.StatusChanged, lambda event: event.new in (Status.ENDED, Status.ERROR))
     return held
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import struct
-from typing import Any
 
-from tests.session.scripted import Call, InTurn, Peer, agent, call
+from tests.session.scripted import Call, InTurn, Peer, accepts, active_call
 from tests.session.test_other_protocols import OpenAI
 from tests.waiting import wait_for
 from tui.models import events as e
@@ -32,13 +30,10 @@ class Numbered:
     def sent_after(self, number: int, kind: str, member: str) -> list[int]:
         """Returns the numbers of the blocks in messages of a kind that were sent after an event."""
         return [
-            struct.unpack_from("<h", base64.b64decode(json.loads(self._raw(logged))[member]))[0]
+            struct.unpack_from("<h", base64.b64decode(self._held.message(logged)[member]))[0]
             for logged in self._held.of(e.MessageLogged)
             if logged.kind == kind and logged.number > number
         ]
-
-    def _raw(self, logged: e.MessageLogged) -> bytes:
-        return bytes(self._held.raw[logged.offset : logged.offset + logged.size_bytes])
 
 
 def losses(held: Call) -> dict[str, float]:
@@ -62,17 +57,14 @@ async def test_with_barge_in_off_what_is_said_until_the_stream_opens_again_is_ne
         await peer.open_user_stream()
         await peer.stay()
 
-    async with agent(script) as url, call(url, barge_in=False) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, barge_in=False) as held:
         blocks = Numbered(held)
         await held.session.user.record(True)
-        stopped = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.stopped")
+        stopped = await held.until_kind("userStream.stopped")
         closed_at = blocks.captured
         await wait_for(lambda: blocks.captured >= closed_at + 15)
         answering.set()
-        reopening = await held.until(
-            e.MessageLogged, lambda m: m.kind == "userStream.start" and m.number > stopped.number
-        )
+        reopening = await held.until_kind("userStream.start", after=stopped.number)
         reopened_at = blocks.captured
         await wait_for(lambda: len(blocks.sent_after(reopening.number, "userStream.chunk", "audioChunk")) > 3)
         sent = blocks.sent_after(reopening.number, "userStream.chunk", "audioChunk")
@@ -84,26 +76,19 @@ async def test_with_barge_in_off_what_is_said_until_the_stream_opens_again_is_ne
 
 
 async def test_with_openai_what_is_said_over_a_reply_is_never_sent_either() -> None:
-    place = {"response_id": "r1", "item_id": "i1", "output_index": 0, "content_index": 0}
     recording = asyncio.Event()
 
     async def script(peer: Peer) -> None:
         await OpenAI(peer).open()
         await recording.wait()
-        response: dict[str, Any] = {"id": "r1", "status": "in_progress", "output": []}
-        await peer.send(
-            {"type": "response.created", "response": response},
-            {"type": "response.output_audio.delta", "delta": PCM_500_MS, **place},
-            {"type": "response.output_audio.done", **place},
-            {"type": "response.done", "response": {**response, "status": "completed"}},
-        )
+        await OpenAI(peer).respond()
+        await OpenAI(peer).say(PCM_500_MS)
         await peer.stay()
 
-    async with agent(script) as url, call(url, protocol="openai", barge_in=False) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(script, protocol="openai", barge_in=False) as held:
         blocks = Numbered(held)
         await held.session.user.record(True)
-        await held.until(e.MessageLogged, lambda m: m.kind == "input_audio_buffer.append")
+        await held.until_kind("input_audio_buffer.append")
         recording.set()
         ended = await held.until(e.PlaybackEnded)
         heard_at = blocks.captured
@@ -115,14 +100,11 @@ async def test_with_openai_what_is_said_over_a_reply_is_never_sent_either() -> N
 
 
 async def test_with_barge_in_what_is_said_over_a_reply_is_sent() -> None:
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def speaks(peer: Peer) -> None:
         await peer.open_user_stream()
         await peer.play("r1", blocks=10)
-        await peer.stay()
 
-    async with agent(script) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(accepts(speaks)) as held:
         blocks = Numbered(held)
         await held.session.user.record(True)
         await held.until(e.PlaybackEnded)
@@ -138,21 +120,18 @@ async def test_withheld_speech_is_no_part_of_the_turn() -> None:
     from tui.assets import caller_lines
     from tui.models.sound.lines import line_of
 
-    async def script(peer: Peer) -> None:
-        await peer.accept()
+    async def recognizes(peer: Peer) -> None:
         await peer.open_user_stream()
         for _ in range(60):
             await peer.until("userStream.chunk")
         await peer.send({"type": "userStream.speech.recognition", "alternatives": [{"text": "so far"}]})
         await peer.until("userStream.stop")
         await peer.send({"type": "userStream.stopped"})
-        await peer.stay()
 
     line = caller_lines()[0]
-    async with agent(script) as url, call(url, barge_in=False) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(accepts(recognizes), barge_in=False) as held:
         await held.session.user.speak(line_of(line.path, line.text))
-        stop = await held.until(e.MessageLogged, lambda m: m.kind == "userStream.stop")
+        stop = await held.until_kind("userStream.stop")
         edge = await held.until(e.SpeechEdge, lambda edge: not edge.started)
         assert held.session.state.controls.recording, "the line is still being said"
     assert edge.at_ns <= stop.at_ns + 40_000_000
@@ -173,13 +152,10 @@ async def test_what_is_said_while_the_socket_is_being_replaced_is_counted_and_no
         await peer.open_user_stream()
         await peer.stay()
 
-    async with agent(InTurn(vanish, resume)) as url, call(url) as held:
-        await held.until_status(Status.ACTIVE)
+    async with active_call(InTurn(vanish, resume)) as held:
         await held.session.user.record(True)
         resuming = await held.until_status(Status.RESUMING)
-        await held.until(
-            e.MessageLogged, lambda m: m.kind == "userStream.chunk" and m.number > resuming.number
-        )
+        await held.until_kind("userStream.chunk", after=resuming.number)
         assert {loss.detail for loss in held.of(e.LossCounted)} == {"the connection was lost"}
         assert losses(held)["unsent"] >= 40
     assert not held.of(e.ConditionChanged)
