@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
+
+import pytest
+
+from tui.audio.devices import HIDE_VARIABLE
 
 
 class PortAudioError(Exception):
@@ -132,3 +137,13 @@ class FakeSoundDevice(ModuleType):
 
     def _initialize(self) -> None:
         self.refreshed.append("initialize")
+
+
+def installed(
+    monkeypatch: pytest.MonkeyPatch, *devices: dict[str, Any], defaults: tuple[int, int] = (0, 0)
+) -> FakeSoundDevice:
+    """Replaces sounddevice during the test, on a machine with these devices."""
+    monkeypatch.delenv(HIDE_VARIABLE, raising=False)
+    module = FakeSoundDevice(*devices, defaults=defaults)
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    return module

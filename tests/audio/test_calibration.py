@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.builders import CALIBRATED
 from tui.audio.calibration import (
-    Calibration,
     DevicesInUse,
     Spread,
     Timing,
@@ -21,14 +21,8 @@ from tui.audio.calibration import (
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 DEVICES = DevicesInUse("USB mic", "USB speaker", 40.0, 20, "ALSA, PulseAudio 16.1")
-KNOWN = Calibration(
-    devices=DEVICES,
-    measured=DAY,
-    response=Spread(-37.0, 2.5, 17),
-    silence=Spread(-30.0, 4.0, 8),
-    round_trip_stated_ms=70.0,
-    round_trip_ms=107.0,
-)
+assert CALIBRATED.calibration
+KNOWN = msgspec.structs.replace(CALIBRATED.calibration, devices=DEVICES)
 
 
 @pytest.fixture(autouse=True)

@@ -88,6 +88,12 @@ def alone(track: Track) -> list[TrackEdge]:
     return edges
 
 
+def assert_alike(edges: list[TrackEdge], expected: list[TrackEdge]) -> None:
+    """Checks that speech starts and ends at the same milliseconds."""
+    assert [edge.started for edge in edges] == [edge.started for edge in expected]
+    assert [edge.at_ns / MS for edge in edges] == pytest.approx([each.at_ns / MS for each in expected], abs=1)
+
+
 PARTS = [("clean", 1_000, 3_500), ("clean", 24_000, 1_200), ("clean", 5_800, 4_500)]
 
 
@@ -106,10 +112,7 @@ async def test_detectors_that_run_together_find_the_edges_that_each_finds_alone(
     expected = [alone(Track(*part)) for part in PARTS]
     assert all(len(edges) >= 2 for edges in expected)
     for track, edges in zip(tracks, expected, strict=True):
-        assert [edge.started for edge in track.edges] == [edge.started for edge in edges]
-        assert [edge.at_ns / MS for edge in track.edges] == pytest.approx(
-            [edge.at_ns / MS for edge in edges], abs=1
-        )
+        assert_alike(track.edges, edges)
 
 
 def test_long_silence_is_skipped_and_the_edges_after_it_are_those_of_the_whole_track() -> None:
@@ -131,10 +134,7 @@ def test_long_silence_is_skipped_and_the_edges_after_it_are_those_of_the_whole_t
     # Of 7,500 ms; of the 4,500 ms before the first sound, the first second and the last 300 ms.
     assert pool.fed_ms == 4_300
     assert len(expected) >= 2
-    assert [edge.started for edge in track.edges] == [edge.started for edge in expected]
-    assert [edge.at_ns / MS for edge in track.edges] == pytest.approx(
-        [edge.at_ns / MS for edge in expected], abs=1
-    )
+    assert_alike(track.edges, expected)
 
 
 async def test_a_track_that_ends_is_judged_at_once_even_in_the_middle_of_a_batch() -> None:

@@ -9,36 +9,29 @@ from typing import Any
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, PortAudioError, device, invalid_rate, unavailable
+from tests.audio.fake_sounddevice import (
+    FakeSoundDevice,
+    PortAudioError,
+    device,
+    installed,
+    invalid_rate,
+    unavailable,
+)
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError, Direction
 
-Install = Callable[[FakeSoundDevice], FakeSoundDevice]
-
 
 @pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Install:
-    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
-
-    def put(module: FakeSoundDevice) -> FakeSoundDevice:
-        monkeypatch.setitem(sys.modules, "sounddevice", module)
-        return module
-
-    return put
-
-
-@pytest.fixture
-def desk(install: Install) -> FakeSoundDevice:
+def desk(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
     """Installs a machine with the devices of a typical desk."""
-    return install(
-        FakeSoundDevice(
-            device("HDA Analog", 2, 2),
-            device("USB Headset", 1, 0, 16_000.0),
-            device("USB Headset", 0, 2),
-            device("USB Camera", 1, 0),
-            device("HDA Analog", 2, 2, api=1),
-            defaults=(1, 0),
-        )
+    return installed(
+        monkeypatch,
+        device("HDA Analog", 2, 2),
+        device("USB Headset", 1, 0, 16_000.0),
+        device("USB Headset", 0, 2),
+        device("USB Camera", 1, 0),
+        device("HDA Analog", 2, 2, api=1),
+        defaults=(1, 0),
     )
 
 
@@ -81,8 +74,8 @@ def test_a_device_is_found_by_index_or_part_of_its_name(
     assert devices.find_device(spec, direction).index == index
 
 
-def test_auto_takes_the_first_where_the_system_prefers_none(install: Install) -> None:
-    install(FakeSoundDevice(device("Speaker", 0, 2), device("Mic", 1, 0)))
+def test_auto_takes_the_first_where_the_system_prefers_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, device("Speaker", 0, 2), device("Mic", 1, 0), defaults=(-1, -1))
     assert devices.find_device("auto", "input").name == "Mic"
 
 
@@ -102,15 +95,15 @@ def test_what_cannot_be_found_gets_a_sentence(desk: FakeSoundDevice) -> None:
     )
 
 
-def test_no_device_of_a_kind_gets_a_sentence(install: Install) -> None:
-    install(FakeSoundDevice(device("Speaker", 0, 2)))
+def test_no_device_of_a_kind_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch, device("Speaker", 0, 2), defaults=(-1, -1))
     assert sentence(lambda: devices.find_device("auto", "input")) == (
         "None of the sound devices found (1) is an input device. Connect one."
     )
 
 
-def test_no_device_at_all_is_a_sentence_with_the_remedy(install: Install) -> None:
-    install(FakeSoundDevice())
+def test_no_device_at_all_is_a_sentence_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(monkeypatch)
     problem = devices.audio_problem()
     assert problem is not None
     assert problem.startswith("No sound device was found")
@@ -131,14 +124,13 @@ def test_no_device_at_all_is_a_sentence_with_the_remedy(install: Install) -> Non
     ],
 )
 def test_what_is_installed_is_not_to_be_installed(
-    install: Install,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     place: str | None,
     tools: set[str],
     remedy: str,
 ) -> None:
-    install(FakeSoundDevice())
+    installed(monkeypatch)
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("shutil.which", lambda tool: tool if tool in tools else None)
     monkeypatch.setattr(devices, "_SYSTEM", tmp_path)
@@ -399,10 +391,3 @@ def test_importing_the_ground_loads_nothing_heavy() -> None:
     root = Path(devices.__file__).parents[2]
     run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == ""
-
-
-def test_importing_formats_and_devices_does_not_load_numpy() -> None:
-    script = "import sys, tui.audio.formats, tui.audio.devices\nprint('numpy' in sys.modules)"
-    root = Path(devices.__file__).parents[2]
-    run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "False"

@@ -1,20 +1,15 @@
 from __future__ import annotations
 
-import sys
-
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, device
+from tests.audio.fake_sounddevice import FakeSoundDevice, device, installed
 from tui.audio import devices, endpoints
 from tui.audio.endpoints import InputKind, OutputKind
 
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
-    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
-    module = FakeSoundDevice(device("Built-in", 2, 2), device("USB Headset", 1, 2), defaults=(0, 0))
-    monkeypatch.setitem(sys.modules, "sounddevice", module)
-    return module
+    return installed(monkeypatch, device("Built-in", 2, 2), device("USB Headset", 1, 2))
 
 
 async def test_a_remembered_device_that_is_gone_is_a_warning_and_the_default(desk: FakeSoundDevice) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.audio.signals import tone
-from tui.audio.levels import LevelMeter, measure
+from tui.audio.levels import LevelMeter, MeterReading, measure
 from tui.audio.plain import FLOOR_DBFS
 
 SECOND_NS = 1_000_000_000
@@ -12,6 +12,12 @@ SECOND_NS = 1_000_000_000
 
 def constant(value: int, frames: int = 320) -> bytes:
     return np.full(frames, value, "<i2").tobytes()
+
+
+def read(meter: LevelMeter, now_ns: int) -> MeterReading:
+    reading = meter.read(now_ns)
+    assert reading is not None
+    return reading
 
 
 def test_a_full_scale_sine_peaks_at_0_and_has_an_rms_of_minus_3() -> None:
@@ -49,14 +55,10 @@ def test_a_meter_that_measured_nothing_has_no_reading() -> None:
 def test_a_bar_falls_after_a_loud_block_and_the_peak_is_held() -> None:
     meter = LevelMeter()
     meter.feed(constant(-32_768), 0)
-    reading = meter.read(SECOND_NS)
-    assert reading is not None
+    reading = read(meter, SECOND_NS)
     assert (reading.rms_dbfs, reading.held_peak_dbfs) == (-40, 0)
-    later = meter.read(2 * SECOND_NS)
-    assert later is not None
-    assert later.held_peak_dbfs == pytest.approx(-20)
-    much_later = meter.read(60 * SECOND_NS)
-    assert much_later is not None
+    assert read(meter, 2 * SECOND_NS).held_peak_dbfs == pytest.approx(-20)
+    much_later = read(meter, 60 * SECOND_NS)
     assert much_later.held_peak_dbfs == much_later.rms_dbfs == FLOOR_DBFS
 
 
@@ -64,9 +66,7 @@ def test_a_short_peak_between_two_readings_is_not_missed() -> None:
     meter = LevelMeter()
     meter.feed(constant(-32_768), 0)
     meter.feed(constant(0), 20_000_000)
-    reading = meter.read(20_000_000)
-    assert reading is not None
-    assert reading.rms_dbfs == pytest.approx(-0.8)
+    assert read(meter, 20_000_000).rms_dbfs == pytest.approx(-0.8)
 
 
 def test_a_louder_block_takes_over_at_once() -> None:
@@ -74,8 +74,7 @@ def test_a_louder_block_takes_over_at_once() -> None:
     meter.feed(constant(100), 0)
     meter.feed(constant(-32_768), 1)
     meter.feed(constant(-32_768), 2)
-    reading = meter.read(2)
-    assert reading is not None
+    reading = read(meter, 2)
     assert (reading.rms_dbfs, reading.held_peak_dbfs) == (0, 0)
 
 
@@ -86,7 +85,6 @@ def test_clipping_is_shown_as_long_as_its_peak_is_held_and_not_for_the_rest_of_a
     seen = []
     for at_ms in (0, 1_400, 1_600):
         meter.feed(constant(1_000), at_ms * 1_000_000 + 2)
-        reading = meter.read(at_ms * 1_000_000 + 2)
-        assert reading is not None
+        reading = read(meter, at_ms * 1_000_000 + 2)
         seen.append((reading.clipped, reading.held_peak_dbfs > -0.1))
     assert seen == [(True, True), (True, True), (False, False)]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from typing import Any
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, PortAudioError, device
+from tests.audio.fake_sounddevice import FakeSoundDevice, PortAudioError, device, installed
 from tests.waiting import wait_for
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError
@@ -59,10 +58,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
-    sound = FakeSoundDevice(device("Desk", 1, 0), device("Headset", 1, 0), defaults=(0, -1))
-    monkeypatch.setitem(sys.modules, "sounddevice", sound)
-    return Desk(sound)
+    return Desk(installed(monkeypatch, device("Desk", 1, 0), device("Headset", 1, 0), defaults=(0, -1)))
 
 
 async def test_a_device_that_is_being_opened_as_the_user_stops_is_given_back(desk: Desk) -> None:

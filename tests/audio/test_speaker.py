@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, PortAudioError, device
+from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, PortAudioError, device, installed
 from tests.waiting import wait_for
 from tui.audio import devices
 from tui.audio.devices import AudioDeviceError, find_device
@@ -49,10 +48,8 @@ class Played:
 
 @pytest.fixture
 async def played(monkeypatch: pytest.MonkeyPatch) -> Played:
-    sound = FakeSoundDevice(device("Speaker", 0, 2), defaults=(-1, 0))
-    monkeypatch.setitem(sys.modules, "sounddevice", sound)
     assert FakeStream(finished_callback=None).latency == STATED_LATENCY_MS / 1000
-    played = Played(sound)
+    played = Played(installed(monkeypatch, device("Speaker", 0, 2), defaults=(-1, 0)))
     await played.open()
     return played
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,11 +18,34 @@ from tui.audio.wav import read_wav
 from tui.callbacks import FailureReport, default_reporter
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager, pcm_of
-from tui.models.sound.lines import CallerLine, line_of
+from tui.models.sound.lines import line_of
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
 OVERFLOW = SimpleNamespace(input_overflow=True)
 FINE = SimpleNamespace(input_overflow=False)
+HOURS, APPOINTMENT = (line_of(line.path, line.text) for line in caller_lines()[:2])
+YES = next(line for line in caller_lines() if line.name == "yes")
+
+
+@pytest.fixture
+async def audio() -> AsyncIterator[AudioManager]:
+    """Yields the audio of a call without devices."""
+    audio = AudioManager()
+    await audio.configure(input="lines", output="none")
+    audio.poll(0)
+    audio.prepare_capture(PCM_16K)
+    yield audio
+    await audio.close()
+
+
+@pytest.fixture
+def reports() -> Iterator[list[FailureReport]]:
+    """Yields the failures of callbacks that are reported during the test."""
+    reports: list[FailureReport] = []
+    unsubscribe = default_reporter.subscribe(reports.append)
+    yield reports
+    unsubscribe()
+    default_reporter.clear()
 
 
 @given(arrays(np.int16, st.integers(0, 400)))
@@ -60,9 +83,7 @@ def test_another_chunk_callback_takes_the_place_of_the_one_that_was_set() -> Non
     assert (first, second) == ([], [b"\1\0"])
 
 
-async def test_every_observer_of_chunks_sees_what_the_call_gets() -> None:
-    audio = await lines_only()
-    audio.capture.prepare(PCM_16K)
+async def test_every_observer_of_chunks_sees_what_the_call_gets(audio: AudioManager) -> None:
     set_one: list[bytes] = []
     added: list[bytes] = []
     audio.set_audio_chunk_callback(set_one.append)
@@ -76,55 +97,36 @@ async def test_every_observer_of_chunks_sees_what_the_call_gets() -> None:
     assert (set_one, added) == (blocks, blocks[:2])
 
 
-async def lines_only(**options: object) -> AudioManager:
-    audio = AudioManager()
-    await audio.configure(input="lines", output="none", **options)  # type: ignore[arg-type]
-    audio.poll(0)
-    return audio
-
-
-async def test_a_failing_chunk_callback_is_reported_and_stops_nothing() -> None:
+async def test_a_failing_chunk_callback_is_reported_and_stops_nothing(
+    audio: AudioManager, reports: list[FailureReport]
+) -> None:
     def broken(chunk: bytes) -> None:
         raise RuntimeError("broken")
 
-    audio = await lines_only()
-    audio.capture.prepare(PCM_16K)
     observed: list[bytes] = []
-    reports: list[FailureReport] = []
-    unsubscribe = default_reporter.subscribe(reports.append)
-    try:
-        audio.set_audio_chunk_callback(broken)
-        audio.add_audio_chunk_callback(observed.append)
-        for _ in range(3):
-            audio._recording_callback(b"\1\0" * 320, 320, None, FINE)
-        assert reports == [], "PortAudio's thread reports nothing itself"
-        audio.poll(0)
-    finally:
-        unsubscribe()
-        default_reporter.clear()
+    audio.set_audio_chunk_callback(broken)
+    audio.add_audio_chunk_callback(observed.append)
+    for _ in range(3):
+        audio._recording_callback(b"\1\0" * 320, 320, None, FINE)
+    assert reports == [], "PortAudio's thread reports nothing itself"
+    audio.poll(0)
     assert [(report.event, report.message) for report in reports] == [("audio chunk", "broken")]
     assert "broken" in reports[0].callback
     assert len(observed) == 3
     assert await first_blocks(audio, 3) == observed
 
 
-async def test_samples_of_another_type_are_reported_and_never_escape() -> None:
-    audio = await lines_only()
-    reports: list[FailureReport] = []
-    unsubscribe = default_reporter.subscribe(reports.append)
-    try:
-        audio._recording_callback(np.zeros((320, 1), np.int32), 320, None, FINE)
-        audio.poll(0)
-    finally:
-        unsubscribe()
-        default_reporter.clear()
+async def test_samples_of_another_type_are_reported_and_never_escape(
+    audio: AudioManager, reports: list[FailureReport]
+) -> None:
+    audio._recording_callback(np.zeros((320, 1), np.int32), 320, None, FINE)
+    audio.poll(0)
     assert [report.message for report in reports] == [
         "capture delivered int32; expected 16-bit integers or floats"
     ]
 
 
-async def test_overflow_and_late_blocks_are_counted() -> None:
-    audio = await lines_only()
+async def test_overflow_and_late_blocks_are_counted(audio: AudioManager) -> None:
     for _ in range(120):
         audio._recording_callback(bytes(640), 320, None, OVERFLOW)
     losses = {event.loss: event.count for event in audio.poll(0) if isinstance(event, e.LossCounted)}
@@ -141,17 +143,13 @@ async def first_blocks(audio: AudioManager, count: int) -> list[bytes]:
     return blocks
 
 
-async def test_a_line_is_spoken_bit_exact_on_the_microphones_path_with_progress() -> None:
-    audio = await lines_only()
-    audio.prepare_capture(PCM_16K)
-    yes = next(line for line in caller_lines() if line.name == "yes")
-    recorded = read_wav(yes.path, 16_000)
+async def test_a_line_is_spoken_bit_exact_on_the_microphones_path_with_progress(audio: AudioManager) -> None:
+    recorded = read_wav(YES.path, 16_000)
     progress: list[float] = []
     audio.capture.lines.add_progress_callback(progress.append)
     await audio.capture.start(silent=True)
-    await audio.capture.lines.speak(line_of(yes.path))
+    await audio.capture.lines.speak(line_of(YES.path))
     blocks = await first_blocks(audio, -(-len(recorded) // 640))
-    await audio.close()
     assert b"".join(blocks)[: len(recorded)] == recorded
     assert progress == sorted(progress)
     assert progress[-1] == 1
@@ -159,126 +157,94 @@ async def test_a_line_is_spoken_bit_exact_on_the_microphones_path_with_progress(
     assert changes == [False, True]
 
 
-async def test_a_wav_file_is_the_microphone(tmp_path: Path) -> None:
-    yes = next(line for line in caller_lines() if line.name == "yes")
-    audio = AudioManager()
-    await audio.configure(input=str(yes.path), output="none")
-    audio.prepare_capture(PCM_16K)
+async def test_a_wav_file_is_the_microphone(audio: AudioManager) -> None:
+    await audio.configure(input=str(YES.path), output="none")
     await audio.capture.start(silent=False)
     blocks = await first_blocks(audio, 10)
-    await audio.close()
-    assert b"".join(blocks) == read_wav(yes.path, 16_000)[: 10 * 640]
+    assert b"".join(blocks) == read_wav(YES.path, 16_000)[: 10 * 640]
 
 
-async def test_digital_silence_of_a_recording_is_no_muted_microphone() -> None:
-    audio = await lines_only()
-    audio.prepare_capture(PCM_16K)
+async def test_digital_silence_of_a_recording_is_no_muted_microphone(audio: AudioManager) -> None:
     await audio.capture.start(silent=True)
     captured = audio.capture.blocks()
     for block in [b"\5\0" * 320, *[bytes(640)] * 300]:
         audio._recording_callback(block, 320, None, FINE)
         await anext(captured)
     assert not [event for event in audio.poll(0) if isinstance(event, e.ConditionChanged)]
-    await audio.close()
 
 
-async def test_recorded_lines_follow_each_other_when_they_are_the_microphone() -> None:
-    lines = [CallerLine(line.name, line.text, str(line.path)) for line in caller_lines()[:2]]
-    audio = await lines_only(lines=lines)
+async def test_recorded_lines_follow_each_other_when_they_are_the_microphone(audio: AudioManager) -> None:
+    await audio.configure(input="lines", output="none", lines=[HOURS, APPOINTMENT])
     for _ in range(3):
         await audio.capture.start(silent=False)
         await audio.capture.stop()
     names = [event.name for event in audio.poll(0) if isinstance(event, e.LineChanged) and not event.finished]
-    assert names == ["hours", "appointment", "hours"]
+    assert names == [HOURS.name, APPOINTMENT.name, HOURS.name]
 
 
-async def test_the_newest_of_two_lines_is_spoken_and_a_stop_counts_too() -> None:
-    hours, yes = (line_of(line.path) for line in caller_lines()[:2])
-    audio = await lines_only()
+async def test_the_newest_of_two_lines_is_spoken_and_a_stop_counts_too(audio: AudioManager) -> None:
     audio.prepare_capture(AudioFormat(Encoding.PCM16, 24_000))
-    await asyncio.gather(audio.capture.lines.speak(hours), audio.capture.lines.speak(yes))
-    reading = asyncio.ensure_future(audio.capture.lines.speak(hours))
+    await asyncio.gather(audio.capture.lines.speak(HOURS), audio.capture.lines.speak(APPOINTMENT))
+    reading = asyncio.ensure_future(audio.capture.lines.speak(HOURS))
     await asyncio.sleep(0)
     audio.capture.lines.stop()
     await reading
     told = [(event.name, event.finished) for event in audio.poll(0) if isinstance(event, e.LineChanged)]
-    assert told == [(yes.name, False), (yes.name, True)]
+    assert told == [(APPOINTMENT.name, False), (APPOINTMENT.name, True)]
     assert not audio.capture.lines.speaking
 
 
-async def test_a_stop_holds_while_the_line_to_be_spoken_is_still_read() -> None:
-    audio = await lines_only(lines=[line_of(line.path) for line in caller_lines()[:1]])
-    audio.prepare_capture(PCM_16K)
+async def test_a_stop_holds_while_the_line_to_be_spoken_is_still_read(audio: AudioManager) -> None:
+    await audio.configure(input="lines", output="none", lines=[HOURS])
     starting = asyncio.ensure_future(audio.capture.start(silent=False))
     await asyncio.sleep(0)
     await audio.capture.stop()
     await starting
     assert not audio.capture.microphone.delivering
     assert not audio.capture.lines.speaking
-    await audio.close()
 
 
-async def test_an_unreadable_line_is_an_error_and_no_end(tmp_path: Path) -> None:
-    audio = await lines_only()
+async def test_an_unreadable_line_is_an_error_and_no_end(audio: AudioManager, tmp_path: Path) -> None:
     await audio.capture.lines.speak(line_of(tmp_path / "missing.wav"))
     (error,) = audio.poll(0)
     assert isinstance(error, e.ErrorRaised)
     assert "missing.wav" in error.message
 
 
-async def played(
-    audio: AudioManager, condition: Callable[[list[e.SessionEvent]], bool]
-) -> list[e.SessionEvent]:
+async def played(audio: AudioManager, *replies: tuple[AudioFormat, bytes]) -> list[e.SessionEvent]:
+    """Plays replies to their ends; returns the events."""
+    for number, (audio_format, wire) in enumerate(replies):
+        audio.playback.begin(str(number), audio_format)
+        audio.playback.play(str(number), wire)
+        audio.playback.end(str(number))
     events: list[e.SessionEvent] = []
     async with asyncio.timeout(10):
-        while not condition(events):
+        while sum(isinstance(event, e.PlaybackEnded) for event in events) < len(replies):
             events += audio.poll(time.monotonic_ns())
             await asyncio.sleep(0.005)
     return events
 
 
-def ended(events: list[e.SessionEvent]) -> bool:
-    return any(isinstance(event, e.PlaybackEnded) for event in events)
-
-
-async def test_replies_of_other_rates_and_laws_are_played_whole() -> None:
-    audio = await lines_only()
-    audio.playback.begin("a", PCM_16K)
-    audio.playback.play("a", bytes(3200))
-    audio.playback.end("a")
-    audio.playback.begin("b", AudioFormat(Encoding.MULAW, 8_000))
-    audio.playback.play("b", b"\xff" * 800)
-    assert audio.playback.end("b") == 100
-    events = await played(audio, lambda seen: sum(isinstance(x, e.PlaybackEnded) for x in seen) == 2)
-    await audio.close()
+async def test_replies_of_other_rates_and_laws_are_played_whole(audio: AudioManager) -> None:
+    mulaw = AudioFormat(Encoding.MULAW, 8_000)
+    events = await played(audio, (PCM_16K, bytes(3200)), (mulaw, b"\xff" * 800))
     assert [x.heard_ms for x in events if isinstance(x, e.PlaybackEnded)] == [100, 100]
 
 
-async def test_an_odd_byte_at_the_end_is_said() -> None:
-    audio = await lines_only()
-    audio.playback.begin("a", PCM_16K)
-    audio.playback.play("a", bytes(641))
-    audio.playback.end("a")
-    events = await played(audio, ended)
-    await audio.close()
+async def test_an_odd_byte_at_the_end_is_said(audio: AudioManager) -> None:
+    events = await played(audio, (PCM_16K, bytes(641)))
     assert [x.code for x in events if isinstance(x, e.ErrorRaised)] == ["odd-byte"]
 
 
-async def test_what_is_written_to_a_file_is_what_was_heard(tmp_path: Path) -> None:
-    path = tmp_path / "heard.wav"
-    audio = AudioManager()
-    await audio.configure(input="lines", output=str(path))
+async def test_what_is_written_to_a_file_is_what_was_heard(audio: AudioManager, tmp_path: Path) -> None:
+    await audio.configure(input="lines", output=str(tmp_path / "heard.wav"))
     tone = np.full(4_000, 1_000, "<i2").tobytes()
-    audio.playback.begin("a", PCM_16K)
-    audio.playback.play("a", tone)
-    audio.playback.end("a")
-    await played(audio, ended)
+    await played(audio, (PCM_16K, tone))
     await audio.close()
-    assert tone in read_wav(path, 16_000)
+    assert tone in read_wav(tmp_path / "heard.wav", 16_000)
 
 
-async def test_volume_is_bounded_and_outlives_a_call() -> None:
-    audio = await lines_only()
+async def test_volume_is_bounded_and_outlives_a_call(audio: AudioManager) -> None:
     audio.volume = 9
     assert audio.volume == 2
     await audio.configure(input="lines", output="none")

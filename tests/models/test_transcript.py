@@ -100,9 +100,13 @@ def test_a_new_session_empties_it() -> None:
     assert transcript(said(USER, "old"), call, started()).entries == []
 
 
-def test_the_agents_partials_without_an_item_are_replaced_too() -> None:
+@pytest.mark.parametrize("item", ["", "7"])
+def test_the_agents_partials_with_and_without_an_item_are_replaced_too(item: str) -> None:
     folded = transcript(
-        said(AGENT, "Let", final=False), said(USER, "hm", final=False), said(AGENT, "Let me.")
+        said(AGENT, "Let", final=False, item=item),
+        said(USER, "hm", final=False),
+        said(AGENT, "Let me", final=False, item=item),
+        said(AGENT, "Let me.", item=item),
     )
     assert [(u.speaker, u.text, u.final) for u in words_of(folded)] == [
         (AGENT, "Let me.", True),

@@ -23,16 +23,16 @@ from tests.builders import (
 from tui.models import events as e
 from tui.models.filter.language import parse
 from tui.models.filter.terms import And, Context, Filter, Not, Or
-from tui.models.log.event_log import NO_ROW, EventLog
+from tui.models.log.event_log import MAX_BYTES, NO_ROW, EventLog
 from tui.models.log.marks import Marks
 from tui.protocols.log_rules import LogRules
 
 SENT, RECEIVED = e.Direction.SENT, e.Direction.RECEIVED
 
 
-def log_of(*events: e.SessionEvent) -> EventLog:
+def log_of(*events: e.SessionEvent, max_bytes: int = MAX_BYTES) -> EventLog:
     """Returns a log of these events. Until a session begins in it, deltas form runs."""
-    log = EventLog()
+    log = EventLog(max_bytes=max_bytes)
     log.rules = LogRules(runs=("delta",))
     for event in numbered(events):
         log.apply(event)

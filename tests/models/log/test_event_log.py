@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import chunk, delta, error, finding, loss, message, numbered, said, started
+from tests.builders import chunk, delta, error, finding, loss, message, said, started
 from tests.models.log.event_logs import RECEIVED, SENT, event_lists, log_of
 from tui.callbacks.testing import MockCallback
 from tui.models import events as e
@@ -168,9 +168,7 @@ def test_numbers_may_have_gaps(steps: list[int]) -> None:
 
 
 def test_a_full_log_counts_omitted_messages_and_shows_a_notice() -> None:
-    log = EventLog(max_bytes=5000)
-    for event in numbered([message(f"kind {n}") for n in range(200)]):
-        log.apply(event)
+    log = log_of(*(message(f"kind {n}") for n in range(200)), max_bytes=5000)
     listed = len(log.events) - 1
     assert 5 < listed < 100
     assert log.left_out == 200 - listed
@@ -181,9 +179,7 @@ def test_a_full_log_counts_omitted_messages_and_shows_a_notice() -> None:
 
 
 def test_a_full_log_still_lists_other_events() -> None:
-    log = EventLog(max_bytes=0)
-    for event in numbered([message(), message(), error(), finding(), loss()]):
-        log.apply(event)
+    log = log_of(message(), message(), error(), finding(), loss(), max_bytes=0)
     kinds = [type(event) for event in log.events]
     assert kinds == [e.NoticeRaised, e.ErrorRaised, e.FindingRaised, e.LossCounted]
     assert log.left_out == 2
@@ -193,9 +189,7 @@ def test_a_full_log_still_lists_other_events() -> None:
 
 def test_at_the_very_end_it_leaves_out_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_log, "RESERVED_BYTES", 0)
-    log = EventLog(max_bytes=0)
-    for event in numbered([error(), error()]):
-        log.apply(event)
+    log = log_of(error(), error(), max_bytes=0)
     assert (len(log.events), log.left_out) == (1, 2)
 
 
@@ -241,10 +235,8 @@ def test_a_rate_of_thousands_is_written_out() -> None:
     [("twilio", "media", "mark"), ("audiocodes", "playStream.chunk", "playStream.mark.set")],
 )
 def test_marks_between_chunks_fold_into_a_run_as_the_chunks_do(protocol: str, audio: str, mark: str) -> None:
-    log = EventLog()
     events: list[e.SessionEvent] = [msgspec.structs.replace(started(), protocol=protocol)]
     for number in range(50):
         events += [message(audio, at_ms=number * 20, audio_ms=20), message(mark, at_ms=number * 20 + 1)]
-    for event in numbered(events):
-        log.apply(event)
+    log = log_of(*events)
     assert [(row.count, log.events.shape(row.last).kind) for row in log.rows][1:] == [(50, audio), (50, mark)]

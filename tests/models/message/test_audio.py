@@ -12,7 +12,7 @@ import pytest
 from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
 from tui.models.log.event_log import EventLog
-from tui.models.message.audio import MAX_PLAYED_S, EventAudio
+from tui.models.message.audio import MAX_PLAYED_S, EventAudio, MessageAudio
 from tui.protocols.log_rules import LogRules
 from tui.protocols.registry import protocol_named
 
@@ -54,6 +54,14 @@ class Call:
         )
         return len(self.log.events) - 1
 
+    def sound(
+        self, raw: bytes | dict[str, object], audio_ms: float = 20, way: e.Direction = RECEIVED
+    ) -> MessageAudio:
+        """Returns the audio of another message."""
+        sound = self.audio.of(self.message(raw, audio_ms, way))
+        assert sound is not None
+        return sound
+
 
 def base64(size_bytes: int, byte: int = 0) -> str:
     return b64encode(bytes([byte]) * size_bytes).decode()
@@ -61,25 +69,18 @@ def base64(size_bytes: int, byte: int = 0) -> str:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 24_000])
 def test_the_rate_follows_from_the_length_of_the_audio(rate: int) -> None:
-    call = Call("audiocodes")
-    index = call.message({"audioChunk": base64(rate // 25)}, 20)
-    sound = call.audio.of(index)
-    assert sound is not None
+    sound = Call("audiocodes").sound({"audioChunk": base64(rate // 25)})
     assert (sound.format, sound.ms) == (AudioFormat(Encoding.PCM16, rate), 20)
 
 
 def test_the_audio_of_a_protocol_file_is_where_it_says() -> None:
     call = Call("./mine.py", LogRules(audio_members=("sound.wave",)))
-    sound = call.audio.of(call.message({"sound": {"wave": base64(320)}}, 10))
-    assert sound is not None
-    assert sound.format == AudioFormat(Encoding.PCM16, 16_000)
+    assert call.sound({"sound": {"wave": base64(320)}}, 10).format == AudioFormat(Encoding.PCM16, 16_000)
     assert call.audio.of(call.message({"audio": base64(320)}, 10)) is None
 
 
 def test_twilio_is_mulaw_and_its_silence_is_quiet() -> None:
-    call = Call("twilio")
-    sound = call.audio.of(call.message({"event": "media", "media": {"payload": base64(160, 0xFF)}}, 20))
-    assert sound is not None
+    sound = Call("twilio").sound({"event": "media", "media": {"payload": base64(160, 0xFF)}})
     assert sound.format == MULAW
     found = sound.loudness()
     assert found is not None
@@ -87,9 +88,7 @@ def test_twilio_is_mulaw_and_its_silence_is_quiet() -> None:
 
 
 def test_a_binary_frame_of_any_rate() -> None:
-    call = Call("pcm")
-    sound = call.audio.of(call.message(bytes(2 * 11_025), 1000))
-    assert sound is not None
+    sound = Call("pcm").sound(bytes(2 * 11_025), 1000)
     assert sound.format == AudioFormat(Encoding.PCM16, 11_025)
 
 
@@ -98,14 +97,10 @@ def test_mulaw_and_alaw_are_distinguished_by_what_was_agreed() -> None:
     call.message(
         {"type": "session.update", "session": {"audio": {"input": {"format": {"type": "audio/pcma"}}}}}
     )
-    sent = call.audio.of(call.message({"audio": base64(160)}, 20, SENT))
+    assert call.sound({"audio": base64(160)}, way=SENT).format == ALAW
     call.add(e.ReplyStarted(at_ns=0, reply="r", format=str(MULAW)))
-    received = call.audio.of(call.message({"delta": base64(160)}, 20))
-    assert sent is not None
-    assert received is not None
-    assert (sent.format, received.format) == (ALAW, MULAW)
-    again = call.audio.of(call.message({"audio": base64(160)}, 20, SENT))
-    assert again is not None
+    assert call.sound({"delta": base64(160)}).format == MULAW
+    again = call.sound({"audio": base64(160)}, way=SENT)
     assert again.format == ALAW, "the agent's reply says nothing of the user's audio"
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, device, invalid_rate
-from tui.audio import devices
+from tests.audio.fake_sounddevice import FakeSoundDevice, device, installed, invalid_rate
 from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
@@ -19,53 +18,55 @@ BLOCK_NS = 20_000_000
 @pytest.fixture
 def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
     """Installs a microphone that supports only 48 kHz."""
-    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
-    module = FakeSoundDevice(device("Desk", 1, 0), defaults=(0, -1))
+    module = installed(monkeypatch, device("Desk", 1, 0), defaults=(0, -1))
     module.refuse = lambda rate: None if rate == 48_000 else invalid_rate()
-    monkeypatch.setitem(sys.modules, "sounddevice", module)
     return module
 
 
-async def recording() -> AudioManager:
+@pytest.fixture
+async def recording(sound: FakeSoundDevice) -> AsyncIterator[AudioManager]:
+    """Yields the audio of a call that records from the microphone."""
     audio = AudioManager()
     await audio.configure(output="none")
     audio.prepare_capture(PCM_16K)
     await audio.capture.start(silent=False)
-    return audio
+    yield audio
+    await audio.close()
 
 
 def deliver(sound: FakeSoundDevice) -> None:
     sound.streams[-1].arguments["callback"](b"\5\0" * 960, 960, None, None)
 
 
-async def test_silence_after_a_device_of_another_rate_ends_when_it_is_due(sound: FakeSoundDevice) -> None:
-    audio = await recording()
-    captured = audio.capture.blocks()
+async def test_silence_after_a_device_of_another_rate_ends_when_it_is_due(
+    sound: FakeSoundDevice, recording: AudioManager
+) -> None:
+    captured = recording.capture.blocks()
     deliver(sound)
     await anext(captured)
-    await audio.capture.start(silent=True)
+    await recording.capture.start(silent=True)
     silence = [await anext(captured) for _ in range(6)]
     assert not any(any(block.pcm) for block in silence)
     assert [block.end_ns for block in silence] == [block.captured_ns for block in silence]
     assert silence[-1].end_ns - silence[0].end_ns == 5 * BLOCK_NS
-    await audio.close()
 
 
-async def test_what_was_delivered_before_the_stop_is_resampled_after_it(sound: FakeSoundDevice) -> None:
-    audio = await recording()
+async def test_what_was_delivered_before_the_stop_is_resampled_after_it(
+    sound: FakeSoundDevice, recording: AudioManager
+) -> None:
     for _ in range(3):
         deliver(sound)
-    await audio.capture.stop()
-    captured = audio.capture.blocks()
+    await recording.capture.stop()
+    captured = recording.capture.blocks()
     frames = [len((await anext(captured)).pcm) // 2 for _ in range(3)]
     assert 0 < sum(frames) <= 960
-    await audio.close()
 
 
-async def test_nothing_is_recorded_once_the_call_is_over(sound: FakeSoundDevice) -> None:
-    audio = await recording()
-    await audio.close()
-    await audio.capture.start(silent=False)
+async def test_nothing_is_recorded_once_the_call_is_over(
+    sound: FakeSoundDevice, recording: AudioManager
+) -> None:
+    await recording.close()
+    await recording.capture.start(silent=False)
     assert len(sound.streams) == 1
     assert "close" in sound.streams[0].calls
 

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import sys
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, device
-from tui.audio import devices
+from tests.audio.fake_sounddevice import FakeSoundDevice, device, installed
 from tui.audio.formats import AudioFormat, Encoding
 from tui.models.audio_manager import AudioManager
 
@@ -18,10 +17,17 @@ PCM_24K = AudioFormat(Encoding.PCM16, 24_000)
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
-    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
-    module = FakeSoundDevice(device("Headset", 1, 2), defaults=(0, 0))
-    monkeypatch.setitem(sys.modules, "sounddevice", module)
-    return module
+    return installed(monkeypatch, device("Headset", 1, 2))
+
+
+@pytest.fixture
+async def audio(desk: FakeSoundDevice) -> AsyncIterator[AudioManager]:
+    """Yields the audio of a call whose agent is expected to send 24 kHz."""
+    audio = AudioManager()
+    await audio.configure(input="lines")
+    audio.playback.prepare(PCM_24K)
+    yield audio
+    await audio.close()
 
 
 async def opened(audio: AudioManager) -> None:
@@ -29,10 +35,9 @@ async def opened(audio: AudioManager) -> None:
     await audio.playback._opening
 
 
-async def test_the_speaker_plays_silence_before_the_first_reply(desk: FakeSoundDevice) -> None:
-    audio = AudioManager()
-    await audio.configure(input="lines")
-    audio.playback.prepare(PCM_24K)
+async def test_the_speaker_plays_silence_before_the_first_reply(
+    desk: FakeSoundDevice, audio: AudioManager
+) -> None:
     await opened(audio)
     (stream,) = desk.streams
     assert stream.arguments["samplerate"] == 24_000
@@ -43,13 +48,11 @@ async def test_the_speaker_plays_silence_before_the_first_reply(desk: FakeSoundD
     audio.playback.play("a", b"\1\0" * 4800)
     stream.arguments["callback"](out, 480, TIMES, None)
     assert bytes(out) == b"\1\0" * 480
-    await audio.close()
 
 
-async def test_a_first_reply_at_another_rate_reopens_the_speaker(desk: FakeSoundDevice) -> None:
-    audio = AudioManager()
-    await audio.configure(input="lines")
-    audio.playback.prepare(PCM_24K)
+async def test_a_first_reply_at_another_rate_reopens_the_speaker(
+    desk: FakeSoundDevice, audio: AudioManager
+) -> None:
     audio.playback.begin("a", PCM_16K)
     await opened(audio)
     foreseen, real = desk.streams
@@ -60,4 +63,3 @@ async def test_a_first_reply_at_another_rate_reopens_the_speaker(desk: FakeSound
     audio.playback.begin("b", PCM_24K)
     await opened(audio)
     assert len(desk.streams) == 2
-    await audio.close()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, device
-from tui.audio import devices
+from tests.audio.fake_sounddevice import FakeSoundDevice, device, installed
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.speaker import Speaker
 from tui.models.audio_manager import AudioManager
@@ -52,13 +51,11 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
-    sound = FakeSoundDevice(device("Headset", 1, 2), defaults=(0, 0))
-    monkeypatch.setitem(sys.modules, "sounddevice", sound)
-    desk = Desk(sound)
+async def desk(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    desk = Desk(installed(monkeypatch, device("Headset", 1, 2)))
     await desk.open()
-    return desk
+    yield desk
+    await desk.audio.close()
 
 
 async def test_a_mark_before_any_audio_is_reached_at_once() -> None:
@@ -82,7 +79,6 @@ async def test_a_mark_is_reached_when_the_device_has_played_the_audio_before_it(
     assert playback.reached_marks() == []
     desk.now_ns += MS
     assert playback.reached_marks() == ["ten blocks"]
-    await desk.audio.close()
 
 
 async def test_a_reply_without_an_end_is_playing_until_the_device_has_played_it(desk: Desk) -> None:
@@ -99,7 +95,6 @@ async def test_a_reply_without_an_end_is_playing_until_the_device_has_played_it(
         await waiting
     (cut,), _ = await speaker_of(desk.audio).flush()
     assert (cut.heard_ms, cut.unheard_ms) == (120, 0)
-    await desk.audio.close()
 
 
 async def test_a_flush_reaches_every_mark(desk: Desk) -> None:
@@ -111,4 +106,3 @@ async def test_a_flush_reaches_every_mark(desk: Desk) -> None:
     (cut,), _ = await speaker_of(desk.audio).flush()
     assert (cut.heard_ms, cut.received_ms) == (0, 200)
     assert playback.reached_marks() == ["queued"]
-    await desk.audio.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from tui.audio.formats import AudioFormat, Encoding
@@ -15,10 +17,13 @@ QUIET, LOUD = b"\x01\x00" * 160, b"\x00\x10" * 160
 """10 ms of audio each, far below -32 dBFS and at -18 dBFS."""
 
 
-async def nobody_listens() -> AudioManager:
+@pytest.fixture
+async def audio() -> AsyncIterator[AudioManager]:
+    """Yields the audio of a call to which nobody listens."""
     audio = AudioManager()
     await audio.configure(input="lines", output="none")
-    return audio
+    yield audio
+    await audio.close()
 
 
 async def flush(audio: AudioManager) -> None:
@@ -26,8 +31,7 @@ async def flush(audio: AudioManager) -> None:
     await audio.playback.speaker.flush()
 
 
-async def test_300_flushed_replies_are_counted_also_if_half_of_them_never_ended() -> None:
-    audio = await nobody_listens()
+async def test_300_flushed_replies_are_counted_also_if_half_of_them_never_ended(audio: AudioManager) -> None:
     playback = audio.playback
     for number in range(300):
         reply = str(number)
@@ -38,11 +42,9 @@ async def test_300_flushed_replies_are_counted_also_if_half_of_them_never_ended(
         if number % 2:
             playback.end(reply)
     assert playback.stats.unheard_frames == 300 * 2 * 160
-    await audio.close()
 
 
-async def test_the_length_of_a_reply_includes_what_came_after_its_flush() -> None:
-    audio = await nobody_listens()
+async def test_the_length_of_a_reply_includes_what_came_after_its_flush(audio: AudioManager) -> None:
     playback = audio.playback
     playback.begin("a", PCM_16K)
     playback.play("a", TEN_MS)
@@ -54,7 +56,6 @@ async def test_the_length_of_a_reply_includes_what_came_after_its_flush() -> Non
     assert playback.end("b") == 100
     assert playback.end("a") is None, "it has ended already"
     assert playback.end("c") is None, "it never began"
-    await audio.close()
 
 
 @pytest.mark.parametrize(
@@ -67,9 +68,8 @@ async def test_the_length_of_a_reply_includes_what_came_after_its_flush() -> Non
     ],
 )
 async def test_a_reply_that_starts_or_ends_in_the_middle_of_a_sound_is_reported(
-    chunks: list[bytes], expected: list[e.Condition]
+    audio: AudioManager, chunks: list[bytes], expected: list[e.Condition]
 ) -> None:
-    audio = await nobody_listens()
     audio.playback.begin("a", PCM_16K)
     for chunk in chunks:
         audio.playback.play("a", chunk)
@@ -77,14 +77,11 @@ async def test_a_reply_that_starts_or_ends_in_the_middle_of_a_sound_is_reported(
     clipped = [event for event in audio.poll(0) if isinstance(event, e.ConditionChanged)]
     assert [event.condition for event in clipped] == expected
     assert all("mid-sound (-18 dBFS)" in event.text for event in clipped)
-    await audio.close()
 
 
-async def test_the_end_of_a_flushed_reply_is_not_reported_as_clipped() -> None:
-    audio = await nobody_listens()
+async def test_the_end_of_a_flushed_reply_is_not_reported_as_clipped(audio: AudioManager) -> None:
     audio.playback.begin("a", PCM_16K)
     audio.playback.play("a", QUIET + LOUD)
     await flush(audio)
     audio.playback.end("a")
     assert not [event for event in audio.poll(0) if isinstance(event, e.ConditionChanged)]
-    await audio.close()

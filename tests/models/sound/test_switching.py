@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, device, unavailable
+from tests.audio.fake_sounddevice import FakeSoundDevice, FakeStream, device, installed, unavailable
 from tests.waiting import wait_for
 from tui.assets import caller_lines
-from tui.audio import devices
 from tui.audio.formats import AudioFormat, Encoding
 from tui.models import events as e
 from tui.models.audio_manager import AudioManager
@@ -22,31 +21,49 @@ from tui.models.sound.lines import line_of
 from tui.models.turns.metrics import MetricsFold, Stalls
 
 PCM_16K = AudioFormat(Encoding.PCM16, 16_000)
+LINES = [line_of(line.path) for line in caller_lines()[:2]]
 TIMES: Any = SimpleNamespace(currentTime=0.0, outputBufferDacTime=0.04, inputBufferAdcTime=0.0)
 
 
 @pytest.fixture
 def sound(monkeypatch: pytest.MonkeyPatch) -> FakeSoundDevice:
-    monkeypatch.delenv(devices.HIDE_VARIABLE, raising=False)
-    sound = FakeSoundDevice(
-        device("Desk", 2, 2), device("Headset", 1, 2), device("Deaf", 0, 2), defaults=(0, 0)
-    )
-    monkeypatch.setitem(sys.modules, "sounddevice", sound)
-    return sound
+    return installed(monkeypatch, device("Desk", 2, 2), device("Headset", 1, 2), device("Deaf", 0, 2))
 
 
-async def ready(**options: str) -> AudioManager:
+@pytest.fixture
+async def silent(sound: FakeSoundDevice) -> AsyncIterator[AudioManager]:
+    """Yields the audio of a call before the first sound."""
     audio = AudioManager()
-    await audio.configure(**options)  # type: ignore[arg-type]
+    await audio.configure()
     audio.prepare_capture(PCM_16K)
-    return audio
+    yield audio
+    await audio.close()
 
 
 async def speak(audio: AudioManager) -> None:
-    """Opens the speaker with a reply."""
+    """Starts recording, and opens the speaker with a reply."""
+    await audio.capture.start(silent=False)
     audio.playback.begin("a", PCM_16K)
     audio.playback.play("a", bytes(3200))
     await audio.playback.opened()
+
+
+@pytest.fixture
+async def audio(silent: AudioManager) -> AudioManager:
+    """Returns the audio of a call in which both speak."""
+    await speak(silent)
+    return silent
+
+
+@pytest.fixture
+async def deviceless(sound: FakeSoundDevice) -> AsyncIterator[AudioManager]:
+    """Yields the audio of a call in which recorded lines are the microphone, and nobody hears the agent."""
+    audio = AudioManager()
+    await audio.configure(input="lines", output="none", lines=LINES)
+    audio.prepare_capture(PCM_16K)
+    await speak(audio)
+    yield audio
+    await audio.close()
 
 
 def names(events: list[e.SessionEvent]) -> list[tuple[str, str]]:
@@ -74,22 +91,18 @@ def deliver(stream: FakeStream, pcm: bytes) -> None:
     stream.arguments["callback"](pcm, len(pcm) // 2, TIMES, None)
 
 
-async def test_what_is_chosen_before_the_first_sound_is_opened_with_it(sound: FakeSoundDevice) -> None:
-    audio = await ready()
-    await audio.switch("input", "Headset")
-    await audio.switch("output", "Headset")
-    assert names(poll(audio))[-1] == ("Headset", "Headset")
+async def test_what_is_chosen_before_the_first_sound_is_opened_with_it(
+    sound: FakeSoundDevice, silent: AudioManager
+) -> None:
+    await silent.switch("input", "Headset")
+    await silent.switch("output", "Headset")
+    assert names(poll(silent))[-1] == ("Headset", "Headset")
     assert sound.streams == []
-    await audio.capture.start(silent=False)
-    await speak(audio)
+    await speak(silent)
     assert open_on(sound) == [("input", 1), ("output", 1)]
-    await audio.close()
 
 
-async def test_both_are_switched_in_mid_call(sound: FakeSoundDevice) -> None:
-    audio = await ready()
-    await audio.capture.start(silent=False)
-    await speak(audio)
+async def test_both_are_switched_in_mid_call(sound: FakeSoundDevice, audio: AudioManager) -> None:
     await audio.switch("input", "1")
     await audio.switch("output", "Headset")
     assert open_on(sound) == [("input", 1), ("output", 1)]
@@ -98,28 +111,25 @@ async def test_both_are_switched_in_mid_call(sound: FakeSoundDevice) -> None:
     assert open_on(sound) == []
 
 
-async def test_a_device_takes_the_place_of_none_and_of_recorded_lines(sound: FakeSoundDevice) -> None:
-    audio = await ready(input="lines", output="none")
-    await audio.capture.start(silent=False)
-    await speak(audio)
+async def test_a_device_takes_the_place_of_none_and_of_recorded_lines(
+    sound: FakeSoundDevice, deviceless: AudioManager
+) -> None:
     assert open_on(sound) == []
-    await audio.switch("input", "Desk")
-    await audio.switch("output", "Desk")
+    await deviceless.switch("input", "Desk")
+    await deviceless.switch("output", "Desk")
     assert open_on(sound) == [("input", 0), ("output", 0)]
-    speaker = audio.playback.speaker
+    speaker = deviceless.playback.speaker
     assert speaker is not None
     pulled = speaker.queue.pulled_frames
     await asyncio.sleep(0.05)
     assert speaker.queue.pulled_frames == pulled, (
         "the clock of nobody's speaker does not go on beside the device"
     )
-    await audio.close()
 
 
-async def test_a_device_that_cannot_be_opened_leaves_all_as_it_was(sound: FakeSoundDevice) -> None:
-    audio = await ready()
-    await audio.capture.start(silent=False)
-    await speak(audio)
+async def test_a_device_that_cannot_be_opened_leaves_all_as_it_was(
+    sound: FakeSoundDevice, audio: AudioManager
+) -> None:
     await audio.switch("output", "Deaf and dumb")
     await audio.switch("input", "Deaf")
     assert len(errors(poll(audio))) == 2
@@ -130,39 +140,33 @@ async def test_a_device_that_cannot_be_opened_leaves_all_as_it_was(sound: FakeSo
         "Headset is in use by another program. Close that program or choose another device."
     ]
     assert sorted(open_on(sound)) == [("input", 0), ("output", 0)]
-    await audio.close()
 
 
-async def test_a_switch_that_fails_leaves_recorded_lines_and_nobodys_speaker(sound: FakeSoundDevice) -> None:
-    audio = AudioManager()
-    lines = [line_of(line.path) for line in caller_lines()[:2]]
-    await audio.configure(input="lines", output="none", lines=lines)
-    audio.prepare_capture(PCM_16K)
-    await audio.capture.start(silent=False)
-    await speak(audio)
+async def test_a_switch_that_fails_leaves_recorded_lines_and_nobodys_speaker(
+    sound: FakeSoundDevice, deviceless: AudioManager
+) -> None:
     sound.refuse = lambda rate: unavailable()
-    await audio.switch("input", "Headset")
-    await audio.switch("output", "Headset")
-    assert audio.capture.lines.speaking
-    await audio.capture.stop()
-    await audio.capture.start(silent=False)
-    events = poll(audio)
+    await deviceless.switch("input", "Headset")
+    await deviceless.switch("output", "Headset")
+    assert deviceless.capture.lines.speaking
+    await deviceless.capture.stop()
+    await deviceless.capture.start(silent=False)
+    events = poll(deviceless)
     assert len(errors(events)) == 2
     assert names(events)[-1] == ("caller lines", "none")
     assert [event.name for event in events if isinstance(event, e.LineChanged) and not event.finished] == [
-        line.name for line in lines
+        line.name for line in LINES
     ]
-    assert audio.playback.speaker is not None
-    queue = audio.playback.speaker.queue
+    assert deviceless.playback.speaker is not None
+    queue = deviceless.playback.speaker.queue
     before = queue.pulled_frames
-    await wait_for(lambda: poll(audio) or queue.pulled_frames > before)
+    await wait_for(lambda: poll(deviceless) or queue.pulled_frames > before)
     assert open_on(sound) == []
-    await audio.close()
 
 
 @pytest.mark.parametrize("asked", ["another device", "the same with more latency"])
 async def test_a_device_that_is_being_opened_as_the_call_ends_is_given_back(
-    sound: FakeSoundDevice, asked: str
+    sound: FakeSoundDevice, audio: AudioManager, asked: str
 ) -> None:
     opening, open_on_it = threading.Event(), threading.Event()
 
@@ -170,8 +174,6 @@ async def test_a_device_that_is_being_opened_as_the_call_ends_is_given_back(
         opening.set()
         assert open_on_it.wait(10)
 
-    audio = await ready()
-    await speak(audio)
     speaker = audio.playback.speaker
     assert speaker is not None
     sound.refuse = hold_up
@@ -188,7 +190,7 @@ async def test_a_device_that_is_being_opened_as_the_call_ends_is_given_back(
 
 
 async def test_a_call_is_not_over_before_devices_are_listed_again_or_the_next_one_would_lose_its_streams(
-    sound: FakeSoundDevice, monkeypatch: pytest.MonkeyPatch
+    sound: FakeSoundDevice, audio: AudioManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listing, list_on = threading.Event(), threading.Event()
 
@@ -197,8 +199,6 @@ async def test_a_call_is_not_over_before_devices_are_listed_again_or_the_next_on
         assert list_on.wait(10)
 
     monkeypatch.setattr(sound, "_terminate", terminate)
-    audio = await ready()
-    await speak(audio)
     looking = asyncio.ensure_future(audio.rescan())
     await wait_for(listing.is_set)
     closing = asyncio.ensure_future(audio.close())
@@ -209,10 +209,9 @@ async def test_a_call_is_not_over_before_devices_are_listed_again_or_the_next_on
     assert open_on(sound) == []
 
 
-async def test_nothing_is_opened_any_more_once_the_call_is_over(sound: FakeSoundDevice) -> None:
-    audio = await ready()
-    await audio.capture.start(silent=False)
-    await speak(audio)
+async def test_nothing_is_opened_any_more_once_the_call_is_over(
+    sound: FakeSoundDevice, audio: AudioManager
+) -> None:
     await audio.close()
     streams = len(sound.streams)
     await audio.switch("output", "Headset")
@@ -221,10 +220,9 @@ async def test_nothing_is_opened_any_more_once_the_call_is_over(sound: FakeSound
     assert len(sound.streams) == streams
 
 
-async def test_rescanning_opens_both_again_and_blames_none(sound: FakeSoundDevice) -> None:
-    audio = await ready()
-    await audio.capture.start(silent=False)
-    await speak(audio)
+async def test_rescanning_opens_both_again_and_blames_none(
+    sound: FakeSoundDevice, audio: AudioManager
+) -> None:
     before = list(sound.streams)
     poll(audio)
     looking = asyncio.ensure_future(audio.rescan())
@@ -237,34 +235,31 @@ async def test_rescanning_opens_both_again_and_blames_none(sound: FakeSoundDevic
     assert not [event for event in events if isinstance(event, e.ConditionChanged | e.ErrorRaised)]
     assert all("close" in stream.calls for stream in before)
     assert sorted(open_on(sound)) == [("input", 0), ("output", 0)]
-    await audio.close()
 
 
 async def test_a_microphone_that_delivered_only_zeros_is_well_again_when_reopened(
-    sound: FakeSoundDevice,
+    sound: FakeSoundDevice, silent: AudioManager
 ) -> None:
-    audio = await ready()
-    captured = audio.capture.blocks()
+    captured = silent.capture.blocks()
     told: list[bool] = []
 
     async def hear(pcm: bytes, blocks: int) -> None:
         for _ in range(blocks):
             deliver(sound.streams[-1], pcm)
             await anext(captured)
-        events = poll(audio)
+        events = poll(silent)
         told.extend(
             event.active
             for event in events
             if isinstance(event, e.ConditionChanged) and event.condition is e.Condition.ONLY_ZEROS
         )
 
-    await audio.capture.start(silent=False)
+    await silent.capture.start(silent=False)
     await hear(bytes(640), 60)
-    await audio.capture.stop()
-    await audio.capture.start(silent=False)
+    await silent.capture.stop()
+    await silent.capture.start(silent=False)
     await hear(b"\5\0" * 320, 2)
     assert told == [True, False]
-    await audio.close()
 
 
 def dropped(events: list[e.SessionEvent]) -> list[tuple[float, str]]:
@@ -307,11 +302,15 @@ class Stalling:
         await wait_for(lambda: len(self.sound.streams) > streams)
 
 
-async def test_what_passed_while_a_stalled_microphone_was_opened_again_is_counted(
-    sound: FakeSoundDevice,
-) -> None:
+@pytest.fixture
+async def call(sound: FakeSoundDevice) -> AsyncIterator[Stalling]:
     call = Stalling(sound)
     await call.start()
+    yield call
+    await call.audio.close()
+
+
+async def test_what_passed_while_a_stalled_microphone_was_opened_again_is_counted(call: Stalling) -> None:
     await call.stall()
     call.wait(40)
     assert dropped(call.events) == []
@@ -320,22 +319,19 @@ async def test_what_passed_while_a_stalled_microphone_was_opened_again_is_counte
     call.deliver()
     # 1,040 ms from callback to callback; the second callback delivered the last 20 ms.
     assert dropped(call.events) == [(51, "1,020 ms until the microphone was open again")]
-    await call.audio.close()
 
 
 def conditions(call: Stalling) -> list[tuple[bool, str]]:
     return [(event.active, event.text) for event in call.events if isinstance(event, e.ConditionChanged)]
 
 
-async def test_a_stall_that_ends_by_itself_is_counted_with_its_length(sound: FakeSoundDevice) -> None:
-    call = Stalling(sound)
-    await call.start()
+async def test_a_stall_that_ends_by_itself_is_counted_with_its_length(call: Stalling) -> None:
     call.deliver()
     call.wait(700)
     call.deliver()
     call.wait(100)
     call.deliver()
-    assert len(sound.streams) == 1, "it was not opened again"
+    assert len(call.sound.streams) == 1, "it was not opened again"
     assert conditions(call) == [
         (True, "The microphone (Desk) has stalled: no audio for 0.5 s."),
         (False, "The microphone (Desk) works again after 0.7 s."),
@@ -344,23 +340,17 @@ async def test_a_stall_that_ends_by_itself_is_counted_with_its_length(sound: Fak
     for event in call.events:
         fold.apply(event)
     assert fold.metrics.stalls == {"capture": Stalls(1, 700.0)}
-    await call.audio.close()
 
 
-async def test_a_microphone_that_is_not_in_use_does_not_stall(sound: FakeSoundDevice) -> None:
-    call = Stalling(sound)
-    await call.start()
+async def test_a_microphone_that_is_not_in_use_does_not_stall(call: Stalling) -> None:
     call.deliver()
     call.wait(600)
     await call.audio.capture.stop()
     call.wait(5_000)
     assert conditions(call)[1:] == [(False, "The microphone (Desk) is no longer in use.")]
-    await call.audio.close()
 
 
-async def test_what_passed_until_the_user_stopped_is_counted_too(sound: FakeSoundDevice) -> None:
-    call = Stalling(sound)
-    await call.start()
+async def test_what_passed_until_the_user_stopped_is_counted_too(call: Stalling) -> None:
     await call.stall()
     await call.audio.capture.stop()
     call.wait(10)
@@ -369,12 +359,9 @@ async def test_what_passed_until_the_user_stopped_is_counted_too(sound: FakeSoun
     call.wait(100)
     call.deliver()
     assert len(dropped(call.events)) == 1
-    await call.audio.close()
 
 
-async def test_a_first_opening_and_a_stream_that_goes_on_count_nothing(sound: FakeSoundDevice) -> None:
-    call = Stalling(sound)
-    await call.start()
+async def test_a_first_opening_and_a_stream_that_goes_on_count_nothing(call: Stalling) -> None:
     call.wait(300)
     for _ in range(5):
         call.deliver()
@@ -382,4 +369,3 @@ async def test_a_first_opening_and_a_stream_that_goes_on_count_nothing(sound: Fa
     await call.audio.capture.start(silent=True)
     call.wait(100)
     assert dropped(call.events) == []
-    await call.audio.close()

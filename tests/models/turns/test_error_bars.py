@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.builders import CALIBRATED
+from tests.builders import AGENT, CALIBRATED, MS, USER, active, at, edge, heard, spoken
 from tui.audio.calibration import Timing
 from tui.models import events as e
 from tui.models.turns.figures import (
@@ -23,7 +23,6 @@ from tui.models.turns.output import in_json, turn_lines
 from tui.models.turns.turns import BargeIn, BargeInKind
 from tui.models.turns.why import Stage, shares_of
 
-MS = 1_000_000
 JUDGE = Thresholds()
 
 
@@ -31,20 +30,14 @@ def call(timing: Timing | None, *more: e.SessionEvent) -> SessionMetrics:
     """Folds a call with a greeting after 500 ms and an answer after 1,000 ms."""
     fold = MetricsFold()
     opened = e.AudioOpened(at_ns=0, capture="mic", playback="speaker", latency_ms=40.0, timing=timing)
-    edges = [
-        e.SpeechEdge(at_ns=at_ms * MS, speaker=speaker, started=started, method="energy")
-        for at_ms, speaker, started in (
-            (500, e.Party.AGENT, True),
-            (1_000, e.Party.AGENT, False),
-            (2_000, e.Party.USER, True),
-            (3_000, e.Party.USER, False),
-            (4_000, e.Party.AGENT, True),
-        )
-    ]
-    active = e.StatusChanged(at_ns=0, old=e.Status.INITIATING, new=e.Status.ACTIVE)
-    for event in (opened, active, *edges, *more):
+    speech = (*heard(500, 1_000), edge(USER, True, 2_000), edge(USER, False, 3_000), edge(AGENT, True, 4_000))
+    for event in (opened, active(), *speech, *more):
         fold.apply(event)
     return fold.metrics
+
+
+def late(what: str, late_ms: float, since_ms: float, until_ms: float, path: str = "") -> e.LatenessSeen:
+    return e.LatenessSeen(at_ns=at(until_ms), what=what, late_ms=late_ms, since_ns=at(since_ms), path=path)
 
 
 def test_without_devices_figures_are_exact() -> None:
@@ -97,8 +90,7 @@ def test_programs_read_the_same_figures() -> None:
 
 
 def test_lateness_of_the_program_comes_on_top() -> None:
-    late = e.LatenessSeen(at_ns=3_600 * MS, what="the event loop", late_ms=90.0, since_ns=3_500 * MS)
-    figure = response_of(call(CALIBRATED, late).turns[1], JUDGE)
+    figure = response_of(call(CALIBRATED, late("the event loop", 90, 3_500, 3_600)).turns[1], JUDGE)
     assert (figure.short, figure.doubt) == ("1037±92?", "the event loop was 90 ms late")
 
 
@@ -114,7 +106,6 @@ def test_a_limit_is_exceeded_only_beyond_the_error_bar(limit_ms: float, verdict:
 
 def interrupted(timing: Timing | None, *more: e.SessionEvent) -> BargeIn:
     """Folds a barge-in: the user speaks at 4,500 ms, the agent signals 80 ms later and is silent after 150 ms."""
-    user = e.SpeechEdge(at_ns=4_500 * MS, speaker=e.Party.USER, started=True, method="energy")
     flush = e.Flushed(
         at_ns=4_580 * MS,
         by_agent=True,
@@ -124,7 +115,7 @@ def interrupted(timing: Timing | None, *more: e.SessionEvent) -> BargeIn:
         unheard_ms=900.0,
         number=9,
     )
-    (barge_in,) = call(timing, user, flush, *more).barge_ins
+    (barge_in,) = call(timing, edge(USER, True, 4_500), flush, *more).barge_ins
     assert barge_in.kind is BargeInKind.YIELDED
     return barge_in
 
@@ -141,11 +132,10 @@ def test_a_barge_in_has_error_bars_of_its_own() -> None:
 
 
 def test_a_barge_in_measured_while_the_program_was_late_is_marked() -> None:
-    late = e.LatenessSeen(at_ns=4_600 * MS, what="the microphone", late_ms=74.0, since_ns=4_500 * MS)
-    figure = barge_in_figures(interrupted(None, late))["agent's signal after"]
+    during = late("the microphone", 74, 4_500, 4_600)
+    figure = barge_in_figures(interrupted(None, during))["agent's signal after"]
     assert (figure.short, figure.doubt) == ("80±74?", "the microphone was 74 ms late")
-    later = e.LatenessSeen(at_ns=6_000 * MS, what="the microphone", late_ms=74.0, since_ns=5_900 * MS)
-    assert not interrupted(None, later).doubt
+    assert not interrupted(None, late("the microphone", 74, 5_900, 6_000)).doubt
 
 
 @pytest.mark.parametrize(
@@ -161,10 +151,7 @@ def test_a_barge_in_measured_while_the_program_was_late_is_marked() -> None:
 def test_a_device_that_was_late_matters_only_at_its_own_edge(
     path: str, since_ms: int, until_ms: int, marked: bool
 ) -> None:
-    late = e.LatenessSeen(
-        at_ns=until_ms * MS, what="a device", late_ms=74.0, since_ns=since_ms * MS, path=path
-    )
-    turn = call(None, late).turns[1]
+    turn = call(None, late("a device", 74, since_ms, until_ms, path)).turns[1]
     assert (turn.user_ended_ns, turn.agent_began_ns) == (3_000 * MS, 4_000 * MS)
     assert bool(turn.doubt) is marked
 
@@ -184,25 +171,15 @@ def test_the_stated_bound_covers_a_little_lateness_of_a_device(
     timing: Timing, path: str, late_ms: float, marked: bool
 ) -> None:
     since_ms, until_ms = (3_900, 4_100) if path == "playback" else (2_900, 3_100)
-    late = e.LatenessSeen(
-        at_ns=until_ms * MS, what="a device", late_ms=late_ms, since_ns=since_ms * MS, path=path
-    )
-    assert bool(call(timing, late).turns[1].doubt) is marked
+    turn = call(timing, late("a device", late_ms, since_ms, until_ms, path)).turns[1]
+    assert bool(turn.doubt) is marked
 
 
 def test_lateness_that_is_known_late_marks_every_turn_that_it_affects() -> None:
     edges = [
-        e.SpeechEdge(at_ns=at_ms * MS, speaker=speaker, started=started, method="energy")
+        speech
         for begin_ms in range(5_000, 14_000, 3_000)
-        for at_ms, speaker, started in (
-            (begin_ms, e.Party.USER, True),
-            (begin_ms + 500, e.Party.USER, False),
-            (begin_ms + 1_500, e.Party.AGENT, True),
-            (begin_ms + 2_500, e.Party.AGENT, False),
-        )
+        for speech in (*spoken(begin_ms, begin_ms + 500), *heard(begin_ms + 1_500, begin_ms + 2_500))
     ]
-    late = e.LatenessSeen(
-        at_ns=14_000 * MS, what="the microphone", late_ms=30.0, since_ns=5_200 * MS, path="capture"
-    )
-    turns = call(Timing(), *edges, late).turns
+    turns = call(Timing(), *edges, late("the microphone", 30, 5_200, 14_000, "capture")).turns
     assert [turn.number for turn in turns if turn.doubt] == [2, 3, 4]

@@ -171,17 +171,14 @@ TALKATIVE = floor(
 )
 
 
-FLOOR_LINE = (
-    "agent 570 ms after the other's end (median of 2); user −50 ms after the other's end (median of 2); "
-    "people 200 ms"
-)
-
-
 def test_the_figures_of_the_floor_in_words() -> None:
     assert list(floor_lines(floor_figures(TALKATIVE))) == [
         (
             "floor",
-            FLOOR_LINE,
+            (
+                "agent 570 ms after the other's end (median of 2); "
+                "user −50 ms after the other's end (median of 2); people 200 ms"
+            ),
         ),
         ("talk-over", "2 times: agent gave way 2 times"),
         ("yield", "agent silent 350 ms after the other's onset (median of 2, slowest 400 ms)"),
@@ -295,12 +292,7 @@ def test_speech_that_is_open_at_the_end_ends_with_the_session() -> None:
 
 # any conversation
 
-_GAPS = st.lists(
-    st.tuples(st.integers(110, 3000), st.integers(60, 6000)).map(
-        lambda pair: (pair[0] * 10 // 10, pair[1] * 10 // 10)
-    ),
-    max_size=14,
-)
+_GAPS = st.lists(st.tuples(st.integers(110, 3000), st.integers(60, 6000)), max_size=14)
 
 
 @st.composite
@@ -316,26 +308,27 @@ def conversations(draw: st.DrawFn) -> list[Said]:
     return said
 
 
+OTHER = {USER: AGENT, AGENT: USER}
+
+
 def _swapped(of: Floor) -> Floor:
-    other = {USER: AGENT, AGENT: USER}
     change = msgspec.structs.replace
     return Floor(
         user=[change(each, by=USER) for each in of.agent],
         agent=[change(each, by=AGENT) for each in of.user],
-        turns=[change(each, by=other[each.by]) for each in of.turns],
+        turns=[change(each, by=OTHER[each.by]) for each in of.turns],
         talk_overs=[
-            change(each, held_by=other[each.held_by], gave_way=other[each.gave_way]) for each in of.talk_overs
+            change(each, held_by=OTHER[each.held_by], gave_way=OTHER[each.gave_way]) for each in of.talk_overs
         ],
-        backchannels=[change(each, by=other[each.by]) for each in of.backchannels],
-        pauses=[change(each, by=other[each.by]) for each in of.pauses],
+        backchannels=[change(each, by=OTHER[each.by]) for each in of.backchannels],
+        pauses=[change(each, by=OTHER[each.by]) for each in of.pauses],
     )
 
 
 @given(said=conversations())
 @settings(max_examples=60)
 def test_swapping_the_lanes_swaps_the_figures(said: list[Said]) -> None:
-    other = {USER: AGENT, AGENT: USER}
-    assert floor(*((other[by], began, until) for by, began, until in said)) == _swapped(floor(*said))
+    assert floor(*((OTHER[by], began, until) for by, began, until in said)) == _swapped(floor(*said))
 
 
 @given(said=conversations(), by_ms=st.integers(0, 10**9))

@@ -15,19 +15,13 @@ from tests.builders import (
     status,
     typed,
 )
+from tests.models.turns.test_turns import fold
 from tui.models import events as e
 from tui.models.events import Condition, Direction, Status
-from tui.models.turns.metrics import MetricsFold, SessionMetrics, Stalls
+from tui.models.turns.metrics import SessionMetrics, Stalls
 from tui.models.turns.turns import NOT_ANSWERED, Turn
 
 STALLED, VANISHED = Condition.STALLED, Condition.VANISHED
-
-
-def fold(*events: e.SessionEvent) -> SessionMetrics:
-    folder = MetricsFold()
-    for event in events:
-        folder.apply(event)
-    return folder.metrics
 
 
 def short_reply(at_ms: float) -> tuple[e.SessionEvent, ...]:

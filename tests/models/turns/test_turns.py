@@ -346,7 +346,10 @@ def test_nothing_heard_is_not_measured_and_not_zero() -> None:
 def test_percentiles_are_withheld_below_twenty_turns() -> None:
     assert percentiles_of([]) == Percentiles(0, None, None, None)
     assert percentiles_of([500] * 19) == Percentiles(19, 500, None, None)
+    assert percentiles_of([float(n) for n in range(1, 21)]) == Percentiles(20, 20, 10, 19)
     assert percentiles_of([float(n) for n in range(1, 101)]) == Percentiles(100, 100, 50, 95)
+    assert percentile([5.0], 0.5) is None
+    assert percentile([1.0, 2.0], 0.5) == 1.0
 
 
 @given(event_lists())
@@ -364,14 +367,6 @@ def test_silence_after_the_last_answer_is_not_dead_air_and_after_an_unanswered_t
     unanswered = (active(), edge(AGENT, True, 100), edge(AGENT, False, 900), edge(USER, True, 1500))
     metrics = fold(*unanswered, edge(USER, False, 2500), ended(9000))
     assert metrics.dead_air == [DeadAir(at(2500), 6500)]
-
-
-def test_percentiles_need_enough_values() -> None:
-    assert percentile([5.0], 0.5) is None
-    assert percentile([1.0, 2.0], 0.5) == 1.0
-    assert percentile([float(value) for value in range(1, 20)], 0.95) is None
-    assert percentile([float(value) for value in range(1, 21)], 0.95) == 19.0
-    assert percentile([float(value) for value in range(1, 101)], 0.99) == 99.0
 
 
 def in_order_of_knowledge(*pairs: tuple[e.SpeechEdge, e.SpeechEdge]) -> list[e.SessionEvent]:
