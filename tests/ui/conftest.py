@@ -25,7 +25,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tests.ui.fakes import FakeClock, FakeEngine, Script
+from tests.ui.fakes import FakeClock, FakeEngine, Script, a_call, to_active
 from tui.app import Launch, OpusAgentApp
 from tui.bridge import Bridge
 from tui.callbacks import callback_tracing
@@ -265,6 +265,11 @@ def stage(tmp_path: Path) -> Staging:
     return run
 
 
+def sized(width: int, height: int) -> pytest.MarkDecorator:
+    """Sets the size of the stage of a test."""
+    return pytest.mark.parametrize("size", [(width, height)], ids=str)
+
+
 @pytest.fixture
 def size() -> tuple[int, int]:
     """Returns the size of the stage ``s``, which tests may override."""
@@ -281,6 +286,22 @@ async def s(stage: Staging, size: tuple[int, int]) -> AsyncIterator[Stage]:
 @pytest.fixture
 def script(tmp_path: Path) -> Script:
     return Script(tmp_path / "session.raw")
+
+
+@pytest.fixture
+async def call(script: Script, s: Stage) -> Stage:
+    """Returns the stage ``s`` in an active call, without the commands that made the call."""
+    await s.play(to_active(script).take())
+    s.sent()
+    return s
+
+
+@pytest.fixture
+async def booking(script: Script, s: Stage) -> Stage:
+    """Returns the stage ``s`` in the call of `a_call`, in which the user books an appointment."""
+    await s.play(a_call(script).take())
+    s.sent()
+    return s
 
 
 def check_snapshot(name: str, text: str, kind: str = "txt") -> None:

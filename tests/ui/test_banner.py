@@ -2,18 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage
 from tests.ui.fakes import Script, a_call, to_active
 from tui.models import events as e
 
 
 def failing(script: Script, message: str = "it broke", hint: str = "mend it") -> Script:
     return script.add(e.ErrorRaised, source="socket", code="x", message=message, hint=hint)
-
-
-async def test_hidden_without_an_error(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    assert not s.session.banner.display
 
 
 async def test_names_error_hint_and_count(script: Script, s: Stage) -> None:
@@ -33,25 +28,20 @@ async def test_it_is_as_high_as_its_error_needs(script: Script, s: Stage) -> Non
     assert s.session.banner.size.height == 2
 
 
-async def test_e_jumps_to_its_event(script: Script, s: Stage) -> None:
-    await s.play(failing(a_call(script)).take())
-    await s.play(script.message("session.end", {}).take())
-    await s.press("tab", "e")
+@pytest.mark.parametrize("by_mouse", [False, True], ids=["e", "click"])
+async def test_e_or_a_click_jumps_to_its_event(script: Script, by_mouse: bool, s: Stage) -> None:
+    await s.play(failing(a_call(script)).message("session.end", {}).take())
+    await s.press("tab")
+    if by_mouse:
+        await s.pilot.click(s.session.banner)
+        await s.settle()
+    else:
+        await s.press("e")
     row = s.session.log_pane.row
     assert row is not None
     assert isinstance(s.bridge.log.event(row), e.ErrorRaised)
     assert s.app.focused is s.session.log_pane
     assert "✗ error" in s.text()
-
-
-async def test_a_click_jumps_too(script: Script, s: Stage) -> None:
-    await s.play(failing(to_active(script)).take())
-    await s.play(script.add(e.RoundTripMeasured, round_trip_ms=1).take())
-    await s.pilot.click(s.session.banner)
-    await s.settle()
-    row = s.session.log_pane.row
-    assert row is not None
-    assert isinstance(s.bridge.log.event(row), e.ErrorRaised)
 
 
 async def test_esc_dismisses_until_the_next_error(script: Script, s: Stage) -> None:
@@ -146,20 +136,19 @@ async def test_notices_about_a_call_are_hidden_when_it_is_over(script: Script, s
 
 
 async def test_advice_is_shown_as_information_and_only_when_nothing_is_wrong(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
     guess = "Using the Twilio protocol (the URL path contains “twilio”)."
-    async with stage() as s:
-        to_active(script).add(e.FindingRaised, rule="guessed-protocol", text=guess, advice=True)
-        await s.play(script.take())
-        assert f"i {guess}" in s.text()
-        assert f"! {guess}" not in s.text()
-        await s.play(script.add(e.NoticeRaised, text="The speaker had gaps.").take())
-        assert "! The speaker had gaps." in s.text()
-        await s.press("escape")
-        assert f"i {guess}" in s.text()
-        await s.press("escape")
-        assert not s.session.notice.display
+    to_active(script).add(e.FindingRaised, rule="guessed-protocol", text=guess, advice=True)
+    await s.play(script.take())
+    assert f"i {guess}" in s.text()
+    assert f"! {guess}" not in s.text()
+    await s.play(script.add(e.NoticeRaised, text="The speaker had gaps.").take())
+    assert "! The speaker had gaps." in s.text()
+    await s.press("escape")
+    assert f"i {guess}" in s.text()
+    await s.press("escape")
+    assert not s.session.notice.display
 
 
 async def test_a_finding_is_not_in_the_banner(script: Script, s: Stage) -> None:

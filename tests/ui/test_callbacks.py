@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from textual.screen import Screen
 
-from tests.ui.conftest import TARGET, Stage, Staging
+from tests.ui.conftest import TARGET, Stage, Staging, sized
 from tests.ui.fakes import MS, NASTY, FakeEngine, Script, measured, to_active
 from tests.ui.test_nasty import check
 from tui.callbacks import CallbackStats
@@ -102,35 +102,33 @@ async def test_opening_it_does_not_start_tracing_and_shows_how_to(s: Stage) -> N
     assert "SessionScreen._changed" in s.text() or "SessionScreen._cha…" in s.text()
 
 
-async def test_space_switches_tracing_in_both_processes(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await open_callbacks(s)
-        s.sent()
-        await s.press("space")
-        assert s.sent() == [TraceCallbacks(on=True)]
-        assert s.bridge.tracing_callbacks
-        assert "● tracing is on" in s.text()
-        s.clock.now_ns += 1000 * MS
-        await s.play([*to_active(script).take(), measured(1)])
-        row = next(line for line in s.text().splitlines() if "SessionScreen._changed" in line)
-        assert row.strip("▌").split()[0] == "screen"
-        assert "–" not in row.split()[3]
-        assert "engine" in s.text()
-        await s.press("space")
-        assert s.sent() == [TraceCallbacks(on=False)]
-        assert "○ tracing is off" in s.text()
+@sized(120, 40)
+async def test_space_switches_tracing_in_both_processes(script: Script, s: Stage) -> None:
+    await open_callbacks(s)
+    s.sent()
+    await s.press("space")
+    assert s.sent() == [TraceCallbacks(on=True)]
+    assert s.bridge.tracing_callbacks
+    assert "● tracing is on" in s.text()
+    s.clock.now_ns += 1000 * MS
+    await s.play([*to_active(script).take(), measured(1)])
+    row = next(line for line in s.text().splitlines() if "SessionScreen._changed" in line)
+    assert row.strip("▌").split()[0] == "screen"
+    assert "–" not in row.split()[3]
+    assert "engine" in s.text()
+    await s.press("space")
+    assert s.sent() == [TraceCallbacks(on=False)]
+    assert "○ tracing is off" in s.text()
 
 
-async def test_slow_and_failing_ones_are_marked_by_words(stage: Staging) -> None:
-    async with stage((160, 24)) as s:
-        await open_callbacks(
-            s, stats("lazy", 5.01), stats("bad", 1, error="ValueError: no"), stats("fine", 5.0)
-        )
-        text = s.text()
-        assert "! slow lazy" in text
-        assert "! slow fine" not in text
-        assert "ValueError: no" in text
-        assert "! 1 slow (p99 over 5 ms) · ✗ 1 failing" in text
+@sized(160, 24)
+async def test_slow_and_failing_ones_are_marked_by_words(s: Stage) -> None:
+    await open_callbacks(s, stats("lazy", 5.01), stats("bad", 1, error="ValueError: no"), stats("fine", 5.0))
+    text = s.text()
+    assert "! slow lazy" in text
+    assert "! slow fine" not in text
+    assert "ValueError: no" in text
+    assert "! 1 slow (p99 over 5 ms) · ✗ 1 failing" in text
 
 
 async def test_sorting_by_keys_and_by_a_click_on_a_title(s: Stage) -> None:
@@ -201,17 +199,17 @@ async def test_of_a_thousand_rows_only_the_visible_ones_are_drawn(s: Stage) -> N
     assert drawn == [], "nothing has changed"
 
 
-async def test_the_row_under_the_cursor_is_shown_in_full(stage: Staging) -> None:
-    async with stage((60, 20)) as s:
-        long = "Some.very_long_callback_name_indeed"
-        await open_callbacks(s, stats(long, 9), stats("other", 1, error="ValueError: [/b]"))
-        assert f"engine · event · {long}" in s.text()
-        assert "no error · mean 9.00 · p50 9.00 ms" in s.text()
-        await s.pilot.click("#table", offset=(5, 1))
-        await s.settle()
-        assert "last error: ValueError: [/b]" in s.text()
-        await s.press("home")
-        assert "no error" in s.text()
+@sized(60, 20)
+async def test_the_row_under_the_cursor_is_shown_in_full(s: Stage) -> None:
+    long = "Some.very_long_callback_name_indeed"
+    await open_callbacks(s, stats(long, 9), stats("other", 1, error="ValueError: [/b]"))
+    assert f"engine · event · {long}" in s.text()
+    assert "no error · mean 9.00 · p50 9.00 ms" in s.text()
+    await s.pilot.click("#table", offset=(5, 1))
+    await s.settle()
+    assert "last error: ValueError: [/b]" in s.text()
+    await s.press("home")
+    assert "no error" in s.text()
 
 
 async def test_nasty_names_and_errors(stage: Staging) -> None:

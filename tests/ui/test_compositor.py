@@ -11,7 +11,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage
 from tests.ui.fakes import Script, a_call, telemetry, to_active
 from tui.screens.compositor import LineCompositor
 
@@ -71,71 +71,62 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[Widget, Reg
 
 @pytest.mark.usefixtures("unpainted")
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
-async def test_painting_changes_equals_painting_everything(
-    stage: Staging, script: Script, size: tuple[int, int]
-) -> None:
-    async with stage(size) as s:
-        terminal = Painted(s)
-        items = a_call(script).take()
-        for number in range(0, len(items), 3):
-            await s.play([*items[number : number + 3], telemetry(-40 + number, -20 - number)])
-            terminal.paint()
-        await s.press("h", "up", "up")
+async def test_painting_changes_equals_painting_everything(script: Script, s: Stage) -> None:
+    terminal = Painted(s)
+    items = a_call(script).take()
+    for number in range(0, len(items), 3):
+        await s.play([*items[number : number + 3], telemetry(-40 + number, -20 - number)])
         terminal.paint()
-        everything = Painted(s)
-        assert terminal.text == everything.text
-        assert terminal.cells == everything.cells
-        assert "Events" in terminal.text
+    await s.press("h", "up", "up")
+    terminal.paint()
+    everything = Painted(s)
+    assert terminal.text == everything.text
+    assert terminal.cells == everything.cells
+    assert "Events" in terminal.text
 
 
 @pytest.mark.usefixtures("unpainted")
-async def test_painting_around_a_dialog_equals_painting_everything(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(a_call(script).take())
-        await s.press("A")
-        terminal = Painted(s)
-        for level in (-40, -30, -20):
-            await s.play([telemetry(level, level), *script.message("agent.mood", {}).take()])
-            terminal.paint()
-        await s.press("escape")
+async def test_painting_around_a_dialog_equals_painting_everything(script: Script, booking: Stage) -> None:
+    await booking.press("A")
+    terminal = Painted(booking)
+    for level in (-40, -30, -20):
+        await booking.play([telemetry(level, level), *script.message("agent.mood", {}).take()])
         terminal.paint()
-        everything = Painted(s)
-        assert terminal.text == everything.text
-        assert terminal.cells == everything.cells
+    await booking.press("escape")
+    terminal.paint()
+    everything = Painted(booking)
+    assert terminal.text == everything.text
+    assert terminal.cells == everything.cells
 
 
 @pytest.mark.usefixtures("unpainted")
 async def test_only_what_has_changed_is_rendered(
-    stage: Staging, script: Script, monkeypatch: pytest.MonkeyPatch
+    script: Script, monkeypatch: pytest.MonkeyPatch, s: Stage
 ) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(
-            [*to_active(script).message("playStream.chunk", {}, audio_ms=20).take(), telemetry(-40, -40)]
-        )
-        terminal = Painted(s)
-        assert isinstance(s.session._compositor, LineCompositor)
-        with rendered(monkeypatch) as found:
-            await s.play([telemetry(-20, -40), *script.message("playStream.chunk", {}, audio_ms=20).take()])
-            terminal.paint()
-        widgets = {widget for widget, _ in found}
-        assert s.session.meters.user in widgets
-        assert s.session.meters.agent not in widgets
-        assert s.session.transcript not in widgets
-        assert s.session not in widgets, "the screen is below all others"
-        assert s.session.log_pane in widgets
-        assert {part for widget, part in found if widget is s.session.meters.user} == {
-            s.session.meters.user.size.region
-        }
+    await s.play(
+        [*to_active(script).message("playStream.chunk", {}, audio_ms=20).take(), telemetry(-40, -40)]
+    )
+    terminal = Painted(s)
+    assert isinstance(s.session._compositor, LineCompositor)
+    with rendered(monkeypatch) as found:
+        await s.play([telemetry(-20, -40), *script.message("playStream.chunk", {}, audio_ms=20).take()])
+        terminal.paint()
+    widgets = {widget for widget, _ in found}
+    assert s.session.meters.user in widgets
+    assert s.session.meters.agent not in widgets
+    assert s.session.transcript not in widgets
+    assert s.session not in widgets, "the screen is below all others"
+    assert s.session.log_pane in widgets
+    assert {part for widget, part in found if widget is s.session.meters.user} == {
+        s.session.meters.user.size.region
+    }
 
 
 @pytest.mark.usefixtures("unpainted")
-async def test_nothing_is_painted_when_nothing_has_changed(
-    stage: Staging, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with stage() as s:
-        terminal = Painted(s)
-        with rendered(monkeypatch) as found:
-            terminal.paint()
-        assert not found
-        compositor: Any = s.session._compositor
-        assert compositor.render_partial_update() is None
+async def test_nothing_is_painted_when_nothing_has_changed(monkeypatch: pytest.MonkeyPatch, s: Stage) -> None:
+    terminal = Painted(s)
+    with rendered(monkeypatch) as found:
+        terminal.paint()
+    assert not found
+    compositor: Any = s.session._compositor
+    assert compositor.render_partial_update() is None

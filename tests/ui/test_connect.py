@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -31,10 +32,17 @@ def called(s: Stage) -> list[Target]:
     return [command.target for command in s.engine.sent if isinstance(command, Connect)]
 
 
-async def test_shown_without_a_target_and_asks_for_devices(stage: Staging) -> None:
-    async with stage(target=None) as s:
-        assert isinstance(s.top(), ConnectScreen)
-        assert s.sent() == [ListDevices()]
+@pytest.fixture
+async def s(stage: Staging, size: tuple[int, int]) -> AsyncIterator[Stage]:
+    """Yields the connect screen, with two recent targets."""
+    protocols = ("audiocodes", "twilio")
+    async with stage(size, target=None, recent=RECENT, protocols=lambda: protocols) as running:
+        yield running
+
+
+async def test_shown_without_a_target_and_asks_for_devices(s: Stage) -> None:
+    assert isinstance(s.top(), ConnectScreen)
+    assert s.sent() == [ListDevices()]
 
 
 async def test_no_style_sheet_is_parsed_again_for_the_first_screens(
@@ -49,17 +57,14 @@ async def test_no_style_sheet_is_parsed_again_for_the_first_screens(
         assert again == []
 
 
-async def test_a_url_is_called_as_the_form_says(stage: Staging) -> None:
-    async with stage(target=None, protocols=lambda: ("audiocodes", "twilio")) as s:
-        await s.play([devices()])
-        form(s).form.protocol.choose("twilio")
-        form(s).form.capture.choose("Built-in Microphone")
-        form(s).form.playback.choose("3")
-        await s.press(*"ws://h:1/x", "enter")
-        assert called(s) == [
-            Target(url="ws://h:1/x", protocol="twilio", input="Built-in Microphone", output="3")
-        ]
-        assert s.top() is s.session
+async def test_a_url_is_called_as_the_form_says(s: Stage) -> None:
+    await s.play([devices()])
+    form(s).form.protocol.choose("twilio")
+    form(s).form.capture.choose("Built-in Microphone")
+    form(s).form.playback.choose("3")
+    await s.press(*"ws://h:1/x", "enter")
+    assert called(s) == [Target(url="ws://h:1/x", protocol="twilio", input="Built-in Microphone", output="3")]
+    assert s.top() is s.session
 
 
 @pytest.mark.parametrize(
@@ -83,25 +88,24 @@ async def test_a_pasted_url_is_cleaned_and_called(stage: Staging, pasted: str, r
         assert [target.url for target in called(s)] == ["ws://h:1/x"]
 
 
-async def test_a_paste_of_nothing_visible_changes_nothing(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT) as s:
-        before = form(s).form.url.value
-        s.app.post_message(events.Paste(" \n\u200b"))
-        await s.pilot.pause()
-        assert form(s).form.url.value == before
-        assert s.app.focused is form(s).form.url
+async def test_a_paste_of_nothing_visible_changes_nothing(s: Stage) -> None:
+    before = form(s).form.url.value
+    s.app.post_message(events.Paste(" \n\u200b"))
+    await s.pilot.pause()
+    assert form(s).form.url.value == before
+    assert s.app.focused is form(s).form.url
 
 
-async def test_a_bad_url_is_explained_under_the_field(stage: Staging) -> None:
-    async with stage(target=None) as s:
-        await s.press(*"https://x", "enter")
-        assert "A voice agent's URL starts with wss://" in " ".join(s.text().split())
-        assert called(s) == []
-        assert s.app.focused is form(s).form.url
+async def test_a_bad_url_is_explained_under_the_field(s: Stage) -> None:
+    await s.press(*"https://x", "enter")
+    assert "A voice agent's URL starts with wss://" in " ".join(s.text().split())
+    assert called(s) == []
+    assert s.app.focused is form(s).form.url
 
 
 async def test_the_demo_is_listed_first_and_starts_the_local_agent(stage: Staging) -> None:
     async with stage(target=None, recent=RECENT, start_demo=lambda: DEMO) as s:
+        assert "enter: demo" in s.text()
         await s.pilot.press("enter")
         await s.until(lambda: called(s))
         assert called(s) == [DEMO]
@@ -118,32 +122,28 @@ async def test_a_demo_that_does_not_start_shows_the_reason(stage: Staging) -> No
         assert isinstance(s.top(), ConnectScreen)
 
 
-async def test_a_recent_target_is_called_with_all_its_settings(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT, protocols=lambda: ("audiocodes", "twilio")) as s:
-        await s.press("down", "down", "enter")
-        assert called(s) == [RECENT[1]]
+async def test_a_recent_target_is_called_with_all_its_settings(s: Stage) -> None:
+    await s.press("down", "down", "enter")
+    assert called(s) == [RECENT[1]]
 
 
-async def test_a_token_comes_from_the_environment(stage: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with stage(target=None, recent=RECENT) as s:
-        await s.press("down", "enter")
-        assert "BOT_TOKEN is not set" in s.text()
-        monkeypatch.setenv("BOT_TOKEN", "hunter2")
-        await s.press("enter")
-        (target,) = called(s)
-        assert (target.token, target.token_env, target.input) == ("hunter2", "BOT_TOKEN", "line.wav")
-        assert "hunter2" not in s.text()
+async def test_a_token_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, s: Stage) -> None:
+    await s.press("down", "enter")
+    assert "BOT_TOKEN is not set" in s.text()
+    monkeypatch.setenv("BOT_TOKEN", "hunter2")
+    await s.press("enter")
+    (target,) = called(s)
+    assert (target.token, target.token_env, target.input) == ("hunter2", "BOT_TOKEN", "line.wav")
+    assert "hunter2" not in s.text()
 
 
-async def test_secrets_in_a_url_are_not_listed(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT) as s:
-        assert "bot.example.com/v1?key=…" in s.text()
+async def test_secrets_in_a_url_are_not_listed(s: Stage) -> None:
+    assert "bot.example.com/v1?key=…" in s.text()
 
 
-async def test_a_problem_with_audio_devices_is_shown(stage: Staging) -> None:
-    async with stage(target=None) as s:
-        await s.play([devices("PortAudio is missing: install libportaudio2.")])
-        assert "PortAudio is missing: install libportaudio2." in s.text()
+async def test_a_problem_with_audio_devices_is_shown(s: Stage) -> None:
+    await s.play([devices("PortAudio is missing: install libportaudio2.")])
+    assert "PortAudio is missing: install libportaudio2." in s.text()
 
 
 async def test_buttons_and_esc(stage: Staging) -> None:
@@ -156,10 +156,9 @@ async def test_buttons_and_esc(stage: Staging) -> None:
         assert s.top() is s.session
 
 
-async def test_the_last_called_target_is_listed_first(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT, protocols=lambda: ("audiocodes", "twilio")) as s:
-        await s.press("down", "down", "enter", "n")
-        assert form(s)._listed[0].target == RECENT[1]
+async def test_the_last_called_target_is_listed_first(s: Stage) -> None:
+    await s.press("down", "down", "enter", "n")
+    assert form(s)._listed[0].target == RECENT[1]
 
 
 async def test_the_current_target_is_listed_first_and_fills_the_form(stage: Staging) -> None:
@@ -196,14 +195,15 @@ async def test_after_the_demo_the_demo_is_offered_first(stage: Staging) -> None:
         assert form(s).form.url.value == ""
 
 
-async def test_devices_known_before_the_form_is_mounted_are_offered_later(s: Stage) -> None:
-    await s.play([devices()])
-    screen = ConnectScreen(s.bridge, Targets())
-    screen.poll()
-    await s.app.push_screen(screen)
-    await s.tick()
-    screen.form.capture.choose("0")
-    assert screen.form.capture.chosen == "0"
+async def test_devices_known_before_the_form_is_mounted_are_offered_later(stage: Staging) -> None:
+    async with stage() as s:
+        await s.play([devices()])
+        screen = ConnectScreen(s.bridge, Targets())
+        screen.poll()
+        await s.app.push_screen(screen)
+        await s.tick()
+        screen.form.capture.choose("0")
+        assert screen.form.capture.chosen == "0"
 
 
 PROFILES = [
@@ -249,30 +249,20 @@ async def test_a_forgotten_secret_must_be_typed_again(stage: Staging) -> None:
         assert called(s) == []
 
 
-async def test_without_a_session_there_is_no_way_back_to_one(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT) as s:
-        assert "Back" not in s.text()
-        await s.press("escape")
-        assert isinstance(s.top(), ConnectScreen)
-        await s.pilot.click("#call")
-        assert "Missing ws:// or wss://" in s.text()
+async def test_without_a_session_there_is_no_way_back_to_one(s: Stage) -> None:
+    assert "Back" not in s.text()
+    await s.press("escape")
+    assert isinstance(s.top(), ConnectScreen)
+    await s.pilot.click("#call")
+    assert "Missing ws:// or wss://" in s.text()
 
 
 @pytest.mark.parametrize("first", [[], ["down"], ["shift+tab"]], ids=["bar", "list", "button"])
-async def test_a_url_with_q_is_typed_wherever_the_focus_is(stage: Staging, first: list[str]) -> None:
-    async with stage(target=None, recent=RECENT) as s:
-        await s.press(*first, *"qws?:T")
-        assert form(s).form.url.value == "qws?:T"
-        assert s.focused() is form(s).form.url
-        assert s.app.return_code is None
-
-
-async def test_enter_in_an_empty_bar_calls_the_demo_as_it_says(stage: Staging) -> None:
-    async with stage(target=None, start_demo=lambda: DEMO) as s:
-        assert "enter: demo" in s.text()
-        await s.pilot.press("enter")
-        await s.until(lambda: called(s))
-        assert called(s) == [DEMO]
+async def test_a_url_with_q_is_typed_wherever_the_focus_is(first: list[str], s: Stage) -> None:
+    await s.press(*first, *"qws?:T")
+    assert form(s).form.url.value == "qws?:T"
+    assert s.focused() is form(s).form.url
+    assert s.app.return_code is None
 
 
 @pytest.mark.parametrize(
@@ -286,30 +276,28 @@ async def test_enter_in_an_empty_bar_calls_the_demo_as_it_says(stage: Staging) -
         'websocat "-H=Authorization: Bearer s3cret-token" wss://h/x',
     ],
 )
-async def test_a_pasted_command_line_brings_url_and_headers(stage: Staging, line: str) -> None:
-    async with stage((100, 30), target=None, recent=RECENT) as s:
-        s.app.post_message(events.Paste(line))
-        await s.pilot.pause()
-        await s.tick()
-        assert form(s).form.url.value == "wss://h/x"
-        text = " ".join(s.text().split())
-        assert "Using Authorization from the pasted line" in text
-        assert "--token-env" in text
-        assert "s3cret" not in text
-        await s.press("enter")
-        (target,) = called(s)
-        assert target.headers == {"Authorization": "Bearer s3cret-token"}
-        assert "s3cret" not in repr(target)
+async def test_a_pasted_command_line_brings_url_and_headers(line: str, s: Stage) -> None:
+    s.app.post_message(events.Paste(line))
+    await s.pilot.pause()
+    await s.tick()
+    assert form(s).form.url.value == "wss://h/x"
+    text = " ".join(s.text().split())
+    assert "Using Authorization from the pasted line" in text
+    assert "--token-env" in text
+    assert "s3cret" not in text
+    await s.press("enter")
+    (target,) = called(s)
+    assert target.headers == {"Authorization": "Bearer s3cret-token"}
+    assert "s3cret" not in repr(target)
 
 
-async def test_pasted_headers_go_to_no_other_host(stage: Staging) -> None:
-    async with stage((100, 30), target=None) as s:
-        s.app.post_message(events.Paste("wscat -c wss://h/x -H 'X-Key: s3cret-token' -s chat"))
-        await s.pilot.pause()
-        form(s).form.url.value = "wss://other/x"
-        await s.press("enter")
-        (target,) = called(s)
-        assert (target.headers, target.subprotocols) == ({}, ())
+async def test_pasted_headers_go_to_no_other_host(s: Stage) -> None:
+    s.app.post_message(events.Paste("wscat -c wss://h/x -H 'X-Key: s3cret-token' -s chat"))
+    await s.pilot.pause()
+    form(s).form.url.value = "wss://other/x"
+    await s.press("enter")
+    (target,) = called(s)
+    assert (target.headers, target.subprotocols) == ({}, ())
 
 
 async def test_the_newest_saved_sessions_are_listed_below_the_targets(stage: Staging) -> None:
@@ -322,8 +310,7 @@ async def test_the_newest_saved_sessions_are_listed_below_the_targets(stage: Sta
         assert text.index(lines[0]) < text.index(lines[1]) < text.index("Protocol")
 
 
-async def test_without_saved_sessions_nothing_is_said_of_them(stage: Staging) -> None:
-    async with stage(target=None, recent=RECENT) as s:
-        await s.app.workers.wait_for_complete()
-        await s.tick()
-        assert "Saved sessions" not in s.text()
+async def test_without_saved_sessions_nothing_is_said_of_them(s: Stage) -> None:
+    await s.app.workers.wait_for_complete()
+    await s.tick()
+    assert "Saved sessions" not in s.text()

@@ -88,17 +88,16 @@ in_both_themes = pytest.mark.parametrize("theme", [theme.name for theme in THEME
 
 @pytest.mark.usefixtures("untraced")
 @in_both_themes
-async def test_every_text_of_a_call_can_be_read(stage: Staging, script: Script, theme: str) -> None:
-    async with stage((100, 30)) as s:
-        s.app.theme = theme
-        await s.play([*with_error(with_tools(a_call(script))).take(), telemetry(-23, -3, queued_ms=1240)])
-        await s.play([devices(), measured()])
-        s.session.search.highlight("audio")
-        for keys in PLACES:
-            await s.press(*keys)
-            assert list(unreadable(s)) == [], keys
-            while s.top() is not s.session:
-                await s.press("escape")
+async def test_every_text_of_a_call_can_be_read(script: Script, theme: str, s: Stage) -> None:
+    s.app.theme = theme
+    await s.play([*with_error(with_tools(a_call(script))).take(), telemetry(-23, -3, queued_ms=1240)])
+    await s.play([devices(), measured()])
+    s.session.search.highlight("audio")
+    for keys in PLACES:
+        await s.press(*keys)
+        assert list(unreadable(s)) == [], keys
+        while s.top() is not s.session:
+            await s.press("escape")
 
 
 @in_both_themes

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
-from tests.ui.fakes import MS, START_NS, Script, a_call, to_active
+from tests.ui.conftest import Stage, Staging, sized
+from tests.ui.fakes import MS, START_NS, Script, to_active
 from tui.models import events as e
 from tui.widgets.lines import LineView
 
@@ -23,77 +23,69 @@ def shown(s: Stage) -> str:
     return "\n".join(detail.draw_line(index, 200).text for index in range(detail.virtual_size.height))
 
 
-async def test_enter_shows_json_with_audio_cut_to_its_length(stage: Staging, script: Script) -> None:
+async def test_enter_shows_json_with_audio_cut_to_its_length(script: Script, s: Stage) -> None:
     chunk = base64.b64encode(bytes(640)).decode()
-    async with stage((160, 50)) as s:
-        await s.play(to_active(script).message("userStream.chunk", {"audioChunk": chunk}, audio_ms=20).take())
-        await s.press("enter")
-        text = s.text()
-        assert f'audioChunk: "{"A" * 24}… (856 characters)"' in text
-        assert 'type: "userStream.chunk"' in text
-        assert "20 ms of audio" in text
-        assert "A" * 30 not in text
-
-
-async def test_the_header_shows_kind_direction_time_and_size(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await open_number(s, 4)
-    assert "→ sent session.initiate" in s.text()
-    assert "#4 · +0.012 s · 124 bytes" in s.text()
-
-
-async def test_esc_closes_and_gives_the_transcript_back(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
+    await s.play(to_active(script).message("userStream.chunk", {"audioChunk": chunk}, audio_ms=20).take())
     await s.press("enter")
-    assert not s.session.transcript.region
-    await s.press("escape")
-    assert s.session.transcript.region
-    assert not s.session.detail.region
+    text = s.text()
+    assert f'audioChunk: "{"A" * 24}… (856 characters)"' in text
+    assert 'type: "userStream.chunk"' in text
+    assert "20 ms of audio" in text
+    assert "A" * 30 not in text
 
 
-async def test_goes_along_with_the_cursor_after_a_rest(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await open_number(s, 4)
-    await s.press("down")
-    assert "← received session.accepted" in shown(s), "the header at once"
-    await s.until(lambda: 'mediaFormat: "raw/lpcm16"' in shown(s))
-    assert "session.initiate" not in shown(s)
+async def test_the_header_shows_kind_direction_time_and_size(call: Stage) -> None:
+    await open_number(call, 4)
+    assert "→ sent session.initiate" in call.text()
+    assert "#4 · +0.012 s · 124 bytes" in call.text()
 
 
-async def test_a_message_is_not_read_before_the_cursor_rests(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await open_number(s, 4)
+async def test_esc_closes_and_gives_the_transcript_back(booking: Stage) -> None:
+    await booking.press("enter")
+    assert not booking.session.transcript.region
+    await booking.press("escape")
+    assert booking.session.transcript.region
+    assert not booking.session.detail.region
+
+
+async def test_goes_along_with_the_cursor_after_a_rest(call: Stage) -> None:
+    await open_number(call, 4)
+    await call.press("down")
+    assert "← received session.accepted" in shown(call), "the header at once"
+    await call.until(lambda: 'mediaFormat: "raw/lpcm16"' in shown(call))
+    assert "session.initiate" not in shown(call)
+
+
+async def test_a_message_is_not_read_before_the_cursor_rests(call: Stage) -> None:
+    await open_number(call, 4)
     read: list[int] = []
-    s.bridge.raw_message = lambda event: read.append(event.number)  # type: ignore[method-assign]
+    call.bridge.raw_message = lambda event: read.append(event.number)  # type: ignore[method-assign]
     for _ in range(3):
-        s.session.log_pane.action_cursor(1)
-        await s.pilot._wait_for_screen()
-    row = s.session.log_pane.row
+        call.session.log_pane.action_cursor(1)
+        await call.pilot._wait_for_screen()
+    row = call.session.log_pane.row
     assert row is not None
-    s.session.log_pane.action_cursor(-2)
-    await s.until(lambda: read)
+    call.session.log_pane.action_cursor(-2)
+    await call.until(lambda: read)
     assert read == [5]
 
 
-async def test_v_shows_it_raw(stage: Staging, script: Script) -> None:
-    async with stage((160, 50)) as s:
-        await s.play(to_active(script).take())
-        await open_number(s, 5)
-        await s.press("v")
-        assert '{"type": "session.accepted", "mediaFormat": "raw/lpcm16"}' in s.text()
-        await s.press("v")
-        assert '  mediaFormat: "raw/lpcm16"' in s.text()
+async def test_v_shows_it_raw(call: Stage) -> None:
+    await open_number(call, 5)
+    await call.press("v")
+    assert '{"type": "session.accepted", "mediaFormat": "raw/lpcm16"}' in call.text()
+    await call.press("v")
+    assert '  mediaFormat: "raw/lpcm16"' in call.text()
 
 
-async def test_a_run_shows_its_newest(stage: Staging, script: Script) -> None:
-    async with stage((160, 50)) as s:
-        to_active(script)
-        for number in range(3):
-            script.message("playStream.chunk", {"n": number}, audio_ms=20)
-        await s.play(script.take())
-        await s.press("enter")
-        assert "newest of 3 in a row, 0.06 s" in s.text()
-        assert "n: 2" in s.text()
+async def test_a_run_shows_its_newest(script: Script, s: Stage) -> None:
+    to_active(script)
+    for number in range(3):
+        script.message("playStream.chunk", {"n": number}, audio_ms=20)
+    await s.play(script.take())
+    await s.press("enter")
+    assert "newest of 3 in a row, 0.06 s" in s.text()
+    assert "n: 2" in s.text()
 
 
 async def test_other_events_show_their_fields(script: Script, s: Stage) -> None:
@@ -129,33 +121,30 @@ async def open_before_it_is_written(s: Stage, script: Script) -> bytes:
 
 
 async def test_a_message_that_has_just_come_is_read_as_soon_as_it_is_written(
-    script: Script, s: Stage
+    script: Script, call: Stage
 ) -> None:
-    await s.play(to_active(script).take())
-    whole = await open_before_it_is_written(s, script)
-    await s.tick()
-    assert "has just arrived" in shown(s)
+    whole = await open_before_it_is_written(call, script)
+    await call.tick()
+    assert "has just arrived" in shown(call)
     assert script.path is not None
     script.path.write_bytes(whole)
-    await s.tick()
-    assert content(s) == ['  type: "big"', "  a: 1"]
+    await call.tick()
+    assert content(call) == ['  type: "big"', "  a: 1"]
 
 
-async def test_a_message_that_is_never_written_is_said_to_be_unreadable(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await open_before_it_is_written(s, script)
-    s.clock.now_ns += 6_000 * MS
-    await s.tick()
-    assert "not kept" in shown(s)
+async def test_a_message_that_is_never_written_is_said_to_be_unreadable(script: Script, call: Stage) -> None:
+    await open_before_it_is_written(call, script)
+    call.clock.now_ns += 6_000 * MS
+    await call.tick()
+    assert "not kept" in shown(call)
 
 
-async def test_lines_being_read_do_not_move_when_more_arrive(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await s.press("enter")
-    before = shown(s)
-    await s.play(script.message("session.end", {}, "bye").take())
-    assert shown(s) == before
-    assert "+1 new" in s.text()
+async def test_lines_being_read_do_not_move_when_more_arrive(script: Script, booking: Stage) -> None:
+    await booking.press("enter")
+    before = shown(booking)
+    await booking.play(script.message("session.end", {}, "bye").take())
+    assert shown(booking) == before
+    assert "+1 new" in booking.text()
 
 
 # the tree
@@ -213,52 +202,50 @@ async def test_the_tree_opens_and_closes_by_mouse(script: Script, s: Stage) -> N
     assert "▾ a" in shown(s)
 
 
-async def test_a_megabyte_opens_at_once_and_line_by_line(stage: Staging, script: Script) -> None:
+async def test_a_megabyte_opens_at_once_and_line_by_line(script: Script, s: Stage) -> None:
     body: dict[str, object] = {"list": list(range(100_000)), "text": "y" * 1_000_000}
-    async with stage() as s:
-        await opened(s, script, body)
-        assert content(s)[1:] == [
-            "▸ list: [100,000] 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
-            f'▸ text: "{"y" * 24}… (1,000,000 characters)"',
-        ]
-        await s.press("down", "right", "end", "right")
-        assert s.session.detail.virtual_size.height > 100_000 + 1_000_000 / 80
-        assert "▾ text: 1,000,000 characters" in s.text()
-        await s.press("end")
-        assert s.text().count("y" * 70) > 5
-        assert s.session.detail.copied_value() == ("value of $.text", "y" * 1_000_000)
-        s.session.detail.move_to(99_999)
-        await s.tick()
-        assert "    99998: 99998" in s.text()
-        await s.press("left", "left")
-        assert s.session.detail.copied_path() == ("path", "$.list")
+    await opened(s, script, body)
+    assert content(s)[1:] == [
+        "▸ list: [100,000] 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11",
+        f'▸ text: "{"y" * 24}… (1,000,000 characters)"',
+    ]
+    await s.press("down", "right", "end", "right")
+    assert s.session.detail.virtual_size.height > 100_000 + 1_000_000 / 80
+    assert "▾ text: 1,000,000 characters" in s.text()
+    await s.press("end")
+    assert s.text().count("y" * 70) > 5
+    assert s.session.detail.copied_value() == ("value of $.text", "y" * 1_000_000)
+    s.session.detail.move_to(99_999)
+    await s.tick()
+    assert "    99998: 99998" in s.text()
+    await s.press("left", "left")
+    assert s.session.detail.copied_path() == ("path", "$.list")
 
 
-async def test_opened_values_stay_open_at_another_width(stage: Staging, script: Script) -> None:
-    async with stage((160, 50)) as s:
-        await opened(s, script, {"a": {"b": 1}, "text": "word " * 300})
-        await s.press("end", "right", "home", "down", "left")
-        before = len(content(s))
-        await s.pilot.resize_terminal(80, 50)
-        await s.tick()
-        assert "▸ a: {1} b" in shown(s)
-        assert len(content(s)) != before
-        assert all(len(line) <= 80 for line in content(s))
-        assert " ".join(" ".join(content(s)[3:]).split()) == ("word " * 300).strip()
+@sized(160, 50)
+async def test_opened_values_stay_open_at_another_width(script: Script, s: Stage) -> None:
+    await opened(s, script, {"a": {"b": 1}, "text": "word " * 300})
+    await s.press("end", "right", "home", "down", "left")
+    before = len(content(s))
+    await s.pilot.resize_terminal(80, 50)
+    await s.tick()
+    assert "▸ a: {1} b" in shown(s)
+    assert len(content(s)) != before
+    assert all(len(line) <= 80 for line in content(s))
+    assert " ".join(" ".join(content(s)[3:]).split()) == ("word " * 300).strip()
 
 
-async def test_raw_is_all_of_it_as_it_came_to_the_edge_of_the_pane(stage: Staging, script: Script) -> None:
+async def test_raw_is_all_of_it_as_it_came_to_the_edge_of_the_pane(script: Script, s: Stage) -> None:
     raw = (
         b'{"type": "big",  "list": ['
         + b", ".join(b"%d" % n for n in range(400))
         + b'], "e": "\xc3\xa9\xe6\xbc\xa2"}'
     )
-    async with stage() as s:
-        await opened(s, script, raw)
-        await s.press("v")
-        lines = content(s)
-        assert "".join(line.rstrip("\n") for line in lines) == raw.decode()
-        assert {len(line) for line in lines[:-1]} == {s.session.detail.line_width}
+    await opened(s, script, raw)
+    await s.press("v")
+    lines = content(s)
+    assert "".join(line.rstrip("\n") for line in lines) == raw.decode()
+    assert {len(line) for line in lines[:-1]} == {s.session.detail.line_width}
 
 
 async def test_bytes_are_shown_in_hex(script: Script, s: Stage) -> None:
@@ -267,53 +254,42 @@ async def test_bytes_are_shown_in_hex(script: Script, s: Stage) -> None:
     assert s.session.detail.copied_path() is None
 
 
-async def test_audio_is_described(stage: Staging, script: Script) -> None:
+async def test_audio_is_described(script: Script, s: Stage) -> None:
     loud = base64.b64encode(b"\xff\x7f" * 160 + bytes(320)).decode()
-    async with stage() as s:
-        await opened(s, script, {"audioChunk": loud}, audio_ms=20)
-        assert "pcm16 16 kHz · peak 0.0 dBFS, RMS -3.0" in s.text()
-        assert "clipped, 160 samples" in s.text()
-        await s.play(script.message("quiet", {"audioChunk": "A" * 856}, audio_ms=20).take())
-        await s.play(script.message("quiet", {"audioChunk": "A" * 856}, audio_ms=20).take())
-        await s.press("escape", "F", "enter")
-        assert "peak -90.0 dBFS, RMS -90.0 · not clipped" in shown(s)
-        assert "p plays the run" in " ".join(shown(s).split())
-        await s.play(script.message("lost", {"audioChunk": "(856 characters)"}, audio_ms=20).take())
-        await s.press("escape", "F", "enter")
-        assert "audio: not saved" in shown(s)
+    await opened(s, script, {"audioChunk": loud}, audio_ms=20)
+    assert "pcm16 16 kHz · peak 0.0 dBFS, RMS -3.0" in s.text()
+    assert "clipped, 160 samples" in s.text()
+    await s.play(script.message("quiet", {"audioChunk": "A" * 856}, audio_ms=20).take())
+    await s.play(script.message("quiet", {"audioChunk": "A" * 856}, audio_ms=20).take())
+    await s.press("escape", "F", "enter")
+    assert "peak -90.0 dBFS, RMS -90.0 · not clipped" in shown(s)
+    assert "p plays the run" in " ".join(shown(s).split())
+    await s.play(script.message("lost", {"audioChunk": "(856 characters)"}, audio_ms=20).take())
+    await s.press("escape", "F", "enter")
+    assert "audio: not saved" in shown(s)
 
 
-async def test_a_field_that_was_not_measured_is_a_dash(stage: Staging, script: Script) -> None:
-    async with stage((160, 50)) as s:
-        to_active(script).add(e.PlaybackStarted, reply="1")
-        await s.play(script.take())
-        await s.press("enter")
-        assert "arrived: –" in s.text()
-
-
-async def test_lines_are_not_wrapped_before_the_pane_has_a_width(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    s.session.detail.show(s.bridge.log.rows[0], at_once=True)
-    assert s.session.detail.virtual_size.height == 0, "a line of letters one below the other"
-    await s.press("enter")
-    assert shown(s).startswith("status\n")
+async def test_lines_are_not_wrapped_before_the_pane_has_a_width(call: Stage) -> None:
+    call.session.detail.show(call.bridge.log.rows[0], at_once=True)
+    assert call.session.detail.virtual_size.height == 0, "a line of letters one below the other"
+    await call.press("enter")
+    assert shown(call).startswith("status\n")
 
 
 async def test_instants_of_an_event_are_times_of_the_session_and_lengths_have_a_unit(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage((80, 30)) as s:
-        to_active(script).after(1000)
-        script.add(e.PlaybackStarted, reply="r", arrived_ns=START_NS + 250 * MS)
-        script.add(e.PlaybackEnded, reply="r", heard_ms=959.93754, unheard_ms=0.0)
-        await s.play(script.take())
-        await s.press("up", "enter")
-        assert "arrived: +0.250 s" in s.text()
-        assert "handed: –" in s.text()
-        assert "_ns" not in s.text()
-        await s.press("down")
-        await s.until(lambda: "heard: 959.938 ms" in s.text())
-        assert "unheard: 0 ms" in s.text()
+    to_active(script).after(1000)
+    script.add(e.PlaybackStarted, reply="r", arrived_ns=START_NS + 250 * MS)
+    script.add(e.PlaybackEnded, reply="r", heard_ms=959.93754, unheard_ms=0.0)
+    await s.play(script.take())
+    await s.press("up", "enter")
+    assert "arrived: +0.250 s" in s.text()
+    assert "handed: –" in s.text()
+    assert "_ns" not in s.text()
+    await s.press("down")
+    await s.until(lambda: "heard: 959.938 ms" in s.text())
+    assert "unheard: 0 ms" in s.text()
 
 
 async def test_without_colours_the_cursor_is_seen_all_the_same(

@@ -5,7 +5,7 @@ from textual.strip import Strip
 
 from tests.builders import chunk, error, message
 from tests.models.log.event_logs import log_of
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, sized
 from tests.ui.fakes import Script, a_call, to_active
 from tui.models import events as e
 from tui.models.filter.language import parse
@@ -26,21 +26,20 @@ def log_lines(s: Stage) -> list[str]:
     return [line[:width].rstrip() for line in lines[top : s.session.log_pane.region.bottom] if line.strip()]
 
 
-async def test_a_row_shows_time_direction_kind_and_size(stage: Staging, script: Script) -> None:
-    async with stage((100, 28)) as s:
-        await s.play(to_active(script).take())
-        line = next(line for line in log_lines(s) if "session.initiate" in line)
-        assert line.split() == [
-            "+0.012",
-            "Δ0.000",
-            "→",
-            "session.initiate",
-            "caller",
-            "+15550100,",
-            "raw/lpcm16",
-            "124",
-        ]
-        assert any("+0.020   Δ0.008 ←   session.accepted" in line for line in log_lines(s))
+@sized(100, 28)
+async def test_a_row_shows_time_direction_kind_and_size(call: Stage) -> None:
+    line = next(line for line in log_lines(call) if "session.initiate" in line)
+    assert line.split() == [
+        "+0.012",
+        "Δ0.000",
+        "→",
+        "session.initiate",
+        "caller",
+        "+15550100,",
+        "raw/lpcm16",
+        "124",
+    ]
+    assert any("+0.020   Δ0.008 ←   session.accepted" in line for line in log_lines(call))
 
 
 async def test_in_a_narrow_log_a_long_summary_has_the_room_of_the_size(script: Script, s: Stage) -> None:
@@ -53,14 +52,6 @@ async def test_in_a_narrow_log_a_long_summary_has_the_room_of_the_size(script: S
         ["x" * 38],
         ["x" * 42 + "…"],
     ]
-
-
-async def test_a_run_of_audio_is_one_growing_row(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).message("playStream.chunk", {}, audio_ms=20).take())
-    await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
-    assert "2 × audio, 0.04 s" in log_lines(s)[-1]
-    await s.play(script.message("playStream.chunk", {}, audio_ms=20).take())
-    assert "3 × audio, 0.06 s" in log_lines(s)[-1]
 
 
 async def test_a_growing_row_has_only_itself_painted(
@@ -96,15 +87,14 @@ def test_each_line_shows_the_time_since_the_line_above() -> None:
     assert list(looks_at(view, 5, 6, False, None, lambda _: "", 9)) == []
 
 
-async def test_incremental_painting_equals_painting_at_once(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        for event in a_call(script).take():
-            await s.play([event])
-        bit_by_bit = s.text()
-        for widget in s.session.query("*"):
-            widget.refresh()
-        await s.pilot.pause()
-        assert s.text() == bit_by_bit
+async def test_incremental_painting_equals_painting_at_once(script: Script, s: Stage) -> None:
+    for event in a_call(script).take():
+        await s.play([event])
+    bit_by_bit = s.text()
+    for widget in s.session.query("*"):
+        widget.refresh()
+    await s.pilot.pause()
+    assert s.text() == bit_by_bit
 
 
 async def test_unknown_and_error_rows_have_a_glyph(script: Script, s: Stage) -> None:
@@ -160,15 +150,14 @@ async def test_cursor_keys_and_pages(script: Script, s: Stage) -> None:
     assert log_lines(s)[0].startswith("▌")
 
 
-async def test_a_click_selects_and_a_double_click_opens(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    log = s.session.log_pane
-    await s.pilot.click(log, offset=(20, 4))
-    assert log.row == s.bridge.log.rows[3]
-    assert not s.session.reading.is_open
-    await s.pilot.click(log, offset=(20, 4), times=2)
-    await s.until(lambda: s.session.reading.is_open)
-    assert "→ sent session.initiate" in s.text()
+async def test_a_click_selects_and_a_double_click_opens(call: Stage) -> None:
+    log = call.session.log_pane
+    await call.pilot.click(log, offset=(20, 4))
+    assert log.row == call.bridge.log.rows[3]
+    assert not call.session.reading.is_open
+    await call.pilot.click(log, offset=(20, 4), times=2)
+    await call.until(lambda: call.session.reading.is_open)
+    assert "→ sent session.initiate" in call.text()
 
 
 async def test_a_click_on_the_title_follows(script: Script, s: Stage) -> None:
@@ -194,10 +183,9 @@ async def test_a_new_session_starts_afresh(script: Script, s: Stage) -> None:
     assert len(s.bridge.log) == s.session.log_pane.virtual_size.height
 
 
-async def test_the_cursor_stays_in_sight_when_the_detail_takes_room(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await s.press("enter")
-    assert any(line.startswith("▌") for line in log_lines(s))
+async def test_the_cursor_stays_in_sight_when_the_detail_takes_room(booking: Stage) -> None:
+    await booking.press("enter")
+    assert any(line.startswith("▌") for line in log_lines(booking))
 
 
 async def test_a_time_before_that_of_the_row_above_is_marked(script: Script, s: Stage) -> None:
@@ -252,26 +240,24 @@ async def test_a_line_is_scrolled_to_what_is_searched_for(script: Script, s: Sta
     assert "Tuesday comes first" in log_lines(s)[-1]
 
 
-async def test_the_title_names_the_columns_above_them(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(script.started().message("session.initiate", {}, "caller").take())
-        head, *_, line = [line for line in s.text().splitlines() if "Events" in line or "caller" in line]
-        assert head.index("kind") == line.index("session.initiate")
-        assert head.index("summary") == line.index("caller")
+async def test_the_title_names_the_columns_above_them(script: Script, s: Stage) -> None:
+    await s.play(script.started().message("session.initiate", {}, "caller").take())
+    head, *_, line = [line for line in s.text().splitlines() if "Events" in line or "caller" in line]
+    assert head.index("kind") == line.index("session.initiate")
+    assert head.index("summary") == line.index("caller")
 
 
 async def test_narrow_columns_shorten_a_kind_in_its_middle_and_a_summary_at_its_end(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage((120, 36)) as s:
-        kind = "conversation.item.input_audio_transcription.completed"
-        await s.play(script.started().message(kind, {}, "Next Tuesday at ten, " * 5).take())
-        for key in ((), ("less_than_sign",) * 4):
-            await s.press(*key)
-            line = next(line for line in log_lines(s) if "conv" in line)
-            shown, *words = line.split("←")[1].split()
-            assert (shown[:4], shown[-5:], "…" in shown) == ("conv", "leted", True)
-            assert any(word.endswith("…") for word in words), "an ellipsis shows that there is more"
+    kind = "conversation.item.input_audio_transcription.completed"
+    await s.play(script.started().message(kind, {}, "Next Tuesday at ten, " * 5).take())
+    for key in ((), ("less_than_sign",) * 4):
+        await s.press(*key)
+        line = next(line for line in log_lines(s) if "conv" in line)
+        shown, *words = line.split("←")[1].split()
+        assert (shown[:4], shown[-5:], "…" in shown) == ("conv", "leted", True)
+        assert any(word.endswith("…") for word in words), "an ellipsis shows that there is more"
 
 
 async def test_a_remark_goes_with_the_cursors_line(script: Script, s: Stage) -> None:

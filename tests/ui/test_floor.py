@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage
 from tests.ui.fakes import START_NS, Script, to_active
 from tui.models import events as e
 from tui.models.turns.figures import Thresholds
@@ -49,40 +49,37 @@ async def test_floor(script: Script, s: Stage) -> None:
     s.check("floor", "FloorPane")
 
 
-async def test_every_event_of_the_floor_is_a_row_with_its_time(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.press("O", "Z")
-        assert "Nobody has spoken yet." in s.text()
-        await s.play(a_talk(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
-        text = s.text()
-        assert "300 ms user takes the floor after a gap, for 2.7 s" in text
-        assert "640 ms agent takes the floor after a gap, for 8.4 s" in text
-        assert "500 ms user backchannel" in text
-        assert "400 ms user speaks over agent, agent gives way" in text
-        assert "Floor · agent after 640 ms · user after −50 ms · people 200 ms" in text
+async def test_every_event_of_the_floor_is_a_row_with_its_time(script: Script, s: Stage) -> None:
+    await s.press("O", "Z")
+    assert "Nobody has spoken yet." in s.text()
+    await s.play(a_talk(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+    text = s.text()
+    assert "300 ms user takes the floor after a gap, for 2.7 s" in text
+    assert "640 ms agent takes the floor after a gap, for 8.4 s" in text
+    assert "500 ms user backchannel" in text
+    assert "400 ms user speaks over agent, agent gives way" in text
+    assert "Floor · agent after 640 ms · user after −50 ms · people 200 ms" in text
 
 
-async def test_enter_shows_the_event_in_the_log(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(a_talk(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
-        await s.press("O")
-        pane = s.session.floor
-        pane.move_to(0)
-        number = pane.event_of(0)
-        await s.press("enter")
-        log = s.session.log_pane
-        assert log.has_focus
-        assert log.view.line(log.cursor).first + 1 == number
+async def test_enter_shows_the_event_in_the_log(script: Script, s: Stage) -> None:
+    await s.play(a_talk(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+    await s.press("O")
+    pane = s.session.floor
+    pane.move_to(0)
+    number = pane.event_of(0)
+    await s.press("enter")
+    log = s.session.log_pane
+    assert log.has_focus
+    assert log.view.line(log.cursor).first + 1 == number
 
 
-async def test_other_rules_change_what_is_a_backchannel(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(a_talk(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
-        await s.press("O", "Z")
-        s.session.use_thresholds(Thresholds(backchannel_ms=300))
-        await s.press("up")
-        assert "user backchannel" not in s.text()
-        assert "user speaks over agent, user gives way" in s.text()
+async def test_other_rules_change_what_is_a_backchannel(script: Script, s: Stage) -> None:
+    await s.play(a_talk(script).status(e.Status.ACTIVE, e.Status.ENDED).take())
+    await s.press("O", "Z")
+    s.session.use_thresholds(Thresholds(backchannel_ms=300))
+    await s.press("up")
+    assert "user backchannel" not in s.text()
+    assert "user speaks over agent, user gives way" in s.text()
 
 
 async def test_the_lanes_of_a_call_move_with_the_clock(script: Script, s: Stage) -> None:

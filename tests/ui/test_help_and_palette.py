@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import pytest
 from textual.command import CommandPalette
 from textual.widgets import Input
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, sized
 from tests.ui.fakes import Script, a_call, telemetry, to_active
 from tui.engine.wire import HangUp
 from tui.models import events as e
@@ -21,35 +20,32 @@ async def help_text(s: Stage) -> str:
     return s.text()
 
 
-async def test_help_lists_every_binding(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    active = s.session.active_bindings
-    text = " ".join((await help_text(s)).replace("│", " ").split())
+async def test_help_lists_every_binding(booking: Stage) -> None:
+    active = booking.session.active_bindings
+    text = " ".join((await help_text(booking)).replace("│", " ").split())
     for key, entry in active.items():
         if entry.binding.system:
             continue
         line = spoken().get(entry.binding.id or "")
         told = f"{key} {line}"[:50] if line else entry.binding.tooltip or entry.binding.description
-        assert line or s.app.get_key_display(entry.binding) in text, key
+        assert line or booking.app.get_key_display(entry.binding) in text, key
         assert told in text, key
 
 
-async def test_help_is_grouped_by_task_and_ends_with_the_figures(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    lines = [line.strip(" │") for line in (await help_text(s)).splitlines()]
+async def test_help_is_grouped_by_task_and_ends_with_the_figures(booking: Stage) -> None:
+    lines = [line.strip(" │") for line in (await help_text(booking)).splitlines()]
     heads = ["Call", "Find", "Read", "Keep", "Panes", "Program", "Move", "Signs"]
     at = [lines.index(head) for head in heads]
     assert at == sorted(at)
 
 
-async def test_help_describes_the_place_where_it_was_opened(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    text = await help_text(s)
+async def test_help_describes_the_place_where_it_was_opened(call: Stage) -> None:
+    text = await help_text(call)
     assert "Row up" in text
     assert "Jump to the event with the last error. (not now: there was no error)" in text
-    await s.press("escape", "tab", "question_mark")
-    assert "First words" in s.text()
-    assert "Row up" not in s.text()
+    await call.press("escape", "tab", "question_mark")
+    assert "First words" in call.text()
+    assert "Row up" not in call.text()
 
 
 SEARCHES = {
@@ -63,36 +59,35 @@ SEARCHES = {
 }
 
 
-async def test_help_is_searched_as_you_type(stage: Staging, script: Script) -> None:
-    async with stage((100, 30)) as s:
-        await s.play(a_call(script).take())
-        await s.press("question_mark")
-        assert "End the call." in s.text()
-        field = s.top().query_one(Input)
-        for typed, shown in SEARCHES.items():
-            field.value = typed[:-1]
-            await s.press("end", typed[-1])
-            assert shown in s.text(), typed
-            assert "End the call." not in s.text(), typed
-            assert ("The key" in s.text()) == (typed == "u"), typed
-        field.value = ""
-        await s.tick()
-        assert "End the call." in s.text()
-        await s.press("escape")
-        assert s.top() is s.session
+@sized(100, 30)
+async def test_help_is_searched_as_you_type(booking: Stage) -> None:
+    await booking.press("question_mark")
+    assert "End the call." in booking.text()
+    field = booking.top().query_one(Input)
+    for typed, shown in SEARCHES.items():
+        field.value = typed[:-1]
+        await booking.press("end", typed[-1])
+        assert shown in booking.text(), typed
+        assert "End the call." not in booking.text(), typed
+        assert ("The key" in booking.text()) == (typed == "u"), typed
+    field.value = ""
+    await booking.tick()
+    assert "End the call." in booking.text()
+    await booking.press("escape")
+    assert booking.top() is booking.session
 
 
-async def test_help_scrolls_while_the_field_has_the_focus(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await s.press("question_mark")
-    first = s.text("#text")
-    await s.press("pagedown", "down")
-    assert s.text("#help") != first
-    await s.press("pageup", "up")
-    assert "Record: send what" in s.text("#help")
+async def test_help_scrolls_while_the_field_has_the_focus(booking: Stage) -> None:
+    await booking.press("question_mark")
+    first = booking.text("#text")
+    await booking.press("pagedown", "down")
+    assert booking.text("#help") != first
+    await booking.press("pageup", "up")
+    assert "Record: send what" in booking.text("#help")
 
 
-async def test_every_figure_in_header_and_health_pane_is_explained(stage: Staging, script: Script) -> None:
+@sized(300, 30)
+async def test_every_figure_in_header_and_health_pane_is_explained(script: Script, s: Stage) -> None:
     explained = [row.name for section in figure_sections() for row in section.rows]
     a_call(script)
     for loss in e.Loss:
@@ -100,17 +95,16 @@ async def test_every_figure_in_header_and_health_pane_is_explained(stage: Stagin
     script.add(e.UsageReported, what="limits", figures={"total_tokens": 1, "tokens left": 2})
     script.add(e.ErrorRaised, source="agent", code="x", message="y")
     script.add(e.FindingRaised, rule="x", text="y", advice=True)
-    async with stage((300, 30)) as s:
-        await s.play([*script.take(), telemetry(-23, -14, queued_ms=1240)])
-        await s.press("h")
-        groups = [group for group in s.text("SessionStrip").splitlines()[1].split("  ") if group.strip()]
-        named = [[n for n in explained if group.strip().startswith(f"{n} ")] for group in groups]
-        assert all(named), groups
-        assert {"last response", "findings", "unplayed", "tokens", "queued"} <= {
-            n for names in named for n in names
-        }
-        health = {line.name for line in s.session.health.figures if line.value}
-        assert {"buffer", "level", "dropout", "capture stalled"} <= health <= set(explained)
+    await s.play([*script.take(), telemetry(-23, -14, queued_ms=1240)])
+    await s.press("h")
+    groups = [group for group in s.text("SessionStrip").splitlines()[1].split("  ") if group.strip()]
+    named = [[n for n in explained if group.strip().startswith(f"{n} ")] for group in groups]
+    assert all(named), groups
+    assert {"last response", "findings", "unplayed", "tokens", "queued"} <= {
+        n for names in named for n in names
+    }
+    health = {line.name for line in s.session.health.figures if line.value}
+    assert {"buffer", "level", "dropout", "capture stalled"} <= health <= set(explained)
 
 
 async def test_every_action_has_an_id_of_its_own_and_a_tooltip() -> None:
@@ -145,89 +139,65 @@ async def test_the_palette_lists_what_applies_now(script: Script, s: Stage) -> N
     assert "Show error" not in active
 
 
-async def test_the_palette_holds_all_that_keys_can_do(stage: Staging, script: Script) -> None:
+async def test_the_palette_holds_all_that_keys_can_do(script: Script, s: Stage) -> None:
     actions = (*SESSION, *APP)
     assert {action.id for action in actions if not action.palette} == {"palette", "quit_now"}
     assert [action.id for action in actions if action.area is None] == []
-    async with stage() as s:
-        await s.play(a_call(script).take())
-        await s.press("b", "enter")
-        s.session.search.highlight("audio")
-        s.session.questions.set_filter("kind:stream")
-        await s.tick()
-        hits = [hit async for hit in ActionCommands(s.app.screen).discover()]
-        assert all(hit.help for hit in hits)
-        names = [str(hit.prompt) for hit in hits]
-        usable = [action for action in SESSION if action.state(s.session.availability.situation) is True]
-        assert len(usable) > 50
-        for action in (*usable, *APP):
-            title = f"{action.area}: {spoken().get(action.id, action.name)}  "
-            assert any(name.startswith(title) for name in names) or not action.palette, title
-
-
-async def test_the_palette_lists_areas_in_order_then_the_keys_of_the_pane(script: Script, s: Stage) -> None:
     await s.play(a_call(script).take())
-    await s.press("enter", "tab")
-    names = await palette_names(s)
+    await s.press("b", "enter")
+    s.session.search.highlight("audio")
+    s.session.questions.set_filter("kind:stream")
+    await s.tick()
+    hits = [hit async for hit in ActionCommands(s.app.screen).discover()]
+    assert all(hit.help for hit in hits)
+    names = [str(hit.prompt) for hit in hits]
+    usable = [action for action in SESSION if action.state(s.session.availability.situation) is True]
+    assert len(usable) > 50
+    for action in (*usable, *APP):
+        title = f"{action.area}: {spoken().get(action.id, action.name)}  "
+        assert any(name.startswith(title) for name in names) or not action.palette, title
+
+
+async def test_the_palette_lists_areas_in_order_then_the_keys_of_the_pane(booking: Stage) -> None:
+    await booking.press("enter", "tab")
+    names = await palette_names(booking)
     areas = list(dict.fromkeys(name.partition(":")[0] for name in names))
     assert areas == ["Call", "Find", "Read", "Keep", "Panes", "Program", "Detail"]
     assert "Detail: Into  →" in names
 
 
-async def test_a_palette_command_does_what_its_key_does(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    s.sent()
-    await s.press("ctrl+p")
-    assert isinstance(s.app.screen, CommandPalette)
-    await s.press(*"hang", "space", *"up")
-    await s.until(lambda: "End the call." in s.text())
-    await s.pilot.press("down", "enter")
-    await s.until(lambda: s.engine.sent)
-    assert s.sent() == [HangUp()]
+async def test_a_palette_command_does_what_its_key_does(call: Stage) -> None:
+    await call.press("ctrl+p")
+    assert isinstance(call.app.screen, CommandPalette)
+    await call.press(*"hang", "space", *"up")
+    await call.until(lambda: "End the call." in call.text())
+    await call.pilot.press("down", "enter")
+    await call.until(lambda: call.engine.sent)
+    assert call.sent() == [HangUp()]
 
 
-async def test_a_recorded_line_is_found_by_its_words(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    found = [str(hit.prompt) async for hit in ActionCommands(s.app.screen).search("hours")]
+async def test_a_recorded_line_is_found_by_its_words(call: Stage) -> None:
+    found = [str(hit.prompt) async for hit in ActionCommands(call.app.screen).search("hours")]
     assert found[0].startswith("Call: Say: Hello, what are your opening hours today?")
 
 
-async def test_every_theme_draws(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await s.press("enter")
-    for theme in ("opus-light", "ansi-dark", "ansi-light", "opus-dark"):
-        s.app.theme = theme
-        await s.tick()
-        assert "active" in s.text()
-
-
-async def test_the_footer_drops_the_programs_keys_before_those_of_the_focused_pane(
-    script: Script, s: Stage
-) -> None:
-    await s.play(a_call(script).take())
-    assert s.text("KeyBar").split()[-6:] == ["?", "Help", "^p", "All", "q", "Quit"]
-    await s.press("enter", "enter")
-    keys = s.text("KeyBar")
+async def test_the_footer_drops_the_programs_keys_before_those_of_the_focused_pane(booking: Stage) -> None:
+    assert booking.text("KeyBar").split()[-6:] == ["?", "Help", "^p", "All", "q", "Quit"]
+    await booking.press("enter", "enter")
+    keys = booking.text("KeyBar")
     assert keys.startswith(" ⏎ Expand  v Raw  y Copy  Y Copy path  C Copy all  p Play  esc Close")
     assert keys.split()[-2:] == ["?", "Help"]
 
 
-async def test_no_color_means_the_terminals_colours(stage: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    async with stage() as s:
-        assert s.app.theme == "ansi-dark"
-
-
-async def test_the_footer_leads_with_the_keys_of_the_focused_pane(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(a_call(script).take())
-        assert s.text("KeyBar").split()[0] == "s"
-        await s.press("u")
-        assert s.text("KeyBar").startswith(" ⏎ Open turn  P Plot  F Follow  s Stop")
-        await s.press("t")
-        assert s.text("KeyBar").startswith(" F Follow  s Stop")
-        await s.press("l", "enter", "enter")
-        detail = " ⏎ Expand  v Raw  y Copy  Y Copy path  C Copy all  p Play  esc Close"
-        assert s.text("KeyBar").startswith(f"{detail}  → Into  ← Out")
-        await s.press("l")
-        assert s.text("KeyBar").startswith(" s Stop")
+@sized(120, 40)
+async def test_the_footer_leads_with_the_keys_of_the_focused_pane(booking: Stage) -> None:
+    assert booking.text("KeyBar").split()[0] == "s"
+    await booking.press("u")
+    assert booking.text("KeyBar").startswith(" ⏎ Open turn  P Plot  F Follow  s Stop")
+    await booking.press("t")
+    assert booking.text("KeyBar").startswith(" F Follow  s Stop")
+    await booking.press("l", "enter", "enter")
+    detail = " ⏎ Expand  v Raw  y Copy  Y Copy path  C Copy all  p Play  esc Close"
+    assert booking.text("KeyBar").startswith(f"{detail}  → Into  ← Out")
+    await booking.press("l")
+    assert booking.text("KeyBar").startswith(" s Stop")

@@ -34,18 +34,14 @@ async def test_a_mark_and_a_note_are_saved_at_once_and_shown_when_the_session_is
         assert read_marks(tmp_path).numbers == []
 
 
-async def test_in_a_pane_a_mark_and_a_note_belong_to_its_row(
-    stage: Staging, script: Script, tmp_path: Path
-) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(a_call(script).take())
-        await s.press("home", "u", "end", "b", "a")
-        log, turn = s.bridge.log, s.bridge.state.metrics.turns[-1]
-        assert log.row_of(s.number) == log.row_of(turn.first_event)
-        assert f"on event #{s.number}" in s.text()
-        await s.press(*"slow", "enter")
-        marks = read_marks(tmp_path)
-        assert (marks.numbers, marks.notes) == ([s.number], {s.number: "slow"})
+async def test_in_a_pane_a_mark_and_a_note_belong_to_its_row(tmp_path: Path, booking: Stage) -> None:
+    await booking.press("home", "u", "end", "b", "a")
+    log, turn = booking.bridge.log, booking.bridge.state.metrics.turns[-1]
+    assert log.row_of(booking.number) == log.row_of(turn.first_event)
+    assert f"on event #{booking.number}" in booking.text()
+    await booking.press(*"slow", "enter")
+    marks = read_marks(tmp_path)
+    assert (marks.numbers, marks.notes) == ([booking.number], {booking.number: "slow"})
 
 
 async def test_marks_of_one_call_are_not_those_of_the_next(
@@ -76,45 +72,39 @@ async def test_a_secret_in_a_note_is_neither_shown_nor_saved(
     assert "4711" not in (tmp_path / "marks.jsonl").read_text()
 
 
-async def test_a_note_in_a_call_that_is_not_saved_warns_once(stage: Staging) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(to_active(Script()).take())
-        await s.press("b")
-        await s.press("up", "b")
-        (warning,) = s.app._notifications
-        assert warning.message.startswith(
-            "This session is not being saved: marks and notes will be lost when it ends."
-        )
+async def test_a_note_in_a_call_that_is_not_saved_warns_once(s: Stage) -> None:
+    await s.play(to_active(Script()).take())
+    await s.press("b")
+    await s.press("up", "b")
+    (warning,) = s.app._notifications
+    assert warning.message.startswith(
+        "This session is not being saved: marks and notes will be lost when it ends."
+    )
 
 
-async def test_a_note_that_cannot_be_saved_is_reported(
-    stage: Staging, script: Script, tmp_path: Path
-) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(to_active(script).take())
-        (tmp_path / "marks.jsonl").mkdir()
-        await s.press("b")
-        (warning,) = s.app._notifications
-        assert warning.message == "The mark or note could not be saved: Is a directory."
+async def test_a_note_that_cannot_be_saved_is_reported(tmp_path: Path, call: Stage) -> None:
+    (tmp_path / "marks.jsonl").mkdir()
+    await call.press("b")
+    (warning,) = call.app._notifications
+    assert warning.message == "The mark or note could not be saved: Is a directory."
 
 
-async def test_the_light_says_whether_the_call_is_saved(stage: Staging, script: Script) -> None:
+async def test_the_light_says_whether_the_call_is_saved(script: Script, s: Stage) -> None:
     s_ = e.Status
-    async with stage((80, 24)) as s:
-        assert "saving" not in s.text("#strip")
-        await s.play(to_active(script).take())
-        assert "□ mic off  ● saving  0:00" in s.text("#strip")
-        full = script.add(
-            e.ErrorRaised,
-            source="session file",
-            code="unsaved",
-            message="The session is no longer being saved: full.",
-        )
-        await s.play(full.take())
-        assert "not saved  0:00" in s.text("#strip")
-        assert "● saving" not in s.text("#strip")
-        await s.play(script.status(s_.ACTIVE, s_.ENDING).status(s_.ENDING, s_.ENDED).take())
-        assert "saved" not in s.text("#strip")
+    assert "saving" not in s.text("#strip")
+    await s.play(to_active(script).take())
+    assert "□ mic off  ● saving  0:00" in s.text("#strip")
+    full = script.add(
+        e.ErrorRaised,
+        source="session file",
+        code="unsaved",
+        message="The session is no longer being saved: full.",
+    )
+    await s.play(full.take())
+    assert "not saved  0:00" in s.text("#strip")
+    assert "● saving" not in s.text("#strip")
+    await s.play(script.status(s_.ACTIVE, s_.ENDING).status(s_.ENDING, s_.ENDED).take())
+    assert "saved" not in s.text("#strip")
 
 
 async def test_a_gap_in_what_is_saved_does_not_turn_the_light_off(script: Script, s: Stage) -> None:

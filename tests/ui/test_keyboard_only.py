@@ -103,46 +103,38 @@ async def test_every_control_is_reached_and_escape_leaves(
             assert s.top() is s.session
 
 
-async def test_an_export_is_set_up_and_written_by_keys_alone(stage: Staging, script: Script) -> None:
-    async with stage((100, 36)) as s:
-        await s.play(a_call(script).take())
-        await s.press("x", "shift+tab", "shift+tab", "shift+tab", "enter", "down", "down", "enter")
-        focused = s.focused()
-        assert isinstance(focused, Choice)
-        assert (focused.id, focused.chosen) == ("what", "marked")
-        assert "^s export" in s.text()
+async def test_an_export_is_set_up_and_written_by_keys_alone(booking: Stage) -> None:
+    await booking.press("x", "shift+tab", "shift+tab", "shift+tab", "enter", "down", "down", "enter")
+    focused = booking.focused()
+    assert isinstance(focused, Choice)
+    assert (focused.id, focused.chosen) == ("what", "marked")
+    assert "^s export" in booking.text()
 
 
-async def test_arrows_move_between_the_keys_of_the_keypad(stage: Staging, script: Script) -> None:
-    async with stage((100, 36)) as s:
-        await s.play(a_call(script).take())
-        s.sent()
-        await s.press("K", "down", "enter", "right", "down", "enter", "up", "up", "left", "enter")
-        assert [getattr(command, "digits", "") for command in s.sent()] == ["1", "5", "*"]
+async def test_arrows_move_between_the_keys_of_the_keypad(booking: Stage) -> None:
+    await booking.press("K", "down", "enter", "right", "down", "enter", "up", "up", "left", "enter")
+    assert [getattr(command, "digits", "") for command in booking.sent()] == ["1", "5", "*"]
 
 
-async def test_q_in_a_call_asks_once(stage: Staging, script: Script) -> None:
-    async with stage((100, 36)) as s:
-        await s.play(a_call(script).take())
-        await s.press("q")
-        assert isinstance(s.top(), QuitScreen)
-        await s.press("escape")
-        assert isinstance(s.top(), SessionScreen)
-        await s.press("q")
-        s.app.simulate_key("enter")
-        await s.until(lambda: s.app.return_code is not None)
-        assert s.app.return_code == 0
+async def test_q_in_a_call_asks_once(booking: Stage) -> None:
+    await booking.press("q")
+    assert isinstance(booking.top(), QuitScreen)
+    await booking.press("escape")
+    assert isinstance(booking.top(), SessionScreen)
+    await booking.press("q")
+    booking.app.simulate_key("enter")
+    await booking.until(lambda: booking.app.return_code is not None)
+    assert booking.app.return_code == 0
 
 
-async def test_the_question_says_so_if_the_call_ends_meanwhile(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await s.press("q")
-    assert "The call is still active. End it and quit?" in s.text()
-    await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-    assert "The call has ended in the meantime. Quit?" in s.text()
-    assert "End call" not in s.text()
-    await s.press("escape")
-    assert s.top() is s.session
+async def test_the_question_says_so_if_the_call_ends_meanwhile(script: Script, booking: Stage) -> None:
+    await booking.press("q")
+    assert "The call is still active. End it and quit?" in booking.text()
+    await booking.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+    assert "The call has ended in the meantime. Quit?" in booking.text()
+    assert "End call" not in booking.text()
+    await booking.press("escape")
+    assert booking.top() is booking.session
 
 
 async def test_the_settings_turn_the_question_off(stage: Staging, script: Script) -> None:
@@ -153,11 +145,9 @@ async def test_the_settings_turn_the_question_off(stage: Staging, script: Script
         await s.until(lambda: s.app.return_code is not None)
 
 
-async def test_j_and_k_move(stage: Staging, script: Script) -> None:
-    async with stage((100, 36)) as s:
-        await s.play(a_call(script).take())
-        at = s.session.log_pane.cursor
-        await s.press("k", "k")
-        assert s.session.log_pane.cursor == at - 2
-        await s.press("j")
-        assert s.session.log_pane.cursor == at - 1
+async def test_j_and_k_move(booking: Stage) -> None:
+    at = booking.session.log_pane.cursor
+    await booking.press("k", "k")
+    assert booking.session.log_pane.cursor == at - 2
+    await booking.press("j")
+    assert booking.session.log_pane.cursor == at - 1

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui.conftest import TARGET, Stage, Staging
-from tests.ui.fakes import Script, a_call, to_active
+from tests.ui.conftest import TARGET, Stage, Staging, sized
+from tests.ui.fakes import Script, to_active
 from tui.engine.wire import Connect, PlayScenario, SpeakSentence, SteerScenario
 from tui.models import events as e
 from tui.screens.commands import CommandsScreen
@@ -66,30 +66,26 @@ async def test_the_current_step_stays_in_view_when_the_pane_gets_smaller(script:
     assert "▶   1 press 1" in s.text("LadderPane")
 
 
-async def test_verdicts_come_and_the_last_is_that_of_the_whole(stage: Staging, script: Script) -> None:
-    async with stage((200, 60)) as s:
-        at_the_fourth_step(script)
-        step(script, 4, "done")
-        step(step(script, 5), 5, "not measured", "opusagent-tui fell 90 ms behind in the meantime.")
-        script.add(e.StepChanged, step=7, text="limit findings ≤ 0", verdict="passed")
-        scenario(
-            script, OVER, verdict="failed", reason="agent stops within 400 ms: It happened after 812 ms."
-        )
-        await s.play(script.take())
-        assert "✗   3 agent stops within 400 ms: It happened after" in s.text("LadderPane")
-        assert "~   5 tool book_table" in s.text("LadderPane")
-        assert "✓   7 limit findings ≤ 0" in s.text("LadderPane")
-        # The focus is on the failed step.
-        assert "▌✗   3" in s.text("LadderPane")
-        assert title(s) == "Scenario · failed · 1 failed · 1 not measured · books a table"
+async def test_verdicts_come_and_the_last_is_that_of_the_whole(script: Script, s: Stage) -> None:
+    at_the_fourth_step(script)
+    step(script, 4, "done")
+    step(step(script, 5), 5, "not measured", "opusagent-tui fell 90 ms behind in the meantime.")
+    script.add(e.StepChanged, step=7, text="limit findings ≤ 0", verdict="passed")
+    scenario(script, OVER, verdict="failed", reason="agent stops within 400 ms: It happened after 812 ms.")
+    await s.play(script.take())
+    assert "✗   3 agent stops within 400 ms: It happened after" in s.text("LadderPane")
+    assert "~   5 tool book_table" in s.text("LadderPane")
+    assert "✓   7 limit findings ≤ 0" in s.text("LadderPane")
+    # The focus is on the failed step.
+    assert "▌✗   3" in s.text("LadderPane")
+    assert title(s) == "Scenario · failed · 1 failed · 1 not measured · books a table"
 
 
-async def test_enter_shows_the_events_of_a_step(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(at_the_fourth_step(script).take())
-        await s.press("S", "up", "enter")
-        assert s.session.log_pane.has_focus
-        assert s.number == s.bridge.scenario.rungs[2].number
+async def test_enter_shows_the_events_of_a_step(script: Script, s: Stage) -> None:
+    await s.play(at_the_fourth_step(script).take())
+    await s.press("S", "up", "enter")
+    assert s.session.log_pane.has_focus
+    assert s.number == s.bridge.scenario.rungs[2].number
 
 
 async def test_a_call_without_a_scenario_hides_the_ladder_of_the_one_before(script: Script, s: Stage) -> None:
@@ -100,43 +96,38 @@ async def test_a_call_without_a_scenario_hides_the_ladder_of_the_one_before(scri
     assert "Scenario" not in s.text("PaneTabs")
 
 
-async def test_a_key_takes_the_call_over_and_gives_it_back(stage: Staging, script: Script) -> None:
-    async with stage((200, 60)) as s:
-        await s.play(to_active(script).take())
-        s.sent()
-        await s.press("G")
-        assert s.sent() == []
-        assert "no scenario is being played" in s.text("KeyBar")
-        await s.play(at_the_fourth_step(script).take())
-        assert "G By hand" in s.text("KeyBar")
-        await s.press("G")
-        assert s.sent() == [SteerScenario(by_hand=True)]
-        await s.play(scenario(script, BY_HAND).take())
-        assert title(s) == "Scenario · 3 of 6 · 1 failed · by hand · books a table"
-        assert "G Give back" in s.text("KeyBar")
-        await s.press("G")
-        assert s.sent() == [SteerScenario(by_hand=False)]
-        await s.play(scenario(script, OVER, verdict="passed").take())
-        await s.press("G")
-        assert s.sent() == []
+async def test_a_key_takes_the_call_over_and_gives_it_back(script: Script, call: Stage) -> None:
+    await call.press("G")
+    assert call.sent() == []
+    assert "no scenario is being played" in call.text("KeyBar")
+    await call.play(at_the_fourth_step(script).take())
+    assert "G By hand" in call.text("KeyBar")
+    await call.press("G")
+    assert call.sent() == [SteerScenario(by_hand=True)]
+    await call.play(scenario(script, BY_HAND).take())
+    assert title(call) == "Scenario · 3 of 6 · 1 failed · by hand · books a table"
+    assert "G Give back" in call.text("KeyBar")
+    await call.press("G")
+    assert call.sent() == [SteerScenario(by_hand=False)]
+    await call.play(scenario(script, OVER, verdict="passed").take())
+    await call.press("G")
+    assert call.sent() == []
 
 
+@sized(120, 36)
 async def test_a_narrow_title_shortens_the_name_and_a_narrow_row_leaves_the_reason_to_the_foot(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
     reason = "The agent went on speaking for 812 ms after it was interrupted (limit 400 ms)."
-    async with stage((120, 36)) as s:
-        scenario(to_active(script), steps=STEPS)
-        script.add(
-            e.ScenarioChanged, phase=PLAYING, name="books a table for two on a Tuesday evening", file="/x"
-        )
-        step(step(step(script, 1), 1, "failed", reason), 2)
-        await s.play(script.take())
-        assert title(s) == "Scenario · 1 of 6 · 1 failed · books a table fo…"
-        await s.press("S", "up", "down")
-        assert title(s) == "Scenario · 1 of 6 · paused · 1 failed"
-        text = " ".join(s.text("LadderPane").replace("│", " ").split())
-        assert f"✗ 1 {reason}" in text
+    scenario(to_active(script), steps=STEPS)
+    script.add(e.ScenarioChanged, phase=PLAYING, name="books a table for two on a Tuesday evening", file="/x")
+    step(step(step(script, 1), 1, "failed", reason), 2)
+    await s.play(script.take())
+    assert title(s) == "Scenario · 1 of 6 · 1 failed · books a table fo…"
+    await s.press("S", "up", "down")
+    assert title(s) == "Scenario · 1 of 6 · paused · 1 failed"
+    text = " ".join(s.text("LadderPane").replace("│", " ").split())
+    assert f"✗ 1 {reason}" in text
 
 
 async def test_a_file_is_asked_for_read_and_played_in_the_call(
@@ -183,29 +174,25 @@ async def test_a_scenario_without_commands_goes_with_every_call(stage: Staging) 
         ]
 
 
-async def test_any_sentence_can_be_spoken(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    s.sent()
-    await s.press("W", "H", "i", "space", "y", "o", "u", "enter")
-    assert s.sent() == [SpeakSentence(text="Hi you")]
-    await s.press("W", "escape")
-    assert s.sent() == []
+async def test_any_sentence_can_be_spoken(call: Stage) -> None:
+    await call.press("W", "H", "i", "space", "y", "o", "u", "enter")
+    assert call.sent() == [SpeakSentence(text="Hi you")]
+    await call.press("W", "escape")
+    assert call.sent() == []
 
 
 async def test_a_scenario_is_made_of_the_session_that_is_shown(
-    stage: Staging, script: Script, tmp_path: Path, saved_folder: Path
+    tmp_path: Path, saved_folder: Path, booking: Stage
 ) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(a_call(script).take())
-        s.bridge.folder.use(saved_folder)
-        await s.press("X")
-        path = tmp_path / "bug.call.toml"
-        s.session.questions.prompt.line.value = str(path)
-        await s.press("enter")
-        await s.until(lambda: s.app._notifications)
-        (told,) = s.app._notifications
-        assert told.message == f"Wrote 5 steps and 1 WAV file to {path}."
-        assert path.exists()
-        s.bridge.folder.use(None)
-        await s.press("X")
-        assert "This session is not being saved" in list(s.app._notifications)[-1].message
+    booking.bridge.folder.use(saved_folder)
+    await booking.press("X")
+    path = tmp_path / "bug.call.toml"
+    booking.session.questions.prompt.line.value = str(path)
+    await booking.press("enter")
+    await booking.until(lambda: booking.app._notifications)
+    (told,) = booking.app._notifications
+    assert told.message == f"Wrote 5 steps and 1 WAV file to {path}."
+    assert path.exists()
+    booking.bridge.folder.use(None)
+    await booking.press("X")
+    assert "This session is not being saved" in list(booking.app._notifications)[-1].message

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from textual import events
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, Staging, sized
 from tests.ui.fakes import NASTY, Script, a_call, to_active, with_tools
 from tests.ui.test_event_log import log_lines, pings
 from tests.ui.test_nasty import check
@@ -44,80 +44,80 @@ def kinds(s: Stage) -> set[str]:
     return {log.events.shapes[log.events.shape_ids[view.line(n).event]].kind for n in range(len(view))}
 
 
+def export(s: Stage) -> ExportScreen:
+    screen = s.top()
+    assert isinstance(screen, ExportScreen)
+    return screen
+
+
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-async def test_a_filter_applies_while_it_is_typed(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await ask(s, "f", "kind:chunk")
-    assert kinds(s) == {"playStream.chunk", "userStream.chunk"}
-    assert "4 rows of" in title(s)
-    await s.press("enter")
-    assert s.focused() is s.session.log_pane
-    await s.play(script.message("userStream.chunk", {}, audio_ms=20).message("other", {}).take())
-    assert "5 rows of" in title(s)
-    await clear(s, "f")
-    assert len(s.session.log_pane.view) == len(s.bridge.log)
-    assert "filter" not in title(s)
+async def test_a_filter_applies_while_it_is_typed(script: Script, booking: Stage) -> None:
+    await ask(booking, "f", "kind:chunk")
+    assert kinds(booking) == {"playStream.chunk", "userStream.chunk"}
+    assert "4 rows of" in title(booking)
+    await booking.press("enter")
+    assert booking.focused() is booking.session.log_pane
+    await booking.play(script.message("userStream.chunk", {}, audio_ms=20).message("other", {}).take())
+    assert "5 rows of" in title(booking)
+    await clear(booking, "f")
+    assert len(booking.session.log_pane.view) == len(booking.bridge.log)
+    assert "filter" not in title(booking)
 
 
-async def test_an_invalid_filter_shows_where_it_is_wrong_and_stays_open(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await ask(s, "f", "chunk (", "enter")
-    assert s.session.questions.prompt.is_open
-    assert "Column 8:" in s.text()
-    await s.press("escape")
-    assert not s.session.log_pane.filtered, "as it was before"
-    assert "Column" not in s.text()
+async def test_an_invalid_filter_shows_where_it_is_wrong_and_stays_open(booking: Stage) -> None:
+    await ask(booking, "f", "chunk (", "enter")
+    assert booking.session.questions.prompt.is_open
+    assert "Column 8:" in booking.text()
+    await booking.press("escape")
+    assert not booking.session.log_pane.filtered, "as it was before"
+    assert "Column" not in booking.text()
 
 
-async def test_letters_typed_right_after_the_key_are_the_answer(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
+async def test_letters_typed_right_after_the_key_are_the_answer(booking: Stage) -> None:
     for key in "fdir:own":
-        s.app.post_message(events.Key(key, key))
-    await s.until(lambda: s.session.questions.prompt.line.value == "dir:own")
-    assert HangUp() not in s.sent()
+        booking.app.post_message(events.Key(key, key))
+    await booking.until(lambda: booking.session.questions.prompt.line.value == "dir:own")
+    assert HangUp() not in booking.sent()
 
 
-async def test_tab_completes_a_filter(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await ask(s, "f", "kind:plays", "tab")
-    line = s.session.questions.prompt.line
+async def test_tab_completes_a_filter(booking: Stage) -> None:
+    await ask(booking, "f", "kind:plays", "tab")
+    line = booking.session.questions.prompt.line
     assert line.value == "kind:playStream.chunk"
-    assert "tab: kind:playStream.chunk" in s.text()
-    assert kinds(s) == {"playStream.chunk"}
-    await s.press("tab")
+    assert "tab: kind:playStream.chunk" in booking.text()
+    assert kinds(booking) == {"playStream.chunk"}
+    await booking.press("tab")
     assert line.value == "kind:playStream.start"
-    await s.press("tab", "tab")
+    await booking.press("tab", "tab")
     assert line.value == "kind:plays", "and round again"
 
 
-async def test_f1_in_the_filter_explains_filters(stage: Staging, script: Script) -> None:
-    async with stage((80, 50)) as s:
-        await s.play(a_call(script).take())
-        await s.press("f")
-        assert "enter accept" not in s.text("PromptLine"), "the hint names the keys"
-        await s.press("escape")
-        await ask(s, "f", "kind:")
-        assert s.text("PromptLine").rstrip().endswith("tab complete · F1 help · enter accept · esc cancel")
-        await s.press("f1")
-        assert isinstance(s.top(), FilterHelpScreen)
-        assert "more than" not in s.text()
-        assert "messages by size in bytes" in s.text()
-        await s.press("escape")
-        assert s.session.questions.prompt.line.value == "kind:"
-        await s.press("escape", "f2")
-        assert isinstance(s.top(), FilterHelpScreen)
+@sized(80, 50)
+async def test_f1_in_the_filter_explains_filters(booking: Stage) -> None:
+    await booking.press("f")
+    assert "enter accept" not in booking.text("PromptLine"), "the hint names the keys"
+    await booking.press("escape")
+    await ask(booking, "f", "kind:")
+    assert booking.text("PromptLine").rstrip().endswith("tab complete · F1 help · enter accept · esc cancel")
+    await booking.press("f1")
+    assert isinstance(booking.top(), FilterHelpScreen)
+    assert "more than" not in booking.text()
+    assert "messages by size in bytes" in booking.text()
+    await booking.press("escape")
+    assert booking.session.questions.prompt.line.value == "kind:"
+    await booking.press("escape", "f2")
+    assert isinstance(booking.top(), FilterHelpScreen)
 
 
-async def test_the_filter_help_wraps_at_the_windows_edge(stage: Staging, script: Script) -> None:
-    async with stage((120, 50)) as s:
-        await s.play(a_call(script).take())
-        await s.press("f2")
-        page = " ".join(line.strip() for line in s.text().replace("│", "").splitlines())
-        assert "`and` binds more tightly than `or`. A run of messages" in " ".join(page.split())
-        assert not any(line.strip("│ ") == "tightly" for line in s.text().splitlines())
+@sized(120, 50)
+async def test_the_filter_help_wraps_at_the_windows_edge(booking: Stage) -> None:
+    await booking.press("f2")
+    page = " ".join(line.strip() for line in booking.text().replace("│", "").splitlines())
+    assert "`and` binds more tightly than `or`. A run of messages" in " ".join(page.split())
+    assert not any(line.strip("│ ") == "tightly" for line in booking.text().splitlines())
 
 
 async def test_the_cursors_event_stays_in_view_when_a_filter_is_set_and_cleared(
@@ -133,15 +133,14 @@ async def test_the_cursors_event_stays_in_view_when_a_filter_is_set_and_cleared(
     assert any(line.startswith("▌") for line in log_lines(s))
 
 
-async def test_the_cursors_event_stays_in_view_while_a_filter_is_typed(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await ask(s, "f", "kind:playStream.chunk", "enter", "home", "down", "enter")
-    number = s.number
-    await s.press("f", *["backspace"] * 19)
-    assert len(s.session.log_pane.view) == 0, "no event has the word"
-    await s.press(*["backspace"] * 4, "enter")
-    assert not s.session.log_pane.filtered
-    assert s.number == number
+async def test_the_cursors_event_stays_in_view_while_a_filter_is_typed(booking: Stage) -> None:
+    await ask(booking, "f", "kind:playStream.chunk", "enter", "home", "down", "enter")
+    number = booking.number
+    await booking.press("f", *["backspace"] * 19)
+    assert len(booking.session.log_pane.view) == 0, "no event has the word"
+    await booking.press(*["backspace"] * 4, "enter")
+    assert not booking.session.log_pane.filtered
+    assert booking.number == number
 
 
 async def test_a_long_filter_is_applied_in_slices(script: Script, s: Stage) -> None:
@@ -296,14 +295,6 @@ async def test_a_replay_of_an_unknown_agent_cannot_call_it(stage: Staging, scrip
         assert s.top() is s.session
 
 
-async def test_times_of_day(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await s.press("home", "z")
-    assert ":00:00.000" in log_lines(s)[0]
-    await s.press("z")
-    assert "+0.000" in log_lines(s)[0]
-
-
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 60)])
 async def test_times_of_day_have_milliseconds_and_keep_the_columns(script: Script, s: Stage) -> None:
     for kind, ms in (("one", 0), ("two", 500), ("three", -300)):
@@ -320,55 +311,45 @@ async def test_times_of_day_have_milliseconds_and_keep_the_columns(script: Scrip
     assert "↶" in back_dated
     for column in ("←", "said"):
         assert len({line.index(column) for line in (one, two, marked, back_dated)}) == 1
+    await s.press("z")
+    assert any("+0.520 " in line for line in log_lines(s))
 
 
-async def test_a_wide_log_has_the_time_since_the_line_above(stage: Staging, script: Script) -> None:
-    async with stage((200, 60)) as s:
-        await s.play(to_active(script).take())
-        assert any("Δ0.012" in line for line in log_lines(s))
-
-
-async def test_the_name_that_export_offers_is_the_sessions(script: Script, tmp_path: Path, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await s.press("x")
-    screen = s.top()
-    assert isinstance(screen, ExportScreen)
+async def test_the_name_that_export_offers_is_the_sessions(tmp_path: Path, call: Stage) -> None:
+    await call.press("x")
+    screen = export(call)
     assert screen.path.value == str(Path.cwd() / f"{tmp_path.name}.jsonl")
 
 
 async def test_export_writes_the_shown_events_and_reports_how_many(
-    stage: Staging, script: Script, tmp_path: Path
+    script: Script, tmp_path: Path, s: Stage
 ) -> None:
     path = tmp_path / "out.jsonl"
-    async with stage() as s:
-        await s.play(pings(to_active(script), 20).take())
-        await ask(s, "f", "ping", "enter", "x")
-        screen = s.top()
-        assert isinstance(screen, ExportScreen)
-        screen.path.value = str(path)
-        await s.press("enter")
-        await s.until(lambda: s.top() is s.session)
-        assert any(notice.message.startswith("Wrote 20 events") for notice in s.app._notifications)
-        assert len([json.loads(line) for line in path.read_text().splitlines()]) == 20
+    await s.play(pings(to_active(script), 20).take())
+    await ask(s, "f", "ping", "enter", "x")
+    screen = export(s)
+    screen.path.value = str(path)
+    await s.press("enter")
+    await s.until(lambda: s.top() is s.session)
+    assert any(notice.message.startswith("Wrote 20 events") for notice in s.app._notifications)
+    assert len([json.loads(line) for line in path.read_text().splitlines()]) == 20
 
 
 async def test_without_a_filter_every_event_is_exported_with_or_without_a_row(
-    stage: Staging, script: Script, tmp_path: Path
+    script: Script, tmp_path: Path, s: Stage
 ) -> None:
     path = tmp_path / "out.jsonl"
-    async with stage() as s:
-        to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text="Good morning.", final=True)
-        await s.play(script.take())
-        await s.press("x")
-        screen = s.top()
-        assert isinstance(screen, ExportScreen)
-        screen.path.value = str(path)
-        await s.press("enter")
-        await s.until(lambda: s.top() is s.session)
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        assert len(lines) == len(s.bridge.log.events)
-        assert f"Events · {len(lines)} " in s.text()
-        assert any(line.get("text") == "Good morning." for line in lines)
+    to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text="Good morning.", final=True)
+    await s.play(script.take())
+    await s.press("x")
+    screen = export(s)
+    screen.path.value = str(path)
+    await s.press("enter")
+    await s.until(lambda: s.top() is s.session)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert len(lines) == len(s.bridge.log.events)
+    assert f"Events · {len(lines)} " in s.text()
+    assert any(line.get("text") == "Good morning." for line in lines)
 
 
 async def test_an_impossible_export_shows_the_reason_and_stays_open(
@@ -379,8 +360,7 @@ async def test_an_impossible_export_shows_the_reason_and_stays_open(
     async with stage() as s:
         await s.play(to_active(script).take())
         await s.press("x")
-        screen = s.top()
-        assert isinstance(screen, ExportScreen)
+        screen = export(s)
         for name, reason in (
             (str(path), "already exists"),
             ("", "Enter a file name"),
@@ -399,29 +379,25 @@ async def test_an_impossible_export_shows_the_reason_and_stays_open(
         assert len((tmp_path / "all.csv").read_text().splitlines()) == len(s.bridge.log.events) + 1
 
 
-async def test_a_cancelled_export_leaves_no_file(script: Script, tmp_path: Path, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await s.press("x")
-    screen = s.top()
-    assert isinstance(screen, ExportScreen)
+async def test_a_cancelled_export_leaves_no_file(tmp_path: Path, call: Stage) -> None:
+    await call.press("x")
+    screen = export(call)
     screen.path.value = str(tmp_path / "out.jsonl")
     before = names(tmp_path)
     screen.action_export()
     assert names(tmp_path) != before, "it is under way"
     screen.action_close()
-    await s.until(lambda: names(tmp_path) == before)
+    await call.until(lambda: names(tmp_path) == before)
 
 
-async def test_the_format_sets_the_file_name_extension(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await s.press("x")
-    screen = s.top()
-    assert isinstance(screen, ExportScreen)
+async def test_the_format_sets_the_file_name_extension(call: Stage) -> None:
+    await call.press("x")
+    screen = export(call)
     screen.format.choose("txt")
-    await s.settle()
+    await call.settle()
     assert screen.path.value.endswith(".txt")
-    await s.press("escape")
-    assert s.top() is s.session
+    await call.press("escape")
+    assert call.top() is call.session
 
 
 @pytest.mark.parametrize("key", ["f", "slash", "a"])
@@ -465,10 +441,9 @@ async def test_a_log_without_matches_says_so_and_offers_a_way_out(script: Script
     assert "242" in title(s)
 
 
-async def test_backspace_shows_why_it_does_nothing(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await s.press("backspace")
-    assert "All events: no filter is set" in s.text()
+async def test_backspace_shows_why_it_does_nothing(call: Stage) -> None:
+    await call.press("backspace")
+    assert "All events: no filter is set" in call.text()
 
 
 async def test_tab_in_an_empty_filter_offers_the_kinds_seen(script: Script, s: Stage) -> None:

@@ -9,12 +9,12 @@ import re
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging, check_snapshot
+from tests.ui.conftest import Stage, check_snapshot, sized
 from tests.ui.fakes import MS, Script, a_call, devices, telemetry, with_tools
+from tests.ui.test_devices import opened
 from tests.ui.test_reading import two_updates
 from tests.ui.test_snapshots import with_error
 from tests.ui.test_turns import conversation
-from tui.models import events as e
 
 THEMES = ("opus-dark", "opus-light", "ansi-dark")
 
@@ -29,63 +29,59 @@ async def check_look(s: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-async def test_a_call(stage: Staging, script: Script, theme: str) -> None:
-    async with stage((120, 40)) as s:
-        s.app.theme = theme
-        s.clock.now_ns += 83_000 * MS
-        await s.play([*with_tools(a_call(script)).take(), telemetry(-23, -14, queued_ms=1240, clipped=True)])
-        s.session.log_pane.move_to(20)
-        await check_look(s, f"look-call-{theme}")
+@sized(120, 40)
+async def test_a_call(script: Script, theme: str, s: Stage) -> None:
+    s.app.theme = theme
+    s.clock.now_ns += 83_000 * MS
+    await s.play([*with_tools(a_call(script)).take(), telemetry(-23, -14, queued_ms=1240, clipped=True)])
+    s.session.log_pane.move_to(20)
+    await check_look(s, f"look-call-{theme}")
 
 
-async def test_turns(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(conversation(script).take())
-        await s.press("u", "up")
-        await check_look(s, "look-turns-opus-dark")
+@sized(120, 40)
+async def test_turns(script: Script, s: Stage) -> None:
+    await s.play(conversation(script).take())
+    await s.press("u", "up")
+    await check_look(s, "look-turns-opus-dark")
 
 
-async def test_a_detail_beside_an_error(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        s.app.theme = "opus-light"
-        await s.play(with_error(a_call(script)).take())
-        s.session.log_pane.move_to(s.bridge.log.row_of(148) or 0, centre=True)
-        await s.press("enter")
-        await check_look(s, "look-detail-opus-light")
+@sized(120, 40)
+async def test_a_detail_beside_an_error(script: Script, s: Stage) -> None:
+    s.app.theme = "opus-light"
+    await s.play(with_error(a_call(script)).take())
+    s.session.log_pane.move_to(s.bridge.log.row_of(148) or 0, centre=True)
+    await s.press("enter")
+    await check_look(s, "look-detail-opus-light")
 
 
 @pytest.mark.parametrize("theme", THEMES)
-async def test_a_comparison(stage: Staging, script: Script, theme: str) -> None:
-    async with stage((120, 40)) as s:
-        s.app.theme = theme
-        await s.play(two_updates(script).take())
-        await s.press("b", "up", "D", "n")
-        await check_look(s, f"look-compare-{theme}")
+@sized(120, 40)
+async def test_a_comparison(script: Script, theme: str, s: Stage) -> None:
+    s.app.theme = theme
+    await s.play(two_updates(script).take())
+    await s.press("b", "up", "D", "n")
+    await check_look(s, f"look-compare-{theme}")
 
 
-async def test_the_help(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await s.press("question_mark")
-    await check_look(s, "look-help-opus-dark")
+async def test_the_help(booking: Stage) -> None:
+    await booking.press("question_mark")
+    await check_look(booking, "look-help-opus-dark")
 
 
 async def test_the_devices(script: Script, s: Stage) -> None:
     s.app.theme = "opus-light"
-    script.started().status(e.Status.IDLE, e.Status.ACTIVE)
-    script.add(e.AudioOpened, capture="Built-in Microphone", playback="Jabra [/b] Evolve")
-    await s.play([*script.take(), devices()])
+    await s.play([*opened(script).take(), devices()])
     await s.press("A")
     await check_look(s, "look-devices-opus-light")
 
 
-async def test_a_message_as_a_tree(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(two_updates(script).take())
-        await s.press("enter", "enter", "down", "down")
-        await check_look(s, "look-tree-opus-dark")
+@sized(120, 40)
+async def test_a_message_as_a_tree(script: Script, s: Stage) -> None:
+    await s.play(two_updates(script).take())
+    await s.press("enter", "enter", "down", "down")
+    await check_look(s, "look-tree-opus-dark")
 
 
-async def test_a_log_that_nothing_matches(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    s.session.questions.set_filter("transcript")
-    await check_look(s, "look-unmatched-opus-dark")
+async def test_a_log_that_nothing_matches(booking: Stage) -> None:
+    booking.session.questions.set_filter("transcript")
+    await check_look(booking, "look-unmatched-opus-dark")

@@ -22,25 +22,23 @@ def check(s: Stage) -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=str)
-async def test_every_panel_draws_any_text(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
+async def test_every_panel_draws_any_text(script: Script, call: Stage) -> None:
     for text in NASTY:
-        await s.play(nasty(script, text).take())
-        check(s)
+        await call.play(nasty(script, text).take())
+        check(call)
 
 
 @pytest.mark.parametrize("size", [(60, 16), (120, 40)], ids=str)
-async def test_every_pane_draws_any_text(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
+async def test_every_pane_draws_any_text(script: Script, call: Stage) -> None:
     for text in NASTY:
-        await s.play(nasty(script, text).take())
-    assert len(s.bridge.state.metrics.turns) > 1
-    assert any(turn.reported_ms for turn in s.bridge.state.metrics.turns)
+        await call.play(nasty(script, text).take())
+    assert len(call.bridge.state.metrics.turns) > 1
+    assert any(turn.reported_ms for turn in call.bridge.state.metrics.turns)
     for key in ("t", "u", "J", "h"):
-        await s.press(key, "home")
+        await call.press(key, "home")
         for _ in NASTY:
-            await s.press("down")
-            check(s)
+            await call.press("down")
+            check(call)
 
 
 async def test_every_event_can_be_opened(script: Script, s: Stage) -> None:
@@ -57,15 +55,14 @@ async def test_every_event_can_be_opened(script: Script, s: Stage) -> None:
             check(s)
 
 
-async def test_nasty_messages_in_the_detail(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
+async def test_nasty_messages_in_the_detail(script: Script, call: Stage) -> None:
     for text in NASTY:
         script.message(text[:50] or "x", {text: text, "list": [text]}, text)
         script.message("raw", text.encode("utf-8", "surrogatepass"), text)
-        await s.play(script.take())
+        await call.play(script.take())
         for key in ("F", "enter", "v", "up", "enter", "v"):
-            await s.press(key)
-            check(s)
+            await call.press(key)
+            check(call)
 
 
 async def test_nasty_sessions_and_errors(s: Stage) -> None:

@@ -4,10 +4,9 @@ import pytest
 from textual import events
 from textual.widget import Widget
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, Staging, sized
 from tests.ui.fakes import Script, a_call, to_active
 from tui.models import events as e
-from tui.screens.callbacks import CallbacksScreen
 from tui.widgets.tabs import Tab, fitted
 
 SHOWN = {
@@ -69,18 +68,19 @@ async def test_a_focused_side_pane_gets_the_room_unless_the_user_has_divided_it(
         assert s.session.transcript.size.height == height, "there is enough room as it is"
 
 
-async def test_a_key_goes_to_a_pane_and_from_it_back_to_the_log(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
+async def test_a_key_goes_to_a_pane_and_from_it_back_to_the_log(booking: Stage) -> None:
     for key, name in (("t", "transcript"), ("u", "turns"), ("h", "health")):
-        await s.press(key)
-        assert s.focused() is s.session.panes.panes[name], key
-        assert s.session.panes.shown == [name]
-    await s.press("h")
-    assert s.focused() is s.session.log_pane
-    assert s.session.panes.shown == ["turns"]
-    await s.press("t", "l")
-    assert s.focused() is s.session.log_pane
-    assert s.session.panes.shown == ["transcript"], "the key of the log leaves the others where they are"
+        await booking.press(key)
+        assert booking.focused() is booking.session.panes.panes[name], key
+        assert booking.session.panes.shown == [name]
+    await booking.press("h")
+    assert booking.focused() is booking.session.log_pane
+    assert booking.session.panes.shown == ["turns"]
+    await booking.press("t", "l")
+    assert booking.focused() is booking.session.log_pane
+    assert booking.session.panes.shown == ["transcript"], (
+        "the key of the log leaves the others where they are"
+    )
 
 
 async def test_the_tabs_show_visible_panes_and_the_focus(s: Stage) -> None:
@@ -88,15 +88,6 @@ async def test_the_tabs_show_visible_panes_and_the_focus(s: Stage) -> None:
     assert tabs_line(s).split() == names.split()
     await s.press("u")
     assert "▪l Log  t Transcript ▸u Turns" in tabs_line(s)
-
-
-async def test_the_tabs_can_be_clicked(s: Stage) -> None:
-    await s.pilot.click(offset=(tabs_line(s).index("Health"), 3))
-    await s.until(lambda: s.focused() is s.session.health)
-    assert s.session.panes.shown == ["health"]
-    assert "Callbacks" not in tabs_line(s)
-    await s.press("T")
-    assert isinstance(s.top(), CallbacksScreen)
 
 
 async def test_a_hidden_pane_is_not_refreshed_until_it_is_seen(script: Script, s: Stage) -> None:
@@ -109,20 +100,20 @@ async def test_a_hidden_pane_is_not_refreshed_until_it_is_seen(script: Script, s
     assert "hidden words" in s.text()
 
 
-async def test_keys_share_the_screen_otherwise(stage: Staging) -> None:
-    async with stage((120, 40)) as s:
-        before = s.session.log_pane.size.width
-        await s.press("greater_than_sign")
-        assert s.session.log_pane.size.width > before
-        await s.press("less_than_sign", "less_than_sign")
-        assert s.session.log_pane.size.width < before
-        await s.press("t", "greater_than_sign")
-        assert s.session.log_pane.size.width < before - 6, "the pane with the keys grows"
-        height = s.session.transcript.size.height
-        await s.press("right_parenthesis")
-        assert s.session.transcript.size.height > height
-        await s.press("left_parenthesis", "left_parenthesis")
-        assert s.session.transcript.size.height < height
+@sized(120, 40)
+async def test_keys_share_the_screen_otherwise(s: Stage) -> None:
+    before = s.session.log_pane.size.width
+    await s.press("greater_than_sign")
+    assert s.session.log_pane.size.width > before
+    await s.press("less_than_sign", "less_than_sign")
+    assert s.session.log_pane.size.width < before
+    await s.press("t", "greater_than_sign")
+    assert s.session.log_pane.size.width < before - 6, "the pane with the keys grows"
+    height = s.session.transcript.size.height
+    await s.press("right_parenthesis")
+    assert s.session.transcript.size.height > height
+    await s.press("left_parenthesis", "left_parenthesis")
+    assert s.session.transcript.size.height < height
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=str)
@@ -141,12 +132,12 @@ async def test_the_edge_of_the_log_can_be_dragged(size: tuple[int, int], s: Stag
     assert s.session.log_pane.size.height > 1
 
 
-async def test_the_edge_between_stacked_panes_can_be_dragged(stage: Staging) -> None:
-    async with stage((120, 40)) as s:
-        before = s.session.turns.region
-        await drag(s, (before.x + 20, before.y), (before.x + 20, before.y + 5))
-        assert s.session.turns.region.y == before.y + 5
-        assert s.session.turns.region.bottom == before.bottom
+@sized(120, 40)
+async def test_the_edge_between_stacked_panes_can_be_dragged(s: Stage) -> None:
+    before = s.session.turns.region
+    await drag(s, (before.x + 20, before.y), (before.x + 20, before.y + 5))
+    assert s.session.turns.region.y == before.y + 5
+    assert s.session.turns.region.bottom == before.bottom
 
 
 @pytest.mark.parametrize("width", [60, 61, 64, 70, 80])
@@ -176,21 +167,20 @@ def is_seen(widget: Widget) -> bool:
     return bool(widget.region.area)
 
 
-async def test_a_pane_fills_the_space_and_escape_restores_the_others(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(a_call(script).take())
-        both = (s.session.log_pane.region, s.session.transcript.region)
-        await s.press("t", "Z")
-        assert s.session.transcript.region == s.session.panes.region
-        assert not is_seen(s.session.log_pane)
-        assert s.focused() is s.session.transcript
-        await s.press("escape")
-        assert (s.session.log_pane.region, s.session.transcript.region) == both
-        await s.press("l", "Z")
-        assert s.session.log_pane.region == s.session.panes.region
-        await s.press("enter")
-        assert is_seen(s.session.detail)
-        await s.press("escape", "Z", "u")
-        assert is_seen(s.session.turns)
-        assert is_seen(s.session.log_pane)
-        assert s.focused() is s.session.turns
+@sized(120, 40)
+async def test_a_pane_fills_the_space_and_escape_restores_the_others(booking: Stage) -> None:
+    both = (booking.session.log_pane.region, booking.session.transcript.region)
+    await booking.press("t", "Z")
+    assert booking.session.transcript.region == booking.session.panes.region
+    assert not is_seen(booking.session.log_pane)
+    assert booking.focused() is booking.session.transcript
+    await booking.press("escape")
+    assert (booking.session.log_pane.region, booking.session.transcript.region) == both
+    await booking.press("l", "Z")
+    assert booking.session.log_pane.region == booking.session.panes.region
+    await booking.press("enter")
+    assert is_seen(booking.session.detail)
+    await booking.press("escape", "Z", "u")
+    assert is_seen(booking.session.turns)
+    assert is_seen(booking.session.log_pane)
+    assert booking.focused() is booking.session.turns

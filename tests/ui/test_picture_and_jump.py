@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui.conftest import Staging
+from tests.ui.conftest import Stage, Staging, sized
 from tests.ui.fakes import Script, a_call, telemetry
 from tests.ui.test_reading import notices
 from tui.models.target import Target
@@ -47,21 +47,20 @@ async def test_a_folder_that_cannot_be_written_to_is_a_sentence(
         assert notices(s) == "The screenshot was not saved: No such file or directory."
 
 
-async def test_jump_mode_goes_to_the_pane_whose_letter_is_typed(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(a_call(script).take())
-        await s.press("ctrl+g")
-        screen = s.top()
-        assert isinstance(screen, JumpScreen)
-        letters = {widget.id: letter for letter, widget in screen.targets.items()}
-        assert {"log", "transcript", "turns"} <= letters.keys()
-        x, y = s.session.turns.region.offset
-        assert s.text().splitlines()[y][x : x + 3] == f" {letters['turns']} "
-        await s.press(letters["turns"])
-        assert s.focused() is s.session.turns
-        await s.press("ctrl+g", "9")
-        assert s.top() is s.session
-        assert s.focused() is s.session.turns
+@sized(120, 40)
+async def test_jump_mode_goes_to_the_pane_whose_letter_is_typed(booking: Stage) -> None:
+    await booking.press("ctrl+g")
+    screen = booking.top()
+    assert isinstance(screen, JumpScreen)
+    letters = {widget.id: letter for letter, widget in screen.targets.items()}
+    assert {"log", "transcript", "turns"} <= letters.keys()
+    x, y = booking.session.turns.region.offset
+    assert booking.text().splitlines()[y][x : x + 3] == f" {letters['turns']} "
+    await booking.press(letters["turns"])
+    assert booking.focused() is booking.session.turns
+    await booking.press("ctrl+g", "9")
+    assert booking.top() is booking.session
+    assert booking.focused() is booking.session.turns
 
 
 async def test_jump_mode_reaches_every_field_of_the_first_screen(stage: Staging) -> None:

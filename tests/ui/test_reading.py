@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
-from tests.ui.fakes import NASTY, Script, a_call, to_active
+from tests.ui.conftest import Stage, Staging, sized
+from tests.ui.fakes import NASTY, Script, to_active
 from tests.ui.test_nasty import check
 from tui.audio.formats import AudioFormat, Encoding
 from tui.engine.wire import PlayAudio, PlayingAudio
@@ -63,20 +63,19 @@ async def test_value_path_and_message_are_copied(script: Script, s: Stage) -> No
     assert s.app.clipboard == json.dumps({"type": "big", "session": {"voice": "ash", "speed": 1.50}})
 
 
-async def test_the_copy_is_verbatim_and_the_notice_is_made_visible(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
+async def test_the_copy_is_verbatim_and_the_notice_is_made_visible(script: Script, call: Stage) -> None:
     for text in NASTY:
-        await s.play(script.message("nasty", {"text": text}).take())
-        await s.press("escape", "F", "enter", "enter", "end")
-        line = s.session.detail._tree
+        await call.play(script.message("nasty", {"text": text}).take())
+        await call.press("escape", "F", "enter", "enter", "end")
+        line = call.session.detail._tree
         assert line is not None
-        while s.session.detail.copied_path() != ("path", "$.text"):
-            await s.press("left")
-        await s.press("y")
-        assert s.app.clipboard == text.encode("utf-8", "replace").decode()
-        check(s)
-        await s.press("C")
-        check(s)
+        while call.session.detail.copied_path() != ("path", "$.text"):
+            await call.press("left")
+        await call.press("y")
+        assert call.app.clipboard == text.encode("utf-8", "replace").decode()
+        check(call)
+        await call.press("C")
+        check(call)
 
 
 async def test_without_a_detail_the_message_is_copied(script: Script, s: Stage) -> None:
@@ -234,32 +233,32 @@ async def test_marked_events_are_compared(script: Script, s: Stage) -> None:
     assert "Be kind." in text, "a long text is shown where it differs"
 
 
-async def test_side_by_side_where_there_is_room(stage: Staging, script: Script) -> None:
-    async with stage((160, 50)) as s:
-        await s.play(two_updates(script).take())
-        await s.press("up", "b", "down")
-        screen = await compare_screen(s)
-        line = next(line for line in s.text().splitlines() if "voice" in line)
-        assert '"ash"' in line
-        assert '"coral"' in line
-        assert "changed  $.session.voice" in s.text(), "it begins with the first difference"
-        await s.press("n", "Y")
-        assert s.app.clipboard == "$.session.old"
-        await s.press("y")
-        assert s.app.clipboard == "true"
-        await s.press("N", "y")
-        assert s.app.clipboard == "coral"
-        await s.press("a")
-        assert "speed" not in s.text()
-        assert screen.view.row is not None
-        assert screen.view.row.path == ("session", "voice")
-        await s.press("end", "n")
-        assert "No more differences" in notices(s)
-        await s.pilot.resize_terminal(80, 24)
-        await s.tick()
-        assert any(line.startswith('-   voice: "ash"') for line in s.text().splitlines())
-        await s.press("escape")
-        assert s.top() is s.session
+@sized(160, 50)
+async def test_side_by_side_where_there_is_room(script: Script, s: Stage) -> None:
+    await s.play(two_updates(script).take())
+    await s.press("up", "b", "down")
+    screen = await compare_screen(s)
+    line = next(line for line in s.text().splitlines() if "voice" in line)
+    assert '"ash"' in line
+    assert '"coral"' in line
+    assert "changed  $.session.voice" in s.text(), "it begins with the first difference"
+    await s.press("n", "Y")
+    assert s.app.clipboard == "$.session.old"
+    await s.press("y")
+    assert s.app.clipboard == "true"
+    await s.press("N", "y")
+    assert s.app.clipboard == "coral"
+    await s.press("a")
+    assert "speed" not in s.text()
+    assert screen.view.row is not None
+    assert screen.view.row.path == ("session", "voice")
+    await s.press("end", "n")
+    assert "No more differences" in notices(s)
+    await s.pilot.resize_terminal(80, 24)
+    await s.tick()
+    assert any(line.startswith('-   voice: "ash"') for line in s.text().splitlines())
+    await s.press("escape")
+    assert s.top() is s.session
 
 
 async def test_comparing_without_a_mark_explains_how(script: Script, s: Stage) -> None:
@@ -271,11 +270,10 @@ async def test_comparing_without_a_mark_explains_how(script: Script, s: Stage) -
     assert s.top() is s.session, "with itself it is not compared"
 
 
-async def test_of_many_marks_the_previous_one_is_compared(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await s.press("home", "b", "down", "b", "down", "down", "b", "end")
-    await compare_screen(s)
-    assert "- #4 " in s.text().splitlines()[0]
+async def test_of_many_marks_the_previous_one_is_compared(booking: Stage) -> None:
+    await booking.press("home", "b", "down", "b", "down", "down", "b", "end")
+    await compare_screen(booking)
+    assert "- #4 " in booking.text().splitlines()[0]
 
 
 async def test_nasty_messages_are_compared(script: Script, s: Stage) -> None:

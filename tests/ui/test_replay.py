@@ -345,15 +345,11 @@ async def test_a_key_pressed_before_the_screen_is_mounted_does_nothing() -> None
     assert not screen.questions.prompt.is_open
 
 
-async def test_a_new_session_is_never_drawn_with_the_previous_ones_lines(
-    stage: Staging, script: Script
-) -> None:
+async def test_a_new_session_is_never_drawn_with_the_previous_ones_lines(booking: Stage) -> None:
     """Also tested between the ticks at which everything is drawn."""
-    async with stage((160, 50)) as s:
-        await s.play(a_call(script).take())
-        s.app._launch, s.app._ticks = Launch(), 0
-        s.engine.frames = Script().started().take()
-        s.session.transcript.forget_lines()
-        s.session.transcript.refresh()
-        s.app.tick()
-        assert "Good morning" not in s.text()
+    booking.app._launch, booking.app._ticks = Launch(), 0
+    booking.engine.frames = Script().started().take()
+    booking.session.transcript.forget_lines()
+    booking.session.transcript.refresh()
+    booking.app.tick()
+    assert "Good morning" not in booking.text()

@@ -8,17 +8,16 @@ from tests.ui.fakes import Script, a_call, telemetry
 SIZES = [(60, 16), (80, 24), (119, 29), (120, 30), (200, 60)]
 
 
-async def test_everything_is_present_at_any_size(stage: Staging, script: Script) -> None:
+async def test_everything_is_present_at_any_size(script: Script, s: Stage) -> None:
     words = ("● active", "◉ mic on", "response 480 ms", "unplayed 0.6 s", "Events", "Transcript", "q Quit")
-    async with stage() as s:
-        await s.play([*a_call(script).take(), telemetry(-20, -30)])
-        for size in SIZES:
-            await s.pilot.resize_terminal(*size)
-            await s.tick()
-            assert [word for word in words if word not in s.text()] == [], size
-            await s.press("enter")
-            assert "Detail" in s.text()
-            await s.press("escape")
+    await s.play([*a_call(script).take(), telemetry(-20, -30)])
+    for size in SIZES:
+        await s.pilot.resize_terminal(*size)
+        await s.tick()
+        assert [word for word in words if word not in s.text()] == [], size
+        await s.press("enter")
+        assert "Detail" in s.text()
+        await s.press("escape")
 
 
 async def test_resizing_during_a_call(script: Script, s: Stage) -> None:
@@ -32,13 +31,12 @@ async def test_resizing_during_a_call(script: Script, s: Stage) -> None:
 
 
 @pytest.mark.parametrize("size", [(59, 24), (80, 15), (20, 6)], ids=str)
-async def test_too_small_is_a_sentence(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    assert "at least" in " ".join(s.text().split())
-    assert "Events" not in s.text()
-    await s.pilot.resize_terminal(80, 24)
-    await s.settle()
-    assert "Events" in s.text()
+async def test_too_small_is_a_sentence(booking: Stage) -> None:
+    assert "at least" in " ".join(booking.text().split())
+    assert "Events" not in booking.text()
+    await booking.pilot.resize_terminal(80, 24)
+    await booking.settle()
+    assert "Events" in booking.text()
 
 
 async def test_the_connect_screen_shows_it_too(stage: Staging) -> None:

@@ -18,7 +18,6 @@ from tui.engine.wire import (
 )
 from tui.models import events as e
 from tui.models.target import Target
-from tui.screens.connect import ConnectScreen
 from tui.screens.keypad import KeypadScreen
 from tui.widgets.keys import KeyBar
 
@@ -54,12 +53,10 @@ async def test_no_footer_of_a_chosen_agent_is_without_its_call(
         assert [footer for footer in with_new if "c Call" not in footer] == []
 
 
-async def test_a_key_sends_its_command_in_a_call(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    s.sent()
+async def test_a_key_sends_its_command_in_a_call(call: Stage) -> None:
     for key, command in ACTIVE:
-        await s.press(key)
-        assert s.sent() == [command], key
+        await call.press(key)
+        assert call.sent() == [command], key
 
 
 async def test_keys_for_a_call_do_nothing_without_one(s: Stage) -> None:
@@ -106,27 +103,23 @@ async def test_record_and_stop_follow_the_engines_state(script: Script, s: Stage
     assert s.sent() == [SetMuted(muted=False), ChangeVolume(by=0.1)]
 
 
-async def test_keypad_sends_each_key_by_keyboard_and_by_mouse(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    s.sent()
-    await s.press("K")
-    assert isinstance(s.top(), KeypadScreen)
-    await s.press("4", "asterisk", "number_sign")
-    await s.pilot.click("#keys Button:first-of-type")
-    assert s.sent() == [SendDtmf(digits=key) for key in "4*#1"]
-    assert "4*#1" in s.text()
-    await s.press("escape")
-    assert s.top() is s.session
+async def test_keypad_sends_each_key_by_keyboard_and_by_mouse(call: Stage) -> None:
+    await call.press("K")
+    assert isinstance(call.top(), KeypadScreen)
+    await call.press("4", "asterisk", "number_sign")
+    await call.pilot.click("#keys Button:first-of-type")
+    assert call.sent() == [SendDtmf(digits=key) for key in "4*#1"]
+    assert "4*#1" in call.text()
+    await call.press("escape")
+    assert call.top() is call.session
 
 
-async def test_c_calls_again_when_the_call_is_over(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    s.sent()
-    await s.press("c")
-    assert s.sent() == []
-    await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-    await s.press("c")
-    assert s.sent() == [Connect(target=TARGET)]
+async def test_c_calls_again_when_the_call_is_over(script: Script, call: Stage) -> None:
+    await call.press("c")
+    assert call.sent() == []
+    await call.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+    await call.press("c")
+    assert call.sent() == [Connect(target=TARGET)]
 
 
 async def test_c_restarts_a_lost_engine(stage: Staging, script: Script) -> None:
@@ -195,30 +188,20 @@ async def test_an_engine_that_does_not_start_is_reported_in_one_sentence(
         assert s.top() is s.session
 
 
-async def test_n_chooses_another_target(s: Stage) -> None:
-    await s.press("n")
-    assert isinstance(s.top(), ConnectScreen)
-    await s.press("escape")
-    assert s.top() is s.session
-
-
 @pytest.mark.parametrize(("name", "command"), [("Record", Record(on=True)), ("Hang up", HangUp())])
-async def test_the_key_bar_can_be_clicked(script: Script, name: str, command: Command, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    s.sent()
-    await s.until(lambda: "Record" in s.text())
-    bar = s.text().splitlines()[-1]
-    await s.pilot.click(offset=(bar.index(name), 23))
-    await s.until(lambda: s.engine.sent)
-    assert s.sent() == [command]
+async def test_the_key_bar_can_be_clicked(name: str, command: Command, call: Stage) -> None:
+    await call.until(lambda: "Record" in call.text())
+    bar = call.text().splitlines()[-1]
+    await call.pilot.click(offset=(bar.index(name), 23))
+    await call.until(lambda: call.engine.sent)
+    assert call.sent() == [command]
 
 
-async def test_tab_cycles_through_the_panes(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    assert s.focused() is s.session.log_pane
-    await s.press("tab")
-    assert s.focused() is s.session.transcript
-    await s.press("shift+tab", "enter", "tab")
-    assert s.focused() is s.session.detail
-    await s.press("escape")
-    assert s.focused() is s.session.log_pane
+async def test_tab_cycles_through_the_panes(call: Stage) -> None:
+    assert call.focused() is call.session.log_pane
+    await call.press("tab")
+    assert call.focused() is call.session.transcript
+    await call.press("shift+tab", "enter", "tab")
+    assert call.focused() is call.session.detail
+    await call.press("escape")
+    assert call.focused() is call.session.log_pane

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from textual.screen import Screen
 from textual.widgets import OptionList
 
 from tests.saving.events import a_session, write_now
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, Staging, sized
 from tests.ui.fakes import MS, START_NS, FakeClock, FakeEngine, Script, a_call, to_active
 from tui.bridge import Bridge
 from tui.cli.main import cli
@@ -75,6 +75,14 @@ async def listed(s: Stage) -> SessionsScreen:
     return screen
 
 
+@pytest.fixture
+async def browser(stage: Staging, folder: Path, size: tuple[int, int]) -> AsyncIterator[Stage]:
+    """Yields the stage with the browser, in which every session is listed."""
+    async with stage(size, target=None) as s:
+        await listed(s)
+        yield s
+
+
 async def shown(s: Stage, *wanted: str) -> None:
     """Ticks until the list contains these."""
 
@@ -92,31 +100,26 @@ def titles(s: Stage) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 36)], ids=lambda size: f"{size[0]}x{size[1]}")
-async def test_it_lists_every_session_with_its_figures(
-    stage: Staging, folder: Path, size: tuple[int, int]
-) -> None:
-    async with stage(size, target=None) as s:
-        await listed(s)
-        assert titles(s) == ["[b]booking", "support", "billing"]
-        lines = s.text("#sessions").splitlines()
-        assert "began" in lines[1]
-        booking, support, billing = (line.split() for line in lines[2:5])
-        assert booking[3:5] == ["[b]booking", "error"]
-        assert booking[-1] == "2"
-        assert support[2:4] == ["support", "0:00:05"]
-        assert "damaged" in billing
-        assert "error: refused: 401" in s.text("#sessions")
-        await s.press("end")
-        assert "✗ damaged: session.json cannot be read" in s.text("#sessions")
+async def test_it_lists_every_session_with_its_figures(size: tuple[int, int], browser: Stage) -> None:
+    assert titles(browser) == ["[b]booking", "support", "billing"]
+    lines = browser.text("#sessions").splitlines()
+    assert "began" in lines[1]
+    booking, support, billing = (line.split() for line in lines[2:5])
+    assert booking[3:5] == ["[b]booking", "error"]
+    assert booking[-1] == "2"
+    assert support[2:4] == ["support", "0:00:05"]
+    assert "damaged" in billing
+    assert "error: refused: 401" in browser.text("#sessions")
+    await browser.press("end")
+    assert "✗ damaged: session.json cannot be read" in browser.text("#sessions")
 
 
-async def test_a_narrow_list_has_room_for_titles(stage: Staging, folder: Path) -> None:
-    async with stage((60, 20), target=None) as s:
-        await listed(s)
-        lines = s.text("#sessions").splitlines()
-        assert lines[1].split() == ["began", "title", "length", "worst", "errors"]
-        assert lines[2].split()[3:] == ["[b]booking", "0:00:05", "–", "2"]
-        assert "0 turns" in s.text("#sessions")
+@sized(60, 20)
+async def test_a_narrow_list_has_room_for_titles(browser: Stage) -> None:
+    lines = browser.text("#sessions").splitlines()
+    assert lines[1].split() == ["began", "title", "length", "worst", "errors"]
+    assert lines[2].split()[3:] == ["[b]booking", "0:00:05", "–", "2"]
+    assert "0 turns" in browser.text("#sessions")
 
 
 async def test_reading_does_not_hold_up_the_screen(
@@ -140,57 +143,49 @@ async def test_reading_does_not_hold_up_the_screen(
         await shown(s, "[b]booking", "support", "billing")
 
 
-async def test_the_filter_applies_while_it_is_typed(stage: Staging, folder: Path) -> None:
-    async with stage((80, 24), target=None) as s:
-        await listed(s)
-        await s.press("f", *"sup")
-        assert titles(s) == ["support"]
-        await s.press(*"x")
-        assert "No session matches “supx”. esc clears the filter." in s.text()
-        await s.press("escape")
-        assert len(titles(s)) == 3
-        await s.press("slash", *"2026-11-29", "enter", "enter")
-        assert isinstance(s.top(), SessionScreen)
+async def test_the_filter_applies_while_it_is_typed(browser: Stage) -> None:
+    await browser.press("f", *"sup")
+    assert titles(browser) == ["support"]
+    await browser.press(*"x")
+    assert "No session matches “supx”. esc clears the filter." in browser.text()
+    await browser.press("escape")
+    assert len(titles(browser)) == 3
+    await browser.press("slash", *"2026-11-29", "enter", "enter")
+    assert isinstance(browser.top(), SessionScreen)
 
 
-async def test_enter_opens_and_the_list_comes_back_where_it_was(stage: Staging, folder: Path) -> None:
-    async with stage((80, 24), target=None) as s:
-        await listed(s)
-        await s.press("j", "enter")
-        opened = s.app.library.opened
-        assert opened is not None
-        assert opened.folder.name == NAMES[1]
-        await s.tick()
-        assert "Hello." in s.text()
-        assert "F to follow" not in s.text(), "nothing is new in a saved session"
-        screen = await listed(s)
-        assert s.app.library.opened is None
-        assert screen.view.current is not None
-        assert screen.view.current.folder.name == NAMES[1]
-        await s.press("escape")
-        assert isinstance(s.top(), ConnectScreen)
+async def test_enter_opens_and_the_list_comes_back_where_it_was(folder: Path, browser: Stage) -> None:
+    await browser.press("j", "enter")
+    opened = browser.app.library.opened
+    assert opened is not None
+    assert opened.folder.name == NAMES[1]
+    await browser.tick()
+    assert "Hello." in browser.text()
+    assert "F to follow" not in browser.text(), "nothing is new in a saved session"
+    screen = await listed(browser)
+    assert browser.app.library.opened is None
+    assert screen.view.current is not None
+    assert screen.view.current.folder.name == NAMES[1]
+    await browser.press("escape")
+    assert isinstance(browser.top(), ConnectScreen)
 
 
-async def test_the_trash_is_undone_with_a_key(stage: Staging, folder: Path) -> None:
-    async with stage((120, 36), target=None) as s:
-        await listed(s)
-        await s.press("j", "D")
-        assert titles(s) == ["[b]booking", "billing"]
-        assert [path.name for path in (folder / TRASH).iterdir()] == [NAMES[1]]
-        await s.press("U")
-        assert titles(s) == ["[b]booking", "support", "billing"]
-        assert (folder / NAMES[1] / "events.jsonl").exists()
-        await s.press("U")
-        assert len(titles(s)) == 3
+async def test_the_trash_is_undone_with_a_key(folder: Path, browser: Stage) -> None:
+    await browser.press("j", "D")
+    assert titles(browser) == ["[b]booking", "billing"]
+    assert [path.name for path in (folder / TRASH).iterdir()] == [NAMES[1]]
+    await browser.press("U")
+    assert titles(browser) == ["[b]booking", "support", "billing"]
+    assert (folder / NAMES[1] / "events.jsonl").exists()
+    await browser.press("U")
+    assert len(titles(browser)) == 3
 
 
-async def test_what_another_program_wrote_is_not_trashed(stage: Staging, folder: Path) -> None:
+async def test_what_another_program_wrote_is_not_trashed(folder: Path, browser: Stage) -> None:
     (folder / NAMES[2] / "session.json").write_text('{"schema": 1, "program": "other 1"}')
-    async with stage((120, 36), target=None) as s:
-        await listed(s)
-        await s.press("D")
-        assert len(titles(s)) == 3
-        assert "not a session of this program" in next(iter(s.app._notifications)).message
+    await browser.press("D")
+    assert len(titles(browser)) == 3
+    assert "not a session of this program" in next(iter(browser.app._notifications)).message
 
 
 async def test_no_session_yet(stage: Staging) -> None:
@@ -202,22 +197,20 @@ async def test_no_session_yet(stage: Staging) -> None:
 
 
 async def test_during_a_call_it_gives_the_reason_and_after_it_leads_there_and_back(
-    stage: Staging, script: Script, folder: Path
+    script: Script, folder: Path, call: Stage
 ) -> None:
-    async with stage((120, 36)) as s:
-        await s.play(to_active(script).take())
-        await s.press("ctrl+o")
-        assert isinstance(s.top(), SessionScreen)
-        assert "Sessions: hang up first" in s.text("KeyBar")
-        script.status(e.Status.ACTIVE, e.Status.ENDING).status(e.Status.ENDING, e.Status.ENDED)
-        await s.play(script.take())
-        await listed(s)
-        await s.press("enter")
-        assert s.top() is not s.session
-        await listed(s)
-        await s.press("escape")
-        assert s.top() is s.session
-        assert "session.accepted" in s.text("#log"), "the call is still there"
+    await call.press("ctrl+o")
+    assert isinstance(call.top(), SessionScreen)
+    assert "Sessions: hang up first" in call.text("KeyBar")
+    script.status(e.Status.ACTIVE, e.Status.ENDING).status(e.Status.ENDING, e.Status.ENDED)
+    await call.play(script.take())
+    await listed(call)
+    await call.press("enter")
+    assert call.top() is not call.session
+    await listed(call)
+    await call.press("escape")
+    assert call.top() is call.session
+    assert "session.accepted" in call.text("#log"), "the call is still there"
 
 
 async def test_the_browser_can_come_first(stage: Staging, folder: Path) -> None:
@@ -233,9 +226,12 @@ async def test_the_browser_can_come_first(stage: Staging, folder: Path) -> None:
         assert isinstance(s.top(), SessionsScreen)
 
 
-@pytest.mark.parametrize(("key", "shown_next"), [("ctrl+o", SessionsScreen), ("n", ConnectScreen)])
+@pytest.mark.parametrize(
+    ("key", "shown_next", "calls"),
+    [("ctrl+o", SessionsScreen, 0), ("n", ConnectScreen, 0), ("c", SessionScreen, 1)],
+)
 async def test_a_session_that_was_opened_from_the_command_line_can_be_left(
-    stage: Staging, folder: Path, key: str, shown_next: type[Screen[Any]]
+    stage: Staging, folder: Path, key: str, shown_next: type[Screen[Any]], calls: int
 ) -> None:
     known = Target(url="ws://127.0.0.1:9/x", title="", protocol="pcm")
     library = Library(folder)
@@ -244,18 +240,8 @@ async def test_a_session_that_was_opened_from_the_command_line_can_be_left(
         assert isinstance(s.top(), SessionScreen)
         await s.press(key)
         assert isinstance(s.top(), shown_next)
-
-
-async def test_c_in_a_session_that_was_opened_from_the_command_line_calls(
-    stage: Staging, folder: Path
-) -> None:
-    library = Library(folder)
-    library.open(folder / NAMES[1], FakeEngine())
-    known = Target(url="ws://127.0.0.1:9/x", title="", protocol="pcm")
-    async with stage((120, 36), target=None, recent=[known], library=library) as s:
-        await s.press("c")
-        assert s.top() is s.app.session
-        assert [type(command) for command in s.sent() if isinstance(command, Connect)] == [Connect]
+        assert (s.top() is s.app.session) is bool(calls)
+        assert len([command for command in s.sent() if isinstance(command, Connect)]) == calls
 
 
 async def test_c_in_an_opened_session_calls_its_agent(stage: Staging, folder: Path) -> None:
@@ -271,22 +257,20 @@ async def test_c_in_an_opened_session_calls_its_agent(stage: Staging, folder: Pa
         assert connect.target == known, "with the token that this user has for that URL"
 
 
-async def test_a_session_from_elsewhere_chooses_no_token_and_no_code(stage: Staging, folder: Path) -> None:
+async def test_a_session_from_elsewhere_chooses_no_token_and_no_code(folder: Path, browser: Stage) -> None:
     path = folder / NAMES[2] / "session.json"
     record = json.loads(path.read_text())
     record["target"] |= {"token_env": "HOME", "tools": "/tmp/evil.py", "url": "wss://elsewhere.example/x"}
     record["target"]["headers"] = {"Authorization": "…"}
     record["target"]["options"] = {"voice": "alloy", "api_key": "…"}
     path.write_text(json.dumps(record))
-    async with stage((120, 36), target=None) as s:
-        await listed(s)
-        await s.press("enter")
-        await s.press("c")
-        (connect,) = [command for command in s.sent() if isinstance(command, Connect)]
-        target = connect.target
-        assert target.url == "wss://elsewhere.example/x"
-        assert (target.token, target.token_env, target.tools, target.headers) == ("", "", "", {})
-        assert target.options == {"voice": "alloy"}
+    await browser.press("enter")
+    await browser.press("c")
+    (connect,) = [command for command in browser.sent() if isinstance(command, Connect)]
+    target = connect.target
+    assert target.url == "wss://elsewhere.example/x"
+    assert (target.token, target.token_env, target.tools, target.headers) == ("", "", "", {})
+    assert target.options == {"voice": "alloy"}
 
 
 async def test_the_local_agent_of_a_saved_demo_is_found_where_it_is_now(stage: Staging, folder: Path) -> None:
@@ -303,19 +287,17 @@ async def test_the_local_agent_of_a_saved_demo_is_found_where_it_is_now(stage: S
         assert connect.target.url == "ws://127.0.0.1:2222/openai"
 
 
-async def test_keys_that_need_a_call_say_so(stage: Staging, folder: Path) -> None:
-    async with stage((120, 36), target=None) as s:
-        await listed(s)
-        await s.press("enter")
-        for key, sentence in (
-            ("r", "Record: this is a saved session"),
-            ("w", "Write: this is a saved session"),
-            ("d", "Hang up: this is a saved session"),
-            ("K", "DTMF: this is a saved session"),
-            ("3", "Say: this is a saved session"),
-        ):
-            await s.press(key)
-            assert sentence in s.text("KeyBar"), key
+async def test_keys_that_need_a_call_say_so(browser: Stage) -> None:
+    await browser.press("enter")
+    for key, sentence in (
+        ("r", "Record: this is a saved session"),
+        ("w", "Write: this is a saved session"),
+        ("d", "Hang up: this is a saved session"),
+        ("K", "DTMF: this is a saved session"),
+        ("3", "Say: this is a saved session"),
+    ):
+        await browser.press(key)
+        assert sentence in browser.text("KeyBar"), key
 
 
 @pytest.mark.parametrize("by_mouse", [False, True], ids=["enter", "click"])
@@ -441,19 +423,17 @@ async def test_a_report_goes_where_it_is_wanted_and_replaces_no_other_file(
 
 
 async def test_a_call_that_is_over_is_reported_with_a_key_and_one_that_is_not_is_not(
-    stage: Staging, script: Script
+    script: Script, call: Stage
 ) -> None:
-    async with stage((120, 36)) as s:
-        await s.play(to_active(script).take())
-        await s.press("ctrl+s")
-        assert "Save report as…: hang up first" in s.text("KeyBar")
-        await s.press("f", "escape")
-        assert "Report" not in s.text("KeyBar")
-        await s.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
-        assert "^s Report" in s.text("KeyBar")
-        await s.press("ctrl+s")
-        assert isinstance(s.top(), ReportScreen)
-        assert "Your notes (a) and marks (b) are in the report." in s.text("#report")
+    await call.press("ctrl+s")
+    assert "Save report as…: hang up first" in call.text("KeyBar")
+    await call.press("f", "escape")
+    assert "Report" not in call.text("KeyBar")
+    await call.play(script.status(e.Status.ACTIVE, e.Status.ENDED).take())
+    assert "^s Report" in call.text("KeyBar")
+    await call.press("ctrl+s")
+    assert isinstance(call.top(), ReportScreen)
+    assert "Your notes (a) and marks (b) are in the report." in call.text("#report")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 50)], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -514,15 +494,14 @@ async def test_sessions_that_cannot_be_compared_say_why(stage: Staging, folder: 
         await s.until(lambda: "cannot be compared" in s.text())
 
 
-async def test_the_transcript_is_copied_as_text(stage: Staging, script: Script) -> None:
-    async with stage((120, 36)) as s:
-        await s.press("ctrl+t")
-        assert "Copy transcript: there is no transcript yet" in s.text("KeyBar")
-        await s.play(a_call(script).take())
-        await s.press("ctrl+t")
-        lines = s.app.clipboard.splitlines()
-        assert any(line.endswith("agent: Good morning.") or "agent: Good morning" in line for line in lines)
-        assert lines[0].startswith("+")
+async def test_the_transcript_is_copied_as_text(script: Script, s: Stage) -> None:
+    await s.press("ctrl+t")
+    assert "Copy transcript: there is no transcript yet" in s.text("KeyBar")
+    await s.play(a_call(script).take())
+    await s.press("ctrl+t")
+    lines = s.app.clipboard.splitlines()
+    assert any(line.endswith("agent: Good morning.") or "agent: Good morning" in line for line in lines)
+    assert lines[0].startswith("+")
 
 
 # leaving

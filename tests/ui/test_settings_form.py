@@ -52,6 +52,13 @@ def content(file: Path) -> str:
     return file.read_text()
 
 
+def choose_record(s: Stage) -> None:
+    """Moves the cursor to the key of Record."""
+    keys = form(s).keys
+    keys.focus()
+    keys.highlighted = keys.get_option_index("record")
+
+
 async def test_thresholds_hold_at_once_and_are_written(stage: Staging, script: Script, file: Path) -> None:
     settings = read_settings(str(file)).settings
     async with stage((100, 36), settings=settings, change_settings=partial(change_file, file)) as s:
@@ -96,9 +103,7 @@ async def test_a_key_is_changed_and_changed_back(stage: Staging, script: Script,
     async with stage((100, 36), change_settings=partial(change_file, file)) as s:
         await s.play(to_active(script).take())
         await s.press("f4")
-        keys = form(s).keys
-        keys.focus()
-        keys.highlighted = keys.get_option_index("record")
+        choose_record(s)
         await s.press("enter", "f7", "ctrl+s")
         s.sent()
         await s.press("r")
@@ -107,32 +112,26 @@ async def test_a_key_is_changed_and_changed_back(stage: Staging, script: Script,
         assert s.sent() == [Record(on=True)]
         assert tomllib.loads(content(file))["keys"] == {"mark": "f6", "record": "f7"}
         await s.press("f4")
-        keys = form(s).keys
-        keys.focus()
-        keys.highlighted = keys.get_option_index("record")
+        choose_record(s)
         await s.press("backspace", "ctrl+s")
         assert tomllib.loads(content(file))["keys"] == {"mark": "f6"}
         assert s.session.active_bindings["r"].binding.id == "record"
 
 
-async def test_a_taken_key_and_a_wrong_number_are_explained(stage: Staging, script: Script) -> None:
-    async with stage((100, 36)) as s:
-        await s.play(to_active(script).take())
-        await s.press("f4")
-        keys = form(s).keys
-        keys.focus()
-        keys.highlighted = keys.get_option_index("record")
-        await s.press("enter", "m")
-        text = " ".join(s.text("#settings").replace("│", " ").split())
-        assert "that key is already bound to Mute (mute) on the Session screen" in text
-        form(s).good.value = "2000"
-        await s.press("ctrl+s")
-        assert "slow_ms (1500) must be at least good_ms (2000)" in s.text()
-        form(s).good.value = "soon"
-        await s.press("ctrl+s")
-        assert "[thresholds] good_ms must be" in s.text()
-        await s.press("escape")
-        assert s.top() is s.session
+async def test_a_taken_key_and_a_wrong_number_are_explained(call: Stage) -> None:
+    await call.press("f4")
+    choose_record(call)
+    await call.press("enter", "m")
+    text = " ".join(call.text("#settings").replace("│", " ").split())
+    assert "that key is already bound to Mute (mute) on the Session screen" in text
+    form(call).good.value = "2000"
+    await call.press("ctrl+s")
+    assert "slow_ms (1500) must be at least good_ms (2000)" in call.text()
+    form(call).good.value = "soon"
+    await call.press("ctrl+s")
+    assert "[thresholds] good_ms must be" in call.text()
+    await call.press("escape")
+    assert call.top() is call.session
 
 
 async def test_a_file_that_cannot_be_written_is_a_sentence_and_the_change_holds(

@@ -66,16 +66,13 @@ CONNECT_ERRORS = {
 
 
 @pytest.mark.parametrize("code", CONNECT_ERRORS)
-async def test_the_cause_of_a_failed_connection_is_read_in_full(
-    stage: Staging, script: Script, code: str
-) -> None:
+async def test_the_cause_of_a_failed_connection_is_read_in_full(script: Script, code: str, s: Stage) -> None:
     message, hint = CONNECT_ERRORS[code]
     connecting, failed = e.Status.CONNECTING, e.Status.ERROR
     script.started().status(e.Status.IDLE, connecting)
     script.add(e.ErrorRaised, source="socket", code=code, message=message, hint=hint, fatal=True)
-    async with stage((80, 24)) as s:
-        await s.play(script.status(connecting, failed, message).take())
-        s.check(f"error-{code}", "ErrorBanner")
+    await s.play(script.status(connecting, failed, message).take())
+    s.check(f"error-{code}", "ErrorBanner")
 
 
 @at_every_size
@@ -121,24 +118,22 @@ async def test_compare(script: Script, s: Stage) -> None:
 
 
 @at_every_size
-async def test_audio_in_detail(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    await s.press("home", "E", "g", "#", "2", "0", "enter", "enter", "enter", "down")
-    s.check("detail-of-audio", "DetailPane")
+async def test_audio_in_detail(booking: Stage) -> None:
+    await booking.press("home", "E", "g", "#", "2", "0", "enter", "enter", "enter", "down")
+    booking.check("detail-of-audio", "DetailPane")
 
 
 @at_every_size
-async def test_modals(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
+async def test_modals(booking: Stage) -> None:
     for key, (name, selector) in MODALS.items():
-        await s.press(key)
-        screen = s.top()
+        await booking.press(key)
+        screen = booking.top()
         if isinstance(screen, ExportScreen):
             screen.path.value = "/tmp/events.jsonl"
-            await s.press("tab")
-        s.check(name, selector)
-        await s.press("escape")
-        assert s.top() is s.session, name
+            await booking.press("tab")
+        booking.check(name, selector)
+        await booking.press("escape")
+        assert booking.top() is booking.session, name
 
 
 @at_every_size
@@ -149,22 +144,20 @@ async def test_instructions(script: Script, s: Stage) -> None:
 
 
 @at_every_size
-async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    s.session.questions.set_filter("kind:stream and not kind:speech")
-    s.session.log_pane.move_to(1)
-    await s.press("b", "right", "down")
-    s.session.search.highlight("audio 20")
-    await s.tick()
-    s.check("log-filtered", "EventLogPane")
+async def test_a_filtered_log_with_an_open_run_a_mark_and_a_search(booking: Stage) -> None:
+    booking.session.questions.set_filter("kind:stream and not kind:speech")
+    booking.session.log_pane.move_to(1)
+    await booking.press("b", "right", "down")
+    booking.session.search.highlight("audio 20")
+    await booking.tick()
+    booking.check("log-filtered", "EventLogPane")
 
 
 @at_every_size
-async def test_a_log_that_nothing_matches(script: Script, s: Stage) -> None:
-    await s.play(a_call(script).take())
-    s.session.questions.set_filter("warning")
-    await s.tick()
-    s.check("log-unmatched", "EventLogPane")
+async def test_a_log_that_nothing_matches(booking: Stage) -> None:
+    booking.session.questions.set_filter("warning")
+    await booking.tick()
+    booking.check("log-unmatched", "EventLogPane")
 
 
 @at_every_size

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, sized
 from tests.ui.fakes import MS, Script, telemetry, to_active
 from tui.engine.wire import ReadingSession
 from tui.models import events as e
@@ -37,21 +37,20 @@ def test_every_status_has_a_glyph_of_its_own() -> None:
     assert len({glyph for glyph, _ in STATUS_LOOKS.values()}) == len(Status)
 
 
-async def test_a_figure_that_was_not_measured_is_a_dash(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        assert "–:––" in s.text().splitlines()[0]
-        await s.play(to_active(script).take())
-        assert "response –" in s.text()
-        assert "greeting –" in s.text()
-        assert "ping –" in s.text()
-        assert "– dB" in s.text()
-
-
-async def test_the_clock_goes_on_without_events(script: Script, s: Stage) -> None:
+@sized(120, 40)
+async def test_a_figure_that_was_not_measured_is_a_dash(script: Script, s: Stage) -> None:
+    assert "–:––" in s.text().splitlines()[0]
     await s.play(to_active(script).take())
-    s.clock.now_ns += 3_725_000 * MS
-    await s.tick()
-    assert s.text().splitlines()[0].endswith("1:02:04")
+    assert "response –" in s.text()
+    assert "greeting –" in s.text()
+    assert "ping –" in s.text()
+    assert "– dB" in s.text()
+
+
+async def test_the_clock_goes_on_without_events(call: Stage) -> None:
+    call.clock.now_ns += 3_725_000 * MS
+    await call.tick()
+    assert call.text().splitlines()[0].endswith("1:02:04")
 
 
 async def test_a_saved_session_that_is_being_read_is_not_taken_for_a_call(script: Script, s: Stage) -> None:
@@ -64,17 +63,16 @@ async def test_a_saved_session_that_is_being_read_is_not_taken_for_a_call(script
     assert "● active  demo" in s.text().splitlines()[0]
 
 
-async def test_indicators_are_words(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    assert "mic off" in s.text()
+async def test_indicators_are_words(script: Script, call: Stage) -> None:
+    assert "mic off" in call.text()
     script.add(e.RecordingChanged, recording=True).add(e.MutedChanged, muted=True)
     script.add(e.VolumeChanged, volume=0.5).add(e.LineChanged, name="3")
-    await s.play(script.take())
-    first, second = s.text().splitlines()[:2]
+    await call.play(script.take())
+    first, second = call.text().splitlines()[:2]
     assert "volume 50%  ▲ MUTED  ◉ mic on" in first
     assert second.endswith("▶ 3")
-    await s.play(script.add(e.LineChanged, name="3", finished=True).take())
-    assert "▶" not in s.text().splitlines()[1]
+    await call.play(script.add(e.LineChanged, name="3", finished=True).take())
+    assert "▶" not in call.text().splitlines()[1]
 
 
 async def test_how_far_a_line_has_come(script: Script, s: Stage) -> None:
@@ -85,15 +83,14 @@ async def test_how_far_a_line_has_come(script: Script, s: Stage) -> None:
     assert s.text().splitlines()[1].endswith("▶ hours 100%")
 
 
-async def test_usage_is_shown_once_it_was_reported(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(to_active(script).take())
-        assert "tokens" not in s.text().splitlines()[1]
-        for total in (1000, 234):
-            script.add(e.UsageReported, what="response", figures={"total_tokens": total})
-        script.add(e.UsageReported, what="rate limits", figures={"tokens": 38_210})
-        await s.play(script.take())
-        assert "tokens 1,234  tokens left 38k" in s.text().splitlines()[1]
+@sized(120, 40)
+async def test_usage_is_shown_once_it_was_reported(script: Script, call: Stage) -> None:
+    assert "tokens" not in call.text().splitlines()[1]
+    for total in (1000, 234):
+        script.add(e.UsageReported, what="response", figures={"total_tokens": total})
+    script.add(e.UsageReported, what="rate limits", figures={"tokens": 38_210})
+    await call.play(script.take())
+    assert "tokens 1,234  tokens left 38k" in call.text().splitlines()[1]
 
 
 async def test_groups_that_do_not_fit_are_dropped_by_rank(script: Script, s: Stage) -> None:
@@ -129,13 +126,12 @@ async def test_queued_audio_is_shown(script: Script, s: Stage) -> None:
     assert "queued 1.5 s" in s.text()
 
 
-async def test_the_target_is_shortened_before_it_is_left_out(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    first = s.text().splitlines()[0]
+async def test_the_target_is_shortened_before_it_is_left_out(call: Stage) -> None:
+    first = call.text().splitlines()[0]
     assert "audiocodes  ws://12…11/audiocodes" in first
-    await s.pilot.resize_terminal(60, 20)
-    await s.tick()
-    assert "127" not in s.text().splitlines()[0]
+    await call.pilot.resize_terminal(60, 20)
+    await call.tick()
+    assert "127" not in call.text().splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -163,30 +159,29 @@ async def test_until_the_user_speaks_the_header_says_how(
     assert hint not in s.text("SessionStrip")
 
 
-async def test_empty_panes_name_the_keys(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        text = " ".join(s.text("#log").replace("│", " ").split())
-        assert "Press c to call, n to choose an agent." in text
-        text = " ".join(s.text("#side").replace("│", " ").split())
-        assert text.count("In a call, press r to talk or 1 to play a recorded line.") == 2
-        await s.press("J")
-        text = " ".join(s.text("#tools").replace("│", " ").split())
-        assert "In a call, press r to talk or 1 to play a recorded line." in text
+@sized(120, 40)
+async def test_empty_panes_name_the_keys(script: Script, s: Stage) -> None:
+    text = " ".join(s.text("#log").replace("│", " ").split())
+    assert "Press c to call, n to choose an agent." in text
+    text = " ".join(s.text("#side").replace("│", " ").split())
+    assert text.count("In a call, press r to talk or 1 to play a recorded line.") == 2
+    await s.press("J")
+    text = " ".join(s.text("#tools").replace("│", " ").split())
+    assert "In a call, press r to talk or 1 to play a recorded line." in text
 
 
-async def test_callbacks_are_in_the_palette_and_not_among_the_tabs(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        assert "Callbacks" not in s.text("#tabs-line")
-        assert "Program: Callbacks  T" in [
-            str(hit.prompt) async for hit in ActionCommands(s.app.screen).discover()
-        ]
+async def test_callbacks_are_in_the_palette_and_not_among_the_tabs(script: Script, s: Stage) -> None:
+    assert "Callbacks" not in s.text("#tabs-line")
+    assert "Program: Callbacks  T" in [
+        str(hit.prompt) async for hit in ActionCommands(s.app.screen).discover()
+    ]
 
 
-async def test_the_header_names_the_devices(stage: Staging, script: Script) -> None:
-    async with stage((160, 50)) as s:
-        await s.play(script.started().add(e.AudioOpened, capture="default", playback="default").take())
-        assert "default microphone → agent → default speaker" in s.text().splitlines()[0]
-        await s.play(script.add(e.AudioOpened, capture="caller lines", playback="none").take())
-        assert "recorded lines → agent → not heard" in s.text().splitlines()[0]
-        await s.play(script.add(e.AudioOpened, capture="Jabra", playback="HDMI").take())
-        assert "Jabra → agent → HDMI" in s.text().splitlines()[0]
+@sized(160, 50)
+async def test_the_header_names_the_devices(script: Script, s: Stage) -> None:
+    await s.play(script.started().add(e.AudioOpened, capture="default", playback="default").take())
+    assert "default microphone → agent → default speaker" in s.text().splitlines()[0]
+    await s.play(script.add(e.AudioOpened, capture="caller lines", playback="none").take())
+    assert "recorded lines → agent → not heard" in s.text().splitlines()[0]
+    await s.play(script.add(e.AudioOpened, capture="Jabra", playback="HDMI").take())
+    assert "Jabra → agent → HDMI" in s.text().splitlines()[0]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage
 from tests.ui.fakes import Script, a_call, to_active, with_tools
 from tui.models import events as e
 from tui.widgets.rows import laid_out
@@ -59,15 +59,14 @@ async def test_a_call_without_a_result_is_marked_when_the_session_is_over(script
     assert "~ no result" in rows(s)[2]
 
 
-async def test_enter_goes_to_where_the_call_began(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(with_tools(a_call(script)).take())
-        await s.press("J", "home", "enter")
-        assert s.session.log_pane.has_focus
-        assert s.number == s.bridge.transcript.tools[0].number
-        event = s.bridge.log.event(s.session.log_pane.row)  # type: ignore[arg-type]  # there is one
-        assert isinstance(event, e.ToolChanged)
-        assert not event.finished
+async def test_enter_goes_to_where_the_call_began(script: Script, s: Stage) -> None:
+    await s.play(with_tools(a_call(script)).take())
+    await s.press("J", "home", "enter")
+    assert s.session.log_pane.has_focus
+    assert s.number == s.bridge.transcript.tools[0].number
+    event = s.bridge.log.event(s.session.log_pane.row)  # type: ignore[arg-type]  # there is one
+    assert isinstance(event, e.ToolChanged)
+    assert not event.finished
 
 
 async def test_the_foot_shows_the_row_in_full(script: Script, s: Stage) -> None:

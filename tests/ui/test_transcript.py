@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, sized
 from tests.ui.fakes import Script, to_active
 from tui.models import events as e
 from tui.models.events import Party
@@ -37,20 +37,6 @@ async def test_how_far_words_were_heard_is_a_word(script: Script, s: Stage) -> N
     assert lines(s) == ["+0.020 agent Hello. ┊  [cut\u00a0off,\u00a067%\u00a0heard]"]
 
 
-async def test_the_agents_partial_is_rewritten_in_place_with_and_without_an_item(
-    script: Script, s: Stage
-) -> None:
-    to_active(script)
-    for item in ("7", ""):
-        for words in ("Let", "Let me see"):
-            script.add(e.Transcribed, speaker=Party.AGENT, text=words, final=False, item=item)
-    await s.play(script.take())
-    assert lines(s) == ["+0.020 agent Let me see …  [in\u00a0text]", "+0.020 agent Let me see …"]
-    script.add(e.Transcribed, speaker=Party.AGENT, text="Let me see.", final=True)
-    await s.play(script.take())
-    assert lines(s)[1:] == ["+0.020 agent Let me see."]
-
-
 async def test_a_tool_call_is_one_entry_from_its_start_to_its_end(script: Script, s: Stage) -> None:
     call = {"call": "c1", "name": "hours", "arguments": '{"day":"Thu"}'}
     await s.play(to_active(script).add(e.ToolChanged, **call).take())
@@ -70,11 +56,10 @@ async def test_a_failed_tool_is_marked_by_a_word(script: Script, s: Stage) -> No
     assert lines(s) == ["+0.020 tool  book() → error: closed  [–]"]
 
 
-async def test_long_tool_calls_are_cut(stage: Staging, script: Script) -> None:
-    async with stage((80, 40)) as s:
-        long = {"name": "n" * 500, "arguments": "a" * 5000, "result": "r" * 5000}
-        await s.play(to_active(script).add(e.ToolChanged, call="c1", **long, finished=True).take())
-        assert len(lines(s)) < 8
+async def test_long_tool_calls_are_cut(script: Script, s: Stage) -> None:
+    long = {"name": "n" * 500, "arguments": "a" * 5000, "result": "r" * 5000}
+    await s.play(to_active(script).add(e.ToolChanged, call="c1", **long, finished=True).take())
+    assert len(lines(s)) < 8
 
 
 async def test_long_words_wrap_and_follow_the_width(script: Script, s: Stage) -> None:
@@ -113,23 +98,23 @@ async def test_thousands_of_utterances_cost_only_what_changes(script: Script, s:
     assert lines(s)[-1].endswith("the last …")
 
 
-async def test_words_cut_off_by_a_barge_in_follow_the_cut(stage: Staging, script: Script) -> None:
-    async with stage((60, 20)) as s:
-        text = "one two three four ┊ five six seven eight nine ten eleven twelve thirteen fourteen"
-        to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item="1")
-        script.add(e.PlaybackStarted, reply="1").add(e.PlaybackEnded, reply="1", heard_ms=500, unheard_ms=500)
-        await s.play(script.take())
-        assert " ".join(" ".join(lines(s)).split()) == (
-            "+0.020 agent one two three four ┊ five six seven eight ┊ nine ten eleven twelve thirteen fourteen "
-            "[cut off, 50% heard]"
-        )
-        struck = "".join(
-            segment.text
-            for index in range(s.session.transcript.virtual_size.height)
-            for segment in s.session.transcript.draw_line(index, 58)
-            if segment.style is not None and segment.style.strike
-        )
-        assert struck.split() == ["nine", "ten", "eleven", "twelve", "thirteen", "fourteen"]
+@sized(60, 20)
+async def test_words_cut_off_by_a_barge_in_follow_the_cut(script: Script, s: Stage) -> None:
+    text = "one two three four ┊ five six seven eight nine ten eleven twelve thirteen fourteen"
+    to_active(script).add(e.Transcribed, speaker=e.Party.AGENT, text=text, final=True, item="1")
+    script.add(e.PlaybackStarted, reply="1").add(e.PlaybackEnded, reply="1", heard_ms=500, unheard_ms=500)
+    await s.play(script.take())
+    assert " ".join(" ".join(lines(s)).split()) == (
+        "+0.020 agent one two three four ┊ five six seven eight ┊ nine ten eleven twelve thirteen fourteen "
+        "[cut off, 50% heard]"
+    )
+    struck = "".join(
+        segment.text
+        for index in range(s.session.transcript.virtual_size.height)
+        for segment in s.session.transcript.draw_line(index, 58)
+        if segment.style is not None and segment.style.strike
+    )
+    assert struck.split() == ["nine", "ten", "eleven", "twelve", "thirteen", "fourteen"]
 
 
 @pytest.mark.parametrize(

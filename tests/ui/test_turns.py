@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, Staging, sized
 from tests.ui.fakes import MS, FakeClock, Script, a_call, telemetry, to_active
 from tui.audio.calibration import Timing
 from tui.models import events as e
@@ -93,26 +93,25 @@ async def test_health(script: Script, s: Stage) -> None:
     s.check("health", "HealthPane")
 
 
-async def test_health_keeps_the_last_figures_of_a_call_that_is_over(stage: Staging, script: Script) -> None:
-    async with stage((200, 60)) as s:
+async def test_health_keeps_the_last_figures_of_a_call_that_is_over(script: Script, s: Stage) -> None:
 
-        def figures() -> dict[str, str]:
-            return {figure.name: figure.value for figure in s.session.health.figures}
+    def figures() -> dict[str, str]:
+        return {figure.name: figure.value for figure in s.session.health.figures}
 
-        await s.play([*to_active(script).take(), telemetry(-32, -20)])
-        await s.press("h")
-        assert "Capture" in figures()
-        await s.play(script.status(Status.ACTIVE, Status.ENDING).take())
-        await s.play([telemetry(None, None), *script.status(Status.ENDING, Status.ENDED).take()])
-        assert figures()["level"] == "-20 dB, peak -15 dB"
-        assert {name for name in figures() if "final values of the call" in name} == {
-            "Capture · final values of the call",
-            "Playback · final values of the call",
-            "This program · final values of the call",
-        }
-        await s.play(to_active(script).take())
-        assert figures()["level"] == "–"
-        assert "Capture" in figures()
+    await s.play([*to_active(script).take(), telemetry(-32, -20)])
+    await s.press("h")
+    assert "Capture" in figures()
+    await s.play(script.status(Status.ACTIVE, Status.ENDING).take())
+    await s.play([telemetry(None, None), *script.status(Status.ENDING, Status.ENDED).take()])
+    assert figures()["level"] == "-20 dB, peak -15 dB"
+    assert {name for name in figures() if "final values of the call" in name} == {
+        "Capture · final values of the call",
+        "Playback · final values of the call",
+        "This program · final values of the call",
+    }
+    await s.play(to_active(script).take())
+    assert figures()["level"] == "–"
+    assert "Capture" in figures()
 
 
 def stalled(script: Script, *, active: bool = True) -> Script:
@@ -151,29 +150,27 @@ async def test_a_stall_is_still_shown_when_it_is_over(stage: Staging, script: Sc
         assert "stalled 0.7 s" in s.text().splitlines()[1], "the strip"
 
 
-async def test_a_turn_of_pressed_keys_names_them(stage: Staging, script: Script) -> None:
-    async with stage((200, 60)) as s:
-        to_active(script).after(3000).add(e.KeysPressed, digits="5").after(100).add(e.KeysPressed, digits="#")
-        script.add(e.ReplyStarted, reply="r", format="pcm16 16000").after(400)
-        script.add(e.PlaybackStarted, reply="r")
-        script.add(e.SpeechEdge, speaker=AGENT, started=True, method="silero")
-        await s.play(script.take())
-        await s.press("u")
-        named = [row for row in rows(s) if "keys 5#" in row]
-        assert len(named) == 2, "the row, and the turn in full"
-        assert "end of speech" not in s.text()
+async def test_a_turn_of_pressed_keys_names_them(script: Script, s: Stage) -> None:
+    to_active(script).after(3000).add(e.KeysPressed, digits="5").after(100).add(e.KeysPressed, digits="#")
+    script.add(e.ReplyStarted, reply="r", format="pcm16 16000").after(400)
+    script.add(e.PlaybackStarted, reply="r")
+    script.add(e.SpeechEdge, speaker=AGENT, started=True, method="silero")
+    await s.play(script.take())
+    await s.press("u")
+    named = [row for row in rows(s) if "keys 5#" in row]
+    assert len(named) == 2, "the row, and the turn in full"
+    assert "end of speech" not in s.text()
 
 
-async def test_enter_goes_to_the_turns_events_and_back(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(conversation(script).take())
-        await s.press("u", "up", "up", "enter", "enter")
-        third = s.bridge.state.metrics.turns[3]
-        assert s.session.log_pane.has_focus
-        assert s.number == third.first_event
-        await s.press("U")
-        assert s.session.turns.has_focus
-        assert s.session.turns.turns[s.session.turns.cursor] is third
+async def test_enter_goes_to_the_turns_events_and_back(script: Script, s: Stage) -> None:
+    await s.play(conversation(script).take())
+    await s.press("u", "up", "up", "enter", "enter")
+    third = s.bridge.state.metrics.turns[3]
+    assert s.session.log_pane.has_focus
+    assert s.number == third.first_event
+    await s.press("U")
+    assert s.session.turns.has_focus
+    assert s.session.turns.turns[s.session.turns.cursor] is third
 
 
 async def test_health_of_a_saved_session_gives_one_reason_instead_of_dashes(
@@ -192,18 +189,18 @@ async def test_health_of_a_saved_session_gives_one_reason_instead_of_dashes(
         assert "–" not in text
 
 
-async def test_the_foot_names_every_part_of_the_turn(stage: Staging, script: Script) -> None:
-    async with stage((200, 60)) as s:
-        await s.play(conversation(script).take())
-        await s.press("u", "home", "down", "down", "down")
-        text = " ".join(" ".join(rows(s)).split())
-        for shown in (
-            "turn 3 640 ms ✓ good",
-            "· capture 20 ms · sending 1.0 ms ░ network 24 ms █ unexplained 475 ms ▒ buffer 80 ms ▓ device 40 ms",
-            "agent reports recognised 0.0 ms",
-            "end of speech: Silero VAD",
-        ):
-            assert shown in text, shown
+@sized(200, 60)
+async def test_the_foot_names_every_part_of_the_turn(script: Script, s: Stage) -> None:
+    await s.play(conversation(script).take())
+    await s.press("u", "home", "down", "down", "down")
+    text = " ".join(" ".join(rows(s)).split())
+    for shown in (
+        "turn 3 640 ms ✓ good",
+        "· capture 20 ms · sending 1.0 ms ░ network 24 ms █ unexplained 475 ms ▒ buffer 80 ms ▓ device 40 ms",
+        "agent reports recognised 0.0 ms",
+        "end of speech: Silero VAD",
+    ):
+        assert shown in text, shown
 
 
 async def test_a_greeting_alone_is_not_counted_as_a_turn(script: Script, s: Stage) -> None:
@@ -214,15 +211,14 @@ async def test_a_greeting_alone_is_not_counted_as_a_turn(script: Script, s: Stag
     assert "greeting" in rows(s)[-1] or any("   0 " in row for row in rows(s))
 
 
-async def test_another_call_is_followed_from_its_first_turn(stage: Staging, script: Script) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(conversation(script).take())
-        await s.press("u", "up")
-        s.session.transcript.hold()
-        assert [s.session.turns.following, s.session.transcript.following] == [False, False]
-        await s.play(conversation(script).take())
-        assert [s.session.turns.following, s.session.transcript.following] == [True, True]
-        assert s.session.turns.cursor == len(s.session.turns.turns) - 1
+async def test_another_call_is_followed_from_its_first_turn(script: Script, s: Stage) -> None:
+    await s.play(conversation(script).take())
+    await s.press("u", "up")
+    s.session.transcript.hold()
+    assert [s.session.turns.following, s.session.transcript.following] == [False, False]
+    await s.play(conversation(script).take())
+    assert [s.session.turns.following, s.session.transcript.following] == [True, True]
+    assert s.session.turns.cursor == len(s.session.turns.turns) - 1
 
 
 def test_a_turn_in_full_leaves_nothing_out_and_begins_with_the_most_telling() -> None:
@@ -266,45 +262,43 @@ async def test_the_same_key_brings_the_transcript_back(script: Script, s: Stage)
 
 
 async def test_a_turn_without_a_response_time_shows_why_and_an_uncertain_one_is_marked(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage((160, 40)) as s:
-        conversation(script)
-        script.add(e.LatenessSeen, what="the event loop", late_ms=90, since_ns=0)
-        script.add(e.StatusChanged, old=e.Status.ACTIVE, new=e.Status.ENDED)
-        await s.play(script.take())
-        await s.press("u")
-        assert any("the agent did not answer" in row for row in rows(s))
-        assert any("2300±90?" in row for row in rows(s))
+    conversation(script)
+    script.add(e.LatenessSeen, what="the event loop", late_ms=90, since_ns=0)
+    script.add(e.StatusChanged, old=e.Status.ACTIVE, new=e.Status.ENDED)
+    await s.play(script.take())
+    await s.press("u")
+    assert any("the agent did not answer" in row for row in rows(s))
+    assert any("2300±90?" in row for row in rows(s))
 
 
 async def test_a_turn_that_is_waited_for_shows_for_how_long_and_that_nothing_has_answered(
-    stage: Staging, script: Script
+    script: Script, s: Stage
 ) -> None:
-    async with stage((120, 40)) as s:
-        await s.play(conversation(script).take())
-        await s.press("u")
-        said_ns = s.session.turns.turns[-1].user_ended_ns or 0
-        for waited_ms, shown in ((1200, "… 1.2 s"), (2900, "… 2.9 s")):
-            s.clock.now_ns = said_ns + waited_ms * MS
-            await s.tick()
-            assert waiting(s).endswith(shown)
-        not_answered = partial(script.add, e.ConditionChanged, condition=e.Condition.NOT_ANSWERED)
-        not_answered(path="playback")
-        await s.play(script.take())
-        s.clock.now_ns = said_ns + 3100 * MS
+    await s.play(conversation(script).take())
+    await s.press("u")
+    said_ns = s.session.turns.turns[-1].user_ended_ns or 0
+    for waited_ms, shown in ((1200, "… 1.2 s"), (2900, "… 2.9 s")):
+        s.clock.now_ns = said_ns + waited_ms * MS
         await s.tick()
-        assert waiting(s).endswith("… 3.1 s, not answered")
-        assert "no response time yet: waited 3.1 s, not answered" in s.text()
+        assert waiting(s).endswith(shown)
+    not_answered = partial(script.add, e.ConditionChanged, condition=e.Condition.NOT_ANSWERED)
+    not_answered(path="playback")
+    await s.play(script.take())
+    s.clock.now_ns = said_ns + 3100 * MS
+    await s.tick()
+    assert waiting(s).endswith("… 3.1 s, not answered")
+    assert "no response time yet: waited 3.1 s, not answered" in s.text()
 
-        not_answered(path="playback", active=False)
-        script.add(e.SpeechEdge, speaker=USER, started=True, method="silero")
-        await s.play(script.take())
-        assert waiting(s).endswith("…"), "nobody waits while the user speaks"
-        script.after(500).add(e.SpeechEdge, speaker=USER, started=False, method="silero")
-        script.add(e.StatusChanged, old=e.Status.ACTIVE, new=e.Status.ENDED)
-        await s.play(script.take())
-        assert waiting(s).endswith("the agent did not answer")
+    not_answered(path="playback", active=False)
+    script.add(e.SpeechEdge, speaker=USER, started=True, method="silero")
+    await s.play(script.take())
+    assert waiting(s).endswith("…"), "nobody waits while the user speaks"
+    script.after(500).add(e.SpeechEdge, speaker=USER, started=False, method="silero")
+    script.add(e.StatusChanged, old=e.Status.ACTIVE, new=e.Status.ENDED)
+    await s.play(script.take())
+    assert waiting(s).endswith("the agent did not answer")
 
 
 async def test_of_thousands_of_turns_only_visible_ones_are_drawn(script: Script, s: Stage) -> None:

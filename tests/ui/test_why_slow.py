@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging
+from tests.ui.conftest import Stage, sized
 from tests.ui.fakes import Script, to_active
 from tui.models import events as e
 from tui.models.events import Party
@@ -71,7 +71,7 @@ def read(s: Stage, selector: str) -> str:
 
 @pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_the_sentence_that_says_why_is_never_cut(
-    stage: Staging, script: Script, size: tuple[int, int]
+    script: Script, size: tuple[int, int], s: Stage
 ) -> None:
     """Tested with a verdict of several lines, a barge-in, and a cause of three parts."""
     times = {"noticed": 1400, "agent": 1900, "buffer": 1600}
@@ -79,15 +79,14 @@ async def test_the_sentence_that_says_why_is_never_cut(
         "1.4 s until the agent noticed the end of speech, 1.9 s from the agent's last report to its answer, "
         "1.6 s in the playback buffer."
     )
-    async with stage(size) as s:
-        await s.play(session(script, times).take())
-        s.bridge.state.metrics.barge_ins.append(
-            BargeIn(kind=BargeInKind.MISSED, turn=2, silence_ms=400.0, talk_over_ms=1800.0, unheard_ms=2500.0)
-        )
-        await s.press("u", "up")
-        foot = read(s, "TurnsPane").partition("turn 2 4900 ms")[2]
-        assert why in foot
-        assert "barge-in missed" not in foot.partition(why)[0]
+    await s.play(session(script, times).take())
+    s.bridge.state.metrics.barge_ins.append(
+        BargeIn(kind=BargeInKind.MISSED, turn=2, silence_ms=400.0, talk_over_ms=1800.0, unheard_ms=2500.0)
+    )
+    await s.press("u", "up")
+    foot = read(s, "TurnsPane").partition("turn 2 4900 ms")[2]
+    assert why in foot
+    assert "barge-in missed" not in foot.partition(why)[0]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
@@ -102,24 +101,23 @@ async def test_words_of_the_list_are_whole(script: Script, s: Stage) -> None:
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", SESSIONS)
 async def test_which_turn_was_slow_and_why_takes_one_key_and_the_turn_three(
-    stage: Staging, script: Script, name: str, size: tuple[int, int]
+    script: Script, name: str, size: tuple[int, int], s: Stage
 ) -> None:
     times, why, stage_name = SESSIONS[name]
     total_ms = sum(times.values())
-    async with stage(size) as s:
-        await s.play(session(script, times).take())
-        await s.press("u")
-        pane = read(s, "TurnsPane")
-        assert f"1 of 3 turns was slow (turn 2: {total_ms / 1000:.1f} s)" in pane
-        assert why in pane
-        await s.press("up", "enter")
-        page = s.app.screen.query_one(TurnPage)
-        assert page.border_title == "Turn 2 of 3"
-        text = read(s, "TurnPage")
-        assert f"Response time {total_ms} ms ✗ bad" in text
-        assert why in text
-        longest = max(times.values())
-        assert f"longest first {longest} ms {longest / total_ms:.0%} {stage_name}" in text
+    await s.play(session(script, times).take())
+    await s.press("u")
+    pane = read(s, "TurnsPane")
+    assert f"1 of 3 turns was slow (turn 2: {total_ms / 1000:.1f} s)" in pane
+    assert why in pane
+    await s.press("up", "enter")
+    page = s.app.screen.query_one(TurnPage)
+    assert page.border_title == "Turn 2 of 3"
+    text = read(s, "TurnPage")
+    assert f"Response time {total_ms} ms ✗ bad" in text
+    assert why in text
+    longest = max(times.values())
+    assert f"longest first {longest} ms {longest / total_ms:.0%} {stage_name}" in text
 
 
 async def test_an_edge_that_a_second_detector_finds_elsewhere_is_listed_at_both_instants(
@@ -167,94 +165,87 @@ async def test_the_turn_shows_uncertainty_and_barge_ins_before_its_parts(script:
     assert text.index("barge-in yielded: silence after 340 ms") < parts
 
 
-async def test_equal_barge_ins_are_one_line_with_their_number(stage: Staging, script: Script) -> None:
-    async with stage((120, 36)) as s:
-        await s.play(session(script, _PROMPT).take())
-        missed = BargeIn(kind=BargeInKind.MISSED, turn=2, talk_over_ms=1_000)
-        s.bridge.state.metrics.barge_ins += [
-            missed,
-            BargeIn(kind=BargeInKind.YIELDED, turn=2, silence_ms=340),
-        ]
-        s.bridge.state.metrics.barge_ins += [missed] * 10
-        await s.press("u", "up", "enter")
-        text = read(s, "TurnPage")
-        assert "barge-in missed: talk-over 1000 ms (11 times)" in text
-        assert "barge-in yielded: silence after 340 ms" in text
+async def test_equal_barge_ins_are_one_line_with_their_number(script: Script, s: Stage) -> None:
+    await s.play(session(script, _PROMPT).take())
+    missed = BargeIn(kind=BargeInKind.MISSED, turn=2, talk_over_ms=1_000)
+    s.bridge.state.metrics.barge_ins += [
+        missed,
+        BargeIn(kind=BargeInKind.YIELDED, turn=2, silence_ms=340),
+    ]
+    s.bridge.state.metrics.barge_ins += [missed] * 10
+    await s.press("u", "up", "enter")
+    text = read(s, "TurnPage")
+    assert "barge-in missed: talk-over 1000 ms (11 times)" in text
+    assert "barge-in yielded: silence after 340 ms" in text
 
 
-async def test_the_answer_is_received_after_the_wait_for_a_whole_message(
-    stage: Staging, script: Script
-) -> None:
-    async with stage((120, 60)) as s:
-        await s.play(session(script, _PROMPT).take())
-        parts = s.bridge.state.metrics.turns[2].parts
-        assert parts.agent_ms == 500
-        parts.framing_ms, parts.agent_ms = 150.0, 350.0
-        await s.press("u", "up", "enter")
-        text = " ".join(read(s, "TurnPage").split())
-        assert "500 ms received the first audio of the answer" in text
+async def test_the_answer_is_received_after_the_wait_for_a_whole_message(script: Script, s: Stage) -> None:
+    await s.play(session(script, _PROMPT).take())
+    parts = s.bridge.state.metrics.turns[2].parts
+    assert parts.agent_ms == 500
+    parts.framing_ms, parts.agent_ms = 150.0, 350.0
+    await s.press("u", "up", "enter")
+    text = " ".join(read(s, "TurnPage").split())
+    assert "500 ms received the first audio of the answer" in text
 
 
-async def test_keys_go_through_the_turns_on_to_the_events_and_back(stage: Staging, script: Script) -> None:
-    async with stage((120, 36)) as s:
-        await s.play(session(script, _PROMPT).take())
-        await s.press("u", "home", "enter")
-        page = s.app.screen.query_one(TurnPage)
-        assert page.border_title == "Greeting"
-        await s.press("n", "n", "right", "n")
-        assert page.border_title == "Turn 3 of 3"
-        await s.press("N")
-        assert page.border_title == "Turn 2 of 3"
-        await s.press("escape")
-        assert s.session.turns.has_focus
-        await s.press("end", "up", "enter", "enter")
-        assert s.session.log_pane.has_focus
-        assert s.number == s.bridge.state.metrics.turns[2].first_event
+async def test_keys_go_through_the_turns_on_to_the_events_and_back(script: Script, s: Stage) -> None:
+    await s.play(session(script, _PROMPT).take())
+    await s.press("u", "home", "enter")
+    page = s.app.screen.query_one(TurnPage)
+    assert page.border_title == "Greeting"
+    await s.press("n", "n", "right", "n")
+    assert page.border_title == "Turn 3 of 3"
+    await s.press("N")
+    assert page.border_title == "Turn 2 of 3"
+    await s.press("escape")
+    assert s.session.turns.has_focus
+    await s.press("end", "up", "enter", "enter")
+    assert s.session.log_pane.has_focus
+    assert s.number == s.bridge.state.metrics.turns[2].first_event
 
 
-async def test_bars_are_scaled_to_the_worst_turn_shown(stage: Staging, script: Script) -> None:
-    async with stage((120, 36)) as s:
-        to_active(script)
-        for number, agent in enumerate((1600, 9600), 1):
-            turn(script, number, noticed=0, agent=agent, buffer=0)
-        await s.play(script.take())
-        await s.press("u")
-        bars = [row.count("█") for row in s.text("TurnsPane").splitlines() if "ms ✗ █" in row]
-        assert bars == [2, 11]
-        axis = next(row for row in s.text("TurnsPane").splitlines() if "turn response" in row)
-        assert axis.split("800")[0].count("┬") == 3, "two thresholds, and their legend"
+@sized(120, 36)
+async def test_bars_are_scaled_to_the_worst_turn_shown(script: Script, s: Stage) -> None:
+    to_active(script)
+    for number, agent in enumerate((1600, 9600), 1):
+        turn(script, number, noticed=0, agent=agent, buffer=0)
+    await s.play(script.take())
+    await s.press("u")
+    bars = [row.count("█") for row in s.text("TurnsPane").splitlines() if "ms ✗ █" in row]
+    assert bars == [2, 11]
+    axis = next(row for row in s.text("TurnsPane").splitlines() if "turn response" in row)
+    assert axis.split("800")[0].count("┬") == 3, "two thresholds, and their legend"
 
 
-async def test_the_verdict_is_not_remembered_for_another_call(stage: Staging, script: Script) -> None:
-    async with stage((120, 36)) as s:
-        await s.play(session(script, SESSIONS["slow agent"][0]).take())
-        await s.press("u")
-        assert "1 of 3 turns was slow" in read(s, "TurnsPane")
-        await s.play(session(script, _PROMPT).take())
-        assert "3 of 3 turns were good (0.6 s)." in read(s, "TurnsPane")
+async def test_the_verdict_is_not_remembered_for_another_call(script: Script, s: Stage) -> None:
+    await s.play(session(script, SESSIONS["slow agent"][0]).take())
+    await s.press("u")
+    assert "1 of 3 turns was slow" in read(s, "TurnsPane")
+    await s.play(session(script, _PROMPT).take())
+    assert "3 of 3 turns were good (0.6 s)." in read(s, "TurnsPane")
 
 
-async def test_the_chart_lists_the_slowest_turns_to_go_to(stage: Staging, script: Script) -> None:
-    async with stage((120, 36)) as s:
-        await s.play(session(script, SESSIONS["slow agent"][0]).take())
-        await s.press("u", "P")
-        assert isinstance(s.top(), ChartScreen)
-        text = s.text()
-        assert "3 response times · worst 2200 ms ✗ · p50, p95 and the histogram need 20 turns" in text
-        assert "Response time in ms, by turn" in text
-        rows = text.splitlines()
-        assert any("✓ 800├" in row for row in rows)
-        assert any("~ 1500├" in row for row in rows)
-        assert any(re.fullmatch(r" *1 +2 +3 *", row) for row in rows), "turns have whole numbers"
-        assert "Turns by response time" not in text
-        await s.press("enter")
-        assert s.app.screen.query_one(TurnPage).border_title == "Turn 2 of 3"
-        await s.press("escape")
-        assert isinstance(s.top(), ChartScreen), "back where it was opened"
-        await s.press("enter", "enter")
-        assert s.top() is s.session
-        assert s.session.turns.cursor == 2
-        assert s.number == s.bridge.state.metrics.turns[2].first_event
+async def test_the_chart_lists_the_slowest_turns_to_go_to(script: Script, s: Stage) -> None:
+    await s.play(session(script, SESSIONS["slow agent"][0]).take())
+    await s.press("u", "P")
+    assert isinstance(s.top(), ChartScreen)
+    text = s.text()
+    assert "3 response times · worst 2200 ms ✗ · p50, p95 and the histogram need 20 turns" in text
+    assert "Response time in ms, by turn" in text
+    rows = text.splitlines()
+    assert any("✓ 800├" in row for row in rows)
+    assert any("~ 1500├" in row for row in rows)
+    assert any(re.fullmatch(r" *1 +2 +3 *", row) for row in rows), "turns have whole numbers"
+    assert "Turns by response time" not in text
+    await s.press("enter")
+    assert s.app.screen.query_one(TurnPage).border_title == "Turn 2 of 3"
+    await s.press("escape")
+    assert isinstance(s.top(), ChartScreen), "back where it was opened"
+    await s.press("enter", "enter")
+    assert s.top() is s.session
+    assert s.session.turns.cursor == 2
+    assert s.number == s.bridge.state.metrics.turns[2].first_event
 
 
 @pytest.mark.parametrize("size", SIZES[:2], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -285,8 +276,6 @@ async def test_from_20_turns_on_the_chart_has_percentiles_and_a_histogram(
     assert responses.height > 6
 
 
-async def test_without_response_times_there_is_no_chart(stage: Staging, script: Script) -> None:
-    async with stage((120, 36)) as s:
-        await s.play(to_active(script).take())
-        await s.press("u", "P")
-        assert s.top() is s.session
+async def test_without_response_times_there_is_no_chart(call: Stage) -> None:
+    await call.press("u", "P")
+    assert call.top() is call.session

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from textual import events
 
-from tests.ui.conftest import TARGET, Stage, Staging
+from tests.ui.conftest import TARGET, Stage, Staging, sized
 from tests.ui.fakes import NASTY, Script, telemetry, to_active
 from tests.ui.test_nasty import check
 from tui.engine.wire import Record, SendInstructions, SendText
@@ -13,45 +13,39 @@ from tui.screens.instructions import InstructionsScreen
 from tui.screens.palette import ActionCommands
 
 
-async def test_a_typed_turn_is_sent_as_written(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    s.sent()
-    await s.press("w", *"Is it", "space", *"open? [/b] rsd", "enter")
-    assert s.sent() == [SendText(text="Is it open? [/b] rsd")]
-    await s.press("x", "enter", "escape")
-    assert s.sent() == [SendText(text="x")], "it stays for the next one"
-    assert s.focused() is s.session.log_pane
-    await s.press("r")
-    assert s.sent() == [Record(on=True)], "and then keys are keys again"
+async def test_a_typed_turn_is_sent_as_written(call: Stage) -> None:
+    await call.press("w", *"Is it", "space", *"open? [/b] rsd", "enter")
+    assert call.sent() == [SendText(text="Is it open? [/b] rsd")]
+    await call.press("x", "enter", "escape")
+    assert call.sent() == [SendText(text="x")], "it stays for the next one"
+    assert call.focused() is call.session.log_pane
+    await call.press("r")
+    assert call.sent() == [Record(on=True)], "and then keys are keys again"
 
 
-async def test_the_line_takes_the_footers_place(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    above = s.text().splitlines()[:-1]
-    await s.press("w")
-    *lines, last = s.text().splitlines()
+async def test_the_line_takes_the_footers_place(call: Stage) -> None:
+    above = call.text().splitlines()[:-1]
+    await call.press("w")
+    *lines, last = call.text().splitlines()
     assert lines == above
     assert "enter sends, esc cancels" in last
-    await s.play([telemetry(-20, -30)])
-    assert "-20 dB" in s.text(), "meters go on"
-    await s.press("escape")
-    assert "q Quit" in s.text().splitlines()[-1]
+    await call.play([telemetry(-20, -30)])
+    assert "-20 dB" in call.text(), "meters go on"
+    await call.press("escape")
+    assert "q Quit" in call.text().splitlines()[-1]
 
 
-async def test_esc_closes_the_line_from_another_pane_too(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    await s.press("w", *"half", "tab", "escape")
-    assert "q Quit" in s.text().splitlines()[-1]
-    await s.press("w")
-    assert "half" in s.text().splitlines()[-1], "what was written is still there"
+async def test_esc_closes_the_line_from_another_pane_too(call: Stage) -> None:
+    await call.press("w", *"half", "tab", "escape")
+    assert "q Quit" in call.text().splitlines()[-1]
+    await call.press("w")
+    assert "half" in call.text().splitlines()[-1], "what was written is still there"
 
 
-async def test_an_empty_line_sends_nothing_and_closes(script: Script, s: Stage) -> None:
-    await s.play(to_active(script).take())
-    s.sent()
-    await s.press("w", "space", "enter")
-    assert s.sent() == []
-    assert s.focused() is s.session.log_pane
+async def test_an_empty_line_sends_nothing_and_closes(call: Stage) -> None:
+    await call.press("w", "space", "enter")
+    assert call.sent() == []
+    assert call.focused() is call.session.log_pane
 
 
 async def test_instructions_are_sent_and_shown_when_edited_again(script: Script, s: Stage) -> None:
@@ -82,19 +76,19 @@ async def test_a_new_call_begins_with_its_own_instructions(stage: Staging, scrip
 
 
 @pytest.mark.parametrize("key", ["w", "I"])
-async def test_neither_is_offered_without_a_call(stage: Staging, script: Script, key: str) -> None:
-    async with stage((160, 50)) as s:
-        await s.press(key)
-        assert s.top() is s.session
-        assert s.focused() is s.session.log_pane
-        assert "w Write" not in s.text()
-        await s.play(to_active(script, "openai").take())
-        assert "w Write  I Instructions" in s.text()
-        found = [str(hit.prompt).split(": ")[-1] async for hit in ActionCommands(s.session).discover()]
-        assert {"Write  w", "Instructions  I"} <= set(found)
-        await s.play(script.status(e.Status.ACTIVE, e.Status.RESUMING).take())
-        await s.press(key)
-        assert s.top() is s.session
+@sized(160, 50)
+async def test_neither_is_offered_without_a_call(script: Script, key: str, s: Stage) -> None:
+    await s.press(key)
+    assert s.top() is s.session
+    assert s.focused() is s.session.log_pane
+    assert "w Write" not in s.text()
+    await s.play(to_active(script, "openai").take())
+    assert "w Write  I Instructions" in s.text()
+    found = [str(hit.prompt).split(": ")[-1] async for hit in ActionCommands(s.session).discover()]
+    assert {"Write  w", "Instructions  I"} <= set(found)
+    await s.play(script.status(e.Status.ACTIVE, e.Status.RESUMING).take())
+    await s.press(key)
+    assert s.top() is s.session
 
 
 @pytest.mark.parametrize(
@@ -109,20 +103,20 @@ async def test_neither_is_offered_without_a_call(stage: Staging, script: Script,
         ),
     ],
 )
+@sized(160, 50)
 async def test_what_the_protocol_lacks_is_shown_before_anything_is_typed(
-    stage: Staging, script: Script, key: str, protocol: str, reason: str
+    script: Script, key: str, protocol: str, reason: str, s: Stage
 ) -> None:
-    async with stage((160, 50)) as s:
-        name, _, why = reason.partition(": ")
-        await s.play(to_active(script, protocol).take())
-        assert f"{key} {name}" not in s.text()
-        await s.press(key)
-        assert s.top() is s.session
-        assert s.text().splitlines()[-1].strip() == reason
-        await s.pilot.resize_terminal(160, 160)
-        await s.press("question_mark")
-        assert f"(not now: {why})" in " ".join(s.text().replace("│", " ").split())
-        assert s.sent()[1:] == []
+    name, _, why = reason.partition(": ")
+    await s.play(to_active(script, protocol).take())
+    assert f"{key} {name}" not in s.text()
+    await s.press(key)
+    assert s.top() is s.session
+    assert s.text().splitlines()[-1].strip() == reason
+    await s.pilot.resize_terminal(160, 160)
+    await s.press("question_mark")
+    assert f"(not now: {why})" in " ".join(s.text().replace("│", " ").split())
+    assert s.sent()[1:] == []
 
 
 @pytest.mark.parametrize("key", ["w", "I"])
