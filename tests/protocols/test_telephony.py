@@ -6,11 +6,9 @@ import json
 import math
 import struct
 from base64 import b64decode, b64encode
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.protocols.both_ends import example, messages_from
 from tests.protocols.shown import advice, bodies, rules, types
@@ -20,16 +18,17 @@ from tui.protocols.base import TelephonyEventType as T
 from tui.protocols.registry import protocol_named
 from tui.protocols.telephony.agent import TelephonyAgent
 from tui.protocols.telephony.caller import TelephonyCaller
-from tui.protocols.telephony.dialect import MULAW_8K, Sizes
-from tui.protocols.telephony.samples import Cutter, looks_like_mulaw, looks_swapped
+from tui.protocols.telephony.dialect import MULAW_8K
+from tui.protocols.telephony.samples import looks_like_mulaw, looks_swapped
 
+NOW = "2025-11-30T00:00:00.020Z"
 TONE = struct.pack("<160h", *(round(9_000 * math.sin(index / 6)) for index in range(160)))
 TONE_SWAPPED = struct.pack(">160h", *struct.unpack("<160h", TONE))
 
 
 def a_caller(name: str, **settings: Any) -> TelephonyCaller:
     ids = iter(f"id-{number}" for number in range(1, 100))
-    caller = protocol_named(name).caller(CallerSettings(**settings), lambda: next(ids), lambda: "now")
+    caller = protocol_named(name).caller(CallerSettings(**settings), lambda: next(ids), lambda: NOW)
     assert isinstance(caller, TelephonyCaller)
     return caller
 
@@ -60,6 +59,92 @@ def payload(audio: bytes) -> dict[str, str]:
     return {"payload": b64encode(audio).decode()}
 
 
+class Marks(NamedTuple):
+    """Messages about a mark in a call of `in_call`."""
+
+    set: dict[str, Any]
+    reached: dict[str, Any]
+    flush: dict[str, Any]
+    flushed: list[dict[str, Any]]
+
+
+def twilio_like(**stream: str) -> Marks:
+    mark = {"event": "mark", **stream, "mark": {"name": "a"}}
+    return Marks(mark, mark, {"event": "clear", **stream}, [])
+
+
+MARKS = {
+    "telnyx": twilio_like(stream_id="id-1"),
+    "exotel": twilio_like(stream_sid="id1"),
+    "signalwire": twilio_like(streamSid="id-1"),
+    "plivo": Marks(
+        {"event": "checkpoint", "streamId": "id-1", "name": "a"},
+        {"event": "playedStream", "streamId": "id-1", "name": "a"},
+        {"event": "clearAudio", "streamId": "id-1"},
+        [{"event": "clearedAudio", "sequenceNumber": 3, "streamId": "id-1"}],
+    ),
+    "vonage": Marks(
+        {"action": "notify", "payload": {"name": "a"}},
+        {"event": "websocket:notify", "payload": {"name": "a"}},
+        {"action": "clear"},
+        [{"event": "websocket:cleared"}],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "returned"),
+    [
+        ("telnyx", {}, True),
+        ("exotel", {}, True),
+        ("exotel", {"flushed_marks": "dropped"}, False),
+        ("signalwire", {}, True),
+        ("plivo", {}, False),
+        ("plivo", {"flushed_marks": "returned"}, True),
+        ("vonage", {}, False),
+    ],
+)
+def test_a_mark_is_reported_once_and_after_a_flush_only_where_it_returns(
+    name: str, options: dict[str, str], returned: bool
+) -> None:
+    caller, messages = in_call(name, options=options), MARKS[name]
+    (mark,) = say(caller, **messages.set).events
+    (reached,) = bodies(caller.mark_reached(mark.text))
+    assert messages.reached.items() <= reached.items()
+    assert caller.mark_reached(mark.text) == []
+    say(caller, **messages.set)
+    flush = say(caller, **messages.flush)
+    assert bodies(flush.replies) == messages.flushed
+    assert advice(flush) == ([] if returned else ["marks-lost"])
+    say(caller, **messages.set)
+    assert [len(caller.mark_reached(mark.text)) for _ in range(3)] == [int(returned), 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "media", "options", "on_the_wire"),
+    [
+        ("telnyx", "L16;16000", {}, TONE_SWAPPED),
+        ("telnyx", "L16;16000", {"byte_order": "little"}, TONE),
+        ("signalwire", "audio/x-l16;16000", {}, TONE),
+        ("signalwire", "audio/x-l16;16000", {"byte_order": "big"}, TONE_SWAPPED),
+    ],
+)
+def test_samples_cross_the_wire_in_the_order_of_the_provider_or_of_the_option(
+    name: str, media: str, options: dict[str, str], on_the_wire: bytes
+) -> None:
+    caller = in_call(name, formats=(media,), options=options)
+    (sent,) = bodies(caller.user_audio(TONE * 2))
+    assert b64decode(sent["media"]["payload"]) == on_the_wire * 2
+    stream = {"stream_id": "id-1"} if name == "telnyx" else {"streamSid": "id-1"}
+    incoming = say(caller, event="media", **stream, media=payload(on_the_wire * 2))
+    assert (incoming.events[1].audio, rules(incoming)) == (TONE * 2, [])
+    swapped = TONE if on_the_wire == TONE_SWAPPED else TONE_SWAPPED
+    incoming = say(caller, event="media", **stream, media=payload(swapped * 2))
+    assert advice(incoming) == ["byte-order"]
+    other = "little" if on_the_wire == TONE_SWAPPED else "big"
+    assert f"--option byte_order={other}" in incoming.findings[0].text
+
+
 class TestTelnyx:
     def test_connected_and_start_byte_for_byte(self) -> None:
         settings = {"caller": "+15550100", "agent_name": "+15550101", "params": {"tier": "gold"}}
@@ -83,29 +168,6 @@ class TestTelnyx:
         assert (error["event"], error["payload"]["code"]) == ("error", 100_002)
         (error,) = bodies(say(in_call("telnyx"), event="media", media={"payload": "!"}).replies)
         assert error["payload"]["code"] == 100_004
-
-    def test_marks_come_back_after_a_flush(self) -> None:
-        caller = in_call("telnyx")
-        say(caller, event="mark", mark={"name": "a"})
-        assert advice(say(caller, event="clear")) == []
-        assert bodies(caller.mark_reached("a"))[0]["mark"] == {"name": "a"}
-
-    def test_samples_cross_the_wire_with_the_high_byte_first(self) -> None:
-        caller = in_call("telnyx", formats=("L16;16000",))
-        (sent,) = bodies(caller.user_audio(TONE * 2))
-        assert b64decode(sent["media"]["payload"]) == TONE_SWAPPED * 2
-        incoming = say(caller, event="media", media=payload(TONE_SWAPPED * 2))
-        assert incoming.events[1].audio == TONE * 2
-        assert rules(incoming) == []
-
-    def test_samples_in_the_other_order_are_advice_until_the_option_is_set(self) -> None:
-        caller = in_call("telnyx", formats=("L16;16000",))
-        incoming = say(caller, event="media", media=payload(TONE * 2))
-        assert advice(incoming) == ["byte-order"]
-        assert "--option byte_order=little" in incoming.findings[0].text
-        told = in_call("telnyx", formats=("L16;16000",), options={"byte_order": "little"})
-        incoming = say(told, event="media", media=payload(TONE * 2))
-        assert (incoming.events[1].audio, rules(incoming)) == (TONE * 2, [])
 
     def test_half_a_sample_waits_for_the_next_message(self) -> None:
         caller = in_call("telnyx", formats=("L16;16000",))
@@ -139,6 +201,45 @@ class TestTelnyx:
 
 
 class TestPlivo:
+    def test_start_is_the_first_message(self) -> None:
+        (start,) = a_caller("plivo", params={"a": "1", "b": "2"}).opened()
+        assert start.frame == (
+            '{"event":"start","sequenceNumber":1,"start":{"callId":"id-2","streamId":"id-1","accountId":"id-3",'
+            '"tracks":["inbound"],"mediaFormat":{"encoding":"audio/x-mulaw","sampleRate":8000}},'
+            '"extra_headers":"a=1;b=2"}'
+        )
+
+    def test_a_reply_has_the_format_that_its_message_names(self) -> None:
+        media = {"contentType": "audio/x-l16", "sampleRate": 16_000, **payload(b"\1\2")}
+        incoming = say(in_call("plivo"), event="playAudio", media=media)
+        assert types(incoming) == [T.PLAY_STREAM_START, T.PLAY_STREAM_CHUNK]
+        assert incoming.events[0].format == AudioFormat(Encoding.PCM16, 16_000)
+        assert rules(incoming) == []
+
+    @pytest.mark.parametrize(
+        ("options", "timestamps"),
+        [({}, ["0", "20"]), ({"timestamp": "epoch"}, ["1764460800020", "1764460800020"])],
+    )
+    def test_a_timestamp_counts_from_the_call_or_from_1970(
+        self, options: dict[str, str], timestamps: list[str]
+    ) -> None:
+        caller = in_call("plivo", options=options)
+        sent = bodies([*caller.user_audio(b"\xff" * 160), *caller.dtmf("5")])
+        assert [message[message["event"]]["timestamp"] for message in sent] == timestamps
+        assert [message["sequenceNumber"] for message in sent] == [2, 3]
+        assert sent[0]["media"]["chunk"] == 1
+
+    @pytest.mark.parametrize(
+        ("extra_headers", "params"),
+        [("a=1;b=2", {"a": "1", "b": "2"}), ('{"a":"1"}', {"a": "1"}), ("{a=1", {"{a": "1"}), ("", {})],
+    )
+    def test_the_agent_reads_parameters_of_either_form(
+        self, extra_headers: str, params: dict[str, str]
+    ) -> None:
+        start = messages_from("caller", example("plivo"))[0]
+        incoming = say(an_agent("plivo"), **{**start, "extra_headers": extra_headers})
+        assert (incoming.events[-1].params, rules(incoming)) == (params, [])
+
     def test_audio_under_the_name_of_twilio_is_found(self) -> None:
         incoming = say(in_call("plivo"), event="media", media=payload(b"\x01" * 160))
         assert rules(incoming) == ["callers-own-message"]
@@ -267,13 +368,6 @@ class TestExotel:
         assert advice(say(in_call("exotel"), **frame, media=payload(quiet))) == ["looks-like-mulaw"]
         assert advice(say(in_call("exotel"), **frame, media=payload(TONE * 10))) == []
 
-    def test_what_becomes_of_marks_at_a_flush_is_an_option(self) -> None:
-        for option, came_back in (({}, 1), ({"flushed_marks": "dropped"}, 0)):
-            caller = in_call("exotel", options=option)
-            say(caller, event="mark", stream_sid="id1", mark={"name": "a"})
-            say(caller, event="clear", stream_sid="id1")
-            assert len(caller.mark_reached("a")) == came_back
-
 
 class TestVonage:
     def test_the_first_message_holds_the_headers_of_the_ncco(self) -> None:
@@ -302,14 +396,6 @@ class TestVonage:
         (mark,) = incoming.events
         assert bodies(caller.mark_reached(mark.text)) == [{"event": "websocket:notify", "payload": content}]
         assert rules(incoming) == []
-
-    def test_a_flush_is_answered_and_drops_notifications(self) -> None:
-        caller = in_call("vonage")
-        say(caller, action="notify", payload={"name": "a"})
-        incoming = say(caller, action="clear")
-        assert [reply.frame for reply in incoming.replies] == ['{"event":"websocket:cleared"}']
-        assert advice(incoming) == ["marks-lost"]
-        assert caller.mark_reached("a") == []
 
     def test_a_message_without_an_action_is_an_error(self) -> None:
         with pytest.raises(ProtocolError, match="the message has no “action” member"):
@@ -368,35 +454,12 @@ class TestSignalWire:
         )
         assert caller.user_audio(b"\xff" * 160) == []
 
-    @pytest.mark.parametrize("rate", [16_000, 24_000])
-    def test_both_ends_agree_on_the_rate_of_samples(self, rate: int) -> None:
-        caller, agent = a_caller("signalwire", formats=(f"audio/x-l16;{rate}",)), an_agent("signalwire")
-        found = [rule for sent in caller.opened() for rule in rules(agent.receive(sent.frame))]
-        assert (found, agent.user_format) == ([], AudioFormat(Encoding.PCM16, rate))
-        assert caller.user_format == caller.play_format == agent.play_format == agent.user_format
-        audio = TONE * 2 if rate == 16_000 else TONE * 3
-        (sent,) = caller.user_audio(audio)
-        assert agent.receive(sent.frame).events[0].audio == audio
-
     def test_a_rate_that_it_does_not_have_is_found_by_the_agent(self) -> None:
         start = messages_from("caller", example("signalwire"))[1]
         start["start"]["mediaFormat"] = {"encoding": "audio/x-l16", "sampleRate": 8_000, "channels": 1}
         incoming = say(an_agent("signalwire"), **start)
         assert rules(incoming) == ["other-media-format"]
         assert "expected audio/x-mulaw, 8000 Hz or audio/x-l16, 16000 Hz or" in incoming.findings[0].text
-
-    def test_samples_cross_the_wire_with_the_low_byte_first_unless_the_option_is_set(self) -> None:
-        for options, on_the_wire, other in (
-            ({}, TONE, TONE_SWAPPED),
-            ({"byte_order": "big"}, TONE_SWAPPED, TONE),
-        ):
-            caller = in_call("signalwire", formats=("audio/x-l16;16000",), options=options)
-            (sent,) = bodies(caller.user_audio(TONE * 2))
-            assert b64decode(sent["media"]["payload"]) == on_the_wire * 2
-            incoming = say(caller, event="media", streamSid="id-1", media=payload(on_the_wire * 2))
-            assert (incoming.events[1].audio, rules(incoming)) == (TONE * 2, [])
-            incoming = say(caller, event="media", streamSid="id-1", media=payload(other * 2))
-            assert advice(incoming) == ["byte-order"]
 
     @pytest.mark.parametrize(
         ("name", "media", "default"),
@@ -437,35 +500,6 @@ class TestSignalWire:
         chunk = caller.receive(sent.frame).events[-1]
         assert (sent.audio_ms, chunk.format, chunk.audio) == (20, MULAW_8K, b"\x80" * 160)
 
-    def test_audio_may_have_any_length(self) -> None:
-        for size in (1, 159, 20_000):
-            incoming = say(
-                in_call("signalwire"), event="media", streamSid="id-1", media=payload(b"\1" * size)
-            )
-            assert (types(incoming)[-1], incoming.findings) == (T.PLAY_STREAM_CHUNK, ())
-
-    def test_marks_come_back_after_a_flush(self) -> None:
-        caller = in_call("signalwire")
-        say(caller, event="mark", streamSid="id-1", mark={"name": "a"})
-        assert advice(say(caller, event="clear", streamSid="id-1")) == []
-        assert bodies(caller.mark_reached("a")) == [
-            {"event": "mark", "sequenceNumber": "2", "streamSid": "id-1", "mark": {"name": "a"}}
-        ]
-        assert caller.mark_reached("a") == []
-
-    @pytest.mark.parametrize(
-        "message",
-        [
-            {"event": "media", "media": {"payload": "/w=="}},
-            {"event": "mark", "mark": {"name": "a"}},
-            {"event": "clear"},
-        ],
-    )
-    def test_every_message_of_the_agent_names_the_stream(self, message: dict[str, Any]) -> None:
-        assert rules(say(in_call("signalwire"), **message)) == ["missing-stream-sid"]
-        assert rules(say(in_call("signalwire"), **message, streamSid="x")) == ["wrong-stream-sid"]
-        assert rules(say(in_call("signalwire"), **message, streamSid="id-1")) == []
-
     def test_the_agent_reports_what_its_messages_lack(self) -> None:
         connected, start, media = messages_from("caller", example("signalwire"))[:3]
         del connected["version"]
@@ -479,17 +513,6 @@ class TestSignalWire:
 
 
 class TestSamples:
-    @given(st.lists(st.binary(max_size=900), max_size=8), st.sampled_from([1, 320]))
-    def test_a_reply_is_cut_into_messages_that_fit(self, pieces: list[bytes], unit: int) -> None:
-        sizes, cutter = Sizes(640, 1_280, unit), Cutter(Sizes(640, 1_280, unit))
-        sent = [part for piece in pieces for part in cutter.cut(piece)]
-        sent += cutter.last(AudioFormat(Encoding.PCM16, 16_000))
-        whole = b"".join(pieces)
-        assert b"".join(sent)[: len(whole)] == whole
-        assert set(b"".join(sent)[len(whole) :]) <= {0}
-        assert all(sizes.fit(len(part)) for part in sent)
-        assert cutter.last(AudioFormat(Encoding.PCM16, 16_000)) == []
-
     def test_the_order_of_bytes_is_not_judged_by_silence_or_noise(self) -> None:
         assert looks_swapped(TONE_SWAPPED)
         assert not looks_swapped(TONE)

@@ -53,17 +53,6 @@ class TestMessagesFromTwilio:
         assert incoming.findings == ()
         assert agent.user_format == agent.play_format == MULAW_8K
 
-    def test_media_keys_and_the_end(self) -> None:
-        agent = in_call()
-        incoming = say(agent, "media", 2, media=MEDIA)
-        chunk = TelephonyEvent(type=T.USER_STREAM_CHUNK, format=MULAW_8K, audio=b"\x01\x02\x03")
-        assert (incoming.events, incoming.findings, incoming.audio_ms) == ((chunk,), (), 0.375)
-        keys = say(agent, "dtmf", 3, dtmf={"track": "inbound_track", "digit": "5"})
-        assert (keys.events, keys.findings) == ((TelephonyEvent(type=T.DTMF, text="5"),), ())
-        end = say(agent, "stop", 4, stop={"accountSid": "AC1", "callSid": "CA1"})
-        assert [event.type for event in end.events] == [T.SESSION_END]
-        assert end.findings == ()
-
     @pytest.mark.parametrize(
         ("start", "expected"),
         [
