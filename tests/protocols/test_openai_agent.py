@@ -13,7 +13,6 @@ from tests.protocols.shown import body, kinds, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.audio.wav import wav_header
 from tui.protocols.base import (
-    AgentEnd,
     Handshake,
     Incoming,
     Outgoing,
@@ -393,21 +392,8 @@ class TestWhatItSays:
         (event,) = incoming.events
         assert (event.type, event.stream_id, event.text) == (T.TOOL_OUTPUT, done["call_id"], "nine")
 
-    def test_the_end(self) -> None:
-        agent: AgentEnd = an_agent()
-        assert agent.hang_up("bye") == agent.end() == []
-        agent.say_start("play-1")
-        assert kinds(agent.hang_up("bye"))[-2:] == ["response.done", "rate_limits.updated"]
-
 
 class TestTheConversation:
-    def test_a_typed_turn(self) -> None:
-        agent = an_agent()
-        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]}
-        incoming = send(agent, "conversation.item.create", item=item)
-        assert [(event.type, event.text) for event in incoming.events] == [(T.USER_TEXT, "Hello")]
-        assert kinds(incoming) == ["conversation.item.added", "conversation.item.done"]
-
     def test_items_in_their_order(self) -> None:
         agent = an_agent()
         message = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "x"}]}

@@ -48,21 +48,6 @@ def in_call(dialect: str, **options: str) -> OpenAICaller:
 
 
 class TestAzureVoiceLive:
-    def test_its_session_has_the_members_of_the_beta_and_azures_own(self) -> None:
-        caller = a_caller(
-            "azure-voice-live",
-            voice="en-US-AvaNeural",
-            turn_detection="azure_semantic_vad",
-            transcription="azure-speech",
-        )
-        (update,) = bodies(say(caller, "session.created", session={"model": "m"}).replies)
-        session = update["session"]
-        assert session["voice"] == {"type": "azure-standard", "name": "en-US-AvaNeural"}
-        assert session["turn_detection"]["type"] == "azure_semantic_vad"
-        assert session["input_audio_format"] == session["output_audio_format"] == "pcm16"
-        assert session["input_audio_transcription"] == {"model": "azure-speech"}
-        assert "type" not in session
-
     def test_other_voices_and_dialects_have_names(self) -> None:
         for dialect, voice in (("azure-voice-live", "alloy"), ("beta", "en-US-AvaNeural")):
             (update,) = bodies(say(a_caller(dialect, voice=voice), "session.created", session={}).replies)
