@@ -112,13 +112,6 @@ async def test_a_server_that_says_nothing() -> None:
         assert (await failure(f"ws://127.0.0.1:{silent.getsockname()[1]}/")).code == "timeout"
 
 
-async def test_bytes_that_are_not_http_are_an_answer_that_is_not_a_websocket() -> None:
-    async with raw_server(b"220 mail.example.test ESMTP secret\r\n") as port:
-        failed = await failure(f"ws://127.0.0.1:{port}/")
-    assert failed.code == "not-websocket"
-    assert str(failed) == f"ws://127.0.0.1:{port}/ answered, but not as a websocket: it is not valid HTTP."
-
-
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("reads", [False, True])
 async def test_a_server_that_closes_without_answering_has_not_answered(reads: bool, reset: bool) -> None:
@@ -131,6 +124,10 @@ async def test_a_server_that_closes_without_answering_has_not_answered(reads: bo
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
+        (
+            b"220 mail.example.test ESMTP secret\r\n",
+            "answered, but not as a websocket: it is not valid HTTP.",
+        ),
         (b"HTTP/1.1 101 Switching Pro", "closed the connection before it answered"),
         (b"HTTP/1.1 101 Switching Protocols\r\nUpg", "closed the connection in the middle of its answer"),
         (
@@ -147,7 +144,7 @@ async def test_a_server_that_closes_without_answering_has_not_answered(reads: bo
             "answered with HTTP 200 and did not open a websocket",
         ),
     ],
-    ids=["cut", "cut-later", "upgrade", "accept", "long", "ok"],
+    ids=["mail", "cut", "cut-later", "upgrade", "accept", "long", "ok"],
 )
 async def test_an_answer_that_opens_no_websocket_is_described(answer: bytes, what: str) -> None:
     async with raw_server(answer) as port:
