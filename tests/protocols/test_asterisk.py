@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.protocols.both_ends import Line
 from tests.protocols.shown import advice, bodies, frames, kinds, rules, types
 from tui.protocols.asterisk import AsteriskAgent, AsteriskCaller
 from tui.protocols.asterisk.queue import FrameQueue
@@ -98,11 +97,6 @@ class TestWhatAsteriskSends:
         (sent,) = caller.user_audio(FRAME[:100])
         assert (sent.frame, sent.audio_ms) == (FRAME, 20)
         assert a_caller().user_audio(FRAME) == []
-
-    def test_closing_the_socket_is_the_end(self) -> None:
-        caller = in_call()
-        assert caller.hang_up() == []
-        assert (caller.dtmf("1"), caller.user_audio(FRAME)) == ([], [])
 
 
 class TestMarks:
@@ -460,24 +454,6 @@ class TestTheAgent:
         incoming = an_agent().receive("ERROR channel_id:1.1 error_text:Unable to parse JSON command")
         assert rules(incoming) == ["refused"]
         assert "Unable to parse JSON command" in incoming.findings[0].text
-
-
-def test_a_conversation_in_plain_text() -> None:
-    caller = a_caller(options=PLAIN, formats=("slin16",))
-    agent = AsteriskAgent(lambda: "x", lambda: "now")
-    line = Line(caller, agent)
-    line.to_agent(caller.opened())
-    line.to_caller([*agent.say_start("a"), *agent.say_audio("a", TONE), *agent.say_stop("a")])
-    line.to_agent(caller.mark_reached("reply-1"))
-    line.to_agent([*caller.user_audio(TONE), *caller.dtmf("7")])
-    line.to_caller(
-        [*agent.say_start("b"), *agent.say_audio("b", TONE), *agent.say_stop("b", interrupted=True)]
-    )
-    line.to_caller(agent.hang_up("done"))
-    assert line.audio_heard_by("caller") == TONE * 2
-    assert line.audio_heard_by("agent") == TONE
-    assert line.types_heard_by("caller")[-3:] == [T.CLEAR, T.PLAY_STREAM_STOP, T.HANG_UP]
-    assert line.types_heard_by("agent")[2:] == [T.MARK_REACHED, T.PLAY_FINISHED, T.USER_STREAM_CHUNK, T.DTMF]
 
 
 _WORDS = [

@@ -631,10 +631,6 @@ class TestActivities:
         (activity,) = body(frame)["activities"]
         assert (activity["name"], activity["value"], frame.summary) == (name, "42#", f"{name} 42#")
 
-    def test_nothing_is_sent_before_the_session(self) -> None:
-        caller = a_caller()
-        assert caller.dtmf("1") == caller.user_text("x") == caller.hang_up() == []
-
 
 class TestMarks:
     def test_a_mark_is_answered_with_its_own_members(self) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.protocols.both_ends import Line, Side
 from tests.protocols.hostile import check_incoming, hostile_values, mutated_messages, no_messages
 from tests.protocols.messages import ACCEPTING, MESSAGES
+from tests.protocols.shown import kinds
 from tui.protocols.base import (
     AgentEnd,
     CallerEnd,
@@ -22,9 +23,19 @@ from tui.protocols.base import (
     TelephonyEventType,
 )
 from tui.protocols.json_frames import decode_object
-from tui.protocols.registry import protocol_named
+from tui.protocols.registry import BUILT_IN, protocol_named
 
 T = TelephonyEventType
+
+
+def a_caller(name: str) -> CallerEnd:
+    path = DIALECTS.get(name, "")
+    protocol = protocol_named("openai" if path else name)
+    uuids = (f"00000000-0000-4000-8000-{number:012d}" for number in range(1, 10_000))
+    numbers = uuids if name == "genesys" else (f"id{number}" for number in range(1, 10_000))
+    params = {} if protocol.name in WITHOUT_PARAMETERS else {"scenario": "smoke"}
+    settings = CallerSettings(agent_name="bot", params=params, url=f"ws://127.0.0.1{path}")
+    return protocol.caller(settings, lambda: next(numbers), lambda: "now")
 
 
 class Call(Line):
@@ -32,13 +43,9 @@ class Call(Line):
 
     def __init__(self, name: str, **agent_options: Any) -> None:
         path = DIALECTS.get(name, "")
-        protocol = protocol_named("openai" if path else name)
-        uuids = (f"00000000-0000-4000-8000-{number:012d}" for number in range(1, 10_000))
-        numbers = uuids if name == "genesys" else (f"id{number}" for number in range(1, 10_000))
-        params = {} if protocol.name in WITHOUT_PARAMETERS else {"scenario": "smoke"}
-        caller_settings = CallerSettings(agent_name="bot", params=params, url=f"ws://127.0.0.1{path}")
-        self.caller = protocol.caller(caller_settings, lambda: next(numbers), lambda: "now")
-        make_agent: Any = protocol.agent
+        self.caller = a_caller(name)
+        make_agent: Any = protocol_named("openai" if path else name).agent
+        numbers = (f"agents{number}" for number in range(1, 10_000))
         self.agent: AgentEnd = make_agent(lambda: next(numbers), lambda: "now", **agent_options)
         if path and isinstance(self.agent, ReadsHandshake):
             self.agent.admit(Handshake(path=path))
@@ -71,7 +78,7 @@ class Call(Line):
 DIALECTS = {"voice-live": "/voice-live/realtime", "xai": "/xai/v1/realtime"}
 """Dialects of OpenAI Realtime with a decoder of their own at the agent's end, with the paths that select them."""
 TELEPHONY = ("twilio", "telnyx", "plivo", "exotel", "vonage", "signalwire")
-WITHOUT_PARAMETERS = ("openai", "gemini", "deepgram")
+WITHOUT_PARAMETERS = ("openai", "openai-live", "gemini", "deepgram")
 CALLS = [
     ("audiocodes", {}),
     ("audiocodes", {"play_format": "raw/lpcm16_24"}),
@@ -210,6 +217,51 @@ def test_a_conversation_from_the_greeting_to_the_hang_up_with_barge_in(
 def test_custom_parameters_reach_the_agent(protocol: str) -> None:
     begun = [event for event in Call(protocol).heard_by["agent"] if event.type is T.CALL_STARTED]
     assert [event.params for event in begun] == [{"scenario": "smoke"}]
+
+
+def assert_sends_nothing(caller: CallerEnd) -> None:
+    assert not caller.user_stream_open
+    assert caller.user_audio(bytes(3_200)) == caller.dtmf("1") == caller.user_text("x") == []
+
+
+@pytest.mark.parametrize("protocol", BUILT_IN)
+def test_nothing_is_sent_before_the_call(protocol: str) -> None:
+    assert_sends_nothing(a_caller(protocol))
+
+
+GOODBYES = {
+    "audiocodes": ["userStream.stop", "session.end"],
+    "openai-live": ["session.close"],
+    "genesys": ["close"],
+    "twilio": ["stop"],
+    "telnyx": ["stop"],
+    "exotel": ["stop"],
+    "signalwire": ["stop"],
+}
+
+
+@pytest.mark.parametrize("protocol", sorted({*BUILT_IN} - {"gemini"}))
+def test_nothing_is_sent_after_the_goodbye(protocol: str) -> None:
+    caller = Call(protocol).caller
+    assert kinds(caller.hang_up()) == GOODBYES.get(protocol, [])
+    assert_sends_nothing(caller)
+    assert caller.hang_up() == caller.mark_reached("a") == caller.start_user_stream() == []
+
+
+@pytest.mark.parametrize("protocol", sorted({*BUILT_IN} - {"audiocodes", "openai", "gemini"}))
+def test_audio_flows_whether_the_user_records_or_not(protocol: str) -> None:
+    caller = Call(protocol).caller
+    assert caller.start_user_stream() == caller.stop_user_stream() == caller.user_audio(b"") == []
+    assert caller.user_stream_open
+    assert caller.user_audio(bytes(3_200))
+
+
+def test_two_protocols_can_resume_a_session() -> None:
+    resumed = {protocol: Call(protocol).caller.resumed() for protocol in BUILT_IN}
+    assert {protocol: kinds(frames) for protocol, frames in resumed.items() if frames is not None} == {
+        "audiocodes": ["session.resume"],
+        "gemini": ["setup"],
+    }
 
 
 FRAME_BYTES = {

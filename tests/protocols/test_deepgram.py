@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.both_ends import example
+from tests.protocols.both_ends import example, messages_from
 from tests.protocols.shown import advice, bodies, kinds, rules, types
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.base import CallerSettings, Incoming
@@ -140,10 +140,12 @@ class TestReplies:
 
 
 class TestTools:
-    def test_a_result_has_the_name_of_its_call(self) -> None:
+    def test_the_result_of_a_call_for_the_client_has_its_name(self) -> None:
         caller = in_call()
-        function = {"id": "f1", "name": "opening_hours", "arguments": "{}", "client_side": True}
-        say(caller, "FunctionCallRequest", functions=[function])
+        function = {"id": "f1", "name": "opening_hours", "arguments": '{"day":"Monday"}', "client_side": True}
+        functions = [function, {**function, "id": "f2", "client_side": False}]
+        (call,) = say(caller, "FunctionCallRequest", functions=functions).events
+        assert (call.stream_id, call.text, call.params) == ("f1", "opening_hours", {"day": "Monday"})
         item = {"type": "function_call_output", "call_id": "f1", "output": '"9 to 6"'}
         (sent,) = bodies(caller.relay({"type": "conversation.item.create", "item": item}))
         assert sent == {
@@ -186,6 +188,12 @@ class TestTools:
 
 
 class TestTheRest:
+    def test_the_agent_confirms_an_update_and_refuses_to_be_interrupted_by_an_injection(self) -> None:
+        agent = DeepgramAgent(lambda: "7", lambda: "now")
+        received = [agent.receive(json.dumps(message)) for message in messages_from("caller", LINES)]
+        answered = [kind for incoming in received for kind in kinds(incoming)]
+        assert answered == ["SettingsApplied", "PromptUpdated", "InjectionRefused"]
+
     def test_an_error_is_fatal_and_a_warning_is_advice(self) -> None:
         (event,) = say(in_call(), "Error", code="CLIENT_MESSAGE_TIMEOUT", description="no audio").events
         assert (event.type, event.code, event.reason, event.fatal) == (
@@ -203,13 +211,6 @@ class TestTheRest:
         assert rules(agent.receive(AUDIO)) == ["audio-before-settings"]
         assert rules(say(agent, "InjectUserMessage", content="x")) == ["message-before-settings"]
         assert rules(say(agent, "KeepAlive")) == []
-
-    def test_silence_flows_whatever_the_user_does(self) -> None:
-        caller = in_call()
-        assert caller.stop_user_stream() == []
-        assert kinds(caller.user_audio(AUDIO)) == ["audio"]
-        caller.hang_up()
-        assert caller.user_audio(AUDIO) == []
 
     def test_a_temporary_token_is_a_bearers(self) -> None:
         assert DEEPGRAM.headers("eyJx", "wss://agent.deepgram.com/") == {"Authorization": "Bearer eyJx"}

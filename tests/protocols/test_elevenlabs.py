@@ -121,12 +121,6 @@ class TestMessagesFromTheCaller:
         assert frame.frame == '{"user_audio_chunk":"AAAAAAAAAAA="}'
         assert (frame.kind, frame.audio_ms) == ("user_audio_chunk", 0.25)
 
-    def test_it_flows_whether_the_user_records_or_not(self) -> None:
-        caller = in_call()
-        assert caller.start_user_stream() == caller.stop_user_stream() == caller.user_audio(b"") == []
-        assert caller.user_stream_open
-        assert ELEVENLABS.continuous
-
     def test_without_barge_in_it_waits_until_the_reply_was_heard(self) -> None:
         caller = in_call(barge_in=False)
         audio(caller)
@@ -143,12 +137,6 @@ class TestMessagesFromTheCaller:
     def test_a_typed_turn(self) -> None:
         assert frames(in_call().user_text("hi")) == ['{"type":"user_message","text":"hi"}']
         assert in_call().user_text("") == a_caller().user_text("hi") == []
-
-    def test_actions_without_a_message(self) -> None:
-        caller = in_call()
-        assert caller.dtmf("1") == caller.mark_reached("m") == caller.hang_up() == []
-        assert caller.resumed() is None
-        assert (caller.user_stream_open, caller.user_audio(AUDIO)) == (False, [])
 
 
 class TestTheAgentsReplies:
@@ -258,17 +246,6 @@ class TestTheAgentsReplies:
 
 
 class TestTheOtherMessages:
-    @pytest.mark.parametrize(
-        ("kind", "member", "meaning"),
-        [
-            ("user_transcript", "user_transcription_event", T.SPEECH_RECOGNITION),
-            ("tentative_user_transcript", "tentative_user_transcription_event", T.SPEECH_HYPOTHESIS),
-        ],
-    )
-    def test_what_the_user_said(self, kind: str, member: str, meaning: T) -> None:
-        incoming = say(in_call(), kind, **{member: {"user_transcript": "hello", "event_id": 2}})
-        assert incoming.events == (TelephonyEvent(type=meaning, text="hello"),)
-
     def test_a_ping_is_answered(self) -> None:
         incoming = say(in_call(), "ping", ping_event={"event_id": 4, "ping_ms": 38})
         assert frames(incoming.replies) == ['{"type":"pong","event_id":4}']

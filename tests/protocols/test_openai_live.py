@@ -182,13 +182,6 @@ class TestTheSession:
         assert caller.user_format == PCM_24K
         assert rules(server(caller, "session.started", session=SESSION)) == ["repeated-session-started"]
 
-    def test_audio_flows_until_the_close_whatever_the_user_does(self) -> None:
-        caller = in_call()
-        assert caller.stop_user_stream() == []
-        assert kinds(caller.user_audio(bytes(8))) == ["session.input_audio.append"]
-        caller.hang_up()
-        assert caller.user_audio(bytes(8)) == []
-
     def test_the_agent_is_asked_to_greet(self) -> None:
         caller = a_caller(greeting="Greet the caller.")
         caller.opened()

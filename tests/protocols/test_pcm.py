@@ -48,8 +48,6 @@ class TestTheCallersSettings:
         assert caller.user_audio(AUDIO) == []
         assert caller.opened() == []
         assert (caller.user_stream_open, caller.barge_in, caller.user_format) == (True, True, PCM_16K)
-        assert PCM.accepted_on_open
-        assert PCM.continuous
 
     def test_the_hello(self) -> None:
         (hello,) = a_caller(hello="on", rate="8000").opened()
@@ -72,11 +70,6 @@ class TestMessagesFromTheCaller:
         assert (frame.frame, frame.kind, frame.audio_ms) == (bytes(size), "audio", size / 32)
         assert in_call().user_audio(b"") == []
 
-    def test_recording_and_stopping_do_not_pause_it(self) -> None:
-        caller = in_call()
-        assert caller.start_user_stream() == caller.stop_user_stream() == []
-        assert caller.user_stream_open
-
     def test_with_the_option_end_a_message_ends_the_turn(self) -> None:
         caller = in_call(end="on")
         open_before = caller.user_stream_open
@@ -96,11 +89,6 @@ class TestMessagesFromTheCaller:
         assert frames(caller.hang_up()) == ['{"type":"end"}']
         caller.start_user_stream()
         assert caller.user_audio(AUDIO) == in_call().hang_up() == []
-
-    def test_actions_without_a_message(self) -> None:
-        caller = in_call()
-        assert caller.dtmf("1") == caller.user_text("x") == caller.mark_reached("m") == []
-        assert caller.resumed() is None
 
 
 class TestTheAgentsAudio:
