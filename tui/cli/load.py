@@ -164,7 +164,7 @@ def load(scenario: Path, url: str | None, profile: str | None, **options: Any) -
 
 
 def _has_screen(own: dict[str, Any]) -> bool:
-    """Whether to show progress on the screen: not with --headless, --web, --worker, or without a terminal."""
+    """Returns whether to use the live screen: not with --headless, --web or --worker, or without a terminal."""
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     return terminal and not (own["headless"] or own["web"] or own["worker"])
 

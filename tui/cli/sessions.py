@@ -246,7 +246,7 @@ def delete(parent: Path, names: tuple[str, ...], dry_run: bool, yes: bool) -> No
 @yes_option
 @click.pass_obj
 def prune(parent: Path, keep_days: float | None, keep_count: int | None, dry_run: bool, yes: bool) -> None:
-    """Delete old sessions, including those in the trash, using the limits given as options or those in the settings.
+    """Delete old sessions, including those in the trash, using the limits in the options or in the settings.
 
     Only files that opusagent-tui wrote are deleted; a folder that contains other files is kept.
     """

@@ -32,10 +32,7 @@ def plot(
     mark: tuple[float, str] | None = None,
     height: int = 280,
 ) -> str:
-    """Returns lines over a common x axis as SVG; "" if there are no points.
-
-    ``mark`` is a position on the x axis and its label.
-    """
+    """Returns lines over an x axis as SVG; "" if there are no points. ``mark`` is an x value and its label."""
     points = [point for each in series for point in each.points]
     if not points:
         return ""

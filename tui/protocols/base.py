@@ -608,7 +608,7 @@ def _as_given(url: str, options: Mapping[str, str]) -> str:
 
 
 def no_agent(new_id: NewId, utc_now: UtcNow) -> AgentEnd:
-    """The default of `Protocol.agent`: raises `NotImplementedError`, because the protocol has no agent's end."""
+    """Raises `NotImplementedError`, because the protocol has no agent's end. The default of `Protocol.agent`."""
     raise NotImplementedError("this protocol does not implement the agent's side")
 
 

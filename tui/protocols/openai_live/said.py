@@ -87,7 +87,7 @@ class SaidTrack:
             yield self._fragments.popleft()
 
     def _speak_words(self, at_ms: float) -> None:
-        """Every 200 ms, turns the words spoken in that time into a fragment."""
+        """Turns the words spoken in each 200 ms into a transcript fragment."""
         if at_ms % _FRAGMENT_MS:
             return
         over = self._ends and not self._queued
