@@ -182,8 +182,8 @@ class AudioManager:
     def _recording_callback(self, indata: Any, frames: int, time: Any, status: Any) -> None:
         """Receives a block from PortAudio: adds a copy to the hand-off queue, then calls the observers.
 
-        The microphone passes a `Stamp` as ``time``. For other values, such as PortAudio's own time, the
-        callback uses the current time. Integers are kept exactly; floats in -1..1 are scaled and clipped.
+        ``time`` is the `Stamp` that the microphone passes; any other value, such as PortAudio's own time, is
+        replaced by the current time. Integers are kept exactly; floats in -1..1 are scaled and clipped.
         """
         try:
             if status and status.input_overflow:
@@ -210,7 +210,7 @@ class AudioManager:
         return GaplessSpeech(PooledSpeech(self.playback.detectors, make_detector(rate), take), rate)
 
     def keep_user_block(self, end_ns: int, block: bytes, *, sent: bool = True) -> None:
-        """Adds a block from the capture chain to the tracks; adds silence instead if the block was not sent."""
+        """Adds a captured block to the tracks. If the block was not sent, adds silence instead."""
         for track in self.tracks:
             track.user_sent(end_ns, block if sent else bytes(len(block)), self.capture.format.rate)
 
@@ -291,7 +291,7 @@ class AudioManager:
     def clock_ppm(self) -> tuple[float | None, float | None]:
         """Deviation of the capture and playback clocks from their nominal rates, in ppm; positive if they run fast.
 
-        None in the first 30 s.
+        In the first 30 s, both values are None.
         """
         return self._drift.capture.ppm, self._drift.playback.ppm
 
@@ -304,7 +304,7 @@ class AudioManager:
     async def switch(self, direction: str, spec: str) -> None:
         """Switches to another microphone ("input") or speaker ("output"); `poll` reports the outcome.
 
-        ``spec`` takes the same values as the options: "auto", an index, or part of the name.
+        ``spec`` is "auto", an index, or part of the name, as in the options.
         """
         way: devices.Direction = "input" if direction == "input" else "output"
         try:

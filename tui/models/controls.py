@@ -27,7 +27,7 @@ class Controls:
         """Name of the recorded line that is playing; empty if no line is playing."""
 
     def apply(self, event: SessionEvent) -> bool:
-        """Applies one event. Returns True for events that set a control."""
+        """Applies one event. Returns whether the event set a control."""
         match event:
             case RecordingChanged():
                 self.recording = event.recording

@@ -1,8 +1,8 @@
 """The events of a session: immutable, numbered records with monotonic timestamps.
 
 The engine emits events, and models fold them. Events cross the pipe to the screen as msgpack and are saved as
-JSON. The timestamp ``at_ns`` comes from `time.monotonic_ns` in the engine. For audio, it is the time of a
-sample at the microphone or the speaker, so it may be earlier than the timestamp of the previous event.
+JSON. The timestamp ``at_ns`` comes from `time.monotonic_ns` in the engine. For audio, ``at_ns`` is the time
+of a sample at the microphone or the speaker, and may be earlier than in the previous event.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Loss(StrEnum):
 
 
 class Condition(StrEnum):
-    """Audio problems, reported when they begin and, if they last, when they end."""
+    """Audio problems. An event reports when a problem begins; for a lasting problem, another reports its end."""
 
     STALLED = "stalled"
     """The device's callbacks stopped."""
@@ -162,12 +162,15 @@ class Condition(StrEnum):
 
     @property
     def is_advice(self) -> bool:
-        """Whether the condition is only a guess: for example, a tone in intact audio can look like a clipped word."""
+        """Whether the condition is only a guess.
+
+        For example, a tone in intact audio can look like a clipped word.
+        """
         return self in (Condition.CLIPPED_START, Condition.CLIPPED_END)
 
     @property
     def lasts(self) -> bool:
-        """Whether the problem continues until it is reported as ended, unlike a clipped word."""
+        """Whether the problem lasts until an event reports its end. A clipped word, for example, does not last."""
         return self not in (Condition.CLIPPED_START, Condition.CLIPPED_END, Condition.SPEECH_BEFORE_RECORDING)
 
 
@@ -180,7 +183,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
 
 
 class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
-    """A call was requested. This is always the first event."""
+    """A call was requested. This event always comes first."""
 
     session_id: str
     started_utc: str
@@ -194,7 +197,7 @@ class SessionStarted(Event, frozen=True, kw_only=True, gc=False, tag="session"):
 
 
 class StatusChanged(Event, frozen=True, kw_only=True, gc=False, tag="status"):
-    """The status of the session changed."""
+    """The status of the session has changed."""
 
     old: Status
     new: Status
@@ -202,7 +205,7 @@ class StatusChanged(Event, frozen=True, kw_only=True, gc=False, tag="status"):
 
 
 class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
-    """A message was sent or received; its raw bytes are in the session file."""
+    """A message was sent or received. Its raw bytes are in the session file."""
 
     direction: Direction
     kind: str
@@ -251,7 +254,7 @@ class FindingRaised(Event, frozen=True, kw_only=True, gc=False, tag="finding"):
 
 
 class NoticeRaised(Event, frozen=True, kw_only=True, gc=False, tag="notice"):
-    """Information for the user, such as a fallback, a device or a hint."""
+    """Information for the user, for example about a fallback or a device."""
 
     text: str
     hint: str = ""
@@ -362,7 +365,7 @@ class ReplyStarted(Event, frozen=True, kw_only=True, gc=False, tag="reply_starte
 
 
 class ReplyEnded(Event, frozen=True, kw_only=True, gc=False, tag="reply_ended"):
-    """The agent has sent a whole reply; much of it may not have been played yet."""
+    """The agent has sent a whole reply. Much of the reply may not have been played yet."""
 
     reply: str
     received_ms: float
@@ -440,7 +443,10 @@ class LatenessSeen(Event, frozen=True, kw_only=True, gc=False, tag="lateness"):
 
 
 class CheckedEdge(StrEnum):
-    """The edges of sound from which response times are measured; each value is the edge's name on the screen."""
+    """The edges of sound from which response times are measured.
+
+    Each enum value is the name of the edge on the screen.
+    """
 
     USER_ENDED = "end of user speech"
     AGENT_BEGAN = "start of the answer"
@@ -467,7 +473,7 @@ class EdgesCompared(Event, frozen=True, kw_only=True, gc=False, tag="edges_compa
 
 
 class LatencyReported(Event, frozen=True, kw_only=True, gc=False, tag="latency_reported"):
-    """The agent reported a latency figure. The agent chooses the name of the figure."""
+    """The agent reported a latency figure, under a name that the agent chose."""
 
     name: str
     reported_ms: float
@@ -507,7 +513,7 @@ class ToolChanged(Event, frozen=True, kw_only=True, gc=False, tag="tool"):
 
 
 class UsageReported(Event, frozen=True, kw_only=True, gc=False, tag="usage"):
-    """The agent reported the session's usage, or what remains of its limits."""
+    """The agent reported the session's usage, or how much of its limits is left."""
 
     what: str
     figures: dict[str, float] = {}

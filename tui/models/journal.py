@@ -1,4 +1,4 @@
-"""Journal: numbers events, applies them to the session's state, and passes them on."""
+"""Journal: numbers events, applies them to the session's state, and passes them to a sink."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class Journal:
         self._losing: Tally[tuple[e.Loss, str]] = Tally()
 
     def emit(self, event: Emitted) -> Emitted:
-        """Removes secrets from the event, numbers it, applies it and passes it on. Returns the resulting event."""
+        """Removes secrets from the event, numbers it, applies it to the state and passes it to ``sink``.
+
+        Returns the resulting event.
+        """
         self.number += 1
         event = msgspec.structs.replace(self.redactor.event(event), number=self.number)
         self.state.apply(event)
@@ -64,8 +67,8 @@ class Journal:
     ) -> None:
         """Begins a session with the given target. ``session_id`` is empty if the call is refused before it starts.
 
-        ``volume`` is the playback volume of the previous call; if it differs from the state's volume, an
-        event is emitted. ``log_rules`` are the rules of a custom protocol.
+        ``volume`` is the playback volume of the previous call; an event is emitted if the state has another
+        volume. ``log_rules`` are the rules of a custom protocol.
         """
         self.emit(
             e.SessionStarted(
@@ -82,7 +85,7 @@ class Journal:
             self.emit(e.VolumeChanged(at_ns=self.clock_ns(), volume=volume))
 
     def become(self, new: e.Status, reason: str = "") -> bool:
-        """Changes the session's status. For a transition that is not allowed, emits an error and returns False."""
+        """Changes the session's status. If the change is not allowed, emits an error and returns False."""
         old = self.state.status
         if not old.may_become(new):
             message = f"A session that is {old} cannot become {new}."
@@ -123,7 +126,7 @@ class Journal:
     def error(
         self, source: str, code: str, message: str, hint: str = "", *, fatal: bool = False
     ) -> e.ErrorRaised:
-        """Reports that something failed."""
+        """Emits an error event."""
         at_ns = self.clock_ns()
         return self.emit(
             e.ErrorRaised(at_ns=at_ns, source=source, code=code, message=message, hint=hint, fatal=fatal)
@@ -132,7 +135,7 @@ class Journal:
     def condition(
         self, condition: e.Condition, path: str, *, active: bool, text: str, hint: str = ""
     ) -> None:
-        """Reports that a condition began or ended."""
+        """Emits an event for a condition that began or ended."""
         at_ns = self.clock_ns()
         self.emit(
             e.ConditionChanged(
@@ -141,7 +144,7 @@ class Journal:
         )
 
     def notice(self, text: str, hint: str = "") -> None:
-        """Emits a notice, which informs the user of something that is not an error."""
+        """Emits a notice: information for the user that is not an error."""
         self.emit(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint))
 
     def find(self, found: Finding, *, about: int = 0, count: int = 1) -> None:

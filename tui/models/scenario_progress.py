@@ -15,7 +15,7 @@ MOST_STEPS = 10_000
 
 
 class Rung(msgspec.Struct):
-    """A step or limit of the scenario, updated in place."""
+    """A step or limit of the scenario. Updated in place."""
 
     text: str
     place: str = ""
@@ -29,7 +29,7 @@ class Rung(msgspec.Struct):
 
 
 class ScenarioProgress:
-    """The progress of one session's scenario at a time. Not thread-safe."""
+    """The progress of the scenario in the current session."""
 
     def __init__(self) -> None:
         self.callbacks = CallbackManager()
@@ -58,7 +58,10 @@ class ScenarioProgress:
 
     @property
     def focus(self) -> int | None:
-        """Index of the step to look at: the current one or, once all are over, the first that failed."""
+        """Index of the step to show: the current step.
+
+        Once all steps are over, the first step that failed.
+        """
         if self.phase is not ScenarioPhase.OVER:
             return self.current
         failed = (index for index, rung in enumerate(self.rungs) if rung.verdict == "failed")

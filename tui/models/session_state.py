@@ -49,7 +49,7 @@ class SessionError(Exception):
 
 
 class Area(StrEnum):
-    """Areas for which callbacks can be registered."""
+    """The kinds of changes for which callbacks can be registered."""
 
     STATUS = "status"
     METRICS = "metrics"
@@ -64,9 +64,9 @@ Completed = PlaybackEnded | LineChanged | ToolChanged
 
 
 class SessionState:
-    """Status, controls, metrics and last error of one session at a time.
+    """Status, controls, metrics and last error of the current session.
 
-    Only `apply` changes it. A `SessionStarted` event begins a new session and resets everything but the
+    Only `apply` changes them. A `SessionStarted` event begins a new session and resets everything but the
     registered callbacks. Callbacks run while an event is applied, on the thread that applies it.
     """
 
@@ -110,7 +110,7 @@ class SessionState:
 
     @property
     def session_id(self) -> str:
-        """The id of the session; empty for a call that was refused before it began."""
+        """The id of the session; empty for a call that was refused before it started."""
         return self.started.session_id if self.started else ""
 
     @property
@@ -120,7 +120,7 @@ class SessionState:
 
     @property
     def exit_code(self) -> ExitCode:
-        """The exit code for how the call ended, regardless of response times and findings."""
+        """The exit code for the end of the call. Response times and findings do not affect it."""
         if self.fatal_error is None:
             return ExitCode.FINE
         return _exit_code_of(self.fatal_error, accepted=self.metrics.started_ns is not None)
@@ -136,7 +136,10 @@ class SessionState:
         return self._metrics.audible
 
     def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """Returns when the party was last heard: ``now_ns`` while it speaks; None if it was never heard."""
+        """Returns when the party was last heard.
+
+        Returns ``now_ns`` while the party is speaking, and None if it was never heard.
+        """
         return self._metrics.last_heard_ns(speaker, now_ns)
 
     def add_status_change_callback(self, callback: StateChangeCallback[Status]) -> Registration:
@@ -164,7 +167,7 @@ class SessionState:
         return self.callbacks.register_callback(Area.COMPLETION, callback)
 
     def apply(self, event: SessionEvent) -> None:
-        """Applies one event and fires the callbacks for what it changed."""
+        """Applies one event, and fires the callbacks for the changes."""
         if isinstance(event, SessionStarted):
             self._begin(event)
         if self._metrics.apply(event):

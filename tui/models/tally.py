@@ -11,12 +11,15 @@ Kind = TypeVar("Kind", bound=Hashable)
 
 
 def is_round(count: int) -> bool:
-    """Returns whether a count is 1, 10, 100 …; used to report a flood of the same mistake only a few times."""
+    """Returns whether a count is 1, 10, 100 and so on.
+
+    Used to report a mistake that is repeated many times only a few times.
+    """
     return str(count).strip("0") == "1"
 
 
 class Count(NamedTuple):
-    """The count of one kind of event, to be reported."""
+    """The total of one kind of event, and the part of it that is to be reported."""
 
     total: float
     """Total since the beginning."""
@@ -27,8 +30,8 @@ class Count(NamedTuple):
 class Tally(Generic[Kind]):
     """Keeps counts by kind of event.
 
-    A kind is due at its first count, and then once per interval if its count has grown. Times are in ns on any single
-    clock. Not thread-safe.
+    A kind is due at its first count, and then once per interval if its count has grown. Times are in ns; any
+    clock can be used. Not thread-safe.
     """
 
     def __init__(self, interval_ns: int = NS_PER_S) -> None:
@@ -41,7 +44,7 @@ class Tally(Generic[Kind]):
         return self.update(kind, self._totals.get(kind, 0) + more, at_ns)
 
     def update(self, kind: Kind, total: float, at_ns: int, *, final: bool = False) -> Count | None:
-        """Works like `add` for a total that is counted elsewhere. If ``final``, any increase is due."""
+        """Works like `add`, for a total that is counted elsewhere. If ``final``, any increase is due."""
         self._totals[kind] = total
         before, reported_ns = self._reported.get(kind, (0, at_ns - self._interval_ns))
         if total <= before or (at_ns - reported_ns < self._interval_ns and not final):

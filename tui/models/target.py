@@ -1,4 +1,4 @@
-"""Target: the agent to call and how to call it; part of a connect command."""
+"""Target: the agent to call, and how to call it. Part of a connect command."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Values that must not be shown, printed or saved. Values of JSON fields to redact are not included."""
+        """Values that must not be shown, printed or saved.
+
+        Does not include the values of JSON fields that are to be redacted.
+        """
         return (
             self.token,
             *header_secrets(self.headers),
@@ -100,7 +103,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_url(url: str) -> str:
-    """Returns the URL if it is valid. Raises `TargetError`, whose message suggests a valid URL."""
+    """Returns the URL if it is valid. Raises `TargetError`, whose message suggests a correction."""
     try:
         parts = urlsplit(url)
         _ = parts.port

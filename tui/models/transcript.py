@@ -39,7 +39,7 @@ class Heard(StrEnum):
 
 
 class Utterance(msgspec.Struct):
-    """One entry of the transcript; a partial text is replaced in place until the text is final."""
+    """One entry of the transcript. A partial text is replaced in place until the text is final."""
 
     speaker: Party
     text: str
@@ -56,12 +56,12 @@ class Utterance(msgspec.Struct):
 
     @property
     def began_ns(self) -> int:
-        """Time at which the utterance began, as heard by a listener."""
+        """Time at which a listener heard the utterance begin."""
         return self.at_ns if self.sounds_ns is None else self.sounds_ns
 
 
 class ToolUse(msgspec.Struct):
-    """One tool call, updated in place."""
+    """One tool call. Updated in place."""
 
     at_ns: int
     """Time at which the tool call began."""
@@ -108,11 +108,14 @@ class Transcript:
         """Tool calls, by call id and name."""
 
     def add_change_callback(self, callback: Callable[[int], object]) -> Registration:
-        """Calls ``callback(index)`` with the index of the first changed entry. Later entries may have changed too."""
+        """Calls ``callback(index)``, where ``index`` is the first changed entry.
+
+        Later entries may have changed too.
+        """
         return self.callbacks.register_callback(CHANGED, callback)
 
     def apply(self, event: SessionEvent) -> None:
-        """Applies one event and fires the change callbacks if it concerns the transcript."""
+        """Applies one event. Fires the change callbacks if an entry has changed."""
         more_ms = self._cut.apply(event)
         match event:
             case SessionStarted():
@@ -181,7 +184,7 @@ class Transcript:
         return said
 
     def _speech_of(self, item: str, at_ns: int, *, ended: bool = True) -> Utterance:
-        """Returns the utterance for the user speech with this id, which began when the speech was first reported."""
+        """Returns the utterance for the user speech with this id. Creates it when the speech is first reported."""
         said = self._speech.get(item)
         if said is None:
             said = self._speech[item] = Utterance(Party.USER, "", False, at_ns, item)

@@ -1,4 +1,4 @@
-"""Completes filters while they are typed, and suggests other conditions if a filter matches nothing."""
+"""Completes filters while the user types, and suggests other conditions if a filter matches nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def completions(prefix: str, kinds_seen: Iterable[str]) -> list[str]:
 
 @lru_cache(maxsize=1)  # called on every draw of an empty list
 def suggestions(filter_: Filter, kinds_seen: tuple[str, ...]) -> list[str]:
-    """Returns conditions whose spelling is similar to the words of a filter that matches nothing, closest first."""
+    """Returns conditions with a spelling similar to the words of a filter, the most similar first."""
     known = {word: word for word in WORDS if word.isalpha()}
     known |= {name: term.FIELDS[name][0] for name, term in FIELDS.items()}
     known |= {choice: f"{name}:{choice}" for name, term in FIELDS.items() for choice in term.CHOICES}
@@ -57,7 +57,7 @@ def suggestions(filter_: Filter, kinds_seen: tuple[str, ...]) -> list[str]:
 
 
 def _phrases(filter_: Filter) -> Iterator[str]:
-    """Yields every phrase that a filter searches for."""
+    """Yields the phrases that a filter searches for."""
     match filter_:
         case And(terms) | Or(terms):
             for term in terms:

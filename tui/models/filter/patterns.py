@@ -1,6 +1,6 @@
 """Text patterns for filters and searches: a phrase or a regular expression.
 
-`str` returns a pattern in the form that `pattern_of` reads.
+`str` converts a pattern to text that `pattern_of` can parse.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Phrase(msgspec.Struct, frozen=True):
         return self.text.casefold() in text.casefold()
 
     def spans(self, text: str) -> list[Span]:
-        """Returns the spans to highlight in the text."""
+        """Returns the spans of the text that contain the phrase."""
         return _spans(re.compile(re.escape(self.text), re.IGNORECASE), text)
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Regex(msgspec.Struct, frozen=True):
         return self._compiled.search(text) is not None
 
     def spans(self, text: str) -> list[Span]:
-        """Returns the spans to highlight in the text."""
+        """Returns the spans of the text that the expression matches."""
         return _spans(self._compiled, text)
 
     def __str__(self) -> str:

@@ -124,19 +124,25 @@ class Term(Filter, frozen=True):
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Returns the condition ``name:value``. Raises `FilterError`; ``column`` is the column of the value."""
+        """Returns the condition ``name:value``. Raises `FilterError`.
+
+        ``column`` is the position of the value in the filter text.
+        """
         raise NotImplementedError
 
     @classmethod
     def from_comparison(cls, name: str, sign: str, value: str, column: int) -> Self:
-        """Returns the condition ``name sign value``. Raises `FilterError`; ``column`` is the column of the value."""
+        """Returns the condition ``name sign value``. Raises `FilterError`.
+
+        ``column`` is the position of the value in the filter text.
+        """
         raise NotImplementedError
 
 
 class Text(Term, frozen=True):
     """Events whose row contains the given text in its summary or kind.
 
-    The parser reads every word as this term unless the word belongs to another term.
+    The parser reads a word as a `Text` term unless the word belongs to another term.
     """
 
     HELP = (
@@ -187,7 +193,7 @@ _ARROWS = {">": "sent", "<": "received"}
 
 
 class DirectionTerm(Term, frozen=True):
-    """Messages sent, messages received, or events of this program."""
+    """Events by direction: messages sent, messages received, or events of this program."""
 
     HELP = (
         ("dir:sent  >", "messages sent to the agent"),
@@ -202,12 +208,12 @@ class DirectionTerm(Term, frozen=True):
 
     @classmethod
     def from_word(cls, word: str) -> Self:
-        """Returns the condition for an arrow."""
+        """Returns the condition for ``→``, ``←`` or ``·``."""
         return cls(_DIRECTIONS[_ARROWS[word]])
 
     @classmethod
     def from_field(cls, name: str, value: str, column: int) -> Self:
-        """Parses a direction, given by name or as an arrow."""
+        """Parses a direction, which is a name or an arrow."""
         direction = _ARROWS.get(value, value.lower())
         if direction not in _DIRECTIONS:
             raise FilterError(
@@ -323,7 +329,7 @@ class Noted(Flag, frozen=True):
 
 
 class Range(Term, frozen=True):
-    """A range of values, both ends included. An end that is None is open."""
+    """A range of values, both ends included. None stands for an open end."""
 
     low: int | None
     high: int | None
@@ -488,7 +494,7 @@ def _range(
 ) -> tuple[int | None, int | None]:
     """Parses ``low..high``; one end may be omitted. If ``single``, also parses a single value.
 
-    Raises `FilterError`.
+    Raises `FilterError`, whose message contains ``examples``.
     """
     low_text, dots, high_text = value.partition("..")
     if not dots and single:

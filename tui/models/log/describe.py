@@ -11,7 +11,7 @@ from tui.text import numbers
 
 
 class Severity(StrEnum):
-    """Severity of an event; the value is a glyph that is readable without color."""
+    """Severity of an event. The enum value is a glyph that is readable without color."""
 
     PLAIN = " "
     WARNING = "!"
@@ -25,7 +25,10 @@ events."""
 
 
 class Description(NamedTuple):
-    """One line about an event. Text from the far side is raw: pass it through `visible` before drawing it."""
+    """A description of an event in one line.
+
+    Text from the far side is unchanged, so pass it through `visible` before drawing it.
+    """
 
     kind: str
     summary: str

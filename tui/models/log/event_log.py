@@ -2,7 +2,7 @@
 
 Fifty audio chunks a second would fill the log. Messages of one kind and direction therefore share a row,
 called a run, if they are audio chunks, deltas or of an unknown kind. Several runs can be open at a time; any
-other row ends them. An event that restates a message has no row.
+other row ends all of them. An event that restates a message has no row.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class EventLog:
         return len(self.rows)
 
     def add_append_callback(self, callback: Callable[[SessionEvent], object]) -> Registration:
-        """Calls ``callback(event)`` for every event, listed or not."""
+        """Calls ``callback(event)`` for every event, even if the event has no row."""
         return self.callbacks.register_callback(APPENDED, callback)
 
     def add_clear_callback(self, callback: Callable[[], object]) -> Registration:
@@ -159,7 +159,10 @@ class EventLog:
         return iter(dict.fromkeys(shape.kind for shape in self.events.shapes if shape.listed))
 
     def row_of(self, number: int) -> int | None:
-        """Returns the row that shows the event with this number, or the previous row if the event is not listed."""
+        """Returns the row that shows the event with this number.
+
+        If the event has no row, returns the previous row.
+        """
         index = self.events.find(number)
         if index is None:
             return None
@@ -169,7 +172,7 @@ class EventLog:
         return before if before >= 0 else None
 
     def event(self, row: Row) -> SessionEvent:
-        """Returns the event that a row shows; for a run, the newest."""
+        """Returns the event that a row shows. For a run, this is the newest event."""
         return self.events[row.last]
 
     def members(self, row: int) -> list[int]:
@@ -195,7 +198,7 @@ class EventLog:
         return f"{text} (×{row.count}{rate})"
 
     def _rate(self, row: Row) -> str:
-        """Returns the rate of a run's events; empty until it is known."""
+        """Returns the rate of a run's events as text; empty if the rate is unknown."""
         span_s = (self.events.at_ns[row.last] - self.events.at_ns[row.first]) / 1e9
         if span_s <= 0:
             return ""
@@ -242,9 +245,9 @@ class EventLog:
 
 
 def _rules_of(started: SessionStarted) -> LogRules:
-    """Returns the rules of the session's protocol; for an unknown protocol, those of all built-in protocols.
+    """Returns the rules of the session's protocol; for an unknown protocol, the rules of all built-in protocols.
 
-    Only code of built-in protocols runs here: a saved session may name any file as its protocol.
+    Runs only code of built-in protocols, because a saved session may name any file as its protocol.
     """
     if started.protocol in BUILT_IN:
         known = protocol_named(started.protocol).log

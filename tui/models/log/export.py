@@ -51,7 +51,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ExportFormat(StrEnum):
-    """File formats; the values are file name suffixes."""
+    """File formats. The enum values are file name suffixes."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -63,7 +63,7 @@ class ExportError(Exception):
 
 
 class ExportReport(msgspec.Struct, frozen=True):
-    """Result of an export."""
+    """The file that an export wrote, and the number of events in it."""
 
     path: Path
     events: int
@@ -107,14 +107,14 @@ class EventWriter:
 
     @abstractmethod
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Writes an event and, if there is one, its raw message."""
+        """Writes an event and, unless it is None, its raw message."""
 
 
 class JsonWriter(EventWriter):
     """Writes one JSON object per line: the event's fields, time, mark, note and raw message."""
 
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Writes a line."""
+        """Writes the event as one line of JSON."""
         extra: dict[str, Any] = {"seconds": round(self.log.seconds(index), 6)}
         if event.number in self.marks:
             extra["marked"] = True
@@ -130,7 +130,7 @@ class JsonWriter(EventWriter):
 
 
 class CsvWriter(EventWriter):
-    """Writes a table whose first row names its `COLUMNS`."""
+    """Writes a table. The first row contains the names in `COLUMNS`."""
 
     def __init__(self, file: IO[str], log: EventLog, marks: Marks, raw: RawMessage | None) -> None:
         super().__init__(file, log, marks, raw)
@@ -138,7 +138,7 @@ class CsvWriter(EventWriter):
         self._csv.writerow([*COLUMNS, "raw"] if raw else COLUMNS)
 
     def write_event(self, index: int, event: SessionEvent, raw: bytes | None) -> None:
-        """Writes a row."""
+        """Writes the event as one row."""
         what, message = describe(event), isinstance(event, MessageLogged)
         cells = [
             event.number,
@@ -278,9 +278,9 @@ def _as_text(raw: bytes | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Returns the text for a cell, with control characters made visible.
+    """Returns the text for a cell, with visible control characters.
 
-    A text that a spreadsheet would run as a formula starts with an apostrophe instead.
+    Text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     text = visible(text)
     return f"'{text}" if text.startswith(_FORMULA) else text

@@ -1,4 +1,4 @@
-"""Marks: the events that the user has marked, and their notes, by event number."""
+"""Marks: the events that the user has marked, and the user's notes, by event number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One change to the marks, in the form in which it is saved. Fields that are None stay unchanged."""
+    """One change to the marks, as it is saved. A field that is None changes nothing."""
 
     event: int
     """Number of the event."""
@@ -19,7 +19,7 @@ class Marking(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Marks:
-    """The marked events, in order, and their notes. A note remains when its event is unmarked."""
+    """The marked events, in order, and the notes. Unmarking an event does not delete its note."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
@@ -51,7 +51,7 @@ class Marks:
             self._change(Marking(number, note=text))
 
     def apply(self, change: Marking) -> None:
-        """Applies a saved change; `on_change` is not called."""
+        """Applies a saved change, without calling `on_change`."""
         number = change.event
         if change.marked is not None and change.marked != (number in self):
             if change.marked:
@@ -64,7 +64,7 @@ class Marks:
             self.notes.pop(number, None)
 
     def clear(self) -> None:
-        """Removes all marks and notes; `on_change` is not called."""
+        """Removes all marks and notes, without calling `on_change`."""
         self.numbers.clear()
         self.notes.clear()
 

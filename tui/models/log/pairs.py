@@ -1,8 +1,8 @@
 """Pairs of events that belong together: a tool call and its result, a mark and its echo, a start and its stop.
 
 The protocol's rules (`tui.protocols.log_rules`) define which kinds of messages form a pair. If several
-messages qualify, an identifier in the raw messages decides. A rule's messages are read when a partner is
-first requested; later requests read only the messages that have been added since.
+messages qualify, an identifier in the raw messages decides. The messages of a rule are read when a partner is
+first requested. Later requests read only new messages.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ class Pairs:
                 return None
 
     def _matched(self, rule: Pair | None, index: int) -> int | None:
-        """Returns the index of the event that ``rule`` pairs with this one. None: the rule for own events."""
+        """Returns the index of the event that ``rule`` pairs with this one.
+
+        The rule None pairs events of this program.
+        """
         matcher = self._rules.setdefault(rule, _Matcher(newest=rule is None or rule.newest))
         events = self._events
         fits = {
@@ -115,12 +118,12 @@ class _Matcher:
 
 
 def _fits(end: End, shape: Shape) -> bool:
-    """Returns whether events of this shape match this end of a pair."""
+    """Returns whether events of a shape can be this end of a pair."""
     return shape.direction is _DIRECTIONS[end.sender] and shape.kind in end.kinds
 
 
 def _member(raw: bytes, path: str) -> str | None:
-    """Returns the value at this path in a JSON message, as text; None if the value is not a string or an integer."""
+    """Returns the value at a path in a JSON message as text; None unless it is a string or an integer."""
     try:
         value = member_at(msgspec.json.decode(raw), path)
     except (msgspec.DecodeError, RecursionError):
@@ -129,7 +132,7 @@ def _member(raw: bytes, path: str) -> str | None:
 
 
 def _own_end(event: e.SessionEvent) -> tuple[str, bool] | None:
-    """Returns what an event of this program starts or ends, and whether it starts it.
+    """Returns what an event of this program starts or ends, and whether it is the start.
 
     Returns None for any other event.
     """

@@ -25,7 +25,7 @@ _PAYLOAD = re.compile(r"[A-Za-z0-9+/=_-]{200,}")
 
 
 class Found(NamedTuple):
-    """A match."""
+    """A match of a search, and where it was found."""
 
     position: int
     """Position in the view of the line with the match."""
@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 class MatchNumber(NamedTuple):
-    """The number of a match, and how many matches there are."""
+    """The number of a match, and the number of all matches."""
 
     nth: int
     of: int
@@ -54,10 +54,10 @@ def search_pattern(text: str) -> Pattern:
 def find(
     view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
 ) -> Found | None:
-    """Returns the next line after ``position`` (or, backward, the previous one) that has a matching event.
+    """Returns the next line after ``position`` that has a matching event, or the previous line if not ``forward``.
 
-    The search goes from row to row and, in expanded runs, from event to event. To start at either end, pass -1
-    or the number of lines.
+    The search goes from row to row and, in expanded runs, from event to event. To start at either end, pass
+    -1 or the number of lines.
     """
     return next(filter(None, finding(view, wanted, position, forward=forward, wrap=wrap)), None)
 
@@ -65,9 +65,10 @@ def find(
 def finding(
     view: EventView, wanted: Filter, position: int, *, forward: bool = True, wrap: bool = True
 ) -> Iterator[Found | None]:
-    """Runs `find` one block of rows at a time: yields None for each block without a match, then the match, if any.
+    """Runs `find` in steps, one block of rows at a time.
 
-    Stops when a new session begins.
+    Yields None for each block without a match, then the match, if there is one. Stops when a new session
+    begins.
     """
     events = view.log.events
     row, rest = _leave(view, position, forward=forward)
@@ -84,9 +85,10 @@ def finding(
 
 
 def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber | None]:
-    """Counts the matches of `find` up to this event: yields None for each block of rows, then the result.
+    """Counts the matches of `find` in steps, up to ``event`` and in total.
 
-    Yields no result if the log is too long, the filter is still running, or a new session begins.
+    Yields None for each block of rows, then the result. Yields no result if the log is too long, the filter
+    is still running, or a new session begins.
     """
     events, here, row, nth, of = view.log.events, _stop(view, event), -1, 0, 0
     if len(events) > COUNTED_EVENTS or view.progress < 1:
@@ -103,7 +105,7 @@ def placing(view: EventView, wanted: Filter, event: int) -> Iterator[MatchNumber
 
 
 def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | None:
-    """Returns the first line of the next turn or, backward, of the current or previous turn.
+    """Returns the first line of the next turn or, if not ``forward``, of the current or previous turn.
 
     Returns None if there is no such turn.
     """
@@ -119,7 +121,7 @@ def next_turn(view: EventView, position: int, *, forward: bool = True) -> int | 
 
 
 def at_time(view: EventView, seconds: float) -> int:
-    """Returns the first line at or after this time since the session's start, or the last line if all are earlier."""
+    """Returns the first line at or after a time, in seconds since the session's start, or else the last line."""
     at_ns, firsts = view.log.events.at_ns, view.log.rows.firsts
     if not view.rows:
         return 0
@@ -129,7 +131,7 @@ def at_time(view: EventView, seconds: float) -> int:
 
 
 def at_instant(view: EventView, at_ns: int) -> int:
-    """Returns the last line at or before this time, or the first line if all are later."""
+    """Returns the last line at or before a time, or else the first line."""
     times, firsts = view.log.events.at_ns, view.log.rows.firsts
     place = bisect_right(view.rows, at_ns, key=lambda row: times[firsts[row]])
     return view.position_of(view.rows[max(place - 1, 0)]) if view.rows else 0
@@ -138,7 +140,7 @@ def at_instant(view: EventView, at_ns: int) -> int:
 def at_number(view: EventView, number: int) -> int:
     """Returns the line of the event with this number.
 
-    If it is not shown, returns the next line, or the last if none follows.
+    If the event is not shown, returns the next line, or the last line if none follows.
     """
     position = view.position_of_event(number)
     if position is None:
@@ -207,9 +209,9 @@ class RawSearch:
 
 
 def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Sequence[int]]:
-    """Returns the row of the line at ``position`` and the events of its expanded run that were not searched yet.
+    """Returns the row of the line at ``position``, and the events of its run that are still to be searched.
 
-    The events are empty if the line is not part of an expanded run.
+    There are no such events unless the run is expanded.
     """
     if not 0 <= position < len(view):
         return (-1 if position < 0 else NO_ROW), ()
@@ -264,9 +266,9 @@ def _position(view: EventView, event: int) -> int:
 
 
 def _stop(view: EventView, event: int) -> tuple[int, int]:
-    """Returns the place at which a search stops for this event, as a row and an event.
+    """Returns the row and the event at which a search stops if it finds ``event``.
 
-    The event is 0 unless the row is an expanded run.
+    The returned event is 0 unless the row is an expanded run.
     """
     row = view.log.row_ids[event]
     return row, 0 if view.expanded(row) is None else event

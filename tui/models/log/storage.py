@@ -24,7 +24,7 @@ _SHARED_TEXTS = 4096
 
 
 class Shape(NamedTuple):
-    """Properties shared by all events of one kind."""
+    """Properties that all events of one kind have in common."""
 
     kind: str
     direction: Direction | None
@@ -57,13 +57,13 @@ class Shapes(list[Shape]):
         return shape_id
 
     def add_message(self, event: MessageLogged) -> int:
-        """Adds the shape of a message whose key is not in `message_ids` yet; returns the shape's id."""
+        """Adds the shape of a message that has no entry in `message_ids` yet; returns its id."""
         shape = Shape(event.kind, event.direction, describe(event).level, event.known)
         shape_id = self.message_ids[event.kind, event.direction, event.known] = self.id_of(shape)
         return shape_id
 
     def share(self, text: str) -> str:
-        """Returns a recently seen string equal to this one, or the string itself."""
+        """Returns an equal string that was seen recently, so that only one copy is stored."""
         if len(self.texts) >= _SHARED_TEXTS:
             self.texts.clear()
         return self.texts.setdefault(text, text)

@@ -1,8 +1,8 @@
 """EventView: the rows of the log that match a filter, as lines, with runs that can be expanded.
 
-A row is shown if one of its events matches. New events are filtered as they arrive (`update`). When a filter
-is set, earlier events are filtered a slice at a time, newest first (`step`), so that the end of the log is
-correct immediately and key presses are handled without delay.
+A row is shown if one of its events matches. `update` filters new events as they arrive. When a filter is set,
+`step` filters earlier events a slice at a time, newest first. The end of the log is therefore correct
+immediately, and key presses are handled without delay.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class EventView:
         self.set_filter(self.filter)
 
     def close(self) -> None:
-        """Unregisters from the log."""
+        """Unregisters the callbacks of the log."""
         self._registration.unregister()
 
     # What is shown.
@@ -102,7 +102,7 @@ class EventView:
         return self.progress
 
     def update(self) -> bool:
-        """Filters the events appended since the last call; returns whether there were any."""
+        """Filters the events that were appended since the previous call. Returns False if there were none."""
         until = len(self.log.events)
         if until == self._next:
             return False
@@ -117,7 +117,7 @@ class EventView:
         return True
 
     def select(self, among: Sequence[int]) -> list[int]:
-        """Returns the given events that are listed and match the filter."""
+        """Returns those of the events that have a row and match the filter."""
         row_ids = self.log.row_ids
         return [index for index in self.filter(among, self.context) if row_ids[index] != NO_ROW]
 
@@ -148,20 +148,20 @@ class EventView:
         return ViewLine(row, self.log.rows.lasts[row], self.log.rows.firsts[row], False)
 
     def lines(self, first: int, end: int) -> list[ViewLine]:
-        """Returns the lines from one position to another (exclusive), or to the last line."""
+        """Returns the lines from ``first`` to ``end`` (exclusive), or to the last line."""
         if self._expanded:
             return [self.line(position) for position in range(first, min(end, len(self)))]
         firsts, lasts = self.log.rows.firsts, self.log.rows.lasts
         return [ViewLine(row, lasts[row], firsts[row], False) for row in self.rows[first:end]]
 
     def position(self, line: ViewLine) -> int:
-        """Returns the current position of a line or, if it is no longer shown, of the next line."""
+        """Returns the current position of a line. If it is no longer shown, returns that of the next line."""
         if line.member and line.row in self._expanded:
             return self.position_of(line.row) + 1 + bisect_left(self._expanded[line.row], line.event)
         return self.position_of(line.row)
 
     def position_of(self, row: int) -> int:
-        """Returns the position of a row or, if it is not shown, of the next row.
+        """Returns the position of a row. If the row is not shown, returns the position of the next row.
 
         Returns the number of lines if no row follows.
         """
@@ -212,7 +212,7 @@ class EventView:
         return 0 if self._seen_rows is None else len(self.rows) - bisect_left(self.rows, self._seen_rows)
 
     def follow(self) -> None:
-        """Starts following: the view stays at the end as rows are appended."""
+        """Starts following, so that the view stays at the end as rows are appended."""
         self._seen_rows = None
 
     def hold(self) -> None:
@@ -223,7 +223,10 @@ class EventView:
     # Marks.
 
     def number(self, line: ViewLine) -> int:
-        """Returns the number of the event to mark for a line: its first event, because a run may grow."""
+        """Returns the number of the event that is marked for a line.
+
+        This is the first event of the line, because a run may grow.
+        """
         return self.log.events.numbers[line.first]
 
     def toggle_mark(self, line: ViewLine) -> bool:
@@ -242,7 +245,7 @@ class EventView:
         self._judge_again(line.row)
 
     def marks_in(self, line: ViewLine) -> list[int]:
-        """Returns the marked events of a line, including those in a closed run."""
+        """Returns the marked events of a line, including those in a collapsed run."""
         numbers = self.log.events.numbers
         among = self.marks.between(numbers[line.first], numbers[line.event]) if self.marks else []
         return [n for n in among if self.log.row_ids[self.log.events.find(n) or 0] == line.row]
@@ -264,7 +267,7 @@ class EventView:
         return {row_ids[index] for index in events}
 
     def _show(self, found: list[int]) -> None:
-        """Adds rows, given in ascending order. Fast for rows above or below the rows shown, as nearly all are."""
+        """Adds rows, which must be in ascending order."""
         if not self.rows:
             self.rows.extend(found)
             return

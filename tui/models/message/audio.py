@@ -1,8 +1,8 @@
-"""Finds the audio in messages, along with its format and loudness, and joins the audio from a run of messages.
+"""Finds the audio in messages, with its format and loudness, and joins the audio of a run of messages.
 
-The format of a message's audio was agreed on earlier in the call, but can be derived from the number of bytes and the
-duration that the event states. Mu-law and A-law use the same number of bytes, so earlier messages decide between
-them.
+The format of audio was agreed on earlier in the call. It is derived from the number of bytes and the duration
+in the event. Mu-law and A-law use the same number of bytes, so the format that an earlier message named
+decides between them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOWEST_RATE, _HIGHEST_RATE = 4_000, 192_000
 
 
 class MessageAudio(msgspec.Struct, frozen=True):
-    """The audio of one message, or of several in a row."""
+    """The audio of one message, or of several consecutive messages."""
 
     wire: bytes
     format: AudioFormat
@@ -40,7 +40,7 @@ class MessageAudio(msgspec.Struct, frozen=True):
         return self.format.duration_ms(len(self.wire))
 
     def loudness(self) -> MessageLevel | None:
-        """Returns the loudness of the audio; None if there is no complete sample."""
+        """Returns the loudness of the audio; None if the audio contains no complete sample."""
         return loudness(self.wire, self.format)
 
 
@@ -75,7 +75,6 @@ class EventAudio:
         return None if audio_format is None else self._ordered(b"".join(pieces), audio_format)
 
     def _ordered(self, wire: bytes, audio_format: AudioFormat) -> MessageAudio:
-        """Returns the audio in little-endian byte order."""
         if self._log.rules.big_endian and audio_format.encoding is Encoding.PCM16:
             wire = ByteOrder().swap(wire)
         return MessageAudio(wire, audio_format)
@@ -89,9 +88,9 @@ class EventAudio:
         return (audio_payload(raw, self._log.rules.audio_members) or b"" if raw else b""), event.audio_ms
 
     def _protocols(self) -> list[Protocol]:
-        """Returns the session's protocol, or all built-in protocols if it is a custom one.
+        """Returns the session's protocol, or all built-in protocols if the session has a custom protocol.
 
-        A recorded session may name a file as its protocol; that file is never run.
+        A saved session may name a file as its protocol; the file is never run.
         """
         begin = self._log.events[0]
         name = begin.protocol if isinstance(begin, e.SessionStarted) else ""
@@ -112,7 +111,7 @@ class EventAudio:
         return AudioFormat(Encoding.PCM16, rate) if _LOWEST_RATE <= rate <= _HIGHEST_RATE else None
 
     def _decided(self, index: int, known: dict[str, AudioFormat]) -> AudioFormat:
-        """Returns the format in ``known`` that was last named before this message.
+        """Returns the format in ``known`` that an earlier message named last.
 
         ``known`` contains the formats, by name, that fit the message's size and duration.
         """

@@ -17,7 +17,7 @@ MAX_ROWS = 10_000
 
 
 class Difference(StrEnum):
-    """How a value differs; each enum value is a glyph that is readable without color."""
+    """How a value differs. The enum value is a glyph that is readable without color."""
 
     SAME = " "
     ADDED = "+"
@@ -85,7 +85,7 @@ def compare(left: object, right: object) -> Comparison:
 
 
 def _rows(left: object, right: object) -> Iterator[DiffRow]:
-    """Yields the rows depth first, without recursion, because JSON may be deeply nested."""
+    """Yields the rows depth first. Avoids recursion, because JSON may be deeply nested."""
     waiting: deque[DiffRow | tuple[Path, object, object]] = deque([((), left, right)])
     while waiting:
         item = waiting.popleft()
@@ -117,7 +117,7 @@ def _below(path: Path, left: object, right: object) -> Iterator[DiffRow | tuple[
 
 
 def _named(members: JsonObject) -> dict[Key, object]:
-    """Returns the members by name; a repeated name gets its count appended."""
+    """Returns the members by name. A repeated name gets a number appended."""
     named: dict[Key, object] = {}
     for name, value in members:
         key, again = name, 1

@@ -1,4 +1,4 @@
-"""Decodes and encodes JSON exactly as it was sent, and names its values by paths.
+"""Decodes JSON and encodes it exactly as it was received, and names its values by paths.
 
 Numbers keep their characters, members keep their order, and duplicate names are kept.
 """
@@ -36,7 +36,7 @@ class JsonNumber(str):
 
 
 class JsonObject(tuple[tuple[str, object], ...]):
-    """A JSON object: its members in order."""
+    """A JSON object, whose members keep their order."""
 
     __slots__ = ()
 
@@ -106,7 +106,7 @@ def from_builtins(value: object) -> object:
 
 
 def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
-    """Returns the content of an event: the JSON, text or hex of a message, or the fields of any other event.
+    """Returns the content of an event to show: a message as JSON, text or hex, or the fields of any other event.
 
     Returns None for a message that was not kept. ``start_ns`` is the start of the session.
     """
@@ -123,9 +123,9 @@ def content_of(event: SessionEvent, raw: bytes | None, start_ns: int) -> object:
 
 
 def _field(name: str, value: object, start_ns: int) -> tuple[str, object]:
-    """Returns a field for display.
+    """Returns a field as it is shown.
 
-    A time is converted to the time since the session's start; a duration gets a unit.
+    A time is shown relative to the session's start, and a duration with its unit.
     """
     stem, _, unit = name.rpartition("_")
     if unit == "ns":
@@ -161,7 +161,7 @@ def _step(key: Key) -> str:
 
 
 def shown_key(key: Key) -> str:
-    """Returns a member's name in the form that is shown before the value. An ambiguous name is quoted."""
+    """Returns a member's name as it is shown before the value. An ambiguous name is quoted."""
     return (
         str(key)
         if isinstance(key, int) or _PLAIN_NAME.fullmatch(key)

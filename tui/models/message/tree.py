@@ -1,7 +1,7 @@
 """EventTree: JSON as lines that can be opened and closed.
 
 Only the children of opened values are lines, so a closed value of any size costs nothing. An open node stores
-the number of its children and which of them are open; a line is found by walking down the tree. An array of
+the number of its children and which children are open. A line is found by walking down the tree. An array of
 100,000 elements therefore opens immediately.
 """
 
@@ -88,12 +88,12 @@ class EventTree:
         return TreeLine(path, value, opened if opened or self._can_open(path, value) else None)
 
     def parent(self, index: int) -> int:
-        """Returns the index of the parent's line, or ``index`` at the top level."""
+        """Returns the index of the parent's line; ``index`` itself at the top level."""
         node, _ = self._find(index)
         return index if node.parent is None else self._position(node.parent, node.place)
 
     def toggle(self, index: int) -> bool:
-        """Opens or closes a line; returns whether there was anything to open or close."""
+        """Opens or closes the value on a line. Returns False if there is nothing to open or close."""
         node, place = self._find(index)
         if node.lines is not None:
             return False
@@ -158,7 +158,7 @@ class EventTree:
             node = inner
 
     def _position(self, node: _Node, place: int) -> int:
-        """Returns the line of a child."""
+        """Returns the index of a child's line."""
         position = _lines_before(node, place)
         while node.parent is not None:
             position += 1 + _lines_before(node.parent, node.place)
@@ -167,14 +167,14 @@ class EventTree:
 
 
 def _lines_before(node: _Node, place: int) -> int:
-    """Returns the number of the node's lines above this child."""
+    """Returns how many of the node's lines are above a child."""
     return place + sum(node.nodes[child].size for child in node.open_children if child < place)
 
 
 def _below(node: _Node, index: int) -> tuple[_Node | None, int]:
-    """Returns the open child that contains this line, and the line's position in it.
+    """Returns the open child that contains a line, and the position of the line in that child.
 
-    Returns None and the child's position if the line shows a child.
+    If the line shows a child itself, returns None and the position of the child.
     """
     before = 0
     for child in node.open_children:

@@ -28,7 +28,10 @@ DEFAULT_FORMAT = AudioFormat(Encoding.PCM16, 16_000)
 
 
 class LevelStep:
-    """The last step of the capture chain: replaces blocks by silence while `muted`, and measures their level."""
+    """The last step of the capture chain.
+
+    Replaces blocks by silence while `muted`, and measures the level of blocks.
+    """
 
     def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self.muted = False
@@ -43,7 +46,7 @@ class LevelStep:
         return block
 
     def read(self, at_ns: int) -> MeterReading | None:
-        """Returns the meter reading at that time; None before the first block."""
+        """Returns the meter reading at ``at_ns``; None before the first block."""
         return self._meter.read(at_ns)
 
 
@@ -51,7 +54,8 @@ class Capture:
     """Manages the microphone, the recorded lines that replace it, and the capture chain of one call.
 
     Runs on the engine's loop. The microphone passes each block to ``recording_callback``, which puts it into
-    ``handoff``; `blocks` takes it from there. Events go to ``pending``. ``crowd`` is as in `AudioManager`.
+    ``handoff``; `blocks` takes it from there. Events go to ``pending``. ``crowd`` has the same meaning as in
+    `AudioManager`.
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class Capture:
 
     @property
     def clock_start_ns(self) -> int | None:
-        """Latest estimate of when frame 0 of the device's stream was captured; None if there is no device."""
+        """Latest estimate of the time at which frame 0 of the stream was captured; None without a device."""
         return self._timing.started_ns(self.microphone.source)
 
     def take_clock_move(self, limit_ns: int) -> ClockMove | None:
@@ -147,7 +151,7 @@ class Capture:
             self._pending.error("device", str(error))
 
     def choose(self, device: Device) -> None:
-        """Switches to this microphone, even from recorded lines."""
+        """Switches to a microphone, also if recorded lines are playing instead of one."""
         self._found = msgspec.structs.replace(
             self._found, input=InputKind.DEVICE, input_name=device.name, input_device=device
         )
@@ -161,12 +165,12 @@ class Capture:
         await self.microphone.stop()
 
     async def close(self) -> None:
-        """Stops capture at the end of the call; no microphone is opened after this."""
+        """Stops capture at the end of the call. No microphone is opened afterwards."""
         self.lines.stop()
         await self.microphone.close()
 
     async def blocks(self) -> AsyncIterator[Captured]:
-        """Yields every captured block at the agreed rate, with the echo removed; ends only when cancelled."""
+        """Yields every captured block at the agreed rate, with the echo removed. Ends only when it is cancelled."""
         while True:
             await self._handoff.wait()
             for waiting, block in enumerate(self._handoff.take()):
@@ -190,7 +194,7 @@ class Capture:
                 yield Captured(end_ns, block.at_ns, self._timing.resample(pcm))
 
     def poll(self, now_ns: int) -> None:
-        """Reports audio missed while a microphone was being reopened, and checks for echo."""
+        """Reports audio that was missed while a microphone was being reopened. Also checks for echo."""
         if missed_ms := self.microphone.take_missed_ms():
             blocks = max(round(missed_ms / self.microphone.block_ms), 1)
             detail = f"{missed_ms:,.0f} ms until the microphone was open again"
@@ -200,6 +204,9 @@ class Capture:
         self.echo.poll(now_ns)
 
     def _judge(self, end_ns: int, block: bytes, rate: int) -> None:
-        """Emits the audio problems that begin or end with a block from the device, which must be unmodified."""
+        """Emits events for the problems that begin or end with a block.
+
+        The block must be unmodified, as the device delivered it.
+        """
         for verdict in self.health.feed(block, len(block) / 2 * 1000 / rate):
             self._pending.add(e.ConditionChanged(at_ns=end_ns, path="capture", **verdict._asdict()))

@@ -1,8 +1,9 @@
 """DeviceCare: keeps a call's devices working through stalls, sound server failures and device switches.
 
-PortAudio does not report a stream that stalls: the stream stays "active", raises no error and sets no flag (measured
-by suspending a PulseAudio source). A stream whose server has exited ends and calls its finished callback. A
-`Watchdog` therefore judges each device by the times of its callbacks, and `DeviceCare` acts on the result.
+PortAudio does not report a stream that stalls: the stream stays "active", raises no error and sets no flag
+(measured by suspending a PulseAudio source). A stream whose sound server has exited ends, and PortAudio calls
+the finished callback. A `Watchdog` therefore judges each device by the times of its callbacks, and
+`DeviceCare` acts on the result.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _HANGS_HINT = "The device will be reopened when the sound system has finished an
 
 
 class Watchdog:
-    """Judges the health of one device. Times are passed in as monotonic ns. Not thread-safe."""
+    """Judges the health of one device. Times are monotonic, in ns."""
 
     def __init__(self, block_ms: float) -> None:
         self.health = Health.WORKS
@@ -66,7 +67,7 @@ class Watchdog:
         self._retry_s = FIRST_RETRY_S
 
     def look(self, now_ns: int, callback_ns: int, *, vanished: bool) -> bool:
-        """Judges the device by its last callback, or by its opening if it has not called back.
+        """Judges the device by its last callback or, before the first callback, by its opening.
 
         Returns whether the health changed.
         """
@@ -116,7 +117,7 @@ class Caredfor(Protocol):
 
     @property
     def callback_ns(self) -> int | None:
-        """Time of the stream's last callback or, before the first, of its opening.
+        """Time of the last callback of the stream; before the first callback, time of its opening.
 
         None while no stream should be open.
         """
@@ -130,7 +131,7 @@ class Caredfor(Protocol):
     async def drop(self) -> None:
         """Closes the stream temporarily.
 
-        Until it is reopened, playback waits and captured audio is replaced by silence.
+        Until `reopen` is called, playback waits and captured audio is replaced by silence.
         """
         ...
 
@@ -139,14 +140,15 @@ class Caredfor(Protocol):
         ...
 
     async def reopen(self, device: Device) -> None:
-        """Opens this device and continues with it. After `AudioDeviceError`, no stream is open."""
+        """Opens a device in place of the dropped stream. After `AudioDeviceError`, no stream is open."""
         ...
 
 
 class DeviceCare:
     """Watches, reopens and switches devices. Runs on the engine's loop.
 
-    Events go to ``pending``; ``on_opened`` is called when a device, possibly the same one, has been opened.
+    Events go to ``pending``. ``on_opened`` is called when a device has been opened, even if it is the same
+    device as before.
     """
 
     def __init__(
@@ -195,7 +197,10 @@ class DeviceCare:
         return self._known.timing(capture, playback, speaker.latency_ms)
 
     def callback_load(self, cared: dict[str, Caredfor], now_ns: int) -> float | None:
-        """Returns the longest callback of the last second as a share of a block's length; None if no callback ran."""
+        """Returns the longest callback of the last second as a share of a block's length.
+
+        Returns None if no callback ran.
+        """
         busy_ns = [one.take_busy_ns() for one in cared.values() if one.callback_ns is not None]
         return self._load.worst(now_ns, busy_ns)
 
@@ -214,9 +219,9 @@ class DeviceCare:
             spawn(self.open_again(speaker), "open speaker with more latency")
 
     async def switch(self, one: Caredfor, device: Device) -> bool:
-        """Switches to another device.
+        """Switches to another device; returns whether that device is now in use.
 
-        Returns whether the device is now in use; if it cannot be opened, the previous one stays in use.
+        If the new device cannot be opened, the previous one stays in use.
         """
         async with self._lock:
             if self._closed:
@@ -232,7 +237,7 @@ class DeviceCare:
             return switched
 
     async def rescan(self, cared: dict[str, Caredfor]) -> None:
-        """Makes PortAudio list the devices again; open streams are closed and reopened."""
+        """Makes PortAudio list the devices again. Open streams are closed and reopened."""
         async with self._lock:
             concerned = [one for one in cared.values() if one.callback_ns is not None]
             try:
@@ -259,7 +264,7 @@ class DeviceCare:
             pass
 
     async def _recover(self, path: str, cared: dict[str, Caredfor]) -> None:
-        """Reopens a device.
+        """Reopens a stalled or vanished device.
 
         A vanished device can be found only by listing the devices again, which closes every stream.
         """
@@ -289,7 +294,7 @@ class DeviceCare:
         await in_thread(devices.refresh_devices)
 
     async def _try_again(self, one: Caredfor, device: Device) -> None:
-        """Reopens a device that worked before; if that fails, the watchdog keeps trying."""
+        """Reopens a device that worked before. If that fails, the watchdog tries again later."""
         try:
             await one.reopen(await in_thread(partial(_again, device)))
         except AudioDeviceError as error:
@@ -305,7 +310,10 @@ class DeviceCare:
         return True
 
     async def _wait_for_block(self, one: Caredfor) -> None:
-        """Waits up to half a second for the first block, because a device that was just opened has not stalled."""
+        """Waits up to half a second for the first block.
+
+        Without the wait, a device that was just opened would seem to have stalled.
+        """
         before_ns = one.callback_ns
         for _ in range(_FIRST_BLOCK_POLLS):
             if self._closed or one.callback_ns != before_ns:

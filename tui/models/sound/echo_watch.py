@@ -107,7 +107,7 @@ class EchoWatch:
 
 
 class EchoControl:
-    """Removes the agent's echo from captured blocks if there is a guard, and watches for any echo that remains.
+    """Removes the agent's echo from captured blocks if there is a guard, and watches for echo that remains.
 
     Runs on the engine's loop.
     """
@@ -123,12 +123,12 @@ class EchoControl:
 
     @property
     def found(self) -> Echo | None:
-        """The echo at the microphone, before the guard; None if no echo was found."""
+        """The echo that the microphone picks up, before the guard removes it; None if no echo was found."""
         return self._raw.echo
 
     @property
     def held_blocks(self) -> int:
-        """Number of captured blocks with sound that the guard replaced by silence."""
+        """Number of captured blocks with sound that the guard has replaced by silence."""
         return self._guard.held_blocks if self._guard else 0
 
     def clean(self, end_ns: int, block: bytes, rate: int) -> bytes:
@@ -145,7 +145,7 @@ class EchoControl:
         return block
 
     def played(self, end_ns: int, block: bytes, rate: int) -> None:
-        """Adds a block that has left the speaker and may return as an echo."""
+        """Adds a block that has left the speaker, whose echo the microphone may pick up."""
         self._sent.played(end_ns, block, rate)
         if self._raw is not self._sent:
             self._raw.played(end_ns, block, rate)

@@ -1,4 +1,4 @@
-"""KnownSpeech: edges of the user's speech, taken from the known edges of recorded lines."""
+"""KnownSpeech: finds the edges of the user's speech from the known edges of recorded lines."""
 
 from __future__ import annotations
 

@@ -76,11 +76,11 @@ class RecordedLines:
         return self._position / len(self._pcm) if self._pcm else None
 
     def add_progress_callback(self, callback: ProgressCallback) -> Registration:
-        """Calls ``callback(progress)`` with a value of 0..1 for every block of a line."""
+        """Calls ``callback(progress)`` for every block of a line. ``progress`` is 0..1."""
         return self.callbacks.register_callback(PROGRESS, callback)
 
     def speech_between(self, since_ns: int, until_ns: int) -> list[tuple[int, int]]:
-        """Returns the periods of speech in the latest lines, according to their known edges."""
+        """Returns the periods of speech between two times, from the known edges of the latest lines."""
         periods = []
         for begun in self._begun:
             last_ns = until_ns if begun.ended_ns is None else min(until_ns, begun.ended_ns)
@@ -114,7 +114,7 @@ class RecordedLines:
             self._add_change(line)
 
     async def speak_next(self) -> None:
-        """Plays the next of the lines that replace a microphone, unless a line is playing."""
+        """Plays the next of the lines that replace a microphone. Does nothing while a line is playing."""
         if self._lines and not self.speaking:
             await self.speak(self._lines[self._next % len(self._lines)])
             self._next += 1
@@ -145,10 +145,7 @@ class RecordedLines:
         return part.ljust(len(block), b"\0")
 
     def _begin(self, block: bytes, begins_ns: int) -> bytes:
-        """Returns the block.
-
-        If the line begins during the block, the first samples of the line replace the end of the block.
-        """
+        """Returns the block, with the first samples of a line at its end if the line begins during the block."""
         block_ns = frames_to_ns(len(block) // 2, self.rate)
         wait_ns = begins_ns - (self.block_end_ns - block_ns)
         if wait_ns >= block_ns:

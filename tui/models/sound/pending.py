@@ -15,7 +15,7 @@ class PendingEvents:
         self._events: list[e.SessionEvent] = []
 
     def add(self, event: e.SessionEvent) -> None:
-        """Appends an event that already has its time."""
+        """Appends an event, which must have its time already."""
         self._events.append(event)
 
     def error(self, code: str, message: str) -> None:
@@ -27,7 +27,7 @@ class PendingEvents:
         self.add(e.NoticeRaised(at_ns=self.clock_ns(), text=text, hint=hint, of_call=of_call))
 
     def take(self) -> list[e.SessionEvent]:
-        """Removes and returns everything collected so far."""
+        """Removes and returns all collected events."""
         taken = list(self._events)
         # Removed by count rather than with `clear()`, because another thread may append between the copy and
         # the removal.

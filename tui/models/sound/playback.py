@@ -1,4 +1,4 @@
-"""Playback: handles agent audio from the wire to the speaker, and keeps track of what was heard of each reply."""
+"""Playback: plays agent audio, and tracks how much of each reply was heard."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Playback:
         return self._output.detectors
 
     def prepare(self, audio_format: AudioFormat) -> None:
-        """Opens the device before the first reply, for replies in this format."""
+        """Opens the device for replies in this format, before the first reply arrives."""
         # PortAudio takes the first blocks of a new stream in one burst. If the stream opened with the first
         # reply, the burst would empty the queue at the start of the reply, and playback would stutter.
         if self.speaker is None and self._output.found.output is OutputKind.DEVICE:
@@ -111,9 +111,9 @@ class Playback:
         self._queue_for(audio_format).feed(reply, wire, self._clock_ns(), audio_format)
 
     def end(self, reply: str) -> float | None:
-        """Ends a reply: no more audio is expected. Audio in the queue still plays.
+        """Ends a reply, for which no more audio is expected. Audio in the queue still plays.
 
-        Returns the number of ms received, or None if the reply was not open.
+        Returns the number of ms received; None if the reply was not open.
         """
         if self.speaker is None:
             return None
@@ -130,7 +130,7 @@ class Playback:
         self._arrival_watch.excuse()
 
     def ran_dry(self, after_ms: float) -> str | None:
-        """Returns the current reply if its audio ran out at least ``after_ms`` ago; otherwise None."""
+        """Returns the current reply, if its audio ran out at least ``after_ms`` ago."""
         if self.speaker is None or self.speaker.queue.playing is None:
             return None
         # Returns None until the device has played its buffer, because the user hears no silence before that.
@@ -139,7 +139,7 @@ class Playback:
 
     @property
     def playing(self) -> bool:
-        """Whether agent audio is queued or about to be heard."""
+        """Whether agent audio is queued, or is about to leave the speaker."""
         return bool(self._still_ending()) or bool(self.queue and not self._passed(self.queue.tail()))
 
     async def drained(self) -> None:
@@ -170,7 +170,10 @@ class Playback:
         self._marks.append((name, self.queue.tail() if self.queue else QueueTail()))
 
     def reached_marks(self) -> list[str]:
-        """Returns the marks whose audio has left the speaker or was dropped since the previous call, in order."""
+        """Returns the marks that were reached since the previous call, in order.
+
+        A mark is reached when the audio before it has left the speaker or was dropped.
+        """
         reached: list[str] = []
         while self._marks and self._passed(self._marks[0][1]):
             reached.append(self._marks.popleft()[0])
@@ -182,7 +185,7 @@ class Playback:
 
     @property
     def name(self) -> str:
-        """Name of the output, which is known before it is opened."""
+        """Name of the output, which is known before the output is opened."""
         return self._output.found.output_name
 
     async def opened(self) -> None:
@@ -210,17 +213,20 @@ class Playback:
 
     @property
     def stats(self) -> PlaybackStats:
-        """The queue's counters and depth; all zero before the first reply."""
+        """The counters and the depth of the queue; all zero before the first reply."""
         return self.queue.stats if self.queue else PlaybackStats()
 
     @property
     def delivery_ratio(self) -> float | None:
-        """Length of the latest reply divided by the time it took to arrive; 1 is real time. None if unknown."""
+        """Length of the latest reply divided by the time it took to arrive; 1 is real time.
+
+        None if it is unknown.
+        """
         return self.queue.arrivals.delivery_ratio if self.queue else None
 
     @property
     def frames_per_ms(self) -> float:
-        """Frames per ms at the queue's rate, for converting frame counts to ms; 1 before the first reply."""
+        """Number of frames per ms at the queue's rate; 1 before the first reply."""
         return self.queue.rate / 1000 if self.queue else 1.0
 
     def read_level(self, now_ns: int) -> MeterReading | None:
@@ -262,7 +268,7 @@ class Playback:
     def _still_ending(self) -> list[e.PlaybackEnded]:
         """Returns the `PlaybackEnded` events of replies that the device may still be playing.
 
-        Excludes replies that were flushed from the device.
+        Replies that were flushed from the device are left out.
         """
         queue = self.queue
         return [ended for ended in self._ending.values() if queue and not queue.flushed(ended.reply)]
@@ -313,7 +319,7 @@ class Playback:
         return queue
 
     def _open(self, rate: int) -> Speaker:
-        """Returns a speaker with this rate, which is opened in the background."""
+        """Returns a speaker with this rate. Its device is opened in the background."""
         queue, output = PlaybackQueue(rate), self._output
         queue.controls.volume = self._volume
         speaker = Speaker(
@@ -372,7 +378,7 @@ class ArrivalWatch:
         self._excused = False
 
     def poll(self, now_ns: int, reply: str | None, gap_ms: float) -> None:
-        """Checks whether the audio of ``reply``, the one being played, has stalled; None if no reply is playing.
+        """Checks whether the audio of the playing ``reply`` has stalled; None if no reply is playing.
 
         ``gap_ms`` is how long the queue has been empty.
         """

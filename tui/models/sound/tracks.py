@@ -1,4 +1,4 @@
-"""Interfaces for receivers of the two tracks of a call: the user's audio as sent, and the agent's as heard."""
+"""Interfaces for receivers of the two tracks of a call: user audio as sent, and agent audio as heard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TrackSink(AgentTrack, Protocol):
     """Receives both tracks in real time. Methods return immediately."""
 
     def user_format(self, audio_format: AudioFormat) -> None:
-        """Receives the agreed format of user audio; called before the first `user_sent`."""
+        """Receives the agreed format of user audio. Called before `user_sent`."""
         ...
 
     def user_sent(self, end_ns: int, pcm: bytes, rate: int) -> None:
@@ -28,8 +28,11 @@ class TrackSink(AgentTrack, Protocol):
 
 @runtime_checkable
 class TrackJudge(Protocol):
-    """A receiver of both tracks that can also check them after the call."""
+    """A receiver of both tracks that can check them after the call."""
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[e.SessionEvent]:
-        """Ends the tracks, and returns what a second detector found at the edges of the turns. Takes at most 2 s."""
+        """Ends the tracks, and checks the edges of the turns with a second detector.
+
+        Returns an event for each edge that was not confirmed. Takes at most 2 s.
+        """
         ...

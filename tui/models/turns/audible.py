@@ -1,7 +1,7 @@
 """Audible: records when each party was heard, which determines where replies, answers and barge-ins begin and end.
 
-An agent may stream without a pause (silence, comfort noise, hold music), so neither its messages nor its
-playback show when it speaks. The edges of sound on the tracks do. An edge becomes known up to
+An agent may stream without a pause (silence, comfort noise, hold music). Neither its messages nor its
+playback therefore show when it speaks; only the edges of sound on the tracks do. An edge becomes known up to
 `KNOWN_AFTER_NS` after its time.
 """
 
@@ -72,7 +72,7 @@ class Audible:
             current.ended_ns = max(event.at_ns, current.began_ns)
 
     def last(self, speaker: e.Party) -> Stretch | None:
-        """Returns the latest stretch of a party, ended or not; None if the party was never heard."""
+        """Returns the latest stretch of a party, which may not have ended; None if the party was never heard."""
         stretches = self._stretches[speaker]
         return stretches[-1] if stretches else None
 
@@ -126,9 +126,9 @@ class Audible:
         return None
 
     def is_background(self, stretch: Stretch, at_ns: int) -> bool:
-        """Returns whether a stretch is background at that time.
+        """Returns whether a stretch is background sound at ``at_ns``.
 
-        Sound is background if it leads into speech or lasts too long.
+        Background sound leads into speech, or lasts too long.
         """
         other_sound = stretch.method == "energy" and self._tells_speech
         return other_sound and (stretch.adjoins or at_ns - stretch.began_ns > BACKGROUND_NS)

@@ -1,6 +1,6 @@
 """Detects where the user spoke over the agent, and whether and when the agent yielded.
 
-The agent's signal may precede the user's onset in the event stream: the detector emits an onset only when it
+The agent's signal may precede the user's onset in the event stream: the detector emits an onset late, when it
 is sure, and back-dates it. A flush therefore counts as a false barge-in only if no user speech that may have
 caused it is reported within one second.
 """
@@ -43,7 +43,10 @@ class CutReplies:
         self._last_flush = 0
 
     def apply(self, event: e.SessionEvent) -> float:
-        """Applies one event; returns how many ms of audio it adds to a reply that was cut off."""
+        """Applies one event.
+
+        Returns how many ms of audio the event adds to a reply that was cut off.
+        """
         match event:
             case e.Flushed():
                 self._last_flush = event.number
@@ -69,7 +72,7 @@ class BargeInFold:
     """Folds events into ``barge_ins``, in constant time per event.
 
     ``audible`` and ``trust`` must process each event before this fold. ``audible`` shows whether the agent
-    was really speaking: the user does not interrupt an agent that streams silence.
+    was speaking: speech over streamed silence is not a barge-in.
     """
 
     def __init__(self, barge_ins: list[BargeIn], audible: Audible, trust: Trust) -> None:
@@ -163,7 +166,7 @@ class BargeInFold:
         return self._audible.heard_between(e.Party.AGENT, at_ns, at_ns)
 
     def _interrupts(self, onset_ns: int, flush: e.Flushed) -> bool:
-        """Returns whether user speech coincided with the agent's speech, or with a pause in it."""
+        """Returns whether user speech began while the agent spoke, or in a pause of the agent's speech."""
         since_ns = onset_ns if flush.unheard_ms < _PAUSED_MS else onset_ns - YIELD_NS
         return self._audible.heard_between(e.Party.AGENT, since_ns, max(onset_ns, _silent_ns(flush)))
 
@@ -213,7 +216,7 @@ class BargeInFold:
         self._newest = over, flush
 
     def _judge(self, turn: int) -> None:
-        """Decides an open barge-in or flush once everything heard within a second of it is known."""
+        """Decides an open barge-in or flush, once all sound within one second after it is known."""
         # Uses event times rather than a clock, so that a replay yields the same results as the live session.
         over, flush = self._over, self._flush
         if over is not None and over.at_ns is not None:

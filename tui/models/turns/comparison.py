@@ -20,14 +20,14 @@ NOTICEABLE_MS = 50.0
 
 
 class Raised(msgspec.Struct, frozen=True):
-    """An error or finding: the number of its event, and its text."""
+    """The event number and the text of an error or finding."""
 
     event: int
     text: str
 
 
 class TurnOf(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A turn of one of the sessions."""
+    """A turn of one of the two sessions."""
 
     response: Figure
     why: str = ""
@@ -41,7 +41,7 @@ class TurnOf(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class SessionOf(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One of the sessions."""
+    """One of the two sessions."""
 
     name: str
     """Name of the session's folder."""
@@ -63,7 +63,7 @@ class SessionOf(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The turns with the same number in both sessions; None for a session that has no such turn."""
+    """The turns with the same number in both sessions. A missing turn is None."""
 
     turn: int
     left: TurnOf | None = None
@@ -71,7 +71,7 @@ class TurnPair(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def difference_ms(self) -> float | None:
-        """Response time of the right turn minus that of the left; None unless both were measured."""
+        """Response time of the right turn minus that of the left turn; None unless both were measured."""
         left, right = (None if side is None else side.response.ms for side in (self.left, self.right))
         return None if left is None or right is None else right - left
 
@@ -114,12 +114,12 @@ def turns_of(metrics: SessionMetrics, findings: Sequence[Raised], judge: Thresho
 
 
 def outside(metrics: SessionMetrics, findings: Sequence[Raised]) -> list[str]:
-    """Returns the findings that do not belong to a turn."""
+    """Returns the findings that belong to no turn."""
     return [finding.text for finding in findings if not any(_is_in(turn, finding) for turn in metrics.turns)]
 
 
 def paired(left: dict[int, TurnOf], right: dict[int, TurnOf]) -> list[TurnPair]:
-    """Returns the turns of both sessions in pairs, by number."""
+    """Returns the turns of both sessions, paired by number."""
     return [
         TurnPair(number, left.get(number), right.get(number)) for number in sorted(left.keys() | right.keys())
     ]

@@ -1,6 +1,7 @@
 """Figure: a response time with its grade and its uncertainty.
 
-The screen, `metrics`, `--json` and the report all use it, so that they show the same numbers for a session.
+The screen, `metrics`, `--json` and the report all use `Figure`, so that they show the same numbers for a
+session.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     def short(self) -> str:
         """The value in ms, with its ± or the unit.
 
-        A question mark means that the value is uncertain; a dash means that it was not measured.
+        A question mark shows that the value is uncertain; a dash shows that nothing was measured.
         """
         number = numbers.milliseconds(self.ms)
         if self.ms is not None and self.error_ms is not None:
@@ -87,12 +88,15 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def shown_ms(value_ms: float) -> float:
-    """Rounds a time as it is shown, so that a grade or a limit never contradicts the number next to it."""
+    """Rounds a time as it is shown.
+
+    Grades and limits use the rounded time, so that they never contradict the number next to them.
+    """
     return round(value_ms, 1) if abs(value_ms) < 10 else float(round(value_ms))
 
 
 class Against(Enum):
-    """How a measured time compares with a limit."""
+    """The result of comparing a measured time with a limit."""
 
     WITHIN = auto()
     OVER = auto()
@@ -114,7 +118,10 @@ def against(figure: Figure, limit_ms: float) -> Against | None:
 
 
 def too_close(number: int, figure: Figure) -> str:
-    """Returns why a turn's response time cannot be compared with a limit, as a sentence without a full stop."""
+    """Returns a sentence on why a turn's response time cannot be compared with a limit.
+
+    The sentence has no full stop.
+    """
     because = f": {figure.doubt}" if figure.doubt else ""
     return f"Turn {number} took {figure}, which is too close to call{because}"
 
@@ -122,7 +129,7 @@ def too_close(number: int, figure: Figure) -> str:
 def timed(value_ms: float | None, bound_ms: float = 0.0, doubt: str = "") -> Figure:
     """Returns a time that does not belong to a turn, as a figure without a grade.
 
-    A bound of 0 means that the time is exact.
+    If ``bound_ms`` is 0, the time is exact.
     """
     if value_ms is None:
         return Figure()
@@ -130,7 +137,7 @@ def timed(value_ms: float | None, bound_ms: float = 0.0, doubt: str = "") -> Fig
 
 
 def graded(value_ms: float | None, judge: Thresholds, timing: Timing | None = None) -> Figure:
-    """Returns a response time that does not belong to one turn (a percentile), with the ± of the devices."""
+    """Returns a percentile of response times as a figure, with its grade and the ± of the devices."""
     return with_grade(timed(value_ms, timing.response.bound_ms if timing else 0.0), judge)
 
 
@@ -177,9 +184,9 @@ def timing_line(timing: Timing | None) -> str:
 
 
 def response_of(turn: Turn, judge: Thresholds | None) -> Figure:
-    """Returns the response time of a turn; for turn 0, the time until the greeting, which has no grade.
+    """Returns the response time of a turn or, for turn 0, the time until the greeting, which has no grade.
 
-    Without a judge, no figure has a grade.
+    If ``judge`` is None, no figure has a grade.
     """
     if turn.response_ms is None:
         return Figure(unmeasured=turn.unmeasured, doubt=turn.doubt)
@@ -190,7 +197,10 @@ def response_of(turn: Turn, judge: Thresholds | None) -> Figure:
 
 
 def worst_of(turns: Sequence[Turn], judge: Thresholds | None = None) -> Figure:
-    """Returns the longest response time, with the uncertainty of its turn. The greeting does not count."""
+    """Returns the longest response time, with the uncertainty of its turn.
+
+    The greeting is not a response.
+    """
     answered = [turn for turn in turns if turn.number and turn.response_ms is not None]
     worst = max(answered, key=lambda turn: turn.response_ms or 0.0, default=None)
     return Figure() if worst is None else response_of(worst, judge)

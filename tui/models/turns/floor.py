@@ -79,15 +79,15 @@ class FloorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def length_ms(self) -> float | None:
-        """How long the party held the floor, including pauses."""
+        """Duration of the turn, including pauses."""
         return None if self.ended_ns is None else (self.ended_ns - self.began_ns) / NS_PER_MS
 
 
 class TalkOver(msgspec.Struct, frozen=True, omit_defaults=True):
     """Speech of one party while the other holds the floor.
 
-    Excludes backchannels during which the holder kept talking, and overlaps with the last `TERMINAL_NS` of a
-    turn.
+    Backchannels during which the holder kept talking do not count. Neither do overlaps with the last
+    `TERMINAL_NS` of a turn.
     """
 
     at_ns: int
@@ -127,7 +127,7 @@ class FloorPause(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Floor(msgspec.Struct, omit_defaults=True):
-    """Who held the floor in a session, and all turn-taking events in chronological order."""
+    """The floor turns of a session, and all turn-taking events in chronological order."""
 
     user: list[Speech] = []
     agent: list[Speech] = []
@@ -139,7 +139,7 @@ class Floor(msgspec.Struct, omit_defaults=True):
 
     @property
     def holder(self) -> e.Party | None:
-        """Who holds the floor, as far as is known; None before the first speech."""
+        """The party that holds the floor, as far as is known; None before the first speech."""
         return self.turns[-1].by if self.turns else None
 
     def offsets_ms(self, to: e.Party) -> list[float]:
@@ -152,17 +152,14 @@ class Floor(msgspec.Struct, omit_defaults=True):
         return median(offsets_ms) if offsets_ms else None
 
     def yields_ms(self, by: e.Party) -> list[float]:
-        """Returns, for each time that a party yielded the floor, how long it took to fall silent.
+        """Returns how long a party took to fall silent, for each time that it yielded the floor.
 
         The time starts at the other party's onset.
         """
         return [each.length_ms for each in self.talk_overs if each.held_by is by and each.gave_way is by]
 
     def longest(self, by: e.Party) -> FloorTurn | None:
-        """Returns a party's longest monologue: its longest completed turn.
-
-        Backchannels by the other party are ignored.
-        """
+        """Returns a party's longest completed turn. Backchannels by the other party do not end a turn."""
         over = [turn for turn in self.turns if turn.by is by and turn.length_ms is not None]
         return max(over, key=lambda turn: turn.length_ms or 0.0, default=None)
 
@@ -182,7 +179,7 @@ class _Fate(Enum):
 
 
 class _Standing(NamedTuple):
-    """State between two stretches of speech."""
+    """The state of the floor between two stretches of speech."""
 
     turn: FloorTurn | None = None
     """The current turn."""
@@ -238,7 +235,7 @@ class FloorFold:
         return True
 
     def begin(self, by: e.Party, at_ns: int, event: int = 0) -> None:
-        """Records the start of speech."""
+        """Records the start of a party's speech."""
         lane = self._lane(by)
         before = lane[-1] if lane else None
         if before and before.ended_ns is not None and at_ns - before.ended_ns <= _ADJOINS_NS:
@@ -252,13 +249,13 @@ class FloorFold:
         self._newest_ns = max(self._newest_ns, at_ns)
 
     def end(self, by: e.Party, at_ns: int) -> None:
-        """Records the end of speech."""
+        """Records the end of a party's speech."""
         speech = self._open.pop(by)
         speech.ended_ns = max(at_ns, speech.began_ns)
         self._newest_ns = max(self._newest_ns, at_ns)
 
     def close(self, at_ns: int) -> None:
-        """Ends the session: ends ongoing speech and decides everything that is undecided."""
+        """Ends the session: ends ongoing speech, and decides all open questions."""
         for by in tuple(self._open):
             self.end(by, at_ns)
         self._closed = True
@@ -300,7 +297,7 @@ class FloorFold:
         )
 
     def _step(self, state: _Standing, speech: Speech, later: Sequence[Speech]) -> _Standing | None:
-        """Returns the state after the speech; None while it is undecided."""
+        """Returns the state after a stretch of speech; None while its outcome is undecided."""
         turn, last = state.turn, state.last
         if turn is None or last is None:
             return self._took(state, speech, None)
@@ -355,7 +352,7 @@ class FloorFold:
         return _Standing(turn, last, max(state.heard_ns, heard_ns), counts)
 
     def _fate(self, speech: Speech, last: Speech, later: Sequence[Speech]) -> _Fate | None:
-        """Returns the outcome of speech by the other party; None while it is undecided."""
+        """Returns the outcome of speech by the party without the floor; None while it is undecided."""
         began_ns, ended_ns, holder_ns = speech.began_ns, speech.ended_ns, last.ended_ns
         longest_ns, gap_ns = (
             round(ms * NS_PER_MS) for ms in (self._rules.backchannel_ms, self._rules.backchannel_gap_ms)
@@ -401,7 +398,7 @@ def floor_of(speech: Iterable[Speech], rules: Thresholds | None = None) -> Floor
 
 
 def judged_by(floor: Floor, rules: Thresholds) -> Floor:
-    """Returns the floor judged again by these rules, or unchanged if they are the default rules."""
+    """Returns the floor as judged by these rules. The default rules return it unchanged."""
     if (rules.backchannel_ms, rules.backchannel_gap_ms) == (BACKCHANNEL_MS, BACKCHANNEL_GAP_MS):
         return floor
     return floor_of([*floor.user, *floor.agent], rules)

@@ -48,7 +48,7 @@ class SideOfFloor(msgspec.Struct, frozen=True):
 
 
 class FloorFigures(msgspec.Struct, frozen=True):
-    """All turn-taking figures."""
+    """The turn-taking figures of both parties."""
 
     user: SideOfFloor
     agent: SideOfFloor
@@ -85,8 +85,8 @@ class _Times:
     """Converts turn-taking times to figures, with the ± of the devices.
 
     A time from one party's edge to the other's depends on the delays of both devices. A time from the user's
-    edge to the agent's has the same bias as a response time; in the opposite direction, the sign of the bias is
-    reversed. Between two edges of one party, the delay of the device cancels out.
+    edge to the agent's has the bias of a response time. A time from the agent's edge to the user's has the
+    same bias with the opposite sign. Between two edges of one party, the delay of the device cancels out.
     """
 
     def __init__(self, timing: Timing | None) -> None:
@@ -97,7 +97,7 @@ class _Times:
         return _between(ms, self._offset, to)
 
     def given_way(self, ms: float | None, by: e.Party) -> Figure:
-        """Returns how long the floor holder ``by`` took to yield, from the other party's onset to its silence."""
+        """Returns the time from the other party's onset until the floor holder ``by``, who yielded, was silent."""
         return _between(ms, self._silence, by)
 
     def of(self, over: TalkOver) -> Figure:
@@ -107,7 +107,7 @@ class _Times:
 
 
 def floor_figures(floor: Floor, timing: Timing | None = None) -> FloorFigures:
-    """Returns the figures of the floor, with the ± of the devices in use."""
+    """Returns the turn-taking figures, with the ± of the devices."""
     times = _Times(timing)
     user, agent = (_side(floor, by, times) for by in (e.Party.USER, e.Party.AGENT))
     return FloorFigures(user, agent, talk_overs=len(floor.talk_overs))
@@ -159,7 +159,7 @@ def floor_lines(figures: FloorFigures) -> Iterator[tuple[str, str]]:
 
 
 def moments_of(floor: Floor, timing: Timing | None = None) -> list[FloorMoment]:
-    """Returns the turn-taking moments in chronological order, with the ± of the devices in use."""
+    """Returns the turn-taking moments in chronological order, with the ± of the devices."""
     times = _Times(timing)
     found = [*_turns(floor, times), *_talk_overs(floor, times)]
     found += [_lasting(MomentKind.BACKCHANNEL, each, "backchannel") for each in floor.backchannels]

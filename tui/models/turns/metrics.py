@@ -140,7 +140,7 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def greeting_latency_ms(self) -> float | None:
-        """Time from the start of the session to the agent's first audible sample at the speaker."""
+        """Time from when the session became active to the agent's first audible sample at the speaker."""
         return self.turns[0].response_ms if self.turns and self.turns[0].number == 0 else None
 
     @property
@@ -178,11 +178,11 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def lost(self) -> bool:
-        """Whether anything was lost unintentionally."""
+        """Whether any data was lost unintentionally."""
         return any(amount for loss, amount in self.losses.items() if Loss(loss).is_fault)
 
     def duration_s(self, now_ns: int) -> float | None:
-        """Returns the duration of the active call so far or, once it has ended, in total."""
+        """Returns the duration of the active call; while the call is active, the duration so far."""
         if self.started_ns is None:
             return None
         return ((self.ended_ns or now_ns) - self.started_ns) / 1e9
@@ -288,7 +288,7 @@ class MetricsFold:
 class StallFold:
     """Folds device conditions into ``stalls``, by path.
 
-    A stall that turns out to be a lost device is counted only once.
+    If a stalled device turns out to be lost, only one stall is counted.
     """
 
     def __init__(self, stalls: dict[str, Stalls]) -> None:

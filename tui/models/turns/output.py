@@ -20,7 +20,10 @@ _CELLS, _BOUND_CELLS = 10, 6
 
 
 def turn_lines(metrics: SessionMetrics, judge: Thresholds) -> Iterator[str]:
-    """Yields the verdict, then one line per turn (response time, grade, breakdown), then the turn-taking figures."""
+    """Yields the verdict, one line per turn, and the turn-taking figures.
+
+    A turn's line contains its response time, grade and breakdown.
+    """
     said = verdict(metrics, judge)
     if said:
         yield said
@@ -33,7 +36,7 @@ def turn_lines(metrics: SessionMetrics, judge: Thresholds) -> Iterator[str]:
 
 
 def in_json(metrics: SessionMetrics, judge: Thresholds) -> dict[str, Any]:
-    """Returns all figures and the verdict as JSON values. Response times are graded and rounded as they are shown."""
+    """Returns all figures and the verdict as JSON values. Response times are graded and rounded as on the screen."""
     turns = [
         {**msgspec.to_builtins(turn), "response": msgspec.to_builtins(response_of(turn, judge))}
         for turn in metrics.turns

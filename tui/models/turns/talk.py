@@ -70,7 +70,7 @@ class TalkFold:
         self._quiet_since_ns = max(self._quiet_since_ns or at_ns, at_ns)
 
     def _close(self, at_ns: int) -> bool:
-        """Ends any ongoing speech at the end of the session, and counts the final silence."""
+        """Ends ongoing speech at the end of the session. The final silence may be dead air."""
         changed = bool(self._talking)
         for speaker, stretch in list(self._talking.items()):
             stretch.ended_ns = max(at_ns, stretch.began_ns)

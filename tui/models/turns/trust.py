@@ -53,7 +53,7 @@ class Trust:
         return self.timing.one_device if self.timing else Bound()
 
     def late_between(self, start_ns: int, end_ns: int) -> tuple[str, float]:
-        """Returns what was late between two times, as a clause, and the greatest delay in ms.
+        """Returns a clause that says what was late between two times, and the greatest delay in ms.
 
         ``start_ns`` is measured at the microphone and ``end_ns`` at the speaker. A device's lateness
         therefore counts only if it covers the time measured at that device. Returns ("", 0) if nothing was

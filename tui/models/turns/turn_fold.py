@@ -4,10 +4,10 @@ A turn begins with user speech (reported by the agent or measured here), typed w
 the agent has answered the previous turn. Continued speech, speech that is reported twice, and further keys do
 not start a turn. Turn 0 is the greeting.
 
-An answer begins where it is first heard. Messages and playback do not show that point: an agent may stream
+An answer begins where it is first heard. Messages and playback do not show where that is: an agent may stream
 silence or music between its words, and may greet before it accepts the session. If nothing is heard, text
-counts as the answer. Agent speech that ends before the user's speech does (a backchannel) is not an answer:
-the user goes on, and is answered later.
+counts as the answer. Agent speech that ends before the user's speech does (a backchannel) is not an answer;
+the answer follows later.
 
 Events arrive in the order in which they became known, not in chronological order. The end of the user's
 speech is emitted after the silence that confirms it, often after the first chunk of the answer. The agent's
@@ -70,7 +70,7 @@ class TurnBoundary:
         """Ids of tool calls in progress."""
 
     def begins(self, event: e.SessionEvent) -> bool:
-        """Returns whether a turn begins with this event, which must be the next of the session."""
+        """Returns whether a turn begins with this event. Call it for each event of the session, in order."""
         match event:
             case (
                 e.UserSpeech(phase=e.SpeechPhase.STARTED)
@@ -136,7 +136,7 @@ class TurnIndex:
         self._boundary = TurnBoundary()
 
     def apply(self, index: int, event: e.SessionEvent) -> None:
-        """Applies the event at this position."""
+        """Records whether a turn begins with the event at this position."""
         if self._boundary.begins(event):
             self.starts.append(index)
 
@@ -165,7 +165,7 @@ class _Playing(NamedTuple):
 
 @dataclass(slots=True)
 class _LastTool:
-    """When the tools of a turn ran, when the last one ended, and when the first audible sample followed."""
+    """The periods in which the tools of a turn ran, and the first audible sample after the last tool."""
 
     began_ns: int | None = None
     """Start of the first tool that is still running; None if no tool is running."""
@@ -187,7 +187,7 @@ class _Sound:
 
 
 class _Measured:
-    """A turn and the times from which it is measured."""
+    """A turn, and the times from which its figures are computed."""
 
     def __init__(self, turn: Turn, since_ns: int) -> None:
         self.turn = turn
@@ -218,7 +218,7 @@ class _Measured:
 
     @property
     def audible_ns(self) -> int | None:
-        """First audible sample of the answer."""
+        """Time of the first audible sample of the answer."""
         return self.answer.began_ns if self.answer else None
 
     @property
@@ -232,7 +232,7 @@ class _Measured:
             self.sounds.append(sound)
 
     def _is_within_speech(self, sound: _Sound) -> bool:
-        """Returns whether the user began to speak before the sound and went on after it, as far as is known."""
+        """Returns whether the user spoke before and after the sound, as far as is known."""
         began_ns, ended_ns = self.turn.began_ns, self.end.at_ns if self.end else None
         if began_ns is None or sound.ended_ns is None or sound.began_ns < began_ns:
             return False
@@ -246,7 +246,7 @@ class _Words:
         self._parts: dict[tuple[str, int], str] = {}
 
     def put(self, event: e.Transcribed) -> str:
-        """Stores final words under their item and part, or as new words if they have no item.
+        """Stores final words under their item and part; without an item, adds them as new words.
 
         Returns all words of the turn.
         """
@@ -594,7 +594,7 @@ class TurnFold:
             turn.doubt, turn.error_ms = reason, max(turn.error_ms or 0.0, late_ms)
 
     def _explain(self, measured: _Measured) -> None:
-        """Sets the reason why a finished turn has no response time, if it has none."""
+        """If a finished turn has no response time, records the reason."""
         turn = measured.turn
         if measured.audible_ns is None and turn.interrupted:
             turn.unmeasured = "the answer was cut off before it was heard"
@@ -655,9 +655,9 @@ def _parts(measured: _Measured, began_ns: int, latency_ms: float) -> LatencyPart
 
 
 def _between(start_ns: int | None, end_ns: int | None) -> float | None:
-    """Returns the duration in ms.
+    """Returns the duration between two times, in ms.
 
-    Returns None if either end is unknown, or if the ends are reversed by more than the tolerance.
+    Returns None if either time is unknown, or if the end precedes the start by more than the tolerance.
     """
     if start_ns is None or end_ns is None or end_ns < start_ns - EARLY_NS:
         return None

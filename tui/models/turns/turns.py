@@ -49,7 +49,10 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
 
     @property
     def to_agent_ms(self) -> float:
-        """Sum of the known parts before `agent_ms`: from the user's last sound until the agent received it."""
+        """Sum of the known parts before `agent_ms`.
+
+        This is the time from the user's last sound until the agent received it.
+        """
         return sum(filter(None, (self.capture_ms, self.framing_ms, self.sending_ms, self.transport_ms)))
 
     def known(self) -> list[tuple[str, float]]:
@@ -175,8 +178,8 @@ class Turn(msgspec.Struct, omit_defaults=True):
     def waited_ms(self, now_ns: int) -> float | None:
         """Returns how long the user has waited for an answer.
 
-        Returns None while the user speaks, once the answer has been heard or its words have arrived, and for
-        the greeting.
+        Returns None while the user speaks, after the answer was heard or its words arrived, and for the
+        greeting.
         """
         if not self.number or self.user_ended_ns is None or self.answered:
             return None
@@ -238,7 +241,7 @@ class DeadAir(msgspec.Struct, frozen=True):
 
 
 class Percentiles(msgspec.Struct, frozen=True):
-    """Percentiles of the response times. With fewer than 20 turns, all except the worst are None."""
+    """Percentiles of the response times. With fewer than 20 turns, all values except the worst are None."""
 
     count: int
     worst_ms: float | None
@@ -253,7 +256,7 @@ LEAST_TURNS = 20
 def percentile(values: Sequence[float], share: float) -> float | None:
     """Returns a percentile by the nearest-rank method, so that the result is a measured value.
 
-    Returns None if the result would just be the largest value. The median needs at least 2 values, p95 20 and
+    Returns None if the result could only be the largest value. The median needs at least 2 values, p95 20 and
     p99 100.
     """
     if not values or len(values) * (1 - share) < 1 - 1e-9:
@@ -267,10 +270,7 @@ def nearest_rank(values: Sequence[float], share: float) -> float:
 
 
 def percentiles_of(latencies_ms: Sequence[float]) -> Percentiles:
-    """Returns the percentiles of a call.
-
-    If p95 is None, so is the median, because readers compare the two.
-    """
+    """Returns the percentiles of a call. The median is None whenever p95 is None."""
     worst_ms = max(latencies_ms, default=None)
     if len(latencies_ms) < LEAST_TURNS:
         return Percentiles(len(latencies_ms), worst_ms, None, None)

@@ -1,6 +1,6 @@
 """Breaks down response times, and states the verdict on a session.
 
-The agent's part is divided at the agent's own reports; the rest is unexplained.
+The agent's own reports divide its part of the time into stages; time after the last report is unexplained.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def shares_of(turn: Turn) -> list[Share]:
 
 
 def notable(shares: Sequence[Share]) -> list[Share]:
-    """Returns the shares that account for most of the time, at most three, longest first."""
+    """Returns the shares that take up most of the time: at most three, longest first."""
     whole_ms = sum(share.ms for share in shares)
     large = [share for share in shares if shown_ms(share.ms) > 0 and share.ms >= whole_ms * _NOTABLE]
     longest = sorted(large, key=lambda share: -share.ms)[:_MOST_NAMED]
@@ -113,7 +113,7 @@ def notable(shares: Sequence[Share]) -> list[Share]:
 
 
 def why_of(turn: Turn) -> str:
-    """Returns a short breakdown of the response time of one turn, in words; empty if unknown."""
+    """Returns a short breakdown of a turn's response time, in words; empty if no breakdown is known."""
     return ", ".join(map(str, notable(shares_of(turn))))
 
 
