@@ -60,7 +60,7 @@ class MarkedRow(msgspec.Struct, frozen=True):
 
 
 class Spoken(msgspec.Struct, frozen=True):
-    """A transcript entry, and the time at which a listener first heard it."""
+    """A transcript entry, and the time at which it began, in seconds."""
 
     seconds: float
     entry: Utterance | ToolUse

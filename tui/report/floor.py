@@ -17,7 +17,7 @@ _TELLING = (MomentKind.TALK_OVER, MomentKind.BACKCHANNEL)
 
 
 def floor_section(content: Content, judge: Thresholds) -> Markup:
-    """Returns the section with picture, figures and turn-taking events; empty if there are no figures."""
+    """Returns the section, with picture, figures and turn-taking events; empty if there are no figures."""
     floor = judged_by(content.metrics.floor, judge)
     lines = list(floor_lines(floor_figures(floor, content.metrics.timing)))
     if not lines:

@@ -77,7 +77,7 @@ def page_of(
     *,
     with_audio: bool = True,
 ) -> bytes:
-    """Returns the page for content that has already been read; see `render`."""
+    """Works like `render`, for content that has already been read."""
     sound = sound_of(audio) if with_audio and audio and audio.frames else ReportAudio("", b"")
     style, script = (_part(f"page.{kind}") for kind in ("css", "js"))
     values = {

@@ -12,7 +12,10 @@ Shorter strings contain at most a few ms of telephone audio.
 
 
 def without_audio(raw: bytes) -> bytes | None:
-    """Returns a raw message with its audio replaced by its length; None if it consists only of audio."""
+    """Returns a raw message with its audio replaced by the length of the audio.
+
+    Returns None if the message contains nothing but audio.
+    """
     if b"\0" in raw or not _is_text(raw):
         return None
     return _LONG_BASE64.sub(lambda match: b'"(%d characters)"' % len(match[1]), raw)

@@ -1,4 +1,4 @@
-"""Deletes sessions by name, or those beyond the limits in the settings.
+"""Deletes sessions by name, or the sessions that exceed the limits in the settings.
 
 Only files that this program wrote are deleted.
 """
@@ -70,9 +70,8 @@ def superfluous(parent: Path, *, keep_days: float | None, keep_count: int | None
     """Returns the sessions that exceed a limit, newest first.
 
     A session exceeds a limit if it is older than ``keep_days`` or not among the newest ``keep_count``.
-    Running sessions are never returned. A session of unknown age is returned only if it exceeds the count.
-    Folders that are not sessions of this program are neither counted nor returned. Raises
-    `SavedSessionError`.
+    Running sessions are never returned. The age limit does not apply to sessions of unknown age. Folders that
+    are not sessions of this program are neither counted nor returned. Raises `SavedSessionError`.
     """
     oldest = datetime.now(UTC) - timedelta(days=keep_days) if keep_days is not None else None
     found: list[Path] = []
@@ -86,16 +85,16 @@ def superfluous(parent: Path, *, keep_days: float | None, keep_count: int | None
 
 
 def with_trash(parent: Path) -> list[Path]:
-    """Returns the folder and its trash, if the folder has one. Limits apply to both.
+    """Returns the sessions folder and, if it exists, its trash. Limits apply to both folders.
 
-    Ignores a link in place of the trash folder.
+    A link in place of the trash folder is ignored.
     """
     trash = parent / TRASH
     return [parent, trash] if trash.is_dir() and not trash.is_symlink() else [parent]
 
 
 def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[Deletion]:
-    """Deletes the given sessions or, in a dry run, only determines the effect.
+    """Deletes the given sessions. A dry run returns the same results, but deletes nothing.
 
     If a session cannot be deleted, its result contains the problem.
     """
@@ -153,10 +152,7 @@ def is_own(folder: Path) -> bool:
 
 
 def check_deletable(folder: Path) -> None:
-    """Checks that a session may be deleted or moved: this program wrote it, and it is not in use.
-
-    Raises `SavedSessionError`.
-    """
+    """Raises `SavedSessionError` unless this program wrote the session and the session is not in use."""
     _check_own(folder)
     if is_running(folder):
         raise SavedSessionError(f"{folder.name} is still being saved. End its call first.")

@@ -83,7 +83,7 @@ class FolderWriter:
         self._lines.append(json_of(event) + b"\n")
 
     def audio(self, item: TrackItem) -> None:
-        """Adds the next piece of a track."""
+        """Adds the next item of the tracks."""
         if isinstance(item, AudioFormat):
             self.record.formats.user = str(item)
         if self._tracks is None:
@@ -116,7 +116,7 @@ class FolderWriter:
     def close(self, now_ns: int, metrics: SessionMetrics | None = None, *, problem: str = "") -> None:
         """Writes the end of the session and closes the files.
 
-        ``problem`` is the reason why saving ends early. If it is given, errors while writing the end are
+        ``problem`` is the reason why saving ends early. With a ``problem``, errors while writing the end are
         ignored.
         """
         record = self.record

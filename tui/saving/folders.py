@@ -27,7 +27,7 @@ def default_folder() -> Path:
 
 
 def new_session_folder(parent: Path, title: str, now: datetime) -> Path:
-    """Creates the private folder for a session that begins now. Raises `SavingError`."""
+    """Creates the folder for a session that begins now; only the user can read it. Raises `SavingError`."""
     name = f"{now.strftime(NAME_TIME)} {safe_title(title)}"
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -49,12 +49,12 @@ def safe_title(title: str) -> str:
 
 
 def has_session_name(folder: Path) -> bool:
-    """Returns whether the name is one that `new_session_folder` creates."""
+    """Returns whether the folder has a name that `new_session_folder` creates."""
     return _NAME.fullmatch(folder.name) is not None
 
 
 def report_path(folder: Path) -> Path:
-    """Returns the default path of a session's report: next to its folder."""
+    """Returns the default path of a session's report, which is next to the session's folder."""
     return folder.with_name(f"{folder.name}.html")
 
 

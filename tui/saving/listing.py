@@ -105,7 +105,7 @@ def list_sessions(
 
 
 def newest_in_lines(parent: Path, count: int) -> list[tuple[Path, str]]:
-    """Returns the folders of the newest sessions, each with a line about it.
+    """Returns the folders of the newest sessions, each with a line that describes the session.
 
     The line contains the target, the start time and the duration. Raises `SavedSessionError` if the folder
     cannot be read.
@@ -157,9 +157,10 @@ def find_session(parent: Path, path: Path) -> Path:
 
 
 def session_named(parent: Path, name: str, names: Sequence[str]) -> Path:
-    """Returns the path of the session in ``parent`` with this name, or the only one whose name begins with it.
+    """Returns the path of the session in ``parent`` whose name is ``name`` or begins with it.
 
-    ``names`` are the names of all sessions in ``parent``. Raises `SavedSessionError`.
+    ``names`` are the names of all sessions in ``parent``. Raises `SavedSessionError` unless exactly one
+    session matches.
     """
     found = [name] if name in names else [each for each in names if each.startswith(name)]
     if len(found) > 1:

@@ -57,7 +57,7 @@ class SavedSession:
 
     @property
     def outcome(self) -> str:
-        """A value of `Outcome`."""
+        """The outcome of the session: a value of `Outcome`."""
         return outcome_of(self.record, running=self.running)
 
     @property
@@ -121,7 +121,7 @@ class SavedSession:
         return read_raw_message(self._messages, event)
 
     def close(self) -> None:
-        """Closes the files, and marks the session as no longer in use."""
+        """Closes the files. The session then no longer counts as in use."""
         if self._held is not None:
             os.close(self._held)
             self._held = None
@@ -274,7 +274,7 @@ def schema_of(content: bytes) -> int:
 
 
 def outcome_of(record: SessionRecord, *, running: bool) -> str:
-    """Returns the outcome of a session. Never "running" unless ``running`` is true."""
+    """Returns the outcome of a session, which is "running" only if ``running`` is true."""
     return Outcome.CUT_OFF if record.outcome == Outcome.RUNNING and not running else record.outcome
 
 

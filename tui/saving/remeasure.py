@@ -128,7 +128,10 @@ def _on_the_way_of(edge: e.SpeechEdge, ways: Sequence[e.SpeechEdge]) -> e.Speech
 
 
 def _confirming(edges: Sequence[e.SpeechEdge], live: Iterable[e.SpeechEdge]) -> list[e.SpeechEdge]:
-    """Returns the edges in order of time, with each edge that confirms an edge of the call replaced by it."""
+    """Replaces each edge that confirms an edge of the call by that edge.
+
+    Returns the edges in order of time.
+    """
     kinds: dict[tuple[e.Party, bool], list[e.SpeechEdge]] = {}
     for edge in live:
         kinds.setdefault((edge.speaker, edge.started), []).append(edge)

@@ -67,11 +67,11 @@ class _Around(NamedTuple):
 def compare_edges(
     audio: SavedAudio, turns: Sequence[Turn], *, at_ns: int, until_s: float = inf
 ) -> list[e.SessionEvent]:
-    """Returns an event for each edge of a measured turn that the second detector does not confirm, then the counts.
+    """Returns an event for each edge that the second detector does not confirm, then an `EdgesCompared` event.
 
-    All events have the time ``at_ns``. Edges that are not checked before ``until_s`` (`time.monotonic`) are
-    only counted. Do not call this on an event loop: reading the tracks takes about 10 ms per turn. Raises
-    `OSError`.
+    Checks the edges of measured turns. All events have the time ``at_ns``. Edges that are not checked before
+    ``until_s`` (`time.monotonic`) are only counted. Do not call this on an event loop: reading the tracks
+    takes about 10 ms per turn. Raises `OSError`.
     """
     disputed: list[e.SessionEvent] = []
     compared = left_out = 0
@@ -115,15 +115,14 @@ class _Gap(NamedTuple):
 
     @property
     def edge_ns(self) -> int:
-        """Time of the other party's edge. The search for the missing edge starts there."""
+        """Time of the other party's edge, from which the search for the missing edge starts."""
         return self.since_ns if self.edge is e.CheckedEdge.AGENT_BEGAN else self.until_ns
 
 
 def _gap_of(turn: Turn, previous: Sequence[Turn], following: Sequence[Turn]) -> _Gap | None:
-    """Returns the period in which the first detector may have missed an edge of a turn.
+    """Returns the period in which the first detector may have missed an edge of a turn; None if no edge is missing.
 
-    ``previous`` and ``following`` contain the neighboring turn, if there is one. Returns None if no edge is
-    missing.
+    ``previous`` and ``following`` contain the neighboring turn, if there is one.
     """
     if not turn.number or turn.agent_text_ns is not None or turn.interrupted or turn.method in _NOT_SOUND:
         return None

@@ -1,4 +1,4 @@
-"""TracksWriter: writes blocks of both tracks to ``audio.wav``, each at its time."""
+"""TracksWriter: writes both tracks to ``audio.wav``, with each block at its time."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class TracksWriter:
         self._placers: dict[Channel, TrackPlacer] = {}
 
     def take(self, item: TrackItem) -> None:
-        """Adds a block of audio, a cut, the end, or the format of user audio."""
+        """Adds a block of audio, a cut, or the end of the tracks, or sets the format of user audio."""
         if self.closed:
             return
         match item:

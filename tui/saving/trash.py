@@ -1,7 +1,7 @@
 """The trash: a folder inside the sessions folder, from which deleted sessions can be restored.
 
-Only sessions that this program wrote are moved, and always completely. The limits in the settings apply to
-the trash as well.
+Only sessions that this program wrote are moved, and never only a part of one. The limits in the settings
+apply to the trash as well.
 """
 
 from __future__ import annotations

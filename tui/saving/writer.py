@@ -171,8 +171,8 @@ class SessionWriter:
 
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any
     thread. The methods for the loop and the tracks neither wait nor fail. If the disk is full, saving ends;
-    if the disk is slow, data is skipped. ``on_problem`` is called on the loop with one sentence about each
-    kind of problem, once. The sentence about the end of saving goes to ``on_end`` instead, if that is given.
+    if the disk is slow, data is skipped. ``on_problem`` is called on the loop with a sentence when a kind of
+    problem first occurs. The sentence about the end of saving goes to ``on_end`` instead, if that is given.
     """
 
     def __init__(
@@ -226,7 +226,7 @@ class SessionWriter:
 
     @property
     def tracks(self) -> TrackSink | None:
-        """Receiver of both tracks; None if audio is not saved."""
+        """The receiver of both tracks; None if audio is not saved."""
         return self if self._save_audio else None
 
     async def close(self) -> None:

@@ -1,9 +1,9 @@
-"""Baselines: files of earlier results, with which later results are compared by fixed rules.
+"""Baselines: files of earlier results, for comparison with later results.
 
 A figure counts as worse only if its increase exceeds both a relative and an absolute limit. An extra 20 ms on
 a long response, or an extra 50 % on a short one, is therefore not reported. Percentiles are compared only if
-both sides have enough turns. A pass rate is worse only if its 95 % interval does not overlap the baseline's.
-Results of another scenario or protocol are rejected.
+both results contain enough turns. A pass rate is worse only if its 95 % interval does not overlap the
+baseline's. Results of another scenario or protocol are rejected.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class FigureChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """Returns a hash of the steps and the caller's settings. Limits and numbers of runs do not affect it."""
+    """Returns a hash of the steps and the caller's settings. Limits and numbers of runs do not affect the hash."""
     steps = [
         (step.KIND, {name: _written(getattr(step, name)) for name in _compared_fields(step)})
         for step in scenario.steps

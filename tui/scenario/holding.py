@@ -34,7 +34,7 @@ class HeadlessCall:
 
     ``show`` receives every event. ``note`` receives a sentence when a time limit, rather than the agent, ends
     the agent's turn. ``answer_s`` is the longest wait for the agent's answer after a tool call. Load tests
-    pass the ``crowd`` of their worker; see `hold`. ``sums_audio`` is as in `MessageLog`.
+    pass ``crowd``; see `hold`. ``sums_audio`` has the same meaning as in `MessageLog`.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class HeadlessCall:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[bool]:
-        """Calls the agent for the duration of the block; yields whether it accepted the call."""
+        """Calls the agent for the duration of the block; yields whether the agent accepted the call."""
         session, listening = self.session, self.performance.listening
         try:
             running = asyncio.ensure_future(session.run())

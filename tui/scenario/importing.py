@@ -1,7 +1,8 @@
 """Imports scenarios from the YAML formats of other tools: streamdouble, voicebench, pipecat.
 
 The formats are documented by streamdouble (0.3, `streamdouble.scenario`), voicebench (0.2, "Scenario format")
-and pipecat (`pipecat.evals.script`, "Scripted scenarios"). Every part that cannot be imported is listed.
+and pipecat (`pipecat.evals.script`, "Scripted scenarios"). `Imported.left_out` lists every part that cannot
+be imported.
 """
 
 from __future__ import annotations

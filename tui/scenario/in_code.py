@@ -37,7 +37,7 @@ def _raise(reason: str) -> NoReturn:
 
 
 class CallInCode:
-    """A call that code controls step by step. Use it only on the loop on which it began.
+    """A call that code controls step by step. Use it only on the event loop on which the call began.
 
     A step that fails raises `StepFailed`. A step that cannot be judged calls ``not_measured``, which must
     raise an exception. Durations are written as in scenario files: "600ms", "2s".
@@ -139,7 +139,7 @@ class CallInCode:
 
 
 def _written_at() -> tuple[str, int]:
-    """Returns the file and line of the caller's code, outside this module, that requested the step."""
+    """Returns the file and line outside this module from which the step was requested."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back

@@ -2,7 +2,7 @@
 
 Each utterance, typed text and key press of the caller becomes a step. The other steps expect a healthy agent,
 which answers and stops when interrupted, even if the agent in the session did not. Tool calls are expected
-with the arguments from the session; if those were wrong, correct them in the file.
+with the arguments from the session. If these arguments were wrong, correct them in the file.
 """
 
 from __future__ import annotations

@@ -287,7 +287,7 @@ class Aim(msgspec.Struct, frozen=True):
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
-    """A call written as a file."""
+    """A scripted call, as read from a scenario file."""
 
     name: Text
     tags: tuple[str, ...] = ()

@@ -109,7 +109,7 @@ class Performance:
         """Carries out the steps in the active call. Returns when all steps are done or the call is over.
 
         With ``open_line``, silence is sent to the agent from the start; otherwise nothing is sent before the
-        first line. ``since_ns`` is the time at which the scenario begins; by default, it begins with the
+        first line. ``since_ns`` is the time at which the scenario begins; the default is the start of the
         call.
         """
         await self.begin(open_line=open_line, since_ns=since_ns)
@@ -138,7 +138,7 @@ class Performance:
                     self._settle_case(index, *outcome)
 
     def judge(self) -> None:
-        """Emits the verdicts on the limits and on the whole scenario. Call it after the call."""
+        """Emits the verdicts on the limits and on the whole scenario. Call it when the call is over."""
         if self._session.state.metrics.started_ns is None or not self.scenario.steps:
             return
         self._leave_out("the call had ended")
@@ -156,7 +156,7 @@ class Performance:
         self._emit(e.ScenarioPhase.OVER, verdict=run.verdict, reason=reason)
 
     def result(self, folder: str = "") -> RunResult:
-        """Returns the run. Call it after the call; ``folder`` is where the session is saved."""
+        """Returns the run. Call it when the call is over; ``folder`` is where the session is saved."""
         metrics, fatal = self._session.state.metrics, self._session.state.fatal_error
         if metrics.started_ns is None:
             why = one_line(fatal.message) if fatal else "The agent did not accept the session."
@@ -285,7 +285,7 @@ class Performance:
     def _emit(
         self, phase: e.ScenarioPhase, *, steps: tuple[str, ...] = (), verdict: str = "", reason: str = ""
     ) -> None:
-        """Emits the progress of the scenario, if it comes from a file."""
+        """Emits the progress of the scenario, if the scenario comes from a file."""
         scenario = self.scenario
         if scenario.path.name:
             self._session.journal.emit(
@@ -339,7 +339,7 @@ class Performance:
 
 
 def _sent_late(metrics: SessionMetrics) -> str:
-    """Returns a sentence if the caller's audio was sent too late for a verdict; otherwise an empty string."""
+    """Returns a sentence if the caller's audio was sent too late for a verdict; otherwise ""."""
     worst_ms = metrics.send_worst_ms or 0.0
     if worst_ms <= _MOST_SENDING_MS:
         return ""

@@ -58,7 +58,7 @@ _HEARD = (SignKind.SPEAKS, SignKind.STOPS)
 
 
 class CallerTurn(NamedTuple):
-    """The caller's last turn, and the times at which its audible part starts and ends."""
+    """The caller's last turn, and the times at which its audible part begins and ends."""
 
     step: Step | None
     began_ns: int
@@ -153,9 +153,9 @@ class Player:
     def answer_since_ns(self) -> int:
         """Time after which the agent's words count as its answer to the caller's last turn.
 
-        Usually, this is the end of the caller's turn; before the first turn, it is the start of the call. If
-        the turn interrupted a reply, the time is the start of the next reply, because the interrupted reply
-        is still heard until the agent reacts.
+        The time is the end of the caller's turn or, before the first turn, the start of the call. If the turn
+        interrupted a reply, the time is the start of the next reply, because the interrupted reply is still
+        heard until the agent reacts.
         """
         ended_ns = self._turn.ended_ns
         return self._seen.next_reply(ended_ns) or ended_ns
@@ -319,7 +319,7 @@ class Player:
         return StepOutcome(StepVerdict.DONE, end_ns)
 
     async def _line_begun(self, spoken: SpokenLine, since_ns: int, begun_before: int) -> int | None:
-        """Waits until the first sample of a line is captured, and returns that time.
+        """Waits for the first sample of a line; returns the time at which the sample was captured.
 
         Returns None if the line cannot be spoken.
         """
@@ -463,7 +463,7 @@ class Player:
         return StepOutcome(StepVerdict.FAILED if broken else StepVerdict.PASSED, until_ns, broken)
 
     def _broken(self, from_ns: int, until_ns: int, *, speaks: bool) -> str:
-        """Returns a sentence on how the agent failed to keep speaking or silent; empty if it did not fail."""
+        """Returns a sentence on why the agent did not keep speaking, or silent; empty if it did."""
         if not speaks:
             began_ns = self._seen.first_heard(from_ns, until_ns)
             after = (began_ns - from_ns) / NS_PER_MS if began_ns is not None else 0
@@ -475,7 +475,7 @@ class Player:
         return f"The agent was silent for {gap_ms:,.0f} ms." if gap_ms > _LONGEST_GAP_MS else ""
 
     async def _was_speaking(self, at_ns: int) -> bool:
-        """Waits until it is known whether the agent was heard at a given time, and returns the answer."""
+        """Waits until it is known whether the agent was heard at ``at_ns``; returns whether it was."""
         while not self._seen.heard(at_ns, at_ns):
             if self.now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
                 return False

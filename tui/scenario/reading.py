@@ -189,9 +189,9 @@ class _Source:
         return f"{self._path}, line {self.line(key, number)}"
 
     def line(self, key: str, number: int | None = None) -> int:
-        """Returns the line number of a key in step ``number``, or of a key before all steps if that is None.
+        """Returns the line number of a key in step ``number``; if that is None, in the whole file.
 
-        If the key is missing, returns the line number of the heading.
+        If the key is missing, returns the first line of the step or of the file.
         """
         first, lines = 1, self._text.splitlines()
         headings = [at for at, text in enumerate(lines, 1) if re.match(r"\s*\[\[\s*step\s*\]\]", text)]

@@ -54,8 +54,8 @@ def judged(scenario: Scenario, runs: Sequence[RunResult]) -> ScenarioResult:
 def summarize(scenario: Scenario, result: ScenarioResult) -> list[Case]:
     """Returns a case for each step and limit over all runs, then the pass rate if there is more than one run.
 
-    A case has failed only if the scenario failed. The reason of another case states the number of failures
-    that the pass rate allows. The measured time is the longest over all runs.
+    A case has failed only if the scenario failed. For a case that did not fail, the reason states how many
+    failures the pass rate allowed. The measured time is the longest over all runs.
     """
     planned = planned_cases(scenario)
     judged_runs = [run for run in result.runs if not (run.late or run.not_applicable or run.unreachable)]

@@ -114,7 +114,7 @@ class Batch:
 
     @property
     def results(self) -> list[tuple[Scenario, ScenarioResult]]:
-        """The results so far. Contains every scenario that has a completed run."""
+        """The results so far of all scenarios that have a completed run."""
         return [
             (plan.scenario, judged(plan.scenario, sorted(runs, key=lambda run: run.number)))
             for plan, runs in zip(self._plans, self._runs, strict=True)

@@ -150,8 +150,8 @@ class Seen:
     def line_began(self, name: str, after: int) -> int | None:
         """Returns the capture time of a line's first sample, skipping the first ``after`` lines.
 
-        Returns None if the line has not begun. The search counts lines rather than comparing times, because a
-        block that is handled late may have been captured before its line was handed over.
+        Returns None if the line has not begun. Lines are counted, because times cannot be compared: a block
+        that is handled late may have been captured before its line was handed over.
         """
         return next((at_ns for at_ns, line in self._lines[after:] if line == name), None)
 

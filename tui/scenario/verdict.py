@@ -58,7 +58,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 class PassRate(msgspec.Struct, frozen=True):
     """Share of the judged runs that passed, with Wilson's 95 % confidence interval.
 
-    Source: E. B. Wilson (1927), Journal of the American Statistical Association 22, 209-212.
+    Source: Wilson (1927), Journal of the American Statistical Association 22, 209-212.
     """
 
     passed: int

@@ -1,7 +1,7 @@
 """AgentWords: keeps the agent's audio in a call, and judges its words with a recognizer.
 
-Recognition occupies a whole core for a second. Many calls may run in parallel without a screen, so their
-words are recognized after the call, when recognition cannot delay a step.
+Recognition occupies a whole core for a second. Headless calls may run in parallel. Their words are recognized
+after the call, when recognition cannot delay a step.
 """
 
 from __future__ import annotations
