@@ -1,4 +1,4 @@
-"""Defines the actions and when each applies. Keys, footer, help and palette are derived from them."""
+"""Defines the actions, and when each action applies. Keys, footer, help and palette are derived from the actions."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Action(msgspec.Struct, frozen=True):
 
     @property
     def action(self) -> str:
-        """The action string in Textual's notation."""
+        """The action string of the binding, in Textual's notation."""
         return f"do('{self.id}')" if callable(self.do) else self.do or self.id
 
     def state(self, now: Situation) -> bool | None:

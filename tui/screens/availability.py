@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Availability:
     """Determines which actions apply, from the current state of the models and the screen.
 
-    The footer, the help and the palette query it whenever they need the state of an action. Call `update`
-    when actions may have changed.
+    The footer, the help and the palette query the state of single actions. Call `update` when actions may
+    have changed.
     """
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
@@ -64,9 +64,9 @@ class Availability:
         return "" if action is None else action.needs(self.situation)
 
     def why_not_here(self, bound: Iterable[Binding]) -> str:
-        """Returns why a key has no effect here, if its actions apply only to calls or only to saved sessions.
+        """Returns a sentence if a key's actions apply only to calls but this is a saved session, or vice versa.
 
-        The sentence names one of the actions. Returns "" for any other key.
+        The sentence names one of the actions. For any other key, returns "".
         """
         here = self.situation.origin
         for binding in bound:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class CallControls:
-    """Sends the user's commands to the engine, which reports the results as events."""
+    """Sends the user's commands to the engine. The engine reports the results as events."""
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:
         self._bridge = bridge
@@ -61,7 +61,7 @@ class CallControls:
         self._bridge.send(SpeakLine(key=key))
 
     async def ask_sentence(self) -> None:
-        """Asks the user for a sentence, and speaks it to the agent."""
+        """Asks the user for a sentence; synthesizes it and plays it to the agent."""
         hint = "Type a sentence · enter speaks it (needs the speech extra, espeak-ng or macOS say)"
         await self._screen.questions.ask(Question("Speak", hint, self._speak))
 

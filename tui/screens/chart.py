@@ -53,7 +53,7 @@ class ChartScreen(Page[int | None], inherit_bindings=False):
     """Plots the response times so far.
 
     Returns a turn if the user asks for its events in the log, otherwise None. ``opened`` is called with the
-    number of each turn that the user opens from here.
+    number of each turn that the user opens from the chart.
     """
 
     CSS_PATH = "chart.tcss"
@@ -163,7 +163,7 @@ class ChartScreen(Page[int | None], inherit_bindings=False):
 
 
 def _bins(times_ms: Sequence[float]) -> tuple[int, int, list[int]]:
-    """Returns the index of the first bin, the width of the bins in ms, and the number of times in each bin."""
+    """Returns the index of the first bin, the width of the bins in ms, and the count of times in each bin."""
     least, most = min(times_ms), max(times_ms)
     width_ms = next((each for each in _BIN_WIDTHS_MS if most - least < each * _MOST_BINS), _BIN_WIDTHS_MS[-1])
     first = int(least // width_ms)

@@ -1,6 +1,6 @@
-"""Copies text to the clipboard, through the terminal (OSC 52) and through a system tool.
+"""Copies text to the clipboard, through the terminal (OSC 52) and through a system tool if there is one.
 
-The terminal's way also works over SSH. If there is no system tool, only the terminal is used.
+OSC 52 also works over SSH.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def copy(app: App[object], what: str, text: str) -> None:
 
 
 def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Returns the command that copies its standard input to the clipboard; () if there is none."""
+    """Returns the command that copies its standard input to the clipboard; () if no such tool is installed."""
     if sys.platform == "darwin":
         return ("pbcopy",)
     path = environment.get("PATH")
@@ -59,7 +59,7 @@ def clipboard_tool(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _feed(tool: tuple[str, ...], text: str) -> None:
-    """Passes the text to the tool. Runs on a separate thread.
+    """Passes the text to the tool, on a separate thread.
 
     The tool may keep running after this program ends, because it owns the clipboard.
     """

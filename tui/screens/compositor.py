@@ -1,4 +1,4 @@
-"""LineScreen: a screen that draws only cells that have changed, by means of a `LineCompositor`."""
+"""LineScreen: a screen that redraws only changed cells, with a `LineCompositor`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LineCompositor(Compositor):
         return LinesUpdate(self._drawn(spans), spans, [cuts[1:] for cuts in self.cuts])
 
     def _drawn(self, spans: Sequence[Span]) -> Sequence[Mapping[int, Strip | None]]:
-        """Returns the parts of every line. Parts outside the spans are None."""
+        """Returns the parts of every line; a part outside the spans is None."""
         chops: list[Chops] = [{} for _ in self.cuts]
         missing: dict[int, set[int]] = {}
         for y, first, end in spans:

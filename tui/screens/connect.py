@@ -88,7 +88,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.form = TargetForm(known.base, Listed(known.base if current is None else current))
 
     def compose(self) -> ComposeResult:
-        """Yields demo, profiles and recent targets, then the form."""
+        """Yields the list of demo, profiles and recent targets, and the form."""
         yield TooSmall()
         with Vertical(id="form"):
             heading = Content.assemble(("opusagent-tui", "bold $primary"), "  Choose an agent to call")
@@ -172,7 +172,10 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
         self.post_message(self.SessionChosen(self._newest[event.option_index][0]))
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Puts a cursor on the list of saved sessions, because without a cursor the list ignores enter."""
+        """Puts the cursor on the first saved session when the list gets the focus.
+
+        Without a cursor, the list would ignore enter.
+        """
         if event.widget is self.saved and self.saved.highlighted is None:
             self.saved.highlighted = 0
 
@@ -194,9 +197,9 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.url.paste(event.text)
 
     def on_key(self, event: events.Key) -> None:
-        """Starts a URL with a character that was typed outside a field.
+        """Uses a character that was typed outside a field as the start of a URL.
 
-        A character that can occur in a URL is therefore never a command on this screen.
+        Characters that can occur in a URL are therefore never commands on this screen.
         """
         typed = event.character if event.is_printable and event.key != "space" else None
         outside = self.focused is None or isinstance(self.focused, (OptionList, Button))
@@ -208,7 +211,7 @@ class ConnectScreen(StyledOnce, Screen[Target | None], inherit_bindings=False):
             self.form.url.cursor_position = 1
 
     def _begin_new(self) -> None:
-        """Empties the form for a new target, so that the listed target's token is not sent elsewhere."""
+        """Empties the form for a new URL, so that the listed target's token is not sent to another agent."""
         self.targets.highlighted = None
         self.form.fill(Listed(self._known.base))
         self.form.url.select_on_focus = False

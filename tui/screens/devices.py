@@ -43,7 +43,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = bindings(DEVICES)
 
     class Chosen(Message):
-        """The user has chosen a device for this call and later ones."""
+        """The user has chosen a device for this call and later calls."""
 
         def __init__(self, direction: Direction, spec: str) -> None:
             super().__init__()
@@ -63,7 +63,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         """The last error when the screen was opened. Only later errors are shown here."""
 
     def compose(self) -> ComposeResult:
-        """Yields the lists one below the other, because names are long."""
+        """Yields the lists, one below the other because device names are long."""
         with Vertical(id="devices") as box:
             box.border_title = "Devices"
             for direction, options in self._lists.items():
@@ -125,7 +125,7 @@ class DevicesScreen(ModalScreen[None], inherit_bindings=False):
         )
 
     def _used(self, device: Device, direction: Direction, listed: DeviceList) -> bool:
-        """Returns whether a device is in use or, outside a call, whether the next call would use it."""
+        """Returns whether a call uses the device or, outside a call, whether the next call would use it."""
         state = self.bridge.state
         if self._in_call:
             return device.name == (

@@ -28,7 +28,7 @@ _SIGNALS = {
 
 
 class EndingApp(App[int]):
-    """An application that reports a crash in one sentence and ends with a meaningful exit code."""
+    """An application that exits with a meaningful code, and reports a crash in one sentence."""
 
     crash_report = ""
     """Sentence about a crash; "" if there was none."""
@@ -61,7 +61,8 @@ class EndingApp(App[int]):
         def continued(number: int, frame: FrameType | None) -> None:
             """Resumes the screen on SIGCONT, but only after the user has suspended the program.
 
-            A closing terminal also sends SIGCONT. Textual would then paint to the closed terminal, and hang.
+            A closing terminal also sends SIGCONT; if Textual then painted to the closed terminal, it would
+            hang.
             """
             if self.suspended and callable(resume):
                 resume(number, frame)
@@ -88,7 +89,7 @@ class EndingApp(App[int]):
     def panic(self, *renderables: RenderableType) -> None:
         """Stores the reason of a crash and exits. Textual's own method would print local variables.
 
-        If there is no current exception, the thread that reads the terminal has failed.
+        Without a current exception, the cause is a failure of the thread that reads the terminal.
         """
         error = sys.exception() or self._exception
         if error is None:
@@ -122,7 +123,7 @@ def stop_job() -> None:
 
 
 def _in_background() -> bool:
-    """Returns whether the shell continued the job without giving it the terminal (`bg`)."""
+    """Returns whether the shell continued the job in the background (`bg`), without the terminal."""
     try:
         return sys.__stdin__ is not None and os.tcgetpgrp(sys.__stdin__.fileno()) != os.getpgrp()
     except OSError:

@@ -1,4 +1,4 @@
-"""The page that explains filters, generated from the help text of the filter language."""
+"""The help page for filters, generated from the help texts of the filter language."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILTER_HELP = (
 
 
 class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
-    """Shows the explanation as one scrolling page."""
+    """Shows the help for filters as one scrolling page."""
 
     CSS_PATH = "filter_help.tcss"
     TITLE = "Filters"
@@ -40,7 +40,7 @@ class FilterHelpScreen(ModalScreen[None], inherit_bindings=False):
 
 
 def page() -> Group:
-    """Returns the help for the filter language, with a table as wide as the window."""
+    """Returns the help for filters, with a table as wide as the window."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True)
     table.add_column(ratio=1)

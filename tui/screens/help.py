@@ -57,7 +57,7 @@ class HelpRow(NamedTuple):
 
 
 class HelpSection(NamedTuple):
-    """Help rows under a heading."""
+    """A heading, and the help rows below it."""
 
     title: str
     rows: Sequence[HelpRow]
@@ -65,10 +65,7 @@ class HelpSection(NamedTuple):
     of_keys: bool = False
 
     def matching(self, words: Sequence[str]) -> HelpSection:
-        """Returns the section with only the rows that match.
-
-        A row matches if the row and the title together contain every word.
-        """
+        """Returns the section with only those rows that, together with the title, contain every word."""
         rows = [
             row
             for row in self.rows
@@ -114,11 +111,11 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
         self._scroll.scroll_home(animate=False, immediate=True)
 
     def action_scroll(self, lines: int) -> None:
-        """Scrolls by lines."""
+        """Scrolls down by a number of lines, or up if it is negative."""
         self._scroll.scroll_relative(y=lines, animate=False, immediate=True)
 
     def action_page(self, pages: int) -> None:
-        """Scrolls by pages."""
+        """Scrolls down by a number of pages, or up if it is negative."""
         self._scroll.scroll_relative(
             y=pages * max(self._scroll.size.height - 1, 1), animate=False, immediate=True
         )
@@ -145,7 +142,7 @@ def found(sections: Sequence[HelpSection], query: str) -> list[HelpSection]:
 
 
 def help_text(sections: Iterable[HelpSection]) -> Group:
-    """Formats sections as tables with two columns each."""
+    """Formats each section as a heading and a table with two columns."""
     tables = [_table(section) for section in sections]
     return Group(*(tables or ("Nothing found. Try another word, or a key.",)))
 
@@ -180,7 +177,10 @@ def figure_sections() -> list[HelpSection]:
 def key_sections(
     active: dict[str, ActiveBinding], key_display: dict[str, str], why_not: Callable[[ActiveBinding], str]
 ) -> list[HelpSection]:
-    """Returns the keys by task. Keys of the focused pane or dialog come first, keys that move a cursor last."""
+    """Returns the keys by task.
+
+    Keys of the focused pane or dialog come first; keys that move a cursor come last.
+    """
     sections: dict[str, list[ActiveBinding]] = {}
     notes: dict[str, str] = {}
     for entry in in_order(active.values()):

@@ -1,4 +1,4 @@
-"""Jump mode: shows a letter over every widget that can have the focus. Typing a letter moves the focus there."""
+"""Jump mode: shows a letter over every widget that can have the focus; typing a letter focuses its widget."""
 
 from __future__ import annotations
 

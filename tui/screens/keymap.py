@@ -112,9 +112,9 @@ def keymap_of(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def every_action(keymap: Mapping[str, str]) -> dict[str, list[tuple[str, str, str]]]:
-    """Returns the actions that a keymap can name, by the heading of the place where they apply.
+    """Returns the actions that a keymap can name, grouped by the heading of the place where they apply.
 
-    Each action is listed as its id, its keys and its description.
+    A tuple contains the id, the keys and the description of an action.
     """
     found: dict[str, dict[str, tuple[list[str], str]]] = {}
     owners: list[tuple[type[DOMNode], type[DOMNode]]] = [(App, App)]
@@ -158,7 +158,7 @@ def _bound(owner: type[DOMNode]) -> list[Binding]:
 
 
 def _key(text: str, action: str, *, urgent: bool) -> str:
-    """Returns Textual's name for a key. Raises `SettingsError`."""
+    """Converts the name of a key in the settings to Textual's name. Raises `SettingsError`."""
     where = f"[keys] {action} = {quoted(text)}"
     written = _UNWRITABLE.get(text, text.strip())
     key = next(iter(Binding.make_bindings([Binding(written, "")]))).key if len(written) == 1 else written

@@ -39,7 +39,7 @@ KEYPAD = (
 
 
 class KeypadScreen(ModalScreen[None], inherit_bindings=False):
-    """Twelve telephone keys, in the usual arrangement. A key is sent when it is pressed."""
+    """Twelve telephone keys, in the usual arrangement. Pressing a key sends it."""
 
     CSS_PATH = "keypad.tcss"
     TITLE = "Keypad"
@@ -74,7 +74,7 @@ class KeypadScreen(ModalScreen[None], inherit_bindings=False):
         self._send(key)
 
     def action_move(self, by: int) -> None:
-        """Moves the focus by a number of keys, wrapping around. Enter sends the focused key."""
+        """Moves the focus by a number of keys, wrapping around at the end."""
         buttons = list(self.query(Button))
         at = buttons.index(self.focused) if isinstance(self.focused, Button) else 0 if by < 0 else -by
         buttons[(at + by) % len(buttons)].focus()

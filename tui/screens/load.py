@@ -1,4 +1,4 @@
-"""The live screen of a load test. Other processes make the calls."""
+"""The live screen of a load test, whose calls other processes make."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class _PlotLine(NamedTuple):
 class LoadApp(App[int]):
     """Shows the progress of a load test until it ends.
 
-    Returns the exit code of the test. ``printed`` collects the lines of the processes that are not snapshots,
-    to be printed after the screen is closed.
+    Returns the exit code of the test. ``printed`` collects the output of the processes that is not a
+    snapshot, to be printed after the screen closes.
     """
 
     CSS_PATH = "load.tcss"
@@ -81,7 +81,7 @@ class LoadApp(App[int]):
         self.run_worker(self._follow, thread=True)
 
     def action_stop(self) -> None:
-        """Hangs up every call. A second press ends the test immediately."""
+        """Hangs up every call. If called again, ends the test immediately."""
         self._stopping = True
         self.query_one("#figures", Static).update("Hanging up every call… Press q again to end immediately.")
         self._processes.stop()

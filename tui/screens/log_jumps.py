@@ -1,4 +1,4 @@
-"""LogJumps: moves the log's cursor to errors, turns, marks, matching events, times and numbers."""
+"""LogJumps: moves the log's cursor to errors, turns, marks, paired events, times and numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.widgets.event_log import EventLogPane
 class LogJumps:
     """Moves the log's cursor.
 
-    If there is no target, or if the jump wraps around, the log's title shows a remark.
+    A remark in the log's title says if there is no target, or if the jump wraps around.
     """
 
     def __init__(self, bridge: Bridge, pane: EventLogPane, search: LogSearch) -> None:

@@ -1,4 +1,4 @@
-"""LogQuestions: the event log's one-line prompts for filter, search, go to, and note."""
+"""LogQuestions: the one-line prompts of the event log."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class LogQuestions:
     async def ask_path(self, label: str, hint: str, entered: Callable[[str], str], value: str = "") -> None:
         """Asks for a file.
 
-        ``entered`` takes the answer and returns a sentence that explains why it is not valid, or "".
+        ``entered`` takes the answer; it returns a sentence if the answer is not valid, otherwise "".
         """
         await self.ask(Question(label, hint, entered, complete=_paths), value)
 
@@ -135,7 +135,7 @@ class LogQuestions:
         """Shows only the events that match the filter ``text``.
 
         Returns a sentence if the filter is not valid; otherwise "". The cursor moves to ``anchor`` or near
-        it; without an anchor, it stays in place.
+        it; without an anchor, the cursor stays in place.
         """
         try:
             self._apply(parse(text), anchor)

@@ -19,7 +19,7 @@ SEARCH_BUDGET_MS = 30.0
 
 
 class LogSearch:
-    """A search and its progress. Call `poll` every tick."""
+    """A search in the log, and its progress. Call `poll` every tick."""
 
     def __init__(self, bridge: Bridge, pane: EventLogPane) -> None:
         self._bridge = bridge
@@ -106,7 +106,7 @@ class LogSearch:
         self._lines = None
 
     def _count_matches(self, count: Iterator[MatchNumber | None]) -> None:
-        """Shows "3 of 17" once the matches are counted."""
+        """Shows the number of the match and of all matches, such as "3 of 17", once they are counted."""
         pane, deadline = self._pane, perf_counter() + SEARCH_BUDGET_MS / 1000
         for place in count:
             if place is not None:

@@ -1,6 +1,6 @@
 """Conditions for the actions of the session screen.
 
-Each condition returns the reason why an action is not available at the moment, or "" if it is.
+A condition returns "" if it is met; otherwise, it returns the reason why the action is not available.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Origin(Enum):
-    """Where the events on the screen come from. The value is part of a heading."""
+    """The origin of the events on the screen: a call or a saved session. The value is part of a heading."""
 
     CALL = "in a call"
     SAVED = "saved"
@@ -66,7 +66,7 @@ def _when(holds: Callable[[Situation], object], otherwise: str) -> Need:
 
 
 def nothing(now: Situation) -> str:
-    """Requires nothing: the action always applies."""
+    """Requires nothing, so that the action always applies."""
     return ""
 
 

@@ -60,7 +60,7 @@ class ThemeCommands(Provider):
 class ActionCommands(Provider):
     """Palette entries for the actions of the screen below and of the program.
 
-    The keys of the focused pane follow them.
+    Keys of the focused pane come last.
     """
 
     async def discover(self) -> Hits:

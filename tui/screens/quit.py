@@ -58,7 +58,7 @@ class QuitScreen(ModalScreen[bool], inherit_bindings=False):
             )
 
     def poll(self) -> None:
-        """Changes the question if the call has ended in the meantime. The app calls this every tick."""
+        """Changes the question if the call has ended. The app calls this every tick."""
         if self.is_mounted and not self._state.status.live and str(self._leave.label) != "Quit":
             self._question.update("The call has ended in the meantime. Quit?")
             self._leave.label = "Quit"

@@ -17,7 +17,7 @@ _NOTHING_TO_COMPARE = "Mark an event (b), go to another one, then compare."
 
 
 class Reading:
-    """The selected event: the one in the detail pane or, if that is closed, the one under the log's cursor.
+    """The selected event: the one in the detail pane; if the pane is closed, the one under the log's cursor.
 
     Call `poll` every tick.
     """
@@ -59,13 +59,13 @@ class Reading:
         detail.show(row, at_once=True)
 
     def follow_cursor(self) -> None:
-        """If the detail pane is open, shows the event under the log's cursor in it."""
+        """Shows the event under the log's cursor in the detail pane. Does nothing if the pane is closed."""
         row = self._pane.row
         if self.is_open and row is not None:
             self._screen.detail.show(row, at_once=False)
 
     def close(self) -> None:
-        """Closes the detail pane. The pane that the detail pane had replaced returns."""
+        """Closes the detail pane. Restores the pane that the detail pane replaced."""
         if self.is_open:
             self._panes.put_away("detail")
 
@@ -108,7 +108,7 @@ class Reading:
     # play
 
     def play(self) -> None:
-        """Plays the audio of the message, or of all messages of a run. If it is already playing, stops it."""
+        """Plays the audio of the message, or of all messages of a run. Stops the audio if it is playing."""
         if self._clip is not None:
             self._bridge.player.play(PlayAudio())
             self._played()
@@ -128,7 +128,7 @@ class Reading:
         self._pane.show_remark(f"▶ {sound.ms / 1000:.2f}{cut} s, p stops")
 
     def poll(self) -> None:
-        """Shows the progress of the audio that is playing, or its problem."""
+        """Shows the progress of the audio that is playing, or why it cannot be played."""
         player = self._bridge.player
         if self._clip is not None and self._clip != player.clip:
             self._played()  # the playhead of a saved session is playing now
@@ -150,7 +150,10 @@ class Reading:
     # compare
 
     def compare(self) -> None:
-        """Compares the two marked events. With one mark, compares the marked event with the selected event."""
+        """Compares the two marked events.
+
+        If only one event is marked, compares the marked event with the selected event.
+        """
         pair = self._compared()
         if pair is None:
             self._screen.notify(_NOTHING_TO_COMPARE, markup=False)
@@ -163,7 +166,7 @@ class Reading:
     def _compared(self) -> tuple[int, int] | None:
         """Returns the indexes of the two marked events, or of the event under the cursor and the nearest mark.
 
-        Returns None if there are no such events.
+        Returns None if there are no two events to compare.
         """
         log, numbers = self._bridge.log, self._pane.view.marks.numbers
         marks = [index for index in map(log.events.find, numbers) if index is not None]

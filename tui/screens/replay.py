@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class TrackSound:
-    """Keeps the audible position in the tracks and the playhead together."""
+    """Plays the tracks at the position of the playhead, and advances the playhead with the sound."""
 
     def __init__(self, player: ClipControl, playhead: Playhead) -> None:
         self.problem = ""
@@ -31,7 +31,7 @@ class TrackSound:
         self._jumps = playhead.jumps - 1
 
     def poll(self) -> None:
-        """Starts or stops the sound when the playhead jumps, and advances the playhead with the sound.
+        """Restarts the sound if the playhead has jumped; otherwise, advances the playhead.
 
         Call it every tick.
         """
@@ -131,7 +131,7 @@ class Replay:
     # the playhead follows the cursor
 
     def follow_cursor(self) -> None:
-        """Seeks to the log's cursor if the user has moved the cursor."""
+        """Moves the playhead to the log's cursor, if the user has moved the cursor."""
         head, number = self.playhead, self._number_at_cursor()
         if head.folds or number is None or number == self._led_to:
             return
@@ -140,14 +140,14 @@ class Replay:
         self._placed()
 
     def _placed(self) -> None:
-        """Prevents the next `poll` from moving the cursor, which is already at the right line."""
+        """Records that the cursor is at the line for the playhead's position, so that `poll` does not move it."""
         self._led_for = self.playhead.at_ns, len(self._pane.view)
         self._screen.transcript.show_instant(self.playhead.at_ns)
 
     def seek_to_event(self, number: int) -> None:
         """Seeks to an event, such as the start of a turn or a tool call.
 
-        The code that calls this moves the log's cursor.
+        The caller moves the log's cursor.
         """
         events = self._bridge.log.events
         index = events.find(number)
@@ -158,7 +158,7 @@ class Replay:
             self._placed()
 
     def step(self, lines: int) -> None:
-        """Moves forward by a number of log lines, or back if ``lines`` is negative."""
+        """Moves the cursor by a number of log lines, and the playhead with it."""
         self._pane.action_cursor(lines)
         self._seek_to_cursor()
 

@@ -98,7 +98,7 @@ class ReportScreen(ModalScreen[None], inherit_bindings=False):
 
     @on(Button.Pressed, "#close")
     def action_close(self) -> None:
-        """Closes the dialog. If the report is not finished, cancels it."""
+        """Closes the dialog, and cancels a report that is not finished."""
         self.dismiss()
 
     def _show(self, text: str) -> None:

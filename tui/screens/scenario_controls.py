@@ -1,4 +1,4 @@
-"""ScenarioControls: plays a scenario in the call, takes the call over from it, and hands the call back."""
+"""ScenarioControls: plays a scenario in the call, and lets the user take over and hand back the call."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ScenarioControls:
         self._screen.availability.update()
 
     def toggle_hand(self) -> None:
-        """Takes the call over from the scenario, or hands it back."""
+        """Lets the user take over the call, or hands it back to the scenario."""
         by_hand = self._bridge.scenario.phase is not ScenarioPhase.BY_HAND
         self._bridge.send(SteerScenario(by_hand=by_hand))
 
@@ -119,8 +119,8 @@ class ScenarioControls:
     def ask_commands(self, wanted: PlayScenario, then: Callable[[PlayScenario], object]) -> None:
         """Asks whether a scenario's shell commands may be run, then calls ``then`` with the scenario.
 
-        If the user refuses, the scenario is passed on without commands. Without commands, the user is not
-        asked.
+        If the user refuses, the scenario is passed on without its commands. If it has no commands, the user
+        is not asked.
         """
         if not wanted.commands:
             then(wanted)

@@ -145,7 +145,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @cached_property
     def jumps(self) -> LogJumps:
-        """The jumps to errors, turns, marks and other places in the log."""
+        """The object that moves the cursor to errors, turns, marks and other places in the log."""
         from tui.screens.log_jumps import LogJumps
 
         return LogJumps(self.bridge, self.log_pane, self.search)
@@ -173,7 +173,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @cached_property
     def availability(self) -> Availability:
-        """Determines which actions apply now."""
+        """The object that determines which actions apply now."""
         return Availability(self.bridge, self)
 
     # the side panes: panes that the first paint does not show are loaded on first use
@@ -260,7 +260,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
         yield KeyBar(self._key_names)
 
     def on_mount(self) -> None:
-        """Subscribes to the changes after which other keys may apply."""
+        """Subscribes to the changes that affect which keys apply."""
         state = self.bridge.state
         state.add_status_change_callback(self._changed)
         state.add_controls_change_callback(self._changed)
@@ -342,7 +342,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
         return {"report": "Report"} | ({"hand": "Give back"} if by_hand else {})
 
     def why_not(self, entry: ActiveBinding) -> str:
-        """Returns why a key of this screen is not available at the moment, or ""."""
+        """Returns why a key of this screen is not available at the moment; "" if it is available."""
         return self.availability.why_not(entry.binding.id or "")
 
     # mouse and panes
@@ -398,18 +398,18 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
     def _go_to_focused_row(self) -> None:
         """Moves the log's cursor to the event of the row that is selected in the focused pane.
 
-        Otherwise, an action would apply to a row of the log that may be out of sight.
+        An action on the cursor's event then applies to an event that the user can see.
         """
         pane = self.focused
         if isinstance(pane, RowsView) and pane.cursor < pane.count():
             self._go_to_event(pane.event_of(pane.cursor))
 
     def on_turns_pane_opened(self, event: TurnsPane.Opened) -> None:
-        """Opens the screen for one turn. Pressing enter there shows the events of the turn."""
+        """Opens the screen for one turn. Pressing enter on that screen shows the events of the turn."""
         self._open_turn(event.number)
 
     def on_turns_pane_plot_wanted(self) -> None:
-        """Opens the chart of response times. Pressing enter there opens a turn."""
+        """Opens the chart of response times. Pressing enter in the chart opens a turn."""
         from tui.screens.chart import ChartScreen
 
         chart = ChartScreen(self.bridge, self.thresholds, self.turns.go_to_turn)
@@ -450,9 +450,9 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
     # actions that concern several panes
 
     def close(self) -> None:
-        """Closes the first of these that is open.
+        """Closes a prompt, the input line, a maximized pane, the detail pane, a search, an error or a notice.
 
-        The order is: prompt, input line, maximized pane, detail pane, search, error, notice.
+        Each call closes only the first of them that is open.
         """
         if self.questions.prompt.is_open:
             self.questions.prompt.action_close()

@@ -141,7 +141,7 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
         self._filter.focus()
 
     def action_back(self) -> None:
-        """Clears the filter. If there is no filter, goes back."""
+        """Clears the filter. If there is no filter, goes back to the previous screen."""
         if self.rows.filter:
             self._filter.value = ""
             self.view.focus()
@@ -167,7 +167,7 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
     def action_compare(self) -> None:
         """Compares the two marked sessions, with the older on the left.
 
-        With one mark, compares that session with the session under the cursor.
+        If only one session is marked, compares it with the session under the cursor.
         """
         from tui.screens.compare_sessions import CompareSessionsScreen
 
@@ -222,7 +222,7 @@ class SessionsScreen(StyledOnce, Page[Path | None], inherit_bindings=False):
 
     @property
     def _here(self) -> Path | None:
-        """The session under the cursor; until the user moves the cursor, the session to begin with."""
+        """The session under the cursor; until the user moves the cursor, the session given on opening."""
         shown = self.view.current
         if shown is not None and (shown.folder == self._current or self.view.cursor):
             self._current = None

@@ -1,4 +1,4 @@
-"""Checks the settings that need the screens' code to be checked: theme and keys."""
+"""Checks settings that only code of the screens can check: the theme and the keys."""
 
 from __future__ import annotations
 

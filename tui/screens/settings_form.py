@@ -73,7 +73,7 @@ class KeyScreen(ModalScreen[str | None], inherit_bindings=False):
 class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
     """Edits the settings. Returns the changed settings, or None.
 
-    While the user chooses a theme, the screen shows a preview of it.
+    While the user chooses a theme, the screen previews the theme.
     """
 
     CSS_PATH = "settings_form.tcss"
@@ -160,7 +160,7 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
         self._problem.display = bool(sentence)
 
     def action_save(self) -> None:
-        """Closes with the changed settings; if they have problems, shows the problems instead."""
+        """Closes with the changed settings. If a setting has a problem, shows the problem instead."""
         try:
             limits = {"good_ms": _number(self.good.value), "slow_ms": _number(self.slow.value)}
             kept = msgspec.structs.asdict(self._settings.thresholds)
@@ -182,16 +182,13 @@ class SettingsScreen(ModalScreen[Settings | None], inherit_bindings=False):
 
 
 def _bindable() -> list[Action]:
-    """Returns the actions of the session screen and of the program, by area, in the order of the list."""
+    """Returns the actions of the session screen and of the program, in the order of the list."""
     areas = list(ActionArea)
     return sorted((*SESSION, *APP), key=lambda action: areas.index(action.area or ActionArea.PROGRAM))
 
 
 def _number(text: str) -> float | str:
-    """Returns the text as a number.
-
-    Returns text that is not a number unchanged, so that the error message can quote it.
-    """
+    """Converts text to a number. Text that is not a number is returned unchanged, for the error message."""
     try:
         return float(text)
     except ValueError:

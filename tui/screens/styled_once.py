@@ -1,4 +1,4 @@
-"""StyledOnce: computes a screen's styles once when the screen opens.
+"""StyledOnce: computes a screen's styles only once when the screen opens.
 
 Textual would compute the styles twice, which takes a tenth of the time until the first paint.
 """

@@ -12,7 +12,7 @@ from tui.widgets.talk import TalkButton
 
 
 class TabLine(Horizontal):
-    """Shows which panes are visible and which pane has the focus."""
+    """A line of tabs that shows which panes are visible, and which pane has the focus."""
 
     def __init__(self, panes: Panes) -> None:
         super().__init__(id="tabs-line")

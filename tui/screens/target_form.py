@@ -91,7 +91,7 @@ class TargetForm:
         yield self.url.note
 
     def compose(self) -> ComposeResult:
-        """Yields the other fields, each followed by its problem."""
+        """Yields all fields but the address bar, each followed by its problem."""
         with Horizontal(classes="field"):
             yield Label("Protocol")
             yield self.protocol
@@ -119,7 +119,7 @@ class TargetForm:
         show_problem(self.call_problem, self._filled.problem)
 
     def take(self, pasted: Pasted) -> None:
-        """Fills in the URL and the headers of a command line.
+        """Fills in the URL and the headers of a pasted command line.
 
         The values of the headers are neither shown nor saved.
         """
@@ -137,7 +137,7 @@ class TargetForm:
     def offer_devices(self, devices: DeviceList | None) -> None:
         """Lists the devices in the fields.
 
-        Does nothing until the fields are mounted, which may be after the first tick.
+        Does nothing until the fields are mounted.
         """
         mounted = self.capture.is_mounted and self.playback.is_mounted
         if devices is None or devices is self._devices or not mounted:

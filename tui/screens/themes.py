@@ -1,6 +1,6 @@
 """The program's own themes. To add a theme, list it in `THEMES` and `OFFERED`.
 
-With ``NO_COLOR``, the terminal's colors are used.
+If ``NO_COLOR`` is set, the terminal's colors are used instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Turn screen: one turn in full, with a link to its events."""
+"""The Turn screen: shows one turn in full, and leads to its events."""
 
 from __future__ import annotations
 

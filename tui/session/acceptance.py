@@ -22,7 +22,7 @@ class Acceptance:
         self._given.set()
 
     def withdraw(self) -> None:
-        """Forgets the acceptance, because the agent must accept again on a new socket."""
+        """Discards the acceptance. On a new socket, the agent must accept again."""
         self._given.clear()
 
     async def wait(self) -> None:
@@ -38,7 +38,10 @@ class Acceptance:
             self._ending.not_resumed(self._link.target.resume_timeout_s)
 
     async def _accepted_within(self, limit_s: float) -> bool:
-        """Waits for the acceptance or the end of the call. Returns False if the time limit expires first."""
+        """Waits for the acceptance, or for the end of the call.
+
+        Returns False if the time limit expires before either.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._given.wait()

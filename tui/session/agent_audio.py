@@ -18,9 +18,9 @@ from tui.session.reply_checks import ReplyChecks
 class AgentAudio:
     """Plays the agent's replies, and reports the outcome to the agent and as events. Runs on the session's loop.
 
-    If a protocol has no message for the end of a reply, the end is assumed when the reply has had no audio
-    left to play for ``ends_after_ms``. If the agent marks the end, ``ends_after_ms`` is 0. ``wake`` is called
-    when the audio should be polled soon, because the first audio of a reply or a mark has arrived.
+    ``ends_after_ms`` is 0 if the protocol has a message for the end of a reply. Otherwise, a reply ends when
+    it has had no audio to play for ``ends_after_ms``. ``wake`` is called when the audio should be polled
+    soon, because the first audio of a reply or a mark has arrived.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class AgentAudio:
             self._send(self._caller.mark_reached(name))
 
     def end_dry_reply(self) -> None:
-        """Ends a reply that has had no audio left to play for ``ends_after_ms``.
+        """Ends a reply that has had no audio to play for ``ends_after_ms``.
 
         Does nothing if the agent marks the end of replies.
         """

@@ -1,4 +1,4 @@
-"""Handles the agent's messages about anything but audio."""
+"""Handles the agent's messages that are not about audio."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AgentEvents:
     left: Callable[[str, HangUpReason], object]
 
     def register_with(self, router: EventRouter) -> None:
-        """Registers handlers for the telephony events about neither audio nor the user stream."""
+        """Registers handlers for telephony events, except those about audio and the user stream."""
         handlers: dict[T, Callable[[TelephonyEvent], object]] = {
             T.SESSION_ACCEPTED: self.accepted,
             T.HANG_UP: self._hang_up,

@@ -61,7 +61,7 @@ class AnswerWatch:
             self._report(text, active=True, hint=self._what_helps(turn))
 
     def _owing_tool(self, turn: Turn, silent_ms: float | None, now_ns: int) -> UnansweredTool | None:
-        """Returns the tool of this turn whose result the agent has not answered; None if there is none."""
+        """Returns the tool whose result the agent has not answered in this turn; None if there is none."""
         tool = self._pending.unanswered_tool
         if tool is None or tool.ended_ns < (turn.began_ns or 0):
             return None
@@ -70,7 +70,7 @@ class AnswerWatch:
         return None if heard_since and not self._pending.replies_are_ended else tool
 
     def _silent_ms(self, now_ns: int) -> float | None:
-        """Returns how long the agent has been silent; None if it never spoke."""
+        """Returns how long the agent has been silent, in ms; None if it never spoke."""
         heard_ns = self._journal.state.last_heard_ns(e.Party.AGENT, now_ns)
         return None if heard_ns is None else (now_ns - heard_ns) / 1_000_000
 

@@ -51,7 +51,7 @@ class Dialled(msgspec.Struct, frozen=True):
 
 
 async def settle(target: Target) -> Dialled:
-    """Returns the target with its protocol and URL, which are looked up or guessed if the user did not specify them.
+    """Determines the protocol and the URL of a target, if the user did not specify them.
 
     Raises `DiallingError` and `ProtocolNotDetected`.
     """
@@ -83,7 +83,7 @@ async def _settle(target: Target, redactor: Redactor) -> Dialled:
 async def _listen(target: Target, redactor: Redactor) -> detect.Guess:
     """Guesses the protocol from the agent's first message.
 
-    Opens the socket briefly, because some agents send the first message.
+    Opens the socket briefly, and waits for an agent that speaks first.
     """
     client = client_for(target, target.url, bearer(target.token, target.url), redactor=redactor)
     await client.open(target.connect_timeout_s)

@@ -56,7 +56,7 @@ class Ending:
         return HangUpReason.FAILED if self._failure and not self._reason else self._hang_up_reason
 
     def finish(self, reason: str = OURS, hang_up_reason: HangUpReason = HangUpReason.USER) -> None:
-        """Ends the call for the given reason."""
+        """Ends the call for the given reason, without an error."""
         if not self._reason:
             self._reason, self._hang_up_reason = reason, hang_up_reason
         self._due.set()
@@ -83,7 +83,7 @@ class Ending:
     def not_accepted(self, limit_s: float, received: int, understood: int, protocol: str) -> None:
         """Fails the call because the agent did not accept it in time.
 
-        ``received`` is the number of messages that the agent sent; ``understood`` is the number of messages
+        ``received`` is the number of messages from the agent. ``understood`` counts only messages of a type
         that ``protocol`` knows.
         """
         if not received:

@@ -40,8 +40,9 @@ class AgentLink:
     """The protocol, the socket and the message log of one session. Runs on the session's loop.
 
     ``route`` receives each message that was understood. ``on_fatal`` receives an error that ends the session.
-    ``on_sent`` receives each message after it was written. ``sums_audio`` is as in `MessageLog`. Raises
-    `ValueError` for an unknown protocol, or for settings that the protocol does not support.
+    ``on_sent`` receives each message after it was written. ``sums_audio`` has the same meaning as in
+    `MessageLog`. Raises `ValueError` for an unknown protocol, or for settings that the protocol does not
+    support.
     """
 
     def __init__(
@@ -86,9 +87,9 @@ class AgentLink:
 
     @property
     def own_log_rules(self) -> LogRules | None:
-        """Rules for the log that are sent with the session.
+        """The rules for the log, if the protocol is custom or options change its rules.
 
-        None unless the protocol is custom or options change the rules.
+        None if the reader of the log already knows the rules.
         """
         protocol, target = self.protocol, self.target
         rules = protocol.log_of(target.options) if protocol.log_of else protocol.log
@@ -159,10 +160,7 @@ class AgentLink:
         self._journal.emit(e.RoundTripMeasured(at_ns=at_ns, round_trip_ms=round_trip_ms))
 
     def _emit_pongs(self, arrive: bool) -> None:
-        """Emits an event when the agent stops answering pings, or answers them again.
-
-        ``arrive``: whether pongs arrive.
-        """
+        """Emits an event when the agent stops answering pings (``arrive`` is False) or answers them again."""
         if arrive and ("connection", e.Condition.NO_PONGS) not in self._journal.state.conditions:
             return
         silence_s = self.target.silence_timeout_s

@@ -67,7 +67,7 @@ class Limits(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, target: Target, answer_s: float = 10.0) -> Limits:
-        """Returns the limits in the settings of a target."""
+        """Returns the limits that the settings of a target contain."""
         return cls(answer_s, target.max_turn_s, target.quiet_s, target.greeting_timeout_s)
 
 
@@ -241,7 +241,7 @@ class Listening:
         return audible.heard_between(e.Party.AGENT, played_ns + EARLY_NS, now_ns)
 
     def _goes_on_after(self, tool: _EndedTool) -> bool:
-        """Returns whether the agent is still heard after the audio sent before a tool's result has played.
+        """Returns whether the agent is heard after the audio that it sent before a tool's result has played.
 
         If the agent does not mark the end of replies, its answer may follow its previous words without a
         pause.
@@ -290,7 +290,7 @@ class _EndedTool(NamedTuple):
 
 
 class _Received:
-    """Tracks which audio of the agent has been received and played."""
+    """Tracks which agent audio has been received and played."""
 
     def __init__(self, pending: Pending) -> None:
         self._pending = pending

@@ -58,8 +58,8 @@ class LiveSession:
     ``audio`` must be configured. ``redactor`` removes the secrets of the call (by default, those of the
     target). ``tools`` are the functions that the agent may call. ``sink`` receives every event in order, and
     ``telemetry`` the latest levels. ``keep_raw`` stores a raw message and returns its offset, or -1 if it did
-    not keep the message. ``on_begun`` is called right after the first event of the session. ``sums_audio`` is
-    as in `MessageLog`; a load test's calls always sum audio.
+    not keep the message. ``on_begun`` is called right after the first event of the session. ``sums_audio``
+    has the same meaning as in `MessageLog`; calls of a load test always sum audio.
 
     Raises `ValueError` for an unknown protocol, or for settings that the protocol does not support.
     """
@@ -272,7 +272,7 @@ class LiveSession:
         )
 
     async def _resume(self) -> bool:
-        """Tries to continue the session on a new socket; returns whether it could.
+        """Tries to continue the session on a new socket; returns whether that succeeded.
 
         Returns False if the agent ended the call, or if the protocol cannot resume a session.
         """
@@ -300,14 +300,17 @@ class LiveSession:
             self.journal.notice(text)
 
     async def _say_goodbye(self) -> None:
-        """Sends the closing messages before the socket closes."""
+        """Sends the protocol's last messages, before the socket is closed."""
         self.journal.become(e.Status.ENDING, self._ending.reason)
         self.user.end_recording()
         await self.functions.close()
         await self._link.hang_up(self._ending.hang_up_reason)
 
     async def _close(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Runs all closing steps in order, even after one has failed; raises the first exception at the end."""
+        """Runs all closing steps in order, even if one of them fails.
+
+        Raises the first exception at the end.
+        """
         steps = (
             self.audio.capture.stop,
             partial(self._leave, tasks[:-1]),
@@ -368,7 +371,7 @@ class LiveSession:
             await self.router.handle_realtime_event(incoming.body)
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Sends a message from the `FunctionHandler`. A protocol may delay or translate it."""
+        """Sends a message from the `FunctionHandler`. A protocol may delay or translate the message."""
         if isinstance(self._link.caller, RelaysToolMessages):
             self._link.send(self._link.caller.relay(message))
         else:

@@ -41,12 +41,12 @@ class _Repeated:
 
 @dataclass(eq=False)
 class MessageLog:
-    """Emits events for what a `MessageHandler` and a `Connection` report. Runs on the session's loop.
+    """Emits events for a `MessageHandler` and a `Connection`. Runs on the session's loop.
 
-    When a message has been logged, ``reply`` sends the protocol's answer to it, and then ``route`` receives
-    the message. ``on_fatal`` receives an error that ends the session. With ``sums_audio``, audio messages
-    that were understood and have no findings are logged as one sum: by `emit_counts`, or before the next
-    message of another kind.
+    When a message has been logged, ``reply`` sends the protocol's answer to the message, and then ``route``
+    receives the message. ``on_fatal`` receives an error that ends the session. With ``sums_audio``, audio
+    messages that were understood and have no findings are logged as one sum: by `emit_counts`, or before the
+    next message of another kind.
     """
 
     journal: Journal
@@ -122,9 +122,9 @@ class MessageLog:
         self.journal.find(repeated.found, about=about, count=repeated.count)
 
     def emit_counts(self, *, at_the_end: bool = False) -> None:
-        """Emits the sums of audio messages and the number of unreadable messages.
+        """Emits the sums of audio messages and the number of unreadable messages. Call it regularly.
 
-        Call it regularly. At the end, it also emits the counts of repeated findings.
+        With ``at_the_end``, also emits the counts of repeated findings.
         """
         self._log_sums()
         if at_the_end:
@@ -163,9 +163,9 @@ class MessageLog:
                 )
 
     def report_error(self, error: e.ErrorRaised) -> None:
-        """Emits the error with a reference to the last logged message.
+        """Emits the error, with a reference to the last logged message.
 
-        Registered with the `MessageHandler`.
+        Registered as an error handler of the `MessageHandler`.
         """
         undecodable = error.source == "protocol" and not error.fatal
         hint = self._hint_for_undecodable() if undecodable else ""

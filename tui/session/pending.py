@@ -21,7 +21,7 @@ class Pending:
     """Tracks operations that have begun and have not ended.
 
     Runs on the session's loop. Each event takes constant time. ``replies_are_ended`` states whether the agent
-    marks the end of each reply; if not, `replies` is always empty.
+    marks the end of each reply; otherwise, `replies` is always empty.
     """
 
     def __init__(self, *, replies_are_ended: bool) -> None:
@@ -68,7 +68,7 @@ class Pending:
                 pass
 
     def owes_answer(self, event: e.ToolChanged) -> bool:
-        """Returns whether the event means that the agent received a tool's result and has to answer it.
+        """Returns whether the agent has to answer the tool's result that the event reports.
 
         A tool call without an id does not request a result.
         """

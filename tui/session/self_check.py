@@ -65,8 +65,8 @@ class _Stall(NamedTuple):
 class SelfCheck:
     """Checks the timing of the event loop, of sending and of both devices. Runs on the loop that it checks.
 
-    ``emit`` receives delays beyond their limit, at most one of each kind per second. Further delays of the
-    same kind are combined, and reported at the end of the second.
+    ``emit`` receives delays that exceed their limit, at most one of each kind per second. Further delays of
+    the same kind are combined, and reported at the end of the second.
     """
 
     def __init__(self, emit: Callable[[e.LatenessSeen], object], clock_ns: Callable[[], int]) -> None:
@@ -82,7 +82,7 @@ class SelfCheck:
         self._underflows = 0
 
     def woke(self, due_ns: int) -> None:
-        """Measures the lag of the event loop, from a task that slept until ``due_ns``."""
+        """Measures the lag of the event loop. Call it in a task that has slept until ``due_ns``."""
         now_ns = self._clock_ns()
         lag_ms = max(now_ns - due_ns, 0) / NS_PER_MS
         self._lags.append((now_ns, lag_ms))
@@ -137,7 +137,7 @@ class SelfCheck:
             self._report(e.LatenessSeen(at_ns=at_ns, what=what, late_ms=late_ms, since_ns=since_ns))
 
     def _report(self, late: e.LatenessSeen) -> None:
-        """Reports a delay at once, or with other delays of its kind at the end of the second."""
+        """Reports a delay at once or, if its kind was reported within the last second, at the end of the second."""
         if waiting := self._unreported.get(late.what):
             late = msgspec.structs.replace(
                 late,

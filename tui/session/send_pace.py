@@ -17,7 +17,7 @@ _STEPS = 2_000
 
 
 class Way(NamedTuple):
-    """When a block left the device's callback, when its message was complete, and when it was sent."""
+    """Times at which a block left the device's callback, completed a message, and was sent."""
 
     captured_ns: int | None = None
     framed_ns: int | None = None
@@ -54,7 +54,7 @@ class SendPace:
     def gave(self, block: Captured, messages: list[Outgoing], *, held: bool = False) -> None:
         """Records that a block was put into ``messages``.
 
-        ``held``: whether the block waits until its message is complete.
+        If ``held``, the block waits for later blocks to complete its message.
         """
         sent = _Sent(block, messages[-1] if messages else None)
         self._blocks.append(sent)

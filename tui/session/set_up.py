@@ -38,7 +38,7 @@ class CallSetUp:
         await self.find_devices(target, lines=lines)
 
     async def start_saving(self, target: Target) -> None:
-        """Starts saving the call; the first part of `prepare`.
+        """Starts saving the call. This is the first part of `prepare`.
 
         If the call fails later, the saved session contains the reason.
         """
@@ -47,7 +47,10 @@ class CallSetUp:
         self._audio.tracks = [tracks] if tracks else []
 
     async def find_devices(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
-        """Finds the devices and loads the speech detector; the second part of `prepare`. Can be cancelled."""
+        """Finds the devices and loads the speech detector. This is the second part of `prepare`.
+
+        Cancelling it has an effect immediately.
+        """
         # Loaded now and on a thread, because loading the detector with the first sound would delay the call's audio.
         await asyncio.to_thread(load_detector)
         await self._audio.configure(
@@ -72,7 +75,8 @@ class CallSetUp:
     ) -> LiveSession:
         """Returns the session, ready to run. Raises `ValueError` for settings that the protocol does not support.
 
-        ``keep_raw`` stores the raw messages of a session that is not saved; ``sums_audio`` is as in `MessageLog`.
+        ``keep_raw`` stores the raw messages of a session that is not saved; ``sums_audio`` has the same
+        meaning as in `MessageLog`.
         """
 
         def begun(journal: Journal) -> None:

@@ -1,4 +1,4 @@
-"""Sends captured blocks to the wire, and detects the speech in them."""
+"""Sends captured blocks to the agent, and detects the speech in them."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tui.session.link import AgentLink
 
 
 class UserCommands:
-    """Carries out the user's commands. Emits the reason if a command is not possible. Runs on the session's loop.
+    """Carries out the user's commands. If a command is not possible, emits the reason. Runs on the session's loop.
 
     ``interrupt`` flushes playback; the argument is the reason.
     """
@@ -72,7 +72,7 @@ class UserCommands:
         self._emit_recording(False)
 
     def set_muted(self, muted: bool) -> None:
-        """Mutes the user, so that silence is sent, or unmutes the user."""
+        """Mutes or unmutes the user. While the user is muted, silence is sent."""
         if muted != self._state.controls.muted:
             self._audio.capture.level.muted = muted
             self._journal.emit(e.MutedChanged(at_ns=self._journal.clock_ns(), muted=muted))
@@ -125,9 +125,9 @@ class UserCommands:
         await self._audio.capture.start(silent=silent)
 
     def _in_call(self, purpose: str) -> bool:
-        """Returns whether a call is active.
+        """Returns whether a call is active. If not, emits a notice.
 
-        If no call is active, emits a notice that names the ``purpose`` for which a call is needed.
+        The notice names the ``purpose`` for which a call is needed.
         """
         active = self._state.status is e.Status.ACTIVE
         if not active:
@@ -135,7 +135,10 @@ class UserCommands:
         return active
 
     async def _take_turn(self) -> None:
-        """Interrupts an agent that does not detect turns, because the user's speech would not interrupt it."""
+        """Interrupts an agent that does not detect turns.
+
+        The user's speech alone would not interrupt such an agent.
+        """
         if not agent_detects_turns(self._link.caller) and self._audio.playback.playing:
             await self._interrupt("the user takes a turn")
 

@@ -40,7 +40,7 @@ class SessionWatch:
     """Polls audio, answers, losses and the program's own lateness, and publishes telemetry.
 
     While audio is captured, each block triggers the polls, because a separate wake-up costs more than a poll.
-    At other times, a timer triggers them. Runs on the session's loop.
+    At other times, a timer triggers the polls. Runs on the session's loop.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class SessionWatch:
 
     @property
     def _needs_sound(self) -> bool:
-        """Whether audio is being played or an answer is due. Sound is then polled more often."""
+        """Whether sound must be polled often, because audio is being played or an answer is due."""
         return self._audio.playback.playing or self._answers.waiting
 
     def take_block(self, block: Captured) -> None:
@@ -145,7 +145,7 @@ class SessionWatch:
         self._emit_counts(at_the_end=True)
 
     async def compare_edges(self) -> None:
-        """Emits the events of the second speech detector, which checks the tracks.
+        """Emits the result of checking the tracks with a second speech detector.
 
         Call it after the tracks have ended.
         """

@@ -1,9 +1,9 @@
 """SpeechProcess: synthesizes and recognizes speech in a child process.
 
-Synthesis and recognition each use a full core and 300 MB, which the child keeps away from this process.
-Requests go to the child's standard input, and answers come from its standard output, each as one line of
-JSON. A recognition request states the number of bytes of PCM that follow it. Uses only the standard library
-and msgspec.
+Synthesis and recognition each use a full core and 300 MB, which a child keeps away from its parent. Requests
+go to the child's standard input, and answers come from its standard output, each as one line of JSON. A
+recognition request is followed by PCM, and states the number of bytes. Uses only the standard library and
+msgspec.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _MAX_REASON_CHARS = 400
 class SpeechProcess:
     """Synthesizer and recognizer in a child process, which starts with the first request that needs it.
 
-    ``synthesizer`` and ``model`` are the settings of that name in ``[speech]``; if one is empty, the best one
-    installed is used. Requests are handled one after another. Methods block and may be called from any
-    thread; in an event loop, use `asyncio.to_thread`. Call `close`, or use ``with``. The child also ends when
-    this process ends.
+    ``synthesizer`` and ``model`` are the settings of that name in ``[speech]``; if a setting is empty, the
+    best installed one is used. Requests are handled one after another. Methods block and may be called from
+    any thread; in an event loop, use `asyncio.to_thread`. Call `close`, or use ``with``. The child also ends
+    when this process ends.
     """
 
     def __init__(self, *, synthesizer: str = "", model: str = "") -> None:
@@ -89,7 +89,7 @@ class SpeechProcess:
         return text
 
     def close(self) -> None:
-        """Ends the child. If a request is in progress, it raises `SpeechError`."""
+        """Ends the child. A request in progress raises `SpeechError`."""
         child = self._child
         if child is not None:
             child.kill()  # it has no data that could be lost

@@ -52,7 +52,7 @@ class Synthesizer(ABC):
     @property
     @abstractmethod
     def version(self) -> str:
-        """Name and version. The cache keeps audio of different versions apart."""
+        """Name and version. Cached audio of another version is synthesized again."""
 
     @abstractmethod
     def synthesize(self, text: str, speed: float) -> tuple[NDArray[np.float32], int]:
@@ -89,7 +89,7 @@ class Hibari(Synthesizer):
 class CommandVoice(Synthesizer):
     """A synthesizer that runs a command, which reads text from standard input and writes a WAV file.
 
-    ``arguments`` converts words per minute and the path of the file to the command's arguments.
+    ``arguments`` returns the command's arguments for a number of words per minute and the path of the file.
     """
 
     def __init__(self, name: str, words_per_min: int, arguments: Callable[[int, str], list[str]]) -> None:
@@ -99,9 +99,9 @@ class CommandVoice(Synthesizer):
 
     @property
     def version(self) -> str:
-        """Name of the command.
+        """Name of the command, without a version.
 
-        Contains no version, because a query would start a process for each cached sentence.
+        Querying the version would start a process for each cached sentence.
         """
         return self.name
 

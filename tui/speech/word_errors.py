@@ -29,7 +29,7 @@ _NOT_IN_WORDS = re.compile(r"[^\w\s']|_")
 def word_error_rate(expected: str, heard: str) -> float:
     """Returns the word errors of ``heard`` as a share of the words of ``expected``: 0 for the same words.
 
-    Words are compared as `comparable_words` returns them. The result exceeds 1 if there are more errors than
+    The words that `comparable_words` returns are compared. The result exceeds 1 if there are more errors than
     expected words. The result is 1 if words were heard but none were expected. Raises `SpeechError` if jiwer,
     which counts the errors, is not installed.
     """
