@@ -28,7 +28,7 @@ def reason_in_body(body: bytes) -> str:
 
 
 def shortened(reason: str) -> str:
-    """Returns the reason, cut to a length that fits into a sentence."""
+    """Cuts the reason to a length that fits into a sentence."""
     return reason if len(reason) <= MOST_CHARS else reason[: MOST_CHARS - 1] + "…"
 
 

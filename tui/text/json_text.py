@@ -1,4 +1,4 @@
-"""Encodes values as JSON, whatever text they contain."""
+"""Encodes values as JSON, even if their text is not valid Unicode."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ VERDICTS = {"good": "✓", "slow": "~", "bad": "✗"}
 
 
 def milliseconds(value: float | None) -> str:
-    """Formats a time in ms, with a decimal below 10 ms; None as a dash."""
+    """Formats a time in ms, with one decimal below 10 ms. None becomes a dash."""
     if value is None:
         return "–"
     sign, value = "−" if value < 0 else "", abs(value)
@@ -15,7 +15,7 @@ def milliseconds(value: float | None) -> str:
 
 
 def seconds(length_ms: float | None) -> str:
-    """Formats a duration in seconds, with a decimal; None as a dash."""
+    """Formats a duration in seconds, with one decimal. None becomes a dash."""
     return "–" if length_ms is None else f"{length_ms / 1000:.1f} s"
 
 
@@ -29,12 +29,12 @@ def count(value: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Returns a number and a noun, in the plural unless the number is 1."""
+    """Returns a number and a noun, which is in the plural unless the number is 1."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def clock(seconds: float | None) -> str:
-    """Formats a duration as minutes and seconds, such as 1:05; with hours if it is long enough."""
+    """Formats a duration as minutes and seconds, such as 1:05, or as hours, minutes and seconds."""
     if seconds is None:
         return "–:––"
     minutes, rest = divmod(max(int(seconds), 0), 60)
@@ -43,7 +43,7 @@ def clock(seconds: float | None) -> str:
 
 
 def since(at_ns: int, start_ns: int) -> str:
-    """Formats a time in seconds since the session's start, such as +1.250, as in the log."""
+    """Formats a time since the session's start, in seconds, such as +1.250."""
     return f"{(at_ns - start_ns) / 1e9:+.3f}"
 
 

@@ -51,8 +51,8 @@ class Redactor:
 
     ``secrets`` are values that are replaced wherever they occur, also in their JSON, URL and base64 forms.
     ``fields`` are names of JSON fields whose values are always replaced, at any depth and also in JSON inside
-    a JSON string. Text found in such a field is from then on replaced everywhere, because a transcript may
-    repeat it. The redactor also adds every secret that it learns to ``shared``.
+    a JSON string. Text that was found in one of these fields is replaced everywhere afterwards, because a
+    transcript may repeat it. The redactor also adds every secret that it learns to ``shared``.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Redactor:
         return raw if clean is text or clean == text else clean.encode("utf-8", "surrogateescape")
 
     def text(self, text: str) -> str:
-        """Returns a text without secrets. Also removes secrets that were cut off with an ellipsis."""
+        """Returns a text without secrets, including secrets that were cut off with an ellipsis."""
         if self._field is not None:
             text = self._without_fields(text, self._field)
         for form in self._forms:
@@ -182,7 +182,7 @@ _every_call = Redactor(most_values=_VALUES_OF_A_PROCESS)
 def redactor_of_call(secrets: Iterable[str], fields: Iterable[str] = ()) -> Redactor:
     """Returns the redactor for one call.
 
-    From then on, `without_secrets` also removes the secrets of the call.
+    From now on, `without_secrets` also removes the secrets of the call.
     """
     return Redactor(secrets, fields, shared=_every_call)
 
@@ -216,7 +216,7 @@ def log_without_secrets(level: int | str, layout: str) -> None:
 
 
 def is_secret_name(name: str) -> bool:
-    """Returns whether the value of a parameter or option with this name may be a secret."""
+    """Returns whether a parameter or option with this name may have a secret value."""
     return bool(_SECRET_NAME.search(name))
 
 
@@ -228,7 +228,7 @@ def named_secrets(values: Mapping[str, str]) -> Iterator[str]:
 def header_secrets(headers: Mapping[str, str]) -> Iterator[str]:
     """Yields the values of headers, without a preceding word such as "Bearer".
 
-    Also yields the parts of a value, such as single cookies.
+    Also yields the parts of a value that consists of several parts, such as cookies.
     """
     for name, value in headers.items():
         bare = _SCHEME.sub("", value, count=1)
@@ -325,7 +325,7 @@ def host_of(url: str) -> str:
 def _parts_of(url: str) -> _UrlParts:
     """Splits any text into the parts of a URL. Never fails.
 
-    `urlsplit` rejects some URLs, and mistakes the user name in others for a scheme.
+    `urlsplit` is not used, because it rejects some URLs, and mistakes the user name in others for a scheme.
     """
     head, _, fragment = url.partition("#")
     head, _, query = head.partition("?")
@@ -378,9 +378,9 @@ def _forms(secret: str) -> frozenset[str]:
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """Yields the base64 characters that a value has whatever data surrounds it.
+    """Yields the base64 characters of a value that are the same whatever data surrounds the value.
 
-    There is one form for each of the three alignments in base64, each in both alphabets.
+    The characters depend on the alignment and on the alphabet, so there are six forms.
     """
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + secret + b"\0\0")

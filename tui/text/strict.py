@@ -1,6 +1,6 @@
 """Converts tables strictly, for settings and scenario files.
 
-An unknown key or a wrong type is an error, and the message names the key.
+An unknown key or a wrong type is an error, whose message names the key.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def to_values(
 def to_value(kind: Any, value: object, where: str, *, text: bool = False) -> Any:
     """Converts a value from TOML or, with ``text``, from a variable or option. Raises `SettingsError`.
 
-    The error quotes a value from a variable or option, in which control characters would otherwise be
-    invisible. A value from a variable or option must therefore not be a secret.
+    The error quotes a value from a variable or option, because control characters in it would be invisible. A
+    value from a variable or option must therefore not be a secret.
     """
     original = value
     if isinstance(kind, UnionType) and bool in get_args(kind):
@@ -80,7 +80,10 @@ def in_words(kind: Any) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """Returns the end of a sentence about an unknown word: a suggestion of a similar word, or a full stop."""
+    """Returns the end of a sentence about an unknown word.
+
+    The end suggests a similar word; if there is none, it is a full stop.
+    """
     near = difflib.get_close_matches(word, list(known), 1, likeness)
     return f"; did you mean {quoted(near[0])}?" if near else "."
 
@@ -101,10 +104,10 @@ class Written(ABC):
     @classmethod
     @abstractmethod
     def read(cls, text: str) -> Self:
-        """Parses a string in this notation.
+        """Parses a string in the notation of the class.
 
-        Raises `ValueError` if the string is not in this notation, and `SettingsError` if only a part of it is
-        wrong.
+        Raises `ValueError` if the string does not follow the notation, and `SettingsError` if only a part of
+        it is wrong.
         """
 
 

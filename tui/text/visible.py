@@ -1,6 +1,6 @@
 """Makes control characters visible in text from the far side.
 
-All such text passes through `visible` before it is shown.
+All text from the far side passes through `visible` before it is shown.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def visible(text: str) -> str:
 
     C0 controls become their Unicode pictures (ESC becomes ``␛``). Other characters that could move, hide or
     reorder text become their code points in angle quotes (``‹202E›``). Tab, newline, and joiners within words
-    and emoji are harmless, and stay.
+    and emoji are harmless and are kept.
     """
     return _UNSAFE.sub(_picture, text)
 
@@ -35,7 +35,7 @@ def harmless(text: str) -> str:
 
 
 def one_line(text: str, width: int | None = None) -> str:
-    """Returns the text on one line, as `visible` shows it, cut with an ellipsis at ``width`` characters."""
+    """Returns `visible` text on one line, cut with an ellipsis if it has more than ``width`` characters."""
     line = visible(text if width is None else text[: 4 * width + 1]).replace("\n", "⏎").replace("\t", " ")
     if width is None or len(line) <= width:
         return line
@@ -53,9 +53,9 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def _joins(text: str, at: int) -> bool:
-    """Returns whether the zero-width joiner at this index has letters or symbols to join.
+    """Returns whether the zero-width joiner at index ``at`` joins two letters or symbols.
 
-    In ASCII text, there is nothing to join.
+    Next to ASCII characters, a joiner has no effect.
     """
     before, after = text[at - 1 : at] if at else "", text[at + 1 : at + 2]
     # Letters, combining marks, and emoji with their skin tones and variants.

@@ -1,1 +1,1 @@
-"""State of the view that the screens, the bridge and the replay share."""
+"""State that the screens, the bridge and the replay share."""

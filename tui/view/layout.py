@@ -16,7 +16,7 @@ Weight = Annotated[float, msgspec.Meta(ge=LEAST_WEIGHT, le=MOST_WEIGHT)]
 
 
 class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The layout of the panes that is stored between runs. Unknown fields of other versions are ignored."""
+    """The layout of the panes that is stored between runs. Unknown fields from other versions are ignored."""
 
     panes: tuple[str, ...] = ("transcript", "turns", "health")
     """Names of the side panes, most recently requested first. Panes that are not named come last."""
@@ -29,9 +29,9 @@ class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Arrangement:
-    """Decides which side panes are shown: the most recently requested panes, as many as fit.
+    """Decides which side panes are shown: as many as fit, the most recently requested ones first.
 
-    A transient pane exists only until it is hidden or other panes take its place.
+    A transient pane is removed when it is hidden, or when other panes take its place.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Arrangement:
         self._crowd_out()
 
     def put_away(self, name: str) -> None:
-        """Hides a pane. The pane that was requested before the shown ones takes its place."""
+        """Hides a pane. The most recently requested pane that is not shown takes its place."""
         self.order = [other for other in self.order if other != name]
         if name not in self.transient:
             self.order.append(name)

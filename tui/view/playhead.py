@@ -71,7 +71,7 @@ class Playhead:
 
     @property
     def audio_ms(self) -> float:
-        """Position in the tracks in ms; negative before they begin."""
+        """Position in the tracks in ms; negative before the tracks begin."""
         return (self.at_ns - self.audio_starts_ns) / 1e6
 
     def reach(self, at_ns: int) -> None:
@@ -87,7 +87,7 @@ class Playhead:
             self.jumps += 1
 
     def pause(self) -> None:
-        """Stops playing; the position stays."""
+        """Stops playing, and keeps the position."""
         if self.playing:
             self.playing = False
             self.jumps += 1
@@ -101,7 +101,7 @@ class Playhead:
         self.seek(self.at_ns + round(seconds * 1e9))
 
     def seek(self, at_ns: int) -> None:
-        """Moves to ``at_ns``. If the playhead is playing, it continues from there."""
+        """Moves to ``at_ns``. A playhead that is playing continues from there."""
         self.at_ns = min(max(at_ns, self.first_ns), self.last_ns)
         self._polled_ns = self._clock_ns()
         self.jumps += 1
@@ -119,9 +119,9 @@ class Playhead:
             self.jumps += 1
 
     def advance(self, heard_ms: float | None = None) -> None:
-        """Advances to the audio position ``heard_ms``.
+        """Advances to ``heard_ms``, a position in the tracks in ms.
 
-        If that is None, advances by the time that has passed since the previous call.
+        Without ``heard_ms``, advances by the time that has passed since the previous call.
         """
         now_ns = self._clock_ns()
         passed_ns, self._polled_ns = now_ns - self._polled_ns, now_ns
@@ -136,5 +136,5 @@ class Playhead:
             self.pause()
 
     def wait(self) -> None:
-        """Ignores the time that has passed, because the audio has not started yet."""
+        """Keeps the position while the audio has not started yet."""
         self._polled_ns = self._clock_ns()

@@ -1,4 +1,4 @@
-"""Waveform: the outline of a session's two tracks, received in parts and drawn at any width."""
+"""Waveform: the outline of a session's two tracks. It is received in parts, and can be drawn at any width."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Waveform:
     def columns(self, track: int, start_ms: float, end_ms: float, width: int) -> bytes:
         """Returns the loudness, 0 to 255, of each of ``width`` equal parts of a period; 0 for unknown parts.
 
-        Loudness is the mean of the peaks, because a minute of speech would look like a solid block if it were
-        their maximum. The result is never 0 if there is sound.
+        Loudness is the mean of the peaks, because their maximum would make a minute of speech look like a
+        solid block. The result is never 0 if there is sound.
         """
         if track >= len(self._tracks) or not self.bin_ms or not width:
             return bytes(width)

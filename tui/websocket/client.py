@@ -56,7 +56,8 @@ class Liveness(msgspec.Struct, frozen=True):
     """Settings for detecting a lost connection.
 
     A missing pong proves nothing: a busy agent answers pings late, and some agents never answer them. Missing
-    pongs are therefore only reported. The connection counts as lost only if no messages arrive either.
+    pongs are therefore only reported. The connection counts as lost if neither messages nor pongs arrive for
+    ``silence_s``.
     """
 
     ping_s: float = default_of("ping_s")
@@ -78,7 +79,7 @@ class _Connect(connect):
 
 
 class WebSocketClient:
-    """One websocket, on the engine's loop. Without ``liveness``, it sends no pings.
+    """One websocket, on the engine's loop. Sends pings only if ``liveness`` is given.
 
     ``credentials`` describe what authenticates the request. ``redactor`` removes the secrets of the call from
     errors.
@@ -184,7 +185,7 @@ class WebSocketClient:
             await self._socket.wait_closed()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Closes the socket with a close frame, within `GOODBYE_TIMEOUT_S`."""
+        """Closes the socket with a close frame. Takes at most `GOODBYE_TIMEOUT_S`."""
         if self._pinger:
             self._pinger.cancel()
         if self._socket:
@@ -205,7 +206,7 @@ class WebSocketClient:
 
     @property
     def violation(self) -> str:
-        """The violation of the agent because of which this side closed the socket; "" if there was none."""
+        """The rule violation by the agent that made this side close the socket; "" if there was none."""
         sent = self._socket.protocol.close_sent if self._socket else None
         # If this side received a code before it sent its own, it only repeated the received code.
         if self._socket is None or sent is None or self._socket.protocol.close_rcvd_then_sent:
@@ -232,7 +233,7 @@ class WebSocketClient:
     def failed(self) -> bool:
         """Whether the far side closed the socket with a code that indicates an error.
 
-        Codes 1011, 1008 and private codes, for example, indicate an error.
+        Examples of such codes are 1008, 1011 and private codes.
         """
         if self._socket is None or self.lost or self.violation:
             return False
@@ -240,7 +241,7 @@ class WebSocketClient:
 
     @property
     def lost(self) -> bool:
-        """Whether the socket closed without a close frame from the far side, or this side gave up."""
+        """Whether the far side sent no close frame, or this side gave up on the connection."""
         if self._socket is None or self.violation:
             return False
         return bool(self._gave_up) or self._socket.close_code in (None, 1006)
@@ -251,7 +252,7 @@ class WebSocketClient:
         return self._socket is not None and self._socket.close_code in _RESTART_CODES
 
     async def _watch(self, socket: ClientConnection, liveness: Liveness) -> None:
-        """Sends pings until the socket closes.
+        """Sends pings until the socket closes, and closes a lost connection.
 
         Counts pings instead of measuring time, so that a suspended program does not mistake the pause for a
         lost connection.
@@ -344,8 +345,8 @@ def client_for(
 ) -> WebSocketClient:
     """Returns the client for a target's URL.
 
-    ``of_token`` contains the headers that carry the token or a signature made with it. ``of_call`` contains
-    headers without secrets, whose values also appear in messages.
+    ``of_token`` contains the headers that carry the token, or a signature made with the token. ``of_call``
+    contains headers without secrets, whose values also appear in messages.
     """
     headers = {**of_token, **target.headers}
     redactor.add([*header_secrets(headers), *url_secrets(url)])

@@ -18,7 +18,7 @@ REOPEN_INTERVAL_S = 1.0
 
 
 class Connection:
-    """Uses one socket at a time; ``new_client`` creates it. Runs on the session's loop.
+    """Uses one socket at a time, which ``new_client`` creates. Runs on the session's loop.
 
     ``on_sending`` receives every message before it is written, and ``on_sent`` after it was written.
     ``on_dropped`` receives audio that will never be sent.
@@ -114,7 +114,7 @@ class Connection:
         self._outbox.put(messages)
 
     async def drained(self, timeout_s: float) -> bool:
-        """Waits until all queued messages are sent. Returns False if ``timeout_s`` expires first."""
+        """Waits until all queued messages are sent. Returns False if the time limit expires first."""
         if not await self._outbox.drained(timeout_s):
             return False
         await self.faults.sent.emptied()
@@ -133,7 +133,7 @@ class Connection:
 
     @property
     def dropped(self) -> bool:
-        """Whether a fault injected by a scenario dropped the socket and no new one could be opened."""
+        """Whether a fault of a scenario dropped the socket, and no new socket could be opened."""
         return self.faults.breaks
 
     async def _send(self, message: Outgoing) -> None:

@@ -62,7 +62,7 @@ class ConnectionFailed(Exception):
 
 
 class Credentials(NamedTuple):
-    """Names the credentials that were sent with a request, for the error if the request is refused."""
+    """The credentials that were sent with a request, described for the error if the request is refused."""
 
     sent: str = ""
     """For example "the token in $AC" or "the header Authorization"; "" if nothing was sent."""
@@ -117,7 +117,7 @@ def failure_of(attempt: Attempt, error: Exception) -> ConnectionFailed:
 
 
 def is_proxied(url: str) -> bool:
-    """Returns whether the environment variables set a proxy for a URL."""
+    """Returns whether a proxy for the URL is set in the environment variables."""
     parts = urlsplit(url)
     kinds = ("wss", "socks", "https") if parts.scheme == "wss" else ("ws", "socks", "https", "http")
     proxies = getproxies()

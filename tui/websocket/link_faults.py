@@ -1,8 +1,8 @@
 """LinkFaults: degrades a connection on purpose.
 
 A fault delays, stalls or reorders messages, or drops the socket. Messages are held back between the session
-and the socket. The session's own figures, such as how soon captured audio is sent, therefore do not include
-these delays. A received message counts as arrived when it is passed on. Pings are not affected.
+and the socket. The session's own figures, such as the delay of sending, therefore do not include the delays
+of faults. A received message counts as arrived when it is passed on. Pings are not affected.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Passage(Generic[T]):
 
     @property
     def holds(self) -> bool:
-        """Whether a message must be passed to `put`, instead of being passed on directly."""
+        """Whether messages must be passed to `put`, because a fault may affect them."""
         if self._task is not None or self._jitter is not None:
             return True
         return self._worse_until_ns > 0 and (self._clock_ns() < self._worse_until_ns or self._held_back)
@@ -169,7 +169,7 @@ class _Shuffle(Generic[T]):
     def put(self, message: T, *, swaps: bool) -> list[T]:
         """Returns the messages to pass on now.
 
-        A message for which ``swaps`` is false is never held back or moved ahead.
+        A message is swapped only if ``swaps`` is true.
         """
         held, self.held = self.held, None
         if held is not None:
@@ -223,7 +223,7 @@ class LinkFaults:
         self._abort()
 
     async def reachable(self) -> None:
-        """Waits while `drop` prevents a new socket."""
+        """Waits until a new socket can be opened again after `drop`."""
         while (wait_ns := self._unreachable_until_ns - self._clock_ns()) > 0:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(min(wait_ns / NS_PER_S, _LONGEST_WAIT_S))
         self.breaks = False

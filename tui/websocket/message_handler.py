@@ -154,7 +154,7 @@ def _agent_error(event: TelephonyEvent, at_ns: int) -> ErrorRaised:
 
 
 def _protocol_failed(error: Exception, at_ns: int) -> ErrorRaised:
-    """Returns the error event for an unexpected exception in a protocol; it names where it was raised."""
+    """Returns the error event for an unexpected exception in a protocol, with the place in the code."""
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}, line {where.lineno}"
     text = f"The protocol failed in {place}: {type(error).__name__}: {error}."

@@ -84,7 +84,7 @@ class Outbox:
             self._empty.set()
 
     async def drained(self, timeout_s: float) -> bool:
-        """Waits until all messages are sent. Returns False if ``timeout_s`` expires first."""
+        """Waits until all messages are sent. Returns False if the time limit expires first."""
         try:
             await asyncio.wait_for(self._empty.wait(), timeout_s)
         except TimeoutError:

@@ -63,7 +63,7 @@ class ErrorBanner(Static, ModelPanel):
         yield self.bridge.state.add_status_change_callback(self.changed)
 
     def dismiss(self) -> None:
-        """Hides the current error. Later errors are shown again."""
+        """Hides the current error. The banner appears again for later errors."""
         self._dismissed = self.bridge.state.last_error
         self.refresh_from_model()
 
@@ -99,9 +99,9 @@ class ErrorBanner(Static, ModelPanel):
 
 
 def _lines(text: str, width: int, most: int = _MOST_LINES) -> list[str]:
-    """Wraps a text to at most ``most`` lines.
+    """Wraps a text to at most ``most`` lines. The last line of a longer text ends with an ellipsis.
 
-    Leaves room to indent the lines. If the text is longer, the last line ends with an ellipsis.
+    The lines are short enough to be indented.
     """
     lines = wrap(text, width - 2)
     if len(lines) > most:
@@ -121,10 +121,10 @@ def _with_hint(text: str, hint: str, width: int) -> list[str]:
 
 
 class NoticeLine(Static, ModelPanel):
-    """Shows the latest audio problem. If there is none, shows the last notice or the latest advice.
+    """Shows the latest audio problem; without a problem, shows the last notice or the latest advice.
 
     The line is hidden if there is nothing to show. For a saved session, the line shows only notices about
-    opening the session, because all others are out of date.
+    opening the session, because other notices are out of date.
     """
 
     DEFAULT_CSS = """
@@ -194,5 +194,5 @@ class NoticeLine(Static, ModelPanel):
         self.refresh_from_model()
 
     def on_click(self) -> None:
-        """Hides the text, as the key esc does."""
+        """Hides the text. A click has the same effect as the key esc."""
         self.dismiss()

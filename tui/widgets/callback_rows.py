@@ -23,7 +23,7 @@ class CallbackRow(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Identifies the callback, event and process of the row."""
+        """The process, event and name of the callback, which identify the row."""
         return self.process, self.stats.event, self.stats.name
 
     @property
@@ -60,7 +60,7 @@ def _named(title: str, get: Callable[[CallbackRow], str | None], blank: str = ""
 
 
 def _counted(title: str, get: Callable[[CallbackStats], int]) -> Column:
-    """Returns a column of counts. A callback that was never called while tracing was on has a dash."""
+    """Returns a column of counts. Shows a dash if the callback was never called while tracing was on."""
 
     def value(row: CallbackRow) -> Sortable:
         return (float(get(row.stats)), "") if row.stats.calls else None
@@ -123,7 +123,7 @@ def places(width: int) -> list[ColumnPlace]:
 
 
 class CallbackRows:
-    """The sorted rows. The cursor stays on the same callback when the order changes."""
+    """The rows in sort order. When the order changes, the cursor stays on the same callback."""
 
     def __init__(self) -> None:
         self.rows: list[CallbackRow] = []
@@ -150,7 +150,7 @@ class CallbackRows:
         self._order()
 
     def move_to(self, index: int) -> None:
-        """Puts the cursor on a row."""
+        """Moves the cursor to a row."""
         self.cursor = min(max(index, 0), max(len(self.rows) - 1, 0))
         self._picked = self.current.key if self.current else None
 

@@ -58,7 +58,7 @@ class CallbackHeader(Widget):
         self.tooltip = "Click a title to sort by it; click again to reverse"
 
     def render_line(self, y: int) -> Strip:
-        """Draws the titles above the table's columns."""
+        """Draws the titles of the columns."""
         title, chosen = (
             self.get_component_rich_style(f"callback-header--{name}") for name in ("title", "sorted")
         )
@@ -83,7 +83,7 @@ class CallbackHeader(Widget):
 
 
 class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
-    """The rows of the table. Only visible rows are drawn."""
+    """The rows of the table, of which only the visible ones are drawn."""
 
     TITLE = "Callbacks"
     DEFAULT_CSS = """
@@ -115,14 +115,14 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
         self._changed()
 
     def sort(self, column: Column) -> None:
-        """Sorts by a column and keeps the cursor's row visible."""
+        """Sorts by a column, and keeps the row under the cursor visible."""
         self._rows.sort(column)
         self._changed()
         self.show_line(self.cursor)
 
     @property
     def cursor(self) -> int:
-        """The index of the row under the cursor."""
+        """Index of the row with the cursor."""
         return self._rows.cursor
 
     def count(self) -> int:
@@ -130,7 +130,7 @@ class CallbackTable(LineView, CursorKeys, inherit_bindings=False):
         return len(self._rows.rows)
 
     def move_to(self, index: int) -> None:
-        """Puts the cursor on a row."""
+        """Moves the cursor to a row."""
         self._rows.move_to(index)
         self._changed()
         self.show_line(self.cursor)

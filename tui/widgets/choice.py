@@ -24,7 +24,7 @@ class Choice(Select[str]):
         *,
         id: str,  # noqa: A002 - Textual's name for it
     ) -> None:
-        """Lists ``names``: either values, or a mapping of values to labels."""
+        """Creates a list of ``names``: values, or values with their labels."""
         self._offered = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
         super().__init__(self._prompts(), allow_blank=False, id=id, compact=True)
 
@@ -34,7 +34,7 @@ class Choice(Select[str]):
         return self.value if isinstance(self.value, str) else next(iter(self._offered))
 
     def offer(self, labels: dict[str, str]) -> None:
-        """Replaces the list by these values and labels; keeps the selected value."""
+        """Replaces the list with these values and labels; keeps the selected value."""
         chosen, self._offered = self.chosen, dict(labels)
         self.set_options(self._prompts())
         self.choose(chosen)

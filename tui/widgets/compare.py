@@ -74,7 +74,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
     def show_all(self, *, differences_only: bool) -> None:
         """Shows all rows, or only the rows that differ.
 
-        The cursor stays on its row if the row is still shown.
+        The cursor stays on the same row if possible.
         """
         row, self.differences_only = self.row, differences_only
         self._lay_out()
@@ -96,9 +96,9 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return False
 
     def copied(self) -> tuple[str, str] | None:
-        """Returns a name for the value under the cursor, and its full text.
+        """Returns a name for the value under the cursor, and the full text of the value.
 
-        In a row with two values, this is the right value.
+        If the row shows two values, returns the right value.
         """
         row = self.row
         if row is None:
@@ -160,7 +160,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
 
     @property
     def cursor(self) -> int:
-        """The line of the cursor."""
+        """Index of the line with the cursor."""
         return self._cursor
 
     def count(self) -> int:
@@ -168,7 +168,7 @@ class CompareView(LineView, CursorKeys, inherit_bindings=False):
         return len(self._lines)
 
     def move_to(self, index: int) -> None:
-        """Puts the cursor on a line."""
+        """Moves the cursor to a line."""
         before, self._cursor = self._cursor, max(min(index, len(self._lines) - 1), 0)
         self.refresh_line(before)
         self.refresh_line(self._cursor)
@@ -218,8 +218,7 @@ def _alike_until(text: str, other: str) -> int:
 def _text(text: str, other: object, cells: int) -> str:
     """Returns a string as it is shown, shortened to ``cells`` cells.
 
-    If the strings differ beyond the first few characters, shows the part of a long string around the first
-    difference.
+    For a long string that differs from ``other``, the part around the first difference is shown.
     """
     if type(other) is str and other != text and len(text) > cells - 2:
         alike = _alike_until(text, other)

@@ -30,15 +30,15 @@ class CursorKeys(Widget):
 
     @property
     def page_lines(self) -> int:
-        """Number of lines that page up and page down move: one less than the visible lines."""
+        """Number of lines that page up and page down move: the visible lines minus one."""
         return max(self.scrollable_content_region.height - 1, 1)
 
     def action_cursor(self, lines: int) -> None:
-        """Moves the cursor down by a number of lines, or up if it is negative."""
+        """Moves the cursor down by a number of lines, or up if the number is negative."""
         self.move_to(self.cursor + lines)
 
     def action_page(self, pages: int) -> None:
-        """Moves the cursor down by a number of pages, or up if it is negative."""
+        """Moves the cursor down by a number of pages, or up if the number is negative."""
         self.move_to(self.cursor + pages * self.page_lines)
 
     def action_first(self) -> None:

@@ -1,4 +1,4 @@
-"""DetailPane: shows one event in full. A message is read and decoded once the cursor has rested on it."""
+"""DetailPane: shows one event in full. A message is read and decoded once the log's cursor has rested on it."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Copied(NamedTuple):
 
 
 class ShownEvent:
-    """The event of a row.
+    """The event of a row, with facts about it.
 
-    Facts about the event are known immediately; the content of the event is known once `read` was called.
+    The content of the event is None until `read` is called.
     """
 
     def __init__(self, bridge: Bridge, row: Row) -> None:
@@ -147,7 +147,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
 
     @property
     def row(self) -> Row | None:
-        """The row that is shown."""
+        """The row whose event is shown."""
         return self._shown.row if self._shown else None
 
     def show(self, row: Row, *, at_once: bool) -> None:
@@ -169,7 +169,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self.scroll_to(y=0, animate=False)
 
     def forget(self) -> None:
-        """Clears the pane."""
+        """Clears the pane, so that it shows no event."""
         self._stop_rest()
         self._shown, self._tree, self._lines = None, None, ()
         self._lay_out()
@@ -182,7 +182,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         self.scroll_to(y=0, animate=False)
 
     def shows(self, row: Row) -> bool:
-        """Returns whether the pane shows this row and has read its message."""
+        """Returns whether the pane shows the row and has read its message."""
         return (
             self._rest is None and self._shown is not None and self.bridge.log.event(row) == self._shown.event
         )
@@ -303,7 +303,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
             self._lay_content()
 
     def _lay_content(self) -> None:
-        """Creates a tree for JSON, or lines for any other content and for a message as received."""
+        """Creates the tree of the content; for raw messages and other text, creates lines."""
         shown = self._shown
         self._tree, self._lines, self._cursor, self._touched = None, (), 0, False
         if shown is None or self._rest is not None:
@@ -328,14 +328,14 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
         return len(self._tree) if self._tree is not None else 0
 
     def action_cursor(self, lines: int) -> None:
-        """Moves the cursor by a number of lines. Above the first line, scrolls to the header."""
+        """Moves the cursor by a number of lines. If the cursor is on the first line, scrolls up to the header."""
         if self._tree is None or (self._cursor + lines < 0):
             self.scroll_relative(y=lines, animate=False)
         else:
             super().action_cursor(lines)
 
     def action_page(self, pages: int) -> None:
-        """Moves the cursor down by a number of pages, or up if it is negative."""
+        """Moves the cursor down by a number of pages, or up if the number is negative."""
         if self._tree is None:
             self.scroll_relative(y=pages * self.page_lines, animate=False)
         else:
@@ -382,7 +382,7 @@ class DetailPane(LineView, CursorKeys, inherit_bindings=False):
                 self.move_to(self._tree.parent(self._cursor))
 
     def line_at(self, y: int) -> int | None:
-        """Returns the index of the tree's line at row ``y`` of the view, which also shows the header."""
+        """Returns the index of the tree's line at row ``y`` of the view, below the header; None elsewhere."""
         return y + self.scroll_offset.y - len(self._head)
 
     def line_clicked(self, index: int, event: events.Click) -> None:

@@ -17,7 +17,7 @@ class Drawn(Widget):
     _kept_styles: dict[tuple[str, str], Style] | None = None
 
     def component(self, name: str, highlight: str = "") -> Style:
-        """Returns the style of a component class, on the background of ``highlight`` if it is given.
+        """Returns the style of a component class, on the background of ``highlight``, if given.
 
         The style is cached, because Textual discards it at each `refresh` and needs 0.1 ms to compute it.
         """
@@ -30,14 +30,14 @@ class Drawn(Widget):
         return style
 
     def look(self, style: str) -> Style:
-        """Returns the style of text in this widget that is written like ``bold $text-error``."""
+        """Returns a style that is written like ``bold $text-error``, for text in this widget."""
         kept = self._kept.get(("", style))
         if kept is None:
             kept = self._kept["", style] = (self.visual_style + VisualStyle.parse(style)).rich_style
         return kept
 
     def repaint(self, *regions: Region) -> None:
-        """Repaints regions of the content, or the whole widget, in the next frame.
+        """Repaints the given regions of the content in the next frame; without regions, the whole widget.
 
         Textual's `refresh` would need three messages through two queues, and would discard computed sizes and
         styles.

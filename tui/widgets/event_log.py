@@ -113,7 +113,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def row(self) -> Row | None:
-        """The row under the cursor. For an event of an expanded run, a row that contains only that event."""
+        """The row under the cursor. In an expanded run, a row that contains only the event under the cursor."""
         line, log = self.line, self.bridge.log
         if line is None:
             return None
@@ -162,7 +162,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     def in_place(self) -> Iterator[None]:
         """A context in which the rows of the view may change.
 
-        Afterwards, the cursor and the top of the view are on the same events as before.
+        Afterwards, the cursor and the top of the view are back on the same events.
         """
         cursor, top = self._anchor or self.line, self._line_at(self.scroll_offset.y)
         yield
@@ -266,7 +266,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.hold()
 
     def follow(self) -> None:
-        """Moves the cursor to the end of the log, and keeps it there as events arrive."""
+        """Moves the cursor to the end of the log, and keeps the cursor there as events arrive."""
         self._cursor_follows, self._anchor = True, None
         super().follow()
         self._place_cursor(max(len(self.view) - 1, 0))
@@ -277,7 +277,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         super().hold()
 
     def following_changed(self) -> None:
-        """Starts or stops counting new rows, which are counted while the pane is not following."""
+        """Counts new rows while the pane is not following; stops counting when it follows again."""
         self.view.follow() if self.following else self.view.hold()
 
     def line_clicked(self, index: int, event: events.Click) -> None:
@@ -288,7 +288,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
             self.post_message(self.Opened(self))
 
     def on_resize(self) -> None:
-        """Keeps the cursor in view if the pane is not following, and adapts the title."""
+        """Keeps the cursor in view unless the pane is following, and adapts the title to the width."""
         self._update_title()
         if not self.following:
             self._show_cursor()
@@ -319,7 +319,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     def why_empty(self) -> str:
         """Returns the text for an empty log.
 
-        The text says that there are no events yet, or that none match the filter, and suggests filters.
+        The text says that there are no events yet, or that none match the filter; it suggests other filters.
         """
         log, count = self.bridge.log, len(self.bridge.log.events)
         if not self.filtered or not count:
@@ -339,13 +339,14 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
         )
 
     def line_key(self, index: int) -> Hashable:
-        """Returns the look of a line as its cache key, because the line with an index may change."""
+        """Returns the look of a line as its cache key, because another line may get the same index later."""
         return self._look(index)
 
     def keys(self, height: int) -> Iterable[Hashable]:
         """Returns the cache keys of all visible lines.
 
-        Each look also depends on the previous line. Computing all looks together reads each line only once.
+        The look of a line depends on the previous line. Computing all looks together reads each line only
+        once.
         """
         top = self.scroll_offset.y
         looks: list[Hashable] = list(

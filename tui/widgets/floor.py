@@ -82,10 +82,7 @@ class FloorPane(GradedRows):
                 self.refresh_from_model()
 
     def title_parts(self) -> list[str]:
-        """Returns who has the floor, and each party's median offset.
-
-        The usual offset between people follows, for comparison.
-        """
+        """Returns who has the floor, each party's median offset and, for comparison, the offset between people."""
         figures = self._figures
         holder = self.floor.holder
         held = [f"held by {holder}"] if holder and self.bridge.state.status.live else []
@@ -98,7 +95,7 @@ class FloorPane(GradedRows):
         return len(self._moments)
 
     def event_of(self, index: int) -> int:
-        """Returns the number of the event in the log to which a row belongs."""
+        """Returns the number of the event in the log for a row."""
         return self._moments[index].event
 
     def why_empty(self) -> str:
@@ -190,7 +187,7 @@ class FloorPane(GradedRows):
         return [(f"{'':<{_NAME_CELLS}}{left}{middle}{right}", "rows--muted")]
 
     def _window(self, width: int) -> tuple[int, int]:
-        """Returns the time at the right edge of the lanes and the time that they cover, in ns.
+        """Returns the time at the right edge of the lanes, and the duration that the lanes cover, in ns.
 
         In a call, the right edge moves by whole cells.
         """

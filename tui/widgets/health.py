@@ -104,7 +104,7 @@ class HealthPane(LineView, ModelPanel, inherit_bindings=False):
 def figures_of(state: SessionState, telemetry: Telemetry, *, measuring: bool = False) -> list[HealthLine]:
     """Returns the figures to show.
 
-    After a call, these are the last ones measured. For a saved session, only losses are returned.
+    After a call, the figures are the last ones measured. For a saved session, only losses are returned.
     """
     if telemetry == _NOTHING and not measuring:
         return [*_conditions(state), *_unmeasured(state), *_losses(state.metrics)]
@@ -119,9 +119,9 @@ def figures_of(state: SessionState, telemetry: Telemetry, *, measuring: bool = F
 
 
 def _unmeasured(state: SessionState) -> list[HealthLine]:
-    """Returns lines which say that current values are measured only in a call.
+    """Returns lines that replace the figures when nothing is being measured.
 
-    The lines replace the figures, which would all be dashes.
+    The lines say that current values are measured only in a call.
     """
     timing, round_trip_ms = state.metrics.timing, state.metrics.round_trip_ms
     return [

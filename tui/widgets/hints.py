@@ -1,4 +1,4 @@
-"""Texts for empty panes: what will appear there, and which key to press."""
+"""Texts for empty panes. They say what will appear, and which key to press."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _KEYS_TO_TALK = "In a call, press r to talk or 1 to play a recorded line."
 
 
 def nothing_shown(state: SessionState, nothing: str, until: str = "") -> str:
-    """Returns the text ``nothing`` for an empty pane, followed during a call by what will appear in it.
+    """Returns the text for an empty pane, which begins with ``nothing``.
 
-    After the call, and in a saved session, nothing more will appear.
+    Until the call ends, the text also says what will appear in the pane, and which key to press.
     """
     if state.status in (Status.ENDED, Status.ERROR):
         return f"{nothing} in this call."
@@ -23,7 +23,7 @@ def nothing_shown(state: SessionState, nothing: str, until: str = "") -> str:
 def what_to_press(state: SessionState) -> str:
     """Returns a hint that names the keys for starting to talk.
 
-    Empty once the user has spoken, and in a saved session.
+    Empty once the user has spoken, and for a saved session.
     """
     if state.status is not Status.ACTIVE or state.controls.recording or state.controls.line:
         return ""

@@ -1,4 +1,4 @@
-"""KeyBar: one line with the keys that apply now, or with a sentence that explains why a key has no effect.
+"""KeyBar: one line with the keys that apply now, or with the reason why a key has no effect.
 
 Clicking a key presses it.
 """
@@ -61,7 +61,7 @@ class KeyBar(Static):
         self._notice_timer: Timer | None = None
 
     def show_notice(self, sentence: str) -> None:
-        """Shows a sentence instead of the keys for `NOTICE_S`. An empty sentence shows the keys again."""
+        """Shows a sentence instead of the keys for `NOTICE_S`. An empty sentence restores the keys."""
         if self._notice_timer is not None:
             self._notice_timer.stop()
             self._notice_timer = None
@@ -80,7 +80,7 @@ class KeyBar(Static):
         self.screen.bindings_updated_signal.unsubscribe(self)
 
     def on_resize(self) -> None:
-        """Shows as many keys as fit."""
+        """Draws as many keys as fit."""
         self._show()
 
     def on_click(self, event: events.Click) -> None:
@@ -165,7 +165,7 @@ class KeyBar(Static):
             start += cells
 
     def _label_of(self, entry: ActiveBinding) -> str:
-        """Returns the label of a key, which a screen may change depending on its state."""
+        """Returns the label of a key. A screen may change the label depending on its state."""
         return self._names().get(entry.binding.id or "", entry.binding.description)
 
     def _cells(self, entries: list[ActiveBinding]) -> int:

@@ -72,7 +72,7 @@ class LadderPane(RowsView):
         return self.progress.rungs[index].number
 
     def heads(self, width: int, height: int) -> Sequence[Sequence[Piece]]:
-        """Returns no head lines, because the columns are self-explanatory."""
+        """Returns no lines, because the columns are self-explanatory."""
         return ()
 
     def why_empty(self) -> str:
@@ -135,7 +135,7 @@ class LadderPane(RowsView):
         self.grow(count + self.foot_lines, count)
 
     def follow(self) -> None:
-        """Moves the cursor to the current step, and lets it follow."""
+        """Moves the cursor to the current step, and makes the cursor follow the current step."""
         self.following = True
         self.refresh_from_model()
 

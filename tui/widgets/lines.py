@@ -1,7 +1,7 @@
 """LineView: a scrolling panel that draws only visible lines, and caches the drawn lines.
 
-`FollowView` also follows the end of a growing list while it is scrolled to the bottom. Otherwise, it counts
-new lines, and the visible lines do not move.
+`FollowView` also follows the end of a growing list while it is scrolled to the bottom. While it is scrolled
+up, it counts new lines, and the visible lines do not move.
 """
 
 from __future__ import annotations
@@ -83,12 +83,12 @@ class LineView(ScrollView, Drawn, can_focus=True):
         raise NotImplementedError
 
     def line_key(self, index: int) -> Hashable:
-        """Returns a value that changes when the line looks different. The value need not contain style and width."""
+        """Returns the cache key of a line, which must change when the line looks different."""
         return index
 
     @property
     def has_lines(self) -> bool:
-        """Whether there are lines."""
+        """Whether the view has lines."""
         return bool(self.virtual_size.height)
 
     def why_empty(self) -> str:
@@ -96,7 +96,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
         return ""
 
     def component(self, name: str, highlight: str = "") -> Style:
-        """Returns the style of a component class, on the background of ``highlight`` if it is given.
+        """Returns the style of a component class, on the background of ``highlight``, if given.
 
         A highlight is visible even in a terminal without colors.
         """
@@ -108,7 +108,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
     def set_lines(self, count: int) -> None:
         """Sets the number of lines. Only the scrollbar is laid out again.
 
-        Setting `virtual_size` instead would lay out the whole screen, ten times a second in a call.
+        Setting `virtual_size` directly would lay out the whole screen, ten times a second in a call.
         """
         size = Size(0, count)
         if size != self.virtual_size:
@@ -130,7 +130,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
             self.repaint(*changed)
 
     def refresh_line(self, y: int) -> None:
-        """Repaints line number ``y``."""
+        """Repaints the line with number ``y``."""
         self.repaint(Region(0, y - self.scroll_offset.y, self.line_width, 1))
 
     def keys(self, height: int) -> Iterable[Hashable]:
@@ -141,7 +141,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
         return map(self.key_at, range(height))
 
     def key_at(self, y: int) -> Hashable:
-        """Returns a value that changes when row ``y`` of the view looks different; None for a blank row."""
+        """Returns the cache key of row ``y`` of the view; None for a blank row."""
         index = self.scroll_offset.y + y
         return self.line_key(index) if index < self.virtual_size.height else self.empty_text_at(y)
 
@@ -153,7 +153,7 @@ class LineView(ScrollView, Drawn, can_focus=True):
         return self.draw_line(index, self._view.width).adjust_cell_length(self._view.width, self._blank)
 
     def empty_text_at(self, line: int) -> str | None:
-        """Returns line number ``line`` of the text for an empty view; None beyond the end of the text."""
+        """Returns a line of the text for an empty view; None beyond the end of the text."""
         return self._empty_text[line] if line < len(self._empty_text) else None
 
     def draw_empty_text(self, line: int) -> Strip:
@@ -285,7 +285,7 @@ class FollowView(LineView, ModelPanel):
         self.follow()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Starts following when the user scrolls to the end; stops when the user scrolls away from it."""
+        """Starts following when the user scrolls to the end, and stops when the user scrolls away."""
         super().watch_scroll_y(old_value, new_value)
         if not self._moving:
             self.following = round(new_value) >= self.max_scroll_y
@@ -294,7 +294,7 @@ class FollowView(LineView, ModelPanel):
             self._update_title()
 
     def show_followed(self) -> None:
-        """Scrolls to the end. Subclasses may follow a different line."""
+        """Scrolls to the end. Subclasses may follow another line instead."""
         self.scroll_end(animate=False, immediate=True, x_axis=False)
 
     def on_resize(self) -> None:
@@ -320,7 +320,7 @@ class FollowView(LineView, ModelPanel):
         return max(self.outer_size.width - edges, 0)
 
     def title_of(self, parts: list[str]) -> str:
-        """Returns the title. Parts at the end that do not fit are left out."""
+        """Returns the title. Parts that do not fit are dropped from the end."""
         return joined(parts, self.title_room, self.LEAST_TITLE_CELLS)
 
     def _update_title(self) -> None:
@@ -351,7 +351,7 @@ class FollowView(LineView, ModelPanel):
 def joined(parts: Sequence[str], cells: int, least_cells: int = 0) -> str:
     """Joins as many of the parts as fit, and at least the first.
 
-    The last part is shortened if at least ``least_cells`` of it fit. If ``least_cells`` is 0, parts are never
+    The last part is shortened if it still has ``least_cells`` cells. If ``least_cells`` is 0, parts are never
     shortened.
     """
     kept = list(parts)

@@ -1,8 +1,8 @@
 """The columns of the event log, from left to right in `COLUMNS`, each with its width and drawing function.
 
-To add a column, write a function that draws it and list it in `COLUMNS`. A column may draw from the event,
-its row and the line's `Look`. Other values must be added to `Look`, because a line is drawn again only when
-its look changes.
+To add a column, write a function that draws it and list it in `COLUMNS`. If a column draws a value that is
+neither in the event nor in its row, add the value to `Look`: a line is drawn again only when its look
+changes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ _LEVEL_STYLES = {Severity.WARNING: "event-log--warning", Severity.ERROR: "event-
 
 
 class Look(NamedTuple):
-    """Everything but position and width that determines how a line looks. Part of the line's cache key."""
+    """The values that determine how a line looks, except its position and width.
+
+    A look is part of the cache key of a line.
+    """
 
     line: ViewLine
     marked: bool
@@ -109,7 +112,7 @@ class LongestKind:
 
 
 class LogLine:
-    """A line that is being drawn. Looks up values that several columns need only once."""
+    """A line that is being drawn. Values that several columns need are looked up only once."""
 
     __slots__ = ("is_run", "level_style", "look", "row", "shape", "size", "summary", "view")
 
@@ -287,7 +290,7 @@ def pieces(view: EventView, look: Look, width: int) -> list[Piece]:
 
 
 def _time_text(line: LogLine) -> str:
-    """Returns the time of day, or the seconds since the session's start if it is unknown or not wanted."""
+    """Returns the time of day; if that is unknown or not wanted, the seconds since the session's start."""
     events = line.view.log.events
     at_ns, start_ns = events.at_ns[line.look.line.first], events.at_ns[0]
     begin = events[0] if line.look.absolute else None

@@ -66,7 +66,7 @@ class TrackMeter(Drawn):
             self.repaint()
 
     def render_line(self, y: int) -> Strip:
-        """Draws the meter, which has only one line."""
+        """Draws the only line of the meter."""
         value_look = "meter--clip" if self._clipped else "meter--value"
         pieces: list[Piece] = [
             (self._label.ljust(_LABEL_CELLS), "meter--label"),

@@ -13,9 +13,8 @@ from tui.callbacks import Registration
 class ModelPanel(Widget):
     """Listens to its models while it is mounted, and refreshes at most once per tick.
 
-    This is a mixin: list it after the widget class, because Textual takes style and keys only from the first
-    base class. Set `bridge` before the panel is mounted. Subclasses override `listen` and
-    `refresh_from_model`.
+    List this mixin after the widget class, because Textual takes style and keys only from the first base
+    class. Set `bridge` before the panel is mounted. Subclasses override `listen` and `refresh_from_model`.
     """
 
     bridge: Bridge
@@ -23,7 +22,7 @@ class ModelPanel(Widget):
     _stale = False
 
     def listen(self) -> Iterable[Registration]:
-        """Yields registrations of `changed` with the models that this panel shows."""
+        """Yields the registrations of `changed` with the models that the panel shows."""
         return ()
 
     def refresh_from_model(self) -> None:

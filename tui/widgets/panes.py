@@ -88,7 +88,7 @@ class Panes(Container):
     def on_mount(self) -> None:
         """Arranges the panes before the first layout, and creates the other panes after it.
 
-        Only the panes that fit are therefore laid out, and only once.
+        The first layout therefore includes only the panes that fit.
         """
         self._settle()
         self.call_after_refresh(self._make, self._makers)
@@ -106,7 +106,7 @@ class Panes(Container):
         return bool(self._full)
 
     def maximize(self) -> None:
-        """Maximizes the focused pane. If a pane is maximized already, shows all panes again."""
+        """Maximizes the focused pane. If a pane is already maximized, shows all panes again."""
         focused = self.screen.focused
         filled = bool(self._full) or focused is None or not self.has(focused)
         self._fill("" if filled or focused is None else focused.id or "")
@@ -137,7 +137,7 @@ class Panes(Container):
             self._divide()
 
     def on_descendant_focus(self) -> None:
-        """Enlarges the part (the log or the side panes) that has the focus now."""
+        """Enlarges the log or the side panes, depending on which of them has the focus."""
         in_side = self.screen.focused in self.panes.values()
         if in_side != self._in_side:
             self._in_side = in_side
@@ -163,7 +163,7 @@ class Panes(Container):
                 pane.poll()
 
     def visit(self, name: str) -> None:
-        """Shows and focuses a pane. If the pane already has the focus, hides it and focuses the log."""
+        """Shows and focuses a pane. If the pane already has the focus, hides the pane and focuses the log."""
         if name not in self._makers:
             self._fill("")
             self.log_pane.focus()
@@ -180,7 +180,7 @@ class Panes(Container):
         self._settle()
 
     def put_away(self, name: str) -> None:
-        """Hides a side pane. The pane that was previously shown in its place returns."""
+        """Hides a side pane, and restores the pane that was previously in its place."""
         had_focus = self.panes[name].has_focus
         self._full = ""
         self._arrangement.put_away(name)
@@ -239,7 +239,7 @@ class Panes(Container):
         return next(((Edge.PANE, name) for name in below if y == self.panes[name].region.y), None)
 
     def _drag_pane(self, name: str, y: int) -> None:
-        """Moves the upper edge of a pane to row ``y``, which resizes the pane and the pane above it."""
+        """Moves the upper edge of a pane to row ``y``. This resizes the pane and the one above it."""
         above = self.shown[self.shown.index(name) - 1]
         top, bottom = self.panes[above].region.y, self.panes[name].region.bottom
         share = min(max((y - top + 0.5) / max(bottom - top, 1), 0.2), 0.8)
@@ -282,7 +282,7 @@ class Panes(Container):
         self._settle()
 
     def _make(self, names: Iterable[str]) -> None:
-        """Creates those of the panes that do not exist yet, hidden, at their positions."""
+        """Creates the panes that do not exist yet, at their positions. A new pane is hidden."""
         for name in names:
             if name not in self.panes:
                 below = [self.panes[other] for other in self._behind(name) if other in self.panes]
@@ -319,8 +319,8 @@ class Panes(Container):
 
 
 def _part(share: float) -> str:
-    """Returns a size in Textual's notation for a share of the space.
+    """Converts a share of the space to a size in Textual's notation.
 
-    The share is given in whole thousandths, because Textual's rounding of floats can cost a cell.
+    Uses whole thousandths, because Textual's rounding of floats can cost a cell.
     """
     return f"{max(round(share * 1000), 1)}fr"

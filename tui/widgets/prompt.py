@@ -1,4 +1,4 @@
-"""PromptLine: asks for a filter, a search text, a place, a note or a path. Replaces the footer."""
+"""PromptLine: asks for a filter, a search text, a place, a note or a path, in place of the footer."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class PromptLine(Vertical):
             question.left()
 
     def action_complete(self) -> None:
-        """Inserts the most likely completion. If called again, replaces the completion by the next one."""
+        """Inserts the most likely completion. If called again, replaces it with the next completion."""
         question = self._question
         if question is None or question.complete is None:
             return
@@ -147,7 +147,7 @@ class PromptLine(Vertical):
             self._shut()
 
     def _show_keys(self) -> None:
-        """Shows the keys after the text, if there is room and the hint is no longer visible."""
+        """Shows the keys after the user's text if there is room. Before the user types, the hint is shown."""
         self.set_class(bool(self.line.value) and self.screen.size.width >= _LEAST_CELLS, "-typed")
 
     def _shut(self) -> None:

@@ -12,7 +12,10 @@ MAX_RAW = 2_000_000
 
 
 def raw_lines(raw: bytes, width: int) -> Sequence[str]:
-    """Returns the lines of a message. Each line is created when it is requested."""
+    """Returns the lines of a message.
+
+    A line is created only when it is requested.
+    """
     shown = raw[:MAX_RAW]
     if b"\0" in shown:
         return _HexLines(raw, width)

@@ -92,11 +92,11 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @abstractmethod
     def row_key(self, index: int) -> Hashable:
-        """Returns a value that changes when the row looks different."""
+        """Returns the cache key of a row, which must change when the row looks different."""
 
     @abstractmethod
     def in_full(self, index: int) -> Sequence[Piece]:
-        """Returns the details of a row for the foot.
+        """Returns the details of a row, which the foot shows.
 
         Each piece is kept on one line if possible.
         """
@@ -106,7 +106,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def least_lines(self) -> int:
-        """Number of lines that the head must leave for a row and the most important part of the foot."""
+        """Number of lines that the head must leave free for a row and the most important part of the foot."""
         return 1 + (self._vital_lines if self.has_focus else 0)
 
     # drawing
@@ -115,7 +115,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
     def foot_lines(self) -> int:
         """Number of lines in the foot.
 
-        The foot uses the lines that the rows leave empty. In a focused pane, it may use more.
+        The foot uses the lines that the rows leave empty. In a focused pane, the foot may use more lines.
         """
         room = self.row_room
         empty = room - self.count()
@@ -162,7 +162,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
         self._foot_at = self._view.height - self.foot_lines
 
     def key_at(self, y: int) -> Hashable:
-        """Returns a value that changes when line ``y`` of the head, the rows or the foot looks different."""
+        """Returns the cache key of line ``y`` of the view, which belongs to the head, a row or the foot."""
         heads = len(self._heads)
         if y < heads:
             return "head", tuple(self._heads[y])
@@ -221,7 +221,7 @@ class RowsView(FollowView, CursorKeys, inherit_bindings=False):
 
     @property
     def page_lines(self) -> int:
-        """Number of rows that page up and page down move: one less than the visible rows."""
+        """Number of rows that page up and page down move: the visible rows minus one."""
         return max(self.row_room - self.foot_lines - 1, 1)
 
     def action_choose(self) -> None:

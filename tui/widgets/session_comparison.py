@@ -55,7 +55,7 @@ class SessionComparisonView(TextPage, inherit_bindings=False):
         return self.notice
 
     def show(self, comparison: SessionComparison | None, notice: str = "") -> None:
-        """Shows a comparison or, if it is None, a notice."""
+        """Shows a comparison. Without a comparison, shows a notice."""
         self.comparison, self.notice = comparison, notice
         self._lay_out()
 

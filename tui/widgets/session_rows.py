@@ -32,7 +32,7 @@ _MARK_CELLS, _OUTCOME_CELLS, _LENGTH_CELLS, _TURNS_CELLS, _WORST_CELLS, _COUNT_C
 
 
 class SessionRows:
-    """The sessions, newest first, those that match the filter, and those that are marked."""
+    """The saved sessions, newest first, with the user's filter and marks."""
 
     def __init__(self) -> None:
         self.all: list[SessionSummary] = []
@@ -54,7 +54,7 @@ class SessionRows:
         self._select()
 
     def toggle(self, folder: Path) -> None:
-        """Marks or unmarks a session. If two sessions are marked already, the first loses its mark."""
+        """Marks or unmarks a session. At most two sessions are marked; a third mark replaces the first."""
         if folder in self.marked:
             self.marked.remove(folder)
         else:
@@ -72,7 +72,7 @@ class SessionRows:
 
 
 class SessionsView(RowsView, inherit_bindings=False):
-    """Draws `SessionRows`."""
+    """Draws the rows of `SessionRows`."""
 
     TITLE = "Saved sessions"
     HELP = (
@@ -102,7 +102,7 @@ class SessionsView(RowsView, inherit_bindings=False):
 
     @property
     def grows(self) -> bool:
-        """Always false. The view does not follow its end, because the newest session is at the top."""
+        """Always false, because the newest session is at the top and the view need not follow its end."""
         return False
 
     @property
@@ -113,7 +113,7 @@ class SessionsView(RowsView, inherit_bindings=False):
     def show(self, current: Path | None = None) -> None:
         """Redraws the rows.
 
-        The cursor moves to session ``current`` if it is listed; otherwise, it stays at its position.
+        The cursor moves to session ``current`` if it is listed; otherwise, the cursor stays at its position.
         """
         folders = [each.folder for each in self.rows.rows]
         if current in folders:

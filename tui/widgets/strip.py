@@ -143,7 +143,7 @@ class Group(NamedTuple):
     """Smallest width of the shortened group; 0 means that the group is never shortened."""
 
     def fitted(self, cells: int) -> Group | None:
-        """Returns the group shortened to ``cells``; None if too little of it would remain.
+        """Returns the group shortened to ``cells`` cells; None if too little of the group would remain.
 
         The last text of the group is cut in the middle.
         """
@@ -288,7 +288,10 @@ def _greeting(metrics: SessionMetrics) -> Figure:
 
 
 def _asked_for(metrics: SessionMetrics) -> list[Group]:
-    """Returns the amounts of audio that were dropped on purpose. These amounts do not count as losses."""
+    """Returns the amounts of audio that were dropped on purpose.
+
+    Audio that was dropped on purpose does not count as a loss.
+    """
     return [
         _named(loss.label, _amount(loss, amount), 3)
         for loss in Loss

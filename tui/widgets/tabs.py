@@ -78,7 +78,7 @@ class PaneTabs(Static):
 
 
 def fitted(tabs: Sequence[Tab], width: int) -> list[Tab]:
-    """Returns all tabs, with titles that are short enough for the line."""
+    """Returns the tabs, with titles shortened so that all of them fit the line."""
     roomy = [tab._replace(title=f"{tab.title} ") for tab in tabs]
     if sum(map(_cells, roomy)) - 1 <= width:
         return roomy

@@ -70,7 +70,7 @@ class TalkButton(Widget):
         self.let_go()
 
     def let_go(self) -> None:
-        """Releases the button, if it is held down."""
+        """Releases the button if it is held down."""
         if self.held:
             self.held = False
             self.release_mouse()
@@ -78,7 +78,7 @@ class TalkButton(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """Draws a label: what a press does, or that the microphone is on."""
+        """Draws the label, which says what a press does, or that the microphone is on."""
         width = self.size.width
         if self._recording:
             long, short, look = "talking" if self.held else "mic on", "mic on", "talk--open"

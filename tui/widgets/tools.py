@@ -61,7 +61,7 @@ class ToolsPane(RowsView):
         return [self.TITLE, *([f"{len(states):,}"] if states else []), *counts]
 
     def state(self, event: ToolChanged) -> str:
-        """Returns the state of a call, in a word."""
+        """Returns the word for the state of a call."""
         if event.finished:
             return "failed" if event.error else "done"
         return "running" if self.bridge.state.status.live else "no result"

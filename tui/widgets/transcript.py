@@ -35,7 +35,7 @@ _NOWHERE, _BEFORE_ALL = -2, -1
 class TranscriptPane(FollowView, inherit_bindings=False):
     """Shows time, speaker and words of each entry.
 
-    An entry is wrapped when it changes, and drawn when it is visible.
+    An entry is wrapped only when it changes, and drawn only when it is visible.
     """
 
     TITLE = "Transcript"
@@ -83,7 +83,7 @@ class TranscriptPane(FollowView, inherit_bindings=False):
     def listen(self) -> Iterable[Registration]:
         """Subscribes to changes of the transcript and of the status.
 
-        Times count from the start of the session.
+        The times in the pane count from the start of the session.
         """
         yield self.bridge.transcript.add_change_callback(self._changed_from)
         yield self.bridge.state.add_status_change_callback(self.changed)
@@ -224,7 +224,7 @@ def _words(said: Utterance) -> str:
 def _heard_characters(said: Utterance) -> int | None:
     """Returns how many characters of a cut-off text were heard, up to the end of a word.
 
-    Returns None if the text was not cut off or the number is unknown.
+    Returns None for a text that was not cut off, or if the number is unknown.
     """
     if said.heard is not Heard.CUT or said.heard_share is None:
         return None
@@ -267,9 +267,9 @@ def _who(entry: Entry) -> str:
 
 
 def _mark(entry: Entry) -> str:
-    """Returns how much of an entry was heard, or how long a tool ran, in brackets; "" if all was heard.
+    """Returns a mark in brackets that says how much of an entry was heard, or how long a tool ran.
 
-    The mark contains no-break spaces, so that it is not wrapped.
+    Empty if all of the entry was heard. The mark contains no-break spaces, so that it is not wrapped.
     """
     match entry:
         case ToolUse(event=event):

@@ -1,7 +1,6 @@
 """Draws JSON: converts lines of an `EventTree` to pieces of text with styles.
 
-The text comes from the far side. The functions make control characters visible, and cut the text to a
-readable length.
+The text comes from the far side: its control characters are made visible, and it is cut to a readable length.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def turn_in_full(turn: Turn, figure: Figure, barge_ins: Sequence[BargeIn], waiti
 
 
 def causes_of(turn: Turn) -> list[str]:
-    """Returns the stages that took most of the response time, longest first, such as "unexplained 1.8 s"."""
+    """Returns the stages that took most of the response time, such as "unexplained 1.8 s", longest first."""
     longest = sorted(notable(shares_of(turn)), key=lambda share: -share.ms)
     return [f"{share.stage} {numbers.seconds(share.ms)}" for share in longest]
 
@@ -127,7 +127,7 @@ def notable_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:
 
 
 def counted(lines: Iterable[str]) -> list[str]:
-    """Returns each different line once, in order; adds the number of occurrences if it is repeated."""
+    """Returns each different line once, in order. A repeated line is followed by its number of occurrences."""
     return [line if times == 1 else f"{line} ({times} times)" for line, times in Counter(lines).items()]
 
 

@@ -77,7 +77,7 @@ class TurnsPane(GradedRows):
         """Length of a full bar in ms: the response time of the slowest turn shown."""
 
     def listen(self) -> Iterable[Registration]:
-        """Subscribes to changes of the status and of turns. Turns change less often than all figures together."""
+        """Subscribes to changes of the status and of turns, which are less frequent than changes of other figures."""
         yield from super().listen()
         yield self.bridge.state.add_turns_update_callback(self.changed)
 
@@ -128,7 +128,7 @@ class TurnsPane(GradedRows):
     def _said(self) -> str:
         """Returns the verdict on the session, from a cache if possible.
 
-        Checks only the latest turns for changes, because earlier turns never change.
+        Only the latest turns are compared with the cache, because earlier turns never change.
         """
         newest = [
             (turn.response_ms, turn.unexplained_ms, turn.unmeasured, turn.doubt) for turn in self.turns[-3:]
@@ -160,7 +160,7 @@ class TurnsPane(GradedRows):
         )
 
     def poll(self) -> None:
-        """Updates how long the user has been waiting, which changes without events."""
+        """Updates the time for which the user has been waiting, because time passes without events."""
         if self.turns and self._waiting(self.turns[-1]):
             self.refresh_changed()
 

@@ -45,8 +45,8 @@ class WaveformStrip(ModelPanel, Widget):
     """Shows the user above and the agent below, with turns, barge-ins and errors between them.
 
     Drag or click to seek, and scroll to zoom. Heights are proportional to the square root of the loudness, so
-    that quiet speech is visible. Draws a `tui.view.waveform.Waveform` each time it is polled, but only if the
-    picture has changed.
+    that quiet speech is visible. The picture comes from `tui.view.waveform.Waveform`; it is redrawn when the
+    strip is polled, if it has changed.
     """
 
     DEFAULT_CSS = """
@@ -99,7 +99,7 @@ class WaveformStrip(ModelPanel, Widget):
         return max(whole_ns // self.zoom, min(MIN_SPAN_NS, whole_ns))
 
     def zoom_by(self, factor: float) -> None:
-        """Zooms in if ``factor`` is 2, out if it is 0.5. Keeps the playhead in place if possible."""
+        """Multiplies the zoom by ``factor``: 2 zooms in, 0.5 zooms out. Keeps the playhead in place if possible."""
         head, before_ns = self.playhead, self.span_ns
         if factor < 1 or before_ns > MIN_SPAN_NS:
             self.zoom = max(round(self.zoom * factor), 1)
@@ -137,7 +137,7 @@ class WaveformStrip(ModelPanel, Widget):
         return max(self.size.width - LABEL_CELLS, 1)
 
     def _track(self, track: int, row: int, rows: int) -> Strip:
-        """Returns line ``row`` of a track that is ``rows`` lines high. Row 0 is the lowest."""
+        """Returns line ``row`` of a track that is ``rows`` lines high. Row 0 is the lowest row."""
         name = ("user", "agent")[track]
         style, unread = self._look(f"waveform--{name}"), self._look("waveform--unread")
         levels = self._levels_now()[track]
@@ -201,7 +201,10 @@ class WaveformStrip(ModelPanel, Widget):
         return cells
 
     def _levels_now(self) -> tuple[bytes, bytes]:
-        """Returns the loudness of both tracks, one byte per column. Cached until the visible part changes."""
+        """Returns the loudness of both tracks, one byte per column.
+
+        The result is cached until the visible part changes.
+        """
         waveform = self.bridge.waveform
         key = waveform.version, self._left_ns, self.span_ns, self.columns
         if key != self._levels_key:
@@ -270,5 +273,5 @@ class WaveformStrip(ModelPanel, Widget):
 
 
 def _height(loudness: int) -> float:
-    """Returns how much of the track's height a loudness (0–255) fills, as a share 0..1."""
+    """Converts a loudness (0–255) to a share of the track's height, 0..1."""
     return min(math.sqrt(loudness / (255 * FULL)), 1.0)

@@ -67,7 +67,7 @@ def _wrap_paragraph(text: str, width: int) -> list[str]:
 def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str]:
     """Returns the lines of a text of any length.
 
-    The lines of a long text all have the same number of characters, and each is created when it is requested.
+    The lines of a long text have the same number of characters, and are created only when they are requested.
     """
     width = max(width, 2)
     if len(text) > _WRAPPED_CHARS:
@@ -78,7 +78,7 @@ def broken(text: str, width: int, *, between_words: bool = True) -> Sequence[str
 
 
 class LazyLines(Sequence[str]):
-    """Lines that are created when they are requested. Subclasses implement `__len__` and `line`."""
+    """Lines that are created only when they are requested. Subclasses implement `__len__` and `line`."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -101,7 +101,7 @@ class LazyLines(Sequence[str]):
 class _Broken(LazyLines):
     """Lines with a fixed number of characters.
 
-    The number is chosen so that a line fits even if it contains only characters of the greatest width.
+    The number is small enough for lines that contain only wide characters.
     """
 
     def __init__(self, text: str, width: int) -> None:

@@ -49,7 +49,7 @@ class TextLine(Input):
 
 
 class WordLine(TextLine):
-    """A line of input for a URL or a name. Blanks and invisible characters are rejected or removed."""
+    """A line of input for a URL or a name, without blanks or invisible characters."""
 
     def __init__(self, *, placeholder: str, id: str) -> None:  # noqa: A002 - Textual's name for it
         super().__init__(placeholder=placeholder, restrict=f"{_VISIBLE}*", id=id, compact=True)
