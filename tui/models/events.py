@@ -233,7 +233,7 @@ class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
     """What the user can do about the error; empty if there is no advice."""
     fatal: bool = False
     answer_failed: bool = False
-    """The agent abandoned the answer that was due, so there is no point in waiting for it."""
+    """Whether the agent has abandoned the answer that was due, so that nobody need wait for it."""
     about: Count = 0
     """Number of the event that caused the error; 0 if unknown."""
     count: Count = 1

@@ -83,7 +83,7 @@ class FolderWriter:
         self._lines.append(json_of(event) + b"\n")
 
     def audio(self, item: TrackItem) -> None:
-        """Adds the next item of the tracks."""
+        """Adds a block of audio, or another item, to the tracks."""
         if isinstance(item, AudioFormat):
             self.record.formats.user = str(item)
         if self._tracks is None:

@@ -27,7 +27,7 @@ _AGREES_NS = 40_000_000
 Detectors judge windows of 32 ms, which may start at different samples.
 """
 _PROOF_NS = 200_000_000
-"""Delay of an edge's event in ns, as in a call, so that it follows the events that it belongs to."""
+"""Delay of an edge's event in ns, as in a call. The event then follows the events on which it depends."""
 
 
 def remeasure(saved: SavedSession) -> SessionMetrics:

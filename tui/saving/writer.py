@@ -55,9 +55,9 @@ class _WriteQueue:
     def __init__(self) -> None:
         self._items: deque[bytes | SessionEvent] = deque()
         self._audio: deque[TrackItem] = deque()
-        # One side changes only the first counter and the other only the second, so no lock is needed.
+        # No lock is needed: only the loop changes the first counter, and only the writing thread the second.
         self._handed_bytes = self._written_bytes = 0
-        # Each counter is changed by only one side, for the same reason.
+        # The same applies here: only `put` changes the first counter, and only `put_audio` the second.
         self._dropped_items = self._dropped_blocks = 0
 
     @property

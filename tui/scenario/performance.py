@@ -196,7 +196,7 @@ class Performance:
         self.player.pause()
         if self._work is not None:
             self._work.cancel()
-        # Stop sending silence: it does not come from the microphone, which the user may be about to open.
+        # The silence does not come from the microphone. It must stop, because the user may now open the microphone.
         await self._session.user.record(False)
 
     async def give_back(self) -> None:

@@ -33,8 +33,8 @@ machine, the error of turns around them was at most 14 ms (measured).
 _UNDECIDED_STALL_MS = 60.0
 """Duration from which a stall may have moved the device's clock.
 
-This is unknown while the clock's window includes callbacks from before the stall. After such stalls, clocks
-were up to 90 ms off (measured).
+Whether it has is unknown while the clock's window includes callbacks from before the stall. After such stalls,
+clocks were up to 90 ms off (measured).
 """
 _SETTLING_NS = 500_000_000
 """Period after a stall in which a device's clock depends on only a few callbacks, which may be late."""

@@ -26,14 +26,15 @@ from tui.units import NS_PER_S
 _INTERVAL_NS = 60_000_000
 """Time between two polls of everything; the screen draws levels no more often."""
 _QUIET_INTERVAL_NS = 150_000_000
-"""The same for a call in which nothing can be heard, or whose levels nobody receives. Devices are checked with
-this poll, and a check counts only if the previous one was less than 200 ms ago."""
+"""Time between two such polls in a call in which nothing can be heard, or whose levels nobody receives.
+
+The polls also check the devices, and a check counts only if the previous one was less than 200 ms ago."""
 _CROWD_INTERVAL_NS = 500_000_000
-"""The same for a call of a load test, which has no devices."""
+"""Time between two such polls in a call of a load test, which has no devices."""
 _SOUND_INTERVAL_NS = 20_000_000
 """Time between two polls of sound while audio is played or an answer is due, and nothing is captured."""
 _GRACE_NS = 100_000_000
-"""How much later than captured blocks the timer polls. Blocks are due every 20 ms, so they have stopped by then."""
+"""Time without a captured block after which the timer polls. Blocks are due every 20 ms, so capture has stopped."""
 
 
 class SessionWatch:

@@ -12,9 +12,8 @@ _NAMES = ("message", "msg", "detail", "reason", "error_description", "title", "e
 def reason_in_body(body: bytes) -> str:
     """Returns the reason on one line, without its final full stop; "" for HTML, binary data or an empty body.
 
-    In JSON, the reason is the text of ``error.message``, ``message``, ``detail`` or ``reason``. Without any
-    of these fields, the reason is the complete JSON. The reason is not shortened, so that secrets can be
-    removed first; see `shortened`.
+    In JSON, the reason is the text of ``error.message``, ``message``, ``detail`` or ``reason``, or else the
+    complete JSON. The reason is not shortened, so that secrets can be removed first; see `shortened`.
     """
     try:
         text = body[:_LONGEST_BODY_BYTES].decode().strip()

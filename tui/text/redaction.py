@@ -28,7 +28,7 @@ HIDDEN = "…"
 SHORTEST_SECRET = 6
 """Minimum length in characters. A shorter value, such as a header value "1", would match everywhere."""
 SHORTEST_LEARNT = 4
-"""The same limit for values of ``--redact`` fields, which the user has named individually."""
+"""Minimum length of values of ``--redact`` fields, which is shorter because the user has named these fields."""
 _LEARNT_VALUES = 256
 _VALUES_OF_A_PROCESS = 512
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)

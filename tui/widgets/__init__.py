@@ -1,1 +1,1 @@
-"""The panels. Each panel draws a model, and reports the user's actions as messages."""
+"""The panels, each of which draws a model and reports the user's actions as messages."""

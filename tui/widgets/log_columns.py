@@ -68,8 +68,8 @@ def looks_at(
 ) -> Iterator[Look]:
     """Yields the looks of the lines from ``first`` to ``end`` (exclusive), or to the last line.
 
-    ``highlight`` returns the highlight of a line. ``longest_kind`` is the width in cells of the longest kind
-    in the whole log.
+    ``highlight`` returns the name of a line's highlight, or "". ``longest_kind`` is the width in cells of the
+    longest kind in the whole log.
     """
     lines = view.lines(max(first - 1, 0), end)
     at_ns, marks, notes = view.log.events.at_ns, view.marks, view.marks.notes

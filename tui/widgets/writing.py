@@ -57,7 +57,7 @@ class WordLine(TextLine):
     def clean(self, text: str) -> str:
         """Returns the characters of a pasted text that could also be typed.
 
-        If the text contained any other character, Textual's `Input` would reject the whole paste.
+        Textual's `Input` would reject the whole paste if it contained a character that cannot be typed.
         """
         return "".join(re.findall(_VISIBLE, text))
 

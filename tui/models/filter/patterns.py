@@ -27,7 +27,7 @@ class FilterError(ValueError):
         self.column = column
         """Column of the problem, counted from 1."""
         self.hint = hint
-        """What to write instead."""
+        """Suggestion of what to write instead."""
 
 
 class Phrase(msgspec.Struct, frozen=True):

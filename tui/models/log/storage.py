@@ -57,7 +57,10 @@ class Shapes(list[Shape]):
         return shape_id
 
     def add_message(self, event: MessageLogged) -> int:
-        """Adds the shape of a message that has no entry in `message_ids` yet; returns its id."""
+        """Adds the shape of a message that has no entry in `message_ids` yet.
+
+        Returns the id of the shape.
+        """
         shape = Shape(event.kind, event.direction, describe(event).level, event.known)
         shape_id = self.message_ids[event.kind, event.direction, event.known] = self.id_of(shape)
         return shape_id

@@ -62,7 +62,7 @@ class EventView:
         self._next = 0
         """Index of the first event that `update` has not filtered yet."""
         self._unscanned = self._scan_from = 0
-        """`step` began at the second index and has not yet filtered the events before the first index."""
+        """`step` filters backward from `_scan_from`; the events before `_unscanned` are still to be filtered."""
         self._seen_rows: int | None = None
         self._registration = log.add_clear_callback(self._cleared)
         self.set_filter(self.filter)

@@ -28,9 +28,9 @@ from tui.models.sound.pending import PendingEvents
 LEAST_STALL_MS = 500.0
 STALL_BLOCKS = 10
 BLIND_MS = 200.0
-"""Longest interval between two checks that counts as evidence about the device.
+"""Longest interval between two checks from which a stall may be concluded.
 
-A longer interval means that the whole program, including PortAudio's thread, was late or suspended."""
+After a longer interval, the whole program, including PortAudio's thread, may have been late or suspended."""
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 8.0
 _FIRST_BLOCK_POLL_S, _FIRST_BLOCK_POLLS = 0.02, 25
 

@@ -25,7 +25,7 @@ from tui.models.sound.speech import HeardSpeech
 STALL_MS = 500.0
 """Shortest silence within a reply that counts as an arrival stall.
 
-Shorter ones are underruns, reported once they end.
+Shorter silences are reported as underruns when they end.
 """
 _PATIENCE_MS = 2_000
 """Longest time that `Playback.drained` waits while nothing leaves the queue."""
@@ -103,8 +103,8 @@ class Playback:
     def play(self, reply: str, wire: bytes, audio_format: AudioFormat | None = None) -> None:
         """Queues a chunk of a reply in its wire format.
 
-        A late chunk of a flushed reply is counted as unheard. If the reply was not begun, ``audio_format``
-        begins it.
+        A late chunk of a flushed reply is counted as unheard. ``audio_format`` is needed only for the first
+        chunk of a reply that was not begun.
         """
         audio_format = audio_format or DEFAULT_FORMAT
         self._arrival_watch.came()

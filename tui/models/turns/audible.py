@@ -1,7 +1,7 @@
 """Audible: records when each party was heard, which determines where replies, answers and barge-ins begin and end.
 
-An agent may stream without a pause (silence, comfort noise, hold music). Neither its messages nor its
-playback therefore show when it speaks; only the edges of sound on the tracks do. An edge becomes known up to
+An agent may stream without a pause (silence, comfort noise, hold music). Neither messages nor playback
+therefore show when the agent speaks; only the edges of sound on the tracks do. An edge becomes known up to
 `KNOWN_AFTER_NS` after its time.
 """
 

@@ -18,7 +18,7 @@ from tui.units import NS_PER_MS
 YIELD_NS = 1_000_000_000
 """Time limit for the agent to yield, and longest time between user speech and a flush caused by it."""
 _LATE_ONES = 8
-"""Number of recent barge-ins that a period of lateness may affect. Some are known ten seconds later."""
+"""Number of recent barge-ins that a period of lateness may affect, which may become known ten seconds later."""
 _PAUSED_MS = 500.0
 """A flush that drops more audio than this drops words.
 

@@ -11,8 +11,8 @@ _KEPT_LATENESSES = 128
 _COVERED_MS = {"capture": 16.0, "playback": STATED_BOUND_MS - 14.0}
 """Lateness of a device, by path, that the stated bound also covers.
 
-Other errors than those of the speaker's clock were at most 14 ms. The microphone's clock may be off by up to 15 ms,
-because a sound server delivers in steps; errors were at most 16 ms in the 77 turns in which it was (measured).
+Apart from errors of the speaker's clock, errors were at most 14 ms. A sound server delivers in steps, so the
+microphone's clock may be off by up to 15 ms. In 77 turns with such a clock, errors were at most 16 ms (measured).
 """
 
 

@@ -38,7 +38,7 @@ _KEPT_PLAYINGS = 8
 _ANY_NS = -(2**63)
 _UNSPOKEN = ("typed", "keys")
 _LATE_ONES = 8
-"""Number of recent turns that a period of lateness may affect. Some are known ten seconds later."""
+"""Number of recent turns that a period of lateness may affect, which may become known ten seconds later."""
 
 
 @dataclass(slots=True)
