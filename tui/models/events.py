@@ -223,7 +223,7 @@ class MessageLogged(Event, frozen=True, kw_only=True, gc=False, tag="message"):
 
 
 class ErrorRaised(Event, frozen=True, kw_only=True, gc=False, tag="error"):
-    """Something failed. Applying the event fires the error callbacks."""
+    """An error occurred. Applying the event fires the error callbacks."""
 
     source: str
     """Source: "agent", "socket", "protocol", "audio", "callback NAME", "tool NAME"."""
@@ -404,7 +404,7 @@ class Flushed(Event, frozen=True, kw_only=True, gc=False, tag="flushed"):
 
 
 class LossCounted(Event, frozen=True, kw_only=True, gc=False, tag="loss"):
-    """Something was lost; ``count`` is the amount since the previous such event."""
+    """Audio or other data was lost; ``count`` is the amount since the previous event for this loss."""
 
     loss: Loss
     count: float

@@ -20,7 +20,7 @@ Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
 
 class Journal:
-    """Adds events to a session's stream; nothing else may add them. Runs on the session's loop.
+    """Adds events to a session's stream. No other object may add events. Runs on the session's loop.
 
     ``redactor`` first removes the secrets of the call from every event and message. ``sink`` receives every
     event in order, after it was applied to ``state``. ``keep_raw`` stores a raw message and returns its

@@ -73,7 +73,7 @@ def failed_step(content: Content) -> Markup:
 
 
 def verdict_line(content: Content, judge: Thresholds) -> Markup:
-    """Returns a verdict on the response times, with the causes of slow ones; empty if there were no turns."""
+    """Returns a verdict on the response times, with the causes of slow responses; empty without turns."""
     said = verdict(content.metrics, judge)
     return element("p", said, id="verdict", class_="verdict") if said else Markup()
 

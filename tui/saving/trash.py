@@ -1,6 +1,6 @@
 """The trash: a folder inside the sessions folder, from which deleted sessions can be restored.
 
-Only sessions that this program wrote are moved, and never only a part of one. The limits in the settings
+Only sessions that this program wrote are moved, either completely or not at all. The limits in the settings
 apply to the trash as well.
 """
 

@@ -172,7 +172,8 @@ class SessionWriter:
     `take` and `append` belong to the session's loop; the methods of a `TrackSink` may be called from any
     thread. The methods for the loop and the tracks neither wait nor fail. If the disk is full, saving ends;
     if the disk is slow, data is skipped. ``on_problem`` is called on the loop with a sentence when a kind of
-    problem first occurs. The sentence about the end of saving goes to ``on_end`` instead, if that is given.
+    problem first occurs. If ``on_end`` is given, only ``on_end`` receives the sentence about the end of
+    saving.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from tui.text.json_text import json_of
 
 
 def in_json(results: Sequence[ScenarioResult], code: ExitCode, compared: Sequence[Any] = ()) -> bytes:
-    """Returns the results as JSON. ``compared`` contains the comparisons with a baseline."""
+    """Returns the results as JSON. ``compared`` contains the comparisons of figures with a baseline."""
     return json_of(
         {
             "program": f"opusagent-tui {__version__}",

@@ -1,4 +1,4 @@
-"""Makes a scripted call, without a screen and without PortAudio. One event loop can run many such calls."""
+"""Makes a scripted call, without a screen and without PortAudio. One event loop can run many headless calls."""
 
 from __future__ import annotations
 

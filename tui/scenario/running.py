@@ -57,7 +57,7 @@ async def hold_here(scenario: Scenario, target: Target, speech: SpeechProcess | 
 
 
 class _FailedForSure(Exception):
-    """A scenario has failed, whatever the result of its remaining runs."""
+    """A scenario has failed, and its remaining runs cannot change that."""
 
 
 class Batch:

@@ -1,4 +1,4 @@
-"""EndingApp: handles every way of leaving the screen (a key, a signal, a lost terminal, a crash) alike."""
+"""EndingApp: leaves the screen in the same way after a key, a signal, a lost terminal or a crash."""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def _check_place(
 def _keep_neighbours(owned: list[Binding], keymap: dict[str, str]) -> None:
     """Adds the other actions of a rebound key to the keymap, with their default keys.
 
-    Otherwise, Textual would remove the rebound key from all of its actions.
+    Textual removes a rebound key from all of its actions unless the keymap contains them.
     """
     before = -1
     while before != len(keymap):

@@ -1,4 +1,4 @@
-"""Checks settings that only code of the screens can check: the theme and the keys."""
+"""Checks the theme and the keys in the settings, which requires the code of the screens."""
 
 from __future__ import annotations
 

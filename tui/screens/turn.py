@@ -1,4 +1,4 @@
-"""The Turn screen: shows one turn in full, and leads to its events."""
+"""The Turn screen: shows one turn in full, and can show its events in the log."""
 
 from __future__ import annotations
 

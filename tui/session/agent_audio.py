@@ -18,9 +18,9 @@ from tui.session.reply_checks import ReplyChecks
 class AgentAudio:
     """Plays the agent's replies, and reports the outcome to the agent and as events. Runs on the session's loop.
 
-    ``ends_after_ms`` is 0 if the protocol has a message for the end of a reply. Otherwise, a reply ends when
-    it has had no audio to play for ``ends_after_ms``. ``wake`` is called when the audio should be polled
-    soon, because the first audio of a reply or a mark has arrived.
+    If the protocol has no message for the end of a reply, a reply ends when it has had no audio to play for
+    ``ends_after_ms``. For other protocols, ``ends_after_ms`` is 0. ``wake`` is called when the audio should
+    be polled soon, because the first audio of a reply or a mark has arrived.
     """
 
     def __init__(

@@ -185,7 +185,7 @@ class LiveSession:
     async def run(self) -> None:
         """Runs the call. Returns when the call has ended, for whatever reason.
 
-        Never raises an exception that the agent could cause.
+        Errors of the agent never raise an exception.
         """
         loop = asyncio.get_running_loop()
         default_reporter.clear()  # a callback that failed in an earlier call must be reported in this one too

@@ -125,7 +125,7 @@ class UserCommands:
         await self._audio.capture.start(silent=silent)
 
     def _in_call(self, purpose: str) -> bool:
-        """Returns whether a call is active. If not, emits a notice.
+        """Returns whether a call is active, and emits a notice if it is not.
 
         The notice names the ``purpose`` for which a call is needed.
         """
@@ -137,7 +137,7 @@ class UserCommands:
     async def _take_turn(self) -> None:
         """Interrupts an agent that does not detect turns.
 
-        The user's speech alone would not interrupt such an agent.
+        An agent that does not detect turns is not interrupted by speech alone.
         """
         if not agent_detects_turns(self._link.caller) and self._audio.playback.playing:
             await self._interrupt("the user takes a turn")

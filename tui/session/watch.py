@@ -122,7 +122,7 @@ class SessionWatch:
         self._self_check.woke(now_ns)  # a slow poll also blocks the loop
 
     def _poll(self) -> int:
-        """Polls audio, answers, losses and lateness. Returns the time in ns until the next such poll."""
+        """Polls audio, answers, losses and lateness. Returns the time in ns after which it should be called again."""
         self._agent_audio.poll()
         self._answers.poll()
         self._count_late_results()

@@ -51,7 +51,7 @@ class Redactor:
 
     ``secrets`` are values that are replaced wherever they occur, also in their JSON, URL and base64 forms.
     ``fields`` are names of JSON fields whose values are always replaced, at any depth and also in JSON inside
-    a JSON string. Text that was found in one of these fields is replaced everywhere afterwards, because a
+    a JSON string. Text that was found in a field of ``fields`` is replaced everywhere afterwards, because a
     transcript may repeat it. The redactor also adds every secret that it learns to ``shared``.
     """
 

@@ -233,7 +233,7 @@ class WebSocketClient:
     def failed(self) -> bool:
         """Whether the far side closed the socket with a code that indicates an error.
 
-        Examples of such codes are 1008, 1011 and private codes.
+        Codes that indicate an error are, for example, 1008, 1011 and private codes.
         """
         if self._socket is None or self.lost or self.violation:
             return False

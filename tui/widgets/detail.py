@@ -87,8 +87,8 @@ class ShownEvent:
 class DetailPane(LineView, CursorKeys, inherit_bindings=False):
     """Shows facts about an event, and its content.
 
-    The content of a message is shown as a JSON tree or as received. Other events are shown as a tree of their
-    fields.
+    The content of a message is shown as a JSON tree or as received. An event that is not a message is shown
+    as a tree of its fields.
     """
 
     DEFAULT_CSS = """

@@ -162,7 +162,7 @@ class EventLogPane(FollowView, CursorKeys, inherit_bindings=False):
     def in_place(self) -> Iterator[None]:
         """A context in which the rows of the view may change.
 
-        Afterwards, the cursor and the top of the view are back on the same events.
+        When the context ends, the cursor and the top of the view are on the same events as before.
         """
         cursor, top = self._anchor or self.line, self._line_at(self.scroll_offset.y)
         yield

@@ -1,4 +1,4 @@
-"""Texts for empty panes. They say what will appear, and which key to press."""
+"""Texts for empty panes, which say what will appear and which key to press."""
 
 from __future__ import annotations
 

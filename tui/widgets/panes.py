@@ -239,7 +239,7 @@ class Panes(Container):
         return next(((Edge.PANE, name) for name in below if y == self.panes[name].region.y), None)
 
     def _drag_pane(self, name: str, y: int) -> None:
-        """Moves the upper edge of a pane to row ``y``. This resizes the pane and the one above it."""
+        """Moves the upper edge of a pane to row ``y``, and resizes the pane and the one above it."""
         above = self.shown[self.shown.index(name) - 1]
         top, bottom = self.panes[above].region.y, self.panes[name].region.bottom
         share = min(max((y - top + 0.5) / max(bottom - top, 1), 0.2), 0.8)

@@ -190,8 +190,8 @@ class WaveformStrip(ModelPanel, Widget):
     def _with_playhead(self, cells: list[tuple[str, Style]], *, over: str) -> list[tuple[str, Style]]:
         """Returns the cells with the playhead.
 
-        The playhead replaces a glyph that is in ``over``. Any other glyph stays visible and is drawn in
-        reverse.
+        The playhead replaces a glyph that is in ``over``. A glyph that is not in ``over`` stays visible and
+        is drawn in reverse.
         """
         column = self._column(self.playhead.at_ns)
         if 0 <= column < len(cells):

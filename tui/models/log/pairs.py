@@ -28,7 +28,7 @@ class Pairs:
         """The pairs found so far, by rule; None stands for the rule for this program's own events."""
 
     def partner(self, number: int) -> int | None:
-        """Returns the number of the event paired with this one; None if there is no such event."""
+        """Returns the number of the event that is paired with this one; None if it has no partner."""
         if self._events is not self._log.events:
             self._events = self._log.events
             self._rules.clear()

@@ -211,7 +211,7 @@ class RawSearch:
 def _leave(view: EventView, position: int, *, forward: bool) -> tuple[int, Sequence[int]]:
     """Returns the row of the line at ``position``, and the events of its run that are still to be searched.
 
-    There are no such events unless the run is expanded.
+    The events are empty unless the run is expanded.
     """
     if not 0 <= position < len(view):
         return (-1 if position < 0 else NO_ROW), ()

@@ -1,8 +1,8 @@
 """Stores the events of a session as columns of numbers: about 60 bytes per event, plus its text.
 
 Nearly all events are messages. A message consists of numbers, one of a few kinds, and a line of text that
-often repeats. The store therefore splits a message into columns and rebuilds it when it is read. All other
-events are stored as objects.
+often repeats. The store therefore splits a message into columns and rebuilds it when it is read. Events that
+are not messages are stored as objects.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Shapes(list[Shape]):
         return shape_id
 
     def share(self, text: str) -> str:
-        """Returns an equal string that was seen recently, so that only one copy is stored."""
+        """Returns the stored copy of an equal string that was seen recently, or stores the string."""
         if len(self.texts) >= _SHARED_TEXTS:
             self.texts.clear()
         return self.texts.setdefault(text, text)

@@ -151,7 +151,7 @@ class Capture:
             self._pending.error("device", str(error))
 
     def choose(self, device: Device) -> None:
-        """Switches to a microphone, also if recorded lines are playing instead of one."""
+        """Switches to a microphone, even if recorded lines have been playing in its place."""
         self._found = msgspec.structs.replace(
             self._found, input=InputKind.DEVICE, input_name=device.name, input_device=device
         )

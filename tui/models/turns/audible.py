@@ -128,7 +128,7 @@ class Audible:
     def is_background(self, stretch: Stretch, at_ns: int) -> bool:
         """Returns whether a stretch is background sound at ``at_ns``.
 
-        Background sound leads into speech, or lasts too long.
+        Sound is background if it leads into speech, or lasts for `BACKGROUND_NS` or longer.
         """
         other_sound = stretch.method == "energy" and self._tells_speech
         return other_sound and (stretch.adjoins or at_ns - stretch.began_ns > BACKGROUND_NS)

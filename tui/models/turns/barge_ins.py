@@ -216,7 +216,7 @@ class BargeInFold:
         self._newest = over, flush
 
     def _judge(self, turn: int) -> None:
-        """Decides an open barge-in or flush, once all sound within one second after it is known."""
+        """Decides an open barge-in or flush after one second, once all sound of that second is known."""
         # Uses event times rather than a clock, so that a replay yields the same results as the live session.
         over, flush = self._over, self._flush
         if over is not None and over.at_ns is not None:

@@ -86,8 +86,8 @@ class FloorTurn(msgspec.Struct, frozen=True, omit_defaults=True):
 class TalkOver(msgspec.Struct, frozen=True, omit_defaults=True):
     """Speech of one party while the other holds the floor.
 
-    Backchannels during which the holder kept talking do not count. Neither do overlaps with the last
-    `TERMINAL_NS` of a turn.
+    Backchannels during which the holder kept talking, and overlaps with the last `TERMINAL_NS` of a turn, do
+    not count.
     """
 
     at_ns: int
