@@ -13,7 +13,7 @@ Kind = TypeVar("Kind", bound=Hashable)
 def is_round(count: int) -> bool:
     """Returns whether a count is 1, 10, 100 and so on.
 
-    Used to report a mistake that is repeated many times only a few times.
+    A mistake that is repeated many times is reported only at these counts.
     """
     return str(count).strip("0") == "1"
 

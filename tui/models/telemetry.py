@@ -1,4 +1,4 @@
-"""Telemetry: current levels and delays."""
+"""Telemetry: levels and delays that change continuously."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 class Telemetry(
     msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag_field="event", tag="telemetry"
 ):
-    """Current values. Levels are in dBFS.
+    """Current levels and delays of a call. Levels are in dBFS.
 
     Only the latest values are sent to the screen; they are neither logged nor saved.
     """

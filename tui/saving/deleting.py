@@ -108,7 +108,7 @@ def delete_sessions(folders: Iterable[Path], *, dry_run: bool = False) -> list[D
 
 
 def delete_session(folder: Path, *, dry_run: bool = False) -> Deletion:
-    """Deletes the session files that this program wrote, and then the folder if it is empty.
+    """Deletes the session files that this program wrote, and then the folder if no other files are left.
 
     Raises `SavedSessionError` if this program did not write the session, or if the session is in use or may
     not be deleted.

@@ -118,8 +118,8 @@ def _barge_in(limits: Bounds, metrics: SessionMetrics) -> Iterator[Case]:
 def _heard_to_stop(metrics: SessionMetrics) -> list[float]:
     """Returns the times, in ms, that the agent took to fall silent after an interruption.
 
-    Includes only interruptions for which the agent sent no message. A full-duplex agent sends no such
-    message: only its audio shows that it stopped.
+    Includes only interruptions for which the agent sent no message. A full-duplex agent sends no message
+    about an interruption: only its audio shows that it stopped.
     """
     announced_ns = [found.at_ns for found in metrics.barge_ins if found.at_ns is not None]
     bias_ms = metrics.timing.silence.bias_ms if metrics.timing else 0.0

@@ -189,7 +189,7 @@ class _Source:
         return f"{self._path}, line {self.line(key, number)}"
 
     def line(self, key: str, number: int | None = None) -> int:
-        """Returns the line number of a key in step ``number``; if that is None, in the whole file.
+        """Returns the line number of a key in step ``number``, or in the whole file if ``number`` is None.
 
         If the key is missing, returns the first line of the step or of the file.
         """

@@ -64,9 +64,9 @@ class Availability:
         return "" if action is None else action.needs(self.situation)
 
     def why_not_here(self, bound: Iterable[Binding]) -> str:
-        """Returns a sentence if a key's actions apply only to calls but this is a saved session, or vice versa.
+        """Returns a sentence if a key works only in calls but this is a saved session, or the other way round.
 
-        The sentence names one of the actions. For any other key, returns "".
+        The sentence names one of the key's actions. For any other key, returns "".
         """
         here = self.situation.origin
         for binding in bound:

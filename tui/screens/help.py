@@ -111,11 +111,11 @@ class HelpScreen(ModalScreen[None], inherit_bindings=False):
         self._scroll.scroll_home(animate=False, immediate=True)
 
     def action_scroll(self, lines: int) -> None:
-        """Scrolls down by a number of lines, or up if it is negative."""
+        """Scrolls down by a number of lines, or up if the number is negative."""
         self._scroll.scroll_relative(y=lines, animate=False, immediate=True)
 
     def action_page(self, pages: int) -> None:
-        """Scrolls down by a number of pages, or up if it is negative."""
+        """Scrolls down by a number of pages, or up if the number is negative."""
         self._scroll.scroll_relative(
             y=pages * max(self._scroll.size.height - 1, 1), animate=False, immediate=True
         )

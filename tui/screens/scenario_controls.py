@@ -119,8 +119,8 @@ class ScenarioControls:
     def ask_commands(self, wanted: PlayScenario, then: Callable[[PlayScenario], object]) -> None:
         """Asks whether a scenario's shell commands may be run, then calls ``then`` with the scenario.
 
-        If the user refuses, the scenario is passed on without its commands. If it has no commands, the user
-        is not asked.
+        If the user refuses, the scenario is passed on without its commands. If the scenario has no commands,
+        the user is not asked.
         """
         if not wanted.commands:
             then(wanted)

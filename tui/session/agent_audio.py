@@ -19,8 +19,8 @@ class AgentAudio:
     """Plays the agent's replies, and reports the outcome to the agent and as events. Runs on the session's loop.
 
     If the protocol has no message for the end of a reply, a reply ends when it has had no audio to play for
-    ``ends_after_ms``. For other protocols, ``ends_after_ms`` is 0. ``wake`` is called when the audio should
-    be polled soon, because the first audio of a reply or a mark has arrived.
+    ``ends_after_ms``. ``ends_after_ms`` is 0 if the agent marks the end of replies. ``wake`` is called when
+    the audio should be polled soon, because the first audio of a reply or a mark has arrived.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class CallSetUp:
         await self.find_devices(target, lines=lines)
 
     async def start_saving(self, target: Target) -> None:
-        """Starts saving the call. This is the first part of `prepare`.
+        """Starts saving the call, which is the first part of `prepare`.
 
         If the call fails later, the saved session contains the reason.
         """
@@ -47,7 +47,7 @@ class CallSetUp:
         self._audio.tracks = [tracks] if tracks else []
 
     async def find_devices(self, target: Target, *, lines: Sequence[CallerLine] = ()) -> None:
-        """Finds the devices and loads the speech detector. This is the second part of `prepare`.
+        """Finds the devices and loads the speech detector, which is the second part of `prepare`.
 
         Cancelling it has an effect immediately.
         """

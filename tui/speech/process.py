@@ -1,9 +1,9 @@
 """SpeechProcess: synthesizes and recognizes speech in a child process.
 
-Synthesis and recognition each use a full core and 300 MB, which a child keeps away from its parent. Requests
-go to the child's standard input, and answers come from its standard output, each as one line of JSON. A
-recognition request is followed by PCM, and states the number of bytes. Uses only the standard library and
-msgspec.
+Synthesis and recognition each use a full core and 300 MB, so they do not run in the process of a call.
+Requests go to the child's standard input, and answers come from its standard output, each as one line of
+JSON. A recognition request is followed by PCM, and states the number of bytes. Uses only the standard library
+and msgspec.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def in_words(kind: Any) -> str:
 def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """Returns the end of a sentence about an unknown word.
 
-    The end suggests a similar word; if there is none, it is a full stop.
+    The end suggests a similar word if there is one; otherwise, it is only a full stop.
     """
     near = difflib.get_close_matches(word, list(known), 1, likeness)
     return f"; did you mean {quoted(near[0])}?" if near else "."

@@ -1,4 +1,4 @@
-"""Waveform: the outline of a session's two tracks. It is received in parts, and can be drawn at any width."""
+"""Waveform: the outline of a session's two tracks, which arrives in parts and can be drawn at any width."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Choice: a selection from a list.
 
-The selected value need not be in the list: it may be a file, or a device that is not plugged in.
+The selected value may be missing from the list: for example, a file, or a device that is not plugged in.
 """
 
 from __future__ import annotations

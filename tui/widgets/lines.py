@@ -1,7 +1,7 @@
 """LineView: a scrolling panel that draws only visible lines, and caches the drawn lines.
 
-`FollowView` also follows the end of a growing list while it is scrolled to the bottom. While it is scrolled
-up, it counts new lines, and the visible lines do not move.
+`FollowView` also follows the end of a growing list while it is scrolled to the bottom. While a `FollowView`
+is scrolled up, it counts new lines, and the visible lines do not move.
 """
 
 from __future__ import annotations

@@ -290,7 +290,10 @@ def pieces(view: EventView, look: Look, width: int) -> list[Piece]:
 
 
 def _time_text(line: LogLine) -> str:
-    """Returns the time of day; if that is unknown or not wanted, the seconds since the session's start."""
+    """Returns the time of day as text.
+
+    If the time of day is not wanted or unknown, returns the seconds since the session's start.
+    """
     events = line.view.log.events
     at_ns, start_ns = events.at_ns[line.look.line.first], events.at_ns[0]
     begin = events[0] if line.look.absolute else None

@@ -1,6 +1,6 @@
 """Draws JSON: converts lines of an `EventTree` to pieces of text with styles.
 
-The text comes from the far side: its control characters are made visible, and it is cut to a readable length.
+Text from the far side is cut to a readable length, and its control characters are made visible.
 """
 
 from __future__ import annotations

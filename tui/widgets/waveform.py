@@ -45,8 +45,8 @@ class WaveformStrip(ModelPanel, Widget):
     """Shows the user above and the agent below, with turns, barge-ins and errors between them.
 
     Drag or click to seek, and scroll to zoom. Heights are proportional to the square root of the loudness, so
-    that quiet speech is visible. The picture comes from `tui.view.waveform.Waveform`; it is redrawn when the
-    strip is polled, if it has changed.
+    that quiet speech is visible. The strip draws a `tui.view.waveform.Waveform`. It is redrawn when it is
+    polled, if the picture has changed.
     """
 
     DEFAULT_CSS = """

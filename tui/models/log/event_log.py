@@ -172,7 +172,7 @@ class EventLog:
         return before if before >= 0 else None
 
     def event(self, row: Row) -> SessionEvent:
-        """Returns the event that a row shows. For a run, this is the newest event."""
+        """Returns the event that a row shows, which is the newest event of a run."""
         return self.events[row.last]
 
     def members(self, row: int) -> list[int]:

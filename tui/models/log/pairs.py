@@ -132,9 +132,9 @@ def _member(raw: bytes, path: str) -> str | None:
 
 
 def _own_end(event: e.SessionEvent) -> tuple[str, bool] | None:
-    """Returns what an event of this program starts or ends, and whether it is the start.
+    """Returns what an event of this program starts or ends, and True if it starts it.
 
-    Returns None for any other event.
+    Returns None for an event that is neither a start nor an end.
     """
     match event:
         case e.ToolChanged():

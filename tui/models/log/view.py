@@ -155,13 +155,13 @@ class EventView:
         return [ViewLine(row, lasts[row], firsts[row], False) for row in self.rows[first:end]]
 
     def position(self, line: ViewLine) -> int:
-        """Returns the current position of a line. If it is no longer shown, returns that of the next line."""
+        """Returns the position of a line, or of the next line if the line is no longer shown."""
         if line.member and line.row in self._expanded:
             return self.position_of(line.row) + 1 + bisect_left(self._expanded[line.row], line.event)
         return self.position_of(line.row)
 
     def position_of(self, row: int) -> int:
-        """Returns the position of a row. If the row is not shown, returns the position of the next row.
+        """Returns the position of a row, or of the next row if the row is not shown.
 
         Returns the number of lines if no row follows.
         """
@@ -225,7 +225,7 @@ class EventView:
     def number(self, line: ViewLine) -> int:
         """Returns the number of the event that is marked for a line.
 
-        This is the first event of the line, because a run may grow.
+        A mark belongs to the first event of the line, because a run may grow.
         """
         return self.log.events.numbers[line.first]
 

@@ -1,8 +1,8 @@
 """Finds the audio in messages, with its format and loudness, and joins the audio of a run of messages.
 
-The format of audio was agreed on earlier in the call. It is derived from the number of bytes and the duration
-in the event. Mu-law and A-law use the same number of bytes, so the format that an earlier message named
-decides between them.
+The format of audio was agreed on earlier in the call. The module derives the format from the number of bytes
+and the duration in the event. Mu-law and A-law use the same number of bytes, so the format that an earlier
+message named decides between them.
 """
 
 from __future__ import annotations

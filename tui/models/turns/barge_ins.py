@@ -1,8 +1,8 @@
 """Detects where the user spoke over the agent, and whether and when the agent yielded.
 
-The agent's signal may precede the user's onset in the event stream: the detector emits an onset late, when it
-is sure, and back-dates it. A flush therefore counts as a false barge-in only if no user speech that may have
-caused it is reported within one second.
+The agent's signal may precede the user's onset in the event stream: the detector emits an onset with a delay,
+when the onset is certain, and back-dates it. A flush therefore counts as a false barge-in only if no user
+speech that may have caused it is reported within one second.
 """
 
 from __future__ import annotations

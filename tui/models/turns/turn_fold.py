@@ -4,10 +4,10 @@ A turn begins with user speech (reported by the agent or measured here), typed w
 the agent has answered the previous turn. Continued speech, speech that is reported twice, and further keys do
 not start a turn. Turn 0 is the greeting.
 
-An answer begins where it is first heard. Messages and playback do not show where that is: an agent may stream
-silence or music between its words, and may greet before it accepts the session. If nothing is heard, text
-counts as the answer. Agent speech that ends before the user's speech does (a backchannel) is not an answer;
-the answer follows later.
+An answer begins where it is first heard. Messages and playback do not show where an answer begins: an agent
+may stream silence or music between its words, and may greet before it accepts the session. If nothing is
+heard, text counts as the answer. Agent speech that ends before the user's speech does (a backchannel) is not
+an answer; the answer follows later.
 
 Events arrive in the order in which they became known, not in chronological order. The end of the user's
 speech is emitted after the silence that confirms it, often after the first chunk of the answer. The agent's

@@ -51,7 +51,7 @@ class LatencyParts(msgspec.Struct, omit_defaults=True):
     def to_agent_ms(self) -> float:
         """Sum of the known parts before `agent_ms`.
 
-        This is the time from the user's last sound until the agent received it.
+        The sum is the time from the user's last sound until the agent received the sound.
         """
         return sum(filter(None, (self.capture_ms, self.framing_ms, self.sending_ms, self.transport_ms)))
 
