@@ -52,7 +52,7 @@ class CallOutcome(msgspec.Struct, frozen=True):
 
 
 class _Worker:
-    """One worker process, as seen by its parent."""
+    """A worker process, which its parent controls through this object."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Availability:
     """Determines which actions apply, from the current state of the models and the screen.
 
-    The footer, the help and the palette query the state of single actions. Call `update` when actions may
-    have changed.
+    The footer, the help and the palette use `state_of`, by way of the screen's `check_action`. Call `update`
+    when actions may have changed.
     """
 
     def __init__(self, bridge: Bridge, screen: SessionScreen) -> None:

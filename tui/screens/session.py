@@ -398,7 +398,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
     def _go_to_focused_row(self) -> None:
         """Moves the log's cursor to the event of the row that is selected in the focused pane.
 
-        An action on the cursor's event then applies to an event that the user can see.
+        Actions apply to the event under the log's cursor, which might otherwise be out of sight.
         """
         pane = self.focused
         if isinstance(pane, RowsView) and pane.cursor < pane.count():

@@ -77,7 +77,7 @@ class Worded:
 
     def __init__(self) -> None:
         self.positions = array("I")
-        """Positions of these messages, ascending."""
+        """Positions of the messages that carried a transcript, ascending."""
         self.last_received: int | None = None
         """Position of the last message received.
 

@@ -33,7 +33,7 @@ class Stretch(msgspec.Struct):
     method: str = ""
     """Method that detected the stretch: "silero" detects only speech, "energy" any sound."""
     adjoins: bool = False
-    """Whether the stretch began where another one ended."""
+    """Whether the stretch began where another stretch ended."""
 
     def overlaps(self, since_ns: int, until_ns: int) -> bool:
         """Returns whether the stretch overlaps the period between two times."""

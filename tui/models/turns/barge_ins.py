@@ -20,7 +20,7 @@ YIELD_NS = 1_000_000_000
 _LATE_ONES = 8
 """Number of recent barge-ins that a period of lateness may affect, which may become known ten seconds later."""
 _PAUSED_MS = 500.0
-"""A flush that drops more audio than this drops words.
+"""A flush counts as dropping words if it drops more audio than this.
 
 An agent that streams silence in real time has less in the queue.
 """
@@ -86,7 +86,7 @@ class BargeInFold:
         """Time at which the user last started to speak."""
         self._speaking = False
         self._unspoken_ns: int | None = None
-        """Time at which the user last typed or pressed a key. An agent that stops for this also yields."""
+        """Time at which the user last typed or pressed a key. An agent that stops because of that yields."""
         self._signal_ns: int | None = None
         """Time at which the agent last signaled that it hears the user."""
         self._over: BargeIn | None = None

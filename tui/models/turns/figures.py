@@ -63,7 +63,7 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     doubt: str = ""
     """Why the figure is uncertain; empty if it is not."""
     unmeasured: str = ""
-    """Why there is no value; empty if there is one."""
+    """Why the value is missing; empty if there is a value."""
 
     @property
     def glyph(self) -> str:
