@@ -86,7 +86,7 @@ class LoadProcesses:
                     pipe.close()
 
     def stop(self) -> None:
-        """Hangs up every call and ends the test. A second call kills the processes."""
+        """Hangs up every call and ends the test. If called again, kills the processes."""
         self._stops += 1
         self._processes[0].send_signal(signal.SIGINT if self._stops == 1 else signal.SIGKILL)
 

@@ -76,7 +76,7 @@ class OpenAIAgent(AgentDefaults):
 
     @property
     def detects_turns(self) -> bool:
-        """Whether the agent detects the end of turns. If not, the caller does."""
+        """Whether the agent detects the end of turns; otherwise, the caller ends turns."""
         return self._configuration.turn_detection is not None
 
     @property
