@@ -33,6 +33,7 @@ from tui.screens.themes import ANSI, DEFAULT_THEME, THEMES
 from tui.targets import START_FAILURES, Targets
 from tui.text.strict import SettingsError
 from tui.text.visible import one_line
+from tui.view.layout import OPENED, Layout
 
 if TYPE_CHECKING:
     from textual.notifications import Notify
@@ -89,6 +90,7 @@ class OpusAgentApp(EndingApp):
     TITLE = "opusagent-tui"
     ENABLE_COMMAND_PALETTE = True
     ALLOW_SELECT = False
+    NOTIFICATION_TIMEOUT = 10  # long enough to read the path of a saved file
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionCommands}
     BINDINGS: ClassVar[list[BindingType]] = bindings(APP)
     CSS = "CommandPalette > Vertical { max-width: 100; }"
@@ -418,7 +420,8 @@ class OpusAgentApp(EndingApp):
     def _screen_of(self, opened: Opened) -> SessionScreen:
         from tui.screens.session import SessionScreen
 
-        screen = SessionScreen(opened.bridge, self.memory.layout, self.settings.thresholds, opened.playhead)
+        layout = self.memory.layout if self.memory.layout != Layout() else OPENED
+        screen = SessionScreen(opened.bridge, layout, self.settings.thresholds, opened.playhead)
         screen.controls.can_call = self._target_of(opened) is not None
         return self._laid_out(screen)
 

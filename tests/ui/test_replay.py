@@ -96,10 +96,24 @@ async def test_it_opens_at_the_beginning(opened: Opening) -> None:
     async with opened() as r:
         assert r.at_ms == 0
         assert event_at_cursor(r).at_ns == START_NS
-        text = r.stage.text()
-        assert "0:00.0 / 0:10.0" in text
-        assert "Good morning" in text
+        assert "0:00.0 / 0:10.0" in r.stage.text()
+        await r.stage.press("t")
+        assert "Good morning" in r.stage.text()
         assert r.played() == []
+
+
+async def test_it_stays_at_the_beginning_if_the_log_reports_its_cursor_first(
+    stage: Staging, script: Script
+) -> None:
+    head = Playhead(START_NS, LAST_NS, clock_ns=FakeClock())
+    async with stage((80, 24), target=None, playhead=head) as s:
+        s.engine.frames += a_call(script).take()
+        s.bridge.drain()
+        s.session.log_pane.refresh_from_model()  # the cursor follows the last event
+        assert s.session.replay is not None
+        s.session.replay.follow_cursor()
+        await s.tick()
+        assert head.at_ns == START_NS
 
 
 async def test_space_plays_and_log_and_transcript_follow(opened: Opening) -> None:

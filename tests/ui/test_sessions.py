@@ -160,7 +160,7 @@ async def test_enter_opens_and_the_list_comes_back_where_it_was(folder: Path, br
     assert opened is not None
     assert opened.folder.name == NAMES[1]
     await browser.tick()
-    assert "Hello." in browser.text()
+    assert "greeting" in browser.text("TurnsPane"), "the turns show why the agent was slow"
     assert "F to follow" not in browser.text(), "nothing is new in a saved session"
     screen = await listed(browser)
     assert browser.app.library.opened is None

@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from tests.ui.conftest import Stage, Staging, sized
-from tests.ui.fakes import MS, FakeClock, Script, a_call, telemetry, to_active
+from tests.ui.conftest import TARGET, Stage, Staging, sized
+from tests.ui.fakes import MS, START_NS, FakeClock, Script, a_call, telemetry, to_active
 from tui.audio.calibration import Timing
 from tui.models import events as e
 from tui.models.events import Party, Status
@@ -196,7 +196,7 @@ async def test_the_foot_names_every_part_of_the_turn(script: Script, s: Stage) -
     text = " ".join(" ".join(rows(s)).split())
     for shown in (
         "turn 3 640 ms ✓ good",
-        "· capture 20 ms · sending 1.0 ms ░ network 24 ms █ unexplained 475 ms ▒ buffer 80 ms ▓ device 40 ms",
+        "█ unexplained 475 ms ▒ buffer 80 ms ▓ speaker 40 ms ░ network 24 ms · capture 20 ms · sending 1.0 ms",
         "agent reports recognised 0.0 ms",
         "end of speech: Silero VAD",
     ):
@@ -242,7 +242,7 @@ def test_a_turn_in_full_leaves_nothing_out_and_begins_with_the_most_telling() ->
             "barge-in yielded: agent's signal after 120 ms, silence after 340 ms, from signal to silence 220 ms, "
             "talk-over 300 ms, unplayed 0.6 s"
         ),
-        "▞ end of speech 210 ms", "█ unexplained 490 ms", "? not measured 200 ms",
+        "█ unexplained 490 ms", "▞ end of speech 210 ms", "? not measured 200 ms",
         "agent reports speech stopped 210 ms", "tools book",
     ]  # fmt: skip
     missing = turn_in_full(Turn(number=0, unmeasured="nobody spoke"), Figure(), [])
@@ -271,6 +271,25 @@ async def test_a_turn_without_a_response_time_shows_why_and_an_uncertain_one_is_
     await s.press("u")
     assert any("the agent did not answer" in row for row in rows(s))
     assert any("2300±90?" in row for row in rows(s))
+
+
+async def test_a_saved_session_begins_at_its_slowest_turn_and_a_live_call_follows_the_last(
+    stage: Staging, script: Script
+) -> None:
+    ended = conversation(script).status(Status.ENDING, Status.ENDED).take()
+    head = Playhead(START_NS, START_NS + 60_000 * MS, clock_ns=FakeClock())
+    for playhead, number in ((None, 5), (head, 4)):
+        async with stage((120, 40), target=None if playhead else TARGET, playhead=playhead) as s:
+            await s.play(list(ended))
+            turns = s.session.turns
+            if not turns.display:
+                await s.press("u")
+            turns.focus()
+            await s.tick()
+            assert turns.turns[turns.cursor].number == number
+            await s.press("end")
+            await s.tick()
+            assert turns.turns[turns.cursor].number == 5
 
 
 async def test_a_turn_that_is_waited_for_shows_for_how_long_and_that_nothing_has_answered(

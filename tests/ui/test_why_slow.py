@@ -29,7 +29,7 @@ SESSIONS = {
     ),
     "large buffer": (
         {"noticed": 200, "agent": 300, "buffer": 1600},
-        "1.6 s in the playback buffer",
+        "1.6 s in the user's playback buffer",
         "buffer",
     ),
 }
@@ -77,7 +77,7 @@ async def test_the_sentence_that_says_why_is_never_cut(
     times = {"noticed": 1400, "agent": 1900, "buffer": 1600}
     why = (
         "1.4 s until the agent noticed the end of speech, 1.9 s from the agent's last report to its answer, "
-        "1.6 s in the playback buffer."
+        "1.6 s in the user's playback buffer."
     )
     await s.play(session(script, times).take())
     s.bridge.state.metrics.barge_ins.append(

@@ -133,7 +133,8 @@ class Replay:
     def follow_cursor(self) -> None:
         """Moves the playhead to the log's cursor, if the user has moved the cursor."""
         head, number = self.playhead, self._number_at_cursor()
-        if head.folds or number is None or number == self._led_to:
+        # Until the playhead has placed the cursor, the cursor follows the end of the log as events are read.
+        if head.folds or number is None or self._led_to is None or number == self._led_to:
             return
         self._led_to = number
         self._seek_to_cursor()

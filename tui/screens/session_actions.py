@@ -65,7 +65,7 @@ LOG: Sequence[Action] = (
           lambda s: s.jumps.to_mark(), needs.marks),
     _keep("previous_mark", "left_square_bracket", "Previous mark", "Go to the previous mark.",
           lambda s: s.jumps.to_mark(forward=False), needs.marks),
-    _keep("note", "a", "Note", "Add a note to the event.", lambda s: s.note(), needs.events),
+    _keep("note", "a", "Note", "Add a note to the event.", lambda s: s.note(), needs.events, show=True),
     _find("next_error", "E", "Next error", "Go to the next error.", lambda s: s.jumps.to_error(), needs.events),
     _find("next_turn", "right_curly_bracket", "Next turn", "Go to the next turn.",
           lambda s: s.jumps.to_turn(), needs.events),

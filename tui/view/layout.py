@@ -28,6 +28,10 @@ class Layout(msgspec.Struct, frozen=True, omit_defaults=True):
     """Relative heights of stacked side panes, by name; 1 by default."""
 
 
+OPENED = Layout(panes=("turns", "transcript", "health"))
+"""Layout of a saved session if the user has not chosen a layout: the turns show why the agent was slow."""
+
+
 class Arrangement:
     """Decides which side panes are shown: as many as fit, the most recently requested ones first.
 

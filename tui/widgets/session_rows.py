@@ -41,6 +41,8 @@ class SessionRows:
         self.marked: list[Path] = []
         """Folders of the sessions marked for comparison: at most two, in the order in which they were marked."""
         self.filter = ""
+        self.any_outcome = False
+        """Whether any of the rows has an outcome to show."""
 
     def take(self, found: Iterable[SessionSummary]) -> None:
         """Adds sessions, in order of age."""
@@ -69,6 +71,7 @@ class SessionRows:
     def _select(self) -> None:
         words = self.filter.casefold().split()
         self.rows = [each for each in self.all if all(word in _searched(each) for word in words)]
+        self.any_outcome = any(map(outcome_in_words, self.rows))
 
 
 class SessionsView(RowsView, inherit_bindings=False):
@@ -155,7 +158,7 @@ class SessionsView(RowsView, inherit_bindings=False):
             " " * _MARK_CELLS,
             f"{'began':<{when_cells}}",
             _cell("title", title_cells),
-            " " * _OUTCOME_CELLS,
+            " " * self._outcome_cells,
             f"{'length':>{_LENGTH_CELLS}}",
             f"{'turns':>{_TURNS_CELLS}}",
             f"{'worst':>{_WORST_CELLS - 2}}  ",
@@ -174,13 +177,13 @@ class SessionsView(RowsView, inherit_bindings=False):
         summary = self.rows.rows[index]
         title_cells, when_cells = self._cells(width)
         worst = with_grade(summary.worst, self.thresholds)
-        outcome = outcome_in_words(summary)
+        outcome = _cell(outcome_in_words(summary), _OUTCOME_CELLS)[: self._outcome_cells]
         marks = summary.marks + summary.notes
         columns = [
             ("◆ " if summary.folder in self.rows.marked else "  ", "rows--heading"),
             (f"{self._when(summary, when_cells):<{when_cells}}", "rows--muted"),
             (_cell(one_line(summary.title or summary.name, 200), title_cells), "rows--plain"),
-            (_cell(outcome, _OUTCOME_CELLS), "rows--bad" if summary.problem else "rows--slow"),
+            (outcome, "rows--bad" if summary.problem else "rows--slow"),
             (f"{length_of(summary):>{_LENGTH_CELLS}}", "rows--plain"),
             (f"{'–' if summary.turns is None else f'{summary.turns:,}':>{_TURNS_CELLS}}", "rows--plain"),
             (
@@ -219,8 +222,13 @@ class SessionsView(RowsView, inherit_bindings=False):
         when_cells = 18 if width >= _WIDE_CELLS else 13
         fixed = _MARK_CELLS + when_cells + _LENGTH_CELLS + _WORST_CELLS + _COUNT_CELLS
         if width >= _NARROW_CELLS:
-            fixed += _OUTCOME_CELLS + _TURNS_CELLS + _COUNT_CELLS
+            fixed += self._outcome_cells + _TURNS_CELLS + _COUNT_CELLS
         return max(width - fixed, 6), when_cells
+
+    @property
+    def _outcome_cells(self) -> int:
+        """Width of the column that only sessions need that did not end normally."""
+        return _OUTCOME_CELLS if self.rows.any_outcome else 0
 
     def _when(self, summary: SessionSummary, cells: int) -> str:
         if summary.started is None:

@@ -82,7 +82,7 @@ def _of_shares(shares: Sequence[Share], width: int) -> Iterator[Line]:
     whole_ms = max(sum(share.ms for share in shares), 1.0)
     cells = min(max(width // 4, _LEAST_BAR_CELLS), _MOST_BAR_CELLS)
     left = _INDENT + _MS_CELLS + _SHARE_CELLS + 2
-    for share in sorted(shares, key=lambda each: -each.ms):
+    for share in shares:
         length = min(max(round(share.ms / whole_ms * cells), 1 if share.ms > 0 else 0), cells)
         yield [
             (f"{numbers.milliseconds(share.ms):>{_INDENT + _MS_CELLS}}", "page--plain"),

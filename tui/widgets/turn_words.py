@@ -116,8 +116,9 @@ def judged(figure: Figure) -> str:
 
 
 def shown_shares(turn: Turn) -> list[Share]:
-    """Returns the shares of a response that are long enough to be shown."""
-    return [share for share in shares_of(turn) if abs(share.ms) >= LEAST_SHARE_MS]
+    """Returns the shares of a response that are long enough to be shown, longest first."""
+    shown = [share for share in shares_of(turn) if abs(share.ms) >= LEAST_SHARE_MS]
+    return sorted(shown, key=lambda share: -share.ms)
 
 
 def notable_lines(turn: Turn, barge_ins: Sequence[BargeIn]) -> list[str]:

@@ -50,14 +50,14 @@ class TurnsPane(GradedRows):
     vital_pieces = VITAL_PIECES
     HELP = (
         "response time (✓ good, ~ slow, ✗ bad, ? uncertain, … waiting); a bar of its parts (┊ marks the thresholds): "
-        "· capture ░ network ▞ end of speech ▤ reported steps ▚ tools █ agent or unexplained ▒ buffer ▓ device "
+        "· capture ░ network ▞ end of speech ▤ reported steps ▚ tools █ agent or unexplained ▒ buffer ▓ speaker "
         "_ leading silence; the reason. Below: the selected turn. Enter opens it; P plots the response times."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         own_key("enter", "open_turn", "Open turn", "Open the turn to see where its time went.", "turns.open"),
         own_key("P", "plot", "Plot", "Plot the response times.", "turns.plot"),
     ]
-    FOOTER: ClassVar[Sequence[str]] = ("turns.open", "turns.plot", "follow")
+    FOOTER: ClassVar[Sequence[str]] = ("turns.open", "turns.plot", "note", "follow")
 
     class Opened(Message):
         """Requests that a turn be shown in full."""
@@ -71,6 +71,8 @@ class TurnsPane(GradedRows):
 
     def __init__(self, bridge: Bridge, thresholds: Thresholds, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(bridge, thresholds, id=id)
+        self._placed = False
+        """Whether the cursor has been placed on the slowest turn of a saved session."""
         self._verdict: tuple[Hashable, str] = (None, "")
         """The values from which the verdict was made, and the verdict."""
         self._full_ms = 0.0
@@ -104,6 +106,15 @@ class TurnsPane(GradedRows):
         index = next((i for i, turn in enumerate(self.turns) if turn.number == number), None)
         if index is not None:
             self.move_to(index)
+
+    def refresh_from_model(self) -> None:
+        """Updates the rows. In a saved session, first places the cursor on the slowest turn."""
+        super().refresh_from_model()
+        if not self._placed and not self.bridge.grows and self.bridge.state.status is Status.ENDED:
+            self._placed = True
+            measured = [turn for turn in self.turns if turn.number and turn.response_ms is not None]
+            if measured:
+                self.go_to_turn(max(measured, key=lambda turn: turn.response_ms or 0.0).number)
 
     def count(self) -> int:
         """Returns the number of turns."""

@@ -33,11 +33,11 @@ def test_the_verdict_names_the_slow_turns_among_others() -> None:
     buffered = slow(2, 1600, LatencyParts(agent_ms=300, prebuffer_ms=1200, device_ms=100))
     assert of(quick, buffered) == (
         "1 of 2 turns was slow (turn 2: 1.6 s): 0.3 s until the agent answered, without reporting why, "
-        "1.2 s in the playback buffer."
+        "1.2 s in the user's playback buffer."
     )
     assert of(quick, buffered, slow(3, 2600, LatencyParts(agent_ms=300, prebuffer_ms=2300))) == (
         "2 of 3 turns were slow (turns 2, 3: 1.6–2.6 s): on average 0.3 s until the agent answered, "
-        "without reporting why, 1.8 s in the playback buffer."
+        "without reporting why, 1.8 s in the user's playback buffer."
     )
 
 

@@ -41,7 +41,7 @@ class Stage(StrEnum):
         return stage
 
     # fmt: off
-    CAPTURE = ("capture", "in the microphone",
+    CAPTURE = ("capture", "in the user's microphone",
                "From the user's last sound until the device delivered the block that contains it.")
     FRAMING = ("framing", "until a message was full",
                ("From the device's block until the message that contains it was full, if messages are longer than "
@@ -58,10 +58,11 @@ class Stage(StrEnum):
                    "From the agent's last report until its first audio arrived.")
     AGENT = ("agent", "until the agent answered, without reporting why",
              "From the last sound sent until the agent's first audio arrived; it reported no steps in between.")
-    BUFFER = ("buffer", "in the playback buffer",
+    BUFFER = ("buffer", "in the user's playback buffer",
               "From the first audio of the answer until its playback began.")
-    DEVICE = "device", "in the speaker", "From the start of playback until the first sample left the speaker."
-    UNSTATED = ("calibration", "in the devices (from calibration)",
+    DEVICE = ("speaker", "in the user's speaker",
+              "From the start of playback until the first sample left the speaker.")
+    UNSTATED = ("calibration", "in the user's devices (from calibration)",
                 ("Delay of the microphone and speaker that their drivers do not report (see `opusagent-tui "
                  "calibrate`)."))
     SILENCE = ("leading silence", "of silence before the agent's first word",
@@ -105,7 +106,7 @@ def shares_of(turn: Turn) -> list[Share]:
 
 
 def notable(shares: Sequence[Share]) -> list[Share]:
-    """Returns the shares that take up most of the time: at most three, longest first."""
+    """Returns the shares that take up most of the time: at most three, in their order."""
     whole_ms = sum(share.ms for share in shares)
     large = [share for share in shares if shown_ms(share.ms) > 0 and share.ms >= whole_ms * _NOTABLE]
     longest = sorted(large, key=lambda share: -share.ms)[:_MOST_NAMED]
