@@ -193,7 +193,7 @@ async def test_the_footer_drops_the_programs_keys_before_those_of_the_focused_pa
 async def test_the_footer_leads_with_the_keys_of_the_focused_pane(booking: Stage) -> None:
     assert booking.text("KeyBar").split()[0] == "s"
     await booking.press("u")
-    assert booking.text("KeyBar").startswith(" ⏎ Open turn  P Plot  F Follow  s Stop")
+    assert booking.text("KeyBar").startswith(" ⏎ Open turn  P Plot  a Note  F Follow  s Stop")
     await booking.press("t")
     assert booking.text("KeyBar").startswith(" F Follow  s Stop")
     await booking.press("l", "enter", "enter")

@@ -279,13 +279,10 @@ async def test_a_saved_session_begins_at_its_slowest_turn_and_a_live_call_follow
     ended = conversation(script).status(Status.ENDING, Status.ENDED).take()
     head = Playhead(START_NS, START_NS + 60_000 * MS, clock_ns=FakeClock())
     for playhead, number in ((None, 5), (head, 4)):
-        async with stage((120, 40), target=None if playhead else TARGET, playhead=playhead) as s:
+        async with stage((80, 24), target=None if playhead else TARGET, playhead=playhead) as s:
             await s.play(list(ended))
+            await s.press("u")
             turns = s.session.turns
-            if not turns.display:
-                await s.press("u")
-            turns.focus()
-            await s.tick()
             assert turns.turns[turns.cursor].number == number
             await s.press("end")
             await s.tick()

@@ -288,7 +288,9 @@ class FollowView(LineView, ModelPanel):
         """Starts following when the user scrolls to the end, and stops when the user scrolls away."""
         super().watch_scroll_y(old_value, new_value)
         if not self._moving:
-            self.following = round(new_value) >= self.max_scroll_y
+            # A pane that becomes taller moves its lines down to the end, without the user having scrolled.
+            down = new_value > old_value
+            self.following = (self.following or down) and round(new_value) >= self.max_scroll_y
             if self.following:
                 self._seen = self._items
             self._update_title()
