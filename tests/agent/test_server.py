@@ -45,11 +45,12 @@ async def hold_a_conversation(server: AgentServer, protocol: Protocol) -> None:
         await caller.hear("greeting")
         await caller.say("number")
         await caller.hear("order")
-        await caller.say("services")
-        await caller.until(Type.PLAY_STREAM_CHUNK)
-        await caller.say("interrupt")
-        await caller.be_interrupted()
-        await caller.hear("listening")
+        if protocol.name == "audiocodes":  # `test_every_protocol` interrupts the agent in each of them
+            await caller.say("services")
+            await caller.until(Type.PLAY_STREAM_CHUNK)
+            await caller.say("interrupt")
+            await caller.be_interrupted()
+            await caller.hear("listening")
         if keys := caller.end.dtmf("7"):
             await caller.send(keys)
             await caller.hear("dtmf-7")
@@ -111,10 +112,6 @@ def bearer(*tokens: str) -> dict[str, Any]:
         ("/pcm", {"additional_headers": {"Authorization": ""}}),
         ("/pcm", bearer("secret", "other")),
         ("/twilio", {"additional_headers": {"X-Twilio-Signature": "secret"}}),
-        (
-            "/twilio",
-            {"additional_headers": by_path()["/twilio"].headers("secret", "ws://127.0.0.1/twilio?a=1")},
-        ),
         ("/twilio", bearer("secret")),
         ("/v1/realtime", {"additional_headers": {"api-key": "secret"}}),  # Azure's header, on another host
         ("/v1/convai/conversation", {"additional_headers": {"xi-api-key": "wrong"}}),
@@ -139,6 +136,13 @@ async def test_with_the_token_for_the_url_that_was_dialled_the_call_is_taken(pat
         headers = protocol.headers("secret", f"{server.url}{path}")
         async with connect(f"{server.url}{path}", additional_headers=headers):
             pass
+
+
+async def test_a_signature_of_another_url_is_none() -> None:
+    async with AgentServer(AgentSettings(token="secret")) as server:
+        headers = by_path()["/twilio"].headers("secret", f"{server.url}/twilio")
+        with pytest.raises(InvalidStatus, match="401"):
+            await connect(f"{server.url}/twilio?a=1", additional_headers=headers)
 
 
 @pytest.mark.parametrize(

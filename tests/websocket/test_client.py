@@ -73,10 +73,10 @@ async def raw_server(answer: bytes, *, reads: bool = True, reset: bool = False) 
         yield running.sockets[0].getsockname()[1]
 
 
-async def failure(url: str, **options: object) -> ConnectionFailed:
+async def failure(url: str, *, limit_s: float = 10, **options: object) -> ConnectionFailed:
     client = WebSocketClient(url, **{"headers": {}, **options})  # type: ignore[arg-type]
     with pytest.raises(ConnectionFailed) as caught:
-        await client.open(0.5)
+        await client.open(limit_s)
     assert "secret" not in str(caught.value)
     return caught.value
 
@@ -109,7 +109,8 @@ async def test_a_server_that_says_nothing() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        assert (await failure(f"ws://127.0.0.1:{silent.getsockname()[1]}/")).code == "timeout"
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}/"
+        assert (await failure(url, limit_s=0.1)).code == "timeout"
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -402,7 +403,7 @@ async def test_an_untrusted_certificate_and_the_two_ways_to_accept_it(tmp_path: 
             await client.open(5)
             assert client.is_open
             await client.close()
-        assert (await failure(url.replace("wss", "ws", 1))).code in (
+        assert (await failure(url.replace("wss", "ws", 1), limit_s=0.5)).code in (
             "not-websocket",
             "unreachable",
             "timeout",
