@@ -14,30 +14,9 @@ from pathlib import Path
 import msgspec
 
 from tui.callbacks import CallbackStats, callback_tracing
+from tui.engine import wire
 from tui.engine.link import EngineLink
-from tui.engine.wire import (
-    CallbackFigures,
-    Command,
-    Connect,
-    DeviceList,
-    EventItem,
-    FrameItem,
-    MessagesFile,
-    Peaks,
-    PlayAudio,
-    PlayingAudio,
-    ReadingSession,
-    TelemetryItem,
-    TraceCallbacks,
-)
-from tui.models.events import (
-    ErrorRaised,
-    MessageLogged,
-    SessionEvent,
-    SessionStarted,
-    Status,
-    StatusChanged,
-)
+from tui.models import events as e
 from tui.models.log.event_log import EventLog
 from tui.models.log.marks import Marking, Marks
 from tui.models.raw_message import read_raw_message
@@ -57,7 +36,7 @@ class Latest:
         self.telemetry = Telemetry(at_ns=0)
         self.telemetry_in_call = Telemetry(at_ns=0)
         """The last telemetry of the active session. Later values describe devices that are being closed."""
-        self.devices: DeviceList | None = None
+        self.devices: wire.DeviceList | None = None
         self.reading: float | None = None
         """Share of a saved session that has been read, 0..1; None in a call, and once everything has been read."""
         self.callbacks: tuple[CallbackStats, ...] = ()
@@ -71,16 +50,16 @@ class Latest:
 class ClipControl:
     """Plays audio outside a call through the engine, one clip at a time: a message or tracks of a saved session."""
 
-    def __init__(self, send: Callable[[Command], None]) -> None:
+    def __init__(self, send: Callable[[wire.Command], None]) -> None:
         self.clip = 0
         """The number of the last clip passed to `play`."""
-        self.playing: PlayingAudio | None = None
+        self.playing: wire.PlayingAudio | None = None
         """Progress of the current clip; None until the engine reports it."""
         self.output = "auto"
         """The speaker to use, as a value of the option `--output`. After a call, this is the call's speaker."""
         self._send = send
 
-    def play(self, audio: PlayAudio) -> int:
+    def play(self, audio: wire.PlayAudio) -> int:
         """Plays ``audio`` in place of the current clip; returns the new value of `clip`.
 
         If ``audio`` has neither ``path`` nor ``wire``, only stops playback.
@@ -90,7 +69,7 @@ class ClipControl:
         self._send(msgspec.structs.replace(audio, clip=self.clip, output=self.output))
         return self.clip
 
-    def take(self, playing: PlayingAudio) -> None:
+    def take(self, playing: wire.PlayingAudio) -> None:
         """Takes a progress report from the engine. Ignores reports about earlier clips."""
         if playing.clip == self.clip:
             self.playing = playing
@@ -130,7 +109,7 @@ class RawFile:
         with suppress(OSError):
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
-    def read(self, event: MessageLogged) -> bytes | None:
+    def read(self, event: e.MessageLogged) -> bytes | None:
         """Returns the event's message as it was on the wire; None if it was not kept or cannot be read."""
         return read_raw_message(self._descriptor, event)
 
@@ -227,23 +206,23 @@ class Bridge:
         """Refreshes each dirty panel once. May be called less often than `drain`."""
         self.redraws.refresh()
 
-    def fold(self, event: SessionEvent) -> None:
+    def fold(self, event: e.SessionEvent) -> None:
         """Applies an event to every model."""
-        if isinstance(event, SessionStarted):
+        if isinstance(event, e.SessionStarted):
             self.redraws.overdue = True
             self.latest.begin_session()
         self.state.apply(event)
         self.log.apply(event)
         self.transcript.apply(event)
         self.scenario.apply(event)
-        if isinstance(event, SessionStarted):
+        if isinstance(event, e.SessionStarted):
             self.folder.load()  # after the log has dropped the marks of the previous session
-        elif isinstance(event, ErrorRaised) and event.code == UNSAVED:
+        elif isinstance(event, e.ErrorRaised) and event.code == UNSAVED:
             self.folder.saving_ended = True
 
-    def send(self, command: Command) -> None:
+    def send(self, command: wire.Command) -> None:
         """Sends a user's command to the engine."""
-        if isinstance(command, Connect):
+        if isinstance(command, wire.Connect):
             self.player.output = command.target.output
             self.folder.use(None)
         self.engine.send(command)
@@ -251,7 +230,7 @@ class Bridge:
     def trace_callbacks(self, on: bool) -> None:
         """Starts or stops measuring every registered callback, in this process and in the engine."""
         callback_tracing.enable() if on else callback_tracing.disable()
-        self.send(TraceCallbacks(on=on))
+        self.send(wire.TraceCallbacks(on=on))
 
     @property
     def tracing_callbacks(self) -> bool:
@@ -270,7 +249,7 @@ class Bridge:
         if self.tracing_callbacks:
             self.trace_callbacks(True)
 
-    def raw_message(self, event: MessageLogged) -> bytes | None:
+    def raw_message(self, event: e.MessageLogged) -> bytes | None:
         """Returns the event's message as it was on the wire; None if it was not kept or cannot be read."""
         return self.folder.raw.read(event)
 
@@ -278,26 +257,26 @@ class Bridge:
         """Closes the file with the raw messages."""
         self.folder.raw.close()
 
-    def _take(self, item: FrameItem) -> None:
+    def _take(self, item: wire.FrameItem) -> None:
         match item:
-            case EventItem():
+            case wire.EventItem():
                 self.fold(item.event)
-            case TelemetryItem():
+            case wire.TelemetryItem():
                 self.latest.telemetry = item.telemetry
-                if self.state.status in (Status.ACTIVE, Status.RESUMING):
+                if self.state.status in (e.Status.ACTIVE, e.Status.RESUMING):
                     self.latest.telemetry_in_call = item.telemetry
-            case MessagesFile():
+            case wire.MessagesFile():
                 self.folder.raw.open(Path(item.path))
                 self.folder.use(Path(item.session) if item.session else None)
-            case DeviceList():
+            case wire.DeviceList():
                 self.latest.devices = item
-            case CallbackFigures():
+            case wire.CallbackFigures():
                 self.latest.callbacks = item.stats
-            case PlayingAudio():
+            case wire.PlayingAudio():
                 self.player.take(item)
-            case ReadingSession():
+            case wire.ReadingSession():
                 self.latest.reading = None if item.share >= 1 else item.share
-            case Peaks():
+            case wire.Peaks():
                 self.waveform.take(item.first_bin, item.bins, item.bin_ms, item.tracks)
 
     def _notice_lost_engine(self) -> None:
@@ -306,7 +285,7 @@ class Bridge:
         self._engine_lost = True
         number = self.log.events[-1].number if self.log.events else 0
         self.fold(
-            ErrorRaised(
+            e.ErrorRaised(
                 number=number + 1,
                 at_ns=self.clock_ns(),
                 source="engine",
@@ -318,7 +297,7 @@ class Bridge:
         )
         if self.state.status.live:
             self.fold(
-                StatusChanged(
-                    number=number + 2, at_ns=self.clock_ns(), old=self.state.status, new=Status.ERROR
+                e.StatusChanged(
+                    number=number + 2, at_ns=self.clock_ns(), old=self.state.status, new=e.Status.ERROR
                 )
             )

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from tests.agent.calls import Call, recogniser, spoken
-from tui.agent.hearing import Ear, TurnBegan, TurnEnded
-from tui.agent.tones import is_tone
+from tui.agent.hearing import Ear, TurnBegan, TurnEnded, is_tone
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.twilio import TWILIO
 

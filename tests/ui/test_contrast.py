@@ -111,7 +111,7 @@ async def test_every_text_of_the_other_screens_can_be_read(
         await s.press("u", "P")
         found = list(unreadable(s))
         await s.press("escape", "l")
-        s.session.controls.choose_target()
+        s.session.post_message(s.session.TargetWanted())
         await s.play([devices("PortAudio is missing.")])
         assert isinstance(s.top(), ConnectScreen)
         await s.press("x", "enter")

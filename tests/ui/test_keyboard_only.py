@@ -58,7 +58,7 @@ async def open_screen(s: Stage, script: Script, kind: type[Screen[object]]) -> S
             script.status(e.Status.ACTIVE, e.Status.ENDED)
         await s.play([*script.take(), devices()])
     if name == "ConnectScreen":
-        s.session.controls.choose_target()
+        s.session.post_message(s.session.TargetWanted())
         await s.tick()
     elif name == "CommandsScreen":
         s.session.scenario.ask_commands(PlayScenario(path="/x", commands=("true",)), lambda _: None)

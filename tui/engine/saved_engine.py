@@ -5,22 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from tui.engine import wire
 from tui.engine.link import EngineLink
-from tui.engine.wire import (
-    Command,
-    DeviceList,
-    EventItem,
-    FindPeaks,
-    FrameItem,
-    ListDevices,
-    MessagesFile,
-    Pause,
-    Peaks,
-    PlayAudio,
-    PlayingAudio,
-    ReadingSession,
-    Shutdown,
-)
 from tui.models.events import NoticeRaised, SessionEvent, SessionStarted
 from tui.saving.reading import SavedSession
 from tui.saving.record import AUDIO_FILE
@@ -77,15 +63,17 @@ class SavedEngine:
         """Log file of the engine that plays the audio."""
         return self._sound.log_path if self._sound else ""
 
-    def drain(self) -> list[FrameItem]:
+    def drain(self) -> list[wire.FrameItem]:
         """Returns the events that are due, and the items from the engine that plays the audio."""
-        items: list[FrameItem] = self._heard()
+        items: list[wire.FrameItem] = self._heard()
         if not self._began:
             # Sent first, because the screen cannot show the message of an event before it knows the file.
             self._began = True
-            items.append(MessagesFile(path=str(self.saved.messages_path), session=str(self.saved.folder)))
+            items.append(
+                wire.MessagesFile(path=str(self.saved.messages_path), session=str(self.saved.folder))
+            )
             if self.playhead.audio_path:
-                self.send(FindPeaks(path=self.playhead.audio_path))
+                self.send(wire.FindPeaks(path=self.playhead.audio_path))
         folds, now_ns = self.playhead.folds, self.playhead.at_ns
         if folds and now_ns < self._last_ns and isinstance(self._first, SessionStarted):
             self._begin_again()
@@ -95,19 +83,21 @@ class SavedEngine:
             given += 1
             # The latest time, which need not be that of the newest event, because edges of speech are back-dated.
             self._last_number, self._last_ns = self._next.number, max(self._last_ns, self._next.at_ns)
-            items.append(EventItem(event=self._next))
+            items.append(wire.EventItem(event=self._next))
             self._next = next(self._events, None)
         self.playhead.reach(self._last_ns)
         was_finished, self.finished = self.finished, self._next is None
         if not folds and not was_finished:
-            items.append(ReadingSession(share=1.0 if self.finished else self._share_read()))
+            items.append(wire.ReadingSession(share=1.0 if self.finished else self._share_read()))
         return [*items, *self._problems()]
 
-    def send(self, command: Command) -> None:
+    def send(self, command: wire.Command) -> None:
         """Passes sound commands to the engine that plays the audio. Ignores other commands."""
-        if self._sound and isinstance(command, PlayAudio | FindPeaks | ListDevices | Pause | Shutdown):
+        if self._sound and isinstance(
+            command, wire.PlayAudio | wire.FindPeaks | wire.ListDevices | wire.Pause | wire.Shutdown
+        ):
             self._sound.send(command)
-            if isinstance(command, PlayAudio):
+            if isinstance(command, wire.PlayAudio):
                 self._clip = command.clip
 
     def now_ns(self) -> int:
@@ -127,18 +117,22 @@ class SavedEngine:
         self._last_ns = self.playhead.first_ns
         self._shown_problems = 0
 
-    def _heard(self) -> list[FrameItem]:
+    def _heard(self) -> list[wire.FrameItem]:
         if self._sound is None:
             return []
-        items = [item for item in self._sound.drain() if isinstance(item, PlayingAudio | Peaks | DeviceList)]
+        items = [
+            item
+            for item in self._sound.drain()
+            if isinstance(item, wire.PlayingAudio | wire.Peaks | wire.DeviceList)
+        ]
         # The bridge waits for the end of its clip, which a dead engine cannot report.
         if self._clip is not None and not self._sound.alive:
             problem = f"The engine process has ended, so nothing can be played. See its log: {self.log_path}"
-            items.append(PlayingAudio(clip=self._clip, at_ms=0.0, playing=False, problem=problem))
+            items.append(wire.PlayingAudio(clip=self._clip, at_ms=0.0, playing=False, problem=problem))
             self._clip = None
         return list(items)
 
-    def _problems(self) -> Iterator[EventItem]:
+    def _problems(self) -> Iterator[wire.EventItem]:
         """Yields a notice for each unreadable part of the session, after all events."""
         while self.finished and self._shown_problems < len(self.saved.problems):
             self._shown_problems += 1
@@ -148,4 +142,4 @@ class SavedEngine:
                 text=self.saved.problems[self._shown_problems - 1],
                 of_opening=True,
             )
-            yield EventItem(event=notice)
+            yield wire.EventItem(event=notice)

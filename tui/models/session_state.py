@@ -13,24 +13,7 @@ from tui.callbacks import (
     StateChangeCallback,
 )
 from tui.exit_code import ExitCode
-from tui.models.controls import Controls
-from tui.models.events import (
-    Condition,
-    ConditionChanged,
-    ErrorRaised,
-    FindingRaised,
-    LineChanged,
-    MessageLogged,
-    NoticeRaised,
-    Party,
-    PlaybackEnded,
-    SessionEvent,
-    SessionStarted,
-    Status,
-    StatusChanged,
-    ToolChanged,
-    UsageReported,
-)
+from tui.models import events as e
 from tui.models.turns.audible import Audible
 from tui.models.turns.metrics import MetricsFold, SessionMetrics
 
@@ -43,7 +26,7 @@ MAX_USAGE_FIGURES = 64
 class SessionError(Exception):
     """The exception that error callbacks receive for an `ErrorRaised` event."""
 
-    def __init__(self, event: ErrorRaised) -> None:
+    def __init__(self, event: e.ErrorRaised) -> None:
         super().__init__(event.message)
         self.event = event
 
@@ -59,7 +42,7 @@ class Area(StrEnum):
     ERROR = "error"
 
 
-Completed = PlaybackEnded | LineChanged | ToolChanged
+Completed = e.PlaybackEnded | e.LineChanged | e.ToolChanged
 """The events that completion callbacks receive."""
 
 
@@ -75,19 +58,19 @@ class SessionState:
         self._reset()
 
     def _reset(self) -> None:
-        self.status = Status.IDLE
+        self.status = e.Status.IDLE
         self.reason = ""
         """Reason for the status, in words."""
-        self.started: SessionStarted | None = None
+        self.started: e.SessionStarted | None = None
         """The event that began the session; None before the first session."""
         self.controls = Controls()
-        self.notice: NoticeRaised | None = None
-        self.advice: FindingRaised | None = None
+        self.notice: e.NoticeRaised | None = None
+        self.advice: e.FindingRaised | None = None
         """The latest advice, not counting repetitions of earlier advice."""
-        self.conditions: dict[tuple[str, Condition], ConditionChanged] = {}
+        self.conditions: dict[tuple[str, e.Condition], e.ConditionChanged] = {}
         """Ongoing audio problems, by path ("capture", "playback") and condition."""
-        self.last_error: ErrorRaised | None = None
-        self.fatal_error: ErrorRaised | None = None
+        self.last_error: e.ErrorRaised | None = None
+        self.fatal_error: e.ErrorRaised | None = None
         """The first error that ended or prevented the call."""
         self.usage: dict[str, float] = {}
         """Usage of the session so far (``total_tokens``), and remaining limits (``tokens left``)."""
@@ -135,14 +118,11 @@ class SessionState:
         """The periods in which each party was heard."""
         return self._metrics.audible
 
-    def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
-        """Returns when the party was last heard.
-
-        Returns ``now_ns`` while the party is speaking, and None if it was never heard.
-        """
+    def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
+        """Returns when the party was last heard: ``now_ns`` while it speaks; None if it was never heard."""
         return self._metrics.last_heard_ns(speaker, now_ns)
 
-    def add_status_change_callback(self, callback: StateChangeCallback[Status]) -> Registration:
+    def add_status_change_callback(self, callback: StateChangeCallback[e.Status]) -> Registration:
         """Calls ``callback(old, new)`` whenever the status changes."""
         return self.callbacks.register_callback(Area.STATUS, callback)
 
@@ -166,19 +146,19 @@ class SessionState:
         """Calls ``callback(event)`` when a recorded line, a tool call or the playback of a reply has finished."""
         return self.callbacks.register_callback(Area.COMPLETION, callback)
 
-    def apply(self, event: SessionEvent) -> None:
-        """Applies one event, and fires the callbacks for the changes."""
-        if isinstance(event, SessionStarted):
+    def apply(self, event: e.SessionEvent) -> None:
+        """Applies one event and fires the callbacks for what it changed."""
+        if isinstance(event, e.SessionStarted):
             self._begin(event)
         if self._metrics.apply(event):
             self.callbacks.trigger(Area.METRICS, self.metrics)
-            if not (isinstance(event, MessageLogged) and event.audio_ms):
+            if not (isinstance(event, e.MessageLogged) and event.audio_ms):
                 self.callbacks.trigger(Area.TURNS, self.metrics)
         match event:
-            case StatusChanged():
+            case e.StatusChanged():
                 self.reason = event.reason
                 self._update_status(event.new)
-            case ErrorRaised():
+            case e.ErrorRaised():
                 self.last_error = event
                 if event.fatal:
                     self.fatal_error = self.fatal_error or event
@@ -187,12 +167,12 @@ class SessionState:
                 if self._apply_controls(event):
                     self.callbacks.trigger(Area.CONTROLS, self)
         match event:
-            case PlaybackEnded() | LineChanged(finished=True) | ToolChanged(finished=True):
+            case e.PlaybackEnded() | e.LineChanged(finished=True) | e.ToolChanged(finished=True):
                 self.callbacks.trigger(Area.COMPLETION, event)
             case _:
                 pass
 
-    def _begin(self, event: SessionStarted) -> None:
+    def _begin(self, event: e.SessionStarted) -> None:
         old = self.status
         self._reset()
         self.started = event
@@ -203,49 +183,81 @@ class SessionState:
         old_status, self.status = self.status, new_status
         self.callbacks.trigger(Area.STATUS, old_status, new_status)
 
-    def _apply_controls(self, event: SessionEvent) -> bool:
+    def _apply_controls(self, event: e.SessionEvent) -> bool:
         match event:
-            case MessageLogged():
+            case e.MessageLogged():
                 return False  # checked first, because most events are messages
-            case NoticeRaised():
+            case e.NoticeRaised():
                 self.notice = event
-            case FindingRaised(advice=True, count=1):
+            case e.FindingRaised(advice=True, count=1):
                 self.advice = event
-            case ConditionChanged():
+            case e.ConditionChanged():
                 self._apply_condition(event)
-            case UsageReported():
+            case e.UsageReported():
                 self._count_usage(event)
             case _:
                 return self.controls.apply(event)
         return True
 
-    def _apply_condition(self, event: ConditionChanged) -> None:
+    def _apply_condition(self, event: e.ConditionChanged) -> None:
         if event.active and event.condition.lasts:
             self.conditions[event.path, event.condition] = event
         else:
             self.conditions.pop((event.path, event.condition), None)
 
-    def _count_usage(self, event: UsageReported) -> None:
+    def _count_usage(self, event: e.UsageReported) -> None:
         for figure, value in event.figures.items():
             name = f"{figure} left" if event.what == RATE_LIMITS else figure
             if name in self.usage or len(self.usage) < MAX_USAGE_FIGURES:
                 self.usage[name] = value if event.what == RATE_LIMITS else self.usage.get(name, 0) + value
 
 
-def _exit_code_of(fatal: ErrorRaised, *, accepted: bool) -> ExitCode:
+def _exit_code_of(fatal: e.ErrorRaised, *, accepted: bool) -> ExitCode:
     """Returns the exit code of a call that this error ended. ``accepted``: whether the call had become active."""
     match fatal:
-        case ErrorRaised(source="engine"):
+        case e.ErrorRaised(source="engine"):
             return ExitCode.CRASHED
-        case ErrorRaised(code="impossible"):
+        case e.ErrorRaised(code="impossible"):
             return ExitCode.USAGE
-        case ErrorRaised(source="agent", code="silent") if not accepted:
+        case e.ErrorRaised(source="agent", code="silent") if not accepted:
             return ExitCode.NOT_ANSWERED
-        case ErrorRaised(source="socket") | ErrorRaised(code="unreachable" | "unknown") if not accepted:
+        case e.ErrorRaised(source="socket") | e.ErrorRaised(code="unreachable" | "unknown") if not accepted:
             return ExitCode.UNREACHABLE
         case _:
             return ExitCode.PROTOCOL_ERROR
 
 
-SessionStatus = Status
+SessionStatus = e.Status
 """Alias for `Status`: the name used in the callbacks guide."""
+
+
+class Controls:
+    """Recording, mute, volume, device names and the current recorded line, derived from events."""
+
+    def __init__(self) -> None:
+        self.recording = False
+        self.muted = False
+        self.volume = 1.0
+        self.capture = ""
+        """Name of the capture device; empty if there is none."""
+        self.playback = ""
+        """Name of the playback device; empty if there is none."""
+        self.line = ""
+        """Name of the recorded line that is playing; empty if no line is playing."""
+
+    def apply(self, event: e.SessionEvent) -> bool:
+        """Applies one event. Returns True for events that set a control."""
+        match event:
+            case e.RecordingChanged():
+                self.recording = event.recording
+            case e.MutedChanged():
+                self.muted = event.muted
+            case e.VolumeChanged():
+                self.volume = event.volume
+            case e.AudioOpened():
+                self.capture, self.playback = event.capture, event.playback
+            case e.LineChanged():
+                self.line = "" if event.finished else event.name
+            case _:
+                return False
+        return True

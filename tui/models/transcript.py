@@ -8,21 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from tui.callbacks import CallbackManager, Registration
-from tui.models.events import (
-    LossCounted,
-    Party,
-    PlaybackEnded,
-    PlaybackStarted,
-    ReplyEnded,
-    ReplyStarted,
-    SessionEvent,
-    SessionStarted,
-    SpeechEdge,
-    SpeechPhase,
-    ToolChanged,
-    Transcribed,
-    UserSpeech,
-)
+from tui.models import events as e
 from tui.models.turns.barge_ins import CutReplies
 from tui.text.visible import one_line
 
@@ -41,7 +27,7 @@ class Heard(StrEnum):
 class Utterance(msgspec.Struct):
     """One entry of the transcript. A partial text is replaced in place until the text is final."""
 
-    speaker: Party
+    speaker: e.Party
     text: str
     final: bool
     at_ns: int
@@ -65,7 +51,7 @@ class ToolUse(msgspec.Struct):
 
     at_ns: int
     """Time at which the tool call began."""
-    event: ToolChanged
+    event: e.ToolChanged
     """The latest event of the call."""
     number: int = 0
     """Number of the event with which the tool call began."""
@@ -90,7 +76,7 @@ class Transcript:
 
     def _begin(self) -> None:
         self.entries: list[Entry] = []
-        self._open: dict[Party, Utterance] = {}
+        self._open: dict[e.Party, Utterance] = {}
         """Partial utterances that have no item id."""
         self._replies: dict[str, dict[int, Utterance]] = {}
         """The agent's utterances, by reply and content part."""
@@ -114,46 +100,46 @@ class Transcript:
         """
         return self.callbacks.register_callback(CHANGED, callback)
 
-    def apply(self, event: SessionEvent) -> None:
-        """Applies one event. Fires the change callbacks if an entry has changed."""
+    def apply(self, event: e.SessionEvent) -> None:
+        """Applies one event and fires the change callbacks if it concerns the transcript."""
         more_ms = self._cut.apply(event)
         match event:
-            case SessionStarted():
+            case e.SessionStarted():
                 self._begin()
                 self.callbacks.trigger(CHANGED, 0)
-            case Transcribed(speaker=Party.AGENT) if event.item:
+            case e.Transcribed(speaker=e.Party.AGENT) if event.item:
                 self._changed(self._reply_words(event))
-            case Transcribed() if event.item:
+            case e.Transcribed() if event.item:
                 self._changed(self._speech_words(event))
-            case Transcribed():
+            case e.Transcribed():
                 self._changed(self._words(event))
-            case UserSpeech() if event.item:
-                self._speech_of(event.item, event.at_ns, ended=event.phase is not SpeechPhase.STARTED)
-            case SpeechEdge(speaker=Party.USER, started=True) if self._user_began_ns is None:
+            case e.UserSpeech() if event.item:
+                self._speech_of(event.item, event.at_ns, ended=event.phase is not e.SpeechPhase.STARTED)
+            case e.SpeechEdge(speaker=e.Party.USER, started=True) if self._user_began_ns is None:
                 self._user_began_ns = event.at_ns
-            case UserSpeech(phase=SpeechPhase.STARTED):
-                self._open.pop(Party.USER, None)
-            case ToolChanged():
+            case e.UserSpeech(phase=e.SpeechPhase.STARTED):
+                self._open.pop(e.Party.USER, None)
+            case e.ToolChanged():
                 self._changed(self._tool_use(event))
-            case ReplyStarted() if event.reply not in self._playing:
+            case e.ReplyStarted() if event.reply not in self._playing:
                 self._mark_heard(event.reply, Heard.QUEUED)
-            case PlaybackStarted():
+            case e.PlaybackStarted():
                 self._sounds_ns.setdefault(event.reply, event.at_ns)
                 self._mark_heard(event.reply, Heard.SPEAKING)
-            case PlaybackEnded():
+            case e.PlaybackEnded():
                 if event.heard_ms >= 0:
                     self._heard_ms[event.reply] = event.heard_ms
                 self._mark_heard(event.reply, Heard.CUT if event.unheard_ms > 0 else Heard.HEARD)
-            case LossCounted() | ReplyEnded() if more_ms > 0:
+            case e.LossCounted() | e.ReplyEnded() if more_ms > 0:
                 self._mark_heard(event.reply, Heard.CUT)
             case _:
                 pass
 
-    def _words(self, event: Transcribed) -> Utterance:
+    def _words(self, event: e.Transcribed) -> Utterance:
         said = self._open.pop(event.speaker, None)
         if said is None:
             said = Utterance(event.speaker, event.text, event.final, event.at_ns)
-            if event.speaker is Party.USER:
+            if event.speaker is e.Party.USER:
                 said.sounds_ns, self._user_began_ns = self._user_began_ns, None
             self.entries.append(said)
         said.text, said.final = event.text, event.final
@@ -161,11 +147,11 @@ class Transcript:
             self._open[event.speaker] = said
         return said
 
-    def _reply_words(self, event: Transcribed) -> Utterance:
+    def _reply_words(self, event: e.Transcribed) -> Utterance:
         parts = self._replies.setdefault(event.item, {})
         said = parts.get(event.part)
         if said is None:
-            said = Utterance(Party.AGENT, event.text, False, event.at_ns, event.item)
+            said = Utterance(e.Party.AGENT, event.text, False, event.at_ns, event.item)
             said.written = event.written
             parts[event.part] = said
             self._follow_playback(said, self._playing.get(event.item, Heard.IN_TEXT))
@@ -176,7 +162,7 @@ class Transcript:
         said.text, said.final = event.text, event.final
         return said
 
-    def _speech_words(self, event: Transcribed) -> Utterance:
+    def _speech_words(self, event: e.Transcribed) -> Utterance:
         said = self._speech_of(event.item, event.at_ns)
         if not said.text:
             self._place(said)
@@ -187,7 +173,7 @@ class Transcript:
         """Returns the utterance for the user speech with this id. Creates it when the speech is first reported."""
         said = self._speech.get(item)
         if said is None:
-            said = self._speech[item] = Utterance(Party.USER, "", False, at_ns, item)
+            said = self._speech[item] = Utterance(e.Party.USER, "", False, at_ns, item)
         if said.sounds_ns is None and ended:
             said.sounds_ns, self._user_began_ns = self._user_began_ns, None
         return said
@@ -199,7 +185,7 @@ class Transcript:
             at -= 1
         self.entries.insert(at, said)
 
-    def _tool_use(self, event: ToolChanged) -> ToolUse:
+    def _tool_use(self, event: e.ToolChanged) -> ToolUse:
         key = event.call, event.name
         used = self._tools.get(key)
         if used is None:

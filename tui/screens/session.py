@@ -18,6 +18,7 @@ from textual.containers import Vertical
 from textual.message import Message
 
 from tui.bridge import Bridge
+from tui.engine.wire import Record, SendText
 from tui.models.events import ScenarioPhase, Status
 from tui.models.telemetry import Telemetry
 from tui.models.turns.figures import Thresholds
@@ -99,7 +100,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
         playhead: Playhead | None = None,
     ) -> None:
         super().__init__()
-        self.bridge = bridge
+        self.bridge: Bridge = bridge
         bridge.grows = playhead is None or playhead.folds
         self.thresholds = thresholds or Thresholds()
         self._playhead = playhead
@@ -349,11 +350,11 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     @on(TalkButton.Pressed)
     def _talk(self) -> None:
-        self.controls.record(on=True)
+        self.bridge.send(Record(on=True))
 
     @on(TalkButton.Released)
     def _talk_no_more(self) -> None:
-        self.controls.record(on=False)
+        self.bridge.send(Record(on=False))
 
     @on(PaneTabs.Chosen)
     async def go_to_tab(self, event: PaneTabs.Chosen) -> None:
@@ -445,7 +446,7 @@ class SessionScreen(StyledOnce, LineScreen[None], inherit_bindings=False):
 
     def on_write_line_written(self, event: WriteLine.Written) -> None:
         """Sends the text of the input line as a typed turn."""
-        self.controls.send_turn(event.text)
+        self.bridge.send(SendText(text=event.text))
 
     # actions that concern several panes
 

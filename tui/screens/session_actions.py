@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tui.engine import wire
 from tui.screens import needs
 from tui.screens.actions import LINE_KEYS, Action, ActionArea
 from tui.screens.needs import Origin
@@ -31,7 +32,8 @@ def _replay(do: Callable[[Replay], object]) -> Callable[[SessionScreen], object]
 # fmt: off
 def _say(key: str) -> Action:
     return _call(f"say_{key}", key, "Say", "Play a recorded line as if spoken into the microphone.",
-                 lambda s: s.controls.say(key), needs.talking, key_display=LINE_KEYS, show=key == "1")
+                 lambda s: s.bridge.send(wire.SpeakLine(key=key)), needs.talking,
+                 key_display=LINE_KEYS, show=key == "1")
 
 
 def _speed(speed: int) -> Action:
@@ -158,7 +160,7 @@ They are listed before the session's own actions because they take over keys of 
 """
 
 REPORT = _keep("report", "ctrl+s", "Save report as…", "Save a report of the session as a single HTML page.",
-               lambda s: s.controls.save_report(), needs.saved, show=True)
+               lambda s: s.post_message(s.ReportWanted()), needs.saved, show=True)
 
 SESSION: Sequence[Action] = (
     *SEARCHING,
@@ -169,16 +171,18 @@ SESSION: Sequence[Action] = (
     _call("hand", "G", "By hand", "Take over the call from the scenario, or hand it back.",
           lambda s: s.scenario.toggle_hand(), needs.scenario_in_play, show=True),
     _call("record", "r", "Record", "Record: send what the microphone hears to the agent.",
-          lambda s: s.controls.record(on=True), needs.microphone_off, show=True),
+          lambda s: s.bridge.send(wire.Record(on=True)), needs.microphone_off, show=True),
     _call("stop", "s", "Stop", "Stop recording; the call continues.",
-          lambda s: s.controls.record(on=False), needs.microphone_on, show=True),
+          lambda s: s.bridge.send(wire.Record(on=False)), needs.microphone_on, show=True),
     _call("toggle", "space", "Record or stop", "Start or stop recording.",
-          lambda s: s.controls.toggle_record(), needs.talking),
+          lambda s: s.bridge.send(wire.Record(on=not s.bridge.state.controls.recording)), needs.talking),
     _call("mute", "m", "Mute", "Mute or unmute: while muted, silence is sent.",
-          lambda s: s.controls.toggle_mute(), needs.live_call, show=True),
-    _call("hang_up", "d", "Hang up", "End the call.", lambda s: s.controls.hang_up(), needs.call_to_end, show=True),
+          lambda s: s.bridge.send(wire.SetMuted(muted=not s.bridge.state.controls.muted)), needs.live_call,
+          show=True),
+    _call("hang_up", "d", "Hang up", "End the call.",
+          lambda s: s.bridge.send(wire.HangUp()), needs.call_to_end, show=True),
     _call("interrupt", "i", "Flush", "Interrupt the agent: discard its audio that hasn't played yet.",
-          lambda s: s.controls.interrupt(), needs.talking, show=True),
+          lambda s: s.bridge.send(wire.Interrupt()), needs.talking, show=True),
     _call("keypad", "K", "DTMF", "Open the keypad and press DTMF keys.",
           lambda s: s.controls.open_keypad(), needs.keypad, show=True),
     *map(_say, "123456789"),
@@ -187,16 +191,16 @@ SESSION: Sequence[Action] = (
     _call("instructions", "I", "Instructions", "Edit the agent's instructions and send them during the call.",
           lambda s: s.controls.edit_instructions(), needs.instructions, show=True),
     _new_call("call", "c", "Call", "Call again; this also restarts the engine if it was lost.",
-              lambda s: s.controls.call_again(), needs.target, show=True),
+              lambda s: s.post_message(s.CallWanted()), needs.target, show=True),
     _new_call("new", "n", "New", "Choose another agent to call.",
-              lambda s: s.controls.choose_target(), needs.no_call, show=True),
+              lambda s: s.post_message(s.TargetWanted()), needs.no_call, show=True),
     _keep("sessions", "ctrl+o", "Sessions",
           "List the saved sessions; there, you can open or delete them, or create a report.",
-          lambda s: s.controls.show_sessions(), needs.no_call, show=True),
+          lambda s: s.post_message(s.SessionsWanted()), needs.no_call, show=True),
     _call("louder", "plus,equals_sign", "Louder", "Raise the playback volume by 10%.",
-          lambda s: s.controls.change_volume(0.1), needs.live_call, key_display="+"),
+          lambda s: s.bridge.send(wire.ChangeVolume(by=0.1)), needs.live_call, key_display="+"),
     _call("quieter", "minus", "Quieter", "Lower the playback volume by 10%.",
-          lambda s: s.controls.change_volume(-0.1), needs.live_call),
+          lambda s: s.bridge.send(wire.ChangeVolume(by=-0.1)), needs.live_call),
     _read("open", "enter", "Open", "Show the selected event in detail (or double-click it).",
           lambda s: s.reading.open(), needs.events, show=True),
     _read("raw", "v", "Raw", "In the detail pane, switch between the raw and the formatted message.",

@@ -8,34 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from tui.audio.calibration import Timing
-from tui.models.events import (
-    AudioOpened,
-    Condition,
-    ConditionChanged,
-    Direction,
-    EdgeDisputed,
-    EdgesCompared,
-    ErrorRaised,
-    FindingRaised,
-    Flushed,
-    KeysPressed,
-    LatencyReported,
-    Loss,
-    LossCounted,
-    MessageLogged,
-    Party,
-    PlaybackEnded,
-    PlaybackStarted,
-    RoundTripMeasured,
-    SendingMeasured,
-    SessionEvent,
-    SpeechEdge,
-    Status,
-    StatusChanged,
-    ToolChanged,
-    Transcribed,
-    UserSpeech,
-)
+from tui.models import events as e
 from tui.models.turns.audible import Audible
 from tui.models.turns.barge_ins import BargeInFold
 from tui.models.turns.floor import Floor, FloorFold
@@ -55,14 +28,14 @@ from tui.models.turns.turns import (
 from tui.units import NS_PER_MS
 
 TURN_EVENTS = (
-    SpeechEdge,
-    PlaybackStarted,
-    Transcribed,
-    KeysPressed,
-    UserSpeech,
-    ToolChanged,
-    LatencyReported,
-    EdgeDisputed,
+    e.SpeechEdge,
+    e.PlaybackStarted,
+    e.Transcribed,
+    e.KeysPressed,
+    e.UserSpeech,
+    e.ToolChanged,
+    e.LatencyReported,
+    e.EdgeDisputed,
 )
 """Events that can change the figures of a turn but are not counted."""
 
@@ -178,8 +151,8 @@ class SessionMetrics(msgspec.Struct, omit_defaults=True):
 
     @property
     def lost(self) -> bool:
-        """Whether any data was lost unintentionally."""
-        return any(amount for loss, amount in self.losses.items() if Loss(loss).is_fault)
+        """Whether anything was lost unintentionally."""
+        return any(amount for loss, amount in self.losses.items() if e.Loss(loss).is_fault)
 
     def duration_s(self, now_ns: int) -> float | None:
         """Returns the duration of the active call; while the call is active, the duration so far."""
@@ -203,10 +176,10 @@ class MetricsFold:
         self._talk = TalkFold(self.audible)
         self._floor = FloorFold(self.metrics.floor)
 
-    def apply(self, event: SessionEvent) -> bool:
+    def apply(self, event: e.SessionEvent) -> bool:
         """Applies one event; returns whether a figure changed."""
         counted = self._count(event)
-        if isinstance(event, MessageLogged) and event.audio_ms:
+        if isinstance(event, e.MessageLogged) and event.audio_ms:
             return True  # most events are audio messages, which affect no other figures
         self.audible.apply(event)
         self._trust.apply(event)
@@ -220,55 +193,55 @@ class MetricsFold:
         changed |= self._floor.apply(event, self.audible)
         return counted or changed or isinstance(event, TURN_EVENTS)
 
-    def last_heard_ns(self, speaker: Party, now_ns: int) -> int | None:
+    def last_heard_ns(self, speaker: e.Party, now_ns: int) -> int | None:
         """Returns when the party was last heard, not counting hold music.
 
         Returns ``now_ns`` while the party is being heard, and None if it was never heard.
         """
         return self.audible.last_heard_ns(speaker, now_ns)
 
-    def _count(self, event: SessionEvent) -> bool:
+    def _count(self, event: e.SessionEvent) -> bool:
         m = self.metrics
         match event:
-            case MessageLogged():
+            case e.MessageLogged():
                 self._count_message(event)
-            case StatusChanged(new=Status.ACTIVE) if m.started_ns is None:
+            case e.StatusChanged(new=e.Status.ACTIVE) if m.started_ns is None:
                 m.started_ns = event.at_ns
-            case StatusChanged(new=Status.ENDED | Status.ERROR) if m.ended_ns is None:
+            case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR) if m.ended_ns is None:
                 m.ended_ns = event.at_ns
-            case ErrorRaised():
+            case e.ErrorRaised():
                 m.errors += 1
-            case FindingRaised(advice=True):
+            case e.FindingRaised(advice=True):
                 self._advice[event.rule] = event.count
                 m.advice = sum(self._advice.values())
-            case FindingRaised():
+            case e.FindingRaised():
                 self._findings[event.rule] = event.count
                 m.findings = sum(self._findings.values())
-            case LossCounted():
+            case e.LossCounted():
                 m.losses[event.loss.value] = m.losses.get(event.loss.value, 0) + event.count
-            case ConditionChanged(active=True):
+            case e.ConditionChanged(active=True):
                 m.conditions[event.condition.value] = m.conditions.get(event.condition.value, 0) + 1
-            case Flushed():
+            case e.Flushed():
                 m.interruptions += 1
-            case RoundTripMeasured():
+            case e.RoundTripMeasured():
                 m.round_trip_ms = event.round_trip_ms
-            case SendingMeasured():
+            case e.SendingMeasured():
                 m.send_p50_ms, m.send_p99_ms = event.p50_ms, event.p99_ms
                 m.send_worst_ms = event.worst_ms
-            case EdgesCompared():
+            case e.EdgesCompared():
                 m.edges_compared, m.edges_disputed = event.compared, event.disputed
                 m.edges_left_out = event.left_out
-            case PlaybackEnded():
+            case e.PlaybackEnded():
                 m.audio_heard_ms += event.heard_ms
-            case AudioOpened():
+            case e.AudioOpened():
                 m.timing = event.timing
             case _:
                 return False
         return True
 
-    def _count_message(self, event: MessageLogged) -> None:
+    def _count_message(self, event: e.MessageLogged) -> None:
         m = self.metrics
-        if event.direction is Direction.SENT:
+        if event.direction is e.Direction.SENT:
             m.messages_sent += event.count
             m.bytes_sent += event.size_bytes
             m.audio_sent_ms += event.audio_ms
@@ -280,8 +253,8 @@ class MetricsFold:
 
     def _take_talk(self) -> None:
         m, talk = self.metrics, self._talk
-        m.user_talk_ms = talk.talk_ms.get(Party.USER)
-        m.agent_talk_ms = talk.talk_ms.get(Party.AGENT)
+        m.user_talk_ms = talk.talk_ms.get(e.Party.USER)
+        m.agent_talk_ms = talk.talk_ms.get(e.Party.AGENT)
         m.overlap_ms, m.dead_air = talk.overlap_ms, talk.dead_air
 
 
@@ -297,15 +270,15 @@ class StallFold:
         """Start times of ongoing stalls, by path."""
         self._until_ns: dict[str, int] = {}
 
-    def apply(self, event: SessionEvent) -> bool:
+    def apply(self, event: e.SessionEvent) -> bool:
         """Applies one event; returns whether a figure changed."""
         match event:
-            case ConditionChanged(condition=Condition.STALLED | Condition.VANISHED):
+            case e.ConditionChanged(condition=e.Condition.STALLED | e.Condition.VANISHED):
                 if event.active:
                     self._begin(event.path, event.at_ns if event.since_ns is None else event.since_ns)
                 else:
                     self._end(event.path, event.at_ns)
-            case StatusChanged(new=Status.ENDED | Status.ERROR):
+            case e.StatusChanged(new=e.Status.ENDED | e.Status.ERROR):
                 for path in tuple(self._since_ns):
                     self._end(path, event.at_ns)
             case _:

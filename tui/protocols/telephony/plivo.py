@@ -7,7 +7,11 @@ report (option ``flushed_marks``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hmac
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from tui.audio.formats import AudioFormat, Encoding
 from tui.protocols.json_frames import Members, cut
@@ -27,8 +31,35 @@ from tui.protocols.telephony.dialect import (
     one_of,
 )
 from tui.protocols.telephony.message import pairs_in
-from tui.protocols.telephony.plivo_signature import is_signed, signature_headers
 from tui.protocols.telephony.protocol import ends_of, telephony_protocol
+
+
+def signature(token: str, url: str, nonce: str) -> str:
+    """Returns version 3 of the signature of a GET request (plivo-python, utils/signature_v3.py).
+
+    ``token`` is the account's auth token; the query must be sorted.
+    """
+    parts = urlsplit(url)
+    members = sorted(parse_qsl(parts.query, keep_blank_values=True))
+    query = "&".join(f"{name}={value}" for name, value in members)
+    bare = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    signed = f"{bare}?{query}.{nonce}" if query else f"{bare}.{nonce}"
+    return b64encode(hmac.new(token.encode(), signed.encode(), sha256).digest()).decode()
+
+
+_SIGNATURE, _NONCE = "X-Plivo-Signature-V3", "X-Plivo-Signature-V3-Nonce"
+
+
+def signature_headers(token: str, url: str, nonce: str) -> Mapping[str, str]:
+    """Returns the headers that sign a GET request for the URL."""
+    return {_SIGNATURE: signature(token, url, nonce), _NONCE: nonce}
+
+
+def is_signed(header: Callable[[str], str], token: str, url: str) -> bool:
+    """Returns whether the request's headers contain a valid signature for the URL."""
+    due = signature(token, url, header(_NONCE)).encode()
+    return any(hmac.compare_digest(due, seen.encode()) for seen in header(_SIGNATURE).split(","))
+
 
 _L16 = "audio/x-l16"
 FORMATS = {

@@ -2,23 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from tui.audio.formats import AudioFormat, Encoding
+from tui.protocols.base import Finding, NewId, ProtocolError
 from tui.protocols.json_frames import Members, cut
 from tui.protocols.telephony.agent import TelephonyAgent
 from tui.protocols.telephony.caller import TelephonyCaller
 from tui.protocols.telephony.dialect import (
     MULAW_8K,
+    Check,
     Content,
     StreamCall,
     TelephonyDialect,
     as_sent,
     first_format,
 )
-from tui.protocols.twilio.faults import TwilioFaults
-from tui.protocols.twilio.sids import check_sids, is_sid, new_sid
+from tui.protocols.telephony.faults import StreamFaults
+from tui.protocols.telephony.message import StreamMessage
+
+_VIOLATIONS = frozenset(
+    {
+        "extra-member",
+        "foreign-spelling",
+        "missing-member",
+        "missing-stream-sid",
+        "twilios-own-message",
+        "unknown-type",
+        "wrong-stream-sid",
+        "wrong-type-member",
+    }
+)
+_WARNINGS = {
+    "31950": "Twilio warning 31950: a message cannot be decoded; only JSON text frames are allowed.",
+    "31951": "Twilio warning 31951: messages violate the protocol; see the other findings.",
+}
+
+
+class TwilioFaults(StreamFaults):
+    """Reports faults of the user's server, with the warnings that Twilio logs for them."""
+
+    def warn(self, message: StreamMessage) -> None:
+        """Adds Twilio's warning, if Twilio logs one for the message's findings."""
+        if any(finding.rule in _VIOLATIONS for finding in message.findings):
+            self.report(message, "31951", _WARNINGS["31951"])
+
+    def warned(self, error: ProtocolError) -> ProtocolError:
+        """Adds Twilio's warning to the error for an unreadable message."""
+        code = "31950" if error.code == "binary" else "31951"
+        findings = (Finding(code, _WARNINGS[code]),) if self.is_new(_WARNINGS[code]) else ()
+        return ProtocolError(error.code, str(error), findings)
+
+
+# The ids of all Twilio objects: two capital letters followed by 32 lower-case hex digits.
+_SID = re.compile(r"[A-Z]{2}[a-f0-9]{32}")
+_HEX_ID = re.compile(r"[a-f0-9]{32}")
+
+
+def new_sid(prefix: str) -> Callable[[NewId], str]:
+    """Returns a function that converts an id to a SID with this prefix. Keeps hex digits if the id has 32."""
+
+    def make(new_id: NewId) -> str:
+        made = new_id()
+        digits = made.replace("-", "").lower()
+        return prefix + (digits if _HEX_ID.fullmatch(digits) else sha256(made.encode()).hexdigest()[:32])
+
+    return make
+
+
+def is_sid(prefix: str) -> Check:
+    """Returns a check for an option whose value must be a SID with this prefix."""
+    due = f"{prefix} followed by 32 lower-case hex digits"
+    return lambda value: "" if _SID.fullmatch(value) and value.startswith(prefix) else due
+
+
+def check_sids(message: Members, start: Members) -> None:
+    """Reports malformed SIDs, and different SIDs for the same stream."""
+    for name in ("streamSid", "accountSid", "callSid"):
+        sid = start.body.get(name)
+        if isinstance(sid, str) and sid and not _SID.fullmatch(sid):
+            text = f"{name} is {cut(sid, 60)}; expected two capital letters and 32 lower-case hex digits."
+            start.find("bad-sid", text)
+    inner, outer = start.body.get("streamSid"), message.body.get("streamSid")
+    if isinstance(inner, str) and inner and outer is not None and inner != outer:
+        start.find("wrong-stream-sid", "“start” contains two different values of “streamSid”.")
+
 
 FORMATS = {"audio/x-mulaw": MULAW_8K}
 _MAX_PARAMETER_CHARS = 499
