@@ -243,7 +243,7 @@ async def test_a_call_that_cannot_be_answered_is_reported_and_later_calls_still_
 
 async def test_a_failing_listener_or_socket_does_not_lose_the_other_calls(agent: Agent) -> None:
     agent.handler.register_function("f", lambda _: 1)
-    agent.handler._on_change = MockCallback(side_effect=ValueError("listener"))
+    agent.handler.on_change = MockCallback(side_effect=ValueError("listener"))
     send = agent.socket.send
 
     async def fail_first(message: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ invites the user to go ahead.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
 
 from tui.agent.answers import Answers, Plan
 from tui.agent.hearing import Hearing, Sound, TurnBegan, TurnEnded, Words
@@ -48,6 +49,7 @@ _GOODBYE_TIMEOUT_NS = 3_000_000_000
 """How long a caller may take to disconnect after the agent has hung up."""
 
 
+@dataclass(eq=False, repr=False)
 class Conversation:
     """One call with one caller. ``agent`` implements the agent's side of the caller's protocol.
 
@@ -55,36 +57,32 @@ class Conversation:
     refused request. ``rules`` take precedence over the recorded prompts.
     """
 
-    def __init__(
-        self,
-        agent: AgentEnd,
-        settings: AgentSettings,
-        hearing: Hearing,
-        on_problem: Callable[[str, str], None] = lambda rule, text: None,
-        *,
-        rules: AnswerRules | None = None,
-    ) -> None:
+    agent: AgentEnd
+    settings: AgentSettings
+    hearing: Hearing
+    on_problem: Callable[[str, str], None] = lambda rule, text: None
+    _: KW_ONLY
+    rules: AnswerRules | None = None
+
+    def __post_init__(self) -> None:
         self.over = False
         """Whether the call has ended and the socket can be closed."""
         self.close = Close()
         """The close code and reason for the socket."""
-        self._agent = agent
-        self._wishes = agent if isinstance(agent, RealtimeAgentEnd) else None
-        self._on_problem = on_problem
-        self._hearing = hearing
-        self._fault = settings.fault
-        self._answers = Answers(agent, settings, rules)
-        self._mouth = Mouth(agent, settings)
-        self._interplay = Interplay(settings)
+        self._wishes = self.agent if isinstance(self.agent, RealtimeAgentEnd) else None
+        self._fault = self.settings.fault
+        self._answers = Answers(self.agent, self.settings, self.rules)
+        self._mouth = Mouth(self.agent, self.settings)
+        self._interplay = Interplay(self.settings)
         self._greeted = False
         self._leaves_at_ns: int | None = None
 
     @property
     def next_due_ns(self) -> int | None:
         """Monotonic time at which to call `due` next; None if nothing is due until the caller sends a frame."""
-        if self._hearing.ear is None and self._agent.user_format is not None:
+        if self.hearing.ear is None and self.agent.user_format is not None:
             return 0
-        if self._hearing.transcripts is not None and self._hearing.transcripts.due:
+        if self.hearing.transcripts is not None and self.hearing.transcripts.due:
             return 0
         if self._leaves_at_ns is not None:
             return self._leaves_at_ns
@@ -93,21 +91,21 @@ class Conversation:
 
     def opened(self, handshake: Handshake | None = None) -> list[Outgoing]:
         """Returns the messages to send once the caller has connected; sets `over` if the agent refuses the caller."""
-        if isinstance(self._agent, ReadsHandshake) and (close := self._agent.admit(handshake or Handshake())):
+        if isinstance(self.agent, ReadsHandshake) and (close := self.agent.admit(handshake or Handshake())):
             self.over, self.close = True, close
-        return self._agent.opened()
+        return self.agent.opened()
 
     def receive(self, frame: str | bytes, now_ns: int) -> list[Outgoing]:
         """Handles a frame from the caller and returns the messages to send."""
         try:
-            incoming = self._agent.receive(frame)
+            incoming = self.agent.receive(frame)
         except ProtocolError as error:
-            self._on_problem(f"unreadable message ({error.code})", str(error))
-            return self._agent.unreadable(error) if isinstance(self._agent, AnswersUnreadable) else []
+            self.on_problem(f"unreadable message ({error.code})", str(error))
+            return self.agent.unreadable(error) if isinstance(self.agent, AnswersUnreadable) else []
         for finding in incoming.findings:
-            self._on_problem(f"finding {finding.rule}", finding.text)
+            self.on_problem(f"finding {finding.rule}", finding.text)
         if incoming.refused:
-            self._on_problem(f"refused {incoming.kind}", incoming.refused)
+            self.on_problem(f"refused {incoming.kind}", incoming.refused)
         frames = list(incoming.replies)
         for event in incoming.events:
             frames += self._take(event, now_ns)
@@ -115,7 +113,7 @@ class Conversation:
 
     def due(self, now_ns: int) -> list[Outgoing]:
         """Returns the messages that are due by ``now_ns``."""
-        self._hearing.prepare(self._agent.user_format)
+        self.hearing.prepare(self.agent.user_format)
         if self._leaves_at_ns is not None:
             self.over = self.over or now_ns >= self._leaves_at_ns
             return []
@@ -130,7 +128,7 @@ class Conversation:
     def end(self) -> list[Outgoing]:
         """Ends the call because the agent shuts down; returns the last messages to send."""
         self.over = True
-        return self._agent.end()
+        return self.agent.end()
 
     def _take(self, event: TelephonyEvent, now_ns: int) -> list[Outgoing]:
         match event.type:
@@ -145,17 +143,17 @@ class Conversation:
                 return self._greet(now_ns, event.text)
             case Type.SESSION_RESUME:
                 self._greeted = True
-            case Type.USER_STREAM_CHUNK if ear := self._hearing.ear_for(
-                event.format or self._agent.user_format
+            case Type.USER_STREAM_CHUNK if ear := self.hearing.ear_for(
+                event.format or self.agent.user_format
             ):
                 ear.ends_turns = self._wishes is None or self._wishes.detects_turns
                 return self._hear(ear.feed(event.audio), now_ns)
-            case Type.USER_STREAM_STOP if self._hearing.ear:
-                return self._hear(self._hearing.ear.end_of_stream(), now_ns)
+            case Type.USER_STREAM_STOP if self.hearing.ear:
+                return self._hear(self.hearing.ear.end_of_stream(), now_ns)
             case Type.USER_STREAM_CLEARED:
-                self._hearing.ear = None
-            case Type.SPEECH_COMMITTED if self._hearing.ear:
-                return self._keep_turn(self._hearing.ear.commit())
+                self.hearing.ear = None
+            case Type.SPEECH_COMMITTED if self.hearing.ear:
+                return self._keep_turn(self.hearing.ear.commit())
             case Type.DTMF if keys := self._answers.to_keys(event.text):
                 return self._mouth.say(keys, now_ns)
             case Type.USER_TEXT:
@@ -181,7 +179,7 @@ class Conversation:
                 continue
             match sound:
                 case TurnBegan(ago_ms):
-                    frames += self._agent.speech_started()
+                    frames += self.agent.speech_started()
                     self._interplay.user_began(
                         now_ns - round(ago_ms * 1e6),
                         agent_speaks=self._mouth.busy,
@@ -189,11 +187,11 @@ class Conversation:
                     )
                     frames += self._act(now_ns)
                 case Words(text):
-                    frames += self._agent.hypothesis(text)
+                    frames += self.agent.hypothesis(text)
                 case TurnEnded():
                     self._interplay.user_ended()
-                    frames += self._agent.speech_started() if sound.brief else []
-                    frames += self._agent.speech_stopped()
+                    frames += self.agent.speech_started() if sound.brief else []
+                    frames += self.agent.speech_stopped()
                     if self._transcribe(sound):
                         continue
                     unasked = self._answers_unasked
@@ -205,7 +203,7 @@ class Conversation:
         """Performs the acts that are due. Skips a backchannel if the user has stopped speaking."""
         frames: list[Outgoing] = []
         for act in self._interplay.due(now_ns):
-            ear = self._hearing.ear
+            ear = self.hearing.ear
             if act is Act.YIELD:
                 frames += self._mouth.yield_the_word(now_ns)
             elif act is Act.BACKCHANNEL and ear and ear.still_speaks:
@@ -229,7 +227,7 @@ class Conversation:
 
     def _transcribe(self, turn: TurnEnded, *, committed: bool = False) -> bool:
         """Starts transcribing a turn. Returns False if the turn was recognized or the agent does not transcribe."""
-        transcripts = self._hearing.transcripts
+        transcripts = self.hearing.transcripts
         if transcripts is None or turn.match is not None:
             return False
         transcripts.ask(turn, committed=committed)
@@ -238,7 +236,7 @@ class Conversation:
     def _transcribed(self, now_ns: int) -> list[Outgoing]:
         """Sends the words of newly transcribed turns to the caller and answers the newest turn."""
         frames: list[Outgoing] = []
-        ear, transcripts = self._hearing.ear, self._hearing.transcripts
+        ear, transcripts = self.hearing.ear, self.hearing.transcripts
         for heard, answerable in transcripts.take() if transcripts else []:
             frames += self._recognition(heard.turn)
             if answerable and not (ear and ear.in_turn):
@@ -247,7 +245,7 @@ class Conversation:
         return frames
 
     def _recognition(self, turn: TurnEnded) -> list[Outgoing]:
-        return self._agent.recognition(turn.text, turn.match.confidence if turn.match else 0.0)
+        return self.agent.recognition(turn.text, turn.match.confidence if turn.match else 0.0)
 
     @property
     def _yields_to_speech(self) -> bool:
@@ -262,7 +260,7 @@ class Conversation:
     def _idle_at_ns(self) -> int | None:
         """Time at which the agent speaks again if the user stays silent; None if the agent keeps waiting."""
         timeout_ms = self._wishes.idle_timeout_ms if self._wishes else None
-        since_ns, ear = self._mouth.silent_since_ns, self._hearing.ear
+        since_ns, ear = self._mouth.silent_since_ns, self.hearing.ear
         if timeout_ms is None or since_ns is None or (ear and ear.in_turn):
             return None
         return since_ns + round(timeout_ms * 1e6)
@@ -271,12 +269,12 @@ class Conversation:
         if self._greeted:
             return []
         self._greeted = True
-        self._hearing.prepare(self._agent.user_format)
+        self.hearing.prepare(self.agent.user_format)
         return self._mouth.say(self._answers.greeting(words), now_ns)
 
     def _answer_as_asked(self, event: TelephonyEvent, now_ns: int) -> list[Outgoing]:
         apart = event.params.get("conversation") == "none"
-        transcripts = self._hearing.transcripts
+        transcripts = self.hearing.transcripts
         if transcripts and transcripts.newest and not (event.text or apart):
             transcripts.newest.wanted = True
             return []
@@ -308,14 +306,14 @@ class Conversation:
         call = self._answers.call_instead(plan)
         if call is None:
             return self._mouth.say(plan.answer, now_ns, delayed=True)
-        assert isinstance(self._agent, CallsTools)
-        return self._mouth.yield_the_word(now_ns) + self._agent.call_tool(call.name, call.arguments)
+        assert isinstance(self.agent, CallsTools)
+        return self._mouth.yield_the_word(now_ns) + self.agent.call_tool(call.name, call.arguments)
 
     def _hang_up(self, now_ns: int) -> list[Outgoing]:
         self._mouth.drop()
         if self._fault is Fault.NEVER_HANGS_UP:
             return []
         self._leaves_at_ns = now_ns + _GOODBYE_TIMEOUT_NS
-        frames = self._agent.hang_up("the agent said goodbye")
+        frames = self.agent.hang_up("the agent said goodbye")
         self.over = not frames  # if there is no goodbye message, the caller will not disconnect by itself
         return frames

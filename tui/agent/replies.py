@@ -58,6 +58,7 @@ def load_prompts() -> None:
         _prompt_pcm(name, _PROMPT_RATE)
 
 
+@dataclass(eq=False, repr=False)
 class PacedReply:
     """Sends one reply: decides when each chunk is due, and estimates when the user will have heard the chunk.
 
@@ -65,24 +66,19 @@ class PacedReply:
     reply, so a late chunk does not delay later ones.
     """
 
-    def __init__(
-        self,
-        stream_id: str,
-        answer: Answer,
-        starts_ns: int,
-        settings: AgentSettings,
-    ) -> None:
-        self.stream_id = stream_id
-        self.then_hang_up = answer.then_hang_up
+    stream_id: str
+    answer: Answer
+    starts_ns: int
+    settings: AgentSettings
+
+    def __post_init__(self) -> None:
+        self.then_hang_up = self.answer.then_hang_up
         self.started = False
         """Whether the start of the reply was sent."""
         self.sent = False
         """Whether the whole reply was sent."""
-        self.heard_until_ns = starts_ns
+        self.heard_until_ns = self.starts_ns
         """Estimated time at which the user will have heard all audio sent so far."""
-        self._answer = answer
-        self._settings = settings
-        self._starts_ns = starts_ns
         self._format: AudioFormat | None = None
         self._audio = b""
         self._chunk_bytes = 1
@@ -91,7 +87,7 @@ class PacedReply:
     @property
     def next_due_ns(self) -> int | None:
         """Time at which the next chunk is due; None once the whole reply has been sent."""
-        return None if self.sent else self._starts_ns + self._sound_ns(self._sent_bytes, self._settings.pace)
+        return None if self.sent else self.starts_ns + self._sound_ns(self._sent_bytes, self.settings.pace)
 
     def due(self, now_ns: int, agent: AgentEnd) -> list[Outgoing]:
         """Returns the frames that are due by now, including the start and end of the reply."""
@@ -111,16 +107,16 @@ class PacedReply:
     def _start(self, agent: AgentEnd) -> list[Outgoing]:
         """Starts the reply and encodes the audio. The audio format is not final until the reply starts."""
         self.started = True
-        frames = agent.say_start(self.stream_id, self._answer.text)
+        frames = agent.say_start(self.stream_id, self.answer.text)
         self._format = media = agent.play_format
         if media is None:  # a text response
             return frames
-        clipped_ms = _CLIPPED_MS if self._settings.fault is Fault.CLIPS_FIRST_WORD else 0
-        pcm = self._answer.pcm[2 * (self._answer.rate * clipped_ms // 1000) :]
-        self._audio = encode(_at_rate(pcm, self._answer.rate, media.rate), media)
-        chunk_frames = max(round(media.rate * self._settings.chunk_ms / 1000), 1)
+        clipped_ms = _CLIPPED_MS if self.settings.fault is Fault.CLIPS_FIRST_WORD else 0
+        pcm = self.answer.pcm[2 * (self.answer.rate * clipped_ms // 1000) :]
+        self._audio = encode(_at_rate(pcm, self.answer.rate, media.rate), media)
+        chunk_frames = max(round(media.rate * self.settings.chunk_ms / 1000), 1)
         self._chunk_bytes = chunk_frames * media.encoding.sample_bytes
-        if self._settings.pace == EVERYTHING_AT_ONCE:
+        if self.settings.pace == EVERYTHING_AT_ONCE:
             self._chunk_bytes = max(len(self._audio), 1)
         return frames
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import KW_ONLY, dataclass
 
 
+@dataclass(eq=False, repr=False)
 class ClockedBlocks:
     """Calls ``function(due_ns)`` once per block of monotonic time, without drift.
 
@@ -17,31 +19,26 @@ class ClockedBlocks:
     ``function`` ends `run`.
     """
 
-    def __init__(
-        self,
-        block_ms: float,
-        function: Callable[[int], None],
-        *,
-        on_skipped: Callable[[int], object] = lambda _: None,
-        max_catch_up_ms: float = 1_000,
-        clock_ns: Callable[[], int] = time.monotonic_ns,
-        sleep_s: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self.block_ns = round(block_ms * 1_000_000)
-        self._function = function
-        self._on_skipped = on_skipped
-        self._max_catch_up_blocks = max(int(max_catch_up_ms * 1_000_000) // self.block_ns, 1)
-        self._clock_ns = clock_ns
-        self._sleep_s = sleep_s
+    block_ms: float
+    function: Callable[[int], None]
+    _: KW_ONLY
+    on_skipped: Callable[[int], object] = lambda _: None
+    max_catch_up_ms: float = 1_000
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    sleep_s: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def __post_init__(self) -> None:
+        self.block_ns = round(self.block_ms * 1_000_000)
+        self._max_catch_up_blocks = max(int(self.max_catch_up_ms * 1_000_000) // self.block_ns, 1)
         self._due_ns: int | None = None
 
     async def run(self) -> None:
         """Calls the function until cancelled; the first call is immediate."""
-        self._due_ns = self._clock_ns()
+        self._due_ns = self.clock_ns()
         while True:
-            self.catch_up(self._clock_ns())
+            self.catch_up(self.clock_ns())
             # Sleeps even for 0 s, so that the loop's other tasks can run while the clock catches up.
-            await self._sleep_s(max(self._due_ns - self._clock_ns(), 0) / 1e9)
+            await self.sleep_s(max(self._due_ns - self.clock_ns(), 0) / 1e9)
 
     def catch_up(self, now_ns: int, *, most_blocks: int | None = None) -> None:
         """Makes the calls due by ``now_ns``, oldest first, but at most ``most_blocks``.
@@ -56,10 +53,10 @@ class ClockedBlocks:
         if due_blocks > self._max_catch_up_blocks:
             skipped_blocks = due_blocks - self._max_catch_up_blocks
             self._due_ns += skipped_blocks * self.block_ns
-            self._on_skipped(skipped_blocks)
+            self.on_skipped(skipped_blocks)
             due_blocks = self._max_catch_up_blocks
         # Due times advance by whole blocks rather than from now, so that late wake-ups do not add up to
         # drift.
         for _ in range(due_blocks if most_blocks is None else min(due_blocks, most_blocks)):
             due_ns, self._due_ns = self._due_ns, self._due_ns + self.block_ns
-            self._function(due_ns)
+            self.function(due_ns)

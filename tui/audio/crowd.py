@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tui.audio.clocked import ClockedBlocks
 from tui.audio.detector_pool import DetectorPool
@@ -21,27 +22,24 @@ If all calls sent at once, the last call would be late.
 """
 
 
+@dataclass(eq=False, repr=False)
 class Ticking:
     """A function that `SharedClock` calls for every block until `cancel`.
 
     ``slot`` is the list of functions that are called at the same time.
     """
 
-    def __init__(
-        self,
-        slot: list[Ticking],
-        function: Callable[[int], None],
-        on_skipped: Callable[[int], object],
-    ) -> None:
-        self._slot = slot
-        self.function = function
-        self.on_skipped = on_skipped
-        slot.append(self)
+    slot: list[Ticking]
+    function: Callable[[int], None]
+    on_skipped: Callable[[int], object]
+
+    def __post_init__(self) -> None:
+        self.slot.append(self)
 
     def cancel(self) -> None:
         """Stops the calls of the function. Can be called repeatedly."""
-        if self in self._slot:
-            self._slot.remove(self)
+        if self in self.slot:
+            self.slot.remove(self)
 
 
 class SharedClock:

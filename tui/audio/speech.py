@@ -15,6 +15,7 @@ detected it.
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
@@ -59,27 +60,24 @@ class Classifier(Protocol):
         ...
 
 
+@dataclass(eq=False, repr=False)
 class SpeechDetector:
     """Detects edges of speech and, on request, of other sounds, on one track at one rate.
 
     Not thread-safe. Uses 1 % of a core while there is sound.
     """
 
-    def __init__(
-        self,
-        rate: int,
-        classifier: Classifier,
-        *,
-        silence_ms: int,
-        other_sounds: bool = False,
-    ) -> None:
-        self.rate = rate
-        self.silence_ms = silence_ms
-        """Length of silence that ends speech."""
+    rate: int
+    classifier: Classifier
+    _: KW_ONLY
+    silence_ms: int
+    """Length of silence that ends speech."""
+    other_sounds: bool = False
+
+    def __post_init__(self) -> None:
         self.speaking = False
-        self._classifier = classifier
-        self._loudness = Loudness(rate)
-        self._sounds = OtherSounds(self._loudness, silence_ms) if other_sounds else None
+        self._loudness = Loudness(self.rate)
+        self._sounds = OtherSounds(self._loudness, self.silence_ms) if self.other_sounds else None
         self._fed_frames = 0
         self._last_speech_frame = 0
 
@@ -96,7 +94,7 @@ class SpeechDetector:
         self._loudness.feed(pcm)
         self._fed_frames += len(pcm) // 2
         fed_frames = self._fed_frames
-        windows = yield from self._classifier.feed(pcm)
+        windows = yield from self.classifier.feed(pcm)
         return [
             TrackEdge(
                 edge.started,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -44,6 +45,7 @@ class RealtimeWebSocket(Protocol):
         """Encodes a message as the protocol requires and sends it. May be a plain or a coroutine function."""
 
 
+@dataclass(eq=False, repr=False)
 class FunctionHandler:
     """Runs registered functions when the agent calls them. Use the handler on one event loop.
 
@@ -59,25 +61,18 @@ class FunctionHandler:
     the agent, not as a failed callback.
     """
 
-    def __init__(
-        self,
-        realtime_websocket: RealtimeWebSocket,
-        hang_up_callback: Callback | None = None,
-        *,
-        time_limit_s: float = default_of("tool_timeout_s"),
-        on_change: CompletionCallback[ToolChanged] | None = None,
-        on_unknown: CompletionCallback[str] | None = None,
-        clock_ns: Callable[[], int] = time.monotonic_ns,
-        reporter: ErrorReporter = default_reporter,
-    ) -> None:
-        self.realtime_websocket = realtime_websocket
-        self.hang_up_callback = hang_up_callback
+    realtime_websocket: RealtimeWebSocket
+    hang_up_callback: Callback | None = None
+    _: KW_ONLY
+    time_limit_s: float = default_of("tool_timeout_s")
+    on_change: CompletionCallback[ToolChanged] | None = None
+    on_unknown: CompletionCallback[str] | None = None
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    reporter: ErrorReporter = default_reporter
+
+    def __post_init__(self) -> None:
         self.function_registry: dict[str, Callback] = {}
-        self._on_change = on_change
-        self._on_unknown = on_unknown
-        self._clock_ns = clock_ns
-        self._reporter = reporter
-        self._runner = ToolRunner(time_limit_s, reporter)
+        self._runner = ToolRunner(self.time_limit_s, self.reporter)
         self._announcements = Announcements()
         self._rounds = Rounds()
         self._tasks: dict[asyncio.Task[None], str] = {}
@@ -165,7 +160,7 @@ class FunctionHandler:
             return
         self._rounds.call_begun(call.response_id)
         name = f"answer to {cut(call.name, NAME_LIMIT)}"
-        task = spawn(self._answer(call), name, event=EVENT, reporter=self._reporter)
+        task = spawn(self._answer(call), name, event=EVENT, reporter=self.reporter)
         self._tasks[task] = call.call_id
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
@@ -183,7 +178,7 @@ class FunctionHandler:
 
         Without a ``call_id``, the result is not sent.
         """
-        started_ns = self._clock_ns()
+        started_ns = self.clock_ns()
         text = arguments if isinstance(arguments, str) else as_json(arguments)
         name = cut(function_name, NAME_LIMIT)
         call = ToolChanged(at_ns=started_ns, call=call_id, name=name, arguments=cut(text))
@@ -203,7 +198,7 @@ class FunctionHandler:
         if self.hang_up_callback and self._should_hang_up(outcome.result):
             self._rounds.stop()
             await safe_callback_execution(
-                self.hang_up_callback, outcome.result, "hang-up", reporter=self._reporter
+                self.hang_up_callback, outcome.result, "hang-up", reporter=self.reporter
             )
 
     async def _run(self, name: str, arguments: str | Mapping[str, Any]) -> ToolOutcome:
@@ -211,8 +206,8 @@ class FunctionHandler:
         short = cut(name, NAME_LIMIT)
         if func is not None:
             return await self._runner.run(short, func, arguments)
-        if self._on_unknown is not None:
-            await safe_callback_execution(self._on_unknown, short, EVENT, reporter=self._reporter)
+        if self.on_unknown is not None:
+            await safe_callback_execution(self.on_unknown, short, EVENT, reporter=self.reporter)
         return ToolOutcome(error=f"NotImplementedError: Function '{short}' not implemented.")
 
     def _should_hang_up(self, result: object) -> bool:
@@ -234,7 +229,7 @@ class FunctionHandler:
             await maybe_await(self.realtime_websocket.send(message))
 
     async def _emit_end(self, call: ToolChanged, outcome: ToolOutcome, *, withdrawn: bool = False) -> None:
-        ended_ns = self._clock_ns()
+        ended_ns = self.clock_ns()
         await self._emit(
             msgspec.structs.replace(
                 call,
@@ -248,5 +243,5 @@ class FunctionHandler:
         )
 
     async def _emit(self, event: ToolChanged) -> None:
-        if self._on_change is not None:
-            await safe_callback_execution(self._on_change, event, EVENT, reporter=self._reporter)
+        if self.on_change is not None:
+            await safe_callback_execution(self.on_change, event, EVENT, reporter=self.reporter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from tui.text.redaction import Redactor
 Emitted = TypeVar("Emitted", bound=e.SessionEvent)
 
 
+@dataclass(eq=False, repr=False)
 class Journal:
     """Adds events to a session's stream. No other object may add events. Runs on the session's loop.
 
@@ -27,22 +29,16 @@ class Journal:
     offset, or -1 if it did not keep the message.
     """
 
-    def __init__(
-        self,
-        state: SessionState,
-        *,
-        sink: Callable[[e.SessionEvent], object],
-        keep_raw: Callable[[bytes], int],
-        clock_ns: Callable[[], int],
-        redactor: Redactor | None = None,
-    ) -> None:
-        self.state = state
-        self.redactor = redactor or Redactor()
+    state: SessionState
+    _: KW_ONLY
+    sink: Callable[[e.SessionEvent], object]
+    keep_raw: Callable[[bytes], int]
+    clock_ns: Callable[[], int]
+    redactor: Redactor = field(default_factory=Redactor)
+
+    def __post_init__(self) -> None:
         self.number = 0
         """The number of the last event."""
-        self._sink = sink
-        self._keep_raw = keep_raw
-        self.clock_ns = clock_ns
         self._losing: Tally[tuple[e.Loss, str]] = Tally()
 
     def emit(self, event: Emitted) -> Emitted:
@@ -54,7 +50,7 @@ class Journal:
         event = msgspec.structs.replace(self.redactor.event(event), number=self.number)
         self.state.apply(event)
         # After the fold, so that the state already includes the event when the sink receives it.
-        self._sink(event)
+        self.sink(event)
         return event
 
     def begin(
@@ -108,7 +104,7 @@ class Journal:
         """Logs a message that was sent or received, and keeps it verbatim except for secrets."""
         raw = frame if isinstance(frame, bytes) else frame.encode("utf-8", "surrogatepass")
         kept = self.redactor.message(raw)
-        offset = self._keep_raw(kept)
+        offset = self.keep_raw(kept)
         return self.emit(
             e.MessageLogged(
                 at_ns=self.clock_ns() if at_ns is None else at_ns,

@@ -10,6 +10,7 @@ import time
 import wave
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -166,6 +167,7 @@ class _WriterThread(threading.Thread):
         self._queue.written(size_bytes)
 
 
+@dataclass(eq=False, repr=False)
 class SessionWriter:
     """The folder of one session, and the thread that writes into it. Created by `start`; ended by `close`.
 
@@ -176,26 +178,20 @@ class SessionWriter:
     saving.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        files: FolderWriter,
-        on_problem: Callable[[str], object],
-        metrics: Callable[[], SessionMetrics | None] = lambda: None,
-        *,
-        save_audio: bool,
-        clock_ns: Callable[[], int],
-        on_end: Callable[[str], object] | None = None,
-    ) -> None:
-        self.folder = folder
-        self._save_audio = save_audio
-        self._on_problem = on_problem
-        self._metrics = metrics
-        self._clock_ns = clock_ns
+    folder: Path
+    files: FolderWriter
+    on_problem: Callable[[str], object]
+    metrics: Callable[[], SessionMetrics | None] = lambda: None
+    _: KW_ONLY
+    save_audio: bool
+    clock_ns: Callable[[], int]
+    on_end: Callable[[str], object] | None = None
+
+    def __post_init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._queue = _WriteQueue()
-        report_end = partial(self._report, to=on_end or on_problem)
-        self._thread = _WriterThread(self._queue, files, clock_ns, self._report, report_end)
+        report_end = partial(self._report, to=self.on_end or self.on_problem)
+        self._thread = _WriterThread(self._queue, self.files, self.clock_ns, self._report, report_end)
         self._messages_bytes = self._last_kept_bytes = 0
         self._reported_too_slow = False
 
@@ -227,21 +223,21 @@ class SessionWriter:
 
     @property
     def tracks(self) -> TrackSink | None:
-        """The receiver of both tracks; None if audio is not saved."""
-        return self if self._save_audio else None
+        """Receiver of both tracks; None if audio is not saved."""
+        return self if self.save_audio else None
 
     async def close(self) -> None:
         """Writes the end of the session. Waits at most `CLOSE_TIMEOUT_S` for the disk.
 
         Further calls have no effect.
         """
-        self._thread.metrics = self._metrics()
+        self._thread.metrics = self.metrics()
         self._thread.over.set()
         await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
 
     async def second_opinion(self, turns: Sequence[Turn]) -> Sequence[SessionEvent]:
         """See `TrackJudge`. Returns no events if the tracks are not saved or are incomplete."""
-        self._put_audio(TracksEnd(self._clock_ns()))
+        self._put_audio(TracksEnd(self.clock_ns()))
         return await asyncio.to_thread(self._compare, turns)
 
     def _compare(self, turns: Sequence[Turn]) -> Sequence[SessionEvent]:
@@ -257,7 +253,7 @@ class SessionWriter:
         try:
             with path.open("rb") as file:
                 return compare_edges(
-                    SavedAudio(file, path, starts_ns), turns, at_ns=self._clock_ns(), until_s=until_s
+                    SavedAudio(file, path, starts_ns), turns, at_ns=self.clock_ns(), until_s=until_s
                 )
         except (OSError, EOFError, wave.Error):
             logger.exception("the audio tracks could not be read back")
@@ -267,7 +263,7 @@ class SessionWriter:
 
     def append(self, raw: bytes) -> int:
         """Saves a raw message; returns its offset in the file, or -1 if it is not saved."""
-        kept = raw if self._save_audio else without_audio(raw)
+        kept = raw if self.save_audio else without_audio(raw)
         self._last_kept_bytes = 0
         if kept is None or not self._put(kept, len(kept)):
             return -1
@@ -322,7 +318,7 @@ class SessionWriter:
         # Scheduled even if this is already the loop's thread, because the new event must not overtake the
         # event in progress.
         with contextlib.suppress(RuntimeError):  # the loop is closed, so nobody is left to be notified
-            self._loop.call_soon_threadsafe(to or self._on_problem, sentence)
+            self._loop.call_soon_threadsafe(to or self.on_problem, sentence)
 
 
 def _make(target: Target, began_ns: int) -> tuple[Path, FolderWriter]:

@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple
 
 from tui.models.turns.audible import KNOWN_AFTER_NS
@@ -101,28 +102,23 @@ class Aids(NamedTuple):
 NO_AIDS = Aids()
 
 
+@dataclass(eq=False, repr=False)
 class Player:
     """Carries out the steps of a scenario in one session, one at a time. Runs on the session's loop.
 
     ``seen`` and ``listening`` must receive the session's events.
     """
 
-    def __init__(
-        self,
-        scenario: Scenario,
-        session: LiveSession,
-        *,
-        seen: Seen,
-        listening: Listening,
-        aids: Aids = NO_AIDS,
-    ) -> None:
-        self._steps = scenario.steps
-        self._session = session
+    scenario: Scenario
+    session: LiveSession
+    _: KW_ONLY
+    seen: Seen
+    listening: Listening
+    aids: Aids = NO_AIDS
+
+    def __post_init__(self) -> None:
         # Set before the first line, because an agent that hangs up before any line is spoken has also left early.
-        session.pending.lines_left = sum(isinstance(step, Say) for step in scenario.steps)
-        self._seen = seen
-        self._listening = listening
-        self._aids = aids
+        self.session.pending.lines_left = sum(isinstance(step, Say) for step in self.scenario.steps)
         self._index = 0
         """Index of the current step."""
         self._turn = CallerTurn(None, 0, 0)
@@ -144,9 +140,9 @@ class Player:
 
     async def greeting(self) -> None:
         """Waits for the end of a greeting. Does nothing unless the first step is a caller turn without a moment."""
-        first = self._steps[0] if self._steps else None
+        first = self.scenario.steps[0] if self.scenario.steps else None
         if first is None or (isinstance(first, Acting) and isinstance(first, TURNS) and first.when is None):
-            await self._listening.greeting()
+            await self.listening.greeting()
             self._ended_ns, self._heard_out = self.now_ns(), True
 
     @property
@@ -158,14 +154,14 @@ class Player:
         heard until the agent reacts.
         """
         ended_ns = self._turn.ended_ns
-        return self._seen.next_reply(ended_ns) or ended_ns
+        return self.seen.next_reply(ended_ns) or ended_ns
 
     async def carry_out(self, index: int) -> StepOutcome:
         """Carries out the step at ``index`` and judges it, except for the agent's words."""
-        step, self._index = self._steps[index], index
-        await self._listening.resumed()
-        follows = ("run", "hear") if self._session.dropped else ("expect", "run", "hear")
-        if self._listening.over and step.KIND not in follows:
+        step, self._index = self.scenario.steps[index], index
+        await self.listening.resumed()
+        follows = ("run", "hear") if self.session.dropped else ("expect", "run", "hear")
+        if self.listening.over and step.KIND not in follows:
             reason = f"Not reached: {self._over()}."
             return StepOutcome(StepVerdict.NOT_MEASURED, self._ended_ns, reason)
         if not self._turn.spoken and isinstance(step, (Expect, Hear)):
@@ -180,15 +176,15 @@ class Player:
 
         Called when the user takes over.
         """
-        pending = self._session.pending
+        pending = self.session.pending
         pending.lines_left, pending.answer_due = 0, ""
-        self._session.faults.lift()
+        self.session.faults.lift()
 
     def go_on(self, index: int) -> None:
         """Continues with the step at ``index``; ignores earlier events."""
         self.begin(self.now_ns())
-        lines = sum(isinstance(step, Say) for step in self._steps[index:])
-        self._session.pending.lines_left = lines
+        lines = sum(isinstance(step, Say) for step in self.scenario.steps[index:])
+        self.session.pending.lines_left = lines
 
     # -- one step --
 
@@ -225,8 +221,8 @@ class Player:
         when = step.when
         if when is None:
             if isinstance(step, TURNS) and not self._heard_out:
-                await self._listening.turn_end()
-            return self.now_ns() if not self._listening.over else f"Not reached: {self._over()}."
+                await self.listening.turn_end()
+            return self.now_ns() if not self.listening.over else f"Not reached: {self._over()}."
         if when.sign is None:
             return self._ended_ns + when.offset.ns
         return await self._sign_of(when)
@@ -236,16 +232,16 @@ class Player:
         assert sign is not None
         since_ns, limit_ns = self._turn.began_ns, self._ended_ns + 60 * NS_PER_S
         while True:
-            at_ns = self._seen.find(sign, since_ns, self.now_ns())
+            at_ns = self.seen.find(sign, since_ns, self.now_ns())
             if at_ns is not None:
                 return at_ns + when.offset.ns
-            if self._listening.over or self.now_ns() > limit_ns:
-                why = self._over() if self._listening.over else "it did not happen within 60 s"
+            if self.listening.over or self.now_ns() > limit_ns:
+                why = self._over() if self.listening.over else "it did not happen within 60 s"
                 return f"Not reached: waiting for {sign}, but {why}."
             await asyncio.sleep(_LOOK_S)
 
     async def _act(self, step: Acting, at_ns: int) -> StepOutcome:
-        user = self._session.user
+        user = self.session.user
         self._heard_out = False
         if isinstance(step, Say):
             return await self._say(step, at_ns)
@@ -257,7 +253,7 @@ class Player:
             case Type():
                 await user.send_text(step.type)
             case EndCall():
-                self._session.hang_up()
+                self.session.hang_up()
             case LineFault():
                 await self._worsen(step, now_ns)
             case Mute(mute=bool() as muted):
@@ -278,11 +274,11 @@ class Player:
         For a dropped socket, returns only after the session has noticed the loss.
         """
         assert step.for_ is not None
-        faults, for_ns, heading = self._session.faults, step.for_.ns, Heading(step.direction)
+        faults, for_ns, heading = self.session.faults, step.for_.ns, Heading(step.direction)
         if step.fault == FaultKind.DROP:
             faults.drop(for_ns)
-            pending = self._session.pending
-            await self._listening.until(lambda: pending.resuming, _NOTICED_S)
+            pending = self.session.pending
+            await self.listening.until(lambda: pending.resuming, _NOTICED_S)
         elif step.fault == FaultKind.STALL:
             faults.stall(for_ns, heading)
         elif step.by is not None:
@@ -294,19 +290,19 @@ class Player:
             self.silences.append((now_ns, now_ns + for_ns))
 
     async def _say(self, step: Say, at_ns: int) -> StepOutcome:
-        spoken = self._aids.lines[step.say]
+        spoken = self.aids.lines[step.say]
         handed_ns = self.now_ns()
         # A line without a moment begins as soon as possible.
         begins_ns = max(at_ns, handed_ns) if step.when is None else at_ns - spoken.onset_ns
-        pending = self._session.pending
+        pending = self.session.pending
         pending.lines_left -= 1
         if self._answer_expected:
             pending.answer_due = spoken.line.name
-        begun_before = self._seen.lines_begun
-        await self._session.user.speak(spoken.line, begins_ns)
+        begun_before = self.seen.lines_begun
+        await self.session.user.speak(spoken.line, begins_ns)
         began_ns = await self._line_begun(spoken, handed_ns, begun_before)
         if began_ns is None:
-            self._turn = CallerTurn(step, handed_ns, self.now_ns(), spoken=self._listening.over)
+            self._turn = CallerTurn(step, handed_ns, self.now_ns(), spoken=self.listening.over)
             return StepOutcome(StepVerdict.NOT_MEASURED, self.now_ns(), "The line could not be spoken.")
         onset_ns, end_ns = began_ns + spoken.onset_ns, began_ns + spoken.end_ns
         self._turn = CallerTurn(step, onset_ns, end_ns)
@@ -324,8 +320,8 @@ class Player:
         Returns None if the line cannot be spoken.
         """
         limit_ns = since_ns + round(limit_s(spoken) * NS_PER_S)
-        while (began_ns := self._seen.line_began(spoken.line.name, begun_before)) is None:
-            if self._listening.over or self.now_ns() > limit_ns or self._seen.audio_failed(since_ns):
+        while (began_ns := self.seen.line_began(spoken.line.name, begun_before)) is None:
+            if self.listening.over or self.now_ns() > limit_ns or self.seen.audio_failed(since_ns):
                 return None
             await asyncio.sleep(_LOOK_S)
         return began_ns
@@ -337,10 +333,10 @@ class Player:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(step.within / 1_000):
                 since_ns = self._turn.ended_ns
-                await self._listening.until(
-                    lambda: self._seen.heard(since_ns, self.now_ns()), step.within / 1_000
+                await self.listening.until(
+                    lambda: self.seen.heard(since_ns, self.now_ns()), step.within / 1_000
                 )
-                await self._listening.turn_end()
+                await self.listening.turn_end()
 
     async def _expect(self, step: Expect) -> StepOutcome:
         sign = step.expect
@@ -369,24 +365,24 @@ class Player:
 
     async def _find(self, step: Expect, since_ns: int, limit_ns: int) -> int | None:
         while True:
-            found_ns = self._seen.find(step.expect, since_ns, self.now_ns(), step.args)
-            ended = self._listening.over and step.expect.kind is not SignKind.HANG_UP
-            if found_ns is not None or self.now_ns() > limit_ns or self._session.state.fatal_error:
+            found_ns = self.seen.find(step.expect, since_ns, self.now_ns(), step.args)
+            ended = self.listening.over and step.expect.kind is not SignKind.HANG_UP
+            if found_ns is not None or self.now_ns() > limit_ns or self.session.state.fatal_error:
                 return found_ns
-            if ended and self.now_ns() > (self._seen.left_ns or 0) + _SEEN_AFTER_NS:
+            if ended and self.now_ns() > (self.seen.left_ns or 0) + _SEEN_AFTER_NS:
                 return None
             await asyncio.sleep(_LOOK_S)
 
     @property
     def _answer_expected(self) -> bool:
         """Returns whether the next step expects an answer."""
-        step = self._steps[self._index + 1] if self._index + 1 < len(self._steps) else None
+        step = self.scenario.steps[self._index + 1] if self._index + 1 < len(self.scenario.steps) else None
         return isinstance(step, Expect) and step.expect.kind is SignKind.ANSWERS
 
     async def _expect_answer(self, step: Expect) -> StepOutcome:
         """Waits until the agent's turn is over; judges whether the agent answered the caller's turn."""
-        turn, listening = self._turn, self._listening
-        line = self._aids.lines[turn.step.say] if isinstance(turn.step, Say) else None
+        turn, listening = self._turn, self.listening
+        line = self.aids.lines[turn.step.say] if isinstance(turn.step, Say) else None
         if line is not None:
             await listening.line_end(turn.began_ns, limit_s(line))
         what = line.line.name if line else turn.step.title if turn.step else "the caller"
@@ -397,7 +393,7 @@ class Player:
         )
         answered = answer not in UNANSWERED
         if answered:
-            self._session.pending.answer_due = ""
+            self.session.pending.answer_due = ""
             answer, within_s = await listening.turn_end(), listening.answer_limit_s
             self._heard_out = True
         if answer not in UNANSWERED or (answered and listening.over):
@@ -419,17 +415,17 @@ class Player:
     def _missed(self, step: Expect, from_ns: int, since_ns: int, found_ns: int | None) -> StepOutcome:
         now_ns = self.now_ns()
         measured_ms = None if found_ns is None else (found_ns - from_ns) / NS_PER_MS
-        late_ms = self._seen.late_ms(from_ns, now_ns)
+        late_ms = self.seen.late_ms(from_ns, now_ns)
         if late_ms and (measured_ms is None or measured_ms - late_ms <= step.within):
             reason = _behind(late_ms)
             return StepOutcome(StepVerdict.NOT_MEASURED, now_ns, reason, measured_ms)
         if measured_ms is not None:
             reason = f"It happened after {measured_ms:,.0f} ms (limit {step.within})."
-        elif self._listening.over and step.expect.kind not in (SignKind.HANG_UP, SignKind.TRANSFER):
+        elif self.listening.over and step.expect.kind not in (SignKind.HANG_UP, SignKind.TRANSFER):
             reason = f"It did not happen: {self._over()}."
         else:
             reason = f"It did not happen within {step.within}."
-        called = [tool for tool in self._seen.tools if tool.at_ns >= since_ns]
+        called = [tool for tool in self.seen.tools if tool.at_ns >= since_ns]
         if step.expect.kind is SignKind.TOOL and called:
             calls = ", ".join(f"{tool.name}({tool.arguments})" for tool in called[-2:])
             reason += f" Called instead: {calls}."
@@ -451,12 +447,12 @@ class Player:
             return StepOutcome(
                 StepVerdict.NOT_MEASURED, until_ns, "The agent was not speaking when this step began."
             )
-        while self.now_ns() < until_ns + KNOWN_AFTER_NS and not self._listening.over:
-            if speaks and self._seen.flushed(from_ns) is not None:
+        while self.now_ns() < until_ns + KNOWN_AFTER_NS and not self.listening.over:
+            if speaks and self.seen.flushed(from_ns) is not None:
                 break
             await asyncio.sleep(_LOOK_S)
         broken = self._broken(from_ns, until_ns, speaks=speaks)
-        late_ms = self._seen.late_ms(from_ns, until_ns)
+        late_ms = self.seen.late_ms(from_ns, until_ns)
         if broken and late_ms:
             reason = _behind(late_ms)
             return StepOutcome(StepVerdict.NOT_MEASURED, until_ns, reason)
@@ -465,32 +461,34 @@ class Player:
     def _broken(self, from_ns: int, until_ns: int, *, speaks: bool) -> str:
         """Returns a sentence on why the agent did not keep speaking, or silent; empty if it did."""
         if not speaks:
-            began_ns = self._seen.first_heard(from_ns, until_ns)
+            began_ns = self.seen.first_heard(from_ns, until_ns)
             after = (began_ns - from_ns) / NS_PER_MS if began_ns is not None else 0
             return "" if began_ns is None else f"The agent spoke after {after:,.0f} ms."
-        flushed_ns = self._seen.flushed(from_ns)
+        flushed_ns = self.seen.flushed(from_ns)
         if flushed_ns is not None and flushed_ns <= until_ns:
             return f"The agent stopped after {(flushed_ns - from_ns) / NS_PER_MS:,.0f} ms."
-        gap_ms = self._seen.longest_gap_ms(from_ns, until_ns)
+        gap_ms = self.seen.longest_gap_ms(from_ns, until_ns)
         return f"The agent was silent for {gap_ms:,.0f} ms." if gap_ms > _LONGEST_GAP_MS else ""
 
     async def _was_speaking(self, at_ns: int) -> bool:
-        """Waits until it is known whether the agent was heard at ``at_ns``; returns whether it was."""
-        while not self._seen.heard(at_ns, at_ns):
-            if self.now_ns() > at_ns + KNOWN_AFTER_NS or self._listening.over:
+        """Waits until it is known whether the agent was heard at a given time, and returns the answer."""
+        while not self.seen.heard(at_ns, at_ns):
+            if self.now_ns() > at_ns + KNOWN_AFTER_NS or self.listening.over:
                 return False
             await asyncio.sleep(_LOOK_S)
         return True
 
     def _is_last_action(self) -> bool:
         """Returns whether the caller's last turn is also the caller's last step."""
-        acted = (step for step in reversed(self._steps[: self._index]) if not isinstance(step, Expect))
+        acted = (
+            step for step in reversed(self.scenario.steps[: self._index]) if not isinstance(step, Expect)
+        )
         return next(acted, None) is self._turn.step
 
     # -- outside the call --
 
     async def _run(self, step: Run) -> StepOutcome:
-        may_run = self._aids.may_run
+        may_run = self.aids.may_run
         if may_run is None or not await may_run(step.run):
             return StepOutcome(
                 StepVerdict.NOT_MEASURED, self.now_ns(), "Running commands is not allowed in this call."
@@ -500,7 +498,7 @@ class Player:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, **self._aids.environment},
+            env={**os.environ, **self.aids.environment},
             start_new_session=True,
         )
         try:
@@ -530,15 +528,15 @@ class Player:
 
     def now_ns(self) -> int:
         """Returns the time on the session's clock."""
-        return self._session.journal.clock_ns()
+        return self.session.journal.clock_ns()
 
     async def _until(self, at_ns: int) -> None:
         """Waits until the given time or the end of the call."""
-        while (left_ns := at_ns - self.now_ns()) > 0 and not self._listening.over:  # noqa: ASYNC110 - no event to wait for
+        while (left_ns := at_ns - self.now_ns()) > 0 and not self.listening.over:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(min(left_ns / NS_PER_S, 0.1))
 
     def _over(self) -> str:
-        reason = self._session.state.reason
+        reason = self.session.state.reason
         return f"the call had ended ({reason})" if reason else "the call had ended"
 
 

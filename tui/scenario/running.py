@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import cache
 
 import msgspec
@@ -60,25 +61,22 @@ class _FailedForSure(Exception):
     """A scenario has failed, and its remaining runs cannot change that."""
 
 
+@dataclass(eq=False, repr=False)
 class Batch:
     """All runs of several scenarios. Runs on one event loop. ``show`` receives each completed run.
 
     With ``fail_fast``, all runs end as soon as one scenario can no longer pass.
     """
 
-    def __init__(
-        self,
-        plans: Sequence[Planned],
-        *,
-        fail_fast: bool = False,
-        show: Callable[[Planned, RunResult], object] = lambda plan, run: None,
-    ) -> None:
-        self._plans = plans
-        self._fail_fast = fail_fast
-        self._show = show
-        self._runs: list[list[RunResult]] = [[] for _ in plans]
+    plans: Sequence[Planned]
+    _: KW_ONLY
+    fail_fast: bool = False
+    show: Callable[[Planned, RunResult], object] = lambda plan, run: None
+
+    def __post_init__(self) -> None:
+        self._runs: list[list[RunResult]] = [[] for _ in self.plans]
         self._waiting = deque(
-            (index, number) for index, plan in enumerate(plans) for number in range(1, plan.repeat + 1)
+            (index, number) for index, plan in enumerate(self.plans) for number in range(1, plan.repeat + 1)
         )
 
     async def play(self, hold: Hold = hold_here, jobs: int = 1) -> None:
@@ -102,14 +100,14 @@ class Batch:
         await asyncio.sleep(after_s)
         while self._waiting:
             index, number = self._waiting.popleft()
-            plan, runs = self._plans[index], self._runs[index]
+            plan, runs = self.plans[index], self._runs[index]
             run = msgspec.structs.replace(await hold(plan.scenario, plan.target), number=number)
             runs.append(run)
-            self._show(plan, run)
+            self.show(plan, run)
             if run.not_applicable:
                 # The protocol is the same in every run, so none of the other runs would make a call either.
                 self._waiting = deque(each for each in self._waiting if each[0] != index)
-            if self._fail_fast and _cannot_pass(plan, runs):
+            if self.fail_fast and _cannot_pass(plan, runs):
                 raise _FailedForSure
 
     @property
@@ -117,7 +115,7 @@ class Batch:
         """The results so far of all scenarios that have a completed run."""
         return [
             (plan.scenario, judged(plan.scenario, sorted(runs, key=lambda run: run.number)))
-            for plan, runs in zip(self._plans, self._runs, strict=True)
+            for plan, runs in zip(self.plans, self._runs, strict=True)
             if runs
         ]
 

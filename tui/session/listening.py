@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -78,6 +79,7 @@ async def _wait(changed: asyncio.Event) -> None:
             await changed.wait()
 
 
+@dataclass(eq=False, repr=False)
 class Listening:
     """Follows a session, and waits for actions of the agent. Runs on the session's loop.
 
@@ -85,18 +87,13 @@ class Listening:
     returns when its event is set, or after a short time.
     """
 
-    def __init__(
-        self,
-        limits: Limits,
-        note: Callable[[str], None],
-        *,
-        clock_ns: Callable[[], int] = time.monotonic_ns,
-        wait: Callable[[asyncio.Event], Awaitable[None]] = _wait,
-    ) -> None:
-        self._limits = limits
-        self._note = note
-        self._clock_ns = clock_ns
-        self._wait = wait
+    limits: Limits
+    note: Callable[[str], None]
+    _: KW_ONLY
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    wait: Callable[[asyncio.Event], Awaitable[None]] = _wait
+
+    def __post_init__(self) -> None:
         self._state = SessionState()
         self._pending = Pending(replies_are_ended=True)
         self._changed = asyncio.Event()
@@ -138,10 +135,10 @@ class Listening:
         while not condition():
             if self.over or left_ns <= 0:
                 return condition()
-            began_ns = self._clock_ns()
+            began_ns = self.clock_ns()
             await self._look_again()
             if not (self._pending.tools or self._pending.resuming):
-                left_ns -= self._clock_ns() - began_ns
+                left_ns -= self.clock_ns() - began_ns
         return True
 
     async def resumed(self) -> None:
@@ -150,7 +147,7 @@ class Listening:
 
     async def greeting(self) -> None:
         """Waits for a greeting to start, up to the time limit for greetings, and then for its end."""
-        await self.answer(0, self._limits.greeting_s)
+        await self.answer(0, self.limits.greeting_s)
         await self.turn_end()
 
     async def line_end(self, since_ns: int, timeout_s: float) -> None:
@@ -159,7 +156,7 @@ class Listening:
 
     async def answer(self, since_ns: int, timeout_s: float | None = None) -> Answered:
         """Waits until the agent is heard, or has answered in text, after ``since_ns``."""
-        limit_s = self._limits.answer_s if timeout_s is None else timeout_s
+        limit_s = self.limits.answer_s if timeout_s is None else timeout_s
         return await self._answered(lambda: self._heard_since(since_ns), since_ns, limit_s)
 
     async def _answer_to(self, tool: _EndedTool) -> Answered:
@@ -173,7 +170,7 @@ class Listening:
                 return self._heard.begun_ns >= tool.ended_ns and self._heard_since(tool.ended_ns)
             return self._heard_since(tool.heard_out_ns) or self._goes_on_after(tool)
 
-        return await self._answered(is_heard, tool.ended_ns, self._limits.answer_s)
+        return await self._answered(is_heard, tool.ended_ns, self.limits.answer_s)
 
     async def _answered(self, is_heard: Callable[[], bool], since_ns: int, limit_s: float) -> Answered:
         await self.until(
@@ -200,7 +197,7 @@ class Listening:
         answer = Answered.HEARD
         await self._until_quiet()
         while answer not in UNANSWERED and (self._pending.tools or self._heard.tool) and not self.over:
-            await self.until(lambda: not self._pending.tools, self._limits.answer_s)
+            await self.until(lambda: not self._pending.tools, self.limits.answer_s)
             if tool := self._heard.tool:
                 answer = await self._answer_to(tool)
                 if self._heard.tool is tool:
@@ -211,14 +208,14 @@ class Listening:
     @property
     def answer_limit_s(self) -> float:
         """Time limit for the agent's answer to the result of a tool."""
-        return self._limits.answer_s
+        return self.limits.answer_s
 
     async def _until_quiet(self) -> None:
-        began_ns = self._clock_ns()
+        began_ns = self.clock_ns()
         while not self.over and not self._pending.tools and not self._is_quiet():
-            if self._heard.receiving and self._clock_ns() - began_ns > self._limits.max_turn_s * NS_PER_S:
-                limit = f"{self._limits.max_turn_s:g} s"
-                self._note(
+            if self._heard.receiving and self.clock_ns() - began_ns > self.limits.max_turn_s * NS_PER_S:
+                limit = f"{self.limits.max_turn_s:g} s"
+                self.note(
                     f"The agent's turn had not ended after {limit} and was treated as finished (--max-turn)."
                 )
                 return
@@ -226,12 +223,12 @@ class Listening:
 
     async def _look_again(self) -> None:
         self._changed.clear()
-        self._looked_ns = self._clock_ns()
-        await self._wait(self._changed)
+        self._looked_ns = self.clock_ns()
+        await self.wait(self._changed)
 
     def _heard_since(self, since_ns: int) -> bool:
         """Returns whether the agent became audible after ``since_ns``."""
-        audible, now_ns = self._state.audible, self._clock_ns()
+        audible, now_ns = self._state.audible, self.clock_ns()
         if audible.heard_from(e.Party.AGENT, since_ns, now_ns):
             return True
         # A reply that follows another without a detectable pause has no separate onset.
@@ -246,7 +243,7 @@ class Listening:
         If the agent does not mark the end of replies, its answer may follow its previous words without a
         pause.
         """
-        since_ns, now_ns = tool.heard_out_ns + int(_FLOWING_S * NS_PER_S), self._clock_ns()
+        since_ns, now_ns = tool.heard_out_ns + int(_FLOWING_S * NS_PER_S), self.clock_ns()
         known = now_ns >= since_ns + KNOWN_AFTER_NS
         return known and self._state.audible.heard_between(e.Party.AGENT, since_ns, now_ns)
 
@@ -254,22 +251,22 @@ class Listening:
         text_ns = self._heard.text_ns
         if text_ns is None or text_ns < since_ns or self._pending.replies:
             return False
-        return self._clock_ns() - text_ns > _TEXT_ONLY_S * NS_PER_S
+        return self.clock_ns() - text_ns > _TEXT_ONLY_S * NS_PER_S
 
     def _failed_since(self, since_ns: int) -> bool:
         """Returns whether the agent's answer failed after ``since_ns``, and all of its audio has been played."""
-        heard, now_ns = self._heard, self._clock_ns()
+        heard, now_ns = self._heard, self.clock_ns()
         # Audio that has just been played is detected as heard slightly later.
         played = not heard.playing and now_ns > heard.changed_ns + KNOWN_AFTER_NS
         return heard.failed_ns > since_ns and played
 
     def _is_quiet(self) -> bool:
         """Returns whether the agent has probably finished speaking."""
-        heard, now_ns = self._heard, self._clock_ns()
+        heard, now_ns = self._heard, self.clock_ns()
         if not heard.playing:
-            return now_ns - heard.changed_ns > self._limits.quiet_s * NS_PER_S
+            return now_ns - heard.changed_ns > self.limits.quiet_s * NS_PER_S
         late_ns = now_ns - heard.arrives_until_ns
-        if late_ns > self._limits.answer_s * NS_PER_S:
+        if late_ns > self.limits.answer_s * NS_PER_S:
             self.unfinished += len(heard.receiving)
             heard.playing.clear()
             heard.receiving.clear()
@@ -277,7 +274,7 @@ class Listening:
         if not heard.receiving or abs(late_ns) > _FLOWING_S * NS_PER_S:
             return False  # a reply that was sent well ahead is played to its end, and one that stalls may continue
         last_ns = self._state.audible.last_heard_ns(e.Party.AGENT, now_ns) or 0
-        return now_ns - max(last_ns, heard.changed_ns) > max(_LULL_S, self._limits.quiet_s) * NS_PER_S
+        return now_ns - max(last_ns, heard.changed_ns) > max(_LULL_S, self.limits.quiet_s) * NS_PER_S
 
 
 class _EndedTool(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 
 from tui.audio.blocks import Captured
 from tui.audio.plain import FLOOR_DBFS
@@ -37,6 +38,7 @@ _GRACE_NS = 100_000_000
 """Time without a captured block after which the timer polls. Blocks are due every 20 ms, so capture has stopped."""
 
 
+@dataclass(eq=False, repr=False)
 class SessionWatch:
     """Polls audio, answers, losses and the program's own lateness, and publishes telemetry.
 
@@ -44,28 +46,20 @@ class SessionWatch:
     At other times, a timer triggers the polls. Runs on the session's loop.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        audio: AudioManager,
-        *,
-        user_audio: UserAudio,
-        agent_audio: AgentAudio,
-        functions: FunctionHandler,
-        caller: CallerEnd,
-        pending: Pending,
-        log: MessageLog,
-        telemetry: Callable[[Telemetry], object] | None,
-    ) -> None:
-        self._journal = journal
-        self._audio = audio
-        self._user_audio = user_audio
-        self._agent_audio = agent_audio
-        self._functions = functions
-        self._log = log
-        self._telemetry = telemetry
-        self._answers = AnswerWatch(journal, caller, pending)
-        self._self_check = SelfCheck(journal.emit, journal.clock_ns)
+    journal: Journal
+    audio: AudioManager
+    _: KW_ONLY
+    user_audio: UserAudio
+    agent_audio: AgentAudio
+    functions: FunctionHandler
+    caller: CallerEnd
+    pending: Pending
+    log: MessageLog
+    telemetry: Callable[[Telemetry], object] | None
+
+    def __post_init__(self) -> None:
+        self._answers = AnswerWatch(self.journal, self.caller, self.pending)
+        self._self_check = SelfCheck(self.journal.emit, self.journal.clock_ns)
         self._failed_callbacks = 0
         self._due_ns = 0
         """Time of the next poll of everything."""
@@ -75,14 +69,14 @@ class SessionWatch:
         """Polls until it is cancelled."""
         due_ns = self._due_ns
         while True:
-            now_ns = self._journal.clock_ns()
+            now_ns = self.journal.clock_ns()
             took_blocks = self._due_ns != due_ns  # something was polled with them in the meantime
             if now_ns >= self._due_ns or not took_blocks:
                 self._poll_due(now_ns)
             due_ns = timer_ns = self._due_ns
             if took_blocks:
                 timer_ns += _GRACE_NS
-            elif self._needs_sound and not self._audio.capture.microphone.delivering:
+            elif self._needs_sound and not self.audio.capture.microphone.delivering:
                 timer_ns = min(timer_ns, now_ns + _SOUND_INTERVAL_NS)
             if await self._woken_before(timer_ns):
                 due_ns = self._due_ns = 0
@@ -95,7 +89,7 @@ class SessionWatch:
         """Sleeps until the given time or until `wake` is called. Returns whether `wake` was called."""
         self._woken.clear()
         try:
-            async with asyncio.timeout(max(until_ns - self._journal.clock_ns(), 0) / NS_PER_S):
+            async with asyncio.timeout(max(until_ns - self.journal.clock_ns(), 0) / NS_PER_S):
                 await self._woken.wait()
         except TimeoutError:
             self._self_check.woke(until_ns)
@@ -104,45 +98,45 @@ class SessionWatch:
 
     @property
     def _needs_sound(self) -> bool:
-        """Whether sound must be polled often, because audio is being played or an answer is due."""
-        return self._audio.playback.playing or self._answers.waiting
+        """Whether audio is being played or an answer is due. Sound is then polled more often."""
+        return self.audio.playback.playing or self._answers.waiting
 
     def take_block(self, block: Captured) -> None:
         """Polls after a captured block was sent. Also measures the loop's lag from the delay of the block."""
         self._self_check.woke(block.captured_ns)
-        self._poll_due(self._journal.clock_ns())
+        self._poll_due(self.journal.clock_ns())
 
     def _poll_due(self, now_ns: int) -> None:
         """Polls sound. Also polls answers, losses and lateness if they are due."""
-        self._agent_audio.end_dry_reply()
+        self.agent_audio.end_dry_reply()
         if now_ns < self._due_ns:
-            self._agent_audio.poll_sound()
+            self.agent_audio.poll_sound()
             return
         self._due_ns = now_ns + self._poll()
         self._self_check.woke(now_ns)  # a slow poll also blocks the loop
 
     def _poll(self) -> int:
-        """Polls audio, answers, losses and lateness. Returns the time in ns after which it should be called again."""
-        self._agent_audio.poll()
+        """Polls audio, answers, losses and lateness. Returns the time in ns until the next such poll."""
+        self.agent_audio.poll()
         self._answers.poll()
         self._count_late_results()
         self._emit_counts()
-        self._self_check.look(self._audio, self._user_audio.pace)
-        if self._telemetry is None:
-            return _QUIET_INTERVAL_NS if self._audio.crowd is None else _CROWD_INTERVAL_NS
-        telemetry = self._self_check.telemetry(self._audio, self._user_audio.pace)
-        self._telemetry(telemetry)
+        self._self_check.look(self.audio, self.user_audio.pace)
+        if self.telemetry is None:
+            return _QUIET_INTERVAL_NS if self.audio.crowd is None else _CROWD_INTERVAL_NS
+        telemetry = self._self_check.telemetry(self.audio, self.user_audio.pace)
+        self.telemetry(telemetry)
         levels_dbfs = telemetry.user_peak_dbfs, telemetry.agent_peak_dbfs
         moves = any(level_dbfs is not None and level_dbfs > FLOOR_DBFS for level_dbfs in levels_dbfs)
-        if moves or self._needs_sound or self._audio.capture.microphone.delivering:
+        if moves or self._needs_sound or self.audio.capture.microphone.delivering:
             return _INTERVAL_NS
         return _QUIET_INTERVAL_NS
 
     async def finish(self) -> None:
         """Emits the remaining events. Call it after audio and messages have stopped."""
         self._self_check.finish()
-        self._user_audio.finish()
-        self._agent_audio.poll(at_the_end=True)
+        self.user_audio.finish()
+        self.agent_audio.poll(at_the_end=True)
         self._emit_counts(at_the_end=True)
 
     async def compare_edges(self) -> None:
@@ -150,27 +144,27 @@ class SessionWatch:
 
         Call it after the tracks have ended.
         """
-        turns = self._journal.state.metrics.turns
+        turns = self.journal.state.metrics.turns
         if all(turn.response_latency_ms is None for turn in turns):
             return
-        for track in self._audio.tracks:
+        for track in self.audio.tracks:
             if isinstance(track, TrackJudge):
                 for event in await track.second_opinion(turns):
-                    self._journal.emit(event)
+                    self.journal.emit(event)
 
     def _emit_counts(self, *, at_the_end: bool = False) -> None:
-        self._log.emit_counts(at_the_end=at_the_end)
+        self.log.emit_counts(at_the_end=at_the_end)
         self._count_failed_callbacks()
-        self._journal.report_losses(final=at_the_end)
+        self.journal.report_losses(final=at_the_end)
 
     def _count_late_results(self) -> None:
-        counted = int(self._journal.state.metrics.losses.get(e.Loss.LATE_TOOL_RESULT, 0))
-        if late := self._functions.late_results - counted:
-            self._journal.lost(e.Loss.LATE_TOOL_RESULT, late)
+        counted = int(self.journal.state.metrics.losses.get(e.Loss.LATE_TOOL_RESULT, 0))
+        if late := self.functions.late_results - counted:
+            self.journal.lost(e.Loss.LATE_TOOL_RESULT, late)
 
     def _count_failed_callbacks(self) -> None:
         # Polled rather than counted at each failure, because a callback may fail for each of thousands of messages,
         # or even for the event that reports its failure.
         if more := default_reporter.total - self._failed_callbacks:
             self._failed_callbacks += more
-            self._journal.losing(e.Loss.CALLBACK_FAILED, more=more)
+            self.journal.losing(e.Loss.CALLBACK_FAILED, more=more)

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -78,6 +79,7 @@ class _Connect(connect):
         return exc
 
 
+@dataclass(eq=False, repr=False)
 class WebSocketClient:
     """One websocket, on the engine's loop. Sends pings only if ``liveness`` is given.
 
@@ -85,28 +87,18 @@ class WebSocketClient:
     errors.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        subprotocols: Sequence[str] = (),
-        insecure: bool = False,
-        cacert: str = "",
-        credentials: Credentials = Credentials(),  # noqa: B008 - immutable
-        redactor: Redactor | None = None,
-        clock_ns: Callable[[], int] = time.monotonic_ns,
-        liveness: Liveness | None = None,
-    ) -> None:
-        self.url = url
-        self._headers = dict(headers)
-        self._subprotocols = [Subprotocol(name) for name in subprotocols]
-        self._credentials = credentials
-        self._redactor = redactor or Redactor()
-        self._insecure = insecure
-        self._cacert = cacert
-        self._clock_ns = clock_ns
-        self._liveness = liveness
+    url: str
+    _: KW_ONLY
+    headers: Mapping[str, str]
+    subprotocols: Sequence[str] = ()
+    insecure: bool = False
+    cacert: str = ""
+    credentials: Credentials = Credentials()  # noqa: RUF009 - immutable
+    redactor: Redactor = field(default_factory=Redactor)
+    clock_ns: Callable[[], int] = time.monotonic_ns
+    liveness: Liveness | None = None
+
+    def __post_init__(self) -> None:
         self._socket: ClientConnection | None = None
         self._pinger: asyncio.Task[None] | None = None
         self._messages = 0
@@ -118,9 +110,9 @@ class WebSocketClient:
         try:
             self._socket = await _Connect(
                 self.url,
-                additional_headers=self._headers,
-                subprotocols=self._subprotocols or None,
-                ssl=tls_context(self.url, insecure=self._insecure, cacert=self._cacert),
+                additional_headers=self.headers,
+                subprotocols=[Subprotocol(name) for name in self.subprotocols] or None,
+                ssl=tls_context(self.url, insecure=self.insecure, cacert=self.cacert),
                 # Audio hardly compresses, and deflating it would delay every message.
                 compression=None,
                 max_size=MAX_MESSAGE_BYTES,
@@ -133,11 +125,11 @@ class WebSocketClient:
                 proxy=None if is_loopback(self.url) else True,
             )
         except FAILURES as error:
-            attempt = Attempt(self.url, timeout_s, self._credentials, self._redactor)
+            attempt = Attempt(self.url, timeout_s, self.credentials, self.redactor)
             # Not "from error": a traceback would show the library's text.
             raise failure_of(attempt, error) from None
-        if self._liveness:
-            self._pinger = spawn(self._watch(self._socket, self._liveness), "websocket liveness")
+        if self.liveness:
+            self._pinger = spawn(self._watch(self._socket, self.liveness), "websocket liveness")
 
     async def frames(self) -> AsyncIterator[tuple[int, str | bytes]]:
         """Yields the arrival time and the content of every message, until the socket closes."""
@@ -145,9 +137,9 @@ class WebSocketClient:
         turn_ns = 0
         with contextlib.suppress(ws_errors.ConnectionClosed):
             while True:
-                asked_ns = self._clock_ns()
+                asked_ns = self.clock_ns()
                 frame = await self._socket.recv()
-                at_ns = self._clock_ns()
+                at_ns = self.clock_ns()
                 self._messages += 1
                 yield at_ns, frame
                 # While messages are buffered, `recv` returns at once, without letting other tasks run: if
@@ -226,7 +218,7 @@ class WebSocketClient:
             return f"closed by opusagent-tui, because {reason}"
         if socket is None or socket.close_code in (None, 1006):
             return "lost without a close message"
-        words = f" ({self._redactor.text(socket.close_reason)})" if socket.close_reason else ""
+        words = f" ({self.redactor.text(socket.close_reason)})" if socket.close_reason else ""
         return f"closed with code {socket.close_code}{words}"
 
     @property
@@ -278,7 +270,7 @@ class WebSocketClient:
 
     async def _round_trip_ms(self, socket: ClientConnection, limit_s: float) -> float | None:
         """Sends a ping. Returns the time until the pong in ms; None if no pong arrived within ``limit_s``."""
-        began_ns = self._clock_ns()
+        began_ns = self.clock_ns()
         try:
             # The timeout also covers sending, which waits while the far side is not reading.
             async with asyncio.timeout(limit_s):
@@ -286,7 +278,7 @@ class WebSocketClient:
                 await (await socket.ping())
         except TimeoutError:
             return None
-        return (self._clock_ns() - began_ns) / 1e6
+        return (self.clock_ns() - began_ns) / 1e6
 
 
 def tls_context(url: str, *, insecure: bool, cacert: str) -> ssl.SSLContext | None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import KW_ONLY, dataclass
 
 from tui.protocols.base import Outgoing
 from tui.websocket.client import Closed, WebSocketClient
@@ -17,6 +18,7 @@ REOPEN_INTERVAL_S = 1.0
 """A common retry interval; AudioCodes' VoiceAI Connect, whose sessions can be resumed, documents none."""
 
 
+@dataclass(eq=False, repr=False)
 class Connection:
     """Uses one socket at a time, which ``new_client`` creates. Runs on the session's loop.
 
@@ -24,42 +26,38 @@ class Connection:
     ``on_dropped`` receives audio that will never be sent.
     """
 
-    def __init__(
-        self,
-        new_client: Callable[[], WebSocketClient],
-        *,
-        timeout_s: float,
-        on_sending: Callable[[Outgoing], None],
-        on_dropped: Callable[[Outgoing], None],
-        on_sent: Callable[[Outgoing], None],
-        clock_ns: Callable[[], int] = time.monotonic_ns,
-    ) -> None:
-        self._new_client = new_client
-        self._timeout_s = timeout_s
-        self.client = new_client()
+    new_client: Callable[[], WebSocketClient]
+    _: KW_ONLY
+    timeout_s: float
+    on_sending: Callable[[Outgoing], None]
+    on_dropped: Callable[[Outgoing], None]
+    on_sent: Callable[[Outgoing], None]
+    clock_ns: Callable[[], int] = time.monotonic_ns
+
+    def __post_init__(self) -> None:
+        self.client = self.new_client()
         """The socket in use, or the latest one."""
         self._outbox = Outbox(
             self._send,
             may_send_now=lambda: not self.faults.sent.holds and self.client.writable,
             send_now=lambda message: self.client.send_now(message.frame),
-            on_sending=on_sending,
-            on_dropped=on_dropped,
-            on_sent=on_sent,
+            on_sending=self.on_sending,
+            on_dropped=self.on_dropped,
+            on_sent=self.on_sent,
         )
         self._reopened = asyncio.Event()
         self._handle: Callable[[str | bytes, int], Awaitable[None]]
-        self._clock_ns = clock_ns
         self.faults = LinkFaults(
             send=self._write,
             receive=self._receive,
             abort=lambda: self.client.abort(DROPPED),
-            clock_ns=clock_ns,
+            clock_ns=self.clock_ns,
         )
         """The faults that a scenario injects."""
 
     async def open(self) -> None:
         """Opens the socket. Raises `ConnectionFailed`."""
-        await self.client.open(self._timeout_s)
+        await self.client.open(self.timeout_s)
 
     async def reopen(self, limit_s: float, on_failure: Callable[[ConnectionFailed], object]) -> bool:
         """Replaces a lost socket and drops all queued messages.
@@ -81,9 +79,9 @@ class Connection:
         """Tries to open a socket until it succeeds; returns the client of the socket."""
         while True:
             await self.faults.reachable()
-            client = self._new_client()
+            client = self.new_client()
             try:
-                await client.open(self._timeout_s)
+                await client.open(self.timeout_s)
             except ConnectionFailed as failure:
                 on_failure(failure)
                 await asyncio.sleep(REOPEN_INTERVAL_S)
@@ -149,4 +147,4 @@ class Connection:
             await self.client.send(message.frame)
 
     async def _receive(self, frame: str | bytes) -> None:
-        await self._handle(frame, self._clock_ns())
+        await self._handle(frame, self.clock_ns())

@@ -12,6 +12,7 @@ import contextlib
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -191,6 +192,7 @@ class _Jitter:
         return round(self._chance.random() * self._most_ns)
 
 
+@dataclass(eq=False, repr=False)
 class LinkFaults:
     """The faults of one connection, in both directions. Runs on the session's loop.
 
@@ -198,49 +200,46 @@ class LinkFaults:
     drops the socket.
     """
 
-    def __init__(
-        self,
-        *,
-        send: Callable[[Outgoing], Awaitable[None]],
-        receive: Callable[[str | bytes], Awaitable[None]],
-        abort: Callable[[], None],
-        clock_ns: Callable[[], int],
-    ) -> None:
-        self.sent: Passage[Outgoing] = Passage(send, clock_ns)
-        self.received: Passage[str | bytes] = Passage(receive, clock_ns)
+    _: KW_ONLY
+    send: Callable[[Outgoing], Awaitable[None]]
+    receive: Callable[[str | bytes], Awaitable[None]]
+    abort: Callable[[], None]
+    clock_ns: Callable[[], int]
+
+    def __post_init__(self) -> None:
+        self.sent: Passage[Outgoing] = Passage(self.send, self.clock_ns)
+        self.received: Passage[str | bytes] = Passage(self.receive, self.clock_ns)
         self.breaks = False
         """Whether the socket was dropped and a new one cannot be opened yet."""
-        self._abort = abort
-        self._clock_ns = clock_ns
         self._unreachable_until_ns = 0
 
     def drop(self, for_ns: int) -> None:
         """Drops the socket and all messages in transit. No new socket can be opened for ``for_ns``."""
         self.breaks = True
-        self._unreachable_until_ns = self._clock_ns() + for_ns
+        self._unreachable_until_ns = self.clock_ns() + for_ns
         self.sent.lose()
         self.received.lose()
-        self._abort()
+        self.abort()
 
     async def reachable(self) -> None:
-        """Waits until a new socket can be opened again after `drop`."""
-        while (wait_ns := self._unreachable_until_ns - self._clock_ns()) > 0:  # noqa: ASYNC110 - no event to wait for
+        """Waits while `drop` prevents a new socket."""
+        while (wait_ns := self._unreachable_until_ns - self.clock_ns()) > 0:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(min(wait_ns / NS_PER_S, _LONGEST_WAIT_S))
         self.breaks = False
 
     def stall(self, for_ns: int, heading: Heading = Heading.BOTH) -> None:
         """Holds back all messages for ``for_ns``, then passes them on together."""
         for passage in self._passages(heading):
-            passage.stall(self._clock_ns() + for_ns)
+            passage.stall(self.clock_ns() + for_ns)
 
     def delay(self, by_ns: int, for_ns: int, heading: Heading = Heading.BOTH) -> None:
         """Delays each message by ``by_ns``, for a period of ``for_ns``."""
         for passage in self._passages(heading):
-            passage.delay(by_ns, self._clock_ns() + for_ns)
+            passage.delay(by_ns, self.clock_ns() + for_ns)
 
     def reorder(self, share: float, for_ns: int, seed: int) -> None:
         """Swaps a random ``share`` of the user's audio messages with the next message, for ``for_ns``."""
-        self.sent.reorder(share, self._clock_ns() + for_ns, seed)
+        self.sent.reorder(share, self.clock_ns() + for_ns, seed)
 
     def jitter(self, most_ns: int, seed: int) -> None:
         """Delays each of the user's audio messages by up to ``most_ns`` for the whole call."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 
 import msgspec
 
@@ -48,6 +49,7 @@ class PlaybackOutput(msgspec.Struct, frozen=True):
     """Runs the detector of the agent's speech."""
 
 
+@dataclass(eq=False, repr=False)
 class Playback:
     """Plays the replies of one call and emits their playback events. Runs on the engine's loop.
 
@@ -55,28 +57,23 @@ class Playback:
     after a speaker was opened; ``on_played`` receives each heard block as ``(end_ns, pcm, rate)``.
     """
 
-    def __init__(
-        self,
-        output: PlaybackOutput,
-        *,
-        emit: Callable[[e.SessionEvent], None],
-        clock_ns: Callable[[], int],
-        on_opened: Callable[[], None],
-        on_played: Callable[[int, bytes, int], None],
-    ) -> None:
+    output: PlaybackOutput
+    _: KW_ONLY
+    emit: Callable[[e.SessionEvent], None]
+    clock_ns: Callable[[], int]
+    on_opened: Callable[[], None]
+    on_played: Callable[[int, bytes, int], None]
+
+    def __post_init__(self) -> None:
         self.speaker: Speaker | None = None
         """The speaker, even while its device is being opened; None before the first reply or `prepare`."""
-        self._output = output
-        self._emit = emit
-        self._clock_ns = clock_ns
-        self._on_opened = on_opened
-        self._heard = HeardSpeech(emit, on_played, output.detectors)
+        self._heard = HeardSpeech(self.emit, self.on_played, self.output.detectors)
         self._volume = 1.0
         self._opening: asyncio.Task[None] | None = None
         self._ending: dict[str, e.PlaybackEnded] = {}
         """Replies whose last sample the device has taken but not yet played."""
         self._marks: deque[tuple[str, QueueTail]] = deque()
-        self._arrival_watch = ArrivalWatch(emit)
+        self._arrival_watch = ArrivalWatch(self.emit)
         self._stop_draining = False
 
     @property
@@ -87,13 +84,13 @@ class Playback:
     @property
     def detectors(self) -> DetectorPool:
         """The pool that runs the call's speech detectors."""
-        return self._output.detectors
+        return self.output.detectors
 
     def prepare(self, audio_format: AudioFormat) -> None:
         """Opens the device for replies in this format, before the first reply arrives."""
         # PortAudio takes the first blocks of a new stream in one burst. If the stream opened with the first
         # reply, the burst would empty the queue at the start of the reply, and playback would stutter.
-        if self.speaker is None and self._output.found.output is OutputKind.DEVICE:
+        if self.speaker is None and self.output.found.output is OutputKind.DEVICE:
             self._open(audio_format.rate)
 
     def begin(self, reply: str, audio_format: AudioFormat) -> None:
@@ -108,7 +105,7 @@ class Playback:
         """
         audio_format = audio_format or DEFAULT_FORMAT
         self._arrival_watch.came()
-        self._queue_for(audio_format).feed(reply, wire, self._clock_ns(), audio_format)
+        self._queue_for(audio_format).feed(reply, wire, self.clock_ns(), audio_format)
 
     def end(self, reply: str) -> float | None:
         """Ends a reply, for which no more audio is expected. Audio in the queue still plays.
@@ -117,7 +114,7 @@ class Playback:
         """
         if self.speaker is None:
             return None
-        self.speaker.catch_up(self._clock_ns())
+        self.speaker.catch_up(self.clock_ns())
         return self.speaker.queue.end(reply)
 
     def hold(self, held: bool) -> None:
@@ -149,10 +146,10 @@ class Playback:
         """
         # The limit applies to time without progress: a reply that lasts minutes is played to its end, but a
         # stalled device ends the wait.
-        block_ms, last_frames, still_ms = self._output.block_ms, -1, 0
+        block_ms, last_frames, still_ms = self.output.block_ms, -1, 0
         while self.playing and not self._stop_draining and still_ms < _PATIENCE_MS:
             await asyncio.sleep(block_ms / 1000)
-            self.take_news(self._clock_ns())
+            self.take_news(self.clock_ns())
             queued_frames = self.stats.queued_frames
             still_ms = still_ms + block_ms if queued_frames == last_frames else 0
             last_frames = queued_frames
@@ -181,12 +178,12 @@ class Playback:
 
     def _passed(self, tail: QueueTail) -> bool:
         speaker = self.speaker
-        return speaker is None or speaker.queue.passed(tail, self._clock_ns(), speaker.lead_ms)
+        return speaker is None or speaker.queue.passed(tail, self.clock_ns(), speaker.lead_ms)
 
     @property
     def name(self) -> str:
-        """Name of the output, which is known before the output is opened."""
-        return self._output.found.output_name
+        """Name of the output, which is known before it is opened."""
+        return self.output.found.output_name
 
     async def opened(self) -> None:
         """Waits until the speaker is open, if it is being opened."""
@@ -196,14 +193,14 @@ class Playback:
     def choose(self, device: Device) -> None:
         """Selects the speaker to open next."""
         found = msgspec.structs.replace(
-            self._output.found, output=OutputKind.DEVICE, output_name=device.name, output_device=device
+            self.output.found, output=OutputKind.DEVICE, output_name=device.name, output_device=device
         )
-        self._output = msgspec.structs.replace(self._output, found=found)
+        self.output = msgspec.structs.replace(self.output, found=found)
 
     def add_track(self, track: AgentTrack) -> None:
         """Adds a track that receives the agent's audio until the end of the call."""
         # Appending is safe while the playback thread iterates over this list.
-        self._output.tracks.append(track)
+        self.output.tracks.append(track)
 
     def set_volume(self, volume: float) -> None:
         """Sets the volume, 0 to 2; samples are bit-exact at 1."""
@@ -259,7 +256,7 @@ class Playback:
         for ended in list(self._ending.values()):
             if now_ns >= ended.at_ns:
                 del self._ending[ended.reply]
-                self._emit(ended)
+                self.emit(ended)
 
     def finish_listening(self) -> None:
         """Emits the end of ongoing agent speech. Call it when no more audio will be played."""
@@ -281,7 +278,7 @@ class Playback:
         heard_at_ns = happening.at_ns if heard_at_ns is None else heard_at_ns
         match happening.kind:
             case HappeningKind.BEGAN:
-                self._emit(
+                self.emit(
                     e.PlaybackStarted(
                         at_ns=heard_at_ns,
                         reply=reply,
@@ -295,23 +292,23 @@ class Playback:
             case HappeningKind.STARVED:
                 gap_ms = happening.frames / self.frames_per_ms
                 detail = f"{gap_ms:.0f} ms of silence in reply {reply}"
-                self._emit(e.LossCounted(at_ns=heard_at_ns, loss=e.Loss.UNDERRUN, count=1, detail=detail))
+                self.emit(e.LossCounted(at_ns=heard_at_ns, loss=e.Loss.UNDERRUN, count=1, detail=detail))
             case HappeningKind.FULL:
                 message = "The agent sent more than 10 minutes of audio ahead; the rest is dropped."
-                self._emit(_agent_error(now_ns, "queue-full", message))
+                self.emit(_agent_error(now_ns, "queue-full", message))
             case HappeningKind.ODD_BYTE:
                 message = f"Reply {reply} ended in the middle of a 16-bit sample: one byte was left over."
-                self._emit(_agent_error(now_ns, "odd-byte", message))
+                self.emit(_agent_error(now_ns, "odd-byte", message))
             case HappeningKind.CLIPPED_START:
-                self._emit(_clipped(happening, e.Condition.CLIPPED_START, "starts", "first", now_ns))
+                self.emit(_clipped(happening, e.Condition.CLIPPED_START, "starts", "first", now_ns))
             case HappeningKind.CLIPPED_END:
-                self._emit(_clipped(happening, e.Condition.CLIPPED_END, "ends", "last", now_ns))
+                self.emit(_clipped(happening, e.Condition.CLIPPED_END, "ends", "last", now_ns))
 
     def _queue_for(self, audio_format: AudioFormat) -> PlaybackQueue:
         """Returns the playback queue for replies in this format."""
         queue = self.queue
         if self.speaker:
-            self.speaker.catch_up(self._clock_ns())
+            self.speaker.catch_up(self.clock_ns())
         # Until a reply has begun, the rate is a guess, and reopening the device is cheaper than resampling
         # the whole call.
         if queue is None or (queue.unused and audio_format.rate != queue.rate):
@@ -319,15 +316,15 @@ class Playback:
         return queue
 
     def _open(self, rate: int) -> Speaker:
-        """Returns a speaker with this rate. Its device is opened in the background."""
-        queue, output = PlaybackQueue(rate), self._output
+        """Returns a speaker with this rate, which is opened in the background."""
+        queue, output = PlaybackQueue(rate), self.output
         queue.controls.volume = self._volume
         speaker = Speaker(
             queue,
             block_ms=output.block_ms,
             latency=output.latency,
             fade_ms=output.fade_ms,
-            clock_ns=self._clock_ns,
+            clock_ns=self.clock_ns,
             tracks=output.tracks,
         )
         self._opening = spawn(self._open_speaker(speaker, self.speaker, self._opening), "open speaker")
@@ -342,21 +339,21 @@ class Playback:
             await opening
         if earlier:
             await earlier.close()
-        found = self._output.found
+        found = self.output.found
         kind = found.output
         if found.output_device is not None:
             try:
                 await speaker.open(found.output_device)
             except AudioDeviceError as error:
-                self._emit(audio_error(self._clock_ns(), "device", str(error)))
+                self.emit(audio_error(self.clock_ns(), "device", str(error)))
                 kind = OutputKind.NONE
         if kind is not OutputKind.DEVICE:
             try:
-                speaker.start_without_device(kind, self._output.path)
+                speaker.start_without_device(kind, self.output.path)
             except AudioFileError as error:
-                self._emit(audio_error(self._clock_ns(), "file", str(error)))
+                self.emit(audio_error(self.clock_ns(), "file", str(error)))
                 speaker.start_without_device(OutputKind.NONE, "")
-        self._on_opened()
+        self.on_opened()
 
 
 class ArrivalWatch:

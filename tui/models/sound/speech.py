@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tui.audio.detector_pool import DetectorPool, PooledSpeech
 from tui.audio.levels import LevelMeter
@@ -11,6 +12,7 @@ from tui.audio.speech import TrackEdge, make_detector
 from tui.models import events as e
 
 
+@dataclass(eq=False, repr=False)
 class HeardSpeech:
     """Measures the level of heard blocks and finds the edges of speech and other sounds. Runs on the engine's loop.
 
@@ -18,16 +20,12 @@ class HeardSpeech:
     ``(end_ns, pcm, rate)``.
     """
 
-    def __init__(
-        self,
-        emit: Callable[[e.SpeechEdge], object],
-        on_played: Callable[[int, bytes, int], None],
-        detectors: DetectorPool,
-    ) -> None:
+    emit: Callable[[e.SpeechEdge], object]
+    on_played: Callable[[int, bytes, int], None]
+    detectors: DetectorPool
+
+    def __post_init__(self) -> None:
         self.meter = LevelMeter()
-        self._emit = emit
-        self._on_played = on_played
-        self._detectors = detectors
         self._speech: PooledSpeech | None = None
         self._end_ns = 0
 
@@ -35,14 +33,14 @@ class HeardSpeech:
         """Adds a block whose first sample left the speaker at ``start_ns``."""
         self._end_ns = start_ns + frames_to_ns(len(block) // 2, rate)
         self.meter.feed(block, now_ns)
-        self._on_played(self._end_ns, block, rate)
+        self.on_played(self._end_ns, block, rate)
         # Created at the rate of the first sound, because a queue that was opened earlier at another rate was
         # never heard.
         if self._speech is None:
             if is_zero(block):
                 return
             detector = make_detector(rate, other_sounds=True)
-            self._speech = PooledSpeech(self._detectors, detector, self._emit_edges, rested=True)
+            self._speech = PooledSpeech(self.detectors, detector, self._emit_edges, rested=True)
         self._speech.feed(block, self._end_ns)
 
     def finish(self) -> None:
@@ -52,7 +50,7 @@ class HeardSpeech:
 
     def _emit_edges(self, edges: list[TrackEdge]) -> None:
         for edge in edges:
-            self._emit(
+            self.emit(
                 e.SpeechEdge(
                     at_ns=edge.at_ns, speaker=e.Party.AGENT, started=edge.started, method=edge.method
                 )
